@@ -1,0 +1,61 @@
+"""The errors of the actor layer. Every error of the product descends from `SubactorsError`.
+
+    SubactorsError
+    ├── UnsupportedPlatformError   this operating system cannot do what the runtime needs
+    ├── StartError                 an actor's process could not be started, or its constructor failed unnameably
+    ├── ProtocolError              bytes on a channel that no healthy peer sends
+    ├── PlainDataError             a value that cannot cross a channel as data
+    └── RemoteError                an exception of another process whose type this process does not rebuild
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "PlainDataError",
+    "ProtocolError",
+    "RemoteError",
+    "StartError",
+    "SubactorsError",
+    "UnsupportedPlatformError",
+]
+
+
+class SubactorsError(Exception):
+    """Base of every error that this product raises on purpose."""
+
+
+class UnsupportedPlatformError(SubactorsError):
+    """This operating system lacks what the runtime is built on; raised when the first process is to be started."""
+
+
+class StartError(SubactorsError):
+    """A process could not be started: the zygote did not come up, or the new process ended before it was ready."""
+
+
+class ProtocolError(SubactorsError):
+    """A frame that is torn, oversized, of an unknown kind or not what the declared types allow.
+
+    It ends the process that sent it and nobody else. The message says what was wrong with the frame.
+    """
+
+
+class PlainDataError(SubactorsError, TypeError):
+    """A reply or report that is not plain data (None, bool, int, float, str, bytes, list, dict) and so cannot cross."""
+
+
+class RemoteError(SubactorsError):
+    """An exception raised in another process.
+
+    Only data crosses the channel, so exceptions other than Python's built-in ones arrive as this.
+
+    Attributes:
+        type_name: the exception's type as `module.qualname`.
+        message: its text.
+        traceback: the formatted traceback from the other process, possibly empty.
+    """
+
+    def __init__(self, type_name: str, message: str, traceback: str = "") -> None:
+        super().__init__(f"{type_name}: {message}" if message else type_name)
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback

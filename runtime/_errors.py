@@ -1,0 +1,87 @@
+"""The errors of the runtime, all under `SubactorsError`.
+
+    SubactorsError (subactors.actors)
+    ├── TeamFileError          what is wrong in a team file, all of it at once
+    ├── RunError               a request that the runtime refuses
+    │   ├── UnknownAgentError
+    │   ├── EmptyTaskError
+    │   ├── CapacityError      too many tasks run
+    │   ├── DelegationError    too deep, or a circle of agents
+    │   └── UnknownTaskError
+    ├── ModelError             a model could not answer
+    ├── LoopError              the agent loop ended without an answer
+    └── RuntimeClosedError     the runtime is closed, or belongs to another process
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..actors import SubactorsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._problems import Problem
+
+__all__ = [
+    "CapacityError",
+    "DelegationError",
+    "EmptyTaskError",
+    "LoopError",
+    "ModelError",
+    "RunError",
+    "RuntimeClosedError",
+    "SubactorsError",
+    "TeamFileError",
+    "UnknownAgentError",
+    "UnknownTaskError",
+]
+
+
+class TeamFileError(SubactorsError):
+    """A team file that cannot be used.
+
+    Attributes:
+        problems: everything that is wrong with it, in the order of the file.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class RunError(SubactorsError):
+    """A request that the runtime refuses; the message says why and what would be right."""
+
+
+class UnknownAgentError(RunError, LookupError):
+    """There is no such agent, or the caller may not use it; the message lists the ones it may."""
+
+
+class EmptyTaskError(RunError, ValueError):
+    """The task's text is empty or only white space."""
+
+
+class CapacityError(RunError):
+    """As many tasks run as may run at once; the message says how many, and how to make room."""
+
+
+class DelegationError(RunError):
+    """The chain of agents is too deep or comes back to an agent it holds; the message shows the chain."""
+
+
+class UnknownTaskError(RunError, LookupError):
+    """There is no such task, or it is not in the caller's subtree; the message lists the ids there are."""
+
+
+class ModelError(SubactorsError):
+    """A model could not answer: no key, no connection, refused, stalled. The message says which and what to do."""
+
+
+class LoopError(SubactorsError):
+    """The agent loop ended without a final answer: `max_iterations` reached, or identical turns in a row."""
+
+
+class RuntimeClosedError(SubactorsError):
+    """The runtime is closed, or was made by the process that this one was forked from."""

@@ -1,0 +1,75 @@
+"""What the agent loop asks of a model. The clients that do it are in `_openai_model` and `_python_model`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from ._tools import ToolSchema
+
+__all__ = ["Message", "Model", "ToolCall", "Turn", "Usage"]
+
+Message = dict[str, Any]
+"""A message in OpenAI's chat format."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens as the model's server counted them; 0 where it did not say.
+
+    Attributes:
+        input_tokens: prompt tokens, cached ones included.
+        output_tokens: completion tokens, reasoning included.
+        requests: answered requests.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.requests + other.requests,
+        )
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """One call that the model asks for; `arguments` is the JSON text as the model wrote it, valid or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One answer of a model: text, tool calls, or both. Without tool calls it is the final answer."""
+
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+
+
+class Model(Protocol):
+    """Something that answers a conversation; used from one event loop only."""
+
+    async def complete(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
+    ) -> Turn:
+        """Answer the conversation.
+
+        Args:
+            messages: the conversation so far, in OpenAI's format.
+            tools: the tools that may be called.
+            on_text: called with each piece of text, in order, as it arrives.
+
+        Raises:
+            ModelError: the model could not answer; the message says why and what to do.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...

@@ -1,0 +1,119 @@
+"""What a checked team is: frozen data, without YAML, lines or defaults left open.
+
+A team is built by the loader only (`_team_file`), travels to task processes as plain data, and never holds a secret:
+a model names the environment variable of its key, not the key.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["AgentConfig", "ModelConfig", "Settings", "Team", "ToolsetConfig"]
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One model, resolved: where to send requests, or which function to call.
+
+    Attributes:
+        reference: as the team file has it (`openai/gpt-4o`, `python/package.module:function`, a name from `models`).
+        provider: provider's name; `python` for a function.
+        name: the model's name at the provider; for `python` the target `package.module:function`.
+        base_url: root of the provider's OpenAI-compatible endpoint; empty for `python`.
+        key_variables: environment variables that may hold the key, first set one wins; empty: no key is needed.
+        options: further parameters of each request (`temperature`, `max_tokens`, `top_p`, …), as the endpoint calls them.
+    """
+
+    reference: str
+    provider: str
+    name: str
+    base_url: str = ""
+    key_variables: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
+
+
+class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of an agent's `toolsets`.
+
+    Attributes:
+        type: `background_agents`, `think`, `shell`, `filesystem`.
+        tools: names to keep of the toolset's tools; None keeps all.
+        instruction: replaces the toolset's own instruction text; None keeps it.
+        options: the keys that belong to this type alone, checked by the loader.
+    """
+
+    type: str
+    tools: tuple[str, ...] | None = None
+    instruction: str | None = None
+    options: dict[str, Any] = {}
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent. Exactly one of `model` and `entrypoint` is set.
+
+    Attributes:
+        name: its key under `agents`.
+        model: what answers its turns.
+        entrypoint: `package.module:function` that is the whole agent, in place of the loop.
+        description: one line for the agents that may call it.
+        instruction: its system prompt.
+        sub_agents: names of the agents it may start.
+        toolsets: in the order of the file.
+        max_iterations: turns before the loop gives up; 0 means no limit.
+        add_date: put today's date in the system prompt.
+        add_environment_info: put working directory, platform and git state in the system prompt.
+    """
+
+    name: str
+    model: ModelConfig | None = None
+    entrypoint: str | None = None
+    description: str = ""
+    instruction: str = ""
+    sub_agents: tuple[str, ...] = ()
+    toolsets: tuple[ToolsetConfig, ...] = ()
+    max_iterations: int = 0
+    add_date: bool = False
+    add_environment_info: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The team file's `runtime` mapping; every value may also be given to `Runtime(...)`, which wins.
+
+    Attributes:
+        max_running: tasks alive at once.
+        max_tasks: tasks remembered; beyond it the oldest whose results have been read are forgotten.
+        max_output: bytes of live output kept per task; beyond it the head and the tail.
+        max_answer: characters of one tool answer that enter a model's context.
+        max_depth: length of the longest chain of agents that start agents.
+        stop_grace: seconds between asking a task to stop and killing it.
+        model_idle_timeout: seconds without a byte from a model before the stream counts as stalled.
+    """
+
+    max_running: int = 20
+    max_tasks: int = 100
+    max_output: int = 10_000_000
+    max_answer: int = 30_000
+    max_depth: int = 10
+    stop_grace: float = 2.0
+    model_idle_timeout: float = 120.0
+
+
+class Team(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked team.
+
+    Attributes:
+        source: where it was read from, for messages.
+        agents: in the order of the file.
+        root: name of the agent that `subactors run` starts: `root`, or else the first.
+        settings: see `Settings`.
+        deny: patterns of `permissions.deny`: a tool's name, with `*` and `?`; matched without regard to case.
+        ignored: the keys of the file that were accepted and mean nothing here (`check` shows them).
+    """
+
+    source: str
+    agents: dict[str, AgentConfig]
+    root: str
+    settings: Settings = Settings()
+    deny: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()

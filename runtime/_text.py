@@ -1,0 +1,32 @@
+"""Text for models and terminals: bounded, with a word about what was left out."""
+
+from __future__ import annotations
+
+__all__ = ["bounded", "one_line"]
+
+_HEAD_SHARE = 0.4
+"""The tail gets more than the head: what happened last is what a reader of output usually needs."""
+
+
+def bounded(text: str, limit: int, *, hint: str = "") -> str:
+    """Return `text`, or its head and tail with a line between them that says how much is missing.
+
+    Args:
+        text: anything.
+        limit: the longest result that is not cut, in characters; the line between comes on top.
+        hint: how to read the rest; a sentence for the line between.
+    """
+    if len(text) <= limit:
+        return text
+    head = int(limit * _HEAD_SHARE)
+    tail = limit - head
+    left_out = len(text) - head - tail
+    note = f"[{left_out:,} of {len(text):,} characters left out here.{' ' + hint if hint else ''}]"
+    return f"{text[:head]}\n\n{note}\n\n{text[-tail:]}"
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return `text` with every run of white space made one space, cut at `limit` characters with an ellipsis."""
+    # Four characters of input for one of output bound the work on huge texts.
+    flat = " ".join(text[: limit * 4].split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

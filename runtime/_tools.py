@@ -1,0 +1,192 @@
+"""Tools as a model sees them: schemas in, answers out.
+
+A tool call never raises: whatever is wrong with it (no such tool, arguments that are no JSON or of the wrong type, a
+denied tool, a handler that failed) becomes an answer that says so and how to do better, because the reader is a model
+that can try again. Nothing here knows of processes or of the supervisor.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ._text import bounded
+
+__all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolSchema", "Toolset"]
+
+ToolSchema = dict[str, Any]
+"""A tool in OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
+
+
+class ToolAnswer(msgspec.Struct, frozen=True):
+    """What a tool call answers.
+
+    Attributes:
+        text: what the model reads.
+        data: the same for programs: plain data, or None where there is nothing but text.
+        is_error: whether the call failed; the text then says what to do.
+    """
+
+    text: str
+    data: Any = None
+    is_error: bool = False
+
+
+class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of a tool that has none."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        name: what the model calls it.
+        description: what it does, for the model.
+        parameters: a frozen `msgspec.Struct` with `forbid_unknown_fields`; fields without a default are required, and
+            `Annotated[..., msgspec.Meta(description=...)]` describes each to the model.
+        handler: awaited with an instance of `parameters`, in the event loop of the agent that called.
+        polling: whether calling it again and again is how it is meant to be used; such turns do not count as identical.
+    """
+
+    name: str
+    description: str
+    parameters: type[msgspec.Struct]
+    handler: Callable[[Any], Awaitable[ToolAnswer]]
+    polling: bool = False
+
+    @property
+    def schema(self) -> ToolSchema:
+        """The tool in OpenAI's format, with the parameters' JSON schema inlined."""
+        _, components = msgspec.json.schema_components([self.parameters], ref_template="#/$defs/{name}")
+        body = dict(components[self.parameters.__name__])
+        nested = {name: schema for name, schema in components.items() if name != self.parameters.__name__}
+        parameters: dict[str, Any] = {
+            "type": "object",
+            "properties": body["properties"],
+            "required": body["required"],
+            "additionalProperties": False,
+        }
+        if nested:
+            parameters["$defs"] = nested
+        return {
+            "type": "function",
+            "function": {"name": self.name, "description": self.description, "parameters": parameters},
+        }
+
+
+class Toolset(ABC):
+    """A group of tools with one lifetime: that of the task (or orchestrator) that it was built for.
+
+    Attributes:
+        instruction: a paragraph for the system prompt; may be empty.
+    """
+
+    instruction: str = ""
+
+    @property
+    @abstractmethod
+    def tools(self) -> Sequence[Tool]:
+        """The tools, in a stable order."""
+
+    async def close(self) -> None:  # noqa: B027 - most toolsets hold nothing
+        """Give back what the toolset holds; called once, in the event loop that called the tools."""
+
+
+class ToolBox:
+    """All tools of one agent: the schemas for its model, and the way to call them.
+
+    Args:
+        toolsets: what the agent has; of two tools with one name the first wins.
+        deny: patterns of tool names that must not be called.
+        limit: characters of one answer that reach the model.
+    """
+
+    def __init__(self, toolsets: Sequence[Toolset], *, deny: Sequence[str] = (), limit: int = 30_000) -> None:
+        self._toolsets = tuple(toolsets)
+        self._limit = limit
+        self._tools: dict[str, Tool] = {}
+        self._denied: set[str] = set()
+        for toolset in self._toolsets:
+            for tool in toolset.tools:
+                if _denied(tool.name, deny):
+                    self._denied.add(tool.name)
+                else:
+                    self._tools.setdefault(tool.name, tool)
+
+    @property
+    def schemas(self) -> list[ToolSchema]:
+        """The tools in OpenAI's format; denied ones are not offered."""
+        return [tool.schema for tool in self._tools.values()]
+
+    @property
+    def instructions(self) -> list[str]:
+        """The paragraphs that the toolsets add to the system prompt."""
+        return [toolset.instruction for toolset in self._toolsets if toolset.instruction]
+
+    def is_polling(self, name: str) -> bool:
+        """Whether repeating a call of this tool is ordinary."""
+        tool = self._tools.get(name)
+        return tool is not None and tool.polling
+
+    async def call(self, name: str, arguments: str) -> ToolAnswer:
+        """Call a tool with arguments as JSON text; answers, and never raises but on cancellation."""
+        tool = self._tools.get(name)
+        if tool is None:
+            return self._no_such_tool(name)
+        try:
+            parameters = _parse(tool, arguments)
+        except ValueError as error:
+            return ToolAnswer(f"Invalid arguments for {name}: {error}", is_error=True)
+        try:
+            answer = await tool.handler(parameters)
+        except Exception as error:  # noqa: BLE001 - a tool that fails must not end the agent that called it
+            return ToolAnswer(f"{name} failed: {type(error).__name__}: {error}", is_error=True)
+        return msgspec.structs.replace(answer, text=bounded(answer.text, self._limit))
+
+    async def close(self) -> None:
+        """Close every toolset, the last first; what one raises does not keep the others open."""
+        for toolset in reversed(self._toolsets):
+            try:
+                await toolset.close()
+            except Exception:  # noqa: BLE001, S112, PERF203 - the task's outcome is decided; nothing to report it to
+                continue
+
+    def _no_such_tool(self, name: str) -> ToolAnswer:
+        if name in self._denied:
+            return ToolAnswer(f"Tool {name!r} is denied by the team file's permissions.", is_error=True)
+        available = ", ".join(self._tools) or "none"
+        return ToolAnswer(f"There is no tool {name!r}. Available tools: {available}.", is_error=True)
+
+
+def _denied(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _parse(tool: Tool, arguments: str) -> msgspec.Struct:
+    """Turn the model's argument text into the tool's parameters; raises ValueError with the remedy in it."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(tool.parameters)}
+    signature = ", ".join(f"{name}{'*' if field.required else ''}" for name, field in fields.items()) or "none"
+    try:
+        # An empty string is how several models write "no arguments".
+        values = json.loads(arguments) if arguments.strip() else {}
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not valid JSON ({error}). Send one JSON object; parameters (* required): {signature}.") from None
+    if not isinstance(values, dict):
+        raise ValueError(  # noqa: TRY004 - one error type for all that is wrong with arguments
+            f"a JSON object is needed, not {type(values).__name__}. Parameters (* required): {signature}."
+        )
+    # Models send null for "not given".
+    values = {name: value for name, value in values.items() if value is not None or name not in fields}
+    try:
+        return msgspec.convert(values, tool.parameters)
+    except msgspec.ValidationError as error:
+        reason = re.sub(r"^Object (missing required|contains unknown) field", r"\1 parameter", str(error))
+        raise ValueError(f"{reason}. Parameters (* required): {signature}.") from None
