@@ -2,6 +2,7 @@
 
     SubactorsError (subactors.actors)
     ├── TeamFileError          what is wrong in a team file, all of it at once
+    ├── ImportTargetError      a `package.module:function` that cannot be had
     ├── RunError               a request that the runtime refuses
     │   ├── UnknownAgentError
     │   ├── EmptyTaskError
@@ -28,6 +29,7 @@ __all__ = [
     "CapacityError",
     "DelegationError",
     "EmptyTaskError",
+    "ImportTargetError",
     "LoopError",
     "ModelError",
     "RunError",
@@ -49,6 +51,10 @@ class TeamFileError(SubactorsError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+class ImportTargetError(SubactorsError):
+    """A `package.module:function` of a team file that cannot be imported or called; the message says which part."""
 
 
 class RunError(SubactorsError):

@@ -13,7 +13,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, order=False):
     Attributes:
         source: the file's name as the user gave it, or `<mapping>`.
         line: the line in the file, from 1; 0 where there is none (a mapping has no lines).
-        path: the key's path, such as `agents.root.toolsets[0].type`.
+        path: the key's path, such as `agents.root.toolsets[0].type`; empty for the file as a whole.
         message: what is wrong.
         remedy: what would be right; empty where the message says it already.
     """
@@ -27,5 +27,6 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, order=False):
     def __str__(self) -> str:
         """Return `file:line: path: message. remedy`, as compilers print it."""
         place = f"{self.source}:{self.line}" if self.line else self.source
+        path = f"{self.path}: " if self.path else ""
         tail = f" {self.remedy}" if self.remedy else ""
-        return f"{place}: {self.path}: {self.message}{tail}"
+        return f"{place}: {path}{self.message}{tail}"

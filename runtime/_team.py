@@ -14,13 +14,14 @@ __all__ = ["AgentConfig", "ModelConfig", "Settings", "Team", "ToolsetConfig"]
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One model, resolved: where to send requests, or which function to call.
+    """One model, resolved: where to send requests, or which function to call. `_providers.endpoint` says where exactly.
 
     Attributes:
         reference: as the team file has it (`openai/gpt-4o`, `python/package.module:function`, a name from `models`).
         provider: provider's name; `python` for a function.
         name: the model's name at the provider; for `python` the target `package.module:function`.
-        base_url: root of the provider's OpenAI-compatible endpoint; empty for `python`.
+        base_url: root of the OpenAI-compatible endpoint, where the team file gives one; empty: the provider's own, which
+            the environment may override (`OPENAI_BASE_URL`, `MODEL_RUNNER_HOST`), and for `python`.
         key_variables: environment variables that may hold the key, first set one wins; empty: no key is needed.
         options: further parameters of each request (`temperature`, `max_tokens`, `top_p`, …), as the endpoint calls them.
     """
