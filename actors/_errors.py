@@ -1,11 +1,11 @@
 """The errors of the actor layer. Every error of the product descends from `SubactorsError`.
 
-    SubactorsError
-    ├── UnsupportedPlatformError   this operating system cannot do what the runtime needs
-    ├── StartError                 an actor's process could not be started, or its constructor failed unnameably
-    ├── ProtocolError              bytes on a channel that no healthy peer sends
-    ├── PlainDataError             a value that cannot cross a channel as data
-    └── RemoteError                an exception of another process whose type this process does not rebuild
+SubactorsError
+├── UnsupportedPlatformError   this operating system cannot do what the runtime needs
+├── StartError                 an actor's process could not be started, or its constructor failed unnameably
+├── ProtocolError              bytes on a channel that no healthy peer sends
+├── PlainDataError             a value that cannot cross a channel as data
+└── RemoteError                an exception of another process whose type this process does not rebuild
 """
 
 from __future__ import annotations

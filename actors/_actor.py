@@ -1,0 +1,339 @@
+"""`ProcessActor`: to processes what `pykka.ThreadingActor` is to threads.
+
+One class, two lives. In the host `start` makes a *shell*: an instance whose constructor never ran, that gives the
+`ActorRef` and the proxies something to hold. In the actor's own process the real instance is made; constructor, hooks
+and message handlers run there, on the main thread, and nothing of them ever runs in the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import queue
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import msgspec
+import pykka
+from pykka import messages
+from pykka._envelope import Envelope
+
+from ._system import ProcessSystem, default_system
+from ._wire import Attribute, Attributes, ErrorData, Interface, Ready, Reply, ReplyError, Stopped, error_data
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pykka._actor import ActorInbox
+
+    from ._child import ChildChannel
+    from ._exit import ProcessExit
+    from ._process import ActorProcess
+
+__all__ = ["ProcessActor", "SupervisorRef"]
+
+logger = logging.getLogger("subactors.actors")
+
+
+class ProcessActor(pykka.Actor):
+    """An actor in an operating-system process of its own.
+
+    Use it like `pykka.ThreadingActor`: subclass it, `start` it, and talk to it through the `ActorRef` or a proxy.
+    `__init__`, `on_start`, `on_receive`, `on_stop` and `on_failure` run in the actor's process, on its main thread.
+    Messages to the actor are pickled; what it answers is plain data (None, bool, int, float, str, bytes, lists and
+    dicts of these; dataclasses arrive as dicts), because the host never unpickles what a child sends.
+
+    Pending asks of an actor whose process dies raise `pykka.ActorDeadError` at once, with the cause.
+    """
+
+    system: ClassVar[ProcessSystem | None] = None
+    """The process system that `start` uses; None means one for the whole host, made at first use."""
+
+    # Set on an instance before its constructor runs: by `_attach` on the shell, by `_connect` in the actor's process.
+    _process: ActorProcess | None = None
+    _channel: ChildChannel | None = None
+    _urn: str | None = None
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
+        """Start the actor in a new process and return when its constructor has returned there.
+
+        Runs in the calling thread of the host. Arguments are pickled.
+
+        Raises:
+            Exception: what the constructor raised, if its type is one of Python's own; else RemoteError.
+            StartError: the process ended before the constructor returned.
+            UnsupportedPlatformError: not on this operating system.
+        """
+        system = cls.system or default_system()
+        process = system.spawn(cls, args, kwargs, listener=_Unsupervised())
+        reference: pykka.ActorRef[Self] = process.ready.result()
+        return reference
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        if self._channel is None:
+            raise TypeError(f"{type(self).__name__} lives in a process of its own: use {type(self).__name__}.start().")
+        super().__init__()
+        assert self._urn is not None  # noqa: S101 - set together with the channel
+        self.actor_urn = self._urn
+        self._actor_ref = pykka.ActorRef(self)
+
+    @property
+    def supervisor(self) -> SupervisorRef:
+        """The way to the supervisor of this actor; to be used in the actor's process only, from any thread."""
+        if self._channel is None:
+            raise TypeError("Only the actor itself, in its process, can talk to its supervisor.")
+        return SupervisorRef(self._channel)
+
+    def on_stop_requested(self) -> None:
+        """Hook: a stop has arrived, and messages that came before it may still be waiting or at work.
+
+        Runs in the mailbox thread of the actor's process, at once, even while a message is being handled on the main
+        thread; it is the place to make long work end early. The default does nothing: the stop waits its turn.
+        """
+
+    # --- pykka's implementor's seam ---------------------------------------------------------------------------------
+
+    @staticmethod
+    def _create_actor_inbox() -> ActorInbox:
+        inbox: queue.Queue[Envelope[Any]] = queue.Queue()
+        return inbox
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return pykka.ThreadingFuture()
+
+    def _start_actor_loop(self) -> None:
+        raise NotImplementedError("A ProcessActor's loop is started by its process.")
+
+    # --- in the host: the shell -------------------------------------------------------------------------------------
+
+    @classmethod
+    def _shell(cls) -> Self:
+        shell = cls.__new__(cls)
+        # pykka's own constructor, not the subclass's: URN, inbox, stop flag and reference, and nothing else.
+        pykka.Actor.__init__(shell)
+        return shell
+
+    def _attach(self, process: ActorProcess) -> None:
+        self._process = process
+        self.actor_inbox = _ChannelInbox(process)
+        self._actor_ref = pykka.ActorRef(self)
+
+    def _learn(self, attributes: Interface) -> None:
+        """Take over the names of the real actor's attributes, for proxies to find. Runs in the I/O thread."""
+        for name, attribute in attributes.items():
+            if not name.startswith("_") and name not in _OWN_ATTRIBUTES:
+                self.__dict__[name] = _placeholder(attribute)
+
+    # --- in the actor's process -------------------------------------------------------------------------------------
+
+    def _connect(self, urn: str, channel: ChildChannel) -> None:
+        self._urn = urn
+        self._channel = channel
+        self._arrivals: queue.Queue[Envelope[Any]] = queue.Queue()
+        self._failure: ErrorData | None = None
+        self._announced: set[str] = set()
+        # Until the constructor has made the inbox, messages wait here.
+        self._constructed = threading.Event()
+
+    def _deliver(self, body: bytes, ask_id: int | None) -> None:
+        """Put a message in the mailbox. Runs in the mailbox thread."""
+        assert self._channel is not None  # noqa: S101 - set before the mailbox thread starts
+        reply_to = _ReplyAddress(self._channel, ask_id) if ask_id is not None else None
+        try:
+            message = pickle.loads(body)  # noqa: S301 - the host is trusted
+        except Exception as error:
+            if reply_to is not None:
+                reply_to.fail(error)
+            else:
+                logger.exception("A message could not be unpickled in the actor's process; it is dropped.")
+            return
+        self._constructed.wait()
+        self.actor_inbox.put(Envelope(message, reply_to=reply_to))  # type: ignore[arg-type]  # has what pykka calls
+
+    def _deliver_stop(self) -> None:
+        """Put a stop in the mailbox. Runs in the mailbox thread."""
+        self._constructed.wait()
+        self.actor_inbox.put(Envelope(messages._ActorStop()))  # noqa: SLF001 - pykka keeps its stop message private
+        self.on_stop_requested()
+
+    def _serve(self) -> None:
+        """Be the actor: from `Ready` to `Stopped`. Runs on the main thread."""
+        assert self._channel is not None  # noqa: S101 - set before the constructor ran
+        pykka.ActorRegistry.register(self.actor_ref)
+        attributes = _interface(self)
+        self._announced = set(attributes)
+        self._channel.send(Ready(attributes))
+        self._constructed.set()
+        self._actor_loop()
+        self._channel.send(Stopped(self._failure))
+
+    def _actor_loop_setup(self) -> None:
+        super()._actor_loop_setup()
+        self._announce_attributes()
+
+    def _handle_receive(self, message: Any) -> Any:
+        try:
+            return super()._handle_receive(message)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # SystemExit and the like end the actor without pykka's failure hook
+                self._failure = error_data(error)
+            raise
+        finally:
+            self._announce_attributes()
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exception_value is not None:
+            self._failure = error_data(exception_value)
+        super()._handle_failure(exception_type, exception_value, traceback)
+
+    def _announce_attributes(self) -> None:
+        if self.__dict__.keys() - self._announced - _OWN_ATTRIBUTES:
+            attributes = _interface(self)
+            if attributes.keys() - self._announced:
+                assert self._channel is not None  # noqa: S101 - this runs in the actor's process only
+                self._channel.send(Attributes(attributes))
+            self._announced = set(self.__dict__)
+
+
+_OWN_ATTRIBUTES = frozenset({"actor_urn", "actor_inbox", "actor_stopped", "actor_ref"})
+
+
+class SupervisorRef:
+    """An actor's way to its supervisor, from inside the actor's process. Every method may be called from any thread."""
+
+    def __init__(self, channel: ChildChannel) -> None:
+        self._channel = channel
+
+    def emit(self, text: str) -> None:
+        """Say something: text that the supervisor keeps as the actor's output. Blocks while the host is behind."""
+        self._channel.send_output(text)
+
+    def tell(self, message: msgspec.Struct) -> None:
+        """Send a report; raises PlainDataError if it cannot cross."""
+        self._channel.report(message)
+
+    def ask(self, message: msgspec.Struct) -> Future[bytes]:
+        """Send a request; the future holds the encoded answer, or raises RemoteError."""
+        return self._channel.request(message)
+
+
+class _ChannelInbox:
+    """The mailbox as the host sees it: what is put in goes over the channel."""
+
+    def __init__(self, process: ActorProcess) -> None:
+        self._process = process
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        if isinstance(envelope.message, messages._ActorStop):  # noqa: SLF001 - pykka keeps its stop message private
+            self._process.stop(envelope.reply_to)
+        elif envelope.reply_to is None:
+            self._process.tell(envelope.message)
+        else:
+            self._process.ask(envelope.message, envelope.reply_to)
+
+    def get(self) -> Envelope[Any]:
+        raise NotImplementedError("The mailbox is read in the actor's own process.")
+
+    def empty(self) -> bool:
+        return True
+
+
+class _ReplyAddress:
+    """Where one ask's answer goes: pykka's `reply_to`, in the actor's process. Good for one use."""
+
+    def __init__(self, channel: ChildChannel, ask_id: int) -> None:
+        self._channel = channel
+        self._ask_id = ask_id
+
+    def set(self, value: Any = None) -> None:
+        """Answer; raises PlainDataError for what is not plain data, which pykka then hands to `set_exception`."""
+        self._channel.send(Reply(self._ask_id, value))
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        """Answer with the exception given, or the one being handled."""
+        import sys  # noqa: PLC0415 - only here
+
+        error = (exc_info or sys.exc_info())[1]
+        assert error is not None  # noqa: S101 - pykka calls this in an except clause
+        self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an exception."""
+        self._channel.send(ReplyError(self._ask_id, error_data(error)))
+
+
+class _Unsupervised:
+    """The listener of actors that were started without a supervisor."""
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """Nothing to do: whoever started it waits for the future."""
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """Without a supervisor nobody keeps output."""
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """Without a supervisor nobody takes reports."""
+        del body
+        process.handled()
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """Without a supervisor nobody answers."""
+        del body
+        process.refuse(request_id, ErrorData("subactors.actors.SubactorsError", "This actor has no supervisor."))
+        process.handled()
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """Nothing to do: the exit follows."""
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """Say in the log what nobody else will hear."""
+        if not end.normal:
+            logger.warning("%s: its process %s", process.actor.actor_ref, end)
+
+
+def _interface(actor: object) -> Interface:
+    """Describe the attributes that an instance has of its own; the class is known in the host."""
+    described: Interface = {}
+    for name, value in list(vars(actor).items()):
+        if not name.startswith("_") and name not in _OWN_ATTRIBUTES:
+            described[name] = _describe(value)
+    return described
+
+
+def _describe(value: object) -> Attribute:
+    inner: dict[str, Attribute] | None = None
+    if getattr(value, "_pykka_traversable", False) is True or getattr(value, "pykka_traversable", False) is True:
+        inner = {}
+        for name in dir(value):
+            if not name.startswith("_"):
+                with contextlib.suppress(Exception):  # a property that fails is not part of the interface
+                    inner[name] = _describe(getattr(value, name))
+    return Attribute(callable(value), inner)
+
+
+class _RemoteObject:
+    """A stand-in for a traversable attribute."""
+
+    pykka_traversable = True
+
+
+def _placeholder(attribute: Attribute) -> object:
+    """Make something that pykka's introspection sees as what the real attribute is. Nobody ever calls it."""
+    if attribute.inner is not None:
+        remote = _RemoteObject()
+        remote.__dict__.update({name: _placeholder(inner) for name, inner in attribute.inner.items()})
+        return remote
+    return _never_called if attribute.callable else None
+
+
+def _never_called() -> None:
+    raise AssertionError("A placeholder was called; proxies send a message instead.")

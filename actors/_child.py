@@ -1,0 +1,230 @@
+"""The life of one actor's process, from the fork to its exit.
+
+Everything here runs in the forked process. It must leave nothing of the zygote in it (descriptors, signal handlers,
+standard streams) and must not return before the host has been told how the actor ended, unless something killed it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from . import _linux
+from ._errors import RemoteError
+from ._wire import (
+    Answer,
+    Ask,
+    FrameDecoder,
+    FromChild,
+    Refused,
+    Report,
+    Request,
+    Start,
+    StartFailed,
+    Stop,
+    Tell,
+    ToChild,
+    decode_to_child,
+    encode_frame,
+    encode_plain,
+    error_data,
+    output_header,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._actor import ProcessActor
+
+__all__ = ["ChildChannel", "serve"]
+
+_OUTPUT_FRAME = 65536
+"""Longest piece of output in one frame; longer text is split, so that no single frame delays the ones behind it."""
+
+
+class ChildChannel:
+    """The child's end of its channel.
+
+    Sending blocks while the host does not read: that is the back-pressure for what an actor says. Any thread may send.
+    Receiving is for the mailbox thread alone.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._socket = channel
+        self._lock = threading.Lock()
+        self._decoder = FrameDecoder(limit=None)
+        self._pending: dict[int, Future[bytes]] = {}
+        self._requests = 0
+        self.messages = self._receive()
+        """The host's messages, until it closes the channel."""
+
+    def send(self, message: FromChild) -> None:
+        """Send one message.
+
+        Raises:
+            PlainDataError: it holds something that is not plain data; nothing was sent.
+        """
+        # Encoded before the lock is taken: a value that cannot be encoded must not cost the others their channel.
+        self._send_bytes(encode_frame(message))
+
+    def send_output(self, text: str) -> None:
+        """Send text that the actor says; characters that UTF-8 cannot carry become question marks."""
+        data = text.encode("utf-8", "replace")
+        for start in range(0, len(data), _OUTPUT_FRAME):
+            piece = data[start : start + _OUTPUT_FRAME]
+            self._send_bytes(output_header(len(piece)) + piece)
+
+    def report(self, message: msgspec.Struct) -> None:
+        """Send the supervisor a message of the layer above."""
+        self.send(Report(encode_plain(message)))
+
+    def request(self, message: msgspec.Struct) -> Future[bytes]:
+        """Ask the supervisor; the future holds the answer's encoded body, or raises RemoteError."""
+        future: Future[bytes] = Future()
+        body = encode_plain(message)
+        with self._lock:
+            self._requests += 1
+            request_id = self._requests
+            self._pending[request_id] = future
+        self.send(Request(request_id, body))
+        return future
+
+    def receive_start(self) -> Start | None:
+        """Wait for the first message; None if the host went away before it sent one."""
+        message = next(self.messages, None)
+        return message if isinstance(message, Start) else None
+
+    def _receive(self) -> Iterator[ToChild]:
+        while data := self._read():
+            for _, payload in self._decoder.feed(data):
+                yield decode_to_child(payload)
+
+    def settle(self, message: Answer | Refused) -> None:
+        """Hand an answer to whoever asked. Runs in the mailbox thread."""
+        with self._lock:
+            future = self._pending.pop(message.request_id, None)
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        if isinstance(message, Answer):
+            future.set_result(bytes(message.body))
+        else:
+            error = message.error
+            future.set_exception(RemoteError(error.type_name, error.message, error.traceback))
+
+    def _read(self) -> bytes:
+        try:
+            return self._socket.recv(65536)
+        except ConnectionError:
+            return b""
+
+    def _send_bytes(self, data: bytes) -> None:
+        try:
+            with self._lock:
+                self._socket.sendall(data)
+        except ConnectionError:
+            # Nobody is there to hear anything any more; the zygote is about to kill this process.
+            os._exit(1)
+
+
+def serve(channel_socket: socket.socket, zygote: int) -> None:
+    """Be the actor that the host's first message describes; returns when the actor's loop has ended."""
+    _leave_the_zygote(channel_socket, zygote)
+    channel = ChildChannel(channel_socket)
+    start = channel.receive_start()
+    if start is None:
+        return
+    try:
+        _settle_in(start)
+        actor = _build_actor(start, channel)
+    except BaseException as error:  # noqa: BLE001 - whatever a constructor raises is the host's to know
+        channel.send(StartFailed(error_data(error)))
+        return
+    actor._serve()  # noqa: SLF001 - the class is made for this module
+
+
+def _leave_the_zygote(channel: socket.socket, zygote: int) -> None:
+    os.setsid()
+    _linux.die_with_parent(zygote)
+    _linux.become_subreaper()
+    _linux.set_process_name("subactor")
+    _linux.prefer_for_oom_kill()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _close_other_descriptors(channel)
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def _close_other_descriptors(channel: socket.socket) -> None:
+    """Close all that was inherited, but the standard streams, the channel and multiprocessing's view of its parent."""
+    keep = {channel.fileno()}
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        keep.add(parent.sentinel)
+    start = 3
+    for descriptor in sorted(keep):
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, 1 << 30)
+
+
+def _settle_in(start: Start) -> None:
+    """Take on the host's view of the moment: where output goes, directory, environment, module path."""
+    if start.capture is not None:
+        capture = os.open(start.capture, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(capture, 1)
+        os.dup2(capture, 2)
+        os.close(capture)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A process that is killed loses what sits in a buffer.
+                stream.reconfigure(line_buffering=True)
+        faulthandler.enable(file=2, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+    os.chdir(start.directory)
+    if dict(os.environ) != start.environ:
+        os.environ.clear()
+        os.environ.update(start.environ)
+    if sys.path != start.sys_path:
+        sys.path[:] = start.sys_path
+
+
+def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
+    actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
+    actor: ProcessActor = actor_class.__new__(actor_class)
+    actor._connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
+    mailbox = threading.Thread(target=_deliver, args=(actor, channel), name="mailbox", daemon=True)
+    mailbox.start()
+    actor.__init__(*args, **kwargs)  # type: ignore[misc]  # the channel must be there before the constructor runs
+    return actor
+
+
+def _deliver(actor: ProcessActor, channel: ChildChannel) -> None:
+    """Sort the host's messages: the mailbox thread's whole life. It never runs the actor's message handlers."""
+    for message in channel.messages:
+        match message:
+            case Answer() | Refused():
+                channel.settle(message)
+            case Tell(body):
+                actor._deliver(body, None)  # noqa: SLF001
+            case Ask(ask_id, body):
+                actor._deliver(body, ask_id)  # noqa: SLF001
+            case Stop():
+                actor._deliver_stop()  # noqa: SLF001
+            case Start():
+                continue  # it was the first message, and is never sent twice
+    # The host closed the channel or is gone; nobody will read what this process still does.
+    os._exit(1)

@@ -1,0 +1,83 @@
+"""How a process ended: the facts, and the sentence for people. One value a process, made in the host's I/O thread."""
+
+from __future__ import annotations
+
+import signal as signal_module
+
+import msgspec
+
+from ._wire import ErrorData
+
+__all__ = ["ProcessExit"]
+
+
+class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of an actor's process.
+
+    Attributes:
+        code: exit status; None if a signal ended it, or nobody knows.
+        signal: number of the signal that ended it, or None.
+        ready: whether the actor's constructor had returned.
+        finished: whether the actor's loop had ended and said so.
+        error: what the constructor or the actor's loop raised.
+        killed: whether the host sent SIGKILL.
+        violation: how it broke the protocol; empty if it did not.
+        unobserved: why its exit status is unknown; empty if it is known.
+        user_seconds: CPU time in user mode, of the process and the children that it reaped.
+        system_seconds: CPU time in the kernel, likewise.
+        peak_bytes: its largest resident set.
+        survivors: processes of its tree that SIGKILL had not ended when this was reported.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    ready: bool = False
+    finished: bool = False
+    error: ErrorData | None = None
+    killed: bool = False
+    violation: str = ""
+    unobserved: str = ""
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    peak_bytes: int = 0
+    survivors: int = 0
+
+    @property
+    def normal(self) -> bool:
+        """Whether the actor ran to its end: nothing raised, nothing broken, exit status 0."""
+        return self.finished and self.error is None and not self.violation and self.code == 0
+
+    @property
+    def signal_name(self) -> str:
+        """The signal's name, such as `SIGSEGV`; empty if none ended it."""
+        if self.signal is None:
+            return ""
+        try:
+            return signal_module.Signals(self.signal).name
+        except ValueError:
+            return f"signal {self.signal}"
+
+    def __str__(self) -> str:
+        """Say what happened, in a clause that can follow `the process` or `because it`."""
+        if self.violation:
+            return f"broke the protocol: {self.violation}"
+        if self.error is not None:
+            return f"raised {self.error}"
+        if self.unobserved:
+            return f"ended in a way nobody could observe: {self.unobserved}"
+        if self.killed and self.signal == signal_module.SIGKILL:
+            return "was killed"
+        if self.signal is not None:
+            return f"was ended by {self.signal_name}{self._hint()}"
+        if self.finished:
+            return "ended normally" if self.code == 0 else f"ended with exit status {self.code} after its last message"
+        return f"ended by itself with exit status {self.code}"
+
+    def _hint(self) -> str:
+        match self.signal:
+            case signal_module.SIGKILL:
+                return ", which was not sent from here (out of memory, or by hand)"
+            case signal_module.SIGXCPU:
+                return " (CPU time limit)"
+            case _:
+                return ""

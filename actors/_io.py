@@ -1,0 +1,155 @@
+"""The host's one I/O thread: every channel, every pidfd, the zygote's socket and all timers, in one selector.
+
+It must never wait for anything but the selector, and what goes wrong for one descriptor must not reach the others: an
+exception in a callback is logged and the loop goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import itertools
+import logging
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+__all__ = ["IOThread", "Timer"]
+
+logger = logging.getLogger("subactors.actors")
+
+Callback: TypeAlias = Callable[[], None]
+EventCallback: TypeAlias = Callable[[int], None]
+
+
+class Timer:
+    """A call that is due at a time; `cancel` may be called from any thread, more than once and too late."""
+
+    __slots__ = ("_callback", "cancelled", "due")
+
+    def __init__(self, due: float, callback: Callback) -> None:
+        self.due = due
+        self.cancelled = False
+        self._callback: Callback | None = callback
+
+    def cancel(self) -> None:
+        """Let the call not happen, unless it has."""
+        self.cancelled = True
+        self._callback = None
+
+    def fire(self) -> None:
+        """Make the call; runs in the I/O thread."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+
+class IOThread:
+    """A selector loop on a daemon thread of its own, started by the first use.
+
+    `call`, `call_later` and `close` may be used from any thread; the other methods only from the I/O thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._selector = selectors.DefaultSelector()
+        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._calls: deque[Callback] = deque()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._sequence = itertools.count()
+        self._woken = False
+        self._closing = False
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._selector.register(self._wakeup, selectors.EVENT_READ, None)
+
+    def call(self, callback: Callback) -> None:
+        """Have the I/O thread make a call; without effect once the thread is closed."""
+        self._calls.append(callback)
+        self._wake()
+
+    def call_later(self, delay: float, callback: Callback) -> Timer:
+        """Have the I/O thread make a call in `delay` seconds; the timer can cancel it."""
+        timer = Timer(time.monotonic() + delay, callback)
+        self.call(lambda: heapq.heappush(self._timers, (timer.due, next(self._sequence), timer)))
+        return timer
+
+    def close(self) -> None:
+        """Make the calls that are queued, end the thread and wait for it. Not to be called from the I/O thread."""
+        with self._lock:
+            self._closing = True
+            thread = self._thread
+        if thread is None:
+            self._release()
+            return
+        self._wake()
+        thread.join()
+
+    def watch(self, descriptor: int, events: int, callback: EventCallback) -> None:
+        """Call back with the ready events for as long as the descriptor is watched; replaces an earlier watch."""
+        if descriptor in self._selector.get_map():
+            self._selector.modify(descriptor, events, callback)
+        else:
+            self._selector.register(descriptor, events, callback)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Forget a descriptor; it need not be watched. To be called before it is closed."""
+        if not self._selector_closed and descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
+
+    def _wake(self) -> None:
+        if self._woken and self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None and not self._closing:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            if not self._woken and not self._selector_closed:
+                self._woken = True
+                os.eventfd_write(self._wakeup, 1)
+
+    @property
+    def _selector_closed(self) -> bool:
+        return self._wakeup < 0
+
+    def _run(self) -> None:
+        while True:
+            for key, events in self._selector.select(self._timeout()):
+                if key.data is None:
+                    os.eventfd_read(self._wakeup)
+                else:
+                    self._guard(functools.partial(key.data, events))
+            # Cleared before the queue is emptied: a call that arrives from here on wakes the selector again.
+            self._woken = False
+            while self._calls:
+                self._guard(self._calls.popleft())
+            self._fire_due_timers()
+            if self._closing and not self._calls:
+                break
+        self._release()
+
+    def _timeout(self) -> float | None:
+        while self._timers and self._timers[0][2].cancelled:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def _fire_due_timers(self) -> None:
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            self._guard(heapq.heappop(self._timers)[2].fire)
+
+    def _guard(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception:
+            logger.exception("A callback failed in the I/O thread; the others go on.")
+
+    def _release(self) -> None:
+        with self._lock:
+            if not self._selector_closed:
+                self._selector.close()
+                os.close(self._wakeup)
+                self._wakeup = -1

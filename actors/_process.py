@@ -1,0 +1,499 @@
+"""The host's side of one actor's process: its channel, what is asked of it, and its one end.
+
+All reading happens in the I/O thread. Nothing here waits for the child: writes that would block are kept and go on when
+the socket is writable, and a child that does not read is ended before its outbox grows past a bound. The end is
+published once, after the process is reaped and its channel drained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pickle
+import selectors
+import signal
+import socket
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+import pykka
+
+from ._errors import ProtocolError, StartError
+from ._exit import ProcessExit
+from ._rebuild import rebuild
+from ._wire import (
+    OUTPUT,
+    Answer,
+    Ask,
+    Attributes,
+    ErrorData,
+    Exited,
+    FrameDecoder,
+    FromChild,
+    Ready,
+    Refused,
+    Reply,
+    ReplyError,
+    Report,
+    Request,
+    StartFailed,
+    Stop,
+    Stopped,
+    Tell,
+    ToChild,
+    decode_from_child,
+    encode_frame,
+    encode_plain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._actor import ProcessActor
+    from ._io import IOThread, Timer
+
+__all__ = ["ActorProcess", "ProcessListener", "encode_object"]
+
+_READ_SIZE: Final = 262_144
+"""Bytes read from one channel before the next gets its turn."""
+
+_OUTBOX_LIMIT: Final = 32 * 1024 * 1024
+"""Bytes that may wait for a child that does not read, before it counts as broken."""
+
+_BACKLOG_HIGH: Final = 256
+_BACKLOG_LOW: Final = 64
+"""Reports and requests of one child that its supervisor has not handled: where reading stops, and goes on again."""
+
+_CLOSED_CHANNEL_GRACE: Final = 2.0
+"""Seconds between a child's closing of its channel and its being killed for living on."""
+
+_REAP_LIMIT: Final = 5.0
+"""Seconds that the zygote may take to report an exit that the pidfd has shown."""
+
+
+class ProcessListener(Protocol):
+    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """The actor's constructor has returned."""
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """The actor said something."""
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError if it is none of ours."""
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """The actor's loop has ended; the process is about to exit."""
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """The process is gone and reaped. Called exactly once, last."""
+
+
+class ActorProcess:
+    """One actor's process, seen from the host.
+
+    `send`, `ask`, `answer`, `refuse`, `handled` and `kill` may be called from any thread; what begins with `on_` is for
+    the I/O thread.
+
+    Attributes:
+        key: number by which host and zygote name the process.
+        actor: the host's shell of the actor; holds its URN and its reference.
+        pid: process id, None until it is forked.
+        ready: done when the constructor returned; raises what it raised, or StartError.
+        end: how the process ended; None while it has not.
+    """
+
+    def __init__(
+        self,
+        key: int,
+        actor: ProcessActor,
+        channel: socket.socket,
+        *,
+        io: IOThread,
+        listener: ProcessListener,
+        forget: Callable[[int], None],
+    ) -> None:
+        self.key = key
+        self.actor = actor
+        self.pid: int | None = None
+        self.ready: Future[pykka.ActorRef[Any]] = Future()
+        self.end: ProcessExit | None = None
+        self._channel = channel
+        self._io = io
+        self._listener = listener
+        self._forget = forget
+        self._decoder = FrameDecoder()
+        self._lock = threading.Lock()
+        self._outbox: deque[memoryview] = deque()
+        self._outbox_size = 0
+        self._pending: dict[int, pykka.Future[Any]] = {}
+        self._stops: list[pykka.Future[Any]] = []
+        self._asks = 0
+        self._backlog = 0
+        self._pidfd: int | None = None
+        self._kill_wanted = False
+        self._gone = False
+        self._zygote_lost = ""
+        self._timer: Timer | None = None
+        self._is_ready = False
+        self._finished = False
+        self._reading = True
+        self._error: ErrorData | None = None
+        self._violation = ""
+
+    # --- from any thread --------------------------------------------------------------------------------------------
+
+    def tell(self, message: object) -> None:
+        """Put a message in the actor's mailbox; raises what pickling it raises."""
+        self.send(Tell(encode_object(message)))
+
+    def ask(self, message: object, reply_to: pykka.Future[Any]) -> None:
+        """Put a message in the mailbox; `reply_to` gets the answer, the exception, or ActorDeadError."""
+        body = encode_object(message)
+        with self._lock:
+            if self.end is None:
+                self._asks += 1
+                ask_id = self._asks
+                self._pending[ask_id] = reply_to
+            else:
+                ask_id = 0
+        if ask_id:
+            self.send(Ask(ask_id, body))
+        else:
+            _fail(reply_to, self._dead_error())
+
+    def stop(self, reply_to: pykka.Future[Any] | None = None) -> None:
+        """Ask the actor to stop after what is in its mailbox; `reply_to` is set when the process is gone."""
+        with self._lock:
+            gone = self.end is not None
+            if reply_to is not None and not gone:
+                self._stops.append(reply_to)
+        if not gone:
+            self.send(Stop())
+        elif reply_to is not None:
+            _fail(reply_to, self._dead_error())
+
+    def answer(self, request_id: int, value: msgspec.Struct) -> None:
+        """Answer a request of the child."""
+        self.send(Answer(request_id, encode_plain(value)))
+
+    def refuse(self, request_id: int, error: ErrorData) -> None:
+        """Answer a request of the child with an error."""
+        self.send(Refused(request_id, error))
+
+    def send(self, message: ToChild) -> None:
+        """Send a message; without effect when the process is gone."""
+        frame = memoryview(encode_frame(message))
+        with self._lock:
+            if self.end is not None:
+                return
+            if self._outbox:
+                self._outbox.append(frame)
+                self._outbox_size += len(frame)
+                if self._outbox_size > _OUTBOX_LIMIT:
+                    size = self._outbox_size
+                    self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
+                return
+            # Mostly the socket takes it all at once, and the I/O thread need not even wake.
+            rest = self._write(frame)
+            if rest is not None:
+                self._outbox.append(rest)
+                self._outbox_size = len(rest)
+                self._io.call(self._watch)
+
+    def kill(self) -> None:
+        """Send SIGKILL; at once, or as soon as the process exists. Its tree is ended by the zygote."""
+        with self._lock:
+            self._kill_wanted = True
+            self._signal(signal.SIGKILL)
+
+    def dump_stack(self) -> None:
+        """Have the process write the stacks of its threads to its captured standard error, even if stuck in C code."""
+        with self._lock:
+            if self._is_ready:  # before that the signal would still have its deadly default
+                self._signal(signal.SIGUSR1)
+
+    def handled(self) -> None:
+        """Say that one report or request has been dealt with; reading goes on when the backlog is short again."""
+        with self._lock:
+            self._backlog -= 1
+            resume = not self._reading and self._backlog == _BACKLOG_LOW
+        if resume:
+            self._io.call(self._resume)
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
+
+    def on_created(self) -> None:
+        """Begin to read the channel."""
+        self._watch()
+
+    def on_forked(self, pid: int, pidfd: int) -> None:
+        """The process exists."""
+        with self._lock:
+            self.pid = pid
+            self._pidfd = pidfd
+            if self._kill_wanted:
+                self._signal(signal.SIGKILL)
+        self._io.watch(pidfd, selectors.EVENT_READ, self._on_pidfd)
+
+    def on_start_failed(self, message: str) -> None:
+        """The process could not be forked."""
+        self._error = ErrorData("subactors.actors.StartError", message)
+        self.on_end(ProcessExit(unobserved=message))
+
+    def on_exited(self, exited: Exited) -> None:
+        """The zygote has reaped the process and its tree."""
+        self.on_end(
+            ProcessExit(
+                code=exited.code if exited.code >= 0 else None,
+                signal=-exited.code if exited.code < 0 else None,
+                user_seconds=exited.user_seconds,
+                system_seconds=exited.system_seconds,
+                peak_bytes=exited.peak_bytes,
+                survivors=exited.survivors,
+            )
+        )
+
+    def on_violation(self, what: str) -> None:
+        """The child broke the protocol: it ends for it. The first violation is the one that is told."""
+        if self.end is None and not self._violation:
+            self._violation = what
+            self._stop_reading()
+            self.kill()
+
+    def on_end(self, seen: ProcessExit) -> None:
+        """Publish the end, once: first what the child still said, then the facts, then the failed asks."""
+        if self.end is not None:
+            return
+        if not self._violation:
+            self._drain()
+        end = msgspec.structs.replace(
+            seen,
+            ready=self._is_ready,
+            finished=self._finished,
+            error=self._error,
+            killed=self._kill_wanted,
+            violation=self._violation or self._torn_frame(seen),
+        )
+        with self._lock:
+            self.end = end
+            pending = list(self._pending.values())
+            self._pending.clear()
+            self._outbox.clear()
+            pidfd, self._pidfd = self._pidfd, None
+            stops = self._stops
+        self._io.unwatch(self._channel.fileno())
+        self._channel.close()
+        if pidfd is not None:
+            self._io.unwatch(pidfd)
+            os.close(pidfd)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.actor.actor_stopped.set()
+        pykka.ActorRegistry.unregister(self.actor.actor_ref)
+        for future in pending:
+            _fail(future, self._dead_error())
+        for future in stops:
+            future.set(True)
+        if not self.ready.done():
+            self.ready.set_exception(self._start_error(end))
+        try:
+            self._listener.process_ended(self, end)
+        finally:
+            self._forget(self.key)
+
+    def on_zygote_lost(self, how: str) -> None:
+        """The zygote is gone: the kernel ends its children, but nobody learns their exit status."""
+        self._zygote_lost = how
+        if self._pidfd is None or self._gone:
+            self.on_end(ProcessExit(unobserved=how))
+        else:
+            self.kill()
+
+    def _on_pidfd(self, events: int) -> None:
+        del events
+        assert self._pidfd is not None  # noqa: S101 - it is what was watched
+        self._io.unwatch(self._pidfd)
+        self._gone = True
+        if self._zygote_lost:
+            self.on_end(ProcessExit(unobserved=self._zygote_lost))
+        else:
+            late = f"the zygote did not report its exit within {_REAP_LIMIT:g} s"
+            self._set_timer(_REAP_LIMIT, lambda: self.on_end(ProcessExit(unobserved=late)))
+
+    def _on_channel(self, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            self._flush()
+        if events & selectors.EVENT_READ and self._reading:
+            self._read_once()
+
+    def _read_once(self) -> bool:
+        """Read and handle what is there; False when there is no more."""
+        try:
+            data = self._channel.recv(_READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._on_channel_closed()
+            return False
+        try:
+            for kind, payload in self._decoder.feed(data):
+                if kind == OUTPUT:
+                    self._listener.process_output(self, payload)
+                else:
+                    self._on_message(decode_from_child(payload))
+        except ProtocolError as error:
+            self.on_violation(str(error))
+            return False
+        return True
+
+    def _on_message(self, message: FromChild) -> None:
+        match message:
+            case Report(body):
+                self._count_backlog()
+                self._listener.process_report(self, bytes(body))
+            case Request(request_id, body):
+                self._count_backlog()
+                self._listener.process_request(self, request_id, bytes(body))
+            case Reply(ask_id, value):
+                self._take_pending(ask_id).set(value)
+            case ReplyError(ask_id, error):
+                _fail(self._take_pending(ask_id), rebuild(error))
+            case Attributes(attributes):
+                self.actor._learn(attributes)  # noqa: SLF001 - the class is made for this module
+            case Ready(attributes):
+                self._on_ready(attributes)
+            case StartFailed(error):
+                self._error = error
+            case Stopped(error):
+                self._error = error or self._error
+                self._finished = True
+                self._listener.process_finished(self)
+
+    def _on_ready(self, attributes: Any) -> None:
+        if self._is_ready:
+            raise ProtocolError("it said twice that it was ready")
+        self._is_ready = True
+        self.actor._learn(attributes)  # noqa: SLF001 - the class is made for this module
+        pykka.ActorRegistry.register(self.actor.actor_ref)
+        self.ready.set_result(self.actor.actor_ref)
+        self._listener.process_ready(self)
+
+    def _on_channel_closed(self) -> None:
+        self._stop_reading()
+        # Normally the exit is reported a moment later.
+        self._set_timer(_CLOSED_CHANNEL_GRACE, lambda: self.on_violation("it closed its channel and lived on"))
+
+    def _set_timer(self, delay: float, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._io.call_later(delay, callback)
+
+    def _drain(self) -> None:
+        """Read what the process said before it ended; the socket's buffer bounds it."""
+        self._reading = True
+        while self._reading and self._read_once():
+            pass
+
+    def _torn_frame(self, seen: ProcessExit) -> str:
+        # One that was killed in the middle of a frame has another reason for its end.
+        return "its last frame is incomplete" if self._decoder.torn and seen.code == 0 else ""
+
+    def _take_pending(self, ask_id: int) -> pykka.Future[Any]:
+        with self._lock:
+            future = self._pending.pop(ask_id, None)
+        if future is None:
+            raise ProtocolError(f"a reply to an ask that is not open ({ask_id})")
+        return future
+
+    def _count_backlog(self) -> None:
+        with self._lock:
+            self._backlog += 1
+            full = self._backlog >= _BACKLOG_HIGH
+        if full and self._reading:
+            self._reading = False
+            self._watch()
+
+    def _resume(self) -> None:
+        if self.end is None and not self._violation:
+            self._reading = True
+            self._watch()
+
+    def _stop_reading(self) -> None:
+        self._reading = False
+        self._io.unwatch(self._channel.fileno())
+
+    def _watch(self) -> None:
+        if self.end is not None:
+            return
+        events = (selectors.EVENT_READ if self._reading else 0) | (selectors.EVENT_WRITE if self._outbox else 0)
+        if events:
+            self._io.watch(self._channel.fileno(), events, self._on_channel)
+        else:
+            self._io.unwatch(self._channel.fileno())
+
+    def _flush(self) -> None:
+        with self._lock:
+            while self._outbox:
+                rest = self._write(self._outbox[0])
+                if rest is not None:
+                    self._outbox_size -= len(self._outbox[0]) - len(rest)
+                    self._outbox[0] = rest
+                    return
+                self._outbox_size -= len(self._outbox.popleft())
+        self._watch()
+
+    def _write(self, frame: memoryview) -> memoryview | None:
+        """Write what the socket takes; the rest, or None if there is none. Called with the lock held."""
+        while frame:
+            try:
+                frame = frame[self._channel.send(frame) :]
+            except (BlockingIOError, InterruptedError):
+                return frame
+            except OSError as error:
+                if error.errno in {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN}:
+                    return None  # the process has ended; its exit is on the way
+                raise
+        return None
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal; called with the lock held, so that the pidfd cannot be closed meanwhile."""
+        if self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def _dead_error(self) -> pykka.ActorDeadError:
+        return pykka.ActorDeadError(f"{self.actor.actor_ref}: its process {self.end}")
+
+    def _start_error(self, end: ProcessExit) -> Exception:
+        if self._error is not None and not self._error.type_name.endswith(".StartError"):
+            return rebuild(self._error)
+        return StartError(f"{self.actor} did not start: its process {end}")
+
+
+def encode_object(value: object) -> bytes:
+    """Pickle for the trusted direction, host to child; what only the host's `__main__` knows travels by value."""
+    try:
+        data = pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        data = b""
+    # The child has a `__main__` of its own: looking anything up in it would fail there.
+    if data and b"__main__" not in data:
+        return data
+    import cloudpickle  # noqa: PLC0415 - most hosts never need it
+
+    return bytes(cloudpickle.dumps(value))
+
+
+def _fail(future: pykka.Future[Any], error: BaseException) -> None:
+    future.set_exception((type(error), error, error.__traceback__))

@@ -1,0 +1,299 @@
+"""`Supervisor`: a pykka actor that starts, watches and stops process actors.
+
+It holds the truth about its children, and it alone. Its mailbox never waits: not for a child, not for the zygote; what
+takes time comes back to it as a message. Layers above subclass it and say what reports, requests and ends mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+import msgspec
+import pykka
+
+from ._actor import ProcessActor
+from ._errors import ProtocolError
+from ._exit import ProcessExit
+from ._process import ActorProcess
+from ._system import ProcessSystem
+from ._wire import error_data
+
+__all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
+
+_DUMP_TIME: Final = 0.005
+"""Seconds that a process has to write its stacks before it is killed."""
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """What a child is, and how it is to be ended.
+
+    Attributes:
+        actor_class: the process actor.
+        args: its constructor's.
+        kwargs: its constructor's.
+        grace: seconds between asking it to stop and killing it.
+        capture: file for what its process writes to standard output and error; None lets it go to the host's.
+        environ: the process's environment; None is the host's at the start.
+    """
+
+    actor_class: type[ProcessActor]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    grace: float = 2.0
+    capture: str | None = None
+    environ: Mapping[str, str] | None = None
+
+
+@dataclass(eq=False)
+class Child:
+    """A child of a supervisor. Its fields change in the supervisor's thread only.
+
+    Attributes:
+        spec: what was asked for.
+        process: the running, or ended, process.
+        stopping: whether it has been asked to stop.
+    """
+
+    spec: ChildSpec
+    process: ActorProcess = field(init=False)
+    stopping: bool = False
+
+
+# --- messages to a supervisor ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StartChild:
+    """Anyone to the supervisor: start a child; the reply is the `Child`, at once, long before it runs."""
+
+    spec: ChildSpec
+
+
+@dataclass(frozen=True)
+class StopChild:
+    """Anyone to the supervisor: take a child down the stop ladder; the reply comes at once."""
+
+    child: Child
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """The I/O thread to the supervisor: the child's constructor has returned."""
+
+    child: Child
+
+
+@dataclass(frozen=True)
+class _Reported:
+    """The I/O thread to the supervisor: a decoded report."""
+
+    child: Child
+    report: Any
+
+
+@dataclass(frozen=True)
+class _Requested:
+    """The I/O thread to the supervisor: a decoded request, and where the answer goes."""
+
+    child: Child
+    request: Any
+    reply_to: ReplyAddress
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """The I/O thread to the supervisor: the child's loop has ended, its process should exit now."""
+
+    child: Child
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """The I/O thread to the supervisor: the child is gone and reaped."""
+
+    child: Child
+    end: ProcessExit
+
+
+@dataclass(frozen=True)
+class _GraceOver:
+    """A timer to the supervisor: the child has had its time to end by itself."""
+
+    child: Child
+
+
+class ReplyAddress:
+    """Where the answer to one child's request goes: good for one use, from any thread, at any later time."""
+
+    def __init__(self, process: ActorProcess, request_id: int) -> None:
+        self._process = process
+        self._request_id = request_id
+
+    def set(self, value: msgspec.Struct) -> None:
+        """Answer."""
+        self._process.answer(self._request_id, value)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Answer with an error; it arrives as a RemoteError that names its type."""
+        self._process.refuse(self._request_id, error_data(error))
+
+
+class Supervisor(pykka.ThreadingActor):
+    """Starts process actors, hears of everything that becomes of them, and ends them.
+
+    Subclasses override the `child_…` hooks. All but `child_output` run in the supervisor's own thread.
+
+    Args:
+        system: where its children's processes come from.
+    """
+
+    # A host that ends without closing must not hang on this thread; the zygote ends the children then.
+    use_daemon_thread = True
+
+    report_decoder: ClassVar[msgspec.msgpack.Decoder[Any] | None] = None
+    """Decodes what children report, in the I/O thread; a report that it refuses is a violation of the protocol."""
+
+    request_decoder: ClassVar[msgspec.msgpack.Decoder[Any] | None] = None
+    """As `report_decoder`, for requests."""
+
+    def __init__(self, system: ProcessSystem) -> None:
+        super().__init__()
+        self._system = system
+
+    # --- for subclasses, in the supervisor's thread -----------------------------------------------------------------
+
+    def start_child(self, spec: ChildSpec) -> Child:
+        """Have a child started; returns at once. Raises what `ProcessSystem.spawn` raises."""
+        child = Child(spec)
+        child.process = self._system.spawn(
+            spec.actor_class,
+            spec.args,
+            spec.kwargs,
+            listener=_ChildListener(child, self),
+            capture=spec.capture,
+            environ=spec.environ,
+        )
+        return child
+
+    def stop_child(self, child: Child) -> None:
+        """Begin the stop ladder: ask, wait for the grace period, dump the stacks, kill. May be repeated."""
+        if child.stopping or child.process.end is not None:
+            return
+        child.stopping = True
+        child.process.stop()
+        self.tell_later(child.spec.grace, _GraceOver(child))
+
+    def tell_later(self, delay: float, message: object) -> None:
+        """Send this supervisor a message in `delay` seconds."""
+        self._system.call_later(delay, lambda: _tell(self.actor_ref, message))
+
+    def child_ready(self, child: Child) -> None:
+        """Hook: the child's constructor has returned."""
+
+    def child_output(self, child: Child, data: bytes) -> None:
+        """Hook: the child said something. Runs in the I/O thread, so that a flood never fills the mailbox."""
+
+    def child_reported(self, child: Child, report: Any) -> None:
+        """Hook: a report of the child, decoded."""
+
+    def child_requested(self, child: Child, request: Any, reply_to: ReplyAddress) -> None:
+        """Hook: a request of the child, decoded; the answer may be given at any later time."""
+
+    def child_ended(self, child: Child, end: ProcessExit) -> None:
+        """Hook: the child is gone, with everything that it had started. Called exactly once a child, last."""
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle one message; runs in the supervisor's thread."""
+        match message:
+            case _Reported(child, report):
+                try:
+                    self.child_reported(child, report)
+                finally:
+                    child.process.handled()
+            case _Requested(child, request, reply_to):
+                try:
+                    self.child_requested(child, request, reply_to)
+                finally:
+                    child.process.handled()
+            case _Ready(child):
+                self.child_ready(child)
+            case _Finished(child):
+                # One whose loop has ended may still hang in a thread or a finalizer; that gets no longer than a stop.
+                if not child.stopping:
+                    self.tell_later(child.spec.grace, _GraceOver(child))
+            case _GraceOver(child):
+                self._end_by_force(child)
+            case _Ended(child, end):
+                self.child_ended(child, end)
+            case StartChild(spec):
+                return self.start_child(spec)
+            case StopChild(child):
+                self.stop_child(child)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def _end_by_force(self, child: Child) -> None:
+        if child.process.end is None:
+            child.process.dump_stack()
+            self._system.call_later(_DUMP_TIME, child.process.kill)
+
+
+class _ChildListener:
+    """Turns what happens to one child in the I/O thread into messages to its supervisor."""
+
+    def __init__(self, child: Child, supervisor: Supervisor) -> None:
+        self._child = child
+        self._supervisor = supervisor
+        self._reference = supervisor.actor_ref
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """Forward."""
+        del process
+        _tell(self._reference, _Ready(self._child))
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """Hand over in this thread."""
+        del process
+        self._supervisor.child_output(self._child, data)
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """Decode and forward."""
+        del process
+        _tell(self._reference, _Reported(self._child, _decode(self._supervisor.report_decoder, body, "report")))
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """Decode and forward, with the address for the answer."""
+        request = _decode(self._supervisor.request_decoder, body, "request")
+        _tell(self._reference, _Requested(self._child, request, ReplyAddress(process, request_id)))
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """Forward."""
+        del process
+        _tell(self._reference, _Finished(self._child))
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """Forward."""
+        del process
+        _tell(self._reference, _Ended(self._child, end))
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[Any] | None, body: bytes, what: str) -> Any:
+    if decoder is None:
+        raise ProtocolError(f"a {what}, where its supervisor takes none")
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
+        raise ProtocolError(f"a {what} that is none of the declared types: {error}") from error
+
+
+def _tell(reference: pykka.ActorRef[Any], message: object) -> None:
+    # A supervisor that has stopped has nobody left to tell.
+    with contextlib.suppress(pykka.ActorDeadError):
+        reference.tell(message)

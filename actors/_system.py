@@ -1,0 +1,355 @@
+"""The process system: one zygote and one I/O thread, and the actors' processes that hang on them.
+
+It starts the zygote with the first process (or before, by `prepare`), starts a new one when it has died, and ends
+everything when it is closed. It must never wait for a child or the zygote, but in `close`, which is bounded.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import logging
+import os
+import resource
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ._errors import StartError, SubactorsError
+from ._exit import ProcessExit
+from ._io import IOThread, Timer
+from ._linux import check_platform
+from ._process import ActorProcess, ProcessListener, encode_object
+from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, Start, decode_from_zygote, encode_packet
+
+if TYPE_CHECKING:
+    from ._actor import ProcessActor
+
+__all__ = ["ProcessSystem", "default_system"]
+
+logger = logging.getLogger("subactors.actors")
+
+_PACKET_LIMIT: Final = 65536
+_ZYGOTE_EXIT_LIMIT: Final = 2.0
+"""Seconds that the zygote has to end everything when its socket closes, before it is killed."""
+
+_DESCRIPTORS_PER_PROCESS: Final = 4
+
+
+class ProcessSystem:
+    """Starts and ends processes for actors. Every method may be called from any thread of the process that made it.
+
+    Making one starts nothing. A process forked from the host cannot use it: threads do not survive a fork.
+
+    Args:
+        preload: names of modules that the zygote imports once, for all actors to share. They must not start a thread,
+            an event loop or a pool, nor open a socket, when imported.
+    """
+
+    def __init__(self, *, preload: Sequence[str] = ()) -> None:
+        self._preload = tuple(preload)
+        self._io = IOThread("subactors-io")
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        self._keys = itertools.count(1)
+        self._processes: dict[int, ActorProcess] = {}
+        self._zygote: _ZygoteConnection | None = None
+        self._closed = False
+        self._idle = threading.Condition(self._lock)
+
+    def prepare(self) -> None:
+        """Start the zygote now, so that the first actor need not wait for its imports; returns at once."""
+        check_platform()
+        self._check_usable()
+        self._io.call(self._start_zygote)
+
+    def spawn(
+        self,
+        actor_class: type[ProcessActor],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        listener: ProcessListener,
+        capture: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> ActorProcess:
+        """Have a process started for an actor, and return at once, long before it runs.
+
+        Args:
+            actor_class: what to start; resolved in the child by its import path where it has one.
+            args: the constructor's.
+            kwargs: the constructor's.
+            listener: is told what becomes of it.
+            capture: file that takes what the process writes to its standard output and error; made if missing.
+            environ: the process's whole environment; the host's of this moment if None.
+
+        Raises:
+            UnsupportedPlatformError: not on this operating system.
+            SubactorsError: the system is closed, or belongs to the process that this one was forked from.
+        """
+        check_platform()
+        self._check_usable()
+        start = Start(
+            urn="",
+            actor=encode_object((actor_class, args, dict(kwargs or {}))),
+            directory=_current_directory(),
+            environ=dict(os.environ if environ is None else environ),
+            sys_path=_module_path(),
+            capture=capture,
+        )
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        key = next(self._keys)
+        shell = actor_class._shell()  # noqa: SLF001 - the class is made for this module
+        process = ActorProcess(key, shell, ours, io=self._io, listener=listener, forget=self._forget)
+        shell._attach(process)  # noqa: SLF001
+        with self._lock:
+            if self._closed:
+                ours.close()
+                theirs.close()
+                raise SubactorsError("The process system is closed.")
+            self._processes[key] = process
+            self._raise_descriptor_limit(len(self._processes))
+        process.send(msgspec.structs.replace(start, urn=shell.actor_urn))
+        self._io.call(lambda: self._fork(process, theirs))
+        return process
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Make a call in `delay` seconds, in the I/O thread, where it must not wait for anything."""
+        return self._io.call_later(delay, callback)
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Make a call in the I/O thread, where it must not wait for anything."""
+        self._io.call(callback)
+
+    def close(self, *, grace: float = 1.0) -> None:
+        """Stop every process: ask, wait up to `grace` seconds in all, kill, end the zygote. May be repeated."""
+        if os.getpid() != self._owner:
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            processes = list(self._processes.values())
+        for process in processes:
+            process.stop()
+        if not self._wait_until_idle(grace):
+            for process in list(self._processes.values()):
+                process.kill()
+            self._wait_until_idle(_ZYGOTE_EXIT_LIMIT)
+        zygote = self._zygote
+        if zygote is not None:
+            self._io.call(zygote.close)
+        self._io.close()
+        if zygote is not None:
+            zygote.wait(_ZYGOTE_EXIT_LIMIT)
+        for process in list(self._processes.values()):
+            process.on_end(ProcessExit(unobserved="the process system was closed"))
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._owner:
+            raise SubactorsError(
+                "This process was forked from the one that made the process system, and has none of its threads. "
+                "Make a new one here."
+            )
+        if self._closed:
+            raise SubactorsError("The process system is closed.")
+
+    def _wait_until_idle(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        with self._idle:
+            while self._processes:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    return False
+                self._idle.wait(remaining)
+        return True
+
+    def _raise_descriptor_limit(self, processes: int) -> None:
+        """Go from the soft to the hard limit, once the soft one comes into sight."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < hard and processes * _DESCRIPTORS_PER_PROCESS > soft // 2:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
+
+    def _ensure_zygote(self) -> _ZygoteConnection:
+        if self._zygote is None:
+            self._zygote = _ZygoteConnection(self._io, self._preload, self._on_packet, self._on_zygote_lost)
+        return self._zygote
+
+    def _start_zygote(self) -> None:
+        # One that does not start now is tried again, and reported, with the first process.
+        with contextlib.suppress(StartError):
+            self._ensure_zygote()
+
+    def _fork(self, process: ActorProcess, channel: socket.socket) -> None:
+        process.on_created()
+        try:
+            self._ensure_zygote().fork(process.key, channel)
+        except (OSError, StartError) as error:
+            channel.close()
+            process.on_start_failed(f"the zygote could not be started: {error}")
+
+    def _on_packet(self, packet: bytes, descriptors: list[int]) -> None:
+        message = decode_from_zygote(packet)
+        process = self._processes.get(message.key)
+        match message:
+            case Forked(_, pid):
+                if process is None:
+                    os.close(descriptors[0])
+                else:
+                    process.on_forked(pid, descriptors[0])
+            case ForkFailed(_, what):
+                if process is not None:
+                    process.on_start_failed(what)
+            case Exited():
+                if process is not None:
+                    process.on_exited(message)
+
+    def _on_zygote_lost(self, how: str) -> None:
+        self._zygote = None
+        for process in list(self._processes.values()):
+            process.on_zygote_lost(how)
+
+    def _forget(self, key: int) -> None:
+        """Drop an ended process; the last thing that happens to it."""
+        with self._idle:
+            self._processes.pop(key, None)
+            self._idle.notify_all()
+
+
+class _ZygoteConnection:
+    """A running zygote and its control socket. Made and used in the I/O thread; `wait` is for the closing thread."""
+
+    def __init__(
+        self,
+        io: IOThread,
+        preload: Sequence[str],
+        on_packet: Callable[[bytes, list[int]], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._io = io
+        self._on_packet = on_packet
+        self._on_lost = on_lost
+        self._unsent: list[tuple[bytes, socket.socket | None]] = []
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)
+        # Only for finding this package before the configuration arrives, which carries the path itself.
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(_module_path())}
+        with theirs:
+            try:
+                self._program = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "subactors.actors.zygote", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env=environ,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self._control.close()
+                raise StartError(f"{sys.executable} did not start: {error}") from error
+        configuration = Configuration(os.getpid(), _module_path(), list(preload))
+        self._send(msgspec.msgpack.encode(configuration), None)
+        self._watch()
+
+    def fork(self, key: int, channel: socket.socket) -> None:
+        """Ask for a process that serves `channel`, which is closed here once it is sent."""
+        self._send(encode_packet(Fork(key)), channel)
+
+    def close(self) -> None:
+        """Close the control socket: the zygote ends everything and then itself."""
+        self._io.unwatch(self._control.fileno())
+        self._control.close()
+        for _, channel in self._unsent:
+            if channel is not None:
+                channel.close()
+        self._unsent.clear()
+
+    def wait(self, limit: float) -> None:
+        """Wait until the zygote's process is gone, and kill it when it takes longer than `limit` seconds."""
+        try:
+            self._program.wait(limit)
+        except subprocess.TimeoutExpired:
+            self._program.kill()
+            self._program.wait()
+
+    def _send(self, packet: bytes, channel: socket.socket | None) -> None:
+        self._unsent.append((packet, channel))
+        if len(self._unsent) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            packet, channel = self._unsent[0]
+            try:
+                socket.send_fds(self._control, [packet], [channel.fileno()] if channel is not None else [])
+            except BlockingIOError:
+                break
+            except OSError:
+                return  # the zygote is gone; reading says so
+            del self._unsent[0]
+            if channel is not None:
+                channel.close()
+        self._watch()
+
+    def _watch(self) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+        self._io.watch(self._control.fileno(), events, self._on_control)
+
+    def _on_control(self, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            self._flush()
+        if not events & selectors.EVENT_READ:
+            return
+        try:
+            packet, descriptors, _, _ = socket.recv_fds(self._control, _PACKET_LIMIT, 1, socket.MSG_CMSG_CLOEXEC)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            packet, descriptors = b"", []
+        if packet:
+            self._on_packet(packet, descriptors)
+            return
+        self.close()
+        # Its socket closes in the middle of its exit: the status is decided, and the wait is a moment.
+        self._program.kill()
+        self._program.wait()
+        self._on_lost(f"the zygote ended with status {self._program.returncode}, and its processes with it")
+
+
+def _current_directory() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        raise SubactorsError(
+            "The host's working directory has been removed, so a process cannot start in it. Change to one that exists."
+        ) from None
+
+
+def _module_path() -> list[str]:
+    """Return the module search path; an empty entry means the current directory, which a child may leave."""
+    return [entry or _current_directory() for entry in sys.path]
+
+
+_default_lock = threading.Lock()
+_default: list[ProcessSystem] = []
+
+
+def default_system() -> ProcessSystem:
+    """Return the system that `ProcessActor.start` uses when its class names none; made once, closed at exit."""
+    with _default_lock:
+        if not _default or _default[0]._owner != os.getpid():  # noqa: SLF001 - a forked child makes its own
+            _default[:] = [ProcessSystem()]
+            atexit.register(_default[0].close)
+        return _default[0]

@@ -1,0 +1,391 @@
+"""Frames and messages between the host and one actor's process, and between the host and the zygote.
+
+Responsible for turning messages into bytes and bytes into declared types. It must never run code that a child chose:
+what a child sends is msgpack, decoded against the closed unions below; only the trusted direction (host to child)
+carries pickles, inside `Start.actor`, `Tell.body` and `Ask.body`.
+
+A frame is a five-byte header (length of the payload, kind) and the payload. Output has a kind of its own, so that a
+flood of it costs no decoding.
+"""
+
+from __future__ import annotations
+
+import struct
+import traceback as traceback_module
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from ._errors import PlainDataError, ProtocolError
+
+__all__ = [
+    "MAXIMUM_FRAME",
+    "OUTPUT",
+    "Answer",
+    "Ask",
+    "Attribute",
+    "Attributes",
+    "Configuration",
+    "ErrorData",
+    "Exited",
+    "Fork",
+    "ForkFailed",
+    "Forked",
+    "FrameDecoder",
+    "FromChild",
+    "FromZygote",
+    "Interface",
+    "Ready",
+    "Refused",
+    "Reply",
+    "ReplyError",
+    "Report",
+    "Request",
+    "Start",
+    "StartFailed",
+    "Stop",
+    "Stopped",
+    "Tell",
+    "ToChild",
+    "decode_from_child",
+    "decode_from_zygote",
+    "decode_to_child",
+    "encode_frame",
+    "encode_packet",
+    "encode_plain",
+    "error_data",
+    "output_header",
+]
+
+_HEADER: Final = struct.Struct(">IB")
+
+MAXIMUM_FRAME: Final = 8 * 1024 * 1024
+"""Longest payload, in bytes. It bounds what the host buffers for a child that announces a frame and never ends it."""
+
+_MESSAGE: Final = 0
+OUTPUT: Final = 1
+
+
+class ErrorData(msgspec.Struct, frozen=True):
+    """An exception as data.
+
+    Attributes:
+        type_name: `module.qualname` of the exception's type.
+        message: its text.
+        traceback: formatted traceback of the process in which it was raised.
+    """
+
+    type_name: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        """Return type and message the way a traceback ends."""
+        name = self.type_name.removeprefix("builtins.")
+        return f"{name}: {self.message}" if self.message else name
+
+
+def error_data(error: BaseException) -> ErrorData:
+    """Return an exception as data; works for exceptions whose own `__str__` fails."""
+    kind = type(error)
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure that it describes
+        message = "(the exception's text could not be made)"
+    try:
+        text = "".join(traceback_module.format_exception(error))
+    except Exception:  # noqa: BLE001 - the same
+        text = ""
+    return ErrorData(f"{kind.__module__}.{kind.__qualname__}", message, text)
+
+
+Interface: TypeAlias = dict[str, "Attribute"]
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """What a proxy must know of one attribute of an actor: whether it is called, or entered, and what is inside."""
+
+    callable: bool
+    inner: dict[str, Attribute] | None = None
+
+
+# --- child to host: decoded in the host's I/O thread, against exactly these types -----------------------------------
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """Child to host, once: the actor's constructor returned."""
+
+    attributes: Interface
+
+
+class StartFailed(msgspec.Struct, frozen=True, tag="start_failed"):
+    """Child to host, in place of `Ready`: the process could not be set up, or the constructor raised."""
+
+    error: ErrorData
+
+
+class Attributes(msgspec.Struct, frozen=True, tag="attributes"):
+    """Child to host: the actor's own attributes have changed; proxies learn the names from it."""
+
+    attributes: Interface
+
+
+class Reply(msgspec.Struct, frozen=True, tag="reply"):
+    """Child to host: what an ask answered, as plain data."""
+
+    ask_id: int
+    value: Any
+
+
+class ReplyError(msgspec.Struct, frozen=True, tag="reply_error"):
+    """Child to host: what an ask raised."""
+
+    ask_id: int
+    error: ErrorData
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """Child to its supervisor: a message of the layer above, decoded there against its own closed union."""
+
+    body: msgspec.Raw
+
+
+class Request(msgspec.Struct, frozen=True, tag="request"):
+    """Child to its supervisor: as `Report`, and an `Answer` or `Refused` with the same id is owed."""
+
+    request_id: int
+    body: msgspec.Raw
+
+
+class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
+    """Child to host, last: the actor's loop has ended, by itself or by the error given."""
+
+    error: ErrorData | None = None
+
+
+FromChild: TypeAlias = Ready | StartFailed | Attributes | Reply | ReplyError | Report | Request | Stopped
+
+
+# --- host to child: trusted -----------------------------------------------------------------------------------------
+
+
+class Start(msgspec.Struct, frozen=True, tag="start"):
+    """Host to child, first: everything that makes a bare process this actor.
+
+    Attributes:
+        urn: the actor's URN, chosen by the host.
+        actor: pickle of `(class, args, kwargs)`.
+        directory: working directory.
+        environ: the whole environment.
+        sys_path: module search path.
+        capture: file that takes descriptors 1 and 2; None leaves them where the host's go.
+    """
+
+    urn: str
+    actor: bytes
+    directory: str
+    environ: dict[str, str]
+    sys_path: list[str]
+    capture: str | None
+
+
+class Tell(msgspec.Struct, frozen=True, tag="tell"):
+    """Host to child: a message for the mailbox, pickled."""
+
+    body: bytes
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """Host to child: as `Tell`, and a `Reply` or `ReplyError` with the same id is owed."""
+
+    ask_id: int
+    body: bytes
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """Host to child: stop after what is in the mailbox; `on_stop_requested` runs at once."""
+
+
+class Answer(msgspec.Struct, frozen=True, tag="answer"):
+    """Supervisor to child: the answer to a `Request`, encoded by the layer above."""
+
+    request_id: int
+    body: msgspec.Raw
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """Supervisor to child: the request failed, and how."""
+
+    request_id: int
+    error: ErrorData
+
+
+ToChild: TypeAlias = Start | Tell | Ask | Stop | Answer | Refused
+
+
+# --- host and zygote: one packet a message on a SOCK_SEQPACKET pair -------------------------------------------------
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """Host to zygote, the first packet.
+
+    Attributes:
+        host_pid: the host, whose death ends everything.
+        sys_path: the host's module search path.
+        preload: modules that every actor will want, imported once.
+    """
+
+    host_pid: int
+    sys_path: list[str]
+    preload: list[str]
+
+
+class Fork(msgspec.Struct, frozen=True, tag="fork"):
+    """Host to zygote, with one descriptor: fork a process that serves this channel."""
+
+    key: int
+
+
+class Forked(msgspec.Struct, frozen=True, tag="forked"):
+    """Zygote to host, with the new process's pidfd."""
+
+    key: int
+    pid: int
+
+
+class ForkFailed(msgspec.Struct, frozen=True, tag="fork_failed"):
+    """Zygote to host: the system refused another process."""
+
+    key: int
+    message: str
+
+
+class Exited(msgspec.Struct, frozen=True, tag="exited"):
+    """Zygote to host, once a process and everything that it had started is gone and reaped.
+
+    Attributes:
+        code: exit status, or minus the number of the signal that ended it.
+        user_seconds: CPU time in user mode, children that it reaped included.
+        system_seconds: CPU time in the kernel.
+        peak_bytes: largest resident set.
+        survivors: processes of its tree that a SIGKILL did not end in time.
+    """
+
+    key: int
+    code: int
+    user_seconds: float
+    system_seconds: float
+    peak_bytes: int
+    survivors: int
+
+
+FromZygote: TypeAlias = Forked | ForkFailed | Exited
+
+_encoder = msgspec.msgpack.Encoder()
+_from_child: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
+_to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
+_from_zygote: msgspec.msgpack.Decoder[FromZygote] = msgspec.msgpack.Decoder(FromZygote)
+
+
+def encode_packet(message: Fork | FromZygote) -> bytes:
+    """Return a message of the zygote's control socket as one packet."""
+    return _encoder.encode(message)
+
+
+def decode_from_zygote(packet: bytes) -> FromZygote:
+    """Return the zygote's message; raises ProtocolError for anything else."""
+    try:
+        return _from_zygote.decode(packet)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"the zygote sent something unreadable: {error}") from error
+
+
+def encode_plain(value: Any) -> msgspec.Raw:
+    """Return plain data, or a declared message of the layer above, encoded.
+
+    Raises:
+        PlainDataError: the value, or something inside it, is not plain data.
+    """
+    return msgspec.Raw(_encode(value))
+
+
+def encode_frame(message: FromChild | ToChild) -> bytes:
+    """Return a message as one frame.
+
+    Raises:
+        PlainDataError: it holds a value that is not plain data, or is longer than the receiver accepts.
+    """
+    payload = _encode(message)
+    if len(payload) > MAXIMUM_FRAME and isinstance(message, FromChild):
+        raise PlainDataError(f"a message of {len(payload):,} bytes is longer than the {MAXIMUM_FRAME:,} that may cross")
+    return _HEADER.pack(len(payload), _MESSAGE) + payload
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise PlainDataError(
+            f"{type(value).__name__} cannot cross to another process as data ({error}); "
+            "answer with None, bool, int, float, str, bytes, lists and dicts of these, or a dataclass of them"
+        ) from error
+
+
+def output_header(size: int) -> bytes:
+    """Return the header of an output frame of `size` bytes."""
+    return _HEADER.pack(size, OUTPUT)
+
+
+def decode_from_child(payload: bytes) -> FromChild:
+    """Return a child's message; raises ProtocolError, saying what was wrong, for anything that is not one."""
+    try:
+        return _from_child.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
+        raise ProtocolError(f"a message that is none of the declared types: {error}") from error
+
+
+def decode_to_child(payload: bytes) -> ToChild:
+    """Return the host's message; runs in the child."""
+    return _to_child.decode(payload)
+
+
+class FrameDecoder:
+    """Cuts a byte stream into frames, incrementally and without ever waiting.
+
+    Args:
+        limit: longest payload accepted, in bytes; None where the sender is trusted.
+    """
+
+    def __init__(self, limit: int | None = MAXIMUM_FRAME) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    @property
+    def torn(self) -> bool:
+        """Whether the bytes so far end inside a frame."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Take bytes and yield each frame that is whole as `(kind, payload)`.
+
+        Raises:
+            ProtocolError: a header announces an unknown kind or more than the limit. The stream is useless after it.
+        """
+        buffer = self._buffer
+        buffer += data
+        position = 0
+        try:
+            while len(buffer) - position >= _HEADER.size:
+                size, kind = _HEADER.unpack_from(buffer, position)
+                if kind > OUTPUT:
+                    raise ProtocolError(f"a frame of unknown kind {kind}")
+                if self._limit is not None and size > self._limit:
+                    raise ProtocolError(f"a frame that announces {size:,} bytes; {self._limit:,} are allowed")
+                start = position + _HEADER.size
+                if len(buffer) - start < size:
+                    break
+                position = start + size
+                yield kind, bytes(memoryview(buffer)[start:position])
+        finally:
+            del buffer[:position]
