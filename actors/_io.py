@@ -121,7 +121,8 @@ class IOThread:
             for key, events in self._selector.select(self._timeout()):
                 if key.data is None:
                     os.eventfd_read(self._wakeup)
-                else:
+                # An earlier callback of this round may have ended the watch, and even given its number to another.
+                elif self._selector.get_map().get(key.fd) is key:
                     self._guard(functools.partial(key.data, events))
             # Cleared before the queue is emptied: a call that arrives from here on wakes the selector again.
             self._woken = False
