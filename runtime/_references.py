@@ -9,10 +9,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import keyword
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._errors import ImportTargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["TARGET_FORM", "is_target", "resolve"]
 

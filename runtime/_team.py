@@ -20,10 +20,11 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
         reference: as the team file has it (`openai/gpt-4o`, `python/package.module:function`, a name from `models`).
         provider: provider's name; `python` for a function.
         name: the model's name at the provider; for `python` the target `package.module:function`.
-        base_url: root of the OpenAI-compatible endpoint, where the team file gives one; empty: the provider's own, which
-            the environment may override (`OPENAI_BASE_URL`, `MODEL_RUNNER_HOST`), and for `python`.
+        base_url: root of the OpenAI-compatible endpoint, where the team file gives one; empty: the provider's own,
+            which the environment may override (`OPENAI_BASE_URL`, `MODEL_RUNNER_HOST`), and for `python`.
         key_variables: environment variables that may hold the key, first set one wins; empty: no key is needed.
-        options: further parameters of each request (`temperature`, `max_tokens`, `top_p`, …), as the endpoint calls them.
+        options: further parameters of each request (`temperature`, `max_tokens`, `top_p`, …), under the endpoint's
+            names for them.
     """
 
     reference: str
@@ -109,7 +110,8 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
         root: name of the agent that `subactors run` starts: `root`, or else the first.
         settings: see `Settings`.
         deny: patterns of `permissions.deny`: a tool's name, with `*` and `?`; matched without regard to case.
-        ignored: the keys of the file that were accepted and mean nothing here (`check` shows them).
+        ignored: the keys of the file that were accepted and mean nothing here (`check` shows them), and the items of
+            `permissions.deny` that match no tool there is.
     """
 
     source: str

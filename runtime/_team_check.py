@@ -1,0 +1,220 @@
+"""Checks what a team file holds and makes a `Team` of it.
+
+All mistakes are found in one go, each noted once at its place; one mistake must not make others appear. Nothing here
+reads files, imports the author's code or looks at the environment.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ._team import AgentConfig, Settings, Team
+from ._team_keys import AGENT, PERMISSIONS, RUNTIME, TOP, VERSIONS
+from ._team_models import Models, read_entrypoint, read_models
+from ._team_toolsets import TOOLSETS, read_toolset, toolset_type
+from ._team_values import Section, Value, listed, nearest, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._team_nodes import Findings, Node
+
+__all__ = ["check"]
+
+_LOOP_KEYS = ("instruction", "sub_agents", "toolsets", "max_iterations", "add_date", "add_environment_info")
+"""What the agent loop makes of an agent, and an agent that is a function of its own does not."""
+
+_OTHER_TOOLS = ("transfer_task",)
+"""Tools that come without a toolset."""
+
+_MAY_BE_ZERO = frozenset({"stop_grace"})
+"""Durations of `runtime` for which nothing at all is a sensible value."""
+
+
+def check(node: Node, findings: Findings) -> Team | None:
+    """Return the team, or None if anything is wrong, here or in what `findings` already holds."""
+    top = Value(node, "", findings).section(TOP)
+    if top is None:
+        return None
+    _check_version(top)
+    _check_metadata(top)
+    models = read_models(top)
+    agents = _agents(Value(node, "", findings), top, models)
+    deny = _deny(top)
+    settings = _settings(top)
+    if findings.problems or not agents:
+        return None
+    return Team(
+        source=findings.source,
+        agents=agents,
+        root="root" if "root" in agents else next(iter(agents)),
+        settings=settings,
+        deny=deny,
+        ignored=findings.ignored,
+    )
+
+
+def _check_version(top: Section) -> None:
+    version = top.get("version")
+    if version is None:
+        return
+    value = version.node.value
+    # A truth is an int to Python.
+    if isinstance(value, bool) or str(value) not in {str(known) for known in VERSIONS}:
+        version.report(
+            "There is no such version of Docker's agent files.",
+            f"Use a whole number from {VERSIONS[0]} to {VERSIONS[-1]}, or leave the key out.",
+        )
+
+
+def _check_metadata(top: Section) -> None:
+    metadata = top.get("metadata")
+    if metadata is not None:
+        metadata.entries()
+
+
+def _agents(file: Value, top: Section, models: Models) -> dict[str, AgentConfig]:
+    given = top.get("agents")
+    if given is None:
+        if not top.means("agents"):
+            file.report("There are no `agents`.", "Give at least one agent under `agents`.")
+        return {}
+    entries = given.entries()
+    if entries is not None and not given.node.value:
+        given.report("There are no agents here.", "Give at least one.")
+    checked = {name: _agent(name, value, entries or {}, models) for name, value in (entries or {}).items()}
+    return {name: agent for name, agent in checked.items() if agent is not None}
+
+
+def _agent(name: str, value: Value, names: Mapping[str, Value], models: Models) -> AgentConfig | None:
+    section = value.section(AGENT)
+    if section is None:
+        return None
+    model, entrypoint = section.get("model"), section.get("entrypoint")
+    if model is not None and entrypoint is not None:
+        entrypoint.report("This agent has both `model` and `entrypoint`.", "Keep the one that is to run it.")
+    elif entrypoint is not None:
+        _report_without_effect(entrypoint, section)
+    elif not section.means("model") and not section.means("entrypoint"):
+        value.report(
+            "This agent has neither `model` nor `entrypoint`.", "Give it a `model`, such as `openai/gpt-4o`."
+        )  # fmt: skip
+    description, add_date = section.get("description"), section.get("add_date")
+    max_iterations, add_environment_info = section.get("max_iterations"), section.get("add_environment_info")
+    return AgentConfig(
+        name=name,
+        model=models.find(model) if model is not None else None,
+        entrypoint=read_entrypoint(entrypoint) if entrypoint is not None else None,
+        description=(description and description.text(blank=True)) or "",
+        instruction=_instruction(section),
+        sub_agents=_sub_agents(name, section, names),
+        toolsets=tuple(toolset for item in _toolsets(section) if (toolset := read_toolset(item)) is not None),
+        max_iterations=(max_iterations and max_iterations.whole(least=0)) or 0,
+        add_date=(add_date and add_date.boolean()) or False,
+        add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
+    )
+
+
+def _report_without_effect(entrypoint: Value, section: Section) -> None:
+    without = [key for key in _LOOP_KEYS if section.get(key) is not None]
+    if without:
+        entrypoint.report(
+            f"An agent with an `entrypoint` is a function; without effect: {listed(without)}.",
+            "Remove these keys, or give the agent a `model` in place of the `entrypoint`.",
+        )
+
+
+def _instruction(section: Section) -> str:
+    given = section.get("instruction")
+    if given is None:
+        return ""
+    if not isinstance(given.node.value, tuple):
+        return given.text(blank=True) or ""
+    return "\n".join(item.text(blank=True) or "" for item in given.items() or ())
+
+
+def _sub_agents(name: str, section: Section, names: Mapping[str, Value]) -> tuple[str, ...]:
+    given = section.get("sub_agents")
+    chosen: list[str] = []
+    for item, other in (given.texts() if given is not None else None) or ():
+        if other == name:
+            item.report(
+                "An agent cannot be its own sub-agent.", "Name another agent, or define one that does the same."
+            )
+        elif other in chosen:
+            item.report(f"{quoted(other)} is listed twice.", "Keep it once.")
+        elif other not in names:
+            _report_agent(item, other, [known for known in names if known != name])
+        chosen.append(other)
+    return tuple(chosen)
+
+
+def _report_agent(item: Value, other: str, names: Iterable[str]) -> None:
+    meant = nearest(other, names)
+    if meant is None and ("/" in other or ":" in other):
+        item.report("Agents of other files are not supported by this version.", "Define the agent under `agents`.")
+        return
+    remedy = f"Did you mean `{meant}`?" if meant else f"Known are: {listed(names) or 'no others'}."
+    item.report(f"There is no agent {quoted(other)}.", remedy)
+
+
+def _toolsets(section: Section) -> list[Value]:
+    """Return the entries of an agent's `toolsets`, after a look at what they need of the agent."""
+    given = section.get("toolsets")
+    items = (given.items() if given is not None else None) or []
+    sub_agents = section.get("sub_agents")
+    has_none = sub_agents.node.value == () if sub_agents is not None else not section.means("sub_agents")
+    for item in items:
+        if has_none and toolset_type(item) == "background_agents":
+            item.report(
+                "This agent has no `sub_agents` that `background_agents` could start.",
+                "List them under `sub_agents`, or remove the toolset.",
+            )
+    return items
+
+
+def _deny(top: Section) -> tuple[str, ...]:
+    given = top.get("permissions")
+    section = given.section(PERMISSIONS) if given is not None else None
+    if section is None:
+        return ()
+    ask = section.get("ask")
+    if ask is not None and ask.items():
+        ask.report(
+            "Asking before a tool call is not supported by this version: nobody watches a background task.",
+            "Put these tools under `deny`, or remove the key.",
+        )
+    denied = section.get("deny")
+    patterns = (denied.texts() if denied is not None else None) or []
+    for item, pattern in patterns:
+        if ":" in pattern:
+            item.report(
+                "Patterns for arguments are not supported by this version.",
+                "Deny the whole tool: its name, with `*` and `?` for any characters and any one character.",
+            )
+        elif not any(fnmatch.fnmatchcase(tool, pattern.lower()) for tool in _tools()):
+            item.findings.ignore(item.node, item.path)
+    return tuple(pattern for _, pattern in patterns)
+
+
+def _tools() -> list[str]:
+    return [*(tool for kind in TOOLSETS.values() for tool in kind.tools), *_OTHER_TOOLS]
+
+
+def _settings(top: Section) -> Settings:
+    given = top.get("runtime")
+    section = given.section(RUNTIME) if given is not None else None
+    if section is None:
+        return Settings()
+    chosen: dict[str, int | float | None] = {}
+    for setting in msgspec.structs.fields(Settings):
+        value = section.get(setting.name)
+        if value is not None:
+            is_whole = setting.type is int
+            chosen[setting.name] = (
+                value.whole(least=1) if is_whole else value.number(above=setting.name not in _MAY_BE_ZERO)
+            )
+    return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]

@@ -1,0 +1,138 @@
+"""The ways into a team: from a file, from a mapping, and with another model.
+
+Responsible for reading the file and for turning whatever is wrong with its content into problems, all of them at once;
+no other exception leaves for bad content. Must never import or run the author's code.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ._errors import TeamFileError
+from ._team_check import check
+from ._team_models import Models
+from ._team_nodes import Findings, Node, nodes_of_mapping
+from ._team_values import Value, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._problems import Problem
+    from ._team import Team
+
+__all__ = ["check_team", "load_team", "override_model", "team_from_mapping"]
+
+_LARGEST_FILE = 4_000_000
+"""Bytes; far more than any team needs, and little enough that a wrong file is refused at once."""
+
+_TOP = Node(None, 1, 0)
+_NO_PLACE = Node(None, 0, 0)
+
+
+def load_team(path: str | os.PathLike[str]) -> Team:
+    """Read and check a team file.
+
+    Raises:
+        TeamFileError: the file cannot be read, or something in it is wrong; holds all problems, in the file's order.
+    """
+    team, problems = check_team(path)
+    if team is None:
+        raise TeamFileError(problems)
+    return team
+
+
+def check_team(path: str | os.PathLike[str]) -> tuple[Team | None, tuple[Problem, ...]]:
+    """Read and check a team file; returns the team, or None and what is wrong, in the file's order."""
+    # A file's name may be any bytes; what is printed and stored must be text.
+    findings = Findings(os.fsencode(path).decode(errors="replace"))
+    text = _read(path, findings)
+    node = _parse(text, findings) if text is not None else None
+    team = check(node, findings) if node is not None else None
+    return team, findings.problems
+
+
+def team_from_mapping(mapping: Mapping[str, Any], source: str = "<mapping>") -> Team:
+    """Check a team given as Python data, with the keys of a team file.
+
+    Args:
+        mapping: of text, numbers, truths, None, lists and mappings; it is copied.
+        source: what messages call it; their line is 0.
+
+    Raises:
+        TeamFileError: something in it is wrong; holds all problems, in the mapping's order.
+    """
+    findings = Findings(source)
+    try:
+        node = nodes_of_mapping(mapping, findings)
+    except RecursionError:
+        _report_depth(findings)
+        raise TeamFileError(findings.problems) from None
+    team = check(node, findings)
+    if team is None:
+        raise TeamFileError(findings.problems)
+    return team
+
+
+def override_model(team: Team, reference: str) -> Team:
+    """Return the team with one model in place of those of all its agents; agents with an `entrypoint` stay as they are.
+
+    Args:
+        team: a checked team.
+        reference: `provider/model` or `python/package.module:function`; names from `models` are not known any more.
+
+    Raises:
+        TeamFileError: the reference is wrong.
+    """
+    findings = Findings("<model>")
+    # The names under `models` are not part of a checked team, hence open: no complaint about a name missing there.
+    model = Models(models_open=True).find(Value(Node(reference, 0, 0), "", findings))
+    if model is None:
+        if not findings.problems:
+            message = f"{quoted(reference)} is no reference to a model."
+            findings.add(_NO_PLACE, "", message, "Write it as `provider/model`, such as `openai/gpt-4o`.")
+        raise TeamFileError(findings.problems)
+    agents = {
+        name: agent if agent.model is None else msgspec.structs.replace(agent, model=model)
+        for name, agent in team.agents.items()
+    }
+    return msgspec.structs.replace(team, agents=agents)
+
+
+def _read(path: str | os.PathLike[str], findings: Findings) -> str | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - any path that the system takes, bytes included
+            content = file.read(_LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        # ValueError: a null character in the path.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        findings.add(_NO_PLACE, "", f"The file cannot be read: {reason}.", "Give the path of a team file.")
+        return None
+    if len(content) > _LARGEST_FILE:
+        findings.add(
+            _NO_PLACE, "", f"The file is larger than {_LARGEST_FILE:,} bytes.", "Give the path of a team file."
+        )
+        return None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        place = Node(None, line, 0)
+        findings.add(place, "", f"Byte 0x{error.object[error.start]:02X} is not UTF-8.", "Save the file as UTF-8 text.")
+        return None
+
+
+def _parse(text: str, findings: Findings) -> Node | None:
+    from ._team_yaml import nodes_of_yaml  # noqa: PLC0415 - a team from a mapping needs no YAML, whose import is slow
+
+    try:
+        return nodes_of_yaml(text, findings)
+    except RecursionError:
+        _report_depth(findings)
+        return None
+
+
+def _report_depth(findings: Findings) -> None:
+    findings.add(_TOP, "", "The values are nested too deeply.", "A team file needs no more than six levels.")

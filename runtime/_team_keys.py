@@ -1,0 +1,230 @@
+"""The keys of a team file, level by level: read, ignored, or refused because the file would lose something.
+
+Tables only. The refused and ignored ones are those of Docker's agent files; what is in none of the tables is a mistake.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import msgspec
+
+from ._team import Settings
+from ._team_values import Keys
+
+__all__ = [
+    "AGENT",
+    "MODEL",
+    "PERMISSIONS",
+    "PROVIDER",
+    "RUNTIME",
+    "TOOLSET",
+    "TOOLSET_OWNERS",
+    "TOP",
+    "UNSUPPORTED_TOOLSETS",
+    "VERSIONS",
+]
+
+VERSIONS = range(17)
+"""Of Docker's agent files: what we read has the same meaning in all of them."""
+
+TOP = Keys(
+    supported=frozenset({"agents", "models", "providers", "permissions", "metadata", "version", "runtime"}),
+    ignored=frozenset({"commands"}),
+    refused=MappingProxyType(
+        {
+            "mcps": "its MCP servers and their tools",
+            "rag": "its retrieval from documents",
+            "toolsets": "the toolsets that agents share",
+            "skills": "its skills",
+            "budget": "its limit on cost",
+            "budgets": "its limits on cost",
+            "flavors": "its variants",
+            "hooks": "the commands run at its hooks",
+        }
+    ),
+    elsewhere=MappingProxyType(
+        {
+            "handoffs": "in an agent",
+            "fallback": "in an agent",
+            "sub_agents": "in an agent",
+            "instruction": "in an agent",
+            "model": "in an agent; definitions of models go under `models`",
+        }
+    ),
+)
+
+AGENT = Keys(
+    supported=frozenset(
+        {
+            "model",
+            "entrypoint",
+            "description",
+            "instruction",
+            "sub_agents",
+            "toolsets",
+            "max_iterations",
+            "add_date",
+            "add_environment_info",
+        }
+    ),
+    ignored=frozenset({"welcome_message", "commands", "use_commands", "title_model", "add_description_parameter"}),
+    refused=MappingProxyType(
+        {
+            "fallback": "the models that stand in when the first one fails",
+            "handoffs": "the agents that it hands its conversation to",
+            "force_handoff": "the agent that it hands its conversation to",
+            "rag": "its retrieval from documents",
+            "mcps": "its MCP servers and their tools",
+            "skills": "its skills",
+            "use_skills": "its skills",
+            "use_toolsets": "the toolsets it shares with other agents",
+            "hooks": "the commands run at its hooks",
+            "harness": "the program that runs the agent",
+            "instruction_file": "its instruction",
+            "add_prompt_files": "the files added to its prompt",
+            "add_prompt_files_depth": "the files added to its prompt",
+            "code_mode_tools": "calling its tools from code",
+            "structured_output": "the form of its answers",
+            "num_history_items": "the bound on its conversation",
+            "max_consecutive_tool_calls": "the bound on repeated tool calls",
+            "max_old_tool_call_tokens": "the bound on old tool answers",
+            "max_tool_result_tokens": "the bound on tool answers",
+            "session_compaction": "the shortening of long conversations",
+            "compaction_threshold": "the shortening of long conversations",
+            "compaction_model": "the shortening of long conversations",
+            "readonly": "the restriction to tools that change nothing",
+            "safety": "its safety mode",
+            "redact_secrets": "the removal of secrets from what it reads and writes",
+            "budget": "its limit on cost",
+            "budgets": "its limits on cost",
+            "cache": "its cache of answers",
+        }
+    ),
+)
+
+MODEL = Keys(
+    supported=frozenset(
+        {
+            "provider",
+            "model",
+            "base_url",
+            "token_key",
+            "temperature",
+            "max_tokens",
+            "top_p",
+            "frequency_penalty",
+            "presence_penalty",
+            "parallel_tool_calls",
+        }
+    ),
+    ignored=frozenset({"description", "title_model", "track_usage", "cost", "capabilities", "bypass_models_gateway"}),
+    refused=MappingProxyType(
+        {
+            "provider_opts": "what it tells the provider",
+            "thinking_budget": "the bound on its thinking",
+            "task_budget": "the bound on a task's tokens",
+            "routing": "the choice of a model by the question",
+            "first_available": "the choice of the first model that is available",
+            "auth": "its way to authenticate",
+            "fallback": "the models that stand in when it fails",
+            "compaction_model": "the shortening of long conversations",
+            "compaction_threshold": "the shortening of long conversations",
+        }
+    ),
+)
+
+_PROVIDER_SUPPORTED = frozenset({"base_url", "token_key", "api_type"})
+PROVIDER = Keys(
+    supported=_PROVIDER_SUPPORTED,
+    refused=MappingProxyType(
+        {"provider": "what it takes from another provider"}
+        | dict.fromkeys(
+            sorted(MODEL.supported - _PROVIDER_SUPPORTED - {"provider", "model"}), "a default of its models"
+        )
+    ),
+)
+
+PERMISSIONS = Keys(supported=frozenset({"deny", "ask"}), ignored=frozenset({"allow"}))
+
+RUNTIME = Keys(
+    supported=frozenset(setting.name for setting in msgspec.structs.fields(Settings)),
+    refused=MappingProxyType(
+        {
+            "sandbox": "its confinement to a sandbox",
+            "safety": "its safety mode",
+            "network_allowlist": "the bound on its network access",
+        }
+    ),
+)
+
+TOOLSET = Keys(
+    supported=frozenset({"type", "tools", "instruction"}),
+    refused=MappingProxyType(
+        {
+            "toon": "the short form of its answers",
+            "defer": "loading its tools when they are needed",
+            "model": "the model that reads its answers",
+            "working_dir": "its working directory",
+            "lifecycle": "its rules for starting again",
+            "readonly": "the restriction to tools that change nothing",
+            "ignore_vcs": "the treatment of files that version control ignores",
+            "post_edit": "the commands run after an edit",
+            "deny_list": "the folders it must stay out of",
+        }
+    ),
+)
+"""What every toolset may have; `_team_toolsets` adds the keys of each type."""
+
+TOOLSET_OWNERS = MappingProxyType(
+    {
+        "env": ("shell",),
+        "timeout": ("shell",),
+        "allow": ("filesystem",),
+        "allow_list": ("filesystem",),
+        "ref": ("mcp",),
+        "remote": ("mcp",),
+        "config": ("mcp",),
+        "command": ("mcp", "lsp"),
+        "args": ("mcp", "lsp"),
+        "version": ("mcp", "lsp"),
+        "name": ("mcp", "a2a"),
+        "url": ("a2a", "openapi"),
+        "headers": ("a2a", "openapi"),
+        "api_config": ("api",),
+        "shell": ("script",),
+        "path": ("memory", "tasks"),
+        "shared": ("todo",),
+        "models": ("model_picker",),
+        "file_types": ("lsp",),
+    }
+)
+"""Keys that only some types of toolsets have, and which."""
+
+UNSUPPORTED_TOOLSETS = MappingProxyType(
+    {
+        "todo": "its list of things to do",
+        "tasks": "its list of tasks on disk",
+        "memory": "its memory across runs",
+        "script": "its tools made of commands",
+        "fetch": "its access to web pages",
+        "mcp": "the tools of this MCP server",
+        "mcp_catalog": "the tools of MCP servers",
+        "api": "its tools made of HTTP requests",
+        "openapi": "the tools of this HTTP service",
+        "a2a": "the remote agent",
+        "lsp": "the tools of this language server",
+        "user_prompt": "its questions to the user",
+        "model_picker": "its change of models",
+        "file": "its access to single files",
+        "git": "its access to git",
+        "background_jobs": "its commands in the background",
+        "scheduler": "its schedule",
+        "environment": "its view of the environment",
+        "plan": "its plan",
+        "session_context": "its view of the session",
+        "open_url": "opening pages in a browser",
+        "webhook": "its calls of webhooks",
+    }
+)
+"""Types of toolsets that Docker's agent files may have and this version has not; to what the file would lose."""

@@ -1,0 +1,115 @@
+"""What a team file holds before it is checked: values with their places, and the list of what is wrong with them.
+
+The same nodes come from YAML (`_team_yaml`) and from Python mappings (here), so the checks know neither. Nothing here
+knows what a team file means.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ._problems import Problem
+
+__all__ = ["BROKEN", "Findings", "Node", "item_path", "key_path", "nodes_of_mapping"]
+
+BROKEN: Final = object()
+"""Stands for a value that could not be read and has been reported; every check passes over it in silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and where it is.
+
+    Attributes:
+        value: None, bool, int, float or str; a list as `tuple[Node, ...]`; a mapping as `dict[Any, Node]`, whose keys
+            are whatever the file has; any other object, if a Python mapping holds one; or `BROKEN`.
+        line: line of its key, or of the value itself in a list, from 1; 0 where there are no lines.
+        position: grows through the file.
+    """
+
+    value: Any
+    line: int
+    position: int
+
+
+class Findings:
+    """What the checks of one file have found.
+
+    Args:
+        source: the file's name as the user gave it, or `<mapping>`.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._problems: list[tuple[int, Problem]] = []
+        self._ignored: list[tuple[int, str]] = []
+
+    def add(self, node: Node, path: str, message: str, remedy: str = "") -> None:
+        """Note that something is wrong; `path`, `message` and `remedy` as in `Problem`."""
+        problem = Problem(source=self.source, line=node.line, path=path, message=message, remedy=remedy)
+        self._problems.append((node.position, problem))
+
+    def ignore(self, node: Node, path: str) -> None:
+        """Note that a key was accepted and means nothing here."""
+        self._ignored.append((node.position, path))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, in the order of the file; of one place, in the order it was found.
+
+        What is wrong with an anchored value is said once, at the first path that leads there, however often it is used.
+        """
+        once: dict[tuple[int, int, str], Problem] = {}
+        for position, problem in sorted(self._problems, key=lambda found: found[0]):
+            once.setdefault((position, problem.line, problem.message), problem)
+        return tuple(once.values())
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The paths of the ignored keys, in the order of the file."""
+        return tuple(path for _, path in sorted(self._ignored, key=lambda found: found[0]))
+
+
+def key_path(parent: str, key: object) -> str:
+    """Return the path of a key below `parent`: `agents.root`, or `agents["my agent"]` where a dot would mislead."""
+    text = key if isinstance(key, str) else repr(key)
+    if not re.fullmatch(r"[\w-]+", text):
+        return f"{parent}[{json.dumps(text)}]"
+    return f"{parent}.{text}" if parent else text
+
+
+def item_path(parent: str, index: int) -> str:
+    """Return the path of an item of the list `parent`."""
+    return f"{parent}[{index}]"
+
+
+def nodes_of_mapping(value: object, findings: Findings) -> Node:
+    """Make nodes of Python data; a container that holds itself is reported and cut off there."""
+    positions = itertools.count()
+
+    def convert(value: object, path: str, above: frozenset[int]) -> Node:
+        position = next(positions)
+        if not isinstance(value, Mapping | list | tuple):
+            return Node(_plain(value), 0, position)
+        if id(value) in above:
+            node = Node(BROKEN, 0, position)
+            findings.add(node, path, "This value holds itself.", "Give a value that ends.")
+            return node
+        inside = above | {id(value)}
+        if isinstance(value, Mapping):
+            entries = {_plain(key): convert(item, key_path(path, key), inside) for key, item in value.items()}
+            return Node(entries, 0, position)
+        items = tuple(convert(item, item_path(path, index), inside) for index, item in enumerate(value))
+        return Node(items, 0, position)
+
+    return convert(value, "", frozenset())
+
+
+def _plain(value: object) -> object:
+    """Return text as `str` itself: its subclasses, such as members of an enumeration, do not cross to a process."""
+    return str.__str__(value) if isinstance(value, str) else value

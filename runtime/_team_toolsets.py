@@ -1,0 +1,166 @@
+"""Checks the `toolsets` of an agent.
+
+Holds what a team file may say about each type of toolset, the names of its tools included. Must not import the toolsets
+themselves: a file is checked without loading what would run it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ._team import ToolsetConfig
+from ._team_keys import TOOLSET, TOOLSET_OWNERS, UNSUPPORTED_TOOLSETS
+from ._team_values import Keys, Section, Value, listed, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["TOOLSETS", "ToolsetKind", "read_toolset", "toolset_type"]
+
+
+@dataclass(frozen=True)
+class ToolsetKind:
+    """A type of toolset.
+
+    Attributes:
+        tools: the names of its tools, for `tools`.
+        keys: the keys that an entry of this type may have beside those of all types.
+    """
+
+    tools: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+
+
+TOOLSETS: Mapping[str, ToolsetKind] = MappingProxyType(
+    {
+        "background_agents": ToolsetKind(
+            ("run_background_agent", "list_background_agents", "view_background_agent", "stop_background_agent")
+        ),
+        "think": ToolsetKind(("think",)),
+        "shell": ToolsetKind(("shell",), ("env", "timeout")),
+        "filesystem": ToolsetKind(
+            (
+                "read_file",
+                "read_multiple_files",
+                "write_file",
+                "edit_file",
+                "list_directory",
+                "directory_tree",
+                "search_files_content",
+                "create_directory",
+                "remove_directory",
+            ),
+            ("allow", "allow_list", "readonly"),
+        ),
+    }
+)
+"""The types there are."""
+
+
+def toolset_type(toolset: Value) -> str | None:
+    """Return the type that an entry names, whatever else is wrong with it; notes nothing."""
+    value = toolset.node.value
+    named = value.get("type") if isinstance(value, dict) else None
+    return named.value if named is not None and isinstance(named.value, str) else None
+
+
+def read_toolset(toolset: Value) -> ToolsetConfig | None:
+    """Check one entry; None if anything about it is wrong, which then is noted."""
+    name = toolset_type(toolset)
+    kind = TOOLSETS.get(name) if name is not None else None
+    if name is None or kind is None:
+        _report_type(toolset)
+        return None
+    section = toolset.section(_keys(kind))
+    if section is None:
+        return None
+    instruction = section.get("instruction")
+    return ToolsetConfig(
+        type=name,
+        tools=_tools(section, name, kind),
+        instruction=instruction.text(blank=True) if instruction is not None else None,
+        options=_options(section),
+    )
+
+
+def _report_type(toolset: Value) -> None:
+    """Say what is wrong with the type. Its other keys cannot be judged without it."""
+    entries = toolset.entries()
+    if entries is None:
+        return
+    given = entries.get("type")
+    if given is None or not given.given:
+        toolset.report("This toolset has no `type`.", f"Give it one of: {listed(TOOLSETS)}.")
+        return
+    name = given.text()
+    if name is None:
+        return
+    if name in UNSUPPORTED_TOOLSETS:
+        given.refuse(f"A toolset of type `{name}`", UNSUPPORTED_TOOLSETS[name])
+    else:
+        given.unknown("type of toolset", name, TOOLSETS)
+
+
+def _keys(kind: ToolsetKind) -> Keys:
+    own = frozenset(kind.keys)
+    elsewhere = {
+        key: f"in a toolset of type {' or '.join(f'`{owner}`' for owner in owners)}"
+        for key, owners in TOOLSET_OWNERS.items()
+        if key not in own
+    }
+    return dataclasses.replace(
+        TOOLSET,
+        supported=TOOLSET.supported | own,
+        elsewhere=MappingProxyType(elsewhere),
+    )
+
+
+def _tools(section: Section, name: str, kind: ToolsetKind) -> tuple[str, ...] | None:
+    given = section.get("tools")
+    named = given.texts() if given is not None else None
+    if given is None or named is None:
+        return None
+    if given.node.value == ():
+        given.report("The list of tools is empty.", "Leave the key out to have all of them, or name those wanted.")
+    for item, tool in named:
+        if tool not in kind.tools:
+            item.report(
+                f"A toolset of type `{name}` has no tool {quoted(tool)}.", f"Its tools are: {', '.join(kind.tools)}."
+            )
+    return tuple(tool for _, tool in named)
+
+
+def _options(section: Section) -> dict[str, Any]:
+    """Read the keys that belong to one type alone; those of other types are not in the section."""
+    options: dict[str, Any] = {}
+    if (readonly := section.get("readonly")) is not None:
+        options["readonly"] = readonly.boolean()
+    if (timeout := section.get("timeout")) is not None:
+        options["timeout"] = timeout.number(above=True)
+    if (env := section.get("env")) is not None:
+        options["env"] = _environment(env)
+    allow, allow_list = section.get("allow"), section.get("allow_list")
+    if allow is not None and allow_list is not None:
+        allow_list.report("`allow` and `allow_list` mean the same, and both are given.", "Keep one of the two.")
+    folders = allow if allow is not None else allow_list
+    if folders is not None:
+        options["allow"] = [folder for _, folder in folders.texts() or ()]
+    return options
+
+
+def _environment(env: Value) -> dict[str, str]:
+    """Read variables and their values; references to other variables in them are expanded when a task starts."""
+    variables = {}
+    for name, value in (env.entries() or {}).items():
+        if "=" in name:
+            value.report("The name of an environment variable holds no `=`.", "Write `NAME: value`.")
+            continue
+        number = value.node.value
+        is_number = isinstance(number, int) and not isinstance(number, bool)
+        text = str(number) if is_number else value.text(blank=True)
+        if text is not None:
+            variables[name] = text
+    return variables
