@@ -1,0 +1,194 @@
+"""Turns what goes wrong between us and a model's server into sentences that name the remedy.
+
+Nothing here may let a key out: whatever a server or the client library says is shown with the key blotted out, and
+addresses without the user name and password that they may hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx2
+import openai
+
+from ._errors import ModelError
+from ._team import ModelConfig
+from ._text import one_line
+
+__all__ = ["ModelErrors"]
+
+_WORDS_LIMIT = 600
+"""Characters of a server's own words that go into a message: enough for a sentence, too few for a page of HTML."""
+
+
+@dataclass(frozen=True)
+class ModelErrors:
+    """Makes the errors of one model.
+
+    Attributes:
+        config: the model.
+        key: its key, to keep it out of messages; None where it has none.
+        idle_timeout: seconds without a byte before the server counts as stalled.
+    """
+
+    config: ModelConfig
+    key: str | None = field(repr=False)
+    idle_timeout: float
+
+    def request_failed(self, error: Exception) -> ModelError:
+        """Say why no answer began: refused by the server, not reached, or not in time."""
+        match error:
+            case openai.APIStatusError():
+                return self._status(error)
+            case openai.APITimeoutError():
+                return self._timeout(error)
+            case openai.APIConnectionError():
+                return self._connection(error)
+            case _:
+                return self.error(f"the request to {self._url} failed: {self._name(error)}")
+
+    def stream_failed(self, error: Exception, characters: int) -> ModelError:
+        """Say why an answer broke off after so many characters of text."""
+        match error:
+            case openai.APITimeoutError():
+                return self.error(
+                    f"{self._url} stalled: nothing came for {self.idle_timeout:g} s, after {characters} characters of "
+                    "text. Try again, or raise `model_idle_timeout` in the team file's `runtime` if the model is slow."
+                )
+            case openai.APIConnectionError():
+                return self.error(
+                    f"{self._url} broke the connection after {characters} characters of text, before the answer was "
+                    f"complete ({self._name(error.__cause__ or error)}). Try again; the server's log may say why."
+                )
+            case openai.APIError():
+                return self.error(
+                    f"{self._url} reported an error after {characters} characters of text: "
+                    f"{self._server_words(error.body) or error.message}"
+                )
+            case _:
+                return self.garbage(self._name(error))
+
+    def garbage(self, what: str) -> ModelError:
+        """Say that the server sent something that is no chat completion."""
+        return self.error(
+            f"{self._url} sent something that is no streamed chat completion: {what}. "
+            "Check that base_url is the root of an OpenAI-compatible endpoint (it often ends with /v1)."
+        )
+
+    def error(self, message: str) -> ModelError:
+        """Make an error that names the model, with the key blotted out."""
+        return ModelError(f"Model {self.config.reference!r}: {self._blotted(message)}")
+
+    @property
+    def _url(self) -> str:
+        url = httpx2.URL(self.config.base_url)
+        return str(url.copy_with(userinfo=b"", query=None))
+
+    @property
+    def _variables(self) -> str:
+        return " or ".join(self.config.key_variables)
+
+    def _status(self, error: openai.APIStatusError) -> ModelError:
+        status = error.status_code
+        words = self._server_words(error.body)
+        said = f"{status}: {words}" if words else str(status)
+        match status:
+            case 401 if self.key:
+                message = f"{self._url} does not accept the key ({said}). Set {self._variables} to a valid one."
+            case 401 if self.config.key_variables:
+                message = f"{self._url} asks for a key ({said}). Set {self._variables} to it."
+            case 401:
+                message = (
+                    f"{self._url} asks for a key ({said}). Set token_key in the team file to the name of the "
+                    "environment variable that holds it."
+                )
+            case 403:
+                message = (
+                    f"{self._url} denies access ({said}). The key{self._from_variables} may not use the model "
+                    f"{self.config.name!r}, or not from here."
+                )
+            case 404:
+                message = (
+                    f"not found ({said}). Either the server does not have the model {self.config.name!r}, or there is "
+                    f"no OpenAI-compatible endpoint at the base URL {self._url}: check both."
+                )
+            case 429:
+                message = (
+                    f"{self._url} refused for a rate limit or an exhausted quota{_after_retries(error)} ({said}). "
+                    "Wait, run fewer tasks at once (max_running), or raise the quota."
+                )
+            case _ if 300 <= status < 400:  # noqa: PLR2004 - the redirects of HTTP
+                target = error.response.headers.get("location", "an address it does not name")
+                message = f"{self._url} redirects to {target} ({status}). Set base_url to the right address."
+            case _ if status < 500:  # noqa: PLR2004 - HTTP's border between the client's and the server's fault
+                message = f"{self._url} rejected the request ({said})."
+            case _:
+                message = (
+                    f"{self._url} failed{_after_retries(error)} ({said}). The fault is the server's; try again later."
+                )
+        return self.error(message)
+
+    def _timeout(self, error: openai.APITimeoutError) -> ModelError:
+        if isinstance(error.__cause__, httpx2.ConnectTimeout):
+            return self.error(
+                f"no connection to {self._url} in time{_after_retries(error)}. Is the address right, and is the server "
+                "reachable from here?"
+            )
+        return self.error(
+            f"{self._url} took the request, but did not begin to answer within {self.idle_timeout:g} s"
+            f"{_after_retries(error)}. Raise `model_idle_timeout` in the team file's `runtime` if the model is slow."
+        )
+
+    def _connection(self, error: openai.APIConnectionError) -> ModelError:
+        cause = error.__cause__ or error
+        if isinstance(cause, httpx2.ConnectError):
+            return self.error(
+                f"cannot connect to {self._url} ({self._name(cause)}). Is the server running, and is base_url right?"
+            )
+        return self.error(
+            f"{self._url} closed the connection without an answer{_after_retries(error)} ({self._name(cause)}). "
+            "Try again; the server's log may say why."
+        )
+
+    @property
+    def _from_variables(self) -> str:
+        return f" in {self._variables}" if self._variables else ""
+
+    def _name(self, error: BaseException) -> str:
+        text = self._words(str(error))
+        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+    def _server_words(self, body: object) -> str:
+        """Return what a server said in an error's body, whichever of the usual shapes it has."""
+        match body:
+            case None | "":
+                return ""
+            case str():
+                return self._words(body)
+            case Mapping():
+                for key in ("message", "detail", "error"):
+                    if words := body.get(key):
+                        return self._server_words(words)
+                return self._words(json.dumps(dict(body), ensure_ascii=False))
+            case _:
+                return self._words(json.dumps(body, ensure_ascii=False))
+
+    def _words(self, text: str) -> str:
+        # In this order: cut first, and half a key could be left at the end.
+        return one_line(self._blotted(text), _WORDS_LIMIT)
+
+    def _blotted(self, text: str) -> str:
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+def _after_retries(error: openai.APIError) -> str:
+    """Say how often the library has tried again; it writes that into each request."""
+    match error.request.headers.get("x-stainless-retry-count", "0"):
+        case "0":
+            return ""
+        case "1":
+            return ", after 1 retry"
+        case count:
+            return f", after {count} retries"

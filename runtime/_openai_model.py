@@ -1,0 +1,176 @@
+"""The client of every model behind an OpenAI-compatible chat-completions endpoint.
+
+Sends the conversation, streams the answer, and reports whatever goes wrong as a `ModelError`. It never shows a key,
+never changes the conversation, and never decides what happens after a turn. Imports `openai`, which takes long: import
+this module only where such a model is used, or ahead of time in the process that task processes are forked from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+import httpx2
+import msgspec
+import openai
+
+from ._model import Message, Turn
+from ._openai_errors import ModelErrors
+from ._openai_stream import Chunk, TurnAssembler
+from ._providers import endpoint
+from ._team import ModelConfig
+from ._text import one_line
+from ._tools import ToolSchema
+
+__all__ = ["OpenAIModel", "warm_up"]
+
+_RETRIES = 2
+_CONNECT_TIMEOUT = 10.0
+"""Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
+
+
+class OpenAIModel:
+    """A model behind an OpenAI-compatible endpoint; implements `Model`.
+
+    Args:
+        config: the model; its `options` go into the request as they are, and None takes a parameter out
+            (`stream_options: null` for a server that rejects it).
+        environ: where the key is looked up.
+        idle_timeout: seconds without a byte from the server before it counts as stalled.
+
+    Raises:
+        ModelError: the key is missing, or key or base URL cannot be used.
+    """
+
+    def __init__(self, config: ModelConfig, *, environ: Mapping[str, str], idle_timeout: float) -> None:
+        place = endpoint(config, environ)
+        key = place.api_key
+        self._config = msgspec.structs.replace(config, base_url=place.base_url)
+        self._errors = ModelErrors(self._config, key, idle_timeout)
+        self._headers: dict[str, str | openai.Omit] = {"Authorization": f"Bearer {key}" if key else openai.omit}
+        if config.provider != "openai":
+            # The library takes these from OPENAI_… variables, which are nobody else's business.
+            self._headers |= {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
+        timeout = openai.Timeout(idle_timeout, connect=_CONNECT_TIMEOUT)
+        try:
+            self._client = openai.AsyncOpenAI(
+                # Never None, which would send the OpenAI key of the environment to whatever server this is.
+                api_key=key or "none",
+                base_url=place.base_url,
+                max_retries=_RETRIES,
+                timeout=timeout,
+                http_client=_plain_http_client(timeout) if place.base_url.startswith("http://") else None,
+            )
+        except httpx2.InvalidURL as error:
+            raise self._errors.error(f"the base URL is none: {error}. Correct base_url.") from None
+
+    async def complete(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
+    ) -> Turn:
+        """Answer the conversation; see `Model.complete`. Cancelling it closes the connection."""
+        try:
+            # Posted without the typed `chat.completions.create`: options of other providers go through as they are,
+            # and chunks come as plain data, to be checked here rather than trusted to have every field.
+            stream = await self._client.post(
+                "/chat/completions",
+                body=self._request(messages, tools),
+                cast_to=object,
+                options={"headers": self._headers},
+                stream=True,
+                stream_cls=openai.AsyncStream[object],
+            )
+        except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            # Its cause can quote headers, and with them the key; so none of it is chained.
+            raise self._errors.request_failed(error) from None
+        async with stream:
+            return await self._read(stream, on_text)
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
+        request = {
+            "stream_options": {"include_usage": True},
+            **self._config.options,
+            "model": self._config.name,
+            "messages": list(messages),
+            # An empty list is an error to several servers.
+            "tools": list(tools) or None,
+            "stream": True,
+        }
+        return {name: value for name, value in request.items() if value is not None}
+
+    async def _read(self, stream: openai.AsyncStream[object], on_text: Callable[[str], None]) -> Turn:
+        assembler = TurnAssembler(on_text)
+        kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind in ("text/html", "application/json"):
+            raise self._errors.garbage(f"{kind}, which begins {await _beginning(stream.response)!r}")
+        events = aiter(stream)
+        while (chunk := await self._next(events, assembler)) is not None:
+            assembler.add(chunk)
+        if assembler.refusal:
+            raise self._errors.error(f"the model refused: {assembler.refusal}")
+        if assembler.finish_reason == "content_filter":
+            said = f" It had said: {one_line(spoken, 300)}" if (spoken := assembler.finish().content) else ""
+            raise self._errors.error(f"the model refused: the provider's content filter ended the answer.{said}")
+        if assembler.is_empty and assembler.finish_reason == "length":
+            raise self._errors.error(
+                "the model reached its token limit before it said anything. Raise max_tokens, or shorten the "
+                "conversation."
+            )
+        if assembler.is_empty and assembler.finish_reason is None:
+            raise self._errors.garbage(f"the answer ended before anything was said (content type {kind or 'missing'})")
+        return assembler.finish()
+
+    async def _next(self, events: AsyncIterator[object], assembler: TurnAssembler) -> Chunk | None:
+        """Return the stream's next chunk, checked, or None at its end; every failure of it becomes a ModelError."""
+        try:
+            data = await anext(events)
+            chunk = msgspec.convert(data, Chunk, strict=False)
+        except StopAsyncIteration:
+            return None
+        except msgspec.ValidationError as error:
+            raise self._errors.garbage(f"{error} in {one_line(str(data), 200)}") from None
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
+            raise self._errors.stream_failed(error, assembler.text_length) from None
+        if chunk.object == "error":
+            raise self._errors.error(f"the server reported an error: {chunk.message or 'without a word'}")
+        return chunk
+
+
+def warm_up() -> None:
+    """Do once what the libraries put off until the first client and the first request of a process."""
+    # Several modules are imported by the first client, the first use of an event loop, and the first look-up of a host.
+    openai.AsyncOpenAI(api_key="none", http_client=_plain_http_client(openai.Timeout(_CONNECT_TIMEOUT)))
+    anyio.run(anyio.sleep, 0)
+    importlib.import_module("concurrent.futures.thread")
+    # The library puts the platform into a header, and finding it out starts `uname`; Python remembers the answer.
+    platform.platform()
+
+
+def _plain_http_client(timeout: openai.Timeout) -> httpx2.AsyncClient:
+    """Make the connection pool for a server without TLS, such as one on this machine.
+
+    Loading the certificates of all authorities is most of what a client costs. Here none are loaded: should TLS be used
+    after all, verification fails. Redirects, which could lead there, are reported and not followed.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return openai.DefaultAsyncHttpxClient(verify=context, timeout=timeout, follow_redirects=False)
+
+
+async def _beginning(response: httpx2.Response) -> str:
+    """Return how the body begins; what was read until it broke off, if it does."""
+    text = ""
+    try:
+        async for piece in response.aiter_text():
+            text += piece
+            if len(text) > 1000:  # noqa: PLR2004 - enough for any error message
+                break
+    except httpx2.HTTPError:
+        pass
+    return one_line(text, 300)
