@@ -1,0 +1,188 @@
+"""The agent loop: ask the model, call the tools it asks for, and again, until it answers without a tool call.
+
+The same loop serves an orchestrator and its sub-agents. It never judges a tool call (the tools answer for themselves),
+never prints, and leaves the conversation such that it can be continued whenever it ends: a turn is in it with all
+answers to its tool calls, or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+from ._encodable import encodable
+from ._errors import LoopError
+from ._model import Message, Model, ToolCall, Turn
+from ._team import AgentConfig
+from ._text import one_line
+from ._tools import ToolAnswer, ToolBox
+
+__all__ = ["AgentLoop", "LoopListener"]
+
+
+class LoopListener(Protocol):
+    """Hears what happens in a loop, in the thread of its event loop; must return soon.
+
+    What a method raises ends the loop.
+    """
+
+    def text(self, piece: str) -> None:
+        """Text came from the model, or a line break that keeps the texts of two turns apart."""
+
+    def tool_called(self, call: ToolCall) -> None:
+        """A tool call begins."""
+
+    def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
+        """A tool call ended; calls of one turn end in any order."""
+
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+        """A turn ended; called once for each answer of the model, whatever happens after it.
+
+        `messages_added` is what the conversation grew by: the model's message and the answers to its tool calls. It is
+        empty where the turn was broken off, so that only its usage counts.
+        """
+
+
+class AgentLoop:
+    """One agent at work on one conversation.
+
+    Args:
+        agent: for `max_iterations`.
+        model: answers the turns; stays open.
+        tools: what the model may call; stays open.
+        listener: hears what happens.
+        max_identical_turns: so many equal turns in a row end the loop.
+    """
+
+    def __init__(
+        self,
+        agent: AgentConfig,
+        model: Model,
+        tools: ToolBox,
+        listener: LoopListener,
+        max_identical_turns: int = 5,
+    ) -> None:
+        self._agent = agent
+        self._model = model
+        self._tools = tools
+        self._listener = listener
+        self._max_identical_turns = max_identical_turns
+        self._identical_turns = 0
+        self._last_turn: object = None
+
+    async def run(self, messages: list[Message]) -> str:
+        """Go on with the conversation until the final answer, and return it.
+
+        Cancelling ends all running tool calls before it returns.
+
+        Args:
+            messages: the conversation; grows by every finished turn.
+
+        Raises:
+            ModelError: the model could not answer.
+            LoopError: `max_iterations` was reached, or the model repeated itself.
+            Exception: whatever a `python/…` model raised.
+        """
+        schemas = self._tools.schemas
+        iterations = 0
+        while not self._agent.max_iterations or iterations < self._agent.max_iterations:
+            iterations += 1
+            turn = await self._model.complete(messages, schemas, self._listener.text)
+            added: list[Message] = []
+            try:
+                self._check_progress(turn)
+                if turn.tool_calls and turn.content and not turn.content.endswith("\n"):
+                    self._listener.text("\n")
+                answers = await self._answers(turn.tool_calls)
+                added = [_assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
+                messages += added
+            finally:
+                # Whatever became of the turn, its tokens are spent.
+                self._listener.turn_ended(turn, tuple(added))
+            if not turn.tool_calls:
+                return turn.content
+        raise LoopError(
+            f"Agent {self._agent.name!r} reached max_iterations ({self._agent.max_iterations}) without a final answer; "
+            "raise it in the team file, or give the agent a smaller task."
+        )
+
+    def _check_progress(self, turn: Turn) -> None:
+        """End the loop when the model keeps asking for the same; waiting for background tasks is no repetition."""
+        if not turn.tool_calls:
+            return
+        if all(self._tools.is_polling(call.name) for call in turn.tool_calls):
+            self._identical_turns, self._last_turn = 0, None
+            return
+        this_turn = (turn.content, [(call.name, _normalised(call.arguments)) for call in turn.tool_calls])
+        self._identical_turns = self._identical_turns + 1 if this_turn == self._last_turn else 1
+        self._last_turn = this_turn
+        if self._identical_turns >= self._max_identical_turns:
+            calls = ", ".join(f"{call.name}({one_line(call.arguments, 200)})" for call in turn.tool_calls)
+            raise LoopError(
+                f"Agent {self._agent.name!r} made {self._identical_turns} identical turns in a row: {calls}. It was "
+                "ended because it got nowhere; its instruction may lack what to do when a tool answers like that."
+            )
+
+    async def _answers(self, calls: Sequence[ToolCall]) -> list[ToolAnswer]:
+        """Call tools concurrently; returns the answers in the order of the calls, and leaves no call running."""
+        # A task group would wrap what a listener raises in an exception group, and hide a call that was cancelled from
+        # within; `gather` alone would, when cancelled, not wait for the calls to end.
+        running = [asyncio.create_task(self._answer(call)) for call in calls]
+        try:
+            return await asyncio.gather(*running)
+        except BaseException:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            raise
+
+    async def _answer(self, call: ToolCall) -> ToolAnswer:
+        self._listener.tool_called(call)
+        try:
+            answer = await self._tools.call(call.name, call.arguments)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something inside the tool was cancelled, not the agent.
+            answer = ToolAnswer(f"{call.name} failed: it was cancelled.", is_error=True)
+        self._listener.tool_answered(call, answer)
+        return answer
+
+
+def _assistant_message(turn: Turn) -> Message:
+    if not turn.tool_calls:
+        return {"role": "assistant", "content": turn.content}
+    return {
+        "role": "assistant",
+        "content": turn.content or None,
+        "tool_calls": [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _sendable(call.arguments)}}
+            for call in turn.tool_calls
+        ],
+    }
+
+
+def _tool_message(call: ToolCall, answer: ToolAnswer) -> Message:
+    return {"role": "tool", "tool_call_id": call.id, "content": encodable(answer.text)}
+
+
+def _sendable(arguments: str) -> str:
+    """Return arguments for the conversation: as the model wrote them, or `{}` where they are no JSON object.
+
+    Several servers parse the arguments of earlier calls and reject the whole conversation for one that is half written;
+    what was wrong stands in the tool's answer.
+    """
+    try:
+        return arguments if isinstance(json.loads(arguments), dict) else "{}"
+    except ValueError:
+        return "{}"
+
+
+def _normalised(arguments: str) -> str:
+    try:
+        return json.dumps(json.loads(arguments), sort_keys=True)
+    except ValueError:
+        return arguments.strip()
