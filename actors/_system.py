@@ -51,8 +51,8 @@ class ProcessSystem:
     Making one starts nothing. A process forked from the host cannot use it: threads do not survive a fork.
 
     Args:
-        preload: names of modules that the zygote imports once, for all actors to share. They must not start a thread,
-            an event loop or a pool, nor open a socket, when imported.
+        preload: names of modules that the zygote imports once, for all actors to share; as `module:function` the
+            function is called too. They must not start a thread, an event loop or a pool, nor open a socket.
     """
 
     def __init__(self, *, preload: Sequence[str] = ()) -> None:

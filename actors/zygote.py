@@ -202,10 +202,13 @@ def _peek_ended_child() -> int | None:
 
 
 def _preload(modules: list[str]) -> None:
-    for name in modules:
+    for entry in modules:
+        name, _, function = entry.partition(":")
         # A module that is missing or broken will fail again, with its traceback, in the task that needs it.
         with contextlib.suppress(BaseException):
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            if function:
+                getattr(module, function)()
 
 
 def main() -> None:

@@ -1,0 +1,97 @@
+"""The sub-agent runtime: background tasks of LLM agents, each a supervised actor in a process of its own.
+
+    with Runtime.from_file("team.yaml") as runtime:
+        task_id = runtime.run("researcher", "Find X")
+        print(runtime.wait([task_id])[0].result)
+
+Importing it starts nothing and imports neither a model client nor YAML.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._entrypoint import EntrypointTask
+from ._errors import (
+    CapacityError,
+    DelegationError,
+    EmptyTaskError,
+    ImportTargetError,
+    LoopError,
+    ModelError,
+    RunError,
+    RuntimeClosedError,
+    SubactorsError,
+    TaskEndedError,
+    TeamFileError,
+    UnknownAgentError,
+    UnknownTaskError,
+)
+from ._events import (
+    Event,
+    EventsMissed,
+    EventStream,
+    TaskCalledTool,
+    TaskEnded,
+    TaskGotToolAnswer,
+    TaskOutput,
+    TaskStarted,
+)
+from ._model import Usage
+from ._problems import Problem
+from ._runtime import Runtime
+from ._team import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
+from ._tools import ToolAnswer, ToolSchema
+from ._views import Status, TaskList, TaskView, Vitals
+
+if TYPE_CHECKING:
+    from ._toolset import AgentToolset
+
+__all__ = [
+    "AgentConfig",
+    "AgentToolset",
+    "CapacityError",
+    "DelegationError",
+    "EmptyTaskError",
+    "EntrypointTask",
+    "Event",
+    "EventStream",
+    "EventsMissed",
+    "ImportTargetError",
+    "LoopError",
+    "ModelConfig",
+    "ModelError",
+    "Problem",
+    "RunError",
+    "Runtime",
+    "RuntimeClosedError",
+    "Settings",
+    "Status",
+    "SubactorsError",
+    "TaskCalledTool",
+    "TaskEnded",
+    "TaskEndedError",
+    "TaskGotToolAnswer",
+    "TaskList",
+    "TaskOutput",
+    "TaskStarted",
+    "TaskView",
+    "Team",
+    "TeamFileError",
+    "ToolAnswer",
+    "ToolSchema",
+    "ToolsetConfig",
+    "UnknownAgentError",
+    "UnknownTaskError",
+    "Usage",
+    "Vitals",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # It brings asyncio and the agent loop, which a host that runs no tools itself should not pay for.
+    if name == "AgentToolset":
+        from ._toolset import AgentToolset  # noqa: PLC0415 - see above
+
+        return AgentToolset
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

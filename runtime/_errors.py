@@ -1,5 +1,7 @@
 """The errors of the runtime, all under `SubactorsError`.
 
+Each is named for what happened, and its message says what to do.
+
     SubactorsError (subactors.actors)
     ├── TeamFileError          what is wrong in a team file, all of it at once
     ├── ImportTargetError      a `package.module:function` that cannot be had
@@ -8,10 +10,13 @@
     │   ├── EmptyTaskError
     │   ├── CapacityError      too many tasks run
     │   ├── DelegationError    too deep, or a circle of agents
-    │   └── UnknownTaskError
+    │   ├── UnknownTaskError
+    │   └── TaskEndedError     the task has ended already
     ├── ModelError             a model could not answer
     ├── LoopError              the agent loop ended without an answer
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
+
+What only the actor layer raises is in `subactors.actors`.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ __all__ = [
     "RunError",
     "RuntimeClosedError",
     "SubactorsError",
+    "TaskEndedError",
     "TeamFileError",
     "UnknownAgentError",
     "UnknownTaskError",
@@ -79,6 +85,10 @@ class DelegationError(RunError):
 
 class UnknownTaskError(RunError, LookupError):
     """There is no such task, or it is not in the caller's subtree; the message lists the ids there are."""
+
+
+class TaskEndedError(RunError):
+    """The task has ended already; the message names its status. Raised for the model's tool only."""
 
 
 class ModelError(SubactorsError):

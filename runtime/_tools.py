@@ -156,7 +156,7 @@ class ToolBox:
         for toolset in reversed(self._toolsets):
             try:
                 await toolset.close()
-            except Exception:  # noqa: BLE001, S112, PERF203 - the task's outcome is decided; nothing to report it to
+            except Exception:  # noqa: BLE001, S112 - the task's outcome is decided; nothing to report it to
                 continue
 
     def _no_such_tool(self, name: str) -> ToolAnswer:
@@ -178,7 +178,9 @@ def _parse(tool: Tool, arguments: str) -> msgspec.Struct:
         # An empty string is how several models write "no arguments".
         values = json.loads(arguments) if arguments.strip() else {}
     except json.JSONDecodeError as error:
-        raise ValueError(f"not valid JSON ({error}). Send one JSON object; parameters (* required): {signature}.") from None
+        raise ValueError(
+            f"not valid JSON ({error}). Send one JSON object; parameters (* required): {signature}."
+        ) from None
     if not isinstance(values, dict):
         raise ValueError(  # noqa: TRY004 - one error type for all that is wrong with arguments
             f"a JSON object is needed, not {type(values).__name__}. Parameters (* required): {signature}."

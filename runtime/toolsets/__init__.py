@@ -1,0 +1,86 @@
+"""The toolsets, and how an agent's entry in the team file becomes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .._gateway import Gateway
+from .._team import AgentConfig, ToolsetConfig
+from .._tools import Tool, Toolset
+from ._background import BackgroundAgentsToolset
+from ._transfer import TransferTaskToolset
+
+__all__ = ["build_toolsets"]
+
+
+def build_toolsets(
+    agent: AgentConfig,
+    *,
+    gateway: Gateway,
+    working_directory: Path,
+    environ: Mapping[str, str],
+    limit: int,
+) -> list[Toolset]:
+    """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
+
+    Args:
+        agent: from a checked team.
+        gateway: the agent's way to the supervisor.
+        working_directory: where its tools work.
+        environ: for what its tools start.
+        limit: characters of one answer.
+    """
+    toolsets = [
+        _select(config, _build(config, gateway, working_directory, environ, limit)) for config in agent.toolsets
+    ]
+    if agent.sub_agents:
+        toolsets.append(TransferTaskToolset(gateway, limit=limit))
+    return toolsets
+
+
+def _build(
+    config: ToolsetConfig, gateway: Gateway, working_directory: Path, environ: Mapping[str, str], limit: int
+) -> Toolset:
+    # Imported when used: an agent that has no shell should not pay for one.
+    match config.type:
+        case "background_agents":
+            return BackgroundAgentsToolset(gateway, limit=limit)
+        case "think":
+            from ._think import ThinkToolset  # noqa: PLC0415 - see above
+
+            return ThinkToolset()
+        case "shell":
+            from ._shell import ShellToolset  # noqa: PLC0415 - see above
+
+            return ShellToolset(working_directory=working_directory, environ=environ, limit=limit, **config.options)
+        case "filesystem":
+            from ._filesystem import FilesystemToolset  # noqa: PLC0415 - see above
+
+            return FilesystemToolset(working_directory=working_directory, limit=limit, **config.options)
+        case _:
+            raise AssertionError(f"the loader let the toolset type {config.type!r} pass")
+
+
+def _select(config: ToolsetConfig, toolset: Toolset) -> Toolset:
+    if config.tools is None and config.instruction is None:
+        return toolset
+    return _SelectedToolset(config, toolset)
+
+
+class _SelectedToolset(Toolset):
+    """A toolset with the tools and the instruction that the team file chose."""
+
+    def __init__(self, config: ToolsetConfig, inner: Toolset) -> None:
+        self._inner = inner
+        self._names = config.tools
+        self.instruction = inner.instruction if config.instruction is None else config.instruction
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """The chosen tools, in the toolset's own order."""
+        return [tool for tool in self._inner.tools if self._names is None or tool.name in self._names]
+
+    async def close(self) -> None:
+        """Close the toolset."""
+        await self._inner.close()

@@ -1,0 +1,70 @@
+"""Puts an agent together: its toolsets, its model, its first messages, and the loop over them.
+
+The same in a task's process and in a host that runs an orchestrator; what differs comes in through `Surroundings`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ._loop import AgentLoop, LoopListener
+from ._models import open_model
+from ._prompt import starting_messages
+from ._surroundings import Surroundings
+from ._team import AgentConfig
+from ._tools import ToolBox
+from .toolsets import build_toolsets
+
+__all__ = ["build_tool_box", "run_agent"]
+
+
+def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
+    """Return an agent's tools, opened; its `close` is owed."""
+    return ToolBox(
+        build_toolsets(
+            agent,
+            gateway=around.gateway,
+            working_directory=around.working_directory,
+            environ=around.environ,
+            limit=around.settings.max_answer,
+        ),
+        deny=around.deny,
+        limit=around.settings.max_answer,
+    )
+
+
+async def run_agent(
+    agent: AgentConfig,
+    around: Surroundings,
+    listener: LoopListener,
+    *,
+    task: str,
+    expected_output: str | None,
+    is_sub_agent: bool,
+) -> str:
+    """Run an agent's loop to its final answer; toolsets and model are closed however it ends.
+
+    Raises:
+        SubactorsError: the model could not be opened or could not answer, or the loop ended without an answer.
+        Exception: whatever a `python/…` model raised.
+    """
+    assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no loop
+    model = open_model(agent.model, environ=around.environ, idle_timeout=around.settings.model_idle_timeout)
+    try:
+        tools = build_tool_box(agent, around)
+        try:
+            messages = starting_messages(
+                agent,
+                toolset_instructions=tools.instructions,
+                sub_agents=around.sub_agents,
+                task=task,
+                expected_output=expected_output,
+                today=dt.datetime.now().astimezone().date(),
+                working_directory=str(around.working_directory),
+                is_sub_agent=is_sub_agent,
+            )
+            return await AgentLoop(agent, model, tools, listener).run(messages)
+        finally:
+            await tools.close()
+    finally:
+        await model.close()

@@ -1,0 +1,62 @@
+"""What an `entrypoint` agent is given: the user's own function, called as `function(task)` in the task's process."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["EntrypointTask", "call_entrypoint"]
+
+
+class EntrypointTask:
+    """The piece of work that an entrypoint is called with. Every member may be used from any thread of the process.
+
+    Attributes:
+        id: the task's id; begins with `agent_task_`.
+        agent: name of the agent.
+        text: what to do.
+        expected_output: what the answer should look like; None if nothing was said.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the name that users read
+        agent: str,
+        text: str,
+        expected_output: str | None,
+        emit: Callable[[str], None],
+        stop: threading.Event,
+    ) -> None:
+        self.id = id
+        self.agent = agent
+        self.text = text
+        self.expected_output = expected_output
+        self._emit = emit
+        self._stop = stop
+
+    def emit(self, text: str) -> None:
+        """Say something: it can be seen at once, and survives whatever happens to the process next.
+
+        Blocks while the host is behind with reading.
+        """
+        self._emit(text)
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the task has been asked to stop; a function that returns soon after is not killed."""
+        return self._stop.is_set()
+
+    def wait_for_stop(self, timeout: float) -> bool:
+        """Sleep up to `timeout` seconds, less if a stop arrives; return whether one has."""
+        return self._stop.wait(timeout)
+
+
+def call_entrypoint(function: Callable[..., Any], task: EntrypointTask) -> Any:
+    """Call a sync entrypoint, on the calling thread; for an async one return its coroutine."""
+    outcome = function(task)
+    if inspect.isgenerator(outcome) or inspect.isasyncgen(outcome):
+        raise TypeError("The entrypoint is a generator function. Say text with task.emit(...), and return the result.")
+    return outcome

@@ -1,0 +1,217 @@
+"""Events: what becomes of tasks, as a stream that any number of readers follow, each at its own speed.
+
+The supervisor and the I/O thread publish; they never wait for a reader. Output is not queued: a reader that is behind
+finds it in the task's own buffer, so a slow reader costs no memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, Self, TypeAlias
+
+import msgspec
+
+from ._output import OutputBuffer
+from ._views import TaskView
+
+__all__ = [
+    "Event",
+    "EventHub",
+    "EventStream",
+    "EventsMissed",
+    "TaskCalledTool",
+    "TaskEnded",
+    "TaskGotToolAnswer",
+    "TaskOutput",
+    "TaskStarted",
+]
+
+_QUEUE_LIMIT: Final = 10_000
+"""Events, other than output, that wait for one reader; beyond it tool events are counted instead of kept."""
+
+
+class TaskStarted(msgspec.Struct, frozen=True, tag_field="event", tag="started"):
+    """A task was accepted; its process is starting."""
+
+    task: TaskView
+
+
+class TaskOutput(msgspec.Struct, frozen=True, tag_field="event", tag="output"):
+    """A task said something; `missed` counts the bytes before it that had already fallen out of its buffer."""
+
+    task_id: str
+    text: str
+    missed: int = 0
+
+
+class TaskCalledTool(msgspec.Struct, frozen=True, tag_field="event", tag="tool_call"):
+    """A task's model called a tool; `arguments` is JSON text as the model wrote it."""
+
+    task_id: str
+    name: str
+    arguments: str
+
+
+class TaskGotToolAnswer(msgspec.Struct, frozen=True, tag_field="event", tag="tool_answer"):
+    """A tool answered; `text` is the beginning of the answer."""
+
+    task_id: str
+    name: str
+    text: str
+    is_error: bool
+
+
+class TaskEnded(msgspec.Struct, frozen=True, tag_field="event", tag="ended"):
+    """A task has reached its terminal status; all of its output came before. `task` has the end of its output only."""
+
+    task: TaskView
+
+
+class EventsMissed(msgspec.Struct, frozen=True, tag_field="event", tag="missed"):
+    """This reader was so far behind that tool events were dropped."""
+
+    count: int
+
+
+Event: TypeAlias = TaskStarted | TaskOutput | TaskCalledTool | TaskGotToolAnswer | TaskEnded | EventsMissed
+
+
+class _Follower:
+    """Where one reader is in one task's output."""
+
+    def __init__(self, task_id: str, output: OutputBuffer) -> None:
+        self.task_id = task_id
+        self.output = output
+        self.offset = 0
+        self.waiting = False
+        # A piece of output may end inside a character.
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+
+class EventStream(Iterator[Event]):
+    """One reader's view of the events since it was made. Iterate it in one thread; close it from any.
+
+    The iteration ends when the stream or the runtime is closed, and what was published before has been read.
+    """
+
+    def __init__(self, hub: EventHub) -> None:
+        self._hub = hub
+        self._condition = threading.Condition()
+        self._queue: deque[Event | _Follower] = deque()
+        self._followers: dict[str, _Follower] = {}
+        self._missed = 0
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        event = self.next()
+        if event is None:
+            raise StopIteration
+        return event
+
+    def next(self, timeout: float | None = None) -> Event | None:
+        """Return the next event, waiting up to `timeout` seconds for it; None if there is none, or the stream ended."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._condition:
+                while not self._queue:
+                    remaining = None if deadline is None else deadline - time.monotonic()
+                    if self._closed or (remaining is not None and remaining <= 0):
+                        return None
+                    self._condition.wait(remaining)
+                item = self._queue.popleft()
+                if not isinstance(item, _Follower):
+                    return item
+                item.waiting = False
+            event = self._read(item)
+            if event is not None:
+                return event
+
+    def close(self) -> None:
+        """End the stream; what has been published can still be read."""
+        self._hub.remove(self)
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+    def publish(self, event: Event) -> None:
+        """Add an event; called by the hub."""
+        with self._condition:
+            if len(self._queue) >= _QUEUE_LIMIT and isinstance(event, TaskCalledTool | TaskGotToolAnswer):
+                self._missed += 1
+                return
+            if self._missed:
+                self._queue.append(EventsMissed(self._missed))
+                self._missed = 0
+            self._queue.append(event)
+            self._condition.notify_all()
+
+    def follow(self, task_id: str, output: OutputBuffer) -> None:
+        """Note that a task's output has grown; called by the hub."""
+        with self._condition:
+            follower = self._followers.get(task_id)
+            if follower is None:
+                follower = self._followers[task_id] = _Follower(task_id, output)
+            if not follower.waiting:
+                follower.waiting = True
+                self._queue.append(follower)
+                self._condition.notify_all()
+
+    def forget(self, task_id: str) -> None:
+        """Stop following a task that has ended, once its last output is queued; called by the hub."""
+        with self._condition:
+            self._followers.pop(task_id, None)
+
+    def _read(self, follower: _Follower) -> TaskOutput | None:
+        data, follower.offset, missed = follower.output.read_from(follower.offset)
+        text = follower.decoder.decode(data)
+        return TaskOutput(follower.task_id, text, missed) if text else None
+
+
+class EventHub:
+    """Hands events to every open stream. Every method may be called from any thread and returns at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: tuple[EventStream, ...] = ()
+
+    def stream(self) -> EventStream:
+        """Open a stream of the events from now on."""
+        stream = EventStream(self)
+        with self._lock:
+            self._streams = (*self._streams, stream)
+        return stream
+
+    def remove(self, stream: EventStream) -> None:
+        """Give a stream no more events."""
+        with self._lock:
+            self._streams = tuple(other for other in self._streams if other is not stream)
+
+    def publish(self, event: Event) -> None:
+        """Give an event to every stream."""
+        for stream in self._streams:
+            stream.publish(event)
+            if isinstance(event, TaskEnded):
+                stream.forget(event.task.id)
+
+    def output(self, task_id: str, output: OutputBuffer) -> None:
+        """Tell every stream that a task's output has grown."""
+        for stream in self._streams:
+            stream.follow(task_id, output)
+
+    def close(self) -> None:
+        """End every stream."""
+        for stream in self._streams:
+            stream.close()

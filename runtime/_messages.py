@@ -1,0 +1,165 @@
+"""The messages of the runtime: what is asked of the supervisor, and what a task's process tells it.
+
+Requests are the same whether they come from the host or, over a channel, from inside a task; the supervisor knows who
+asks from where the request came, never from what it says. What comes from a task is decoded against the closed unions
+`TaskRequest` and `TaskReport`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from ._model import Usage
+from ._team import AgentConfig, Settings
+from ._views import TaskList, TaskView
+
+__all__ = [
+    "REPLY_TYPES",
+    "Finished",
+    "ListTasks",
+    "RunTask",
+    "StopTask",
+    "TaskReport",
+    "TaskRequest",
+    "TaskSpec",
+    "TaskStarted",
+    "ToolAnswered",
+    "ToolCalled",
+    "TurnEnded",
+    "ViewTask",
+    "WaitTasks",
+]
+
+
+# --- requests: tool layer or host to supervisor ---------------------------------------------------------------------
+
+
+class RunTask(msgspec.Struct, frozen=True, tag="run"):
+    """Start a task; answered with `TaskStarted` at once, while its process is still starting."""
+
+    agent: str
+    task: str
+    expected_output: str | None = None
+
+
+class ListTasks(msgspec.Struct, frozen=True, tag="list"):
+    """Answered with the `TaskList` of the caller's subtree (the host's: all)."""
+
+
+class ViewTask(msgspec.Struct, frozen=True, tag="view"):
+    """Answered with the `TaskView`, output included. Viewing an ended task counts as having read its result.
+
+    Attributes:
+        task_id: the task.
+        limit: characters of output wanted; None is all that is kept.
+    """
+
+    task_id: str
+    limit: int | None = None
+
+
+class WaitTasks(msgspec.Struct, frozen=True, tag="wait"):
+    """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have."""
+
+    task_ids: list[str]
+    mode: Literal["all", "any"] = "all"
+    timeout: float | None = None
+
+
+class StopTask(msgspec.Struct, frozen=True, tag="stop"):
+    """Answered when the task and all that it owns are gone: the `TaskList` of what was stopped, the task itself first.
+
+    Attributes:
+        task_id: the task.
+        limit: characters of output wanted; None is all that is kept.
+        refuse_ended: whether a task that has ended is an error, or answered as it is.
+    """
+
+    task_id: str
+    limit: int | None = None
+    refuse_ended: bool = False
+
+
+class TaskStarted(msgspec.Struct, frozen=True):
+    """Supervisor to whoever asked: the new task's id."""
+
+    task_id: str
+
+
+TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTask
+
+REPLY_TYPES: dict[type, type] = {
+    RunTask: TaskStarted,
+    ListTasks: TaskList,
+    ViewTask: TaskView,
+    WaitTasks: TaskList,
+    StopTask: TaskList,
+}
+
+
+# --- reports: a task's process to the supervisor --------------------------------------------------------------------
+
+
+class ToolCalled(msgspec.Struct, frozen=True, tag="tool_called"):
+    """The task's model has called a tool."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class ToolAnswered(msgspec.Struct, frozen=True, tag="tool_answered"):
+    """A tool has answered; `text` is the beginning of the answer."""
+
+    call_id: str
+    name: str
+    text: str
+    is_error: bool
+
+
+class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended"):
+    """A turn of the loop is complete; `usage` is what this turn cost."""
+
+    usage: Usage
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The loop has returned, once and last.
+
+    Attributes:
+        result: the final answer; None if it was cut short before there was one.
+        early: whether a stop had arrived before it returned.
+    """
+
+    result: Any
+    early: bool
+
+
+TaskReport: TypeAlias = ToolCalled | ToolAnswered | TurnEnded | Finished
+
+
+# --- what a task's process is given ---------------------------------------------------------------------------------
+
+
+class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a task's process needs to know; the supervisor makes it, the constructor of the actor takes it.
+
+    Attributes:
+        id: the task's id.
+        agent: the agent that runs it.
+        task: what to do.
+        expected_output: what the answer should look like.
+        sub_agents: name and description of each agent that this one may start.
+        deny: the team's `permissions.deny`.
+        settings: the team's settings, after the host's own.
+    """
+
+    id: str
+    agent: AgentConfig
+    task: str
+    expected_output: str | None
+    sub_agents: tuple[tuple[str, str], ...]
+    deny: tuple[str, ...]
+    settings: Settings

@@ -1,0 +1,107 @@
+"""Tasks in words: what a model, and a person at a pipe, reads of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ._text import bounded, one_line
+from ._views import TaskList, TaskView
+
+__all__ = ["describe_list", "describe_stop", "describe_view", "duration", "result_text", "size"]
+
+_TASK_IN_LIST = 120
+_TASK_IN_VIEW = 1000
+
+
+def describe_list(tasks: TaskList) -> str:
+    """Return a list of tasks, one paragraph each, under a line on the room there is."""
+    free = max(0, tasks.max_running - tasks.running)
+    slots = f"{tasks.running} of {tasks.max_running} slots are in use, {free} free."
+    if not tasks.tasks:
+        return f"You have no background tasks. {slots}"
+    running = sum(not view.ended for view in tasks.tasks)
+    lines = [f"{_count(len(tasks.tasks), 'background task')}, {running} still at work. {slots}"]
+    for view in tasks.tasks:
+        lines += ["", _head(view), f"  Task: {one_line(view.task, _TASK_IN_LIST)}"]
+        if view.reason:
+            lines.append(f"  Reason: {one_line(view.reason, 300)}")
+        if not view.ended and view.output.strip():
+            lines.append(f"  Last said: {one_line(view.output.strip().splitlines()[-1], _TASK_IN_LIST)}")
+    return "\n".join(lines)
+
+
+def describe_view(view: TaskView, limit: int) -> str:
+    """Return everything about one task: its result if it has one, else what it said, within `limit` characters."""
+    lines = [_head(view), f"Task: {bounded(view.task, _TASK_IN_VIEW)}"]
+    if view.reason:
+        lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
+    if view.status == "completed":
+        title, body = "Result", result_text(view.result)
+    else:
+        title = "Output so far" if not view.ended else "Output until then"
+        body = view.output
+        if view.result is not None:
+            body = f"{body}\n\n--- Result until then ---\n{result_text(view.result)}"
+    head = "\n".join([*lines, "", f"--- {title} ---"])
+    hint = "The host program can read all of it."
+    return f"{head}\n{bounded(body, max(1000, limit - len(head) - 200), hint=hint) or '(nothing)'}"
+
+
+def describe_stop(stopped: Sequence[TaskView]) -> str:
+    """Return what a stop ended, and how: the task itself first, then what it had started."""
+    target, *owned = stopped
+    lines = [f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}."]
+    if target.reason:
+        lines.append(target.reason)
+    lines.append(f"It had said {size(target.output_size)}; view_background_agent shows it.")
+    if owned:
+        lines.append(f"With it ended {_count(len(owned), 'task')} that it had started:")
+        lines += [f"- {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip() for view in owned]
+    return "\n".join(lines)
+
+
+def result_text(result: Any) -> str:
+    """Return a result as text: itself, or indented JSON."""
+    if result is None:
+        return ""
+    if isinstance(result, str):
+        return result
+    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it: `3.2 s`, `4 min 05 s`, `2 h 11 min`."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people write it, with decimal units."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004 - decimal units
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _head(view: TaskView) -> str:
+    facts = [f"{view.id}  {view.agent}  {view.status}  {duration(view.runtime)}"]
+    if view.usage.requests:
+        facts.append(f"{view.usage.input_tokens:,} tokens in, {view.usage.output_tokens:,} out")
+    if view.vitals is not None:
+        vitals = view.vitals
+        percent = f" ({vitals.cpu_percent:.0f} %)" if vitals.cpu_percent is not None else ""
+        peak = " at its peak" if view.ended else ""
+        facts.append(f"CPU {vitals.cpu_seconds:.2f} s{percent}, memory {size(vitals.memory_bytes)}{peak}")
+    return " · ".join(facts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

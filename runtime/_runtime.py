@@ -1,0 +1,264 @@
+"""`Runtime`: the product as a library.
+
+It puts supervisor, processes and events together and speaks to the host program. It holds
+no truth about tasks, it asks the supervisor; it installs no signal handler and writes to no standard stream.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+
+from ..actors import ProcessSystem
+from ._errors import RuntimeClosedError
+from ._events import EventHub, EventStream
+from ._gateway import HostGateway
+from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
+from ._supervisor import TaskSupervisor
+from ._supervisor_messages import Caller, Close
+from ._surroundings import Surroundings
+from ._team import Settings, Team
+from ._toolset import AgentToolset
+from ._views import TaskView
+
+__all__ = ["Runtime"]
+
+_CLOSE_MARGIN = 5.0
+"""Seconds beyond the grace period that closing may take."""
+
+
+class Runtime:
+    """Runs the agents of one team, each task in a process of its own.
+
+    Every method may be called from any thread of the process that made the runtime; a process forked from it must make
+    its own. Use it as a context manager, or call `close`. A runtime that is dropped without either is closed when the
+    interpreter exits; one whose host is killed leaves no process behind.
+
+    Args:
+        team: a checked team.
+        state_dir: folder for the tasks' files, made with mode 0700 if missing; None is a temporary one that goes when
+            the runtime is closed.
+        settings: fields of `Settings`, such as `max_running=50`, that win over the team file's.
+
+    Raises:
+        TypeError: a setting that does not exist.
+        UnsupportedPlatformError: not on this operating system.
+    """
+
+    def __init__(self, team: Team, *, state_dir: str | os.PathLike[str] | None = None, **settings: Any) -> None:
+        self._team = msgspec.structs.replace(team, settings=_apply(team.settings, settings))
+        self._owner = os.getpid()
+        self._closed = False
+        self._close_lock = threading.Lock()
+        self._temporary = state_dir is None
+        if state_dir is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="subactors-"))
+        else:
+            self._folder = Path(state_dir)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._hub = EventHub()
+        self._system = ProcessSystem(preload=_preload(self._team))
+        self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._hub)
+        self._host = HostGateway(self._supervisor, Caller())
+        atexit.register(self.close)
+        try:
+            self._system.prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def from_file(
+        cls, path: str | os.PathLike[str], *, state_dir: str | os.PathLike[str] | None = None, **settings: Any
+    ) -> Self:
+        """Make a runtime for a team file.
+
+        Raises:
+            TeamFileError: the file cannot be used; it has every problem of it, with line and key.
+        """
+        from ._team_file import load_team  # noqa: PLC0415 - YAML is needed for files only
+
+        return cls(load_team(path), state_dir=state_dir, **settings)
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any], *, state_dir: str | os.PathLike[str] | None = None, **settings: Any
+    ) -> Self:
+        """Make a runtime for a team that is given as what a team file holds; raises as `from_file` does."""
+        from ._team_file import team_from_mapping  # noqa: PLC0415 - as above
+
+        return cls(team_from_mapping(mapping), state_dir=state_dir, **settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def team(self) -> Team:
+        """The team, with the settings that are in force."""
+        return self._team
+
+    def run(self, agent: str, task: str, *, expected_output: str | None = None) -> str:
+        """Start a task and return its id at once, while its process is still starting.
+
+        Raises:
+            UnknownAgentError: the team has no such agent.
+            EmptyTaskError: there is nothing to do.
+            CapacityError: as many tasks run, or wait to be read, as may.
+            RuntimeClosedError: the runtime is closed.
+        """
+        started: str = self._ask(RunTask(agent, task, expected_output)).task_id
+        return started
+
+    def list(self) -> builtins.list[TaskView]:
+        """Return all tasks, oldest first; of their output only the end."""
+        tasks: list[TaskView] = self._ask(ListTasks()).tasks
+        return tasks
+
+    def view(self, task_id: str) -> TaskView:
+        """Return one task, with its output; raises UnknownTaskError."""
+        view: TaskView = self._ask(ViewTask(task_id))
+        return view
+
+    def wait(
+        self,
+        task_ids: Sequence[str] | None = None,
+        *,
+        mode: Literal["all", "any"] = "all",
+        timeout: float | None = None,
+    ) -> builtins.list[TaskView]:
+        """Wait until all, or any, of some tasks have ended, and return those that have, in the order given.
+
+        Args:
+            task_ids: which; None is all there are now.
+            mode: wait for all of them, or for any.
+            timeout: seconds to wait at most; then fewer are returned.
+
+        Raises:
+            UnknownTaskError: one of them is unknown.
+        """
+        if mode not in {"all", "any"}:
+            raise ValueError(f"mode is {mode!r}; it must be 'all' or 'any'.")
+        if isinstance(task_ids, str):
+            raise TypeError("wait takes a list of task ids, not one id: wait([task_id]).")
+        ids = [view.id for view in self.list()] if task_ids is None else list(task_ids)
+        if not ids:
+            return []
+        tasks: list[TaskView] = self._ask(WaitTasks(ids, mode, timeout)).tasks
+        return tasks
+
+    def stop(self, task_id: str) -> TaskView:
+        """Stop a task and all that it has started; return when all of it is gone.
+
+        That is within the grace period and a second. A task that has ended is returned as it is.
+
+        Raises:
+            UnknownTaskError: there is no such task.
+        """
+        stopped: list[TaskView] = self._ask(StopTask(task_id)).tasks
+        return stopped[0]
+
+    def events(self) -> EventStream:
+        """Return a stream of what happens from now on: started, output, tool calls, ended.
+
+        Iterating blocks until something happens, and ends when the stream or the runtime is closed.
+        """
+        self._check_usable()
+        return self._hub.stream()
+
+    def toolset(self, agent: str) -> AgentToolset:
+        """Return the tools of an agent, as its model would see them, for a loop of the host's own.
+
+        Each call makes a new orchestrator: it sees and stops the tasks that it started, and no others.
+
+        Raises:
+            UnknownAgentError: the team has no such agent.
+        """
+        from ._toolset import open_toolset  # noqa: PLC0415 - brings asyncio and the toolsets
+
+        return open_toolset(self, agent)
+
+    def close(self) -> None:
+        """Stop every task, wait until all is gone, and give back everything. Bounded; may be repeated."""
+        if os.getpid() != self._owner:
+            return  # a forked process has no part in it
+        with self._close_lock:
+            if self._closed:
+                return
+            self._closed = True
+            atexit.unregister(self.close)
+            done: Future[None] = Future()
+            self._supervisor.tell(Close(done))
+            with contextlib.suppress(TimeoutError):
+                done.result(self._team.settings.stop_grace + _CLOSE_MARGIN)
+            self._system.close(grace=0.0)
+            self._supervisor.stop(timeout=_CLOSE_MARGIN)
+            self._hub.close()
+            if self._temporary:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    # --- for the other faces of the runtime -------------------------------------------------------------------------
+
+    def surroundings(self, agent: str) -> Surroundings:
+        """Return what an orchestrator in this process needs to run an agent; for the command line and toolsets."""
+        self._check_usable()
+        config = self._team.agents[agent]
+        caller = Caller(f"orchestrator_{secrets.token_hex(4)}", agent)
+        return Surroundings(
+            gateway=HostGateway(self._supervisor, caller),
+            sub_agents=[(name, self._team.agents[name].description) for name in config.sub_agents],
+            deny=self._team.deny,
+            settings=self._team.settings,
+            working_directory=Path.cwd(),
+            environ=os.environ,
+        )
+
+    def _ask(self, request: TaskRequest) -> Any:
+        self._check_usable()
+        return self._host.ask(request).result()
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._owner:
+            raise RuntimeClosedError(
+                "This runtime belongs to the process that this one was forked from. Make a new one here."
+            )
+        if self._closed:
+            raise RuntimeClosedError("The runtime is closed.")
+
+
+def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    known = [field.name for field in msgspec.structs.fields(Settings)]
+    for name in changes:
+        if name not in known:
+            raise TypeError(f"Runtime has no setting {name!r}; settings are {', '.join(known)}.")
+    values = {**msgspec.structs.asdict(settings), **changes}
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise TypeError(f"A setting of the runtime has the wrong type: {error}.") from None
+
+
+def _preload(team: Team) -> list[str]:
+    """Return what the zygote should import once for all tasks of this team."""
+    modules = ["subactors.runtime._task_work"]
+    if any(agent.model is not None and agent.model.provider == "python" for agent in team.agents.values()):
+        modules.append("subactors.runtime._python_model")
+    if any(agent.model is not None and agent.model.provider != "python" for agent in team.agents.values()):
+        modules.append("subactors.runtime._models:preload")
+    for agent in team.agents.values():
+        modules += [f"subactors.runtime.toolsets._{toolset.type}" for toolset in agent.toolsets]
+    return list(dict.fromkeys(modules))

@@ -1,0 +1,33 @@
+"""What an agent finds around it, in a task's process or in a host that runs an orchestrator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._gateway import Gateway
+from ._team import Settings
+
+__all__ = ["Surroundings"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an agent finds around it.
+
+    Attributes:
+        gateway: its way to the supervisor.
+        sub_agents: name and description of each agent that it may start.
+        deny: patterns of tool names that it must not call.
+        settings: the team's.
+        working_directory: where its tools work.
+        environ: for keys and for what its tools start.
+    """
+
+    gateway: Gateway
+    sub_agents: Sequence[tuple[str, str]]
+    deny: Sequence[str]
+    settings: Settings
+    working_directory: Path
+    environ: Mapping[str, str]

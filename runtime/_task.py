@@ -1,0 +1,105 @@
+"""The supervisor's record of one task. Its fields change in the supervisor's thread only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ..actors import Child
+from ._messages import Finished
+from ._model import Usage
+from ._output import OutputBuffer
+from ._text import bounded
+from ._views import TERMINAL, Status, TaskView, Vitals
+
+__all__ = ["Task"]
+
+_LIST_TAIL: Final = 400
+"""Bytes of output in a list; the last line of it is what people look at."""
+
+
+@dataclass(eq=False)
+class Task:
+    """One task.
+
+    Attributes:
+        id: begins with `agent_task_`.
+        agent: name of its agent.
+        text: what it was asked to do.
+        parent: id of who started it; None for the host.
+        owners: ids of all who own it: its parent, its parent's parent, and so on.
+        chain: the agents from the orchestrator's down to its own.
+        output: what it has said.
+        log: file with what its process wrote to standard output and error.
+        started: monotonic time.
+        child: its process actor.
+        read: whether anybody has seen it ended.
+    """
+
+    id: str
+    agent: str
+    text: str
+    parent: str | None
+    owners: tuple[str, ...]
+    chain: tuple[str, ...]
+    output: OutputBuffer
+    log: Path
+    started: float = field(default_factory=time.monotonic)
+    child: Child = field(init=False)
+    status: Status = "starting"
+    reason: str = ""
+    result: Any = None
+    usage: Usage = field(default_factory=Usage)
+    vitals: Vitals | None = None
+    finished: Finished | None = None
+    stop_requested: float | None = None
+    stop_by: str = ""
+    ended: float | None = None
+    read: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its status is final."""
+        return self.status in TERMINAL
+
+    def view(self, *, vitals: Vitals | None = None, output: bool = True, limit: int | None = None) -> TaskView:
+        """Return the task as it is now.
+
+        Args:
+            vitals: the latest sample; an ended task has its own.
+            output: whether all output is wanted, or only its end.
+            limit: characters of output wanted.
+        """
+        if not output:
+            text = self.output.tail_text(_LIST_TAIL)
+        else:
+            text = self.output.text()
+            if limit is not None:
+                text = bounded(text, limit)
+        return TaskView(
+            id=self.id,
+            agent=self.agent,
+            task=self.text,
+            status=self.status,
+            reason=self.reason,
+            runtime=(self.ended if self.ended is not None else time.monotonic()) - self.started,
+            output=text,
+            output_size=self.output.size,
+            result=self.result,
+            usage=self.usage,
+            vitals=self.vitals or vitals,
+            parent=self.parent,
+            pid=None if self.is_over else self.child.process.pid,
+        )
+
+    def log_tail(self, limit: int) -> str:
+        """Return the end of what the process wrote to standard output and error."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(0, 2)
+                file.seek(max(0, file.tell() - limit))
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""

@@ -1,0 +1,159 @@
+"""The work of one task: the agent's loop, or the user's entrypoint, on the main thread of the task's process."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import threading
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..actors import SupervisorRef
+from ._agent import run_agent
+from ._encodable import encodable
+from ._entrypoint import EntrypointTask, call_entrypoint
+from ._gateway import TaskGateway
+from ._messages import Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
+from ._model import Message, ToolCall, Turn
+from ._references import resolve
+from ._surroundings import Surroundings
+from ._text import bounded
+from ._tools import ToolAnswer
+
+__all__ = ["TaskWork"]
+
+_REPORTED_ANSWER = 2000
+"""Characters of a tool's answer that the host is told; the model gets all of it."""
+
+_REPORTED_ARGUMENTS = 20_000
+"""Characters of a tool call's arguments that the host is told."""
+
+
+class TaskWork:
+    """What a task does. `run` belongs to the main thread, `cancel` to the mailbox thread.
+
+    Args:
+        spec: what to do.
+        supervisor: hears what happens.
+        stop: is set when a stop has been asked for, before `cancel` is called.
+    """
+
+    def __init__(self, spec: TaskSpec, supervisor: SupervisorRef, stop: threading.Event) -> None:
+        self._spec = spec
+        self._supervisor = supervisor
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[Any] | None = None
+
+    def run(self) -> Finished:
+        """Work to the end and return the last report; raises what the loop or the entrypoint raised."""
+        try:
+            result = self._work()
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise
+            return Finished(None, early=True)
+        if isinstance(result, str):
+            result = encodable(result)
+        return Finished(result, early=self._stop.is_set())
+
+    def cancel(self) -> None:
+        """End coroutines early; a sync entrypoint looks at `stop_requested` itself."""
+        with self._lock:
+            if self._loop is not None and self._main is not None:
+                self._loop.call_soon_threadsafe(self._main.cancel)
+
+    def _work(self) -> Any:
+        agent = self._spec.agent
+        if agent.entrypoint is None:
+            return self._run_until_complete(self._run_agent())
+        function = resolve(agent.entrypoint, what=f"The entrypoint of agent {agent.name!r}")
+        task = EntrypointTask(
+            id=self._spec.id,
+            agent=agent.name,
+            text=self._spec.task,
+            expected_output=self._spec.expected_output,
+            emit=self._supervisor.emit,
+            stop=self._stop,
+        )
+        outcome = call_entrypoint(function, task)
+        return self._run_until_complete(outcome) if inspect.iscoroutine(outcome) else outcome
+
+    async def _run_agent(self) -> str:
+        spec = self._spec
+        around = Surroundings(
+            gateway=TaskGateway(self._supervisor),
+            sub_agents=spec.sub_agents,
+            deny=spec.deny,
+            settings=spec.settings,
+            working_directory=Path.cwd(),
+            environ=os.environ,
+        )
+        return await run_agent(
+            spec.agent,
+            around,
+            _Reporter(self._supervisor),
+            task=spec.task,
+            expected_output=spec.expected_output,
+            is_sub_agent=True,
+        )
+
+    def _run_until_complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine that a stop can cancel.
+
+        Not `asyncio.run`: at its end it waits for worker threads without a bound, and a `python/…` model may be stuck
+        in one. Whoever waits for this process has a bound.
+        """
+        loop = asyncio.new_event_loop()
+        try:
+            main = loop.create_task(coroutine)
+            with self._lock:
+                self._loop, self._main = loop, main
+                # A stop that came before there was anything to cancel.
+                if self._stop.is_set():
+                    main.cancel()
+            return loop.run_until_complete(main)
+        finally:
+            with self._lock:
+                self._loop = self._main = None
+            _cancel_the_rest(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+
+class _Reporter:
+    """Tells the supervisor what the loop does."""
+
+    def __init__(self, supervisor: SupervisorRef) -> None:
+        self._supervisor = supervisor
+
+    def text(self, piece: str) -> None:
+        """Text of the model is the task's output."""
+        self._supervisor.emit(piece)
+
+    def tool_called(self, call: ToolCall) -> None:
+        """Report."""
+        self._supervisor.tell(
+            ToolCalled(call.id, encodable(call.name), encodable(bounded(call.arguments, _REPORTED_ARGUMENTS)))
+        )
+
+    def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
+        """Report the beginning of the answer."""
+        text = encodable(answer.text[:_REPORTED_ANSWER])
+        self._supervisor.tell(ToolAnswered(call.id, encodable(call.name), text, answer.is_error))
+
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+        """Report what it cost."""
+        del messages_added
+        self._supervisor.tell(TurnEnded(turn.usage))
+
+
+def _cancel_the_rest(loop: asyncio.AbstractEventLoop) -> None:
+    leftover = asyncio.all_tasks(loop)
+    for task in leftover:
+        task.cancel()
+    if leftover:
+        loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))

@@ -1,0 +1,95 @@
+"""An agent's tools for a host that has a loop of its own: schemas for its model, and a way to call them.
+
+The tools run in an event loop on a thread that belongs to the toolset, so that a call works from any thread and from
+inside any event loop alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Self
+
+from ._agent import build_tool_box
+from ._errors import UnknownAgentError
+from ._tools import ToolAnswer, ToolBox, ToolSchema
+
+if TYPE_CHECKING:
+    from ._runtime import Runtime
+
+__all__ = ["AgentToolset", "open_toolset"]
+
+
+class AgentToolset:
+    """The tools of one orchestrator that the host runs itself.
+
+    Every method may be called from any thread. Use it as a context manager or call `close`; closing the runtime is
+    enough where the toolset lives as long.
+
+    Args:
+        tools: the agent's tools, not yet used.
+    """
+
+    def __init__(self, tools: ToolBox) -> None:
+        self._tools = tools
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def schemas(self) -> list[ToolSchema]:
+        """The tools in OpenAI's format, for the `tools` of a request."""
+        return self._tools.schemas
+
+    @property
+    def instructions(self) -> str:
+        """What the toolsets add to the agent's system prompt."""
+        return "\n\n".join(self._tools.instructions)
+
+    def call(self, name: str, arguments: str = "{}") -> ToolAnswer:
+        """Call a tool with arguments as JSON text and wait for its answer; bad input is an answer too, never an error.
+
+        Raises:
+            RuntimeError: the toolset is closed.
+        """
+        return asyncio.run_coroutine_threadsafe(self._tools.call(name, arguments), self._running_loop()).result()
+
+    def close(self) -> None:
+        """Close the tools and end the thread. Tasks that were started go on, and end with the runtime."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._tools.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("The toolset is closed.")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="subactors-tools", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def open_toolset(runtime: Runtime, agent: str) -> AgentToolset:
+    """Return the tools of an agent, as a new orchestrator; see `Runtime.toolset`."""
+    config = runtime.team.agents.get(agent)
+    if config is None:
+        known = ", ".join(runtime.team.agents)
+        raise UnknownAgentError(f"There is no agent {agent!r} in the team. Available: {known}.")
+    return AgentToolset(build_tool_box(config, runtime.surroundings(agent)))

@@ -1,0 +1,87 @@
+"""What a caller sees of tasks: frozen values, made by the supervisor, safe to keep and to share between threads."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from ._model import Usage
+
+__all__ = ["TERMINAL", "Status", "TaskList", "TaskView", "Vitals"]
+
+Status: TypeAlias = Literal["starting", "running", "stopping", "completed", "failed", "stopped"]
+"""`starting → running → completed | failed | stopped`; `stopping` is between a stop and the end of the process tree."""
+
+TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
+
+
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task's process tree uses.
+
+    Attributes:
+        cpu_percent: share of one core since the sample before; None for an ended task and before the second sample.
+        cpu_seconds: CPU time so far, of the whole tree as far as it lives, and of what the task's process has reaped.
+        memory_bytes: unique set size of the tree (USS: what ending it would free); for an ended task its peak.
+        processes: processes in the tree; 0 for an ended task.
+    """
+
+    cpu_percent: float | None = None
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+    processes: int = 0
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """One task at one moment.
+
+    Attributes:
+        id: begins with `agent_task_`.
+        agent: name of the agent that runs it.
+        task: what it was asked to do.
+        status: see `Status`.
+        reason: why it ended as it did; empty while it runs and for a completed one.
+        runtime: seconds from its start to now, or to its end.
+        output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
+        output_size: bytes that it has said in all.
+        result: its final answer: text, or the plain data that an entrypoint returned; None while there is none.
+        usage: tokens, as far as model servers reported them.
+        vitals: CPU and memory; None where no sample was taken.
+        attempts: how many processes it has had.
+        parent: id of the task or orchestrator that started it; None for one that the host started.
+        pid: id of its process; None before it exists and after its end.
+    """
+
+    id: str
+    agent: str
+    task: str
+    status: Status
+    reason: str = ""
+    runtime: float = 0.0
+    output: str = ""
+    output_size: int = 0
+    result: Any = None
+    usage: Usage = Usage()
+    vitals: Vitals | None = None
+    attempts: int = 1
+    parent: str | None = None
+    pid: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status is final."""
+        return self.status in TERMINAL
+
+
+class TaskList(msgspec.Struct, frozen=True, kw_only=True):
+    """Several tasks, oldest first, and the room there is.
+
+    Attributes:
+        tasks: the tasks that were asked for.
+        running: tasks alive in the whole runtime.
+        max_running: how many may be.
+    """
+
+    tasks: list[TaskView]
+    running: int
+    max_running: int
