@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..actors import ProcessActor
-from ._messages import Finished, TaskSpec
+from ._messages import TaskSpec
 
 if TYPE_CHECKING:
     from ._task_work import TaskWork
