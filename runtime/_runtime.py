@@ -17,7 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
@@ -30,8 +30,10 @@ from ._supervisor import TaskSupervisor
 from ._supervisor_messages import Caller, Close
 from ._surroundings import Surroundings
 from ._team import Settings, Team
-from ._toolset import AgentToolset
 from ._views import TaskView
+
+if TYPE_CHECKING:
+    from ._toolset import AgentToolset
 
 __all__ = ["Runtime"]
 
