@@ -1,0 +1,517 @@
+"""Actors that tests start, importable in the actors' processes; what they do to themselves is done on purpose."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NoReturn
+
+import msgspec
+import pykka
+from observing import descriptors
+from subactors.actors import ProcessActor
+
+__all__ = [
+    "Answering",
+    "AskingConstructor",
+    "Counting",
+    "Daemon",
+    "Echo",
+    "FailingConstructor",
+    "FailingOnStart",
+    "FailingOnStop",
+    "FailingStopHook",
+    "Greeter",
+    "Holder",
+    "Hooked",
+    "Hostile",
+    "Inside",
+    "OwnError",
+    "Point",
+    "Question",
+    "Refusal",
+    "Saying",
+    "Speaker",
+    "TextlessError",
+    "WithoutSuper",
+    "Worker",
+    "start_daemon",
+]
+
+_SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+
+GrandchildKind = Literal["plain", "own session", "daemon", "channel holder"]
+
+
+class OwnError(Exception):
+    """An exception that the host does not rebuild."""
+
+
+class TextlessError(Exception):
+    """An exception whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@dataclass
+class Point:
+    """What arrives as a dict."""
+
+    x: int
+    y: int
+
+
+class Echo(ProcessActor):
+    """Answers what it is sent."""
+
+    def on_receive(self, message: Any) -> Any:
+        return message
+
+
+class Inside:
+    """A traversable attribute."""
+
+    def __init__(self) -> None:
+        self.depth = 1
+
+    def double(self, number: int) -> int:
+        return 2 * number
+
+
+class Greeter(ProcessActor):
+    """Has attributes of every kind, and gets more as it goes."""
+
+    kind = "greeter"
+
+    def __init__(self, name: str, *, mark: str = "!") -> None:
+        super().__init__()
+        self.name = name
+        self.mark = mark
+        self.inside = pykka.traversable(Inside())
+        self._private = "hidden"
+
+    def on_start(self) -> None:
+        self.started = True
+
+    def greet(self, whom: str = "you") -> str:
+        """Say hello."""
+        return f"{self.name} greets {whom}{self.mark}"
+
+    def add_attribute(self) -> None:
+        """Have an attribute that was not there before."""
+        self.late = "late"
+
+
+class Hooked(ProcessActor):
+    """Writes into a file which hook ran, in which process and thread."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self._file = Path(file)
+        self._note("__init__")
+
+    def _note(self, hook: str) -> None:
+        with self._file.open("a") as file:
+            file.write(f"{hook} {os.getpid()} {threading.current_thread().name}\n")
+
+    def on_start(self) -> None:
+        self._note("on_start")
+
+    def on_receive(self, message: Any) -> Any:
+        self._note("on_receive")
+        if isinstance(message, BaseException):
+            raise message
+        return message
+
+    def on_stop(self) -> None:
+        self._note("on_stop")
+
+    def on_stop_requested(self) -> None:
+        self._note("on_stop_requested")
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        del exception_type, exception_value, traceback
+        self._note("on_failure")
+
+
+class FailingConstructor(ProcessActor):
+    """Its constructor ends as it is told."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        match how:
+            case "builtin":
+                raise ValueError("a bad value")
+            case "own":
+                raise OwnError("a bad thing")
+            case "os._exit":
+                os._exit(7)
+            case "sys.exit":
+                sys.exit(7)
+            case "signal":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "surrogate":
+                raise ValueError("half a pair: \ud83d")
+            case _:
+                raise AssertionError(how)
+
+
+class WithoutSuper(ProcessActor):
+    """Forgets to call its superclass's constructor."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class FailingOnStart(ProcessActor):
+    """Its `on_start` raises."""
+
+    def on_start(self) -> None:
+        raise OwnError("cannot begin")
+
+
+class FailingOnStop(ProcessActor):
+    """Its `on_stop` raises."""
+
+    def on_stop(self) -> None:
+        raise OwnError("cannot end")
+
+
+class FailingStopHook(ProcessActor):
+    """Its `on_stop_requested` raises, and its last message needs the mailbox once more."""
+
+    def on_stop_requested(self) -> None:
+        raise OwnError("cannot hear of it")
+
+    def on_stop(self) -> None:
+        with contextlib.suppress(Exception):
+            self.supervisor.ask(Question("still there?")).result()
+
+
+class AskingConstructor(ProcessActor):
+    """Asks its supervisor while it is constructed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        answer = self.supervisor.ask(Question("who am I?")).result()
+        self.name = msgspec.msgpack.decode(answer, type=Answering).text
+
+    def on_stop_requested(self) -> None:
+        self.supervisor.tell(Saying(f"{self.name} hears of the stop"))
+
+    def on_receive(self, message: Any) -> Any:
+        self.supervisor.tell(Saying(f"{self.name} got {message}"))
+
+
+class Worker(ProcessActor):
+    """Tells of its process, and does to it what a test asks for."""
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def session_and_group(self) -> tuple[int, int]:
+        return os.getsid(0), os.getpgid(0)
+
+    def descriptors(self) -> dict[int, str]:
+        return descriptors()
+
+    def own_descriptors(self) -> dict[int, str]:
+        """Return the channel and multiprocessing's sentinel."""
+        import multiprocessing  # noqa: PLC0415 - only here
+
+        assert self._channel is not None
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        return {self._channel._socket.fileno(): "channel", parent.sentinel: "sentinel"}
+
+    def read_stdin(self) -> str:
+        return sys.stdin.read()
+
+    def signal_dispositions(self) -> dict[str, str]:
+        return {
+            number.name: str(getattr(handler, "__name__", handler))
+            for number in signal.Signals
+            if (handler := signal.getsignal(number)) not in {signal.SIG_DFL, None}
+        }
+
+    def blocked_signals(self) -> list[str]:
+        return [signal.Signals(number).name for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])]
+
+    def core_limit(self) -> int:
+        return resource.getrlimit(resource.RLIMIT_CORE)[0]
+
+    def descriptor_limits(self) -> list[int]:
+        return list(resource.getrlimit(resource.RLIMIT_NOFILE))
+
+    def oom_score_adjustment(self) -> int:
+        return int(Path("/proc/self/oom_score_adj").read_text())
+
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+    def environment_bytes(self, name: bytes) -> bytes | None:
+        return os.environb.get(name)
+
+    def directory(self) -> str:
+        return os.getcwd()  # noqa: PTH109 - the text, not a path
+
+    def module_path(self) -> list[str]:
+        return sys.path
+
+    def process_name(self) -> str:
+        return Path("/proc/self/comm").read_text().strip()
+
+    def write(self, text: str, *, to: Literal["stdout", "stderr"]) -> None:
+        print(text, file=sys.stdout if to == "stdout" else sys.stderr)
+
+    def answer(self, kind: str) -> Any:
+        """Answer something that is, or is not, plain data."""
+        return {
+            "everything": [None, True, 1, 1.5, "text", b"bytes", {"key": [1]}],
+            "dataclass": Point(1, 2),
+            "object": object(),
+            "function": len,
+            "number": 1 << 70,
+            "surrogate": "\ud800",
+        }[kind]
+
+    def answer_bytes(self, size: int) -> bytes:
+        return bytes(size)
+
+    def cycle(self) -> Any:
+        endless: list[Any] = []
+        endless.append(endless)
+        return endless
+
+    def fail(self, how: str) -> NoReturn:
+        """Raise."""
+        match how:
+            case "builtin":
+                raise ValueError("a bad value")
+            case "own":
+                raise OwnError("a bad thing")
+            case "textless":
+                raise TextlessError
+            case "surrogate":
+                raise ValueError("half a pair: \ud83d")
+            case "long":
+                raise ValueError("x" * 10_000_000)
+            case _:
+                raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, how)
+
+    def size_of(self, data: bytes) -> int:
+        return len(data)
+
+    def exit_python(self, code: int) -> NoReturn:
+        sys.exit(code)
+
+    def exit_at_once(self, code: int) -> NoReturn:
+        os._exit(code)
+
+    def signal_self(self, number: int) -> None:
+        signal.signal(number, signal.SIG_DFL) if number not in {signal.SIGKILL, signal.SIGSTOP} else None
+        os.kill(os.getpid(), number)
+        time.sleep(600)
+
+    def segmentation_fault(self) -> None:
+        ctypes.string_at(0)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def hold_the_interpreter(self) -> None:
+        """Hang in C without ever letting another thread run."""
+        ctypes.PyDLL(None).sleep(600)
+
+    def catastrophic_match(self) -> None:
+        """Hang in the regular expression engine, which does not let go of the interpreter either."""
+        re.match(r"(a+)+$", "a" * 60 + "b")
+
+    def linger(self) -> None:
+        """Keep the process alive after the actor's end."""
+        threading.Thread(target=time.sleep, args=(600,), name="lingering", daemon=False).start()
+
+    def ignore_termination(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def grandchild(self, kind: GrandchildKind) -> int:
+        """Start a process that would outlive this one; return its process id."""
+        match kind:
+            case "plain":
+                return subprocess.Popen(_SLEEP).pid
+            case "own session":
+                return subprocess.Popen(_SLEEP, start_new_session=True).pid
+            case "daemon":
+                return start_daemon()
+            case "channel holder":
+                assert self._channel is not None
+                channel = self._channel._socket.fileno()
+                return subprocess.Popen(_SLEEP, start_new_session=True, pass_fds=(channel,)).pid
+
+    def nested_actor(self) -> int:
+        """Start an actor from inside an actor; return its process id."""
+        self._nested = Worker.start()
+        pid: int = self._nested.proxy().pid().get()
+        return pid
+
+
+def start_daemon() -> int:
+    """Fork twice, with a session in between, the way daemons do; return the process id of what is left."""
+    program = (
+        "import os, sys, time\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.setsid()\n"
+        "if os.fork(): os._exit(0)\n"
+        "sys.stdout.write(str(os.getpid())); sys.stdout.close(); os.close(1)\n"
+        "time.sleep(600)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    return int(done.stdout)
+
+
+class Daemon(ProcessActor):
+    """Has a daemonised grandchild before it is ready."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.daemon_pid = start_daemon()
+
+
+class Holder(ProcessActor):
+    """Its stop is never heard: the first message keeps it busy for good."""
+
+    def __init__(self, *, holding_the_interpreter: bool = False) -> None:
+        super().__init__()
+        self._hold = holding_the_interpreter
+
+    def on_receive(self, message: Any) -> Any:
+        del message
+        self.supervisor.emit("busy")
+        if self._hold:
+            ctypes.PyDLL(None).sleep(600)
+        time.sleep(600)
+
+
+# --- messages to a supervisor ---------------------------------------------------------------------------------------
+
+
+class Saying(msgspec.Struct, frozen=True, tag="saying"):
+    """A report."""
+
+    text: str
+
+
+class Counting(msgspec.Struct, frozen=True, tag="counting"):
+    """Another report."""
+
+    number: int
+
+
+class Question(msgspec.Struct, frozen=True, tag="question"):
+    """A request."""
+
+    text: str
+
+
+class Answering(msgspec.Struct, frozen=True):
+    """The answer to a request."""
+
+    text: str
+
+
+class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+    """A report that no supervisor of these tests takes."""
+
+    text: str
+
+
+class Speaker(ProcessActor):
+    """Talks to its supervisor when it is told to."""
+
+    def say(self, text: str) -> None:
+        self.supervisor.emit(text)
+
+    def report(self, text: str) -> None:
+        self.supervisor.tell(Saying(text))
+
+    def report_wrongly(self) -> None:
+        self.supervisor.tell(Refusal("this is not for you"))
+
+    def count_to(self, number: int) -> None:
+        for step in range(number):
+            self.supervisor.tell(Counting(step))
+
+    def count_and_leave(self, number: int) -> None:
+        """Report, and be gone before anybody can have read it all."""
+        self.count_to(number)
+        self.stop()
+
+    def ask(self, text: str) -> str:
+        answer = self.supervisor.ask(Question(text)).result(30)
+        return msgspec.msgpack.decode(answer, type=Answering).text
+
+    def ask_twice(self, first: str, second: str) -> list[str]:
+        """Ask two things at once; return the answers in the order of the questions."""
+        futures = [self.supervisor.ask(Question(text)) for text in (first, second)]
+        return [msgspec.msgpack.decode(future.result(30), type=Answering).text for future in futures]
+
+    def catch_refusal(self, text: str) -> str:
+        try:
+            self.ask(text)
+        except Exception as error:  # noqa: BLE001 - the test looks at what it was
+            return f"{type(error).__name__}: {error}"
+        return "no refusal"
+
+    def linger(self) -> None:
+        threading.Thread(target=time.sleep, args=(600,), name="lingering", daemon=False).start()
+
+
+class Hostile(ProcessActor):
+    """Writes to its channel what no healthy child writes."""
+
+    def _socket(self) -> socket.socket:
+        assert self._channel is not None
+        return self._channel._socket
+
+    def send_bytes(self, data: bytes) -> None:
+        self._socket().sendall(data)
+
+    def send_bytes_and_exit(self, data: bytes) -> None:
+        self._socket().sendall(data)
+        os._exit(0)
+
+    def close_channel_and_live_on(self) -> None:
+        self._socket().shutdown(socket.SHUT_RDWR)
+        # The mailbox thread has seen the end by now and will end the process, unless it never gets to run.
+        ctypes.PyDLL(None).sleep(600)
+
+    def stop_reading(self) -> None:
+        """Keep the mailbox thread from ever running again."""
+        ctypes.PyDLL(None).sleep(600)
+
+    def announce_attributes(self, rounds: int, each: int) -> None:
+        """Announce attribute names without end."""
+        from subactors.actors._wire import Attribute, Attributes  # noqa: PLC0415 - only here
+
+        assert self._channel is not None
+        for number in range(rounds):
+            names = {f"name_{number}_{index}": Attribute(callable=False) for index in range(each)}
+            self._channel.send(Attributes(names))

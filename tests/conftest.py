@@ -1,0 +1,76 @@
+"""For all tests: none may leave a process, a thread or a descriptor behind; and a process system to share."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from listening import Started
+from observing import Holdings, Process
+from subactors.actors import ProcessActor, ProcessSystem
+
+_PATIENCE = 5.0
+"""Seconds for what a test has ended to be gone."""
+
+_COLLECT_AFTER = 0.05
+"""Seconds after which the garbage collector is asked to close what nobody refers to."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    before = Holdings()
+    yield
+    started = time.monotonic()
+    collected = False
+    while (left := _left_since(before)) and (waited := time.monotonic() - started) < _PATIENCE:
+        if waited > _COLLECT_AFTER and not collected:
+            gc.collect()
+            collected = True
+        time.sleep(0.002)
+    if left:
+        _kill(before.new_processes())
+        pytest.fail("The test left behind: " + "; ".join(left), pytrace=False)
+
+
+def _left_since(before: Holdings) -> list[str]:
+    return [
+        *(f"process {process}" for process in before.new_processes()),
+        *(f"thread {thread.name!r}" for thread in before.new_threads()),
+        *(f"descriptor {number} ({what})" for number, what in sorted(before.new_descriptors().items())),
+    ]
+
+
+def _kill(processes: list[Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def _running_system() -> Iterator[ProcessSystem]:
+    """One zygote and one I/O thread for a module's tests, there before the first of them counts anything."""
+    system = ProcessSystem()
+    Started(system, ProcessActor).reference.stop()
+    yield system
+    system.close()
+
+
+@pytest.fixture
+def system(_running_system: ProcessSystem, monkeypatch: pytest.MonkeyPatch) -> ProcessSystem:
+    """A process system that `ProcessActor.start` uses. Not to be closed, nor to have its zygote killed."""
+    monkeypatch.setattr(ProcessActor, "system", _running_system)
+    return _running_system
+
+
+@pytest.fixture
+def own_system(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessSystem]:
+    """As `system`, for one test alone: with a zygote that may be killed."""
+    system = ProcessSystem()
+    monkeypatch.setattr(ProcessActor, "system", system)
+    yield system
+    system.close()
