@@ -98,8 +98,9 @@ def _head(view: TaskView) -> str:
     if view.vitals is not None:
         vitals = view.vitals
         percent = f" ({vitals.cpu_percent:.0f} %)" if vitals.cpu_percent is not None else ""
-        peak = " at its peak" if view.ended else ""
-        facts.append(f"CPU {vitals.cpu_seconds:.2f} s{percent}, memory {size(vitals.memory_bytes)}{peak}")
+        facts.append(f"CPU {vitals.cpu_seconds:.2f} s{percent}")
+        if vitals.memory_bytes:
+            facts.append(f"memory {size(vitals.memory_bytes)}{' at its peak' if view.ended else ''}")
     return " · ".join(facts)
 
 

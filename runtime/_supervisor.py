@@ -348,7 +348,9 @@ class TaskSupervisor(Supervisor):
             stop = StopRequest(self._settings.stop_grace, task.ended - task.stop_requested, task.stop_by)
         outcome = judge(end, finished=task.finished, stop=stop, log=last_words(task.log_tail(_LOG_TAIL)))
         task.result = task.finished.result if task.finished is not None else None
-        task.vitals = Vitals(cpu_seconds=end.user_seconds + end.system_seconds, memory_bytes=end.peak_bytes)
+        task.vitals = Vitals(
+            cpu_seconds=end.user_seconds + end.system_seconds, memory_bytes=self._sampler.take_peak(task.id)
+        )
         task.reason = outcome.reason
         task.status = outcome.status
         self._hub.publish(TaskEnded(self._view(task, output=False)))

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..actors import SupervisorRef
 from ._agent import run_agent
 from ._encodable import encodable
 from ._entrypoint import EntrypointTask, call_entrypoint
+from ._event_loop import OneLoop
 from ._gateway import TaskGateway
 from ._messages import Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ._model import Message, ToolCall, Turn
@@ -44,9 +45,7 @@ class TaskWork:
         self._spec = spec
         self._supervisor = supervisor
         self._stop = stop
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._main: asyncio.Task[Any] | None = None
+        self._loop = OneLoop()
 
     def run(self) -> Finished:
         """Work to the end and return the last report; raises what the loop or the entrypoint raised."""
@@ -62,14 +61,12 @@ class TaskWork:
 
     def cancel(self) -> None:
         """End coroutines early; a sync entrypoint looks at `stop_requested` itself."""
-        with self._lock:
-            if self._loop is not None and self._main is not None:
-                self._loop.call_soon_threadsafe(self._main.cancel)
+        self._loop.cancel()
 
     def _work(self) -> Any:
         agent = self._spec.agent
         if agent.entrypoint is None:
-            return self._run_until_complete(self._run_agent())
+            return self._loop.run(self._run_agent())
         function = resolve(agent.entrypoint, what=f"The entrypoint of agent {agent.name!r}")
         task = EntrypointTask(
             id=self._spec.id,
@@ -80,7 +77,7 @@ class TaskWork:
             stop=self._stop,
         )
         outcome = call_entrypoint(function, task)
-        return self._run_until_complete(outcome) if inspect.iscoroutine(outcome) else outcome
+        return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
 
     async def _run_agent(self) -> str:
         spec = self._spec
@@ -100,28 +97,6 @@ class TaskWork:
             expected_output=spec.expected_output,
             is_sub_agent=True,
         )
-
-    def _run_until_complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine that a stop can cancel.
-
-        Not `asyncio.run`: at its end it waits for worker threads without a bound, and a `python/…` model may be stuck
-        in one. Whoever waits for this process has a bound.
-        """
-        loop = asyncio.new_event_loop()
-        try:
-            main = loop.create_task(coroutine)
-            with self._lock:
-                self._loop, self._main = loop, main
-                # A stop that came before there was anything to cancel.
-                if self._stop.is_set():
-                    main.cancel()
-            return loop.run_until_complete(main)
-        finally:
-            with self._lock:
-                self._loop = self._main = None
-            _cancel_the_rest(loop)
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
 
 
 class _Reporter:
@@ -149,11 +124,3 @@ class _Reporter:
         """Report what it cost."""
         del messages_added
         self._supervisor.tell(TurnEnded(turn.usage))
-
-
-def _cancel_the_rest(loop: asyncio.AbstractEventLoop) -> None:
-    leftover = asyncio.all_tasks(loop)
-    for task in leftover:
-        task.cancel()
-    if leftover:
-        loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))

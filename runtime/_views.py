@@ -22,7 +22,8 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cpu_percent: share of one core since the sample before; None for an ended task and before the second sample.
         cpu_seconds: CPU time so far, of the whole tree as far as it lives, and of what the task's process has reaped.
-        memory_bytes: unique set size of the tree (USS: what ending it would free); for an ended task its peak.
+        memory_bytes: unique set size of the tree (USS: what ending it would free); for an ended task the largest that
+            was sampled, 0 if it ended before its first sample.
         processes: processes in the tree; 0 for an ended task.
     """
 

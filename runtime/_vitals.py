@@ -31,6 +31,7 @@ class VitalsSampler:
         self._running = running
         self._latest: dict[str, Vitals] = {}
         self._before: dict[str, tuple[float, float]] = {}
+        self._peaks: dict[str, int] = {}
         self._closed = threading.Event()
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
@@ -38,6 +39,10 @@ class VitalsSampler:
     def latest(self, task_id: str) -> Vitals | None:
         """Return the last sample of a task; None if there is none yet."""
         return self._latest.get(task_id)
+
+    def take_peak(self, task_id: str) -> int:
+        """Return the largest memory sampled of a task that has ended, in bytes, and forget it; 0 if it had none."""
+        return self._peaks.pop(task_id, 0)
 
     def task_started(self) -> None:
         """Begin to sample, if that has not begun or has come to rest."""
@@ -82,6 +87,7 @@ class VitalsSampler:
                 then, cpu_then = self._before[task_id]
                 percent = max(0.0, 100 * (cpu_seconds - cpu_then) / (now - then))
             before[task_id] = now, cpu_seconds
+            self._peaks[task_id] = max(memory, self._peaks.get(task_id, 0))
             latest[task_id] = Vitals(
                 cpu_percent=percent, cpu_seconds=cpu_seconds, memory_bytes=memory, processes=processes
             )

@@ -1,0 +1,202 @@
+"""What the commands of the command line do, once their arguments are read. Imported by `cli` when a command runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, Final
+
+from ._agent import run_agent
+from ._console import Display, JsonLines, LiveTable, PlainLines
+from ._errors import CapacityError, SubactorsError
+from ._event_loop import OneLoop
+from ._model import Message, ToolCall, Turn
+from ._report import describe_view, result_text
+from ._runtime import Runtime
+from ._team import Team
+from ._team_file import check_team
+from ._tools import ToolAnswer
+from ._views import TaskView
+
+__all__ = ["FAILED", "INTERRUPTED", "check", "dispatch", "run_root"]
+
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+"""What shells call a program that Ctrl-C ended."""
+
+_SHOWN_OUTPUT: Final = 10_000
+"""Characters of a failed task's output that `dispatch` prints."""
+
+
+def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any]) -> int:
+    """Run an agent as the orchestrator, in this process, and print its answer; return the exit status.
+
+    An agent that is the user's own code has no loop to run here; it runs as a task.
+    """
+    with _interruptible() as loop, Runtime(team, **settings) as runtime:
+        in_process = team.agents[agent].entrypoint is None
+        with _display(runtime, agent if in_process else None, as_json=as_json) as display:
+            try:
+                if in_process:
+                    answer = loop.run(_orchestrate(runtime, agent, prompt, display))
+                else:
+                    answer = loop.run(_run_as_task(runtime, agent, prompt))
+            except asyncio.CancelledError:
+                display.failed(agent, "interrupted; every task is being stopped")
+                return INTERRUPTED
+            except Exception as error:  # noqa: BLE001 - a python model may raise anything; the user reads a sentence
+                display.failed(agent, str(error) if isinstance(error, SubactorsError) else _sentence(error))
+                return FAILED
+            display.answered(agent, answer)
+        return 0
+
+
+def dispatch(
+    team: Team,
+    agent: str,
+    tasks: Sequence[str],
+    expected_output: str | None,
+    *,
+    as_json: bool,
+    settings: dict[str, Any],
+) -> int:
+    """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
+    with _interruptible() as loop, Runtime(team, **settings) as runtime:
+        with _display(runtime, None, as_json=as_json):
+            try:
+                views = loop.run(_fan_out(runtime, agent, tasks, expected_output))
+            except asyncio.CancelledError:
+                return INTERRUPTED
+        if not as_json:
+            for view in views:
+                _print_result(view)
+        return 0 if all(view.status == "completed" for view in views) else FAILED
+
+
+def check(path: str) -> int:
+    """Print what is wrong with a team file, or what it holds; return the exit status."""
+    team, problems = check_team(path)
+    for problem in problems:
+        print(problem)
+    if team is None or problems:
+        count = len(problems)
+        print(f"{path}: {count} problem{'' if count == 1 else 's'}.", file=sys.stderr)
+        return USAGE
+    print(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems.")
+    for name, agent in team.agents.items():
+        what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
+        toolsets = ", ".join(toolset.type for toolset in agent.toolsets)
+        extras = [f"toolsets {toolsets}"] if toolsets else []
+        extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
+        print(f"  {name}: {'; '.join([what, *extras])}")
+    for key in team.ignored:
+        print(f"  {key}: accepted, and without effect here")
+    return 0
+
+
+async def _orchestrate(runtime: Runtime, agent: str, prompt: str, display: Display) -> str:
+    return await run_agent(
+        runtime.team.agents[agent],
+        runtime.surroundings(agent),
+        _Listener(agent, display),
+        task=prompt,
+        expected_output=None,
+        is_sub_agent=False,
+    )
+
+
+async def _run_as_task(runtime: Runtime, agent: str, prompt: str) -> str:
+    task_id = runtime.run(agent, prompt)
+    (view,) = await asyncio.to_thread(runtime.wait, [task_id])
+    if view.status != "completed":
+        raise SubactorsError(view.reason)
+    return result_text(view.result)
+
+
+async def _fan_out(runtime: Runtime, agent: str, tasks: Sequence[str], expected_output: str | None) -> list[TaskView]:
+    """Run the tasks, starting the next whenever there is room; return their views in the order of the texts."""
+    ended: dict[str, TaskView] = {}
+    order: list[str] = []
+    waiting = list(reversed(tasks))
+    while len(ended) < len(tasks):
+        while waiting:
+            try:
+                order.append(runtime.run(agent, waiting[-1], expected_output=expected_output))
+            except CapacityError:
+                if len(order) == len(ended):
+                    raise  # nothing runs, so nothing will make room
+                break
+            waiting.pop()
+        running = [task_id for task_id in order if task_id not in ended]
+        for view in await asyncio.to_thread(runtime.wait, running, mode="any"):
+            ended[view.id] = view
+    return [ended[task_id] for task_id in order]
+
+
+def _print_result(view: TaskView) -> None:
+    if view.status == "completed":
+        print(f"=== {view.id} {view.agent}: {view.task}")
+        print(result_text(view.result))
+    else:
+        print(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
+    print()
+
+
+class _Listener:
+    """Shows what the orchestrator's loop does."""
+
+    def __init__(self, agent: str, display: Display) -> None:
+        self._agent = agent
+        self._display = display
+
+    def text(self, piece: str) -> None:
+        """Text came."""
+        self._display.said(self._agent, piece)
+
+    def tool_called(self, call: ToolCall) -> None:
+        """Its tools speak for themselves."""
+
+    def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
+        """Its tools speak for themselves."""
+
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+        """Nobody counts them here."""
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[OneLoop]:
+    """Let Ctrl-C and SIGTERM cancel the work, and a second Ctrl-C end this process, and with it all, at once."""
+    loop = OneLoop()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
+        loop.cancel()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield loop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _display(runtime: Runtime, orchestrator: str | None, *, as_json: bool) -> Display:
+    if as_json:
+        return JsonLines(runtime)
+    # A dumb terminal cannot be drawn on.
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        return LiveTable(runtime, orchestrator)
+    return PlainLines(runtime)
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

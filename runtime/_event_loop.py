@@ -1,0 +1,63 @@
+"""An event loop for one coroutine that another thread, or a signal, can cancel.
+
+Not `asyncio.run`: at its end that waits for worker threads without a bound, and a `python/…` model may be stuck in one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["OneLoop"]
+
+Result = TypeVar("Result")
+
+
+class OneLoop:
+    """Runs one coroutine at a time. `run` belongs to one thread; `cancel` may be called from any, and from a signal."""
+
+    def __init__(self) -> None:
+        # Reentrant: a signal handler that cancels may interrupt the very thread that holds it.
+        self._lock = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[Any] | None = None
+        self._cancelled = False
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the calling thread, with what it leaves behind, to the end.
+
+        Raises:
+            asyncio.CancelledError: `cancel` was called, before or meanwhile, and the coroutine let it end it.
+            BaseException: what the coroutine raised.
+        """
+        loop = asyncio.new_event_loop()
+        try:
+            main = loop.create_task(coroutine)
+            with self._lock:
+                self._loop, self._main = loop, main
+                if self._cancelled:
+                    main.cancel()
+            return loop.run_until_complete(main)
+        finally:
+            with self._lock:
+                self._loop = self._main = None
+            _cancel_the_rest(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def cancel(self) -> None:
+        """Cancel the coroutine; one that is run later is cancelled at its start."""
+        with self._lock:
+            self._cancelled = True
+            if self._loop is not None and self._main is not None:
+                self._loop.call_soon_threadsafe(self._main.cancel)
+
+
+def _cancel_the_rest(loop: asyncio.AbstractEventLoop) -> None:
+    leftover = asyncio.all_tasks(loop)
+    for task in leftover:
+        task.cancel()
+    if leftover:
+        loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))

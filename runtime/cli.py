@@ -1,0 +1,185 @@
+"""The command line, `subactors`: reads arguments and hands over. What the commands do is in `_commands`.
+
+Exit status: 0, 1 (something failed), 2 (wrong usage or a wrong team file), 130 (interrupted).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from ._errors import SubactorsError, TeamFileError
+
+if TYPE_CHECKING:
+    from ._team import Team
+
+__all__ = ["cli", "main"]
+
+_USAGE = 2
+_FAILED = 1
+
+team_argument = click.argument("team_file", metavar="TEAM", type=click.Path(path_type=Path))
+json_option = click.option("--json", "as_json", is_flag=True, help="One event a line on standard output, as JSON.")
+max_running_option = click.option(
+    "--max-running",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Tasks alive at once, in place of the team file's number.",
+)
+state_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Where the tasks' files go and stay; a temporary folder if not given.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="subactors")
+def cli() -> None:
+    """Run teams of LLM agents whose background tasks are supervised processes of their own."""
+
+
+@cli.command()
+@team_argument
+@click.argument("prompt", required=False)
+@click.option("--agent", "-a", metavar="NAME", help="The agent to run, in place of the team's root.")
+@json_option
+@max_running_option
+@state_option
+def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) -> int:
+    """Run the root agent of TEAM on PROMPT and print its answer.
+
+    PROMPT is read from standard input if it is `-`, or not given and standard input is no terminal. The answer goes to
+    standard output; the tasks are shown on standard error, live if that is a terminal.
+    """
+    team = _load(team_file)
+    name = _agent(team, agent or team.root)
+    from ._commands import run_root  # noqa: PLC0415 - `--help` should not wait for it
+
+    return run_root(team, name, _prompt(prompt), as_json=options.pop("as_json"), settings=_settings(options))
+
+
+@cli.command()
+@team_argument
+@click.argument("agent")
+@click.argument("tasks", metavar="TASK...", nargs=-1, required=True)
+@click.option("--expected-output", metavar="TEXT", help="What each answer should look like.")
+@json_option
+@max_running_option
+@state_option
+def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_output: str | None, **options: Any) -> int:
+    """Run AGENT of TEAM on every TASK at once, without an orchestrator, and print the results in order.
+
+    A TASK of `-` stands for the lines of standard input. The exit status is 1 if any task did not complete.
+    """
+    team = _load(team_file)
+    name = _agent(team, agent)
+    texts = [line for task in tasks for line in (_lines_of_input() if task == "-" else [task])]
+    if not texts or not all(text.strip() for text in texts):
+        raise click.UsageError("A TASK is empty.")
+    from ._commands import dispatch as dispatch_tasks  # noqa: PLC0415 - `--help` should not wait for it
+
+    as_json = options.pop("as_json")
+    return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=_settings(options))
+
+
+@cli.command()
+@team_argument
+def check(team_file: Path) -> int:
+    """Check TEAM and print everything that is wrong with it, with line and key. Runs nothing."""
+    from ._commands import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
+
+    return check_file(str(team_file))
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--crash", is_flag=True, help="Add a sub-agent that dies of SIGSEGV half way.")
+@click.option(
+    "--model", metavar="REF", help="Run the team with this model, such as openai/gpt-4o, in place of its own."
+)
+@click.option("--print", "print_file", is_flag=True, help="Print the team file and run nothing.")
+@json_option
+def demo(folder: Path, model: str | None, **options: bool) -> int:
+    """Survey the source code in DIR with a bundled team of background agents; needs no key and no server."""
+    from .demo import PROMPT, load_demo_team, team_text  # noqa: PLC0415 - `--help` should not wait for it
+
+    if options["print_file"]:
+        click.echo(team_text(crash=options["crash"]), nl=False)
+        return 0
+    team = load_demo_team(crash=options["crash"], model=model)
+    os.chdir(folder)
+    from ._commands import run_root  # noqa: PLC0415 - `--help` should not wait for it
+
+    return run_root(team, team.root, PROMPT, as_json=options["as_json"], settings={})
+
+
+def main() -> NoReturn:
+    """Run the command line and exit; the entry point of the `subactors` command."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        status = error.exit_code
+    except click.Abort:
+        status = _FAILED
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except TeamFileError as error:
+        print(error, file=sys.stderr)
+        status = _USAGE
+    except SubactorsError as error:
+        print(f"subactors: {error}", file=sys.stderr)
+        status = _FAILED
+    _exit(status if isinstance(status, int) else 0)
+
+
+def _exit(status: int) -> NoReturn:
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        # The reader of a pipe has gone; Python would say so again at its own exit.
+        os._exit(status)
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        # A `python/…` model that hangs in a worker thread must not keep the command from ending.
+        os._exit(status)
+    sys.exit(status)
+
+
+def _load(path: Path) -> Team:
+    from ._team_file import load_team  # noqa: PLC0415 - `--help` should not wait for it
+
+    return load_team(path)
+
+
+def _agent(team: Team, name: str) -> str:
+    if name not in team.agents:
+        raise click.UsageError(f"The team has no agent {name!r}. Agents: {', '.join(team.agents)}.")
+    return name
+
+
+def _prompt(argument: str | None) -> str:
+    if argument == "-" or (argument is None and not sys.stdin.isatty()):
+        argument = sys.stdin.read()
+    if argument is None or not argument.strip():
+        raise click.UsageError("There is no PROMPT: give it as an argument, or on standard input.")
+    return argument
+
+
+def _lines_of_input() -> list[str]:
+    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+if __name__ == "__main__":
+    main()
