@@ -66,6 +66,9 @@ MAXIMUM_FRAME: Final = 8 * 1024 * 1024
 _MESSAGE: Final = 0
 OUTPUT: Final = 1
 
+_ERROR_TEXT: Final = 100_000
+"""Longest text, and longest traceback, of an exception in characters; a longer one loses its middle."""
+
 
 class ErrorData(msgspec.Struct, frozen=True):
     """An exception as data.
@@ -87,7 +90,7 @@ class ErrorData(msgspec.Struct, frozen=True):
 
 
 def error_data(error: BaseException) -> ErrorData:
-    """Return an exception as data; works for exceptions whose own `__str__` fails."""
+    """Return an exception as data that can cross, whatever its text is and even if that cannot be made."""
     kind = type(error)
     try:
         message = str(error)
@@ -97,7 +100,16 @@ def error_data(error: BaseException) -> ErrorData:
         text = "".join(traceback_module.format_exception(error))
     except Exception:  # noqa: BLE001 - the same
         text = ""
-    return ErrorData(f"{kind.__module__}.{kind.__qualname__}", message, text)
+    return ErrorData(f"{kind.__module__}.{kind.__qualname__}", _presentable(message), _presentable(text))
+
+
+def _presentable(text: str) -> str:
+    if len(text) > _ERROR_TEXT:
+        half = _ERROR_TEXT // 2
+        left_out = len(text) - 2 * half
+        text = f"{text[:half]}\n[{left_out:,} characters left out]\n{text[-half:]}"
+    # Half a surrogate pair, as in the names of files and in badly cut text, has no UTF-8.
+    return text.encode("utf-8", "replace").decode()
 
 
 Interface: TypeAlias = dict[str, "Attribute"]
