@@ -91,6 +91,8 @@ class IOThread:
 
     def watch(self, descriptor: int, events: int, callback: EventCallback) -> None:
         """Call back with the ready events for as long as the descriptor is watched; replaces an earlier watch."""
+        if self._selector_closed:
+            return
         if descriptor in self._selector.get_map():
             self._selector.modify(descriptor, events, callback)
         else:
@@ -145,7 +147,7 @@ class IOThread:
     def _guard(self, callback: Callback) -> None:
         try:
             callback()
-        except Exception:
+        except BaseException:  # the thread's end would be everybody's, even if a callback means only itself by exiting
             logger.exception("A callback failed in the I/O thread; the others go on.")
 
     def _release(self) -> None:

@@ -1,0 +1,198 @@
+"""The I/O thread: calls, timers and watches, whatever one of them does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import selectors
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+from observing import descriptors
+from subactors.actors._io import IOThread
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def io() -> Iterator[IOThread]:
+    thread = IOThread("io-under-test")
+    yield thread
+    thread.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    left, right = socket.socketpair()
+    with left, right:
+        left.setblocking(False)
+        yield left, right
+
+
+def test_a_thread_starts_with_the_first_use_only(io: IOThread) -> None:
+    assert not any(thread.name == "io-under-test" for thread in threading.enumerate())
+    io.call(lambda: None)
+    assert any(thread.name == "io-under-test" for thread in threading.enumerate())
+
+
+def test_calls_are_made_in_order_on_one_thread(io: IOThread) -> None:
+    made: queue.Queue[tuple[int, str]] = queue.Queue()
+    for number in range(100):
+        io.call(lambda number=number: made.put((number, threading.current_thread().name)))  # type: ignore[misc]
+    assert [made.get(timeout=PATIENCE) for _ in range(100)] == [(number, "io-under-test") for number in range(100)]
+
+
+def test_no_call_of_many_threads_is_lost(io: IOThread) -> None:
+    made: queue.Queue[None] = queue.Queue()
+
+    def call_often() -> None:
+        for _ in range(2000):
+            io.call(lambda: made.put(None))
+
+    threads = [threading.Thread(target=call_often) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    for _ in range(8000):
+        made.get(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(3)], ids=["an exception", "an exit"])
+def test_a_call_that_fails_is_logged_and_the_others_go_on(
+    io: IOThread, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = threading.Event()
+
+    def fail() -> None:
+        raise error
+
+    io.call(fail)
+    io.call(made.set)
+    assert made.wait(PATIENCE)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_timers_fire_in_the_order_in_which_they_are_due(io: IOThread) -> None:
+    fired: queue.Queue[str] = queue.Queue()
+    io.call_later(0.03, lambda: fired.put("second"))
+    io.call_later(0.01, lambda: fired.put("first"))
+    io.call_later(0.05, lambda: fired.put("third"))
+    assert [fired.get(timeout=PATIENCE) for _ in range(3)] == ["first", "second", "third"]
+
+
+def test_a_cancelled_timer_does_not_fire(io: IOThread) -> None:
+    fired: queue.Queue[str] = queue.Queue()
+    cancelled = io.call_later(0.01, lambda: fired.put("cancelled"))
+    io.call_later(0.02, lambda: fired.put("kept"))
+    cancelled.cancel()
+    assert fired.get(timeout=PATIENCE) == "kept"
+    cancelled.cancel()
+    assert fired.empty()
+
+
+def test_a_descriptor_that_is_ready_is_called_back_until_it_is_unwatched(
+    io: IOThread, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    left, right = pair
+    received: queue.Queue[bytes] = queue.Queue()
+    io.call(lambda: io.watch(left.fileno(), selectors.EVENT_READ, lambda _: received.put(left.recv(100))))
+    right.send(b"one")
+    assert received.get(timeout=PATIENCE) == b"one"
+    right.send(b"two")
+    assert received.get(timeout=PATIENCE) == b"two"
+    unwatched = threading.Event()
+    io.call(lambda: io.unwatch(left.fileno()))
+    io.call(lambda: io.unwatch(left.fileno()))
+    io.call(unwatched.set)
+    assert unwatched.wait(PATIENCE)
+    right.send(b"three")
+    assert left.recv(100) == b"three"
+
+
+def test_a_callback_that_fails_does_not_stop_another_descriptor(
+    io: IOThread, pair: tuple[socket.socket, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    left, right = pair
+    reader, writer = os.pipe()
+    received: queue.Queue[bytes] = queue.Queue()
+
+    def fail(_: int) -> NoReturn:
+        os.read(reader, 1)
+        raise ValueError("broken")
+
+    try:
+        io.call(lambda: io.watch(reader, selectors.EVENT_READ, fail))
+        io.call(lambda: io.watch(left.fileno(), selectors.EVENT_READ, lambda _: received.put(left.recv(1))))
+        os.write(writer, b"x")
+        right.send(b"x")
+        assert received.get(timeout=PATIENCE) == b"x"
+    finally:
+        io.close()
+        os.close(reader)
+        os.close(writer)
+    assert "broken" in caplog.text
+
+
+def test_a_watch_that_another_callback_of_the_same_round_ended_is_not_called(
+    io: IOThread, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    left, right = pair
+    called: queue.Queue[str] = queue.Queue()
+
+    def only_one(name: str) -> None:
+        called.put(name)
+        io.unwatch(left.fileno())
+        io.unwatch(right.fileno())
+
+    def watch_both() -> None:
+        io.watch(left.fileno(), selectors.EVENT_READ, lambda _: only_one("left"))
+        io.watch(right.fileno(), selectors.EVENT_READ, lambda _: only_one("right"))
+
+    left.send(b"x")
+    right.send(b"x")
+    io.call(watch_both)
+    called.get(timeout=PATIENCE)
+    passed = threading.Event()
+    io.call(passed.set)
+    assert passed.wait(PATIENCE)
+    assert called.empty()
+
+
+def test_closing_makes_the_calls_that_are_queued_and_ends_the_thread(io: IOThread) -> None:
+    made: list[int] = []
+    for number in range(50):
+        io.call(lambda number=number: made.append(number))  # type: ignore[misc]
+    io.close()
+    assert made == list(range(50))
+    assert not any(thread.name == "io-under-test" for thread in threading.enumerate())
+
+
+def test_closing_twice_or_unused_is_allowed() -> None:
+    before = descriptors()
+    thread = IOThread("unused")
+    thread.close()
+    thread.close()
+    assert descriptors() == before
+
+
+def test_everything_is_without_effect_after_closing(
+    io: IOThread, pair: tuple[socket.socket, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    io.call(lambda: None)
+    io.close()
+    io.call(lambda: None)
+    io.call_later(0, lambda: None).cancel()
+    io.watch(pair[0].fileno(), selectors.EVENT_READ, lambda _: None)
+    io.unwatch(pair[0].fileno())
+    assert not caplog.records
