@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ._agent import run_agent
 from ._console import Display, JsonLines, LiveTable, PlainLines
@@ -23,12 +23,15 @@ from ._team_file import check_team
 from ._tools import ToolAnswer
 from ._views import TaskView
 
-__all__ = ["FAILED", "INTERRUPTED", "check", "dispatch", "run_root"]
+__all__ = ["check", "dispatch", "run_root"]
 
-FAILED: Final = 1
-USAGE: Final = 2
-INTERRUPTED: Final = 130
-"""What shells call a program that Ctrl-C ended."""
+_FAILED: Final = 1
+_USAGE: Final = 2
+_SIGNALLED: Final = 128
+"""Added to a signal's number: what shells call a program that it ended."""
+
+_SHOW_CURSOR: Final = b"\x1b[?25h\n"
+"""Undoes what the live table does to a terminal."""
 
 _SHOWN_OUTPUT: Final = 10_000
 """Characters of a failed task's output that `dispatch` prints."""
@@ -39,20 +42,23 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
 
     An agent that is the user's own code has no loop to run here; it runs as a task.
     """
-    with _interruptible() as loop, Runtime(team, **settings) as runtime:
+    with _Interruptible() as work, Runtime(team, **settings) as runtime:
         in_process = team.agents[agent].entrypoint is None
         with _display(runtime, agent if in_process else None, as_json=as_json) as display:
             try:
                 if in_process:
-                    answer = loop.run(_orchestrate(runtime, agent, prompt, display))
+                    answer = work.loop.run(_orchestrate(runtime, agent, prompt, display))
                 else:
-                    answer = loop.run(_run_as_task(runtime, agent, prompt))
+                    answer = work.loop.run(_run_as_task(runtime, agent, prompt))
             except asyncio.CancelledError:
-                display.failed(agent, "interrupted; every task is being stopped")
-                return INTERRUPTED
+                _stop_everything(runtime)
+                display.failed(agent, "interrupted; every task has been stopped")
+                return work.status
             except Exception as error:  # noqa: BLE001 - a python model may raise anything; the user reads a sentence
+                _stop_everything(runtime)
                 display.failed(agent, str(error) if isinstance(error, SubactorsError) else _sentence(error))
-                return FAILED
+                return _FAILED
+            _stop_everything(runtime)
             display.answered(agent, answer)
         return 0
 
@@ -67,16 +73,17 @@ def dispatch(
     settings: dict[str, Any],
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
-    with _interruptible() as loop, Runtime(team, **settings) as runtime:
+    with _Interruptible() as work, Runtime(team, **settings) as runtime:
         with _display(runtime, None, as_json=as_json):
             try:
-                views = loop.run(_fan_out(runtime, agent, tasks, expected_output))
+                views = work.loop.run(_fan_out(runtime, agent, tasks, expected_output))
             except asyncio.CancelledError:
-                return INTERRUPTED
+                _stop_everything(runtime)
+                return work.status
         if not as_json:
             for view in views:
                 _print_result(view)
-        return 0 if all(view.status == "completed" for view in views) else FAILED
+        return 0 if all(view.status == "completed" for view in views) else _FAILED
 
 
 def check(path: str) -> int:
@@ -87,7 +94,7 @@ def check(path: str) -> int:
     if team is None or problems:
         count = len(problems)
         print(f"{path}: {count} problem{'' if count == 1 else 's'}.", file=sys.stderr)
-        return USAGE
+        return _USAGE
     print(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems.")
     for name, agent in team.agents.items():
         what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
@@ -169,24 +176,44 @@ class _Listener:
         """Nobody counts them here."""
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[OneLoop]:
-    """Let Ctrl-C and SIGTERM cancel the work, and a second Ctrl-C end this process, and with it all, at once."""
-    loop = OneLoop()
+class _Interruptible:
+    """Lets Ctrl-C, SIGTERM and SIGHUP cancel the work; a second one ends this process, and with it all, at once.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
-        loop.cancel()
+    Attributes:
+        loop: runs the work.
+        status: the exit status that shells expect of a program that a signal ended.
+    """
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield loop
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self.loop = OneLoop()
+        self.status = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        if self.status:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.status = _SIGNALLED + number
+        self.loop.cancel()
+
+
+def _stop_everything(runtime: Runtime) -> None:
+    """Stop what still runs, all at once, while the display can show it."""
+    running = [view.id for view in runtime.list() if not view.ended]
+    if running:
+        with ThreadPoolExecutor(len(running), "subactors-stop") as pool:
+            list(pool.map(runtime.stop, running))
 
 
 def _display(runtime: Runtime, orchestrator: str | None, *, as_json: bool) -> Display:

@@ -1,6 +1,6 @@
 """The command line, `subactors`: reads arguments and hands over. What the commands do is in `_commands`.
 
-Exit status: 0, 1 (something failed), 2 (wrong usage or a wrong team file), 130 (interrupted).
+Exit status: 0, 1 (something failed), 2 (wrong usage or a wrong team file), 128 and the signal's number (interrupted).
 """
 
 from __future__ import annotations
