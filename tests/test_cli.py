@@ -1,0 +1,288 @@
+"""The command line, as a program of its own: what it prints where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "subactors.runtime.cli"]
+
+TEAM = """\
+agents:
+  root:
+    model: python/cli_models:coordinator
+    sub_agents: [greeter, failing, patient]
+    toolsets: [{type: background_agents}]
+  greeter: {entrypoint: "cli_models:greet"}
+  failing: {entrypoint: "cli_models:fail"}
+  patient: {entrypoint: "cli_models:wait_for_ever"}
+"""
+
+MODELS = """\
+import asyncio
+import time
+
+
+def call(name, **arguments):
+    return {"function": {"name": name, "arguments": arguments}}
+
+
+async def coordinator(messages, tools):
+    turn = sum(message["role"] == "assistant" for message in messages)
+    prompt = next(message["content"] for message in messages if message["role"] == "user")
+    if prompt == "raise":
+        raise ValueError("the model is broken")
+    if turn == 0:
+        agent = {"hang": "patient", "fail": "failing"}.get(prompt, "greeter")
+        return {"content": "starting", "tool_calls": [call("run_background_agent", agent=agent, task="hello")]}
+    if prompt == "hang":
+        await asyncio.sleep(1000)
+    if turn == 1 or "still at work" in messages[-1]["content"] and " 0 still at work" not in messages[-1]["content"]:
+        await asyncio.sleep(0.01)
+        return {"content": "", "tool_calls": [call("list_background_agents")]}
+    return "The answer to " + prompt
+
+
+def greet(task):
+    task.emit("greeting\\n")
+    return f"Hello, {task.text}!"
+
+
+def fail(task):
+    task.emit("until then\\n")
+    raise RuntimeError("no luck")
+
+
+def wait_for_ever(task):
+    task.emit("here I am\\n")
+    while True:
+        time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "team.yaml").write_text(TEAM)
+    (tmp_path / "cli_models.py").write_text(MODELS)
+    return tmp_path
+
+
+def subactors(folder: Path, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        input=text,
+        stdin=subprocess.DEVNULL if text is None else None,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def test_run_prints_the_answer_on_standard_output_and_the_tasks_on_standard_error(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml", "life")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "The answer to life\n"
+    assert "greeter: started: hello" in done.stderr
+    assert "greeter: completed after" in done.stderr
+
+
+def test_run_reads_the_prompt_from_standard_input(folder: Path) -> None:
+    assert subactors(folder, "run", "team.yaml", "-", text="stdin").stdout == "The answer to stdin\n"
+    assert subactors(folder, "run", "team.yaml", text="stdin").stdout == "The answer to stdin\n"
+
+
+def test_run_without_a_prompt_is_wrong_usage(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml")
+    assert done.returncode == 2
+    assert "There is no PROMPT" in done.stderr
+
+
+def test_run_with_an_unknown_agent_is_wrong_usage_and_lists_the_agents(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml", "--agent", "nobody", "x")
+    assert done.returncode == 2
+    assert "root, greeter, failing, patient" in done.stderr
+
+
+def test_run_of_an_entrypoint_agent_prints_its_result(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml", "--agent", "greeter", "you")
+    assert (done.returncode, done.stdout) == (0, "Hello, you!\n")
+
+
+def test_run_ends_with_1_and_a_sentence_when_the_model_fails(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml", "raise")
+    assert done.returncode == 1
+    assert done.stderr == "root: ValueError: the model is broken\n"
+
+
+def test_run_ends_with_1_and_the_reason_when_an_entrypoint_root_fails(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml", "-a", "failing", "x")
+    assert done.returncode == 1
+    assert "RuntimeError: no luck" in done.stderr
+
+
+def test_json_prints_one_event_a_line(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml", "--json", "fail")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert {"started", "output", "ended", "text", "answer"} <= set(kinds)
+    assert kinds.index("started") < kinds.index("output") < kinds.index("ended")
+    (ended,) = [event for event in events if event["event"] == "ended"]
+    assert ended["task"]["status"] == "failed"
+    assert ended["task"]["reason"] == "RuntimeError: no luck"
+    assert [event["text"] for event in events if event["event"] == "answer"] == ["The answer to fail"]
+
+
+def test_dispatch_prints_the_results_in_the_order_of_the_tasks(folder: Path) -> None:
+    done = subactors(folder, "dispatch", "team.yaml", "greeter", "--max-running", "2", "a", "b", "c", "d", "e")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("Hello")] == [
+        f"Hello, {name}!" for name in "abcde"
+    ]
+
+
+def test_dispatch_takes_tasks_from_standard_input(folder: Path) -> None:
+    done = subactors(folder, "dispatch", "team.yaml", "greeter", "first", "-", text="second\n\nthird\n")
+    assert [line for line in done.stdout.splitlines() if line.startswith("Hello")] == [
+        "Hello, first!",
+        "Hello, second!",
+        "Hello, third!",
+    ]
+
+
+def test_dispatch_ends_with_1_when_a_task_failed_and_prints_what_it_had_said(folder: Path) -> None:
+    done = subactors(folder, "dispatch", "team.yaml", "failing", "x")
+    assert done.returncode == 1
+    assert "until then" in done.stdout
+    assert "Reason: RuntimeError: no luck" in done.stdout
+
+
+def test_dispatch_of_an_unknown_agent_is_wrong_usage(folder: Path) -> None:
+    assert subactors(folder, "dispatch", "team.yaml", "nobody", "x").returncode == 2
+
+
+def test_check_of_a_good_file_says_what_it_holds(folder: Path) -> None:
+    done = subactors(folder, "check", "team.yaml")
+    assert done.returncode == 0
+    assert "4 agents, root is 'root'. No problems." in done.stdout
+    assert "greeter: entrypoint cli_models:greet" in done.stdout
+
+
+def test_check_of_a_file_with_six_mistakes_prints_six_messages_and_ends_with_2(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(
+        "agents:\n"
+        "  root:\n"
+        "    model: nosuchprovider/x\n"  # 3
+        "    sub_agents: [ghost]\n"  # 4
+        "    toolsets:\n"
+        "      - type: shel\n"  # 6
+        "  worker:\n"
+        "    model: openai/gpt-4o\n"
+        "    max_iterations: many\n"  # 9
+        "    instructoin: hello\n"  # 10
+        "runtime:\n"
+        "  max_running: 0\n"  # 12
+    )
+    done = subactors(tmp_path, "check", "bad.yaml")
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[1] for line in lines] == ["3", "4", "6", "9", "10", "12"]
+    assert [line.split(": ")[1] for line in lines] == [
+        "agents.root.model",
+        "agents.root.sub_agents[0]",
+        "agents.root.toolsets[0].type",
+        "agents.worker.max_iterations",
+        "agents.worker.instructoin",
+        "runtime.max_running",
+    ]
+
+
+def test_a_wrong_team_file_ends_every_command_with_2_and_no_traceback(folder: Path) -> None:
+    (folder / "bad.yaml").write_text("agents: [")
+    for arguments in (["run", "bad.yaml", "x"], ["dispatch", "bad.yaml", "a", "x"], ["check", "bad.yaml"]):
+        done = subactors(folder, *arguments)
+        assert done.returncode == 2
+        assert "bad.yaml" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_missing_team_file_ends_with_2_and_a_sentence(folder: Path) -> None:
+    done = subactors(folder, "run", "nowhere.yaml", "x")
+    assert done.returncode == 2
+    assert "nowhere.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "run", "team.yaml", "--json", "hang"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        lines = []
+        for line in program.stdout:
+            lines.append(json.loads(line))
+            if lines[-1]["event"] == "output":
+                break
+        program.send_signal(number)
+        lines += [json.loads(line) for line in program.stdout]
+        program.wait(timeout=30)
+    assert program.returncode == 128 + number
+    (ended,) = [line for line in lines if line["event"] == "ended"]
+    assert ended["task"]["status"] == "stopped"
+    assert "killed after the grace period" in ended["task"]["reason"]
+
+
+def test_a_second_ctrl_c_ends_the_command_at_once_and_leaves_no_process(folder: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "run", "team.yaml", "--json", "hang"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        for line in program.stdout:
+            if json.loads(line)["event"] == "output":
+                break
+        program.send_signal(signal.SIGINT)
+        program.send_signal(signal.SIGINT)
+        # The pipe closes when the last process that holds it has gone: zygote and task inherit none of it.
+        program.stdout.read()
+        program.wait(timeout=30)
+    assert program.returncode in {-signal.SIGINT, 128 + signal.SIGINT}
+
+
+def test_the_answer_to_a_closed_pipe_is_no_traceback(folder: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m subactors.runtime.cli run team.yaml x | true"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_help_of_every_command_is_there(folder: Path) -> None:
+    assert "Run teams of LLM agents" in subactors(folder, "--help").stdout
+    for command in ("run", "dispatch", "check", "demo"):
+        assert f"Usage: python -m subactors.runtime.cli {command}" in subactors(folder, command, "--help").stdout
