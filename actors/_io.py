@@ -25,6 +25,9 @@ logger = logging.getLogger("subactors.actors")
 Callback: TypeAlias = Callable[[], None]
 EventCallback: TypeAlias = Callable[[int], None]
 
+_LONGEST_SLEEP = 3600.0
+"""Seconds. The system takes no timeout of more than 24 days, let alone an infinite one, as a timer may have."""
+
 
 class Timer:
     """A call that is due at a time; `cancel` may be called from any thread, more than once and too late."""
@@ -138,7 +141,7 @@ class IOThread:
     def _timeout(self) -> float | None:
         while self._timers and self._timers[0][2].cancelled:
             heapq.heappop(self._timers)
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), _LONGEST_SLEEP) if self._timers else None
 
     def _fire_due_timers(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():
