@@ -209,6 +209,8 @@ def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
     mailbox = threading.Thread(target=_deliver, args=(actor, channel), name="mailbox", daemon=True)
     mailbox.start()
     actor.__init__(*args, **kwargs)  # type: ignore[misc]  # the channel must be there before the constructor runs
+    if "actor_urn" not in vars(actor):
+        raise TypeError(f"{actor_class.__name__}.__init__() did not call super().__init__().")
     return actor
 
 

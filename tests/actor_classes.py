@@ -121,6 +121,7 @@ class Hooked(ProcessActor):
     def __init__(self, file: str) -> None:
         super().__init__()
         self._file = Path(file)
+        self._stop_heard = threading.Event()
         self._note("__init__")
 
     def _note(self, hook: str) -> None:
@@ -134,6 +135,8 @@ class Hooked(ProcessActor):
         self._note("on_receive")
         if isinstance(message, BaseException):
             raise message
+        if message == "work until stopped":
+            self._stop_heard.wait(30)
         return message
 
     def on_stop(self) -> None:
@@ -141,6 +144,7 @@ class Hooked(ProcessActor):
 
     def on_stop_requested(self) -> None:
         self._note("on_stop_requested")
+        self._stop_heard.set()
 
     def on_failure(
         self,
