@@ -1,8 +1,8 @@
 """The host's side of one actor's process: its channel, what is asked of it, and its one end.
 
 All reading happens in the I/O thread. Nothing here waits for the child: writes that would block are kept and go on when
-the socket is writable, and a child that does not read is ended before its outbox grows past a bound. The end is
-published once, after the process is reaped and its channel drained.
+the socket is writable, and a child that does not read is ended when too much waits for it. The end is published once,
+after the process is reaped and its channel drained.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import selectors
 import signal
 import socket
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -62,7 +63,11 @@ _READ_SIZE: Final = 262_144
 """Bytes read from one channel before the next gets its turn."""
 
 _OUTBOX_LIMIT: Final = 32 * 1024 * 1024
-"""Bytes that may wait for a child that does not read, before it counts as broken."""
+_OUTBOX_PATIENCE: Final = 5.0
+"""Bytes that may wait for a child, and seconds in which it has read none of them: beyond both, it counts as broken.
+
+One that reads, however slowly, is not broken because its host speaks faster.
+"""
 
 _BACKLOG_HIGH: Final = 256
 _BACKLOG_LOW: Final = 64
@@ -134,6 +139,7 @@ class ActorProcess:
         self._lock = threading.Lock()
         self._outbox: deque[memoryview] = deque()
         self._outbox_size = 0
+        self._last_taken = time.monotonic()
         self._pending: dict[int, pykka.Future[Any]] = {}
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
@@ -198,8 +204,8 @@ class ActorProcess:
             if self._outbox:
                 self._outbox.append(frame)
                 self._outbox_size += len(frame)
-                if self._outbox_size > _OUTBOX_LIMIT:
-                    size = self._outbox_size
+                size = self._outbox_size
+                if size > _OUTBOX_LIMIT and time.monotonic() - self._last_taken > _OUTBOX_PATIENCE:
                     self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
                 return
             # Mostly the socket takes it all at once, and the I/O thread need not even wake.
@@ -458,6 +464,7 @@ class ActorProcess:
         while frame:
             try:
                 frame = frame[self._channel.send(frame) :]
+                self._last_taken = time.monotonic()
             except (BlockingIOError, InterruptedError):
                 return frame
             except OSError as error:
