@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import pickle
 import selectors
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from ._io import IOThread, Timer
 
 __all__ = ["ActorProcess", "ProcessListener", "encode_object"]
+
+logger = logging.getLogger("subactors.actors")
 
 _READ_SIZE: Final = 262_144
 """Bytes read from one channel before the next gets its turn."""
@@ -360,6 +363,11 @@ class ActorProcess:
                     self._on_message(decode_from_child(payload))
         except ProtocolError as error:
             self.on_violation(str(error))
+            return False
+        except Exception as error:
+            # Frames behind this one may be lost, so the actor cannot go on; the others can.
+            logger.exception("%s: the host could not handle what it sent.", self.actor)
+            self.on_violation(f"the host could not handle what it sent: {type(error).__name__}: {error}")
             return False
         return True
 
