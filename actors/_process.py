@@ -433,9 +433,11 @@ class ActorProcess:
     def _count_backlog(self) -> None:
         with self._lock:
             self._backlog += 1
-            full = self._backlog >= _BACKLOG_HIGH
-        if full and self._reading:
-            self._reading = False
+            pause = self._reading and self._backlog >= _BACKLOG_HIGH
+            if pause:
+                # Not after the lock: the supervisor might get to the low mark in between, and nobody would go on.
+                self._reading = False
+        if pause:
             self._watch()
 
     def _resume(self) -> None:
