@@ -78,6 +78,7 @@ class ProcessActor(pykka.Actor):
         super().__init__()
         assert self._urn is not None  # noqa: S101 - set together with the channel
         self.actor_urn = self._urn
+        self.actor_inbox = self._arrivals
         self._actor_ref = pykka.ActorRef(self)
 
     @property
@@ -91,7 +92,9 @@ class ProcessActor(pykka.Actor):
         """Hook: a stop has arrived, and messages that came before it may still be waiting or at work.
 
         Runs in the mailbox thread of the actor's process, at once, even while a message is being handled on the main
-        thread; it is the place to make long work end early. The default does nothing: the stop waits its turn.
+        thread; it is the place to make long work end early. Only where the stop came before the constructor had
+        returned does it run right after that, on the main thread. The default does nothing: the stop waits its turn.
+        If it raises, that is logged, and the stop goes on.
         """
 
     # --- pykka's implementor's seam ---------------------------------------------------------------------------------
@@ -133,11 +136,14 @@ class ProcessActor(pykka.Actor):
     def _connect(self, urn: str, channel: ChildChannel) -> None:
         self._urn = urn
         self._channel = channel
+        # The mailbox is there before the constructor runs: a message that comes early must not keep the mailbox thread
+        # from handing over the answer that the constructor may be waiting for.
         self._arrivals: queue.Queue[Envelope[Any]] = queue.Queue()
         self._failure: ErrorData | None = None
         self._announced: set[str] = set()
-        # Until the constructor has made the inbox, messages wait here.
-        self._constructed = threading.Event()
+        self._stop_lock = threading.Lock()
+        self._constructed = False
+        self._stop_arrived = False
 
     def _deliver(self, body: bytes, ask_id: int | None) -> None:
         """Put a message in the mailbox. Runs in the mailbox thread."""
@@ -151,14 +157,23 @@ class ProcessActor(pykka.Actor):
             else:
                 logger.exception("A message could not be unpickled in the actor's process; it is dropped.")
             return
-        self._constructed.wait()
-        self.actor_inbox.put(Envelope(message, reply_to=reply_to))  # type: ignore[arg-type]  # has what pykka calls
+        self._arrivals.put(Envelope(message, reply_to=reply_to))  # type: ignore[arg-type]  # has what pykka calls
 
     def _deliver_stop(self) -> None:
         """Put a stop in the mailbox. Runs in the mailbox thread."""
-        self._constructed.wait()
-        self.actor_inbox.put(Envelope(messages._ActorStop()))  # noqa: SLF001 - pykka keeps its stop message private
-        self.on_stop_requested()
+        with self._stop_lock:
+            self._stop_arrived = True
+            constructed = self._constructed
+        if constructed:
+            # Before the stop: an idle actor might be gone before its hook has run.
+            self._call_stop_hook()
+        self._arrivals.put(Envelope(messages._ActorStop()))  # noqa: SLF001 - pykka keeps its stop message private
+
+    def _call_stop_hook(self) -> None:
+        try:
+            self.on_stop_requested()
+        except BaseException:  # the mailbox must go on, whatever the hook does
+            logger.exception("%s: on_stop_requested failed; the stop goes on.", self)
 
     def _serve(self) -> None:
         """Be the actor: from `Ready` to `Stopped`. Runs on the main thread."""
@@ -167,7 +182,11 @@ class ProcessActor(pykka.Actor):
         attributes = _interface(self)
         self._announced = set(attributes)
         self._channel.send(Ready(attributes))
-        self._constructed.set()
+        with self._stop_lock:
+            self._constructed = True
+            stop_arrived = self._stop_arrived
+        if stop_arrived:
+            self._call_stop_hook()
         self._actor_loop()
         self._channel.send(Stopped(self._failure))
 
