@@ -241,7 +241,8 @@ class Supervisor(pykka.ThreadingActor):
 
     def _end_by_force(self, child: Child) -> None:
         if child.process.end is None:
-            child.process.dump_stack()
+            if child.spec.capture is not None:
+                child.process.dump_stack()
             self._system.call_later(_DUMP_TIME, child.process.kill)
 
 
