@@ -251,7 +251,7 @@ class Worker(ProcessActor):
 
     def signal_dispositions(self) -> dict[str, str]:
         return {
-            number.name: str(getattr(handler, "__name__", handler))
+            number.name: str(getattr(handler, "name", getattr(handler, "__name__", handler)))
             for number in signal.Signals
             if (handler := signal.getsignal(number)) not in {signal.SIG_DFL, None}
         }
