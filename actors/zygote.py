@@ -211,11 +211,21 @@ def _preload(modules: list[str]) -> None:
                 getattr(module, function)()
 
 
+def _drop_the_hosts_signal_setup() -> None:
+    """Unblock and no longer ignore what the host's I/O thread blocks and the host ignores; both outlive an exec."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}  # Python itself ignores the last two
+    for number in signal.valid_signals() - kept:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main() -> None:
     """Run the zygote on the control socket whose descriptor is the program's only argument."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     _linux.set_process_name("subactors-zyg")
+    _drop_the_hosts_signal_setup()
     # The host decides what a Ctrl-C at the terminal means; it reaches the whole foreground group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     packet = control.recv(_CONTROL_LIMIT)
