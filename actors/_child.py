@@ -186,7 +186,7 @@ def _close_other_descriptors(channel: socket.socket) -> None:
 def _settle_in(start: Start) -> None:
     """Take on the host's view of the moment: where output goes, directory, environment, module path."""
     if start.capture is not None:
-        capture = os.open(start.capture, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        capture = os.open(os.fsdecode(start.capture), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(capture, 1)
         os.dup2(capture, 2)
         os.close(capture)
@@ -196,12 +196,11 @@ def _settle_in(start: Start) -> None:
                 stream.reconfigure(line_buffering=True)
         faulthandler.enable(file=2, all_threads=True)
         faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-    os.chdir(start.directory)
-    if dict(os.environ) != start.environ:
-        os.environ.clear()
-        os.environ.update(start.environ)
-    if sys.path != start.sys_path:
-        sys.path[:] = start.sys_path
+    os.chdir(os.fsdecode(start.directory))
+    if dict(os.environb) != start.environ:
+        os.environb.clear()
+        os.environb.update(start.environ)
+    sys.path[:] = map(os.fsdecode, start.sys_path)
 
 
 def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:

@@ -101,10 +101,10 @@ class ProcessSystem:
         start = Start(
             urn="",
             actor=encode_object((actor_class, args, dict(kwargs or {}))),
-            directory=_current_directory(),
-            environ=dict(os.environ if environ is None else environ),
-            sys_path=_module_path(),
-            capture=capture,
+            directory=os.fsencode(_current_directory()),
+            environ=dict(os.environb) if environ is None else _encoded(environ),
+            sys_path=[os.fsencode(entry) for entry in _module_path()],
+            capture=os.fsencode(Path(capture).absolute()) if capture is not None else None,
         )
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -259,7 +259,8 @@ class _ZygoteConnection:
             except OSError as error:
                 self._control.close()
                 raise StartError(f"{sys.executable} did not start: {error}") from error
-        configuration = Configuration(os.getpid(), _module_path(), list(preload))
+        path = [os.fsencode(entry) for entry in _module_path()]
+        configuration = Configuration(os.getpid(), path, list(preload))
         self._send(msgspec.msgpack.encode(configuration), None)
         self._watch()
 
@@ -339,7 +340,11 @@ def _current_directory() -> str:
 
 def _module_path() -> list[str]:
     """Return the module search path; an empty entry means the current directory, which a child may leave."""
-    return [entry or _current_directory() for entry in sys.path]
+    return [os.fsdecode(entry) or _current_directory() for entry in sys.path]
+
+
+def _encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
 
 
 _default_lock = threading.Lock()

@@ -185,6 +185,8 @@ FromChild: TypeAlias = Ready | StartFailed | Attributes | Reply | ReplyError | R
 class Start(msgspec.Struct, frozen=True, tag="start"):
     """Host to child, first: everything that makes a bare process this actor.
 
+    Names of files and the environment are bytes, as the operating system has them: they need not be valid text.
+
     Attributes:
         urn: the actor's URN, chosen by the host.
         actor: pickle of `(class, args, kwargs)`.
@@ -196,10 +198,10 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
 
     urn: str
     actor: bytes
-    directory: str
-    environ: dict[str, str]
-    sys_path: list[str]
-    capture: str | None
+    directory: bytes
+    environ: dict[bytes, bytes]
+    sys_path: list[bytes]
+    capture: bytes | None
 
 
 class Tell(msgspec.Struct, frozen=True, tag="tell"):
@@ -249,7 +251,7 @@ class Configuration(msgspec.Struct, frozen=True):
     """
 
     host_pid: int
-    sys_path: list[str]
+    sys_path: list[bytes]
     preload: list[str]
 
 

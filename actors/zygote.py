@@ -232,7 +232,7 @@ def main() -> None:
     if not packet:
         return
     configuration = msgspec.msgpack.decode(packet, type=Configuration)
-    sys.path[:] = configuration.sys_path
+    sys.path[:] = map(os.fsdecode, configuration.sys_path)
     _linux.become_subreaper()
     try:
         zygote = _Zygote(control, configuration.host_pid)
