@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 __all__ = ["OneLoop"]
 
 Result = TypeVar("Result")
+
+_TIME_TO_TIDY_UP: Final = 1.0
+"""Seconds that coroutines which are left behind have to end, once they are cancelled."""
 
 
 class OneLoop:
@@ -26,7 +29,7 @@ class OneLoop:
         self._cancelled = False
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine on the calling thread, with what it leaves behind, to the end.
+        """Run a coroutine on the calling thread to the end; what it leaves behind is cancelled, and waited for a moment.
 
         Raises:
             asyncio.CancelledError: `cancel` was called, before or meanwhile, and the coroutine let it end it.
@@ -60,4 +63,8 @@ def _cancel_the_rest(loop: asyncio.AbstractEventLoop) -> None:
     for task in leftover:
         task.cancel()
     if leftover:
-        loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
+        # One that lets nobody cancel it must not keep the result.
+        ended, _ = loop.run_until_complete(asyncio.wait(leftover, timeout=_TIME_TO_TIDY_UP))
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # looked at, so that asyncio does not write it to standard error
