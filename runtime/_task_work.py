@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..actors import SupervisorRef
 from ._agent import run_agent
 from ._encodable import encodable
@@ -55,13 +57,23 @@ class TaskWork:
             if not self._stop.is_set():
                 raise
             return Finished(None, early=True)
-        if isinstance(result, str):
-            result = encodable(result)
-        return Finished(result, early=self._stop.is_set())
+        return Finished(self._plain(result), early=self._stop.is_set())
 
     def cancel(self) -> None:
         """End coroutines early; a sync entrypoint looks at `stop_requested` itself."""
         self._loop.cancel()
+
+    def _plain(self, result: Any) -> Any:
+        """Return a result as whoever reads it will have it: text, or what JSON makes of it."""
+        if isinstance(result, str):
+            return encodable(result)
+        try:
+            return msgspec.json.decode(msgspec.json.encode(result))
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            raise TypeError(
+                f"The entrypoint of agent {self._spec.agent.name!r} returned what JSON cannot hold ({error}). "
+                "Return text, or None, truths, numbers, lists, and mappings whose keys are text."
+            ) from error
 
     def _work(self) -> Any:
         agent = self._spec.agent
