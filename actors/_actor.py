@@ -53,6 +53,7 @@ class ProcessActor(pykka.Actor):
 
     # Set on an instance before its constructor runs: by `_attach` on the shell, by `_connect` in the actor's process.
     _process: ActorProcess | None = None
+    _learned: frozenset[str] = frozenset()
     _channel: ChildChannel | None = None
     _urn: str | None = None
 
@@ -126,10 +127,17 @@ class ProcessActor(pykka.Actor):
         self._actor_ref = pykka.ActorRef(self)
 
     def _learn(self, attributes: Interface) -> None:
-        """Take over the names of the real actor's attributes, for proxies to find. Runs in the I/O thread."""
-        for name, attribute in attributes.items():
-            if not name.startswith("_") and name not in _OWN_ATTRIBUTES:
-                self.__dict__[name] = _placeholder(attribute)
+        """Take over the names of all the real actor's attributes, for proxies to find. Runs in the I/O thread."""
+        learned = {
+            name: _placeholder(attribute)
+            for name, attribute in attributes.items()
+            if not name.startswith("_") and name not in _OWN_ATTRIBUTES
+        }
+        # Those of earlier announcements go, so that an actor cannot fill the host with ever new names.
+        for name in self._learned - learned.keys():
+            del self.__dict__[name]
+        self.__dict__.update(learned)
+        self._learned = frozenset(learned)
 
     # --- in the actor's process -------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ import msgspec
 import pykka
 from observing import descriptors
 from subactors.actors import ProcessActor
+from subactors.actors._wire import Attribute, Attributes
 
 __all__ = [
     "Answering",
@@ -33,6 +34,7 @@ __all__ = [
     "FailingOnStart",
     "FailingOnStop",
     "FailingStopHook",
+    "GrandchildKind",
     "Greeter",
     "Holder",
     "Hooked",
@@ -503,9 +505,11 @@ class Hostile(ProcessActor):
         os._exit(0)
 
     def close_channel_and_live_on(self) -> None:
-        self._socket().shutdown(socket.SHUT_RDWR)
-        # The mailbox thread has seen the end by now and will end the process, unless it never gets to run.
-        ctypes.PyDLL(None).sleep(600)
+        # The mailbox thread would end the process as soon as it sees the end, so it must not get to run.
+        sys.setswitchinterval(600)
+        library = ctypes.PyDLL(None)
+        library.shutdown(self._socket().fileno(), int(socket.SHUT_RDWR))
+        library.sleep(600)
 
     def stop_reading(self) -> None:
         """Keep the mailbox thread from ever running again."""
@@ -513,9 +517,10 @@ class Hostile(ProcessActor):
 
     def announce_attributes(self, rounds: int, each: int) -> None:
         """Announce attribute names without end."""
-        from subactors.actors._wire import Attribute, Attributes  # noqa: PLC0415 - only here
-
-        assert self._channel is not None
         for number in range(rounds):
-            names = {f"name_{number}_{index}": Attribute(callable=False) for index in range(each)}
-            self._channel.send(Attributes(names))
+            self.announce_names([f"name_{number}_{index}" for index in range(each)])
+
+    def announce_names(self, names: list[str]) -> None:
+        """Announce attributes of any name."""
+        assert self._channel is not None
+        self._channel.send(Attributes({name: Attribute(callable=False) for name in names}))
