@@ -146,12 +146,11 @@ class ProcessSystem:
             for process in list(self._processes.values()):
                 process.kill()
             self._wait_until_idle(_ZYGOTE_EXIT_LIMIT)
-        zygote = self._zygote
-        if zygote is not None:
-            self._io.call(zygote.close)
+        # In the I/O thread, which may still have to come to the start that `prepare` has asked for.
+        self._io.call(self._close_zygote)
         self._io.close()
-        if zygote is not None:
-            zygote.wait(_ZYGOTE_EXIT_LIMIT)
+        if self._zygote is not None:
+            self._zygote.wait(_ZYGOTE_EXIT_LIMIT)
         for process in list(self._processes.values()):
             process.on_end(ProcessExit(unobserved="the process system was closed"))
 
@@ -189,9 +188,15 @@ class ProcessSystem:
         return self._zygote
 
     def _start_zygote(self) -> None:
+        if self._closed:
+            return
         # One that does not start now is tried again, and reported, with the first process.
         with contextlib.suppress(StartError):
             self._ensure_zygote()
+
+    def _close_zygote(self) -> None:
+        if self._zygote is not None:
+            self._zygote.close()
 
     def _fork(self, process: ActorProcess, channel: socket.socket) -> None:
         process.on_created()
@@ -243,6 +248,7 @@ class _ZygoteConnection:
         self._on_packet = on_packet
         self._on_lost = on_lost
         self._unsent: list[tuple[bytes, socket.socket | None]] = []
+        self._used = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         # Only for finding this package before the configuration arrives, which carries the path itself.
@@ -266,6 +272,7 @@ class _ZygoteConnection:
 
     def fork(self, key: int, channel: socket.socket) -> None:
         """Ask for a process that serves `channel`, which is closed here once it is sent."""
+        self._used = True
         self._send(encode_packet(Fork(key)), channel)
 
     def close(self) -> None:
@@ -279,6 +286,8 @@ class _ZygoteConnection:
 
     def wait(self, limit: float) -> None:
         """Wait until the zygote's process is gone, and kill it when it takes longer than `limit` seconds."""
+        if not self._used:
+            self._program.kill()  # it has nothing to end, and may be busy with its imports for a while
         try:
             self._program.wait(limit)
         except subprocess.TimeoutExpired:
