@@ -16,7 +16,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from ..actors import Child, ChildSpec, ProcessExit, ProcessSystem, ReplyAddress, SubactorsError, Supervisor
+from ..actors import Child, ChildSpec, ProcessExit, ProcessSystem, ReplyAddress, Supervisor
 from ._errors import (
     CapacityError,
     DelegationError,
@@ -133,8 +133,26 @@ class TaskSupervisor(Supervisor):
         return None
 
     def on_stop(self) -> None:
-        """End what the supervisor has running in the host."""
+        """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._sampler.close()
+        error = RuntimeClosedError("The runtime is closed.")
+        waiting = [waiter.reply_to for waiter in self._registry.waiters]
+        waiting += [waiter.reply_to for waiter in self._registry.stop_waiters]
+        others = []
+        while not self.actor_inbox.empty():
+            envelope = self.actor_inbox.get()
+            if isinstance(envelope.message, Call):
+                waiting.append(envelope.message.reply_to)
+            else:
+                others.append(envelope)
+        for envelope in others:
+            self.actor_inbox.put(envelope)
+        for reply_to in waiting:
+            reply_to.set_exception(error)
+
+    def on_failure(self, *_: object) -> None:
+        """As `on_stop`."""
+        self.on_stop()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -160,7 +178,7 @@ class TaskSupervisor(Supervisor):
                     self._take_stop(request, caller, reply_to)
                 case _:
                     assert_never(request)
-        except SubactorsError as error:
+        except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
             reply_to.set_exception(error)
 
     def _run(self, request: RunTask, caller: Caller) -> Task:
@@ -188,10 +206,15 @@ class TaskSupervisor(Supervisor):
             deny=self._team.deny,
             settings=self._settings,
         )
-        task.child = self.start_child(
-            ChildSpec(TaskActor, (spec,), grace=self._settings.stop_grace, capture=str(task.log))
-        )
+        # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.tasks[task_id] = task
+        try:
+            task.child = self.start_child(
+                ChildSpec(TaskActor, (spec,), grace=self._settings.stop_grace, capture=str(task.log))
+            )
+        except BaseException:
+            del self._registry.tasks[task_id]
+            raise
         self._registry.by_child[task.child] = task
         self._hub.publish(TaskStarted(self._view(task, output=False)))
         return task
@@ -236,9 +259,10 @@ class TaskSupervisor(Supervisor):
         while len(tasks) >= self._settings.max_tasks:
             oldest = next((task for task in tasks.values() if task.is_over and task.read), None)
             if oldest is None:
+                unread = sum(task.is_over for task in tasks.values())
                 raise CapacityError(
-                    f"{len(tasks)} tasks are remembered, which is the limit, and the results of those that have ended "
-                    "have not been read. View some of them first."
+                    f"{len(tasks)} tasks are remembered, which is the limit: {len(tasks) - unread} are running, and "
+                    f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
                 )
             del tasks[oldest.id]
             oldest.log.unlink(missing_ok=True)
@@ -318,8 +342,8 @@ class TaskSupervisor(Supervisor):
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
-        # The registry's entry is made before the process is forked, and goes only after its end.
-        task = self._registry.by_child[child]
+        spec: TaskSpec = child.spec.args[0]
+        task = self._registry.tasks[spec.id]
         task.output.write(data)
         self._hub.output(task.id, task.output)
 
