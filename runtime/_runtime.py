@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import builtins
 import contextlib
+import math
 import os
 import secrets
 import shutil
@@ -20,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
+import pykka
 
 from ..actors import ProcessSystem
+from ._encodable import encodable
 from ._errors import RuntimeClosedError
 from ._events import EventHub, EventStream
 from ._gateway import HostGateway
@@ -29,7 +32,7 @@ from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, Wait
 from ._supervisor import TaskSupervisor
 from ._supervisor_messages import Caller, Close
 from ._surroundings import Surroundings
-from ._team import Settings, Team
+from ._team import MAY_BE_ZERO, Settings, Team
 from ._views import TaskView
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ class Runtime:
         settings: fields of `Settings`, such as `max_running=50`, that win over the team file's.
 
     Raises:
-        TypeError: a setting that does not exist.
+        TypeError: a setting that does not exist, or has the wrong type.
+        ValueError: a setting is out of its range.
         UnsupportedPlatformError: not on this operating system.
     """
 
@@ -68,7 +72,8 @@ class Runtime:
         if state_dir is None:
             self._folder = Path(tempfile.mkdtemp(prefix="subactors-"))
         else:
-            self._folder = Path(state_dir)
+            # The host may change its directory, and tasks start where it is then.
+            self._folder = Path(state_dir).absolute()
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._hub = EventHub()
         self._system = ProcessSystem(preload=_preload(self._team))
@@ -122,8 +127,9 @@ class Runtime:
             EmptyTaskError: there is nothing to do.
             CapacityError: as many tasks run, or wait to be read, as may.
             RuntimeClosedError: the runtime is closed.
+            TypeError: what should be text is none.
         """
-        started: str = self._ask(RunTask(agent, task, expected_output)).task_id
+        started: str = self._ask(RunTask(agent, _fit(task), _fit(expected_output))).task_id
         return started
 
     def list(self) -> builtins.list[TaskView]:
@@ -204,11 +210,13 @@ class Runtime:
             self._closed = True
             atexit.unregister(self.close)
             done: Future[None] = Future()
-            self._supervisor.tell(Close(done))
-            with contextlib.suppress(TimeoutError):
-                done.result(self._team.settings.stop_grace + _CLOSE_MARGIN)
+            # The supervisor may be gone: `pykka.ActorRegistry.stop_all()` in the host stops it, too.
+            with contextlib.suppress(TimeoutError, pykka.ActorDeadError):
+                self._supervisor.tell(Close(done))
+                done.result(min(self._team.settings.stop_grace + _CLOSE_MARGIN, threading.TIMEOUT_MAX))
             self._system.close(grace=0.0)
-            self._supervisor.stop(timeout=_CLOSE_MARGIN)
+            with contextlib.suppress(pykka.Timeout):
+                self._supervisor.stop(timeout=_CLOSE_MARGIN)
             self._hub.close()
             if self._temporary:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -231,7 +239,12 @@ class Runtime:
 
     def _ask(self, request: TaskRequest) -> Any:
         self._check_usable()
-        return self._host.ask(request).result()
+        # What tasks ask was checked when it was decoded; what a program gives may be of any type.
+        try:
+            checked = msgspec.convert(msgspec.structs.asdict(request), type(request))
+        except msgspec.ValidationError as error:
+            raise TypeError(f"An argument has the wrong type: {error}.") from None
+        return self._host.ask(checked).result()
 
     def _check_usable(self) -> None:
         if os.getpid() != self._owner:
@@ -242,6 +255,11 @@ class Runtime:
             raise RuntimeClosedError("The runtime is closed.")
 
 
+def _fit(text: Any) -> Any:
+    """Make text that a program gives fit to be sent; what is no text is refused later."""
+    return encodable(text) if isinstance(text, str) else text
+
+
 def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     known = [field.name for field in msgspec.structs.fields(Settings)]
     for name in changes:
@@ -249,9 +267,14 @@ def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             raise TypeError(f"Runtime has no setting {name!r}; settings are {', '.join(known)}.")
     values = {**msgspec.structs.asdict(settings), **changes}
     try:
-        return msgspec.convert(values, Settings)
+        changed = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise TypeError(f"A setting of the runtime has the wrong type: {error}.") from None
+    for name, value in msgspec.structs.asdict(changed).items():
+        if not math.isfinite(value) or value < 0 or (value == 0 and name not in MAY_BE_ZERO):
+            least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
+            raise ValueError(f"The setting {name} is {value}; it must be a finite number {least}.")
+    return changed
 
 
 def _preload(team: Team) -> list[str]:

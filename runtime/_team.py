@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["AgentConfig", "ModelConfig", "Settings", "Team", "ToolsetConfig"]
+__all__ = ["MAY_BE_ZERO", "AgentConfig", "ModelConfig", "Settings", "Team", "ToolsetConfig"]
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +99,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_depth: int = 10
     stop_grace: float = 2.0
     model_idle_timeout: float = 120.0
+
+
+MAY_BE_ZERO = frozenset({"stop_grace"})
+"""The settings that may be 0; the others must be above it."""
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ._team import AgentConfig, Settings, Team
+from ._team import MAY_BE_ZERO, AgentConfig, Settings, Team
 from ._team_keys import AGENT, PERMISSIONS, RUNTIME, TOP, VERSIONS
 from ._team_models import Models, read_entrypoint, read_models
 from ._team_toolsets import TOOLSETS, read_toolset, toolset_type
@@ -30,7 +30,6 @@ _LOOP_KEYS = ("instruction", "sub_agents", "toolsets", "max_iterations", "add_da
 _OTHER_TOOLS = ("transfer_task",)
 """Tools that come without a toolset."""
 
-_MAY_BE_ZERO = frozenset({"stop_grace"})
 """Durations of `runtime` for which nothing at all is a sensible value."""
 
 
@@ -215,6 +214,6 @@ def _settings(top: Section) -> Settings:
         if value is not None:
             is_whole = setting.type is int
             chosen[setting.name] = (
-                value.whole(least=1) if is_whole else value.number(above=setting.name not in _MAY_BE_ZERO)
+                value.whole(least=1) if is_whole else value.number(above=setting.name not in MAY_BE_ZERO)
             )
     return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
