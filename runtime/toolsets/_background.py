@@ -13,13 +13,14 @@ from typing import Annotated, Any
 
 import msgspec
 
+from .._encodable import encodable
 from .._errors import SubactorsError
 from .._gateway import Gateway
 from .._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask
 from .._report import describe_list, describe_stop, describe_view
 from .._tools import NoParameters, Tool, ToolAnswer, Toolset
 
-__all__ = ["BackgroundAgentsToolset", "RunParameters", "ask", "errors_as_answers"]
+__all__ = ["BackgroundAgentsToolset", "RunParameters", "ask", "errors_as_answers", "run_request"]
 
 _INSTRUCTION = """\
 ## Background agents
@@ -49,6 +50,12 @@ class _TaskParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of the tools that concern one task."""
 
     task_id: Annotated[str, msgspec.Meta(description="The id that run_background_agent answered.")]
+
+
+def run_request(parameters: RunParameters) -> RunTask:
+    """Return the request; JSON can hold half characters, which nothing behind it can."""
+    expected = parameters.expected_output
+    return RunTask(parameters.agent, encodable(parameters.task), encodable(expected) if expected is not None else None)
 
 
 Handler = Callable[..., Awaitable[ToolAnswer]]
@@ -122,7 +129,7 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _run(self, parameters: RunParameters) -> ToolAnswer:
-        started = await ask(self._gateway, RunTask(parameters.agent, parameters.task, parameters.expected_output))
+        started = await ask(self._gateway, run_request(parameters))
         return ToolAnswer(
             f"Started {started.task_id}: {parameters.agent} is at work in the background. "
             f"Look at it with view_background_agent.",

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import msgspec
 
 from .._gateway import Gateway
-from .._messages import RunTask, StopTask, WaitTasks
+from .._messages import StopTask, WaitTasks
 from .._report import describe_view
 from .._tools import Tool, ToolAnswer, Toolset
-from ._background import RunParameters, ask, errors_as_answers
+from ._background import RunParameters, ask, errors_as_answers, run_request
 
 __all__ = ["TransferTaskToolset"]
 
@@ -46,7 +46,7 @@ class TransferTaskToolset(Toolset):
 
     @errors_as_answers
     async def _transfer(self, parameters: RunParameters) -> ToolAnswer:
-        started = await ask(self._gateway, RunTask(parameters.agent, parameters.task, parameters.expected_output))
+        started = await ask(self._gateway, run_request(parameters))
         try:
             ended = await ask(self._gateway, WaitTasks([started.task_id]))
         except asyncio.CancelledError:
