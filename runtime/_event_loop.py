@@ -29,7 +29,7 @@ class OneLoop:
         self._cancelled = False
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine on the calling thread to the end; what it leaves behind is cancelled, and waited for a moment.
+        """Run a coroutine on the calling thread to the end; what it leaves is cancelled, and waited for a moment.
 
         Raises:
             asyncio.CancelledError: `cancel` was called, before or meanwhile, and the coroutine let it end it.
