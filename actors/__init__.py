@@ -13,24 +13,32 @@ from ._errors import (
     UnsupportedPlatformError,
 )
 from ._exit import ProcessExit
+from ._linux import check_platform
 from ._process import ActorProcess, ProcessListener
+from ._restart import NEVER, Again, GiveUp, RestartHistory, RestartPolicy, decide
 from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
 from ._system import ProcessSystem
-from ._wire import ErrorData
+from ._wire import ErrorData, ProcessLimits
 
 __all__ = [
+    "NEVER",
     "ActorProcess",
+    "Again",
     "Child",
     "ChildSpec",
     "ErrorData",
+    "GiveUp",
     "PlainDataError",
     "ProcessActor",
     "ProcessExit",
+    "ProcessLimits",
     "ProcessListener",
     "ProcessSystem",
     "ProtocolError",
     "RemoteError",
     "ReplyAddress",
+    "RestartHistory",
+    "RestartPolicy",
     "StartChild",
     "StartError",
     "StopChild",
@@ -38,4 +46,6 @@ __all__ = [
     "Supervisor",
     "SupervisorRef",
     "UnsupportedPlatformError",
+    "check_platform",
+    "decide",
 ]

@@ -201,6 +201,7 @@ def _settle_in(start: Start) -> None:
         os.environb.clear()
         os.environb.update(start.environ)
     sys.path[:] = map(os.fsdecode, start.sys_path)
+    _linux.limit_process(start.limits.cpu_seconds, start.limits.data_bytes)
 
 
 def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:

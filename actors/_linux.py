@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+import resource
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +18,7 @@ __all__ = [
     "check_platform",
     "children_of_this_thread",
     "die_with_parent",
+    "limit_process",
     "prefer_for_oom_kill",
     "set_process_name",
 ]
@@ -54,6 +58,29 @@ def set_process_name(name: str) -> None:
     """Set what `ps -o comm` and `top` show; 15 bytes at most."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     _libc().prctl(_PR_SET_NAME, buffer, 0, 0, 0)
+
+
+def limit_process(cpu_seconds: float | None, data_bytes: int | None) -> None:
+    """Hold this process to limits; both are in addition to what it has used until now.
+
+    Args:
+        cpu_seconds: CPU time; beyond it the kernel sends SIGXCPU, and SIGKILL a second later.
+        data_bytes: growth of its private memory; beyond it allocations fail, which Python raises as MemoryError.
+    """
+    if cpu_seconds is not None:
+        soft = math.ceil(time.process_time() + cpu_seconds)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        most = soft + 1 if hard == resource.RLIM_INFINITY else min(hard, soft + 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (min(soft, most), most))
+    if data_bytes is not None:
+        used = next(
+            int(line.split()[1]) * 1024
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmData:")
+        )
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = used + data_bytes if hard == resource.RLIM_INFINITY else min(hard, used + data_bytes)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def prefer_for_oom_kill() -> None:

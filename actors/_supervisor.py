@@ -19,7 +19,7 @@ from ._errors import ProtocolError
 from ._exit import ProcessExit
 from ._process import ActorProcess
 from ._system import ProcessSystem
-from ._wire import error_data
+from ._wire import ProcessLimits, error_data
 
 __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
 
@@ -38,6 +38,7 @@ class ChildSpec:
         grace: seconds between asking it to stop and killing it.
         capture: file for what its process writes to standard output and error; None lets it go to the host's.
         environ: the process's environment; None is the host's at the start.
+        limits: what the kernel holds its process to.
     """
 
     actor_class: type[ProcessActor]
@@ -46,6 +47,7 @@ class ChildSpec:
     grace: float = 2.0
     capture: str | None = None
     environ: Mapping[str, str] | None = None
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
 
 
 @dataclass(eq=False)
@@ -176,6 +178,7 @@ class Supervisor(pykka.ThreadingActor):
             listener=_ChildListener(child, self),
             capture=spec.capture,
             environ=spec.environ,
+            limits=spec.limits,
         )
         return child
 

@@ -29,7 +29,17 @@ from ._exit import ProcessExit
 from ._io import IOThread, Timer
 from ._linux import check_platform
 from ._process import ActorProcess, ProcessListener, encode_object
-from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, Start, decode_from_zygote, encode_packet
+from ._wire import (
+    Configuration,
+    Exited,
+    Fork,
+    Forked,
+    ForkFailed,
+    ProcessLimits,
+    Start,
+    decode_from_zygote,
+    encode_packet,
+)
 
 if TYPE_CHECKING:
     from ._actor import ProcessActor
@@ -81,6 +91,7 @@ class ProcessSystem:
         listener: ProcessListener,
         capture: str | None = None,
         environ: Mapping[str, str] | None = None,
+        limits: ProcessLimits = ProcessLimits(),  # noqa: B008 - a frozen value
     ) -> ActorProcess:
         """Have a process started for an actor, and return at once, long before it runs.
 
@@ -91,6 +102,7 @@ class ProcessSystem:
             listener: is told what becomes of it.
             capture: file that takes what the process writes to its standard output and error; made if missing.
             environ: the process's whole environment; the host's of this moment if None.
+            limits: what the kernel holds the process to.
 
         Raises:
             UnsupportedPlatformError: not on this operating system.
@@ -105,6 +117,7 @@ class ProcessSystem:
             environ=dict(os.environb) if environ is None else _encoded(environ),
             sys_path=[os.fsencode(entry) for entry in _module_path()],
             capture=os.fsencode(Path(capture).absolute()) if capture is not None else None,
+            limits=limits,
         )
         ours, theirs = socket.socketpair()
         ours.setblocking(False)

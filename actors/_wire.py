@@ -36,6 +36,7 @@ __all__ = [
     "FromChild",
     "FromZygote",
     "Interface",
+    "ProcessLimits",
     "Ready",
     "Refused",
     "Reply",
@@ -182,6 +183,18 @@ FromChild: TypeAlias = Ready | StartFailed | Attributes | Reply | ReplyError | R
 # --- host to child: trusted -----------------------------------------------------------------------------------------
 
 
+class ProcessLimits(msgspec.Struct, frozen=True):
+    """What the kernel holds one process to; None is no limit.
+
+    Attributes:
+        cpu_seconds: RLIMIT_CPU, rounded up to whole seconds: SIGXCPU ends the process.
+        data_bytes: how much its private memory may grow beyond what it starts with (RLIMIT_DATA): then MemoryError.
+    """
+
+    cpu_seconds: float | None = None
+    data_bytes: int | None = None
+
+
 class Start(msgspec.Struct, frozen=True, tag="start"):
     """Host to child, first: everything that makes a bare process this actor.
 
@@ -194,6 +207,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
         environ: the whole environment.
         sys_path: module search path.
         capture: file that takes descriptors 1 and 2; None leaves them where the host's go.
+        limits: for this process.
     """
 
     urn: str
@@ -202,6 +216,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     environ: dict[bytes, bytes]
     sys_path: list[bytes]
     capture: bytes | None
+    limits: ProcessLimits = ProcessLimits()
 
 
 class Tell(msgspec.Struct, frozen=True, tag="tell"):

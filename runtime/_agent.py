@@ -6,8 +6,10 @@ The same in a task's process and in a host that runs an orchestrator; what diffe
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 
 from ._loop import AgentLoop, LoopListener
+from ._model import Message
 from ._models import open_model
 from ._prompt import starting_messages
 from ._surroundings import Surroundings
@@ -41,8 +43,20 @@ async def run_agent(
     task: str,
     expected_output: str | None,
     is_sub_agent: bool,
+    conversation: Sequence[Message] = (),
+    began: Callable[[Sequence[Message]], None] | None = None,
 ) -> str:
     """Run an agent's loop to its final answer; toolsets and model are closed however it ends.
+
+    Args:
+        agent: the agent.
+        around: what it finds around it.
+        listener: hears what the loop does.
+        task: what to do.
+        expected_output: what the answer should look like.
+        is_sub_agent: whether another agent gave the task.
+        conversation: what an earlier attempt had come to, to be gone on with; empty: begin anew.
+        began: is called with the first messages of a new conversation.
 
     Raises:
         SubactorsError: the model could not be opened or could not answer, or the loop ended without an answer.
@@ -53,16 +67,20 @@ async def run_agent(
     try:
         tools = build_tool_box(agent, around)
         try:
-            messages = starting_messages(
-                agent,
-                toolset_instructions=tools.instructions,
-                sub_agents=around.sub_agents,
-                task=task,
-                expected_output=expected_output,
-                today=dt.datetime.now().astimezone().date(),
-                working_directory=str(around.working_directory),
-                is_sub_agent=is_sub_agent,
-            )
+            messages = list(conversation)
+            if not messages:
+                messages = starting_messages(
+                    agent,
+                    toolset_instructions=tools.instructions,
+                    sub_agents=around.sub_agents,
+                    task=task,
+                    expected_output=expected_output,
+                    today=dt.datetime.now().astimezone().date(),
+                    working_directory=str(around.working_directory),
+                    is_sub_agent=is_sub_agent,
+                )
+                if began is not None:
+                    began(messages)
             return await AgentLoop(agent, model, tools, listener).run(messages)
         finally:
             await tools.close()

@@ -18,6 +18,7 @@ class EntrypointTask:
         agent: name of the agent.
         text: what to do.
         expected_output: what the answer should look like; None if nothing was said.
+        attempt: from 1; more when an earlier process of the task has failed and the team file asks for a restart.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class EntrypointTask:
         expected_output: str | None,
         emit: Callable[[str], None],
         stop: threading.Event,
+        attempt: int = 1,
     ) -> None:
         self.id = id
         self.agent = agent
         self.text = text
         self.expected_output = expected_output
+        self.attempt = attempt
         self._emit = emit
         self._stop = stop
 

@@ -13,6 +13,8 @@ Each is named for what happened, and its message says what to do.
     │   ├── UnknownTaskError
     │   └── TaskEndedError     the task has ended already
     ├── ModelError             a model could not answer
+    │   └── MissingKeyError    because its key is not there
+    ├── StateError             the state folder cannot be used
     ├── LoopError              the agent loop ended without an answer
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
 
@@ -36,9 +38,11 @@ __all__ = [
     "EmptyTaskError",
     "ImportTargetError",
     "LoopError",
+    "MissingKeyError",
     "ModelError",
     "RunError",
     "RuntimeClosedError",
+    "StateError",
     "SubactorsError",
     "TaskEndedError",
     "TeamFileError",
@@ -93,6 +97,14 @@ class TaskEndedError(RunError):
 
 class ModelError(SubactorsError):
     """A model could not answer: no key, no connection, refused, stalled. The message says which and what to do."""
+
+
+class MissingKeyError(ModelError):
+    """A model needs a key, and no variable that may hold it is set; the message names them."""
+
+
+class StateError(SubactorsError):
+    """The state folder cannot be used; the message says where, why, and how to choose another."""
 
 
 class LoopError(SubactorsError):

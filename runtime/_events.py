@@ -15,7 +15,7 @@ from typing import Final, Self, TypeAlias
 
 import msgspec
 
-from ._output import OutputBuffer
+from ._output import TaskOutput as TaskOutputFile
 from ._views import TaskView
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "TaskEnded",
     "TaskGotToolAnswer",
     "TaskOutput",
+    "TaskRestarting",
     "TaskStarted",
 ]
 
@@ -71,19 +72,28 @@ class TaskEnded(msgspec.Struct, frozen=True, tag_field="event", tag="ended"):
     task: TaskView
 
 
+class TaskRestarting(msgspec.Struct, frozen=True, tag_field="event", tag="restarting"):
+    """An attempt of a task has failed, for the view's reason, and another begins after `delay` seconds."""
+
+    task: TaskView
+    delay: float
+
+
 class EventsMissed(msgspec.Struct, frozen=True, tag_field="event", tag="missed"):
     """This reader was so far behind that tool events were dropped."""
 
     count: int
 
 
-Event: TypeAlias = TaskStarted | TaskOutput | TaskCalledTool | TaskGotToolAnswer | TaskEnded | EventsMissed
+Event: TypeAlias = (
+    TaskStarted | TaskOutput | TaskCalledTool | TaskGotToolAnswer | TaskEnded | TaskRestarting | EventsMissed
+)
 
 
 class _Follower:
     """Where one reader is in one task's output."""
 
-    def __init__(self, task_id: str, output: OutputBuffer) -> None:
+    def __init__(self, task_id: str, output: TaskOutputFile) -> None:
         self.task_id = task_id
         self.output = output
         self.offset = 0
@@ -158,7 +168,7 @@ class EventStream(Iterator[Event]):
             self._queue.append(event)
             self._condition.notify_all()
 
-    def follow(self, task_id: str, output: OutputBuffer) -> None:
+    def follow(self, task_id: str, output: TaskOutputFile) -> None:
         """Note that a task's output has grown; called by the hub."""
         with self._condition:
             follower = self._followers.get(task_id)
@@ -206,7 +216,7 @@ class EventHub:
             if isinstance(event, TaskEnded):
                 stream.forget(event.task.id)
 
-    def output(self, task_id: str, output: OutputBuffer) -> None:
+    def output(self, task_id: str, output: TaskOutputFile) -> None:
         """Tell every stream that a task's output has grown."""
         for stream in self._streams:
             stream.follow(task_id, output)

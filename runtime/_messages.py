@@ -12,11 +12,12 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ._model import Usage
-from ._team import AgentConfig, Settings
+from ._team import AgentConfig, Limits, Settings
 from ._views import TaskList, TaskView
 
 __all__ = [
     "REPLY_TYPES",
+    "Began",
     "Finished",
     "ListTasks",
     "RunTask",
@@ -120,9 +121,21 @@ class ToolAnswered(msgspec.Struct, frozen=True, tag="tool_answered"):
 
 
 class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended"):
-    """A turn of the loop is complete; `usage` is what this turn cost."""
+    """A turn of the loop has ended.
+
+    Attributes:
+        usage: what the turn cost.
+        messages: what the conversation grew by, each as JSON text; empty where the turn was broken off.
+    """
 
     usage: Usage
+    messages: list[str]
+
+
+class Began(msgspec.Struct, frozen=True, tag="began"):
+    """The loop begins; `messages` is what its conversation starts with, each as JSON text."""
+
+    messages: list[str]
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
@@ -137,7 +150,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     early: bool
 
 
-TaskReport: TypeAlias = ToolCalled | ToolAnswered | TurnEnded | Finished
+TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished
 
 
 # --- what a task's process is given ---------------------------------------------------------------------------------
@@ -154,6 +167,9 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
         sub_agents: name and description of each agent that this one may start.
         deny: the team's `permissions.deny`.
         settings: the team's settings, after the host's own.
+        limits: of this task.
+        attempt: from 1; more after a restart.
+        conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
     """
 
     id: str
@@ -163,3 +179,6 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     sub_agents: tuple[tuple[str, str], ...]
     deny: tuple[str, ...]
     settings: Settings
+    limits: Limits = Limits()
+    attempt: int = 1
+    conversation: tuple[str, ...] = ()

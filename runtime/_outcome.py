@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import signal
+from typing import Final
 
 import msgspec
 
 from ..actors import ErrorData, ProcessExit
 from ._messages import Finished
+from ._report import size
+from ._team import Limits
 from ._views import Status
 
 __all__ = ["Outcome", "StopRequest", "judge"]
+
+_FINAL: Final = frozenset({"ImportTargetError", "MissingKeyError", "LoopError"})
+"""Errors that another attempt would meet again: a wrong configuration, the limit on iterations."""
 
 
 class StopRequest(msgspec.Struct, frozen=True):
@@ -28,35 +34,60 @@ class StopRequest(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A terminal status and its reason."""
+    """How an attempt ended.
+
+    Attributes:
+        status: a terminal one.
+        reason: why; empty for a completed task.
+        final: whether another attempt would end the same way: a limit was reached, or the configuration is wrong.
+    """
 
     status: Status
     reason: str
+    final: bool = False
 
 
-def judge(end: ProcessExit, *, finished: Finished | None, stop: StopRequest | None, log: str) -> Outcome:
+def judge(
+    end: ProcessExit, *, finished: Finished | None, stop: StopRequest | None, limits: Limits, reached: str, log: str
+) -> Outcome:
     """Decide.
 
     What the loop itself said comes first: an answer that was given before a stop arrived is an answer. Then what broke,
-    then the stop.
+    then a limit, then the stop.
 
     Args:
         end: how the process ended.
         finished: the loop's own last report, if it came.
         stop: the stop that was under way, if there was one.
+        limits: the task's.
+        reached: the limit that the supervisor saw it reach, as a sentence; empty if none.
         log: the end of what the process wrote to its standard error.
     """
     if finished is not None and not finished.early:
         return Outcome("completed", "")
     if end.violation:
         return Outcome("failed", f"The task's process broke the protocol: {end.violation}.{_quote(log)}")
+    reached = reached or _kernel_limit(end, limits)
+    if reached:
+        return Outcome("failed", reached, final=True)
     if stop is not None:
         return Outcome("stopped", _stop_reason(end, finished, stop))
     if end.error is not None:
-        return Outcome("failed", _error_text(end.error))
+        kind = end.error.type_name.rpartition(".")[2]
+        return Outcome("failed", _error_text(end.error), final=kind in _FINAL)
     if end.finished:
         return Outcome("failed", "The task's process ended without an answer, as if it had been stopped.")
     return Outcome("failed", f"The task's process {end}.{_quote(log)}")
+
+
+def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
+    """Return the limit that the kernel held the process to when it ended, as a sentence; empty if none."""
+    used = end.user_seconds + end.system_seconds
+    if limits.cpu is not None and (end.signal == signal.SIGXCPU or (end.signal and used >= limits.cpu)):
+        return f"The limit cpu of {limits.cpu:g} s was reached: it had used {used:.1f} s of CPU time."
+    if limits.memory is not None and end.error is not None and end.error.type_name == "builtins.MemoryError":
+        return f"The limit memory of {size(limits.memory)} was reached: an allocation beyond it failed."
+    return ""
 
 
 def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest) -> str:

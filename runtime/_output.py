@@ -1,100 +1,202 @@
-"""What one task has said: bounded, written by the I/O thread, read by anyone.
+"""What one task has said: in files, bounded, written by the I/O thread, read by anyone, also when the host is gone.
 
-It is not in the supervisor's mailbox on purpose: a task that floods its output must fill nobody's queue.
+It is not in the supervisor's mailbox on purpose: a task that floods its output must fill nobody's queue. It is not in
+memory either: what has been said survives the host, and a thousand remembered tasks cost it nothing.
+
+The files of a task are pieces of one stream, named by the offset at which each begins; the first is the head, the
+others are the tail, of which the oldest piece goes when a new one begins.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
-from collections import deque
+from pathlib import Path
+from typing import Final
 
-__all__ = ["OutputBuffer"]
+__all__ = ["TaskOutput"]
 
-_CONTINUATION = 0x80
+_CONTINUATION: Final = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
 
-_PIECE = 65536
-"""Bytes up to which small writes are kept in one piece; what falls out of the tail goes a piece at a time."""
+_TAIL_PIECES: Final = 4
+"""Into how many files the tail is cut; one more may be there while it is written."""
 
 
-class OutputBuffer:
+class TaskOutput:
     """The head and the tail of a stream of bytes, with a bound on both together.
 
     Offsets count all bytes ever written, so a reader can go on where it stopped, and learns what it missed.
 
     Args:
-        limit: bytes to keep.
+        folder: where the pieces are.
+        task_id: begins their names.
+        limit: bytes to keep, more or less: the tail may be up to a quarter longer.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, folder: Path, task_id: str, limit: int) -> None:
+        self._folder = folder
+        self._name = task_id
         self._head_limit = limit // 2
         self._tail_limit = limit - self._head_limit
-        self._head = bytearray()
-        self._tail: deque[bytearray] = deque()
-        self._tail_size = 0
-        self._size = 0
+        self._piece_limit = max(1, self._tail_limit // _TAIL_PIECES)
         self._lock = threading.Lock()
+        self._pieces: list[tuple[int, int]] = []
+        self._descriptor = -1
+        self._size = 0
+        self._fault = ""
+
+    @classmethod
+    def open(cls, folder: Path, task_id: str) -> TaskOutput:
+        """Return the output of a task of an earlier run, as it was left."""
+        output = cls(folder, task_id, 0)
+        for path in folder.glob(f"{task_id}.*.out"):
+            with contextlib.suppress(ValueError, OSError):
+                output._pieces.append((int(path.name.split(".")[1]), path.stat().st_size))
+        output._pieces.sort()
+        if output._pieces:
+            output._size = sum(output._pieces[-1])
+        return output
 
     @property
     def size(self) -> int:
-        """Bytes written so far, kept or not."""
+        """Bytes said so far, kept or not."""
         return self._size
 
     def write(self, data: bytes) -> None:
-        """Append; what no longer fits falls out between head and tail."""
+        """Append; what no longer fits falls out between head and tail. A full disk loses data, which `text` tells."""
         with self._lock:
-            self._size += len(data)
-            room = self._head_limit - len(self._head)
-            if room > 0:
-                self._head += data[:room]
-                data = data[room:]
-            if not data:
-                return
-            if self._tail and len(self._tail[-1]) + len(data) <= _PIECE:
-                self._tail[-1] += data  # a million tiny messages must not cost a million objects
-            else:
-                self._tail.append(bytearray(data))
-            self._tail_size += len(data)
-            while self._tail_size - len(self._tail[0]) >= self._tail_limit:
-                self._tail_size -= len(self._tail.popleft())
+            view = memoryview(data)
+            while view:
+                room = self._room()
+                if room <= 0:
+                    self._begin_piece()
+                    room = self._room()
+                self._append(view[:room])
+                view = view[room:]
 
-    def text(self) -> str:
-        """Return all that is kept, with a line in place of what is not."""
+    def close(self) -> None:
+        """Write no more; reading goes on."""
         with self._lock:
-            missing = self._size - len(self._head) - self._tail_size
-            head, tail = bytes(self._head), b"".join(self._tail)
-        if not missing:
-            return (head + tail).decode("utf-8", "replace")
-        note = f"\n\n[{missing:,} of {self._size:,} bytes left out here.]\n\n"
-        return _decode_cut(head) + note + _decode_cut(tail)
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def remove(self) -> None:
+        """Remove the files."""
+        self.close()
+        with self._lock:
+            for start, _ in self._pieces:
+                self._path(start).unlink(missing_ok=True)
+            self._pieces.clear()
+
+    def text(self, limit: int | None = None) -> str:
+        """Return what is kept, or a head and a tail of it of together `limit` bytes, with a line for what is not."""
+        with self._lock:
+            size, pieces, fault = self._size, list(self._pieces), self._fault
+            kept = sum(length for _, length in pieces)
+            if limit is None or kept <= limit:
+                parts = [(start, self._pread(start, 0, length)) for start, length in pieces]
+            else:
+                head = limit // 2
+                parts = [
+                    (0, self._read_range(0, head)),
+                    (size - (limit - head), self._read_range(size - limit + head, size)),
+                ]
+        text = _join(parts, size)
+        return f"{text}\n\n[The output could not be kept whole: {fault}]\n" if fault else text
 
     def tail_text(self, limit: int) -> str:
         """Return the last `limit` bytes, or a little less where that would cut a character."""
         with self._lock:
-            pieces: list[bytearray] = []
-            size = 0
-            for piece in reversed(self._tail):
-                pieces.append(piece)
-                size += len(piece)
-                if size >= limit:
-                    break
-            tail = b"".join(reversed(pieces))
-            if size < limit and self._size == len(self._head) + self._tail_size:
-                tail = bytes(self._head[-(limit - size) :]) + tail
-        return _decode_cut(tail[-limit:])
+            return _decode_cut(self._read_range(max(0, self._size - limit), self._size))
 
-    def read_from(self, offset: int) -> tuple[bytes, int, int]:
-        """Return `(data, next offset, bytes missed)` of what was written since `offset`."""
+    def read_from(self, offset: int, limit: int = 1_000_000) -> tuple[bytes, int, int]:
+        """Return `(data, next offset, bytes missed)`: the next at most `limit` bytes from `offset` on."""
         with self._lock:
-            end = self._size
-            if offset >= end:
-                return b"", end, 0
-            head = bytes(self._head[offset:])
-            tail_start = end - self._tail_size
-            tail = b"".join(self._tail)
-        start = max(offset, len(head) + offset if head else offset)
-        missed = max(0, tail_start - start)
-        return head + tail[max(0, start - tail_start) :], end, missed
+            for start, length in self._pieces:
+                if offset < start + length:
+                    begin = max(offset, start)
+                    data = self._pread(start, begin - start, min(length - (begin - start), limit))
+                    return data, begin + len(data), begin - offset
+            return b"", self._size, self._size - offset
+
+    def _room(self) -> int:
+        if not self._pieces:
+            return 0
+        start, length = self._pieces[-1]
+        return (self._head_limit if start == 0 else self._piece_limit) - length
+
+    def _begin_piece(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        tail = [piece for piece in self._pieces if piece[0] > 0]
+        while (
+            len(tail) > _TAIL_PIECES - 1
+            and sum(length for _, length in tail[1:]) + self._piece_limit >= self._tail_limit
+        ):
+            gone = tail.pop(0)
+            self._pieces.remove(gone)
+            self._path(gone[0]).unlink(missing_ok=True)
+        self._pieces.append((self._size, 0))
+
+    def _append(self, data: memoryview) -> None:
+        start, length = self._pieces[-1]
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(
+                    self._path(start), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+                )
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            self._fault = error.strerror or str(error)
+            written = 0
+        self._pieces[-1] = (start, length + written)
+        self._size += len(data)
+        if written < len(data):
+            # What is missing is a gap like any other: the next piece begins behind it.
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+            if self._pieces[-1][1] == 0:
+                self._pieces.pop()
+            self._pieces.append((self._size, 0))
+
+    def _read_range(self, begin: int, end: int) -> bytes:
+        data = b""
+        for start, length in self._pieces:
+            low, high = max(begin, start), min(end, start + length)
+            if low < high:
+                data += self._pread(start, low - start, high - low)
+        return data
+
+    def _pread(self, start: int, offset: int, length: int) -> bytes:
+        if not length:
+            return b""
+        try:
+            with self._path(start).open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError:
+            return b""
+
+    def _path(self, start: int) -> Path:
+        return self._folder / f"{self._name}.{start}.out"
+
+
+def _join(parts: list[tuple[int, bytes]], size: int) -> str:
+    """Decode parts of a stream, joining those that touch and saying what is missing between the others."""
+    text = ""
+    run, position = b"", 0
+    for start, data in parts:
+        if start > position:
+            text += _decode_cut(run) + f"\n\n[{start - position:,} of {size:,} bytes left out here.]\n\n"
+            run = b""
+        run += data
+        position = start + len(data)
+    return text + (_decode_cut(run) if text else run.decode("utf-8", "replace"))
 
 
 def _decode_cut(data: bytes) -> str:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ._errors import ModelError
+from ._errors import MissingKeyError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,7 +156,7 @@ def _key(config: ModelConfig, environ: Mapping[str, str], *, needed: bool) -> st
         return key
     if config.key_variables and needed:
         variables = " or ".join(config.key_variables)
-        raise ModelError(
+        raise MissingKeyError(
             f"Model {config.reference!r} needs a key for provider {config.provider!r}. "
             f"Set the environment variable {variables}."
         )

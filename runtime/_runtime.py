@@ -12,8 +12,6 @@ import contextlib
 import math
 import os
 import secrets
-import shutil
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -23,16 +21,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 import pykka
 
-from ..actors import ProcessSystem
+from ..actors import ProcessSystem, check_platform
 from ._encodable import encodable
 from ._errors import RuntimeClosedError
 from ._events import EventHub, EventStream
 from ._gateway import HostGateway
+from ._journal import Journal
 from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
+from ._state import RunFolder, state_root
 from ._supervisor import TaskSupervisor
 from ._supervisor_messages import Caller, Close
 from ._surroundings import Surroundings
-from ._team import MAY_BE_ZERO, Settings, Team
+from ._team import MAY_BE_ZERO, Limits, Settings, Team
 from ._views import TaskView
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ class Runtime:
 
     Args:
         team: a checked team.
-        state_dir: folder for the tasks' files, made with mode 0700 if missing; None is a temporary one that goes when
-            the runtime is closed.
+        state_dir: folder in which this run gets a folder of its own, for the journal and for what tasks say; made with
+            mode 0700 if missing. None is `$SUBACTORS_STATE_DIR`, or else `subactors` in the user's state folder.
         settings: fields of `Settings`, such as `max_running=50`, that win over the team file's.
 
     Raises:
+        StateError: the state folder cannot be used.
         TypeError: a setting that does not exist, or has the wrong type.
         ValueError: a setting is out of its range.
         UnsupportedPlatformError: not on this operating system.
@@ -68,16 +69,12 @@ class Runtime:
         self._owner = os.getpid()
         self._closed = False
         self._close_lock = threading.Lock()
-        self._temporary = state_dir is None
-        if state_dir is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="subactors-"))
-        else:
-            # The host may change its directory, and tasks start where it is then.
-            self._folder = Path(state_dir).absolute()
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_platform()
+        self._folder = RunFolder.create(state_root(state_dir))
+        self._journal = Journal(self._folder.journal, {"host": str(self._owner), "team": team.source})
         self._hub = EventHub()
         self._system = ProcessSystem(preload=_preload(self._team))
-        self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._hub)
+        self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._journal, self._hub)
         self._host = HostGateway(self._supervisor, Caller())
         atexit.register(self.close)
         try:
@@ -218,8 +215,8 @@ class Runtime:
             with contextlib.suppress(pykka.Timeout):
                 self._supervisor.stop(timeout=_CLOSE_MARGIN)
             self._hub.close()
-            if self._temporary:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            self._journal.close()
+            self._folder.release()
 
     # --- for the other faces of the runtime -------------------------------------------------------------------------
 
@@ -266,11 +263,14 @@ def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         if name not in known:
             raise TypeError(f"Runtime has no setting {name!r}; settings are {', '.join(known)}.")
     values = {**msgspec.structs.asdict(settings), **changes}
+    values["limits"] = msgspec.to_builtins(values["limits"])
     try:
         changed = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise TypeError(f"A setting of the runtime has the wrong type: {error}.") from None
     for name, value in msgspec.structs.asdict(changed).items():
+        if isinstance(value, Limits):
+            continue
         if not math.isfinite(value) or value < 0 or (value == 0 and name not in MAY_BE_ZERO):
             least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
             raise ValueError(f"The setting {name} is {value}; it must be a finite number {least}.")

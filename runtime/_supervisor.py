@@ -7,29 +7,35 @@ wait for has happened.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, assert_never
 
 import msgspec
+import pykka
 
-from ..actors import Child, ChildSpec, ProcessExit, ProcessSystem, ReplyAddress, Supervisor
-from ._errors import (
-    CapacityError,
-    DelegationError,
-    EmptyTaskError,
-    RunError,
-    RuntimeClosedError,
-    TaskEndedError,
-    UnknownAgentError,
-    UnknownTaskError,
+from ..actors import (
+    Again,
+    Child,
+    ChildSpec,
+    ProcessExit,
+    ProcessLimits,
+    ProcessSystem,
+    ReplyAddress,
+    Supervisor,
+    decide,
 )
-from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskStarted
+from . import _record as record
+from ._admission import check_run
+from ._errors import RuntimeClosedError, TaskEndedError, UnknownTaskError
+from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
+from ._journal import Journal
 from ._last_words import last_words
 from ._messages import (
+    Began,
     Finished,
     ListTasks,
     RunTask,
@@ -44,14 +50,17 @@ from ._messages import (
     WaitTasks,
 )
 from ._messages import TaskStarted as TaskStartedReply
-from ._outcome import StopRequest, judge
-from ._output import OutputBuffer
+from ._model import Usage
+from ._outcome import Outcome, StopRequest, judge
+from ._output import TaskOutput
+from ._report import size
+from ._state import RunFolder
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._task import Task
 from ._task_actor import TaskActor
 from ._team import Team
-from ._views import TaskList, TaskView, Vitals
-from ._vitals import VitalsSampler
+from ._views import Status, TaskList, TaskView, Vitals
+from ._vitals import VitalsSampler, Watch
 
 __all__ = ["TaskSupervisor"]
 
@@ -85,6 +94,44 @@ class _WaitOver:
     waiter: _Waiter
 
 
+@dataclass(frozen=True)
+class _Recorded:
+    """The journal to the supervisor: the end of a task is written; now it may be told."""
+
+    task: Task
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class _Restart:
+    """A timer to the supervisor: the pause before a task's next attempt is over."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class _Conversation:
+    """The journal to the supervisor: what the conversation of a task had come to."""
+
+    task: Task
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _TimeIsUp:
+    """A timer to the supervisor: a task has run for as long as it may."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """The sampler or the I/O thread to the supervisor: a task has reached a limit, and must not go on."""
+
+    task: Task
+    sentence: str
+
+
 @dataclass
 class _Registry:
     """The tasks, oldest first, and who waits for them."""
@@ -102,22 +149,24 @@ class TaskSupervisor(Supervisor):
     Args:
         system: where processes come from.
         team: the agents; its settings are in force.
-        folder: where the tasks' log files go.
+        folder: where what the tasks say and write is kept.
+        journal: takes what happens.
         hub: takes the events.
     """
 
     report_decoder = msgspec.msgpack.Decoder(TaskReport)
     request_decoder = msgspec.msgpack.Decoder(TaskRequest)
 
-    def __init__(self, system: ProcessSystem, team: Team, folder: Path, hub: EventHub) -> None:
+    def __init__(self, system: ProcessSystem, team: Team, folder: RunFolder, journal: Journal, hub: EventHub) -> None:
         super().__init__(system)
         self._team = team
         self._settings = team.settings
         self._folder = folder
+        self._journal = journal
         self._hub = hub
         self._registry = _Registry()
-        self._pids: dict[str, int] = {}
-        self._sampler = VitalsSampler(lambda: dict(self._pids))
+        self._watched: dict[str, Watch] = {}
+        self._sampler = VitalsSampler(lambda: dict(self._watched))
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message; runs in the supervisor's thread."""
@@ -126,6 +175,18 @@ class TaskSupervisor(Supervisor):
                 self._answer(request, caller, reply_to)
             case _WaitOver(waiter):
                 self._end_wait(waiter)
+            case _Recorded(task, outcome):
+                self._announce(task, outcome)
+            case _Restart(task):
+                self._begin_restart(task)
+            case _Conversation(task, messages):
+                self._restart(task, messages)
+            case _TimeIsUp(task):
+                limit = f"{task.spec.limits.wall_clock:g} s"
+                ran = time.monotonic() - task.started
+                self._end_for_limit(task, f"The limit wall_clock of {limit} was reached: it had run for {ran:.1f} s.")
+            case _Reached(task, sentence):
+                self._end_for_limit(task, sentence, at_once=True)
             case Close(done):
                 self._close(done)
             case _:
@@ -165,12 +226,12 @@ class TaskSupervisor(Supervisor):
         try:
             match request:
                 case RunTask():
-                    reply_to.set(TaskStartedReply(self._run(request, caller).id))
+                    self._run(request, caller, reply_to)
                 case ListTasks():
                     reply_to.set(self._task_list([self._view(task, output=False) for task in self._visible(caller)]))
                 case ViewTask(task_id, limit):
                     task = self._find(task_id, caller)
-                    task.read = task.read or task.is_over
+                    self._note_read(task)
                     reply_to.set(self._view(task, limit=limit))
                 case WaitTasks():
                     self._wait(request, caller, reply_to)
@@ -181,11 +242,19 @@ class TaskSupervisor(Supervisor):
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
             reply_to.set_exception(error)
 
-    def _run(self, request: RunTask, caller: Caller) -> Task:
-        parent = self._registry.tasks.get(caller.id) if caller.id is not None else None
-        chain = self._check_run(request, caller, parent)
+    def _run(self, request: RunTask, caller: Caller, reply_to: ReplyTo) -> None:
+        if self._registry.closing is not None:
+            raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
+        tasks = self._registry.tasks
+        parent = tasks.get(caller.id) if caller.id is not None else None
+        chain = check_run(request, caller, parent, team=self._team, tasks=tasks.values())
         self._make_room()
         task_id = f"agent_task_{secrets.token_hex(4)}"
+        agent = self._team.agents[request.agent]
+        limits = agent.limits.over(self._settings.limits)
+        if limits.iterations is not None:
+            iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
+            agent = msgspec.structs.replace(agent, max_iterations=iterations)
         task = Task(
             id=task_id,
             agent=request.agent,
@@ -193,11 +262,10 @@ class TaskSupervisor(Supervisor):
             parent=caller.id,
             owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
             chain=chain,
-            output=OutputBuffer(self._settings.max_output),
-            log=self._folder / f"{task_id}.log",
+            output=TaskOutput(self._folder.output, task_id, self._settings.max_output),
+            log=self._folder.log / f"{task_id}.log",
         )
-        agent = self._team.agents[request.agent]
-        spec = TaskSpec(
+        task.spec = TaskSpec(
             id=task_id,
             agent=agent,
             task=request.task,
@@ -205,67 +273,43 @@ class TaskSupervisor(Supervisor):
             sub_agents=tuple((name, self._team.agents[name].description) for name in agent.sub_agents),
             deny=self._team.deny,
             settings=self._settings,
+            limits=limits,
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
-        self._registry.tasks[task_id] = task
+        tasks[task_id] = task
         try:
-            task.child = self.start_child(
-                ChildSpec(TaskActor, (spec,), grace=self._settings.stop_grace, capture=str(task.log))
-            )
+            self._start_attempt(task)
         except BaseException:
-            del self._registry.tasks[task_id]
+            del tasks[task_id]
             raise
-        self._registry.by_child[task.child] = task
+        if task.spec.limits.wall_clock is not None:
+            self.tell_later(task.spec.limits.wall_clock, _TimeIsUp(task))
+        # The process is on its way meanwhile; whoever asked hears of the task when the journal has it.
+        self._journal.write(record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id)))
         self._hub.publish(TaskStarted(self._view(task, output=False)))
-        return task
 
-    def _check_run(self, request: RunTask, caller: Caller, parent: Task | None) -> tuple[str, ...]:
-        """Refuse what must not run; return the chain of agents that the new task would end."""
-        if self._registry.closing is not None:
-            raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
-        allowed = list(self._team.agents) if caller.agent is None else self._team.agents[caller.agent].sub_agents
-        if request.agent not in allowed:
-            whose = "the team" if caller.agent is None else f"the sub_agents of {caller.agent!r}"
-            raise UnknownAgentError(
-                f"There is no agent {request.agent!r} in {whose}. Available: {', '.join(allowed) or 'none'}."
+    def _start_attempt(self, task: Task) -> None:
+        limits = task.spec.limits
+        task.finished = None
+        task.tools.clear()
+        task.last_sign = time.monotonic()
+        task.child = self.start_child(
+            ChildSpec(
+                TaskActor,
+                (task.spec,),
+                grace=self._settings.stop_grace,
+                capture=str(task.log),
+                limits=ProcessLimits(limits.cpu, limits.memory),
             )
-        if not request.task.strip():
-            raise EmptyTaskError("The task is empty. Say what the agent is to do, with all it needs to know.")
-        above = parent.chain if parent is not None else tuple(filter(None, [caller.agent]))
-        chain = (*above, request.agent)
-        if request.agent in above:
-            raise DelegationError(
-                f"{request.agent!r} is already at work further up: {' → '.join(chain)}. "
-                "Choose an agent that is not in this chain, or do the work yourself."
-            )
-        if len(chain) > self._settings.max_depth:
-            raise DelegationError(
-                f"The chain of agents would be {len(chain)} deep, and {self._settings.max_depth} is the limit: "
-                f"{' → '.join(chain)}. Do the work yourself."
-            )
-        if parent is not None and parent.status != "running":
-            raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
-        running = self._running()
-        if running >= self._settings.max_running:
-            raise CapacityError(
-                f"{running} tasks are running, and {self._settings.max_running} is the limit. "
-                "Wait until one ends, or stop one."
-            )
-        return chain
+        )
+        self._registry.by_child[task.child] = task
 
     def _make_room(self) -> None:
-        """Forget the oldest task whose end has been seen, if there are as many as may be remembered."""
+        """Forget the oldest tasks whose end has been seen, if there are as many as may be remembered."""
         tasks = self._registry.tasks
         while len(tasks) >= self._settings.max_tasks:
-            oldest = next((task for task in tasks.values() if task.is_over and task.read), None)
-            if oldest is None:
-                unread = sum(task.is_over for task in tasks.values())
-                raise CapacityError(
-                    f"{len(tasks)} tasks are remembered, which is the limit: {len(tasks) - unread} are running, and "
-                    f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
-                )
+            oldest = next(task for task in tasks.values() if task.is_over and task.read)
             del tasks[oldest.id]
-            oldest.log.unlink(missing_ok=True)
 
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         # The same task twice is one task.
@@ -288,7 +332,7 @@ class TaskSupervisor(Supervisor):
         self._registry.waiters.remove(waiter)
         over = [task for task in waiter.tasks if task.is_over]
         for task in over:
-            task.read = True
+            self._note_read(task)
         waiter.reply_to.set(self._task_list([self._view(task) for task in over]))
 
     def _take_stop(self, request: StopTask, caller: Caller, reply_to: ReplyTo) -> None:
@@ -306,17 +350,20 @@ class TaskSupervisor(Supervisor):
         for task in reversed(tasks):
             if task.is_over or task.stop_requested is not None:
                 continue
-            task.status = "stopping"
+            self._change_status(task, "stopping")
             task.stop_requested = time.monotonic()
             task.stop_by = by if target is None or task is target else f"the stop of {target.id}, which started it"
-            self.stop_child(task.child)
+            if task.child is not None and task.child in self._registry.by_child:
+                self.stop_child(task.child)
+            elif not task.concluded:
+                self._conclude(task, Outcome("stopped", "Stopped while it waited to be started again."), None)
 
     def _check_stops(self) -> None:
         for waiter in list(self._registry.stop_waiters):
             if all(task.is_over for task in waiter.stopped):
                 self._registry.stop_waiters.remove(waiter)
                 for task in waiter.stopped:
-                    task.read = True
+                    self._note_read(task)
                 waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in waiter.stopped]))
 
     def _close(self, done: Future[None]) -> None:
@@ -335,46 +382,141 @@ class TaskSupervisor(Supervisor):
         """A task's process has begun."""
         task = self._registry.by_child[child]
         if task.status == "starting":
-            task.status = "running"
+            self._change_status(task, "running")
         if child.process.pid is not None:
-            self._pids[task.id] = child.process.pid
+            limits = task.spec.limits
+            self._watched[task.id] = Watch(
+                child.process.pid, limits, lambda sentence: self._tell(_Reached(task, sentence))
+            )
             self._sampler.task_started()
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
         spec: TaskSpec = child.spec.args[0]
         task = self._registry.tasks[spec.id]
+        limit = spec.limits.output
+        if limit is not None and task.output.size + len(data) > limit:
+            data = data[: max(0, limit - task.output.size)]
+            child.process.kill()
+            if not task.reached:
+                said = size(limit)
+                self._tell(_Reached(task, f"The limit output of {said} was reached: it went on saying more."))
+        task.last_sign = time.monotonic()
         task.output.write(data)
         self._hub.output(task.id, task.output)
 
     def child_reported(self, child: Child, report: TaskReport) -> None:
         """Take note of what a task's loop does."""
         task = self._registry.by_child[child]
+        task.last_sign = time.monotonic()
         match report:
-            case ToolCalled(_, name, arguments):
+            case Began(messages):
+                self._journal.write(record.messages(task, messages))
+            case ToolCalled(call_id, name, arguments):
+                task.tools[call_id] = name
                 self._hub.publish(TaskCalledTool(task.id, name, arguments))
-            case ToolAnswered(_, name, text, is_error):
+            case ToolAnswered(call_id, name, text, is_error):
+                task.tools.pop(call_id, None)
                 self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
-            case TurnEnded(usage):
-                task.usage += usage
+            case TurnEnded(usage, messages):
+                self._end_turn(task, usage, messages)
             case Finished():
                 task.finished = task.finished or report
             case _:
                 assert_never(report)
 
+    def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
+        task.usage += usage
+        self._journal.write([*record.messages(task, messages), *record.usage(task)])
+        used, limit = task.usage.input_tokens + task.usage.output_tokens, task.spec.limits.tokens
+        if limit is not None and used > limit:
+            self._end_for_limit(task, f"The limit tokens of {limit:,} was reached: it had used {used:,}.")
+
+    def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
+        """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""
+        if task.is_over or task.concluded or task.reached:
+            return
+        task.reached = sentence
+        if task.child is None or task.child not in self._registry.by_child:
+            self._conclude(task, Outcome("failed", sentence), None)
+        elif at_once:
+            task.child.process.kill()
+        else:
+            self._change_status(task, "stopping")
+            self.stop_child(task.child)
+
     def child_ended(self, child: Child, end: ProcessExit) -> None:
-        """Decide a task's terminal status, publish it, and let go of what it owned."""
+        """Decide how an attempt ended, and whether there will be another."""
         task = self._registry.by_child.pop(child)
-        self._pids.pop(task.id, None)
-        task.ended = time.monotonic()
+        self._watched.pop(task.id, None)
+        now = time.monotonic()
         stop = None
         if task.stop_requested is not None:
-            stop = StopRequest(self._settings.stop_grace, task.ended - task.stop_requested, task.stop_by)
-        outcome = judge(end, finished=task.finished, stop=stop, log=last_words(task.log_tail(_LOG_TAIL)))
-        task.result = task.finished.result if task.finished is not None else None
-        task.vitals = Vitals(
-            cpu_seconds=end.user_seconds + end.system_seconds, memory_bytes=self._sampler.take_peak(task.id)
+            stop = StopRequest(self._settings.stop_grace, now - task.stop_requested, task.stop_by)
+        outcome = judge(
+            end,
+            finished=task.finished,
+            stop=stop,
+            limits=task.spec.limits,
+            reached=task.reached,
+            log=last_words(task.log_tail(_LOG_TAIL)),
         )
+        decision = decide(
+            task.spec.agent.restart,
+            task.restarts,
+            failed=outcome.status == "failed",
+            stopped=stop is not None or outcome.final or self._registry.closing is not None,
+            now=now,
+        )
+        if not isinstance(decision, Again):
+            if decision.exhausted:
+                policy = task.spec.agent.restart
+                note = f"It had been started again {policy.max_restarts} times within {policy.period:g} s."
+                outcome = Outcome(outcome.status, f"{outcome.reason}\n{note}".strip())
+            self._conclude(task, outcome, end)
+            return
+        self._change_status(task, "restarting", outcome.reason)
+        task.reason = outcome.reason
+        if outcome.status == "completed":  # a permanent one begins anew
+            self._journal.write(record.forget_conversation(task))
+        self._hub.publish(TaskRestarting(self._view(task, output=False), decision.delay))
+        self.tell_later(decision.delay, _Restart(task))
+
+    def _begin_restart(self, task: Task) -> None:
+        """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
+        if task.status != "restarting":
+            return
+        self._journal.query(
+            record.conversation(task),
+            lambda rows: self._tell(_Conversation(task, tuple(body for (body,) in rows))),
+        )
+
+    def _restart(self, task: Task, messages: tuple[str, ...]) -> None:
+        if task.status != "restarting":
+            return
+        task.attempts += 1
+        task.reason = ""
+        task.spec = msgspec.structs.replace(task.spec, attempt=task.attempts, conversation=messages)
+        self._change_status(task, "starting")
+        try:
+            self._start_attempt(task)
+        except Exception as error:  # noqa: BLE001 - out of descriptors, say; the task ends for it, nobody else
+            self._conclude(task, Outcome("failed", f"It could not be started again: {error}"), None)
+
+    def _conclude(self, task: Task, outcome: Outcome, end: ProcessExit | None) -> None:
+        """Write down how a task ended; it is told when that is done."""
+        task.concluded = True
+        task.ended = time.monotonic()
+        task.output.close()
+        task.result = task.finished.result if task.finished is not None else None
+        used = end.user_seconds + end.system_seconds if end is not None else 0.0
+        task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._sampler.take_peak(task.id))
+        self._journal.write(
+            record.ended(task, outcome.status, outcome.reason), lambda: self._tell(_Recorded(task, outcome))
+        )
+
+    def _announce(self, task: Task, outcome: Outcome) -> None:
+        """Tell everybody that a task has ended, and let go of what it owned."""
         task.reason = outcome.reason
         task.status = outcome.status
         self._hub.publish(TaskEnded(self._view(task, output=False)))
@@ -385,6 +527,20 @@ class TaskSupervisor(Supervisor):
                 self._check_wait(waiter)
         self._check_stops()
         self._check_closed()
+
+    def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
+        task.status = status
+        self._journal.write(record.transition(task, reason))
+
+    def _note_read(self, task: Task) -> None:
+        if task.is_over and not task.read:
+            task.read = True
+            self._journal.write(record.read(task))
+
+    def _tell(self, message: object) -> None:
+        """Send this supervisor a message from another thread; without effect when it has stopped."""
+        with contextlib.suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(message)
 
     # --- looking ----------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..actors import Child
-from ._messages import Finished
+from ..actors import Child, RestartHistory
+from ._messages import Finished, TaskSpec
 from ._model import Usage
-from ._output import OutputBuffer
+from ._output import TaskOutput
 from ._text import bounded
 from ._views import TERMINAL, Status, TaskView, Vitals
 
@@ -34,7 +34,15 @@ class Task:
         output: what it has said.
         log: file with what its process wrote to standard output and error.
         started: monotonic time.
-        child: its process actor.
+        child: its process actor, of the latest attempt.
+        spec: what its process is given.
+        restarts: when it was started again.
+        attempts: how many processes it has had.
+        messages: how many messages of its conversation are in the journal.
+        reached: the limit that it has reached, as a sentence; empty if none.
+        concluded: whether its end has been decided, and is being written down before anybody is told.
+        last_sign: monotonic time at which it last said or did anything.
+        tools: names of the tools that it is in, by the id of the call.
         read: whether anybody has seen it ended.
     """
 
@@ -44,10 +52,18 @@ class Task:
     parent: str | None
     owners: tuple[str, ...]
     chain: tuple[str, ...]
-    output: OutputBuffer
+    output: TaskOutput
     log: Path
     started: float = field(default_factory=time.monotonic)
-    child: Child = field(init=False)
+    child: Child | None = None
+    spec: TaskSpec = field(init=False)
+    restarts: RestartHistory = field(default_factory=RestartHistory)
+    attempts: int = 1
+    messages: int = 0
+    reached: str = ""
+    concluded: bool = False
+    last_sign: float = field(default_factory=time.monotonic)
+    tools: dict[str, str] = field(default_factory=dict)
     status: Status = "starting"
     reason: str = ""
     result: Any = None
@@ -91,8 +107,20 @@ class Task:
             usage=self.usage,
             vitals=self.vitals or vitals,
             parent=self.parent,
-            pid=None if self.is_over else self.child.process.pid,
+            attempts=self.attempts,
+            pid=None if self.is_over or self.child is None else self.child.process.pid,
+            doing=self._doing(),
+            silent=self._silent(),
         )
+
+    def _doing(self) -> str:
+        if self.status != "running" or self.spec.agent.entrypoint is not None:
+            return ""
+        return f"in {', '.join(sorted(set(self.tools.values())))}" if self.tools else "waiting for its model"
+
+    def _silent(self) -> float:
+        silent = time.monotonic() - self.last_sign
+        return silent if self.status == "running" and silent > self.spec.settings.stall_after else 0.0
 
     def log_tail(self, limit: int) -> str:
         """Return the end of what the process wrote to standard output and error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import threading
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from ._encodable import encodable
 from ._entrypoint import EntrypointTask, call_entrypoint
 from ._event_loop import OneLoop
 from ._gateway import TaskGateway
-from ._messages import Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
+from ._messages import Began, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ._model import Message, ToolCall, Turn
 from ._references import resolve
 from ._surroundings import Surroundings
@@ -87,6 +88,7 @@ class TaskWork:
             expected_output=self._spec.expected_output,
             emit=self._supervisor.emit,
             stop=self._stop,
+            attempt=self._spec.attempt,
         )
         outcome = call_entrypoint(function, task)
         return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
@@ -108,6 +110,8 @@ class TaskWork:
             task=spec.task,
             expected_output=spec.expected_output,
             is_sub_agent=True,
+            conversation=[msgspec.json.decode(message) for message in spec.conversation],
+            began=lambda messages: self._supervisor.tell(Began(_as_json(messages))),
         )
 
 
@@ -133,6 +137,9 @@ class _Reporter:
         self._supervisor.tell(ToolAnswered(call.id, encodable(call.name), text, answer.is_error))
 
     def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
-        """Report what it cost."""
-        del messages_added
-        self._supervisor.tell(TurnEnded(turn.usage))
+        """Report what it cost, and what the conversation grew by."""
+        self._supervisor.tell(TurnEnded(turn.usage, _as_json(messages_added)))
+
+
+def _as_json(messages: Sequence[Message]) -> list[str]:
+    return [encodable(json.dumps(message, ensure_ascii=True)) for message in messages]

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["MAY_BE_ZERO", "AgentConfig", "ModelConfig", "Settings", "Team", "ToolsetConfig"]
+from ..actors import NEVER, RestartPolicy
+
+__all__ = ["MAY_BE_ZERO", "AgentConfig", "Limits", "ModelConfig", "Settings", "Team", "ToolsetConfig"]
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +53,33 @@ class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one task may use; None is no limit. Each ends its own task only, with a reason that names it.
+
+    Attributes:
+        wall_clock: seconds from the start of the task, restarts included.
+        cpu: seconds of CPU time of the task's process tree.
+        memory: bytes of memory of the tree.
+        processes: processes in the tree.
+        output: bytes that it may say.
+        tokens: input and output tokens together.
+        iterations: turns of its loop.
+    """
+
+    wall_clock: float | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    processes: int | None = None
+    output: int | None = None
+    tokens: int | None = None
+    iterations: int | None = None
+
+    def over(self, default: Limits) -> Limits:
+        """Return these limits, with another's where this one has none."""
+        chosen = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        return msgspec.structs.replace(default, **chosen)
+
+
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One agent. Exactly one of `model` and `entrypoint` is set.
 
@@ -65,6 +94,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         max_iterations: turns before the loop gives up; 0 means no limit.
         add_date: put today's date in the system prompt.
         add_environment_info: put working directory, platform and git state in the system prompt.
+        limits: of each of its tasks; the settings' own count where it has none.
+        restart: when a task of it whose process has ended is started again.
     """
 
     name: str
@@ -77,6 +108,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_iterations: int = 0
     add_date: bool = False
     add_environment_info: bool = False
+    limits: Limits = Limits()
+    restart: RestartPolicy = NEVER
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +123,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_depth: length of the longest chain of agents that start agents.
         stop_grace: seconds between asking a task to stop and killing it.
         model_idle_timeout: seconds without a byte from a model before the stream counts as stalled.
+        stall_after: seconds of silence after which a task is shown as silent; it is never ended for it.
+        limits: of every task whose agent has none of its own.
     """
 
     max_running: int = 20
@@ -99,6 +134,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_depth: int = 10
     stop_grace: float = 2.0
     model_idle_timeout: float = 120.0
+    stall_after: float = 60.0
+    limits: Limits = Limits()
 
 
 MAY_BE_ZERO = frozenset({"stop_grace"})

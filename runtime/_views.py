@@ -10,8 +10,11 @@ from ._model import Usage
 
 __all__ = ["TERMINAL", "Status", "TaskList", "TaskView", "Vitals"]
 
-Status: TypeAlias = Literal["starting", "running", "stopping", "completed", "failed", "stopped"]
-"""`starting → running → completed | failed | stopped`; `stopping` is between a stop and the end of the process tree."""
+Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
+"""`starting → running → completed | failed | stopped`.
+
+`stopping` is between a stop and the end of the process tree, `restarting` between two attempts.
+"""
 
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
 
@@ -51,6 +54,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         attempts: how many processes it has had.
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
+        doing: what it was last seen to do: waiting for its model, or in which tools; empty where nobody can know.
+        silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
     """
 
     id: str
@@ -67,6 +72,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 1
     parent: str | None = None
     pid: int | None = None
+    doing: str = ""
+    silent: float = 0.0
 
     @property
     def ended(self) -> bool:

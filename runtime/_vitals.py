@@ -8,26 +8,53 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ._report import size
+from ._team import Limits
 from ._views import Vitals
 
-__all__ = ["VitalsSampler"]
+__all__ = ["VitalsSampler", "Watch"]
 
 _INTERVAL: Final = 1.0
+_LIMITED_INTERVAL: Final = 0.1
+"""Seconds between looks at tasks whose limits are held by looking."""
+
 _LARGEST_SHARE: Final = 0.005
 """Of one core."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A task to look at.
+
+    Attributes:
+        pid: its process.
+        limits: what its tree may use; one with such limits is looked at more often.
+        reached: is called with a sentence, in the sampler's thread, each time that a limit is found reached.
+    """
+
+    pid: int
+    limits: Limits
+    reached: Callable[[str], None]
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a limit is held by looking."""
+        limits = self.limits
+        return limits.memory is not None or limits.processes is not None or limits.cpu is not None
 
 
 class VitalsSampler:
     """Samples what tasks use; `latest` may be called from any thread.
 
     Args:
-        running: returns the process id of each running task, by the task's id; called in the sampler's thread.
+        running: returns the running tasks by their id; called in the sampler's thread.
     """
 
-    def __init__(self, running: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, running: Callable[[], Mapping[str, Watch]]) -> None:
         self._running = running
         self._latest: dict[str, Vitals] = {}
         self._before: dict[str, tuple[float, float]] = {}
@@ -45,7 +72,7 @@ class VitalsSampler:
         return self._peaks.pop(task_id, 0)
 
     def task_started(self) -> None:
-        """Begin to sample, if that has not begun or has come to rest."""
+        """Begin to sample, if that has not begun or has come to rest; a limited task is looked at soon."""
         if self._thread is None and not self._closed.is_set():
             self._thread = threading.Thread(target=self._run, name="subactors-vitals", daemon=True)
             self._thread.start()
@@ -59,25 +86,45 @@ class VitalsSampler:
             self._thread.join()
 
     def _run(self) -> None:
+        next_full = 0.0
         while not self._closed.is_set():
-            started = time.monotonic()
+            # Cleared before the look, so that a task that starts in between is not slept through.
+            self._wanted.clear()
             running = self._running()
             if not running:
                 self._latest, self._before = {}, {}
-                # Cleared before the look, so that a task that starts in between is not slept through.
-                self._wanted.clear()
-                if not self._running():
-                    self._wanted.wait()
+                self._wanted.wait()
+                next_full = 0.0
                 continue
-            self._sample(running)
-            took = time.monotonic() - started
-            self._closed.wait(max(_INTERVAL, took / _LARGEST_SHARE))
+            limited = {task_id: watch for task_id, watch in running.items() if watch.is_limited}
+            started = time.monotonic()
+            if started >= next_full:
+                self._sample(running)
+                took = time.monotonic() - started
+                next_full = started + max(_INTERVAL, took / _LARGEST_SHARE)
+            elif limited:
+                self._sample(limited)
+            pause = next_full - time.monotonic()
+            if limited:
+                self._closed.wait(min(pause, _LIMITED_INTERVAL))
+            else:
+                self._rest(next_full)
 
-    def _sample(self, running: Mapping[str, int]) -> None:
-        latest: dict[str, Vitals] = {}
-        before: dict[str, tuple[float, float]] = {}
-        for task_id, pid in running.items():
-            sample = _sample_tree(pid)
+    def _rest(self, until: float) -> None:
+        """Rest until a time, or until a limited task has started."""
+        while not self._closed.is_set() and (pause := until - time.monotonic()) > 0:
+            self._wanted.clear()
+            if any(watch.is_limited for watch in self._running().values()):
+                return
+            self._wanted.wait(pause)
+
+    def _sample(self, watched: Mapping[str, Watch]) -> None:
+        """Look at some tasks; what is known of the others stays."""
+        running = self._running()
+        latest = {task_id: vitals for task_id, vitals in self._latest.items() if task_id in running}
+        before = {task_id: entry for task_id, entry in self._before.items() if task_id in running}
+        for task_id, watch in watched.items():
+            sample = _sample_tree(watch.pid)
             if sample is None:
                 continue
             now = time.monotonic()
@@ -88,10 +135,25 @@ class VitalsSampler:
                 percent = max(0.0, 100 * (cpu_seconds - cpu_then) / (now - then))
             before[task_id] = now, cpu_seconds
             self._peaks[task_id] = max(memory, self._peaks.get(task_id, 0))
-            latest[task_id] = Vitals(
-                cpu_percent=percent, cpu_seconds=cpu_seconds, memory_bytes=memory, processes=processes
-            )
+            vitals = Vitals(cpu_percent=percent, cpu_seconds=cpu_seconds, memory_bytes=memory, processes=processes)
+            latest[task_id] = vitals
+            sentence = _reached(watch.limits, vitals)
+            if sentence:
+                watch.reached(sentence)
         self._latest, self._before = latest, before
+
+
+def _reached(limits: Limits, vitals: Vitals) -> str:
+    """Return the limit that a tree has reached, as a sentence; empty if none."""
+    if limits.memory is not None and vitals.memory_bytes > limits.memory:
+        return f"The limit memory of {size(limits.memory)} was reached: its tree used {size(vitals.memory_bytes)}."
+    if limits.processes is not None and vitals.processes > limits.processes:
+        return f"The limit processes of {limits.processes} was reached: its tree had {vitals.processes}."
+    if limits.cpu is not None and vitals.cpu_seconds > limits.cpu:
+        return (
+            f"The limit cpu of {limits.cpu:g} s was reached: its tree had used {vitals.cpu_seconds:.1f} s of CPU time."
+        )
+    return ""
 
 
 def _sample_tree(root: int) -> tuple[float, int, int] | None:

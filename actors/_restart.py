@@ -1,0 +1,88 @@
+"""Restart policies, as in OTP: what to do when a child has ended, decided in one place.
+
+Policy is data (`RestartPolicy`); what has happened is data too (`RestartHistory`); `decide` puts them together and
+touches nothing else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+__all__ = ["NEVER", "Again", "GiveUp", "Restart", "RestartHistory", "RestartPolicy", "decide"]
+
+Restart: TypeAlias = Literal["temporary", "transient", "permanent"]
+"""`temporary`: never; `transient`: after a failure; `permanent`: after every end but a stop."""
+
+_JITTER: Final = 0.25
+"""Largest share by which a pause is shortened, so that children that fell together do not rise together."""
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """When a child that has ended is started again.
+
+    Attributes:
+        restart: see `Restart`.
+        max_restarts: so many within `period` are allowed; one more, and the child stays down.
+        period: seconds of the sliding window in which restarts are counted.
+        backoff: seconds before the first restart; doubles with each within the period.
+        max_backoff: longest pause, in seconds.
+    """
+
+    restart: Restart = "temporary"
+    max_restarts: int = 3
+    period: float = 60.0
+    backoff: float = 0.5
+    max_backoff: float = 30.0
+
+
+NEVER: Final = RestartPolicy()
+
+
+@dataclass
+class RestartHistory:
+    """When a child was restarted: monotonic times, the oldest first, those within the period only."""
+
+    times: deque[float] = field(default_factory=deque)
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The child stays down; `exhausted` if that is because it was restarted too often."""
+
+    exhausted: bool
+
+
+@dataclass(frozen=True)
+class Again:
+    """The child is started again after `delay` seconds."""
+
+    delay: float
+
+
+def decide(
+    policy: RestartPolicy, history: RestartHistory, *, failed: bool, stopped: bool, now: float
+) -> Again | GiveUp:
+    """Decide whether a child that has ended is started again, and note it in its history if so.
+
+    Args:
+        policy: the child's.
+        history: the child's; changed.
+        failed: whether the end was a failure; a failed start is one.
+        stopped: whether a stop was asked for; nothing is restarted against the will of whoever stopped it.
+        now: monotonic time.
+    """
+    if stopped or policy.restart == "temporary" or (policy.restart == "transient" and not failed):
+        return GiveUp(exhausted=False)
+    times = history.times
+    while times and times[0] <= now - policy.period:
+        times.popleft()
+    if len(times) >= policy.max_restarts:
+        return GiveUp(exhausted=True)
+    pause = min(policy.max_backoff, policy.backoff * 2 ** len(times))
+    times.append(now)
+    # The system's generator: children of one zygote share the state of Python's.
+    return Again(pause * (1 - _JITTER * random.SystemRandom().random()))
