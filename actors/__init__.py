@@ -15,7 +15,7 @@ from ._errors import (
 from ._exit import ProcessExit
 from ._linux import check_platform
 from ._process import ActorProcess, ProcessListener
-from ._restart import NEVER, Again, GiveUp, RestartHistory, RestartPolicy, decide
+from ._restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
 from ._system import ProcessSystem
 from ._wire import ErrorData, ProcessLimits
@@ -37,6 +37,7 @@ __all__ = [
     "ProtocolError",
     "RemoteError",
     "ReplyAddress",
+    "Restart",
     "RestartHistory",
     "RestartPolicy",
     "StartChild",

@@ -9,10 +9,9 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from ._team import MAY_BE_ZERO, AgentConfig, Settings, Team
-from ._team_keys import AGENT, PERMISSIONS, RUNTIME, TOP, VERSIONS
+from ._team import AgentConfig, Team
+from ._team_keys import AGENT, PERMISSIONS, TOP, VERSIONS
+from ._team_limits import read_limits, read_restart, read_settings
 from ._team_models import Models, read_entrypoint, read_models
 from ._team_toolsets import TOOLSETS, read_toolset, toolset_type
 from ._team_values import Section, Value, listed, nearest, quoted
@@ -30,8 +29,6 @@ _LOOP_KEYS = ("instruction", "sub_agents", "toolsets", "max_iterations", "add_da
 _OTHER_TOOLS = ("transfer_task",)
 """Tools that come without a toolset."""
 
-"""Durations of `runtime` for which nothing at all is a sensible value."""
-
 
 def check(node: Node, findings: Findings) -> Team | None:
     """Return the team, or None if anything is wrong, here or in what `findings` already holds."""
@@ -43,7 +40,7 @@ def check(node: Node, findings: Findings) -> Team | None:
     models = read_models(top)
     agents = _agents(Value(node, "", findings), top, models)
     deny = _deny(top)
-    settings = _settings(top)
+    settings = read_settings(top.get("runtime"))
     if findings.problems or not agents:
         return None
     return Team(
@@ -114,6 +111,8 @@ def _agent(name: str, value: Value, names: Mapping[str, Value], models: Models) 
         max_iterations=(max_iterations and max_iterations.whole(least=0)) or 0,
         add_date=(add_date and add_date.boolean()) or False,
         add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
+        limits=read_limits(section.get("limits")),
+        restart=read_restart(section.get("restart")),
     )
 
 
@@ -201,19 +200,3 @@ def _deny(top: Section) -> tuple[str, ...]:
 
 def _tools() -> list[str]:
     return [*(tool for kind in TOOLSETS.values() for tool in kind.tools), *_OTHER_TOOLS]
-
-
-def _settings(top: Section) -> Settings:
-    given = top.get("runtime")
-    section = given.section(RUNTIME) if given is not None else None
-    if section is None:
-        return Settings()
-    chosen: dict[str, int | float | None] = {}
-    for setting in msgspec.structs.fields(Settings):
-        value = section.get(setting.name)
-        if value is not None:
-            is_whole = setting.type is int
-            chosen[setting.name] = (
-                value.whole(least=1) if is_whole else value.number(above=setting.name not in MAY_BE_ZERO)
-            )
-    return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]

@@ -9,14 +9,16 @@ from types import MappingProxyType
 
 import msgspec
 
-from ._team import Settings
+from ._team import Limits, Settings
 from ._team_values import Keys
 
 __all__ = [
     "AGENT",
+    "LIMITS",
     "MODEL",
     "PERMISSIONS",
     "PROVIDER",
+    "RESTART",
     "RUNTIME",
     "TOOLSET",
     "TOOLSET_OWNERS",
@@ -66,6 +68,8 @@ AGENT = Keys(
             "max_iterations",
             "add_date",
             "add_environment_info",
+            "limits",
+            "restart",
         }
     ),
     ignored=frozenset({"welcome_message", "commands", "use_commands", "title_model", "add_description_parameter"}),
@@ -157,6 +161,13 @@ RUNTIME = Keys(
         }
     ),
 )
+
+LIMITS = Keys(
+    supported=frozenset(limit.name for limit in msgspec.structs.fields(Limits)),
+    elsewhere=MappingProxyType({"max_iterations": "in the agent, or here as `iterations`"}),
+)
+
+RESTART = Keys(supported=frozenset({"policy", "max_restarts", "period", "backoff", "max_backoff"}))
 
 TOOLSET = Keys(
     supported=frozenset({"type", "tools", "instruction"}),
