@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import re
 import resource
@@ -284,6 +285,10 @@ class Worker(ProcessActor):
 
     def process_name(self) -> str:
         return Path("/proc/self/comm").read_text().strip()
+
+    def look_up(self, module: str, names: list[str]) -> list[Any]:
+        """Return values of a module, which is imported only if it has not been."""
+        return [getattr(importlib.import_module(module), name) for name in names]
 
     def write(self, text: str, *, to: Literal["stdout", "stderr"]) -> None:
         print(text, file=sys.stdout if to == "stdout" else sys.stderr)
