@@ -405,6 +405,8 @@ class ActorProcess:
 
     def _on_channel_closed(self) -> None:
         self._stop_reading()
+        if self._gone:
+            return  # its exit is what is waited for
         # Normally the exit is reported a moment later.
         self._set_timer(_CLOSED_CHANNEL_GRACE, lambda: self.on_violation("it closed its channel and lived on"))
 
