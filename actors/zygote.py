@@ -95,7 +95,13 @@ class _Zygote:
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Serve the control socket until the host closes it or dies, then end everything."""
+        """Serve the control socket until the host closes it or dies, then end everything, whatever happens."""
+        try:
+            self._serve_requests()
+        finally:
+            self._end_everything()
+
+    def _serve_requests(self) -> None:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
@@ -109,7 +115,6 @@ class _Zygote:
                 break
             if self._control.fileno() in ready and not self._take_request():
                 break
-        self._end_everything()
 
     def _take_request(self) -> bool:
         try:
