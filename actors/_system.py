@@ -278,6 +278,9 @@ class _ZygoteConnection:
     def close(self) -> None:
         """Close the control socket: the zygote ends everything and then itself."""
         self._io.unwatch(self._control.fileno())
+        # Processes that were forked from the host have the socket too, so closing it here would not be its end.
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
         for _, channel in self._unsent:
             if channel is not None:
