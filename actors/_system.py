@@ -94,6 +94,7 @@ class ProcessSystem:
 
         Raises:
             UnsupportedPlatformError: not on this operating system.
+            StartError: the host has no descriptor left for its channel.
             SubactorsError: the system is closed, or belongs to the process that this one was forked from.
         """
         check_platform()
@@ -106,7 +107,10 @@ class ProcessSystem:
             sys_path=[os.fsencode(entry) for entry in _module_path()],
             capture=os.fsencode(Path(capture).absolute()) if capture is not None else None,
         )
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise StartError(f"{actor_class.__name__} did not start: no channel for it: {error.strerror}") from error
         ours.setblocking(False)
         key = next(self._keys)
         shell = actor_class._shell()  # noqa: SLF001 - the class is made for this module
@@ -202,7 +206,7 @@ class ProcessSystem:
         process.on_created()
         try:
             self._ensure_zygote().fork(process.key, channel)
-        except (OSError, StartError) as error:
+        except (OSError, SubactorsError) as error:
             channel.close()
             process.on_start_failed(f"the zygote could not be started: {error}")
 
@@ -211,10 +215,13 @@ class ProcessSystem:
         process = self._processes.get(message.key)
         match message:
             case Forked(_, pid):
-                if process is None:
-                    os.close(descriptors[0])
-                else:
+                if process is not None and descriptors:
                     process.on_forked(pid, descriptors[0])
+                elif descriptors:
+                    os.close(descriptors[0])
+                elif process is not None:
+                    # Without its pidfd it cannot be supervised; it ends as its channel closes.
+                    process.on_start_failed("the host has no descriptor left for it (see RLIMIT_NOFILE)")
             case ForkFailed(_, what):
                 if process is not None:
                     process.on_start_failed(what)
@@ -244,6 +251,8 @@ class _ZygoteConnection:
         on_packet: Callable[[bytes, list[int]], None],
         on_lost: Callable[[str], None],
     ) -> None:
+        if not sys.executable:
+            raise StartError("this Python does not know its own program (sys.executable is not set)")
         self._io = io
         self._on_packet = on_packet
         self._on_lost = on_lost
