@@ -297,6 +297,8 @@ def test_circles_are_of_imports_that_happen_at_once(tmp_path: Path) -> None:
     }
     answer = survey("imports", write(tmp_path, files))
     assert "imported: 1.\n- 3 files: p/a.py, p/b.py, p/c.py" in answer
+    scripts = {"a.js": "const b = require('./b')\n", "b.js": "function f() {\n  return require('./a')\n}\n"}
+    assert "in a circle." in survey("imports", write(tmp_path / "scripts", scripts))
 
 
 @pytest.mark.parametrize(
@@ -316,6 +318,12 @@ def test_circles_are_of_imports_that_happen_at_once(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_imports_are_resolved_to_files(files: dict[str, str], edges: dict[str, set[str]]) -> None:
     assert import_graph(files, {"": "src"}).edges == edges
+
+
+def test_a_folder_that_is_a_package_is_known_by_its_name(tmp_path: Path) -> None:
+    files = {"__init__.py": "", "a.py": "from package.sub.b import x\n", "sub/__init__.py": "", "sub/b.py": ""}
+    answer = survey("imports", write(tmp_path / "package", files))
+    assert answer.startswith("1 import between 4 source files; sub/b.py is imported by the most, 1.")
 
 
 def test_circles_are_found_in_a_deep_graph() -> None:

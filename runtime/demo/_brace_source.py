@@ -119,7 +119,10 @@ def functions(text: str, language: str) -> list[Function]:
 
 
 def imported_paths(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what JavaScript or TypeScript imports, as written, and whether that is when the file itself is imported."""
+    """Yield what JavaScript or TypeScript imports, as written, and whether that is when the file itself is imported.
+
+    Where `require` is indented, it is taken to be in a function.
+    """
     without_comments = _TOKENS_SCRIPT.sub(
         lambda match: match[0] if match["comment"] is None else _NO_NEWLINE.sub(" ", match[0]), text
     )
@@ -127,13 +130,18 @@ def imported_paths(text: str) -> Iterator[tuple[str, bool]]:
         if match["path"]:
             yield match["path"], match["type"] is None
         else:
-            yield match["called_path"], match["how"] == "require"
+            yield match["called_path"], match["how"] == "require" and not _is_indented(without_comments, match.start())
 
 
 def included_paths(text: str) -> Iterator[str]:
     """Yield what C or C++ includes in quotes, as written."""
     for match in _INCLUDE.finditer(text):
         yield match[1]
+
+
+def _is_indented(text: str, position: int) -> bool:
+    """Whether a line begins with white space, which a statement outside all functions does not."""
+    return text[text.rfind("\n", 0, position) + 1].isspace()
 
 
 def _tokens(language: str) -> re.Pattern[str]:

@@ -6,13 +6,14 @@ A model function is called anew for every turn and keeps nothing, so all that it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .._model import Message
 
-__all__ = ["AnsweredCall", "answered_calls", "call", "last_answered_calls", "system_text", "turn"]
+__all__ = ["AnsweredCall", "answered_calls", "call", "folder_name", "last_answered_calls", "system_text", "turn"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ def last_answered_calls(messages: Sequence[Message]) -> list[AnsweredCall]:
 def system_text(messages: Sequence[Message]) -> str:
     """Return all system messages."""
     return "\n\n".join(message["content"] for message in messages if message["role"] == "system")
+
+
+def folder_name(messages: Sequence[Message]) -> str:
+    """Return the working directory's name, as `add_environment_info` tells it; empty where that is not said."""
+    found = re.search(r"^- working directory: (.+)$", system_text(messages), re.MULTILINE)
+    return found[1].rpartition("/")[2] or found[1] if found is not None else ""
 
 
 def call(name: str, **arguments: Any) -> dict[str, Any]:

@@ -102,6 +102,10 @@ class Folder:
         """Return what has been found so far, in a clause."""
         return f"{count(len(self.files), 'file')} in {count(self.folders, 'folder')}"
 
+    def progress(self) -> str:
+        """Return a sentence about the walk, while it goes on."""
+        return f"{self.summary()} so far; looking further down." if self.folders else "First a look at the folder."
+
     def left_out(self) -> list[str]:
         """Return sentences about what the walk left out."""
         words = []

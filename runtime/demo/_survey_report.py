@@ -14,6 +14,7 @@ __all__ = ["survey_report"]
 _NO_PROSE: Final = ("#", "=", "-", "~~~", "<", "[", "!", "|", "```", ".. ", ">", "* ")
 """What lines of Markdown and reStructuredText begin with that are headings, badges, lists, tables or code."""
 
+_ENDS: Final = (".", "!", "?", ":")
 _QUOTED: Final = 400
 _SEEN_LINES: Final = 8
 _SAID_LINES: Final = 15
@@ -37,7 +38,7 @@ def _about(readme: tuple[str, str]) -> str:
     name, text = readme
     for block in text.split("\n\n"):
         lines = [line.strip() for line in block.splitlines() if line.strip()]
-        if lines and not any(line.startswith(_NO_PROSE) for line in lines):
+        if lines and lines[-1].endswith(_ENDS) and not any(line.startswith(_NO_PROSE) for line in lines):
             return f"> {cell(' '.join(lines), _QUOTED)}\n>\n> — {name}"
     return ""
 

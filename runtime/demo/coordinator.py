@@ -14,7 +14,7 @@ from typing import Final
 from .._model import Message
 from .._tools import ToolSchema
 from ._assignments import EXPECTED_OUTPUT, assignment
-from ._conversation import AnsweredCall, answered_calls, call, system_text, turn
+from ._conversation import AnsweredCall, answered_calls, call, folder_name, system_text, turn
 from ._folder import File, Folder
 from ._reading import own_text
 from ._survey_report import survey_report
@@ -54,7 +54,7 @@ async def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Me
         return turn(
             "All have ended. Now their results.", [call("view_background_agent", task_id=id_) for id_ in seen.ids]
         )
-    return survey_report(_folder_name(messages), _readme_text(calls, top), seen)
+    return survey_report(folder_name(messages) or "the working directory", _readme_text(calls, top), seen)
 
 
 def _start(team: Sequence[str], top: Folder) -> Message:
@@ -89,12 +89,6 @@ def _team(messages: Sequence[Message]) -> list[str]:
     """Return the names of the agents that the system prompt lists."""
     found = _TEAM.search(system_text(messages))
     return [line.removeprefix("- ").partition(":")[0] for line in found[1].splitlines()] if found is not None else []
-
-
-def _folder_name(messages: Sequence[Message]) -> str:
-    found = re.search(r"^- working directory: (.+)$", system_text(messages), re.MULTILINE)
-    path = found[1] if found is not None else ""
-    return path.rpartition("/")[2] or path or "the working directory"
 
 
 def _readme(top: Folder) -> list[File]:

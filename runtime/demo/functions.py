@@ -38,7 +38,7 @@ def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Message 
     calls = answered_calls(messages)
     folder = Folder.seen(calls)
     if folder.pending:
-        return turn(f"Looking for source code; {folder.summary()} so far.", folder.calls())
+        return turn(folder.progress(), folder.calls())
     chosen = choose([file for file in folder.files if language_of(file.path) in {"Python", *BRACES}])
     reading = Reading(chosen.files, messages)
     if reading.calls():

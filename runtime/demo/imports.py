@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .._model import Message
 from .._tools import ToolSchema
-from ._conversation import answered_calls, turn
+from ._conversation import answered_calls, folder_name, turn
 from ._folder import Folder
 from ._import_graph import COVERED, Graph, circles, import_count, import_graph
 from ._languages import BRACES, language_of
@@ -30,14 +30,18 @@ def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Message 
     calls = answered_calls(messages)
     folder = Folder.seen(calls)
     if folder.pending:
-        return turn(f"Looking for source code; {folder.summary()} so far.", folder.calls())
+        return turn(folder.progress(), folder.calls())
     project = [file for file in folder.files if file.path == _PROJECT]
     chosen = choose([*project, *(file for file in folder.files if language_of(file.path) in COVERED)])
     reading = Reading(chosen.files, messages)
     if reading.calls():
         return turn(_progress(reading, len(chosen.files)), reading.calls())
     texts = {path: text for path, text in reading.texts.items() if path != _PROJECT}
-    graph = import_graph(texts, _roots(reading.texts.get(_PROJECT, "")))
+    roots = _roots(reading.texts.get(_PROJECT, ""))
+    if "__init__.py" in texts:
+        # The folder itself is a package, which its modules may well be imported from by its name.
+        roots[folder_name(messages)] = "."
+    graph = import_graph(texts, roots)
     uncovered = Counter(
         language for file in folder.files if (language := language_of(file.path)) in BRACES - COVERED and language
     )

@@ -52,7 +52,7 @@ def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Message 
     calls = answered_calls(messages)
     folder = Folder.seen(calls)
     if folder.pending:
-        return turn(f"Looking at the folder; {folder.summary()} so far.", folder.calls())
+        return turn(folder.progress(), folder.calls())
     searches = [made for made in calls if made.name == "search_files_content"]
     if not searches:
         # What the tool leaves out by itself is known by name only; the rest was told by what lies beside it.

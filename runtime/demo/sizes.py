@@ -46,7 +46,7 @@ def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Message 
     calls = answered_calls(messages)
     folder = Folder.seen(calls)
     if folder.pending:
-        return turn(f"Listing folders; {folder.summary()} so far.", folder.calls())
+        return turn(folder.progress(), folder.calls())
     texts = [file for file in folder.files if language_of(file.path) is not None and file.size <= _LARGEST_COUNTED]
     lines = _count(texts[:_MOST_COUNTED], calls)
     if lines.waiting:
