@@ -15,7 +15,7 @@ _NO_PROSE: Final = ("#", "=", "-", "~~~", "<", "[", "!", "|", "```", ".. ", ">",
 """What lines of Markdown and reStructuredText begin with that are headings, badges, lists, tables or code."""
 
 _ENDS: Final = (".", "!", "?", ":")
-_QUOTED: Final = 400
+_QUOTED: Final = 600
 _SEEN_LINES: Final = 8
 _SAID_LINES: Final = 15
 
