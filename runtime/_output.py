@@ -7,14 +7,31 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import NamedTuple
 
-__all__ = ["OutputBuffer"]
+__all__ = ["OutputBuffer", "Piece"]
 
 _CONTINUATION = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
 
 _PIECE = 65536
 """Bytes up to which small writes are kept in one piece; what falls out of the tail goes a piece at a time."""
+
+
+class Piece(NamedTuple):
+    """A part of what a task has said.
+
+    Attributes:
+        data: the bytes.
+        end: the offset behind them, where to read on.
+        missed: bytes right before them that were not kept.
+        before_gap: whether there is more, which does not follow on them.
+    """
+
+    data: bytes
+    end: int
+    missed: int = 0
+    before_gap: bool = False
 
 
 class OutputBuffer:
@@ -61,8 +78,9 @@ class OutputBuffer:
     def text(self) -> str:
         """Return all that is kept, with a line in place of what is not."""
         with self._lock:
-            missing = self._size - len(self._head) - self._tail_size
-            head, tail = bytes(self._head), b"".join(self._tail)
+            # A whole piece falls out of the tail at a time, so a little more than the limit may be there.
+            head, tail = bytes(self._head), self._last(self._tail_limit)
+            missing = self._size - len(head) - len(tail)
         if not missing:
             return (head + tail).decode("utf-8", "replace")
         note = f"\n\n[{missing:,} of {self._size:,} bytes left out here.]\n\n"
@@ -71,30 +89,33 @@ class OutputBuffer:
     def tail_text(self, limit: int) -> str:
         """Return the last `limit` bytes, or a little less where that would cut a character."""
         with self._lock:
-            pieces: list[bytearray] = []
-            size = 0
-            for piece in reversed(self._tail):
-                pieces.append(piece)
-                size += len(piece)
-                if size >= limit:
-                    break
-            tail = b"".join(reversed(pieces))
-            if size < limit and self._size == len(self._head) + self._tail_size:
-                tail = bytes(self._head[-(limit - size) :]) + tail
-        return _decode_cut(tail[-limit:])
+            tail = self._last(limit)
+            if len(tail) < limit and self._size == len(self._head) + self._tail_size:
+                tail = bytes(self._head[-(limit - len(tail)) :]) + tail
+        return _decode_cut(tail)
 
-    def read_from(self, offset: int) -> tuple[bytes, int, int]:
-        """Return `(data, next offset, bytes missed)` of what was written since `offset`."""
+    def read_from(self, offset: int) -> Piece:
+        """Return what was written since `offset`, or of it what is before a gap."""
         with self._lock:
-            end = self._size
-            if offset >= end:
-                return b"", end, 0
-            head = bytes(self._head[offset:])
-            tail_start = end - self._tail_size
-            tail = b"".join(self._tail)
-        start = max(offset, len(head) + offset if head else offset)
-        missed = max(0, tail_start - start)
-        return head + tail[max(0, start - tail_start) :], end, missed
+            tail_start = self._size - self._tail_size
+            if offset >= len(self._head):
+                start = max(offset, tail_start)
+                return Piece(self._last(self._size - start), self._size, missed=start - offset)
+            data = bytes(self._head[offset:])
+            if tail_start > len(self._head):
+                return Piece(data, len(self._head), before_gap=True)
+            return Piece(data + self._last(self._tail_size), self._size)
+
+    def _last(self, count: int) -> bytes:
+        """Return so many bytes of the end of the tail, without a look at what is before them. Called with the lock."""
+        pieces: list[bytearray] = []
+        size = 0
+        for piece in reversed(self._tail):
+            if size >= count:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(reversed(pieces))[max(0, size - count) :]
 
 
 def _decode_cut(data: bytes) -> str:
