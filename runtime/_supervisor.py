@@ -16,7 +16,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from ..actors import Child, ChildSpec, ProcessExit, ProcessSystem, ReplyAddress, Supervisor
+from ..actors import ActorProcess, Child, ChildSpec, ProcessExit, ProcessSystem, ReplyAddress, Supervisor
 from ._errors import (
     CapacityError,
     DelegationError,
@@ -116,8 +116,8 @@ class TaskSupervisor(Supervisor):
         self._folder = folder
         self._hub = hub
         self._registry = _Registry()
-        self._pids: dict[str, int] = {}
-        self._sampler = VitalsSampler(lambda: dict(self._pids))
+        self._alive: dict[str, ActorProcess] = {}
+        self._sampler = VitalsSampler(self._process_ids)
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message; runs in the supervisor's thread."""
@@ -336,9 +336,8 @@ class TaskSupervisor(Supervisor):
         task = self._registry.by_child[child]
         if task.status == "starting":
             task.status = "running"
-        if child.process.pid is not None:
-            self._pids[task.id] = child.process.pid
-            self._sampler.task_started()
+        self._alive[task.id] = child.process
+        self._sampler.task_started()
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
@@ -365,7 +364,7 @@ class TaskSupervisor(Supervisor):
     def child_ended(self, child: Child, end: ProcessExit) -> None:
         """Decide a task's terminal status, publish it, and let go of what it owned."""
         task = self._registry.by_child.pop(child)
-        self._pids.pop(task.id, None)
+        self._alive.pop(task.id, None)
         task.ended = time.monotonic()
         stop = None
         if task.stop_requested is not None:
@@ -404,6 +403,10 @@ class TaskSupervisor(Supervisor):
     @staticmethod
     def _may_see(caller: Caller, task: Task) -> bool:
         return caller.id is None or caller.id in task.owners
+
+    def _process_ids(self) -> dict[str, int]:
+        """Return the processes of running tasks. Runs in the sampler's thread; copying a dict is one step."""
+        return {task_id: process.pid for task_id, process in dict(self._alive).items() if process.pid is not None}
 
     def _running(self) -> int:
         return sum(not task.is_over for task in self._registry.tasks.values())

@@ -59,6 +59,9 @@ class VitalsSampler:
             self._thread.join()
 
     def _run(self) -> None:
+        # Here, as the first sample would take so long with it that the second came many seconds later.
+        import psutil  # noqa: F401, PLC0415 - see `_sample_tree`
+
         while not self._closed.is_set():
             started = time.monotonic()
             running = self._running()
