@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import pickle
 import queue
 import threading
@@ -20,6 +21,7 @@ import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
+from ._errors import SubactorsError
 from ._system import ProcessSystem, default_system
 from ._wire import Attribute, Attributes, ErrorData, Interface, Ready, Reply, ReplyError, Stopped, error_data
 
@@ -258,8 +260,13 @@ class _ChannelInbox:
 
     def __init__(self, process: ActorProcess) -> None:
         self._process = process
+        self._owner = os.getpid()
 
     def put(self, envelope: Envelope[Any], /) -> None:
+        if os.getpid() != self._owner:
+            raise SubactorsError(
+                "This process was forked from the one that started the actor, and cannot use it. Start one here."
+            )
         if isinstance(envelope.message, messages._ActorStop):  # noqa: SLF001 - pykka keeps its stop message private
             self._process.stop(envelope.reply_to)
         elif envelope.reply_to is None:

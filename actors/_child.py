@@ -6,6 +6,7 @@ standard streams) and must not return before the host has been told how the acto
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import io
 import multiprocessing
@@ -138,9 +139,17 @@ class ChildChannel:
             os._exit(1)
 
 
-def serve(channel_socket: socket.socket, zygote: int) -> None:
-    """Be the actor that the host's first message describes; returns when the actor's loop has ended."""
+def serve(channel_socket: socket.socket, zygote: int, descriptor_limit: int) -> None:
+    """Be the actor that the host's first message describes; returns when the actor's loop has ended.
+
+    Args:
+        channel_socket: the child's end of its channel.
+        zygote: process id of the zygote.
+        descriptor_limit: the host's soft limit of open descriptors, which the zygote has raised for itself.
+    """
     _leave_the_zygote(channel_socket, zygote)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor_limit, hard))
     channel = ChildChannel(channel_socket)
     start = channel.receive_start()
     if start is None:
@@ -172,15 +181,15 @@ def _leave_the_zygote(channel: socket.socket, zygote: int) -> None:
 
 def _close_other_descriptors(channel: socket.socket) -> None:
     """Close all that was inherited, but the standard streams, the channel and multiprocessing's view of its parent."""
-    keep = {channel.fileno()}
+    keep = {0, 1, 2, channel.fileno()}
     parent = multiprocessing.parent_process()
     if parent is not None:
         keep.add(parent.sentinel)
-    start = 3
-    for descriptor in sorted(keep):
-        os.closerange(start, descriptor)
-        start = descriptor + 1
-    os.closerange(start, 1 << 30)
+    # Listed, not ranged over: where the C library or the kernel has no close_range, a range takes a call per number.
+    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - only the names are wanted
+        if descriptor not in keep:
+            with contextlib.suppress(OSError):  # the listing's own is among them, and closed by now
+                os.close(descriptor)
 
 
 def _settle_in(start: Start) -> None:

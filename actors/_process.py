@@ -65,6 +65,9 @@ logger = logging.getLogger("subactors.actors")
 _READ_SIZE: Final = 262_144
 """Bytes read from one channel before the next gets its turn."""
 
+_DRAIN_READS: Final = 64
+"""Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
+
 _OUTBOX_LIMIT: Final = 32 * 1024 * 1024
 _OUTBOX_PATIENCE: Final = 5.0
 """Bytes that may wait for a child, and seconds in which it has read none of them: beyond both, it counts as broken.
@@ -405,6 +408,8 @@ class ActorProcess:
 
     def _on_channel_closed(self) -> None:
         self._stop_reading()
+        if self._gone:
+            return  # its exit is what is waited for
         # Normally the exit is reported a moment later.
         self._set_timer(_CLOSED_CHANNEL_GRACE, lambda: self.on_violation("it closed its channel and lived on"))
 
@@ -414,10 +419,10 @@ class ActorProcess:
         self._timer = self._io.call_later(delay, callback)
 
     def _drain(self) -> None:
-        """Read what the process said before it ended; the socket's buffer bounds it."""
-        self._reading = True
-        while self._reading and self._read_once():
-            pass
+        """Read what the process said before it ended, however far behind its supervisor is."""
+        for _ in range(_DRAIN_READS):
+            if not self._read_once():
+                break
 
     def _torn_frame(self, seen: ProcessExit) -> str:
         # One that was killed in the middle of a frame has another reason for its end.

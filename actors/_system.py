@@ -106,6 +106,7 @@ class ProcessSystem:
 
         Raises:
             UnsupportedPlatformError: not on this operating system.
+            StartError: the host has no descriptor left for its channel.
             SubactorsError: the system is closed, or belongs to the process that this one was forked from.
         """
         check_platform()
@@ -119,7 +120,10 @@ class ProcessSystem:
             capture=os.fsencode(Path(capture).absolute()) if capture is not None else None,
             limits=limits,
         )
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise StartError(f"{actor_class.__name__} did not start: no channel for it: {error.strerror}") from error
         ours.setblocking(False)
         key = next(self._keys)
         shell = actor_class._shell()  # noqa: SLF001 - the class is made for this module
@@ -215,7 +219,7 @@ class ProcessSystem:
         process.on_created()
         try:
             self._ensure_zygote().fork(process.key, channel)
-        except (OSError, StartError) as error:
+        except (OSError, SubactorsError) as error:
             channel.close()
             process.on_start_failed(f"the zygote could not be started: {error}")
 
@@ -224,10 +228,13 @@ class ProcessSystem:
         process = self._processes.get(message.key)
         match message:
             case Forked(_, pid):
-                if process is None:
-                    os.close(descriptors[0])
-                else:
+                if process is not None and descriptors:
                     process.on_forked(pid, descriptors[0])
+                elif descriptors:
+                    os.close(descriptors[0])
+                elif process is not None:
+                    # Without its pidfd it cannot be supervised; it ends as its channel closes.
+                    process.on_start_failed("the host has no descriptor left for it (see RLIMIT_NOFILE)")
             case ForkFailed(_, what):
                 if process is not None:
                     process.on_start_failed(what)
@@ -257,6 +264,8 @@ class _ZygoteConnection:
         on_packet: Callable[[bytes, list[int]], None],
         on_lost: Callable[[str], None],
     ) -> None:
+        if not sys.executable:
+            raise StartError("this Python does not know its own program (sys.executable is not set)")
         self._io = io
         self._on_packet = on_packet
         self._on_lost = on_lost
@@ -291,6 +300,9 @@ class _ZygoteConnection:
     def close(self) -> None:
         """Close the control socket: the zygote ends everything and then itself."""
         self._io.unwatch(self._control.fileno())
+        # Processes that were forked from the host have the socket too, so closing it here would not be its end.
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
         for _, channel in self._unsent:
             if channel is not None:

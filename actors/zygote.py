@@ -17,6 +17,7 @@ import contextlib
 import gc
 import importlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -39,6 +40,9 @@ _SWEEP_LIMIT: Final = 1.0
 
 _CONTROL_LIMIT: Final = 65536
 
+_DESCRIPTORS_FOR_A_FORK: Final = 5
+"""Two pipes of `multiprocessing`, and the pidfd."""
+
 
 class _UnreapedPopen(Popen):
     """A forked process whose exit status the zygote collects itself, with `wait4`, for the resource usage."""
@@ -52,11 +56,12 @@ class _UnreapedPopen(Popen):
 class _ForkedActor(ForkProcess):
     """A `multiprocessing` process that serves one channel; only the zygote creates it."""
 
-    def __init__(self, key: int, channel: socket.socket) -> None:
+    def __init__(self, key: int, channel: socket.socket, descriptor_limit: int) -> None:
         super().__init__(name=f"subactor-{key}")
         self.key = key
         self._channel = channel
         self._zygote = os.getpid()
+        self._descriptor_limit = descriptor_limit
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Popen:  # noqa: N802 - multiprocessing's own hook
@@ -64,7 +69,7 @@ class _ForkedActor(ForkProcess):
 
     def run(self) -> None:
         """Runs in the new process, on its main thread."""
-        _child.serve(self._channel, self._zygote)
+        _child.serve(self._channel, self._zygote, self._descriptor_limit)
 
     def reaped(self, code: int) -> None:
         """Tell `multiprocessing` that the process is gone, and close what it held for it."""
@@ -78,6 +83,7 @@ class _Zygote:
 
     def __init__(self, control: socket.socket, host_pid: int) -> None:
         self._control = control
+        self._descriptor_limit = _raise_descriptor_limit()
         self._children: dict[int, _ForkedActor] = {}
         self._dying: list[Exited] = []
         self._sweep_until = 0.0
@@ -89,7 +95,13 @@ class _Zygote:
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Serve the control socket until the host closes it or dies, then end everything."""
+        """Serve the control socket until the host closes it or dies, then end everything, whatever happens."""
+        try:
+            self._serve_requests()
+        finally:
+            self._end_everything()
+
+    def _serve_requests(self) -> None:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
@@ -103,7 +115,6 @@ class _Zygote:
                 break
             if self._control.fileno() in ready and not self._take_request():
                 break
-        self._end_everything()
 
     def _take_request(self) -> bool:
         try:
@@ -113,15 +124,24 @@ class _Zygote:
         if not packet:
             return False
         request = msgspec.msgpack.decode(packet, type=Fork)
+        if not descriptors:
+            self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
+            return True
         with socket.socket(fileno=descriptors[0]) as channel:
             self._fork(request.key, channel)
         return True
 
     def _fork(self, key: int, channel: socket.socket) -> None:
-        process = _ForkedActor(key, channel)
+        process = _ForkedActor(key, channel, self._descriptor_limit)
+        opened: list[int] = []
         try:
+            opened = _next_descriptors(_DESCRIPTORS_FOR_A_FORK)
             process.start()
         except OSError as error:
+            # `multiprocessing` leaves its pipes open when the fork that they were for is refused.
+            for descriptor in opened:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
             self._send(ForkFailed(key, f"fork failed: {error.strerror or error}"))
             return
         assert process.pid is not None  # noqa: S101 - start() sets it; for the type checker
@@ -199,6 +219,26 @@ def _peek_ended_child() -> int | None:
     except ChildProcessError:
         return None
     return ended.si_pid if ended is not None else None
+
+
+def _raise_descriptor_limit() -> int:
+    """Go from the soft to the hard limit, as each child costs some; return the soft one, which children get back."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
+
+
+def _next_descriptors(count: int) -> list[int]:
+    """Return the numbers that the next descriptors will have; raises OSError if the system has not so many left."""
+    numbers: list[int] = []
+    try:
+        for _ in range(count):
+            numbers.append(os.dup(0))  # noqa: PERF401 - those made before one fails have to be closed
+    finally:
+        for number in numbers:
+            os.close(number)
+    return numbers
 
 
 def _preload(modules: list[str]) -> None:

@@ -185,9 +185,17 @@ class EventStream(Iterator[Event]):
             self._followers.pop(task_id, None)
 
     def _read(self, follower: _Follower) -> TaskOutput | None:
-        data, follower.offset, missed = follower.output.read_from(follower.offset)
-        text = follower.decoder.decode(data)
-        return TaskOutput(follower.task_id, text, missed) if text else None
+        piece = follower.output.read_from(follower.offset)
+        follower.offset = piece.end
+        if piece.missed:
+            follower.decoder.reset()  # of a character that had begun, the rest is gone
+        if piece.more:
+            with self._condition:
+                if not follower.waiting:
+                    follower.waiting = True
+                    self._queue.appendleft(follower)  # before `ended`, which may be in the queue
+        text = follower.decoder.decode(piece.data)
+        return TaskOutput(follower.task_id, text, piece.missed) if text else None
 
 
 class EventHub:
@@ -196,12 +204,16 @@ class EventHub:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._streams: tuple[EventStream, ...] = ()
+        self._closed = False
 
     def stream(self) -> EventStream:
-        """Open a stream of the events from now on."""
+        """Open a stream of the events from now on; of a hub that is closed there are none."""
         stream = EventStream(self)
         with self._lock:
-            self._streams = (*self._streams, stream)
+            if not self._closed:
+                self._streams = (*self._streams, stream)
+                return stream
+        stream.close()
         return stream
 
     def remove(self, stream: EventStream) -> None:
@@ -223,5 +235,8 @@ class EventHub:
 
     def close(self) -> None:
         """End every stream."""
-        for stream in self._streams:
+        with self._lock:
+            self._closed = True
+            streams = self._streams
+        for stream in streams:
             stream.close()

@@ -9,7 +9,8 @@ __all__ = ["last_words"]
 
 _LINES: Final = 12
 _CHARACTERS: Final = 2000
-_OWN_FOLDERS: Final = (str(Path(__file__).parent), str(Path(__file__).parents[1] / "actors"))
+_OWN_FRAMES: Final = (str(Path(__file__).parent / "_"), str(Path(__file__).parents[1] / "actors" / "_"))
+"""How the places in this package begin from which a task's code is called."""
 
 
 def last_words(log: str) -> str:
@@ -25,7 +26,7 @@ def last_words(log: str) -> str:
     current = next((i for i in range(fatal, len(lines)) if lines[i].startswith("Current thread")), fatal)
     frames: list[str] = []
     for line in lines[current + 1 : current + 1 + _LINES]:
-        if not line.startswith("  File ") or any(folder in line for folder in _OWN_FOLDERS):
+        if not line.startswith("  File ") or any(own in line for own in _OWN_FRAMES):
             break
         frames.append(line)
     return "\n".join([lines[fatal], *frames])[:_CHARACTERS]

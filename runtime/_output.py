@@ -13,15 +13,31 @@ import contextlib
 import os
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-__all__ = ["TaskOutput"]
+__all__ = ["Piece", "TaskOutput"]
 
 _CONTINUATION: Final = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
 
 _TAIL_PIECES: Final = 4
 """Into how many files the tail is cut; one more may be there while it is written."""
+
+
+class Piece(NamedTuple):
+    """A part of what a task has said.
+
+    Attributes:
+        data: the bytes.
+        end: the offset behind them, where to read on.
+        missed: bytes right before them that were not kept.
+        more: whether there is more to read now.
+    """
+
+    data: bytes
+    end: int
+    missed: int = 0
+    more: bool = False
 
 
 class TaskOutput:
@@ -112,15 +128,16 @@ class TaskOutput:
         with self._lock:
             return _decode_cut(self._read_range(max(0, self._size - limit), self._size))
 
-    def read_from(self, offset: int, limit: int = 1_000_000) -> tuple[bytes, int, int]:
-        """Return `(data, next offset, bytes missed)`: the next at most `limit` bytes from `offset` on."""
+    def read_from(self, offset: int, limit: int = 1_000_000) -> Piece:
+        """Return what was said from `offset` on, at most `limit` bytes of it and none beyond a gap."""
         with self._lock:
             for start, length in self._pieces:
                 if offset < start + length:
                     begin = max(offset, start)
                     data = self._pread(start, begin - start, min(length - (begin - start), limit))
-                    return data, begin + len(data), begin - offset
-            return b"", self._size, self._size - offset
+                    end = begin + len(data)
+                    return Piece(data, end, missed=begin - offset, more=bool(data) and end < self._size)
+            return Piece(b"", self._size, missed=self._size - offset)
 
     def _room(self) -> int:
         if not self._pieces:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ._text import bounded, one_line
+from ._text import bounded, head_and_tail, one_line
 from ._views import TaskList, TaskView
 
 __all__ = ["describe_list", "describe_stop", "describe_view", "duration", "result_text", "size"]
@@ -38,16 +38,16 @@ def describe_view(view: TaskView, limit: int) -> str:
     lines = [_head(view), f"Task: {bounded(view.task, _TASK_IN_VIEW)}"]
     if view.reason:
         lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
-    if view.status == "completed":
-        title, body = "Result", result_text(view.result)
-    else:
-        title = "Output so far" if not view.ended else "Output until then"
-        body = view.output
-        if view.result is not None:
-            body = f"{body}\n\n--- Result until then ---\n{result_text(view.result)}"
+    title = "Result" if view.status == "completed" else "Output until then" if view.ended else "Output so far"
     head = "\n".join([*lines, "", f"--- {title} ---"])
-    hint = "The host program can read all of it."
-    return f"{head}\n{bounded(body, max(1000, limit - len(head) - 200), hint=hint) or '(nothing)'}"
+    room = max(1000, limit - len(head) - 300)
+    if view.status == "completed":
+        body = _result(view, room)
+    elif view.result is None:
+        body = _output(view, room)
+    else:
+        body = f"{_output(view, room // 2)}\n\n--- Result until then ---\n{_result(view, room // 2)}"
+    return f"{head}\n{body or '(nothing)'}"
 
 
 def describe_stop(stopped: Sequence[TaskView]) -> str:
@@ -89,6 +89,20 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def _result(view: TaskView, limit: int) -> str:
+    return bounded(result_text(view.result), limit, hint="The host program can read all of it.")
+
+
+def _output(view: TaskView, limit: int) -> str:
+    """Return the output, cut once: what is cut of it here may have been cut out of more before."""
+    if len(view.output) <= limit:
+        return view.output
+    head, tail = head_and_tail(view.output, limit)
+    left_out = view.output_size - len(head.encode()) - len(tail.encode())
+    note = f"[{left_out:,} of {view.output_size:,} bytes left out here. The host program can read more of it.]"
+    return f"{head}\n\n{note}\n\n{tail}"
 
 
 def _head(view: TaskView) -> str:

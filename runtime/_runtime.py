@@ -76,6 +76,7 @@ class Runtime:
         self._system = ProcessSystem(preload=_preload(self._team))
         self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._journal, self._hub)
         self._host = HostGateway(self._supervisor, Caller())
+        self._toolsets: builtins.list[AgentToolset] = []
         atexit.register(self.close)
         try:
             self._system.prepare()
@@ -195,7 +196,11 @@ class Runtime:
         """
         from ._toolset import open_toolset  # noqa: PLC0415 - brings asyncio and the toolsets
 
-        return open_toolset(self, agent)
+        toolset = open_toolset(self, agent)
+        with self._close_lock:
+            self._check_usable()
+            self._toolsets = [*(other for other in self._toolsets if not other.closed), toolset]
+        return toolset
 
     def close(self) -> None:
         """Stop every task, wait until all is gone, and give back everything. Bounded; may be repeated."""
@@ -214,6 +219,8 @@ class Runtime:
             self._system.close(grace=0.0)
             with contextlib.suppress(pykka.Timeout):
                 self._supervisor.stop(timeout=_CLOSE_MARGIN)
+            for toolset in self._toolsets:
+                toolset.close()
             self._hub.close()
             self._journal.close()
             self._folder.release()

@@ -383,12 +383,10 @@ class TaskSupervisor(Supervisor):
         task = self._registry.by_child[child]
         if task.status == "starting":
             self._change_status(task, "running")
-        if child.process.pid is not None:
-            limits = task.spec.limits
-            self._watched[task.id] = Watch(
-                child.process.pid, limits, lambda sentence: self._tell(_Reached(task, sentence))
-            )
-            self._sampler.task_started()
+        self._watched[task.id] = Watch(
+            child.process, task.spec.limits, lambda sentence: self._tell(_Reached(task, sentence))
+        )
+        self._sampler.task_started()
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""

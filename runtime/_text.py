@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["bounded", "one_line"]
+__all__ = ["bounded", "head_and_tail", "one_line"]
 
 _HEAD_SHARE = 0.4
 """The tail gets more than the head: what happened last is what a reader of output usually needs."""
@@ -18,11 +18,16 @@ def bounded(text: str, limit: int, *, hint: str = "") -> str:
     """
     if len(text) <= limit:
         return text
-    head = int(limit * _HEAD_SHARE)
-    tail = limit - head
-    left_out = len(text) - head - tail
+    head, tail = head_and_tail(text, limit)
+    left_out = len(text) - len(head) - len(tail)
     note = f"[{left_out:,} of {len(text):,} characters left out here.{' ' + hint if hint else ''}]"
-    return f"{text[:head]}\n\n{note}\n\n{text[-tail:]}"
+    return f"{head}\n\n{note}\n\n{tail}"
+
+
+def head_and_tail(text: str, limit: int) -> tuple[str, str]:
+    """Return the two ends of a text that is longer than `limit` characters, which both together are long."""
+    head = int(limit * _HEAD_SHARE)
+    return text[:head], text[-(limit - head) :]
 
 
 def one_line(text: str, limit: int) -> str:

@@ -177,7 +177,8 @@ def _parse(tool: Tool, arguments: str) -> msgspec.Struct:
     try:
         # An empty string is how several models write "no arguments".
         values = json.loads(arguments) if arguments.strip() else {}
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError, AttributeError) as error:
+        # AttributeError: a program gave something that is no text.
         raise ValueError(
             f"not valid JSON ({error}). Send one JSON object; parameters (* required): {signature}."
         ) from None

@@ -7,11 +7,13 @@ inside any event loop alike.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Self
 
 from ._agent import build_tool_box
-from ._errors import UnknownAgentError
+from ._errors import RuntimeClosedError, UnknownAgentError
 from ._tools import ToolAnswer, ToolBox, ToolSchema
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ __all__ = ["AgentToolset", "open_toolset"]
 class AgentToolset:
     """The tools of one orchestrator that the host runs itself.
 
-    Every method may be called from any thread. Use it as a context manager or call `close`; closing the runtime is
-    enough where the toolset lives as long.
+    Every method may be called from any thread. Use it as a context manager or call `close`; the runtime, when it is
+    closed, closes those that are still open.
 
     Args:
         tools: the agent's tools, not yet used.
@@ -35,6 +37,7 @@ class AgentToolset:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._owner = os.getpid()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -57,12 +60,33 @@ class AgentToolset:
         """Call a tool with arguments as JSON text and wait for its answer; bad input is an answer too, never an error.
 
         Raises:
-            RuntimeError: the toolset is closed.
+            RuntimeClosedError: the toolset is closed, before or meanwhile, or belongs to the process that this one was
+                forked from.
         """
-        return asyncio.run_coroutine_threadsafe(self._tools.call(name, arguments), self._running_loop()).result()
+        if os.getpid() != self._owner:
+            raise RuntimeClosedError("This toolset belongs to the process that this one was forked from.")
+        with self._lock:
+            if self._closed:
+                raise RuntimeClosedError("The toolset is closed.")
+            # Under the lock, so that a `close` finds the call in the loop.
+            answer = asyncio.run_coroutine_threadsafe(self._tools.call(name, arguments), self._running_loop())
+        try:
+            return answer.result()
+        except CancelledError:
+            raise RuntimeClosedError(f"The toolset was closed while {name} was at work.") from None
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._closed
 
     def close(self) -> None:
-        """Close the tools and end the thread. Tasks that were started go on, and end with the runtime."""
+        """Cancel calls that are at work, close the tools and end the thread.
+
+        Tasks that were started go on, and end with the runtime.
+        """
+        if os.getpid() != self._owner:
+            return
         with self._lock:
             if self._closed:
                 return
@@ -70,20 +94,26 @@ class AgentToolset:
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._tools.close(), loop).result()
+        asyncio.run_coroutine_threadsafe(self._shut_down(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
+    async def _shut_down(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in running:
+            call.cancel()
+        if running:
+            await asyncio.wait(running)
+        await self._tools.close()
+
     def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("The toolset is closed.")
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="subactors-tools", daemon=True)
-                self._thread.start()
-            return self._loop
+        """Return the event loop, which the first call starts. Called with the lock held."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="subactors-tools", daemon=True)
+            self._thread.start()
+        return self._loop
 
 
 def open_toolset(runtime: Runtime, agent: str) -> AgentToolset:

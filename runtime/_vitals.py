@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..actors import ActorProcess
 from ._report import size
 from ._team import Limits
 from ._views import Vitals
@@ -31,12 +32,12 @@ class Watch:
     """A task to look at.
 
     Attributes:
-        pid: its process.
+        process: its process.
         limits: what its tree may use; one with such limits is looked at more often.
         reached: is called with a sentence, in the sampler's thread, each time that a limit is found reached.
     """
 
-    pid: int
+    process: ActorProcess
     limits: Limits
     reached: Callable[[str], None]
 
@@ -86,6 +87,9 @@ class VitalsSampler:
             self._thread.join()
 
     def _run(self) -> None:
+        # Here, as the first sample would take so long with it that the second came many seconds later.
+        import psutil  # noqa: F401, PLC0415 - see `_sample_tree`
+
         next_full = 0.0
         while not self._closed.is_set():
             # Cleared before the look, so that a task that starts in between is not slept through.
@@ -124,7 +128,8 @@ class VitalsSampler:
         latest = {task_id: vitals for task_id, vitals in self._latest.items() if task_id in running}
         before = {task_id: entry for task_id, entry in self._before.items() if task_id in running}
         for task_id, watch in watched.items():
-            sample = _sample_tree(watch.pid)
+            pid = watch.process.pid
+            sample = _sample_tree(pid) if pid is not None else None
             if sample is None:
                 continue
             now = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import re
 import resource
@@ -49,6 +50,7 @@ __all__ = [
     "TextlessError",
     "WithoutSuper",
     "Worker",
+    "start_crowd",
     "start_daemon",
 ]
 
@@ -233,6 +235,9 @@ class Worker(ProcessActor):
     def pid(self) -> int:
         return os.getpid()
 
+    def parent_pid(self) -> int:
+        return os.getppid()
+
     def session_and_group(self) -> tuple[int, int]:
         return os.getsid(0), os.getpgid(0)
 
@@ -284,6 +289,10 @@ class Worker(ProcessActor):
 
     def process_name(self) -> str:
         return Path("/proc/self/comm").read_text().strip()
+
+    def look_up(self, module: str, names: list[str]) -> list[Any]:
+        """Return values of a module, which is imported only if it has not been."""
+        return [getattr(importlib.import_module(module), name) for name in names]
 
     def write(self, text: str, *, to: Literal["stdout", "stderr"]) -> None:
         print(text, file=sys.stdout if to == "stdout" else sys.stderr)
@@ -343,8 +352,10 @@ class Worker(ProcessActor):
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def hold_the_interpreter(self) -> None:
-        """Hang in C without ever letting another thread run."""
+    def hold_the_interpreter(self, marker: str | None = None) -> None:
+        """Hang in C without ever letting another thread run; a marker is a file that is made just before."""
+        if marker is not None:
+            Path(marker).touch()
         ctypes.PyDLL(None).sleep(600)
 
     def catastrophic_match(self) -> None:
@@ -400,6 +411,11 @@ class Daemon(ProcessActor):
         super().__init__()
         self.daemon_pid = start_daemon()
 
+    def on_receive(self, message: Any) -> int:
+        """Answer the process id, whatever the message."""
+        del message
+        return os.getpid()
+
 
 class Holder(ProcessActor):
     """Its stop is never heard: the first message keeps it busy for good."""
@@ -414,6 +430,24 @@ class Holder(ProcessActor):
         if self._hold:
             ctypes.PyDLL(None).sleep(600)
         time.sleep(600)
+
+
+def start_crowd(folder: str) -> dict[str, int]:
+    """Start actors that are hard to end, in a host; return the process ids of all there is, by what they are."""
+    sleeping, holding, daemon = Worker.start().proxy(), Worker.start().proxy(), Daemon.start().proxy()
+    pids = {
+        "zygote": sleeping.parent_pid().get(),
+        "sleeping": sleeping.pid().get(),
+        "holding the interpreter": holding.pid().get(),
+        "with a daemon": daemon.actor_ref.ask(None),
+        "daemon": daemon.daemon_pid.get(),
+    }
+    sleeping.sleep.defer(600)
+    marker = Path(folder) / "holding"
+    holding.hold_the_interpreter.defer(str(marker))
+    while not marker.exists():
+        time.sleep(0.001)
+    return pids
 
 
 # --- messages to a supervisor ---------------------------------------------------------------------------------------

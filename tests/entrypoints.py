@@ -91,6 +91,12 @@ def floods(task: EntrypointTask) -> str:
     return "said"
 
 
+def floods_and_waits(task: EntrypointTask) -> None:
+    """Say so many lines of a kilobyte each, then wait for a stop."""
+    floods(task)
+    task.wait_for_stop(_LONG)
+
+
 def says_in_steps(task: EntrypointTask) -> str:
     """Say each of the texts as soon as the file that belongs to it is there."""
     for step in json.loads(task.text):

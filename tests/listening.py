@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -82,7 +83,11 @@ class Started:
         self.listener = Listener()
         self.process = system.spawn(actor_class, args, listener=self.listener, capture=capture, environ=environ)
         self.reference: pykka.ActorRef[Any] = self.process.ready.result(_PATIENCE)
-        self.proxy: Any = self.reference.proxy()
+
+    @functools.cached_property
+    def proxy(self) -> Any:
+        """A proxy of the actor; raises ActorDeadError if it is dead by now."""
+        return self.reference.proxy()
 
     def wait_for_end(self) -> ProcessExit:
         """Return how the process ended, once it has."""

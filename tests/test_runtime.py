@@ -141,7 +141,7 @@ def test_a_host_without_descriptors_is_told_and_goes_on_when_it_has_some() -> No
                 while True:
                     used.append(os.dup(0))
 
-            with pytest.raises(OSError, match="Too many open files"):
+            with pytest.raises(SubactorsError, match="Too many open files"):
                 runtime.run("echo", "x")
             assert len(runtime.list()) == 1
         finally:

@@ -13,7 +13,7 @@ import msgspec
 
 from .._gateway import Gateway
 from .._messages import StopTask, WaitTasks
-from .._report import describe_view
+from .._report import describe_view, result_text
 from .._tools import Tool, ToolAnswer, Toolset
 from ._background import RunParameters, ask, errors_as_answers, run_request
 
@@ -55,6 +55,5 @@ class TransferTaskToolset(Toolset):
             raise
         view = ended.tasks[0]
         if view.status == "completed":
-            text = view.result if isinstance(view.result, str) else msgspec.json.encode(view.result).decode()
-            return ToolAnswer(text, msgspec.to_builtins(view))
+            return ToolAnswer(result_text(view.result) or "(nothing)", msgspec.to_builtins(view))
         return ToolAnswer(describe_view(view, self._limit), msgspec.to_builtins(view), is_error=True)

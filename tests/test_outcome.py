@@ -1,0 +1,108 @@
+"""The one decision on how a task ended."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from subactors.actors import ErrorData, ProcessExit
+from subactors.runtime._messages import Finished
+from subactors.runtime._outcome import StopRequest, judge
+
+STOP = StopRequest(grace=2.0, took=0.25)
+SLOW_STOP = StopRequest(grace=2.0, took=2.04)
+ANSWERED = Finished("the answer", early=False)
+CUT_SHORT = Finished(None, early=True)
+NORMAL = ProcessExit(code=0, ready=True, finished=True)
+RAISED = ProcessExit(code=0, ready=True, finished=True, error=ErrorData("package.module.OwnError", "no good"))
+EXITED = ProcessExit(code=3, ready=True)
+CRASHED = ProcessExit(signal=signal.SIGSEGV, ready=True)
+KILLED = ProcessExit(signal=signal.SIGKILL, killed=True, ready=True)
+BROKEN = ProcessExit(signal=signal.SIGKILL, killed=True, ready=True, violation="a frame of unknown kind 9")
+UNSEEN = ProcessExit(unobserved="the zygote ended with status -9, and its processes with it")
+
+
+@pytest.mark.parametrize("end", [NORMAL, EXITED, CRASHED, KILLED, BROKEN, UNSEEN])
+@pytest.mark.parametrize("stop", [None, STOP])
+def test_an_answer_that_was_given_before_a_stop_is_an_answer_whatever_came_after(
+    end: ProcessExit, stop: StopRequest | None
+) -> None:
+    outcome = judge(end, finished=ANSWERED, stop=stop, log="noise")
+
+    assert (outcome.status, outcome.reason) == ("completed", "")
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (RAISED, "OwnError: no good"),
+        (EXITED, "The task's process ended by itself with exit status 3."),
+        (ProcessExit(code=0, ready=True), "The task's process ended by itself with exit status 0."),
+        (CRASHED, "The task's process was ended by SIGSEGV."),
+        (
+            ProcessExit(signal=signal.SIGKILL, ready=True),
+            "The task's process was ended by SIGKILL, which was not sent from here (out of memory, or by hand).",
+        ),
+        (BROKEN, "The task's process broke the protocol: a frame of unknown kind 9."),
+        (UNSEEN, "The task's process ended in a way nobody could observe: the zygote ended with status -9, and its"),
+        (NORMAL, "The task's process ended without an answer, as if it had been stopped."),
+    ],
+)
+def test_an_end_without_answer_and_stop_is_a_failure_that_says_what_happened(end: ProcessExit, reason: str) -> None:
+    outcome = judge(end, finished=None, stop=None, log="")
+
+    assert outcome.status == "failed"
+    assert outcome.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("end", "finished", "stop", "reason"),
+    [
+        (NORMAL, CUT_SHORT, STOP, "Stopped; it ended by itself after 0.2 s."),
+        (NORMAL, None, STOP, "Stopped; it ended by itself after 0.2 s."),
+        (RAISED, None, STOP, "Stopped; it ended after 0.2 s, raising OwnError: no good."),
+        (EXITED, None, STOP, "Stopped; its process ended by itself with exit status 3 after 0.2 s."),
+        (CRASHED, None, STOP, "Stopped; its process was ended by SIGSEGV after 0.2 s."),
+        (
+            KILLED,
+            None,
+            SLOW_STOP,
+            "Stopped, did not react, and was killed after the grace period of 2 s; what it was doing may be half done.",
+        ),
+        (
+            KILLED,
+            CUT_SHORT,
+            SLOW_STOP,
+            "Stopped; it ended its work, but its process lived on and was killed after 2.0 s.",
+        ),
+    ],
+)
+def test_an_end_after_a_stop_is_a_stop_that_says_how_it_went(
+    end: ProcessExit, finished: Finished | None, stop: StopRequest, reason: str
+) -> None:
+    outcome = judge(end, finished=finished, stop=stop, log="")
+
+    assert (outcome.status, outcome.reason) == ("stopped", reason)
+
+
+def test_a_stop_that_somebody_else_caused_says_who() -> None:
+    stop = StopRequest(grace=2.0, took=0.0, by="the end of agent_task_1, which started it")
+
+    outcome = judge(NORMAL, finished=CUT_SHORT, stop=stop, log="")
+
+    assert outcome.reason == "Stopped by the end of agent_task_1, which started it; it ended by itself after 0.0 s."
+
+
+def test_a_broken_protocol_is_a_failure_even_while_the_task_is_being_stopped() -> None:
+    assert judge(BROKEN, finished=None, stop=STOP, log="").status == "failed"
+
+
+@pytest.mark.parametrize("end", [EXITED, CRASHED, BROKEN])
+def test_the_last_words_of_a_process_that_broke_down_are_in_the_reason(end: ProcessExit) -> None:
+    outcome = judge(end, finished=None, stop=None, log="Fatal Python error: Segmentation fault\n")
+
+    assert outcome.reason.endswith("\nThe end of its standard error:\nFatal Python error: Segmentation fault")
+
+
+def test_an_exception_is_reason_enough_without_last_words() -> None:
+    assert judge(RAISED, finished=None, stop=None, log="noise").reason == "OwnError: no good"

@@ -1,0 +1,143 @@
+"""What tasks use of the machine, sampled now and then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from observing import wait_until
+from subactors.runtime import Runtime, Vitals
+from subactors.runtime._vitals import VitalsSampler
+from teams import entrypoint_team, run_and_wait, speaking
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; x = bytearray(20_000_000); time.sleep(600)"])
+print("ready", flush=True)
+try:
+    time.sleep(600)
+finally:
+    child.kill()
+"""
+
+
+@pytest.fixture
+def busy() -> Iterator[int]:
+    """The id of a process that computes."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def test_a_process_is_sampled_again_and_again(busy: int) -> None:
+    sampler = VitalsSampler(lambda: {"a": busy})
+    sampler.task_started()
+    try:
+        wait_until(lambda: (sampler.latest("a") or Vitals()).cpu_percent is not None, "a second sample")
+        vitals = sampler.latest("a")
+    finally:
+        sampler.close()
+
+    assert vitals is not None
+    assert vitals.cpu_percent is not None
+    assert vitals.cpu_percent > 0
+    assert vitals.cpu_seconds > 0
+    assert vitals.memory_bytes > 100_000
+    assert vitals.processes == 1
+
+
+def test_a_sample_is_of_the_whole_tree() -> None:
+    code = [sys.executable, "-S", "-c", PARENT]
+    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        sampler = VitalsSampler(lambda: {"a": process.pid})
+        sampler.task_started()
+        try:
+            wait_until(lambda: (sampler.latest("a") or Vitals()).memory_bytes > 20_000_000, "a sample of the child")
+            vitals = sampler.latest("a")
+        finally:
+            sampler.close()
+            os.killpg(process.pid, 9)
+
+    assert vitals is not None
+    assert vitals.processes == 2
+
+
+def test_a_process_that_is_gone_has_no_sample(busy: int) -> None:
+    gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    gone.wait()
+    sampler = VitalsSampler(lambda: {"gone": gone.pid, "busy": busy})
+    sampler.task_started()
+    try:
+        wait_until(lambda: sampler.latest("busy"), "a sample")
+        assert sampler.latest("gone") is None
+    finally:
+        sampler.close()
+
+
+def test_the_largest_sample_of_memory_is_kept_until_it_is_taken(busy: int) -> None:
+    sampler = VitalsSampler(lambda: {"a": busy})
+    sampler.task_started()
+    wait_until(lambda: sampler.latest("a"), "a sample")
+    sampler.close()
+
+    assert sampler.take_peak("a") > 100_000
+    assert sampler.take_peak("a") == 0
+    assert sampler.take_peak("unknown") == 0
+
+
+def test_nothing_is_sampled_before_the_first_task_and_a_sampler_can_be_closed_unused() -> None:
+    sampler = VitalsSampler(lambda: pytest.fail("nobody asked for it"))
+
+    assert sampler.latest("a") is None
+    sampler.close()
+
+
+def test_the_sampler_rests_while_no_task_runs_and_wakes_for_the_next(busy: int) -> None:
+    running: dict[str, int] = {}
+    looked = threading.Event()
+
+    def look() -> dict[str, int]:
+        looked.set()
+        return dict(running)
+
+    sampler = VitalsSampler(look)
+    sampler.task_started()
+    try:
+        assert looked.wait(10)
+        running["a"] = busy
+        sampler.task_started()
+        wait_until(lambda: sampler.latest("a"), "a sample")
+
+        del running["a"]
+        wait_until(lambda: sampler.latest("a") is None, "the sample has been forgotten")
+        running["a"] = busy
+        sampler.task_started()
+        wait_until(lambda: sampler.latest("a"), "a sample")
+    finally:
+        sampler.close()
+
+
+def test_a_running_task_has_vitals_and_an_ended_one_its_totals() -> None:
+    with Runtime.from_mapping(entrypoint_team()) as runtime:
+        task_id = speaking(runtime, "waits")
+        wait_until(lambda: runtime.view(task_id).vitals, "a sample")
+        live = runtime.view(task_id).vitals
+        ended = runtime.stop(task_id).vitals
+        short = run_and_wait(runtime, "echo").vitals
+
+    assert live is not None
+    assert live.memory_bytes > 100_000
+    assert live.processes == 1
+    assert ended is not None
+    assert ended.memory_bytes >= live.memory_bytes
+    assert ended.cpu_seconds >= live.cpu_seconds
+    assert (ended.processes, ended.cpu_percent) == (0, None)
+    assert short is not None
+    assert short.cpu_seconds > 0
