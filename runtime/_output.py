@@ -54,6 +54,7 @@ class TaskOutput:
     def __init__(self, folder: Path, task_id: str, limit: int) -> None:
         self._folder = folder
         self._name = task_id
+        self._limit = limit
         self._head_limit = limit // 2
         self._tail_limit = limit - self._head_limit
         self._piece_limit = max(1, self._tail_limit // _TAIL_PIECES)
@@ -109,6 +110,8 @@ class TaskOutput:
 
     def text(self, limit: int | None = None) -> str:
         """Return what is kept, or a head and a tail of it of together `limit` bytes, with a line for what is not."""
+        # A whole piece falls out of the tail at a time, so a little more than the bound may be there.
+        limit = min(limit or self._limit, self._limit) if self._limit else limit
         with self._lock:
             size, pieces, fault = self._size, list(self._pieces), self._fault
             kept = sum(length for _, length in pieces)

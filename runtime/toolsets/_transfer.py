@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import msgspec
 
 from .._gateway import Gateway
-from .._messages import StopTask, WaitTasks
+from .._messages import StopTask, TaskStarted, WaitTasks
 from .._report import describe_view, result_text
 from .._tools import Tool, ToolAnswer, Toolset
 from ._background import RunParameters, ask, errors_as_answers, run_request
@@ -46,14 +47,20 @@ class TransferTaskToolset(Toolset):
 
     @errors_as_answers
     async def _transfer(self, parameters: RunParameters) -> ToolAnswer:
-        started = await ask(self._gateway, run_request(parameters))
+        starting = self._gateway.ask(run_request(parameters))
         try:
+            # Shielded: a call that is cancelled while the task starts must still learn which task to stop.
+            started = await asyncio.shield(asyncio.wrap_future(starting))
             ended = await ask(self._gateway, WaitTasks([started.task_id]))
         except asyncio.CancelledError:
             # Nobody is left to use the answer. Not awaited: the one who cancels has a bound of its own.
-            self._gateway.ask(StopTask(started.task_id))
+            starting.add_done_callback(self._stop_started)
             raise
         view = ended.tasks[0]
         if view.status == "completed":
             return ToolAnswer(result_text(view.result) or "(nothing)", msgspec.to_builtins(view))
         return ToolAnswer(describe_view(view, self._limit), msgspec.to_builtins(view), is_error=True)
+
+    def _stop_started(self, starting: Future[TaskStarted]) -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self._gateway.ask(StopTask(starting.result().task_id))
