@@ -421,8 +421,10 @@ def test_a_stop_is_heard_at_once_even_while_the_actor_is_busy(tmp_path: Path) ->
 
 def test_a_stop_is_heard_by_an_idle_actor_before_it_ends(tmp_path: Path) -> None:
     file = tmp_path / "hooks"
-    Hooked.start(str(file)).stop()
-    assert hooks(file) == ["__init__", "on_start", "on_stop_requested", "on_stop"]
+    actor = Hooked.start(str(file))
+    actor.ask("settled", timeout=PATIENCE)
+    actor.stop()
+    assert hooks(file) == ["__init__", "on_start", "on_receive", "on_stop_requested", "on_stop"]
 
 
 def test_an_actor_can_stop_itself() -> None:

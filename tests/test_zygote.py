@@ -115,6 +115,20 @@ def test_a_stopped_zygote_does_not_keep_an_exit_from_being_told(
     assert end.violation == ""
 
 
+def test_a_descendant_that_goes_on_writing_does_not_keep_its_actors_end_from_being_told(
+    own_system: ProcessSystem,
+) -> None:
+    started = Started(own_system, Worker)
+    writer = started.proxy.grandchild("channel writer").get(timeout=PATIENCE)
+    try:
+        started.listener.wait_for("output")
+        os.kill(zygote_of(started), signal.SIGKILL)
+        assert "the zygote ended" in started.wait_for_end().unobserved
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the end of the channel has ended it
+            os.kill(writer, signal.SIGKILL)
+
+
 def test_without_its_host_it_ends(zygote: int, own_system: ProcessSystem) -> None:
     own_system.close()
     assert is_gone(zygote)
