@@ -174,6 +174,8 @@ class FailingConstructor(ProcessActor):
                 os._exit(7)
             case "sys.exit":
                 sys.exit(7)
+            case "sleep":
+                time.sleep(600)
             case "signal":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "surrogate":
