@@ -85,6 +85,17 @@ def test_killing_it_ends_what_it_forked_even_in_c(own_system: ProcessSystem) -> 
         assert is_gone(started.process.pid)
 
 
+@pytest.mark.skipif(
+    tuple(map(int, os.uname().release.split(".")[:2])) < (6, 9), reason="a pidfd cannot signal a group before Linux 6.9"
+)
+def test_killing_it_ends_the_groups_of_what_it_forked(own_system: ProcessSystem) -> None:
+    started = Started(own_system, Worker)
+    grandchild = started.proxy.grandchild("plain").get(timeout=PATIENCE)
+    os.kill(zygote_of(started), signal.SIGKILL)
+    started.wait_for_end()
+    wait_until(lambda: is_gone(grandchild), "the grandchild is gone")
+
+
 def test_an_actor_that_starts_while_its_zygote_is_killed_ends_one_way_or_the_other(own_system: ProcessSystem) -> None:
     first = Started(own_system, Echo)
     zygote = zygote_of(first)
