@@ -72,7 +72,11 @@ class ProcessActor(pykka.Actor):
         """
         system = cls.system or default_system()
         process = system.spawn(cls, args, kwargs, listener=_Unsupervised())
-        reference: pykka.ActorRef[Self] = process.ready.result()
+        try:
+            reference: pykka.ActorRef[Self] = process.ready.result()
+        except BaseException:
+            process.kill()  # an interrupt of the waiting, as by Ctrl-C, must not leave an actor that nobody knows of
+            raise
         return reference
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 import pykka
 
+from . import _linux
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
 from ._rebuild import rebuild
@@ -325,6 +326,9 @@ class ActorProcess:
     def on_zygote_lost(self, how: str) -> None:
         """The zygote is gone: the kernel ends its children, but nobody learns their exit status."""
         self._zygote_lost = how
+        if self._pidfd is not None:
+            # The kernel ends the zygote's children only; what they have started is the zygote's to end, else.
+            _linux.kill_group_led_by(self._pidfd)
         if self._pidfd is None or self._gone:
             self.on_end(ProcessExit(unobserved=how))
         else:

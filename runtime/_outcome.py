@@ -48,7 +48,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def judge(
-    end: ProcessExit, *, finished: Finished | None, stop: StopRequest | None, limits: Limits, reached: str, log: str
+    end: ProcessExit,
+    *,
+    finished: Finished | None,
+    stop: StopRequest | None,
+    log: str,
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    reached: str = "",
 ) -> Outcome:
     """Decide.
 

@@ -384,7 +384,7 @@ class TaskSupervisor(Supervisor):
         if task.status == "starting":
             self._change_status(task, "running")
         self._watched[task.id] = Watch(
-            child.process, task.spec.limits, lambda sentence: self._tell(_Reached(task, sentence))
+            lambda: child.process.pid, task.spec.limits, lambda sentence: self._tell(_Reached(task, sentence))
         )
         self._sampler.task_started()
 

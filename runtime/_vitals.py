@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..actors import ActorProcess
 from ._report import size
 from ._team import Limits
 from ._views import Vitals
@@ -32,12 +31,12 @@ class Watch:
     """A task to look at.
 
     Attributes:
-        process: its process.
+        pid: returns the id of its process, None while it has none; called in the sampler's thread.
         limits: what its tree may use; one with such limits is looked at more often.
         reached: is called with a sentence, in the sampler's thread, each time that a limit is found reached.
     """
 
-    process: ActorProcess
+    pid: Callable[[], int | None]
     limits: Limits
     reached: Callable[[str], None]
 
@@ -128,7 +127,7 @@ class VitalsSampler:
         latest = {task_id: vitals for task_id, vitals in self._latest.items() if task_id in running}
         before = {task_id: entry for task_id, entry in self._before.items() if task_id in running}
         for task_id, watch in watched.items():
-            pid = watch.process.pid
+            pid = watch.pid()
             sample = _sample_tree(pid) if pid is not None else None
             if sample is None:
                 continue

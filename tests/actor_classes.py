@@ -23,7 +23,7 @@ import msgspec
 import pykka
 from observing import descriptors
 from subactors.actors import ProcessActor
-from subactors.actors._wire import Attribute, Attributes
+from subactors.actors._wire import Attribute, Attributes, output_header
 
 __all__ = [
     "Answering",
@@ -56,7 +56,7 @@ __all__ = [
 
 _SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 
-GrandchildKind = Literal["plain", "own session", "daemon", "channel holder"]
+GrandchildKind = Literal["plain", "own session", "daemon", "channel holder", "channel writer"]
 
 
 class OwnError(Exception):
@@ -174,6 +174,8 @@ class FailingConstructor(ProcessActor):
                 os._exit(7)
             case "sys.exit":
                 sys.exit(7)
+            case "sleep":
+                time.sleep(600)
             case "signal":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "surrogate":
@@ -382,6 +384,12 @@ class Worker(ProcessActor):
                 assert self._channel is not None
                 channel = self._channel._socket.fileno()
                 return subprocess.Popen(_SLEEP, start_new_session=True, pass_fds=(channel,)).pid
+            case "channel writer":
+                assert self._channel is not None
+                channel = self._channel._socket.fileno()
+                program = f"import os\nwhile True: os.write({channel}, {output_header(1000)!r} + bytes(1000))"
+                command = [sys.executable, "-S", "-c", program]
+                return subprocess.Popen(command, start_new_session=True, pass_fds=(channel,)).pid
 
     def nested_actor(self) -> int:
         """Start an actor from inside an actor; return its process id."""
@@ -544,6 +552,10 @@ class Hostile(ProcessActor):
         library = ctypes.PyDLL(None)
         library.shutdown(self._socket().fileno(), int(socket.SHUT_RDWR))
         library.sleep(600)
+
+    def talk_for_ever(self) -> None:
+        while True:
+            self.supervisor.emit("x" * 100_000)
 
     def stop_reading(self) -> None:
         """Keep the mailbox thread from ever running again."""

@@ -160,6 +160,17 @@ def test_a_flood_of_empty_output_is_only_output(system: ProcessSystem) -> None:
     started.reference.stop()
 
 
+def test_a_child_that_never_stops_talking_keeps_nobody_else_waiting(
+    system: ProcessSystem, neighbour: pykka.ActorRef[Echo]
+) -> None:
+    started = Started(system, Hostile)
+    started.proxy.talk_for_ever.defer()
+    started.listener.wait_for("output")
+    assert neighbour.ask("still answering?", timeout=PATIENCE) == "still answering?"
+    started.process.kill()
+    assert started.wait_for_end().killed
+
+
 def test_a_child_that_announces_new_attributes_without_end_does_not_fill_the_host(system: ProcessSystem) -> None:
     started = Started(system, Hostile)
     started.proxy.announce_attributes(100, 1000).get(timeout=PATIENCE)

@@ -91,6 +91,16 @@ def test_timers_fire_in_the_order_in_which_they_are_due(io: IOThread) -> None:
     assert [fired.get(timeout=PATIENCE) for _ in range(3)] == ["first", "second", "third"]
 
 
+@pytest.mark.parametrize("delay", [1e9, float("inf")])
+def test_a_timer_may_be_due_in_the_far_future_or_never(io: IOThread, delay: float) -> None:
+    fired: queue.Queue[str] = queue.Queue()
+    io.call_later(delay, lambda: fired.put("far"))
+    io.call_later(0.01, lambda: fired.put("near"))
+    assert fired.get(timeout=PATIENCE) == "near"
+    io.call_later(0.01, lambda: fired.put("near again"))
+    assert fired.get(timeout=PATIENCE) == "near again"
+
+
 def test_a_cancelled_timer_does_not_fire(io: IOThread) -> None:
     fired: queue.Queue[str] = queue.Queue()
     cancelled = io.call_later(0.01, lambda: fired.put("cancelled"))

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pykka
 import pytest
@@ -119,6 +119,20 @@ def test_a_process_that_is_killed_in_the_constructor_did_not_start() -> None:
 def test_a_constructor_that_calls_sys_exit_does_not_end_the_host() -> None:
     with pytest.raises(RemoteError, match=r"SystemExit: 7"):
         FailingConstructor.start("sys.exit")
+
+
+def test_a_start_that_is_interrupted_leaves_no_actor() -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            FailingConstructor.start("sleep")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    # That its process goes is what every test checks of everything.
 
 
 def test_an_actor_that_does_not_start_is_never_registered() -> None:
@@ -421,8 +435,10 @@ def test_a_stop_is_heard_at_once_even_while_the_actor_is_busy(tmp_path: Path) ->
 
 def test_a_stop_is_heard_by_an_idle_actor_before_it_ends(tmp_path: Path) -> None:
     file = tmp_path / "hooks"
-    Hooked.start(str(file)).stop()
-    assert hooks(file) == ["__init__", "on_start", "on_stop_requested", "on_stop"]
+    actor = Hooked.start(str(file))
+    actor.ask("settled", timeout=PATIENCE)
+    actor.stop()
+    assert hooks(file) == ["__init__", "on_start", "on_receive", "on_stop_requested", "on_stop"]
 
 
 def test_an_actor_can_stop_itself() -> None:

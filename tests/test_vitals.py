@@ -35,7 +35,7 @@ def busy() -> Iterator[int]:
 
 
 def test_a_process_is_sampled_again_and_again(busy: int) -> None:
-    sampler = VitalsSampler(lambda: {"a": busy})
+    sampler = VitalsSampler(lambda: {"a": watch(busy)})
     sampler.task_started()
     try:
         wait_until(lambda: (sampler.latest("a") or Vitals()).cpu_percent is not None, "a second sample")
@@ -56,7 +56,7 @@ def test_a_sample_is_of_the_whole_tree() -> None:
     with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        sampler = VitalsSampler(lambda: {"a": process.pid})
+        sampler = VitalsSampler(lambda: {"a": watch(process.pid)})
         sampler.task_started()
         try:
             wait_until(lambda: (sampler.latest("a") or Vitals()).memory_bytes > 20_000_000, "a sample of the child")
@@ -72,7 +72,7 @@ def test_a_sample_is_of_the_whole_tree() -> None:
 def test_a_process_that_is_gone_has_no_sample(busy: int) -> None:
     gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
     gone.wait()
-    sampler = VitalsSampler(lambda: {"gone": gone.pid, "busy": busy})
+    sampler = VitalsSampler(lambda: {"gone": watch(gone.pid), "busy": watch(busy)})
     sampler.task_started()
     try:
         wait_until(lambda: sampler.latest("busy"), "a sample")
@@ -82,7 +82,7 @@ def test_a_process_that_is_gone_has_no_sample(busy: int) -> None:
 
 
 def test_the_largest_sample_of_memory_is_kept_until_it_is_taken(busy: int) -> None:
-    sampler = VitalsSampler(lambda: {"a": busy})
+    sampler = VitalsSampler(lambda: {"a": watch(busy)})
     sampler.task_started()
     wait_until(lambda: sampler.latest("a"), "a sample")
     sampler.close()
@@ -111,13 +111,13 @@ def test_the_sampler_rests_while_no_task_runs_and_wakes_for_the_next(busy: int) 
     sampler.task_started()
     try:
         assert looked.wait(10)
-        running["a"] = busy
+        running["a"] = watch(busy)
         sampler.task_started()
         wait_until(lambda: sampler.latest("a"), "a sample")
 
         del running["a"]
         wait_until(lambda: sampler.latest("a") is None, "the sample has been forgotten")
-        running["a"] = busy
+        running["a"] = watch(busy)
         sampler.task_started()
         wait_until(lambda: sampler.latest("a"), "a sample")
     finally:

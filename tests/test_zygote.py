@@ -85,6 +85,17 @@ def test_killing_it_ends_what_it_forked_even_in_c(own_system: ProcessSystem) -> 
         assert is_gone(started.process.pid)
 
 
+@pytest.mark.skipif(
+    tuple(map(int, os.uname().release.split(".")[:2])) < (6, 9), reason="a pidfd cannot signal a group before Linux 6.9"
+)
+def test_killing_it_ends_the_groups_of_what_it_forked(own_system: ProcessSystem) -> None:
+    started = Started(own_system, Worker)
+    grandchild = started.proxy.grandchild("plain").get(timeout=PATIENCE)
+    os.kill(zygote_of(started), signal.SIGKILL)
+    started.wait_for_end()
+    wait_until(lambda: is_gone(grandchild), "the grandchild is gone")
+
+
 def test_an_actor_that_starts_while_its_zygote_is_killed_ends_one_way_or_the_other(own_system: ProcessSystem) -> None:
     first = Started(own_system, Echo)
     zygote = zygote_of(first)
@@ -113,6 +124,20 @@ def test_a_stopped_zygote_does_not_keep_an_exit_from_being_told(
         os.kill(zygote, signal.SIGCONT)
     assert "the zygote did not report its exit" in end.unobserved
     assert end.violation == ""
+
+
+def test_a_descendant_that_goes_on_writing_does_not_keep_its_actors_end_from_being_told(
+    own_system: ProcessSystem,
+) -> None:
+    started = Started(own_system, Worker)
+    writer = started.proxy.grandchild("channel writer").get(timeout=PATIENCE)
+    try:
+        started.listener.wait_for("output")
+        os.kill(zygote_of(started), signal.SIGKILL)
+        assert "the zygote ended" in started.wait_for_end().unobserved
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the end of the channel has ended it
+            os.kill(writer, signal.SIGKILL)
 
 
 def test_without_its_host_it_ends(zygote: int, own_system: ProcessSystem) -> None:

@@ -1,0 +1,375 @@
+"""Programs that embed the runtime, as programs of their own: however they are started, whatever else they do."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from observing import children_of, is_gone, wait_until
+
+PATIENCE = 60.0
+
+START = """
+from subactors.runtime import Runtime
+agents = ["echo", "waits", "deaf", "deaf_in_c", "segfaults", "prints", "meet"]
+team = {"agents": {name: {"entrypoint": f"entrypoints:{name}"} for name in agents}}
+"""
+
+RUN = (
+    START
+    + """
+with Runtime.from_mapping(team) as runtime:
+    (view,) = runtime.wait([runtime.run("echo", "hello")])
+    print(view.status, view.result)
+"""
+)
+
+CROWD = (
+    START
+    + """
+import json, os, time
+runtime = Runtime.from_mapping(team, stop_grace=0.3)
+ids = [runtime.run(agent, "x") for agent in ("waits", "deaf", "deaf_in_c")]
+while not all(runtime.view(task_id).output for task_id in ids):
+    time.sleep(0.01)
+pids = json.dumps([runtime.view(task_id).pid for task_id in ids])
+"""
+)
+SAY = "print(pids, flush=True)\n"
+
+
+class Host:
+    """A running program, with the tests' modules on its path and a folder of its own for temporary files."""
+
+    def __init__(self, folder: Path, *arguments: str, **keywords: Any) -> None:
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir(exist_ok=True)
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(self.temporary)}
+        self.program = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **{"stdin": subprocess.DEVNULL, **keywords},
+        )
+
+    def read_line(self) -> str:
+        assert self.program.stdout is not None
+        line: str = self.program.stdout.readline()
+        assert line, self.finish()
+        return line
+
+    def finish(self) -> tuple[int, str, str]:
+        """Wait for its end; returns exit status, output and errors."""
+        output, errors = self.program.communicate(timeout=PATIENCE)
+        return self.program.returncode, output, errors
+
+    def end(self) -> None:
+        if self.program.poll() is None:
+            self.program.kill()
+        with contextlib.suppress(ValueError):  # it has finished
+            self.program.communicate(timeout=PATIENCE)
+
+
+Start = Callable[..., Host]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a program from its text: as a script, or else with the arguments given."""
+    hosts: list[Host] = []
+
+    def run(text: str, *arguments: str, **keywords: Any) -> Host:
+        script = tmp_path / "host.py"
+        script.write_text(text)
+        hosts.append(Host(tmp_path, *(arguments or [str(script)]), **keywords))
+        return hosts[-1]
+
+    yield run
+    for host in hosts:
+        host.end()
+
+
+# --- how it is started ----------------------------------------------------------------------------------------------
+
+
+def test_a_script_needs_no_guard(start: Start) -> None:
+    # Were it run again in a task's process, it would print, and start tasks, once more.
+    assert start(RUN).finish() == (0, "completed hello\n", "")
+
+
+def test_a_program_on_the_command_line_works(start: Start) -> None:
+    assert start("", "-c", RUN).finish() == (0, "completed hello\n", "")
+
+
+def test_a_program_on_standard_input_works(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "program").write_text(RUN)
+
+    with (tmp_path / "program").open() as program:
+        assert start("", "-", stdin=program).finish() == (0, "completed hello\n", "")
+
+
+def test_a_script_finds_entrypoints_in_its_own_folder(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "kitchen.py").write_text("def cook(task):\n    return f'cooked {task.text}'\n")
+    text = RUN.replace('"echo", "hello"', '"cook", "soup"').replace(
+        "with Runtime", 'team["agents"]["cook"] = {"entrypoint": "kitchen:cook"}\nwith Runtime'
+    )
+
+    assert start(text).finish() == (0, "completed cooked soup\n", "")
+
+
+def test_optimised_and_isolated_interpreters_work(start: Start, tmp_path: Path) -> None:
+    script = str(tmp_path / "host.py")
+
+    assert start(RUN, "-OO", script).finish() == (0, "completed hello\n", "")
+    text = f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n{RUN}"
+    assert start(text, "-I", script).finish() == (0, "completed hello\n", "")
+
+
+def test_a_host_may_use_it_in_a_thread(start: Start) -> None:
+    body = "\n".join(f"    {line}" for line in RUN.splitlines())
+    text = (
+        f"import threading\ndef work():\n{body}\nthread = threading.Thread(target=work)\nthread.start(); thread.join()"
+    )
+
+    assert start(text).finish() == (0, "completed hello\n", "")
+
+
+def test_a_host_may_have_threads_and_processes_of_its_own(start: Start) -> None:
+    text = (
+        START
+        + """
+import concurrent.futures, multiprocessing
+
+def double(number):
+    return 2 * number
+
+if __name__ == "__main__":  # for multiprocessing
+    with Runtime.from_mapping(team) as runtime, concurrent.futures.ThreadPoolExecutor(4) as threads:
+        one = runtime.run("waits", "x")
+        for method in ("fork", "spawn"):
+            with multiprocessing.get_context(method).Pool(2) as pool:
+                views = threads.map(lambda n: runtime.wait([runtime.run("echo", str(n))])[0], range(4))
+                print(method, pool.map(double, range(3)), [view.result for view in views])
+        print(runtime.stop(one).status)
+"""
+    )
+    status, output, _ = start(text).finish()
+
+    assert (status, output) == (
+        0,
+        "fork [0, 2, 4] ['0', '1', '2', '3']\nspawn [0, 2, 4] ['0', '1', '2', '3']\nstopped\n",
+    )
+
+
+def test_a_process_that_the_host_has_forked_may_make_a_runtime_of_its_own(start: Start) -> None:
+    text = (
+        START
+        + """
+import os, sys
+with Runtime.from_mapping(team) as runtime:
+    task_id = runtime.run("waits", "x")
+    child = os.fork()
+    if child == 0:
+        with Runtime.from_mapping(team) as own:
+            (view,) = own.wait([own.run("echo", "from the child")])
+            print(view.status, view.result, flush=True)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id).status)
+"""
+    )
+    status, output, _ = start(text).finish()
+
+    assert (status, output) == (0, "completed from the child\n0 stopped\n")
+
+
+def test_a_host_without_standard_streams_works(start: Start, tmp_path: Path) -> None:
+    text = "import os\nfor number in range(3): os.close(number)\n" + RUN.replace(
+        "print(view.status, view.result)", "open('result', 'w').write(f'{view.status} {view.result}')"
+    )
+
+    assert start(text).finish()[0] == 0
+    assert (tmp_path / "result").read_text() == "completed hello"
+
+
+# --- what it does to the host ---------------------------------------------------------------------------------------
+
+
+def test_importing_is_cheap_starts_nothing_and_says_nothing(start: Start) -> None:
+    text = """
+import os, signal, sys, threading
+before = [signal.getsignal(number) for number in range(1, 65)], os.listdir("/proc/self/fd")
+import subactors.runtime
+import subactors.actors
+after = [signal.getsignal(number) for number in range(1, 65)], os.listdir("/proc/self/fd")
+print([name for name in ("openai", "httpx", "mcp", "yaml", "psutil", "rich", "click", "asyncio", "multiprocessing",
+                         "subactors.runtime._toolset") if name in sys.modules])
+print(threading.active_count(), before == after)
+"""
+    assert start(text).finish() == (0, "[]\n1 True\n", "")
+
+
+def test_a_running_runtime_leaves_signals_and_standard_streams_alone(start: Start) -> None:
+    text = (
+        START
+        + """
+import signal
+before = [signal.getsignal(number) for number in range(1, 65)], signal.pthread_sigmask(signal.SIG_BLOCK, [])
+with Runtime.from_mapping(team) as runtime:
+    runtime.wait([runtime.run(agent, "x") for agent in ("segfaults", "prints", "echo")])
+    after = [signal.getsignal(number) for number in range(1, 65)], signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert before == after
+"""
+    )
+    assert start(text).finish() == (0, "", "")
+
+
+def test_a_host_that_stops_all_its_pykka_actors_can_close_what_is_left(start: Start) -> None:
+    text = (
+        START
+        + """
+import pykka, threading, time
+from subactors.runtime import RuntimeClosedError
+runtime = Runtime.from_mapping(team)
+task_id = runtime.run("waits", "x")
+while not runtime.view(task_id).output:
+    time.sleep(0.01)
+outcomes = []
+def wait():
+    try:
+        outcomes.append(runtime.wait([task_id])[0].status)
+    except RuntimeClosedError:
+        outcomes.append("closed")
+waiting = threading.Thread(target=wait)
+waiting.start()
+pykka.ActorRegistry.stop_all()
+waiting.join()
+try:
+    runtime.list()
+except RuntimeClosedError as error:
+    print(error)
+runtime.close()
+print(len(outcomes), threading.active_count())
+"""
+    )
+    status, output, errors = start(text).finish()
+
+    assert (status, output, errors) == (0, "The runtime is closed.\n1 1\n", "")
+
+
+# --- how it ends ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_two_seconds_after_a_host_is_killed(start: Start) -> None:
+    host = start(CROWD + SAY + "time.sleep(600)")
+    pids = json.loads(host.read_line())
+    pids += children_of(host.program.pid)
+
+    host.program.kill()
+
+    wait_until(lambda: all(map(is_gone, pids)), "all of it is gone", limit=2.0)
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("", 0), ("raise SystemExit(3)", 3), ("1 / 0", 1), ("os._exit(4)", 4), ("os.kill(os.getpid(), 15)", -15)],
+    ids=["by itself", "by sys.exit", "by an exception", "by os._exit", "by a signal"],
+)
+def test_a_host_that_forgets_to_close_takes_everything_with_it(start: Start, end: str, status: int) -> None:
+    host = start(CROWD + SAY + end)
+    pids = json.loads(host.read_line())
+
+    assert host.finish()[0] == status
+
+    wait_until(lambda: all(map(is_gone, pids)), "all of it is gone", limit=5.0)
+    if status in {0, 1, 3}:  # the interpreter has closed the runtime
+        assert list(host.temporary.iterdir()) == []
+
+
+def test_an_exception_in_the_host_ends_its_tasks_and_goes_on(start: Start) -> None:
+    text = (
+        START
+        + """
+try:
+    with Runtime.from_mapping(team) as runtime:
+        task_id = runtime.run("waits", "x")
+        raise KeyError("of the host")
+except KeyError as error:
+    print(error)
+"""
+    )
+    assert start(text).finish() == (0, "'of the host'\n", "")
+
+
+def test_an_interrupt_at_the_terminal_ends_the_hosts_wait_and_then_its_tasks(start: Start) -> None:
+    # Tasks are in sessions of their own, so it reaches the host alone; which decides what it means.
+    text = """
+try:
+    print(pids, flush=True)
+    runtime.wait()
+except KeyboardInterrupt:
+    print([view.status for view in runtime.list()], flush=True)
+runtime.close()
+"""
+    host = start(CROWD + text, start_new_session=True)
+    pids = json.loads(host.read_line())
+
+    os.killpg(host.program.pid, signal.SIGINT)
+
+    assert host.finish() == (0, "['running', 'running', 'running']\n", "")
+    assert all(map(is_gone, pids))
+
+
+# --- what it offers -------------------------------------------------------------------------------------------------
+
+PACKAGES = ["subactors.actors", "subactors.runtime"]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_public_name_is_there_and_in_order(name: str) -> None:
+    package = importlib.import_module(name)
+
+    assert [public for public in package.__all__ if not hasattr(package, public)] == []
+    assert len(set(package.__all__)) == len(package.__all__)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_is_there_without_an_underscore_is_public(name: str) -> None:
+    package = importlib.import_module(name)
+
+    there = {
+        attribute
+        for attribute, value in vars(package).items()
+        if not attribute.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert there - set(package.__all__) - {"annotations", "TYPE_CHECKING", "Any"} == set()
+
+
+def test_every_error_of_the_runtime_and_every_event_is_public() -> None:
+    runtime = importlib.import_module("subactors.runtime")
+    errors = importlib.import_module("subactors.runtime._errors")
+    events = importlib.import_module("subactors.runtime._events")
+
+    assert set(errors.__all__) - set(runtime.__all__) == set()
+    assert set(events.__all__) - {"EventHub"} - set(runtime.__all__) == set()
+    assert all(issubclass(getattr(errors, name), runtime.SubactorsError) for name in errors.__all__)
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    runtime = importlib.import_module("subactors.runtime")
+
+    with pytest.raises(AttributeError, match="no attribute 'Runtim'"):
+        _ = runtime.Runtim
+    assert runtime.AgentToolset.__name__ == "AgentToolset"
