@@ -18,9 +18,11 @@ from ._errors import (
     EmptyTaskError,
     ImportTargetError,
     LoopError,
+    MissingKeyError,
     ModelError,
     RunError,
     RuntimeClosedError,
+    StateError,
     SubactorsError,
     TaskEndedError,
     TeamFileError,
@@ -35,12 +37,13 @@ from ._events import (
     TaskEnded,
     TaskGotToolAnswer,
     TaskOutput,
+    TaskRestarting,
     TaskStarted,
 )
 from ._model import Usage
 from ._problems import Problem
 from ._runtime import Runtime
-from ._team import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
+from ._team import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
 from ._tools import ToolAnswer, ToolSchema
 from ._views import Status, TaskList, TaskView, Vitals
 
@@ -58,7 +61,9 @@ __all__ = [
     "EventStream",
     "EventsMissed",
     "ImportTargetError",
+    "Limits",
     "LoopError",
+    "MissingKeyError",
     "ModelConfig",
     "ModelError",
     "Problem",
@@ -66,6 +71,7 @@ __all__ = [
     "Runtime",
     "RuntimeClosedError",
     "Settings",
+    "StateError",
     "Status",
     "SubactorsError",
     "TaskCalledTool",
@@ -74,6 +80,7 @@ __all__ = [
     "TaskGotToolAnswer",
     "TaskList",
     "TaskOutput",
+    "TaskRestarting",
     "TaskStarted",
     "TaskView",
     "Team",

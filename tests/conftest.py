@@ -51,6 +51,14 @@ def _kill(processes: list[Process]) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runtimes of tests, and of the programs that tests start, keep nothing in the user's own state folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUBACTORS_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def _running_system() -> Iterator[ProcessSystem]:
     """One zygote and one I/O thread for a module's tests, there before the first of them counts anything."""

@@ -1,22 +1,40 @@
-"""The bounded memory of what a task has said."""
+"""What a task has said, bounded, in files."""
 
 from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from subactors.runtime._output import OutputBuffer
+from subactors.runtime._output import TaskOutput
+
+Fill = Callable[..., TaskOutput]
 
 
-def filled(limit: int, *pieces: bytes) -> OutputBuffer:
-    buffer = OutputBuffer(limit)
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Fill]:
+    """Makes an output with a limit, in which something has been said."""
+    made: list[TaskOutput] = []
+
+    def fill(limit: int, *pieces: bytes) -> TaskOutput:
+        buffer = TaskOutput(tmp_path, f"agent_task_{len(made)}", limit)
+        made.append(buffer)
+        return written(buffer, *pieces)
+
+    yield fill
+    for buffer in made:
+        buffer.close()
+
+
+def written(buffer: TaskOutput, *pieces: bytes) -> TaskOutput:
     for piece in pieces:
         buffer.write(piece)
     return buffer
 
 
-def read_all(buffer: OutputBuffer, offset: int = 0) -> list[tuple[bytes, int]]:
+def read_all(buffer: TaskOutput, offset: int = 0) -> list[tuple[bytes, int]]:
     """Read from an offset to the end: pieces, and how much was missed before each."""
     pieces = []
     while True:
@@ -24,50 +42,78 @@ def read_all(buffer: OutputBuffer, offset: int = 0) -> list[tuple[bytes, int]]:
         assert piece.end - offset == len(piece.data) + piece.missed
         offset = piece.end
         pieces.append((piece.data, piece.missed))
-        if not piece.before_gap:
+        if not piece.more:
             assert offset == buffer.size
             return pieces
 
 
-def test_output_within_the_limit_is_kept_whole() -> None:
+def test_output_within_the_limit_is_kept_whole(filled: Fill) -> None:
     buffer = filled(20, b"hello ", b"world")
 
     assert (buffer.text(), buffer.size) == ("hello world", 11)
 
 
-def test_nothing_said_is_an_empty_text() -> None:
+def test_nothing_said_is_an_empty_text(filled: Fill) -> None:
     buffer = filled(20)
 
     assert (buffer.text(), buffer.tail_text(10), buffer.size) == ("", "", 0)
     assert read_all(buffer) == [(b"", 0)]
 
 
-def test_beyond_the_limit_head_and_tail_are_kept_with_a_line_that_says_what_is_not() -> None:
+def test_beyond_the_limit_head_and_tail_are_kept_with_a_line_that_says_what_is_not(filled: Fill) -> None:
     buffer = filled(20, *[b"%03d" % number for number in range(1000)])
 
     assert buffer.text() == "0000010020\n\n[2,980 of 3,000 bytes left out here.]\n\n6997998999"
     assert buffer.size == 3000
 
 
-def test_one_long_write_is_bounded_as_well() -> None:
+def test_one_long_write_is_bounded_as_well(filled: Fill) -> None:
     text = filled(1000, b"a" * 500 + b"b" * 1_000_000 + b"c" * 500).text()
 
     assert text.startswith("a" * 500 + "\n\n[1,000,000 of 1,001,000 bytes left out here.]")
     assert text.endswith("]\n\n" + "c" * 500)
 
 
-def test_memory_is_bounded_however_much_is_said() -> None:
-    buffer = OutputBuffer(100_000)
+def test_the_files_are_bounded_however_much_is_said(filled: Fill, tmp_path: Path) -> None:
+    buffer = filled(100_000)
 
     for _ in range(100):
         buffer.write(b"x" * 60_000)
 
-    kept = len(buffer._head) + sum(len(piece) for piece in buffer._tail)
-    assert kept <= 100_000 + 65_536
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 100_000 + 12_500
     assert len(re.sub(r"\n\n\[.*\]\n\n", "", buffer.text())) == 100_000
 
 
-def test_characters_that_are_cut_become_at_most_one_mark() -> None:
+def test_what_was_said_can_be_read_from_the_files_alone(filled: Fill, tmp_path: Path) -> None:
+    buffer = filled(1000, b"a" * 600, b"b" * 5000)
+
+    found = TaskOutput.open(tmp_path, "agent_task_0")
+
+    assert found.size == 5600
+    assert found.text().startswith("a" * 500 + "\n\n[")
+    assert found.tail_text(100) == buffer.tail_text(100) == "b" * 100
+
+
+def test_output_that_is_removed_leaves_no_file(filled: Fill, tmp_path: Path) -> None:
+    filled(10, b"x" * 100).remove()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_full_disk_does_not_take_is_missing_and_said_to_be(filled: Fill, tmp_path: Path) -> None:
+    buffer = filled(1000, b"before ")
+    (tmp_path / "agent_task_0.0.out").chmod(0o400)
+    buffer.close()
+    # A folder in the place of the next piece fails for root as well.
+    (tmp_path / "agent_task_1.0.out").mkdir()
+    broken = filled(1000, b"lost")
+
+    assert broken.size == 4
+    assert "could not be kept whole: Is a directory" in broken.text()
+    assert buffer.text() == "before "
+
+
+def test_characters_that_are_cut_become_at_most_one_mark(filled: Fill) -> None:
     buffer = filled(21, "é".encode() * 100)
 
     head, tail = buffer.text().split("\n\n[")[0], buffer.text().split("]\n\n")[1]
@@ -75,7 +121,7 @@ def test_characters_that_are_cut_become_at_most_one_mark() -> None:
     assert tail == "é" * 5
 
 
-def test_the_tail_is_never_longer_than_asked_for() -> None:
+def test_the_tail_is_never_longer_than_asked_for(filled: Fill) -> None:
     buffer = filled(1000, "ünsinn".encode() * 20)
 
     assert buffer.tail_text(7) == "ünsinn"
@@ -83,12 +129,12 @@ def test_the_tail_is_never_longer_than_asked_for() -> None:
     assert buffer.tail_text(10_000) == "ünsinn" * 20
 
 
-def test_the_tail_goes_back_into_the_head_only_where_nothing_is_missing() -> None:
+def test_the_tail_goes_back_into_the_head_only_where_nothing_is_missing(filled: Fill) -> None:
     assert filled(20, b"0123456789", b"abcde").tail_text(8) == "789abcde"
     assert "0" not in filled(20, b"0123456789", b"x" * 200_000, b"abcde").tail_text(150_000)
 
 
-def test_a_reader_goes_on_where_it_stopped() -> None:
+def test_a_reader_goes_on_where_it_stopped(filled: Fill) -> None:
     buffer = filled(100, b"one ")
     first = buffer.read_from(0)
     buffer.write(b"two ")
@@ -99,18 +145,22 @@ def test_a_reader_goes_on_where_it_stopped() -> None:
     assert buffer.read_from(second.end).data == b""
 
 
-def test_a_reader_that_is_behind_learns_what_it_missed_and_where() -> None:
-    buffer = filled(20, b"0123456789", b"x" * 200_000, b"y" * 65_536)
+def test_a_reader_that_is_behind_learns_what_it_missed_and_where(filled: Fill) -> None:
+    buffer = filled(80, b"0" * 40, b"x" * 200_000, b"y" * 10)
 
-    assert read_all(buffer) == [(b"0123456789", 0), (b"y" * 65_536, 200_000)]
-    assert read_all(buffer, offset=50) == [(b"y" * 65_536, 199_960)]
+    (head, nothing), *tail = read_all(buffer)
+
+    assert (head, nothing) == (b"0" * 40, 0)
+    assert b"".join(data for data, _ in tail) == b"x" * 40 + b"y" * 10
+    assert sum(missed for _, missed in tail) == tail[0][1] == 199_960
+    assert read_all(buffer, offset=50)[0][1] == 199_950
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_whatever_is_written_what_is_kept_is_where_it_was(seed: int) -> None:
+def test_whatever_is_written_what_is_kept_is_where_it_was(seed: int, filled: Fill) -> None:
     chance = random.Random(seed)  # noqa: S311 - a test's input
     limit = chance.randint(1, 300)
-    buffer = OutputBuffer(limit)
+    buffer = filled(limit)
     said = b""
     offset = 0
     for _ in range(chance.randint(0, 60)):

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import resource
 import stat
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from subactors.runtime import (
     EmptyTaskError,
     Runtime,
     RuntimeClosedError,
+    StateError,
     SubactorsError,
     TaskEnded,
     TaskView,
@@ -445,39 +445,36 @@ def test_a_result_that_nobody_has_read_is_never_dropped() -> None:
         assert task_ids(runtime.list()) == [ids[0], third]
 
 
-def test_the_files_of_a_forgotten_task_are_removed(tmp_path: Path) -> None:
-    with Runtime.from_mapping(entrypoint_team(), max_tasks=1, state_dir=tmp_path) as runtime:
-        first = run_and_wait(runtime, "prints").id
-        assert list(tmp_path.glob(f"{first}*"))
-
-        runtime.stop(runtime.run("waits", "x"))
-
-        assert not list(tmp_path.glob(f"{first}*"))
-
-
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_state_folder_there_is_a_temporary_one_until_the_runtime_is_closed(
+def test_a_run_keeps_its_files_in_a_folder_of_its_own_in_the_state_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "state"
+    for _ in range(2):
+        with Runtime.from_mapping(entrypoint_team(), state_dir=folder) as runtime:
+            run_and_wait(runtime, "prints")
+
+    runs = list(folder.iterdir())
+    assert len(runs) == 2
+    for path in [folder, *runs, *(inner for run in runs for inner in run.iterdir() if inner.is_dir())]:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_without_a_state_folder_it_is_the_one_that_the_environment_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SUBACTORS_STATE_DIR", str(tmp_path / "state"))
     with Runtime.from_mapping(entrypoint_team()) as runtime:
         run_and_wait(runtime, "prints")
-        (folder,) = tmp_path.iterdir()
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert list(folder.iterdir())
 
-    assert list(tmp_path.iterdir()) == []
+    assert len(list((tmp_path / "state").iterdir())) == 1
 
 
-def test_a_state_folder_is_made_for_its_owner_alone_and_kept(tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "state"
-    with Runtime.from_mapping(entrypoint_team(), state_dir=folder) as runtime:
-        run_and_wait(runtime, "prints")
+def test_a_state_folder_that_cannot_be_used_is_an_error_that_says_where(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
 
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in folder.iterdir())
+    with pytest.raises(StateError, match="file"):
+        Runtime.from_mapping(entrypoint_team(), state_dir=tmp_path / "file")
 
 
 def test_a_relative_state_folder_stays_where_it_was_when_the_host_changes_its_directory(

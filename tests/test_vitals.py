@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from observing import wait_until
 from subactors.runtime import Runtime, Vitals
-from subactors.runtime._vitals import VitalsSampler
+from subactors.runtime._team import Limits
+from subactors.runtime._vitals import VitalsSampler, Watch
 from teams import entrypoint_team, run_and_wait, speaking
 
 PARENT = """
@@ -23,6 +24,10 @@ try:
 finally:
     child.kill()
 """
+
+
+def watch(pid: int, limits: Limits = Limits(), reached: Callable[[str], None] = print) -> Watch:  # noqa: B008 - frozen
+    return Watch(lambda: pid, limits, reached)
 
 
 @pytest.fixture
@@ -100,10 +105,10 @@ def test_nothing_is_sampled_before_the_first_task_and_a_sampler_can_be_closed_un
 
 
 def test_the_sampler_rests_while_no_task_runs_and_wakes_for_the_next(busy: int) -> None:
-    running: dict[str, int] = {}
+    running: dict[str, Watch] = {}
     looked = threading.Event()
 
-    def look() -> dict[str, int]:
+    def look() -> dict[str, Watch]:
         looked.set()
         return dict(running)
 
