@@ -13,6 +13,7 @@ from ._errors import (
     UnsupportedPlatformError,
 )
 from ._exit import ProcessExit
+from ._io import Timer
 from ._process import ActorProcess, ProcessListener
 from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
 from ._system import ProcessSystem
@@ -37,5 +38,6 @@ __all__ = [
     "SubactorsError",
     "Supervisor",
     "SupervisorRef",
+    "Timer",
     "UnsupportedPlatformError",
 ]
