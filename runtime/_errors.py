@@ -14,6 +14,7 @@ Each is named for what happened, and its message says what to do.
     │   └── TaskEndedError     the task has ended already
     ├── ModelError             a model could not answer
     ├── LoopError              the agent loop ended without an answer
+    ├── StateError             the state folder, or something in it, cannot be used
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
 
 What only the actor layer raises is in `subactors.actors`.
@@ -39,6 +40,7 @@ __all__ = [
     "ModelError",
     "RunError",
     "RuntimeClosedError",
+    "StateError",
     "SubactorsError",
     "TaskEndedError",
     "TeamFileError",
@@ -97,6 +99,10 @@ class ModelError(SubactorsError):
 
 class LoopError(SubactorsError):
     """The agent loop ended without a final answer: `max_iterations` reached, or identical turns in a row."""
+
+
+class StateError(SubactorsError):
+    """The state folder, or something in it, cannot be used; the message says which path, why, and what to do."""
 
 
 class RuntimeClosedError(SubactorsError):

@@ -1,0 +1,243 @@
+"""The state folder: where runs keep what must outlive them, and how one tells a run that lives from one that died.
+
+    STATE/                      mode 0700; `state_dir`, $SUBACTORS_STATE_DIR, or subactors in the XDG state folder
+    └── run_20260101T120000_1a2b3c4d/
+        ├── lock                held (flock) by the host for as long as it lives; its process id
+        ├── journal.sqlite      what happened
+        ├── control.sock        for `ps`, `view` and `stop` from another terminal
+        ├── output/             what tasks said
+        └── log/                what their processes wrote to standard output and error
+
+A folder whose lock can be taken has no host: the kernel releases a lock however its holder ends. While a folder is made
+or removed its name begins with a dot, so that one that can be seen is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from calendar import timegm
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Self
+
+from ._errors import StateError
+from ._forks import let_go_when_forked
+
+__all__ = ["RunFiles", "RunFolder", "host_pid", "is_live", "last_sign_of_life", "remove_leftovers", "runs", "state_root"]
+
+_PREFIX: Final = "run_"
+_TIME: Final = "%Y%m%dT%H%M%S"
+
+_LEFT_OVER_AFTER: Final = 3600.0
+"""Seconds after which a folder that is still being made, or removed, is one that nobody will finish."""
+
+_LOCK_TRIES: Final = 100
+_LOCK_PAUSE: Final = 0.001
+"""Seconds between tries: whoever only looks whether a host lives holds its lock for some microseconds."""
+
+
+def state_root(state_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Return the state folder: the one given, or the user's own."""
+    if state_dir is not None:
+        return Path(state_dir).absolute()
+    if chosen := os.environ.get("SUBACTORS_STATE_DIR"):
+        return Path(chosen).absolute()
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "subactors"
+
+
+def runs(root: Path) -> list[Path]:
+    """Return the folders of all runs in a state folder, the oldest first; none if there is no such folder.
+
+    Raises:
+        StateError: it cannot be read.
+    """
+    return list(_folders(root, _PREFIX))
+
+
+class RunFiles:
+    """What is where in a run's folder.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.path / "journal.sqlite"
+
+    @property
+    def output(self) -> Path:
+        """The folder of what tasks said."""
+        return self.path / "output"
+
+    @property
+    def log(self) -> Path:
+        """The folder of what tasks' processes wrote."""
+        return self.path / "log"
+
+    @property
+    def control(self) -> Path:
+        """The control socket."""
+        return self.path / "control.sock"
+
+
+class RunFolder(RunFiles):
+    """One run's folder, locked for as long as this object is open. Processes forked meanwhile do not hold the lock.
+
+    Args:
+        path: the folder; it exists.
+        lock: descriptor of its lock, held.
+    """
+
+    def __init__(self, path: Path, lock: int) -> None:
+        super().__init__(path)
+        self._lock = lock
+        let_go_when_forked(self)
+
+    @classmethod
+    def create(cls, root: Path) -> Self:
+        """Make and lock the folder of a new run.
+
+        Raises:
+            StateError: it cannot be made; the message says where and why.
+        """
+        name = f"{_PREFIX}{time.strftime(_TIME, time.gmtime())}_{secrets.token_hex(4)}"
+        path = root / name
+        making = root / f".{name}"
+        lock = None
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            making.mkdir(mode=0o700)
+            (making / "output").mkdir(mode=0o700)
+            (making / "log").mkdir(mode=0o700)
+            lock = _open_lock(making)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(lock, str(os.getpid()).encode())
+            making.rename(path)
+        except OSError as error:
+            if lock is not None:
+                os.close(lock)
+            shutil.rmtree(making, ignore_errors=True)
+            raise StateError(
+                f"The state folder {root} cannot be used: {error.strerror or error} ({error.filename or path}). "
+                "Make it writable, or choose another with state_dir, --state-dir or SUBACTORS_STATE_DIR."
+            ) from error
+        return cls(path, lock)
+
+    @classmethod
+    def take_over(cls, path: Path) -> Self | None:
+        """Lock the folder of a run whose host is gone.
+
+        None if its host lives, if another process is just taking it over, or if it has been removed.
+        """
+        for _ in range(_LOCK_TRIES):
+            try:
+                lock = _open_lock(path)
+            except OSError:
+                return None
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The folder may have been removed, or moved on the way to that, since the lock was opened.
+                if os.path.samestat(os.fstat(lock), (path / "lock").stat()):
+                    return cls(path, lock)
+                os.close(lock)
+            except BlockingIOError:
+                os.close(lock)
+                if is_live(path):
+                    return None
+            except OSError:
+                os.close(lock)
+                return None
+            time.sleep(_LOCK_PAUSE)
+        return None
+
+    def release(self) -> None:
+        """Let go of the folder; it stays. May be repeated."""
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
+
+    let_go = release
+    """In a forked process closing the descriptor leaves the lock to the host, as they share it."""
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, and let go of it."""
+        hidden = self.path.with_name(f".{self.path.name}")
+        with contextlib.suppress(OSError):
+            self.path.rename(hidden)
+        shutil.rmtree(hidden if hidden.exists() else self.path, ignore_errors=True)
+        self.release()
+
+
+def is_live(path: Path) -> bool:
+    """Whether a run's host lives."""
+    try:
+        lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # Shared, so that those who look do not see each other.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return False
+
+
+def host_pid(path: Path) -> int | None:
+    """Return the process id of a run's host, which may be gone; None if it is not noted."""
+    try:
+        return int((path / "lock").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def last_sign_of_life(path: Path) -> float:
+    """Return when a run was last heard of, as far as its files tell without the journal, in seconds since the epoch."""
+    latest = 0.0
+    with contextlib.suppress(ValueError):
+        latest = float(timegm(time.strptime(path.name.split("_")[1], _TIME)))
+    for folder in (path / "output", path / "log"):
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    latest = max(latest, entry.stat().st_mtime)
+    return latest
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove folders whose making or removing was cut short; raises StateError as `runs` does."""
+    for path in _folders(root, f".{_PREFIX}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFT_OVER_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _folders(root: Path, prefix: str) -> Iterator[Path]:
+    try:
+        yield from sorted(path for path in root.iterdir() if path.name.startswith(prefix) and path.is_dir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateError(
+            f"The state folder {root} cannot be read: {error.strerror or error}. "
+            "Choose another with state_dir, --state-dir or SUBACTORS_STATE_DIR."
+        ) from error
+
+
+def _open_lock(path: Path) -> int:
+    # One that somebody has deleted is made anew: whatever of a run can be seen has had its lock before.
+    return os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
