@@ -13,6 +13,7 @@ from ._errors import (
     UnsupportedPlatformError,
 )
 from ._exit import ProcessExit
+from ._io import Timer
 from ._linux import check_platform
 from ._process import ActorProcess, ProcessListener
 from ._restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
@@ -46,6 +47,7 @@ __all__ = [
     "SubactorsError",
     "Supervisor",
     "SupervisorRef",
+    "Timer",
     "UnsupportedPlatformError",
     "check_platform",
     "decide",

@@ -14,7 +14,7 @@ import pickle
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 import pykka
@@ -237,6 +237,9 @@ class ProcessActor(pykka.Actor):
             self._announced = set(self.__dict__)
 
 
+_DEEPEST_ATTRIBUTE: Final = 10
+"""Levels of traversable attributes inside one another that proxies see."""
+
 _OWN_ATTRIBUTES = frozenset({"actor_urn", "actor_inbox", "actor_stopped", "actor_ref"})
 
 
@@ -347,21 +350,25 @@ def _interface(actor: object) -> Interface:
     return described
 
 
-def _describe(value: object) -> Attribute:
+def _describe(value: object, above: frozenset[int] = frozenset()) -> Attribute:
     inner: dict[str, Attribute] | None = None
-    if getattr(value, "_pykka_traversable", False) is True or getattr(value, "pykka_traversable", False) is True:
+    traversable = (
+        getattr(value, "_pykka_traversable", False) is True or getattr(value, "pykka_traversable", False) is True
+    )
+    # What contains itself is entered once.
+    if traversable and id(value) not in above and len(above) < _DEEPEST_ATTRIBUTE:
         inner = {}
         for name in dir(value):
             if not name.startswith("_"):
                 with contextlib.suppress(Exception):  # a property that fails is not part of the interface
-                    inner[name] = _describe(getattr(value, name))
+                    inner[name] = _describe(getattr(value, name), above | {id(value)})
     return Attribute(callable(value), inner)
 
 
 class _RemoteObject:
     """A stand-in for a traversable attribute."""
 
-    pykka_traversable = True
+    _pykka_traversable = True
 
 
 def _placeholder(attribute: Attribute) -> object:

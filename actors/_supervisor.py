@@ -17,6 +17,7 @@ import pykka
 from ._actor import ProcessActor
 from ._errors import ProtocolError
 from ._exit import ProcessExit
+from ._io import Timer
 from ._process import ActorProcess
 from ._system import ProcessSystem
 from ._wire import ProcessLimits, error_data
@@ -190,9 +191,9 @@ class Supervisor(pykka.ThreadingActor):
         child.process.stop()
         self.tell_later(child.spec.grace, _GraceOver(child))
 
-    def tell_later(self, delay: float, message: object) -> None:
-        """Send this supervisor a message in `delay` seconds."""
-        self._system.call_later(delay, lambda: _tell(self.actor_ref, message))
+    def tell_later(self, delay: float, message: object) -> Timer:
+        """Send this supervisor a message in `delay` seconds; the timer holds it until then, and can cancel it."""
+        return self._system.call_later(delay, lambda: _tell(self.actor_ref, message))
 
     def child_ready(self, child: Child) -> None:
         """Hook: the child's constructor has returned."""

@@ -14,8 +14,8 @@ Each is named for what happened, and its message says what to do.
     │   └── TaskEndedError     the task has ended already
     ├── ModelError             a model could not answer
     │   └── MissingKeyError    because its key is not there
-    ├── StateError             the state folder cannot be used
     ├── LoopError              the agent loop ended without an answer
+    ├── StateError             the state folder, or something in it, cannot be used
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
 
 What only the actor layer raises is in `subactors.actors`.
@@ -103,12 +103,12 @@ class MissingKeyError(ModelError):
     """A model needs a key, and no variable that may hold it is set; the message names them."""
 
 
-class StateError(SubactorsError):
-    """The state folder cannot be used; the message says where, why, and how to choose another."""
-
-
 class LoopError(SubactorsError):
     """The agent loop ended without a final answer: `max_iterations` reached, or identical turns in a row."""
+
+
+class StateError(SubactorsError):
+    """The state folder, or something in it, cannot be used; the message says which path, why, and what to do."""
 
 
 class RuntimeClosedError(SubactorsError):

@@ -203,7 +203,10 @@ class Runtime:
         return toolset
 
     def close(self) -> None:
-        """Stop every task, wait until all is gone, and give back everything. Bounded; may be repeated."""
+        """Stop every task, wait until all is gone, and give back everything. Bounded; may be repeated.
+
+        An interrupt (`KeyboardInterrupt`) ends the wait: what still runs is killed.
+        """
         if os.getpid() != self._owner:
             return  # a forked process has no part in it
         with self._close_lock:
@@ -211,19 +214,28 @@ class Runtime:
                 return
             self._closed = True
             atexit.unregister(self.close)
-            done: Future[None] = Future()
-            # The supervisor may be gone: `pykka.ActorRegistry.stop_all()` in the host stops it, too.
-            with contextlib.suppress(TimeoutError, pykka.ActorDeadError):
-                self._supervisor.tell(Close(done))
-                done.result(min(self._team.settings.stop_grace + _CLOSE_MARGIN, threading.TIMEOUT_MAX))
-            self._system.close(grace=0.0)
-            with contextlib.suppress(pykka.Timeout):
-                self._supervisor.stop(timeout=_CLOSE_MARGIN)
-            for toolset in self._toolsets:
-                toolset.close()
-            self._hub.close()
-            self._journal.close()
-            self._folder.release()
+            # Last in, first out; all of it, even if an interrupt cuts one short.
+            with contextlib.ExitStack() as steps:
+                steps.callback(self._folder.release)
+                steps.callback(self._journal.close)
+                steps.callback(self._hub.close)
+                for toolset in self._toolsets:
+                    steps.callback(toolset.close)
+                steps.callback(self._stop_supervisor)
+                steps.callback(self._system.close, grace=0.0)
+                self._end_tasks()
+
+    def _end_tasks(self) -> None:
+        """Have the supervisor end all tasks, and wait until they are gone."""
+        done: Future[None] = Future()
+        # The supervisor may be gone: `pykka.ActorRegistry.stop_all()` in the host stops it, too.
+        with contextlib.suppress(TimeoutError, pykka.ActorDeadError):
+            self._supervisor.tell(Close(done))
+            done.result(min(self._team.settings.stop_grace + _CLOSE_MARGIN, threading.TIMEOUT_MAX))
+
+    def _stop_supervisor(self) -> None:
+        with contextlib.suppress(pykka.Timeout):
+            self._supervisor.stop(timeout=_CLOSE_MARGIN)
 
     # --- for the other faces of the runtime -------------------------------------------------------------------------
 

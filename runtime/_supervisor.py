@@ -26,6 +26,7 @@ from ..actors import (
     ProcessSystem,
     ReplyAddress,
     Supervisor,
+    Timer,
     decide,
 )
 from . import _record as record
@@ -75,6 +76,7 @@ class _Waiter:
     tasks: list[Task]
     mode: str
     reply_to: ReplyTo
+    timer: Timer | None = None
     answered: bool = False
 
 
@@ -318,7 +320,7 @@ class TaskSupervisor(Supervisor):
         self._registry.waiters.append(waiter)
         self._check_wait(waiter)
         if not waiter.answered and request.timeout is not None:
-            self.tell_later(max(0.0, request.timeout), _WaitOver(waiter))
+            waiter.timer = self.tell_later(max(0.0, request.timeout), _WaitOver(waiter))
 
     def _check_wait(self, waiter: _Waiter) -> None:
         over = [task.is_over for task in waiter.tasks]
@@ -329,6 +331,8 @@ class TaskSupervisor(Supervisor):
         if waiter.answered:
             return
         waiter.answered = True
+        if waiter.timer is not None:
+            waiter.timer.cancel()  # it would keep the answer, output and all, until it is due
         self._registry.waiters.remove(waiter)
         over = [task for task in waiter.tasks if task.is_over]
         for task in over:

@@ -332,6 +332,33 @@ runtime.close()
     assert all(map(is_gone, pids))
 
 
+def test_an_interrupt_while_the_runtime_is_being_closed_kills_what_still_runs(start: Start) -> None:
+    text = """
+import threading
+from subactors.runtime import TaskEnded
+events = runtime.events()
+def tell():
+    for event in events:
+        if isinstance(event, TaskEnded) and event.task.agent == "waits":
+            print("one has ended, two do not", flush=True)
+threading.Thread(target=tell).start()
+print(pids, flush=True)
+try:
+    runtime.close()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    host = start(CROWD.replace("stop_grace=0.3", "stop_grace=600") + text)
+    pids = json.loads(host.read_line())
+    host.read_line()
+
+    host.program.send_signal(signal.SIGINT)
+
+    assert host.finish() == (0, "interrupted\n", "")
+    assert all(map(is_gone, pids))
+    assert list(host.temporary.iterdir()) == []
+
+
 # --- what it offers -------------------------------------------------------------------------------------------------
 
 PACKAGES = ["subactors.actors", "subactors.runtime"]

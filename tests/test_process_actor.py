@@ -370,6 +370,24 @@ def test_a_proxy_goes_into_traversable_attributes() -> None:
     greeter.stop()
 
 
+def test_a_proxy_goes_into_an_attribute_that_contains_itself() -> None:
+    class Knot:
+        pykka_traversable = True
+
+        def __init__(self) -> None:
+            self.again = self
+            self.tight = True
+
+    class Knotted(ProcessActor):
+        def __init__(self) -> None:
+            super().__init__()
+            self.knot = Knot()
+
+    actor = Knotted.start()
+    assert get(actor.proxy().knot.tight) is True
+    actor.stop()
+
+
 def test_a_proxy_does_not_show_private_attributes() -> None:
     greeter = Greeter.start("Ann").proxy()
     assert not hasattr(greeter, "_private")
@@ -513,19 +531,3 @@ def test_an_actor_can_start_actors_of_its_own_which_end_with_it() -> None:
     assert not is_gone(nested)
     actor.stop()
     assert is_gone(nested)
-
-
-def test_an_interface_without_an_end_does_not_start() -> None:
-    class Knot:
-        pykka_traversable = True
-
-        def __init__(self) -> None:
-            self.again = self
-
-    class Knotted(ProcessActor):
-        def __init__(self) -> None:
-            super().__init__()
-            self.knot = Knot()
-
-    with pytest.raises((PlainDataError, StartError)):
-        Knotted.start()

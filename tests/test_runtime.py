@@ -10,6 +10,7 @@ import os
 import resource
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -272,11 +273,14 @@ def test_wait_takes_any_timeout(runtime: Runtime, timeout: float) -> None:
 
 
 def test_a_wait_that_is_over_is_forgotten(runtime: Runtime) -> None:
-    waiting = runtime.run("waits", "x")
+    waiting, echo = runtime.run("waits", "x"), runtime.run("echo", "x")
 
     runtime.wait([waiting], timeout=0)
+    runtime.wait([echo], timeout=3600)
 
     assert _waiters(runtime) == 0
+    soon = time.monotonic() + 60  # when others are due that end processes
+    assert [timer.due for due, _, timer in runtime._system._io._timers if due > soon and not timer.cancelled] == []
     runtime.stop(waiting)
 
 
