@@ -14,7 +14,6 @@ import os
 import resource
 import selectors
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -29,6 +28,7 @@ from ._exit import ProcessExit
 from ._io import IOThread, Timer
 from ._linux import check_platform
 from ._process import ActorProcess, ProcessListener, encode_object
+from ._program import Program
 from ._wire import (
     Configuration,
     Exited,
@@ -277,16 +277,15 @@ class _ZygoteConnection:
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(_module_path())}
         with theirs:
             try:
-                self._program = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "subactors.actors.zygote", str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    env=environ,
-                    start_new_session=True,
+                self._program = Program(
+                    [sys.executable, "-P", "-m", "subactors.actors.zygote"], environ, theirs.fileno()
                 )
             except OSError as error:
                 self._control.close()
                 raise StartError(f"{sys.executable} did not start: {error}") from error
+        # Processes that are forked from the host in this moment hold the socket's other end, too, so its closing alone
+        # would not tell of the zygote's end.
+        self._io.watch(self._program.pidfd, selectors.EVENT_READ, self._on_program_ended)
         path = [os.fsencode(entry) for entry in _module_path()]
         configuration = Configuration(os.getpid(), path, list(preload))
         self._send(msgspec.msgpack.encode(configuration), None)
@@ -299,6 +298,7 @@ class _ZygoteConnection:
 
     def close(self) -> None:
         """Close the control socket: the zygote ends everything and then itself."""
+        self._io.unwatch(self._program.pidfd)
         self._io.unwatch(self._control.fileno())
         # Processes that were forked from the host have the socket too, so closing it here would not be its end.
         with contextlib.suppress(OSError):
@@ -313,9 +313,7 @@ class _ZygoteConnection:
         """Wait until the zygote's process is gone, and kill it when it takes longer than `limit` seconds."""
         if not self._used:
             self._program.kill()  # it has nothing to end, and may be busy with its imports for a while
-        try:
-            self._program.wait(limit)
-        except subprocess.TimeoutExpired:
+        if not self._program.wait(limit):
             self._program.kill()
             self._program.wait()
 
@@ -347,20 +345,34 @@ class _ZygoteConnection:
             self._flush()
         if not events & selectors.EVENT_READ:
             return
+        if self._receive() == b"":
+            self._lose()
+
+    def _on_program_ended(self, events: int) -> None:
+        del events
+        while self._receive():
+            pass  # what it has sent before its end
+        self._lose()
+
+    def _receive(self) -> bytes | None:
+        """Hand on the next packet and return it; None if there is none now, empty if there will be none."""
         try:
             packet, descriptors, _, _ = socket.recv_fds(self._control, _PACKET_LIMIT, 1, socket.MSG_CMSG_CLOEXEC)
         except (BlockingIOError, InterruptedError):
-            return
+            return None
         except OSError:
-            packet, descriptors = b"", []
+            return b""
         if packet:
             self._on_packet(packet, descriptors)
-            return
+        return packet
+
+    def _lose(self) -> None:
         self.close()
         # Its socket closes in the middle of its exit: the status is decided, and the wait is a moment.
         self._program.kill()
         self._program.wait()
-        self._on_lost(f"the zygote ended with status {self._program.returncode}, and its processes with it")
+        status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
+        self._on_lost(f"the zygote ended with {status}, and its processes with it")
 
 
 def _current_directory() -> str:

@@ -262,7 +262,11 @@ def _drop_the_hosts_signal_setup() -> None:
 
 def main() -> None:
     """Run the zygote on the control socket whose descriptor is the program's only argument."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+    number = int(sys.argv[1])
+    # What the host's own code has left inheritable is the host's.
+    os.closerange(3, number)
+    os.closerange(number + 1, 1 << 30)
+    control = socket.socket(fileno=number)
     control.set_inheritable(False)
     _linux.set_process_name("subactors-zyg")
     _drop_the_hosts_signal_setup()

@@ -174,6 +174,30 @@ if __name__ == "__main__":  # for multiprocessing
     )
 
 
+def test_processes_that_a_host_forks_while_the_runtime_starts_do_not_hold_it_up(start: Start) -> None:
+    text = (
+        START
+        + """
+import os, signal, time
+runtime = Runtime.from_mapping(team)
+forked = []
+for _ in range(12):  # and they live on
+    forked.append(os.fork())
+    if forked[-1] == 0:
+        signal.pause()
+(view,) = runtime.wait([runtime.run("echo", "hello")], timeout=20)
+print(view.status)
+runtime.close()
+for pid in forked:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+"""
+    )
+    status, output, _ = start(text).finish()
+
+    assert (status, output) == (0, "completed\n")
+
+
 def test_a_process_that_the_host_has_forked_may_make_a_runtime_of_its_own(start: Start) -> None:
     text = (
         START

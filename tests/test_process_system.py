@@ -221,7 +221,7 @@ def test_closing_ends_the_zygote_in_order_though_a_forked_process_holds_its_sock
     connection = system._zygote
     assert connection is not None
     system.close()
-    assert connection._program.returncode == 0
+    assert connection._program.status == 0
     os.close(writer)
     os.close(reader)
     os.waitpid(child, 0)

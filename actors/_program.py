@@ -1,0 +1,76 @@
+"""A program that the host starts without forking itself.
+
+`subprocess` waits, after its fork, for a pipe to be closed by the exec. A process that another thread forks in that
+moment, as `multiprocessing` does, has that pipe too and keeps it open for as long as it lives: whoever starts the
+program waits as long. `posix_spawn` has no such pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Mapping, Sequence
+
+__all__ = ["Program"]
+
+_CONTROL = 3
+"""The descriptor at which the program finds its socket, unless it has that number here already."""
+
+
+class Program:
+    """A running program, with a session of its own and one descriptor of the host's. Not to be shared by threads.
+
+    What else of the host's descriptors is inheritable it has, too, and should close.
+
+    Args:
+        command: the program's path and its arguments, to which the number of its descriptor is added.
+        environ: its whole environment.
+        descriptor: what it is given; stays open here.
+
+    Attributes:
+        pidfd: readable when it has ended; closed once it has been waited for.
+        status: exit status, or minus the number of the signal that ended it; None while it runs, or where the host
+            ignores SIGCHLD and so nobody knows.
+
+    Raises:
+        OSError: it could not be started.
+    """
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], descriptor: int) -> None:
+        # A descriptor that is moved to its own number would stay closed on exec on some systems.
+        number = _CONTROL if descriptor != _CONTROL else _CONTROL + 1
+        self._pid = os.posix_spawn(
+            command[0],
+            [*command, str(number)],
+            environ,
+            # In this order: where the host has closed its standard input, the descriptor may be 0.
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, descriptor, number),
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            ],
+            setsid=True,
+        )
+        self.status: int | None = None
+        self.pidfd = os.pidfd_open(self._pid)
+
+    def kill(self) -> None:
+        """Send SIGKILL, unless it has been waited for."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def wait(self, limit: float | None = None) -> bool:
+        """Wait until it has ended, up to `limit` seconds; return whether it has."""
+        if self.pidfd < 0:
+            return True
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(None if limit is None else limit * 1000):
+            return False
+        with contextlib.suppress(ChildProcessError):
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        os.close(self.pidfd)
+        self.pidfd = -1
+        return True
