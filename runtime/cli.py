@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ._errors import SubactorsError, TeamFileError
+from ._state import state_root
 
 if TYPE_CHECKING:
     from ._team import Team
@@ -36,6 +37,13 @@ state_option = click.option(
     type=click.Path(file_okay=False),
     metavar="DIR",
     help="Where the tasks' files go and stay; a temporary folder if not given.",
+)
+id_argument = click.argument("part", metavar="ID")
+root_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="The state folder to look in; $SUBACTORS_STATE_DIR, or the user's own, if not given.",
 )
 
 
@@ -96,6 +104,67 @@ def check(team_file: Path) -> int:
     from ._commands import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
 
     return check_file(str(team_file))
+
+
+@cli.command()
+@click.option("--all", "-a", "everything", is_flag=True, help="Tasks that have ended, too, the newest last.")
+@click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")
+@root_option
+def ps(state_dir: str | None, **options: bool) -> int:
+    """List the tasks that run on this machine, whichever program runs them.
+
+    HOST is the process that runs them, MEMORY what only their own processes use (USS).
+    """
+    from ._task_commands import list_tasks  # noqa: PLC0415 - `--help` should not wait for it
+
+    return list_tasks(state_root(state_dir), everything=options["everything"], as_json=options["as_json"])
+
+
+@cli.command()
+@id_argument
+@click.option("--follow", "-f", is_flag=True, help="Print what it says, as it comes, until it has ended.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; with --follow one event a line.")
+@root_option
+def view(part: str, state_dir: str | None, **options: bool) -> int:
+    """Show everything about one task, also of a program that has ended or died.
+
+    ID may be any part of the id that only one task has. To see how a task has ended counts as having read its result.
+    With --follow the exit status is 1 if it did not complete.
+    """
+    from ._task_commands import view_task  # noqa: PLC0415 - `--help` should not wait for it
+
+    return view_task(state_root(state_dir), part, follow=options["follow"], as_json=options["as_json"])
+
+
+@cli.command()
+@id_argument
+@root_option
+def stop(part: str, state_dir: str | None) -> int:
+    """Stop a task, and what it has started, whichever program runs it.
+
+    ID may be any part of the id that only one task has. The exit status is 1 if it had ended before.
+    """
+    from ._task_commands import stop_task  # noqa: PLC0415 - `--help` should not wait for it
+
+    return stop_task(state_root(state_dir), part)
+
+
+@cli.command()
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=7.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Only runs that ended before that.",
+)
+@click.option("--unread", is_flag=True, help="Runs with results that nobody has read, or can read, too.")
+@root_option
+def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
+    """Remove what is kept of runs that have ended and whose results have all been read."""
+    from ._task_commands import prune_runs  # noqa: PLC0415 - `--help` should not wait for it
+
+    return prune_runs(state_root(state_dir), keep=older_than * 86400, unread=unread)
 
 
 @cli.command()

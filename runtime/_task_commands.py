@@ -1,0 +1,238 @@
+"""What `ps`, `view`, `stop` and `prune` do: the commands for tasks that another process runs, or ran.
+
+Imported by `cli` when one of them runs; it must not bring what only a process that runs tasks needs.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ._console import printable
+from ._elsewhere import ListedTask, TaskElsewhere, find, tasks_of
+from ._errors import RuntimeClosedError
+from ._past_runs import prune
+from ._report import duration, result_text, size
+from ._text import one_line
+from ._views import TaskView
+
+__all__ = ["list_tasks", "prune_runs", "stop_task", "view_task"]
+
+_FAILED: Final = 1
+_INTERRUPTED: Final = 130
+"""What shells call a program that Ctrl-C has ended."""
+
+_ROWS: Final = 200
+"""Ended tasks that `ps --all` shows at most, more or less."""
+
+_TASK_WIDTH: Final = 80
+"""Characters of a task's text in a table that no terminal bounds."""
+
+_HEAD: Final = ("ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "HOST", "TASK")
+_NUMBERS: Final = frozenset({"RUNTIME", "CPU", "MEMORY", "HOST"})
+
+
+def list_tasks(root: Path, *, everything: bool, as_json: bool) -> int:
+    """Print a table of the tasks that run, or of all there are, the newest last; return the exit status."""
+    survey = tasks_of(root, past=everything, at_most=_ROWS)
+    for warning in survey.warnings:
+        _warn(warning)
+    tasks = [task for task in survey.tasks if everything or not task.view.ended]
+    if as_json:
+        for task in tasks:
+            _print_json(_plain(task.view, task.run, task.host_pid))
+    elif tasks:
+        _print_table([_HEAD, *(_row(task) for task in tasks)])
+    else:
+        _warn(f"{'There are no tasks' if everything else 'No tasks are running'} in {root}.")
+    return 0
+
+
+def view_task(root: Path, part: str, *, follow: bool, as_json: bool) -> int:
+    """Print everything about a task, or what it says until it has ended and then how; return the exit status."""
+    with find(root, part) as task:
+        try:
+            return _follow(task, as_json=as_json) if follow else _view(task, as_json=as_json)
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+
+
+def stop_task(root: Path, part: str) -> int:
+    """Stop a task of a runtime that is alive, and print how it ended; return the exit status."""
+    with find(root, part) as task:
+        try:
+            target, *owned = task.stop()
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+        except (OSError, RuntimeClosedError):
+            view = task.view()
+            if task.warning or not view.ended:
+                _warn(f"{view.id} is {view.status}. {task.warning or 'Its host is just ending.'}")
+            else:
+                _warn(f"Task {view.id} has ended already: {view.status}. {view.reason}".rstrip())
+            return _FAILED
+    print(f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}.")
+    if target.reason:
+        _print(target.reason)
+    for view in owned:
+        _print(f"With it ended {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip())
+    return 0
+
+
+def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
+    """Remove old runs and print which; return the exit status."""
+    pruned = prune(root, keep, unread=unread)
+    for path, tasks in pruned.removed.items():
+        print(f"Removed {path.name}, with {tasks} task{'' if tasks == 1 else 's'}.")
+    for path, why in pruned.kept.items():
+        print(f"Kept {path.name}: {why}.")
+    if not pruned.removed and not pruned.kept:
+        print(f"No run in {root} is old enough.")
+    elif pruned.kept and not unread:
+        _warn("`subactors prune --unread` removes those, too.")
+    return 0
+
+
+def _view(task: TaskElsewhere, *, as_json: bool) -> int:
+    view = task.view()
+    if task.warning:
+        _warn(task.warning)
+    output = task.output
+    view = msgspec.structs.replace(view, output=output.text(), output_size=max(view.output_size, output.size))
+    if as_json:
+        _print_json(_plain(view, task.run, task.host_pid))
+        return 0
+    _print_facts(view, task)
+    print("\n--- Output ---")
+    _print(view.output or "(nothing)")
+    _print_result(view)
+    return 0
+
+
+def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
+    # What is cut inside a character by one read is made whole by the next.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    ends_line = True
+
+    def show(data: bytes, missed: int) -> None:
+        nonlocal ends_line
+        text = decoder.decode(data)
+        if as_json:
+            _print_json({"event": "output", "task_id": task.id, "text": text, "missed": missed})
+            return
+        if missed:
+            sys.stdout.write(f"\n[{missed:,} bytes left out here.]\n")
+        sys.stdout.write(_shown(text))
+        sys.stdout.flush()
+        ends_line = text.endswith("\n") if text else ends_line
+
+    view = task.follow(show)
+    if task.warning:
+        _warn(task.warning)
+    if as_json:
+        _print_json({"event": "ended", "task": _plain(view, task.run, task.host_pid)})
+    else:
+        if not ends_line:
+            print()
+        _print_result(view)
+        print(f"\n{view.id} ({view.agent}) has ended after {duration(view.runtime)}: {view.status}.")
+        if view.reason:
+            _print(view.reason)
+    return 0 if view.status == "completed" else _FAILED
+
+
+def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
+    host_pid = task.host_pid
+    facts = {
+        "Task": view.id,
+        "Agent": view.agent,
+        "Status": view.status,
+        "Reason": view.reason,
+        "Runtime": duration(view.runtime),
+        "Attempts": str(view.attempts) if view.attempts > 1 else "",
+        "Started by": view.parent or "",
+        "Process": str(view.pid or ""),
+        "Host": f"process {host_pid}" if host_pid is not None else "gone",
+        "CPU": _cpu(view, both=True),
+        "Memory": _memory(view) + (" at its peak" if view.ended and _memory(view) else ""),
+        "Processes": str(view.vitals.processes) if view.vitals is not None and view.vitals.processes else "",
+        "Tokens": f"{view.usage.input_tokens:,} in, {view.usage.output_tokens:,} out, {view.usage.requests:,} requests"
+        if view.usage.requests
+        else "",
+        "Run": str(task.run),
+        "Log": str(task.log) if task.log.exists() and task.log.stat().st_size else "",
+        "Work": view.task,
+    }
+    width = max(map(len, facts)) + 2
+    for name, value in facts.items():
+        if value:
+            _print(f"{name + ':':{width}}{value.replace(chr(10), chr(10) + ' ' * width)}")
+
+
+def _print_result(view: TaskView) -> None:
+    if view.result is not None:
+        print("\n--- Result ---")
+        _print(result_text(view.result))
+
+
+def _row(task: ListedTask) -> tuple[str, ...]:
+    view = task.view
+    host = str(task.host_pid) if task.host_pid is not None else "-"
+    cells = (view.id, view.agent, view.status, duration(view.runtime), _cpu(view), _memory(view), host, view.task)
+    return tuple(printable(one_line(cell, 1000)) or "-" for cell in cells)
+
+
+def _cpu(view: TaskView, *, both: bool = False) -> str:
+    if view.vitals is None:
+        return ""
+    seconds = f"{view.vitals.cpu_seconds:.2f} s"
+    if view.vitals.cpu_percent is None:
+        return seconds
+    percent = f"{view.vitals.cpu_percent:.0f} %"
+    return f"{seconds} ({percent})" if both else percent
+
+
+def _memory(view: TaskView) -> str:
+    return size(view.vitals.memory_bytes) if view.vitals is not None and view.vitals.memory_bytes else ""
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns; the last column is cut to what is left of the line."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
+    aligned: list[Callable[[str, int], str]] = [str.rjust if name in _NUMBERS else str.ljust for name in _HEAD]
+    room = _TASK_WIDTH
+    if sys.stdout.isatty():
+        room = max(10, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths))
+    for row in rows:
+        cells = [align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=False)]
+        print("  ".join([*cells, one_line(row[-1], room)]))
+
+
+def _plain(view: TaskView, run: Path, host_pid: int | None) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(view)
+    return {**fields, "run": str(run), "host_pid": host_pid}
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value), flush=True)
+
+
+def _print(text: str) -> None:
+    shown = _shown(text)
+    sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
+
+
+def _shown(text: str) -> str:
+    """Return what may go to standard output: a terminal must not be told what to do by what a task says."""
+    return printable(text) if sys.stdout.isatty() else text
+
+
+def _warn(sentence: str) -> None:
+    print(f"subactors: {printable(sentence)}", file=sys.stderr)

@@ -1,0 +1,350 @@
+"""The journal: what is committed when, what is left when the host dies, and what happens when it cannot be written."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import resource
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from observing import wait_until
+from run_folders import host, past_run, python, task_row
+from subactors.runtime import Usage, Vitals
+from subactors.runtime._journal import HOST_DIED, Journal, JournalReader
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal(path, {"team": "a team"})
+    yield journal
+    if journal._thread.is_alive():
+        journal.close()
+
+
+def write(journal: Journal, *statements: Any) -> None:
+    """Write, and wait until that is committed or could not be."""
+    committed = threading.Event()
+    journal.write(statements, committed.set)
+    assert committed.wait(PATIENCE)
+
+
+def ids(path: Path) -> list[str]:
+    with JournalReader(path, live=True) as reader:
+        return reader.ids()
+
+
+def test_what_is_committed_can_be_read_while_the_journal_is_open(journal: Journal, path: Path) -> None:
+    write(journal, task_row(1), task_row(2))
+    assert ids(path) == ["agent_task_00000001", "agent_task_00000002"]
+
+
+def test_a_run_without_tasks_has_a_journal_too(journal: Journal, path: Path) -> None:
+    journal.close()
+    with JournalReader(path, live=False) as reader:
+        assert reader.facts() == {"team": "a team"}
+        assert reader.tasks() == []
+        assert reader.unread() == 0
+        assert reader.last_entry() == 0.0
+
+
+def test_closing_writes_what_is_queued(journal: Journal, path: Path) -> None:
+    for number in range(500):
+        journal.write([task_row(number)])
+    journal.close()
+    assert len(ids(path)) == 500
+
+
+def test_writes_of_many_threads_are_all_there_each_threads_in_order(journal: Journal, path: Path) -> None:
+    def work(first: int) -> None:
+        for number in range(first, first + 200):
+            journal.write([task_row(number)])
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(0, 1000, 200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journal.close()
+    assert len(ids(path)) == 1000
+
+
+def test_statements_that_belong_together_are_written_all_or_none(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(journal, task_row(1))
+    write(journal, task_row(2), task_row(1))
+    write(journal, task_row(3))
+    assert ids(path) == ["agent_task_00000001", "agent_task_00000003"]
+    assert "which will be missing from it" in caplog.text
+    assert journal.failing == ""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        task_row(2, task="half a pair: \ud800"),
+        task_row(2, attempts=2**70),
+        ("INSERT INTO nowhere VALUES (1)", []),
+        ("no statement", []),
+        ("INSERT INTO run VALUES (?, ?)", [1]),
+    ],
+    ids=["text that is none", "too large a number", "no such table", "no SQL", "too few values"],
+)
+def test_what_cannot_be_written_costs_nothing_else_of_the_same_moment(
+    journal: Journal, path: Path, statement: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = threading.Event()
+
+    def wait() -> None:
+        gate.wait(PATIENCE)
+
+    journal.write([], wait)
+    committed: queue.Queue[int] = queue.Queue()
+    for number, what in enumerate([task_row(1), statement, task_row(3)]):
+        journal.write([what], lambda number=number: committed.put(number))  # type: ignore[misc]
+    gate.set()
+    assert [committed.get(timeout=PATIENCE) for _ in range(3)] == [0, 1, 2]
+    assert ids(path) == ["agent_task_00000001", "agent_task_00000003"]
+    assert "Traceback" in caplog.text
+
+
+def test_a_callback_that_raises_does_not_end_the_journal(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    journal.write([task_row(1)], fail)
+    write(journal, task_row(2))
+    assert len(ids(path)) == 2
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_folder_that_is_not_there_is_told_once_and_written_to_as_soon_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "later" / "journal.sqlite"
+    journal = Journal(path, {})
+    write(journal, task_row(1))
+    write(journal, task_row(2))
+    assert "unable to open database file" in journal.failing
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(messages) == 1
+    assert "cannot be written: unable to open database file. Tasks go on" in messages[0]
+    path.parent.mkdir()
+    wait_until(lambda: not journal.failing, "the journal is written again")
+    assert len(ids(path)) == 2
+    journal.close()
+
+
+def test_closing_tries_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "later" / "journal.sqlite"
+    journal = Journal(path, {})
+    write(journal, task_row(1))
+    path.parent.mkdir()
+    journal.close()
+    assert len(ids(path)) == 1
+
+
+def test_a_journal_that_cannot_be_written_to_the_end_does_not_keep_closing_from_ending(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "nowhere" / "journal.sqlite", {})
+    write(journal, task_row(1))
+    journal.close()
+    assert journal.failing
+
+
+def test_a_full_disk_loses_nothing_once_there_is_room_again(journal: Journal, path: Path) -> None:
+    write(journal, task_row(1))
+    full = path.with_name("journal.sqlite-wal").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+    try:
+        write(journal, task_row(2))
+        assert journal.failing
+        write(journal, task_row(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    wait_until(lambda: not journal.failing, "the journal is written again")
+    assert len(ids(path)) == 3
+
+
+def test_what_is_kept_for_later_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subactors.runtime._journal._KEPT_BYTES", 10_000)
+    path = tmp_path / "later" / "journal.sqlite"
+    journal = Journal(path, {})
+    for number in range(100):
+        write(journal, task_row(number, task="x" * 1000))
+    path.parent.mkdir()
+    journal.close()
+    assert 0 < len(ids(path)) < 10
+
+
+def test_a_file_that_is_no_journal_is_left_as_it_is(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.write_bytes(b"something else" * 1000)
+    journal = Journal(path, {})
+    write(journal, task_row(1))
+    journal.close()
+    assert "not a database" in caplog.text
+    assert path.read_bytes() == b"something else" * 1000
+
+
+def test_what_a_task_is_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    run = past_run(
+        tmp_path,
+        task_row(
+            1, parent="agent_task_00000009", attempts=3, output_size=17, input_tokens=5, output_tokens=6, requests=7
+        ),
+        task_row(
+            2, status="failed", reason="why", result='{"a": [1, null]}', vitals='{"cpu_seconds": 1.5}', was_read=0
+        ),
+    )
+    with JournalReader(run / "journal.sqlite", live=False) as reader:
+        first, second = (reader.task(task_id) for task_id in reader.ids())
+        assert [view.result for view in reader.tasks()] == [None, None]
+        assert reader.unread() == 1
+        assert reader.task("agent_task_ffffffff") is None
+    assert first is not None
+    assert second is not None
+    assert (first.agent, first.task, first.status, first.reason) == ("worker", "work 1", "completed", "")
+    assert (first.runtime, first.result, first.attempts, first.parent) == (2.5, "result 1", 3, "agent_task_00000009")
+    assert (first.output_size, first.usage, first.vitals) == (17, Usage(5, 6, 7), None)
+    assert (second.status, second.reason, second.result) == ("failed", "why", {"a": [1, None]})
+    assert second.vitals == Vitals(cpu_seconds=1.5)
+
+
+def test_messages_come_back_in_order(tmp_path: Path) -> None:
+    insert = "INSERT INTO message VALUES (?, ?, ?, ?)"
+    run = past_run(
+        tmp_path,
+        task_row(1),
+        (insert, ["agent_task_00000001", 2, 1, '{"role": "assistant"}']),
+        (insert, ["agent_task_00000001", 1, 1, '{"role": "user"}']),
+        (insert, ["agent_task_00000002", 1, 1, '{"role": "other"}']),
+    )
+    with JournalReader(run / "journal.sqlite", live=False) as reader:
+        assert reader.messages("agent_task_00000001") == [{"role": "user"}, {"role": "assistant"}]
+
+
+def test_an_unfinished_task_runs_while_its_host_lives_and_has_failed_when_it_is_gone(tmp_path: Path) -> None:
+    run = past_run(tmp_path, task_row(1, status="running", runtime=None, result=None, started=time.time() - 100))
+    with JournalReader(run / "journal.sqlite", live=True) as reader:
+        (view,) = reader.tasks()
+        assert view.status == "running"
+        assert view.runtime >= 100
+    with JournalReader(run / "journal.sqlite", live=False) as reader:
+        (view,) = reader.tasks()
+        assert (view.status, view.reason) == ("failed", HOST_DIED)
+
+
+def test_a_task_whose_host_died_ran_until_the_last_sign_of_life(tmp_path: Path) -> None:
+    now = time.time()
+    unfinished = task_row(1, status="running", runtime=None, started=now - 100)
+    later = ("INSERT INTO transition VALUES (?, ?, ?, ?, ?)", ["agent_task_00000001", now + 50, "running", "", 1])
+    run = past_run(tmp_path, unfinished, later)
+    with JournalReader(run / "journal.sqlite", live=False) as reader:
+        assert abs(reader.tasks()[0].runtime - 150) < 1
+
+
+@pytest.mark.parametrize("name", ["a run", "100%", "what?", "#1", "ä", "\udce4"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    path = tmp_path / name / "journal.sqlite"
+    journal = Journal(path, {"team": str(path)})
+    write(journal, task_row(1))
+    journal.close()
+    assert len(ids(path)) == 1
+
+
+def test_a_reader_makes_no_journal(path: Path) -> None:
+    with pytest.raises(sqlite3.Error):
+        JournalReader(path, live=False)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "entry", [task_row(1, result="{"), task_row(1, vitals='{"cpu_seconds": "many"}')], ids=["result", "vitals"]
+)
+def test_an_entry_that_is_damaged_is_an_error_of_the_journal(tmp_path: Path, entry: Any) -> None:
+    run = past_run(tmp_path, entry)
+    with (
+        JournalReader(run / "journal.sqlite", live=False) as reader,
+        pytest.raises(sqlite3.Error, match="what it holds of agent_task_00000001 cannot be read"),
+    ):
+        reader.task("agent_task_00000001")
+
+
+_WRITER = """\
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from run_folders import task_row
+from subactors.runtime._journal import Journal
+from subactors.runtime._state import RunFolder
+
+folder = RunFolder.create(Path(sys.argv[1]))
+print(folder.path, flush=True)
+journal = Journal(folder.journal, {{}})
+number = 0
+
+def committed():
+    global number
+    print(number, flush=True)
+    number += 1
+    journal.write([task_row(number, task="x" * 1000)], committed)
+
+journal.write([task_row(number)], committed)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("entries", [1, 10, 100, 1000])
+def test_whatever_was_committed_before_the_host_was_killed_is_there(tmp_path: Path, entries: int) -> None:
+    with host(tmp_path, _WRITER.format(tests=str(Path(__file__).parent))) as holder:
+        assert holder.program.stdout is not None
+        while int(holder.program.stdout.readline()) < entries:
+            pass
+        holder.kill()
+        told = [line for line in holder.program.stdout.read().splitlines() if line]
+        last = int(told[-1]) if told else entries
+        with JournalReader(holder.run / "journal.sqlite", live=False) as reader:
+            numbers = [int(task_id.removeprefix("agent_task_"), 16) for task_id in reader.ids()]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) > last
+
+
+def test_a_journal_is_read_by_others_while_it_is_written(tmp_path: Path) -> None:
+    reading = """\
+import sys
+from pathlib import Path
+from subactors.runtime._journal import JournalReader
+counts = []
+while not counts or counts[-1] < 300:
+    with JournalReader(Path(sys.argv[1]), live=True) as reader:
+        counts.append(len(reader.tasks()))
+print(counts == sorted(counts))
+"""
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path, {})
+    write(journal, task_row(0))
+    with python(reading, path) as program:
+        for number in range(1, 300):
+            write(journal, task_row(number))
+        assert program.communicate(timeout=PATIENCE)[0] == "True\n"
+    assert journal.failing == ""
+    journal.close()

@@ -1,0 +1,507 @@
+"""`ps`, `view`, `stop` and `prune`: tasks of other processes, and of runs whose host is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from run_folders import host, make_old, past_run, task_row
+from subactors.actors._io import IOThread
+from subactors.runtime import TaskEndedError, TaskList, TaskView, UnknownTaskError, Vitals
+from subactors.runtime import _elsewhere as elsewhere
+from subactors.runtime._control import ControlServer
+from subactors.runtime._journal import Journal, JournalReader
+from subactors.runtime._messages import ListTasks, StopTask, TaskRequest, ViewTask
+from subactors.runtime._output import TaskOutput
+from subactors.runtime._state import RunFolder
+from subactors.runtime._supervisor_messages import ReplyTo
+
+PATIENCE = 30.0
+
+UNFINISHED = {"status": "running", "runtime": None, "result": None, "was_read": 0}
+
+FIRST = "agent_task_00000001"
+SECOND = "agent_task_00000002"
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "subactors.runtime.cli", *map(str, arguments)]
+
+
+def subactors(*arguments: object, root: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, "--state-dir", root), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+class LiveRun:
+    """A run whose host is this process, with a supervisor that knows the tasks that the test gives it."""
+
+    def __init__(self, root: Path, *views: TaskView) -> None:
+        self.views = {view.id: view for view in views}
+        self.stopped: list[str] = []
+        self.folder = RunFolder.create(root)
+        self.journal = Journal(self.folder.journal, {})
+        self.outputs: dict[str, TaskOutput] = {}
+        self._io = IOThread("io-under-test")
+        self._server = ControlServer(self._io, self.folder.control, self._answer)
+
+    def close(self) -> None:
+        self._server.close()
+        self._io.close()
+        self.journal.close()
+        for output in self.outputs.values():
+            output.close()
+        self.folder.release()
+
+    def say(self, task_id: str, data: bytes) -> None:
+        if task_id not in self.outputs:
+            self.outputs[task_id] = TaskOutput(self.folder.output, task_id, 1000)
+        self.outputs[task_id].write(data)
+
+    def _answer(self, request: TaskRequest, reply_to: ReplyTo) -> None:
+        match request:
+            case ListTasks():
+                reply_to.set(TaskList(tasks=list(self.views.values()), running=1, max_running=20))
+            case ViewTask(task_id):
+                reply_to.set(self._find(task_id))
+            case StopTask(task_id):
+                if self._find(task_id).ended:
+                    raise TaskEndedError(f"Task {task_id} has ended already: completed.")
+                self.stopped.append(task_id)
+                ended = TaskView(id=task_id, agent="worker", task="", status="stopped", reason="Stopped at once.")
+                owned = TaskView(id=SECOND, agent="helper", task="", status="stopped", reason="With it.")
+                reply_to.set(TaskList(tasks=[ended, owned], running=0, max_running=20))
+            case _:
+                raise AssertionError(request)
+
+    def _find(self, task_id: str) -> TaskView:
+        if task_id not in self.views:
+            raise UnknownTaskError(f"There is no task {task_id}.")
+        return self.views[task_id]
+
+
+@contextlib.contextmanager
+def live_run(root: Path, *views: TaskView) -> Iterator[LiveRun]:
+    run = LiveRun(root, *views)
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def running(task_id: str, **more: object) -> TaskView:
+    fields = {"agent": "worker", "task": "hard work", "status": "running", "runtime": 61.0, "pid": 4711, **more}
+    return TaskView(id=task_id, **fields)  # type: ignore[arg-type]
+
+
+# --- ps ---------------------------------------------------------------------------------------------------------------
+
+
+def test_ps_lists_what_runs_in_columns(tmp_path: Path) -> None:
+    vitals = Vitals(cpu_percent=12.4, cpu_seconds=3.0, memory_bytes=34_000_000, processes=2)
+    with live_run(
+        tmp_path,
+        running(FIRST, vitals=vitals, task="read\nall\tof it"),
+        running(SECOND, agent="a_longer_name"),
+        running("agent_task_00000003", status="completed"),
+    ):
+        done = subactors("ps", root=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    me = str(os.getpid())
+    head, first, second = (line.split() for line in done.stdout.splitlines())
+    assert head == ["ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "HOST", "TASK"]
+    assert " ".join(first) == f"{FIRST} worker running 1 min 01 s 12 % 34 MB {me} read all of it"
+    assert " ".join(second) == f"{SECOND} a_longer_name running 1 min 01 s - - {me} hard work"
+    columns = {line.index(what) for line, what in zip(done.stdout.splitlines(), ["TASK", "read", "hard"], strict=True)}
+    assert len(columns) == 1
+
+
+def test_ps_shows_no_task_of_a_run_that_has_ended(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1), task_row(2, **UNFINISHED))
+    done = subactors("ps", root=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"subactors: No tasks are running in {tmp_path}.\n"
+
+
+def test_ps_all_shows_past_tasks_too_the_newest_last(tmp_path: Path) -> None:
+    make_old(past_run(tmp_path, task_row(1)), days=2)
+    make_old(past_run(tmp_path, task_row(2, **UNFINISHED)), days=1)
+    with live_run(tmp_path, running("agent_task_00000003")):
+        done = subactors("ps", "--all", root=tmp_path)
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [(row[0][-1], row[2]) for row in rows] == [("1", "completed"), ("2", "failed"), ("3", "running")]
+    assert done.returncode == 0
+
+
+def test_ps_all_is_bounded_to_the_newest(tmp_path: Path) -> None:
+    for day in range(4):
+        make_old(past_run(tmp_path, *(task_row(100 * day + number) for number in range(100))), days=9 - day)
+    done = subactors("ps", "--all", root=tmp_path)
+    assert [int(line.split()[0][-8:], 16) for line in done.stdout.splitlines()[1:]] == list(range(200, 400))
+
+
+def test_ps_json_prints_one_object_a_task(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST), running(SECOND)) as run:
+        done = subactors("ps", "--json", root=tmp_path)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["id"] for row in rows] == [FIRST, SECOND]
+    assert rows[0]["status"] == "running"
+    assert rows[0]["host_pid"] == os.getpid()
+    assert rows[0]["run"] == str(run.folder.path)
+
+
+def test_ps_names_a_damaged_run_and_shows_the_others(tmp_path: Path) -> None:
+    damaged, empty = past_run(tmp_path), past_run(tmp_path)
+    (damaged / "journal.sqlite").write_bytes(b"damaged" * 1000)
+    (empty / "journal.sqlite").unlink()
+    (tmp_path / "run_by_nobody").mkdir()
+    past_run(tmp_path, task_row(1))
+    done = subactors("ps", "--all", root=tmp_path)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    warnings = done.stderr.splitlines()
+    assert len(warnings) == 3
+    assert all(any(name in line for line in warnings) for name in (damaged.name, empty.name, "run_by_nobody"))
+    assert "Traceback" not in done.stderr
+
+
+def test_a_host_that_does_not_answer_is_named_and_its_journal_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "PATIENCE", 0.1)
+    with live_run(tmp_path) as silent:
+        written = threading.Event()
+        silent.journal.write([task_row(1, **UNFINISHED)], written.set)
+        written.wait(PATIENCE)
+        silent._server._answer = lambda _request, _reply_to: None
+        with live_run(tmp_path, running(SECOND)):
+            survey = elsewhere.tasks_of(tmp_path)
+            with elsewhere.find(tmp_path, FIRST) as task:
+                assert task.view().status == "running"
+                assert "does not answer" in task.warning
+    assert {listed.view.id: listed.view.status for listed in survey.tasks} == {FIRST: "running", SECOND: "running"}
+    (warning,) = survey.warnings
+    assert f"{silent.folder.path.name} (process {os.getpid()}) did not answer" in warning
+
+
+def test_a_host_without_a_socket_is_read_by_its_journal(tmp_path: Path) -> None:
+    with host(tmp_path) as holder:
+        journal = Journal(holder.run / "journal.sqlite", {})
+        journal.write([task_row(1, **UNFINISHED)])
+        journal.close()
+        done = subactors("ps", root=tmp_path)
+    assert FIRST in done.stdout
+    assert f"(process {holder.program.pid}) did not answer" in done.stderr
+
+
+def test_a_state_folder_that_is_a_file_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("ps", "prune"):
+        done = subactors(name, root=tmp_path / "file")
+        assert done.returncode == 2
+        assert "is a file" in done.stderr
+
+
+def test_a_task_cannot_send_control_characters_to_the_terminal(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1, task="\x1b[2Jgone"), said={FIRST: b"\x1b]0;title\x07text\n"})
+    for arguments in (["ps", "--all"], ["view", FIRST], ["view", "-f", FIRST]):
+        shown = on_a_terminal(*arguments, root=tmp_path)
+        assert b"\x1b" not in shown
+        assert b"\x07" not in shown
+    assert "\x1b]0;title" in subactors("view", FIRST, root=tmp_path).stdout
+
+
+def on_a_terminal(*arguments: object, root: Path) -> bytes:
+    """Return what a command prints on a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command(*arguments, "--state-dir", root), stdout=theirs, stderr=theirs) as program:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while data := os.read(ours, 65536):
+                shown += data
+    os.close(ours)
+    assert program.returncode == 0
+    return shown
+
+
+# --- view -------------------------------------------------------------------------------------------------------------
+
+
+def test_view_shows_everything_about_a_task_of_a_live_run(tmp_path: Path) -> None:
+    vitals = Vitals(cpu_percent=50.0, cpu_seconds=3.25, memory_bytes=34_000_000, processes=2)
+    with live_run(tmp_path, running(FIRST, parent="agent_task_00000009", vitals=vitals, attempts=2)) as run:
+        run.say(FIRST, b"a word\nand another\n")
+        (run.folder.log / f"{FIRST}.log").write_text("noise")
+        done = subactors("view", FIRST, root=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    for fact in (
+        f"Task: {FIRST}",
+        "Agent: worker",
+        "Status: running",
+        "Runtime: 1 min 01 s",
+        "Attempts: 2",
+        "Started by: agent_task_00000009",
+        "Process: 4711",
+        f"Host: process {os.getpid()}",
+        "CPU: 3.25 s (50 %)",
+        "Memory: 34 MB",
+        "Processes: 2",
+        f"Log: {run.folder.log / FIRST}.log",
+        "Work: hard work",
+    ):
+        assert fact in facts
+    assert done.stdout.endswith("--- Output ---\na word\nand another\n")
+
+
+def test_view_shows_a_task_of_a_past_run_with_output_result_and_reason(tmp_path: Path) -> None:
+    past_run(
+        tmp_path,
+        task_row(1, status="failed", reason="It was\nnot meant to be.", result='{"a": [1]}', task="x" * 10_000),
+        said={FIRST: "so far\nso good: ä".encode()},
+    )
+    done = subactors("view", FIRST, root=tmp_path)
+    assert done.returncode == 0
+    assert "x" * 10_000 in done.stdout
+    assert "It was\n            not meant to be." in done.stdout
+    assert "Host:       gone" in done.stdout
+    assert done.stdout.endswith('--- Output ---\nso far\nso good: ä\n\n--- Result ---\n{\n  "a": [\n    1\n  ]\n}\n')
+
+
+def test_view_json_is_one_object_with_the_output(tmp_path: Path) -> None:
+    run = past_run(tmp_path, task_row(1), said={FIRST: b"said"})
+    task = json.loads(subactors("view", "--json", FIRST, root=tmp_path).stdout)
+    assert (task["id"], task["output"], task["output_size"], task["result"]) == (FIRST, "said", 4, "result 1")
+    assert (task["run"], task["host_pid"]) == (str(run), None)
+
+
+def test_a_task_that_its_host_has_forgotten_is_read_from_the_journal(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(SECOND)) as run:
+        written = threading.Event()
+        run.journal.write([task_row(1)], written.set)
+        written.wait(PATIENCE)
+        done = subactors("view", FIRST, root=tmp_path)
+    assert "result 1" in done.stdout
+    assert done.stderr == ""
+
+
+def test_to_view_an_ended_task_of_a_past_run_is_to_have_read_it(tmp_path: Path) -> None:
+    run = past_run(tmp_path, task_row(1, was_read=0), task_row(2, was_read=0))
+    subactors("view", FIRST, root=tmp_path)
+    with JournalReader(run / "journal.sqlite", live=False) as reader:
+        assert reader.unread() == 1
+
+
+def test_an_id_may_be_shortened_to_what_only_one_task_has(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(0xAB12), task_row(0xCD12))
+    assert "agent_task_0000ab12" in subactors("view", "b12", root=tmp_path).stdout
+    ambiguous = subactors("view", "12", root=tmp_path)
+    assert ambiguous.returncode == 1
+    assert ambiguous.stderr == (
+        "subactors: 2 tasks fit '12': agent_task_0000ab12, agent_task_0000cd12. Give more of the id.\n"
+    )
+
+
+def test_a_whole_id_is_taken_even_if_it_is_part_of_another(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1), task_row(2, id=f"{FIRST}0"))
+    assert "work 1" in subactors("view", FIRST, root=tmp_path).stdout
+
+
+def test_an_unknown_id_ends_with_1_and_names_what_is_near(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(0xAB12CD34), task_row(0x99999999))
+    damaged = past_run(tmp_path)
+    (damaged / "journal.sqlite").write_bytes(b"damaged" * 1000)
+    for name in ("view", "stop"):
+        done = subactors(name, "agent_task_ab12ce34", root=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "There is no task 'agent_task_ab12ce34'" in done.stderr
+        assert "Near it: agent_task_ab12cd34." in done.stderr
+        assert damaged.name in done.stderr
+    assert "`subactors ps --all` lists the tasks" in subactors("view", "zzz", root=tmp_path).stderr
+
+
+# --- view --follow ----------------------------------------------------------------------------------------------------
+
+
+def test_follow_of_an_ended_task_prints_all_of_it_and_how_it_ended(tmp_path: Path) -> None:
+    past_run(
+        tmp_path, task_row(1), task_row(2, status="failed", reason="No luck.", result=None), said={FIRST: b"one\ntwo"}
+    )
+    done = subactors("view", "-f", FIRST, root=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == (
+        f"one\ntwo\n\n--- Result ---\nresult 1\n\n{FIRST} (worker) has ended after 2.5 s: completed.\n"
+    )
+    done = subactors("view", "-f", SECOND, root=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == f"\n{SECOND} (worker) has ended after 2.5 s: failed.\nNo luck.\n"
+
+
+def test_follow_prints_output_as_it_comes_until_the_end(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST)) as run:
+        run.say(FIRST, b"before\n")
+        with subprocess.Popen(
+            command("view", "-f", "--json", FIRST, "--state-dir", tmp_path), stdout=subprocess.PIPE, text=True
+        ) as program:
+            assert program.stdout is not None
+            assert json.loads(program.stdout.readline())["text"] == "before\n"
+            character = "ä".encode()
+            run.say(FIRST, b"then " + character[:1])
+            assert json.loads(program.stdout.readline())["text"] == "then "
+            run.say(FIRST, character[1:])
+            assert json.loads(program.stdout.readline())["text"] == "ä"
+            run.say(FIRST, b"last")
+            run.views[FIRST] = running(FIRST, status="stopped", reason="Enough.")
+            last, ended = (json.loads(line) for line in program.stdout)
+        assert (last["event"], last["text"]) == ("output", "last")
+        assert (ended["event"], ended["task"]["status"]) == ("ended", "stopped")
+        assert program.returncode == 1
+
+
+def test_follow_says_how_much_of_a_flood_it_has_not_seen(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1), said={FIRST: b"".join(b"%04d\n" % number for number in range(2000))})
+    lines = subactors("view", "-f", FIRST, root=tmp_path).stdout.splitlines()
+    assert lines[0] == "0000"
+    assert "1999" in lines
+    (note,) = [line for line in lines if "left out here" in line]
+    missed = int(note.removeprefix("[").split()[0].replace(",", ""))
+    assert missed + sum(len(line) + 1 for line in lines if line.isdigit()) == 10_000
+
+
+def test_follow_of_a_task_whose_host_is_killed_ends_with_that(tmp_path: Path) -> None:
+    with host(tmp_path) as holder:
+        journal = Journal(holder.run / "journal.sqlite", {})
+        journal.write([task_row(1, **UNFINISHED)])
+        journal.close()
+        output = TaskOutput(holder.run / "output", FIRST, 1000)
+        output.write(b"hello\n")
+        output.close()
+        with subprocess.Popen(
+            command("view", "-f", FIRST, "--state-dir", tmp_path), stdout=subprocess.PIPE, text=True
+        ) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "hello\n"
+            holder.kill()
+            rest = program.stdout.read()
+    assert rest.endswith(": failed.\nThe host died.\n")
+    assert program.returncode == 1
+
+
+def test_ctrl_c_ends_following_with_130_and_without_a_traceback(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST)) as run:
+        run.say(FIRST, b"hello\n")
+        with subprocess.Popen(
+            command("view", "-f", FIRST, "--state-dir", tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as program:
+            assert program.stdout is not None
+            assert program.stderr is not None
+            program.stdout.readline()
+            program.send_signal(2)
+            assert program.stderr.read() == ""
+        assert program.returncode == 130
+
+
+def test_a_reader_that_goes_away_ends_following(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST)) as run:
+        run.say(FIRST, b"hello\n")
+        with subprocess.Popen(
+            command("view", "-f", FIRST, "--state-dir", tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as program:
+            assert program.stdout is not None
+            assert program.stderr is not None
+            program.stdout.readline()
+            program.stdout.close()
+            run.say(FIRST, b"is anybody there?\n")
+            assert "Traceback" not in program.stderr.read()
+
+
+# --- stop -------------------------------------------------------------------------------------------------------------
+
+
+def test_stop_has_the_host_stop_a_task_and_prints_how_it_ended(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST)) as run:
+        done = subactors("stop", "0001", root=tmp_path)
+        assert run.stopped == [FIRST]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        f"{FIRST} (worker) has ended after 0.0 s: stopped.\nStopped at once.\n"
+        f"With it ended {SECOND} (helper): stopped. With it.\n"
+    )
+
+
+def test_stop_of_a_task_that_has_ended_says_so_and_ends_with_1(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(2, status="failed", reason="No luck."))
+    with live_run(tmp_path, running(FIRST, status="completed")):
+        done = subactors("stop", FIRST, root=tmp_path)
+        assert (done.returncode, done.stderr) == (1, f"subactors: Task {FIRST} has ended already: completed.\n")
+        done = subactors("stop", SECOND, root=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == f"subactors: Task {SECOND} has ended already: failed. No luck.\n"
+
+
+def test_stop_of_a_task_whose_host_does_not_answer_says_so_and_ends_with_1(tmp_path: Path) -> None:
+    with host(tmp_path) as holder:
+        journal = Journal(holder.run / "journal.sqlite", {})
+        journal.write([task_row(1, **UNFINISHED)])
+        journal.close()
+        done = subactors("stop", FIRST, root=tmp_path)
+    assert done.returncode == 1
+    assert f"{FIRST} is running. The host (process {holder.program.pid}) does not answer" in done.stderr
+
+
+def test_stop_of_a_task_whose_host_was_killed_says_that_it_has_ended(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1, **UNFINISHED))
+    done = subactors("stop", FIRST, root=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"subactors: Task {FIRST} has ended already: failed. The host died.\n"
+
+
+# --- prune ------------------------------------------------------------------------------------------------------------
+
+
+def test_prune_removes_old_runs_and_says_which_it_keeps_and_why(tmp_path: Path) -> None:
+    young = past_run(tmp_path, task_row(1))
+    old, unread = (make_old(past_run(tmp_path, task_row(1, was_read=read)), days=8) for read in (1, 0))
+    done = subactors("prune", root=tmp_path)
+    assert done.returncode == 0
+    assert set(done.stdout.splitlines()) == {
+        f"Removed {old.name}, with 1 task.",
+        f"Kept {unread.name}: nobody has read the results of 1 of its 1 tasks.",
+    }
+    assert "prune --unread" in done.stderr
+    done = subactors("prune", "--unread", "--older-than", "0", root=tmp_path)
+    assert set(done.stdout.splitlines()) == {f"Removed {run.name}, with 1 task." for run in (young, unread)}
+    assert list(tmp_path.iterdir()) == []
+    assert subactors("prune", root=tmp_path).stdout == f"No run in {tmp_path} is old enough.\n"
+
+
+def test_prune_never_touches_a_live_run(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST)) as run:
+        subactors("prune", "--unread", "--older-than", "0", root=tmp_path)
+        assert run.folder.journal.exists()
+
+
+def test_a_negative_age_is_wrong_usage(tmp_path: Path) -> None:
+    assert subactors("prune", "--older-than", "-1", root=tmp_path).returncode == 2
+
+
+def test_the_commands_start_without_what_only_running_needs() -> None:
+    code = "import sys, subactors.runtime._task_commands\n"
+    code += "print([name for name in ('asyncio', 'openai', 'rich', 'yaml', 'psutil', 'mcp') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
