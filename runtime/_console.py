@@ -262,6 +262,7 @@ _STYLES = {
     "starting": "dim",
     "running": "cyan",
     "stopping": "yellow",
+    "restarting": "magenta",
     "completed": "green",
     "failed": "red",
     "stopped": "yellow",

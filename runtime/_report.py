@@ -15,6 +15,9 @@ __all__ = ["describe_list", "describe_stop", "describe_view", "duration", "resul
 _TASK_IN_LIST = 120
 _TASK_IN_VIEW = 1000
 
+_BUSY = 10
+"""Per cent of a core from which a silent task counts as busy."""
+
 
 def describe_list(tasks: TaskList) -> str:
     """Return a list of tasks, one paragraph each, under a line on the room there is."""
@@ -107,6 +110,12 @@ def _output(view: TaskView, limit: int) -> str:
 
 def _head(view: TaskView) -> str:
     facts = [f"{view.id}  {view.agent}  {view.status}  {duration(view.runtime)}"]
+    if view.attempts > 1:
+        facts.append(f"attempt {view.attempts}")
+    if view.silent:
+        cpu = view.vitals.cpu_percent if view.vitals is not None else None
+        busy = "" if cpu is None else ", its CPU busy" if cpu > _BUSY else ", its CPU idle"
+        facts.append(f"silent for {duration(view.silent)}{', ' if view.doing else ''}{view.doing}{busy}")
     if view.usage.requests:
         facts.append(f"{view.usage.input_tokens:,} tokens in, {view.usage.output_tokens:,} out")
     if view.vitals is not None:

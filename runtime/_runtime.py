@@ -22,15 +22,16 @@ import msgspec
 import pykka
 
 from ..actors import ProcessSystem, check_platform
+from ._control import ControlServer
 from ._encodable import encodable
-from ._errors import RuntimeClosedError
+from ._errors import RuntimeClosedError, StateError, SubactorsError, UnknownTaskError
 from ._events import EventHub, EventStream
 from ._gateway import HostGateway
 from ._journal import Journal
 from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
-from ._state import RunFolder, state_root
+from ._state import RunFolder, is_live, state_root
 from ._supervisor import TaskSupervisor
-from ._supervisor_messages import Caller, Close
+from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._surroundings import Surroundings
 from ._team import MAY_BE_ZERO, Limits, Settings, Team
 from ._views import TaskView
@@ -77,9 +78,13 @@ class Runtime:
         self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._journal, self._hub)
         self._host = HostGateway(self._supervisor, Caller())
         self._toolsets: builtins.list[AgentToolset] = []
+        self._control: ControlServer | None = None
+        self._housekeeping = threading.Thread(target=self._keep_house, name="subactors-house", daemon=True)
         atexit.register(self.close)
         try:
             self._system.prepare()
+            self._control = ControlServer(self._system.io, self._folder.control, self._answer_elsewhere)
+            self._housekeeping.start()
         except BaseException:
             self.close()
             raise
@@ -136,8 +141,18 @@ class Runtime:
         return tasks
 
     def view(self, task_id: str) -> TaskView:
-        """Return one task, with its output; raises UnknownTaskError."""
-        view: TaskView = self._ask(ViewTask(task_id))
+        """Return one task, with its output: of this run, or of an earlier one in the same state folder.
+
+        Raises:
+            UnknownTaskError: there is no such task.
+        """
+        try:
+            view: TaskView = self._ask(ViewTask(task_id))
+        except UnknownTaskError as unknown:
+            past = self._past_view(task_id)
+            if past is None:
+                raise unknown from None
+            return past
         return view
 
     def wait(
@@ -177,6 +192,21 @@ class Runtime:
         """
         stopped: list[TaskView] = self._ask(StopTask(task_id)).tasks
         return stopped[0]
+
+    def history(self) -> builtins.list[TaskView]:
+        """Return the tasks of earlier runs in the same state folder, oldest first; `view` has their output.
+
+        What a host that died left unfinished is failed, with that reason. A run is kept for a week, and for as long as
+        one of its results has not been read: `view` of a task is what reads it.
+
+        Raises:
+            StateError: the state folder cannot be read.
+        """
+        from ._elsewhere import tasks_of  # noqa: PLC0415 - for hosts that look back
+
+        self._check_usable()
+        tasks = tasks_of(self._folder.path.parent).tasks
+        return [task.view for task in tasks if task.host_pid is None]
 
     def events(self) -> EventStream:
         """Return a stream of what happens from now on: started, output, tool calls, ended.
@@ -223,6 +253,10 @@ class Runtime:
                     steps.callback(toolset.close)
                 steps.callback(self._stop_supervisor)
                 steps.callback(self._system.close, grace=0.0)
+                if self._control is not None:
+                    steps.callback(self._control.close)
+                if self._housekeeping.is_alive():
+                    steps.callback(self._housekeeping.join)
                 self._end_tasks()
 
     def _end_tasks(self) -> None:
@@ -232,6 +266,18 @@ class Runtime:
         with contextlib.suppress(TimeoutError, pykka.ActorDeadError):
             self._supervisor.tell(Close(done))
             done.result(min(self._team.settings.stop_grace + _CLOSE_MARGIN, threading.TIMEOUT_MAX))
+
+    def _answer_elsewhere(self, request: TaskRequest, reply_to: ReplyTo) -> None:
+        """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
+        self._supervisor.tell(Call(request, Caller(), reply_to))
+
+    def _keep_house(self) -> None:
+        """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""
+        from ._past_runs import prune, recover  # noqa: PLC0415 - not needed before the first task may start
+
+        with contextlib.suppress(StateError):
+            recover(self._folder.path.parent)
+            prune(self._folder.path.parent)
 
     def _stop_supervisor(self) -> None:
         with contextlib.suppress(pykka.Timeout):
@@ -252,6 +298,18 @@ class Runtime:
             working_directory=Path.cwd(),
             environ=os.environ,
         )
+
+    def _past_view(self, task_id: str) -> TaskView | None:
+        """Return a task of an earlier run; None if there is none with that id, or its host lives."""
+        from ._elsewhere import find  # noqa: PLC0415 - for hosts that look back
+
+        try:
+            with find(self._folder.path.parent, task_id) as task:
+                if task.id != task_id or is_live(task.run):
+                    return None
+                return msgspec.structs.replace(task.view(), output=task.output.text())
+        except SubactorsError:
+            return None
 
     def _ask(self, request: TaskRequest) -> Any:
         self._check_usable()
