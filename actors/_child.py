@@ -6,7 +6,6 @@ standard streams) and must not return before the host has been told how the acto
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import io
 import multiprocessing
@@ -185,11 +184,7 @@ def _close_other_descriptors(channel: socket.socket) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         keep.add(parent.sentinel)
-    # Listed, not ranged over: where the C library or the kernel has no close_range, a range takes a call per number.
-    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - only the names are wanted
-        if descriptor not in keep:
-            with contextlib.suppress(OSError):  # the listing's own is among them, and closed by now
-                os.close(descriptor)
+    _linux.close_descriptors_but(keep)
 
 
 def _settle_in(start: Start) -> None:

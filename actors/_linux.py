@@ -19,6 +19,7 @@ __all__ = [
     "become_subreaper",
     "check_platform",
     "children_of_this_thread",
+    "close_descriptors_but",
     "die_with_parent",
     "kill_group_led_by",
     "limit_process",
@@ -56,6 +57,15 @@ def die_with_parent(parent: int) -> None:
 def become_subreaper() -> None:
     """Have orphaned descendants become children of this process instead of init's."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def close_descriptors_but(keep: set[int]) -> None:
+    """Close every descriptor of this process that is not in `keep`."""
+    # Listed, not ranged over: where the C library or the kernel has no close_range, a range takes a call per number.
+    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - only the names are wanted
+        if descriptor not in keep:
+            with contextlib.suppress(OSError):  # the listing's own is among them, and closed by now
+                os.close(descriptor)
 
 
 def set_process_name(name: str) -> None:

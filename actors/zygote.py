@@ -264,8 +264,7 @@ def main() -> None:
     """Run the zygote on the control socket whose descriptor is the program's only argument."""
     number = int(sys.argv[1])
     # What the host's own code has left inheritable is the host's.
-    os.closerange(3, number)
-    os.closerange(number + 1, 1 << 30)
+    _linux.close_descriptors_but({0, 1, 2, number})
     control = socket.socket(fileno=number)
     control.set_inheritable(False)
     _linux.set_process_name("subactors-zyg")

@@ -131,7 +131,7 @@ def test_a_hundred_lives_leave_no_descriptor(system: ProcessSystem) -> None:
         crowd = [system.spawn(Echo, listener=Listener()) for _ in range(20)]
         for process in crowd:
             process.ready.result(PATIENCE).stop()
-    assert (len(descriptors()), len(descriptors(zygote))) == before
+    wait_until(lambda: (len(descriptors()), len(descriptors(zygote))) == before, "there are as many descriptors again")
 
 
 def test_a_start_that_cannot_be_pickled_leaves_nothing(system: ProcessSystem) -> None:

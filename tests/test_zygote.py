@@ -43,6 +43,18 @@ def test_it_has_one_thread_and_a_session_of_its_own(own_system: ProcessSystem, z
     assert os.getsid(zygote) == zygote
 
 
+def test_it_has_none_of_the_hosts_descriptors(own_system: ProcessSystem) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)  # noqa: FBT003 - it has no name
+    try:
+        started = Started(own_system, Echo)
+        assert not set(descriptors(zygote_of(started)).values()) & {descriptors()[reader]}
+        started.reference.stop()
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
 def test_one_zygote_forks_all_actors(own_system: ProcessSystem) -> None:
     actors = [Started(own_system, Echo) for _ in range(3)]
     assert len({zygote_of(actor) for actor in actors}) == 1
@@ -182,7 +194,7 @@ def test_a_refused_fork_is_an_error_of_that_start_alone(own_system: ProcessSyste
         with pytest.raises(StartError, match="fork failed: Resource temporarily unavailable"):
             process.ready.result(PATIENCE)
     assert no_more_processes.proxy.pid().get(timeout=PATIENCE) == no_more_processes.process.pid
-    assert descriptors(zygote) == before
+    wait_until(lambda: descriptors(zygote) == before, "the zygote has the descriptors that it had")
     no_more_processes.reference.stop()
 
 
