@@ -140,6 +140,11 @@ class ProcessSystem:
         self._io.call(lambda: self._fork(process, theirs))
         return process
 
+    @property
+    def io(self) -> IOThread:
+        """The I/O thread, for descriptors of the host that are to be watched with those of the actors."""
+        return self._io
+
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Make a call in `delay` seconds, in the I/O thread, where it must not wait for anything."""
         return self._io.call_later(delay, callback)
