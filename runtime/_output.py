@@ -55,8 +55,8 @@ class TaskOutput:
         self._folder = folder
         self._name = task_id
         self._limit = limit
-        self._head_limit = limit // 2
-        self._tail_limit = limit - self._head_limit
+        self._head_limit = max(1, limit // 2)
+        self._tail_limit = max(1, limit - self._head_limit)
         self._piece_limit = max(1, self._tail_limit // _TAIL_PIECES)
         self._lock = threading.Lock()
         self._pieces: list[tuple[int, int]] = []
@@ -88,6 +88,7 @@ class TaskOutput:
             while view:
                 room = self._room()
                 if room <= 0:
+                    view = view[self._skip(len(view) - self._tail_limit) :]
                     self._begin_piece()
                     room = self._room()
                 self._append(view[:room])
@@ -150,12 +151,26 @@ class TaskOutput:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        tail = [piece for piece in self._pieces if piece[0] > 0]
+        tail = self._tail()
         while sum(length for _, length in tail[1:]) >= self._tail_limit:
-            gone = tail.pop(0)
-            self._pieces.remove(gone)
-            self._path(gone[0]).unlink(missing_ok=True)
+            self._drop(tail.pop(0))
         self._pieces.append((self._size, 0))
+
+    def _skip(self, surplus: int) -> int:
+        """Leave out so many bytes, and the tail before them, as they would fall out again at once; return how many."""
+        if surplus <= 0 or not self._pieces:
+            return 0
+        for piece in self._tail():
+            self._drop(piece)
+        self._size += surplus
+        return surplus
+
+    def _tail(self) -> list[tuple[int, int]]:
+        return [piece for piece in self._pieces if piece[0] > 0]
+
+    def _drop(self, piece: tuple[int, int]) -> None:
+        self._pieces.remove(piece)
+        self._path(piece[0]).unlink(missing_ok=True)
 
     def _append(self, data: memoryview) -> None:
         start, length = self._pieces[-1]

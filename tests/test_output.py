@@ -74,6 +74,15 @@ def test_one_long_write_is_bounded_as_well(filled: Fill) -> None:
     assert text.endswith("]\n\n" + "c" * 500)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_limit_may_be_as_small_as_it_likes(filled: Fill, limit: int) -> None:
+    buffer = filled(limit, *[b"abcdefgh"] * 50)
+
+    assert buffer.size == 400
+    assert buffer.tail_text(1) == "h"
+    assert re.search(r"\[39\d of 400 bytes left out here\.\]", buffer.text())
+
+
 def test_the_files_are_bounded_however_much_is_said(filled: Fill, tmp_path: Path) -> None:
     buffer = filled(100_000)
 
@@ -164,7 +173,8 @@ def test_whatever_is_written_what_is_kept_is_where_it_was(seed: int, filled: Fil
     said = b""
     offset = 0
     for _ in range(chance.randint(0, 60)):
-        data = bytes(chance.randrange(97, 123) for _ in range(chance.choice([0, 1, 5, 40, 70_000 if seed < 5 else 7])))
+        size = chance.choice([0, 1, 5, 40, 70_000 if seed < 5 else 7])
+        data = bytes(chance.randrange(97, 123) for _ in range(min(size, 40))) * (size // 40 or 1)
         buffer.write(data)
         said += data
         if chance.random() < 0.3:
