@@ -168,6 +168,19 @@ def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
 
 
 @cli.command()
+@root_option
+def doctor(state_dir: str | None) -> int:
+    """Say what this machine offers for isolation and limits, what of it is used, and run a task on it."""
+    from ._doctor import examine  # noqa: PLC0415 - `--help` should not wait for it
+
+    good = True
+    for finding in examine(state_dir):
+        good = good and finding.good
+        click.echo(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}")
+    return 0 if good else _FAILED
+
+
+@cli.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--crash", is_flag=True, help="Add a sub-agent that dies of SIGSEGV half way.")
 @click.option(

@@ -284,5 +284,25 @@ def test_the_answer_to_a_closed_pipe_is_no_traceback(folder: Path) -> None:
 
 def test_help_of_every_command_is_there(folder: Path) -> None:
     assert "Run teams of LLM agents" in subactors(folder, "--help").stdout
-    for command in ("run", "dispatch", "check", "demo"):
+    for command in ("run", "dispatch", "check", "demo", "ps", "view", "stop", "prune", "doctor"):
         assert f"Usage: python -m subactors.runtime.cli {command}" in subactors(folder, command, "--help").stdout
+
+
+def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
+    done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
+
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("ok  ") for line in lines)
+    assert any(line.startswith("ok  exits: seen by pidfd") for line in lines)
+    assert lines[-1].startswith("ok  a task: started, answered and gone in ")
+
+
+def test_doctor_ends_with_1_when_something_is_wrong(folder: Path) -> None:
+    (folder / "file").write_text("")
+
+    done = subactors(folder, "doctor", "--state-dir", str(folder / "file" / "state"))
+
+    assert done.returncode == 1
+    assert "BAD a task: could not be run: The state folder" in done.stdout
+    assert "Traceback" not in done.stderr

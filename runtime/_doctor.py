@@ -1,0 +1,115 @@
+"""`subactors doctor`: what this machine offers, what of it is used, and whether a task really starts, answers and goes.
+
+It reports what it has tried or read just now, nothing that it merely expects.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._errors import SubactorsError
+from ._report import size
+from ._runtime import Runtime
+from ._state import state_root
+
+__all__ = ["Finding", "examine"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: its name.
+        good: whether it is as it should be.
+        how: what was found, and what it is used for.
+    """
+
+    what: str
+    good: bool
+    how: str
+
+
+def examine(state_dir: str | None = None) -> Iterator[Finding]:
+    """Look at this machine, and run a task on it; yields what is found as it is found."""
+    release = platform.release()
+    python = f"Python {platform.python_version()}"
+    yield Finding("platform", sys.platform == "linux", f"{platform.system()} {release}, {python}")
+    yield _exits()
+    yield _orphans()
+    yield Finding("limit wall_clock, tokens, iterations, output", True, "held by the host")
+    yield Finding("limit cpu", True, "RLIMIT_CPU for each process, and the tree's use looked at every 0.1 s")
+    yield _memory()
+    yield Finding("limit processes", True, "the tree looked at every 0.1 s")
+    yield _control_groups()
+    yield _descriptors()
+    yield _state(state_dir)
+    yield _task(state_dir)
+
+
+def _exits() -> Finding:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError) as error:
+        return Finding("exits", False, f"no pidfd ({error}); Linux 5.3 or newer is needed")
+    return Finding("exits", True, "seen by pidfd, in one selector")
+
+
+def _orphans() -> Finding:
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    if not path.exists():
+        return Finding("orphans", False, f"{path} is not there; a kernel with CONFIG_PROC_CHILDREN is needed")
+    return Finding("orphans", True, "every task a subreaper and a session of its own; what outlives it is killed")
+
+
+def _memory() -> Finding:
+    kernel = "RLIMIT_DATA for each process"
+    if not Path("/proc/self/smaps_rollup").exists():
+        return Finding("limit memory", False, f"{kernel}; no smaps_rollup, so looking at a tree is slow")
+    return Finding("limit memory", True, f"{kernel}, and the tree's unique set size (USS) looked at every 0.1 s")
+
+
+def _control_groups() -> Finding:
+    return Finding("control groups", True, "not used by this version: memory and processes are held by looking")
+
+
+def _descriptors() -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard >= 1000  # noqa: PLR2004 - some hundreds of tasks
+    limit = "no limit" if hard == resource.RLIM_INFINITY else f"{hard:,}"
+    return Finding("descriptors", enough, f"{soft:,}, raised when needed up to {limit}; a task takes about 4")
+
+
+def _state(state_dir: str | None) -> Finding:
+    root = state_root(state_dir)
+    existing = next(folder for folder in [root, *root.parents] if folder.exists())
+    free = shutil.disk_usage(existing).free
+    good = os.access(existing, os.W_OK) and free > 100_000_000  # noqa: PLR2004 - some outputs' worth
+    writable = "writable" if os.access(existing, os.W_OK) else "not writable"
+    return Finding("state folder", good, f"{root}, {writable}, {size(free)} free; SQLite {sqlite3.sqlite_version}, WAL")
+
+
+def _task(state_dir: str | None) -> Finding:
+    team = {"agents": {"echo": {"entrypoint": "subactors.runtime.testing:echo"}}}
+    try:
+        with Runtime.from_mapping(team, state_dir=state_dir) as runtime:
+            times = []
+            for _ in range(2):  # the first one waits for the zygote
+                started = time.monotonic()
+                (view,) = runtime.wait([runtime.run("echo", "hello")], timeout=30)
+                times.append(time.monotonic() - started)
+    except (SubactorsError, OSError, ValueError) as error:
+        return Finding("a task", False, f"could not be run: {error}")
+    if view.result != "hello":
+        return Finding("a task", False, f"ended as {view.status}: {view.reason}")
+    first, second = (f"{taken * 1000:.0f} ms" for taken in times)
+    return Finding("a task", True, f"started, answered and gone in {first} with the zygote's start, {second} without")
