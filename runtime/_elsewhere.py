@@ -9,7 +9,7 @@ import contextlib
 import difflib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -139,27 +139,31 @@ class TaskElsewhere:
             UnknownTaskError: it has been forgotten, or its run has been removed.
             StateError: the journal cannot be read.
         """
-        self.warning = ""
         try:
             view: TaskView = self._ask(ViewTask(self.id, limit=1), PATIENCE)
-            return msgspec.structs.replace(view, output="")
-        except UnknownTaskError:
-            silent = False  # the host has forgotten it, its journal has not
+        except UnknownTaskError:  # the host has forgotten it, its journal has not
+            view = self.view_by_journal()
+            self.warning = ""
+            return view
         except (RuntimeClosedError, OSError):
-            silent = True
+            return self.view_by_journal()
+        self.warning = ""
+        return msgspec.structs.replace(view, output="")
+
+    def view_by_journal(self) -> TaskView:
+        """Return what the journal says, without asking the host; else as `view`."""
         live = is_live(self.run)
-        if live and silent:
-            self.warning = f"The host{_process(self.run)} does not answer; this is what its journal says."
+        self.warning = f"The host{_process(self.run)} does not answer; this is what its journal says." if live else ""
         try:
             with JournalReader(self._files.journal, live=live) as reader:
-                found = reader.task(self.id)
+                view = reader.task(self.id)
         except sqlite3.Error as error:
             raise StateError(f"The journal {self._files.journal} cannot be read: {error}.") from error
-        if found is None:
+        if view is None:
             raise UnknownTaskError(f"There is no task {self.id!r} in {self.run} any more.")
-        if found.ended and not live:
+        if view.ended and not live:
             mark_read(self.run, [self.id])
-        return found
+        return view
 
     def follow(self, take: Callable[[bytes, int], None]) -> TaskView:
         """Hand over what the task says, from its beginning and as it comes, until it has ended; return how.
@@ -222,8 +226,7 @@ def find(root: Path, part: str) -> TaskElsewhere:
         StateError: the state folder cannot be read.
     """
     part = part.strip()
-    survey = tasks_of(root, past=False)
-    where = {task.view.id: task.run for task in survey.tasks}
+    where: dict[str, Path] = {}
     unreadable: list[str] = []
     for path in reversed(runs(root)):
         try:
@@ -231,7 +234,11 @@ def find(root: Path, part: str) -> TaskElsewhere:
                 where = {**dict.fromkeys(reader.ids(), path), **where}
         except sqlite3.Error:
             unreadable.append(path.name)
-    fitting = [task_id for task_id in where if part == task_id] or [task_id for task_id in where if part in task_id]
+    fitting = _fitting(part, where)
+    if not fitting:
+        # A host whose journal cannot be written knows tasks that nobody else does.
+        where |= {task.view.id: task.run for task in tasks_of(root, past=False).tasks}
+        fitting = _fitting(part, where)
     if part and len(fitting) == 1:
         return TaskElsewhere(where[fitting[0]], fitting[0])
     if fitting:
@@ -244,6 +251,10 @@ def find(root: Path, part: str) -> TaskElsewhere:
     )
     damage = f" The journals of these runs cannot be read: {_some(unreadable)}." if unreadable else ""
     raise UnknownTaskError(f"There is no task {part!r} in {root}. {hint}{damage}")
+
+
+def _fitting(part: str, ids: Collection[str]) -> list[str]:
+    return [task_id for task_id in ids if part == task_id] or [task_id for task_id in ids if part in task_id]
 
 
 def _ask_all(paths: list[Path]) -> dict[Path, list[ListedTask]]:

@@ -72,7 +72,7 @@ def stop_task(root: Path, part: str) -> int:
         except KeyboardInterrupt:
             return _INTERRUPTED
         except (OSError, RuntimeClosedError):
-            view = task.view()
+            view = task.view_by_journal()
             if task.warning or not view.ended:
                 _warn(f"{view.id} is {view.status}. {task.warning or 'Its host is just ending.'}")
             else:

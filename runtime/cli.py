@@ -36,15 +36,9 @@ state_option = click.option(
     "--state-dir",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Where the tasks' files go and stay; a temporary folder if not given.",
+    help="The folder with the journals of runs; $SUBACTORS_STATE_DIR, or the user's own state folder, if not given.",
 )
 id_argument = click.argument("part", metavar="ID")
-root_option = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False),
-    metavar="DIR",
-    help="The state folder to look in; $SUBACTORS_STATE_DIR, or the user's own, if not given.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -109,7 +103,7 @@ def check(team_file: Path) -> int:
 @cli.command()
 @click.option("--all", "-a", "everything", is_flag=True, help="Tasks that have ended, too, the newest last.")
 @click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")
-@root_option
+@state_option
 def ps(state_dir: str | None, **options: bool) -> int:
     """List the tasks that run on this machine, whichever program runs them.
 
@@ -124,7 +118,7 @@ def ps(state_dir: str | None, **options: bool) -> int:
 @id_argument
 @click.option("--follow", "-f", is_flag=True, help="Print what it says, as it comes, until it has ended.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; with --follow one event a line.")
-@root_option
+@state_option
 def view(part: str, state_dir: str | None, **options: bool) -> int:
     """Show everything about one task, also of a program that has ended or died.
 
@@ -138,7 +132,7 @@ def view(part: str, state_dir: str | None, **options: bool) -> int:
 
 @cli.command()
 @id_argument
-@root_option
+@state_option
 def stop(part: str, state_dir: str | None) -> int:
     """Stop a task, and what it has started, whichever program runs it.
 
@@ -159,7 +153,7 @@ def stop(part: str, state_dir: str | None) -> int:
     help="Only runs that ended before that.",
 )
 @click.option("--unread", is_flag=True, help="Runs with results that nobody has read, or can read, too.")
-@root_option
+@state_option
 def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
     """Remove what is kept of runs that have ended and whose results have all been read."""
     from ._task_commands import prune_runs  # noqa: PLC0415 - `--help` should not wait for it
@@ -168,7 +162,7 @@ def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
 
 
 @cli.command()
-@root_option
+@state_option
 def doctor(state_dir: str | None) -> int:
     """Say what this machine offers for isolation and limits, what of it is used, and run a task on it."""
     from ._doctor import examine  # noqa: PLC0415 - `--help` should not wait for it

@@ -16,7 +16,10 @@ from subactors.runtime._journal import Journal, Statement
 from subactors.runtime._output import TaskOutput
 from subactors.runtime._state import RunFolder
 
-__all__ = ["Host", "host", "make_old", "past_run", "python", "task_row"]
+__all__ = ["Host", "command", "host", "make_old", "past_run", "python", "subactors", "task_row"]
+
+PATIENCE = 30.0
+"""Seconds to wait for something that must come."""
 
 _HOLDER = """\
 import sys
@@ -27,6 +30,18 @@ folder = RunFolder.create(Path(sys.argv[1]))
 print(folder.path, flush=True)
 sys.stdin.read()
 """
+
+
+def command(*arguments: object) -> list[str]:
+    """A command line."""
+    return [sys.executable, "-m", "subactors.runtime.cli", *map(str, arguments)]
+
+
+def subactors(*arguments: object, root: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command on a state folder, to its end."""
+    return subprocess.run(
+        command(*arguments, "--state-dir", root), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 class Host(NamedTuple):

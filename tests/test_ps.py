@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_folders import host, make_old, past_run, task_row
+from run_folders import command, host, make_old, past_run, subactors, task_row
 from subactors.actors._io import IOThread
 from subactors.runtime import TaskEndedError, TaskList, TaskView, UnknownTaskError, Vitals
 from subactors.runtime import _elsewhere as elsewhere
@@ -30,16 +30,6 @@ UNFINISHED = {"status": "running", "runtime": None, "result": None, "was_read": 
 
 FIRST = "agent_task_00000001"
 SECOND = "agent_task_00000002"
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "subactors.runtime.cli", *map(str, arguments)]
-
-
-def subactors(*arguments: object, root: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments, "--state-dir", root), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
 
 
 class LiveRun:
