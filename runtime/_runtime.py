@@ -24,12 +24,12 @@ import pykka
 from ..actors import ProcessSystem, check_platform
 from ._control import ControlServer
 from ._encodable import encodable
-from ._errors import RuntimeClosedError, StateError, SubactorsError, UnknownTaskError
+from ._errors import RuntimeClosedError, StateError, UnknownTaskError
 from ._events import EventHub, EventStream
 from ._gateway import HostGateway
 from ._journal import Journal
 from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
-from ._state import RunFolder, is_live, state_root
+from ._state import RunFolder, is_live, runs, state_root
 from ._supervisor import TaskSupervisor
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._surroundings import Surroundings
@@ -301,15 +301,15 @@ class Runtime:
 
     def _past_view(self, task_id: str) -> TaskView | None:
         """Return a task of an earlier run; None if there is none with that id, or its host lives."""
-        from ._elsewhere import find  # noqa: PLC0415 - for hosts that look back
+        from ._elsewhere import TaskElsewhere  # noqa: PLC0415 - for hosts that look back
 
-        try:
-            with find(self._folder.path.parent, task_id) as task:
-                if task.id != task_id or is_live(task.run):
-                    return None
-                return msgspec.structs.replace(task.view(), output=task.output.text())
-        except SubactorsError:
-            return None
+        with contextlib.suppress(StateError):
+            for path in reversed(runs(self._folder.path.parent)):
+                if is_live(path):
+                    continue  # nor is its journal touched: this process may be its host
+                with contextlib.suppress(UnknownTaskError, StateError), TaskElsewhere(path, task_id) as task:
+                    return msgspec.structs.replace(task.view_by_journal(), output=task.output.text())
+        return None
 
     def _ask(self, request: TaskRequest) -> Any:
         self._check_usable()
