@@ -19,6 +19,9 @@ Restart: TypeAlias = Literal["temporary", "transient", "permanent"]
 _JITTER: Final = 0.25
 """Largest share by which a pause is shortened, so that children that fell together do not rise together."""
 
+_MOST_DOUBLINGS: Final = 100
+"""Beyond any bound that means something; a float takes about a thousand."""
+
 
 @dataclass(frozen=True)
 class RestartPolicy:
@@ -82,7 +85,7 @@ def decide(
         times.popleft()
     if len(times) >= policy.max_restarts:
         return GiveUp(exhausted=True)
-    pause = min(policy.max_backoff, policy.backoff * 2 ** len(times))
+    pause = min(policy.max_backoff, policy.backoff * 2.0 ** min(len(times), _MOST_DOUBLINGS))
     times.append(now)
     # The system's generator: children of one zygote share the state of Python's.
     return Again(pause * (1 - _JITTER * random.SystemRandom().random()))

@@ -285,7 +285,7 @@ class TaskSupervisor(Supervisor):
             del tasks[task_id]
             raise
         if task.spec.limits.wall_clock is not None:
-            self.tell_later(task.spec.limits.wall_clock, _TimeIsUp(task))
+            task.deadline = self.tell_later(task.spec.limits.wall_clock, _TimeIsUp(task))
         # The process is on its way meanwhile; whoever asked hears of the task when the journal has it.
         self._journal.write(record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id)))
         self._hub.publish(TaskStarted(self._view(task, output=False)))
@@ -352,14 +352,15 @@ class TaskSupervisor(Supervisor):
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "") -> None:
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
         for task in reversed(tasks):
-            if task.is_over or task.stop_requested is not None:
+            # One whose end is being written down has reached it; noting a stop now would undo that in the journal.
+            if task.is_over or task.concluded or task.stop_requested is not None:
                 continue
             self._change_status(task, "stopping")
             task.stop_requested = time.monotonic()
             task.stop_by = by if target is None or task is target else f"the stop of {target.id}, which started it"
             if task.child is not None and task.child in self._registry.by_child:
                 self.stop_child(task.child)
-            elif not task.concluded:
+            else:
                 self._conclude(task, Outcome("stopped", "Stopped while it waited to be started again."), None)
 
     def _check_stops(self) -> None:
@@ -471,9 +472,10 @@ class TaskSupervisor(Supervisor):
             now=now,
         )
         if not isinstance(decision, Again):
-            if decision.exhausted:
-                policy = task.spec.agent.restart
-                note = f"It had been started again {policy.max_restarts} times within {policy.period:g} s."
+            policy = task.spec.agent.restart
+            if decision.exhausted and policy.max_restarts:
+                often = "once" if policy.max_restarts == 1 else f"{policy.max_restarts} times"
+                note = f"It had been started again {often} within {policy.period:g} s."
                 outcome = Outcome(outcome.status, f"{outcome.reason}\n{note}".strip())
             self._conclude(task, outcome, end)
             return
@@ -486,7 +488,7 @@ class TaskSupervisor(Supervisor):
 
     def _begin_restart(self, task: Task) -> None:
         """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
-        if task.status != "restarting":
+        if task.status != "restarting" or task.concluded:
             return
         self._journal.query(
             record.conversation(task),
@@ -494,7 +496,7 @@ class TaskSupervisor(Supervisor):
         )
 
     def _restart(self, task: Task, messages: tuple[str, ...]) -> None:
-        if task.status != "restarting":
+        if task.status != "restarting" or task.concluded:
             return
         task.attempts += 1
         task.reason = ""
@@ -508,6 +510,8 @@ class TaskSupervisor(Supervisor):
     def _conclude(self, task: Task, outcome: Outcome, end: ProcessExit | None) -> None:
         """Write down how a task ended; it is told when that is done."""
         task.concluded = True
+        if task.deadline is not None:
+            task.deadline.cancel()  # it would keep the task until it is due
         task.ended = time.monotonic()
         task.output.close()
         task.result = task.finished.result if task.finished is not None else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..actors import Child, RestartHistory
+from ..actors import Child, RestartHistory, Timer
 from ._messages import Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
@@ -36,6 +36,7 @@ class Task:
         started: monotonic time.
         child: its process actor, of the latest attempt.
         spec: what its process is given.
+        deadline: due when it has run for as long as it may; None if it may for ever.
         restarts: when it was started again.
         attempts: how many processes it has had.
         messages: how many messages of its conversation are in the journal.
@@ -57,6 +58,7 @@ class Task:
     started: float = field(default_factory=time.monotonic)
     child: Child | None = None
     spec: TaskSpec = field(init=False)
+    deadline: Timer | None = None
     restarts: RestartHistory = field(default_factory=RestartHistory)
     attempts: int = 1
     messages: int = 0
