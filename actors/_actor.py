@@ -2,7 +2,8 @@
 
 One class, two lives. In the host `start` makes a *shell*: an instance whose constructor never ran, that gives the
 `ActorRef` and the proxies something to hold. In the actor's own process the real instance is made; constructor, hooks
-and message handlers run there, on the main thread, and nothing of them ever runs in the host.
+and message handlers run there, on the main thread, and nothing of them ever runs in the host. A class that is called
+instead of started gives an ordinary object without a process, for a test of its methods.
 """
 
 from __future__ import annotations
@@ -80,9 +81,9 @@ class ProcessActor(pykka.Actor):
         return reference
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        if self._channel is None:
-            raise TypeError(f"{type(self).__name__} lives in a process of its own: use {type(self).__name__}.start().")
         super().__init__()
+        if self._channel is None:
+            return  # made directly: there is no process, and the mailbox refuses messages
         assert self._urn is not None  # noqa: S101 - set together with the channel
         self.actor_urn = self._urn
         self.actor_inbox = self._arrivals
@@ -108,8 +109,7 @@ class ProcessActor(pykka.Actor):
 
     @staticmethod
     def _create_actor_inbox() -> ActorInbox:
-        inbox: queue.Queue[Envelope[Any]] = queue.Queue()
-        return inbox
+        return _NoInbox()
 
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
@@ -262,7 +262,23 @@ class SupervisorRef:
         return self._channel.request(message)
 
 
-class _ChannelInbox:
+class _NoInbox:
+    """The mailbox until a process has one: a message in it would wait for ever."""
+
+    def put(self, _envelope: Envelope[Any], /) -> None:
+        raise SubactorsError(
+            "This actor was made by calling its class, and has no process that would read its messages. "
+            "Use the class's start()."
+        )
+
+    def get(self) -> Envelope[Any]:
+        raise NotImplementedError("The mailbox is read in the actor's own process.")
+
+    def empty(self) -> bool:
+        return True
+
+
+class _ChannelInbox(_NoInbox):
     """The mailbox as the host sees it: what is put in goes over the channel."""
 
     def __init__(self, process: ActorProcess) -> None:
@@ -280,12 +296,6 @@ class _ChannelInbox:
             self._process.tell(envelope.message)
         else:
             self._process.ask(envelope.message, envelope.reply_to)
-
-    def get(self) -> Envelope[Any]:
-        raise NotImplementedError("The mailbox is read in the actor's own process.")
-
-    def empty(self) -> bool:
-        return True
 
 
 class _ReplyAddress:
@@ -341,13 +351,18 @@ class _Unsupervised:
             logger.warning("%s: its process %s", process.actor.actor_ref, end)
 
 
-def _interface(actor: object) -> Interface:
+def _interface(actor: ProcessActor) -> Interface:
     """Describe the attributes that an instance has of its own; the class is known in the host."""
     described: Interface = {}
     for name, value in list(vars(actor).items()):
-        if not name.startswith("_") and name not in _OWN_ATTRIBUTES:
+        if not name.startswith("_") and name not in _OWN_ATTRIBUTES and not _is_proxy_to(value, actor):
             described[name] = _describe(value)
     return described
+
+
+def _is_proxy_to(value: object, actor: ProcessActor) -> bool:
+    """Tell whether a value is an actor's proxy to itself, which pykka's proxies do not show either."""
+    return isinstance(value, pykka.ActorProxy) and value.actor_ref.actor_urn == actor.actor_urn
 
 
 def _describe(value: object, above: frozenset[int] = frozenset()) -> Attribute:

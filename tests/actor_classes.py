@@ -46,6 +46,7 @@ __all__ = [
     "Question",
     "Refusal",
     "Saying",
+    "SelfProxying",
     "Speaker",
     "TextlessError",
     "WithoutSuper",
@@ -117,6 +118,25 @@ class Greeter(ProcessActor):
     def add_attribute(self) -> None:
         """Have an attribute that was not there before."""
         self.late = "late"
+
+
+class SelfProxying(ProcessActor):
+    """Keeps proxies to itself, and defers work to itself through them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[int] = []
+        self.made_early = self.actor_ref.proxy()
+
+    def on_start(self) -> None:
+        self.made_on_start = self.actor_ref.proxy()
+
+    def count_down(self, number: int) -> None:
+        """Count, one message a step, by each proxy in turn."""
+        self.steps.append(number)
+        if number:
+            later = self.made_early if number % 2 else self.made_on_start
+            later.count_down.defer(number - 1)
 
 
 class Hooked(ProcessActor):

@@ -18,12 +18,20 @@ from actor_classes import (
     Greeter,
     Hooked,
     OwnError,
+    SelfProxying,
     WithoutSuper,
     Worker,
 )
 from listening import Started
 from observing import is_gone, wait_until
-from subactors.actors import PlainDataError, ProcessActor, ProcessSystem, RemoteError, StartError
+from subactors.actors import (
+    PlainDataError,
+    ProcessActor,
+    ProcessSystem,
+    RemoteError,
+    StartError,
+    SubactorsError,
+)
 from subactors.actors._wire import MAXIMUM_FRAME
 
 PATIENCE = 30.0
@@ -68,9 +76,18 @@ def test_constructor_and_hooks_run_in_the_actors_process_on_its_main_thread(tmp_
     assert main_thread == ["__init__", "on_start", "on_receive", "on_stop"]
 
 
-def test_a_class_cannot_be_made_in_the_host() -> None:
-    with pytest.raises(TypeError, match=r"use Echo\.start\(\)"):
-        Echo()
+def test_a_class_that_is_called_gives_an_object_whose_methods_can_be_tested_without_a_process() -> None:
+    greeter = Greeter("Ann")
+    assert greeter.greet("Bob") == "Ann greets Bob!"
+    assert str(greeter) == f"Greeter ({greeter.actor_urn})"
+
+
+def test_an_actor_that_was_not_started_refuses_messages() -> None:
+    greeter = Greeter("Ann")
+    with pytest.raises(SubactorsError, match=r"Use the class's start\(\)"):
+        greeter.actor_ref.ask("anybody there?")
+    with pytest.raises(SubactorsError, match=r"Use the class's start\(\)"):
+        greeter.stop()
 
 
 def test_an_actor_is_in_the_registry_until_it_has_stopped() -> None:
@@ -401,6 +418,23 @@ def test_a_proxy_tells_without_waiting() -> None:
     get(greeter.greet())
     assert get(greeter.late) == "late"
     greeter.stop()
+
+
+def test_an_actor_defers_work_to_itself_through_a_proxy_that_it_keeps() -> None:
+    actor = SelfProxying.start().proxy()
+    get(actor.count_down(3))
+    wait_until(lambda: get(actor.steps) == [3, 2, 1, 0], "it has counted down")
+    actor.stop()
+
+
+def test_an_actors_proxy_to_itself_is_no_attribute_for_others() -> None:
+    actor = SelfProxying.start().proxy()
+    get(actor.count_down(0))
+    assert "steps" in dir(actor)
+    for name in ("made_early", "made_on_start"):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
+            getattr(actor, name)
+    actor.stop()
 
 
 # --- stop -----------------------------------------------------------------------------------------------------------
