@@ -7,6 +7,7 @@ takes time comes back to it as a message. Layers above subclass it and say what 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -23,6 +24,8 @@ from ._system import ProcessSystem
 from ._wire import ProcessLimits, error_data
 
 __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
+
+logger = logging.getLogger("subactors.actors")
 
 _DUMP_TIME: Final = 0.005
 """Seconds that a process has to write its stacks before it is killed."""
@@ -213,7 +216,28 @@ class Supervisor(pykka.ThreadingActor):
     # --- messages ---------------------------------------------------------------------------------------------------
 
     def on_receive(self, message: Any) -> Any:
-        """Handle one message; runs in the supervisor's thread."""
+        """Handle one message; runs in the supervisor's thread.
+
+        What a hook raises ends the child that it was about, and not the supervisor with all the others.
+        """
+        match message:
+            case StartChild(spec):
+                return self.start_child(spec)
+            case StopChild(child):
+                self.stop_child(child)
+            case _Ready(child) | _Reported(child) | _Requested(child) | _Finished(child) | _GraceOver(child):
+                try:
+                    self._hear(message)
+                except Exception:
+                    logger.exception("A message of %s could not be handled; it is ended.", child.process.actor)
+                    child.process.kill()
+            case _Ended(child, end):
+                self.child_ended(child, end)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def _hear(self, message: _Ready | _Reported | _Requested | _Finished | _GraceOver) -> None:
         match message:
             case _Reported(child, report):
                 try:
@@ -233,15 +257,6 @@ class Supervisor(pykka.ThreadingActor):
                     self.tell_later(child.spec.grace, _GraceOver(child))
             case _GraceOver(child):
                 self._end_by_force(child)
-            case _Ended(child, end):
-                self.child_ended(child, end)
-            case StartChild(spec):
-                return self.start_child(spec)
-            case StopChild(child):
-                self.stop_child(child)
-            case _:
-                return super().on_receive(message)
-        return None
 
     def _end_by_force(self, child: Child) -> None:
         if child.process.end is None:

@@ -18,7 +18,7 @@ import msgspec
 
 from ._control_client import ControlClient
 from ._errors import RuntimeClosedError, StateError, SubactorsError, UnknownTaskError
-from ._journal import JournalReader
+from ._journal_reader import JournalReader
 from ._messages import ListTasks, StopTask, TaskRequest, ViewTask
 from ._output import TaskOutput
 from ._past_runs import mark_read

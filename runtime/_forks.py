@@ -1,16 +1,21 @@
-"""What a process that the host forks must let go of, as only the host may hold it.
+"""What must not go wrong when the host forks a process, as `multiprocessing` may have it do at any time.
 
-Such a process, one of `multiprocessing`'s for example, inherits every descriptor. With the run's lock it would make the
-run look alive, and with the control socket it would take calls that nobody answers, for as long as it lives.
+Such a process inherits every descriptor: with the run's lock it would make the run look alive, and with the control
+socket it would take calls that nobody answers, for as long as it lives. And it inherits the locks inside of libraries
+as they were in that moment, of which one that was held stays so for ever.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from typing import Final, Protocol
 from weakref import WeakSet
 
-__all__ = ["Holder", "let_go_when_forked"]
+__all__ = ["Holder", "let_go_when_forked", "unforked"]
+
+unforked: Final = threading.RLock()
+"""To be held while at work in a library that has locks of its own, as SQLite has: a fork waits until it is free."""
 
 
 class Holder(Protocol):
@@ -21,7 +26,7 @@ class Holder(Protocol):
         ...
 
 
-# State of the module, as what is once registered with the interpreter cannot be taken back: it is one call for all.
+# State of the module, as what is once registered with the interpreter cannot be taken back: it is done once, for all.
 _holders: Final[WeakSet[Holder]] = WeakSet()
 
 
@@ -30,9 +35,10 @@ def let_go_when_forked(holder: Holder) -> None:
     _holders.add(holder)
 
 
-def _let_go() -> None:
+def _after_in_child() -> None:
+    unforked.release()
     for holder in list(_holders):
         holder.let_go()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(before=unforked.acquire, after_in_parent=unforked.release, after_in_child=_after_in_child)

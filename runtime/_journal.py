@@ -17,20 +17,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeAlias
-
-import msgspec
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ._encodable import encodable
-from ._model import Usage
-from ._state import last_sign_of_life
-from ._views import TERMINAL, TaskView, Vitals
+from ._forks import unforked
 
-__all__ = ["HOST_DIED", "Journal", "JournalReader", "Statement", "connect", "execute"]
+__all__ = ["Journal", "Statement", "execute"]
 
 logger = logging.getLogger("subactors.runtime")
-
-HOST_DIED: Final = "The host died."
 
 Statement: TypeAlias = tuple[str, Sequence[Any]]
 """SQL and its parameters."""
@@ -91,11 +85,6 @@ CREATE TABLE IF NOT EXISTS message (
     PRIMARY KEY (task, number)
 ) WITHOUT ROWID;
 """
-
-_COLUMNS: Final = (
-    "id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens, requests, "
-    "vitals, attempts, output_size, was_read"
-)
 
 
 class _Write(NamedTuple):
@@ -205,24 +194,29 @@ class Journal:
     def _commit(self) -> None:
         """Commit what waits, in one transaction if that can be."""
         try:
-            if self._connection is None:
-                self._connection = self._open()
-            if not self._waiting or self._commit_together(self._connection):
-                self._waiting.clear()
-            while self._waiting:
-                self._commit_first(self._connection)
-                self._waiting.popleft()
+            with unforked:
+                self._commit_waiting()
         except sqlite3.Error as error:
             self._disconnect()
             self._fail(str(error))
         else:
             self._failing = ""
 
+    def _commit_waiting(self) -> None:
+        if self._connection is None:
+            self._connection = self._open()
+        if not self._waiting or self._commit_together(self._connection):
+            self._waiting.clear()
+        while self._waiting:
+            self._commit_first(self._connection)
+            self._waiting.popleft()
+
     def _select(self, statement: Statement) -> list[tuple[Any, ...]]:
         if self._connection is None:
             return []
         try:
-            return self._connection.execute(*statement).fetchall()
+            with unforked:
+                return self._connection.execute(*statement).fetchall()
         except sqlite3.Error as error:
             self._fail(str(error))
             return []
@@ -253,7 +247,7 @@ class Journal:
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with unforked, contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
 
@@ -274,107 +268,6 @@ class Journal:
             if _is_of_storage(error):
                 raise
             logger.exception("The journal %s cannot take something, which will be missing from it.", self._path)
-
-
-class JournalReader:
-    """Reads a run's journal, whether its host lives or not; to be used and closed by the thread that made it.
-
-    Every method raises sqlite3.Error if the file is no journal, or damaged.
-
-    Args:
-        path: the file, in the folder of its run.
-        live: whether the run's host lives; if not, tasks without an end show as failed.
-
-    Raises:
-        sqlite3.Error: there is no such file, or it cannot be opened.
-    """
-
-    def __init__(self, path: Path, *, live: bool) -> None:
-        self._path = path
-        self._connection = connect(path)
-        self._live = live
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give back the file."""
-        self._connection.close()
-
-    def facts(self) -> dict[str, str]:
-        """Return what is noted about the run."""
-        return dict(self._connection.execute("SELECT key, value FROM run"))
-
-    def ids(self) -> list[str]:
-        """Return the ids of all tasks, oldest first."""
-        return [task_id for (task_id,) in self._connection.execute("SELECT id FROM task ORDER BY number")]
-
-    def tasks(self) -> list[TaskView]:
-        """Return all tasks, oldest first, without output and results."""
-        columns = _COLUMNS.replace(" result,", " NULL,")
-        rows = self._connection.execute(f"SELECT {columns} FROM task ORDER BY number")  # noqa: S608 - a constant
-        return [self._view(row) for row in rows]
-
-    def task(self, task_id: str) -> TaskView | None:
-        """Return a task with its result, without output; None if there is none of that id."""
-        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM task WHERE id = ?", (task_id,))  # noqa: S608 - as above
-        row = rows.fetchone()
-        return self._view(row) if row is not None else None
-
-    def unread(self) -> int:
-        """Return how many tasks' ends nobody has seen."""
-        count: int = self._connection.execute("SELECT count(*) FROM task WHERE was_read = 0").fetchone()[0]
-        return count
-
-    def last_entry(self) -> float:
-        """Return when something was last written that has a time, in seconds since the epoch; 0 if nothing was."""
-        latest: float | None = self._connection.execute("SELECT max(at) FROM transition").fetchone()[0]
-        return latest or 0.0
-
-    def messages(self, task_id: str) -> list[dict[str, Any]]:
-        """Return a task's conversation."""
-        rows = self._connection.execute("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
-        return [msgspec.json.decode(body) for (body,) in rows]
-
-    def died(self) -> float:
-        """Return when the host was last heard of, in seconds since the epoch: it died then, or later."""
-        return max(self.last_entry(), last_sign_of_life(self._path.parent))
-
-    def _view(self, row: tuple[Any, ...]) -> TaskView:
-        (
-            task_id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens,
-            requests, vitals, attempts, output_size, _,
-        ) = row  # fmt: skip
-        if status not in TERMINAL and not self._live:
-            status, reason = "failed", HOST_DIED
-        if runtime is None:
-            runtime = max(0.0, (time.time() if self._live else self.died()) - started)
-        try:
-            return TaskView(
-                id=task_id,
-                agent=agent,
-                task=task,
-                status=status,
-                reason=reason,
-                runtime=runtime,
-                output_size=output_size,
-                result=msgspec.json.decode(result) if result is not None else None,
-                usage=Usage(input_tokens, output_tokens, requests),
-                vitals=msgspec.json.decode(vitals, type=Vitals) if vitals is not None else None,
-                attempts=attempts,
-                parent=parent,
-            )
-        except msgspec.MsgspecError as error:
-            raise sqlite3.DatabaseError(f"what it holds of {task_id} cannot be read: {error}") from error
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a journal that is there, for reading, or for writing by whoever has taken over its run."""
-    # The name goes into a URI, in which some characters of a name mean something.
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=5.0)
 
 
 def execute(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:

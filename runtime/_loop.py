@@ -105,7 +105,7 @@ class AgentLoop:
                 return turn.content
         raise LoopError(
             f"Agent {self._agent.name!r} reached max_iterations ({self._agent.max_iterations}) without a final answer; "
-            "raise it in the team file, or give the agent a smaller task."
+            "raise it (or `limits: iterations`) in the team file, or give the agent a smaller task."
         )
 
     def _check_progress(self, turn: Turn) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ._journal import HOST_DIED, JournalReader, connect, execute
+from ._journal_reader import HOST_DIED, JournalReader, amend
 from ._state import RunFolder, last_sign_of_life, remove_leftovers, runs
 
 __all__ = ["KEEP", "Pruned", "mark_read", "prune", "recover"]
@@ -25,13 +25,10 @@ logger = logging.getLogger("subactors.runtime")
 KEEP: Final = 7 * 86400.0
 """Seconds for which an ended run is kept, if nothing else is said."""
 
-_UNFINISHED: Final = "SELECT id FROM task WHERE status NOT IN ('completed', 'failed', 'stopped')"
-
-_NOTE_END: Final = f"INSERT INTO transition SELECT id, ?, 'failed', ?, attempts FROM task WHERE id IN ({_UNFINISHED})"  # noqa: S608 - a constant
+_NOTE_END: Final = "INSERT INTO transition SELECT id, ?, 'failed', ?, attempts FROM task WHERE id = ?"
 
 _END: Final = (
-    "UPDATE task SET status = 'failed', reason = ?, runtime = coalesce(runtime, max(0.0, ? - started)) "  # noqa: S608 - as above
-    f"WHERE id IN ({_UNFINISHED})"
+    "UPDATE task SET status = 'failed', reason = ?, runtime = coalesce(runtime, max(0.0, ? - started)) WHERE id = ?"
 )
 
 
@@ -74,8 +71,7 @@ def mark_read(path: Path, task_ids: Iterable[str]) -> None:
     """
     with _taken_over(path) as folder, contextlib.suppress(sqlite3.Error):
         if folder is not None:
-            with contextlib.closing(connect(folder.journal)) as connection:
-                execute(connection, [("UPDATE task SET was_read = 1 WHERE id = ?", (task_id,)) for task_id in task_ids])
+            amend(folder.journal, [("UPDATE task SET was_read = 1 WHERE id = ?", (task_id,)) for task_id in task_ids])
 
 
 def prune(root: Path, keep: float = KEEP, *, unread: bool = False) -> Pruned:
@@ -131,11 +127,10 @@ def _may_hold_results(folder: RunFolder) -> bool:
 
 def _end_unfinished(folder: RunFolder) -> list[str]:
     with JournalReader(folder.journal, live=False) as reader:
-        died = reader.died()
-    with contextlib.closing(connect(folder.journal)) as connection:
-        unfinished: list[str] = [task_id for (task_id,) in connection.execute(_UNFINISHED)]
-        if unfinished:
-            execute(connection, [(_NOTE_END, (died, HOST_DIED)), (_END, (HOST_DIED, died))])
+        unfinished, died = reader.unfinished(), reader.died()
+    if unfinished:
+        ends = [[(_NOTE_END, (died, HOST_DIED, task_id)), (_END, (HOST_DIED, died, task_id))] for task_id in unfinished]
+        amend(folder.journal, [statement for end in ends for statement in end])
     return unfinished
 
 

@@ -362,5 +362,9 @@ def _preload(team: Team) -> list[str]:
     if any(agent.model is not None and agent.model.provider != "python" for agent in team.agents.values()):
         modules.append("subactors.runtime._models:preload")
     for agent in team.agents.values():
-        modules += [f"subactors.runtime.toolsets._{toolset.type}" for toolset in agent.toolsets]
+        modules += [
+            f"subactors.runtime.toolsets._{toolset.type}"
+            for toolset in agent.toolsets
+            if toolset.type != "background_agents"  # every agent has it already
+        ]
     return list(dict.fromkeys(modules))

@@ -26,13 +26,13 @@ from ..actors import (
     ProcessSystem,
     ReplyAddress,
     Supervisor,
-    Timer,
     decide,
 )
 from . import _record as record
 from ._admission import check_run
 from ._errors import RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
+from ._internal_messages import Conversation, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
 from ._journal import Journal
 from ._last_words import last_words
 from ._messages import (
@@ -69,79 +69,13 @@ _LOG_TAIL: Final = 16_384
 """Bytes at the end of a process's standard error in which the reason for a crash is looked for."""
 
 
-@dataclass(eq=False)
-class _Waiter:
-    """A `WaitTasks` that is not answered yet."""
-
-    tasks: list[Task]
-    mode: str
-    reply_to: ReplyTo
-    timer: Timer | None = None
-    answered: bool = False
-
-
-@dataclass(eq=False)
-class _StopWaiter:
-    """A `StopTask` that is not answered yet: the task, and what it owned that was alive."""
-
-    stopped: list[Task]
-    limit: int | None
-    reply_to: ReplyTo
-
-
-@dataclass(frozen=True)
-class _WaitOver:
-    """A timer to the supervisor: answer a `WaitTasks` with what there is."""
-
-    waiter: _Waiter
-
-
-@dataclass(frozen=True)
-class _Recorded:
-    """The journal to the supervisor: the end of a task is written; now it may be told."""
-
-    task: Task
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class _Restart:
-    """A timer to the supervisor: the pause before a task's next attempt is over."""
-
-    task: Task
-
-
-@dataclass(frozen=True)
-class _Conversation:
-    """The journal to the supervisor: what the conversation of a task had come to."""
-
-    task: Task
-    messages: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _TimeIsUp:
-    """A timer to the supervisor: a task has run for as long as it may."""
-
-    task: Task
-
-
-@dataclass(frozen=True)
-class _Reached:
-    """The sampler or the I/O thread to the supervisor: a task has reached a limit, and must not go on."""
-
-    task: Task
-    sentence: str
-
-
 @dataclass
 class _Registry:
     """The tasks, oldest first, and who waits for them."""
 
     tasks: dict[str, Task] = field(default_factory=dict)
     by_child: dict[Child, Task] = field(default_factory=dict)
-    waiters: list[_Waiter] = field(default_factory=list)
-    stop_waiters: list[_StopWaiter] = field(default_factory=list)
+    waiters: list[Waiter] = field(default_factory=list)
     closing: Future[None] | None = None
 
 
@@ -175,19 +109,19 @@ class TaskSupervisor(Supervisor):
         match message:
             case Call(request, caller, reply_to):
                 self._answer(request, caller, reply_to)
-            case _WaitOver(waiter):
+            case WaitOver(waiter):
                 self._end_wait(waiter)
-            case _Recorded(task, outcome):
+            case Recorded(task, outcome):
                 self._announce(task, outcome)
-            case _Restart(task):
+            case Restart(task):
                 self._begin_restart(task)
-            case _Conversation(task, messages):
+            case Conversation(task, messages):
                 self._restart(task, messages)
-            case _TimeIsUp(task):
+            case TimeIsUp(task):
                 limit = f"{task.spec.limits.wall_clock:g} s"
                 ran = time.monotonic() - task.started
                 self._end_for_limit(task, f"The limit wall_clock of {limit} was reached: it had run for {ran:.1f} s.")
-            case _Reached(task, sentence):
+            case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
             case Close(done):
                 self._close(done)
@@ -200,7 +134,6 @@ class TaskSupervisor(Supervisor):
         self._sampler.close()
         error = RuntimeClosedError("The runtime is closed.")
         waiting = [waiter.reply_to for waiter in self._registry.waiters]
-        waiting += [waiter.reply_to for waiter in self._registry.stop_waiters]
         others = []
         while not self.actor_inbox.empty():
             envelope = self.actor_inbox.get()
@@ -285,7 +218,7 @@ class TaskSupervisor(Supervisor):
             del tasks[task_id]
             raise
         if task.spec.limits.wall_clock is not None:
-            task.deadline = self.tell_later(task.spec.limits.wall_clock, _TimeIsUp(task))
+            task.deadline = self.tell_later(task.spec.limits.wall_clock, TimeIsUp(task))
         # The process is on its way meanwhile; whoever asked hears of the task when the journal has it.
         self._journal.write(record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id)))
         self._hub.publish(TaskStarted(self._view(task, output=False)))
@@ -316,28 +249,27 @@ class TaskSupervisor(Supervisor):
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         # The same task twice is one task.
         tasks = list({task_id: self._find(task_id, caller) for task_id in request.task_ids}.values())
-        waiter = _Waiter(tasks, request.mode, reply_to)
+        waiter = Waiter(tasks, request.mode, reply_to)
         self._registry.waiters.append(waiter)
-        self._check_wait(waiter)
-        if not waiter.answered and request.timeout is not None:
-            waiter.timer = self.tell_later(max(0.0, request.timeout), _WaitOver(waiter))
+        if not waiter.is_due and request.timeout is not None:
+            waiter.timer = self.tell_later(max(0.0, request.timeout), WaitOver(waiter))
+        self._answer_waiters()
 
-    def _check_wait(self, waiter: _Waiter) -> None:
-        over = [task.is_over for task in waiter.tasks]
-        if all(over) or (waiter.mode == "any" and any(over)):
+    def _answer_waiters(self) -> None:
+        for waiter in [waiter for waiter in self._registry.waiters if waiter.is_due]:
             self._end_wait(waiter)
 
-    def _end_wait(self, waiter: _Waiter) -> None:
-        if waiter.answered:
+    def _end_wait(self, waiter: Waiter) -> None:
+        """Answer a waiter with those of its tasks that have ended, unless it has been answered."""
+        if waiter not in self._registry.waiters:
             return
-        waiter.answered = True
+        self._registry.waiters.remove(waiter)
         if waiter.timer is not None:
             waiter.timer.cancel()  # it would keep the answer, output and all, until it is due
-        self._registry.waiters.remove(waiter)
         over = [task for task in waiter.tasks if task.is_over]
         for task in over:
             self._note_read(task)
-        waiter.reply_to.set(self._task_list([self._view(task) for task in over]))
+        waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in over]))
 
     def _take_stop(self, request: StopTask, caller: Caller, reply_to: ReplyTo) -> None:
         task = self._find(request.task_id, caller)
@@ -346,8 +278,8 @@ class TaskSupervisor(Supervisor):
         owned = [other for other in self._registry.tasks.values() if task.id in other.owners and not other.is_over]
         stopped = [task, *owned]
         self._stop_tasks(stopped, target=task)
-        self._registry.stop_waiters.append(_StopWaiter(stopped, request.limit, reply_to))
-        self._check_stops()
+        self._registry.waiters.append(Waiter(stopped, "all", reply_to, request.limit))
+        self._answer_waiters()
 
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "") -> None:
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
@@ -362,14 +294,6 @@ class TaskSupervisor(Supervisor):
                 self.stop_child(task.child)
             else:
                 self._conclude(task, Outcome("stopped", "Stopped while it waited to be started again."), None)
-
-    def _check_stops(self) -> None:
-        for waiter in list(self._registry.stop_waiters):
-            if all(task.is_over for task in waiter.stopped):
-                self._registry.stop_waiters.remove(waiter)
-                for task in waiter.stopped:
-                    self._note_read(task)
-                waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in waiter.stopped]))
 
     def _close(self, done: Future[None]) -> None:
         self._registry.closing = done
@@ -389,7 +313,7 @@ class TaskSupervisor(Supervisor):
         if task.status == "starting":
             self._change_status(task, "running")
         self._watched[task.id] = Watch(
-            lambda: child.process.pid, task.spec.limits, lambda sentence: self._tell(_Reached(task, sentence))
+            lambda: child.process.pid, task.spec.limits, lambda sentence: self._tell(Reached(task, sentence))
         )
         self._sampler.task_started()
 
@@ -403,7 +327,7 @@ class TaskSupervisor(Supervisor):
             child.process.kill()
             if not task.reached:
                 said = size(limit)
-                self._tell(_Reached(task, f"The limit output of {said} was reached: it went on saying more."))
+                self._tell(Reached(task, f"The limit output of {said} was reached: it went on saying more."))
         task.last_sign = time.monotonic()
         task.output.write(data)
         self._hub.output(task.id, task.output)
@@ -423,8 +347,9 @@ class TaskSupervisor(Supervisor):
                 self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
             case TurnEnded(usage, messages):
                 self._end_turn(task, usage, messages)
-            case Finished():
-                task.finished = task.finished or report
+            case Finished(result, early):
+                # An answer that comes after a limit was reached is kept, but does not undo that.
+                task.finished = task.finished or Finished(result, early=early or bool(task.reached))
             case _:
                 assert_never(report)
 
@@ -484,7 +409,7 @@ class TaskSupervisor(Supervisor):
         if outcome.status == "completed":  # a permanent one begins anew
             self._journal.write(record.forget_conversation(task))
         self._hub.publish(TaskRestarting(self._view(task, output=False), decision.delay))
-        self.tell_later(decision.delay, _Restart(task))
+        self.tell_later(decision.delay, Restart(task))
 
     def _begin_restart(self, task: Task) -> None:
         """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
@@ -492,7 +417,7 @@ class TaskSupervisor(Supervisor):
             return
         self._journal.query(
             record.conversation(task),
-            lambda rows: self._tell(_Conversation(task, tuple(body for (body,) in rows))),
+            lambda rows: self._tell(Conversation(task, tuple(body for (body,) in rows))),
         )
 
     def _restart(self, task: Task, messages: tuple[str, ...]) -> None:
@@ -518,7 +443,7 @@ class TaskSupervisor(Supervisor):
         used = end.user_seconds + end.system_seconds if end is not None else 0.0
         task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._sampler.take_peak(task.id))
         self._journal.write(
-            record.ended(task, outcome.status, outcome.reason), lambda: self._tell(_Recorded(task, outcome))
+            record.ended(task, outcome.status, outcome.reason), lambda: self._tell(Recorded(task, outcome))
         )
 
     def _announce(self, task: Task, outcome: Outcome) -> None:
@@ -528,10 +453,7 @@ class TaskSupervisor(Supervisor):
         self._hub.publish(TaskEnded(self._view(task, output=False)))
         orphans = [other for other in self._registry.tasks.values() if task.id in other.owners]
         self._stop_tasks(orphans, target=None, by=f"the end of {task.id}, which started it")
-        for waiter in list(self._registry.waiters):
-            if task in waiter.tasks:
-                self._check_wait(waiter)
-        self._check_stops()
+        self._answer_waiters()
         self._check_closed()
 
     def _change_status(self, task: Task, status: Status, reason: str = "") -> None:

@@ -6,6 +6,7 @@ a model names the environment variable of its key, not the key.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -53,7 +54,7 @@ class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one task may use; None is no limit. Each ends its own task only, with a reason that names it.
 
     Attributes:
@@ -64,6 +65,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         output: bytes that it may say.
         tokens: input and output tokens together.
         iterations: turns of its loop.
+
+    Raises:
+        ValueError: a limit is not above 0.
     """
 
     wall_clock: float | None = None
@@ -73,6 +77,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     output: int | None = None
     tokens: int | None = None
     iterations: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no task could keep to."""
+        for name, value in msgspec.structs.asdict(self).items():
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"The limit {name} is {value}; it must be above 0 and finite.")
 
     def over(self, default: Limits) -> Limits:
         """Return these limits, with another's where this one has none."""

@@ -29,7 +29,16 @@ from actor_classes import (
 )
 from listening import RecordingSupervisor, Supervision, supervision
 from observing import is_gone, wait_until
-from subactors.actors import Child, ProcessSystem, ReplyAddress
+from subactors.actors import (
+    Child,
+    ChildSpec,
+    ProcessActor,
+    ProcessExit,
+    ProcessSystem,
+    ReplyAddress,
+    StartChild,
+    Supervisor,
+)
 from subactors.actors._process import _BACKLOG_HIGH, _READ_SIZE
 
 PATIENCE = 30.0
@@ -386,3 +395,28 @@ def test_every_child_is_told_once_when_the_zygote_is_killed_and_the_next_start_w
         supervisor.stop(again)
         assert supervisor.wait_for_end().normal
         assert supervisor.heard.empty()
+
+
+def test_a_hook_that_fails_ends_its_child_and_not_the_supervisor(own_system: ProcessSystem) -> None:
+    class Clumsy(Supervisor):
+        def __init__(self, system: ProcessSystem) -> None:
+            super().__init__(system)
+            self.ends: list[str] = []
+
+        def child_ready(self, child: Child) -> None:
+            raise LookupError(f"the hook is broken for {child.spec.actor_class}")
+
+        def child_ended(self, child: Child, end: ProcessExit) -> None:
+            self.ends.append(f"{child.spec.actor_class.__name__} {end}")
+
+    supervisor = Clumsy.start(own_system)
+    try:
+        child = supervisor.ask(StartChild(ChildSpec(ProcessActor)))
+        proxy = supervisor.proxy()
+        wait_until(lambda: proxy.ends.get() != [], "the child has ended")
+
+        assert supervisor.is_alive()
+        assert proxy.ends.get() == ["ProcessActor was killed"]
+        assert child.process.end is not None
+    finally:
+        supervisor.stop()

@@ -45,7 +45,7 @@ def test_it_has_one_thread_and_a_session_of_its_own(own_system: ProcessSystem, z
 
 def test_it_has_none_of_the_hosts_descriptors(own_system: ProcessSystem) -> None:
     reader, writer = os.pipe()
-    os.set_inheritable(reader, True)  # noqa: FBT003 - it has no name
+    os.set_inheritable(reader, True)
     try:
         started = Started(own_system, Echo)
         assert not set(descriptors(zygote_of(started)).values()) & {descriptors()[reader]}

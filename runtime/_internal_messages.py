@@ -1,0 +1,82 @@
+"""What timers, the journal, the sampler and the I/O thread tell the task supervisor; none of it leaves the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..actors import Timer
+from ._outcome import Outcome
+from ._supervisor_messages import ReplyTo
+from ._task import Task
+
+__all__ = ["Conversation", "Reached", "Recorded", "Restart", "TimeIsUp", "WaitOver", "Waiter"]
+
+
+@dataclass(eq=False)
+class Waiter:
+    """A `WaitTasks` or a `StopTask` that is not answered yet.
+
+    Attributes:
+        tasks: those that it is about.
+        mode: whether it waits for all of them, or for any.
+        limit: characters of output wanted in the answer; None is all.
+        timer: answers it when its time is over; None if it has no such time.
+    """
+
+    tasks: list[Task]
+    mode: Literal["all", "any"]
+    reply_to: ReplyTo
+    limit: int | None = None
+    timer: Timer | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what it waits for has happened."""
+        over = [task.is_over for task in self.tasks]
+        return all(over) or (self.mode == "any" and any(over))
+
+
+@dataclass(frozen=True)
+class WaitOver:
+    """A timer to the supervisor: answer a `WaitTasks` with what there is."""
+
+    waiter: Waiter
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The journal to the supervisor: the end of a task is written; now it may be told."""
+
+    task: Task
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A timer to the supervisor: the pause before a task's next attempt is over."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The journal to the supervisor: what the conversation of a task had come to."""
+
+    task: Task
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TimeIsUp:
+    """A timer to the supervisor: a task has run for as long as it may."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The sampler or the I/O thread to the supervisor: a task has reached a limit, and must not go on."""
+
+    task: Task
+    sentence: str

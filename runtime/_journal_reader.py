@@ -1,0 +1,147 @@
+"""Journals of runs from outside: reads them, whether their hosts live or not, and amends those whose hosts are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from ._forks import unforked
+from ._journal import Statement, execute
+from ._model import Usage
+from ._state import last_sign_of_life
+from ._views import TERMINAL, TaskView, Vitals
+
+__all__ = ["HOST_DIED", "JournalReader", "amend"]
+
+HOST_DIED: Final = "The host died."
+
+_COLUMNS: Final = (
+    "id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens, requests, "
+    "vitals, attempts, output_size, was_read"
+)
+
+
+class JournalReader:
+    """Reads a run's journal, whether its host lives or not; to be used and closed by the thread that made it.
+
+    Every method raises sqlite3.Error if the file is no journal, or damaged.
+
+    Args:
+        path: the file, in the folder of its run.
+        live: whether the run's host lives; if not, tasks without an end show as failed.
+
+    Raises:
+        sqlite3.Error: there is no such file, or it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, live: bool) -> None:
+        self._path = path
+        self._connection = _connect(path)
+        self._live = live
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the file."""
+        with unforked:
+            self._connection.close()
+
+    def facts(self) -> dict[str, str]:
+        """Return what is noted about the run."""
+        return dict(self._rows("SELECT key, value FROM run"))
+
+    def ids(self) -> list[str]:
+        """Return the ids of all tasks, oldest first."""
+        return [task_id for (task_id,) in self._rows("SELECT id FROM task ORDER BY number")]
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of the tasks of which no end is written down."""
+        rows = self._rows("SELECT id, status FROM task ORDER BY number")
+        return [task_id for task_id, status in rows if status not in TERMINAL]
+
+    def tasks(self) -> list[TaskView]:
+        """Return all tasks, oldest first, without output and results."""
+        columns = _COLUMNS.replace(" result,", " NULL,")
+        return [self._view(row) for row in self._rows(f"SELECT {columns} FROM task ORDER BY number")]  # noqa: S608 - a constant
+
+    def task(self, task_id: str) -> TaskView | None:
+        """Return a task with its result, without output; None if there is none of that id."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM task WHERE id = ?", task_id)  # noqa: S608 - a constant
+        return self._view(rows[0]) if rows else None
+
+    def unread(self) -> int:
+        """Return how many tasks' ends nobody has seen."""
+        ((count,),) = self._rows("SELECT count(*) FROM task WHERE was_read = 0")
+        return int(count)
+
+    def last_entry(self) -> float:
+        """Return when something was last written that has a time, in seconds since the epoch; 0 if nothing was."""
+        ((latest,),) = self._rows("SELECT max(at) FROM transition")
+        return float(latest or 0.0)
+
+    def messages(self, task_id: str) -> list[dict[str, Any]]:
+        """Return a task's conversation."""
+        rows = self._rows("SELECT body FROM message WHERE task = ? ORDER BY number", task_id)
+        return [msgspec.json.decode(body) for (body,) in rows]
+
+    def died(self) -> float:
+        """Return when the host was last heard of, in seconds since the epoch: it died then, or later."""
+        return max(self.last_entry(), last_sign_of_life(self._path.parent))
+
+    def _rows(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+        with unforked:
+            return self._connection.execute(query, parameters).fetchall()
+
+    def _view(self, row: tuple[Any, ...]) -> TaskView:
+        (
+            task_id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens,
+            requests, vitals, attempts, output_size, _,
+        ) = row  # fmt: skip
+        if status not in TERMINAL and not self._live:
+            status, reason = "failed", HOST_DIED
+        if runtime is None:
+            runtime = max(0.0, (time.time() if self._live else self.died()) - started)
+        try:
+            return TaskView(
+                id=task_id,
+                agent=agent,
+                task=task,
+                status=status,
+                reason=reason,
+                runtime=runtime,
+                output_size=output_size,
+                result=msgspec.json.decode(result) if result is not None else None,
+                usage=Usage(input_tokens, output_tokens, requests),
+                vitals=msgspec.json.decode(vitals, type=Vitals) if vitals is not None else None,
+                attempts=attempts,
+                parent=parent,
+            )
+        except msgspec.MsgspecError as error:
+            raise sqlite3.DatabaseError(f"what it holds of {task_id} cannot be read: {error}") from error
+
+
+def amend(path: Path, statements: Sequence[Statement]) -> None:
+    """Execute statements, all or none of them, on the journal of a run that the caller has taken over.
+
+    Raises:
+        sqlite3.Error: it is no journal, is damaged, or cannot be written.
+    """
+    with unforked, contextlib.closing(_connect(path)) as connection:
+        execute(connection, statements)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a journal that is there."""
+    # The name goes into a URI, in which some characters of a name mean something.
+    with unforked:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=5.0)
