@@ -172,8 +172,8 @@ def _leave_the_zygote(channel: socket.socket, zygote: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _close_other_descriptors(channel)
-    # `multiprocessing` has put a descriptor there that has just been closed, and leaves 0 as the zygote has it: empty.
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it is to stay open
+    # The zygote hides it from `multiprocessing`, which would close it; it is empty.
+    sys.stdin = sys.__stdin__
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 

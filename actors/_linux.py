@@ -31,6 +31,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _SIGKILL: Final = 9
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+"""Loaded once, in the zygote: each load makes classes, some 60 pages that a child would have to copy."""
 _PIDFD_SIGNAL_PROCESS_GROUP: Final = 4
 
 
@@ -70,8 +73,7 @@ def close_descriptors_but(keep: set[int]) -> None:
 
 def set_process_name(name: str) -> None:
     """Set what `ps -o comm` and `top` show; 15 bytes at most."""
-    buffer = ctypes.create_string_buffer(name.encode()[:15])
-    _libc().prctl(_PR_SET_NAME, buffer, 0, 0, 0)
+    _LIBC.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def limit_process(cpu_seconds: float | None, data_bytes: int | None) -> None:
@@ -99,10 +101,13 @@ def limit_process(cpu_seconds: float | None, data_bytes: int | None) -> None:
 
 def prefer_for_oom_kill() -> None:
     """Have the kernel choose this process before others of the same size when memory runs out."""
-    try:
-        Path("/proc/self/oom_score_adj").write_text("500")
-    except OSError:
-        return  # a container without a writable /proc; the task runs all the same
+    # A container may have no writable /proc; the task runs all the same. Not pathlib: this is paid at every start.
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"500")
+        finally:
+            os.close(descriptor)
 
 
 def kill_group_led_by(pidfd: int) -> None:
@@ -124,9 +129,5 @@ def children_of_this_thread() -> list[int]:
 
 
 def _prctl(option: int, value: int) -> None:
-    if _libc().prctl(option, value, 0, 0, 0) != 0:
+    if _LIBC.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

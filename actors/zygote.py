@@ -282,6 +282,8 @@ def main() -> None:
     except ProcessLookupError:
         return  # the host died while this program started
     _preload(configuration.preload)
+    # `multiprocessing` would close it in every child and open another; a child takes it back from `sys.__stdin__`.
+    sys.stdin = None
     gc.collect()
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()
