@@ -15,7 +15,7 @@ from observing import descendants_of, wait_until
 from run_folders import Host, command, host, subactors
 from subactors.runtime import Runtime
 from subactors.runtime._elsewhere import find, tasks_of
-from subactors.runtime._journal import JournalReader
+from subactors.runtime._journal_reader import JournalReader
 from subactors.runtime._past_runs import prune, recover
 from subactors.runtime._state import runs
 from teams import entrypoint_team, model, plan, run_and_wait, wait_until_running

@@ -17,7 +17,8 @@ import pytest
 from observing import wait_until
 from run_folders import host, past_run, python, task_row
 from subactors.runtime import Usage, Vitals
-from subactors.runtime._journal import HOST_DIED, Journal, JournalReader
+from subactors.runtime._journal import Journal
+from subactors.runtime._journal_reader import HOST_DIED, JournalReader
 
 PATIENCE = 10.0
 
@@ -332,7 +333,7 @@ def test_a_journal_is_read_by_others_while_it_is_written(tmp_path: Path) -> None
     reading = """\
 import sys
 from pathlib import Path
-from subactors.runtime._journal import JournalReader
+from subactors.runtime._journal_reader import JournalReader
 counts = []
 while not counts or counts[-1] < 300:
     with JournalReader(Path(sys.argv[1]), live=True) as reader:
@@ -348,3 +349,46 @@ print(counts == sorted(counts))
         assert program.communicate(timeout=PATIENCE)[0] == "True\n"
     assert journal.failing == ""
     journal.close()
+
+
+def test_a_process_that_is_forked_while_the_journal_is_written_can_use_sqlite(tmp_path: Path) -> None:
+    forking = """\
+import multiprocessing, sqlite3, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from run_folders import task_row
+from subactors.runtime._journal import Journal
+
+def use():
+    sqlite3.connect(":memory:").execute("CREATE TABLE a (b)")
+    connection = sqlite3.connect(sys.argv[1] + ".other")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("CREATE TABLE IF NOT EXISTS a (b)")
+    connection.close()
+
+journal = Journal(Path(sys.argv[1]), {})
+number = 0
+
+def write():
+    global number
+    number += 1
+    journal.write([task_row(number, task="x" * 100_000)], write if number < 1_000_000 else None)
+
+write()
+fork = multiprocessing.get_context("fork")
+for _ in range(50):
+    process = fork.Process(target=use)
+    process.start()
+    process.join(10)
+    process.kill()
+    process.join()
+    assert process.exitcode == 0, process.exitcode
+number = 1_000_000
+journal.close()
+print("well")
+"""
+    with python(forking, tmp_path / "journal.sqlite", Path(__file__).parent) as program:
+        try:
+            assert program.communicate(timeout=50)[0] == "well\n"
+        finally:
+            program.kill()

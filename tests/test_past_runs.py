@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from run_folders import Host, host, make_old, past_run, task_row
 from subactors.runtime import TaskView
-from subactors.runtime._journal import HOST_DIED, JournalReader
+from subactors.runtime._journal_reader import HOST_DIED, JournalReader
 from subactors.runtime._past_runs import mark_read, prune, recover
 from subactors.runtime._state import runs
 

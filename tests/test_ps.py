@@ -18,7 +18,8 @@ from subactors.actors._io import IOThread
 from subactors.runtime import TaskEndedError, TaskList, TaskView, UnknownTaskError, Vitals
 from subactors.runtime import _elsewhere as elsewhere
 from subactors.runtime._control import ControlServer
-from subactors.runtime._journal import Journal, JournalReader
+from subactors.runtime._journal import Journal
+from subactors.runtime._journal_reader import JournalReader
 from subactors.runtime._messages import ListTasks, StopTask, TaskRequest, ViewTask
 from subactors.runtime._output import TaskOutput
 from subactors.runtime._state import RunFolder
