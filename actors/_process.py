@@ -76,6 +76,9 @@ _OUTBOX_PATIENCE: Final = 5.0
 One that reads, however slowly, is not broken because its host speaks faster.
 """
 
+_ANSWERS_LIMIT: Final = 256 * 1024 * 1024
+"""Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
+
 _BACKLOG_HIGH: Final = 256
 _BACKLOG_LOW: Final = 64
 """Reports and requests of one child that its supervisor has not handled: where reading stops, and goes on again."""
@@ -197,6 +200,10 @@ class ActorProcess:
     def answer(self, request_id: int, value: msgspec.Struct) -> None:
         """Answer a request of the child."""
         self.send(Answer(request_id, encode_plain(value)))
+        with self._lock:
+            size = self._outbox_size if self._outbox else 0
+        if size > _ANSWERS_LIMIT:
+            self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
 
     def refuse(self, request_id: int, error: ErrorData) -> None:
         """Answer a request of the child with an error."""

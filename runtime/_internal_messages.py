@@ -20,6 +20,7 @@ class Waiter:
     Attributes:
         tasks: those that it is about.
         mode: whether it waits for all of them, or for any.
+        caller: id of the task or orchestrator that waits; None for the host.
         limit: characters of output wanted in the answer; None is all.
         timer: answers it when its time is over; None if it has no such time.
     """
@@ -27,6 +28,7 @@ class Waiter:
     tasks: list[Task]
     mode: Literal["all", "any"]
     reply_to: ReplyTo
+    caller: str | None
     limit: int | None = None
     timer: Timer | None = None
 

@@ -7,7 +7,7 @@ asks from where the request came, never from what it says. What comes from a tas
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -102,21 +102,29 @@ REPLY_TYPES: dict[type, type] = {
 
 # --- reports: a task's process to the supervisor --------------------------------------------------------------------
 
+# The host keeps some of what is reported for each task, and for each reader of events, so it takes no more than it can
+# keep: what is longer is a violation of the protocol. `TaskWork` cuts what it reports.
+
+ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
+LongText: TypeAlias = Annotated[str, msgspec.Meta(max_length=25_000)]
+
+_SPARE_LEVELS: Final = 100
+
 
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool_called"):
     """The task's model has called a tool."""
 
-    call_id: str
-    name: str
-    arguments: str
+    call_id: ShortText
+    name: ShortText
+    arguments: LongText
 
 
 class ToolAnswered(msgspec.Struct, frozen=True, tag="tool_answered"):
     """A tool has answered; `text` is the beginning of the answer."""
 
-    call_id: str
-    name: str
-    text: str
+    call_id: ShortText
+    name: ShortText
+    text: LongText
     is_error: bool
 
 
@@ -148,6 +156,20 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
 
     result: Any
     early: bool
+
+    def __post_init__(self) -> None:
+        """Refuse a result that JSON cannot hold; the wire can carry some, and nobody behind it would know what to do.
+
+        Raises:
+            TypeError: the result is none.
+        """
+        nested = self.result
+        for _ in range(_SPARE_LEVELS):  # those who encode it later do so deeper in a stack, or inside of something
+            nested = [nested]
+        try:
+            msgspec.json.encode(nested)
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+            raise TypeError(f"the result cannot be kept: {error}") from error
 
 
 TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished

@@ -11,12 +11,16 @@ from ..actors import ErrorData, ProcessExit
 from ._messages import Finished
 from ._report import size
 from ._team import Limits
+from ._text import bounded
 from ._views import Status
 
 __all__ = ["Outcome", "StopRequest", "judge"]
 
 _FINAL: Final = frozenset({"ImportTargetError", "MissingKeyError", "LoopError"})
 """Errors that another attempt would meet again: a wrong configuration, the limit on iterations."""
+
+_MESSAGE: Final = 10_000
+"""Characters of an exception's message that a reason holds: it is in every list of tasks."""
 
 
 class StopRequest(msgspec.Struct, frozen=True):
@@ -115,7 +119,7 @@ def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest)
 def _error_text(error: ErrorData) -> str:
     """Return type and message; where the type lives matters to nobody who reads a reason."""
     name = error.type_name.rpartition(".")[2]
-    return f"{name}: {error.message}" if error.message else name
+    return f"{name}: {bounded(error.message, _MESSAGE)}" if error.message else name
 
 
 def _quote(log: str) -> str:

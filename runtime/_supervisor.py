@@ -30,11 +30,12 @@ from ..actors import (
 )
 from . import _record as record
 from ._admission import check_run
-from ._errors import RuntimeClosedError, TaskEndedError, UnknownTaskError
+from ._errors import RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
 from ._internal_messages import Conversation, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
 from ._journal import Journal
 from ._last_words import last_words
+from ._log_bound import bound_log
 from ._messages import (
     Began,
     Finished,
@@ -64,6 +65,12 @@ from ._views import Status, TaskList, TaskView, Vitals
 from ._vitals import VitalsSampler, Watch
 
 __all__ = ["TaskSupervisor"]
+
+_MOST_TOOLS: Final = 100
+"""Tools that a task is shown to be in at a time."""
+
+_MOST_WAITS: Final = 1000
+"""Requests of one task that may wait for an answer at a time."""
 
 _LOG_TAIL: Final = 16_384
 """Bytes at the end of a process's standard error in which the reason for a crash is looked for."""
@@ -249,11 +256,19 @@ class TaskSupervisor(Supervisor):
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         # The same task twice is one task.
         tasks = list({task_id: self._find(task_id, caller) for task_id in request.task_ids}.values())
-        waiter = Waiter(tasks, request.mode, reply_to)
+        self._check_patience(caller)
+        waiter = Waiter(tasks, request.mode, reply_to, caller.id)
         self._registry.waiters.append(waiter)
         if not waiter.is_due and request.timeout is not None:
             waiter.timer = self.tell_later(max(0.0, request.timeout), WaitOver(waiter))
         self._answer_waiters()
+
+    def _check_patience(self, caller: Caller) -> None:
+        """Refuse a request that would wait if its caller, a task, has too many that do."""
+        if caller.id not in self._registry.tasks:
+            return  # the host is trusted
+        if sum(waiter.caller == caller.id for waiter in self._registry.waiters) >= _MOST_WAITS:
+            raise RunError(f"{_MOST_WAITS:,} requests of this task wait for an answer already. Wait for some of them.")
 
     def _answer_waiters(self) -> None:
         for waiter in [waiter for waiter in self._registry.waiters if waiter.is_due]:
@@ -275,10 +290,11 @@ class TaskSupervisor(Supervisor):
         task = self._find(request.task_id, caller)
         if task.is_over and request.refuse_ended:
             raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
+        self._check_patience(caller)
         owned = [other for other in self._registry.tasks.values() if task.id in other.owners and not other.is_over]
         stopped = [task, *owned]
         self._stop_tasks(stopped, target=task)
-        self._registry.waiters.append(Waiter(stopped, "all", reply_to, request.limit))
+        self._registry.waiters.append(Waiter(stopped, "all", reply_to, caller.id, request.limit))
         self._answer_waiters()
 
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "") -> None:
@@ -313,7 +329,7 @@ class TaskSupervisor(Supervisor):
         if task.status == "starting":
             self._change_status(task, "running")
         self._watched[task.id] = Watch(
-            lambda: child.process.pid, task.spec.limits, lambda sentence: self._tell(Reached(task, sentence))
+            lambda: child.process.pid, task.log, task.spec.limits, lambda sentence: self._tell(Reached(task, sentence))
         )
         self._sampler.task_started()
 
@@ -340,7 +356,8 @@ class TaskSupervisor(Supervisor):
             case Began(messages):
                 self._journal.write(record.messages(task, messages))
             case ToolCalled(call_id, name, arguments):
-                task.tools[call_id] = name
+                if len(task.tools) < _MOST_TOOLS:
+                    task.tools[call_id] = name
                 self._hub.publish(TaskCalledTool(task.id, name, arguments))
             case ToolAnswered(call_id, name, text, is_error):
                 task.tools.pop(call_id, None)
@@ -377,6 +394,7 @@ class TaskSupervisor(Supervisor):
         """Decide how an attempt ended, and whether there will be another."""
         task = self._registry.by_child.pop(child)
         self._watched.pop(task.id, None)
+        bound_log(task.log)
         now = time.monotonic()
         stop = None
         if task.stop_requested is not None:

@@ -31,6 +31,9 @@ __all__ = ["TaskWork"]
 _REPORTED_ANSWER = 2000
 """Characters of a tool's answer that the host is told; the model gets all of it."""
 
+_REPORTED_NAME = 200
+"""Characters of a tool's name, and of a call's id, that the host is told."""
+
 _REPORTED_ARGUMENTS = 20_000
 """Characters of a tool call's arguments that the host is told."""
 
@@ -127,18 +130,21 @@ class _Reporter:
 
     def tool_called(self, call: ToolCall) -> None:
         """Report."""
-        self._supervisor.tell(
-            ToolCalled(call.id, encodable(call.name), encodable(bounded(call.arguments, _REPORTED_ARGUMENTS)))
-        )
+        arguments = encodable(bounded(call.arguments, _REPORTED_ARGUMENTS))
+        self._supervisor.tell(ToolCalled(_cut(call.id), _cut(call.name), arguments))
 
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
         """Report the beginning of the answer."""
         text = encodable(answer.text[:_REPORTED_ANSWER])
-        self._supervisor.tell(ToolAnswered(call.id, encodable(call.name), text, answer.is_error))
+        self._supervisor.tell(ToolAnswered(_cut(call.id), _cut(call.name), text, answer.is_error))
 
     def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
         """Report what it cost, and what the conversation grew by."""
         self._supervisor.tell(TurnEnded(turn.usage, _as_json(messages_added)))
+
+
+def _cut(name: str) -> str:
+    return encodable(name[:_REPORTED_NAME])
 
 
 def _as_json(messages: Sequence[Message]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The vitals sampler: a thread that looks at the process trees of running tasks now and then.
+"""The vitals sampler: a thread that looks at the process trees of running tasks, and at their logs, now and then.
 
 It never costs more than a small share of a core: the more there is to look at, the longer it rests.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ._log_bound import bound_log
 from ._report import size
 from ._team import Limits
 from ._views import Vitals
@@ -21,6 +22,9 @@ __all__ = ["VitalsSampler", "Watch"]
 _INTERVAL: Final = 1.0
 _LIMITED_INTERVAL: Final = 0.1
 """Seconds between looks at tasks whose limits are held by looking."""
+
+_LOG_INTERVAL: Final = 0.25
+"""Seconds between looks at the sizes of logs; such a look costs a few microseconds a task."""
 
 _LARGEST_SHARE: Final = 0.005
 """Of one core."""
@@ -32,11 +36,13 @@ class Watch:
 
     Attributes:
         pid: returns the id of its process, None while it has none; called in the sampler's thread.
+        log: file that its processes write to; it is kept from growing too long.
         limits: what its tree may use; one with such limits is looked at more often.
         reached: is called with a sentence, in the sampler's thread, each time that a limit is found reached.
     """
 
     pid: Callable[[], int | None]
+    log: Path
     limits: Limits
     reached: Callable[[str], None]
 
@@ -108,6 +114,8 @@ class VitalsSampler:
             elif limited:
                 self._sample(limited)
             pause = next_full - time.monotonic()
+            for watch in running.values():
+                bound_log(watch.log)
             if limited:
                 self._closed.wait(min(pause, _LIMITED_INTERVAL))
             else:
@@ -117,9 +125,12 @@ class VitalsSampler:
         """Rest until a time, or until a limited task has started."""
         while not self._closed.is_set() and (pause := until - time.monotonic()) > 0:
             self._wanted.clear()
-            if any(watch.is_limited for watch in self._running().values()):
+            running = self._running()
+            if any(watch.is_limited for watch in running.values()):
                 return
-            self._wanted.wait(pause)
+            for watch in running.values():
+                bound_log(watch.log)
+            self._wanted.wait(min(pause, _LOG_INTERVAL))
 
     def _sample(self, watched: Mapping[str, Watch]) -> None:
         """Look at some tasks; what is known of the others stays."""

@@ -9,27 +9,38 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+import msgspec
+
+from ..actors._wire import Report, Request, encode_frame, encode_plain
 from ._entrypoint import EntrypointTask
+from ._messages import RunTask, ToolCalled
 
 __all__ = [
     "BEFORE",
     "FAULTS",
     "break_protocol",
+    "close_channel",
     "echo",
     "exit_without_answer",
     "fault_team",
+    "fill_stderr",
+    "flood_messages",
     "flood_output",
     "fork_daemon",
+    "half_a_frame",
     "hang_in_c",
     "hang_in_python",
     "ignore_signals",
@@ -37,6 +48,8 @@ __all__ = [
     "raise_error",
     "scripted",
     "segfault",
+    "stop_reading",
+    "unknown_message",
     "wait_for_stop",
 ]
 
@@ -150,19 +163,73 @@ def fork_daemon(task: EntrypointTask) -> str:
 def flood_output(task: EntrypointTask) -> str:
     """Say as many megabytes as the task's text names (100 if it names none), in pieces of about a kilobyte."""
     task.emit(BEFORE)
-    megabytes = int(task.text) if task.text.strip().isdigit() else 100
+    megabytes = _count(task, 100)
     for _ in range(megabytes * 1_000_000 // len(_FLOOD_PIECE)):
         task.emit(_FLOOD_PIECE)
     return f"{megabytes} MB said"
 
 
+def flood_messages(task: EntrypointTask) -> str:
+    """Send the host as many tiny messages as the task's text names (100,000 if it names none): calls of a tool."""
+    task.emit(BEFORE)
+    count = _count(task, 100_000)
+    numbers = iter(range(count))
+    while piece := list(itertools.islice(numbers, 1000)):
+        frames = (encode_frame(Report(encode_plain(ToolCalled(str(number), "no_tool", "{}")))) for number in piece)
+        _write(b"".join(frames))
+    return f"{count} messages sent"
+
+
+def fill_stderr(task: EntrypointTask) -> str:
+    """Write as many megabytes to standard error as the task's text names (100 if it names none), and return."""
+    task.emit(BEFORE)
+    megabytes = _count(task, 100)
+    for _ in range(megabytes):
+        sys.stderr.write(_FLOOD_PIECE * (1_000_000 // len(_FLOOD_PIECE)))
+    return f"{megabytes} MB written"
+
+
 def break_protocol(task: EntrypointTask) -> NoReturn:
     """Write to the channel what no healthy process writes: a header that announces two gigabytes, and garbage."""
     task.emit(BEFORE)
+    _write(b"\x80\x00\x00\x00\x00 garbage")
+    _sleep_on()
+
+
+def unknown_message(task: EntrypointTask) -> NoReturn:
+    """Send the host a message of a type that there is not."""
+    task.emit(BEFORE)
+    _write(_frame(msgspec.msgpack.encode({"type": "promotion", "to": "host"})))
+    _sleep_on()
+
+
+def half_a_frame(task: EntrypointTask) -> NoReturn:
+    """Announce a message, send the beginning of it, and exit with status 0."""
+    task.emit(BEFORE)
+    _write(_frame(b"a message that has an end")[:-10])
+    os._exit(0)
+
+
+def close_channel(task: EntrypointTask) -> NoReturn:
+    """Close the channel for writing, and live on; the host gives it two seconds."""
+    task.emit(BEFORE)
+    with socket.socket(fileno=os.dup(_channel_descriptor())) as channel:
+        channel.shutdown(socket.SHUT_WR)
+    _sleep_on()
+
+
+def stop_reading(task: EntrypointTask) -> NoReturn:
+    """Ask the host without end for what is refused at length, and read none of the answers."""
+    task.emit(BEFORE)
+    request = encode_frame(Request(1, encode_plain(RunTask("no such agent " * 5000, "go"))))
     channel = _channel_descriptor()
-    os.write(channel, b"\x80\x00\x00\x00\x00 garbage")
+    # The thread that reads gets no turn: PyDLL keeps the interpreter's lock, which nobody may ask for in an hour.
+    sys.setswitchinterval(3600)
+    libc = ctypes.PyDLL(None)
     while True:
-        time.sleep(1000)
+        written = 0
+        while written < len(request):
+            written += max(0, libc.write(channel, request[written:], len(request) - written))
 
 
 FAULTS: Mapping[str, Callable[[EntrypointTask], Any]] = {
@@ -177,7 +244,13 @@ FAULTS: Mapping[str, Callable[[EntrypointTask], Any]] = {
         leak_memory,
         fork_daemon,
         flood_output,
+        flood_messages,
+        fill_stderr,
         break_protocol,
+        unknown_message,
+        half_a_frame,
+        close_channel,
+        stop_reading,
     )
 }
 """Every misbehaving entrypoint, by name."""
@@ -228,6 +301,25 @@ def scripted(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str,
         text = re.sub(r"\$(\d+)", lambda match: started[int(match[1]) - 1], json.dumps(arguments))
         calls.append({"function": {"name": name, "arguments": text}})
     return {"content": "", "tool_calls": calls}
+
+
+def _count(task: EntrypointTask, default: int) -> int:
+    return int(task.text) if task.text.strip().isdigit() else default
+
+
+def _sleep_on() -> NoReturn:
+    while True:
+        time.sleep(1000)
+
+
+def _frame(payload: bytes) -> bytes:
+    return struct.pack(">IB", len(payload), 0) + payload
+
+
+def _write(data: bytes) -> None:
+    """Write to the channel behind the back of the thread that should."""
+    with socket.socket(fileno=os.dup(_channel_descriptor())) as channel:
+        channel.sendall(data)
 
 
 def _channel_descriptor() -> int:

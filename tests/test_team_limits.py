@@ -24,7 +24,7 @@ def restart(given: Any) -> RestartPolicy:
 
 
 def test_every_limit_can_be_given() -> None:
-    values = {
+    values: dict[str, Any] = {
         "wall_clock": 90.5,
         "cpu": 10.0,
         "memory": 500_000_000,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from observing import wait_until
@@ -27,7 +28,7 @@ finally:
 
 
 def watch(pid: int, limits: Limits = Limits(), reached: Callable[[str], None] = print) -> Watch:  # noqa: B008 - frozen
-    return Watch(lambda: pid, limits, reached)
+    return Watch(lambda: pid, Path(os.devnull), limits, reached)
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_process_that_is_gone_has_no_sample(busy: int) -> None:
 def test_the_largest_sample_of_memory_is_kept_until_it_is_taken(busy: int) -> None:
     sampler = VitalsSampler(lambda: {"a": watch(busy)})
     sampler.task_started()
-    wait_until(lambda: sampler.latest("a"), "a sample")
+    wait_until(lambda: (sampler.latest("a") or Vitals()).memory_bytes > 100_000, "a sample of the program")
     sampler.close()
 
     assert sampler.take_peak("a") > 100_000

@@ -1,0 +1,38 @@
+"""Keeps the files in which standard output and error of tasks' processes are captured from filling the disk.
+
+The processes write to them directly, at the end (O_APPEND), so that nothing of the host is in their way; the host cuts
+what has grown too long. It must never wait for a process, nor fail for a file that it cannot cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = ["bound_log"]
+
+_LONGEST: Final = 10_000_000
+"""Bytes at which a file is cut; it is looked at a few times a second, and may be longer for that long."""
+
+_KEPT: Final = 1_000_000
+"""Bytes that a cut leaves: the last ones, which tell why a process has ended."""
+
+
+def bound_log(path: Path) -> None:
+    """Cut a file that has grown too long to its end, under a line that says so. What is written meanwhile may be lost.
+
+    May be called in any thread; a file that is missing is left so.
+    """
+    with contextlib.suppress(OSError):
+        if path.stat().st_size <= _LONGEST:
+            return
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            end = os.pread(descriptor, _KEPT, size - _KEPT)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, b"[%d bytes were left out here.]\n" % (size - len(end)) + end)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,184 @@
+"""Every fault of the fault kit beside twenty healthy tasks: those complete, and nothing of the faulty one is left."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from observing import Process, descendants_of, is_gone, wait_until
+from subactors.actors import _process as process_module
+from subactors.runtime import Runtime, TaskView
+from subactors.runtime.testing import BEFORE, FAULTS, fault_team
+from teams import PATIENCE, run_and_wait
+
+SIBLINGS: Final = 20
+
+Check = Callable[[TaskView], None]
+
+
+def team() -> dict[str, Any]:
+    """The kit's team, with a limit where a fault would never end for another reason, and agents for siblings."""
+    found = fault_team(max_running=30, max_tasks=10_000, max_output=1_000_000, stop_grace=0.5)
+    found["agents"]["leak_memory"]["limits"] = {"memory": "200MB"}
+    found["agents"]["sibling"] = {"entrypoint": "siblings:works_in_steps"}
+    return found
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with Runtime.from_mapping(team()) as runtime:
+        run_and_wait(runtime, "echo", "warm up")
+        yield runtime
+
+
+def failed(*words: str) -> Check:
+    """It has failed, and the reason has these words."""
+
+    def check(view: TaskView) -> None:
+        assert view.status == "failed"
+        assert all(word in view.reason for word in words), view.reason
+        assert view.result is None
+
+    return check
+
+
+def killed(view: TaskView) -> None:
+    """It had to be killed."""
+    assert view.status == "stopped"
+    assert "did not react, and was killed after the grace period" in view.reason
+
+
+def completed(result: Any) -> Check:
+    """It has completed with this result."""
+
+    def check(view: TaskView) -> None:
+        assert (view.status, view.reason, view.result) == ("completed", "", result)
+
+    return check
+
+
+def left_no_daemon(view: TaskView) -> None:
+    """It has completed, and what it had started is gone with it."""
+    assert view.status == "completed"
+    pids = json.loads(view.result)
+    assert len(pids) == 2
+    assert all(map(is_gone, pids))
+
+
+NEVER_ENDS: Final = {"hang_in_python", "hang_in_c", "ignore_signals"}
+
+EXPECTED: Final[dict[str, tuple[str, Check]]] = {
+    "raise_error": ("no good", failed("ValueError: no good")),
+    "exit_without_answer": ("go", failed("ended by itself with exit status 3")),
+    "segfault": ("go", failed("was ended by SIGSEGV", "Segmentation fault", "in segfault")),
+    "hang_in_python": ("go", killed),
+    "hang_in_c": ("go", killed),
+    "ignore_signals": ("go", killed),
+    "leak_memory": ("go", failed("The limit memory of 200 MB was reached")),
+    "fork_daemon": ("go", left_no_daemon),
+    "flood_output": ("30", completed("30 MB said")),
+    "flood_messages": ("50000", completed("50000 messages sent")),
+    "fill_stderr": ("50", completed("50 MB written")),
+    "break_protocol": ("go", failed("broke the protocol: a frame that announces 2,147,483,648 bytes")),
+    "unknown_message": ("go", failed("broke the protocol: a message that is none of the declared types")),
+    "half_a_frame": ("go", failed("broke the protocol: its last frame is incomplete")),
+    "close_channel": ("go", failed("broke the protocol: it closed its channel and lived on")),
+    "stop_reading": ("go", failed("broke the protocol: it stopped reading")),
+}
+
+
+def test_every_fault_is_tried_here() -> None:
+    assert set(EXPECTED) == set(FAULTS)
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_a_fault_hurts_its_own_task_only_and_the_host_tells_how_it_ended(
+    runtime: Runtime, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "_OUTBOX_PATIENCE", 0.1)
+    monkeypatch.setattr(process_module, "_CLOSED_CHANNEL_GRACE", 0.2)
+    text, check = EXPECTED[fault]
+    go_on = tmp_path / "go on"
+    siblings = [
+        runtime.run("sibling", json.dumps({"number": number, "go_on": str(go_on)})) for number in range(SIBLINGS)
+    ]
+    faulty = runtime.run(fault, text)
+    wait_until(lambda: runtime.view(faulty).output.startswith(BEFORE), "the fault", limit=PATIENCE)
+    shown = {view.id for view in runtime.list()}  # answered while the fault is under way, or just over
+    halfway = [runtime.view(sibling) for sibling in siblings]
+    view = runtime.stop(faulty) if fault in NEVER_ENDS else runtime.wait([faulty], timeout=PATIENCE)[0]
+    go_on.touch()
+    ended = runtime.wait(siblings, timeout=PATIENCE)
+
+    check(view)
+    assert view.output.startswith(BEFORE)
+    assert {faulty, *siblings} <= shown
+    assert {view.status for view in halfway} <= {"starting", "running"}
+    assert [(view.status, view.reason) for view in ended] == [("completed", "")] * SIBLINGS
+    for number, sibling in enumerate(ended):
+        total = 6 * sum(each * each for each in range(number * 100))
+        assert sibling.result == {"number": number, "total": total}
+        assert sibling.output == "".join(f"{number} step {step}\n" for step in range(6))
+    wait_until(lambda: not actors_of_this_process(), "no process of any task is left")
+
+
+def actors_of_this_process() -> list[Process]:
+    """What runs below this process and is no zygote."""
+    return [process for process in descendants_of(os.getpid()) if process.name != "subactors-zyg"]
+
+
+# --- floods ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fault", "text"), [("flood_output", "100000"), ("flood_messages", "100000000")])
+def test_the_others_are_answered_during_a_flood(runtime: Runtime, fault: str, text: str) -> None:
+    faulty = runtime.run(fault, text)
+    wait_until(lambda: runtime.view(faulty).output.startswith(BEFORE), "the fault", limit=PATIENCE)
+
+    views = [run_and_wait(runtime, "echo", str(number)) for number in range(3)]
+    listed = [view.status for view in runtime.list() if view.id == faulty]
+    stopped = runtime.stop(faulty)
+
+    assert [view.result for view in views] == ["0", "1", "2"]
+    assert listed == ["running"]
+    assert stopped.status == "stopped"
+
+
+def test_many_tiny_messages_are_all_taken_and_leave_little_behind(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "flood_messages", "200000")
+    assert view.result == "200000 messages sent"
+    supervisor = runtime._supervisor._actor_weakref()
+    assert supervisor is not None
+    assert len(supervisor._registry.tasks[view.id].tools) <= 100
+
+
+def test_standard_error_is_kept_within_bounds_while_it_is_written_and_afterwards(runtime: Runtime) -> None:
+    task_id = runtime.run("fill_stderr", "100000")
+    log = runtime._folder.log / f"{task_id}.log"
+
+    wait_until(lambda: b"bytes were left out here" in beginning(log), "the file has been cut", limit=PATIENCE)
+    runtime.stop(task_id)
+
+    assert log.stat().st_size <= 10_000_000
+
+
+def test_a_log_that_grew_too_long_before_anybody_looked_is_cut_at_the_end_of_its_task(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "fill_stderr", "30")
+    log = runtime._folder.log / f"{view.id}.log"
+
+    assert view.result == "30 MB written"
+    assert log.stat().st_size <= 10_000_000
+    assert b"bytes were left out here" in beginning(log)
+    assert log.read_bytes().endswith(b"flood flood \n")
+
+
+def beginning(path: Path) -> bytes:
+    """The first bytes of a file; none if it is not there yet."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.read(100)
