@@ -158,6 +158,7 @@ class RunFolder(RunFiles):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # The folder may have been removed, or moved on the way to that, since the lock was opened.
                 if os.path.samestat(os.fstat(lock), (path / "lock").stat()):
+                    os.ftruncate(lock, 0)  # so that nobody takes this process for the host
                     return cls(path, lock)
                 os.close(lock)
             except BlockingIOError:
@@ -198,7 +199,7 @@ def is_live(path: Path) -> bool:
         # Shared, so that those who look do not see each other.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return bool(os.pread(lock, 1, 0))  # else it is held by who has taken the run over
     except OSError:
         return False
     finally:

@@ -163,6 +163,7 @@ def test_only_one_process_takes_over_a_run(tmp_path: Path) -> None:
     run = past_run(tmp_path)
     folder = RunFolder.take_over(run)
     assert folder is not None
+    assert not is_live(run)
     taking = """\
 import sys
 from pathlib import Path
