@@ -1,0 +1,78 @@
+"""Entrypoints that say well-formed things which no healthy process says, for tests that the host keeps its head."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import struct
+import time
+from typing import Any, NoReturn
+
+import msgspec
+from subactors.actors._child import ChildChannel
+from subactors.runtime import EntrypointTask
+from subactors.runtime._messages import ListTasks, RunTask, WaitTasks
+from subactors.runtime.testing import _channel_descriptor
+
+_LONG = 600.0
+
+
+def reports(task: EntrypointTask) -> NoReturn:
+    """Send the report that the text names, and wait to be ended."""
+    task.emit("so far ")
+    send(REPORTS[task.text])
+    time.sleep(_LONG)
+    raise AssertionError
+
+
+def waits_too_often(messages: Any, tools: Any) -> str:
+    """Be a model that starts a task, asks five thousand times to wait for it, and says how many waits were refused."""
+    del messages, tools
+    channel = _channel()
+    started = channel.request(RunTask("waits", "go")).result(_LONG)
+    task_id = msgspec.msgpack.decode(started)["task_id"]
+    waits = [channel.request(WaitTasks([task_id], "all", None)) for _ in range(5000)]
+    # Asked last, so answered when all of the others have been taken.
+    channel.request(ListTasks()).result(_LONG)
+    refused = [str(future.exception()) for future in waits if future.done()]
+    return f"{len(refused)} {refused[0]}"
+
+
+def _channel() -> ChildChannel:
+    return next(each for each in gc.get_objects() if isinstance(each, ChildChannel))
+
+
+def send(report: Any) -> None:
+    """Report to the supervisor."""
+    _write({"type": "report", "body": report})
+
+
+def _write(message: dict[str, Any]) -> None:
+    body = msgspec.msgpack.encode(message)
+    with socket.socket(fileno=os.dup(_channel_descriptor())) as channel:
+        channel.sendall(struct.pack(">IB", len(body), 0) + body)
+
+
+def _nested(levels: int) -> Any:
+    value: Any = None
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def _finished(result: Any) -> dict[str, Any]:
+    return {"type": "finished", "result": result, "early": False}
+
+
+REPORTS: dict[str, Any] = {
+    "key": _finished({None: 1}),
+    "extension": _finished(msgspec.msgpack.Ext(5, b"x")),
+    "nested": _finished(_nested(900)),
+    "long id": {"type": "tool_called", "call_id": "x" * 1000, "name": "x", "arguments": ""},
+    "long name": {"type": "tool_called", "call_id": "x", "name": "x" * 1000, "arguments": ""},
+    "long arguments": {"type": "tool_called", "call_id": "x", "name": "x", "arguments": "x" * 1_000_000},
+    "long answer": {"type": "tool_answered", "call_id": "x", "name": "x", "text": "x" * 1_000_000, "is_error": False},
+    "usage": {"type": "turn_ended", "usage": {"input_tokens": 2**63, "requests": 1}, "messages": []},
+    "usage that is text": {"type": "turn_ended", "usage": {"input_tokens": "many"}, "messages": []},
+}
