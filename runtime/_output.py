@@ -186,6 +186,7 @@ class TaskOutput:
         self._pieces[-1] = (start, length + written)
         self._size += len(data)
         if written < len(data):
+            self._fault = self._fault or "the disk took a part of it only"
             # What is missing is a gap like any other: the next piece begins behind it.
             if self._descriptor >= 0:
                 os.close(self._descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from subactors.runtime import EntrypointTask
@@ -22,3 +23,12 @@ def works_in_steps(task: EntrypointTask) -> dict[str, object]:
         total += sum(number * number for number in range(given["number"] * 100))
         task.emit(f"{given['number']} step {step}\n")
     return {"number": given["number"], "total": total}
+
+
+def says_and_answers(task: EntrypointTask) -> str:
+    """Say forty numbered lines, and answer with the task's text; die without an answer if the text is `die`."""
+    for line in range(40):
+        task.emit(f"{task.id} line {line:03} {'x' * 200}\n")
+        if task.text == "die" and line == 20:
+            os._exit(3)
+    return f"answer to {task.text}"
