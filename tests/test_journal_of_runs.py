@@ -85,20 +85,20 @@ class Told(NamedTuple):
 def run_and_kill(state: Path, mark: str, after: int, pause: float) -> Told:
     """Run a host, kill it when it has said so many lines and a moment has passed, and return what it had said."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    program = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", HOST, str(state)],
         env={**os.environ, "PYTHONPATH": path, MARK: mark},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert program.stdout is not None
-    try:
-        lines = [program.stdout.readline() for _ in range(after)]
-        time.sleep(pause)
-    finally:
-        program.kill()
-        rest, _ = program.communicate(timeout=PATIENCE)
-    said = [json.loads(line) for line in [*lines, *rest.splitlines(keepends=True)] if line.endswith("\n")]
+    ) as program:
+        assert program.stdout is not None
+        try:
+            lines = [program.stdout.readline() for _ in range(after)]
+            time.sleep(pause)
+        finally:
+            program.kill()
+        lines += program.stdout.readlines()
+    said = [json.loads(line) for line in lines if line.endswith("\n")]
     assert len(said) >= after
     output: defaultdict[str, str] = defaultdict(str)
     for kind, task_id, *more in said:
