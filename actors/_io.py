@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 __all__ = ["IOThread", "Timer"]
 
@@ -27,6 +27,9 @@ EventCallback: TypeAlias = Callable[[int], None]
 
 _LONGEST_SLEEP = 3600.0
 """Seconds. The system takes no timeout of more than 24 days, let alone an infinite one, as a timer may have."""
+
+_TIDY_LEAST: Final = 100
+"""Timers of which none is looked for that has been cancelled; beyond them that is done each time they have doubled."""
 
 
 class Timer:
@@ -63,6 +66,7 @@ class IOThread:
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._calls: deque[Callback] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._tidy_at = _TIDY_LEAST
         self._sequence = itertools.count()
         self._woken = False
         self._closing = False
@@ -78,7 +82,7 @@ class IOThread:
     def call_later(self, delay: float, callback: Callback) -> Timer:
         """Have the I/O thread make a call in `delay` seconds; the timer can cancel it."""
         timer = Timer(time.monotonic() + delay, callback)
-        self.call(lambda: heapq.heappush(self._timers, (timer.due, next(self._sequence), timer)))
+        self.call(lambda: self._add_timer(timer))
         return timer
 
     def close(self) -> None:
@@ -142,6 +146,14 @@ class IOThread:
         while self._timers and self._timers[0][2].cancelled:
             heapq.heappop(self._timers)
         return min(max(0.0, self._timers[0][0] - time.monotonic()), _LONGEST_SLEEP) if self._timers else None
+
+    def _add_timer(self, timer: Timer) -> None:
+        if len(self._timers) >= self._tidy_at:
+            # Most are cancelled long before they are due, and would stay until then.
+            self._timers = [entry for entry in self._timers if not entry[2].cancelled]
+            heapq.heapify(self._timers)
+            self._tidy_at = 2 * len(self._timers) + _TIDY_LEAST
+        heapq.heappush(self._timers, (timer.due, next(self._sequence), timer))
 
     def _fire_due_timers(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():

@@ -101,6 +101,17 @@ def test_a_timer_may_be_due_in_the_far_future_or_never(io: IOThread, delay: floa
     assert fired.get(timeout=PATIENCE) == "near again"
 
 
+def test_cancelled_timers_are_forgotten_long_before_they_are_due_and_the_others_still_fire(io: IOThread) -> None:
+    fired: queue.Queue[int] = queue.Queue()
+    for number in range(10_000):
+        timer = io.call_later(3600.0, lambda: None)
+        if number % 1000 == 0:
+            io.call_later(0.00001 * number, lambda number=number: fired.put(number))  # type: ignore[misc]
+        timer.cancel()
+    assert [fired.get(timeout=PATIENCE) for _ in range(10)] == list(range(0, 10_000, 1000))
+    assert len(io._timers) < 1000
+
+
 def test_a_cancelled_timer_does_not_fire(io: IOThread) -> None:
     fired: queue.Queue[str] = queue.Queue()
     cancelled = io.call_later(0.01, lambda: fired.put("cancelled"))
