@@ -199,15 +199,18 @@ class ActorProcess:
 
     def answer(self, request_id: int, value: msgspec.Struct) -> None:
         """Answer a request of the child."""
-        self.send(Answer(request_id, encode_plain(value)))
+        self._send_answer(Answer(request_id, encode_plain(value)))
+
+    def refuse(self, request_id: int, error: ErrorData) -> None:
+        """Answer a request of the child with an error."""
+        self._send_answer(Refused(request_id, error))
+
+    def _send_answer(self, message: Answer | Refused) -> None:
+        self.send(message)
         with self._lock:
             size = self._outbox_size if self._outbox else 0
         if size > _ANSWERS_LIMIT:
             self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
-
-    def refuse(self, request_id: int, error: ErrorData) -> None:
-        """Answer a request of the child with an error."""
-        self.send(Refused(request_id, error))
 
     def send(self, message: ToChild) -> None:
         """Send a message; without effect when the process is gone."""

@@ -58,6 +58,9 @@ BEFORE = "before the fault\n"
 
 _LEAK_STEP = 10_000_000
 _LEAK_LIMIT = 2_000_000_000
+_TASK = re.compile(r"<task>\n(.*)\n</task>", re.DOTALL)
+"""Where a sub-agent's first messages have its task."""
+
 _FLOOD_PIECE = "flood " * 170 + "\n"
 
 
@@ -284,13 +287,14 @@ def fault_team(**settings: Any) -> dict[str, Any]:
 def scripted(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any] | str:
     """Be an orchestrator's model that plays the script in its prompt.
 
-    The prompt (the last user message) is JSON: a list of turns, each a list of `[tool, arguments]`. In arguments the
-    text `$1` stands for the id of the first task that was started, `$2` for the second, and so on. After the last turn
-    the answers to all calls are returned, as a JSON list of texts.
+    The prompt (the last user message, or the task of a sub-agent) is JSON: a list of turns, each a list of
+    `[tool, arguments]`. In arguments the text `$1` stands for the id of the first task that was started, `$2` for the
+    second, and so on. After the last turn the answers to all calls are returned, as a JSON list of texts.
     """
     del tools
+    tasks = [found[1] for message in messages if (found := _TASK.search(str(message["content"])))]
     prompt = next(str(message["content"]) for message in reversed(messages) if message["role"] == "user")
-    turns = json.loads(prompt)
+    turns = json.loads(tasks[0] if tasks else prompt)
     played = sum(message["role"] == "assistant" for message in messages)
     answers = [str(message["content"]) for message in messages if message["role"] == "tool"]
     if played >= len(turns):

@@ -131,6 +131,34 @@ def actors_of_this_process() -> list[Process]:
     return [process for process in descendants_of(os.getpid()) if process.name != "subactors-zyg"]
 
 
+def test_a_task_that_has_too_many_answers_waiting_is_ended_though_it_has_read_lately(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "_ANSWERS_LIMIT", 1_000_000)
+    monkeypatch.setattr(process_module, "_OUTBOX_PATIENCE", 3600.0)
+
+    view = run_and_wait(runtime, "stop_reading")
+
+    assert view.status == "failed"
+    assert "broke the protocol: it stopped reading; 1," in view.reason
+
+
+def test_an_orchestrator_can_be_played_from_a_script(runtime: Runtime) -> None:
+    script = [
+        [["run_background_agent", {"agent": "wait_for_stop", "task": "go"}]],
+        [["run_background_agent", {"agent": "echo", "task": "hello"}]],
+        [["stop_background_agent", {"task_id": "$1"}], ["list_background_agents", {}]],
+    ]
+    view = run_and_wait(runtime, "orchestrator", json.dumps(script))
+
+    assert view.status == "completed", view.reason
+    first, second, stopped, listed = json.loads(view.result)
+    assert first.startswith("Started agent_task_")
+    assert second.startswith("Started agent_task_")
+    assert "stopped" in stopped
+    assert first.split()[1].strip(".:") in listed
+
+
 # --- floods ---------------------------------------------------------------------------------------------------------
 
 

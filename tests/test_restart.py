@@ -409,6 +409,24 @@ def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothi
     assert (kept.status, kept.reason, kept.result) == ("completed", "", "the file is there")
 
 
+def test_a_limit_that_is_reached_while_the_next_attempt_is_being_prepared_ends_the_task_for_good(
+    tmp_path: Path,
+) -> None:
+    agent = {**crashing("crashes_when_told"), "limits": {"wall_clock": 1.0}}
+    with Runtime.from_mapping({"agents": {"told": agent}}, state_dir=tmp_path / "state") as runtime:
+        task_id = speaking(runtime, "told", str(tmp_path))
+        with HeldJournal(runtime):  # so that the conversation to go on from is asked for, and does not come
+            crash(tmp_path, 1)
+            wait_until(lambda: status_of(runtime, task_id) == "restarting", "the first attempt has crashed")
+            wait_until(lambda: _stands_still(runtime, task_id), "the end is decided")
+        (view,) = runtime.wait([task_id], timeout=PATIENCE)
+        pid = runtime.view(task_id).pid
+
+    assert (view.status, view.attempts, view.output) == ("failed", 1, "attempt 1\n")
+    assert "The limit wall_clock of 1 s was reached" in view.reason
+    assert pid is None
+
+
 def _stands_still(runtime: Runtime, task_id: str) -> bool:
     """Whether the runtime of a task no longer grows, as its end has been decided."""
     return runtime.view(task_id).runtime == runtime.view(task_id).runtime
