@@ -292,7 +292,7 @@ def scripted(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str,
     second, and so on. After the last turn the answers to all calls are returned, as a JSON list of texts.
     """
     del tools
-    tasks = [found[1] for message in messages if (found := _TASK.search(str(message["content"])))]
+    tasks = [match[1] for message in messages if (match := _TASK.search(str(message["content"])))]
     prompt = next(str(message["content"]) for message in reversed(messages) if message["role"] == "user")
     turns = json.loads(tasks[0] if tasks else prompt)
     played = sum(message["role"] == "assistant" for message in messages)
