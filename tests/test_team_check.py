@@ -331,7 +331,7 @@ def test_denied_tools_are_kept_and_those_that_match_nothing_are_noted() -> None:
         ("stop_grace", float("inf"), "a number of at least 0"),
         ("model_idle_timeout", 0, "a number above 0, not 0."),
         ("max_runing", 1, "Did you mean `max_running`?"),
-        ("colour", 1, "Known are: max_answer, max_depth"),
+        ("colour", 1, "Known are: limits, max_answer, max_depth"),
         ("sandbox", True, "its confinement to a sandbox"),
     ],
 )
