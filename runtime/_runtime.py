@@ -194,7 +194,7 @@ class Runtime:
         return stopped[0]
 
     def history(self) -> builtins.list[TaskView]:
-        """Return the tasks of earlier runs in the same state folder, oldest first; `view` has their output.
+        """Return the tasks of earlier runs in the same state folder, oldest first; `view` has their output and result.
 
         What a host that died left unfinished is failed, with that reason. A run is kept for a week, and for as long as
         one of its results has not been read: `view` of a task is what reads it.
