@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 import msgspec
 
 from ._events import TaskEnded, TaskStarted
-from ._report import duration, size
+from ._report import duration, result_text, size
 from ._text import one_line
 from ._views import TaskView
 
@@ -209,6 +209,7 @@ class LiveTable:
         """Print it on standard output, below the table."""
         del agent
         self._status = "completed"
+        self._said = _first_line(text)
         self._live.stop()
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
@@ -244,7 +245,7 @@ class LiveTable:
                 duration(view.runtime),
                 _cpu(view),
                 size(view.vitals.memory_bytes) if view.vitals is not None and view.vitals.memory_bytes else "",
-                Text(_last_line(view.reason.split("\n", 1)[0] or view.output)),
+                Text(_telling_line(view)),
             )
         return table
 
@@ -275,6 +276,17 @@ def _cpu(view: TaskView) -> str:
     if view.vitals.cpu_percent is not None:
         return f"{view.vitals.cpu_percent:.0f} %"
     return f"{view.vitals.cpu_seconds:.2f} s"
+
+
+def _telling_line(view: TaskView) -> str:
+    """Return the line that says most about a task: why it failed, how its answer begins, or what it said last."""
+    if view.reason:
+        return _first_line(view.reason)
+    return _first_line(result_text(view.result)) if view.status == "completed" else _last_line(view.output)
+
+
+def _first_line(text: str) -> str:
+    return one_line(printable(text.strip().split("\n", 1)[0]), 300)
 
 
 def _last_line(text: str) -> str:
