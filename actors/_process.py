@@ -83,6 +83,9 @@ _BACKLOG_HIGH: Final = 256
 _BACKLOG_LOW: Final = 64
 """Reports and requests of one child that its supervisor has not handled: where reading stops, and goes on again."""
 
+_BACKLOG_BYTES: Final = 32 * 1024 * 1024
+"""As `_BACKLOG_HIGH`, for their size; reading goes on at half of it."""
+
 _CLOSED_CHANNEL_GRACE: Final = 2.0
 """Seconds between a child's closing of its channel and its being killed for living on."""
 
@@ -153,7 +156,9 @@ class ActorProcess:
         self._pending: dict[int, pykka.Future[Any]] = {}
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
-        self._backlog = 0
+        self._backlog: deque[int] = deque()
+        self._backlog_bytes = 0
+        self._paused = False
         self._pidfd: int | None = None
         self._kill_wanted = False
         self._gone = False
@@ -245,10 +250,13 @@ class ActorProcess:
                 self._signal(signal.SIGUSR1)
 
     def handled(self) -> None:
-        """Say that one report or request has been dealt with; reading goes on when the backlog is short again."""
+        """Say that the oldest report or request is dealt with; reading goes on when the backlog is short again."""
         with self._lock:
-            self._backlog -= 1
-            resume = not self._reading and self._backlog == _BACKLOG_LOW
+            self._backlog_bytes -= self._backlog.popleft()
+            is_short = len(self._backlog) <= _BACKLOG_LOW and self._backlog_bytes <= _BACKLOG_BYTES // 2
+            resume = self._paused and is_short
+            if resume:
+                self._paused = False
         if resume:
             self._io.call(self._resume)
 
@@ -391,10 +399,10 @@ class ActorProcess:
     def _on_message(self, message: FromChild) -> None:
         match message:
             case Report(body):
-                self._count_backlog()
+                self._count_backlog(len(body))
                 self._listener.process_report(self, bytes(body))
             case Request(request_id, body):
-                self._count_backlog()
+                self._count_backlog(len(body))
                 self._listener.process_request(self, request_id, bytes(body))
             case Reply(ask_id, value):
                 self._take_pending(ask_id).set(value)
@@ -449,11 +457,13 @@ class ActorProcess:
             raise ProtocolError(f"a reply to an ask that is not open ({ask_id})")
         return future
 
-    def _count_backlog(self) -> None:
+    def _count_backlog(self, size: int) -> None:
         with self._lock:
-            self._backlog += 1
-            pause = self._reading and self._backlog >= _BACKLOG_HIGH
+            self._backlog.append(size)
+            self._backlog_bytes += size
+            pause = self._reading and (len(self._backlog) >= _BACKLOG_HIGH or self._backlog_bytes >= _BACKLOG_BYTES)
             if pause:
+                self._paused = True
                 # Not after the lock: the supervisor might get to the low mark in between, and nobody would go on.
                 self._reading = False
         if pause:

@@ -72,6 +72,9 @@ _MOST_TOOLS: Final = 100
 _MOST_WAITS: Final = 1000
 """Requests of one task that may wait for an answer at a time."""
 
+_LONGEST_CONVERSATION: Final = 100_000_000
+"""Characters of one task's conversation that the journal takes; no model reads a hundredth of it."""
+
 _LOG_TAIL: Final = 16_384
 """Bytes at the end of a process's standard error in which the reason for a crash is looked for."""
 
@@ -354,7 +357,7 @@ class TaskSupervisor(Supervisor):
         task.last_sign = time.monotonic()
         match report:
             case Began(messages):
-                self._journal.write(record.messages(task, messages))
+                self._keep(task, messages)
             case ToolCalled(call_id, name, arguments):
                 if len(task.tools) < _MOST_TOOLS:
                     task.tools[call_id] = name
@@ -370,9 +373,18 @@ class TaskSupervisor(Supervisor):
             case _:
                 assert_never(report)
 
+    def _keep(self, task: Task, messages: list[str]) -> None:
+        """Write down what a conversation has grown by and cost, if it could still be one with a model."""
+        task.conversation += sum(map(len, messages))
+        if task.conversation > _LONGEST_CONVERSATION:
+            held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
+            self._end_for_limit(task, f"No more than {held}", at_once=True)
+        else:
+            self._journal.write([*record.messages(task, messages), *record.usage(task)])
+
     def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
         task.usage += usage
-        self._journal.write([*record.messages(task, messages), *record.usage(task)])
+        self._keep(task, messages)
         used, limit = task.usage.input_tokens + task.usage.output_tokens, task.spec.limits.tokens
         if limit is not None and used > limit:
             self._end_for_limit(task, f"The limit tokens of {limit:,} was reached: it had used {used:,}.")

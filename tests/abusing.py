@@ -39,6 +39,13 @@ def waits_too_often(messages: Any, tools: Any) -> str:
     return f"{len(refused)} {refused[0]}"
 
 
+def talks_too_long(task: EntrypointTask) -> NoReturn:
+    """Report turns of five million characters each, without end."""
+    task.emit("so far ")
+    while True:
+        send({"type": "turn_ended", "usage": {}, "messages": ["x" * 5_000_000]})
+
+
 def _channel() -> ChildChannel:
     return next(each for each in gc.get_objects() if isinstance(each, ChildChannel))
 

@@ -16,6 +16,7 @@ TEAM = {
             "sub_agents": ["waits"],
             "toolsets": [{"type": "background_agents"}],
         },
+        "talkative": {"entrypoint": "abusing:talks_too_long", "restart": "permanent"},
         "waits": entrypoint("waits"),
         "echo": entrypoint("echo"),
     }
@@ -64,3 +65,11 @@ def test_a_task_that_waits_for_too_much_at_a_time_is_refused(runtime: Runtime) -
     count, _, words = view.result.partition(" ")
     assert int(count) == 4000
     assert "1,000 requests of this task wait for an answer already" in words
+
+
+def test_a_conversation_without_end_is_not_kept_without_end(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "talkative")
+
+    assert (view.status, view.attempts, view.output) == ("failed", 1, "so far ")
+    assert view.reason == "No more than 100 MB of its conversation are kept, and it went on adding more."
+    assert runtime._folder.journal.stat().st_size < 200_000_000
