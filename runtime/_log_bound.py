@@ -21,7 +21,9 @@ _KEPT: Final = 1_000_000
 
 
 def bound_log(path: Path) -> None:
-    """Cut a file that has grown too long to its end, under a line that says so. What is written meanwhile may be lost.
+    """Cut a file that has grown too long to its end, under a line that says so.
+
+    What is written meanwhile may be lost, or come before that line.
 
     May be called in any thread; a file that is missing is left so.
     """

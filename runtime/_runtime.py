@@ -211,6 +211,9 @@ class Runtime:
     def events(self) -> EventStream:
         """Return a stream of what happens from now on: started, output, tool calls, ended.
 
+        Of one task, tool calls come in their order, output in its order, and all of both before the end; output takes
+        a shorter way than tool calls, so where it comes between them is left open.
+
         Iterating blocks until something happens, and ends when the stream or the runtime is closed.
         """
         self._check_usable()

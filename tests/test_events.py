@@ -76,16 +76,17 @@ def test_tool_calls_and_their_answers_come_in_their_order(runtime: Runtime) -> N
         task_id = runtime.run("planner", turns)
         seen = until_end_of(events, task_id)
 
+    # Output takes another way than tool calls, so where it comes between them is left open.
+    seen = [event for event in seen if not isinstance(event, TaskOutput)]
     assert kinds(seen) == [
         "TaskStarted",
         "TaskCalledTool",
         "TaskGotToolAnswer",
         "TaskCalledTool",
         "TaskGotToolAnswer",
-        "TaskOutput",
         "TaskEnded",
     ]
-    _, called, answered, _, refused, _, _ = seen
+    _, called, answered, _, refused, _ = seen
     assert called == TaskCalledTool(task_id, "think", '{"thought": "one"}')
     assert answered == TaskGotToolAnswer(task_id, "think", "Thoughts so far:\none", is_error=False)
     assert isinstance(refused, TaskGotToolAnswer)
