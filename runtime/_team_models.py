@@ -144,15 +144,25 @@ def read_models(top: Section) -> Models:
 def read_entrypoint(value: Value) -> str | None:
     """Check the form of an `entrypoint`; nothing is imported."""
     target = value.text()
-    if target is not None and not is_target(target):
-        value.report(f"{quoted(target)} names no function.", f"Write it as `{TARGET_FORM}`.")
-        return None
-    return target
+    return target if target is not None and _names_a_function(value, target, TARGET_FORM) else None
+
+
+def _names_a_function(value: Value, target: str, form: str) -> bool:
+    """Check a target's form, and note what is wrong with it."""
+    if not is_target(target):
+        value.report(f"{quoted(target)} names no function.", f"Write it as `{form}`.")
+        return False
+    if target.startswith("__main__:"):
+        value.report(
+            f"{quoted(target)} is in the host's own script or session, which a task's process does not run.",
+            "Put the function in a module that can be imported.",
+        )
+        return False
+    return True
 
 
 def _python_model(value: Value, reference: str, target: str) -> ModelConfig | None:
-    if not is_target(target):
-        value.report(f"{quoted(target)} names no function.", f"Write it as `{PYTHON}/{TARGET_FORM}`.")
+    if not _names_a_function(value, target, f"{PYTHON}/{TARGET_FORM}"):
         return None
     return ModelConfig(reference=reference, provider=PYTHON, name=target)
 

@@ -170,6 +170,12 @@ def test_an_entrypoint_that_names_no_function_is_refused(target: str) -> None:
     assert "Write it as `package.module:function`." in text
 
 
+def test_a_function_of_the_hosts_own_script_is_refused_as_no_task_could_find_it() -> None:
+    remedy = "Put the function in a module that can be imported."
+    assert remedy in problem("agents.a.entrypoint", a={"model": None, "entrypoint": "__main__:f"})
+    assert remedy in problem("agents.a.model", a={"model": "python/__main__:f"})
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
