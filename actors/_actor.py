@@ -54,11 +54,12 @@ class ProcessActor(pykka.Actor):
     system: ClassVar[ProcessSystem | None] = None
     """The process system that `start` uses; None means one for the whole host, made at first use."""
 
-    # Set on an instance before its constructor runs: by `_attach` on the shell, by `_connect` in the actor's process.
-    _process: ActorProcess | None = None
-    _learned: frozenset[str] = frozenset()
-    _channel: ChildChannel | None = None
-    _urn: str | None = None
+    # What is ours on an instance of a user's class begins so that the user's own names do not meet it.
+    # Set before the constructor runs: by `_subactors_attach` on the shell, by `_subactors_connect` in the process.
+    _subactors_process: ActorProcess | None = None
+    _subactors_learned: frozenset[str] = frozenset()
+    _subactors_channel: ChildChannel | None = None
+    _subactors_urn: str | None = None
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
@@ -82,19 +83,19 @@ class ProcessActor(pykka.Actor):
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         super().__init__()
-        if self._channel is None:
+        if self._subactors_channel is None:
             return  # made directly: there is no process, and the mailbox refuses messages
-        assert self._urn is not None  # noqa: S101 - set together with the channel
-        self.actor_urn = self._urn
-        self.actor_inbox = self._arrivals
+        assert self._subactors_urn is not None  # noqa: S101 - set together with the channel
+        self.actor_urn = self._subactors_urn
+        self.actor_inbox = self._subactors_arrivals
         self._actor_ref = pykka.ActorRef(self)
 
     @property
     def supervisor(self) -> SupervisorRef:
         """The way to the supervisor of this actor; to be used in the actor's process only, from any thread."""
-        if self._channel is None:
+        if self._subactors_channel is None:
             raise TypeError("Only the actor itself, in its process, can talk to its supervisor.")
-        return SupervisorRef(self._channel)
+        return SupervisorRef(self._subactors_channel)
 
     def on_stop_requested(self) -> None:
         """Hook: a stop has arrived, and messages that came before it may still be waiting or at work.
@@ -121,18 +122,18 @@ class ProcessActor(pykka.Actor):
     # --- in the host: the shell -------------------------------------------------------------------------------------
 
     @classmethod
-    def _shell(cls) -> Self:
+    def _subactors_shell(cls) -> Self:
         shell = cls.__new__(cls)
         # pykka's own constructor, not the subclass's: URN, inbox, stop flag and reference, and nothing else.
         pykka.Actor.__init__(shell)
         return shell
 
-    def _attach(self, process: ActorProcess) -> None:
-        self._process = process
+    def _subactors_attach(self, process: ActorProcess) -> None:
+        self._subactors_process = process
         self.actor_inbox = _ChannelInbox(process)
         self._actor_ref = pykka.ActorRef(self)
 
-    def _learn(self, attributes: Interface) -> None:
+    def _subactors_learn(self, attributes: Interface) -> None:
         """Take over the names of all the real actor's attributes, for proxies to find. Runs in the I/O thread."""
         learned = {
             name: _placeholder(attribute)
@@ -140,29 +141,29 @@ class ProcessActor(pykka.Actor):
             if not name.startswith("_") and name not in _OWN_ATTRIBUTES
         }
         # Those of earlier announcements go, so that an actor cannot fill the host with ever new names.
-        for name in self._learned - learned.keys():
+        for name in self._subactors_learned - learned.keys():
             del self.__dict__[name]
         self.__dict__.update(learned)
-        self._learned = frozenset(learned)
+        self._subactors_learned = frozenset(learned)
 
     # --- in the actor's process -------------------------------------------------------------------------------------
 
-    def _connect(self, urn: str, channel: ChildChannel) -> None:
-        self._urn = urn
-        self._channel = channel
+    def _subactors_connect(self, urn: str, channel: ChildChannel) -> None:
+        self._subactors_urn = urn
+        self._subactors_channel = channel
         # The mailbox is there before the constructor runs: a message that comes early must not keep the mailbox thread
         # from handing over the answer that the constructor may be waiting for.
-        self._arrivals: queue.Queue[Envelope[Any]] = queue.Queue()
-        self._failure: ErrorData | None = None
-        self._announced: set[str] = set()
-        self._stop_lock = threading.Lock()
-        self._constructed = False
-        self._stop_arrived = False
+        self._subactors_arrivals: queue.Queue[Envelope[Any]] = queue.Queue()
+        self._subactors_failure: ErrorData | None = None
+        self._subactors_announced: set[str] = set()
+        self._subactors_stop_lock = threading.Lock()
+        self._subactors_constructed = False
+        self._subactors_stop_arrived = False
 
-    def _deliver(self, body: bytes, ask_id: int | None) -> None:
+    def _subactors_deliver(self, body: bytes, ask_id: int | None) -> None:
         """Put a message in the mailbox. Runs in the mailbox thread."""
-        assert self._channel is not None  # noqa: S101 - set before the mailbox thread starts
-        reply_to = _ReplyAddress(self._channel, ask_id) if ask_id is not None else None
+        assert self._subactors_channel is not None  # noqa: S101 - set before the mailbox thread starts
+        reply_to = _ReplyAddress(self._subactors_channel, ask_id) if ask_id is not None else None
         try:
             message = pickle.loads(body)  # noqa: S301 - the host is trusted
         except Exception as error:
@@ -171,52 +172,52 @@ class ProcessActor(pykka.Actor):
             else:
                 logger.exception("A message could not be unpickled in the actor's process; it is dropped.")
             return
-        self._arrivals.put(Envelope(message, reply_to=reply_to))  # type: ignore[arg-type]  # has what pykka calls
+        self._subactors_arrivals.put(Envelope(message, reply_to=reply_to))  # type: ignore[arg-type]  # has what pykka calls
 
-    def _deliver_stop(self) -> None:
+    def _subactors_deliver_stop(self) -> None:
         """Put a stop in the mailbox. Runs in the mailbox thread."""
-        with self._stop_lock:
-            self._stop_arrived = True
-            constructed = self._constructed
+        with self._subactors_stop_lock:
+            self._subactors_stop_arrived = True
+            constructed = self._subactors_constructed
         if constructed:
             # Before the stop: an idle actor might be gone before its hook has run.
-            self._call_stop_hook()
-        self._arrivals.put(Envelope(messages._ActorStop()))  # noqa: SLF001 - pykka keeps its stop message private
+            self._subactors_call_stop_hook()
+        self._subactors_arrivals.put(Envelope(messages._ActorStop()))  # noqa: SLF001 - pykka keeps its stop message private
 
-    def _call_stop_hook(self) -> None:
+    def _subactors_call_stop_hook(self) -> None:
         try:
             self.on_stop_requested()
         except BaseException:  # the mailbox must go on, whatever the hook does
             logger.exception("%s: on_stop_requested failed; the stop goes on.", self)
 
-    def _serve(self) -> None:
+    def _subactors_serve(self) -> None:
         """Be the actor: from `Ready` to `Stopped`. Runs on the main thread."""
-        assert self._channel is not None  # noqa: S101 - set before the constructor ran
+        assert self._subactors_channel is not None  # noqa: S101 - set before the constructor ran
         pykka.ActorRegistry.register(self.actor_ref)
         attributes = _interface(self)
-        self._announced = set(attributes)
-        self._channel.send(Ready(attributes))
-        with self._stop_lock:
-            self._constructed = True
-            stop_arrived = self._stop_arrived
+        self._subactors_announced = set(attributes)
+        self._subactors_channel.send(Ready(attributes))
+        with self._subactors_stop_lock:
+            self._subactors_constructed = True
+            stop_arrived = self._subactors_stop_arrived
         if stop_arrived:
-            self._call_stop_hook()
+            self._subactors_call_stop_hook()
         self._actor_loop()
-        self._channel.send(Stopped(self._failure))
+        self._subactors_channel.send(Stopped(self._subactors_failure))
 
     def _actor_loop_setup(self) -> None:
         super()._actor_loop_setup()
-        self._announce_attributes()
+        self._subactors_announce_attributes()
 
     def _handle_receive(self, message: Any) -> Any:
         try:
             return super()._handle_receive(message)
         except BaseException as error:
             if not isinstance(error, Exception):  # SystemExit and the like end the actor without pykka's failure hook
-                self._failure = error_data(error)
+                self._subactors_failure = error_data(error)
             raise
         finally:
-            self._announce_attributes()
+            self._subactors_announce_attributes()
 
     def _handle_failure(
         self,
@@ -225,16 +226,16 @@ class ProcessActor(pykka.Actor):
         traceback: TracebackType | None,
     ) -> None:
         if exception_value is not None:
-            self._failure = error_data(exception_value)
+            self._subactors_failure = error_data(exception_value)
         super()._handle_failure(exception_type, exception_value, traceback)
 
-    def _announce_attributes(self) -> None:
-        if self.__dict__.keys() - self._announced - _OWN_ATTRIBUTES:
+    def _subactors_announce_attributes(self) -> None:
+        if self.__dict__.keys() - self._subactors_announced - _OWN_ATTRIBUTES:
             attributes = _interface(self)
-            if attributes.keys() - self._announced:
-                assert self._channel is not None  # noqa: S101 - this runs in the actor's process only
-                self._channel.send(Attributes(attributes))
-            self._announced = set(self.__dict__)
+            if attributes.keys() - self._subactors_announced:
+                assert self._subactors_channel is not None  # noqa: S101 - this runs in the actor's process only
+                self._subactors_channel.send(Attributes(attributes))
+            self._subactors_announced = set(self.__dict__)
 
 
 _DEEPEST_ATTRIBUTE: Final = 10

@@ -159,7 +159,7 @@ def serve(channel_socket: socket.socket, zygote: int, descriptor_limit: int) -> 
     except BaseException as error:  # noqa: BLE001 - whatever a constructor raises is the host's to know
         channel.send(StartFailed(error_data(error)))
         return
-    actor._serve()  # noqa: SLF001 - the class is made for this module
+    actor._subactors_serve()  # noqa: SLF001 - the class is made for this module
 
 
 def _leave_the_zygote(channel: socket.socket, zygote: int) -> None:
@@ -211,7 +211,7 @@ def _settle_in(start: Start) -> None:
 def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
     actor: ProcessActor = actor_class.__new__(actor_class)
-    actor._connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
+    actor._subactors_connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
     mailbox = threading.Thread(target=_deliver, args=(actor, channel), name="mailbox", daemon=True)
     mailbox.start()
     actor.__init__(*args, **kwargs)  # type: ignore[misc]  # the channel must be there before the constructor runs
@@ -227,11 +227,11 @@ def _deliver(actor: ProcessActor, channel: ChildChannel) -> None:
             case Answer() | Refused():
                 channel.settle(message)
             case Tell(body):
-                actor._deliver(body, None)  # noqa: SLF001
+                actor._subactors_deliver(body, None)  # noqa: SLF001
             case Ask(ask_id, body):
-                actor._deliver(body, ask_id)  # noqa: SLF001
+                actor._subactors_deliver(body, ask_id)  # noqa: SLF001
             case Stop():
-                actor._deliver_stop()  # noqa: SLF001
+                actor._subactors_deliver_stop()  # noqa: SLF001
             case Start():
                 continue  # it was the first message, and is never sent twice
     # The host closed the channel or is gone; nobody will read what this process still does.

@@ -409,7 +409,7 @@ class ActorProcess:
             case ReplyError(ask_id, error):
                 _fail(self._take_pending(ask_id), rebuild(error))
             case Attributes(attributes):
-                self.actor._learn(attributes)  # noqa: SLF001 - the class is made for this module
+                self.actor._subactors_learn(attributes)  # noqa: SLF001 - the class is made for this module
             case Ready(attributes):
                 self._on_ready(attributes)
             case StartFailed(error):
@@ -423,7 +423,7 @@ class ActorProcess:
         if self._is_ready:
             raise ProtocolError("it said twice that it was ready")
         self._is_ready = True
-        self.actor._learn(attributes)  # noqa: SLF001 - the class is made for this module
+        self.actor._subactors_learn(attributes)  # noqa: SLF001 - the class is made for this module
         pykka.ActorRegistry.register(self.actor.actor_ref)
         self.ready.set_result(self.actor.actor_ref)
         self._listener.process_ready(self)

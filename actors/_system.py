@@ -126,9 +126,9 @@ class ProcessSystem:
             raise StartError(f"{actor_class.__name__} did not start: no channel for it: {error.strerror}") from error
         ours.setblocking(False)
         key = next(self._keys)
-        shell = actor_class._shell()  # noqa: SLF001 - the class is made for this module
+        shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         process = ActorProcess(key, shell, ours, io=self._io, listener=listener, forget=self._forget)
-        shell._attach(process)  # noqa: SLF001
+        shell._subactors_attach(process)  # noqa: SLF001
         with self._lock:
             if self._closed:
                 ours.close()

@@ -270,10 +270,10 @@ class Worker(ProcessActor):
         """Return the channel and multiprocessing's sentinel."""
         import multiprocessing  # noqa: PLC0415 - only here
 
-        assert self._channel is not None
+        assert self._subactors_channel is not None
         parent = multiprocessing.parent_process()
         assert parent is not None
-        return {self._channel._socket.fileno(): "channel", parent.sentinel: "sentinel"}
+        return {self._subactors_channel._socket.fileno(): "channel", parent.sentinel: "sentinel"}
 
     def read_stdin(self) -> str:
         return sys.stdin.read()
@@ -401,12 +401,12 @@ class Worker(ProcessActor):
             case "daemon":
                 return start_daemon()
             case "channel holder":
-                assert self._channel is not None
-                channel = self._channel._socket.fileno()
+                assert self._subactors_channel is not None
+                channel = self._subactors_channel._socket.fileno()
                 return subprocess.Popen(_SLEEP, start_new_session=True, pass_fds=(channel,)).pid
             case "channel writer":
-                assert self._channel is not None
-                channel = self._channel._socket.fileno()
+                assert self._subactors_channel is not None
+                channel = self._subactors_channel._socket.fileno()
                 program = f"import os\nwhile True: os.write({channel}, {output_header(1000)!r} + bytes(1000))"
                 command = [sys.executable, "-S", "-c", program]
                 return subprocess.Popen(command, start_new_session=True, pass_fds=(channel,)).pid
@@ -556,8 +556,8 @@ class Hostile(ProcessActor):
     """Writes to its channel what no healthy child writes."""
 
     def _socket(self) -> socket.socket:
-        assert self._channel is not None
-        return self._channel._socket
+        assert self._subactors_channel is not None
+        return self._subactors_channel._socket
 
     def send_bytes(self, data: bytes) -> None:
         self._socket().sendall(data)
@@ -588,5 +588,5 @@ class Hostile(ProcessActor):
 
     def announce_names(self, names: list[str]) -> None:
         """Announce attributes of any name."""
-        assert self._channel is not None
-        self._channel.send(Attributes({name: Attribute(callable=False) for name in names}))
+        assert self._subactors_channel is not None
+        self._subactors_channel.send(Attributes({name: Attribute(callable=False) for name in names}))

@@ -565,3 +565,24 @@ def test_an_actor_can_start_actors_of_its_own_which_end_with_it() -> None:
     assert not is_gone(nested)
     actor.stop()
     assert is_gone(nested)
+
+
+@pytest.mark.usefixtures("system")
+def test_an_actors_own_names_do_not_meet_those_that_make_it_a_process() -> None:
+    class Plumber(ProcessActor):
+        def __init__(self) -> None:
+            super().__init__()
+            self._channel = self._process = self._failure = self._urn = "the actor's own"
+
+        def _connect(self) -> str:
+            return f"{self._channel}, {self._process}"
+
+        _serve = _deliver = _shell = _connect
+
+        def works(self) -> str:
+            return self._connect()
+
+    reference = Plumber.start()
+
+    assert reference.proxy().works().get() == "the actor's own, the actor's own"
+    assert reference.stop()
