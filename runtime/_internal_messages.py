@@ -21,7 +21,7 @@ class Waiter:
         tasks: those that it is about.
         mode: whether it waits for all of them, or for any.
         caller: id of the task or orchestrator that waits; None for the host.
-        limit: characters of output wanted in the answer; None is all.
+        limit: bytes of output wanted in the answer; None is all.
         timer: answers it when its time is over; None if it has no such time.
     """
 

@@ -54,7 +54,7 @@ class ViewTask(msgspec.Struct, frozen=True, tag="view"):
 
     Attributes:
         task_id: the task.
-        limit: characters of output wanted; None is all that is kept.
+        limit: bytes of output wanted, head and tail; None is all that is kept.
     """
 
     task_id: str
@@ -74,7 +74,7 @@ class StopTask(msgspec.Struct, frozen=True, tag="stop"):
 
     Attributes:
         task_id: the task.
-        limit: characters of output wanted; None is all that is kept.
+        limit: bytes of output wanted, head and tail; None is all that is kept.
         refuse_ended: whether a task that has ended is an error, or answered as it is.
     """
 

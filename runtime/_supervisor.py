@@ -417,7 +417,8 @@ class TaskSupervisor(Supervisor):
             stop=stop,
             limits=task.spec.limits,
             reached=task.reached,
-            log=last_words(task.log_tail(_LOG_TAIL)),
+            # Read where it may be quoted only: the mailbox should not wait for files at every end.
+            log="" if end.normal else last_words(task.log_tail(_LOG_TAIL)),
         )
         decision = decide(
             task.spec.agent.restart,

@@ -11,7 +11,6 @@ from ..actors import Child, RestartHistory, Timer
 from ._messages import Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
-from ._text import bounded
 from ._views import TERMINAL, Status, TaskView, Vitals
 
 __all__ = ["Task"]
@@ -90,14 +89,10 @@ class Task:
         Args:
             vitals: the latest sample; an ended task has its own.
             output: whether all output is wanted, or only its end.
-            limit: characters of output wanted.
+            limit: bytes of output wanted, head and tail; None is all that is kept.
         """
-        if not output:
-            text = self.output.tail_text(_LIST_TAIL)
-        else:
-            text = self.output.text()
-            if limit is not None:
-                text = bounded(text, limit)
+        # With a limit no more is read than is wanted: this is the supervisor's thread, and there may be megabytes.
+        text = self.output.text(limit) if output else self.output.tail_text(_LIST_TAIL)
         return TaskView(
             id=self.id,
             agent=self.agent,

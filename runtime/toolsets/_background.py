@@ -36,6 +36,11 @@ You can hand work to other agents and go on meanwhile. Each task runs in a proce
   that you need: tasks that still run then are ended."""
 
 
+_BYTES_FOR_A_CHARACTER = 8
+"""How many bytes of output are asked for each character that is shown: four in each half, as UTF-8 may need, so that
+the cut to what is shown leaves nothing of an earlier cut."""
+
+
 class RunParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of `run_background_agent` and `transfer_task`."""
 
@@ -143,7 +148,7 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
-        view = await ask(self._gateway, ViewTask(parameters.task_id, limit=self._limit))
+        view = await ask(self._gateway, ViewTask(parameters.task_id, limit=self._limit * _BYTES_FOR_A_CHARACTER))
         return ToolAnswer(describe_view(view, self._limit), msgspec.to_builtins(view))
 
     @errors_as_answers
