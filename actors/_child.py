@@ -23,6 +23,7 @@ import msgspec
 
 from . import _linux
 from ._errors import RemoteError
+from ._mark import keep_mark
 from ._wire import (
     Answer,
     Ask,
@@ -201,9 +202,11 @@ def _settle_in(start: Start) -> None:
         faulthandler.enable(file=2, all_threads=True)
         faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
     os.chdir(os.fsdecode(start.directory))
-    if dict(os.environb) != start.environ:
+    environ = dict(start.environ)
+    keep_mark(environ, os.environb)
+    if dict(os.environb) != environ:
         os.environb.clear()
-        os.environb.update(start.environ)
+        os.environb.update(environ)
     sys.path[:] = map(os.fsdecode, start.sys_path)
     _linux.limit_process(start.limits.cpu_seconds, start.limits.data_bytes)
 

@@ -127,6 +127,7 @@ class ActorProcess:
         pid: process id, None until it is forked.
         ready: done when the constructor returned; raises what it raised, or StartError.
         end: how the process ended; None while it has not.
+        is_with_zygote: whether the zygote that runs has been asked for it; one that was lost leaves it False.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class ActorProcess:
         self.pid: int | None = None
         self.ready: Future[pykka.ActorRef[Any]] = Future()
         self.end: ProcessExit | None = None
+        self.is_with_zygote = False
         self._channel = channel
         self._io = io
         self._listener = listener
@@ -163,6 +165,7 @@ class ActorProcess:
         self._kill_wanted = False
         self._gone = False
         self._zygote_lost = ""
+        self._swept: int | None = None
         self._timer: Timer | None = None
         self._is_ready = False
         self._finished = False
@@ -263,7 +266,8 @@ class ActorProcess:
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
     def on_created(self) -> None:
-        """Begin to read the channel."""
+        """Begin to read the channel; the zygote is about to be asked for the process."""
+        self.is_with_zygote = True
         self._watch()
 
     def on_forked(self, pid: int, pidfd: int) -> None:
@@ -343,14 +347,27 @@ class ActorProcess:
 
     def on_zygote_lost(self, how: str) -> None:
         """The zygote is gone: the kernel ends its children, but nobody learns their exit status."""
+        self.is_with_zygote = False
         self._zygote_lost = how
+        if self._timer is not None:
+            self._timer.cancel()
         if self._pidfd is not None:
-            # The kernel ends the zygote's children only; what they have started is the zygote's to end, else.
+            # The kernel ends the zygote's children only. What they have started is found by the zygote's mark, unless
+            # it has cleared its environment: then it may still be in the group.
             _linux.kill_group_led_by(self._pidfd)
-        if self._pidfd is None or self._gone:
-            self.on_end(ProcessExit(unobserved=how))
-        else:
-            self.kill()
+            if not self._gone:
+                self.kill()
+
+    def on_swept(self, survivors: int) -> None:
+        """What the lost zygote's children had started has been ended, but for so many. The first call counts."""
+        if self._swept is None:
+            self._swept = survivors
+            self._end_unobserved()
+
+    def _end_unobserved(self) -> None:
+        """Publish the end once the process is gone, and what it has started, too."""
+        if self._swept is not None and (self._pidfd is None or self._gone):
+            self.on_end(ProcessExit(unobserved=self._zygote_lost, survivors=self._swept))
 
     def _on_pidfd(self, events: int) -> None:
         del events
@@ -358,7 +375,7 @@ class ActorProcess:
         self._io.unwatch(self._pidfd)
         self._gone = True
         if self._zygote_lost:
-            self.on_end(ProcessExit(unobserved=self._zygote_lost))
+            self._end_unobserved()
         else:
             late = f"the zygote did not report its exit within {_REAP_LIMIT:g} s"
             self._set_timer(_REAP_LIMIT, lambda: self.on_end(ProcessExit(unobserved=late)))

@@ -27,6 +27,7 @@ from ._errors import StartError, SubactorsError
 from ._exit import ProcessExit
 from ._io import IOThread, Timer
 from ._linux import check_platform
+from ._mark import MARK, SWEEP_LIMIT, end_marked, new_mark
 from ._process import ActorProcess, ProcessListener, encode_object
 from ._program import Program
 from ._wire import (
@@ -247,10 +248,28 @@ class ProcessSystem:
                 if process is not None:
                     process.on_exited(message)
 
-    def _on_zygote_lost(self, how: str) -> None:
+    def _on_zygote_lost(self, how: str, mark: str) -> None:
         self._zygote = None
-        for process in list(self._processes.values()):
+        lost = [process for process in list(self._processes.values()) if process.is_with_zygote]
+        for process in lost:
             process.on_zygote_lost(how)
+
+        def swept(survivors: int) -> None:
+            for process in lost:
+                process.on_swept(survivors)
+
+        # A look at all processes takes a while, and at one that hangs in the kernel perhaps for ever.
+        sweep = threading.Thread(target=lambda: self._sweep(mark, swept), name="subactors-sweep", daemon=True)
+        try:
+            sweep.start()
+        except RuntimeError:  # the system has no thread left
+            self._sweep(mark, swept)
+        self._io.call_later(2 * SWEEP_LIMIT, lambda: swept(1))
+
+    def _sweep(self, mark: str, swept: Callable[[int], None]) -> None:
+        """End what a lost zygote has left behind. Runs in a thread of its own."""
+        survivors = end_marked(mark)
+        self._io.call(lambda: swept(survivors))
 
     def _forget(self, key: int) -> None:
         """Drop an ended process; the last thing that happens to it."""
@@ -267,7 +286,7 @@ class _ZygoteConnection:
         io: IOThread,
         preload: Sequence[str],
         on_packet: Callable[[bytes, list[int]], None],
-        on_lost: Callable[[str], None],
+        on_lost: Callable[[str, str], None],
     ) -> None:
         if not sys.executable:
             raise StartError("this Python does not know its own program (sys.executable is not set)")
@@ -278,8 +297,9 @@ class _ZygoteConnection:
         self._used = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
-        # Only for finding this package before the configuration arrives, which carries the path itself.
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(_module_path())}
+        self._mark = new_mark()
+        # The path is only for finding this package before the configuration arrives, which carries the path itself.
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(_module_path()), MARK: self._mark}
         with theirs:
             try:
                 self._program = Program(
@@ -321,6 +341,7 @@ class _ZygoteConnection:
         if not self._program.wait(limit):
             self._program.kill()
             self._program.wait()
+            end_marked(self._mark)  # what it can no longer do itself
 
     def _send(self, packet: bytes, channel: socket.socket | None) -> None:
         self._unsent.append((packet, channel))
@@ -377,7 +398,7 @@ class _ZygoteConnection:
         self._program.kill()
         self._program.wait()
         status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
-        self._on_lost(f"the zygote ended with {status}, and its processes with it")
+        self._on_lost(f"the zygote ended with {status}, and its processes with it", self._mark)
 
 
 def _current_directory() -> str:

@@ -31,12 +31,10 @@ from typing import Final
 import msgspec
 
 from . import _child, _linux
+from ._mark import SWEEP_LIMIT
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
 __all__ = ["main"]
-
-_SWEEP_LIMIT: Final = 1.0
-"""Seconds that a killed tree may take to disappear before its actor's exit is reported with survivors."""
 
 _CONTROL_LIMIT: Final = 65536
 
@@ -167,7 +165,7 @@ class _Zygote:
                 self._dying.append(
                     Exited(actor.key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, survivors=0)
                 )
-                self._sweep_until = time.monotonic() + _SWEEP_LIMIT
+                self._sweep_until = time.monotonic() + SWEEP_LIMIT
         survivors = self._kill_orphans()
         if self._dying and (not survivors or time.monotonic() > self._sweep_until):
             for exited in self._dying:
@@ -187,7 +185,7 @@ class _Zygote:
         return len(orphans)
 
     def _end_everything(self) -> None:
-        deadline = time.monotonic() + _SWEEP_LIMIT
+        deadline = time.monotonic() + SWEEP_LIMIT
         while time.monotonic() < deadline:
             children = _linux.children_of_this_thread()
             if not children:

@@ -57,7 +57,9 @@ __all__ = [
 
 _SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 
-GrandchildKind = Literal["plain", "own session", "daemon", "channel holder", "channel writer"]
+GrandchildKind = Literal[
+    "plain", "own session", "daemon", "nohup", "no environment", "own environment", "channel holder", "channel writer"
+]
 
 
 class OwnError(Exception):
@@ -400,6 +402,13 @@ class Worker(ProcessActor):
                 return subprocess.Popen(_SLEEP, start_new_session=True).pid
             case "daemon":
                 return start_daemon()
+            case "nohup":
+                job = "setsid nohup sleep 600 >/dev/null 2>&1 & echo $!"
+                return int(subprocess.run(["/bin/sh", "-c", job], stdout=subprocess.PIPE, check=True).stdout)
+            case "no environment":
+                return subprocess.Popen(_SLEEP, env={}).pid
+            case "own environment":
+                return subprocess.Popen(_SLEEP, env={**os.environ, "OWN": "1"}, start_new_session=True).pid
             case "channel holder":
                 assert self._subactors_channel is not None
                 channel = self._subactors_channel._socket.fileno()
@@ -416,6 +425,11 @@ class Worker(ProcessActor):
         self._nested = Worker.start()
         pid: int = self._nested.proxy().pid().get()
         return pid
+
+    def nested_daemon(self) -> list[int]:
+        """Start an actor that has a daemon; return the process ids of both."""
+        self._nested_daemon = Daemon.start()
+        return [self._nested_daemon.ask(None), self._nested_daemon.proxy().daemon_pid.get()]
 
 
 def start_daemon() -> int:

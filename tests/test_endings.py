@@ -120,7 +120,7 @@ def test_an_end_is_a_clause_for_people(end: ProcessExit, sentence: str) -> None:
 
 # --- nothing outlives an actor --------------------------------------------------------------------------------------
 
-KINDS: list[GrandchildKind] = ["plain", "own session", "daemon", "channel holder"]
+KINDS: list[GrandchildKind] = ["plain", "own session", "daemon", "nohup", "channel holder"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

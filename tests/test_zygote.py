@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from actor_classes import Echo, Worker
+from actor_classes import Daemon, Echo, GrandchildKind, Worker
 from listening import Listener, Started
 from observing import children_of, descriptors, is_gone, wait_until
 from subactors.actors import ProcessSystem, StartError
 from subactors.actors import _process as process_module
+from subactors.actors import _system as system_module
 
 PATIENCE = 30.0
 
@@ -100,12 +101,83 @@ def test_killing_it_ends_what_it_forked_even_in_c(own_system: ProcessSystem) -> 
 @pytest.mark.skipif(
     tuple(map(int, os.uname().release.split(".")[:2])) < (6, 9), reason="a pidfd cannot signal a group before Linux 6.9"
 )
-def test_killing_it_ends_the_groups_of_what_it_forked(own_system: ProcessSystem) -> None:
+def test_killing_it_ends_the_groups_of_what_it_forked_whatever_their_environment(own_system: ProcessSystem) -> None:
     started = Started(own_system, Worker)
-    grandchild = started.proxy.grandchild("plain").get(timeout=PATIENCE)
+    grandchild = started.proxy.grandchild("no environment").get(timeout=PATIENCE)
     os.kill(zygote_of(started), signal.SIGKILL)
     started.wait_for_end()
     wait_until(lambda: is_gone(grandchild), "the grandchild is gone")
+
+
+@pytest.mark.parametrize("environ", [None, {"PATH": os.environ["PATH"]}], ids=["the host's environment", "its own"])
+@pytest.mark.parametrize("kind", ["plain", "own session", "daemon", "nohup", "own environment", "channel holder"])
+def test_what_its_actors_have_started_is_gone_when_their_end_after_its_kill_is_told(
+    own_system: ProcessSystem, kind: GrandchildKind, environ: dict[str, str] | None
+) -> None:
+    started = Started(own_system, Worker, environ=environ)
+    grandchild = started.proxy.grandchild(kind).get(timeout=PATIENCE)
+    os.kill(zygote_of(started), signal.SIGKILL)
+    end = started.wait_for_end()
+    assert is_gone(grandchild)
+    assert ("the zygote ended" in end.unobserved, end.survivors) == (True, 0)
+
+
+def test_killing_it_ends_the_daemon_of_an_actor_that_had_ended_before(own_system: ProcessSystem) -> None:
+    daemon, other = Started(own_system, Daemon), Started(own_system, Worker)
+    pid = daemon.proxy.daemon_pid.get(timeout=PATIENCE)
+    zygote = zygote_of(daemon)
+    os.kill(zygote, signal.SIGSTOP)  # it cannot end the daemon itself
+    daemon.process.kill()
+    wait_until(lambda: daemon.process.pid is not None and is_gone(daemon.process.pid), "the actor is gone")
+    assert not is_gone(pid)
+    os.kill(zygote, signal.SIGKILL)
+    daemon.wait_for_end()
+    assert is_gone(pid)
+    other.wait_for_end()
+
+
+def test_killing_it_ends_a_system_inside_an_actor_and_what_that_has_started(own_system: ProcessSystem) -> None:
+    started = Started(own_system, Worker)
+    nested, daemon = started.proxy.nested_daemon().get(timeout=PATIENCE)
+    os.kill(zygote_of(started), signal.SIGKILL)
+    started.wait_for_end()
+    assert is_gone(nested)
+    assert is_gone(daemon)
+
+
+@pytest.mark.parametrize("kind", ["plain", "own session", "daemon"])
+def test_killing_it_leaves_alone_what_belongs_to_another_system(
+    own_system: ProcessSystem, system: ProcessSystem, kind: GrandchildKind
+) -> None:
+    other, started = Started(system, Worker), Started(own_system, Worker)
+    grandchild = other.proxy.grandchild(kind).get(timeout=PATIENCE)
+    os.kill(zygote_of(started), signal.SIGKILL)
+    started.wait_for_end()
+    assert not is_gone(grandchild)
+    assert other.proxy.pid().get(timeout=PATIENCE) == other.process.pid
+    other.reference.stop()
+
+
+def test_what_the_next_one_forks_lives_while_the_remains_of_the_last_one_are_ended(own_system: ProcessSystem) -> None:
+    first = Started(own_system, Worker)
+    first.proxy.grandchild("daemon").get(timeout=PATIENCE)
+    os.kill(zygote_of(first), signal.SIGKILL)
+    wait_until(lambda: not first.process.is_with_zygote, "the host knows that it is gone")
+    second = Started(own_system, Worker)
+    first.wait_for_end()
+    assert second.proxy.pid().get(timeout=PATIENCE) == second.process.pid
+    second.reference.stop()
+
+
+def test_an_actor_of_a_stopped_zygote_leaves_nothing_when_the_system_is_closed(
+    own_system: ProcessSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_module, "_ZYGOTE_EXIT_LIMIT", 0.2)
+    started = Started(own_system, Worker)
+    daemon = started.proxy.grandchild("daemon").get(timeout=PATIENCE)
+    os.kill(zygote_of(started), signal.SIGSTOP)
+    own_system.close(grace=0.1)
+    assert is_gone(daemon)
 
 
 def test_an_actor_that_starts_while_its_zygote_is_killed_ends_one_way_or_the_other(own_system: ProcessSystem) -> None:
