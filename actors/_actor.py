@@ -23,6 +23,7 @@ from pykka import messages
 from pykka._envelope import Envelope
 
 from ._errors import SubactorsError
+from ._reply import ReplyFuture, encode_reply
 from ._system import ProcessSystem, default_system
 from ._wire import Attribute, Attributes, ErrorData, Interface, Ready, Reply, ReplyError, Stopped, error_data
 
@@ -114,7 +115,7 @@ class ProcessActor(pykka.Actor):
 
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
-        return pykka.ThreadingFuture()
+        return ReplyFuture()
 
     def _start_actor_loop(self) -> None:
         raise NotImplementedError("A ProcessActor's loop is started by its process.")
@@ -308,7 +309,7 @@ class _ReplyAddress:
 
     def set(self, value: Any = None) -> None:
         """Answer; raises PlainDataError for what is not plain data, which pykka then hands to `set_exception`."""
-        self._channel.send(Reply(self._ask_id, value))
+        self._channel.send(Reply(self._ask_id, encode_reply(value)))
 
     def set_exception(self, exc_info: Any = None) -> None:
         """Answer with the exception given, or the one being handled."""

@@ -28,6 +28,7 @@ from . import _linux
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
 from ._rebuild import rebuild
+from ._reply import EncodedReply
 from ._wire import (
     OUTPUT,
     Answer,
@@ -180,7 +181,7 @@ class ActorProcess:
         self.send(Tell(encode_object(message)))
 
     def ask(self, message: object, reply_to: pykka.Future[Any]) -> None:
-        """Put a message in the mailbox; `reply_to` gets the answer, the exception, or ActorDeadError."""
+        """Put a message in the mailbox; `reply_to` gets the `EncodedReply`, the exception, or ActorDeadError."""
         body = encode_object(message)
         with self._lock:
             if self.end is None:
@@ -422,7 +423,7 @@ class ActorProcess:
                 self._count_backlog(len(body))
                 self._listener.process_request(self, request_id, bytes(body))
             case Reply(ask_id, value):
-                self._take_pending(ask_id).set(value)
+                self._take_pending(ask_id).set(EncodedReply(bytes(value), self._refuse))
             case ReplyError(ask_id, error):
                 _fail(self._take_pending(ask_id), rebuild(error))
             case Attributes(attributes):
@@ -435,6 +436,10 @@ class ActorProcess:
                 self._error = error or self._error
                 self._finished = True
                 self._listener.process_finished(self)
+
+    def _refuse(self, what: str) -> None:
+        """End the child for an answer that cannot be read. Runs in the thread of whoever wanted it."""
+        self._io.call(lambda: self.on_violation(what))
 
     def _on_ready(self, attributes: Any) -> None:
         if self._is_ready:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import traceback as traceback_module
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -126,10 +126,13 @@ class Attribute(msgspec.Struct, frozen=True):
 # --- child to host: decoded in the host's I/O thread, against exactly these types -----------------------------------
 
 
+AnnouncedInterface: TypeAlias = Annotated[Interface, msgspec.Meta(max_length=10_000)]
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """Child to host, once: the actor's constructor returned."""
 
-    attributes: Interface
+    attributes: AnnouncedInterface
 
 
 class StartFailed(msgspec.Struct, frozen=True, tag="start_failed"):
@@ -141,14 +144,14 @@ class StartFailed(msgspec.Struct, frozen=True, tag="start_failed"):
 class Attributes(msgspec.Struct, frozen=True, tag="attributes"):
     """Child to host: the actor's own attributes have changed; proxies learn the names from it."""
 
-    attributes: Interface
+    attributes: AnnouncedInterface
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
-    """Child to host: what an ask answered, as plain data."""
+    """Child to host: what an ask answered, as plain data, which is decoded by who asked (see `_reply`)."""
 
     ask_id: int
-    value: Any
+    value: msgspec.Raw
 
 
 class ReplyError(msgspec.Struct, frozen=True, tag="reply_error"):

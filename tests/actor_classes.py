@@ -580,6 +580,10 @@ class Hostile(ProcessActor):
         self._socket().sendall(data)
         os._exit(0)
 
+    def send_bytes_and_wait(self, data: bytes) -> None:
+        self._socket().sendall(data)
+        time.sleep(600)
+
     def close_channel_and_live_on(self) -> None:
         # The mailbox thread would end the process as soon as it sees the end, so it must not get to run.
         sys.setswitchinterval(600)

@@ -12,7 +12,7 @@ import pykka
 import pytest
 from actor_classes import Echo, Hostile
 from listening import Started, supervision
-from subactors.actors import ProcessExit, ProcessSystem
+from subactors.actors import ProcessExit, ProcessSystem, ProtocolError
 from subactors.actors import _process as process_module
 from subactors.actors._wire import (
     ErrorData,
@@ -74,9 +74,9 @@ def message(payload: bytes) -> bytes:
         (message(b"garbage"), "a message that is none of the declared types"),
         (message(msgspec.msgpack.encode({"type": "unheard_of"})), "a message that is none of the declared types"),
         (message(b"\x91" * 200_000), "a message that is none of the declared types"),
-        (encode_frame(Reply(999, "unasked")), "a reply to an ask that is not open (999)"),
+        (encode_frame(Reply(999, encode_plain("unasked"))), "a reply to an ask that is not open (999)"),
         (encode_frame(ReplyError(999, ErrorData("x", "y"))), "a reply to an ask that is not open (999)"),
-        (encode_frame(Reply(-1, "unasked")), "a reply to an ask that is not open (-1)"),
+        (encode_frame(Reply(-1, encode_plain("unasked"))), "a reply to an ask that is not open (-1)"),
         (encode_frame(Ready({})), "it said twice that it was ready"),
     ],
     ids=[
@@ -102,6 +102,28 @@ def test_what_no_healthy_child_sends_ends_it_with_the_reason(
     assert not end.normal
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b"\xdd\x00\x70\x00\x00" + b"\x90" * 0x70_0000, b"\xdd\x00\x20\x00\x00" + b"\x92\x80\x80" * 0x20_0000, b"\xa1\xff"],
+    ids=["empty lists", "nested", "text that is none"],
+)
+def test_an_answer_that_cannot_be_read_ends_its_sender_when_it_is_wanted(
+    system: ProcessSystem, neighbour: pykka.ActorRef[Echo], answer: bytes
+) -> None:
+    started = Started(system, Hostile)
+    pending = started.proxy.send_bytes_and_wait(encode_frame(Reply(1, msgspec.Raw(answer))))
+    with pytest.raises(ProtocolError, match="an answer that is no plain data"):
+        pending.get(timeout=PATIENCE)
+    assert neighbour.ask("still answering?", timeout=PATIENCE) == "still answering?"
+    assert "an answer that is no plain data" in started.wait_for_end().violation
+
+
+def test_too_many_attributes_are_a_violation(system: ProcessSystem) -> None:
+    started = Started(system, Hostile)
+    started.proxy.announce_names.defer([f"name_{index}" for index in range(10_001)])
+    assert "none of the declared types" in started.wait_for_end().violation
+
+
 def test_a_pickle_is_not_unpickled(system: ProcessSystem) -> None:
     end = ended(system, "send_bytes", message(b"cos\nsystem\n(S'exit 1'\ntR."))
     assert "a message that is none of the declared types" in end.violation
@@ -109,7 +131,7 @@ def test_a_pickle_is_not_unpickled(system: ProcessSystem) -> None:
 
 @pytest.mark.parametrize("length", [1, 4, 5, 12])
 def test_half_a_frame_before_an_exit_is_a_violation(system: ProcessSystem, length: int) -> None:
-    end = ended(system, "send_bytes_and_exit", encode_frame(Reply(1, "a long value"))[:length])
+    end = ended(system, "send_bytes_and_exit", encode_frame(Reply(1, encode_plain("a long value")))[:length])
     assert end.violation == "its last frame is incomplete"
     assert end.code == 0
 

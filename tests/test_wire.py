@@ -11,6 +11,7 @@ import pytest
 from actor_classes import TextlessError
 from subactors.actors import ErrorData, PlainDataError, ProtocolError
 from subactors.actors._rebuild import rebuild
+from subactors.actors._reply import MOST_VALUES, EncodedReply, encode_reply
 from subactors.actors._wire import (
     MAXIMUM_FRAME,
     OUTPUT,
@@ -42,7 +43,7 @@ def frames_of(data: bytes, *, piece: int) -> list[tuple[int, bytes]]:
     return [frame for start in range(0, len(data), piece) for frame in decoder.feed(data[start : start + piece])]
 
 
-THREE_FRAMES = encode_frame(Reply(1, "a value")) + output_header(5) + b"hello" + encode_frame(Stopped())
+THREE_FRAMES = encode_frame(Reply(1, encode_plain("a value"))) + output_header(5) + b"hello" + encode_frame(Stopped())
 
 
 @pytest.mark.parametrize("cut", range(1, len(THREE_FRAMES)))
@@ -60,7 +61,7 @@ def test_a_stream_in_small_pieces_gives_the_same_frames(piece: int) -> None:
 
 def test_frames_come_in_the_order_in_which_they_were_sent() -> None:
     (first, answer), (second, output), (third, stopped) = frames_of(THREE_FRAMES, piece=4)
-    assert decode_from_child(answer) == Reply(1, "a value")
+    assert decode_from_child(answer) == Reply(1, encode_plain("a value"))
     assert (second, output) == (OUTPUT, b"hello")
     assert decode_from_child(stopped) == Stopped()
     assert first == third != OUTPUT
@@ -109,7 +110,7 @@ def test_the_host_may_send_a_child_more_than_it_may_send_the_host() -> None:
 
 def test_a_message_longer_than_the_limit_is_refused_where_it_is_sent() -> None:
     with pytest.raises(PlainDataError, match=r"longer than the 8,388,608 that may cross"):
-        encode_frame(Reply(1, bytes(MAXIMUM_FRAME)))
+        encode_frame(Reply(1, encode_plain(bytes(MAXIMUM_FRAME))))
 
 
 @pytest.mark.parametrize(
@@ -159,13 +160,42 @@ class Pair:
     [None, True, 0, -1, (1 << 64) - 1, -(1 << 63), 1.5, "", "häß 🎉", b"\x00\xff", [1, [2, []]], {"a": {"b": None}}],
 )
 def test_plain_data_arrives_as_it_was(value: object) -> None:
-    payload = encode_frame(Reply(1, value))[5:]
-    assert decode_from_child(payload) == Reply(1, value)
+    assert EncodedReply(bytes(encode_reply(value)), pytest.fail).value() == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ä" * 3_000_000,
+        [{"name": f"entry {number}", "size": number * 1.5, "data": b"12", "parts": []} for number in range(90_000)],
+        [0] * (MOST_VALUES - 1),
+        [[-5, 200, -200, 70_000, -70_000, 1 << 33, -(1 << 33), "x" * 40, "x" * 300, "x" * 70_000, b"x" * 70_000]] * 9,
+        {str(number): dict.fromkeys("abcdefghijklmnopqrst", 1) for number in range(20_000)},
+    ],
+    ids=["text", "nested", "just enough", "all kinds", "mappings"],
+)
+def test_a_large_answer_arrives_as_it_was(value: object) -> None:
+    assert EncodedReply(bytes(encode_reply(value)), pytest.fail).value() == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[0] * MOST_VALUES, [[[], {}]] * 400_000, dict.fromkeys(range(500_000), 0), [["x"] * 70_000] * 15],
+    ids=["flat", "nested", "mapping", "long lists"],
+)
+def test_an_answer_of_too_many_values_is_refused_on_both_sides(value: object) -> None:
+    with pytest.raises(PlainDataError, match="it holds more than 1,000,000 values"):
+        encode_reply(value)
+    problems: list[str] = []
+    reply = EncodedReply(bytes(encode_plain(value)), problems.append)
+    for _ in range(2):
+        with pytest.raises(ProtocolError, match="it holds more than 1,000,000 values"):
+            reply.value()
+    assert problems == ["an answer that is no plain data: it holds more than 1,000,000 values"]
 
 
 def test_a_dataclass_arrives_as_a_dict() -> None:
-    payload = encode_frame(Reply(1, Pair(1, ["x"])))[5:]
-    assert decode_from_child(payload) == Reply(1, {"left": 1, "right": ["x"]})
+    assert EncodedReply(bytes(encode_reply(Pair(1, ["x"]))), pytest.fail).value() == {"left": 1, "right": ["x"]}
 
 
 def endless() -> list[object]:
