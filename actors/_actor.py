@@ -154,7 +154,7 @@ class ProcessActor(pykka.Actor):
         self._subactors_channel = channel
         # The mailbox is there before the constructor runs: a message that comes early must not keep the mailbox thread
         # from handing over the answer that the constructor may be waiting for.
-        self._subactors_arrivals: queue.Queue[Envelope[Any]] = queue.Queue()
+        self._subactors_arrivals: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
         self._subactors_failure: ErrorData | None = None
         self._subactors_announced: set[str] = set()
         self._subactors_stop_lock = threading.Lock()

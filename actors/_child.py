@@ -6,9 +6,8 @@ standard streams) and must not return before the host has been told how the acto
 
 from __future__ import annotations
 
-import faulthandler
-import io
-import multiprocessing
+import _signal
+import _thread
 import os
 import pickle
 import resource
@@ -45,7 +44,7 @@ from ._wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ._actor import ProcessActor
 
@@ -139,17 +138,19 @@ class ChildChannel:
             os._exit(1)
 
 
-def serve(channel_socket: socket.socket, zygote: int, descriptor_limit: int) -> None:
+def serve(
+    channel_socket: socket.socket, zygote: int, descriptors: Sequence[int], descriptor_limits: tuple[int, int]
+) -> None:
     """Be the actor that the host's first message describes; returns when the actor's loop has ended.
 
     Args:
         channel_socket: the child's end of its channel.
         zygote: process id of the zygote.
-        descriptor_limit: the host's soft limit of open descriptors, which the zygote has raised for itself.
+        descriptors: those of the zygote's that are not for its children.
+        descriptor_limits: the host's limits of open descriptors; the zygote has raised the soft one for itself.
     """
-    _leave_the_zygote(channel_socket, zygote)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor_limit, hard))
+    _leave_the_zygote(zygote, descriptors)
+    resource.setrlimit(resource.RLIMIT_NOFILE, descriptor_limits)
     channel = ChildChannel(channel_socket)
     start = channel.receive_start()
     if start is None:
@@ -163,60 +164,42 @@ def serve(channel_socket: socket.socket, zygote: int, descriptor_limit: int) -> 
     actor._subactors_serve()  # noqa: SLF001 - the class is made for this module
 
 
-def _leave_the_zygote(channel: socket.socket, zygote: int) -> None:
+def _leave_the_zygote(zygote: int, descriptors: Sequence[int]) -> None:
     os.setsid()
     _linux.die_with_parent(zygote)
     _linux.become_subreaper()
     _linux.set_process_name("subactor")
-    _linux.prefer_for_oom_kill()
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    _close_other_descriptors(channel)
-    # The zygote hides it from `multiprocessing`, which would close it; it is empty.
-    sys.stdin = sys.__stdin__
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-
-
-def _close_other_descriptors(channel: socket.socket) -> None:
-    """Close all that was inherited, but the standard streams, the channel and multiprocessing's view of its parent."""
-    keep = {0, 1, 2, channel.fileno()}
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        keep.add(parent.sentinel)
-    _linux.close_descriptors_but(keep)
+    # Not signal.signal: what that adds, names for the numbers, costs a new process more than the call.
+    _signal.signal(signal.SIGCHLD, 0)
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _settle_in(start: Start) -> None:
-    """Take on the host's view of the moment: where output goes, directory, environment, module path."""
+    """Take on the host's view of the moment: where output goes, and what else is not as it was for the zygote."""
     if start.capture is not None:
-        capture = os.open(os.fsdecode(start.capture), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        capture = os.open(start.capture, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(capture, 1)
         os.dup2(capture, 2)
         os.close(capture)
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # A process that is killed loses what sits in a buffer.
-                stream.reconfigure(line_buffering=True)
-        faulthandler.enable(file=2, all_threads=True)
-        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-    os.chdir(os.fsdecode(start.directory))
-    environ = dict(start.environ)
-    keep_mark(environ, os.environb)
-    if dict(os.environb) != environ:
+    os.chdir(start.directory)
+    if start.environ is not None:
+        keep_mark(start.environ, os.environb)
         os.environb.clear()
-        os.environb.update(environ)
-    sys.path[:] = map(os.fsdecode, start.sys_path)
-    _linux.limit_process(start.limits.cpu_seconds, start.limits.data_bytes)
+        os.environb.update(start.environ)
+    if start.sys_path is not None:
+        sys.path[:] = map(os.fsdecode, start.sys_path)
+    if start.limits is not None:
+        _linux.limit_process(start.limits.cpu_seconds, start.limits.data_bytes)
 
 
 def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
     actor: ProcessActor = actor_class.__new__(actor_class)
     actor._subactors_connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
-    mailbox = threading.Thread(target=_deliver, args=(actor, channel), name="mailbox", daemon=True)
-    mailbox.start()
+    # Not threading.Thread: its start waits for the new thread's first steps, and both copy pages for its bookkeeping.
+    _thread.start_new_thread(_deliver, (actor, channel))
     actor.__init__(*args, **kwargs)  # type: ignore[misc]  # the channel must be there before the constructor runs
     if "actor_urn" not in vars(actor):
         raise TypeError(f"{actor_class.__name__}.__init__() did not call super().__init__().")

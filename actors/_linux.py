@@ -23,7 +23,7 @@ __all__ = [
     "die_with_parent",
     "kill_group_led_by",
     "limit_process",
-    "prefer_for_oom_kill",
+    "open_descriptors",
     "set_process_name",
 ]
 
@@ -52,8 +52,8 @@ def die_with_parent(parent: int) -> None:
     Args:
         parent: the process that should be the parent; where it has died already, this process ends at once.
     """
-    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-    if os.getppid() != parent:
+    # Not through another function of ours: each is a page or two that a new process has to copy.
+    if _LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0) != 0 or os.getppid() != parent:
         os._exit(1)
 
 
@@ -62,13 +62,26 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def open_descriptors() -> set[int]:
+    """Return the numbers of this process's open descriptors."""
+    # Listed, not ranged over: where the C library or the kernel has no close_range, a range takes a call per number.
+    listed = set(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208 - only the names are wanted
+    # The listing's own is among them, and closed by now.
+    return {number for number in listed if _is_open(number)}
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 def close_descriptors_but(keep: set[int]) -> None:
     """Close every descriptor of this process that is not in `keep`."""
-    # Listed, not ranged over: where the C library or the kernel has no close_range, a range takes a call per number.
-    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - only the names are wanted
-        if descriptor not in keep:
-            with contextlib.suppress(OSError):  # the listing's own is among them, and closed by now
-                os.close(descriptor)
+    for descriptor in open_descriptors() - keep:
+        os.close(descriptor)
 
 
 def set_process_name(name: str) -> None:
@@ -99,17 +112,6 @@ def limit_process(cpu_seconds: float | None, data_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def prefer_for_oom_kill() -> None:
-    """Have the kernel choose this process before others of the same size when memory runs out."""
-    # A container may have no writable /proc; the task runs all the same. Not pathlib: this is paid at every start.
-    with contextlib.suppress(OSError):
-        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, b"500")
-        finally:
-            os.close(descriptor)
-
-
 def kill_group_led_by(pidfd: int) -> None:
     """Kill the process group that a process leads or, if it is gone, has led; without effect before Linux 6.9.
 
@@ -119,13 +121,21 @@ def kill_group_led_by(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, _PIDFD_SIGNAL_PROCESS_GROUP)
 
 
-def children_of_this_thread() -> list[int]:
-    """Return the process ids of the caller's children, ended ones included until they are reaped.
+def children_of_this_thread() -> list[bytes]:
+    """Return the process ids of the caller's children, as digits, ended ones included until they are reaped.
 
     For a single-threaded process these are all of its children. The kernel may leave some out while others are just
     ending; each of those raises SIGCHLD, upon which the caller looks again.
     """
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    # Not pathlib, nor a text file: this is paid at the end of every actor.
+    descriptor = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 65536):
+            pieces.append(piece)
+        return b"".join(pieces).split()
+    finally:
+        os.close(descriptor)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -38,7 +38,7 @@ class Program:
         OSError: it could not be started.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], descriptor: int) -> None:
+    def __init__(self, command: Sequence[str], environ: Mapping[bytes, bytes], descriptor: int) -> None:
         # A descriptor that is moved to its own number would stay closed on exec on some systems.
         number = _CONTROL if descriptor != _CONTROL else _CONTROL + 1
         self._pid = os.posix_spawn(

@@ -42,7 +42,7 @@ class ChildSpec:
         grace: seconds between asking it to stop and killing it.
         capture: file for what its process writes to standard output and error; None lets it go to the host's.
         environ: the process's environment; None is the host's at the start.
-        limits: what the kernel holds its process to.
+        limits: what the kernel holds its process to; None for nothing.
     """
 
     actor_class: type[ProcessActor]
@@ -51,7 +51,7 @@ class ChildSpec:
     grace: float = 2.0
     capture: str | None = None
     environ: Mapping[str, str] | None = None
-    limits: ProcessLimits = field(default_factory=ProcessLimits)
+    limits: ProcessLimits | None = None
 
 
 @dataclass(eq=False)

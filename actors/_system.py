@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
@@ -72,6 +72,7 @@ class ProcessSystem:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._keys = itertools.count(1)
+        self._configuration: Configuration | None = None
         self._processes: dict[int, ActorProcess] = {}
         self._zygote: _ZygoteConnection | None = None
         self._closed = False
@@ -81,6 +82,7 @@ class ProcessSystem:
         """Start the zygote now, so that the first actor need not wait for its imports; returns at once."""
         check_platform()
         self._check_usable()
+        self._configure()
         self._io.call(self._start_zygote)
 
     def spawn(
@@ -92,7 +94,7 @@ class ProcessSystem:
         listener: ProcessListener,
         capture: str | None = None,
         environ: Mapping[str, str] | None = None,
-        limits: ProcessLimits = ProcessLimits(),  # noqa: B008 - a frozen value
+        limits: ProcessLimits | None = None,
     ) -> ActorProcess:
         """Have a process started for an actor, and return at once, long before it runs.
 
@@ -103,7 +105,7 @@ class ProcessSystem:
             listener: is told what becomes of it.
             capture: file that takes what the process writes to its standard output and error; made if missing.
             environ: the process's whole environment; the host's of this moment if None.
-            limits: what the kernel holds the process to.
+            limits: what the kernel holds the process to; None for nothing.
 
         Raises:
             UnsupportedPlatformError: not on this operating system.
@@ -112,12 +114,17 @@ class ProcessSystem:
         """
         check_platform()
         self._check_usable()
+        shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
+        configuration = self._configure()
+        variables = dict(os.environb) if environ is None else _encoded(environ)
+        sys_path = _module_path()
         start = Start(
-            urn="",
+            urn=shell.actor_urn,
             actor=encode_object((actor_class, args, dict(kwargs or {}))),
-            directory=os.fsencode(_current_directory()),
-            environ=dict(os.environb) if environ is None else _encoded(environ),
-            sys_path=[os.fsencode(entry) for entry in _module_path()],
+            directory=_current_directory(),
+            # Mostly they are what the zygote has, and a new process need not make them again.
+            environ=variables if variables != configuration.environ else None,
+            sys_path=sys_path if sys_path != configuration.sys_path else None,
             capture=os.fsencode(Path(capture).absolute()) if capture is not None else None,
             limits=limits,
         )
@@ -127,7 +134,6 @@ class ProcessSystem:
             raise StartError(f"{actor_class.__name__} did not start: no channel for it: {error.strerror}") from error
         ours.setblocking(False)
         key = next(self._keys)
-        shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         process = ActorProcess(key, shell, ours, io=self._io, listener=listener, forget=self._forget)
         shell._subactors_attach(process)  # noqa: SLF001
         with self._lock:
@@ -137,7 +143,7 @@ class ProcessSystem:
                 raise SubactorsError("The process system is closed.")
             self._processes[key] = process
             self._raise_descriptor_limit(len(self._processes))
-        process.send(msgspec.structs.replace(start, urn=shell.actor_urn))
+        process.send(start)
         self._io.call(lambda: self._fork(process, theirs))
         return process
 
@@ -177,6 +183,13 @@ class ProcessSystem:
         for process in list(self._processes.values()):
             process.on_end(ProcessExit(unobserved="the process system was closed"))
 
+    def _configure(self) -> Configuration:
+        """Return what zygotes are given: the host's environment and module path when the first is wanted."""
+        with self._lock:
+            if self._configuration is None:
+                self._configuration = Configuration(os.getpid(), dict(os.environb), _module_path(), list(self._preload))
+            return self._configuration
+
     def _check_usable(self) -> None:
         if os.getpid() != self._owner:
             raise SubactorsError(
@@ -207,7 +220,7 @@ class ProcessSystem:
 
     def _ensure_zygote(self) -> _ZygoteConnection:
         if self._zygote is None:
-            self._zygote = _ZygoteConnection(self._io, self._preload, self._on_packet, self._on_zygote_lost)
+            self._zygote = _ZygoteConnection(self._io, self._configure(), self._on_packet, self._on_zygote_lost)
         return self._zygote
 
     def _start_zygote(self) -> None:
@@ -284,7 +297,7 @@ class _ZygoteConnection:
     def __init__(
         self,
         io: IOThread,
-        preload: Sequence[str],
+        configuration: Configuration,
         on_packet: Callable[[bytes, list[int]], None],
         on_lost: Callable[[str, str], None],
     ) -> None:
@@ -293,13 +306,17 @@ class _ZygoteConnection:
         self._io = io
         self._on_packet = on_packet
         self._on_lost = on_lost
-        self._unsent: list[tuple[bytes, socket.socket | None]] = []
+        self._unsent: list[tuple[bytes, socket.socket | BinaryIO]] = []
         self._used = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         self._mark = new_mark()
-        # The path is only for finding this package before the configuration arrives, which carries the path itself.
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(_module_path()), MARK: self._mark}
+        environ = {
+            **os.environb,
+            # Only for finding this package before the configuration arrives, which carries the path itself.
+            b"PYTHONPATH": os.fsencode(os.pathsep).join(configuration.sys_path),
+            MARK.encode(): self._mark.encode(),
+        }
         with theirs:
             try:
                 self._program = Program(
@@ -311,9 +328,10 @@ class _ZygoteConnection:
         # Processes that are forked from the host in this moment hold the socket's other end, too, so its closing alone
         # would not tell of the zygote's end.
         self._io.watch(self._program.pidfd, selectors.EVENT_READ, self._on_program_ended)
-        path = [os.fsencode(entry) for entry in _module_path()]
-        configuration = Configuration(os.getpid(), path, list(preload))
-        self._send(msgspec.msgpack.encode(configuration), None)
+        # In a file, as it may be longer than a packet.
+        file = os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0)
+        file.write(msgspec.msgpack.encode(configuration))
+        self._send(b"configuration", file)
         self._watch()
 
     def fork(self, key: int, channel: socket.socket) -> None:
@@ -330,8 +348,7 @@ class _ZygoteConnection:
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
         for _, channel in self._unsent:
-            if channel is not None:
-                channel.close()
+            channel.close()
         self._unsent.clear()
 
     def wait(self, limit: float) -> None:
@@ -343,7 +360,7 @@ class _ZygoteConnection:
             self._program.wait()
             end_marked(self._mark)  # what it can no longer do itself
 
-    def _send(self, packet: bytes, channel: socket.socket | None) -> None:
+    def _send(self, packet: bytes, channel: socket.socket | BinaryIO) -> None:
         self._unsent.append((packet, channel))
         if len(self._unsent) == 1:
             self._flush()
@@ -352,14 +369,13 @@ class _ZygoteConnection:
         while self._unsent:
             packet, channel = self._unsent[0]
             try:
-                socket.send_fds(self._control, [packet], [channel.fileno()] if channel is not None else [])
+                socket.send_fds(self._control, [packet], [channel.fileno()])
             except BlockingIOError:
                 break
             except OSError:
                 return  # the zygote is gone; reading says so
             del self._unsent[0]
-            if channel is not None:
-                channel.close()
+            channel.close()
         self._watch()
 
     def _watch(self) -> None:
@@ -401,18 +417,18 @@ class _ZygoteConnection:
         self._on_lost(f"the zygote ended with {status}, and its processes with it", self._mark)
 
 
-def _current_directory() -> str:
+def _module_path() -> list[bytes]:
+    """Return the module search path; an empty entry means the current directory, which a child may leave."""
+    return [os.fsencode(entry) or _current_directory() for entry in sys.path]
+
+
+def _current_directory() -> bytes:
     try:
-        return str(Path.cwd())
+        return os.getcwdb()  # noqa: PTH109 - as bytes, whatever its name is
     except FileNotFoundError:
         raise SubactorsError(
             "The host's working directory has been removed, so a process cannot start in it. Change to one that exists."
         ) from None
-
-
-def _module_path() -> list[str]:
-    """Return the module search path; an empty entry means the current directory, which a child may leave."""
-    return [os.fsdecode(entry) or _current_directory() for entry in sys.path]
 
 
 def _encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:

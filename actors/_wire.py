@@ -207,19 +207,19 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
         urn: the actor's URN, chosen by the host.
         actor: pickle of `(class, args, kwargs)`.
         directory: working directory.
-        environ: the whole environment.
-        sys_path: module search path.
+        environ: the whole environment; None is the one that the zygote was given.
+        sys_path: module search path; None as for `environ`.
         capture: file that takes descriptors 1 and 2; None leaves them where the host's go.
-        limits: for this process.
+        limits: for this process; None is none.
     """
 
     urn: str
     actor: bytes
     directory: bytes
-    environ: dict[bytes, bytes]
-    sys_path: list[bytes]
+    environ: dict[bytes, bytes] | None
+    sys_path: list[bytes] | None
     capture: bytes | None
-    limits: ProcessLimits = ProcessLimits()
+    limits: ProcessLimits | None = None
 
 
 class Tell(msgspec.Struct, frozen=True, tag="tell"):
@@ -260,15 +260,17 @@ ToChild: TypeAlias = Start | Tell | Ask | Stop | Answer | Refused
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """Host to zygote, the first packet.
+    """Host to zygote, first; in a file in memory that comes with an empty packet, as it may be longer than one.
 
     Attributes:
         host_pid: the host, whose death ends everything.
-        sys_path: the host's module search path.
+        environ: the environment of actors that are given no other.
+        sys_path: the module search path of the zygote, and of such actors.
         preload: modules that every actor will want, imported once.
     """
 
     host_pid: int
+    environ: dict[bytes, bytes]
     sys_path: list[bytes]
     preload: list[str]
 

@@ -8,89 +8,67 @@ so a lock that another thread holds would stay locked in every child. It must ne
 parent of: only a parent that has not yet reaped can be sure whose process id it names.
 
 Why not `multiprocessing`'s fork server: it freezes environment, directory and descriptors when it starts, re-imports
-the host's `__main__`, leaves its children alive when the host is killed, and knows nothing of grandchildren.
+the host's `__main__`, leaves its children alive when the host is killed, and knows nothing of grandchildren. Nor its
+`Process` over a fork of our own: it opens two pipes for each, looks at all that live whenever one starts, and its
+bootstrap has each child copy some 150 pages, a fifth of what it copies in all.
+
+What costs a fork is not the call but the pages that parent and child touch after it, each of which is copied. So what
+can be set up here once, for all children to inherit, is set up in `main`, and the path of a fork is kept short.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import faulthandler
 import gc
 import importlib
+import io
+import logging
 import os
 import resource
 import select
 import signal
 import socket
 import sys
+import threading
 import time
-from multiprocessing.context import ForkProcess
-from multiprocessing.popen_fork import Popen
-from multiprocessing.process import BaseProcess
-from typing import Final
+import traceback
+from typing import Final, NoReturn
 
 import msgspec
 
 from . import _child, _linux
-from ._mark import SWEEP_LIMIT
+from ._mark import SWEEP_LIMIT, keep_mark
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
 __all__ = ["main"]
 
 _CONTROL_LIMIT: Final = 65536
 
-_DESCRIPTORS_FOR_A_FORK: Final = 5
-"""Two pipes of `multiprocessing`, and the pidfd."""
-
-
-class _UnreapedPopen(Popen):
-    """A forked process whose exit status the zygote collects itself, with `wait4`, for the resource usage."""
-
-    def poll(self, flag: int = os.WNOHANG) -> int | None:
-        """Return the status that the zygote has noted; `multiprocessing` calls this for each child at each start."""
-        del flag
-        return self.returncode
-
-
-class _ForkedActor(ForkProcess):
-    """A `multiprocessing` process that serves one channel; only the zygote creates it."""
-
-    def __init__(self, key: int, channel: socket.socket, descriptor_limit: int) -> None:
-        super().__init__(name=f"subactor-{key}")
-        self.key = key
-        self._channel = channel
-        self._zygote = os.getpid()
-        self._descriptor_limit = descriptor_limit
-
-    @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Popen:  # noqa: N802 - multiprocessing's own hook
-        return _UnreapedPopen(process_obj)
-
-    def run(self) -> None:
-        """Runs in the new process, on its main thread."""
-        _child.serve(self._channel, self._zygote, self._descriptor_limit)
-
-    def reaped(self, code: int) -> None:
-        """Tell `multiprocessing` that the process is gone, and close what it held for it."""
-        popen: Popen = self._popen  # type: ignore[attr-defined]  # the stub does not know the attribute
-        popen.returncode = code
-        self.close()
+_OOM_SCORE: Final = b"500"
+"""What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
 
 
 class _Zygote:
     """The zygote's state: the children that it forked, and those whose tree is being ended."""
 
-    def __init__(self, control: socket.socket, host_pid: int) -> None:
+    def __init__(self, control: socket.socket, host: int) -> None:
         self._control = control
-        self._descriptor_limit = _raise_descriptor_limit()
-        self._children: dict[int, _ForkedActor] = {}
+        self._pid = os.getpid()
+        self._descriptor_limits = _raise_descriptor_limit()
+        self._children: dict[int, int] = {}
         self._dying: list[Exited] = []
         self._sweep_until = 0.0
-        self._host = os.pidfd_open(host_pid)
+        self._host = host
+        self._oom_score = _OomScore()
         self._wakeup, wakeup_end = os.pipe()
         os.set_blocking(self._wakeup, False)
         os.set_blocking(wakeup_end, False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
+        # Nothing else is open when a child is forked, so it need not look for what it has to close.
+        self._descriptors = tuple(_linux.open_descriptors() - {0, 1, 2})
 
     def serve(self) -> None:
         """Serve the control socket until the host closes it or dies, then end everything, whatever happens."""
@@ -130,40 +108,57 @@ class _Zygote:
         return True
 
     def _fork(self, key: int, channel: socket.socket) -> None:
-        process = _ForkedActor(key, channel, self._descriptor_limit)
-        opened: list[int] = []
         try:
-            opened = _next_descriptors(_DESCRIPTORS_FOR_A_FORK)
-            process.start()
+            self._oom_score.raise_for_child()
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    self._live_as_child(channel)
+            finally:
+                self._oom_score.restore()
+            self._children[pid] = key
+            pidfd = os.pidfd_open(pid)
         except OSError as error:
-            # `multiprocessing` leaves its pipes open when the fork that they were for is refused.
-            for descriptor in opened:
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
             self._send(ForkFailed(key, f"fork failed: {error.strerror or error}"))
             return
-        assert process.pid is not None  # noqa: S101 - start() sets it; for the type checker
-        self._children[process.pid] = process
-        pidfd = os.pidfd_open(process.pid)
         try:
-            self._send(Forked(key, process.pid), pidfd)
+            self._send(Forked(key, pid), pidfd)
         finally:
             os.close(pidfd)
+
+    def _live_as_child(self, channel: socket.socket) -> NoReturn:
+        """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
+        code = 1
+        try:
+            _child.serve(channel, self._pid, self._descriptors, self._descriptor_limits)
+            code = 0
+        except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
+            traceback.print_exc()
+        try:
+            # What the interpreter does at its end, but for taking itself apart: that is a copy of every page.
+            threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
+            atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to do this without the rest
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+        except BaseException:  # noqa: BLE001 - the same
+            traceback.print_exc()
+        finally:
+            os._exit(code)
 
     def _reap(self) -> None:
         """Collect every child that has ended, its tree first, and report those that are gone with theirs."""
         while (ended := _peek_ended_child()) is not None:
-            actor = self._children.pop(ended, None)
-            if actor is not None:
+            key = self._children.pop(ended, None)
+            if key is not None:
                 # The unreaped leader keeps its group's id from being used again, so this hits its own group only.
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(ended, signal.SIGKILL)
             _, status, usage = os.wait4(ended, 0)
-            if actor is not None:
+            if key is not None:
                 code = os.waitstatus_to_exitcode(status)
-                actor.reaped(code)
                 self._dying.append(
-                    Exited(actor.key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, survivors=0)
+                    Exited(key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, survivors=0)
                 )
                 self._sweep_until = time.monotonic() + SWEEP_LIMIT
         survivors = self._kill_orphans()
@@ -178,7 +173,10 @@ class _Zygote:
         Every actor's process is a subreaper, so while it lives its daemons become its own children. What arrives here
         has outlived its actor.
         """
-        orphans = [pid for pid in _linux.children_of_this_thread() if pid not in self._children]
+        children = _linux.children_of_this_thread()
+        if len(children) == len(self._children):
+            return 0  # forked here and not reaped yet, so it is these
+        orphans = [pid for pid in map(int, children) if pid not in self._children]
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -190,7 +188,7 @@ class _Zygote:
             children = _linux.children_of_this_thread()
             if not children:
                 return
-            for pid in children:
+            for pid in map(int, children):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
                     if pid in self._children:
@@ -219,24 +217,37 @@ def _peek_ended_child() -> int | None:
     return ended.si_pid if ended is not None else None
 
 
-def _raise_descriptor_limit() -> int:
-    """Go from the soft to the hard limit, as each child costs some; return the soft one, which children get back."""
+def _raise_descriptor_limit() -> tuple[int, int]:
+    """Go from the soft to the hard limit, as each child costs some; return both, which children get back."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft
+    return soft, hard
 
 
-def _next_descriptors(count: int) -> list[int]:
-    """Return the numbers that the next descriptors will have; raises OSError if the system has not so many left."""
-    numbers: list[int] = []
-    try:
-        for _ in range(count):
-            numbers.append(os.dup(0))  # noqa: PERF401 - those made before one fails have to be closed
-    finally:
-        for number in numbers:
-            os.close(number)
-    return numbers
+class _OomScore:
+    """The zygote's `oom_score_adj`, raised for the moment of a fork: children inherit it and need not write it.
+
+    The kernel takes the zygote last, as with it all actors end. Lowering it again to what it was needs no privilege.
+    """
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+        # A container may have no writable /proc; actors run all the same.
+        with contextlib.suppress(OSError):
+            descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+            self._own = os.read(descriptor, 16).strip()
+            self._descriptor = descriptor if int(self._own) < int(_OOM_SCORE) else None
+            if self._descriptor is None:
+                os.close(descriptor)
+
+    def raise_for_child(self) -> None:
+        if self._descriptor is not None:
+            os.pwrite(self._descriptor, _OOM_SCORE, 0)
+
+    def restore(self) -> None:
+        if self._descriptor is not None:
+            os.pwrite(self._descriptor, self._own, 0)
 
 
 def _preload(modules: list[str]) -> None:
@@ -258,6 +269,37 @@ def _drop_the_hosts_signal_setup() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+def _prepare_for_children() -> None:
+    """Set up what every child would have to, so that they inherit it instead."""
+    # The host decides what a Ctrl-C at the terminal means; neither this session nor its children's hears of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A process that is killed loses what sits in a buffer.
+            stream.reconfigure(line_buffering=True)
+    # By number: a child has its own file behind it.
+    faulthandler.enable(file=2, all_threads=True)
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+    # What the modules here want done at their exit is not for each child to do; what keeps its own order is.
+    atexit._clear()  # noqa: SLF001 - there is no other way
+    atexit.register(logging.shutdown)
+    multiprocessing = sys.modules.get("multiprocessing.util")
+    if multiprocessing is not None:
+        atexit.register(multiprocessing._exit_function)  # noqa: SLF001 - it is what that module registers itself
+
+
+def _receive_configuration(control: socket.socket) -> Configuration | None:
+    """Wait for the first packet: a file in memory that holds the configuration, of any length; None without a host."""
+    packet, descriptors, _, _ = socket.recv_fds(control, _CONTROL_LIMIT, 1, socket.MSG_CMSG_CLOEXEC)
+    if not packet or not descriptors:
+        return None
+    with os.fdopen(descriptors[0], "rb") as file:
+        file.seek(0)
+        return msgspec.msgpack.decode(file.read(), type=Configuration)
+
+
 def main() -> None:
     """Run the zygote on the control socket whose descriptor is the program's only argument."""
     number = int(sys.argv[1])
@@ -267,26 +309,27 @@ def main() -> None:
     control.set_inheritable(False)
     _linux.set_process_name("subactors-zyg")
     _drop_the_hosts_signal_setup()
-    # The host decides what a Ctrl-C at the terminal means; it reaches the whole foreground group.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    packet = control.recv(_CONTROL_LIMIT)
-    if not packet:
+    configuration = _receive_configuration(control)
+    if configuration is None:
         return
-    configuration = msgspec.msgpack.decode(packet, type=Configuration)
     sys.path[:] = map(os.fsdecode, configuration.sys_path)
+    keep_mark(configuration.environ, os.environb)
+    os.environb.clear()
+    os.environb.update(configuration.environ)
     _linux.become_subreaper()
     try:
-        zygote = _Zygote(control, configuration.host_pid)
+        # Before the imports, which take a while: what can be missing is told at once.
+        host = os.pidfd_open(configuration.host_pid)
     except ProcessLookupError:
         return  # the host died while this program started
     _preload(configuration.preload)
-    # `multiprocessing` would close it in every child and open another; a child takes it back from `sys.__stdin__`.
-    sys.stdin = None
+    _prepare_for_children()
+    zygote = _Zygote(control, host)
     gc.collect()
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()
     zygote.serve()
-    # Not sys.exit: `multiprocessing` would wait, without a bound, for children that are gone or past killing.
+    # Not sys.exit, which would take apart what is gone in a moment anyway.
     os._exit(0)
 
 

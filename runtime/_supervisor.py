@@ -244,7 +244,7 @@ class TaskSupervisor(Supervisor):
                 (task.spec,),
                 grace=self._settings.stop_grace,
                 capture=str(task.log),
-                limits=ProcessLimits(limits.cpu, limits.memory),
+                limits=ProcessLimits(limits.cpu, limits.memory) if limits.cpu or limits.memory else None,
             )
         )
         self._registry.by_child[task.child] = task

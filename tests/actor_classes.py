@@ -268,14 +268,9 @@ class Worker(ProcessActor):
     def descriptors(self) -> dict[int, str]:
         return descriptors()
 
-    def own_descriptors(self) -> dict[int, str]:
-        """Return the channel and multiprocessing's sentinel."""
-        import multiprocessing  # noqa: PLC0415 - only here
-
+    def channel_descriptor(self) -> int:
         assert self._subactors_channel is not None
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        return {self._subactors_channel._socket.fileno(): "channel", parent.sentinel: "sentinel"}
+        return self._subactors_channel._socket.fileno()
 
     def read_stdin(self) -> str:
         return sys.stdin.read()
