@@ -6,7 +6,7 @@ standard streams) and must not return before the host has been told how the acto
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import _thread
 import os
 import pickle
