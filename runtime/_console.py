@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 import msgspec
 
-from ._events import TaskEnded, TaskStarted
+from ._events import Event, TaskEnded, TaskRestarting, TaskStarted
 from ._report import duration, result_text, size
 from ._text import one_line
 from ._views import TaskView
@@ -155,8 +155,11 @@ class JsonLines:
         """An event `failed`."""
         self._write(json.dumps({"event": "failed", "agent": agent, "reason": reason}).encode())
 
-    def _show(self, event: object) -> None:
-        self._write(msgspec.json.encode(event))
+    def _show(self, event: Event) -> None:
+        fields = msgspec.to_builtins(event)
+        if isinstance(event, TaskStarted | TaskEnded | TaskRestarting):
+            fields["task"] = event.task.as_data()
+        self._write(msgspec.json.encode(fields))
 
     def _write(self, line: bytes) -> None:
         with self._lock:

@@ -14,6 +14,7 @@ import msgspec
 from ._forks import unforked
 from ._journal import Statement, execute
 from ._model import Usage
+from ._result import check_result
 from ._state import last_sign_of_life
 from ._views import TERMINAL, TaskView, Vitals
 
@@ -120,14 +121,21 @@ class JournalReader:
                 reason=reason,
                 runtime=runtime,
                 output_size=output_size,
-                result=msgspec.json.decode(result) if result is not None else None,
+                result_json=_checked(result),
                 usage=Usage(input_tokens, output_tokens, requests),
                 vitals=msgspec.json.decode(vitals, type=Vitals) if vitals is not None else None,
                 attempts=attempts,
                 parent=parent,
             )
-        except msgspec.MsgspecError as error:
+        except (TypeError, msgspec.MsgspecError) as error:
             raise sqlite3.DatabaseError(f"what it holds of {task_id} cannot be read: {error}") from error
+
+
+def _checked(result: str | None) -> str | None:
+    """Return a result as it is; raises TypeError for one that is damaged."""
+    if result is not None:
+        check_result(result)
+    return result
 
 
 def amend(path: Path, statements: Sequence[Statement]) -> None:

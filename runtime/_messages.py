@@ -7,11 +7,12 @@ asks from where the request came, never from what it says. What comes from a tas
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from ._model import Usage
+from ._result import check_result
 from ._team import AgentConfig, Limits, Settings
 from ._views import TaskList, TaskView
 
@@ -64,7 +65,7 @@ class ViewTask(msgspec.Struct, frozen=True, tag="view"):
 class WaitTasks(msgspec.Struct, frozen=True, tag="wait"):
     """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have."""
 
-    task_ids: list[str]
+    task_ids: Annotated[list[str], msgspec.Meta(max_length=100_000)]
     mode: Literal["all", "any"] = "all"
     timeout: float | None = None
 
@@ -107,8 +108,7 @@ REPLY_TYPES: dict[type, type] = {
 
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 LongText: TypeAlias = Annotated[str, msgspec.Meta(max_length=25_000)]
-
-_SPARE_LEVELS: Final = 100
+Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
 
 
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool_called"):
@@ -137,39 +137,33 @@ class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended"):
     """
 
     usage: Usage
-    messages: list[str]
+    messages: Messages
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
     """The loop begins; `messages` is what its conversation starts with, each as JSON text."""
 
-    messages: list[str]
+    messages: Messages
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The loop has returned, once and last.
 
     Attributes:
-        result: the final answer; None if it was cut short before there was one.
+        result: the final answer as JSON text (see `_result`); `null` if it was cut short before there was one.
         early: whether a stop had arrived before it returned.
     """
 
-    result: Any
+    result: str
     early: bool
 
     def __post_init__(self) -> None:
-        """Refuse a result that JSON cannot hold; the wire can carry some, and nobody behind it would know what to do.
+        """Refuse a result that nobody behind could read; runs in the task's process, and in the host's I/O thread.
 
         Raises:
             TypeError: the result is none.
         """
-        nested = self.result
-        for _ in range(_SPARE_LEVELS):  # those who encode it later do so deeper in a stack, or inside of something
-            nested = [nested]
-        try:
-            msgspec.json.encode(nested)
-        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-            raise TypeError(f"the result cannot be kept: {error}") from error
+        check_result(self.result)
 
 
 TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished

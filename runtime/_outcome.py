@@ -58,6 +58,7 @@ def judge(
     stop: StopRequest | None,
     log: str,
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    late: bool = False,
     reached: str = "",
 ) -> Outcome:
     """Decide.
@@ -68,12 +69,13 @@ def judge(
     Args:
         end: how the process ended.
         finished: the loop's own last report, if it came.
+        late: whether that came after a limit had been reached.
         stop: the stop that was under way, if there was one.
         limits: the task's.
         reached: the limit that the supervisor saw it reach, as a sentence; empty if none.
         log: the end of what the process wrote to its standard error.
     """
-    if finished is not None and not finished.early:
+    if finished is not None and not finished.early and not late:
         return Outcome("completed", "")
     if end.violation:
         return Outcome("failed", f"The task's process broke the protocol: {end.violation}.{_quote(log)}")

@@ -72,12 +72,11 @@ def usage(task: Task) -> list[Statement]:
 def ended(task: Task, status: str, reason: str) -> list[Statement]:
     """Return what to write when a task's end has been decided, before anybody is told."""
     assert task.ended is not None, task.id  # noqa: S101 - the caller has just set it
-    result = msgspec.json.encode(task.result).decode() if task.finished is not None else None
     vitals = msgspec.json.encode(task.vitals).decode() if task.vitals is not None else None
     return [
         (
             "UPDATE task SET status = ?, reason = ?, runtime = ?, result = ?, vitals = ?, output_size = ? WHERE id = ?",
-            (status, reason, task.ended - task.started, result, vitals, task.output.size, task.id),
+            (status, reason, task.ended - task.started, task.result, vitals, task.output.size, task.id),
         ),
         (
             "INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)",

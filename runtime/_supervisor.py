@@ -367,9 +367,12 @@ class TaskSupervisor(Supervisor):
                 self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
             case TurnEnded(usage, messages):
                 self._end_turn(task, usage, messages)
-            case Finished(result, early):
+            case Finished() if task.finished is None:
+                task.finished = report
                 # An answer that comes after a limit was reached is kept, but does not undo that.
-                task.finished = task.finished or Finished(result, early=early or bool(task.reached))
+                task.finished_late = bool(task.reached)
+            case Finished():
+                pass
             case _:
                 assert_never(report)
 
@@ -414,6 +417,7 @@ class TaskSupervisor(Supervisor):
         outcome = judge(
             end,
             finished=task.finished,
+            late=task.finished_late,
             stop=stop,
             limits=task.spec.limits,
             reached=task.reached,

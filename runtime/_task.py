@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..actors import Child, RestartHistory, Timer
 from ._messages import Finished, TaskSpec
@@ -44,6 +44,9 @@ class Task:
         concluded: whether its end has been decided, and is being written down before anybody is told.
         last_sign: monotonic time at which it last said or did anything.
         tools: names of the tools that it is in, by the id of the call.
+        result: its final answer as JSON text; None while there is none.
+        finished: its loop's last report, of the latest attempt.
+        finished_late: whether that came after a limit had been reached.
         read: whether anybody has seen it ended.
     """
 
@@ -69,10 +72,11 @@ class Task:
     tools: dict[str, str] = field(default_factory=dict)
     status: Status = "starting"
     reason: str = ""
-    result: Any = None
+    result: str | None = None
     usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
     finished: Finished | None = None
+    finished_late: bool = False
     stop_requested: float | None = None
     stop_by: str = ""
     ended: float | None = None
@@ -102,7 +106,7 @@ class Task:
             runtime=(self.ended if self.ended is not None else time.monotonic()) - self.started,
             output=text,
             output_size=self.output.size,
-            result=self.result,
+            result_json=self.result,
             usage=self.usage,
             vitals=self.vitals or vitals,
             parent=self.parent,

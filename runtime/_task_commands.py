@@ -216,8 +216,7 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _plain(view: TaskView, run: Path, host_pid: int | None) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(view)
-    return {**fields, "run": str(run), "host_pid": host_pid}
+    return {**view.as_data(), "run": str(run), "host_pid": host_pid}
 
 
 def _print_json(value: object) -> None:

@@ -22,6 +22,7 @@ from ._gateway import TaskGateway
 from ._messages import Began, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ._model import Message, ToolCall, Turn
 from ._references import resolve
+from ._result import encode_result
 from ._surroundings import Surroundings
 from ._text import bounded
 from ._tools import ToolAnswer
@@ -60,20 +61,18 @@ class TaskWork:
         except asyncio.CancelledError:
             if not self._stop.is_set():
                 raise
-            return Finished(None, early=True)
-        return Finished(self._plain(result), early=self._stop.is_set())
+            return Finished(encode_result(None), early=True)
+        return self._finished(result)
 
     def cancel(self) -> None:
         """End coroutines early; a sync entrypoint looks at `stop_requested` itself."""
         self._loop.cancel()
 
-    def _plain(self, result: Any) -> Any:
-        """Return a result as whoever reads it will have it: text, or what JSON makes of it."""
-        if isinstance(result, str):
-            return encodable(result)
+    def _finished(self, result: Any) -> Finished:
+        """Return the last report, with a result as whoever reads it will have it: text, or what JSON makes of it."""
         try:
-            return msgspec.json.decode(msgspec.json.encode(result))
-        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            return Finished(encode_result(result), early=self._stop.is_set())
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise TypeError(
                 f"The entrypoint of agent {self._spec.agent.name!r} returned what JSON cannot hold ({error}). "
                 "Return text, or None, truths, numbers, lists, and mappings whose keys are text."

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ._model import Usage
+from ._result import decode_result
 
 __all__ = ["TERMINAL", "Status", "TaskList", "TaskView", "Vitals"]
 
@@ -48,7 +49,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         runtime: seconds from its start to now, or to its end.
         output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
         output_size: bytes that it has said in all.
-        result: its final answer: text, or the plain data that an entrypoint returned; None while there is none.
+        result_json: its final answer as JSON text; None while there is none.
         usage: tokens, as far as model servers reported them.
         vitals: CPU and memory; None where no sample was taken.
         attempts: how many processes it has had.
@@ -66,7 +67,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     runtime: float = 0.0
     output: str = ""
     output_size: int = 0
-    result: Any = None
+    result_json: str | None = None
     usage: Usage = Usage()
     vitals: Vitals | None = None
     attempts: int = 1
@@ -79,6 +80,21 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     def ended(self) -> bool:
         """Whether the status is final."""
         return self.status in TERMINAL
+
+    @property
+    def result(self) -> Any:
+        """Its final answer: text, or the plain data that an entrypoint returned; None while there is none.
+
+        It is made anew each time, as few look at those of all tasks.
+        """
+        return decode_result(self.result_json) if self.result_json is not None else None
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as plain data for whoever is told in JSON: its fields, but with the result itself."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return {("result" if name == "result_json" else name): value for name, value in fields.items()} | {
+            "result": self.result
+        }
 
 
 class TaskList(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,3 +109,7 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[TaskView]
     running: int
     max_running: int
+
+    def as_data(self) -> dict[str, Any]:
+        """As `TaskView.as_data`."""
+        return {**msgspec.to_builtins(self), "tasks": [view.as_data() for view in self.tasks]}

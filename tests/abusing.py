@@ -61,21 +61,21 @@ def _write(message: dict[str, Any]) -> None:
         channel.sendall(struct.pack(">IB", len(body), 0) + body)
 
 
-def _nested(levels: int) -> Any:
-    value: Any = None
-    for _ in range(levels):
-        value = [value]
-    return value
-
-
 def _finished(result: Any) -> dict[str, Any]:
     return {"type": "finished", "result": result, "early": False}
 
 
 REPORTS: dict[str, Any] = {
-    "key": _finished({None: 1}),
+    "no text": _finished({"a": 1}),
     "extension": _finished(msgspec.msgpack.Ext(5, b"x")),
-    "nested": _finished(_nested(900)),
+    "no JSON": _finished("{1: 2}"),
+    "number": _finished("1e999"),
+    "nested": _finished("[" * 900 + "]" * 900),
+    "empty lists": _finished("[" + "[]," * 2_500_000 + "[]]"),
+    "empty mappings behind text": _finished("[" + '"\\"[",' * 500_000 + "{}," * 1_000_000 + "[]]"),
+    "empty texts": _finished("[" + '"",' * 2_500_000 + "[]]"),
+    "many messages": {"type": "turn_ended", "usage": {}, "messages": [""] * 5_000_000},
+    "many first messages": {"type": "began", "messages": ["x"] * 3_000_000},
     "long id": {"type": "tool_called", "call_id": "x" * 1000, "name": "x", "arguments": ""},
     "long name": {"type": "tool_called", "call_id": "x", "name": "x" * 1000, "arguments": ""},
     "long arguments": {"type": "tool_called", "call_id": "x", "name": "x", "arguments": "x" * 1_000_000},

@@ -351,6 +351,17 @@ class Point:
     y: int
 
 
+def large_text() -> str:
+    """Return some megabytes of text."""
+    return "ä, [b] " * 800_000
+
+
+def large_data() -> dict[str, Any]:
+    """Return some megabytes of nested data."""
+    row = {"values": [1, 0.5, None, "a, [b] {c}"], "parts": {}}
+    return {"rows": [{"name": f"row {number}", **row} for number in range(90_000)]}
+
+
 def returns(task: EntrypointTask) -> object:
     """Return a value of the kind asked for."""
     nested: list[Any] = []
@@ -374,6 +385,9 @@ def returns(task: EntrypointTask) -> object:
         "circle": nested,
         "long": "x" * 9_000_000,
         "huge number": 2**70,
+        "many values": [[]] * 1_100_000 if task.text == "many values" else None,
+        "large text": large_text() if task.text == "large text" else None,
+        "large data": large_data() if task.text == "large data" else None,
     }
     if task.text == "circle":
         nested.append(nested)

@@ -36,8 +36,14 @@ def _the_supervisor_goes_on(runtime: Runtime) -> Iterator[None]:
     assert run_and_wait(runtime, "echo", "still there").result == "still there"
 
 
-@pytest.mark.parametrize("kind", ["key", "extension", "nested"])
-def test_a_result_that_json_cannot_hold_breaks_the_protocol(runtime: Runtime, kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("no text", "extension", "no JSON", "number", "nested"),
+        *("empty lists", "empty mappings behind text", "empty texts", "many messages", "many first messages"),
+    ],
+)
+def test_a_result_that_nobody_could_read_breaks_the_protocol(runtime: Runtime, kind: str) -> None:
     view = run_and_wait(runtime, "reports", kind)
 
     assert (view.status, view.result, view.output) == ("failed", None, "so far ")

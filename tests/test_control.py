@@ -180,7 +180,7 @@ def test_an_error_that_is_none_of_ours_arrives_as_a_run_error_with_its_name(host
 
 
 def test_an_answer_that_cannot_be_sent_is_an_error(host: Host) -> None:
-    host.answer = lambda _request, reply_to: reply_to.set(msgspec.structs.replace(VIEW, result=object()))
+    host.answer = lambda _request, reply_to: reply_to.set(msgspec.structs.replace(VIEW, result_json=object()))
     with host.connect() as client, pytest.raises(RunError, match="The answer cannot be sent"):
         client.ask(ListTasks(), PATIENCE)
 

@@ -95,7 +95,12 @@ def test_the_coordinator_reads_what_the_tools_say() -> None:
     views = [
         TaskView(id="agent_task_1", agent="sizes", task="A", status="running", runtime=1.2, output="One.\nTwo.\n"),
         TaskView(
-            id="agent_task_2", agent="notes", task="B", status="completed", result="Fine.\n\nMore.", vitals=vitals
+            id="agent_task_2",
+            agent="notes",
+            task="B",
+            status="completed",
+            result_json='"Fine.\\n\\nMore."',
+            vitals=vitals,
         ),
         TaskView(
             id="agent_task_3", agent="x", task="C", status="failed", reason="It died.\nHere:\n\nmore", output="Hm."

@@ -11,8 +11,8 @@ from subactors.runtime._outcome import StopRequest, judge
 
 STOP = StopRequest(grace=2.0, took=0.25)
 SLOW_STOP = StopRequest(grace=2.0, took=2.04)
-ANSWERED = Finished("the answer", early=False)
-CUT_SHORT = Finished(None, early=True)
+ANSWERED = Finished('"the answer"', early=False)
+CUT_SHORT = Finished("null", early=True)
 NORMAL = ProcessExit(code=0, ready=True, finished=True)
 RAISED = ProcessExit(code=0, ready=True, finished=True, error=ErrorData("package.module.OwnError", "no good"))
 EXITED = ProcessExit(code=3, ready=True)

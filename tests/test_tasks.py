@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from entrypoints import large_data, large_text
 from observing import is_gone, wait_until
 from subactors.runtime import Event, Runtime, TaskEnded, TaskView
 from teams import (
@@ -81,6 +82,7 @@ def test_a_team_without_language_models_does_not_load_a_model_client(runtime: Ru
         ("uuid", "00000000-0000-0000-0000-000000000001"),
         ("keys", {"1": "one"}),
         ("surrogates", "a😀b�c"),
+        ("huge number", 2**70),
     ],
 )
 def test_a_result_is_text_or_what_json_makes_of_it(runtime: Runtime, kind: str, result: object) -> None:
@@ -90,7 +92,17 @@ def test_a_result_is_text_or_what_json_makes_of_it(runtime: Runtime, kind: str, 
 
 
 @pytest.mark.parametrize(
-    "kind", ["object", "exception", "function", "tuple keys", "surrogates inside", "deep", "circle"]
+    "kind",
+    [
+        "object",
+        "exception",
+        "function",
+        "tuple keys",
+        "surrogates inside",
+        "deep",
+        "circle",
+        "many values",
+    ],
 )
 def test_a_result_that_json_cannot_hold_fails_the_task_and_says_what_would_be_right(
     runtime: Runtime, kind: str
@@ -102,11 +114,15 @@ def test_a_result_that_json_cannot_hold_fails_the_task_and_says_what_would_be_ri
     assert "Return text" in view.reason
 
 
-def test_a_number_too_large_for_the_wire_fails_the_task(runtime: Runtime) -> None:
-    view = run_and_wait(runtime, "returns", "huge number")
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("large text", large_text()), ("large data", large_data())], ids=["text", "data"]
+)
+def test_a_large_result_arrives(runtime: Runtime, kind: str, expected: object) -> None:
+    view = run_and_wait(runtime, "returns", kind)
 
-    assert view.status == "failed"
-    assert "PlainDataError" in view.reason
+    assert (view.status, view.reason) == ("completed", "")
+    assert view.result == expected
+    assert len(str(view.result_json)) > 5_000_000
 
 
 def test_a_result_that_is_too_long_to_cross_fails_the_task_and_says_how_long_it_was(runtime: Runtime) -> None:

@@ -144,14 +144,14 @@ class BackgroundAgentsToolset(Toolset):
     @errors_as_answers
     async def _list(self, _parameters: NoParameters) -> ToolAnswer:
         tasks = await ask(self._gateway, ListTasks())
-        return ToolAnswer(describe_list(tasks), msgspec.to_builtins(tasks))
+        return ToolAnswer(describe_list(tasks), tasks.as_data())
 
     @errors_as_answers
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
         view = await ask(self._gateway, ViewTask(parameters.task_id, limit=self._limit * _BYTES_FOR_A_CHARACTER))
-        return ToolAnswer(describe_view(view, self._limit), msgspec.to_builtins(view))
+        return ToolAnswer(describe_view(view, self._limit), view.as_data())
 
     @errors_as_answers
     async def _stop(self, parameters: _TaskParameters) -> ToolAnswer:
         stopped = await ask(self._gateway, StopTask(parameters.task_id, limit=self._limit, refuse_ended=True))
-        return ToolAnswer(describe_stop(stopped.tasks), msgspec.to_builtins(stopped))
+        return ToolAnswer(describe_stop(stopped.tasks), stopped.as_data())

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-import msgspec
-
 from .._gateway import Gateway
 from .._messages import StopTask, TaskStarted, WaitTasks
 from .._report import describe_view, result_text
@@ -58,8 +56,8 @@ class TransferTaskToolset(Toolset):
             raise
         view = ended.tasks[0]
         if view.status == "completed":
-            return ToolAnswer(result_text(view.result) or "(nothing)", msgspec.to_builtins(view))
-        return ToolAnswer(describe_view(view, self._limit), msgspec.to_builtins(view), is_error=True)
+            return ToolAnswer(result_text(view.result) or "(nothing)", view.as_data())
+        return ToolAnswer(describe_view(view, self._limit), view.as_data(), is_error=True)
 
     def _stop_started(self, starting: Future[TaskStarted]) -> None:
         if not starting.cancelled() and starting.exception() is None:
