@@ -12,6 +12,7 @@ from ._errors import (
     UnknownAgentError,
 )
 from ._messages import RunTask
+from ._requirements import check_requirements
 from ._supervisor_messages import Caller
 from ._task import Task
 from ._team import Team
@@ -55,6 +56,7 @@ def check_run(
             f"The chain of agents would be {len(chain)} deep, and {settings.max_depth} is the limit: "
             f"{' → '.join(chain)}. Do the work yourself."
         )
+    check_requirements(team, request.agent)
     if parent is not None and parent.status != "running":
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
     running = sum(not task.is_over for task in tasks)

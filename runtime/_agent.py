@@ -21,7 +21,7 @@ __all__ = ["build_tool_box", "run_agent"]
 
 
 def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
-    """Return an agent's tools, opened; its `close` is owed."""
+    """Return an agent's tools; its `open` must be awaited before they are all there, and its `close` is owed."""
     return ToolBox(
         build_toolsets(
             agent,
@@ -59,7 +59,8 @@ async def run_agent(
         began: is called with the first messages of a new conversation.
 
     Raises:
-        SubactorsError: the model could not be opened or could not answer, or the loop ended without an answer.
+        SubactorsError: model or tools could not be opened, the model could not answer, or the loop ended without an
+            answer.
         Exception: whatever a `python/…` model raised.
     """
     assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no loop
@@ -67,6 +68,7 @@ async def run_agent(
     try:
         tools = build_tool_box(agent, around)
         try:
+            await tools.open()
             messages = list(conversation)
             if not messages:
                 messages = starting_messages(

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -17,6 +18,7 @@ from ._errors import CapacityError, SubactorsError
 from ._event_loop import OneLoop
 from ._model import Message, ToolCall, Turn
 from ._report import describe_view, result_text
+from ._requirements import check_requirements, missing_for
 from ._runtime import Runtime
 from ._team import Team
 from ._team_file import check_team
@@ -42,6 +44,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
 
     An agent that is the user's own code has no loop to run here; it runs as a task.
     """
+    check_requirements(team, agent)
     with _Interruptible() as work, Runtime(team, **settings) as runtime:
         in_process = team.agents[agent].entrypoint is None
         with _display(runtime, agent if in_process else None, as_json=as_json) as display:
@@ -73,6 +76,7 @@ def dispatch(
     settings: dict[str, Any],
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
+    check_requirements(team, agent)
     with _Interruptible() as work, Runtime(team, **settings) as runtime:
         with _display(runtime, None, as_json=as_json):
             try:
@@ -95,16 +99,20 @@ def check(path: str) -> int:
         count = len(problems)
         print(f"{path}: {count} problem{'' if count == 1 else 's'}.", file=sys.stderr)
         return _USAGE
-    print(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems.")
+    print(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems in the file.")
+    lacks = 0
     for name, agent in team.agents.items():
         what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
         toolsets = ", ".join(toolset.type for toolset in agent.toolsets)
         extras = [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
         print(f"  {name}: {'; '.join([what, *extras])}")
+        for sentence in missing_for(agent, os.environ, Path.cwd()):
+            lacks += 1
+            print(f"  {name}: would not run here: {sentence}")
     for key in team.ignored:
         print(f"  {key}: accepted, and without effect here")
-    return 0
+    return _FAILED if lacks else 0
 
 
 async def _orchestrate(runtime: Runtime, agent: str, prompt: str, display: Display) -> str:

@@ -10,10 +10,12 @@ Each is named for what happened, and its message says what to do.
     │   ├── EmptyTaskError
     │   ├── CapacityError      too many tasks run
     │   ├── DelegationError    too deep, or a circle of agents
+    │   ├── RequirementError   what the agent needs is missing on this machine
     │   ├── UnknownTaskError
     │   └── TaskEndedError     the task has ended already
     ├── ModelError             a model could not answer
     │   └── MissingKeyError    because its key is not there
+    ├── ToolsetError           a toolset cannot be made ready for a task
     ├── LoopError              the agent loop ended without an answer
     ├── StateError             the state folder, or something in it, cannot be used
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
@@ -40,12 +42,14 @@ __all__ = [
     "LoopError",
     "MissingKeyError",
     "ModelError",
+    "RequirementError",
     "RunError",
     "RuntimeClosedError",
     "StateError",
     "SubactorsError",
     "TaskEndedError",
     "TeamFileError",
+    "ToolsetError",
     "UnknownAgentError",
     "UnknownTaskError",
 ]
@@ -87,6 +91,10 @@ class DelegationError(RunError):
     """The chain of agents is too deep or comes back to an agent it holds; the message shows the chain."""
 
 
+class RequirementError(RunError):
+    """What an agent, or one that it may start, needs is missing on this machine; the message says what to install."""
+
+
 class UnknownTaskError(RunError, LookupError):
     """There is no such task, or it is not in the caller's subtree; the message lists the ids there are."""
 
@@ -101,6 +109,10 @@ class ModelError(SubactorsError):
 
 class MissingKeyError(ModelError):
     """A model needs a key, and no variable that may hold it is set; the message names them."""
+
+
+class ToolsetError(SubactorsError):
+    """A toolset cannot be made ready: an MCP server does not start, say. The message says which, and why."""
 
 
 class LoopError(SubactorsError):

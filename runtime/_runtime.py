@@ -129,6 +129,7 @@ class Runtime:
             UnknownAgentError: the team has no such agent.
             EmptyTaskError: there is nothing to do.
             CapacityError: as many tasks run, or wait to be read, as may.
+            RequirementError: the agent, or one that it may start, needs what this machine has not.
             RuntimeClosedError: the runtime is closed.
             TypeError: what should be text is none.
         """
@@ -226,11 +227,14 @@ class Runtime:
 
         Raises:
             UnknownAgentError: the team has no such agent.
+            ToolsetError: one of its MCP servers cannot be used.
         """
         from ._toolset import open_toolset  # noqa: PLC0415 - brings asyncio and the toolsets
 
         toolset = open_toolset(self, agent)
         with self._close_lock:
+            if self._closed:
+                toolset.close()
             self._check_usable()
             self._toolsets = [*(other for other in self._toolsets if not other.closed), toolset]
         return toolset

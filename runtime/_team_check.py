@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ._team import AgentConfig, Team
 from ._team_keys import AGENT, PERMISSIONS, TOP, VERSIONS
 from ._team_limits import read_limits, read_restart, read_settings
+from ._team_mcp import McpDefinitions, read_definitions
 from ._team_models import Models, read_entrypoint, read_models
 from ._team_toolsets import TOOLSETS, read_toolset, toolset_type
 from ._team_values import Section, Value, listed, nearest, quoted
@@ -38,8 +39,8 @@ def check(node: Node, findings: Findings) -> Team | None:
     _check_version(top)
     _check_metadata(top)
     models = read_models(top)
-    agents = _agents(Value(node, "", findings), top, models)
-    deny = _deny(top)
+    agents = _agents(Value(node, "", findings), top, models, read_definitions(top))
+    deny = _deny(top, agents)
     settings = read_settings(top.get("runtime"))
     if findings.problems or not agents:
         return None
@@ -72,7 +73,7 @@ def _check_metadata(top: Section) -> None:
         metadata.entries()
 
 
-def _agents(file: Value, top: Section, models: Models) -> dict[str, AgentConfig]:
+def _agents(file: Value, top: Section, models: Models, mcps: McpDefinitions) -> dict[str, AgentConfig]:
     given = top.get("agents")
     if given is None:
         if not top.means("agents"):
@@ -81,11 +82,13 @@ def _agents(file: Value, top: Section, models: Models) -> dict[str, AgentConfig]
     entries = given.entries()
     if entries is not None and not given.node.value:
         given.report("There are no agents here.", "Give at least one.")
-    checked = {name: _agent(name, value, entries or {}, models) for name, value in (entries or {}).items()}
+    checked = {name: _agent(name, value, entries or {}, models, mcps) for name, value in (entries or {}).items()}
     return {name: agent for name, agent in checked.items() if agent is not None}
 
 
-def _agent(name: str, value: Value, names: Mapping[str, Value], models: Models) -> AgentConfig | None:
+def _agent(
+    name: str, value: Value, names: Mapping[str, Value], models: Models, mcps: McpDefinitions
+) -> AgentConfig | None:
     section = value.section(AGENT)
     if section is None:
         return None
@@ -107,7 +110,7 @@ def _agent(name: str, value: Value, names: Mapping[str, Value], models: Models) 
         description=(description and description.text(blank=True)) or "",
         instruction=_instruction(section),
         sub_agents=_sub_agents(name, section, names),
-        toolsets=tuple(toolset for item in _toolsets(section) if (toolset := read_toolset(item)) is not None),
+        toolsets=tuple(toolset for item in _toolsets(section) if (toolset := read_toolset(item, mcps)) is not None),
         max_iterations=(max_iterations and max_iterations.whole(least=0)) or 0,
         add_date=(add_date and add_date.boolean()) or False,
         add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
@@ -174,7 +177,7 @@ def _toolsets(section: Section) -> list[Value]:
     return items
 
 
-def _deny(top: Section) -> tuple[str, ...]:
+def _deny(top: Section, agents: Mapping[str, AgentConfig]) -> tuple[str, ...]:
     given = top.get("permissions")
     section = given.section(PERMISSIONS) if given is not None else None
     if section is None:
@@ -186,6 +189,8 @@ def _deny(top: Section) -> tuple[str, ...]:
             "Put these tools under `deny`, or remove the key.",
         )
     denied = section.get("deny")
+    # Nobody knows the tools of an MCP server before it runs.
+    any_tool = any(toolset.type == "mcp" for agent in agents.values() for toolset in agent.toolsets)
     patterns = (denied.texts() if denied is not None else None) or []
     for item, pattern in patterns:
         if ":" in pattern:
@@ -193,10 +198,10 @@ def _deny(top: Section) -> tuple[str, ...]:
                 "Patterns for arguments are not supported by this version.",
                 "Deny the whole tool: its name, with `*` and `?` for any characters and any one character.",
             )
-        elif not any(fnmatch.fnmatchcase(tool, pattern.lower()) for tool in _tools()):
+        elif not any_tool and not any(fnmatch.fnmatchcase(tool, pattern.lower()) for tool in _tools()):
             item.findings.ignore(item.node, item.path)
     return tuple(pattern for _, pattern in patterns)
 
 
 def _tools() -> list[str]:
-    return [*(tool for kind in TOOLSETS.values() for tool in kind.tools), *_OTHER_TOOLS]
+    return [*(tool for kind in TOOLSETS.values() for tool in kind.tools or ()), *_OTHER_TOOLS]

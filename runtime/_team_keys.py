@@ -15,9 +15,11 @@ from ._team_values import Keys
 __all__ = [
     "AGENT",
     "LIMITS",
+    "MCP",
     "MODEL",
     "PERMISSIONS",
     "PROVIDER",
+    "REMOTE",
     "RESTART",
     "RUNTIME",
     "TOOLSET",
@@ -31,11 +33,10 @@ VERSIONS = range(17)
 """Of Docker's agent files: what we read has the same meaning in all of them."""
 
 TOP = Keys(
-    supported=frozenset({"agents", "models", "providers", "permissions", "metadata", "version", "runtime"}),
+    supported=frozenset({"agents", "models", "providers", "permissions", "metadata", "version", "runtime", "mcps"}),
     ignored=frozenset({"commands"}),
     refused=MappingProxyType(
         {
-            "mcps": "its MCP servers and their tools",
             "rag": "its retrieval from documents",
             "toolsets": "the toolsets that agents share",
             "skills": "its skills",
@@ -187,10 +188,38 @@ TOOLSET = Keys(
 )
 """What every toolset may have; `_team_toolsets` adds the keys of each type."""
 
+MCP = Keys(
+    supported=frozenset(
+        {
+            "command",
+            "args",
+            "env",
+            "cwd",
+            "working_dir",
+            "remote",
+            "ref",
+            "config",
+            "name",
+            "timeout",
+            "startup_timeout",
+        }
+    ),
+    ignored=frozenset({"version"}),
+    refused=MappingProxyType({key: loss for key, loss in TOOLSET.refused.items() if key != "working_dir"}),
+)
+"""What a toolset of type `mcp`, and a definition under `mcps`, may have beside what every toolset may."""
+
+REMOTE = Keys(
+    supported=frozenset({"url", "transport_type", "headers"}),
+    refused=MappingProxyType({"oauth": "its way to sign in"}),
+)
+
 TOOLSET_OWNERS = MappingProxyType(
     {
-        "env": ("shell",),
-        "timeout": ("shell",),
+        "env": ("shell", "mcp"),
+        "timeout": ("shell", "mcp"),
+        "cwd": ("mcp",),
+        "startup_timeout": ("mcp",),
         "allow": ("filesystem",),
         "allow_list": ("filesystem",),
         "ref": ("mcp",),
@@ -219,7 +248,6 @@ UNSUPPORTED_TOOLSETS = MappingProxyType(
         "memory": "its memory across runs",
         "script": "its tools made of commands",
         "fetch": "its access to web pages",
-        "mcp": "the tools of this MCP server",
         "mcp_catalog": "the tools of MCP servers",
         "api": "its tools made of HTTP requests",
         "openapi": "the tools of this HTTP service",

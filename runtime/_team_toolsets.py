@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ._team import ToolsetConfig
-from ._team_keys import TOOLSET, TOOLSET_OWNERS, UNSUPPORTED_TOOLSETS
+from ._team_keys import MCP, TOOLSET, TOOLSET_OWNERS, UNSUPPORTED_TOOLSETS
+from ._team_mcp import McpDefinitions, read_mcp
 from ._team_values import Keys, Section, Value, listed, quoted
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ class ToolsetKind:
     """A type of toolset.
 
     Attributes:
-        tools: the names of its tools, for `tools`.
+        tools: the names of its tools, for `tools`; None if only a server knows them.
         keys: the keys that an entry of this type may have beside those of all types.
     """
 
-    tools: tuple[str, ...]
+    tools: tuple[str, ...] | None
     keys: tuple[str, ...] = ()
 
 
@@ -55,6 +56,7 @@ TOOLSETS: Mapping[str, ToolsetKind] = MappingProxyType(
             ),
             ("allow", "allow_list", "readonly"),
         ),
+        "mcp": ToolsetKind(None, tuple(sorted(MCP.supported))),
     }
 )
 """The types there are."""
@@ -67,22 +69,35 @@ def toolset_type(toolset: Value) -> str | None:
     return named.value if named is not None and isinstance(named.value, str) else None
 
 
-def read_toolset(toolset: Value) -> ToolsetConfig | None:
-    """Check one entry; None if anything about it is wrong, which then is noted."""
+def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig | None:
+    """Check one entry; None if anything about it is wrong, which then is noted.
+
+    Args:
+        toolset: the entry.
+        definitions: what `mcps` defines.
+    """
     name = toolset_type(toolset)
     kind = TOOLSETS.get(name) if name is not None else None
     if name is None or kind is None:
         _report_type(toolset)
         return None
-    section = toolset.section(_keys(kind))
+    section = toolset.section(_keys(name, kind))
     if section is None:
         return None
-    instruction = section.get("instruction")
+    given = section.get("instruction")
+    tools, instruction = _tools(section, name, kind), given.text(blank=True) if given is not None else None
+    if name != "mcp":
+        return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=_options(section))
+    options = read_mcp(toolset, section, definitions)
+    if options is None:
+        return None
+    # What a definition says counts where the toolset itself says nothing.
+    defined_tools, defined_instruction = options.pop("tools", None), options.pop("instruction", None)
     return ToolsetConfig(
         type=name,
-        tools=_tools(section, name, kind),
-        instruction=instruction.text(blank=True) if instruction is not None else None,
-        options=_options(section),
+        tools=tools if tools is not None else defined_tools,
+        instruction=instruction if instruction is not None else defined_instruction,
+        options=options,
     )
 
 
@@ -104,7 +119,7 @@ def _report_type(toolset: Value) -> None:
         given.unknown("type of toolset", name, TOOLSETS)
 
 
-def _keys(kind: ToolsetKind) -> Keys:
+def _keys(name: str, kind: ToolsetKind) -> Keys:
     own = frozenset(kind.keys)
     elsewhere = {
         key: f"in a toolset of type {' or '.join(f'`{owner}`' for owner in owners)}"
@@ -114,6 +129,7 @@ def _keys(kind: ToolsetKind) -> Keys:
     return dataclasses.replace(
         TOOLSET,
         supported=TOOLSET.supported | own,
+        ignored=TOOLSET.ignored | (MCP.ignored if name == "mcp" else frozenset()),
         elsewhere=MappingProxyType(elsewhere),
     )
 
@@ -126,7 +142,7 @@ def _tools(section: Section, name: str, kind: ToolsetKind) -> tuple[str, ...] | 
     if given.node.value == ():
         given.report("The list of tools is empty.", "Leave the key out to have all of them, or name those wanted.")
     for item, tool in named:
-        if tool not in kind.tools:
+        if kind.tools is not None and tool not in kind.tools:
             item.report(
                 f"A toolset of type `{name}` has no tool {quoted(tool)}.", f"Its tools are: {', '.join(kind.tools)}."
             )
@@ -141,7 +157,7 @@ def _options(section: Section) -> dict[str, Any]:
     if (timeout := section.get("timeout")) is not None:
         options["timeout"] = timeout.number(above=True)
     if (env := section.get("env")) is not None:
-        options["env"] = _environment(env)
+        options["env"] = env.environment()
     allow, allow_list = section.get("allow"), section.get("allow_list")
     if allow is not None and allow_list is not None:
         allow_list.report("`allow` and `allow_list` mean the same, and both are given.", "Keep one of the two.")
@@ -149,18 +165,3 @@ def _options(section: Section) -> dict[str, Any]:
     if folders is not None:
         options["allow"] = [folder for _, folder in folders.texts() or ()]
     return options
-
-
-def _environment(env: Value) -> dict[str, str]:
-    """Read variables and their values; references to other variables in them are expanded when a task starts."""
-    variables = {}
-    for name, value in (env.entries() or {}).items():
-        if "=" in name:
-            value.report("The name of an environment variable holds no `=`.", "Write `NAME: value`.")
-            continue
-        number = value.node.value
-        is_number = isinstance(number, int) and not isinstance(number, bool)
-        text = str(number) if is_number else value.text(blank=True)
-        if text is not None:
-            variables[name] = text
-    return variables

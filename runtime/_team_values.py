@@ -194,6 +194,20 @@ class Value:
             self._expected(f"a number {'above' if above else 'of at least'} {least:g}", value)
         return None
 
+    def environment(self) -> dict[str, str]:
+        """Read variables and their values; references to other variables in them are expanded when a task starts."""
+        variables = {}
+        for name, value in (self.entries() or {}).items():
+            if "=" in name:
+                value.report("The name of an environment variable holds no `=`.", "Write `NAME: value`.")
+                continue
+            number = value.node.value
+            is_number = isinstance(number, int) and not isinstance(number, bool)
+            text = str(number) if is_number else value.text(blank=True)
+            if text is not None:
+                variables[name] = text
+        return variables
+
     def _expected(self, what: str, value: Any, remedy: str = "") -> None:
         if value is not BROKEN:
             self.report(f"This must be {what}, not {_kind(value)}.", remedy)

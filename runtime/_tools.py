@@ -11,12 +11,13 @@ import fnmatch
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from ._errors import ToolsetError
 from ._text import bounded
 
 __all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolSchema", "Toolset"]
@@ -51,34 +52,26 @@ class Tool:
         name: what the model calls it.
         description: what it does, for the model.
         parameters: a frozen `msgspec.Struct` with `forbid_unknown_fields`; fields without a default are required, and
-            `Annotated[..., msgspec.Meta(description=...)]` describes each to the model.
-        handler: awaited with an instance of `parameters`, in the event loop of the agent that called.
+            `Annotated[..., msgspec.Meta(description=...)]` describes each to the model. Or a JSON schema of an object,
+            where whoever answers the call checks the arguments.
+        handler: awaited with an instance of `parameters`, or with the arguments as a mapping if that is a schema, in
+            the event loop of the agent that called.
         polling: whether calling it again and again is how it is meant to be used; such turns do not count as identical.
     """
 
     name: str
     description: str
-    parameters: type[msgspec.Struct]
+    parameters: type[msgspec.Struct] | Mapping[str, Any]
     handler: Callable[[Any], Awaitable[ToolAnswer]]
     polling: bool = False
 
     @property
     def schema(self) -> ToolSchema:
         """The tool in OpenAI's format, with the parameters' JSON schema inlined."""
-        _, components = msgspec.json.schema_components([self.parameters], ref_template="#/$defs/{name}")
-        body = dict(components[self.parameters.__name__])
-        nested = {name: schema for name, schema in components.items() if name != self.parameters.__name__}
-        parameters: dict[str, Any] = {
-            "type": "object",
-            "properties": body["properties"],
-            "required": body["required"],
-            "additionalProperties": False,
-        }
-        if nested:
-            parameters["$defs"] = nested
+        schema = dict(self.parameters) if isinstance(self.parameters, Mapping) else _schema(self.parameters)
         return {
             "type": "function",
-            "function": {"name": self.name, "description": self.description, "parameters": parameters},
+            "function": {"name": self.name, "description": self.description, "parameters": schema},
         }
 
 
@@ -87,14 +80,23 @@ class Toolset(ABC):
 
     Attributes:
         instruction: a paragraph for the system prompt; may be empty.
+        needs_opening: whether `open` has to be awaited before it has tools.
     """
 
     instruction: str = ""
+    needs_opening: bool = False
 
     @property
     @abstractmethod
     def tools(self) -> Sequence[Tool]:
-        """The tools, in a stable order."""
+        """The tools, in a stable order; those of a toolset that `needs_opening`, once it is open."""
+
+    async def open(self) -> None:  # noqa: B027 - most toolsets are ready as they are
+        """Make ready what `needs_opening`; called once, in the event loop that will call the tools.
+
+        Raises:
+            ToolsetError: it cannot be; the message says why. `close` is called all the same.
+        """
 
     async def close(self) -> None:  # noqa: B027 - most toolsets hold nothing
         """Give back what the toolset holds; called once, in the event loop that called the tools."""
@@ -112,14 +114,49 @@ class ToolBox:
     def __init__(self, toolsets: Sequence[Toolset], *, deny: Sequence[str] = (), limit: int = 30_000) -> None:
         self._toolsets = tuple(toolsets)
         self._limit = limit
+        self._deny = tuple(deny)
         self._tools: dict[str, Tool] = {}
         self._denied: set[str] = set()
         for toolset in self._toolsets:
-            for tool in toolset.tools:
-                if _denied(tool.name, deny):
-                    self._denied.add(tool.name)
-                else:
-                    self._tools.setdefault(tool.name, tool)
+            if not toolset.needs_opening:
+                self._add(toolset)
+
+    def _add(self, toolset: Toolset) -> None:
+        for tool in toolset.tools:
+            if _denied(tool.name, self._deny):
+                self._denied.add(tool.name)
+            elif toolset.needs_opening and tool.name in self._tools:
+                raise ToolsetError(
+                    f"Two toolsets have a tool {tool.name!r}. Give the MCP server's toolset a `name`, which then "
+                    "stands before the names of its tools, or choose from them with `tools`."
+                )
+            else:
+                self._tools.setdefault(tool.name, tool)
+
+    @property
+    def needs_opening(self) -> bool:
+        """Whether `open` has to be awaited before all tools are there."""
+        return any(toolset.needs_opening for toolset in self._toolsets)
+
+    async def open(self) -> None:
+        """Open the toolsets that need it, all at once; `close` is owed whatever happens.
+
+        Raises:
+            ToolsetError: one cannot be opened, or has a tool of another's name.
+        """
+        import asyncio  # noqa: PLC0415 - who imports the runtime for something else need not pay for it
+
+        closed = [toolset for toolset in self._toolsets if toolset.needs_opening]
+        opening = [asyncio.create_task(toolset.open()) for toolset in closed]
+        try:
+            await asyncio.gather(*opening)
+        except BaseException:
+            for task in opening:
+                task.cancel()
+            await asyncio.gather(*opening, return_exceptions=True)
+            raise
+        for toolset in closed:
+            self._add(toolset)
 
     @property
     def schemas(self) -> list[ToolSchema]:
@@ -152,8 +189,15 @@ class ToolBox:
         return msgspec.structs.replace(answer, text=bounded(answer.text, self._limit))
 
     async def close(self) -> None:
-        """Close every toolset, the last first; what one raises does not keep the others open."""
-        for toolset in reversed(self._toolsets):
+        """Close every toolset; what one raises does not keep the others open.
+
+        Those that `open` made ready are closed all at once, as each may take a moment; then the others, the last first.
+        """
+        import asyncio  # noqa: PLC0415 - as above
+
+        opened = [toolset.close() for toolset in self._toolsets if toolset.needs_opening]
+        await asyncio.gather(*opened, return_exceptions=True)
+        for toolset in reversed([toolset for toolset in self._toolsets if not toolset.needs_opening]):
             try:
                 await toolset.close()
             except Exception:  # noqa: BLE001, S112 - the task's outcome is decided; nothing to report it to
@@ -166,14 +210,34 @@ class ToolBox:
         return ToolAnswer(f"There is no tool {name!r}. Available tools: {available}.", is_error=True)
 
 
+def _schema(parameters: type[msgspec.Struct]) -> dict[str, Any]:
+    _, components = msgspec.json.schema_components([parameters], ref_template="#/$defs/{name}")
+    body = dict(components[parameters.__name__])
+    nested = {name: schema for name, schema in components.items() if name != parameters.__name__}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": body["properties"],
+        "required": body["required"],
+        "additionalProperties": False,
+    }
+    if nested:
+        schema["$defs"] = nested
+    return schema
+
+
 def _denied(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
-def _parse(tool: Tool, arguments: str) -> msgspec.Struct:
+def _parse(tool: Tool, arguments: str) -> msgspec.Struct | dict[str, Any]:
     """Turn the model's argument text into the tool's parameters; raises ValueError with the remedy in it."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(tool.parameters)}
-    signature = ", ".join(f"{name}{'*' if field.required else ''}" for name, field in fields.items()) or "none"
+    schema = tool.parameters
+    if isinstance(schema, Mapping):
+        required = schema.get("required", ())
+        fields = {name: name in required for name in schema.get("properties", {})}
+    else:
+        fields = {field.encode_name: field.required for field in msgspec.structs.fields(schema)}
+    signature = ", ".join(f"{name}{'*' if required else ''}" for name, required in fields.items()) or "none"
     try:
         # An empty string is how several models write "no arguments".
         values = json.loads(arguments) if arguments.strip() else {}
@@ -186,10 +250,12 @@ def _parse(tool: Tool, arguments: str) -> msgspec.Struct:
         raise ValueError(  # noqa: TRY004 - one error type for all that is wrong with arguments
             f"a JSON object is needed, not {type(values).__name__}. Parameters (* required): {signature}."
         )
+    if isinstance(schema, Mapping):
+        return values
     # Models send null for "not given".
     values = {name: value for name, value in values.items() if value is not None or name not in fields}
     try:
-        return msgspec.convert(values, tool.parameters)
+        return msgspec.convert(values, schema)
     except msgspec.ValidationError as error:
         reason = re.sub(r"^Object (missing required|contains unknown) field", r"\1 parameter", str(error))
         raise ValueError(f"{reason}. Parameters (* required): {signature}.") from None

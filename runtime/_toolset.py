@@ -10,10 +10,11 @@ import asyncio
 import os
 import threading
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ._agent import build_tool_box
 from ._errors import RuntimeClosedError, UnknownAgentError
+from ._requirements import check_requirements
 from ._tools import ToolAnswer, ToolBox, ToolSchema
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class AgentToolset:
         self._thread: threading.Thread | None = None
         self._owner = os.getpid()
         self._closed = False
+        self._calls: set[asyncio.Task[Any]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -69,11 +71,25 @@ class AgentToolset:
             if self._closed:
                 raise RuntimeClosedError("The toolset is closed.")
             # Under the lock, so that a `close` finds the call in the loop.
-            answer = asyncio.run_coroutine_threadsafe(self._tools.call(name, arguments), self._running_loop())
+            answer = asyncio.run_coroutine_threadsafe(self._call(name, arguments), self._running_loop())
         try:
             return answer.result()
         except CancelledError:
             raise RuntimeClosedError(f"The toolset was closed while {name} was at work.") from None
+
+    def open(self) -> None:
+        """Make ready the tools that need it.
+
+        Raises:
+            ToolsetError: one cannot be; the toolset is closed then.
+        """
+        with self._lock:
+            opening = asyncio.run_coroutine_threadsafe(self._tools.open(), self._running_loop())
+        try:
+            opening.result()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def closed(self) -> bool:
@@ -99,8 +115,18 @@ class AgentToolset:
         thread.join()
         loop.close()
 
+    async def _call(self, name: str, arguments: str) -> ToolAnswer:
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - a coroutine that runs is in a task
+        self._calls.add(this)
+        try:
+            return await self._tools.call(name, arguments)
+        finally:
+            self._calls.discard(this)
+
     async def _shut_down(self) -> None:
-        running = asyncio.all_tasks() - {asyncio.current_task()}
+        # The calls, and not every task of the loop: a toolset ends its own by closing.
+        running = set(self._calls)
         for call in running:
             call.cancel()
         if running:
@@ -122,4 +148,9 @@ def open_toolset(runtime: Runtime, agent: str) -> AgentToolset:
     if config is None:
         known = ", ".join(runtime.team.agents)
         raise UnknownAgentError(f"There is no agent {agent!r} in the team. Available: {known}.")
-    return AgentToolset(build_tool_box(config, runtime.surroundings(agent)))
+    check_requirements(runtime.team, agent)
+    tools = build_tool_box(config, runtime.surroundings(agent))
+    toolset = AgentToolset(tools)
+    if tools.needs_opening:
+        toolset.open()
+    return toolset

@@ -173,7 +173,7 @@ def test_dispatch_of_an_unknown_agent_is_wrong_usage(folder: Path) -> None:
 def test_check_of_a_good_file_says_what_it_holds(folder: Path) -> None:
     done = subactors(folder, "check", "team.yaml")
     assert done.returncode == 0
-    assert "4 agents, root is 'root'. No problems." in done.stdout
+    assert "4 agents, root is 'root'. No problems in the file." in done.stdout
     assert "greeter: entrypoint cli_models:greet" in done.stdout
 
 

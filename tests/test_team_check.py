@@ -90,7 +90,7 @@ def test_a_misspelt_top_level_key_is_one_problem_with_the_key_that_was_meant() -
 
 def test_an_unknown_key_that_resembles_none_lists_those_there_are() -> None:
     text = problem("colour", colour="red")
-    assert "Known are: agents, metadata, models, permissions, providers, runtime, version." in text
+    assert "Known are: agents, mcps, metadata, models, permissions, providers, runtime, version." in text
 
 
 @pytest.mark.parametrize("version", ["0", "2", "16", 0, 7, 16])
@@ -108,9 +108,7 @@ def test_metadata_is_accepted_as_it_is_but_must_be_a_mapping() -> None:
     assert "must be a mapping" in problem("metadata", metadata="x")
 
 
-@pytest.mark.parametrize(
-    ("key", "loss"), [("mcps", "MCP servers"), ("rag", "documents"), ("toolsets", "share"), ("budget", "cost")]
-)
+@pytest.mark.parametrize(("key", "loss"), [("rag", "documents"), ("toolsets", "share"), ("budget", "cost")])
 def test_an_unsupported_key_of_docker_is_refused_with_what_would_be_lost(key: str, loss: str) -> None:
     text = problem(key, **{key: {"x": {}}})
     assert "known in Docker's agent files and not supported by this version" in text
@@ -257,12 +255,12 @@ def test_background_agents_do_not_complain_again_about_wrong_sub_agents(keys: di
     ("entry", "path", "words"),
     [
         ("shell", "", "must be a mapping"),
-        ({}, "", "has no `type`. Give it one of: background_agents, filesystem, shell, think."),
+        ({}, "", "has no `type`. Give it one of: background_agents, filesystem, mcp, shell, think."),
         ({"type": None, "tools": ["x"]}, "", "has no `type`"),
         ({"type": ["shell"]}, ".type", "must be text"),
         ({"type": "shel", "whatever": 1}, ".type", "Did you mean `shell`?"),
         ({"type": "zzz"}, ".type", "Known are: background_agents"),
-        ({"type": "mcp", "ref": "docker:duckduckgo"}, ".type", "known in Docker's agent files and not supported"),
+        ({"type": "lsp", "command": "x"}, ".type", "known in Docker's agent files and not supported"),
         ({"type": "fetch"}, ".type", "access to web pages"),
         ({"type": "todo", "shared": True}, ".type", "things to do"),
         ({"type": "shell", "tools": ["bash"]}, ".tools[0]", "has no tool 'bash'. Its tools are: shell."),

@@ -58,6 +58,12 @@ def _build(
             from ._filesystem import FilesystemToolset  # noqa: PLC0415 - see above
 
             return FilesystemToolset(working_directory=working_directory, limit=limit, **config.options)
+        case "mcp":
+            from ._mcp import McpToolset  # noqa: PLC0415 - see above
+
+            return McpToolset(
+                working_directory=working_directory, environ=environ, tools=config.tools, **config.options
+            )
         case _:
             raise AssertionError(f"the loader let the toolset type {config.type!r} pass")
 
@@ -73,13 +79,24 @@ class _SelectedToolset(Toolset):
 
     def __init__(self, config: ToolsetConfig, inner: Toolset) -> None:
         self._inner = inner
-        self._names = config.tools
-        self.instruction = inner.instruction if config.instruction is None else config.instruction
+        # The names of a server's tools are known to the toolset only, which chooses itself.
+        self._names = None if inner.needs_opening else config.tools
+        self._instruction = config.instruction
+        self.needs_opening = inner.needs_opening
+        self._choose_instruction()
+
+    def _choose_instruction(self) -> None:
+        self.instruction = self._inner.instruction if self._instruction is None else self._instruction
 
     @property
     def tools(self) -> Sequence[Tool]:
         """The chosen tools, in the toolset's own order."""
         return [tool for tool in self._inner.tools if self._names is None or tool.name in self._names]
+
+    async def open(self) -> None:
+        """Open the toolset."""
+        await self._inner.open()
+        self._choose_instruction()
 
     async def close(self) -> None:
         """Close the toolset."""

@@ -58,11 +58,12 @@ class ProcessGroup:
     """
 
     def __init__(self, process: subprocess.Popen[bytes], output: Callable[[bytes], None]) -> None:
-        assert process.stdout is not None  # noqa: S101 - `start` asked for the pipe
+        pipe = process.stdout or process.stderr
+        assert pipe is not None  # noqa: S101 - `start` asked for it
         self._process = process
         self._output = output
         self._loop = asyncio.get_running_loop()
-        self._pipe = process.stdout
+        self._pipe = pipe
         os.set_blocking(self._pipe.fileno(), False)
         self._pidfd: int | None = None
         self._exit: asyncio.Future[object]
@@ -89,9 +90,10 @@ class ProcessGroup:
         environ: Mapping[str, str],
         working_directory: Path | None = None,
         stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
         descriptors: Sequence[int] = (),
     ) -> ProcessGroup:
-        """Start a program; its output and error output are one stream.
+        """Start a program; its output and error output are one stream, unless `stdout` takes the output.
 
         Args:
             arguments: the program and its arguments.
@@ -99,6 +101,7 @@ class ProcessGroup:
             environ: the whole environment of the program.
             working_directory: where it starts; None: where this process is.
             stdin: descriptor of what it can read; nothing, if not given.
+            stdout: descriptor that takes its output; then only its error output is watched here.
             descriptors: further descriptors that it inherits under the same numbers; the caller's stay open.
 
         Raises:
@@ -108,8 +111,8 @@ class ProcessGroup:
         process = subprocess.Popen(
             list(arguments),
             stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
             bufsize=0,
             cwd=working_directory,
             env=dict(environ),

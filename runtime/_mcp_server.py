@@ -1,0 +1,234 @@
+"""One MCP server of a team file: what it is, and what this machine lacks to use it.
+
+Nothing here starts or connects anything: the host asks what is missing before a task starts, and `check` asks it of
+files that are not to be run. Secrets are in what `resolve` returns and nowhere before; no message shows one.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ._expansion import expand, referenced
+from ._text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["McpServer", "ResolvedServer"]
+
+_PLUGIN_FOLDERS = (
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+)
+_PLUGIN = "docker-mcp"
+_SECRET_NAME = re.compile(r"token|secret|passw|credential|auth|cookie|api_?key|(^|[_-])(key|pat|pwd)$", re.IGNORECASE)
+_LEAST_SECRET = 6
+"""Characters; what is shorter is hardly a secret, and hiding it would garble texts."""
+_SCHEMES = frozenset({"Bearer", "bearer", "Digest"})
+_SHOWN_TITLE = 120
+
+
+class ResolvedServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A server with the values of one environment. Holds secrets: to be used, never to be shown or stored.
+
+    Attributes:
+        title: what messages call it; holds no secret.
+        arguments: the program and its arguments; empty for a remote server.
+        env: variables for the program, over those of the task.
+        cwd: folder it starts in.
+        url: the address of a remote server.
+        transport: `streamable-http` or `sse`, for `url`.
+        headers: of each request to `url`.
+        secret_files: what the program reads from files: the option that takes a file's path, and the content.
+        secrets: what must not appear in any text, the longest first.
+    """
+
+    title: str
+    arguments: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: Path = Path()
+    url: str = ""
+    transport: str = "streamable-http"
+    headers: dict[str, str] = {}
+    secret_files: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[str, ...] = ()
+
+    def without_secrets(self, text: str) -> str:
+        """Return `text` with every secret replaced by asterisks."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach a server, as the team file has it. Exactly one of `command`, `url` and `docker` is set.
+
+    Attributes:
+        command: the program of a server on standard input and output.
+        args: its arguments.
+        env: variables for it, over those of the task; for `docker` they are also its secrets, by name.
+        cwd: folder it starts in; empty: the agent's working directory.
+        url: the address of a remote server.
+        transport: `streamable-http` or `sse`, for `url`.
+        headers: of each request to `url`.
+        docker: the server's name in Docker's catalog.
+        config: the server's configuration, for `docker`.
+    """
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str = ""
+    url: str = ""
+    transport: str = "streamable-http"
+    headers: dict[str, str] = {}
+    docker: str = ""
+    config: dict[str, Any] = {}
+
+    @property
+    def title(self) -> str:
+        """What messages call it: as the file has it, nothing of the environment; of an address host and path only."""
+        if self.docker:
+            return f"docker:{self.docker}"
+        if self.command:
+            return one_line(" ".join([Path(self.command).name, *self.args]), _SHOWN_TITLE)
+        parts = urlsplit(self.url)
+        return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", _SHOWN_TITLE)
+
+    def resolve(self, environ: Mapping[str, str], working_directory: Path) -> ResolvedServer:
+        """Return the server with the references to the environment replaced.
+
+        Raises:
+            ValueError: a variable is not set; names it and where it is wanted.
+        """
+        values = _Values(self.title, environ)
+        env = {name: values.get("env", text, named=name) for name, text in self.env.items()}
+        command = "docker" if self.docker else values.get("command", self.command)
+        arguments = [values.get("args", argument) for argument in self.args]
+        secret_files = []
+        if self.docker:
+            arguments = ["mcp", "gateway", "run", "--servers", self.docker]
+            if env:
+                lines = "".join(f"{name}={value}\n" for name, value in env.items())
+                secret_files.append(("--secrets", lines))
+            if self.config:
+                content = msgspec.json.encode({self.docker: values.inside("config", self.config)}).decode()
+                secret_files.append(("--config", content))  # JSON is YAML, too
+        return ResolvedServer(
+            title=self.title,
+            arguments=(command, *arguments) if command else (),
+            env=env,
+            cwd=working_directory / Path(values.get("cwd", self.cwd)).expanduser(),
+            url=values.get("url", self.url),
+            transport=self.transport,
+            headers={name: values.get("headers", text, named=name) for name, text in self.headers.items()},
+            secret_files=tuple(secret_files),
+            secrets=values.secrets,
+        )
+
+    def missing(self, environ: Mapping[str, str], working_directory: Path) -> str:
+        """Return what this machine lacks to use the server, as a sentence with the remedy; empty if nothing is seen.
+
+        Looks at files and variables only: that a server is there is no promise that it works.
+        """
+        try:
+            resolved = self.resolve(environ, working_directory)
+        except ValueError as error:
+            return str(error)
+        if not resolved.arguments:
+            return ""
+        if not resolved.cwd.is_dir():
+            return f"The MCP server {self.title} is to start in {resolved.cwd}, which is no folder."
+        program = _program({**environ, **resolved.env}, resolved)
+        if self.docker:
+            return self._missing_for_docker(program, environ)
+        if program is None:
+            return (
+                f"The MCP server {self.title} needs the command {resolved.arguments[0]!r}, which is not installed, or "
+                "not on PATH."
+            )
+        return ""
+
+    def _missing_for_docker(self, program: str | None, environ: Mapping[str, str]) -> str:
+        if program is None:
+            return (
+                f"The MCP server {self.title} needs `docker`, which is not on PATH. Install Docker with its MCP plugin "
+                "(docker-mcp; it comes with Docker Desktop)."
+            )
+        # Docker's own client is a compiled program that looks for its plugins in these folders. A script in its place
+        # answers for itself.
+        if _is_compiled(program) and not any((folder / _PLUGIN).is_file() for folder in _plugin_folders(environ)):
+            return (
+                f"The MCP server {self.title} needs Docker's MCP plugin: there is {program}, but no {_PLUGIN} in its "
+                "folders for plugins. Install the plugin (it comes with Docker Desktop; elsewhere it goes to "
+                f"~/.docker/cli-plugins/{_PLUGIN})."
+            )
+        return ""
+
+
+class _Values:
+    """Replaces references, and gathers which of the values are secret."""
+
+    def __init__(self, title: str, environ: Mapping[str, str]) -> None:
+        self._title = title
+        self._environ = environ
+        self._secrets: set[str] = set()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets met so far, the longest first: one may hold another."""
+        return tuple(sorted(self._secrets, key=len, reverse=True))
+
+    def get(self, key: str, text: str, *, named: str = "") -> str:
+        """Return `text` with its references replaced; `named` is the variable or header that it is for."""
+        try:
+            value = expand(text, self._environ)
+        except ValueError as error:
+            raise ValueError(f"{error} The MCP server {self._title} needs it: it stands in `{key}`.") from None
+        used = [name for name in referenced(text) if _SECRET_NAME.search(name)]
+        found = [self._environ.get(name, "") for name in used]
+        if named and _SECRET_NAME.search(named):
+            found += [value, *value.split()]  # of "Bearer …" the second word alone is as secret
+        self._secrets.update(text for text in found if len(text) >= _LEAST_SECRET and text not in _SCHEMES)
+        return value
+
+    def inside(self, key: str, value: Any) -> Any:
+        """Return plain data with the references in its texts replaced."""
+        if isinstance(value, str):
+            return self.get(key, value)
+        if isinstance(value, dict):
+            return {name: self.inside(key, item) for name, item in value.items()}
+        return [self.inside(key, item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _program(environ: Mapping[str, str], server: ResolvedServer) -> str | None:
+    command = server.arguments[0]
+    # As the system does it: a name with a slash is a path, seen from the folder that the program starts in.
+    return shutil.which(str(server.cwd / command) if "/" in command else command, path=environ.get("PATH", ""))
+
+
+def _is_compiled(program: str) -> bool:
+    try:
+        with Path(program).open("rb") as file:
+            return file.read(2) != b"#!"
+    except OSError:
+        return False
+
+
+def _plugin_folders(environ: Mapping[str, str]) -> list[Path]:
+    config = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "/", ".docker"))
+    folders = [config / "cli-plugins", *map(Path, _PLUGIN_FOLDERS)]
+    try:
+        extra = msgspec.json.decode((config / "config.json").read_bytes()).get("cliPluginsExtraDirs") or []
+        folders += [Path(folder) for folder in extra]
+    except (OSError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
+        pass  # there is no such file, or none that says it
+    return folders

@@ -1,0 +1,62 @@
+"""What this machine lacks to run an agent: asked before a task starts, and by `check`, which runs nothing.
+
+Looks at files and the environment only. That nothing is missing here is no promise that everything works.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._errors import RequirementError
+
+if TYPE_CHECKING:
+    from ._team import AgentConfig, Team
+
+__all__ = ["check_requirements", "missing_for"]
+
+
+def check_requirements(team: Team, agent: str) -> None:
+    """Refuse to start an agent if it, or an agent that it may come to start, lacks something here.
+
+    Raises:
+        RequirementError: says which agent lacks what, and what to install.
+    """
+    lacks = [
+        f"Agent {name!r} cannot run here. {sentence}"
+        for name in _reachable(team, agent)
+        for sentence in missing_for(team.agents[name], os.environ, Path.cwd())
+    ]
+    if lacks:
+        raise RequirementError("\n".join(dict.fromkeys(lacks)))
+
+
+def missing_for(agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
+    """Return what one agent lacks, a sentence each.
+
+    Args:
+        agent: from a checked team.
+        environ: the environment that it would run in.
+        working_directory: where it would work.
+    """
+    servers = [toolset.options["server"] for toolset in agent.toolsets if toolset.type == "mcp"]
+    if not servers:
+        return []
+    from ._mcp_server import McpServer  # noqa: PLC0415 - most teams have none
+
+    lacks = [McpServer(**server).missing(environ, working_directory) for server in servers]
+    return [sentence for sentence in lacks if sentence]
+
+
+def _reachable(team: Team, agent: str) -> Iterator[str]:
+    """Yield an agent and all that it may come to start."""
+    seen: dict[str, None] = {}
+    ahead = [agent]
+    while ahead:
+        name = ahead.pop(0)
+        if name not in seen:
+            seen[name] = None
+            yield name
+            ahead += team.agents[name].sub_agents

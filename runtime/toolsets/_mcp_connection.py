@@ -1,0 +1,258 @@
+"""One connection to an MCP server: opened, asked, and closed, in one event loop.
+
+Responsible for the connection's lifetime, for its time limits, and for saying in a sentence what went wrong. Knows
+nothing of agents and models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+from mcp import Client, MCPError
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CONNECTION_CLOSED, CallToolResult, Implementation
+from mcp_types import Tool as McpTool
+
+from .._errors import ToolsetError
+from .._text import one_line
+from ._mcp_stdio import StdioServer
+
+if TYPE_CHECKING:
+    from .._mcp_server import ResolvedServer
+
+__all__ = ["ConnectionLostError", "McpConnection"]
+
+_MOST_PAGES: Final = 100
+"""Of a list of tools: a server that always has one more must not keep a task for ever."""
+
+_TIME_TO_CLOSE: Final = 1.8
+"""Seconds; less than the grace period of a task that is stopped."""
+
+_LARGEST_EVENT: Final = 16 * 2**20
+"""Bytes of one message over HTTP."""
+
+_LONGEST_SILENCE: Final = 86_400.0
+"""Seconds; a server that nobody asks has nothing to say. Calls have a limit of their own."""
+
+_SHOWN_REASON: Final = 1000
+
+# Without this, Python writes what the package logs of broken connections to standard error, where no program configured
+# logging otherwise; what went wrong is in the errors here.
+for _name in ("mcp", "httpx2"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+
+
+class ConnectionLostError(Exception):
+    """The connection has ended, before or during a call; the message says how."""
+
+
+class McpConnection:
+    """A connection. `open` first, `close` last, whatever `open` did; calls may run at the same time.
+
+    Args:
+        server: what to connect to.
+        environ: what a program's environment is made of.
+        startup_timeout: seconds from the start to the list of tools.
+    """
+
+    def __init__(self, server: ResolvedServer, environ: Mapping[str, str], *, startup_timeout: float) -> None:
+        self._server = server
+        self._environ = environ
+        self._startup_timeout = startup_timeout
+        self._stdio: StdioServer | None = None
+        self._client: Client | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        self.tools: Sequence[McpTool] = ()
+        self.instructions = ""
+
+    async def open(self) -> None:
+        """Connect and read the list of tools.
+
+        Raises:
+            ToolsetError: the server cannot be started, reached or understood, in the time that it has; says why.
+        """
+        try:
+            async with asyncio.timeout(self._startup_timeout):
+                try:
+                    await self._connect("auto")
+                except ToolsetError:
+                    if self._stdio is None:
+                        raise
+                    # Some older servers end at the first message that is not the greeting they know.
+                    await self._connect("legacy")
+        except TimeoutError:
+            await self.close()
+            raise ToolsetError(
+                f"The MCP server {self._server.title} was not ready after {self._startup_timeout:g} s. "
+                f"{self._how_it_ended()}Give it more time with `startup_timeout`, or see whether it works by itself."
+            ) from None
+        except BaseException:
+            await self.close()
+            raise
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection has ended, as far as is known without asking the server."""
+        return self._task is None or self._task.done() or (self._stdio is not None and self._stdio.has_ended)
+
+    async def call(self, tool: str, arguments: Mapping[str, Any], *, timeout: float) -> CallToolResult:  # noqa: ASYNC109 - the limit is the tool's, and belongs into its message
+        """Call a tool and return what the server answered, an error of the tool included.
+
+        Raises:
+            ConnectionLostError: the connection ended before the answer came.
+            TimeoutError: no answer in time; the server was told that nobody waits any more.
+            MCPError: the server refused the call.
+            Exception: the answer was not what the server's own description promises.
+        """
+        client = self._client
+        if client is None or self.is_lost:
+            raise ConnectionLostError(await self._epitaph())
+        try:
+            async with asyncio.timeout(timeout):
+                return await client.call_tool(tool, dict(arguments))
+        except MCPError as error:
+            if error.code != CONNECTION_CLOSED:
+                raise
+            reason = self.without_secrets(str(error))
+            raise ConnectionLostError(await self._epitaph(reason)) from None
+
+    async def close(self) -> None:
+        """End the connection, and the server if it is a program; returns when it is gone, in bounded time."""
+        task, self._task, self._client = self._task, None, None
+        if task is None:
+            return
+        self._closing.set()
+        # Shielded: a task that is stopped twice must not leave the server behind.
+        waiting = asyncio.ensure_future(asyncio.wait({task}, timeout=_TIME_TO_CLOSE))
+        try:
+            await asyncio.shield(waiting)
+        finally:
+            if not task.done():
+                task.cancel()  # nothing is asked any more: what still runs of the server is killed
+
+    def without_secrets(self, text: str) -> str:
+        """Return text of the server as it may be shown."""
+        return self._server.without_secrets(text)
+
+    async def _connect(self, mode: str) -> None:
+        self._closing = asyncio.Event()
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # A task of its own, because the package wants a connection closed where it was opened.
+        self._task = asyncio.create_task(self._live(mode, opened), name=f"mcp {self._server.title}")
+        self._task.add_done_callback(_look_at)
+        await asyncio.wait({self._task, opened}, return_when=asyncio.FIRST_COMPLETED)
+        if not opened.done():
+            opened.cancel()
+        failure = None if self._task.cancelled() or not self._task.done() else self._task.exception()
+        if self._task.done():
+            raise ToolsetError(self._why_not(failure)) from None
+
+    async def _live(self, mode: str, opened: asyncio.Future[None]) -> None:
+        """The life of the connection."""
+        if self._server.arguments:
+            self._stdio = StdioServer(self._server, self._environ)
+            transport = self._stdio.run()
+        else:
+            transport = self._remote()
+        info = Implementation(name="subactors", version=importlib.metadata.version("subactors"))
+        async with Client(transport, mode=mode, client_info=info) as client:
+            self.tools = await _all_tools(client)
+            self.instructions = client.instructions or ""
+            self._client = client
+            if not opened.done():
+                opened.set_result(None)
+            await self._closing.wait()
+
+    @contextlib.asynccontextmanager
+    async def _remote(self) -> Any:
+        server = self._server
+        if server.transport == "sse":
+            async with sse_client(
+                server.url,
+                headers=dict(server.headers),
+                timeout=self._startup_timeout,
+                sse_read_timeout=_LONGEST_SILENCE,
+            ) as streams:
+                yield streams
+            return
+        # Calls have a limit of their own, so reading needs none here.
+        limits = httpx2.Timeout(self._startup_timeout, read=None)
+        async with (
+            httpx2.AsyncClient(headers=dict(server.headers), timeout=limits) as http_client,
+            streamable_http_client(server.url, http_client=http_client, max_sse_event_size=_LARGEST_EVENT) as streams,
+        ):
+            yield streams
+
+    async def _epitaph(self, reason: str = "") -> str:
+        """Close what is left of the connection and say how it ended."""
+        task = self._task
+        await self.close()
+        if self._stdio is not None:
+            return self._stdio.how_it_ended()
+        failure = task.exception() if task is not None and task.done() and not task.cancelled() else None
+        return self.without_secrets(_sentence(failure)) if failure is not None else reason
+
+    def _how_it_ended(self) -> str:
+        ending = self._stdio.how_it_ended() if self._stdio is not None else ""
+        return f"{ending} " if ending else ""
+
+    def _why_not(self, failure: BaseException | None) -> str:
+        title = self._server.title
+        reason = self.without_secrets(_sentence(failure)) if failure is not None else ""
+        if self._stdio is not None:
+            ending = self._stdio.how_it_ended()
+            if not ending:
+                return f"The MCP server {title} cannot be started: {reason}"
+            lost = isinstance(_innermost(failure), MCPError) and _innermost(failure).code == CONNECTION_CLOSED
+            return f"The MCP server {title} did not start. {ending}" + (
+                "" if lost else f" The session failed: {reason}"
+            )
+        return f"The MCP server {title} cannot be used: {reason}"
+
+
+async def _all_tools(client: Client) -> list[McpTool]:
+    if client.server_capabilities.tools is None:
+        return []
+    tools: list[McpTool] = []
+    cursor: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools += page.tools
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    return tools
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """Look at a task's exception, so that asyncio does not write it to standard error."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _innermost(failure: BaseException | None) -> Any:
+    """Return what a group of exceptions is about: the first one that is no cancellation."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
+
+
+def _sentence(failure: BaseException) -> str:
+    inner = _innermost(failure)
+    text = str(inner)
+    if isinstance(inner, httpx2.HTTPStatusError):
+        text = f"it answered with HTTP status {inner.response.status_code}"
+    elif isinstance(inner, httpx2.TransportError):
+        text = f"{text or 'the connection failed'} ({type(inner).__name__})"
+    elif not isinstance(inner, MCPError | OSError | ValueError) or not text:
+        text = f"{type(inner).__name__}: {text}" if text else type(inner).__name__
+    text = one_line(text, _SHOWN_REASON)
+    return text if text.endswith((".", "!", "?")) else f"{text}."
