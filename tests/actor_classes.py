@@ -388,6 +388,10 @@ class Worker(ProcessActor):
     def ignore_termination(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
+    def ignore_signals(self) -> None:
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_IGN)
+
     def grandchild(self, kind: GrandchildKind) -> int:
         """Start a process that would outlive this one; return its process id."""
         match kind:
@@ -472,12 +476,16 @@ class Holder(ProcessActor):
 def start_crowd(folder: str) -> dict[str, int]:
     """Start actors that are hard to end, in a host; return the process ids of all there is, by what they are."""
     sleeping, holding, daemon = Worker.start().proxy(), Worker.start().proxy(), Daemon.start().proxy()
+    ignoring = Worker.start().proxy()
+    ignoring.ignore_signals().get()
     pids = {
         "zygote": sleeping.parent_pid().get(),
         "sleeping": sleeping.pid().get(),
         "holding the interpreter": holding.pid().get(),
         "with a daemon": daemon.actor_ref.ask(None),
         "daemon": daemon.daemon_pid.get(),
+        "ignoring signals": ignoring.pid().get(),
+        **{kind: ignoring.grandchild(kind).get() for kind in ("plain", "own session", "nohup")},
     }
     sleeping.sleep.defer(600)
     marker = Path(folder) / "holding"

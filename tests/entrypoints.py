@@ -298,6 +298,15 @@ def deaf_in_c(task: EntrypointTask) -> None:
     collections.deque(itertools.repeat(None), maxlen=0)
 
 
+def keeps_daemons(task: EntrypointTask) -> None:
+    """Say the process ids of a job and a daemon that have sessions of their own, and wait."""
+    from actor_classes import start_daemon  # noqa: PLC0415 - the other tasks need not pay for it
+
+    job = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], start_new_session=True)
+    task.emit(json.dumps([job.pid, start_daemon()]))
+    time.sleep(_LONG)
+
+
 def lives_on_after_its_answer(_task: EntrypointTask) -> str:
     """Answer, with a thread that keeps the process alive."""
     threading.Thread(target=time.sleep, args=(_LONG,), daemon=False).start()

@@ -11,9 +11,23 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["Holdings", "Process", "children_of", "descendants_of", "descriptors", "is_gone", "look_at", "wait_until"]
+__all__ = [
+    "GONE_WITHIN",
+    "Holdings",
+    "Process",
+    "children_of",
+    "descendants_of",
+    "descriptors",
+    "is_gone",
+    "look_at",
+    "wait_until",
+]
+
+
+GONE_WITHIN: Final = 2.0
+"""Seconds after the death of a host in which everything of it has ended: what is promised."""
 
 
 def wait_until(condition: Callable[[], object], what: str, limit: float = 10.0) -> None:

@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from observing import children_of, is_gone, wait_until
+from observing import GONE_WITHIN, children_of, is_gone, wait_until
 
 PATIENCE = 60.0
 
 START = """
 from subactors.runtime import Runtime
-agents = ["echo", "waits", "deaf", "deaf_in_c", "segfaults", "prints", "meet"]
+agents = ["echo", "waits", "deaf", "deaf_in_c", "keeps_daemons", "segfaults", "prints", "meet"]
 team = {"agents": {name: {"entrypoint": f"entrypoints:{name}"} for name in agents}}
 """
 
@@ -39,10 +39,11 @@ CROWD = (
     + """
 import json, os, time
 runtime = Runtime.from_mapping(team, stop_grace=0.3)
-ids = [runtime.run(agent, "x") for agent in ("waits", "deaf", "deaf_in_c")]
+ids = [runtime.run(agent, "x") for agent in ("keeps_daemons", "waits", "deaf", "deaf_in_c")]
 while not all(runtime.view(task_id).output for task_id in ids):
     time.sleep(0.01)
-pids = json.dumps([runtime.view(task_id).pid for task_id in ids])
+daemons = json.loads(runtime.view(ids[0]).output)
+pids = json.dumps([runtime.view(task_id).pid for task_id in ids] + daemons)
 """
 )
 SAY = "print(pids, flush=True)\n"
@@ -303,7 +304,7 @@ def test_nothing_is_left_two_seconds_after_a_host_is_killed(start: Start) -> Non
 
     host.program.kill()
 
-    wait_until(lambda: all(map(is_gone, pids)), "all of it is gone", limit=2.0)
+    wait_until(lambda: all(map(is_gone, pids)), "all of it is gone", limit=GONE_WITHIN)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,7 @@ def test_a_host_that_forgets_to_close_takes_everything_with_it(start: Start, end
 
     assert host.finish()[0] == status
 
-    wait_until(lambda: all(map(is_gone, pids)), "all of it is gone", limit=5.0)
+    wait_until(lambda: all(map(is_gone, pids)), "all of it is gone", limit=GONE_WITHIN)
     if status in {0, 1, 3}:  # the interpreter has closed the runtime
         assert list(host.temporary.iterdir()) == []
 
@@ -352,7 +353,7 @@ runtime.close()
 
     os.killpg(host.program.pid, signal.SIGINT)
 
-    assert host.finish() == (0, "['running', 'running', 'running']\n", "")
+    assert host.finish() == (0, "['running', 'running', 'running', 'running']\n", "")
     assert all(map(is_gone, pids))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from observing import children_of, is_gone, wait_until
+from observing import GONE_WITHIN, children_of, is_gone, wait_until
 
 PATIENCE = 60.0
 TESTS = str(Path(__file__).parent)
@@ -77,7 +77,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Host]]:
 
 def all_gone(pids: dict[str, int]) -> None:
     """Wait until every process has ended."""
-    wait_until(lambda: all(map(is_gone, pids.values())), f"all of {pids} are gone", limit=5.0)
+    wait_until(lambda: all(map(is_gone, pids.values())), f"all of {pids} are gone", limit=GONE_WITHIN)
 
 
 CROWD = """

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from observing import wait_until
+from observing import GONE_WITHIN, wait_until
 from subactors.runtime import Runtime
 from subactors.runtime._journal_reader import HOST_DIED, JournalReader
 from subactors.runtime._output import TaskOutput
@@ -97,6 +97,7 @@ def run_and_kill(state: Path, mark: str, after: int, pause: float) -> Told:
             time.sleep(pause)
         finally:
             program.kill()
+        wait_until_nothing_survives(mark, f"nothing is left of {state}")
         lines += program.stdout.readlines()
     said = [json.loads(line) for line in lines if line.endswith("\n")]
     assert len(said) >= after
@@ -124,17 +125,17 @@ def marked(mark: str) -> list[str]:
 
 def wait_until_nothing_survives(mark: str, what: str) -> None:
     """Return when there is no marked process any more."""
-    wait_until(lambda: not marked(mark), what, limit=5.0)
+    wait_until(lambda: not marked(mark), what, limit=GONE_WITHIN)
 
 
 @pytest.mark.timeout(60 + 10 * KILLS)
 def test_whatever_moment_a_host_is_killed_at_what_it_had_told_is_kept_and_nothing_survives(tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
+    print(f"seed {seed}")  # shown when the test fails
     chance = random.Random(seed)  # noqa: S311 - as above
     for number in range(KILLS):
         state, mark = tmp_path / str(number), uuid.uuid4().hex
         told = run_and_kill(state, mark, chance.randrange(1, 300), chance.random() * 0.02)
-        wait_until_nothing_survives(mark, f"nothing is left of run {number}, seed {seed}")
         (folder,) = runs(state)
         check(RunFiles(folder), told)
 
