@@ -4,6 +4,7 @@ This package knows nothing of agents, models or tasks. Importing it starts nothi
 """
 
 from ._actor import ProcessActor, SupervisorRef
+from ._cgroup import CgroupTree
 from ._errors import (
     PlainDataError,
     ProtocolError,
@@ -19,16 +20,18 @@ from ._process import ActorProcess, ProcessListener
 from ._restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
 from ._system import ProcessSystem
-from ._wire import ErrorData, ProcessLimits
+from ._wire import ErrorData, GroupUse, ProcessLimits
 
 __all__ = [
     "NEVER",
     "ActorProcess",
     "Again",
+    "CgroupTree",
     "Child",
     "ChildSpec",
     "ErrorData",
     "GiveUp",
+    "GroupUse",
     "PlainDataError",
     "ProcessActor",
     "ProcessExit",

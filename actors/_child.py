@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import _linux
+from . import _cgroup, _linux
 from ._errors import RemoteError
 from ._mark import keep_mark
 from ._wire import (
@@ -28,6 +28,7 @@ from ._wire import (
     Ask,
     FrameDecoder,
     FromChild,
+    ProcessLimits,
     Refused,
     Report,
     Request,
@@ -191,7 +192,20 @@ def _settle_in(start: Start) -> None:
     if start.sys_path is not None:
         sys.path[:] = map(os.fsdecode, start.sys_path)
     if start.limits is not None:
+        if start.group is not None:
+            _enter_group(start.group, start.limits)
         _linux.limit_process(start.limits.cpu_seconds, start.limits.data_bytes)
+
+
+def _enter_group(group: str, limits: ProcessLimits) -> None:
+    try:
+        _cgroup.enter(group, limits)
+    except OSError as error:
+        # It is one fence of several, and was there when the host looked.
+        print(f"This process could not enter its control group {group}: {error}", file=sys.stderr)  # noqa: T201 - its log
+    else:
+        # A host in this process would make groups beside this one, and what it starts there would be out of the fence.
+        os.environ.pop(_cgroup.VARIABLE, None)
 
 
 def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:

@@ -6,7 +6,7 @@ import signal as signal_module
 
 import msgspec
 
-from ._wire import ErrorData
+from ._wire import ErrorData, GroupUse
 
 __all__ = ["ProcessExit"]
 
@@ -27,6 +27,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
         system_seconds: CPU time in the kernel, likewise.
         peak_bytes: its largest resident set.
         survivors: processes of its tree that SIGKILL had not ended when this was reported.
+        group: what the kernel counted in its control group; None if it was in none.
     """
 
     code: int | None = None
@@ -41,6 +42,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
     system_seconds: float = 0.0
     peak_bytes: int = 0
     survivors: int = 0
+    group: GroupUse | None = None
 
     @property
     def normal(self) -> bool:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 import pykka
 
-from . import _linux
+from . import _cgroup, _linux
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
 from ._rebuild import rebuild
@@ -126,6 +126,7 @@ class ActorProcess:
         key: number by which host and zygote name the process.
         actor: the host's shell of the actor; holds its URN and its reference.
         pid: process id, None until it is forked.
+        group: its control group; None if it has none.
         ready: done when the constructor returned; raises what it raised, or StartError.
         end: how the process ended; None while it has not.
         is_with_zygote: whether the zygote that runs has been asked for it; one that was lost leaves it False.
@@ -140,10 +141,12 @@ class ActorProcess:
         io: IOThread,
         listener: ProcessListener,
         forget: Callable[[int], None],
+        group: str | None = None,
     ) -> None:
         self.key = key
         self.actor = actor
         self.pid: int | None = None
+        self.group = group
         self.ready: Future[pykka.ActorRef[Any]] = Future()
         self.end: ProcessExit | None = None
         self.is_with_zygote = False
@@ -295,6 +298,7 @@ class ActorProcess:
                 system_seconds=exited.system_seconds,
                 peak_bytes=exited.peak_bytes,
                 survivors=exited.survivors,
+                group=exited.group,
             )
         )
 
@@ -328,6 +332,8 @@ class ActorProcess:
             stops = self._stops
         self._io.unwatch(self._channel.fileno())
         self._channel.close()
+        if self.group is not None and seen.unobserved:
+            _cgroup.remove(self.group)  # else the zygote has
         if pidfd is not None:
             self._io.unwatch(pidfd)
             os.close(pidfd)
@@ -356,6 +362,8 @@ class ActorProcess:
             # The kernel ends the zygote's children only. What they have started is found by the zygote's mark, unless
             # it has cleared its environment: then it may still be in the group.
             _linux.kill_group_led_by(self._pidfd)
+            if self.group is not None:
+                _cgroup.kill(self.group)
             if not self._gone:
                 self.kill()
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
+from ._cgroup import CgroupTree
 from ._errors import StartError, SubactorsError
 from ._exit import ProcessExit
 from ._io import IOThread, Timer
@@ -76,6 +77,7 @@ class ProcessSystem:
         self._processes: dict[int, ActorProcess] = {}
         self._zygote: _ZygoteConnection | None = None
         self._closed = False
+        self._groups: tuple[CgroupTree | None] | None = None
         self._idle = threading.Condition(self._lock)
 
     def prepare(self) -> None:
@@ -127,6 +129,7 @@ class ProcessSystem:
             sys_path=sys_path if sys_path != configuration.sys_path else None,
             capture=os.fsencode(Path(capture).absolute()) if capture is not None else None,
             limits=limits,
+            group=self._group_for(limits),
         )
         try:
             ours, theirs = socket.socketpair()
@@ -134,7 +137,7 @@ class ProcessSystem:
             raise StartError(f"{actor_class.__name__} did not start: no channel for it: {error.strerror}") from error
         ours.setblocking(False)
         key = next(self._keys)
-        process = ActorProcess(key, shell, ours, io=self._io, listener=listener, forget=self._forget)
+        process = ActorProcess(key, shell, ours, io=self._io, listener=listener, forget=self._forget, group=start.group)
         shell._subactors_attach(process)  # noqa: SLF001
         with self._lock:
             if self._closed:
@@ -209,6 +212,20 @@ class ProcessSystem:
                 self._idle.wait(remaining)
         return True
 
+    def _group_for(self, limits: ProcessLimits | None) -> str | None:
+        """Return the name of a control group for a process, if it has limits for one and there is a tree of them."""
+        if limits is None or (limits.tree_bytes is None and limits.tree_processes is None):
+            return None
+        with self._lock:
+            if self._groups is None:
+                tree = CgroupTree.find()
+                if tree is not None and tree.problem:
+                    logger.warning("No control groups are used: %s.", tree.problem)
+                    tree = None
+                self._groups = (tree,)
+        (tree,) = self._groups
+        return tree.new_group() if tree is not None else None
+
     def _raise_descriptor_limit(self, processes: int) -> None:
         """Go from the soft to the hard limit, once the soft one comes into sight."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -237,7 +254,7 @@ class ProcessSystem:
     def _fork(self, process: ActorProcess, channel: socket.socket) -> None:
         process.on_created()
         try:
-            self._ensure_zygote().fork(process.key, channel)
+            self._ensure_zygote().fork(process.key, channel, process.group)
         except (OSError, SubactorsError) as error:
             channel.close()
             process.on_start_failed(f"the zygote could not be started: {error}")
@@ -334,10 +351,10 @@ class _ZygoteConnection:
         self._send(b"configuration", file)
         self._watch()
 
-    def fork(self, key: int, channel: socket.socket) -> None:
+    def fork(self, key: int, channel: socket.socket, group: str | None) -> None:
         """Ask for a process that serves `channel`, which is closed here once it is sent."""
         self._used = True
-        self._send(encode_packet(Fork(key)), channel)
+        self._send(encode_packet(Fork(key, group)), channel)
 
     def close(self) -> None:
         """Close the control socket: the zygote ends everything and then itself."""

@@ -35,6 +35,7 @@ __all__ = [
     "FrameDecoder",
     "FromChild",
     "FromZygote",
+    "GroupUse",
     "Interface",
     "ProcessLimits",
     "Ready",
@@ -187,15 +188,19 @@ FromChild: TypeAlias = Ready | StartFailed | Attributes | Reply | ReplyError | R
 
 
 class ProcessLimits(msgspec.Struct, frozen=True):
-    """What the kernel holds one process to; None is no limit.
+    """What the kernel holds one process, or its tree, to; None is no limit.
 
     Attributes:
         cpu_seconds: RLIMIT_CPU, rounded up to whole seconds: SIGXCPU ends the process.
         data_bytes: how much its private memory may grow beyond what it starts with (RLIMIT_DATA): then MemoryError.
+        tree_bytes: memory of the process and all that it starts, where there are control groups: then SIGKILL for all.
+        tree_processes: number of processes, likewise, with room for their threads: then no more can be forked.
     """
 
     cpu_seconds: float | None = None
     data_bytes: int | None = None
+    tree_bytes: int | None = None
+    tree_processes: int | None = None
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
@@ -211,6 +216,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
         sys_path: module search path; None as for `environ`.
         capture: file that takes descriptors 1 and 2; None leaves them where the host's go.
         limits: for this process; None is none.
+        group: the control group that it is to make and enter; None if it needs none, or there is no tree for it.
     """
 
     urn: str
@@ -220,6 +226,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     sys_path: list[bytes] | None
     capture: bytes | None
     limits: ProcessLimits | None = None
+    group: str | None = None
 
 
 class Tell(msgspec.Struct, frozen=True, tag="tell"):
@@ -276,9 +283,14 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
-    """Host to zygote, with one descriptor: fork a process that serves this channel."""
+    """Host to zygote, with one descriptor: fork a process that serves this channel.
+
+    Attributes:
+        group: the control group that the process will be in, to be ended and removed with it.
+    """
 
     key: int
+    group: str | None = None
 
 
 class Forked(msgspec.Struct, frozen=True, tag="forked"):
@@ -295,6 +307,22 @@ class ForkFailed(msgspec.Struct, frozen=True, tag="fork_failed"):
     message: str
 
 
+class GroupUse(msgspec.Struct, frozen=True):
+    """What the kernel has counted in a process's control group; 0 where it does not count.
+
+    Attributes:
+        memory_kills: processes that it killed because the group had reached its own limit.
+        memory_peak: most memory that the group has used, in bytes.
+        refused_forks: processes and threads that it did not let the group start.
+        entries: processes and threads that the group may have at a time.
+    """
+
+    memory_kills: int = 0
+    memory_peak: int = 0
+    refused_forks: int = 0
+    entries: int = 0
+
+
 class Exited(msgspec.Struct, frozen=True, tag="exited"):
     """Zygote to host, once a process and everything that it had started is gone and reaped.
 
@@ -304,6 +332,7 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
         system_seconds: CPU time in the kernel.
         peak_bytes: largest resident set.
         survivors: processes of its tree that a SIGKILL did not end in time.
+        group: what was counted in its control group; None if it was in none.
     """
 
     key: int
@@ -312,6 +341,7 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
     system_seconds: float
     peak_bytes: int
     survivors: int
+    group: GroupUse | None = None
 
 
 FromZygote: TypeAlias = Forked | ForkFailed | Exited

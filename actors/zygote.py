@@ -38,7 +38,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from . import _child, _linux
+from . import _cgroup, _child, _linux
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
@@ -59,6 +59,7 @@ class _Zygote:
         self._descriptor_limits = _raise_descriptor_limit()
         self._children: dict[int, int] = {}
         self._dying: list[Exited] = []
+        self._groups: dict[int, str] = {}
         self._sweep_until = 0.0
         self._host = host
         self._oom_score = _OomScore()
@@ -104,10 +105,10 @@ class _Zygote:
             self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
             return True
         with socket.socket(fileno=descriptors[0]) as channel:
-            self._fork(request.key, channel)
+            self._fork(request.key, channel, request.group)
         return True
 
-    def _fork(self, key: int, channel: socket.socket) -> None:
+    def _fork(self, key: int, channel: socket.socket, group: str | None) -> None:
         try:
             self._oom_score.raise_for_child()
             try:
@@ -117,6 +118,8 @@ class _Zygote:
             finally:
                 self._oom_score.restore()
             self._children[pid] = key
+            if group is not None:
+                self._groups[key] = group
             pidfd = os.pidfd_open(pid)
         except OSError as error:
             self._send(ForkFailed(key, f"fork failed: {error.strerror or error}"))
@@ -157,13 +160,18 @@ class _Zygote:
             _, status, usage = os.wait4(ended, 0)
             if key is not None:
                 code = os.waitstatus_to_exitcode(status)
-                self._dying.append(
-                    Exited(key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, survivors=0)
-                )
+                exited = Exited(key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, survivors=0)
+                group = self._groups.get(key)
+                if group is not None:
+                    _cgroup.kill(group)
+                    exited = msgspec.structs.replace(exited, group=_cgroup.use_of(group))
+                self._dying.append(exited)
                 self._sweep_until = time.monotonic() + SWEEP_LIMIT
         survivors = self._kill_orphans()
         if self._dying and (not survivors or time.monotonic() > self._sweep_until):
             for exited in self._dying:
+                if exited.key in self._groups:
+                    _cgroup.remove(self._groups.pop(exited.key))
                 self._send(msgspec.structs.replace(exited, survivors=survivors))
             self._dying.clear()
 
@@ -183,11 +191,10 @@ class _Zygote:
         return len(orphans)
 
     def _end_everything(self) -> None:
+        for group in self._groups.values():
+            _cgroup.kill(group)
         deadline = time.monotonic() + SWEEP_LIMIT
-        while time.monotonic() < deadline:
-            children = _linux.children_of_this_thread()
-            if not children:
-                return
+        while (children := _linux.children_of_this_thread()) and time.monotonic() < deadline:
             for pid in map(int, children):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -196,6 +203,8 @@ class _Zygote:
             while (ended := _peek_ended_child()) is not None:
                 os.waitpid(ended, 0)
             time.sleep(0.001)
+        for group in self._groups.values():
+            _cgroup.remove(group)
 
     def _drain_wakeup(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..actors import CgroupTree
 from ._errors import SubactorsError
 from ._report import size
 from ._runtime import Runtime
@@ -48,9 +49,10 @@ def examine(state_dir: str | None = None) -> Iterator[Finding]:
     yield _orphans()
     yield Finding("limit wall_clock, tokens, iterations, output", True, "held by the host")
     yield Finding("limit cpu", True, "RLIMIT_CPU for each process, and the tree's use looked at every 0.1 s")
-    yield _memory()
-    yield Finding("limit processes", True, "the tree looked at every 0.1 s")
-    yield _control_groups()
+    groups = CgroupTree.find()
+    yield _memory(groups)
+    yield _processes(groups)
+    yield _control_groups(groups)
     yield _descriptors()
     yield _state(state_dir)
     yield _task(state_dir)
@@ -71,15 +73,31 @@ def _orphans() -> Finding:
     return Finding("orphans", True, "every task a subreaper and a session of its own; what outlives it is killed")
 
 
-def _memory() -> Finding:
+def _memory(groups: CgroupTree | None) -> Finding:
     kernel = "RLIMIT_DATA for each process"
+    if groups is not None and not groups.no_memory:
+        kernel = f"memory.max for the tree, in a control group of its own; {kernel}"
     if not Path("/proc/self/smaps_rollup").exists():
         return Finding("limit memory", False, f"{kernel}; no smaps_rollup, so looking at a tree is slow")
     return Finding("limit memory", True, f"{kernel}, and the tree's unique set size (USS) looked at every 0.1 s")
 
 
-def _control_groups() -> Finding:
-    return Finding("control groups", True, "not used by this version: memory and processes are held by looking")
+def _processes(groups: CgroupTree | None) -> Finding:
+    how = "the tree looked at every 0.1 s"
+    if groups is not None and not groups.no_processes:
+        how += ", and pids.max of its control group, further out, for what forks faster"
+    return Finding("limit processes", True, how)
+
+
+def _control_groups(groups: CgroupTree | None) -> Finding:
+    what = "control groups"
+    if groups is None:
+        return Finding(what, True, "not used: SUBACTORS_CGROUP names no delegated group; the limits above hold without")
+    if groups.problem:
+        return Finding(what, False, f"not used: {groups.problem}")
+    missing = [problem for problem in (groups.no_memory, groups.no_processes) if problem]
+    tasks = f"one for each task with a limit on memory or processes, under {groups.path}"
+    return Finding(what, not missing, "; ".join([tasks, *missing]))
 
 
 def _descriptors() -> Finding:

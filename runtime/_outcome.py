@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from ..actors import ErrorData, ProcessExit
+from ..actors import ErrorData, GroupUse, ProcessExit
 from ._messages import Finished
 from ._report import size
 from ._team import Limits
@@ -18,6 +18,9 @@ __all__ = ["Outcome", "StopRequest", "judge"]
 
 _FINAL: Final = frozenset({"ImportTargetError", "MissingKeyError", "LoopError"})
 """Errors that another attempt would meet again: a wrong configuration, the limit on iterations."""
+
+_REFUSED_FORK: Final = frozenset({"builtins.BlockingIOError", "builtins.RuntimeError"})
+"""What Python raises where the kernel refuses a process, or a thread."""
 
 _MESSAGE: Final = 10_000
 """Characters of an exception's message that a reason holds: it is in every list of tasks."""
@@ -94,10 +97,19 @@ def judge(
 
 def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
     """Return the limit that the kernel held the process to when it ended, as a sentence; empty if none."""
+    raised = end.error.type_name if end.error is not None else ""
+    group = end.group or GroupUse()
+    if limits.memory is not None and group.memory_kills:
+        return f"The limit memory of {size(limits.memory)} was reached: its tree used {size(group.memory_peak)}."
+    if limits.processes is not None and group.refused_forks and raised in _REFUSED_FORK:
+        return (
+            f"The limit processes of {limits.processes} was reached: "
+            f"its tree had {group.entries:,} processes and threads, and the kernel let it start no more."
+        )
     used = end.user_seconds + end.system_seconds
     if limits.cpu is not None and (end.signal == signal.SIGXCPU or (end.signal and used >= limits.cpu)):
         return f"The limit cpu of {limits.cpu:g} s was reached: it had used {used:.1f} s of CPU time."
-    if limits.memory is not None and end.error is not None and end.error.type_name == "builtins.MemoryError":
+    if limits.memory is not None and raised == "builtins.MemoryError":
         return f"The limit memory of {size(limits.memory)} was reached: an allocation beyond it failed."
     return ""
 

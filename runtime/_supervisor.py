@@ -60,7 +60,7 @@ from ._state import RunFolder
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._task import Task
 from ._task_actor import TaskActor
-from ._team import Team
+from ._team import Limits, Team
 from ._views import Status, TaskList, TaskView, Vitals
 from ._vitals import VitalsSampler, Watch
 
@@ -244,7 +244,7 @@ class TaskSupervisor(Supervisor):
                 (task.spec,),
                 grace=self._settings.stop_grace,
                 capture=str(task.log),
-                limits=ProcessLimits(limits.cpu, limits.memory) if limits.cpu or limits.memory else None,
+                limits=_process_limits(limits),
             )
         )
         self._registry.by_child[task.child] = task
@@ -532,3 +532,10 @@ class TaskSupervisor(Supervisor):
 
     def _view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         return task.view(vitals=self._sampler.latest(task.id), output=output, limit=limit)
+
+
+def _process_limits(limits: Limits) -> ProcessLimits | None:
+    """Return what the kernel is to hold an attempt to; None if nothing, which makes a start cheaper."""
+    if limits.cpu is None and limits.memory is None and limits.processes is None:
+        return None
+    return ProcessLimits(limits.cpu, limits.memory, tree_bytes=limits.memory, tree_processes=limits.processes)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 
+import msgspec
 import pytest
-from subactors.actors import ErrorData, ProcessExit
+from subactors.actors import ErrorData, GroupUse, ProcessExit
 from subactors.runtime._messages import Finished
-from subactors.runtime._outcome import StopRequest, judge
+from subactors.runtime._outcome import Outcome, StopRequest, judge
+from subactors.runtime._team import Limits
 
 STOP = StopRequest(grace=2.0, took=0.25)
 SLOW_STOP = StopRequest(grace=2.0, took=2.04)
@@ -106,3 +108,38 @@ def test_the_last_words_of_a_process_that_broke_down_are_in_the_reason(end: Proc
 
 def test_an_exception_is_reason_enough_without_last_words() -> None:
     assert judge(RAISED, finished=None, stop=None, log="noise").reason == "OwnError: no good"
+
+
+LIMITS = Limits(memory=150_000_000, processes=8)
+FULL = GroupUse(memory_kills=3, memory_peak=149_999_616)
+CROWDED = GroupUse(refused_forks=1, entries=2048)
+REFUSED = ErrorData("builtins.BlockingIOError", "Resource temporarily unavailable")
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (
+            ProcessExit(signal=signal.SIGKILL, ready=True, group=FULL),
+            "The limit memory of 150 MB was reached: its tree used 150 MB.",
+        ),
+        (
+            ProcessExit(code=0, ready=True, finished=True, error=REFUSED, group=CROWDED),
+            (
+                "The limit processes of 8 was reached: "
+                "its tree had 2,048 processes and threads, and the kernel let it start no more."
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize("stop", [None, STOP])
+def test_what_ends_in_its_control_group_for_a_limit_names_the_limit_and_is_not_tried_again(
+    end: ProcessExit, reason: str, stop: StopRequest | None
+) -> None:
+    assert judge(end, finished=None, stop=stop, log="", limits=LIMITS) == Outcome("failed", reason, final=True)
+
+
+def test_an_error_that_has_nothing_to_do_with_the_control_group_is_told_as_it_is() -> None:
+    end = msgspec.structs.replace(RAISED, group=GroupUse(refused_forks=1, entries=2048))
+
+    assert judge(end, finished=None, stop=None, log="", limits=LIMITS).reason == "OwnError: no good"
