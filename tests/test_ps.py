@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from run_folders import command, host, make_old, past_run, subactors, task_row
@@ -338,22 +339,33 @@ def test_follow_of_an_ended_task_prints_all_of_it_and_how_it_ended(tmp_path: Pat
     assert done.stdout == f"\n{SECOND} (worker) has ended after 2.5 s: failed.\nNo luck.\n"
 
 
+@contextlib.contextmanager
+def following(root: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], IO[str], IO[str]]]:
+    """Run `view -f` of the first task; give the program, what it says and its errors."""
+    with subprocess.Popen(
+        command("view", "-f", *options, FIRST, "--state-dir", root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        yield program, program.stdout, program.stderr
+
+
 def test_follow_prints_output_as_it_comes_until_the_end(tmp_path: Path) -> None:
     with live_run(tmp_path, running(FIRST)) as run:
         run.say(FIRST, b"before\n")
-        with subprocess.Popen(
-            command("view", "-f", "--json", FIRST, "--state-dir", tmp_path), stdout=subprocess.PIPE, text=True
-        ) as program:
-            assert program.stdout is not None
-            assert json.loads(program.stdout.readline())["text"] == "before\n"
+        with following(tmp_path, "--json") as (program, said, _):
+            assert json.loads(said.readline())["text"] == "before\n"
             character = "ä".encode()
             run.say(FIRST, b"then " + character[:1])
-            assert json.loads(program.stdout.readline())["text"] == "then "
+            assert json.loads(said.readline())["text"] == "then "
             run.say(FIRST, character[1:])
-            assert json.loads(program.stdout.readline())["text"] == "ä"
+            assert json.loads(said.readline())["text"] == "ä"
             run.say(FIRST, b"last")
             run.views[FIRST] = running(FIRST, status="stopped", reason="Enough.")
-            last, ended = (json.loads(line) for line in program.stdout)
+            last, ended = (json.loads(line) for line in said)
         assert (last["event"], last["text"]) == ("output", "last")
         assert (ended["event"], ended["task"]["status"]) == ("ended", "stopped")
         assert program.returncode == 1
@@ -377,13 +389,10 @@ def test_follow_of_a_task_whose_host_is_killed_ends_with_that(tmp_path: Path) ->
         output = TaskOutput(holder.run / "output", FIRST, 1000)
         output.write(b"hello\n")
         output.close()
-        with subprocess.Popen(
-            command("view", "-f", FIRST, "--state-dir", tmp_path), stdout=subprocess.PIPE, text=True
-        ) as program:
-            assert program.stdout is not None
-            assert program.stdout.readline() == "hello\n"
+        with following(tmp_path) as (program, said, _):
+            assert said.readline() == "hello\n"
             holder.kill()
-            rest = program.stdout.read()
+            rest = said.read()
     assert rest.endswith(": failed.\nThe host died.\n")
     assert program.returncode == 1
 
@@ -391,35 +400,21 @@ def test_follow_of_a_task_whose_host_is_killed_ends_with_that(tmp_path: Path) ->
 def test_ctrl_c_ends_following_with_130_and_without_a_traceback(tmp_path: Path) -> None:
     with live_run(tmp_path, running(FIRST)) as run:
         run.say(FIRST, b"hello\n")
-        with subprocess.Popen(
-            command("view", "-f", FIRST, "--state-dir", tmp_path),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as program:
-            assert program.stdout is not None
-            assert program.stderr is not None
-            program.stdout.readline()
+        with following(tmp_path) as (program, said, errors):
+            said.readline()
             program.send_signal(2)
-            assert program.stderr.read() == ""
+            assert errors.read() == ""
         assert program.returncode == 130
 
 
 def test_a_reader_that_goes_away_ends_following(tmp_path: Path) -> None:
     with live_run(tmp_path, running(FIRST)) as run:
         run.say(FIRST, b"hello\n")
-        with subprocess.Popen(
-            command("view", "-f", FIRST, "--state-dir", tmp_path),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as program:
-            assert program.stdout is not None
-            assert program.stderr is not None
-            program.stdout.readline()
-            program.stdout.close()
+        with following(tmp_path) as (_, said, errors):
+            said.readline()
+            said.close()
             run.say(FIRST, b"is anybody there?\n")
-            assert "Traceback" not in program.stderr.read()
+            assert "Traceback" not in errors.read()
 
 
 # --- stop -------------------------------------------------------------------------------------------------------------
