@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ from ._wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ._actor import ProcessActor
 
@@ -59,7 +60,7 @@ class ChildChannel:
     """The child's end of its channel.
 
     Sending blocks while the host does not read: that is the back-pressure for what an actor says. Any thread may send.
-    Receiving is for the mailbox thread alone.
+    Receiving is for the mailbox thread alone, and before it starts for the main thread.
     """
 
     def __init__(self, channel: socket.socket) -> None:
@@ -68,8 +69,7 @@ class ChildChannel:
         self._decoder = FrameDecoder(limit=None)
         self._pending: dict[int, Future[bytes]] = {}
         self._requests = 0
-        self.messages = self._receive()
-        """The host's messages, until it closes the channel."""
+        self._arrived: deque[ToChild] = deque()
 
     def send(self, message: FromChild) -> None:
         """Send one message.
@@ -104,13 +104,17 @@ class ChildChannel:
 
     def receive_start(self) -> Start | None:
         """Wait for the first message; None if the host went away before it sent one."""
-        message = next(self.messages, None)
+        message = self.receive()
         return message if isinstance(message, Start) else None
 
-    def _receive(self) -> Iterator[ToChild]:
-        while data := self._read():
-            for _, payload in self._decoder.feed(data):
-                yield decode_to_child(payload)
+    def receive(self, *, wait: bool = True) -> ToChild | None:
+        """Return the host's next message; None if it closed the channel, or if nobody waits and there is none yet."""
+        while not self._arrived:
+            data = self._read(0 if wait else socket.MSG_DONTWAIT)
+            if not data:
+                return None
+            self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(data))
+        return self._arrived.popleft()
 
     def settle(self, message: Answer | Refused) -> None:
         """Hand an answer to whoever asked. Runs in the mailbox thread."""
@@ -124,10 +128,10 @@ class ChildChannel:
             error = message.error
             future.set_exception(RemoteError(error.type_name, error.message, error.traceback))
 
-    def _read(self) -> bytes:
+    def _read(self, flags: int) -> bytes:
         try:
-            return self._socket.recv(65536)
-        except ConnectionError:
+            return self._socket.recv(65536, flags)
+        except (ConnectionError, BlockingIOError):
             return b""
 
     def _send_bytes(self, data: bytes) -> None:
@@ -212,6 +216,9 @@ def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
     actor: ProcessActor = actor_class.__new__(actor_class)
     actor._subactors_connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
+    # Here, and not in the thread: a stop that came before the process did must be known before any work begins.
+    while (message := channel.receive(wait=False)) is not None:
+        _sort(actor, channel, message)
     # Not threading.Thread: its start waits for the new thread's first steps, and both copy pages for its bookkeeping.
     _thread.start_new_thread(_deliver, (actor, channel))
     actor.__init__(*args, **kwargs)  # type: ignore[misc]  # the channel must be there before the constructor runs
@@ -222,17 +229,21 @@ def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
 
 def _deliver(actor: ProcessActor, channel: ChildChannel) -> None:
     """Sort the host's messages: the mailbox thread's whole life. It never runs the actor's message handlers."""
-    for message in channel.messages:
-        match message:
-            case Answer() | Refused():
-                channel.settle(message)
-            case Tell(body):
-                actor._subactors_deliver(body, None)  # noqa: SLF001
-            case Ask(ask_id, body):
-                actor._subactors_deliver(body, ask_id)  # noqa: SLF001
-            case Stop():
-                actor._subactors_deliver_stop()  # noqa: SLF001
-            case Start():
-                continue  # it was the first message, and is never sent twice
+    while (message := channel.receive()) is not None:
+        _sort(actor, channel, message)
     # The host closed the channel or is gone; nobody will read what this process still does.
     os._exit(1)
+
+
+def _sort(actor: ProcessActor, channel: ChildChannel, message: ToChild) -> None:
+    match message:
+        case Answer() | Refused():
+            channel.settle(message)
+        case Tell(body):
+            actor._subactors_deliver(body, None)  # noqa: SLF001
+        case Ask(ask_id, body):
+            actor._subactors_deliver(body, ask_id)  # noqa: SLF001
+        case Stop():
+            actor._subactors_deliver_stop()  # noqa: SLF001
+        case Start():
+            pass  # it was the first message, and is never sent twice

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from observing import Holdings, wait_until
 from subactors.runtime import Event, Runtime, TaskEnded, TaskView
 from teams import (
     entrypoint_team,
@@ -81,19 +84,26 @@ def test_stops_from_several_threads_all_return_the_one_end(runtime: Runtime, age
     assert len({view.reason for view in views}) == 1
 
 
-def test_a_stop_right_after_run_ends_the_task_before_it_does_anything() -> None:
+def test_a_stop_that_comes_before_the_process_does_ends_the_task_before_it_does_anything() -> None:
+    before = Holdings()
     with Runtime.from_mapping(entrypoint_team()) as runtime, runtime.events() as events:
-        # The first while the zygote is still starting.
-        for _ in range(5):
-            task_id = runtime.run("deaf", "go")
-            assert runtime.view(task_id).status == "starting"
+        run_and_wait(runtime, "echo", "warm up")
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        os.kill(zygote, signal.SIGSTOP)
+        try:
+            ids = [runtime.run("deaf", "go") for _ in range(5)]
+            stops = [threading.Thread(target=runtime.stop, args=(task_id,)) for task_id in ids]
+            for stop in stops:
+                stop.start()
+            wait_until(lambda: all(runtime.view(task_id).status == "stopping" for task_id in ids), "the stops are sent")
+        finally:
+            os.kill(zygote, signal.SIGCONT)
+        for stop in stops:
+            stop.join()
 
-            view = runtime.stop(task_id)
-
-            assert view.status == "stopped"
-            assert view.output == ""
+        assert {(view.status, view.output) for view in runtime.wait(ids)} == {("stopped", "")}
         runtime.close()
-        assert sum(isinstance(event, TaskEnded) for event in events) == 5
+        assert sum(isinstance(event, TaskEnded) for event in events) == 6
 
 
 def test_many_stops_at_once_end_all_tasks(runtime: Runtime) -> None:
