@@ -1,0 +1,32 @@
+"""The contenders by name, in the order of tables. A module is imported only when its contender is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+from .base import Contender
+
+__all__ = ["CONTENDERS", "contender_class"]
+
+CONTENDERS: Final = {
+    "floor": "floor:Floor",
+    "subactors": "subactors_runtime:Subactors",
+    "subactors-standby": "subactors_runtime:SubactorsStandby",
+    "actors": "subactors_actors:Actors",
+    "actors-standby": "subactors_actors:ActorsStandby",
+    "forkserver": "stdlib:ForkServer",
+    "spawn": "stdlib:Spawn",
+    "executor": "pools:Executor",
+    "pebble": "pools:Pebble",
+    "loky": "pools:Loky",
+    "ray": "ray_actors:Ray",
+    "asyncio": "in_process:InProcess",
+}
+
+
+def contender_class(name: str) -> type[Contender]:
+    """Return a contender's class."""
+    module, _, attribute = CONTENDERS[name].partition(":")
+    found: type[Contender] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    return found

@@ -1,0 +1,61 @@
+"""The scenarios by name, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..contenders.base import Contender
+from ..results import Recorder
+from . import (
+    cold_start,
+    command_line,
+    crash,
+    fan_out,
+    flood,
+    idle,
+    isolation,
+    memory,
+    remembered,
+    round_trip,
+    run_returns,
+    start,
+    start_llm,
+    stop,
+    stream,
+)
+from .base import Scenario, Size
+
+__all__ = ["SCENARIOS", "measure_of"]
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    scenario.name: scenario
+    for scenario in (
+        start.SCENARIO,
+        start_llm.SCENARIO,
+        run_returns.SCENARIO,
+        fan_out.SCENARIO,
+        round_trip.SCENARIO,
+        stream.SCENARIO,
+        flood.SCENARIO,
+        stop.SCENARIO,
+        crash.SCENARIO,
+        memory.SCENARIO,
+        memory.LLM_SCENARIO,
+        cold_start.SCENARIO,
+        command_line.SCENARIO,
+        idle.SCENARIO,
+        remembered.SCENARIO,
+    )
+}
+
+
+def measure_of(name: str) -> Callable[[Contender, Size, Recorder], None]:
+    """Return what a host is to do for a scenario, or for its part of the isolation matrix."""
+    match name:
+        case "isolation":
+            return isolation.fault
+        case "killed":
+            return isolation.killed
+        case _:
+            return SCENARIOS[name].measure

@@ -1,0 +1,62 @@
+"""What a scenario is: one thing that is measured, of each contender in a host process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..contenders.base import Contender
+from ..results import Recorder
+
+__all__ = ["ALL", "OWN_PROCESS", "RUNTIME", "Scenario", "Size"]
+
+RUNTIME = ("subactors", "subactors-standby")
+OWN_PROCESS = (
+    "floor",
+    *RUNTIME,
+    "actors",
+    "actors-standby",
+    "forkserver",
+    "spawn",
+    "executor",
+    "pebble",
+    "loky",
+    "ray",
+)
+ALL = (*OWN_PROCESS, "asyncio")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of it.
+
+    Attributes:
+        rounds: hosts, one after the other, in turn with those of the other contenders.
+        samples: values in one host.
+        tasks: how many tasks at once, where the scenario varies that; each value is measured in a host of its own.
+        seconds: how long something is watched, where the scenario does that.
+    """
+
+    rounds: int = 3
+    samples: int = 20
+    tasks: tuple[int, ...] = ()
+    seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario.
+
+    Attributes:
+        measure: called in the host with the contender (not open yet), the size with one number of tasks at most, and
+            where values go.
+        limit: seconds that one host may take, before it is ended.
+    """
+
+    name: str
+    title: str
+    measure: Callable[[Contender, Size, Recorder], None]
+    contenders: tuple[str, ...]
+    full: Size
+    quick: Size
+    limit: float = 120.0

@@ -1,0 +1,83 @@
+"""What an idle task costs in memory: the unique set size (USS) of its processes, and by how much the host has grown."""
+
+from __future__ import annotations
+
+import os
+
+from ..contenders.base import Contender
+from ..contenders.subactors_runtime import Subactors
+from ..model_server import ModelServer
+from ..processes import descendants, unique_memory
+from ..results import Recorder
+from .base import ALL, Scenario, Size
+
+__all__ = ["LLM_SCENARIO", "SCENARIO"]
+
+
+def measure(contender: Contender, size: Size, record: Recorder) -> None:
+    """Have so many plain tasks idle."""
+    (count,) = size.tasks
+    contender.open(count)
+    if isinstance(contender, Subactors):
+        contender.listen()
+    if not contender.reuses_processes:
+        contender.start("speak").outcome()
+    before = _memory()
+    tasks = [contender.start("idle") for _ in range(count)]
+    for task in tasks:
+        task.first_message()
+    _record(record, "memory per idle task", count, before)
+
+
+def measure_llm(contender: Contender, size: Size, record: Recorder) -> None:
+    """Have so many LLM tasks wait for their model's second answer."""
+    (count,) = size.tasks
+    with ModelServer() as server:
+        if isinstance(contender, Subactors):
+            contender.open(count, base_url=server.base_url)
+        else:
+            contender.open(count)
+        contender.start("llm", server.base_url).outcome()
+        server.next_request()
+        before = _memory()
+        tasks = [contender.start("llm_idle", server.base_url) for _ in range(count)]
+        if contender.name == "asyncio":
+            contender.start("sibling", "3").outcome()  # the one loop has to run
+        for _ in range(2 * count):
+            server.next_request()
+        _record(record, "memory per idle LLM task", count, before)
+        del tasks
+        contender.close()
+
+
+def _memory() -> dict[int, int]:
+    """Return the unique memory of this process and all below it, by process id."""
+    pids = [os.getpid(), *(process.pid for process in descendants(os.getpid()))]
+    return {pid: unique_memory(pid) for pid in pids}
+
+
+def _record(record: Recorder, metric: str, count: int, before: dict[int, int]) -> None:
+    after = _memory()
+    new = sum(size for pid, size in after.items() if pid not in before)
+    grown = sum(after.get(pid, 0) - size for pid, size in before.items())
+    record.add(metric, new / count, "B", tasks=count)
+    record.add(f"{metric}, with all that serves it", (new + grown) / count, "B", tasks=count)
+
+
+SCENARIO = Scenario(
+    "memory",
+    "memory per idle task (USS)",
+    measure,
+    ALL,
+    full=Size(rounds=2, samples=1, tasks=(10, 100, 500, 1000)),
+    quick=Size(rounds=1, samples=1, tasks=(10, 50)),
+)
+
+LLM_SCENARIO = Scenario(
+    "llm-memory",
+    "memory per idle LLM task that has talked to its server (USS)",
+    measure_llm,
+    ("floor", "subactors", "forkserver", "spawn", "asyncio"),
+    full=Size(rounds=2, samples=1, tasks=(100,)),
+    quick=Size(rounds=1, samples=1, tasks=(20,)),
+)

@@ -1,0 +1,64 @@
+"""Many remembered tasks: how long `list` and `view` take, and what each keeps of the host's memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+from time import monotonic
+
+from ..contenders.base import Contender
+from ..contenders.subactors_runtime import Subactors
+from ..processes import unique_memory
+from ..results import Recorder
+from .base import Scenario, Size
+
+__all__ = ["SCENARIO"]
+
+_AT_ONCE = 20
+_WARM = 200
+
+
+def measure(contender: Contender, size: Size, record: Recorder) -> None:
+    """Run that many short tasks, some at once, then look at them."""
+    if not isinstance(contender, Subactors):
+        raise TypeError("This scenario is about subactors alone.")
+    (count,) = size.tasks
+    contender.open(_AT_ONCE, max_tasks=count + 2 * _WARM)
+    _run(contender, _WARM)
+    before = _memory()
+    _run(contender, count)
+    record.add("host memory per remembered task", (_memory() - before) / count, "B", tasks=count)
+    tasks = contender.runtime.list()
+    for sample in range(size.samples):
+        began = monotonic()
+        contender.runtime.list()
+        record.add("list", monotonic() - began, "s", tasks=count)
+        chosen = tasks[sample * len(tasks) // size.samples].id
+        began = monotonic()
+        contender.runtime.view(chosen)
+        record.add("view", monotonic() - began, "s", tasks=count)
+
+
+def _run(contender: Subactors, count: int) -> None:
+    runtime = contender.runtime
+    left = count
+    while left:
+        ids = [runtime.run("worker", "speak a word") for _ in range(min(_AT_ONCE, left))]
+        runtime.wait(ids)
+        left -= len(ids)
+
+
+def _memory() -> int:
+    gc.collect()
+    return unique_memory(os.getpid())
+
+
+SCENARIO = Scenario(
+    "remembered",
+    "many remembered tasks",
+    measure,
+    ("subactors",),
+    full=Size(rounds=1, samples=50, tasks=(1000, 10_000)),
+    quick=Size(rounds=1, samples=20, tasks=(400,)),
+    limit=600.0,
+)

@@ -1,0 +1,38 @@
+"""How long `run` keeps its caller, with other tasks alive; the journal is written as always."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from ..contenders.base import Contender
+from ..contenders.subactors_runtime import Subactors
+from ..results import Recorder
+from .base import RUNTIME, Scenario, Size
+
+__all__ = ["SCENARIO"]
+
+
+def measure(contender: Contender, size: Size, record: Recorder) -> None:
+    """Start short tasks one after the other beside so many that idle; each has ended before the next."""
+    if not isinstance(contender, Subactors):
+        raise TypeError("This scenario is about subactors alone.")
+    (count,) = size.tasks
+    contender.open(count, max_tasks=count + size.samples + 10)
+    contender.listen()
+    for task in [contender.start("idle") for _ in range(count)]:
+        task.first_message()
+    for _ in range(size.samples):
+        began = monotonic()
+        task_id = contender.runtime.run("worker", "speak")
+        record.add("run returns", monotonic() - began, "s", tasks=count)
+        contender.runtime.wait([task_id])
+
+
+SCENARIO = Scenario(
+    "run-returns",
+    "run returns, with N tasks alive",
+    measure,
+    RUNTIME,
+    full=Size(rounds=4, samples=250, tasks=(10, 20, 100, 1000)),
+    quick=Size(rounds=1, samples=50, tasks=(10, 20, 100)),
+)

@@ -1,0 +1,48 @@
+"""From the dispatch of a task to the first message of its code in the host; `openai` is imported in its process."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from ..contenders.base import Contender
+from ..contenders.subactors_runtime import Subactors
+from ..results import Recorder
+from .base import ALL, Scenario, Size
+
+__all__ = ["SCENARIO"]
+
+_SLOW = 0.1
+_FEW = 5
+
+
+def measure(contender: Contender, size: Size, record: Recorder) -> None:
+    """Start one task after the other; each has ended before the next is started."""
+    contender.open(1)
+    if isinstance(contender, Subactors):
+        contender.listen()
+    contender.start("speak").first_message()  # what is done once for all tasks is done now
+    samples = 0
+    while samples < size.samples:
+        if contender.reuses_processes:
+            contender.close()
+        began = monotonic()
+        if contender.reuses_processes:
+            contender.open(1)
+        task = contender.start("speak")
+        task.first_message()
+        took = monotonic() - began
+        record.add("start", took, "s")
+        samples += 1
+        task.outcome()
+        if took > _SLOW and samples >= _FEW:
+            return
+
+
+SCENARIO = Scenario(
+    "start",
+    "start: dispatch to the first message from user code",
+    measure,
+    ALL,
+    full=Size(rounds=5, samples=60),
+    quick=Size(rounds=2, samples=15),
+)
