@@ -196,7 +196,7 @@ class ProcessActor(pykka.Actor):
         assert self._subactors_channel is not None  # noqa: S101 - set before the constructor ran
         pykka.ActorRegistry.register(self.actor_ref)
         attributes = _interface(self)
-        self._subactors_announced = set(attributes)
+        self._subactors_announced = set(self.__dict__)
         self._subactors_channel.send(Ready(attributes))
         with self._subactors_stop_lock:
             self._subactors_constructed = True

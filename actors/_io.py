@@ -28,6 +28,9 @@ EventCallback: TypeAlias = Callable[[int], None]
 _LONGEST_SLEEP = 3600.0
 """Seconds. The system takes no timeout of more than 24 days, let alone an infinite one, as a timer may have."""
 
+_READ_SIZE: Final = 262_144
+"""Bytes read from one descriptor before the next gets its turn."""
+
 _TIDY_LEAST: Final = 100
 """Timers of which none is looked for that has been cancelled; beyond them that is done each time they have doubled."""
 
@@ -58,10 +61,14 @@ class IOThread:
     """A selector loop on a daemon thread of its own, started by the first use.
 
     `call`, `call_later` and `close` may be used from any thread; the other methods only from the I/O thread.
+
+    Attributes:
+        buffer: for reads whose bytes are dealt with before the next; for use in the I/O thread only.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.buffer = memoryview(bytearray(_READ_SIZE))
         self._selector = selectors.DefaultSelector()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._calls: deque[Callback] = deque()
@@ -82,7 +89,10 @@ class IOThread:
     def call_later(self, delay: float, callback: Callback) -> Timer:
         """Have the I/O thread make a call in `delay` seconds; the timer can cancel it."""
         timer = Timer(time.monotonic() + delay, callback)
-        self.call(lambda: self._add_timer(timer))
+        if threading.current_thread() is self._thread:
+            self._add_timer(timer)
+        else:
+            self.call(lambda: self._add_timer(timer))
         return timer
 
     def close(self) -> None:
@@ -111,7 +121,8 @@ class IOThread:
             self._selector.unregister(descriptor)
 
     def _wake(self) -> None:
-        if self._woken and self._thread is not None:
+        # The I/O thread itself makes the calls that are queued before it sleeps again.
+        if (self._woken and self._thread is not None) or threading.current_thread() is self._thread:
             return
         with self._lock:
             if self._thread is None and not self._closing:
@@ -135,9 +146,9 @@ class IOThread:
                     self._guard(functools.partial(key.data, events))
             # Cleared before the queue is emptied: a call that arrives from here on wakes the selector again.
             self._woken = False
+            self._fire_due_timers()
             while self._calls:
                 self._guard(self._calls.popleft())
-            self._fire_due_timers()
             if self._closing and not self._calls:
                 break
         self._release()

@@ -64,9 +64,6 @@ __all__ = ["ActorProcess", "ProcessListener", "encode_object"]
 
 logger = logging.getLogger("subactors.actors")
 
-_READ_SIZE: Final = 262_144
-"""Bytes read from one channel before the next gets its turn."""
-
 _DRAIN_READS: Final = 64
 """Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
 
@@ -398,16 +395,17 @@ class ActorProcess:
     def _read_once(self) -> bool:
         """Read and handle what is there; False when there is no more."""
         try:
-            data = self._channel.recv(_READ_SIZE)
+            # Not recv, which takes memory for all that might come.
+            size = self._channel.recv_into(self._io.buffer)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self._on_channel_closed()
             return False
         try:
-            for kind, payload in self._decoder.feed(data):
+            for kind, payload in self._decoder.feed(self._io.buffer[:size]):
                 if kind == OUTPUT:
                     self._listener.process_output(self, payload)
                 else:

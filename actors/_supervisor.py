@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 import pykka
@@ -22,6 +23,9 @@ from ._io import Timer
 from ._process import ActorProcess
 from ._system import ProcessSystem
 from ._wire import ProcessLimits, error_data
+
+if TYPE_CHECKING:
+    from pykka._actor import ActorInbox
 
 __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
 
@@ -169,6 +173,11 @@ class Supervisor(pykka.ThreadingActor):
     def __init__(self, system: ProcessSystem) -> None:
         super().__init__()
         self._system = system
+
+    @staticmethod
+    def _create_actor_inbox() -> ActorInbox:
+        # pykka's own is made of three condition variables; every message of every child goes through this one.
+        return queue.SimpleQueue()
 
     # --- for subclasses, in the supervisor's thread -----------------------------------------------------------------
 

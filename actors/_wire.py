@@ -430,7 +430,7 @@ class FrameDecoder:
         """Whether the bytes so far end inside a frame."""
         return bool(self._buffer)
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
         """Take bytes and yield each frame that is whole as `(kind, payload)`.
 
         Raises:

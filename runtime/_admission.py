@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from ._errors import (
     CapacityError,
     DelegationError,
@@ -12,6 +10,7 @@ from ._errors import (
     UnknownAgentError,
 )
 from ._messages import RunTask
+from ._registry import TaskRegistry
 from ._requirements import check_requirements
 from ._supervisor_messages import Caller
 from ._task import Task
@@ -21,7 +20,7 @@ __all__ = ["check_run"]
 
 
 def check_run(
-    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, tasks: Collection[Task]
+    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry
 ) -> tuple[str, ...]:
     """Refuse what must not run; return the chain of agents that the new task would end.
 
@@ -30,7 +29,7 @@ def check_run(
         caller: who asks.
         parent: the caller's task, if it is one.
         team: the agents and the settings in force.
-        tasks: all that are remembered.
+        registry: the tasks that are remembered.
 
     Raises:
         RunError: it must not run; the type and the message say why, and what would be right.
@@ -59,15 +58,14 @@ def check_run(
     check_requirements(team, request.agent)
     if parent is not None and parent.status != "running":
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
-    running = sum(not task.is_over for task in tasks)
+    running, unread = registry.running, registry.unread
     if running >= settings.max_running:
         raise CapacityError(
             f"{running} tasks are running, and {settings.max_running} is the limit. Wait until one ends, or stop one."
         )
-    unread = sum(task.is_over and not task.read for task in tasks)
-    if len(tasks) >= settings.max_tasks and running + unread == len(tasks):
+    if len(registry) >= settings.max_tasks and running + unread == len(registry):
         raise CapacityError(
-            f"{len(tasks)} tasks are remembered, which is the limit: {running} are running, and "
+            f"{len(registry)} tasks are remembered, which is the limit: {running} are running, and "
             f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
         )
     return chain

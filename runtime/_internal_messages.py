@@ -23,6 +23,7 @@ class Waiter:
         caller: id of the task or orchestrator that waits; None for the host.
         limit: bytes of output wanted in the answer; None is all.
         timer: answers it when its time is over; None if it has no such time.
+        open: how many of the tasks have not ended; the registry counts.
     """
 
     tasks: list[Task]
@@ -31,12 +32,12 @@ class Waiter:
     caller: str | None
     limit: int | None = None
     timer: Timer | None = None
+    open: int = 0
 
     @property
     def is_due(self) -> bool:
         """Whether what it waits for has happened."""
-        over = [task.is_over for task in self.tasks]
-        return all(over) or (self.mode == "any" and any(over))
+        return self.open == 0 or (self.mode == "any" and self.open < len(self.tasks))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import contextlib
 import secrets
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -55,6 +54,7 @@ from ._messages import TaskStarted as TaskStartedReply
 from ._model import Usage
 from ._outcome import Outcome, StopRequest, judge
 from ._output import TaskOutput
+from ._registry import TaskRegistry
 from ._report import size
 from ._state import RunFolder
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
@@ -79,16 +79,6 @@ _LOG_TAIL: Final = 16_384
 """Bytes at the end of a process's standard error in which the reason for a crash is looked for."""
 
 
-@dataclass
-class _Registry:
-    """The tasks, oldest first, and who waits for them."""
-
-    tasks: dict[str, Task] = field(default_factory=dict)
-    by_child: dict[Child, Task] = field(default_factory=dict)
-    waiters: list[Waiter] = field(default_factory=list)
-    closing: Future[None] | None = None
-
-
 class TaskSupervisor(Supervisor):
     """See the module. It runs in a thread of its own in the host.
 
@@ -110,7 +100,9 @@ class TaskSupervisor(Supervisor):
         self._folder = folder
         self._journal = journal
         self._hub = hub
-        self._registry = _Registry()
+        self._registry = TaskRegistry()
+        self._by_child: dict[Child, Task] = {}
+        self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
 
@@ -164,7 +156,7 @@ class TaskSupervisor(Supervisor):
 
     def child_requested(self, child: Child, request: Any, reply_to: ReplyAddress) -> None:
         """Answer a task that asks."""
-        task = self._registry.by_child[child]
+        task = self._by_child[child]
         self._answer(request, Caller(task.id, task.agent), reply_to)
 
     def _answer(self, request: TaskRequest, caller: Caller, reply_to: ReplyTo) -> None:
@@ -173,7 +165,9 @@ class TaskSupervisor(Supervisor):
                 case RunTask():
                     self._run(request, caller, reply_to)
                 case ListTasks():
-                    reply_to.set(self._task_list([self._view(task, output=False) for task in self._visible(caller)]))
+                    latest = self._sampler.latest
+                    visible = self._registry.visible(caller)
+                    reply_to.set(self._task_list([task.last_entry or task.entry(latest(task.id)) for task in visible]))
                 case ViewTask(task_id, limit):
                     task = self._find(task_id, caller)
                     self._note_read(task)
@@ -188,12 +182,12 @@ class TaskSupervisor(Supervisor):
             reply_to.set_exception(error)
 
     def _run(self, request: RunTask, caller: Caller, reply_to: ReplyTo) -> None:
-        if self._registry.closing is not None:
+        if self._closing is not None:
             raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
-        tasks = self._registry.tasks
-        parent = tasks.get(caller.id) if caller.id is not None else None
-        chain = check_run(request, caller, parent, team=self._team, tasks=tasks.values())
-        self._make_room()
+        parent = self._registry.get(caller.id)
+        chain = check_run(request, caller, parent, team=self._team, registry=self._registry)
+        while len(self._registry) >= self._settings.max_tasks:
+            self._registry.forget_oldest()
         task_id = f"agent_task_{secrets.token_hex(4)}"
         agent = self._team.agents[request.agent]
         limits = agent.limits.over(self._settings.limits)
@@ -221,11 +215,11 @@ class TaskSupervisor(Supervisor):
             limits=limits,
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
-        tasks[task_id] = task
+        self._registry.add(task)
         try:
             self._start_attempt(task)
         except BaseException:
-            del tasks[task_id]
+            self._registry.remove(task)
             raise
         if task.spec.limits.wall_clock is not None:
             task.deadline = self.tell_later(task.spec.limits.wall_clock, TimeIsUp(task))
@@ -247,41 +241,30 @@ class TaskSupervisor(Supervisor):
                 limits=_process_limits(limits),
             )
         )
-        self._registry.by_child[task.child] = task
-
-    def _make_room(self) -> None:
-        """Forget the oldest tasks whose end has been seen, if there are as many as may be remembered."""
-        tasks = self._registry.tasks
-        while len(tasks) >= self._settings.max_tasks:
-            oldest = next(task for task in tasks.values() if task.is_over and task.read)
-            del tasks[oldest.id]
+        self._by_child[task.child] = task
 
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         # The same task twice is one task.
         tasks = list({task_id: self._find(task_id, caller) for task_id in request.task_ids}.values())
         self._check_patience(caller)
         waiter = Waiter(tasks, request.mode, reply_to, caller.id)
-        self._registry.waiters.append(waiter)
-        if not waiter.is_due and request.timeout is not None:
+        self._registry.add_waiter(waiter)
+        if waiter.is_due:
+            self._end_wait(waiter)
+        elif request.timeout is not None:
             waiter.timer = self.tell_later(max(0.0, request.timeout), WaitOver(waiter))
-        self._answer_waiters()
 
     def _check_patience(self, caller: Caller) -> None:
         """Refuse a request that would wait if its caller, a task, has too many that do."""
-        if caller.id not in self._registry.tasks:
+        if self._registry.get(caller.id) is None:
             return  # the host is trusted
-        if sum(waiter.caller == caller.id for waiter in self._registry.waiters) >= _MOST_WAITS:
+        if self._registry.waits_of(caller) >= _MOST_WAITS:
             raise RunError(f"{_MOST_WAITS:,} requests of this task wait for an answer already. Wait for some of them.")
-
-    def _answer_waiters(self) -> None:
-        for waiter in [waiter for waiter in self._registry.waiters if waiter.is_due]:
-            self._end_wait(waiter)
 
     def _end_wait(self, waiter: Waiter) -> None:
         """Answer a waiter with those of its tasks that have ended, unless it has been answered."""
-        if waiter not in self._registry.waiters:
+        if not self._registry.remove_waiter(waiter):
             return
-        self._registry.waiters.remove(waiter)
         if waiter.timer is not None:
             waiter.timer.cancel()  # it would keep the answer, output and all, until it is due
         over = [task for task in waiter.tasks if task.is_over]
@@ -294,11 +277,12 @@ class TaskSupervisor(Supervisor):
         if task.is_over and request.refuse_ended:
             raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
         self._check_patience(caller)
-        owned = [other for other in self._registry.tasks.values() if task.id in other.owners and not other.is_over]
-        stopped = [task, *owned]
+        stopped = [task, *self._registry.running_tasks(task.id)]
         self._stop_tasks(stopped, target=task)
-        self._registry.waiters.append(Waiter(stopped, "all", reply_to, caller.id, request.limit))
-        self._answer_waiters()
+        waiter = Waiter(stopped, "all", reply_to, caller.id, request.limit)
+        self._registry.add_waiter(waiter)
+        if waiter.is_due:
+            self._end_wait(waiter)
 
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "") -> None:
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
@@ -309,26 +293,26 @@ class TaskSupervisor(Supervisor):
             self._change_status(task, "stopping")
             task.stop_requested = time.monotonic()
             task.stop_by = by if target is None or task is target else f"the stop of {target.id}, which started it"
-            if task.child is not None and task.child in self._registry.by_child:
+            if task.child is not None and task.child in self._by_child:
                 self.stop_child(task.child)
             else:
                 self._conclude(task, Outcome("stopped", "Stopped while it waited to be started again."), None)
 
     def _close(self, done: Future[None]) -> None:
-        self._registry.closing = done
-        self._stop_tasks(list(self._registry.tasks.values()), target=None, by="the end of the runtime")
+        self._closing = done
+        self._stop_tasks(self._registry.running_tasks(), target=None, by="the end of the runtime")
         self._check_closed()
 
     def _check_closed(self) -> None:
-        closing = self._registry.closing
-        if closing is not None and not closing.done() and not self._running():
+        closing = self._closing
+        if closing is not None and not closing.done() and not self._registry.running:
             closing.set_result(None)
 
     # --- what becomes of children -----------------------------------------------------------------------------------
 
     def child_ready(self, child: Child) -> None:
         """A task's process has begun."""
-        task = self._registry.by_child[child]
+        task = self._by_child[child]
         if task.status == "starting":
             self._change_status(task, "running")
         self._watched[task.id] = Watch(
@@ -339,7 +323,8 @@ class TaskSupervisor(Supervisor):
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
         spec: TaskSpec = child.spec.args[0]
-        task = self._registry.tasks[spec.id]
+        task = self._registry.get(spec.id)
+        assert task is not None, spec.id  # noqa: S101 - it is forgotten after its end only
         limit = spec.limits.output
         if limit is not None and task.output.size + len(data) > limit:
             data = data[: max(0, limit - task.output.size)]
@@ -353,7 +338,7 @@ class TaskSupervisor(Supervisor):
 
     def child_reported(self, child: Child, report: TaskReport) -> None:
         """Take note of what a task's loop does."""
-        task = self._registry.by_child[child]
+        task = self._by_child[child]
         task.last_sign = time.monotonic()
         match report:
             case Began(messages):
@@ -397,7 +382,7 @@ class TaskSupervisor(Supervisor):
         if task.is_over or task.concluded or task.reached:
             return
         task.reached = sentence
-        if task.child is None or task.child not in self._registry.by_child:
+        if task.child is None or task.child not in self._by_child:
             self._conclude(task, Outcome("failed", sentence), None)
         elif at_once:
             task.child.process.kill()
@@ -407,7 +392,7 @@ class TaskSupervisor(Supervisor):
 
     def child_ended(self, child: Child, end: ProcessExit) -> None:
         """Decide how an attempt ended, and whether there will be another."""
-        task = self._registry.by_child.pop(child)
+        task = self._by_child.pop(child)
         self._watched.pop(task.id, None)
         bound_log(task.log)
         now = time.monotonic()
@@ -428,7 +413,7 @@ class TaskSupervisor(Supervisor):
             task.spec.agent.restart,
             task.restarts,
             failed=outcome.status == "failed",
-            stopped=stop is not None or outcome.final or self._registry.closing is not None,
+            stopped=stop is not None or outcome.final or self._closing is not None,
             now=now,
         )
         if not isinstance(decision, Again):
@@ -485,10 +470,12 @@ class TaskSupervisor(Supervisor):
         """Tell everybody that a task has ended, and let go of what it owned."""
         task.reason = outcome.reason
         task.status = outcome.status
-        self._hub.publish(TaskEnded(self._view(task, output=False)))
-        orphans = [other for other in self._registry.tasks.values() if task.id in other.owners]
+        self._hub.publish(TaskEnded(task.entry(None)))
+        due = self._registry.ended(task)
+        orphans = self._registry.running_tasks(task.id)
         self._stop_tasks(orphans, target=None, by=f"the end of {task.id}, which started it")
-        self._answer_waiters()
+        for waiter in due:
+            self._end_wait(waiter)
         self._check_closed()
 
     def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
@@ -496,8 +483,7 @@ class TaskSupervisor(Supervisor):
         self._journal.write(record.transition(task, reason))
 
     def _note_read(self, task: Task) -> None:
-        if task.is_over and not task.read:
-            task.read = True
+        if self._registry.note_read(task):
             self._journal.write(record.read(task))
 
     def _tell(self, message: object) -> None:
@@ -508,27 +494,17 @@ class TaskSupervisor(Supervisor):
     # --- looking ----------------------------------------------------------------------------------------------------
 
     def _find(self, task_id: str, caller: Caller) -> Task:
-        task = self._registry.tasks.get(task_id)
-        if task is None or not self._may_see(caller, task):
-            known = ", ".join(task.id for task in self._visible(caller))
+        task = self._registry.get(task_id)
+        if task is None or not self._registry.may_see(caller, task):
+            known = ", ".join(task.id for task in self._registry.visible(caller))
             raise UnknownTaskError(
                 f"There is no task {task_id!r} here. "
                 + (f"Known tasks: {known}." if known else "No task has been started yet.")
             )
         return task
 
-    def _visible(self, caller: Caller) -> list[Task]:
-        return [task for task in self._registry.tasks.values() if self._may_see(caller, task)]
-
-    @staticmethod
-    def _may_see(caller: Caller, task: Task) -> bool:
-        return caller.id is None or caller.id in task.owners
-
-    def _running(self) -> int:
-        return sum(not task.is_over for task in self._registry.tasks.values())
-
     def _task_list(self, views: list[TaskView]) -> TaskList:
-        return TaskList(tasks=views, running=self._running(), max_running=self._settings.max_running)
+        return TaskList(tasks=views, running=self._registry.running, max_running=self._settings.max_running)
 
     def _view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         return task.view(vitals=self._sampler.latest(task.id), output=output, limit=limit)

@@ -48,6 +48,8 @@ class Task:
         finished: its loop's last report, of the latest attempt.
         finished_late: whether that came after a limit had been reached.
         read: whether anybody has seen it ended.
+        number: its place among all tasks of the run.
+        last_entry: how it stands in lists since it has ended; made when first wanted.
     """
 
     id: str
@@ -81,11 +83,25 @@ class Task:
     stop_by: str = ""
     ended: float | None = None
     read: bool = False
+    number: int = 0
+    last_entry: TaskView | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether its status is final."""
         return self.status in TERMINAL
+
+    def entry(self, vitals: Vitals | None) -> TaskView:
+        """Return the task as it is now, with the last of its output only: an entry of a list.
+
+        One that has ended is not looked at again, nor are its files.
+        """
+        if self.last_entry is not None:
+            return self.last_entry
+        entry = self.view(vitals=vitals, output=False)
+        if self.is_over:
+            self.last_entry = entry
+        return entry
 
     def view(self, *, vitals: Vitals | None = None, output: bool = True, limit: int | None = None) -> TaskView:
         """Return the task as it is now.

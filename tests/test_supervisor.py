@@ -39,7 +39,8 @@ from subactors.actors import (
     StartChild,
     Supervisor,
 )
-from subactors.actors._process import _BACKLOG_HIGH, _READ_SIZE
+from subactors.actors._io import _READ_SIZE
+from subactors.actors._process import _BACKLOG_HIGH
 
 PATIENCE = 30.0
 

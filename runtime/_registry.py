@@ -1,0 +1,144 @@
+"""The tasks that a supervisor remembers, whose they are, and who waits for them; and the counts of them.
+
+It keeps books, and decides nothing. What is asked of it at every start and every end of a task must not take longer for
+the number of tasks: it counts as they change, instead of looking through them. Used in the supervisor's thread only,
+but `get`, which any thread may use.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable
+
+from ._internal_messages import Waiter
+from ._supervisor_messages import Caller
+from ._task import Task
+
+__all__ = ["TaskRegistry"]
+
+
+class TaskRegistry:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._owned: dict[str, dict[str, Task]] = {}
+        self._running: dict[str, Task] = {}
+        self._unread = 0
+        self._numbers = itertools.count()
+        self._forgettable: list[tuple[int, str]] = []
+        self._waiters: dict[Waiter, None] = {}
+        self._waiting_for: dict[str, dict[Waiter, None]] = {}
+        self._waits_of: dict[str | None, int] = {}
+
+    def __len__(self) -> int:
+        """Return how many tasks are remembered."""
+        return len(self._tasks)
+
+    @property
+    def running(self) -> int:
+        """How many tasks have not ended."""
+        return len(self._running)
+
+    @property
+    def unread(self) -> int:
+        """How many tasks have ended whose results nobody has seen."""
+        return self._unread
+
+    def get(self, task_id: str | None) -> Task | None:
+        """Return a task; None if it is not remembered, or None was asked for."""
+        return self._tasks.get(task_id) if task_id is not None else None
+
+    def visible(self, caller: Caller) -> Iterable[Task]:
+        """Return the tasks that a caller may see, oldest first."""
+        return (self._tasks if caller.id is None else self._owned.get(caller.id, {})).values()
+
+    def may_see(self, caller: Caller, task: Task) -> bool:
+        """Tell whether a task is the caller's own, or one of its own tasks'; the host sees all."""
+        return caller.id is None or caller.id in task.owners
+
+    def running_tasks(self, owner: str | None = None) -> list[Task]:
+        """Return the tasks that have not ended, oldest first; only those of an owner if one is given."""
+        if owner is None:
+            return list(self._running.values())
+        return [task for task in self._owned.get(owner, {}).values() if not task.is_over]
+
+    # --- changes ----------------------------------------------------------------------------------------------------
+
+    def add(self, task: Task) -> None:
+        """Remember a task that is about to start."""
+        task.number = next(self._numbers)
+        self._tasks[task.id] = self._running[task.id] = task
+        for owner in task.owners:
+            self._owned.setdefault(owner, {})[task.id] = task
+
+    def remove(self, task: Task) -> None:
+        """Forget a task: one that could not be started, or that has ended."""
+        del self._tasks[task.id]
+        self._running.pop(task.id, None)
+        for owner in task.owners:
+            self._owned[owner].pop(task.id, None)
+            if not self._owned[owner]:
+                del self._owned[owner]
+
+    def ended(self, task: Task) -> list[Waiter]:
+        """Note that a task has its last status; return those who have waited for just that."""
+        del self._running[task.id]
+        self._unread += 1
+        due = []
+        for waiter in self._waiting_for.pop(task.id, ()):
+            waiter.open -= 1
+            if waiter.is_due:
+                due.append(waiter)
+        return due
+
+    def note_read(self, task: Task) -> bool:
+        """Note that somebody has seen a task as it is; return whether that was its end, for the first time."""
+        if not task.is_over or task.read:
+            return False
+        task.read = True
+        self._unread -= 1
+        heapq.heappush(self._forgettable, (task.number, task.id))
+        return True
+
+    def forget_oldest(self) -> None:
+        """Forget the oldest task whose end has been seen; there must be one."""
+        _, task_id = heapq.heappop(self._forgettable)
+        self.remove(self._tasks[task_id])
+
+    # --- who waits --------------------------------------------------------------------------------------------------
+
+    @property
+    def waiters(self) -> list[Waiter]:
+        """All who wait for an answer."""
+        return list(self._waiters)
+
+    def waits_of(self, caller: Caller) -> int:
+        """Return how many of a caller's requests wait for an answer."""
+        return self._waits_of.get(caller.id, 0)
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        """Take note of a request that waits for tasks, or is due already."""
+        self._waiters[waiter] = None
+        self._waits_of[waiter.caller] = self._waits_of.get(waiter.caller, 0) + 1
+        for task in waiter.tasks:
+            if not task.is_over:
+                waiter.open += 1
+                self._waiting_for.setdefault(task.id, {})[waiter] = None
+
+    def remove_waiter(self, waiter: Waiter) -> bool:
+        """Forget a request that is about to be answered; False if it has been."""
+        if waiter not in self._waiters:
+            return False
+        del self._waiters[waiter]
+        self._waits_of[waiter.caller] -= 1
+        if not self._waits_of[waiter.caller]:
+            del self._waits_of[waiter.caller]
+        for task in waiter.tasks:
+            waiting = self._waiting_for.get(task.id)
+            if waiting is not None:
+                waiting.pop(waiter, None)
+                if not waiting:
+                    del self._waiting_for[task.id]
+        return True
