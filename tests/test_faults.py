@@ -181,7 +181,7 @@ def test_many_tiny_messages_are_all_taken_and_leave_little_behind(runtime: Runti
     assert view.result == "200000 messages sent"
     supervisor = runtime._supervisor._actor_weakref()
     assert supervisor is not None
-    assert len(supervisor._registry.tasks[view.id].tools) <= 100
+    assert len(supervisor._registry._tasks[view.id].tools) <= 100
 
 
 def test_standard_error_is_kept_within_bounds_while_it_is_written_and_afterwards(runtime: Runtime) -> None:

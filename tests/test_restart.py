@@ -412,7 +412,7 @@ def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothi
 def test_a_limit_that_is_reached_while_the_next_attempt_is_being_prepared_ends_the_task_for_good(
     tmp_path: Path,
 ) -> None:
-    agent = {**crashing("crashes_when_told"), "limits": {"wall_clock": 1.0}}
+    agent = {**crashing("crashes_when_told"), "limits": {"wall_clock": 4.0}}
     with Runtime.from_mapping({"agents": {"told": agent}}, state_dir=tmp_path / "state") as runtime:
         task_id = speaking(runtime, "told", str(tmp_path))
         with HeldJournal(runtime):  # so that the conversation to go on from is asked for, and does not come
@@ -423,7 +423,7 @@ def test_a_limit_that_is_reached_while_the_next_attempt_is_being_prepared_ends_t
         pid = runtime.view(task_id).pid
 
     assert (view.status, view.attempts, view.output) == ("failed", 1, "attempt 1\n")
-    assert "The limit wall_clock of 1 s was reached" in view.reason
+    assert "The limit wall_clock of 4 s was reached" in view.reason
     assert pid is None
 
 
