@@ -29,6 +29,9 @@ _ENTRIES_PER_PROCESS: Final = 256
 """The kernel counts threads like processes, so its fence must stand further out than the limit: it stops what forks
 faster than anybody looks, and leaves processes their threads."""
 
+_MOST_ENTRIES: Final = 1 << 22
+"""More than this the kernel refuses to be told."""
+
 _NAME: Final = re.compile(r"subactors-(\d+)-\w+")
 
 
@@ -98,7 +101,7 @@ def enter(group: str, limits: ProcessLimits) -> None:
             _write(path / "memory.swap.max", "0")
     with contextlib.suppress(FileNotFoundError):
         if limits.tree_processes is not None:
-            _write(path / "pids.max", str(limits.tree_processes * _ENTRIES_PER_PROCESS))
+            _write(path / "pids.max", str(min(limits.tree_processes * _ENTRIES_PER_PROCESS, _MOST_ENTRIES)))
     _write(path / "cgroup.procs", "0")
 
 

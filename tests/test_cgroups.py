@@ -34,6 +34,7 @@ TEAM: dict[str, Any] = {
         "free": grouped("tells_its_group", cpu=60),
         "limited": grouped("tells_its_group", memory="1GB"),
         "limited otherwise": grouped("tells_its_group", processes=10),
+        "hardly limited": grouped("tells_its_group", memory="1000GB", processes=10**9),
         "daemon": grouped("leaves_a_daemon", processes=10),
         "echo": {"entrypoint": "entrypoints:echo"},
         "waits": {"entrypoint": "entrypoints:waits_for_file", "limits": {"memory": "1GB"}},
@@ -45,13 +46,13 @@ TEAM: dict[str, Any] = {
 
 _HOST = """\
 import sys
+from observing import wait_until
 from subactors.runtime import Runtime
 
 team = {"agents": {"daemon": {"entrypoint": "grouped:leaves_a_daemon", "limits": {"processes": 10}}}}
 runtime = Runtime.from_mapping(team, state_dir=sys.argv[1])
 task = runtime.run("daemon", "go")
-while not runtime.view(task).output:
-    pass
+wait_until(lambda: runtime.view(task).output, "the task has said something", limit=30)
 print(runtime.view(task).output.strip(), flush=True)
 sys.stdin.read()
 """
@@ -266,7 +267,7 @@ def test_a_group_that_cannot_be_made_is_an_error(tree: Path) -> None:
     assert cgroups.use_of(str(tree / "missing" / "subactors-1-0a")) is None
 
 
-@pytest.mark.parametrize("agent", ["limited", "limited otherwise"])
+@pytest.mark.parametrize("agent", ["limited", "limited otherwise", "hardly limited"])
 def test_a_task_with_a_limit_for_its_tree_is_in_a_group_of_its_own(runtime: Runtime, agent: str) -> None:
     views = [run_and_wait(runtime, agent) for _ in range(2)]
 
