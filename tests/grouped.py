@@ -1,4 +1,4 @@
-"""Entrypoints for tests of control groups: what they see of theirs, and what they do in it."""
+"""Entrypoints, and an actor, for tests of control groups: what they see of theirs, and what they do in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from subactors.actors import ProcessActor
 from subactors.runtime import EntrypointTask
 
 _LONG = 600.0
@@ -49,3 +50,13 @@ def forks_without_end(task: EntrypointTask) -> NoReturn:
     while True:
         if not os.fork():
             time.sleep(_LONG)
+
+
+class Holder(ProcessActor):
+    """Has other processes hold memory."""
+
+    def spread(self, count: int, size: int) -> None:
+        """Start so many processes that hold so many bytes each."""
+        program = f"import time; kept = bytearray({size}); time.sleep({_LONG})"
+        for _ in range(count):
+            subprocess.Popen([sys.executable, "-S", "-c", program])

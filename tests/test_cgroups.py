@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grouped import Holder
+from listening import Listener
 from observing import is_gone, look_at, wait_until
 from run_folders import host
-from subactors.actors import CgroupTree, ProcessLimits
+from subactors.actors import CgroupTree, ProcessExit, ProcessLimits, ProcessSystem
 from subactors.actors import _cgroup as cgroups
 from subactors.runtime import Runtime
 from subactors.runtime._doctor import Finding, examine
@@ -366,6 +368,24 @@ def test_a_tree_beyond_its_memory_is_killed_whole_with_a_reason_and_no_other(
     (tmp_path / "end").touch()
     (ended,) = runtime.wait([sibling], timeout=PATIENCE)
     assert (ended.status, ended.result) == ("completed", "the file is there")
+
+
+@pytest.mark.usefixtures("memory")
+def test_nobody_has_to_look_for_a_tree_beyond_its_memory_to_be_killed_whole(tree: Path) -> None:
+    system = ProcessSystem()
+    listener = Listener()
+    process = system.spawn(Holder, listener=listener, limits=ProcessLimits(tree_bytes=100_000_000))
+    holder = process.ready.result(PATIENCE)
+
+    holder.proxy().spread(3, 40_000_000)
+    end: ProcessExit = listener.wait_for("ended")
+    system.close()
+
+    assert (end.signal, end.killed) == (signal.SIGKILL, False)
+    assert end.group is not None
+    assert end.group.memory_kills >= 2
+    assert 95_000_000 <= end.group.memory_peak <= 100_000_000
+    assert groups_in(tree) == []
 
 
 @pytest.mark.usefixtures("pids")
