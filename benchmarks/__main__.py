@@ -19,9 +19,11 @@ from typing import Final
 from .contenders import CONTENDERS, contender_class
 from .isolation import QUICK, isolation, left_behind
 from .programs import run_host
+from .report import missed, targets_text, write
 from .results import Results, Skipped, machine, summarise, versions
 from .scenarios import SCENARIOS
 from .scenarios.base import Scenario, Size
+from .targets import judge
 
 __all__ = ["main"]
 
@@ -155,6 +157,8 @@ def main() -> int:
     )
     parser.add_argument("--peers", metavar="A,B", help=f"of {', '.join(CONTENDERS)}; all that are installed by default")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the results to this file")
+    parser.add_argument("--report", action="store_true", help="write RESULTS.md and pictures/ beside this program")
+    parser.add_argument("--check", action="store_true", help="exit status 1 if a target is missed")
     given = parser.parse_args()
     contenders = given.peers.split(",") if given.peers else list(CONTENDERS)
     unknown = [name for name in contenders if name not in CONTENDERS]
@@ -164,9 +168,14 @@ def main() -> int:
         given.only or [*SCENARIOS, _ISOLATION], contenders, quick=given.quick or given.smoke, smoke=given.smoke
     ).measure()
     results.command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    results.partial = bool(given.only or given.peers or given.quick or given.smoke)
     if given.json is not None:
         results.save(given.json)
-    return 0
+    verdicts = judge(results)
+    print(targets_text(verdicts))
+    if given.report:
+        write(results)
+    return int(given.check and missed(results, verdicts))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-__all__ = ["VERSIONS_OF", "Left", "Measurement", "Outcome", "Recorder", "Results", "Skipped", "summarise"]
+__all__ = ["Left", "Measurement", "Outcome", "Recorder", "Results", "Skipped", "machine", "summarise", "versions"]
 
-VERSIONS_OF: Final = ("subactors", "openai", "pykka", "msgspec", "loky", "pebble", "ray", "psutil")
+_VERSIONS_OF: Final = ("subactors", "openai", "pykka", "msgspec", "loky", "pebble", "ray", "psutil")
 
 
 class Recorder:
@@ -120,6 +120,7 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
     quick: bool = False
+    partial: bool = False
     seconds: float = 0.0
     measurements: list[Measurement] = field(default_factory=list)
     isolation: list[Outcome] = field(default_factory=list)
@@ -196,7 +197,7 @@ def machine() -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Return the versions of what takes part, as far as it is installed."""
     found = {"python": sys.version.split()[0]}
-    for name in VERSIONS_OF:
+    for name in _VERSIONS_OF:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

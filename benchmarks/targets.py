@@ -1,0 +1,234 @@
+"""What must be reached, in one table, and whether it is.
+
+Bounds were set on one machine, whose floor is known. Where a bound hangs on how fast a machine forks, it is `scaled`:
+here it is as far above the floor that was measured here as it was above the floor there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from .results import Measurement, Results
+
+__all__ = ["TARGETS", "Target", "Value", "Verdict", "judge"]
+
+_MS: Final = 1e-3
+_MB: Final = 1e6
+_GROWTH: Final = 1.5
+"""By how much the cost of a task may rise from 10 to 1000."""
+
+Statistic = Literal["p50", "p95", "p99"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One figure of the results.
+
+    Attributes:
+        contenders: whose; of several the first that was measured.
+        tasks: at how many tasks; 0 where that is not varied.
+        per_task: it is the cost of all of them, and is divided by their number.
+    """
+
+    metric: str
+    contenders: tuple[str, ...]
+    tasks: int = 0
+    statistic: Statistic = "p50"
+    per_task: bool = False
+
+    def of(self, results: Results) -> float | None:
+        """Return it; None if it was not measured."""
+        measured = self.measurement(results)
+        if measured is None:
+            return None
+        value: float = getattr(measured, self.statistic)
+        return value / self.tasks if self.per_task else value
+
+    def measurement(self, results: Results) -> Measurement | None:
+        """Return what it is taken from."""
+        for name in self.contenders:
+            found = results.find(self.metric, name, self.tasks)
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing that must be reached.
+
+    Attributes:
+        bound: in the metric's unit; or a factor, where there is something to be `times`.
+        text: the bound in words.
+        times: the figure that the bound is a factor of.
+        scaled: the floor's metric whose value here, against `there`, the bound is scaled by.
+        there: what the floor was on the machine for which the bound was set.
+        at_least: the bound is the least, not the most.
+    """
+
+    title: str
+    value: Value
+    bound: float
+    text: str
+    times: Value | None = None
+    scaled: Value | None = None
+    there: float = 1.0
+    at_least: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a target comes to: the bound on this machine, and whether it is met; None where it was not measured."""
+
+    title: str
+    text: str
+    unit: str
+    bound: float | None
+    measured: float | None
+    met: bool | None
+
+
+_BEST: Final = ("subactors-standby", "subactors")
+_PLAIN: Final = ("subactors",)
+_FLOOR: Final = ("floor",)
+_START: Final = Value("start", _FLOOR)
+
+
+def _fan_out(tasks: int, bound: float, there: float) -> Target:
+    return Target(
+        f"fan-out of {tasks} one-second tasks, over 1 s",
+        Value("fan-out", _BEST, tasks),
+        bound,
+        f"at most {bound:g} s (floor there {there:g} s)",
+        scaled=Value("fan-out", _FLOOR, tasks),
+        there=there,
+    )
+
+
+def _starts(title: str, standing_by: str, alone: str) -> list[Target]:
+    found = []
+    for how, name, factor in (("standing by", standing_by, 1.0), ("none standing by", alone, 3.0)):
+        own = Value("start", (name,))
+        p95 = Value("start", (name,), statistic="p95")
+        words = "at most the floor" if factor == 1.0 else f"at most {factor:g} times the floor"
+        found += [
+            Target(f"{title}, {how}: p50", own, factor, words, times=_START),
+            Target(f"{title}, {how}: p95", p95, 2.0, "at most twice its p50", times=own),
+        ]
+    return found
+
+
+def _beside_a_flood(what: str) -> Target:
+    quiet = Value(f"{what}, quiet", _PLAIN)
+    flooded = Value(f"{what}, flooded", _PLAIN)
+    return Target(f"{what}, beside a flood", flooded, 2.0, "at most twice as without it", times=quiet)
+
+
+def _grows(metric: str, *, per_task: bool = False, least: int = 10, most: int = 1000) -> Target:
+    return Target(
+        f"{metric}: cost per task at {most} against {least}",
+        Value(metric, _PLAIN, most, per_task=per_task),
+        _GROWTH,
+        f"at most {_GROWTH:g} times",
+        times=Value(metric, _PLAIN, least, per_task=per_task),
+    )
+
+
+def _at_most(title: str, value: Value, bound: float, text: str) -> Target:
+    return Target(title, value, bound, f"at most {text}")
+
+
+_IMPORT: Final = Value("cold start: import openai", _FLOOR)
+_TIMES_THE_IMPORT: Final = "at most 1.3 times import openai"
+_ACROSS: Final = "round trip between two cores"
+
+TARGETS: Final[tuple[Target, ...]] = (
+    _at_most("run returns, 20 tasks alive: p50", Value("run returns", _BEST, 20), 0.5 * _MS, "0.5 ms"),
+    _at_most("run returns, 20 tasks alive: p99", Value("run returns", _BEST, 20, "p99"), 2 * _MS, "2 ms"),
+    *_starts("start", "subactors-standby", "subactors"),
+    *_starts("start, actor layer", "actors-standby", "actors"),
+    _at_most("start of an LLM task: p50", Value("llm start", _BEST), 12 * _MS, "12 ms"),
+    _at_most("start of an LLM task: p95", Value("llm start", _BEST, statistic="p95"), 25 * _MS, "25 ms"),
+    _fan_out(20, 0.06, 0.025),
+    _fan_out(100, 0.25, 0.13),
+    _fan_out(500, 1.2, 0.58),
+    Target("fan-out of 1000", Value("fan-out", _BEST, 1000), float("inf"), "works"),
+    Target(
+        "ask and reply, between two cores",
+        Value(_ACROSS, ("actors",)),
+        2.5,
+        "at most 2.5 times the floor",
+        times=Value(_ACROSS, _FLOOR),
+    ),
+    Target("output into the journal", Value("stream", _PLAIN), 200.0, "at least 200 MB/s", at_least=True),
+    _beside_a_flood("start to end"),
+    _beside_a_flood("view"),
+    _beside_a_flood("stop"),
+    _at_most("stop, cooperative", Value("stop", _PLAIN), 5 * _MS, "5 ms"),
+    _at_most(
+        "stop, refused", Value("stop, refused: beyond the grace period", _PLAIN), 10 * _MS, "the grace period and 10 ms"
+    ),
+    _at_most("a crash known", Value("crash", _PLAIN), 2.5 * _MS, "2.5 ms"),
+    _at_most("memory per idle task, of 100", Value("memory per idle task", _PLAIN, 100), 2.5 * _MB, "2.5 MB"),
+    _at_most("memory per idle LLM task, of 100", Value("memory per idle LLM task", _PLAIN, 100), 7 * _MB, "7 MB"),
+    Target(
+        "cold start of a host script",
+        Value("cold start", _PLAIN),
+        1.3,
+        _TIMES_THE_IMPORT,
+        times=_IMPORT,
+    ),
+    Target(
+        "cold start of a host script, LLM agent",
+        Value("cold start, LLM agent", _PLAIN),
+        1.3,
+        _TIMES_THE_IMPORT,
+        times=_IMPORT,
+    ),
+    _at_most("subactors --help", Value("subactors --help", _PLAIN), 150 * _MS, "150 ms"),
+    _at_most("subactors ps", Value("subactors ps", _PLAIN), 250 * _MS, "250 ms"),
+    _at_most("list of 10,000 remembered tasks", Value("list", _PLAIN, 10_000), 5 * _MS, "5 ms"),
+    _at_most("view among 10,000 remembered tasks", Value("view", _PLAIN, 10_000), 5 * _MS, "5 ms"),
+    _at_most(
+        "host memory per remembered task", Value("host memory per remembered task", _PLAIN, 10_000), 4000.0, "4 kB"
+    ),
+    _at_most("host CPU with 100 idle tasks", Value("host CPU, idle tasks", _PLAIN, 100), 1.0, "1 % of a core"),
+    _grows("fan-out", per_task=True),
+    _grows("run returns"),
+    _grows("memory per idle task"),
+    _grows("list", per_task=True, least=1000, most=10_000),
+    _grows("view", least=1000, most=10_000),
+)
+
+
+def judge(results: Results) -> list[Verdict]:
+    """Hold results against every target, and against what isolation has to be."""
+    return [*(_judge(target, results) for target in TARGETS), *_isolation(results)]
+
+
+def _judge(target: Target, results: Results) -> Verdict:
+    measurement = target.value.measurement(results)
+    measured = target.value.of(results)
+    bound: float | None = target.bound if measured is not None else None
+    for other, divisor in ((target.times, 1.0), (target.scaled, target.there)):
+        if other is not None:
+            value = other.of(results)
+            bound = None if bound is None or value is None else bound * value / divisor
+    met = None
+    if measured is not None and bound is not None:
+        met = measured >= bound if target.at_least else measured <= bound
+    return Verdict(target.title, target.text, measurement.unit if measurement else "", bound, measured, met)
+
+
+def _isolation(results: Results) -> list[Verdict]:
+    cells = [cell for cell in results.isolation if cell.contender == "subactors"]
+    spread = sum(cell.verdict != "contained" for cell in cells) if cells else None
+    left = next((each.left for each in results.left_behind if each.contender == "subactors"), None)
+    return [
+        Verdict(title, "none", "", 0, count, None if count is None else count == 0)
+        for title, count in (
+            ("faults that are not contained", spread),
+            ("processes left 5 s after the host was killed", left),
+        )
+    ]
