@@ -101,7 +101,8 @@ class McpConnection:
     @property
     def is_lost(self) -> bool:
         """Whether the connection has ended, as far as is known without asking the server."""
-        return self._task is None or self._task.done() or (self._stdio is not None and self._stdio.has_ended)
+        over = self._task is None or self._task.done() or self._closing.is_set()
+        return over or (self._stdio is not None and self._stdio.has_ended)
 
     async def call(self, tool: str, arguments: Mapping[str, Any], *, timeout: float) -> CallToolResult:  # noqa: ASYNC109 - the limit is the tool's, and belongs into its message
         """Call a tool and return what the server answered, an error of the tool included.
@@ -126,9 +127,11 @@ class McpConnection:
 
     async def close(self) -> None:
         """End the connection, and the server if it is a program; returns when it is gone, in bounded time."""
-        task, self._task, self._client = self._task, None, None
+        task = self._task
         if task is None:
             return
+        if self._client is None:
+            task.cancel()  # it waits for an answer to its greeting
         self._closing.set()
         # Shielded: a task that is stopped twice must not leave the server behind.
         waiting = asyncio.ensure_future(asyncio.wait({task}, timeout=_TIME_TO_CLOSE))
