@@ -171,6 +171,7 @@ class ActorProcess:
         self._is_ready = False
         self._finished = False
         self._reading = True
+        self._draining = False
         self._error: ErrorData | None = None
         self._violation = ""
 
@@ -404,12 +405,23 @@ class ActorProcess:
         if not size:
             self._on_channel_closed()
             return False
+        return self._handle(self._io.buffer[:size])
+
+    def _handle(self, data: bytes | memoryview) -> bool:
+        """Handle the frames that are whole with this, up to where the backlog is full; False if one was wrong."""
+        said: list[bytes] = []
         try:
-            for kind, payload in self._decoder.feed(self._io.buffer[:size]):
-                if kind == OUTPUT:
-                    self._listener.process_output(self, payload)
-                else:
+            try:
+                for kind, payload in self._decoder.feed(data):
+                    if kind == OUTPUT:
+                        said.append(payload)
+                        continue
+                    self._hand_over(said)
                     self._on_message(decode_from_child(payload))
+                    if not (self._reading or self._draining):
+                        break  # the rest stays in the decoder
+            finally:
+                self._hand_over(said)
         except ProtocolError as error:
             self.on_violation(str(error))
             return False
@@ -419,6 +431,13 @@ class ActorProcess:
             self.on_violation(f"the host could not handle what it sent: {type(error).__name__}: {error}")
             return False
         return True
+
+    def _hand_over(self, said: list[bytes]) -> None:
+        """Hand over pieces of output as one: a flood of small ones costs little more than a few large ones."""
+        if said:
+            data = b"".join(said)
+            said.clear()
+            self._listener.process_output(self, data)
 
     def _on_message(self, message: FromChild) -> None:
         match message:
@@ -470,6 +489,9 @@ class ActorProcess:
 
     def _drain(self) -> None:
         """Read what the process said before it ended, however far behind its supervisor is."""
+        self._draining = True
+        if not self._handle(b""):
+            return
         for _ in range(_DRAIN_READS):
             if not self._read_once():
                 break
@@ -500,6 +522,7 @@ class ActorProcess:
     def _resume(self) -> None:
         if self.end is None and not self._violation:
             self._reading = True
+            self._handle(b"")  # what was there already, and may fill the backlog again
             self._watch()
 
     def _stop_reading(self) -> None:
