@@ -45,9 +45,9 @@ def _install(npm: str, cache: Path) -> None:
         packages = [f"@modelcontextprotocol/{name}@{_VERSION}" for name in _PACKAGES]
         command = [npm, "install", "--no-audit", "--no-fund", "--prefix", folder, *packages]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=45, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
         except subprocess.TimeoutExpired:
-            raise NotInstalledError("npm could not install the servers in 45 s") from None
+            raise NotInstalledError("npm could not install the servers in 90 s") from None
         if done.returncode:
             raise NotInstalledError(f"npm could not install the servers: {done.stderr[-300:]}")
         try:

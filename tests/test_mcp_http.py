@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -121,6 +122,24 @@ def test_a_remote_server_that_is_killed_in_a_call_is_an_error_and_so_is_the_next
     assert "was lost during the call" in died.text
     assert after.is_error
     assert "cannot be used" in after.text
+
+
+def test_a_remote_server_that_hangs_holds_up_neither_a_call_nor_the_end(transport: str) -> None:
+    async def work(url: str) -> ToolAnswer:
+        server = {"url": url, "transport": transport}
+        box = ToolBox([McpToolset(working_directory=Path.cwd(), environ=os.environ, server=server, timeout=0.2)])
+        try:
+            await box.open()
+            pid = int((await box.call("pid", "")).text)
+            os.kill(pid, signal.SIGSTOP)
+            async with asyncio.timeout(4.0):
+                return await box.call("pid", "")
+        finally:
+            async with asyncio.timeout(4.0):
+                await box.close()
+
+    with web(transport) as url:
+        assert "did not answer in 0.2 s" in asyncio.run(work(url)).text
 
 
 def test_a_call_to_a_remote_server_can_be_cancelled(shared: tuple[str, str]) -> None:

@@ -16,6 +16,8 @@ from observing import descendants_of, descriptors, is_gone, wait_until
 from subactors.runtime import Runtime, TaskView
 from teams import PATIENCE, model, plan, run_and_wait
 
+pytestmark = pytest.mark.timeout(180)  # the first run on a machine may have to install servers
+
 SCRIPT = str(Path(__file__).parent / "mcp_script.py")
 
 

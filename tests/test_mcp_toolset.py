@@ -199,6 +199,12 @@ def test_an_answer_is_bounded() -> None:
     assert "970,000 of 1,000,000 characters left out here" in answer.text
 
 
+def test_a_message_beyond_all_bounds_ends_the_server_and_not_the_task() -> None:
+    answer = call("long", {"length": 17 * 2**20})
+    assert answer.is_error
+    assert "It sent a message of more than 16,777,216 bytes." in answer.text
+
+
 def test_a_line_that_is_no_message_is_passed_over() -> None:
     assert call("noise") == ToolAnswer("after the noise")
 

@@ -70,6 +70,7 @@ class McpConnection:
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._calls: set[asyncio.Task[CallToolResult]] = set()
         self.tools: Sequence[McpTool] = ()
         self.instructions = ""
 
@@ -116,14 +117,24 @@ class McpConnection:
         client = self._client
         if client is None or self.is_lost:
             raise ConnectionLostError(await self._epitaph())
+        # A task of its own, left to itself when nobody waits any more: it then tells the server, which takes its
+        # time where the server reads nothing.
+        calling = asyncio.create_task(client.call_tool(tool, dict(arguments)), name=f"mcp call {tool}")
+        self._calls.add(calling)
+        calling.add_done_callback(self._calls.discard)
+        calling.add_done_callback(_look_at)
         try:
-            async with asyncio.timeout(timeout):
-                return await client.call_tool(tool, dict(arguments))
+            await asyncio.wait({calling}, timeout=timeout)
+            if not calling.done():
+                raise TimeoutError
+            return calling.result()
         except MCPError as error:
             if error.code != CONNECTION_CLOSED:
                 raise
             reason = self.without_secrets(str(error))
             raise ConnectionLostError(await self._epitaph(reason)) from None
+        finally:
+            calling.cancel()
 
     async def close(self) -> None:
         """End the connection, and the server if it is a program; returns when it is gone, in bounded time."""
@@ -134,7 +145,7 @@ class McpConnection:
             task.cancel()  # it waits for an answer to its greeting
         self._closing.set()
         # Shielded: a task that is stopped twice must not leave the server behind.
-        waiting = asyncio.ensure_future(asyncio.wait({task}, timeout=_TIME_TO_CLOSE))
+        waiting = asyncio.ensure_future(asyncio.wait({task, *self._calls}, timeout=_TIME_TO_CLOSE))
         try:
             await asyncio.shield(waiting)
         finally:
@@ -235,7 +246,7 @@ async def _all_tools(client: Client) -> list[McpTool]:
     return tools
 
 
-def _look_at(task: asyncio.Task[None]) -> None:
+def _look_at(task: asyncio.Task[Any]) -> None:
     """Look at a task's exception, so that asyncio does not write it to standard error."""
     if not task.cancelled():
         task.exception()
