@@ -7,6 +7,7 @@ whatever a host has left behind. It measures nothing itself.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shlex
 import sys
@@ -30,6 +31,7 @@ __all__ = ["main"]
 _QUICK_SECONDS: Final = 85.0
 """After this long a quick run starts nothing more but the isolation matrix."""
 
+_ROUNDS_OF_SLOW_ONES: Final = 2
 _SMOKE_TASKS: Final = 2
 _ISOLATION: Final = "isolation"
 _FULL_ONLY: Final = "left to the full run"
@@ -91,16 +93,16 @@ class Run:
             names.remove(name)
             self._skip(scenario.name, name, _FULL_ONLY)
         for number in range(size.rounds):
-            for name in names:
-                for tasks in size.tasks or (0,):
-                    if (name, tasks) in out:
-                        continue
-                    why = self._too_much(name, tasks)
-                    if not why:
-                        why = self._one(scenario, name, replace(size, tasks=(tasks,) if tasks else ()), number, values)
-                    if why:
-                        out.add((name, tasks))
-                        self._skip(scenario.name, name, why)
+            turn = [name for name in names if number < _ROUNDS_OF_SLOW_ONES or not contender_class(name).slow]
+            for name, tasks in itertools.product(turn, size.tasks or (0,)):
+                if (name, tasks) in out:
+                    continue
+                why = self._too_much(name, tasks)
+                if not why:
+                    why = self._one(scenario, name, replace(size, tasks=(tasks,) if tasks else ()), number, values)
+                if why:
+                    out.add((name, tasks))
+                    self._skip(scenario.name, name, why)
         for (name, metric, tasks, unit), rounds in values.items():
             measured = summarise(scenario.name, name, metric, tasks=tasks, unit=unit, rounds=rounds)
             self.results.measurements.append(measured)
@@ -164,9 +166,7 @@ def main() -> int:
     unknown = [name for name in contenders if name not in CONTENDERS]
     if unknown:
         parser.error(f"no contender {', '.join(unknown)}; there are {', '.join(CONTENDERS)}")
-    results = Run(
-        given.only or [*SCENARIOS, _ISOLATION], contenders, quick=given.quick or given.smoke, smoke=given.smoke
-    ).measure()
+    results = Run(given.only or [*SCENARIOS, _ISOLATION], contenders, quick=given.quick, smoke=given.smoke).measure()
     results.command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
     results.partial = bool(given.only or given.peers or given.quick or given.smoke)
     if given.json is not None:

@@ -26,6 +26,8 @@ def main(arguments: list[str]) -> None:
     from .scenarios.base import Size  # noqa: PLC0415
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # tasks crash here on purpose; the same for all contenders
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     scenario, name, path, given = arguments
     fields = json.loads(given)
     size = Size(**{**fields, "tasks": tuple(fields["tasks"])})

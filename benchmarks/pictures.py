@@ -17,6 +17,7 @@ _OURS: Final = "#c0392b"
 _FLOOR: Final = "#2c3e50"
 _PEERS: Final = ("#2980b9", "#16a085", "#8e44ad", "#d68910", "#7f8c8d", "#27ae60", "#5d6d7e", "#a04000")
 _VERDICTS: Final = {"contained": "#abebc6", "partly": "#f9e79f", "lost": "#f5b7b1"}
+_PARTLY: Final = {"hang": "cannot be stopped", "leak": "no limit"}
 _FAULT_TITLES: Final = {
     "raise": "exception",
     "exit": "os._exit",
@@ -122,7 +123,9 @@ def _isolation(results: Results, plots: Any) -> Any:
             if cell.contender == name:
                 text = cell.verdict if cell.host == "alive" else "host lost"
                 if cell.verdict == "partly":
-                    text = f"siblings {cell.siblings}" if not cell.siblings.startswith("3") else "not ended"
+                    text = _PARTLY.get(cell.fault, cell.verdict)
+                    if len(set(cell.siblings.split(" of "))) > 1:
+                        text = f"siblings: {cell.siblings}"
                 _box(axes, FAULTS.index(cell.fault), row, _VERDICTS[cell.verdict], text)
         if name in left:
             count = left[name].left
@@ -130,7 +133,7 @@ def _isolation(results: Results, plots: Any) -> Any:
             _box(axes, len(FAULTS), row, colour, f"{count} of {left[name].started} left" if count else "none left")
     axes.set_xlim(-0.5, len(FAULTS) + 0.5)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xticks(range(len(FAULTS) + 1), [*(_FAULT_TITLES[fault] for fault in FAULTS), "host killed, 5 s later"])
+    axes.set_xticks(range(len(FAULTS) + 1), [*(_FAULT_TITLES[fault] for fault in FAULTS), "host killed,\n5 s later"])
     axes.set_yticks(range(len(names)), [contender_class(name).title for name in names])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

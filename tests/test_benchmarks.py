@@ -15,13 +15,22 @@ pytestmark = pytest.mark.timeout(300)  # some ten programs that import a model c
 ROOT = Path(__file__).parent.parent
 
 
+def run_in_root(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("benchmarks") / "results.json"
-    only = ["start", "stream"]
-    command = [sys.executable, "-m", "benchmarks", "--smoke", "--peers", "floor,subactors,forkserver,asyncio"]
-    command += [word for name in only for word in ("--only", name)]
-    done = subprocess.run([*command, "--json", str(path)], cwd=ROOT, check=False, capture_output=True, text=True)
+    chosen = [word for name in ["start", "stream"] for word in ("--only", name)]
+    peers = "floor,subactors,forkserver,asyncio"
+    done = run_in_root("-m", "benchmarks", "--smoke", "--peers", peers, *chosen, "--json", str(path))
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(path.read_text())
     return found
@@ -49,3 +58,60 @@ def test_results_name_machine_versions_and_command(results: dict[str, Any]) -> N
     assert results["machine"]["cores"] > 0
     assert results["versions"]["python"] == sys.version.split()[0]
     assert results["command"].startswith("python -m benchmarks")
+
+
+@pytest.mark.parametrize(("stop", "status"), [(0.001, 0), (1.0, 1)])
+def test_a_missed_target_is_an_exit_status(tmp_path: Path, stop: float, status: int) -> None:
+    measured = {
+        "scenario": "stop",
+        "contender": "subactors",
+        "metric": "stop",
+        "tasks": 0,
+        "unit": "s",
+        "count": 1,
+        "spread": 0.0,
+        "rounds": [stop],
+        **dict.fromkeys(["p50", "p95", "p99", "least", "most"], stop),
+    }
+    path = tmp_path / "results.json"
+    lists: dict[str, Any] = {"isolation": [], "left_behind": [], "skipped": []}
+    path.write_text(json.dumps({"measurements": [measured], "partial": True, **lists}))
+
+    done = run_in_root("-m", "benchmarks.report", str(path), "--check")
+
+    assert done.returncode == status, done.stderr
+
+
+def test_the_report_has_targets_and_scenarios(results: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+
+    done = run_in_root("-m", "benchmarks.report", str(path), "--folder", str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "## Targets" in page
+    assert "| floor (fork, pidfd, socketpair) | start |" in page
+
+
+def test_what_a_host_leaves_behind_is_found_and_ended() -> None:
+    program = """
+import os, subprocess, sys
+from benchmarks.processes import MARK, end_all, marked
+os.environ[MARK] = "of this test alone"
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+found = marked("of this test alone")
+end_all(found)
+print([process.pid for process in found] == [left.pid], left.wait(), marked("of this test alone"))
+"""
+
+    done = run_in_root("-c", program)
+
+    assert done.stdout.strip() == "True -9 []", done.stderr
+
+
+def test_an_unknown_contender_is_an_error_that_names_those_there_are() -> None:
+    done = run_in_root("-m", "benchmarks", "--peers", "nobody")
+
+    assert done.returncode == 2
+    assert "no contender nobody; there are floor, subactors" in done.stderr

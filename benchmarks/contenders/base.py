@@ -83,6 +83,10 @@ class Contender:
             if how:
                 raise RuntimeError(f"{self.title}: a task failed: {how}")
 
+    def meanwhile(self, function: Callable[[], None]) -> None:
+        """Call something that waits for what tasks do to be seen elsewhere, while they run."""
+        function()
+
     def open_echo(self) -> Callable[[bytes], bytes]:
         """Start something that answers each message with itself, and return what sends one and gets the answer."""
         raise NotOfferedError("has no messages to a running task")

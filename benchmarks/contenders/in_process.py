@@ -98,6 +98,10 @@ class InProcess(Contender):
         waited = [task.task for task in tasks if isinstance(task, _Task)]
         self._loop.run_until_complete(asyncio.wait_for(asyncio.gather(*waited), timeout))
 
+    def meanwhile(self, function: Callable[[], None]) -> None:
+        """Call it in a thread: tasks run only while the loop does."""
+        self._loop.run_until_complete(self._loop.run_in_executor(None, function))
+
     def open_echo(self) -> Callable[[bytes], bytes]:
         """Echo between two coroutines over queues."""
         there: asyncio.Queue[Any] = asyncio.Queue()

@@ -79,7 +79,7 @@ class Ray(Contender):
     title = "Ray actors"
     distribution = "ray"
     most_tasks = 100
-    most_tasks_quick = 20
+    most_tasks_quick = 10
     slow = True
     lead = 5.0
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from subactors.actors import ActorProcess, ProcessActor, ProcessExit, ProcessSystem
+from subactors.actors import ActorProcess, ProcessActor, ProcessExit, ProcessLimits, ProcessSystem
 
 from .. import work
 from .base import Contender, Task
@@ -18,6 +18,8 @@ __all__ = ["Actors", "ActorsStandby"]
 
 _STANDBY_PARAMETER: Final = "standby"
 """The parameter of `ProcessSystem` for how many processes stand by."""
+
+_MEMORY_LIMIT: Final = work.LEAK // 2
 
 
 class WorkActor(ProcessActor):
@@ -116,7 +118,8 @@ class Actors(Contender):
     def start(self, name: str, argument: str = "") -> Task:
         """Spawn an actor that does the work."""
         task = _Task()
-        task.process = self._system.spawn(WorkActor, (name, argument), listener=task)
+        limits = ProcessLimits(data_bytes=_MEMORY_LIMIT if name == "leak" else None)
+        task.process = self._system.spawn(WorkActor, (name, argument), listener=task, limits=limits)
         return task
 
     def open_echo(self) -> Callable[[bytes], bytes]:

@@ -19,7 +19,7 @@ STANDBY_SETTING: Final = "standby"
 
 _STANDBY: Final = 4
 
-_MEMORY_LIMIT: Final = "200MB"
+_MEMORY_LIMIT: Final = f"{work.LEAK // 2_000_000}MB"
 """Of the leaking task, half of what it would take."""
 
 

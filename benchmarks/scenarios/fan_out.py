@@ -29,6 +29,6 @@ SCENARIO = Scenario(
     measure,
     ALL,
     full=Size(rounds=5, samples=1, tasks=(10, 20, 100, 500, 1000)),
-    quick=Size(rounds=1, samples=1, tasks=(10, 20, 100)),
+    quick=Size(rounds=1, samples=1, tasks=(20, 100)),
     limit=180.0,
 )

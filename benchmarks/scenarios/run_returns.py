@@ -34,5 +34,5 @@ SCENARIO = Scenario(
     measure,
     RUNTIME,
     full=Size(rounds=4, samples=250, tasks=(10, 20, 100, 1000)),
-    quick=Size(rounds=1, samples=50, tasks=(10, 20, 100)),
+    quick=Size(rounds=1, samples=60, tasks=(20,)),
 )

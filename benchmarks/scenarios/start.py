@@ -44,5 +44,5 @@ SCENARIO = Scenario(
     measure,
     ALL,
     full=Size(rounds=5, samples=60),
-    quick=Size(rounds=2, samples=15),
+    quick=Size(rounds=1, samples=25),
 )
