@@ -25,7 +25,7 @@ from ._team_file import check_team
 from ._tools import ToolAnswer
 from ._views import TaskView
 
-__all__ = ["check", "dispatch", "run_root"]
+__all__ = ["Interruptible", "check", "dispatch", "run_root"]
 
 _FAILED: Final = 1
 _USAGE: Final = 2
@@ -45,7 +45,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
     An agent that is the user's own code has no loop to run here; it runs as a task.
     """
     check_requirements(team, agent)
-    with _Interruptible() as work, Runtime(team, **settings) as runtime:
+    with Interruptible() as work, Runtime(team, **settings) as runtime:
         in_process = team.agents[agent].entrypoint is None
         with _display(runtime, agent if in_process else None, as_json=as_json) as display:
             try:
@@ -77,7 +77,7 @@ def dispatch(
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
     check_requirements(team, agent)
-    with _Interruptible() as work, Runtime(team, **settings) as runtime:
+    with Interruptible() as work, Runtime(team, **settings) as runtime:
         with _display(runtime, None, as_json=as_json):
             try:
                 views = work.loop.run(_fan_out(runtime, agent, tasks, expected_output))
@@ -184,7 +184,7 @@ class _Listener:
         """Nobody counts them here."""
 
 
-class _Interruptible:
+class Interruptible:
     """Lets Ctrl-C, SIGTERM and SIGHUP cancel the work; a second one ends this process, and with it all, at once.
 
     Attributes:

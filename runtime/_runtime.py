@@ -296,15 +296,22 @@ class Runtime:
         """Return what an orchestrator in this process needs to run an agent; for the command line and toolsets."""
         self._check_usable()
         config = self._team.agents[agent]
-        caller = Caller(f"orchestrator_{secrets.token_hex(4)}", agent)
         return Surroundings(
-            gateway=HostGateway(self._supervisor, caller),
+            gateway=self.gateway(agent),
             sub_agents=[(name, self._team.agents[name].description) for name in config.sub_agents],
             deny=self._team.deny,
             settings=self._team.settings,
             working_directory=Path.cwd(),
             environ=os.environ,
         )
+
+    def gateway(self, agent: str | None) -> HostGateway:
+        """Return a new orchestrator's way to the supervisor.
+
+        Args:
+            agent: whose sub-agents it may start; None: any agent.
+        """
+        return HostGateway(self._supervisor, Caller(f"orchestrator_{secrets.token_hex(4)}", agent))
 
     def _past_view(self, task_id: str) -> TaskView | None:
         """Return a task of an earlier run; None if there is none with that id, or its host lives."""

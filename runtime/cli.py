@@ -101,6 +101,24 @@ def check(team_file: Path) -> int:
 
 
 @cli.command()
+@team_argument
+@click.option("--agent", "-a", metavar="NAME", help="The agent whose place the host takes, instead of the team's root.")
+@max_running_option
+@state_option
+def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
+    """Serve the background agents of TEAM as tools to an MCP host, on standard input and output.
+
+    The host takes the place of the root agent: it may start its sub-agents, or all agents if it has none. Everything
+    ends with standard input.
+    """
+    team = _load(team_file)
+    name = _agent(team, agent or team.root)
+    from ._mcp_face import serve  # noqa: PLC0415 - `--help` should not wait for it
+
+    return serve(team, name, settings=_settings(options))
+
+
+@cli.command()
 @click.option("--all", "-a", "everything", is_flag=True, help="Tasks that have ended, too, the newest last.")
 @click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")
 @state_option

@@ -6,18 +6,15 @@ program ended, what it said on standard error, and how long ending it may take.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
 
+from .._mcp_lines import Streams, messages
 from .._text import one_line
 from ._process_group import Ending, ProcessGroup
 
@@ -26,19 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["StdioServer"]
 
-_Sending = MemoryObjectSendStream[SessionMessage | Exception]
-_Receiving = MemoryObjectReceiveStream[SessionMessage | Exception]
-
-_LONGEST_LINE: Final = 16 * 2**20
-"""Bytes of one message; a server that sends more is ended."""
-
 _TIME_TO_LEAVE: Final = 0.7
 """Seconds that a server has to end by itself when its input is closed; as many again after SIGTERM."""
 
-_LAST_WORDS: Final = 2000
+_LAST_WORDS: Final = 4000
 """Bytes of standard error that are kept."""
 
 _SHOWN_WORDS: Final = 500
+"""Characters of them that are shown."""
 
 
 class StdioServer:
@@ -56,10 +48,9 @@ class StdioServer:
         self._fault = ""
         self._silent = False
         self._ending: Ending | None = None
-        self._group: ProcessGroup | None = None
 
     @contextlib.asynccontextmanager
-    async def run(self) -> AsyncIterator[tuple[_Receiving, _Sending]]:
+    async def run(self) -> AsyncIterator[Streams]:
         """Start the program and yield the streams of its messages; nothing of it is left afterwards.
 
         Raises:
@@ -67,23 +58,13 @@ class StdioServer:
             ValueError: an argument or a variable holds what is no text.
         """
         with contextlib.ExitStack() as files:
+            group, from_program, to_program = self._start(files)
             try:
-                with contextlib.ExitStack() as pipes:
-                    reader, writer = await self._start(files, pipes)
-                    incoming, to_session = _streams()
-                    from_session, outgoing = _streams()
-                    for stream in (incoming, to_session, from_session, outgoing):
-                        pipes.callback(stream.close)
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(self._read, reader, incoming)
-                        tasks.start_soon(self._write, outgoing, writer, incoming)
-                        try:
-                            yield to_session, from_session
-                        finally:
-                            tasks.cancel_scope.cancel()
+                async with messages(from_program, to_program, heard=self._heard, ended=self._ended) as streams:
+                    yield streams
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._end()
+                    await self._end(group)
 
     @property
     def has_ended(self) -> bool:
@@ -92,28 +73,26 @@ class StdioServer:
 
     def how_it_ended(self) -> str:
         """Say how the program ended, and what it last wrote to standard error; parts that are unknown are left out."""
-        said = self._server.without_secrets(one_line(self._last_words.decode("utf-8", "replace")[-_SHOWN_WORDS:], 500))
+        # Secrets first: the cut could leave a part of one.
+        said = self._server.without_secrets(self._last_words.decode("utf-8", "replace"))[-_SHOWN_WORDS:]
         parts = [self._fault or _sentence(self._ending)]
-        if said:
-            parts.append(f"Its last words on standard error: {said}")
+        if said.strip():
+            parts.append(f"Its last words on standard error: {one_line(said, _SHOWN_WORDS)}")
         return " ".join(part for part in parts if part)
 
-    async def _start(
-        self, files: contextlib.ExitStack, pipes: contextlib.ExitStack
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Start the program; `files` are kept until it has ended, `pipes` closed before."""
-        loop = asyncio.get_running_loop()
+    def _start(self, files: contextlib.ExitStack) -> tuple[ProcessGroup, IO[bytes], IO[bytes]]:
+        """Start the program; returns it, what it writes and what it reads. `files` are kept until it has ended."""
         arguments = list(self._server.arguments)
         for option, content in self._server.secret_files:
             arguments += [option, _in_memory(content, files)]
-        with contextlib.ExitStack() as theirs:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             stdin, to_program = os.pipe()
             theirs.callback(os.close, stdin)
-            input_file = pipes.enter_context(os.fdopen(to_program, "wb", buffering=0))
+            input_file = ours.enter_context(os.fdopen(to_program, "wb", buffering=0))
             from_program, stdout = os.pipe()
             theirs.callback(os.close, stdout)
-            output_file = pipes.enter_context(os.fdopen(from_program, "rb", buffering=0))
-            self._group = ProcessGroup.start(
+            output_file = ours.enter_context(os.fdopen(from_program, "rb", buffering=0))
+            group = ProcessGroup.start(
                 arguments,
                 output=self._heard,
                 environ=self._environ,
@@ -121,68 +100,24 @@ class StdioServer:
                 stdin=stdin,
                 stdout=stdout,
             )
-        reader = asyncio.StreamReader(limit=_LONGEST_LINE)
-        receiving, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output_file)
-        pipes.callback(receiving.close)
-        sending, protocol = await loop.connect_write_pipe(
-            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), input_file
-        )
-        pipes.callback(_abort, sending)
-        return reader, asyncio.StreamWriter(sending, protocol, None, loop)
+            ours.pop_all()
+            return group, output_file, input_file
 
     def _heard(self, data: bytes) -> None:
         self._last_words = (self._last_words + data)[-_LAST_WORDS:]
 
-    async def _read(self, reader: asyncio.StreamReader, incoming: _Sending) -> None:
-        """Hand on what the program says; the end of it is the end of the stream, which ends the session."""
-        with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError), contextlib.ExitStack() as end:
-            end.callback(setattr, self, "_silent", True)
-            async with incoming:
-                while True:
-                    try:
-                        line = await reader.readuntil(b"\n")
-                    except asyncio.IncompleteReadError:
-                        return
-                    except asyncio.LimitOverrunError:
-                        self._fault = f"It sent a message of more than {_LONGEST_LINE:,} bytes."
-                        return
-                    try:
-                        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                    except ValueError:
-                        self._heard(line)  # no message: a banner, or what went wrong
-                        continue
-                    await incoming.send(SessionMessage(message))
+    def _ended(self, fault: str) -> None:
+        self._silent = True
+        self._fault = fault
 
-    async def _write(self, outgoing: _Receiving, writer: asyncio.StreamWriter, incoming: _Sending) -> None:
-        try:
-            async for item in outgoing:
-                assert isinstance(item, SessionMessage)  # noqa: S101 - a session sends no exceptions
-                writer.write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
-                await writer.drain()
-        except OSError:
-            incoming.close()  # it does not listen any more: whoever waits for an answer must hear of it
-
-    async def _end(self) -> None:
+    async def _end(self, group: ProcessGroup) -> None:
         """End the program: its input is closed already, which is how a server is asked to leave."""
-        group = self._group
-        if group is None:
-            return
         try:
             if not await group.exited(_TIME_TO_LEAVE):
                 self._fault = self._fault or "It did not end when its input was closed, and was killed."
                 await group.terminate(_TIME_TO_LEAVE)
         finally:
             self._ending = await group.end()
-
-
-def _streams() -> tuple[_Sending, _Receiving]:
-    return anyio.create_memory_object_stream[SessionMessage | Exception](0)
-
-
-def _abort(sending: asyncio.WriteTransport) -> None:
-    """Close the program's input at once; `close` would wait for a program that reads nothing."""
-    if not sending.is_closing():
-        sending.abort()
 
 
 def _in_memory(content: str, descriptors: contextlib.ExitStack) -> str:

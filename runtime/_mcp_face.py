@@ -1,0 +1,104 @@
+"""The face for MCP hosts: the four background tools over standard input and output (`subactors mcp`).
+
+The program at the other end is the orchestrator. Standard output carries messages of the protocol and nothing else. The
+end of standard input ends everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import os
+from typing import Any, Final
+
+from mcp.server import Server, ServerRequestContext
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+)
+from mcp_types import Tool as McpTool
+
+from ._commands import Interruptible
+from ._errors import SubactorsError
+from ._mcp_lines import messages
+from ._runtime import Runtime
+from ._team import AgentConfig, Team
+from ._tools import ToolBox
+from .toolsets._background import BackgroundAgentsToolset
+
+__all__ = ["serve"]
+
+_RUN: Final = "run_background_agent"
+
+
+def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
+    """Serve the background tools of an agent until the other end is done; return the exit status.
+
+    Args:
+        team: a checked team.
+        agent: whose sub-agents the other end may start; all agents of the team, if it has none.
+        settings: of the runtime.
+
+    Raises:
+        SubactorsError: standard input and output are no pipes.
+    """
+    with Interruptible() as work, Runtime(team, **settings) as runtime:
+        try:
+            work.loop.run(_serve(runtime, agent))
+        except asyncio.CancelledError:
+            return work.status
+        except ValueError as error:
+            raise SubactorsError(
+                f"Standard input and output must be pipes, as a program has them that an MCP host starts: {error}."
+            ) from None
+    return 0
+
+
+async def _serve(runtime: Runtime, agent: str) -> None:
+    team = runtime.team
+    names = team.agents[agent].sub_agents or tuple(team.agents)
+    gateway = runtime.gateway(agent if team.agents[agent].sub_agents else None)
+    toolset = BackgroundAgentsToolset(gateway, limit=team.settings.max_answer)
+    tools = ToolBox([toolset], deny=team.deny, limit=team.settings.max_answer)
+    agents = "\n".join(_line(team.agents[name]) for name in names)
+
+    async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=[_described(schema["function"], agents) for schema in tools.schemas])
+
+    async def call_tool(_: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
+        answer = await tools.call(call.name, json.dumps(call.arguments or {}))
+        data = answer.data if isinstance(answer.data, dict) else None
+        content = [TextContent(type="text", text=answer.text)]
+        return CallToolResult(content=[*content], structured_content=data, is_error=answer.is_error)
+
+    server = Server(
+        "subactors",
+        version=importlib.metadata.version("subactors"),
+        instructions=f"{toolset.instruction}\n\nThe agents:\n{agents}",
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+    with os.fdopen(os.dup(0), "rb", buffering=0) as stdin, os.fdopen(os.dup(1), "wb", buffering=0) as stdout:
+        async with messages(stdin, stdout, heard=_ignore, ended=_ignore) as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+def _line(agent: AgentConfig) -> str:
+    description = " ".join(agent.description.split())
+    return f"- {agent.name}: {description}" if description else f"- {agent.name}"
+
+
+def _described(function: dict[str, Any], agents: str) -> McpTool:
+    """Return a tool as MCP has it. Few hosts show a model the server's instructions, so one tool names the agents."""
+    description = function["description"]
+    if function["name"] == _RUN:
+        description = f"{description} The agents:\n{agents}"
+    return McpTool(name=function["name"], description=description, input_schema=function["parameters"])
+
+
+def _ignore(_: object) -> None:
+    """Neither what is no message nor the end of the input needs an answer: the session ends by itself."""
