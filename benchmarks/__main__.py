@@ -28,14 +28,14 @@ from .targets import judge
 
 __all__ = ["main"]
 
-_QUICK_SECONDS: Final = 85.0
+_QUICK_SECONDS: Final = 80.0
 """After this long a quick run starts nothing more but the isolation matrix."""
 
 _ROUNDS_OF_SLOW_ONES: Final = 2
 _SMOKE_TASKS: Final = 2
 _ISOLATION: Final = "isolation"
 _FULL_ONLY: Final = "left to the full run"
-_SLOW_ONES_IN_QUICK: Final = frozenset({"start", "fan-out", "round-trip", "left"})
+_SLOW_ONES_IN_QUICK: Final = frozenset({"start", "fan-out", "round-trip"})
 _SAME_PROCESSES: Final = frozenset({"subactors-standby", "actors-standby"})
 """Contenders whose processes end as those of others do, and need no row of their own in the matrix."""
 

@@ -16,7 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MARK", "Process", "cpu_seconds", "descendants", "end_all", "marked", "pin", "unique_memory", "wait_gone"]
+__all__ = [
+    "MARK",
+    "Process",
+    "cpu_seconds",
+    "descendants",
+    "end_all",
+    "marked",
+    "pin",
+    "proportional_memory",
+    "unique_memory",
+    "wait_gone",
+]
 
 MARK: Final = "SUBACTORS_BENCHMARK_MARK"
 """Environment variable with an unguessable value, which everything that a measurement starts inherits."""
@@ -125,10 +136,19 @@ def wait_gone(pid: int, patience: float = 30.0) -> None:
 
 def unique_memory(pid: int) -> int:
     """Return the unique set size of a process in bytes: what its end would give back; 0 if it is gone."""
+    return _memory(pid, "Private_Clean:", "Private_Dirty:")
+
+
+def proportional_memory(pid: int) -> int:
+    """Return the proportional set size of a process in bytes: shared pages count in shares; 0 if it is gone."""
+    return _memory(pid, "Pss:")
+
+
+def _memory(pid: int, *names: str) -> int:
     size = 0
     with contextlib.suppress(OSError):
         for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-            if line.startswith(("Private_Clean:", "Private_Dirty:")):
+            if line.startswith(names):
                 size += int(line.split()[1]) * 1024
     return size
 

@@ -10,8 +10,13 @@ from .base import OWN_PROCESS, Scenario, Size
 
 __all__ = ["SCENARIO"]
 
-_SLOW = 1.0
 _FEW = 3
+_LONGEST = 30.0
+_LATE = ("later than the moment", "exit status 1")
+"""How a task says that it came too late to crash; some contenders keep only its exit status."""
+
+_BREAK = frozenset({"executor", "loky"})
+"""Pools that cannot be used after a crash."""
 
 
 def measure(contender: Contender, size: Size, record: Recorder) -> None:
@@ -19,23 +24,25 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.open(1)
     first = contender.start("speak")
     first.outcome()
-    late = 0
-    for _ in range(size.samples if contender.lead < _SLOW else min(size.samples, _FEW)):
-        moment = monotonic() + contender.lead
-        task = contender.start("segfault", repr(moment))
-        how = task.outcome()
+    lead = contender.lead
+    left = min(size.samples, _FEW) if contender.slow else size.samples
+    while left:
+        moment = monotonic() + lead
+        how = contender.start("segfault", repr(moment)).outcome()
         took = monotonic() - moment
-        if "exit status 1" in how or "later than the moment" in how:
-            late += 1  # the machine is busy
-        elif not how:
+        if not how:
             raise RuntimeError("The task that should have crashed did not.")
+        if took < 0 or any(sign in how for sign in _LATE):
+            # The machine is busy, and the process was not there at that moment.
+            lead *= 2
+            if lead > _LONGEST:
+                raise RuntimeError(f"The process was not there within {lead / 2:g} s: {how}")
         else:
             record.add("crash", took, "s")
-        if contender.name in {"executor", "loky"}:  # the pool is broken now
+            left -= 1
+        if contender.name in _BREAK:
             contender.close()
             contender.open(1)
-    if late:
-        record.skip(f"{late} crashes came too late to be measured")
 
 
 SCENARIO = Scenario(

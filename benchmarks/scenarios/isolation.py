@@ -19,7 +19,8 @@ _SIBLINGS: Final = 3
 _WORK: Final = 2.5
 """Seconds that the healthy tasks work."""
 
-_PATIENCE: Final = 30.0
+_PATIENCE: Final = 15.0
+_PATIENCE_WITH_SLOW_ONES: Final = 40.0
 """Seconds that the host gives every healthy task; each ends by itself, or fails with what it runs in."""
 
 _LONGER: Final = 3.0
@@ -36,7 +37,8 @@ def fault(contender: Contender, size: Size, record: Recorder) -> None:
     record.note(ready=True)
     siblings = [contender.start("sibling", str(_WORK)) for _ in range(_SIBLINGS)]
     faulty = contender.start(name, str(_WORK) if name == "leak" else "")
-    deadline = monotonic() + _PATIENCE
+    patience = _PATIENCE_WITH_SLOW_ONES if contender.slow else _PATIENCE
+    deadline = monotonic() + patience
     record.note(siblings=[_outcome(task, deadline) for task in siblings])
     how = _outcome(faulty, monotonic() + _LONGER)
     if how == _RUNS:
@@ -47,7 +49,7 @@ def fault(contender: Contender, size: Size, record: Recorder) -> None:
         except NotOfferedError as error:
             how = f"still runs, and {error}"
     record.note(task=how or ("completed" if name == "leak" else "returned"))
-    record.note(next_task=_outcome(_start(contender), monotonic() + _PATIENCE))
+    record.note(next_task=_outcome(_start(contender), monotonic() + patience))
 
 
 _RUNS: Final = "still runs"

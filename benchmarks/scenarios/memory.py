@@ -1,17 +1,20 @@
-"""What an idle task costs in memory: the unique set size (USS) of its processes, and by how much the host has grown."""
+"""What an idle task costs in memory: unique set size (USS) of its processes, and by how much everything has grown."""
 
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..model_server import ModelServer
-from ..processes import descendants, unique_memory
+from ..processes import descendants, proportional_memory, unique_memory
 from ..results import Recorder
 from .base import ALL, Scenario, Size
 
 __all__ = ["LLM_SCENARIO", "SCENARIO"]
+
+_BEFORE: Final = "memory of host and all that serves it, before these tasks"
 
 
 def measure(contender: Contender, size: Size, record: Recorder) -> None:
@@ -22,7 +25,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         contender.listen()
     if not contender.reuses_processes:
         contender.start("speak").outcome()
-    before = _memory()
+    before = _everything()
     tasks = [contender.start("idle") for _ in range(count)]
     for task in tasks:
         task.first_message()
@@ -39,7 +42,7 @@ def measure_llm(contender: Contender, size: Size, record: Recorder) -> None:
             contender.open(count)
         contender.start("llm", server.base_url).outcome()
         server.next_request()
-        before = _memory()
+        before = _everything()
         tasks = [contender.start("llm_idle", server.base_url) for _ in range(count)]
         contender.meanwhile(lambda: _wait_for_requests(server, 2 * count))
         _record(record, "memory per idle LLM task", count, before)
@@ -52,18 +55,19 @@ def _wait_for_requests(server: ModelServer, count: int) -> None:
         server.next_request()
 
 
-def _memory() -> dict[int, int]:
-    """Return the unique memory of this process and all below it, by process id."""
+def _everything() -> dict[int, int]:
+    """Return the proportional memory of this process and of all below it, by process id."""
     pids = [os.getpid(), *(process.pid for process in descendants(os.getpid()))]
-    return {pid: unique_memory(pid) for pid in pids}
+    return {pid: proportional_memory(pid) for pid in pids}
 
 
 def _record(record: Recorder, metric: str, count: int, before: dict[int, int]) -> None:
-    after = _memory()
-    new = sum(size for pid, size in after.items() if pid not in before)
-    grown = sum(after.get(pid, 0) - size for pid, size in before.items())
+    after = _everything()
+    new = sum(unique_memory(pid) for pid in after if pid not in before)
     record.add(metric, new / count, "B", tasks=count)
-    record.add(f"{metric}, with all that serves it", (new + grown) / count, "B", tasks=count)
+    record.add(f"{_BEFORE} (PSS)", sum(before.values()), "B", tasks=count)
+    grown = sum(after.values()) - sum(before.values())
+    record.add(f"{metric}, by growth of everything (PSS)", grown / count, "B", tasks=count)
 
 
 SCENARIO = Scenario(
