@@ -20,7 +20,7 @@ from ._model import Message, ToolCall, Turn
 from ._report import describe_view, result_text
 from ._requirements import check_requirements, missing_for
 from ._runtime import Runtime
-from ._team import Team
+from ._team import Team, ToolsetConfig
 from ._team_file import check_team
 from ._tools import ToolAnswer
 from ._views import TaskView
@@ -103,7 +103,7 @@ def check(path: str) -> int:
     lacks = 0
     for name, agent in team.agents.items():
         what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
-        toolsets = ", ".join(toolset.type for toolset in agent.toolsets)
+        toolsets = ", ".join(map(_toolset_title, agent.toolsets))
         extras = [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
         print(f"  {name}: {'; '.join([what, *extras])}")
@@ -113,6 +113,14 @@ def check(path: str) -> int:
     for key in team.ignored:
         print(f"  {key}: accepted, and without effect here")
     return _FAILED if lacks else 0
+
+
+def _toolset_title(toolset: ToolsetConfig) -> str:
+    if toolset.type != "mcp":
+        return toolset.type
+    from ._mcp_server import McpServer  # noqa: PLC0415 - for teams that have one
+
+    return f"mcp ({McpServer(**toolset.options['server']).title})"
 
 
 async def _orchestrate(runtime: Runtime, agent: str, prompt: str, display: Display) -> str:

@@ -62,9 +62,9 @@ class ResolvedServer(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
 
     def without_secrets(self, text: str) -> str:
-        """Return `text` with every secret replaced by asterisks."""
+        """Return `text` with every secret replaced by asterisks, as it is or as JSON writes it."""
         for secret in self.secrets:
-            text = text.replace(secret, "***")
+            text = text.replace(secret, "***").replace(msgspec.json.encode(secret).decode()[1:-1], "***")
         return text
 
 
@@ -100,6 +100,8 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             return f"docker:{self.docker}"
         if self.command:
             return one_line(" ".join([Path(self.command).name, *self.args]), _SHOWN_TITLE)
+        if "${" in self.url:
+            return one_line(self.url.partition("?")[0], _SHOWN_TITLE)
         parts = urlsplit(self.url)
         return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", _SHOWN_TITLE)
 

@@ -90,6 +90,7 @@ def test_a_remote_server_that_refuses_fails_the_start_without_a_word_of_the_secr
     with web(transport, "--secret", "another") as url, pytest.raises(ToolsetError) as raised:
         call(url, "pid", transport=transport, headers={"Authorization": "Bearer ${env.WEB_TOKEN}"})
     assert f"The MCP server {url} cannot be used" in str(raised.value)
+    assert "answered with HTTP status 401" in str(raised.value)
     assert SECRET not in str(raised.value)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +47,7 @@ def servers(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         "time": lambda: {"command": pypi_server("time")},
         "git": lambda: {"command": pypi_server("git"), "name": "vc"},
         "everything": lambda: {**npm("everything"), "env": {"MARK": "of the test"}},
+        "web": lambda: {"remote": {"url": "${env.WEB_URL || 'http://127.0.0.1:9/mcp'}"}},
         "filesystem": lambda: {**npm("filesystem", str(folder)), "tools": ["write_file", "read_text_file"]},
     }
     for name, server in published.items():
@@ -68,6 +72,33 @@ class Team:
         self.folder = folder
         team = {"agents": {name: agent(server) for name, server in found.items()}}
         self.runtime = Runtime.from_mapping(team, state_dir=state, stop_grace=2.0)
+
+    def start(self, name: str, *turns: Any) -> str:
+        """Start a task and return its id when it is in a call that takes long."""
+        if name in self.missing:
+            pytest.skip(self.missing[name])
+        task_id = self.runtime.run(name, plan(*turns))
+        wait_until(lambda: self.runtime.view(task_id).doing == f"in {LONG[0]}", "the call", limit=PATIENCE)
+        return task_id
+
+    @contextlib.contextmanager
+    def everything_on_the_web(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """Run the `everything` server over streamable HTTP; yields it and its address."""
+        if "everything" in self.missing:
+            pytest.skip(self.missing["everything"])
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        command, program = npm_server("everything")
+        environ = {**os.environ, "PORT": str(port)}
+        with subprocess.Popen(
+            [command, program, "streamableHttp"], env=environ, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert process.stderr is not None
+                assert any("listening" in line for line in process.stderr)
+                yield process, f"http://127.0.0.1:{port}/mcp"
+            finally:
+                process.kill()
 
     def ask(self, name: str, *calls: tuple[str, dict[str, Any]]) -> list[str]:
         """Run a task that makes the calls one by one, and return their answers."""
@@ -122,8 +153,6 @@ def test_the_git_server_of_pypi(team: Team, tmp_path: Path) -> None:
 
 
 def _init(folder: Path) -> None:
-    import subprocess  # noqa: PLC0415
-
     (folder / "a.txt").write_text("a")
     for command in (["init", "-q"], ["config", "user.name", "Test"], ["config", "user.email", "test@localhost"]):
         subprocess.run(["/usr/bin/env", "git", "-C", str(folder), *command], check=True)
@@ -213,6 +242,36 @@ def test_a_server_that_is_killed_in_a_call_is_told_to_the_model_and_the_task_goe
     lost, again = answers(view)
     assert "was lost during the call. It was ended by SIGKILL." in lost
     assert again.endswith("1")
+
+
+LONG = ("trigger-long-running-operation", {"duration": 600, "steps": 600})
+
+
+def test_a_published_server_that_is_killed_in_a_call_is_told_to_the_model(team: Team) -> None:
+    task_id = team.start("everything", [LONG], [("echo", {"message": "again"})], "answers")
+    (server,) = servers_of(team.runtime, task_id)
+    os.kill(server, signal.SIGKILL)
+    (view,) = team.runtime.wait([task_id], timeout=PATIENCE)
+    lost, again = answers(view)
+    assert "was lost during the call. It was ended by SIGKILL." in lost
+    assert again.endswith("Echo: again")
+
+
+def test_a_published_server_over_http_that_is_killed_in_a_call_is_told_to_the_model(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with team.everything_on_the_web() as (process, url):
+        monkeypatch.setenv("WEB_URL", url)
+        task_id = team.start(
+            "web", [("get-sum", {"a": 2, "b": 3})], [LONG], [("echo", {"message": "again"})], "answers"
+        )
+        process.kill()
+        (view,) = team.runtime.wait([task_id], timeout=PATIENCE)
+    total, lost, again = answers(view)
+    assert "5" in total
+    assert "was lost during the call" in lost
+    assert "The MCP server ${env.WEB_URL" in again
+    assert "cannot be used: All connection attempts failed" in again
 
 
 def test_a_server_that_does_not_start_fails_the_task_with_its_last_words(runtime: Runtime) -> None:

@@ -242,6 +242,7 @@ def check(path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_check_says_what_would_not_run_here_and_runs_nothing(tmp_path: Path) -> None:
     done = check(EXAMPLE, PATH="/nowhere")
     assert done.returncode == 1
+    assert "researcher: model openai/gpt-4o; toolsets mcp (docker:duckduckgo)" in done.stdout
     assert "researcher: would not run here: The MCP server docker:duckduckgo needs `docker`" in done.stdout
     stand_in(tmp_path)
     done = check(EXAMPLE, PATH=f"{tmp_path}:/usr/bin:/bin")

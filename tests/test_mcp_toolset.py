@@ -244,6 +244,12 @@ def test_a_secret_is_hidden_in_what_the_server_answers() -> None:
     assert call("environment", {"name": "GREETING"}, server=server, environ=environ).text == "hello"
 
 
+def test_a_secret_with_quotes_is_hidden_where_it_is_written_as_json() -> None:
+    secret = 'a "quoted" \\ secret'  # noqa: S105 - of a test
+    server = script(env={"API_KEY": "${env.MINE}"})
+    assert call("echo", {"text": secret}, server=server, environ={"MINE": secret}).text == '{"text": "***"}'
+
+
 def test_a_secret_is_hidden_in_why_a_server_does_not_start() -> None:
     server = {"command": "sh", "args": ("-c", "echo no $API_KEY >&2; exit 3"), "env": {"API_KEY": "s3cret-value"}}
     reason = failure(server)

@@ -67,6 +67,7 @@ class McpConnection:
         self._environ = environ
         self._startup_timeout = startup_timeout
         self._stdio: StdioServer | None = None
+        self._refusal = ""
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
@@ -200,10 +201,17 @@ class McpConnection:
         # Calls have a limit of their own, so reading needs none here.
         limits = httpx2.Timeout(self._startup_timeout, read=None)
         async with (
-            httpx2.AsyncClient(headers=dict(server.headers), timeout=limits) as http_client,
+            httpx2.AsyncClient(
+                headers=dict(server.headers), timeout=limits, event_hooks={"response": [self._answered]}
+            ) as http_client,
             streamable_http_client(server.url, http_client=http_client, max_sse_event_size=_LARGEST_EVENT) as streams,
         ):
             yield streams
+
+    async def _answered(self, response: httpx2.Response) -> None:
+        """Note what the package keeps to itself: with which status a server refuses."""
+        status = response.status_code
+        self._refusal = f"It answered with HTTP status {status}." if status >= httpx2.codes.BAD_REQUEST else ""
 
     async def _epitaph(self, reason: str = "") -> str:
         """Close what is left of the connection and say how it ended."""
@@ -229,7 +237,7 @@ class McpConnection:
             return f"The MCP server {title} did not start. {ending}" + (
                 "" if lost else f" The session failed: {reason}"
             )
-        return f"The MCP server {title} cannot be used: {reason}"
+        return f"The MCP server {title} cannot be used: {reason} {self._refusal}".rstrip()
 
 
 async def _all_tools(client: Client) -> list[McpTool]:
