@@ -11,35 +11,54 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["expand", "referenced"]
+__all__ = ["expand", "expand_variable", "referenced"]
 
-_REFERENCE = re.compile(r"\$\{env\.([^}]*)\}")
-_CONTENT = re.compile(r"""([A-Za-z_][A-Za-z0-9_]*)(?:\s*\|\|\s*(?:'([^']*)'|"([^"]*)"))?\s*""")
+_TEMPLATE = re.compile(r"\$\{(?P<inside>env\.[^}]*)\}")
+_SHELL_LIKE = re.compile(r"\$(?:\{(?P<inside>[^}]*)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$))")
+_INSIDE = re.compile(r"""(?:env\.)?([A-Za-z_][A-Za-z0-9_]*)(?:\s*\|\|\s*(?:'([^']*)'|"([^"]*)"))?\s*""")
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
     """Return `text` with `${env.NAME}` and `${env.NAME || 'default'}` replaced; any other `$` is left as it is.
 
+    As in Docker's agent files, a default also stands in for a variable that is empty.
+
     Raises:
-        ValueError: a variable is not set and has no default, or a reference is not understood; names it.
+        ValueError: a variable is not set and has no default, or a reference is not understood; says which.
+    """
+    return _TEMPLATE.sub(lambda match: _value(match[0], match["inside"], environ), text)
+
+
+def expand_variable(text: str, environ: Mapping[str, str]) -> str:
+    """Return a variable's value with its references replaced; here `${NAME}` and `$NAME` are some, too, `$$` is `$`.
+
+    Raises:
+        ValueError: as `expand`.
     """
 
     def replaced(match: re.Match[str]) -> str:
-        content = _CONTENT.fullmatch(match[1])
-        if content is None:
-            raise ValueError(f"{match[0]} is not understood; write ${{env.NAME}}, or ${{env.NAME || 'default'}}.")
-        default = content[2] if content[2] is not None else content[3]
-        # As in Docker's agent files, a default also stands in for a variable that is empty.
-        value = environ.get(content[1]) or default
-        if value is None:
-            value = environ.get(content[1])
-        if value is None:
-            raise ValueError(f"The environment variable {content[1]} is not set.")
-        return value
+        return "$" if match["dollar"] else _value(match[0], match["name"] or match["inside"], environ)
 
-    return _REFERENCE.sub(replaced, text)
+    return _SHELL_LIKE.sub(replaced, text)
 
 
 def referenced(text: str) -> tuple[str, ...]:
-    """Return the names of the variables that `text` refers to."""
-    return tuple(content[1] for inner in _REFERENCE.findall(text) if (content := _CONTENT.fullmatch(inner)))
+    """Return the names of the variables that `text` may refer to, in either form."""
+    inner = (match["name"] or match["inside"] or "" for match in _SHELL_LIKE.finditer(text))
+    return tuple(content[1] for one in inner if (content := _INSIDE.fullmatch(one)))
+
+
+def _value(reference: str, inside: str, environ: Mapping[str, str]) -> str:
+    content = _INSIDE.fullmatch(inside)
+    if content is None:
+        raise ValueError(
+            f"{reference} is not understood. Write ${{env.NAME}}, or ${{env.NAME || 'default'}}; in a variable's value "
+            "$$ is a dollar sign."
+        )
+    default = content[2] if content[2] is not None else content[3]
+    value = environ.get(content[1])
+    if default is not None:
+        return value or default
+    if value is None:
+        raise ValueError(f"The environment variable {content[1]} is not set.")
+    return value

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ._expansion import expand, referenced
+from ._expansion import expand, expand_variable, referenced
 from ._text import one_line
 
 if TYPE_CHECKING:
@@ -191,8 +191,9 @@ class _Values:
 
     def get(self, key: str, text: str, *, named: str = "") -> str:
         """Return `text` with its references replaced; `named` is the variable or header that it is for."""
+        replace = expand_variable if key == "env" else expand  # as Docker's agent files have it
         try:
-            value = expand(text, self._environ)
+            value = replace(text, self._environ)
         except ValueError as error:
             raise ValueError(f"{error} The MCP server {self._title} needs it: it stands in `{key}`.") from None
         used = [name for name in referenced(text) if _SECRET_NAME.search(name)]

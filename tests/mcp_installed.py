@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -32,10 +33,22 @@ def npm_server(name: str) -> tuple[str, str]:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise NotInstalledError("node and npm are not installed here")
+    folder = _folder(npm)
+    if isinstance(folder, str):
+        raise NotInstalledError(folder)
+    return node, str(folder / "node_modules" / "@modelcontextprotocol" / f"server-{name}" / "dist" / "index.js")
+
+
+@functools.cache
+def _folder(npm: str) -> Path | str:
+    """Return where the servers of npm are, or why they are not there; tried once, as it may take long to fail."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "subactors-tests" / f"npm-{_VERSION}"
     if not cache.exists():
-        _install(npm, cache)
-    return node, str(cache / "node_modules" / "@modelcontextprotocol" / f"server-{name}" / "dist" / "index.js")
+        try:
+            _install(npm, cache)
+        except NotInstalledError as error:
+            return str(error)
+    return cache
 
 
 def _install(npm: str, cache: Path) -> None:

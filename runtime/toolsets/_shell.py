@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from .._expansion import expand_variable
 from .._tools import Tool, ToolAnswer, Toolset
 from ._head_and_tail import HeadAndTail
 from ._process_group import Ending, ProcessGroup
@@ -29,8 +29,6 @@ _GRACE = 0.5
 _ROOM_FOR_NOTES = 800
 """Characters of an answer that are not output, so that an answer is cut in one place only."""
 _NO_SHELLS = frozenset({"nologin", "false"})
-_VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*)|(\$))")
-_NAME = re.compile(r"(?:env\.)?([A-Za-z_][A-Za-z0-9_]*)")
 _SHELL_SIGNAL_BASE = 128
 _FATAL_SIGNALS = frozenset(
     {
@@ -68,8 +66,7 @@ class ShellToolset(Toolset):
     Args:
         working_directory: where commands start, unless a call names another folder.
         environ: the environment of the commands.
-        env: further variables, which win over `environ`; `${env.NAME}`, `${NAME}` and `$NAME` in a value stand for
-            variables of `environ`, `$$` for a dollar sign.
+        env: further variables, which win over `environ`; references in a value are replaced (`expand_variable`).
         timeout: seconds that a command has when the call does not say.
         limit: characters of an answer, output included.
     """
@@ -159,26 +156,15 @@ class ShellToolset(Toolset):
 
 def _expanded(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """`values` with their variables replaced; raises ValueError that names what cannot be."""
-
-    def replaced(match: re.Match[str]) -> str:
-        if match[3]:
-            return "$"
-        name = _NAME.fullmatch(match[1] if match[2] is None else match[2])
-        if name is None:
-            raise ValueError(
-                f"The shell toolset's env has {match[0]} for {variable}, which is not understood."
-                " Write ${env.NAME} for a variable, and $$ for a dollar sign."
-            )
-        if name[1] not in environ:
-            raise ValueError(
-                f"The environment variable {name[1]} is not set, and the shell toolset's env needs it for {variable}."
-                " No command can run until it is set, or the entry is taken out of the team file."
-            )
-        return environ[name[1]]
-
     expanded = {}
     for variable, value in values.items():
-        expanded[variable] = _VARIABLE.sub(replaced, value)
+        try:
+            expanded[variable] = expand_variable(value, environ)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} The shell toolset's env needs it for {variable}: no command can run until that is put right, "
+                "or the entry is taken out of the team file."
+            ) from None
     return expanded
 
 
