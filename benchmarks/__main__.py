@@ -60,8 +60,11 @@ class Run:
 
     def measure(self) -> Results:
         """Run all of it."""
-        for scenario in self._scenarios:
-            self._measure(scenario)
+        slow = [name for name in self._contenders if self._quick and contender_class(name).slow]
+        # In a quick run the slow ones come last: they may use up the time that there is.
+        for names in ([name for name in self._contenders if name not in slow], slow):
+            for scenario in self._scenarios:
+                self._measure(scenario, [name for name in names if name in scenario.contenders])
         if self._isolation:
             self._measure_isolation()
         self.results.seconds = time.monotonic() - self._began
@@ -81,14 +84,15 @@ class Run:
     def _is_for_full_run(self, scenario: str, name: str) -> bool:
         return self._quick and contender_class(name).slow and scenario not in _SLOW_ONES_IN_QUICK
 
-    def _measure(self, scenario: Scenario) -> None:
+    def _measure(self, scenario: Scenario, names: list[str]) -> None:
+        if not names:
+            return
         print(f"{scenario.title}", file=sys.stderr, flush=True)
         size = scenario.quick if self._quick else scenario.full
         if self._smoke:
             size = replace(size, rounds=1, samples=2, tasks=size.tasks[:1] and (_SMOKE_TASKS,), seconds=0.2)
         values: dict[tuple[str, str, int, str], list[list[float]]] = defaultdict(list)
         out: set[tuple[str, int]] = set()
-        names = [name for name in self._contenders if name in scenario.contenders]
         for name in [name for name in names if self._is_for_full_run(scenario.name, name)]:
             names.remove(name)
             self._skip(scenario.name, name, _FULL_ONLY)

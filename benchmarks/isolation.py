@@ -29,7 +29,7 @@ WATCHED: Final = 5.0
 """Seconds after the host's end at which is counted what is left."""
 
 _AT_ONCE: Final = 4
-_LIMIT: Final = 30.0
+_LIMIT: Final = 22.0
 _LIMIT_OF_SLOW_ONES: Final = 90.0
 """Seconds after which a host that does not get on counts as hanging; the tasks themselves take three."""
 

@@ -22,6 +22,7 @@ from .work import FAULTS
 __all__ = ["formatted", "missed", "page", "targets_text", "write"]
 
 _HERE: Final = Path(__file__).parent
+_WHY: Final = 300
 _PAGE: Final = "RESULTS.md"
 _PICTURES: Final = "pictures"
 
@@ -197,7 +198,10 @@ def _left_behind(results: Results) -> list[str]:
 def _skipped(results: Results) -> list[str]:
     if not results.skipped:
         return []
-    lines = [f"- {each.scenario}, {each.contender}: {' '.join(each.why.split())[-300:]}" for each in results.skipped]
+    scenarios: dict[tuple[str, str], list[str]] = {}
+    for each in results.skipped:
+        scenarios.setdefault((each.contender, " ".join(each.why.split())[-_WHY:]), []).append(each.scenario)
+    lines = [f"- {name}, {', '.join(dict.fromkeys(of))}: {why}" for (name, why), of in scenarios.items()]
     return ["## Not measured", "\n".join(lines)]
 
 

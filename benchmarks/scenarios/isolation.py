@@ -34,6 +34,8 @@ def fault(contender: Contender, size: Size, record: Recorder) -> None:
     """
     name = FAULTS[size.samples]
     contender.open(_SIBLINGS + 2)
+    if not contender.slow:
+        contender.start("speak").outcome()  # what all tasks share is there when the healthy ones begin
     record.note(ready=True)
     siblings = [contender.start("sibling", str(_WORK)) for _ in range(_SIBLINGS)]
     faulty = contender.start(name, str(_WORK) if name == "leak" else "")
