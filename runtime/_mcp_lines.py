@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import IO, Final
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
+
+from ._encodable import encodable
 
 __all__ = ["Streams", "messages"]
 
@@ -77,8 +80,8 @@ async def _read(
             while True:
                 line = await reader.readuntil(b"\n")
                 try:
-                    message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                except ValueError:
+                    message = _message(line)
+                except (ValueError, RecursionError):
                     heard(line)  # a banner, or what went wrong
                     continue
                 await incoming.send(SessionMessage(message))
@@ -88,6 +91,15 @@ async def _read(
         pass  # one of the two sides is at its end
     finally:
         ended(fault)
+
+
+def _message(line: bytes) -> JSONRPCMessage:
+    try:
+        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValueError:
+        # Half of a surrogate pair, which JSON can write and no text can hold, or bytes that are no UTF-8.
+        readable = json.dumps(json.loads(line.decode("utf-8", "replace")), ensure_ascii=False)
+        return jsonrpc_message_adapter.validate_json(encodable(readable), by_name=False)
 
 
 async def _write(outgoing: _Receiving, writer: asyncio.StreamWriter, incoming: _Sending) -> None:

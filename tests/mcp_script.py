@@ -51,6 +51,10 @@ def _noise(_: dict[str, Any]) -> dict[str, Any]:
     return _text("after the noise")
 
 
+def _half(_: dict[str, Any]) -> dict[str, Any]:
+    return _text("half a \ud83d character")
+
+
 def _content(*blocks: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda _: {"content": list(blocks)}
 
@@ -68,6 +72,7 @@ TOOLS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "hang": _hang,
     "orphan": _orphan,
     "noise": _noise,
+    "half": _half,
     "nothing": _content(),
     "image": _content({"type": "image", "data": PIXEL, "mimeType": "image/png"}),
     "page": _content(

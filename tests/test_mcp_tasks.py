@@ -81,30 +81,32 @@ class Team:
         wait_until(lambda: self.runtime.view(task_id).doing == f"in {LONG[0]}", "the call", limit=PATIENCE)
         return task_id
 
-    @contextlib.contextmanager
-    def everything_on_the_web(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
-        """Run the `everything` server over streamable HTTP; yields it and its address."""
-        if "everything" in self.missing:
-            pytest.skip(self.missing["everything"])
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        command, program = npm_server("everything")
-        environ = {**os.environ, "PORT": str(port)}
-        with subprocess.Popen(
-            [command, program, "streamableHttp"], env=environ, stderr=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                assert process.stderr is not None
-                assert any("listening" in line for line in process.stderr)
-                yield process, f"http://127.0.0.1:{port}/mcp"
-            finally:
-                process.kill()
-
     def ask(self, name: str, *calls: tuple[str, dict[str, Any]]) -> list[str]:
         """Run a task that makes the calls one by one, and return their answers."""
         if name in self.missing:
             pytest.skip(self.missing[name])
         return answers(run_and_wait(self.runtime, name, plan(*([call] for call in calls), "answers")))
+
+
+@contextlib.contextmanager
+def everything_on_the_web(port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the `everything` server over streamable HTTP; yields it and its address."""
+    try:
+        command, program = npm_server("everything")
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+    with socket.create_server(("127.0.0.1", port)) as free:
+        port = free.getsockname()[1]
+    environ = {**os.environ, "PORT": str(port)}
+    with subprocess.Popen(
+        [command, program, "streamableHttp"], env=environ, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert any("listening" in line for line in process.stderr)
+            yield process, f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +262,7 @@ def test_a_published_server_that_is_killed_in_a_call_is_told_to_the_model(team: 
 def test_a_published_server_over_http_that_is_killed_in_a_call_is_told_to_the_model(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with team.everything_on_the_web() as (process, url):
+    with everything_on_the_web() as (process, url):
         monkeypatch.setenv("WEB_URL", url)
         task_id = team.start(
             "web", [("get-sum", {"a": 2, "b": 3})], [LONG], [("echo", {"message": "again"})], "answers"
@@ -272,6 +274,21 @@ def test_a_published_server_over_http_that_is_killed_in_a_call_is_told_to_the_mo
     assert "was lost during the call" in lost
     assert "The MCP server ${env.WEB_URL" in again
     assert "cannot be used: All connection attempts failed" in again
+
+
+def test_a_server_over_http_that_was_started_again_is_asked_in_a_new_session(
+    team: Team, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    echo = ("echo", {"message": "again"})
+    with everything_on_the_web() as (process, url):
+        monkeypatch.setenv("WEB_URL", url)
+        task_id = team.start("web", [LONG], {"wait_for": str(tmp_path / "go")}, [echo], [echo], "answers")
+        process.kill()
+    with everything_on_the_web(int(url.split(":")[2].partition("/")[0])):
+        (tmp_path / "go").touch()
+        (view,) = team.runtime.wait([task_id], timeout=PATIENCE)
+    _, again, _ = answers(view)
+    assert again.endswith("Echo: again")
 
 
 def test_a_server_that_does_not_start_fails_the_task_with_its_last_words(runtime: Runtime) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -199,6 +200,24 @@ def test_an_answer_is_bounded() -> None:
     assert "970,000 of 1,000,000 characters left out here" in answer.text
 
 
+def test_half_a_character_harms_neither_an_answer_nor_a_call() -> None:
+    async def work(box: ToolBox) -> list[ToolAnswer]:
+        return [await box.call("half", ""), await box.call("echo", '{"text": "\\ud83d"}')]
+
+    answer, echo = run(work)
+    assert re.fullmatch("half a . character", answer.text)
+    assert not echo.is_error
+
+
+def test_arguments_that_are_nested_without_reason_are_an_error_and_not_the_end() -> None:
+    async def work(box: ToolBox) -> list[ToolAnswer]:
+        return [await box.call("echo", '{"a":' * 900 + "1" + "}" * 900), await box.call("count", "")]
+
+    deep, after = run(work)
+    assert deep.is_error
+    assert after == ToolAnswer("1")
+
+
 def test_a_message_beyond_all_bounds_ends_the_server_and_not_the_task() -> None:
     answer = call("long", {"length": 17 * 2**20})
     assert answer.is_error
@@ -314,7 +333,7 @@ def test_a_server_that_dies_in_a_call_is_an_error_that_says_how_and_the_next_cal
     assert died.is_error
     assert "was lost during the call. It was ended by SIGKILL." in died.text
     assert "Its last words on standard error: the last words of the server" in died.text
-    assert first.text.startswith("[The MCP server had ended and was started again")
+    assert first.text.startswith("[The connection to the MCP server was lost and made anew;")
     assert first.text.endswith("\n\n1")
     assert second == ToolAnswer("2")
 
@@ -337,7 +356,7 @@ def test_a_server_that_dies_every_time_is_not_started_for_ever() -> None:
 
     answers = run(work)
     assert all("was lost during the call" in answer for answer in answers[:6])
-    assert "has ended 6 times and is not started again" in answers[6]
+    assert "was lost 6 times in a row and is not made again" in answers[6]
     assert answers[7] == answers[6]
 
 

@@ -1,7 +1,7 @@
 """The `mcp` toolset: the tools of one MCP server, over a connection that belongs to one task and ends with it.
 
 What goes wrong before the task has begun ends the task, with a reason; what goes wrong in a call is the answer to that
-call. A server that has ended is started again at the next call, a few times.
+call. A connection that was lost is made anew at the next call, a few times.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["McpToolset"]
 
 _MOST_RESTARTS: Final = 5
+"""In a row, without an answer in between."""
+
+_MADE_ANEW: Final = "[The connection to the MCP server was lost and made anew; what it kept in memory may be gone.]"
 _LONGEST_INSTRUCTION: Final = 8000
 """Characters of what a server says about itself, and about one tool."""
 
@@ -143,7 +146,7 @@ class McpToolset(Toolset):
         except ConnectionLostError as error:
             text = (
                 f"The connection to the MCP server {title} was lost during the call. {error} What the call has done is "
-                "unknown, and what the server kept in memory is gone. The next call connects again."
+                "unknown. The next call connects again."
             )
             return ToolAnswer(text, is_error=True)
         except MCPError as error:
@@ -152,6 +155,7 @@ class McpToolset(Toolset):
         except Exception as error:  # noqa: BLE001 - whatever a server says is an answer to a model, which may go on
             text = f"The answer of the MCP server {title} could not be used: {one_line(str(error), _SHOWN_ERROR)}"
             return ToolAnswer(connection.without_secrets(text), is_error=True)
+        self._restarts = 0
         answer = answer_of(result)
         text = connection.without_secrets(answer.text)
         return ToolAnswer(f"{note}\n\n{text}" if note else text, answer.data, is_error=answer.is_error)
@@ -166,9 +170,9 @@ class McpToolset(Toolset):
                 await old.close()
             if self._restarts >= _MOST_RESTARTS:
                 raise ToolsetError(
-                    f"The MCP server {self._config.title} has ended {self._restarts + 1} times and is not started "
-                    "again. Go on without its tools."
+                    f"The connection to the MCP server {self._config.title} was lost {self._restarts + 1} times in a "
+                    "row and is not made again. Go on without its tools."
                 )
             self._restarts += 1
             self._connection = await self._connect()
-            return self._connection, "[The MCP server had ended and was started again; what it kept in memory is gone.]"
+            return self._connection, _MADE_ANEW

@@ -35,6 +35,13 @@ _MOST_PAGES: Final = 100
 _TIME_TO_CLOSE: Final = 1.8
 """Seconds; less than the grace period of a task that is stopped."""
 
+_TIME_TO_BE_KILLED: Final = 0.5
+"""Seconds, when closing has taken too long."""
+
+_REFUSALS: Final = frozenset({"Session terminated", "Server returned an error response"})
+"""What the package says where a server answers with an HTTP status and no message: it was started again, say, and does
+not know the session any more. A new session may help."""
+
 _LARGEST_EVENT: Final = 16 * 2**20
 """Bytes of one message over HTTP."""
 
@@ -128,11 +135,13 @@ class McpConnection:
             await asyncio.wait({calling}, timeout=timeout)
             if not calling.done():
                 raise TimeoutError
+            if calling.cancelled():
+                raise ConnectionLostError(await self._epitaph())  # by the connection: nobody else knows of it
             return calling.result()
         except MCPError as error:
-            if error.code != CONNECTION_CLOSED:
+            if error.code != CONNECTION_CLOSED and error.message not in _REFUSALS:
                 raise
-            reason = self.without_secrets(str(error))
+            reason = self._refusal or self.without_secrets(_sentence(error))
             raise ConnectionLostError(await self._epitaph(reason)) from None
         finally:
             calling.cancel()
@@ -152,6 +161,7 @@ class McpConnection:
         finally:
             if not task.done():
                 task.cancel()  # nothing is asked any more: what still runs of the server is killed
+        await asyncio.wait({task}, timeout=_TIME_TO_BE_KILLED)
 
     def without_secrets(self, text: str) -> str:
         """Return text of the server as it may be shown."""

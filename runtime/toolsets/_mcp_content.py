@@ -21,6 +21,7 @@ from mcp_types import (
     TextContent,
 )
 
+from .._encodable import encodable
 from .._tools import ToolAnswer
 
 __all__ = ["answer_of", "arguments_for", "schema_of", "tool_name"]
@@ -52,11 +53,14 @@ def schema_of(given: Mapping[str, Any]) -> dict[str, Any]:
 def arguments_for(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments without the nulls that models send for "not given", where the schema has no place for null."""
     properties = schema["properties"]
-    return {
+    given = {
         name: value
         for name, value in arguments.items()
         if value is not None or (name in properties and "null" in json.dumps(properties[name]))
     }
+    # JSON can hold half characters, which nothing behind it can.
+    sendable: dict[str, Any] = json.loads(encodable(json.dumps(given, ensure_ascii=False)))
+    return sendable
 
 
 def answer_of(result: CallToolResult) -> ToolAnswer:
