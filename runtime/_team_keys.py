@@ -22,6 +22,7 @@ __all__ = [
     "REMOTE",
     "RESTART",
     "RUNTIME",
+    "SCRIPT",
     "TOOLSET",
     "TOOLSET_OWNERS",
     "TOP",
@@ -214,10 +215,16 @@ REMOTE = Keys(
     refused=MappingProxyType({"oauth": "its way to sign in"}),
 )
 
+SCRIPT = Keys(supported=frozenset({"cmd", "description", "args", "required", "env", "working_dir"}))
+"""What an entry of the `shell` of a toolset of type `script` may have."""
+
 TOOLSET_OWNERS = MappingProxyType(
     {
-        "env": ("shell", "mcp"),
-        "timeout": ("shell", "mcp"),
+        "env": ("shell", "script", "mcp"),
+        "timeout": ("shell", "script", "fetch", "mcp"),
+        "allow_private_ips": ("fetch",),
+        "allowed_domains": ("fetch",),
+        "blocked_domains": ("fetch",),
         "cwd": ("mcp",),
         "startup_timeout": ("mcp",),
         "allow": ("filesystem",),
@@ -243,10 +250,7 @@ TOOLSET_OWNERS = MappingProxyType(
 
 UNSUPPORTED_TOOLSETS = MappingProxyType(
     {
-        "todo": "its list of things to do",
         "tasks": "its list of tasks on disk",
-        "memory": "its memory across runs",
-        "script": "its tools made of commands",
         "fetch": "its access to web pages",
         "mcp_catalog": "the tools of MCP servers",
         "api": "its tools made of HTTP requests",

@@ -19,7 +19,7 @@ from ._team_keys import MCP, REMOTE, TOOLSET_OWNERS
 from ._team_values import Keys, Section, Value, listed, nearest, quoted
 
 if TYPE_CHECKING:
-    from ._team_nodes import Node
+    pass
 
 __all__ = ["McpDefinitions", "McpFields", "read_definitions", "read_mcp"]
 
@@ -135,7 +135,7 @@ def _fields(section: Section) -> McpFields:
         if (given := section.get(key)) is not None and (seconds := given.number(above=True)) is not None:
             fields[key] = seconds
     if (config := section.get("config")) is not None and config.entries() is not None:
-        fields["config"] = _plain(config.node)
+        fields["config"] = config.node.plain()
     if (remote := section.get("remote")) is not None:
         fields |= _remote(remote)
     return fields
@@ -225,12 +225,3 @@ def _options(fields: McpFields) -> dict[str, Any]:
     of_server = {item.name for item in msgspec.structs.fields(McpServer)}
     options = {key: value for key, value in fields.items() if key not in of_server}
     return {"server": {key: value for key, value in fields.items() if key in of_server}, **options}
-
-
-def _plain(node: Node) -> Any:
-    """Return a value of the file as plain data."""
-    if isinstance(node.value, dict):
-        return {str(key): _plain(item) for key, item in node.value.items()}
-    if isinstance(node.value, tuple):
-        return [_plain(item) for item in node.value]
-    return node.value if isinstance(node.value, bool | int | float | str) else None

@@ -36,6 +36,14 @@ class Node:
     line: int
     position: int
 
+    def plain(self) -> Any:
+        """Return the value as plain data; keys become text, and what is no data None."""
+        if isinstance(self.value, dict):
+            return {str(key): item.plain() for key, item in self.value.items()}
+        if isinstance(self.value, tuple):
+            return [item.plain() for item in self.value]
+        return self.value if isinstance(self.value, bool | int | float | str) else None
+
 
 class Findings:
     """What the checks of one file have found.

@@ -7,13 +7,14 @@ themselves: a file is checked without loading what would run it.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ._team import ToolsetConfig
 from ._team_keys import MCP, TOOLSET, TOOLSET_OWNERS, UNSUPPORTED_TOOLSETS
 from ._team_mcp import McpDefinitions, read_mcp
+from ._team_scripts import read_scripts
 from ._team_values import Keys, Section, Value, listed, quoted
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class ToolsetKind:
     """A type of toolset.
 
     Attributes:
-        tools: the names of its tools, for `tools`; None if only a server knows them.
+        tools: the names of its tools, for `tools`; None if a server or the entry itself says them.
         keys: the keys that an entry of this type may have beside those of all types.
+        refused: those that Docker's agent files may have and this version has not; to what the file would lose.
     """
 
     tools: tuple[str, ...] | None
     keys: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 TOOLSETS: Mapping[str, ToolsetKind] = MappingProxyType(
@@ -56,6 +59,14 @@ TOOLSETS: Mapping[str, ToolsetKind] = MappingProxyType(
             ),
             ("allow", "allow_list", "readonly"),
         ),
+        "todo": ToolsetKind(
+            ("create_todo", "create_todos", "update_todos", "list_todos"),
+            refused=MappingProxyType({"shared": "the list that several agents share"}),
+        ),
+        "memory": ToolsetKind(
+            ("add_memory", "get_memories", "search_memories", "update_memory", "delete_memory"), ("path",)
+        ),
+        "script": ToolsetKind(None, ("shell", "env", "timeout")),
         "mcp": ToolsetKind(None, tuple(sorted(MCP.supported))),
     }
 )
@@ -85,19 +96,24 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     if section is None:
         return None
     given = section.get("instruction")
-    tools, instruction = _tools(section, name, kind), given.text(blank=True) if given is not None else None
+    instruction = given.text(blank=True) if given is not None else None
+    options = _options(section)
+    if name == "script":
+        options["shell"] = read_scripts(toolset, section)
+    # A script with mistakes has been reported; that its tool is missing here is no mistake of its own.
+    tools = _tools(section, name, tuple(options["shell"]) or None if name == "script" else kind.tools)
     if name != "mcp":
-        return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=_options(section))
-    options = read_mcp(toolset, section, definitions)
-    if options is None:
+        return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=options)
+    server = read_mcp(toolset, section, definitions)
+    if server is None:
         return None
     # What a definition says counts where the toolset itself says nothing.
-    defined_tools, defined_instruction = options.pop("tools", None), options.pop("instruction", None)
+    defined_tools, defined_instruction = server.pop("tools", None), server.pop("instruction", None)
     return ToolsetConfig(
         type=name,
         tools=tools if tools is not None else defined_tools,
         instruction=instruction if instruction is not None else defined_instruction,
-        options=options,
+        options=server,
     )
 
 
@@ -129,12 +145,13 @@ def _keys(name: str, kind: ToolsetKind) -> Keys:
     return dataclasses.replace(
         TOOLSET,
         supported=TOOLSET.supported | own,
+        refused=MappingProxyType({**TOOLSET.refused, **kind.refused}),
         ignored=TOOLSET.ignored | (MCP.ignored if name == "mcp" else frozenset()),
         elsewhere=MappingProxyType(elsewhere),
     )
 
 
-def _tools(section: Section, name: str, kind: ToolsetKind) -> tuple[str, ...] | None:
+def _tools(section: Section, name: str, known: tuple[str, ...] | None) -> tuple[str, ...] | None:
     given = section.get("tools")
     named = given.texts() if given is not None else None
     if given is None or named is None:
@@ -142,9 +159,9 @@ def _tools(section: Section, name: str, kind: ToolsetKind) -> tuple[str, ...] | 
     if given.node.value == ():
         given.report("The list of tools is empty.", "Leave the key out to have all of them, or name those wanted.")
     for item, tool in named:
-        if kind.tools is not None and tool not in kind.tools:
+        if known is not None and tool not in known:
             item.report(
-                f"A toolset of type `{name}` has no tool {quoted(tool)}.", f"Its tools are: {', '.join(kind.tools)}."
+                f"A toolset of type `{name}` has no tool {quoted(tool)}.", f"Its tools are: {', '.join(known)}."
             )
     return tuple(tool for _, tool in named)
 
@@ -156,6 +173,8 @@ def _options(section: Section) -> dict[str, Any]:
         options["readonly"] = readonly.boolean()
     if (timeout := section.get("timeout")) is not None:
         options["timeout"] = timeout.number(above=True)
+    if (path := section.get("path")) is not None:
+        options["path"] = path.text()
     if (env := section.get("env")) is not None:
         options["env"] = env.environment()
     allow, allow_list = section.get("allow"), section.get("allow_list")

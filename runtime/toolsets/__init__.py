@@ -50,6 +50,18 @@ def _build(
             from ._think import ThinkToolset  # noqa: PLC0415 - see above
 
             return ThinkToolset()
+        case "todo":
+            from ._todo import TodoToolset  # noqa: PLC0415 - see above
+
+            return TodoToolset()
+        case "memory":
+            from ._memory import MemoryToolset  # noqa: PLC0415 - see above
+
+            return MemoryToolset(working_directory=working_directory, **config.options)
+        case "script":
+            from ._script import ScriptToolset  # noqa: PLC0415 - see above
+
+            return ScriptToolset(working_directory=working_directory, environ=environ, limit=limit, **config.options)
         case "shell":
             from ._shell import ShellToolset  # noqa: PLC0415 - see above
 
