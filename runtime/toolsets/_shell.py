@@ -37,8 +37,7 @@ class ShellToolset(Toolset):
     Args:
         working_directory: where commands start, unless a call names another folder.
         environ: the environment of the commands.
-        env: further variables, which win over `environ`; `${env.NAME}`, `${NAME}` and `$NAME` in a value stand for
-            variables of `environ`, `$$` for a dollar sign.
+        env: further variables, which win over `environ`; references in a value are replaced (`expand_variable`).
         timeout: seconds that a command has when the call does not say.
         limit: characters of an answer, output included.
     """
