@@ -268,7 +268,7 @@ def test_background_agents_do_not_complain_again_about_wrong_sub_agents(keys: di
         ({"type": "script"}, "", "has no `shell`"),
         ({"type": "script", "shell": {}}, ".shell", "no tools here"),
         ({"type": "script", "shell": {"a b": {"cmd": "x"}}}, '.shell["a b"]', "no name of a tool"),
-        ({"type": "script", "shell": {"a": {"command": "x"}}}, ".shell.a.command", "no key `command`"),
+        ({"type": "script", "shell": {"a": {"cmdd": "x"}}}, ".shell.a.cmdd", "Did you mean `cmd`?"),
         ({"type": "script", "shell": {"a": {"description": "x"}}}, ".shell.a", "has no `cmd`"),
         ({"type": "script", "shell": {"a": {"cmd": "x", "args": {"x-y": {}}}}}, ".shell.a.args.x-y", "no name of one"),
         ({"type": "script", "shell": {"a": {"cmd": "x", "args": {"x": "text"}}}}, ".shell.a.args.x", "a mapping"),
