@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .contenders import CONTENDERS, contender_class
+from .report import formatted
 from .results import Results
 from .work import FAULTS
 
@@ -71,7 +72,7 @@ def _start(results: Results, plots: Any) -> Any:
     colours = [_colour(each.contender) for each in measured]
     axes.barh(titles, values, color=colours, xerr=[[0.0] * len(values), beyond], error_kw={"ecolor": "#555555"})
     for place, value in enumerate(values):
-        axes.text(value, place + 0.28, f" {value:.3g} ms", va="center", fontsize=7)
+        axes.text(value, place + 0.28, f" {formatted(value / 1000, 's')}", va="center", fontsize=7)
     axes.set_xscale("log")
     axes.set_xlabel("ms from dispatch to the first message, openai imported (p50, line to p95)")
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -88,7 +89,13 @@ class Ray(Contender):
         del tasks
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         self._ray: Any = importlib.import_module("ray")
-        self._ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        self._ray.init(
+            num_cpus=os.cpu_count(),
+            include_dashboard=False,
+            log_to_driver=False,
+            _temp_dir=tempfile.gettempdir(),
+            logging_level="ERROR",
+        )
         self._worker = self._ray.remote(num_cpus=0)(_Worker)
         self._tasks: list[_Task] = []
 
