@@ -29,6 +29,9 @@ Streams = tuple[_Receiving, _Sending]
 _LONGEST_LINE: Final = 16 * 2**20
 """Bytes of one message; who sends a longer one is not heard any more."""
 
+_MOST_NOISE: Final = 1_000_000
+"""Bytes, in a row, that are no message; then the peer is taken for a program that does not speak the protocol."""
+
 
 @contextlib.asynccontextmanager
 async def messages(
@@ -75,16 +78,21 @@ async def _read(
 ) -> None:
     """Hand on what the peer says; the end of it is the end of the stream, which ends the session."""
     fault = ""
+    noise = 0
     try:
         async with incoming:
-            while True:
+            while noise < _MOST_NOISE:
                 line = await reader.readuntil(b"\n")
                 try:
                     message = _message(line)
                 except (ValueError, RecursionError):
                     heard(line)  # a banner, or what went wrong
+                    noise += len(line)
+                    await asyncio.sleep(0)  # the others have their turn: reading does not wait while lines are there
                     continue
+                noise = 0
                 await incoming.send(SessionMessage(message))
+            fault = "It writes what are no messages of the protocol to its standard output."
     except asyncio.LimitOverrunError:
         fault = f"It sent a message of more than {_LONGEST_LINE:,} bytes."
     except (asyncio.IncompleteReadError, anyio.ClosedResourceError, anyio.BrokenResourceError):

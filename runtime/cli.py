@@ -94,7 +94,10 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
 @cli.command()
 @team_argument
 def check(team_file: Path) -> int:
-    """Check TEAM and print everything that is wrong with it, with line and key. Runs nothing."""
+    """Check TEAM and print everything that is wrong with it, with line and key. Runs nothing.
+
+    The exit status is 2 if the file is wrong, and 1 if it is right and something that it needs is missing here.
+    """
     from ._commands import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
 
     return check_file(str(team_file))

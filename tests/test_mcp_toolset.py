@@ -294,6 +294,11 @@ def test_a_program_that_is_no_server_fails_the_start_with_what_it_said() -> None
     assert "did not start. It ended with exit status 2. Its last words on standard error: usage: wrong" in reason
 
 
+def test_a_program_that_floods_its_output_fails_the_start_at_once() -> None:
+    reason = failure({"command": "yes", "args": ("no message " * 100,)})
+    assert "It writes what are no messages of the protocol to its standard output." in reason
+
+
 def test_a_server_that_says_nothing_fails_the_start_when_its_time_is_up() -> None:
     reason = failure(script("--deaf"), startup_timeout=0.5)
     assert "was not ready after 0.5 s." in reason
