@@ -185,6 +185,35 @@ def test_the_example_team_runs_with_a_docker_that_serves_mcp(tmp_path: Path, mon
     assert (tmp_path / "asked").read_text() == "mcp gateway run --servers duckduckgo\n"
 
 
+def test_the_example_team_runs_from_the_command_line(tmp_path: Path) -> None:
+    stand_in(tmp_path)
+    work = {"agent": "researcher", "task": "Ducks", "expected_output": "one line"}
+    script = {
+        "Fan out research": [
+            Calls(("run_background_agent", {"agent": "researcher", "task": "Geese"})),
+            Calls(("transfer_task", work)),
+            Calls(("list_background_agents", {})),
+            Text("Ducks quack, it seems."),
+        ],
+        "Research topics": [Calls(("echo", {"text": "quack"})), Text("Ducks quack.")],
+    }
+    with ModelServer(script) as server:
+        environ = {
+            **os.environ,
+            "OPENAI_BASE_URL": server.base_url,
+            "OPENAI_API_KEY": "none",
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+        }
+        program = str(Path(sys.executable).with_name("subactors"))
+        done = subprocess.run(
+            [program, "run", str(EXAMPLE), "Ducks"], env=environ, capture_output=True, text=True, check=False
+        )
+        answers = [answer for request in server.requests for answer in request.tool_answers]
+    assert (done.returncode, done.stdout) == (0, "Ducks quack, it seems.\n"), done.stderr
+    assert '{"text": "quack"}' in answers
+    assert "Ducks quack." in answers
+
+
 def test_without_docker_neither_the_agent_nor_its_orchestrator_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     with ModelServer([]) as server, example(monkeypatch, server, "/nowhere") as runtime:
         for agent in ("researcher", "coordinator"):
