@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ._loop import AgentLoop, LoopListener
 from ._model import Message
-from ._models import open_model
+from ._models import open_agent_model
 from ._prompt import starting_messages
 from ._surroundings import Surroundings
 from ._team import AgentConfig
@@ -63,8 +63,7 @@ async def run_agent(
             answer.
         Exception: whatever a `python/…` model raised.
     """
-    assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no loop
-    model = open_model(agent.model, environ=around.environ, idle_timeout=around.settings.model_idle_timeout)
+    model = open_agent_model(agent, environ=around.environ, idle_timeout=around.settings.model_idle_timeout)
     try:
         tools = build_tool_box(agent, around)
         try:

@@ -14,7 +14,9 @@ Each is named for what happened, and its message says what to do.
     │   ├── UnknownTaskError
     │   └── TaskEndedError     the task has ended already
     ├── ModelError             a model could not answer
-    │   └── MissingKeyError    because its key is not there
+    │   ├── MissingKeyError    because its key is not there
+    │   ├── ContextLengthError because the conversation is too long for it
+    │   └── RefusalError       because it, or its provider, refused to
     ├── ToolsetError           a toolset cannot be made ready for a task
     ├── LoopError              the agent loop ended without an answer
     ├── StateError             the state folder, or something in it, cannot be used
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CapacityError",
+    "ContextLengthError",
     "DelegationError",
     "EmptyTaskError",
     "ImportTargetError",
     "LoopError",
     "MissingKeyError",
     "ModelError",
+    "RefusalError",
     "RequirementError",
     "RunError",
     "RuntimeClosedError",
@@ -109,6 +113,14 @@ class ModelError(SubactorsError):
 
 class MissingKeyError(ModelError):
     """A model needs a key, and no variable that may hold it is set; the message names them."""
+
+
+class ContextLengthError(ModelError):
+    """The conversation is longer than what the model, or its server, takes."""
+
+
+class RefusalError(ModelError):
+    """The model refused to answer, or its provider's filter ended the answer: another try would say the same."""
 
 
 class ToolsetError(SubactorsError):

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ._encodable import encodable
-from ._errors import LoopError
-from ._model import Message, Model, ToolCall, Turn
+from ._errors import ContextLengthError, LoopError
+from ._history import History
+from ._model import Message, Model, ToolCall, Turn, Usage
 from ._team import AgentConfig
 from ._text import one_line
-from ._tools import ToolAnswer, ToolBox
+from ._tools import ToolAnswer, ToolBox, ToolSchema
 
 __all__ = ["AgentLoop", "LoopListener"]
 
@@ -49,7 +50,7 @@ class AgentLoop:
     """One agent at work on one conversation.
 
     Args:
-        agent: for `max_iterations`.
+        agent: for `max_iterations` and `max_old_tool_call_tokens`.
         model: answers the turns; stays open.
         tools: what the model may call; stays open.
         listener: hears what happens.
@@ -82,14 +83,16 @@ class AgentLoop:
 
         Raises:
             ModelError: the model could not answer.
+            ContextLengthError: the conversation is too long for the model, with old tool answers shortened.
             LoopError: `max_iterations` was reached, or the model repeated itself.
             Exception: whatever a `python/…` model raised.
         """
         schemas = self._tools.schemas
+        history = History(self._agent.max_old_tool_call_tokens)
         iterations = 0
         while not self._agent.max_iterations or iterations < self._agent.max_iterations:
             iterations += 1
-            turn = await self._model.complete(messages, schemas, self._listener.text)
+            turn = await self._turn(messages, history, schemas)
             added: list[Message] = []
             try:
                 self._check_progress(turn)
@@ -107,6 +110,29 @@ class AgentLoop:
             f"Agent {self._agent.name!r} reached max_iterations ({self._agent.max_iterations}) without a final answer; "
             "raise it (or `limits: iterations`) in the team file, or give the agent a smaller task."
         )
+
+    async def _turn(self, messages: Sequence[Message], history: History, schemas: Sequence[ToolSchema]) -> Turn:
+        """Ask the model, with less of old tool answers where the conversation is too long for it."""
+        shortened = False
+        try:
+            while True:
+                try:
+                    return await self._model.complete(history.shown(messages), schemas, self._listener.text)
+                except ContextLengthError as error:
+                    if history.shorten(messages):
+                        shortened = True
+                        continue
+                    done = (
+                        "Old tool answers were shortened already" if shortened else "No tool answer could be shortened"
+                    )
+                    raise ContextLengthError(
+                        f"{error} {done}: give the agent a smaller task, or a model that takes longer conversations."
+                    ) from None
+        except BaseException:
+            spent = self._model.take_unreported()
+            if spent != Usage():
+                self._listener.turn_ended(Turn("", usage=spent), ())
+            raise
 
     def _check_progress(self, turn: Turn) -> None:
         """End the loop when the model keeps asking for the same; waiting for background tasks is no repetition."""

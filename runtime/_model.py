@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -22,17 +22,20 @@ class Usage(msgspec.Struct, frozen=True):
         input_tokens: prompt tokens, cached ones included.
         output_tokens: completion tokens, reasoning included.
         requests: answered requests.
+        cost: in the currency of the team file, where it says what the model's tokens cost.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
+    cost: Annotated[float, msgspec.Meta(ge=0.0, le=1e12)] = 0.0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.requests + other.requests,
+            self.cost + other.cost,
         )
 
 
@@ -55,6 +58,10 @@ class Turn(msgspec.Struct, frozen=True):
 class Model(Protocol):
     """Something that answers a conversation; used from one event loop only."""
 
+    def take_unreported(self) -> Usage:
+        """Return, once, what answers cost that `complete` did not return: those that broke off or were refused."""
+        ...
+
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
     ) -> Turn:
@@ -67,6 +74,7 @@ class Model(Protocol):
 
         Raises:
             ModelError: the model could not answer; the message says why and what to do.
+            ContextLengthError: because the conversation is too long for it.
         """
         ...
 

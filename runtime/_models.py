@@ -7,18 +7,50 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._model import Model
-    from ._team import ModelConfig
+    from ._team import AgentConfig, ModelConfig
 
-__all__ = ["open_model", "preload"]
+__all__ = ["open_agent_model", "open_model", "preload"]
 
 
-def open_model(config: ModelConfig, *, environ: Mapping[str, str], idle_timeout: float) -> Model:
+def open_agent_model(agent: AgentConfig, *, environ: Mapping[str, str], idle_timeout: float) -> Model:
+    """Return an agent's model, with those that stand in for it; for the rest see `open_model`."""
+    assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no model
+    fallback = agent.fallback
+    configs = (agent.model, *fallback.models)
+    models = [
+        open_model(
+            config,
+            environ=environ,
+            idle_timeout=idle_timeout,
+            retries=fallback.retries,
+            waits_for_rates=config is configs[-1],
+        )
+        for config in configs
+    ]
+    if len(models) == 1:
+        return models[0]
+    from ._fallback_model import FallbackModel  # noqa: PLC0415 - few agents have one
+
+    references = (config.reference for config in configs)
+    return FallbackModel(list(zip(references, models, strict=True)), cooldown=fallback.cooldown)
+
+
+def open_model(
+    config: ModelConfig,
+    *,
+    environ: Mapping[str, str],
+    idle_timeout: float,
+    retries: int = 2,
+    waits_for_rates: bool = True,
+) -> Model:
     """Return the model; its `close` must be awaited in the event loop that used it.
 
     Args:
         config: from a checked team.
         environ: where keys are looked up.
         idle_timeout: seconds without a byte from the model's server before it counts as stalled.
+        retries: how often a request is sent again where that may help.
+        waits_for_rates: whether to wait, and send it again, when a rate limit is reached; not where another can answer.
 
     Raises:
         SubactorsError: the key is missing, or there is no such function.
@@ -30,7 +62,9 @@ def open_model(config: ModelConfig, *, environ: Mapping[str, str], idle_timeout:
         return PythonModel(config.name)
     from ._openai_model import OpenAIModel  # noqa: PLC0415 - see above
 
-    return OpenAIModel(config, environ=environ, idle_timeout=idle_timeout)
+    return OpenAIModel(
+        config, environ=environ, idle_timeout=idle_timeout, retries=retries, waits_for_rates=waits_for_rates
+    )
 
 
 def preload() -> None:

@@ -7,13 +7,16 @@ addresses without the user name and password that they may hold.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
 
 import httpx2
 import openai
 
-from ._errors import ModelError
+from ._errors import ContextLengthError, ModelError, RefusalError
 from ._team import ModelConfig
 from ._text import one_line
 
@@ -21,6 +24,16 @@ __all__ = ["ModelErrors"]
 
 _WORDS_LIMIT = 600
 """Characters of a server's own words that go into a message: enough for a sentence, too few for a page of HTML."""
+
+
+_TOO_LONG_STATUSES: Final = frozenset({400, 413, 422, 500})
+"""With which servers answer that a conversation is too long; llama.cpp's had it as a fault of its own."""
+
+_TOO_LONG: Final = (
+    r"context[ _-]?(length|window|size)|(prompt|input|request|conversation|messages?) (is|are) too (long|large)"
+    r"|input token count|too many (input |prompt )?tokens|(exceeds?|beyond) the (model'?s )?(max\w*|available) [\w ]*"
+    r"(tokens|context|length)|reduce the length|prompt tokens? .*exceed|exceed_context_size"
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +76,8 @@ class ModelErrors:
                     f"complete ({self._name(error.__cause__ or error)}). Try again; the server's log may say why."
                 )
             case openai.APIError():
-                return self.error(
-                    f"{self._url} reported an error after {characters} characters of text: "
-                    f"{self._server_words(error.body) or error.message}"
-                )
+                words = self._server_words(error.body) or self._words(error.message)
+                return self.reported(words, f" after {characters} characters of text")
             case _:
                 return self.garbage(self._name(error))
 
@@ -77,9 +88,32 @@ class ModelErrors:
             "Check that base_url is the root of an OpenAI-compatible endpoint (it often ends with /v1)."
         )
 
+    def silence(self, seconds: float, characters: int) -> ModelError:
+        """Say that the server gave signs of life, and nothing else for so long."""
+        return self.error(
+            f"{self._url} stalled: it kept the connection alive, and said nothing for {seconds:g} s, after "
+            f"{characters} characters of text. Try again, or raise `model_idle_timeout` in the team file's `runtime`."
+        )
+
+    def reported(self, words: str, when: str = "") -> ModelError:
+        """Say what error the server reported in the stream."""
+        message = f"{self._url} reported an error{when}: {words}"
+        return self.too_long(words) if _says_too_long(words) else self.error(message)
+
+    def refusal(self, words: str) -> RefusalError:
+        """Say that the model refused, and with which words."""
+        return RefusalError(self._sentence(f"the model refused: {words}"))
+
+    def too_long(self, said: str) -> ContextLengthError:
+        """Say that the conversation does not fit."""
+        return ContextLengthError(self._sentence(f"the conversation is too long for it, says {self._url} ({said})."))
+
     def error(self, message: str) -> ModelError:
         """Make an error that names the model, with the key blotted out."""
-        return ModelError(f"Model {self.config.reference!r}: {self._blotted(message)}")
+        return ModelError(self._sentence(message))
+
+    def _sentence(self, message: str) -> str:
+        return f"Model {self.config.reference!r}: {self._blotted(message)}"
 
     @property
     def _url(self) -> str:
@@ -94,6 +128,8 @@ class ModelErrors:
         status = error.status_code
         words = self._server_words(error.body)
         said = f"{status}: {words}" if words else str(status)
+        if status in _TOO_LONG_STATUSES and (status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _says_too_long(words)):
+            return self.too_long(said)
         match status:
             case 401 if self.key:
                 message = f"{self._url} does not accept the key ({said}). Set {self._variables} to a valid one."
@@ -116,8 +152,8 @@ class ModelErrors:
                 )
             case 429:
                 message = (
-                    f"{self._url} refused for a rate limit or an exhausted quota{_after_retries(error)} ({said}). "
-                    "Wait, run fewer tasks at once (max_running), or raise the quota."
+                    f"{self._url} refused for a rate limit or an exhausted quota{_after_retries(error)} ({said})."
+                    f"{_come_back(error)} Wait, run fewer tasks at once (max_running), or raise the quota."
                 )
             case _ if 300 <= status < 400:  # noqa: PLR2004 - the redirects of HTTP
                 target = error.response.headers.get("location", "an address it does not name")
@@ -181,6 +217,17 @@ class ModelErrors:
 
     def _blotted(self, text: str) -> str:
         return text.replace(self.key, "[key]") if self.key else text
+
+
+def _says_too_long(words: str) -> bool:
+    """Whether a server complains of the length of the conversation; each kind of server has words of its own."""
+    return re.search(_TOO_LONG, words, re.IGNORECASE) is not None
+
+
+def _come_back(error: openai.APIStatusError) -> str:
+    """Return when the server says to come back, as a sentence; empty if it does not say."""
+    after = error.response.headers.get("retry-after", "").strip()
+    return f" It says to come back after {after} s." if after.isascii() and after.isdigit() and len(after) < 8 else ""  # noqa: PLR2004 - seconds, not a date
 
 
 def _after_retries(error: openai.APIError) -> str:

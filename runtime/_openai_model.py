@@ -7,10 +7,14 @@ this module only where such a model is used, or ahead of time in the process tha
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import importlib
+import os
 import platform
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import anyio
@@ -18,7 +22,7 @@ import httpx2
 import msgspec
 import openai
 
-from ._model import Message, Turn
+from ._model import Message, Turn, Usage
 from ._openai_errors import ModelErrors
 from ._openai_stream import Chunk, TurnAssembler
 from ._providers import endpoint
@@ -28,7 +32,9 @@ from ._tools import ToolSchema
 
 __all__ = ["OpenAIModel", "warm_up"]
 
-_RETRIES = 2
+_SIGNS_OF_LIFE = 5
+"""So many times the idle time a server may fill with signs of life that say nothing (comments of the stream)."""
+
 _CONNECT_TIMEOUT = 10.0
 """Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
 
@@ -41,12 +47,23 @@ class OpenAIModel:
             (`stream_options: null` for a server that rejects it).
         environ: where the key is looked up.
         idle_timeout: seconds without a byte from the server before it counts as stalled.
+        retries: how often a request is sent again where that may help: no connection, a rate limit, a fault of the
+            server. What a server says of when to come back is kept to, if that is within two minutes.
+        waits_for_rates: whether a rate limit is waited for; if not, it is an error at once.
 
     Raises:
         ModelError: the key is missing, or key or base URL cannot be used.
     """
 
-    def __init__(self, config: ModelConfig, *, environ: Mapping[str, str], idle_timeout: float) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        environ: Mapping[str, str],
+        idle_timeout: float,
+        retries: int = 2,
+        waits_for_rates: bool = True,
+    ) -> None:
         place = endpoint(config, environ)
         key = place.api_key
         self._config = msgspec.structs.replace(config, base_url=place.base_url)
@@ -55,15 +72,23 @@ class OpenAIModel:
         if config.provider != "openai":
             # The library takes these from OPENAI_… variables, which are nobody else's business.
             self._headers |= {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
+        if config.provider == "azure" and key:
+            # Its older endpoints know the key under this name only.
+            self._headers["api-key"] = key
+        self._silence = idle_timeout * _SIGNS_OF_LIFE
+        self._unreported = Usage()
         timeout = openai.Timeout(idle_timeout, connect=_CONNECT_TIMEOUT)
+        http_client = _http_client(timeout, secure=not place.base_url.startswith("http://"))
+        if not waits_for_rates:
+            http_client.event_hooks = {"response": [_no_wait_for_rates]}
         try:
             self._client = openai.AsyncOpenAI(
                 # Never None, which would send the OpenAI key of the environment to whatever server this is.
                 api_key=key or "none",
                 base_url=place.base_url,
-                max_retries=_RETRIES,
+                max_retries=retries,
                 timeout=timeout,
-                http_client=_plain_http_client(timeout) if place.base_url.startswith("http://") else None,
+                http_client=http_client,
             )
         except httpx2.InvalidURL as error:
             raise self._errors.error(f"the base URL is none: {error}. Correct base_url.") from None
@@ -86,8 +111,19 @@ class OpenAIModel:
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             # Its cause can quote headers, and with them the key; so none of it is chained.
             raise self._errors.request_failed(error) from None
-        async with stream:
-            return await self._read(stream, on_text)
+        assembler = TurnAssembler(on_text, self._config.cost)
+        try:
+            async with stream:
+                return await self._read(stream, assembler)
+        except BaseException:
+            # Refused, broken off or stopped: what the server has counted until then is spent all the same.
+            self._unreported += assembler.usage
+            raise
+
+    def take_unreported(self) -> Usage:
+        """See `Model.take_unreported`."""
+        usage, self._unreported = self._unreported, Usage()
+        return usage
 
     async def close(self) -> None:
         """Give back connections."""
@@ -105,8 +141,7 @@ class OpenAIModel:
         }
         return {name: value for name, value in request.items() if value is not None}
 
-    async def _read(self, stream: openai.AsyncStream[object], on_text: Callable[[str], None]) -> Turn:
-        assembler = TurnAssembler(on_text)
+    async def _read(self, stream: openai.AsyncStream[object], assembler: TurnAssembler) -> Turn:
         kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in ("text/html", "application/json"):
             raise self._errors.garbage(f"{kind}, which begins {await _beginning(stream.response)!r}")
@@ -114,10 +149,10 @@ class OpenAIModel:
         while (chunk := await self._next(events, assembler)) is not None:
             assembler.add(chunk)
         if assembler.refusal:
-            raise self._errors.error(f"the model refused: {assembler.refusal}")
+            raise self._errors.refusal(assembler.refusal)
         if assembler.finish_reason == "content_filter":
             said = f" It had said: {one_line(spoken, 300)}" if (spoken := assembler.finish().content) else ""
-            raise self._errors.error(f"the model refused: the provider's content filter ended the answer.{said}")
+            raise self._errors.refusal(f"the provider's content filter ended the answer.{said}")
         if assembler.is_empty and assembler.finish_reason == "length":
             raise self._errors.error(
                 "the model reached its token limit before it said anything. Raise max_tokens, or shorten the "
@@ -130,37 +165,58 @@ class OpenAIModel:
     async def _next(self, events: AsyncIterator[object], assembler: TurnAssembler) -> Chunk | None:
         """Return the stream's next chunk, checked, or None at its end; every failure of it becomes a ModelError."""
         try:
-            data = await anext(events)
+            async with asyncio.timeout(self._silence):
+                data = await anext(events)
             chunk = msgspec.convert(data, Chunk, strict=False)
         except StopAsyncIteration:
             return None
+        except TimeoutError:
+            raise self._errors.silence(self._silence, assembler.text_length) from None
         except msgspec.ValidationError as error:
             raise self._errors.garbage(f"{error} in {one_line(str(data), 200)}") from None
         except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
             raise self._errors.stream_failed(error, assembler.text_length) from None
         if chunk.object == "error":
-            raise self._errors.error(f"the server reported an error: {chunk.message or 'without a word'}")
+            raise self._errors.reported(chunk.message or "without a word")
         return chunk
 
 
 def warm_up() -> None:
     """Do once what the libraries put off until the first client and the first request of a process."""
     # Several modules are imported by the first client, the first use of an event loop, and the first look-up of a host.
-    openai.AsyncOpenAI(api_key="none", http_client=_plain_http_client(openai.Timeout(_CONNECT_TIMEOUT)))
+    openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=True))
     anyio.run(anyio.sleep, 0)
     importlib.import_module("concurrent.futures.thread")
     # The library puts the platform into a header, and finding it out starts `uname`; Python remembers the answer.
     platform.platform()
 
 
-def _plain_http_client(timeout: openai.Timeout) -> httpx2.AsyncClient:
-    """Make the connection pool for a server without TLS, such as one on this machine.
+def _http_client(timeout: openai.Timeout, *, secure: bool) -> httpx2.AsyncClient:
+    """Make the connection pool for one server. Redirects are reported and not followed: a key is for one address.
 
-    Loading the certificates of all authorities is most of what a client costs. Here none are loaded: should TLS be used
-    after all, verification fails. Redirects, which could lead there, are reported and not followed.
+    Loading the certificates of all authorities is most of what a client costs, so it is done once (`_authorities`), and
+    not at all for a server without TLS, such as one on this machine: should TLS be used there, verification fails.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    context = (
+        _authorities(*(os.environ.get(name) for name in variables))
+        if secure
+        else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
     return openai.DefaultAsyncHttpxClient(verify=context, timeout=timeout, follow_redirects=False)
+
+
+async def _no_wait_for_rates(response: httpx2.Response) -> None:
+    """Have the client library take a rate limit for final."""
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        response.headers["x-should-retry"] = "false"
+
+
+@functools.lru_cache(maxsize=1)
+def _authorities(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return what checks certificates, as these environment variables have it; forked processes inherit it."""
+    del file, folder  # read by the library: they are here so that another value makes another context
+    return httpx2.create_ssl_context()
 
 
 async def _beginning(response: httpx2.Response) -> str:

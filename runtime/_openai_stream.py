@@ -16,10 +16,14 @@ import msgspec
 
 from ._encodable import encodable
 from ._model import ToolCall, Turn, Usage
+from ._team import Cost
 
 __all__ = ["Chunk", "TurnAssembler", "new_call_id"]
 
 _CUT = "\n[The answer ends here because the model's token limit was reached.]"
+
+
+_MILLION = 1_000_000
 
 
 class _TextPart(msgspec.Struct, frozen=True):
@@ -54,6 +58,7 @@ class _Choice(msgspec.Struct, frozen=True):
 class _UsageFigures(msgspec.Struct, frozen=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: Any = None
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -96,11 +101,13 @@ class TurnAssembler:
 
     Attributes:
         on_text: called with each piece of text, in order; every piece can be encoded as UTF-8.
+        cost: what tokens cost; None: unknown.
         refusal: the words of a refusal so far.
         finish_reason: as the server gave it; None until then.
     """
 
     on_text: Callable[[str], None]
+    cost: Cost | None = None
     refusal: str = ""
     finish_reason: str | None = None
     _text: list[str] = field(default_factory=list)
@@ -113,6 +120,13 @@ class TurnAssembler:
     def text_length(self) -> int:
         """Characters of text so far."""
         return sum(map(len, self._text))
+
+    @property
+    def usage(self) -> Usage:
+        """What the answer has cost so far, as far as the server has said."""
+        figures = self._usage
+        given, made = max(0, figures.prompt_tokens or 0), max(0, figures.completion_tokens or 0)
+        return Usage(given, made, 1, _price(self.cost, given, made, figures.prompt_tokens_details))
 
     @property
     def is_empty(self) -> bool:
@@ -154,11 +168,7 @@ class TurnAssembler:
                 ToolCall(id=call.id, name=encodable(call.name), arguments=encodable(call.arguments))
                 for call in self._calls
             ),
-            usage=Usage(
-                input_tokens=self._usage.prompt_tokens or 0,
-                output_tokens=self._usage.completion_tokens or 0,
-                requests=1,
-            ),
+            usage=self.usage,
         )
 
     def _add_text(self, content: str | list[_TextPart] | None) -> None:
@@ -208,6 +218,21 @@ class TurnAssembler:
         call = _Call()
         self._calls.append(call)
         return call
+
+
+def _price(cost: Cost | None, given: int, made: int, details: object) -> float:
+    """Return what tokens cost; `details` says how many of the prompt's were read from or written to a cache."""
+    if cost is None:
+        return 0.0
+    cached = details if isinstance(details, dict) else {}
+    total, plain = 0.0, given
+    for key, price in (("cached_tokens", cost.cache_read), ("cache_write_tokens", cost.cache_write)):
+        count = cached.get(key)
+        if isinstance(count, int) and price is not None:
+            count = min(max(0, count), plain)
+            plain -= count
+            total += count * price
+    return (total + plain * cost.input + made * cost.output) / _MILLION
 
 
 def new_call_id() -> str:

@@ -46,6 +46,10 @@ class PythonModel:
         self._target = target
         self._function = resolve(target, what=f"The model 'python/{target}'")
 
+    def take_unreported(self) -> Usage:
+        """Nothing: a function costs nothing that is counted here."""
+        return Usage()
+
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
     ) -> Turn:

@@ -13,7 +13,33 @@ import msgspec
 
 from ..actors import NEVER, RestartPolicy
 
-__all__ = ["MAY_BE_ZERO", "AgentConfig", "Limits", "ModelConfig", "Settings", "Team", "ToolsetConfig"]
+__all__ = [
+    "MAY_BE_ZERO",
+    "AgentConfig",
+    "Cost",
+    "Fallback",
+    "Limits",
+    "ModelConfig",
+    "Settings",
+    "Team",
+    "ToolsetConfig",
+]
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model's tokens cost, per million.
+
+    Attributes:
+        input: prompt tokens.
+        output: completion tokens.
+        cache_read: prompt tokens that the server had in its cache; None: as `input`.
+        cache_write: prompt tokens that it put there; None: as `input`.
+    """
+
+    input: float = 0.0
+    output: float = 0.0
+    cache_read: float | None = None
+    cache_write: float | None = None
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +53,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
             which the environment may override (`OPENAI_BASE_URL`, `MODEL_RUNNER_HOST`), and for `python`.
         key_variables: environment variables that may hold the key, first set one wins; empty: no key is needed.
         options: further parameters of each request (`temperature`, `max_tokens`, `top_p`, …), under the endpoint's
-            names for them.
+            names for them; None takes a parameter out that every request has otherwise.
+        cost: what its tokens cost; None: unknown, and not counted.
     """
 
     reference: str
@@ -36,6 +63,21 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     key_variables: tuple[str, ...] = ()
     options: dict[str, Any] = {}
+    cost: Cost | None = None
+
+
+class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens when an agent's model cannot answer.
+
+    Attributes:
+        models: stand in for it, the first that can answer.
+        retries: how often each model is tried again, where that may help, before the next is asked.
+        cooldown: seconds for which a model that failed is passed over.
+    """
+
+    models: tuple[ModelConfig, ...] = ()
+    retries: int = 2
+    cooldown: float = 60.0
 
 
 class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,11 +139,14 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         name: its key under `agents`.
         model: what answers its turns.
         entrypoint: `package.module:function` that is the whole agent, in place of the loop.
+        fallback: what happens when the model cannot answer.
         description: one line for the agents that may call it.
         instruction: its system prompt.
         sub_agents: names of the agents it may start.
         toolsets: in the order of the file.
         max_iterations: turns before the loop gives up; 0 means no limit.
+        max_old_tool_call_tokens: about how many tokens of earlier tool answers the model is shown; the oldest
+            beyond are shortened; 0: all of them.
         add_date: put today's date in the system prompt.
         add_environment_info: put working directory, platform and git state in the system prompt.
         limits: of each of its tasks; the settings' own count where it has none.
@@ -110,12 +155,14 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     model: ModelConfig | None = None
+    fallback: Fallback = Fallback()
     entrypoint: str | None = None
     description: str = ""
     instruction: str = ""
     sub_agents: tuple[str, ...] = ()
     toolsets: tuple[ToolsetConfig, ...] = ()
     max_iterations: int = 0
+    max_old_tool_call_tokens: int = 40_000
     add_date: bool = False
     add_environment_info: bool = False
     limits: Limits = Limits()

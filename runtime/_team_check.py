@@ -13,6 +13,7 @@ from ._team import AgentConfig, Team
 from ._team_keys import AGENT, PERMISSIONS, TOP, VERSIONS
 from ._team_limits import read_limits, read_restart, read_settings
 from ._team_mcp import McpDefinitions, read_definitions
+from ._team_model_options import read_fallback, read_old_tool_tokens, with_structured_output
 from ._team_models import Models, read_entrypoint, read_models
 from ._team_toolsets import TOOLSETS, read_toolset, toolset_type
 from ._team_values import Section, Value, listed, nearest, quoted
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-_LOOP_KEYS = ("instruction", "sub_agents", "toolsets", "max_iterations", "add_date", "add_environment_info")
+_LOOP_KEYS = (
+    "instruction",
+    "sub_agents",
+    "toolsets",
+    "max_iterations",
+    "fallback",
+    "structured_output",
+    "max_old_tool_call_tokens",
+    "add_date",
+    "add_environment_info",
+)
 """What the agent loop makes of an agent, and an agent that is a function of its own does not."""
 
 _OTHER_TOOLS = ("transfer_task",)
@@ -103,8 +114,10 @@ def _agent(
         )  # fmt: skip
     description, add_date = section.get("description"), section.get("add_date")
     max_iterations, add_environment_info = section.get("max_iterations"), section.get("add_environment_info")
-    return AgentConfig(
+    agent = AgentConfig(
         name=name,
+        fallback=read_fallback(section.get("fallback"), models.find),
+        max_old_tool_call_tokens=read_old_tool_tokens(section.get("max_old_tool_call_tokens")),
         model=models.find(model) if model is not None else None,
         entrypoint=read_entrypoint(entrypoint) if entrypoint is not None else None,
         description=(description and description.text(blank=True)) or "",
@@ -117,6 +130,7 @@ def _agent(
         limits=read_limits(section.get("limits")),
         restart=read_restart(section.get("restart")),
     )
+    return with_structured_output(agent, section.get("structured_output"))
 
 
 def _report_without_effect(entrypoint: Value, section: Section) -> None:

@@ -14,15 +14,19 @@ from ._team_values import Keys
 
 __all__ = [
     "AGENT",
+    "COST",
+    "FALLBACK",
     "LIMITS",
     "MCP",
     "MODEL",
     "PERMISSIONS",
     "PROVIDER",
+    "PROVIDER_OPTS",
     "REMOTE",
     "RESTART",
     "RUNTIME",
     "SCRIPT",
+    "STRUCTURED_OUTPUT",
     "TOOLSET",
     "TOOLSET_OWNERS",
     "TOP",
@@ -49,6 +53,7 @@ TOP = Keys(
     ),
     elsewhere=MappingProxyType(
         {
+            "structured_output": "in an agent",
             "handoffs": "in an agent",
             "fallback": "in an agent",
             "sub_agents": "in an agent",
@@ -72,12 +77,14 @@ AGENT = Keys(
             "add_environment_info",
             "limits",
             "restart",
+            "fallback",
+            "structured_output",
+            "max_old_tool_call_tokens",
         }
     ),
     ignored=frozenset({"welcome_message", "commands", "use_commands", "title_model", "add_description_parameter"}),
     refused=MappingProxyType(
         {
-            "fallback": "the models that stand in when the first one fails",
             "handoffs": "the agents that it hands its conversation to",
             "force_handoff": "the agent that it hands its conversation to",
             "rag": "its retrieval from documents",
@@ -91,10 +98,8 @@ AGENT = Keys(
             "add_prompt_files": "the files added to its prompt",
             "add_prompt_files_depth": "the files added to its prompt",
             "code_mode_tools": "calling its tools from code",
-            "structured_output": "the form of its answers",
             "num_history_items": "the bound on its conversation",
             "max_consecutive_tool_calls": "the bound on repeated tool calls",
-            "max_old_tool_call_tokens": "the bound on old tool answers",
             "max_tool_result_tokens": "the bound on tool answers",
             "session_compaction": "the shortening of long conversations",
             "compaction_threshold": "the shortening of long conversations",
@@ -122,22 +127,23 @@ MODEL = Keys(
             "frequency_penalty",
             "presence_penalty",
             "parallel_tool_calls",
+            "provider_opts",
+            "cost",
         }
     ),
-    ignored=frozenset({"description", "title_model", "track_usage", "cost", "capabilities", "bypass_models_gateway"}),
+    ignored=frozenset({"description", "title_model", "track_usage", "capabilities", "bypass_models_gateway"}),
     refused=MappingProxyType(
         {
-            "provider_opts": "what it tells the provider",
             "thinking_budget": "the bound on its thinking",
             "task_budget": "the bound on a task's tokens",
             "routing": "the choice of a model by the question",
             "first_available": "the choice of the first model that is available",
             "auth": "its way to authenticate",
-            "fallback": "the models that stand in when it fails",
             "compaction_model": "the shortening of long conversations",
             "compaction_threshold": "the shortening of long conversations",
         }
     ),
+    elsewhere=MappingProxyType({"fallback": "in an agent", "structured_output": "in an agent"}),
 )
 
 _PROVIDER_SUPPORTED = frozenset({"base_url", "token_key", "api_type"})
@@ -150,6 +156,26 @@ PROVIDER = Keys(
         )
     ),
 )
+
+COST = Keys(supported=frozenset({"input", "output", "cache_read", "cache_write"}))
+
+PROVIDER_OPTS = MappingProxyType(
+    {
+        "runtime_flags": "the flags of the model runner",
+        "runtime_mode": "the mode of the model runner",
+        "context_size": "the size of the model runner's context",
+        "speculative_draft_model": "the model runner's speculative decoding",
+        "speculative_num_tokens": "the model runner's speculative decoding",
+        "speculative_acceptance_rate": "the model runner's speculative decoding",
+        "interleaved_thinking": "its thinking between tool calls",
+        "transport": "its way to the provider",
+    }
+)
+"""The options of Docker's agent files that are no parameters of a request; all others go into each request."""
+
+FALLBACK = Keys(supported=frozenset({"models", "retries", "cooldown"}))
+
+STRUCTURED_OUTPUT = Keys(supported=frozenset({"name", "description", "schema", "strict"}))
 
 PERMISSIONS = Keys(supported=frozenset({"deny", "ask"}), ignored=frozenset({"allow"}))
 

@@ -1,23 +1,24 @@
 """Checks `providers` and `models`, and finds what a reference to a model means.
 
-Knows the forms of references and the parameters of requests. Never reads the environment: keys and addresses that it
-holds are looked up when a client is made (`_providers`).
+Knows the forms of references; what is said of requests is read by `_team_model_options`. Never reads the environment:
+keys and addresses that it holds are looked up when a client is made (`_providers`).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._providers import PROVIDERS, url_fault
 from ._references import TARGET_FORM, is_target
 from ._team import ModelConfig
 from ._team_keys import MODEL, PROVIDER
+from ._team_model_options import read_cost, read_options
 from ._team_values import Section, Value, listed, nearest, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["Models", "read_entrypoint", "read_models"]
 
@@ -189,7 +190,7 @@ def _model(name: str, value: Value, known: Models) -> ModelConfig | None:
     section = value.section(MODEL)
     if section is None:
         return None
-    options = _options(section)
+    options, cost = read_options(section), read_cost(section.get("cost"))
     for key in ("provider", "model"):
         if not section.means(key):
             value.report(f"This model has no `{key}`.", f"Give it a `{key}`: a reference is `provider/model`.")
@@ -214,6 +215,7 @@ def _model(name: str, value: Value, known: Models) -> ModelConfig | None:
         base_url=base_url or where.base_url,
         key_variables=key_variables or where.key_variables,
         options=options,
+        cost=cost,
     )
 
 
@@ -275,16 +277,3 @@ def _key_variables(section: Section) -> tuple[str, ...] | None:
         )
         return None
     return (name,)
-
-
-def _options(section: Section) -> dict[str, Any]:
-    """Read the parameters of requests; wrong ones are noted."""
-    readers: dict[str, Callable[[Value], float | None]] = {
-        "temperature": lambda value: value.number(most=2.0),
-        "max_tokens": lambda value: value.whole(least=1),
-        "top_p": lambda value: value.number(most=1.0),
-        "frequency_penalty": lambda value: value.number(least=-2.0, most=2.0),
-        "presence_penalty": lambda value: value.number(least=-2.0, most=2.0),
-        "parallel_tool_calls": lambda value: value.boolean(),
-    }
-    return {key: read(value) for key, read in readers.items() if (value := section.get(key)) is not None}

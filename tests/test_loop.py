@@ -51,6 +51,7 @@ class Scripted:
     def __init__(self, *turns: Turn | Exception) -> None:
         self.turns = list(turns)
         self.conversations: list[list[Message]] = []
+        self.unreported = Usage()
 
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
@@ -63,6 +64,10 @@ class Scripted:
         if turn.content:
             on_text(turn.content)
         return turn
+
+    def take_unreported(self) -> Usage:
+        unreported, self.unreported = self.unreported, Usage()
+        return unreported
 
     async def close(self) -> None:
         pass

@@ -190,11 +190,13 @@ def test_a_function_of_the_hosts_own_script_is_refused_as_no_task_could_find_it(
         ("toolsets", {"type": "think"}, "must be a list, not a mapping."),
         ("toolset", [], "Did you mean `toolsets`?"),
         ("sub_agents", "b", "must be a list, not text. Put it in brackets"),
-        ("fallback", {"models": ["a/b"]}, "the models that stand in when the first one fails"),
+        ("fallback", ["a/b"], "must be a mapping"),
         ("handoffs", ["b"], "the agents that it hands its conversation to"),
         ("hooks", {"x": 1}, "the commands run at its hooks"),
         ("skills", True, "its skills"),
-        ("structured_output", {"name": "x"}, "the form of its answers"),
+        ("structured_output", {"name": "x"}, "There is no `schema` here."),
+        ("structured_output", {"schema": {}}, "There is no `name` here."),
+        ("max_old_tool_call_tokens", -2, "must be a whole number of at least -1"),
     ],
 )
 def test_a_wrong_value_of_an_agent_is_one_problem(key: str, value: Any, words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from subactors.runtime._team import Cost
 from team_mapping import problem, problems, team
 
 
@@ -77,7 +78,19 @@ def test_a_wrong_reference_is_one_problem(reference: str, words: str) -> None:
         ({"presence_penalty": "1"}, ".presence_penalty", "from -2 to 2, not text."),
         ({"parallel_tool_calls": 1}, ".parallel_tool_calls", "true or false"),
         ({"thinking_budget": "high"}, ".thinking_budget", "the bound on its thinking"),
-        ({"provider_opts": {"x": 1}}, ".provider_opts", "what it tells the provider"),
+        ({"provider_opts": {"runtime_flags": ["-c"]}}, ".provider_opts.runtime_flags", "the flags of the model runner"),
+        (
+            {"provider_opts": {"api_type": "openai_responses"}},
+            ".provider_opts.api_type",
+            "Use `openai_chatcompletions`.",
+        ),
+        ({"provider_opts": {"stream": False}}, ".provider_opts.stream", "is not for `provider_opts`"),
+        ({"provider_opts": {"top_p": 1}}, ".provider_opts.top_p", "Move it up, beside `provider_opts`."),
+        ({"provider_opts": {"x": float("inf")}}, ".provider_opts.x", "Give a finite number."),
+        ({"provider_opts": ["x"]}, ".provider_opts", "must be a mapping"),
+        ({"cost": {"input": -1}}, ".cost.input", "from 0 to"),
+        ({"cost": {"inputs": 1}}, ".cost.inputs", "Did you mean `input`?"),
+        ({"fallback": {"models": ["a/b"]}}, ".fallback", "It belongs in an agent."),
         ({"temprature": 1}, ".temprature", "Did you mean `temperature`?"),
     ],
 )
@@ -151,3 +164,66 @@ def test_a_file_may_define_a_provider_anew() -> None:
     model = team(a={"model": "openai/x"}, providers={"openai": {"base_url": "https://proxy/v1"}}).agents["a"].model
     assert model is not None
     assert (model.base_url, model.key_variables) == ("https://proxy/v1", ())
+
+
+def test_provider_options_go_into_the_request_as_they_are_and_null_takes_a_parameter_out() -> None:
+    options = {"top_k": 20, "stream_options": None, "reasoning": {"effort": "low", "of": [1, 0.5, True, "x"]}}
+    definition = {"provider": "openai", "model": "x", "temperature": 1, "provider_opts": options}
+    model = team(a={"model": "m"}, models={"m": definition}).agents["a"].model
+    assert model is not None
+    assert model.options == {"temperature": 1.0, **options}
+
+
+def test_a_model_may_say_what_its_tokens_cost() -> None:
+    cost = {"input": 3, "output": 15.0, "cache_read": 0.3}
+    model = team(a={"model": "m"}, models={"m": {"provider": "openai", "model": "x", "cost": cost}}).agents["a"].model
+    assert model is not None
+    assert model.cost == Cost(input=3.0, output=15.0, cache_read=0.3)
+
+
+def test_an_agent_has_models_that_stand_in_for_its_own() -> None:
+    fallback = {"models": ["mistral/large", "m"], "retries": 4, "cooldown": "1m30s"}
+    agent = team(a={"fallback": fallback}, models={"m": {"provider": "groq", "model": "x"}}).agents["a"]
+    assert [model.reference for model in agent.fallback.models] == ["mistral/large", "m"]
+    assert (agent.fallback.retries, agent.fallback.cooldown) == (4, 90.0)
+
+
+@pytest.mark.parametrize(
+    ("retries", "cooldown", "expected"),
+    [(None, None, (2, 60.0)), (0, 0, (2, 60.0)), (-1, 5, (0, 5.0)), (1, "2s", (1, 2.0))],
+)
+def test_the_numbers_of_a_fallback_mean_what_they_mean_in_docker_files(
+    retries: int | None, cooldown: float | str | None, expected: tuple[int, float]
+) -> None:
+    agent = team(a={"fallback": {"models": ["openai/x"], "retries": retries, "cooldown": cooldown}}).agents["a"]
+    assert (agent.fallback.retries, agent.fallback.cooldown) == expected
+
+
+@pytest.mark.parametrize(
+    ("fallback", "path", "words"),
+    [
+        ({"models": ["opanai/x"]}, ".models[0]", "Did you mean `openai`?"),
+        ({"models": "openai/x"}, ".models", "Put it in brackets"),
+        ({"retries": -2}, ".retries", "at least -1"),
+        ({"cooldown": "soon"}, ".cooldown", "'soon' is no duration."),
+        ({"cooldown": -1}, ".cooldown", "at least 0"),
+        ({"model": ["openai/x"]}, ".model", "Did you mean `models`?"),
+    ],
+)
+def test_a_wrong_fallback_is_one_problem(fallback: dict[str, Any], path: str, words: str) -> None:
+    assert words in problem(f"agents.a.fallback{path}", a={"fallback": fallback})
+
+
+def test_the_form_of_answers_is_asked_of_the_model_and_of_those_that_stand_in_for_it() -> None:
+    form = {"name": "report", "strict": True, "schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+    agent = team(a={"structured_output": form, "fallback": {"models": ["mistral/large"]}}).agents["a"]
+    assert agent.model is not None
+    for model in (agent.model, *agent.fallback.models):
+        assert model.options == {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def test_the_bound_on_old_tool_answers_means_what_it_means_in_docker_files() -> None:
+    def bound(value: int | None) -> int:
+        return team(a={"max_old_tool_call_tokens": value}).agents["a"].max_old_tool_call_tokens
+
+    assert [bound(value) for value in (None, 0, -1, 500)] == [40_000, 40_000, 0, 500]
