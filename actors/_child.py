@@ -46,7 +46,7 @@ from ._wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ._actor import ProcessActor
 
@@ -144,7 +144,12 @@ class ChildChannel:
 
 
 def serve(
-    channel_socket: socket.socket, zygote: int, descriptors: Sequence[int], descriptor_limits: tuple[int, int]
+    channel_socket: socket.socket,
+    zygote: int,
+    descriptors: Sequence[int],
+    descriptor_limits: tuple[int, int],
+    *,
+    standby: bool,
 ) -> None:
     """Be the actor that the host's first message describes; returns when the actor's loop has ended.
 
@@ -153,20 +158,42 @@ def serve(
         zygote: process id of the zygote.
         descriptors: those of the zygote's that are not for its children.
         descriptor_limits: the host's limits of open descriptors; the zygote has raised the soft one for itself.
+        standby: whether the first message may take a while; the time is used for a rehearsal.
     """
     _leave_the_zygote(zygote, descriptors)
     resource.setrlimit(resource.RLIMIT_NOFILE, descriptor_limits)
+    if standby:
+        _rehearse()
     channel = ChildChannel(channel_socket)
     start = channel.receive_start()
     if start is None:
         return
     try:
         _settle_in(start)
-        actor = _build_actor(start, channel)
+        actor = _build_actor(start, channel, _deliver)
     except BaseException as error:  # noqa: BLE001 - whatever a constructor raises is the host's to know
         channel.send(StartFailed(error_data(error)))
         return
     actor._subactors_serve()  # noqa: SLF001 - the class is made for this module
+
+
+def _rehearse() -> None:
+    """Start an actor that ends at once, in this process.
+
+    What that touches is then this process's own, and the real start need not copy it page by page: a third of its time.
+    """
+    from ._actor import ProcessActor  # noqa: PLC0415 - it imports the host's side of this module's package
+
+    near, far = socket.socketpair()
+    with near, far:
+        start = Start("", pickle.dumps((ProcessActor, (), {})), b".", None, None, None)
+        near.sendall(encode_frame(start) + encode_frame(Stop()))
+        channel = ChildChannel(far)
+        received = channel.receive_start()
+        assert received is not None  # noqa: S101 - it was sent above
+        _settle_in(received)
+        # With a thread that is over at once: the one that reads a channel would end the process with it.
+        _build_actor(received, channel, mailbox=lambda *_: None)._subactors_serve()  # noqa: SLF001 - made for this module
 
 
 def _leave_the_zygote(zygote: int, descriptors: Sequence[int]) -> None:
@@ -212,7 +239,9 @@ def _enter_group(group: str, limits: ProcessLimits) -> None:
         os.environ.pop(_cgroup.VARIABLE, None)
 
 
-def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
+def _build_actor(
+    start: Start, channel: ChildChannel, mailbox: Callable[[ProcessActor, ChildChannel], None]
+) -> ProcessActor:
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
     actor: ProcessActor = actor_class.__new__(actor_class)
     actor._subactors_connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
@@ -220,7 +249,7 @@ def _build_actor(start: Start, channel: ChildChannel) -> ProcessActor:
     while (message := channel.receive(wait=False)) is not None:
         _sort(actor, channel, message)
     # Not threading.Thread: its start waits for the new thread's first steps, and both copy pages for its bookkeeping.
-    _thread.start_new_thread(_deliver, (actor, channel))
+    _thread.start_new_thread(mailbox, (actor, channel))
     actor.__init__(*args, **kwargs)  # type: ignore[misc]  # the channel must be there before the constructor runs
     if "actor_urn" not in vars(actor):
         raise TypeError(f"{actor_class.__name__}.__init__() did not call super().__init__().")

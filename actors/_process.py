@@ -275,10 +275,15 @@ class ActorProcess:
     def on_forked(self, pid: int, pidfd: int) -> None:
         """The process exists."""
         with self._lock:
-            self.pid = pid
-            self._pidfd = pidfd
-            if self._kill_wanted:
-                self._signal(signal.SIGKILL)
+            gone = self.end is not None
+            if not gone:
+                self.pid = pid
+                self._pidfd = pidfd
+                if self._kill_wanted:
+                    self._signal(signal.SIGKILL)
+        if gone:
+            os.close(pidfd)
+            return
         self._io.watch(pidfd, selectors.EVENT_READ, self._on_pidfd)
 
     def on_start_failed(self, message: str) -> None:

@@ -287,10 +287,12 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
 
     Attributes:
         group: the control group that the process will be in, to be ended and removed with it.
+        standby: whether it will wait for its first message for a while, and should be ready for it.
     """
 
     key: int
     group: str | None = None
+    standby: bool = False
 
 
 class Forked(msgspec.Struct, frozen=True, tag="forked"):

@@ -105,16 +105,17 @@ class _Zygote:
             self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
             return True
         with socket.socket(fileno=descriptors[0]) as channel:
-            self._fork(request.key, channel, request.group)
+            self._fork(request, channel)
         return True
 
-    def _fork(self, key: int, channel: socket.socket, group: str | None) -> None:
+    def _fork(self, request: Fork, channel: socket.socket) -> None:
+        key, group = request.key, request.group
         try:
             self._oom_score.raise_for_child()
             try:
                 pid = os.fork()
                 if pid == 0:
-                    self._live_as_child(channel)
+                    self._live_as_child(channel, standby=request.standby)
             finally:
                 self._oom_score.restore()
             self._children[pid] = key
@@ -129,11 +130,11 @@ class _Zygote:
         finally:
             os.close(pidfd)
 
-    def _live_as_child(self, channel: socket.socket) -> NoReturn:
+    def _live_as_child(self, channel: socket.socket, *, standby: bool) -> NoReturn:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
         code = 1
         try:
-            _child.serve(channel, self._pid, self._descriptors, self._descriptor_limits)
+            _child.serve(channel, self._pid, self._descriptors, self._descriptor_limits, standby=standby)
             code = 0
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()

@@ -74,7 +74,7 @@ class Runtime:
         self._folder = RunFolder.create(state_root(state_dir))
         self._journal = Journal(self._folder.journal, {"host": str(self._owner), "team": team.source})
         self._hub = EventHub()
-        self._system = ProcessSystem(preload=_preload(self._team))
+        self._system = ProcessSystem(preload=_preload(self._team), standby=self._team.settings.standby)
         self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._journal, self._hub)
         self._host = HostGateway(self._supervisor, Caller())
         self._toolsets: builtins.list[AgentToolset] = []

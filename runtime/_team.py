@@ -181,6 +181,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         stop_grace: seconds between asking a task to stop and killing it.
         model_idle_timeout: seconds without a byte from a model before the stream counts as stalled.
         stall_after: seconds of silence after which a task is shown as silent; it is never ended for it.
+        standby: processes that wait, forked ahead, for the next tasks; each costs some megabytes of memory.
         limits: of every task whose agent has none of its own.
     """
 
@@ -192,10 +193,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stop_grace: float = 2.0
     model_idle_timeout: float = 120.0
     stall_after: float = 60.0
+    standby: int = 2
     limits: Limits = Limits()
 
 
-MAY_BE_ZERO = frozenset({"stop_grace"})
+MAY_BE_ZERO = frozenset({"standby", "stop_grace"})
 """The settings that may be 0; the others must be above it."""
 
 

@@ -53,8 +53,12 @@ def entrypoint_team(**agents: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def shared_runtime(**settings: Any) -> Iterator[Runtime]:
-    """A runtime for many tests, with all its threads there before the first of them counts anything."""
-    with Runtime.from_mapping(entrypoint_team(), **{"stop_grace": 0.5, "max_tasks": 10_000, **settings}) as runtime:
+    """A runtime for many tests, with all its threads there before the first of them counts anything.
+
+    None of its processes stands by: those come and go beside a test.
+    """
+    settings = {"stop_grace": 0.5, "max_tasks": 10_000, "standby": 0, **settings}
+    with Runtime.from_mapping(entrypoint_team(), **settings) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 

@@ -25,7 +25,7 @@ TEAM = {
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, max_tasks=1000, stop_grace=0.5) as runtime:
+    with Runtime.from_mapping(TEAM, max_tasks=1000, stop_grace=0.5, standby=0) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 

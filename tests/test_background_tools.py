@@ -43,7 +43,7 @@ def orchestrated(**more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(orchestrated(), stop_grace=0.5, max_tasks=10_000) as runtime:
+    with Runtime.from_mapping(orchestrated(), stop_grace=0.5, max_tasks=10_000, standby=0) as runtime:
         run_and_wait(runtime, "echo")
         yield runtime
 
@@ -304,7 +304,7 @@ def test_the_structured_twin_of_an_answer_is_plain_json(toolset: AgentToolset) -
 @pytest.fixture(scope="module")
 def frugal() -> Iterator[Runtime]:
     """A runtime whose tools answer with little, and that keeps little output."""
-    with Runtime.from_mapping(orchestrated(), max_answer=3000, max_output=50_000) as runtime:
+    with Runtime.from_mapping(orchestrated(), max_answer=3000, max_output=50_000, standby=0) as runtime:
         run_and_wait(runtime, "echo")
         yield runtime
 

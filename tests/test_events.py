@@ -30,7 +30,7 @@ from teams import entrypoint_team, model, plan, run_and_wait
 def runtime() -> Iterator[Runtime]:
     planner = model("follows_a_plan", toolsets=[{"type": "think"}, {"type": "background_agents"}], sub_agents=["echo"])
     team = entrypoint_team(planner=planner, streamer=model("streams"))
-    with Runtime.from_mapping(team, stop_grace=0.5, max_tasks=10_000, max_output=200_000) as runtime:
+    with Runtime.from_mapping(team, stop_grace=0.5, max_tasks=10_000, max_output=200_000, standby=0) as runtime:
         run_and_wait(runtime, "echo")
         yield runtime
 

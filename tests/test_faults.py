@@ -34,7 +34,7 @@ def team() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(team()) as runtime:
+    with Runtime.from_mapping(team(), standby=0) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 

@@ -132,7 +132,7 @@ def test_arguments_of_the_wrong_type_are_refused_and_hurt_nobody(
 
 
 def test_a_host_without_descriptors_is_told_and_goes_on_when_it_has_some() -> None:
-    with Runtime.from_mapping(entrypoint_team()) as runtime:
+    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime:  # one that stands by needs no new descriptor
         run_and_wait(runtime, "echo")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         used = [os.dup(0)]

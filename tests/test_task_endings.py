@@ -311,7 +311,7 @@ def modelled() -> Iterator[Runtime]:
         "missing": model("no_such_function"),
         "planner": model("follows_a_plan", toolsets=[{"type": "think"}]),
     }
-    with Runtime.from_mapping({"agents": agents}, stop_grace=0.5) as runtime:
+    with Runtime.from_mapping({"agents": agents}, stop_grace=0.5, standby=0) as runtime:
         run_and_wait(runtime, "streamer")
         yield runtime
 

@@ -34,7 +34,7 @@ def family() -> Iterator[Runtime]:
         "lead": model("follows_a_plan", sub_agents=["deputy", "boss", "waits", "echo"], **background),
         "deputy": model("follows_a_plan", sub_agents=["boss", "lead", "echo"], **background),
     }
-    with Runtime.from_mapping(entrypoint_team(**agents), stop_grace=2.0, max_tasks=10_000) as runtime:
+    with Runtime.from_mapping(entrypoint_team(**agents), stop_grace=2.0, max_tasks=10_000, standby=0) as runtime:
         run_and_wait(runtime, "boss", plan({"answer": "warm up"}))
         yield runtime
 

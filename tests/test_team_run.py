@@ -46,7 +46,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     """One for all tests: loading a model client takes its zygote a second. Where models are, the environment says."""
     path = tmp_path_factory.mktemp("team") / "team.yaml"
     path.write_text(TEAM)
-    with Runtime.from_file(path, max_tasks=10_000) as runtime, ModelServer([Text("warm up")]) as server:
+    with Runtime.from_file(path, max_tasks=10_000, standby=0) as runtime, ModelServer([Text("warm up")]) as server:
         with pytest.MonkeyPatch.context() as patch:
             point_to(server, patch)
             run_and_wait(runtime, "researcher")

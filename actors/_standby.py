@@ -1,0 +1,144 @@
+"""Processes that stand by: forked ahead of time, so that the next actors need not wait for a fork.
+
+A process is handed out at most once, the oldest first. What dies while it stands by is dropped, and nobody
+hears of it. New ones are forked when nothing has been started for a moment: a fork now would take its time from what
+has just been started. It must never hand out a process that it has seen end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ._io import IOThread
+
+__all__ = ["Standby", "StandbyPool"]
+
+_QUIET: Final = 0.02
+"""Seconds without a start after which processes are forked ahead."""
+
+
+@dataclass(frozen=True)
+class Standby:
+    """A process that waits for its first message.
+
+    Attributes:
+        key: number by which host and zygote name it.
+        channel: the host's end of its channel.
+        pid: its process id.
+        pidfd: of the process; whoever takes it closes it.
+    """
+
+    key: int
+    channel: socket.socket
+    pid: int
+    pidfd: int
+
+    def has_ended(self) -> bool:
+        """Whether the process is no more."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """Let it go: it ends as its channel closes."""
+        self.channel.close()
+        os.close(self.pidfd)
+
+
+class StandbyPool:
+    """Keeps some processes standing by. Used in the I/O thread, but `take`, which any thread may call with the lock.
+
+    Args:
+        size: how many.
+        io: for timers.
+        new_key: returns the number for a process.
+        fork: asks the zygote for a process of that number that serves a channel, which is closed when it is sent.
+    """
+
+    def __init__(
+        self, size: int, *, io: IOThread, new_key: Callable[[], int], fork: Callable[[int, socket.socket], None]
+    ) -> None:
+        self._size = size
+        self._io = io
+        self._new_key = new_key
+        self._fork = fork
+        self._coming: dict[int, socket.socket] = {}
+        self._waiting: dict[int, Standby] = {}
+        self._last_start = 0.0
+        self._is_timed = False
+        self._closed = False
+
+    def take(self) -> Standby | None:
+        """Return a process for an actor to be; None if none stands by. Called with the system's lock."""
+        self._last_start = time.monotonic()
+        while self._waiting:
+            standby = self._waiting.pop(next(iter(self._waiting)))
+            if not standby.has_ended():
+                return standby
+            standby.close()  # the zygote's word of it is on the way
+        return None
+
+    def fill_later(self) -> None:
+        """Fork what is missing as soon as nothing is being started."""
+        if self._size and not self._is_timed and not self._closed:
+            self._is_timed = True
+            self._io.call_later(_QUIET, self._fill)
+
+    def on_forked(self, key: int, pid: int, pidfd: int | None) -> bool:
+        """A process exists; return whether it is one of these."""
+        channel = self._coming.pop(key, None)
+        if channel is None:
+            return False
+        if pidfd is None:
+            channel.close()
+        else:
+            self._waiting[key] = Standby(key, channel, pid, pidfd)
+        return True
+
+    def drop(self, key: int) -> None:
+        """A process could not be forked, or has ended. Called with the system's lock."""
+        channel = self._coming.pop(key, None)
+        if channel is not None:
+            channel.close()
+        standby = self._waiting.pop(key, None)
+        if standby is not None:
+            standby.close()
+            self.fill_later()
+
+    def clear(self) -> None:
+        """Drop all: there is no zygote any more. Called with the system's lock."""
+        for key in [*self._coming, *self._waiting]:
+            self.drop(key)
+
+    def close(self) -> None:
+        """Drop all, and fork no more. Called with the system's lock."""
+        self._closed = True
+        self.clear()
+
+    def _fill(self) -> None:
+        self._is_timed = False
+        if self._closed:
+            return
+        if time.monotonic() - self._last_start < _QUIET:
+            self.fill_later()
+            return
+        # Where the host has no descriptor left, or no zygote, starts themselves will tell.
+        with contextlib.suppress(OSError):
+            while len(self._coming) + len(self._waiting) < self._size:
+                ours, theirs = socket.socketpair()
+                ours.setblocking(False)
+                key = self._new_key()
+                self._coming[key] = ours
+                try:
+                    self._fork(key, theirs)
+                except OSError:
+                    del self._coming[key]
+                    ours.close()
+                    raise

@@ -1,0 +1,140 @@
+"""Processes that stand by for the next actors: that they are used, replaced, dropped and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from actor_classes import Echo, Worker
+from observing import Holdings, Process, is_gone, wait_until
+from subactors.actors import ProcessActor, ProcessSystem, StartError
+from subactors.runtime import Runtime
+from teams import PATIENCE, entrypoint_team, run_and_wait
+
+
+@pytest.fixture
+def standing_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessSystem]:
+    """A process system that keeps two processes standing by, and has none yet."""
+    system = ProcessSystem(standby=2)
+    monkeypatch.setattr(ProcessActor, "system", system)
+    yield system
+    system.close()
+
+
+def actors_since(before: Holdings) -> list[Process]:
+    return [process for process in before.new_processes() if process.name == "subactor" and not process.ended]
+
+
+def two_stand_by(before: Holdings) -> set[int]:
+    wait_until(lambda: len(actors_since(before)) == 2, "two processes stand by")
+    return {process.pid for process in actors_since(before)}
+
+
+def test_the_next_actors_are_the_processes_that_stand_by(standing_by: ProcessSystem) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    waiting = two_stand_by(before)
+
+    actors = [Worker.start() for _ in range(2)]
+
+    assert {actor.proxy().pid().get(timeout=PATIENCE) for actor in actors} == waiting
+    for actor in actors:
+        actor.stop()
+
+
+def test_those_that_are_used_are_replaced(standing_by: ProcessSystem) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    first = two_stand_by(before)
+    actor = Worker.start()
+    assert actor.proxy().pid().get(timeout=PATIENCE) in first
+    actor.stop()
+
+    second = two_stand_by(before)
+
+    assert len(first & second) == 1
+
+
+def test_more_actors_than_stand_by_start_all_the_same(standing_by: ProcessSystem) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    two_stand_by(before)
+
+    actors = [Echo.start() for _ in range(6)]
+
+    assert [actor.ask(number, timeout=PATIENCE) for number, actor in enumerate(actors)] == list(range(6))
+    for actor in actors:
+        actor.stop()
+
+
+def test_one_that_dies_while_it_stands_by_is_not_handed_out(standing_by: ProcessSystem) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    killed = two_stand_by(before)
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(is_gone(pid) for pid in killed), "they have ended")
+
+    actor = Echo.start()
+
+    assert actor.ask("there", timeout=PATIENCE) == "there"
+    actor.stop()
+    assert not two_stand_by(before) & killed
+
+
+def test_an_actor_from_one_that_stood_by_has_the_hosts_directory_and_environment_of_its_start(
+    standing_by: ProcessSystem, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    two_stand_by(before)
+    folder = tmp_path_factory.mktemp("later")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SUBACTORS_TEST_LATER", "set since")
+
+    actor = Worker.start()
+
+    proxy = actor.proxy()
+    assert proxy.directory().get(timeout=PATIENCE) == str(folder)
+    assert proxy.environment().get(timeout=PATIENCE)["SUBACTORS_TEST_LATER"] == "set since"
+    actor.stop()
+
+
+def test_a_killed_zygote_takes_them_along_and_the_next_has_new_ones(standing_by: ProcessSystem) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    first = two_stand_by(before)
+    (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+
+    os.kill(zygote, signal.SIGKILL)
+    wait_until(lambda: all(is_gone(pid) for pid in first), "they are gone with it")
+    actor = None
+    while actor is None:
+        with contextlib.suppress(StartError):  # in the moment before the host hears of it
+            actor = Echo.start()
+    actor.stop()
+
+    assert not two_stand_by(before) & first
+
+
+def test_a_host_that_closes_leaves_none(standing_by: ProcessSystem) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    waiting = two_stand_by(before)
+
+    standing_by.close()
+
+    assert all(is_gone(pid) for pid in waiting)
+
+
+def test_a_runtime_has_as_many_as_its_settings_say() -> None:
+    before = Holdings()
+    with Runtime.from_mapping(entrypoint_team(), standby=1) as runtime:
+        run_and_wait(runtime, "echo")
+        wait_until(lambda: len(actors_since(before)) == 1, "one stands by")
+    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime:
+        run_and_wait(runtime, "echo")
+        wait_until(lambda: not actors_since(before), "none is left")
