@@ -26,6 +26,7 @@ from ._control import ControlServer
 from ._encodable import encodable
 from ._errors import RuntimeClosedError, StateError, UnknownTaskError
 from ._events import EventHub, EventStream
+from ._forks import unforked
 from ._gateway import HostGateway
 from ._journal import Journal
 from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
@@ -280,7 +281,8 @@ class Runtime:
 
     def _keep_house(self) -> None:
         """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""
-        from ._past_runs import prune, recover  # noqa: PLC0415 - not needed before the first task may start
+        with unforked:  # a process forked in the middle of an import could never import that module
+            from ._past_runs import prune, recover  # noqa: PLC0415 - not needed before the first task may start
 
         with contextlib.suppress(StateError):
             recover(self._folder.path.parent)

@@ -219,13 +219,20 @@ def last_sign_of_life(path: Path) -> float:
     """Return when a run was last heard of, as far as its files tell without the journal, in seconds since the epoch."""
     latest = 0.0
     with contextlib.suppress(ValueError):
-        latest = float(timegm(time.strptime(path.name.split("_")[1], _TIME)))
+        latest = _time_in(path.name.split("_")[1])
     for folder in (path / "output", path / "log"):
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     latest = max(latest, entry.stat().st_mtime)
     return latest
+
+
+def _time_in(stamp: str) -> float:
+    """Read a time as `_TIME` writes it; raises ValueError."""
+    # Not strptime, which imports, and this runs in a thread beside which the host may fork.
+    digits = stamp.replace("T", "")
+    return float(timegm((int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, 14, 2)))))
 
 
 def remove_leftovers(root: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ._forks import unforked
 from ._log_bound import bound_log
 from ._report import size
 from ._team import Limits
@@ -93,7 +94,8 @@ class VitalsSampler:
 
     def _run(self) -> None:
         # Here, as the first sample would take so long with it that the second came many seconds later.
-        import psutil  # noqa: F401, PLC0415 - see `_sample_tree`
+        with unforked:  # a process forked in the middle of it could never import psutil
+            import psutil  # noqa: F401, PLC0415 - see `_sample_tree`
 
         next_full = 0.0
         while not self._closed.is_set():

@@ -220,6 +220,35 @@ with Runtime.from_mapping(team) as runtime:
     assert (status, output) == (0, "completed from the child\n0 stopped\n")
 
 
+def test_a_fork_in_the_middle_of_an_import_of_ours_costs_the_forked_process_nothing(start: Start) -> None:
+    text = (
+        START
+        + """
+import os, sys, threading
+class Slow:
+    asked, go_on = threading.Event(), threading.Event()
+    def find_spec(self, name, path=None, target=None):
+        if name == "psutil":
+            self.asked.set()
+            self.go_on.wait(20)
+sys.meta_path.insert(0, Slow())
+with Runtime.from_mapping(team) as runtime:
+    task_id = runtime.run("waits", "x")
+    Slow.asked.wait(20)
+    threading.Timer(0.1, Slow.go_on.set).start()
+    child = os.fork()
+    if child == 0:
+        import psutil
+        print("imported", flush=True)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id).status)
+"""
+    )
+    status, output, _ = start(text).finish()
+
+    assert (status, output) == (0, "imported\n0 stopped\n")
+
+
 def test_a_host_without_standard_streams_works(start: Start, tmp_path: Path) -> None:
     text = "import os\nfor number in range(3): os.close(number)\n" + RUN.replace(
         "print(view.status, view.result)", "open('result', 'w').write(f'{view.status} {view.result}')"
