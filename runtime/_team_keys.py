@@ -277,7 +277,6 @@ TOOLSET_OWNERS = MappingProxyType(
 UNSUPPORTED_TOOLSETS = MappingProxyType(
     {
         "tasks": "its list of tasks on disk",
-        "fetch": "its access to web pages",
         "mcp_catalog": "the tools of MCP servers",
         "api": "its tools made of HTTP requests",
         "openapi": "the tools of this HTTP service",

@@ -7,6 +7,7 @@ themselves: a file is checked without loading what would run it.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,11 @@ TOOLSETS: Mapping[str, ToolsetKind] = MappingProxyType(
         ),
         "memory": ToolsetKind(
             ("add_memory", "get_memories", "search_memories", "update_memory", "delete_memory"), ("path",)
+        ),
+        "fetch": ToolsetKind(
+            ("fetch",),
+            ("timeout", "allow_private_ips", "allowed_domains", "blocked_domains"),
+            MappingProxyType({"headers": "the headers that it sends"}),
         ),
         "script": ToolsetKind(None, ("shell", "env", "timeout")),
         "mcp": ToolsetKind(None, tuple(sorted(MCP.supported))),
@@ -166,11 +172,24 @@ def _tools(section: Section, name: str, known: tuple[str, ...] | None) -> tuple[
     return tuple(tool for _, tool in named)
 
 
+def _domain(item: Value, domain: str) -> str | None:
+    if re.fullmatch(r"(\*?\.)?[^\s/:*]+", domain):
+        return domain
+    item.report(
+        f"{quoted(domain)} is no name of a host.", "Write `example.com`, or `*.example.com` for its subdomains only."
+    )
+    return None
+
+
 def _options(section: Section) -> dict[str, Any]:
     """Read the keys that belong to one type alone; those of other types are not in the section."""
     options: dict[str, Any] = {}
-    if (readonly := section.get("readonly")) is not None:
-        options["readonly"] = readonly.boolean()
+    for key in ("readonly", "allow_private_ips"):
+        if (truth := section.get(key)) is not None:
+            options[key] = truth.boolean()
+    for key in ("allowed_domains", "blocked_domains"):
+        if (domains := section.get(key)) is not None:
+            options[key] = [domain for item in domains.texts() or () if (domain := _domain(*item))]
     if (timeout := section.get("timeout")) is not None:
         options["timeout"] = timeout.number(above=True)
     if (path := section.get("path")) is not None:

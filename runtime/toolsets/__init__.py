@@ -54,6 +54,17 @@ def _build(
             from ._todo import TodoToolset  # noqa: PLC0415 - see above
 
             return TodoToolset()
+        case "fetch":
+            from ._fetch import FetchToolset  # noqa: PLC0415 - see above
+
+            return FetchToolset(limit=limit, **config.options)
+        case _:
+            return _build_local(config, working_directory, environ, limit)
+
+
+def _build_local(config: ToolsetConfig, working_directory: Path, environ: Mapping[str, str], limit: int) -> Toolset:
+    """Build a toolset that works in the working directory."""
+    match config.type:
         case "memory":
             from ._memory import MemoryToolset  # noqa: PLC0415 - see above
 

@@ -1,0 +1,210 @@
+"""The `fetch` tool: pages of the web, bounded, and from nowhere it must not go."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ipaddress
+import json
+from typing import Any
+
+import pytest
+from pages import Page, Pages
+from subactors.runtime._tools import ToolAnswer, ToolBox
+from subactors.runtime.toolsets._fetch import FetchToolset
+from subactors.runtime.toolsets._fetch_network import refusal
+
+PRIVATE = {"allow_private_ips": True}
+
+
+def fetch(*urls: str, options: dict[str, Any] | None = None, **arguments: Any) -> ToolAnswer:
+    box = ToolBox([FetchToolset(**(PRIVATE if options is None else options))])
+    return asyncio.run(box.call("fetch", json.dumps({"urls": urls, **arguments})))
+
+
+def moved(target: str) -> Page:
+    return Page(status=302, headers=(("Location", target),))
+
+
+def test_a_page_is_read_as_markdown_with_its_title_and_absolute_links() -> None:
+    page = Page(b"<title>T</title><h1>Head</h1><p>See <a href='/b'>this</a> <b>now</b>.</p>")
+    with Pages({"/a": page}) as pages:
+        answer = fetch(f"{pages.address}/a")
+        assert not answer.is_error
+        assert f"T\n\n# Head\n\nSee [this]({pages.address}/b) **now**." in answer.text
+        assert "status 200" in answer.text
+
+
+@pytest.mark.parametrize(("form", "text"), [("text", "Head\n\nSee this."), ("html", "<h1>Head</h1>See <i>this</i>.")])
+def test_a_page_is_read_as_text_or_as_it_is(form: str, text: str) -> None:
+    with Pages({"/": Page(b"<h1>Head</h1>See <i>this</i>.")}) as pages:
+        assert fetch(f"{pages.address}/", format=form).data["pages"][0]["text"] == text
+
+
+def test_several_pages_are_read_at_once_and_one_that_fails_spoils_nothing() -> None:
+    with Pages({"/a": Page(b"first", "text/plain"), "/b": Page(b"{}", "application/json")}) as pages:
+        answer = fetch(f"{pages.address}/a", f"{pages.address}/b", "ftp://example.com/")
+    assert not answer.is_error
+    assert [page["text"] for page in answer.data["pages"]] == ["first", "{}", ""]
+    assert "starts with http:// or https://" in answer.data["pages"][2]["error"]
+
+
+def test_a_status_of_an_error_is_an_error_with_the_page() -> None:
+    with Pages({}) as pages:
+        answer = fetch(f"{pages.address}/a")
+    assert answer.is_error
+    assert "status 404" in answer.text
+    assert "not here" in answer.text
+
+
+def test_what_is_no_text_is_described() -> None:
+    with Pages({"/": Page(b"\x89PNG", "image/png")}) as pages:
+        answer = fetch(pages.address)
+    assert answer.is_error
+    assert "image/png, 4 bytes" in answer.text
+
+
+def test_text_is_read_in_the_encoding_that_the_page_declares() -> None:
+    pages = {
+        "/header": Page("é".encode("latin-1"), "text/plain; charset=latin-1"),
+        "/meta": Page(b'<meta charset="latin-1"><p>' + "é".encode("latin-1")),
+        "/none": Page("é".encode(), "text/plain"),
+        "/wrong": Page("é".encode(), "text/plain; charset=nonsense"),
+    }
+    with Pages(pages) as server:
+        answer = fetch(*(server.address + path for path in pages))
+    assert [page["text"] for page in answer.data["pages"]] == ["é"] * 4
+
+
+def test_a_packed_page_is_unpacked() -> None:
+    packed = Page(gzip.compress(b"content"), "text/plain", headers=(("Content-Encoding", "gzip"),))
+    with Pages({"/": packed}) as pages:
+        assert fetch(pages.address).data["pages"][0]["text"] == "content"
+
+
+@pytest.mark.parametrize("headers", [(), (("Content-Encoding", "gzip"),)])
+def test_no_more_is_read_than_a_bound_however_it_is_packed(headers: tuple[tuple[str, str], ...]) -> None:
+    body = b"x" * 30_000_000
+    with Pages({"/": Page(gzip.compress(body, 1) if headers else body, "text/plain", headers=headers)}) as pages:
+        answer = fetch(pages.address)
+    assert answer.data["pages"][0]["size"] == 2_000_000
+    assert "Only the first 2,000,000 bytes" in answer.text
+    assert len(answer.text) <= 31_000
+
+
+def test_a_page_that_takes_too_long_is_given_up() -> None:
+    with Pages({"/": Page(b"x", hold=True)}) as pages:
+        answer = fetch(pages.address, timeout=0.2)
+    assert answer.is_error
+    assert "longer than 0.2 s" in answer.text
+
+
+def test_a_redirect_is_followed_and_told() -> None:
+    with Pages({"/a": moved("/b"), "/b": Page(b"there", "text/plain")}) as pages:
+        answer = fetch(f"{pages.address}/a")
+        assert "there" in answer.text
+        assert f"moved to {pages.address}/b" in answer.text
+
+
+def test_a_circle_of_redirects_is_an_error() -> None:
+    with Pages({"/a": moved("/a")}) as pages:
+        assert "redirects more than 10 times" in fetch(f"{pages.address}/a").text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "2130706433"])  # noqa: S104 - asked for, not bound
+def test_this_machine_is_not_asked_unless_allowed(host: str) -> None:
+    with Pages({"/": Page(b"secret", "text/plain")}) as pages:
+        answer = fetch(f"http://{host}:{pages.port}/", options={})
+        assert pages.asked == []
+    assert answer.is_error
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "target", ["http://169.254.169.254/latest/", "http://[fe80::1]/", "http://[fd00:ec2::254]/", "file:///etc/passwd"]
+)
+def test_a_redirect_leads_nowhere_that_must_not_be_asked(target: str) -> None:
+    with Pages({"/": moved(target)}) as pages:
+        answer = fetch(pages.address)
+    assert answer.is_error
+    assert "never reaches" in answer.text or "http:// or https://" in answer.text
+
+
+def test_a_redirect_is_held_to_the_domains_of_the_team_file() -> None:
+    with Pages({"/": Page(b"there", "text/plain")}) as other, Pages({"/": moved("")}) as pages:
+        target = moved(f"http://localhost:{other.port}/")
+        with Pages({"/": target}) as start:
+            answer = fetch(start.address, options={**PRIVATE, "allowed_domains": ["127.0.0.1"]})
+        assert other.asked == []
+        assert pages.asked == []
+    assert "`allowed_domains`" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("patterns", "host", "refused"),
+    [
+        (["example.com"], "example.com", True),
+        (["example.com"], "docs.EXAMPLE.com.", True),
+        (["example.com"], "badexample.com", False),
+        (["*.example.com"], "example.com", False),
+        (["*.example.com"], "docs.example.com", True),
+        ([".example.com"], "docs.example.com", True),
+    ],
+)
+def test_a_blocked_domain_is_refused_with_its_subdomains(patterns: list[str], host: str, refused: bool) -> None:
+    # Nothing is asked for: the other domains are not among those allowed.
+    options = {"blocked_domains": patterns, "allowed_domains": ["nothing.invalid"]}
+    text = fetch(f"http://{host}/", options=options).text
+    assert ("`blocked_domains`" in text) is refused
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "http://", "javascript:alert(1)", "http://a b/", "", "http://u:p@127.0.0.1/"]
+)
+def test_what_is_no_address_of_a_page_is_an_error(url: str) -> None:
+    assert fetch(url).is_error
+
+
+def test_a_host_that_cannot_be_reached_is_an_error() -> None:
+    with Pages({}) as pages:
+        address = pages.address
+    assert "could not be read" in fetch(address).text
+    assert "could not be read" in fetch("http://nowhere.invalid/").text
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"urls": []}, {"urls": ["http://x/"] * 11}, {"urls": ["http://x/"], "timeout": 0}]
+)
+def test_a_call_that_makes_no_sense_is_an_error(arguments: dict[str, Any]) -> None:
+    assert asyncio.run(ToolBox([FetchToolset()]).call("fetch", json.dumps(arguments))).is_error
+
+
+@pytest.mark.parametrize(
+    ("address", "by_default", "if_private_may"),
+    [
+        ("93.184.215.14", True, True),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True, True),
+        ("10.0.0.1", False, True),
+        ("172.16.0.1", False, True),
+        ("192.168.1.1", False, True),
+        ("127.0.0.1", False, True),
+        ("100.64.0.1", False, True),
+        ("fd12::1", False, True),
+        ("::1", False, True),
+        ("::ffff:10.0.0.1", False, True),
+        ("169.254.169.254", False, False),
+        ("::ffff:169.254.169.254", False, False),
+        ("64:ff9b::a9fe:a9fe", False, False),
+        ("2002:a9fe:a9fe::", False, False),
+        ("fe80::1", False, False),
+        ("100.100.100.200", False, False),
+        ("0.0.0.0", False, False),  # noqa: S104 - an address that is asked for, not one that is bound
+        ("::", False, False),
+        ("224.0.0.1", False, False),
+        ("240.0.0.1", False, False),
+    ],
+)
+def test_which_addresses_may_be_reached(address: str, by_default: bool, if_private_may: bool) -> None:
+    it = ipaddress.ip_address(address)
+    assert (refusal(it, allow_private=False) == "") is by_default
+    assert (refusal(it, allow_private=True) == "") is if_private_may
