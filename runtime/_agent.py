@@ -30,7 +30,7 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
             environ=around.environ,
             limit=around.settings.max_answer,
         ),
-        deny=around.deny,
+        permissions=around.permissions,
         limit=around.settings.max_answer,
     )
 

@@ -63,7 +63,7 @@ async def _serve(runtime: Runtime, agent: str) -> None:
     names = team.agents[agent].sub_agents or tuple(team.agents)
     gateway = runtime.gateway(agent if team.agents[agent].sub_agents else None)
     toolset = BackgroundAgentsToolset(gateway, limit=team.settings.max_answer)
-    tools = ToolBox([toolset], deny=team.deny, limit=team.settings.max_answer)
+    tools = ToolBox([toolset], permissions=team.permissions, limit=team.settings.max_answer)
     agents = "\n".join(_line(team.agents[name]) for name in names)
 
     async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:

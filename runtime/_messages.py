@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from ._model import Usage
+from ._permissions import Permissions
 from ._result import check_result
 from ._team import AgentConfig, Limits, Settings
 from ._views import TaskList, TaskView
@@ -181,7 +182,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
         task: what to do.
         expected_output: what the answer should look like.
         sub_agents: name and description of each agent that this one may start.
-        deny: the team's `permissions.deny`.
+        permissions: the team's.
         settings: the team's settings, after the host's own.
         limits: of this task.
         attempt: from 1; more after a restart.
@@ -193,7 +194,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     expected_output: str | None
     sub_agents: tuple[tuple[str, str], ...]
-    deny: tuple[str, ...]
+    permissions: Permissions
     settings: Settings
     limits: Limits = Limits()
     attempt: int = 1

@@ -301,7 +301,7 @@ class Runtime:
         return Surroundings(
             gateway=self.gateway(agent),
             sub_agents=[(name, self._team.agents[name].description) for name in config.sub_agents],
-            deny=self._team.deny,
+            permissions=self._team.permissions,
             settings=self._team.settings,
             working_directory=Path.cwd(),
             environ=os.environ,

@@ -210,7 +210,7 @@ class TaskSupervisor(Supervisor):
             task=request.task,
             expected_output=request.expected_output,
             sub_agents=tuple((name, self._team.agents[name].description) for name in agent.sub_agents),
-            deny=self._team.deny,
+            permissions=self._team.permissions,
             settings=self._settings,
             limits=limits,
         )

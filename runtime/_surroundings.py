@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._gateway import Gateway
+from ._permissions import Permissions
 from ._team import Settings
 
 __all__ = ["Surroundings"]
@@ -19,7 +20,7 @@ class Surroundings:
     Attributes:
         gateway: its way to the supervisor.
         sub_agents: name and description of each agent that it may start.
-        deny: patterns of tool names that it must not call.
+        permissions: which tool calls it may make.
         settings: the team's.
         working_directory: where its tools work.
         environ: for keys and for what its tools start.
@@ -27,7 +28,7 @@ class Surroundings:
 
     gateway: Gateway
     sub_agents: Sequence[tuple[str, str]]
-    deny: Sequence[str]
+    permissions: Permissions
     settings: Settings
     working_directory: Path
     environ: Mapping[str, str]

@@ -100,7 +100,7 @@ class TaskWork:
         around = Surroundings(
             gateway=TaskGateway(self._supervisor),
             sub_agents=spec.sub_agents,
-            deny=spec.deny,
+            permissions=spec.permissions,
             settings=spec.settings,
             working_directory=Path.cwd(),
             environ=os.environ,

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..actors import NEVER, RestartPolicy
+from ._permissions import Permissions
 
 __all__ = [
     "MAY_BE_ZERO",
@@ -209,14 +210,14 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
         agents: in the order of the file.
         root: name of the agent that `subactors run` starts: `root`, or else the first.
         settings: see `Settings`.
-        deny: patterns of `permissions.deny`: a tool's name, with `*` and `?`; matched without regard to case.
+        permissions: which tool calls its agents may make.
         ignored: the keys of the file that were accepted and mean nothing here (`check` shows them), and the items of
-            `permissions.deny` that match no tool there is.
+            `permissions` that match no tool there is.
     """
 
     source: str
     agents: dict[str, AgentConfig]
     root: str
     settings: Settings = Settings()
-    deny: tuple[str, ...] = ()
+    permissions: Permissions = Permissions()
     ignored: tuple[str, ...] = ()

@@ -6,16 +6,16 @@ reads files, imports the author's code or looks at the environment.
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING
 
 from ._team import AgentConfig, Team
-from ._team_keys import AGENT, PERMISSIONS, TOP, VERSIONS
+from ._team_keys import AGENT, TOP, VERSIONS
 from ._team_limits import read_limits, read_restart, read_settings
 from ._team_mcp import McpDefinitions, read_definitions
 from ._team_model_options import read_fallback, read_old_tool_tokens, with_structured_output
 from ._team_models import Models, read_entrypoint, read_models
-from ._team_toolsets import TOOLSETS, read_toolset, toolset_type
+from ._team_permissions import read_permissions
+from ._team_toolsets import read_toolset, toolset_type
 from ._team_values import Section, Value, listed, nearest, quoted
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ _LOOP_KEYS = (
 )
 """What the agent loop makes of an agent, and an agent that is a function of its own does not."""
 
-_OTHER_TOOLS = ("transfer_task",)
-"""Tools that come without a toolset."""
-
 
 def check(node: Node, findings: Findings) -> Team | None:
     """Return the team, or None if anything is wrong, here or in what `findings` already holds."""
@@ -51,7 +48,7 @@ def check(node: Node, findings: Findings) -> Team | None:
     _check_metadata(top)
     models = read_models(top)
     agents = _agents(Value(node, "", findings), top, models, read_definitions(top))
-    deny = _deny(top, agents)
+    permissions = read_permissions(top, agents)
     settings = read_settings(top.get("runtime"))
     if findings.problems or not agents:
         return None
@@ -60,7 +57,7 @@ def check(node: Node, findings: Findings) -> Team | None:
         agents=agents,
         root="root" if "root" in agents else next(iter(agents)),
         settings=settings,
-        deny=deny,
+        permissions=permissions,
         ignored=findings.ignored,
     )
 
@@ -189,33 +186,3 @@ def _toolsets(section: Section) -> list[Value]:
                 "List them under `sub_agents`, or remove the toolset.",
             )
     return items
-
-
-def _deny(top: Section, agents: Mapping[str, AgentConfig]) -> tuple[str, ...]:
-    given = top.get("permissions")
-    section = given.section(PERMISSIONS) if given is not None else None
-    if section is None:
-        return ()
-    ask = section.get("ask")
-    if ask is not None and ask.items():
-        ask.report(
-            "Asking before a tool call is not supported by this version: nobody watches a background task.",
-            "Put these tools under `deny`, or remove the key.",
-        )
-    denied = section.get("deny")
-    # Nobody knows the tools of an MCP server before it runs.
-    any_tool = any(toolset.type == "mcp" for agent in agents.values() for toolset in agent.toolsets)
-    patterns = (denied.texts() if denied is not None else None) or []
-    for item, pattern in patterns:
-        if ":" in pattern:
-            item.report(
-                "Patterns for arguments are not supported by this version.",
-                "Deny the whole tool: its name, with `*` and `?` for any characters and any one character.",
-            )
-        elif not any_tool and not any(fnmatch.fnmatchcase(tool, pattern.lower()) for tool in _tools()):
-            item.findings.ignore(item.node, item.path)
-    return tuple(pattern for _, pattern in patterns)
-
-
-def _tools() -> list[str]:
-    return [*(tool for kind in TOOLSETS.values() for tool in kind.tools or ()), *_OTHER_TOOLS]

@@ -177,7 +177,7 @@ FALLBACK = Keys(supported=frozenset({"models", "retries", "cooldown"}))
 
 STRUCTURED_OUTPUT = Keys(supported=frozenset({"name", "description", "schema", "strict"}))
 
-PERMISSIONS = Keys(supported=frozenset({"deny", "ask"}), ignored=frozenset({"allow"}))
+PERMISSIONS = Keys(supported=frozenset({"allow", "ask", "deny"}))
 
 RUNTIME = Keys(
     supported=frozenset(setting.name for setting in msgspec.structs.fields(Settings)),

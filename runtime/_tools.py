@@ -7,7 +7,6 @@ that can try again. Nothing here knows of processes or of the supervisor.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 
 from ._errors import ToolsetError
+from ._permissions import Permissions
 from ._text import bounded
 
 __all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolSchema", "Toolset"]
@@ -107,14 +107,20 @@ class ToolBox:
 
     Args:
         toolsets: what the agent has; of two tools with one name the first wins.
-        deny: patterns of tool names that must not be called.
+        permissions: which calls may be made.
         limit: characters of one answer that reach the model.
     """
 
-    def __init__(self, toolsets: Sequence[Toolset], *, deny: Sequence[str] = (), limit: int = 30_000) -> None:
+    def __init__(
+        self,
+        toolsets: Sequence[Toolset],
+        *,
+        permissions: Permissions = Permissions(),  # noqa: B008 - a frozen value
+        limit: int = 30_000,
+    ) -> None:
         self._toolsets = tuple(toolsets)
         self._limit = limit
-        self._deny = tuple(deny)
+        self._permissions = permissions
         self._tools: dict[str, Tool] = {}
         self._denied: set[str] = set()
         for toolset in self._toolsets:
@@ -123,7 +129,7 @@ class ToolBox:
 
     def _add(self, toolset: Toolset) -> None:
         for tool in toolset.tools:
-            if _denied(tool.name, self._deny):
+            if self._permissions.denies_tool(tool.name):
                 self._denied.add(tool.name)
             elif toolset.needs_opening and tool.name in self._tools:
                 raise ToolsetError(
@@ -182,6 +188,9 @@ class ToolBox:
             parameters = _parse(tool, arguments)
         except ValueError as error:
             return ToolAnswer(f"Invalid arguments for {name}: {error}", is_error=True)
+        refusal = self._permissions.refusal(name, _given(parameters))
+        if refusal:
+            return ToolAnswer(refusal, is_error=True)
         try:
             answer = await tool.handler(parameters)
         except Exception as error:  # noqa: BLE001 - a tool that fails must not end the agent that called it
@@ -225,8 +234,16 @@ def _schema(parameters: type[msgspec.Struct]) -> dict[str, Any]:
     return schema
 
 
-def _denied(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+def _given(parameters: msgspec.Struct | dict[str, Any]) -> dict[str, Any]:
+    """Return a call's arguments as its handler gets them, by name; those left at their defaults are left out."""
+    if isinstance(parameters, dict):
+        return parameters
+    values = [(field, getattr(parameters, field.name)) for field in msgspec.structs.fields(parameters)]
+    return {
+        field.encode_name: msgspec.to_builtins(value)
+        for field, value in values
+        if field.required or value != field.default
+    }
 
 
 def _parse(tool: Tool, arguments: str) -> msgspec.Struct | dict[str, Any]:

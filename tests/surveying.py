@@ -10,6 +10,7 @@ from typing import Any
 
 from subactors.runtime._agent import run_agent
 from subactors.runtime._model import ToolCall, Turn
+from subactors.runtime._permissions import Permissions
 from subactors.runtime._surroundings import Surroundings
 from subactors.runtime._tools import ToolAnswer
 from subactors.runtime.demo import load_demo_team
@@ -46,7 +47,7 @@ def survey(agent: str, folder: Path, listener: Listener | None = None) -> str:
     around = Surroundings(
         gateway=None,  # type: ignore[arg-type] - no surveyor starts agents
         sub_agents=(),
-        deny=(),
+        permissions=Permissions(),
         settings=team.settings,
         working_directory=folder,
         environ=os.environ,

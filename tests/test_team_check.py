@@ -338,8 +338,9 @@ def test_variables_of_a_shell_are_kept_as_they_are_written() -> None:
         (["shell"], "", "must be a mapping"),
         ({"deny": "shell"}, ".deny", "must be a list"),
         ({"deny": [1]}, ".deny[0]", "must be text"),
-        ({"deny": ["shell", "shell:cmd=rm*"]}, ".deny[1]", "Deny the whole tool"),
-        ({"ask": ["shell"]}, ".ask", "nobody watches a background task"),
+        ({"deny": ["shell", "shell:rm*"]}, ".deny[1]", "no pattern of a tool call"),
+        ({"ask": ["shell:cmd=a:cmd=b"]}, ".ask[0]", "no pattern of a tool call"),
+        ({"allow": ["shell:"]}, ".allow[0]", "no pattern of a tool call"),
         ({"denny": ["shell"]}, ".denny", "Did you mean `deny`?"),
     ],
 )
@@ -349,8 +350,20 @@ def test_a_wrong_permission_is_one_problem(permissions: Any, path: str, words: s
 
 def test_denied_tools_are_kept_and_those_that_match_nothing_are_noted() -> None:
     checked = team(permissions={"deny": ["SHELL", "*_agent", "transfer_task", "shel"], "ask": []})
-    assert checked.deny == ("SHELL", "*_agent", "transfer_task", "shel")
+    assert checked.permissions.deny == ("SHELL", "*_agent", "transfer_task", "shel")
     assert checked.ignored == ("permissions.deny[3]",)
+
+
+def test_what_is_allowed_means_something_only_where_something_is_to_be_asked_about() -> None:
+    assert team(permissions={"allow": ["shell"]}).ignored == ("permissions.allow",)
+    checked = team(permissions={"allow": ["shell:cmd=git *"], "ask": ["shell"]})
+    assert checked.ignored == ()
+    assert (checked.permissions.allow, checked.permissions.ask) == (("shell:cmd=git *",), ("shell",))
+
+
+def test_a_permission_may_name_a_tool_made_of_a_command() -> None:
+    agent = {"toolsets": [{"type": "script", "shell": {"deploy": {"cmd": "true"}}}]}
+    assert team(a=agent, permissions={"deny": ["deploy", "deplo"]}).ignored == ("permissions.deny[1]",)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from subactors.runtime._errors import SubactorsError, TeamFileError
+from subactors.runtime._permissions import Permissions
 from subactors.runtime._team import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
 from subactors.runtime._team_file import check_team, load_team, override_model, team_from_mapping
 
@@ -148,7 +149,7 @@ def test_a_complete_file_becomes_a_team(team_path: Path) -> None:
         },
         root="coordinator",
         settings=Settings(max_running=3, stop_grace=0.0, model_idle_timeout=1.5),
-        deny=("Write_*", "mcp_thing"),
+        permissions=Permissions(allow=("think",), deny=("Write_*", "mcp_thing")),
         ignored=("agents.coordinator.welcome_message", "permissions.allow", "permissions.deny[1]"),
     )
     assert list(team.agents) == ["coordinator", "researcher", "poet", "own"]
