@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 import msgspec
 
 from ._events import Event, TaskEnded, TaskRestarting, TaskStarted
-from ._report import duration, result_text, size
+from ._report import dollars, duration, result_text, size
 from ._text import one_line
 from ._views import TaskView
 
@@ -227,6 +227,7 @@ class LiveTable:
         from rich.table import Table  # noqa: PLC0415 - rich is for terminals only
         from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
 
+        rows = self._rows()
         table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
         table.add_column("task", no_wrap=True)
         table.add_column("agent", no_wrap=True)
@@ -234,13 +235,17 @@ class LiveTable:
         table.add_column("runtime", justify="right", no_wrap=True)
         table.add_column("CPU", justify="right", no_wrap=True)
         table.add_column("memory", justify="right", no_wrap=True)
+        table.add_column("tokens", justify="right", no_wrap=True)
+        costs = any(view.usage.cost for view in rows)
+        if costs:
+            table.add_column("cost", justify="right", no_wrap=True)
         table.add_column("last said", no_wrap=True, ratio=1, overflow="ellipsis")
         if self._orchestrator is not None:
             runtime = duration(time.monotonic() - self._started)
             style = _STYLES.get(self._status, "")
             status, said = Text(self._status, style=style), Text(_last_line(self._said))
-            table.add_row("this process", self._orchestrator, status, runtime, "", "", said)
-        for view in self._rows():
+            table.add_row("this process", self._orchestrator, status, runtime, "", "", "", *([""] * costs), said)
+        for view in rows:
             table.add_row(
                 view.id,
                 view.agent,
@@ -248,6 +253,8 @@ class LiveTable:
                 duration(view.runtime),
                 _cpu(view),
                 size(view.vitals.memory_bytes) if view.vitals is not None and view.vitals.memory_bytes else "",
+                f"{view.usage.input_tokens + view.usage.output_tokens:,}" if view.usage.requests else "",
+                *([dollars(view.usage.cost) if view.usage.cost else ""] * costs),
                 Text(_telling_line(view)),
             )
         return table

@@ -72,6 +72,7 @@ CREATE TABLE IF NOT EXISTS task (
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     requests INTEGER NOT NULL DEFAULT 0,
+    cost REAL NOT NULL DEFAULT 0,
     vitals TEXT,
     attempts INTEGER NOT NULL DEFAULT 1,
     output_size INTEGER NOT NULL DEFAULT 0,

@@ -24,8 +24,14 @@ HOST_DIED: Final = "The host died."
 
 _COLUMNS: Final = (
     "id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens, requests, "
-    "vitals, attempts, output_size, was_read"
+    "{cost}, vitals, attempts, output_size, was_read"
 )
+
+_TOTAL: Final = """
+WITH RECURSIVE tree(id) AS (SELECT ? UNION SELECT task.id FROM task JOIN tree ON task.parent = tree.id)
+SELECT sum(input_tokens), sum(output_tokens), sum(requests), sum({cost}) FROM task JOIN tree ON task.id = tree.id
+"""
+"""What a task has used, and all that it started, and what those started."""
 
 
 class JournalReader:
@@ -45,6 +51,14 @@ class JournalReader:
         self._path = path
         self._connection = _connect(path)
         self._live = live
+        # A journal of an earlier version has no costs.
+        try:
+            columns = [name for _, name, *_ in self._rows("PRAGMA table_info(task)")]
+        except sqlite3.Error:
+            self.close()
+            raise
+        self._cost = "cost" if "cost" in columns else "0.0"
+        self._columns = _COLUMNS.format(cost=self._cost)
 
     def __enter__(self) -> Self:
         return self
@@ -72,13 +86,22 @@ class JournalReader:
 
     def tasks(self) -> list[TaskView]:
         """Return all tasks, oldest first, without output and results."""
-        columns = _COLUMNS.replace(" result,", " NULL,")
-        return [self._view(row) for row in self._rows(f"SELECT {columns} FROM task ORDER BY number")]  # noqa: S608 - a constant
+        columns = self._columns.replace(" result,", " NULL,")
+        views = [self._view(row) for row in self._rows(f"SELECT {columns} FROM task ORDER BY number")]  # noqa: S608 - constants
+        totals: dict[str, Usage] = {}
+        for view in reversed(views):  # what a task has started comes after it
+            totals[view.id] = total = view.usage + totals.get(view.id, Usage())
+            if view.parent is not None:
+                totals[view.parent] = totals.get(view.parent, Usage()) + total
+        return [msgspec.structs.replace(view, total_usage=totals[view.id]) for view in views]
 
     def task(self, task_id: str) -> TaskView | None:
         """Return a task with its result, without output; None if there is none of that id."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM task WHERE id = ?", task_id)  # noqa: S608 - a constant
-        return self._view(rows[0]) if rows else None
+        rows = self._rows(f"SELECT {self._columns} FROM task WHERE id = ?", task_id)  # noqa: S608 - constants
+        if not rows:
+            return None
+        ((*figures,),) = self._rows(_TOTAL.format(cost=self._cost), task_id)
+        return msgspec.structs.replace(self._view(rows[0]), total_usage=Usage(*figures))
 
     def unread(self) -> int:
         """Return how many tasks' ends nobody has seen."""
@@ -106,7 +129,7 @@ class JournalReader:
     def _view(self, row: tuple[Any, ...]) -> TaskView:
         (
             task_id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens,
-            requests, vitals, attempts, output_size, _,
+            requests, cost, vitals, attempts, output_size, _,
         ) = row  # fmt: skip
         if status not in TERMINAL and not self._live:
             status, reason = "failed", HOST_DIED
@@ -122,7 +145,7 @@ class JournalReader:
                 runtime=runtime,
                 output_size=output_size,
                 result_json=_checked(result),
-                usage=Usage(input_tokens, output_tokens, requests),
+                usage=Usage(input_tokens, output_tokens, requests, cost),
                 vitals=msgspec.json.decode(vitals, type=Vitals) if vitals is not None else None,
                 attempts=attempts,
                 parent=parent,

@@ -22,7 +22,7 @@ class Usage(msgspec.Struct, frozen=True):
         input_tokens: prompt tokens, cached ones included.
         output_tokens: completion tokens, reasoning included.
         requests: answered requests.
-        cost: in the currency of the team file, where it says what the model's tokens cost.
+        cost: US dollars, where the team file says what the model's tokens cost.
     """
 
     input_tokens: int = 0

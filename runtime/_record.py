@@ -63,8 +63,14 @@ def usage(task: Task) -> list[Statement]:
     """Return what to write when a task's usage has changed."""
     return [
         (
-            "UPDATE task SET input_tokens = ?, output_tokens = ?, requests = ? WHERE id = ?",
-            (task.usage.input_tokens, task.usage.output_tokens, task.usage.requests, task.id),
+            "UPDATE task SET input_tokens = ?, output_tokens = ?, requests = ?, cost = ? WHERE id = ?",
+            (
+                task.usage.input_tokens,
+                task.usage.output_tokens,
+                task.usage.requests,
+                task.usage.cost,
+                task.id,
+            ),
         )
     ]
 

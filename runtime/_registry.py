@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterable
 
 from ._internal_messages import Waiter
+from ._model import Usage
 from ._supervisor_messages import Caller
 from ._task import Task
 
@@ -53,6 +54,13 @@ class TaskRegistry:
     def visible(self, caller: Caller) -> Iterable[Task]:
         """Return the tasks that a caller may see, oldest first."""
         return (self._tasks if caller.id is None else self._owned.get(caller.id, {})).values()
+
+    def add_usage(self, task: Task, usage: Usage) -> None:
+        """Count what a task has used in its own total and in those of all who own it."""
+        owners = (self.get(owner) for owner in task.owners)
+        for user in (task, *filter(None, owners)):
+            user.total_usage += usage
+            user.last_entry = None  # an owner may have ended before what it started has
 
     def may_see(self, caller: Caller, task: Task) -> bool:
         """Tell whether a task is the caller's own, or one of its own tasks'; the host sees all."""

@@ -7,10 +7,20 @@ from typing import Any
 
 import msgspec
 
+from ._model import Usage
 from ._text import bounded, head_and_tail, one_line
 from ._views import TaskList, TaskView
 
-__all__ = ["describe_list", "describe_stop", "describe_view", "duration", "result_text", "size"]
+__all__ = [
+    "describe_list",
+    "describe_stop",
+    "describe_view",
+    "dollars",
+    "duration",
+    "result_text",
+    "size",
+    "usage_text",
+]
 
 _TASK_IN_LIST = 120
 _TASK_IN_VIEW = 1000
@@ -85,6 +95,17 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def usage_text(usage: Usage) -> str:
+    """Return what was used as people write it, with what it cost where that is known."""
+    tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    return f"{tokens}, {dollars(usage.cost)}" if usage.cost else tokens
+
+
+def dollars(amount: float) -> str:
+    """Return an amount with its cents, or with more places where it is less than ten of them."""
+    return f"${amount:,.2f}" if amount >= 0.1 else f"${amount:.4f}"  # noqa: PLR2004 - dollars
+
+
 def size(count: float) -> str:
     """Return a number of bytes as people write it, with decimal units."""
     for unit in ("bytes", "kB", "MB"):
@@ -117,7 +138,9 @@ def _head(view: TaskView) -> str:
         busy = "" if cpu is None else ", its CPU busy" if cpu > _BUSY else ", its CPU idle"
         facts.append(f"silent for {duration(view.silent)}{', ' if view.doing else ''}{view.doing}{busy}")
     if view.usage.requests:
-        facts.append(f"{view.usage.input_tokens:,} tokens in, {view.usage.output_tokens:,} out")
+        facts.append(usage_text(view.usage))
+    if view.total_usage != view.usage:
+        facts.append(f"with its tasks {usage_text(view.total_usage)}")
     if view.vitals is not None:
         vitals = view.vitals
         percent = f" ({vitals.cpu_percent:.0f} %)" if vitals.cpu_percent is not None else ""

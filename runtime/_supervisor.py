@@ -372,6 +372,7 @@ class TaskSupervisor(Supervisor):
 
     def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
         task.usage += usage
+        self._registry.add_usage(task, usage)
         self._keep(task, messages)
         used, limit = task.usage.input_tokens + task.usage.output_tokens, task.spec.limits.tokens
         if limit is not None and used > limit:

@@ -45,6 +45,8 @@ class Task:
         last_sign: monotonic time at which it last said or did anything.
         tools: names of the tools that it is in, by the id of the call.
         result: its final answer as JSON text; None while there is none.
+        usage: of itself, over all attempts.
+        total_usage: with that of all tasks that it started, and theirs.
         finished: its loop's last report, of the latest attempt.
         finished_late: whether that came after a limit had been reached.
         read: whether anybody has seen it ended.
@@ -76,6 +78,7 @@ class Task:
     reason: str = ""
     result: str | None = None
     usage: Usage = field(default_factory=Usage)
+    total_usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
     finished: Finished | None = None
     finished_late: bool = False
@@ -124,6 +127,7 @@ class Task:
             output_size=self.output.size,
             result_json=self.result,
             usage=self.usage,
+            total_usage=self.total_usage,
             vitals=self.vitals or vitals,
             parent=self.parent,
             attempts=self.attempts,

@@ -19,7 +19,7 @@ from ._console import printable
 from ._elsewhere import ListedTask, TaskElsewhere, find, tasks_of
 from ._errors import RuntimeClosedError
 from ._past_runs import prune
-from ._report import duration, result_text, size
+from ._report import dollars, duration, result_text, size, usage_text
 from ._text import one_line
 from ._views import TaskView
 
@@ -35,8 +35,8 @@ _ROWS: Final = 200
 _TASK_WIDTH: Final = 80
 """Characters of a task's text in a table that no terminal bounds."""
 
-_HEAD: Final = ("ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "HOST", "TASK")
-_NUMBERS: Final = frozenset({"RUNTIME", "CPU", "MEMORY", "HOST"})
+_HEAD: Final = ("ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST", "TASK")
+_NUMBERS: Final = frozenset({"RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST"})
 
 
 def list_tasks(root: Path, *, everything: bool, as_json: bool) -> int:
@@ -163,8 +163,9 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
         "CPU": _cpu(view, both=True),
         "Memory": _memory(view) + (" at its peak" if view.ended and _memory(view) else ""),
         "Processes": str(view.vitals.processes) if view.vitals is not None and view.vitals.processes else "",
-        "Tokens": f"{view.usage.input_tokens:,} in, {view.usage.output_tokens:,} out, {view.usage.requests:,} requests"
-        if view.usage.requests
+        "Usage": f"{usage_text(view.usage)}, {view.usage.requests:,} requests" if view.usage.requests else "",
+        "In all": f"{usage_text(view.total_usage)}, with the tasks it started"
+        if view.total_usage != view.usage
         else "",
         "Run": str(task.run),
         "Log": str(task.log) if task.log.exists() and task.log.stat().st_size else "",
@@ -185,7 +186,10 @@ def _print_result(view: TaskView) -> None:
 def _row(task: ListedTask) -> tuple[str, ...]:
     view = task.view
     host = str(task.host_pid) if task.host_pid is not None else "-"
-    cells = (view.id, view.agent, view.status, duration(view.runtime), _cpu(view), _memory(view), host, view.task)
+    tokens = view.usage.input_tokens + view.usage.output_tokens
+    used = " ".join([*([f"{tokens:,}"] * (tokens > 0)), *([dollars(view.usage.cost)] * (view.usage.cost > 0))])
+    vitals = (duration(view.runtime), _cpu(view), _memory(view))
+    cells = (view.id, view.agent, view.status, *vitals, used, host, view.task)
     return tuple(printable(one_line(cell, 1000)) or "-" for cell in cells)
 
 

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model's tokens cost, per million.
+    """What a model's tokens cost, in US dollars per million.
 
     Attributes:
         input: prompt tokens.

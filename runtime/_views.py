@@ -50,7 +50,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
         output_size: bytes that it has said in all.
         result_json: its final answer as JSON text; None while there is none.
-        usage: tokens, as far as model servers reported them.
+        usage: tokens and cost, as far as model servers reported them and the team file has prices.
+        total_usage: the same with that of all tasks that it started, and theirs.
         vitals: CPU and memory; None where no sample was taken.
         attempts: how many processes it has had.
         parent: id of the task or orchestrator that started it; None for one that the host started.
@@ -69,6 +70,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     output_size: int = 0
     result_json: str | None = None
     usage: Usage = Usage()
+    total_usage: Usage = Usage()
     vitals: Vitals | None = None
     attempts: int = 1
     parent: str | None = None

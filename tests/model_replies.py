@@ -267,16 +267,21 @@ class Stall(Reply):
     Attributes:
         after: said before it; None: silent before even the status line.
         then: what is said once released.
+        usage: prompt and completion tokens so far, told before it, as some servers do; None tells none.
     """
 
     after: str | None = ""
     then: str = "released"
+    usage: tuple[int, int] | None = None
 
     def send(self, wire: Wire) -> None:
         if self.after is not None:
             wire.open()
             for piece in _pieces(self.after):
                 wire.delta({"content": piece})
+            if self.usage is not None:
+                usage = dict(zip(("prompt_tokens", "completion_tokens"), self.usage, strict=True))
+                wire.event(json.dumps({"choices": [], "usage": usage}))
         if wire.hold():
             wire.open()
             wire.delta({"content": self.then})

@@ -209,7 +209,14 @@ def test_what_a_task_is_comes_back_as_it_was_written(tmp_path: Path) -> None:
     run = past_run(
         tmp_path,
         task_row(
-            1, parent="agent_task_00000009", attempts=3, output_size=17, input_tokens=5, output_tokens=6, requests=7
+            1,
+            parent="agent_task_00000009",
+            attempts=3,
+            output_size=17,
+            input_tokens=5,
+            output_tokens=6,
+            requests=7,
+            cost=0.25,
         ),
         task_row(
             2, status="failed", reason="why", result='{"a": [1, null]}', vitals='{"cpu_seconds": 1.5}', was_read=0
@@ -224,7 +231,7 @@ def test_what_a_task_is_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert second is not None
     assert (first.agent, first.task, first.status, first.reason) == ("worker", "work 1", "completed", "")
     assert (first.runtime, first.result, first.attempts, first.parent) == (2.5, "result 1", 3, "agent_task_00000009")
-    assert (first.output_size, first.usage, first.vitals) == (17, Usage(5, 6, 7), None)
+    assert (first.output_size, first.usage, first.vitals) == (17, Usage(5, 6, 7, 0.25), None)
     assert (second.status, second.reason, second.result) == ("failed", "why", {"a": [1, None]})
     assert second.vitals == Vitals(cpu_seconds=1.5)
 

@@ -22,6 +22,7 @@ from subactors.runtime._control import ControlServer
 from subactors.runtime._journal import Journal
 from subactors.runtime._journal_reader import JournalReader
 from subactors.runtime._messages import ListTasks, StopTask, TaskRequest, ViewTask
+from subactors.runtime._model import Usage
 from subactors.runtime._output import TaskOutput
 from subactors.runtime._state import RunFolder
 from subactors.runtime._supervisor_messages import ReplyTo
@@ -102,7 +103,7 @@ def test_ps_lists_what_runs_in_columns(tmp_path: Path) -> None:
     vitals = Vitals(cpu_percent=12.4, cpu_seconds=3.0, memory_bytes=34_000_000, processes=2)
     with live_run(
         tmp_path,
-        running(FIRST, vitals=vitals, task="read\nall\tof it"),
+        running(FIRST, vitals=vitals, usage=Usage(1000, 234, 2, 0.01), task="read\nall\tof it"),
         running(SECOND, agent="a_longer_name"),
         running("agent_task_00000003", status="completed"),
     ):
@@ -110,9 +111,9 @@ def test_ps_lists_what_runs_in_columns(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     me = str(os.getpid())
     head, first, second = (line.split() for line in done.stdout.splitlines())
-    assert head == ["ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "HOST", "TASK"]
-    assert " ".join(first) == f"{FIRST} worker running 1 min 01 s 12 % 34 MB {me} read all of it"
-    assert " ".join(second) == f"{SECOND} a_longer_name running 1 min 01 s - - {me} hard work"
+    assert head == ["ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST", "TASK"]
+    assert " ".join(first) == f"{FIRST} worker running 1 min 01 s 12 % 34 MB 1,234 $0.0100 {me} read all of it"
+    assert " ".join(second) == f"{SECOND} a_longer_name running 1 min 01 s - - - {me} hard work"
     columns = {line.index(what) for line, what in zip(done.stdout.splitlines(), ["TASK", "read", "hard"], strict=True)}
     assert len(columns) == 1
 
@@ -231,7 +232,8 @@ def on_a_terminal(*arguments: object, root: Path) -> bytes:
 
 def test_view_shows_everything_about_a_task_of_a_live_run(tmp_path: Path) -> None:
     vitals = Vitals(cpu_percent=50.0, cpu_seconds=3.25, memory_bytes=34_000_000, processes=2)
-    with live_run(tmp_path, running(FIRST, parent="agent_task_00000009", vitals=vitals, attempts=2)) as run:
+    used = {"usage": Usage(1000, 20, 3, 0.5), "total_usage": Usage(5000, 60, 9, 1.25)}
+    with live_run(tmp_path, running(FIRST, parent="agent_task_00000009", vitals=vitals, attempts=2, **used)) as run:
         run.say(FIRST, b"a word\nand another\n")
         (run.folder.log / f"{FIRST}.log").write_text("noise")
         done = subactors("view", FIRST, root=tmp_path)
@@ -249,6 +251,8 @@ def test_view_shows_everything_about_a_task_of_a_live_run(tmp_path: Path) -> Non
         "CPU: 3.25 s (50 %)",
         "Memory: 34 MB",
         "Processes: 2",
+        "Usage: 1,000 tokens in, 20 out, $0.50, 3 requests",
+        "In all: 5,000 tokens in, 60 out, $1.25, with the tasks it started",
         f"Log: {run.folder.log / FIRST}.log",
         "Work: hard work",
     ):
