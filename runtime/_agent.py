@@ -12,6 +12,7 @@ from ._loop import AgentLoop, LoopListener
 from ._model import Message
 from ._models import open_agent_model
 from ._prompt import starting_messages
+from ._prompt_files import prompt_file_paragraphs
 from ._surroundings import Surroundings
 from ._team import AgentConfig
 from ._tools import ToolBox
@@ -73,6 +74,7 @@ async def run_agent(
                 messages = starting_messages(
                     agent,
                     toolset_instructions=tools.instructions,
+                    files=prompt_file_paragraphs(agent.add_prompt_files, around.working_directory, around.environ),
                     sub_agents=around.sub_agents,
                     task=task,
                     expected_output=expected_output,

@@ -1,7 +1,8 @@
 """What of a conversation its model is shown: all of it, but old tool answers shortened where it has become too long.
 
-The conversation itself stays whole: it is what the journal keeps and what a restart goes on with. Nothing but tool
-answers is ever shortened, and what has been once stays so: a beginning that does not change is what servers cache.
+The conversation itself stays whole: it is what the journal keeps and what a restart goes on with. Old turns are left
+out only where the team file asks for that (`num_history_items`). Else nothing but tool answers is ever shortened, and
+what has been once stays so: a beginning that does not change is what servers cache.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ class History:
     Args:
         max_old_tool_tokens: about how many tokens of answers to earlier turns are shown; the oldest beyond are
             shortened; 0: all are shown.
+        most_messages: messages of the model's own turns that are shown, answers to their tool calls included; the
+            oldest turns beyond are left out, but never the latest; 0: all are shown.
     """
 
-    def __init__(self, max_old_tool_tokens: int = 0) -> None:
+    def __init__(self, max_old_tool_tokens: int = 0, most_messages: int = 0) -> None:
+        self._most_messages = most_messages
         self._most = max_old_tool_tokens * _CHARACTERS_PER_TOKEN
         self._old_end = 0
         self._latest_end = 0
@@ -45,7 +49,8 @@ class History:
             # Half of the room is made at once, so that the beginning stays the same for several turns.
             while self._old_characters(messages) > self._most // 2:
                 self._old_end += 1
-        return [self._shown(index, message) for index, message in enumerate(messages)]
+        left_out = self._left_out(messages) if self._most_messages else frozenset()
+        return [self._shown(index, message) for index, message in enumerate(messages) if index not in left_out]
 
     def shorten(self, messages: Sequence[Message]) -> bool:
         """Shorten what can be, after the server said that it is too long; False: nothing is left that could be.
@@ -65,6 +70,15 @@ class History:
         if not limit or message["role"] != "tool" or len(message["content"]) <= limit * 2:
             return message
         return {**message, "content": bounded(message["content"], limit, hint=_HINT)}
+
+    def _left_out(self, messages: Sequence[Message]) -> frozenset[int]:
+        """Return where the messages are that the model is shown no more: whole turns, as servers want them."""
+        own = [index for index, message in enumerate(messages) if message["role"] in {"assistant", "tool"}]
+        turns = [index for index in own if messages[index]["role"] == "assistant"]
+        first = next((start for start in turns if sum(index >= start for index in own) <= self._most_messages), None)
+        if first is None:
+            first = turns[-1] if turns else 0
+        return frozenset(index for index in own if index < first)
 
     def _old_characters(self, messages: Sequence[Message]) -> int:
         """Return how long the answers to earlier turns are that have not been shortened."""

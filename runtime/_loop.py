@@ -88,7 +88,7 @@ class AgentLoop:
             Exception: whatever a `python/…` model raised.
         """
         schemas = self._tools.schemas
-        history = History(self._agent.max_old_tool_call_tokens)
+        history = History(self._agent.max_old_tool_call_tokens, self._agent.num_history_items)
         iterations = 0
         while not self._agent.max_iterations or iterations < self._agent.max_iterations:
             iterations += 1

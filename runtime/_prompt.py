@@ -27,6 +27,7 @@ def starting_messages(
     agent: AgentConfig,
     *,
     toolset_instructions: Sequence[str],
+    files: Sequence[str] = (),
     sub_agents: Sequence[tuple[str, str]],
     task: str,
     expected_output: str | None,
@@ -42,6 +43,7 @@ def starting_messages(
     Args:
         agent: whose conversation it is.
         toolset_instructions: what its toolsets add to the system prompt.
+        files: what `add_prompt_files` adds to it.
         sub_agents: name and description of each agent that it may start.
         task: what to do; for the agent that a person talks to, the person's prompt.
         expected_output: what the result should look like, if given.
@@ -49,7 +51,7 @@ def starting_messages(
         working_directory: for `add_environment_info`.
         is_sub_agent: whether another agent gave the task.
     """
-    system = _system_prompt(agent, toolset_instructions, sub_agents, today, working_directory)
+    system = _system_prompt(agent, [*toolset_instructions, *files], sub_agents, today, working_directory)
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     if not is_sub_agent:
         wish = f"{task}\n\nExpected output: {expected_output}" if expected_output else task
@@ -63,7 +65,7 @@ def starting_messages(
 
 def _system_prompt(
     agent: AgentConfig,
-    toolset_instructions: Sequence[str],
+    additions: Sequence[str],
     sub_agents: Sequence[tuple[str, str]],
     today: date,
     working_directory: str,
@@ -71,7 +73,7 @@ def _system_prompt(
     paragraphs = [agent.instruction]
     if sub_agents:
         paragraphs.append(_team_paragraph(agent, sub_agents))
-    paragraphs.extend(toolset_instructions)
+    paragraphs.extend(additions)
     if agent.add_date:
         paragraphs.append(f"Today is {today:%A}, {today.isoformat()}.")
     if agent.add_environment_info:

@@ -148,6 +148,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         max_iterations: turns before the loop gives up; 0 means no limit.
         max_old_tool_call_tokens: about how many tokens of earlier tool answers the model is shown; the oldest
             beyond are shortened; 0: all of them.
+        num_history_items: messages of the model's own turns that it is shown, tool answers included; 0 means all.
+        add_prompt_files: names of files to put in the system prompt; see `_prompt_files`.
         add_date: put today's date in the system prompt.
         add_environment_info: put working directory, platform and git state in the system prompt.
         limits: of each of its tasks; the settings' own count where it has none.
@@ -164,6 +166,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     toolsets: tuple[ToolsetConfig, ...] = ()
     max_iterations: int = 0
     max_old_tool_call_tokens: int = 40_000
+    num_history_items: int = 0
+    add_prompt_files: tuple[str, ...] = ()
     add_date: bool = False
     add_environment_info: bool = False
     limits: Limits = Limits()

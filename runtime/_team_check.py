@@ -33,6 +33,8 @@ _LOOP_KEYS = (
     "fallback",
     "structured_output",
     "max_old_tool_call_tokens",
+    "num_history_items",
+    "add_prompt_files",
     "add_date",
     "add_environment_info",
 )
@@ -111,6 +113,7 @@ def _agent(
         )  # fmt: skip
     description, add_date = section.get("description"), section.get("add_date")
     max_iterations, add_environment_info = section.get("max_iterations"), section.get("add_environment_info")
+    history, files = section.get("num_history_items"), section.get("add_prompt_files")
     agent = AgentConfig(
         name=name,
         fallback=read_fallback(section.get("fallback"), models.find),
@@ -122,6 +125,8 @@ def _agent(
         sub_agents=_sub_agents(name, section, names),
         toolsets=tuple(toolset for item in _toolsets(section) if (toolset := read_toolset(item, mcps)) is not None),
         max_iterations=(max_iterations and max_iterations.whole(least=0)) or 0,
+        num_history_items=(history and history.whole(least=0)) or 0,
+        add_prompt_files=tuple(name for _, name in (files and files.texts()) or ()),
         add_date=(add_date and add_date.boolean()) or False,
         add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
         limits=read_limits(section.get("limits")),

@@ -39,7 +39,7 @@ VERSIONS = range(17)
 
 TOP = Keys(
     supported=frozenset({"agents", "models", "providers", "permissions", "metadata", "version", "runtime", "mcps"}),
-    ignored=frozenset({"commands"}),
+    ignored=frozenset({"commands", "evaluators"}),
     refused=MappingProxyType(
         {
             "rag": "its retrieval from documents",
@@ -80,6 +80,8 @@ AGENT = Keys(
             "fallback",
             "structured_output",
             "max_old_tool_call_tokens",
+            "num_history_items",
+            "add_prompt_files",
         }
     ),
     ignored=frozenset({"welcome_message", "commands", "use_commands", "title_model", "add_description_parameter"}),
@@ -95,10 +97,8 @@ AGENT = Keys(
             "hooks": "the commands run at its hooks",
             "harness": "the program that runs the agent",
             "instruction_file": "its instruction",
-            "add_prompt_files": "the files added to its prompt",
-            "add_prompt_files_depth": "the files added to its prompt",
+            "add_prompt_files_depth": "the list of files below its working directory",
             "code_mode_tools": "calling its tools from code",
-            "num_history_items": "the bound on its conversation",
             "max_consecutive_tool_calls": "the bound on repeated tool calls",
             "max_tool_result_tokens": "the bound on tool answers",
             "session_compaction": "the shortening of long conversations",

@@ -42,13 +42,13 @@ class _Deaf:
     def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None: ...
 
 
-def run(server: ModelServer, *, length: int, bound: int = 0) -> tuple[str, list[Message]]:
+def run(server: ModelServer, *, length: int, bound: int = 0, items: int = 0) -> tuple[str, list[Message]]:
     async def work() -> tuple[str, list[Message]]:
         config = ModelConfig(reference="acme/m", provider="acme", name="m", base_url=server.base_url)
         model = open_model(config, environ={}, idle_timeout=20.0)
         messages: list[Message] = [{"role": "user", "content": "Go ahead."}]
         try:
-            agent = AgentConfig(name="a", max_old_tool_call_tokens=bound)
+            agent = AgentConfig(name="a", max_old_tool_call_tokens=bound, num_history_items=items)
             box = ToolBox([_Reads(length)], limit=10**6)
             return await AgentLoop(agent, model, box, _Deaf(), 100).run(messages), messages
         finally:
@@ -156,3 +156,50 @@ def test_a_short_answer_stays_and_so_does_what_is_no_tool_answer() -> None:
     ]
     assert not History().shorten(messages)
     assert History(1).shown(messages) == messages
+
+
+def conversation(*turns: int) -> list[Message]:
+    """A conversation with a turn for each number, of so many tool calls; 0 is one without."""
+    messages: list[Message] = [{"role": "system", "content": "s"}, {"role": "user", "content": "go"}]
+    for turn, calls in enumerate(turns):
+        messages.append({"role": "assistant", "content": f"{turn}"})
+        messages += [{"role": "tool", "tool_call_id": f"{turn}.{call}", "content": "x"} for call in range(calls)]
+    return messages
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"),
+    [
+        (0, ["s", "go", "0", "x", "1", "x", "x", "2", "x"]),
+        (100, ["s", "go", "0", "x", "1", "x", "x", "2", "x"]),
+        (5, ["s", "go", "1", "x", "x", "2", "x"]),
+        (4, ["s", "go", "2", "x"]),
+        (1, ["s", "go", "2", "x"]),
+    ],
+)
+def test_a_model_is_shown_its_latest_turns_whole_and_all_that_it_was_told(most: int, shown: list[str]) -> None:
+    messages = conversation(1, 2, 1)
+    assert [message["content"] for message in History(0, most).shown(messages)] == shown
+    assert len(messages) == 9
+
+
+def test_a_bound_on_the_history_leaves_a_conversation_without_turns_alone() -> None:
+    assert History(0, 1).shown(conversation()) == conversation()
+
+
+def test_what_was_told_later_stays_in_its_place() -> None:
+    messages = [*conversation(1, 1), {"role": "user", "content": "and"}, *conversation(1)[2:]]
+    assert [message["content"] for message in History(0, 2).shown(messages)] == ["s", "go", "and", "0", "x"]
+
+
+def test_the_bound_on_the_history_of_an_agent_is_the_one_of_its_team_file() -> None:
+    seen: list[int] = []
+
+    def script(request: Request) -> Reply:
+        seen.append(len(request.messages))
+        return Text("done") if len(seen) == 5 else Calls(("read", {}))
+
+    with ModelServer(script) as server:
+        _, messages = run(server, length=10, items=2)
+    assert seen == [1, 3, 3, 3, 3]
+    assert len(messages) == 10
