@@ -362,7 +362,7 @@ def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     except msgspec.ValidationError as error:
         raise TypeError(f"A setting of the runtime has the wrong type: {error}.") from None
     for name, value in msgspec.structs.asdict(changed).items():
-        if isinstance(value, Limits):
+        if isinstance(value, Limits | tuple):
             continue
         if not math.isfinite(value) or value < 0 or (value == 0 and name not in MAY_BE_ZERO):
             least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
@@ -383,4 +383,5 @@ def _preload(team: Team) -> list[str]:
             for toolset in agent.toolsets
             if toolset.type != "background_agents"  # every agent has it already
         ]
+    modules += team.settings.preload
     return list(dict.fromkeys(modules))

@@ -187,6 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         model_idle_timeout: seconds without a byte from a model before the stream counts as stalled.
         stall_after: seconds of silence after which a task is shown as silent; it is never ended for it.
         standby: processes that wait, forked ahead, for the next tasks; each costs some megabytes of memory.
+        preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
         limits: of every task whose agent has none of its own.
     """
 
@@ -199,6 +200,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_idle_timeout: float = 120.0
     stall_after: float = 60.0
     standby: int = 2
+    preload: tuple[str, ...] = ()
     limits: Limits = Limits()
 
 

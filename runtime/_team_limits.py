@@ -49,11 +49,21 @@ def read_settings(given: Value | None) -> Settings:
             continue
         if setting.name == "limits":
             chosen["limits"] = read_limits(value)
+        elif setting.name == "preload":
+            chosen["preload"] = _modules(value)
         elif setting.type is int:
-            chosen[setting.name] = value.whole(least=1)
+            chosen[setting.name] = value.whole(least=0 if setting.name in MAY_BE_ZERO else 1)
         else:
             chosen[setting.name] = value.number(above=setting.name not in MAY_BE_ZERO)
     return Settings(**{name: value for name, value in chosen.items() if value is not None})
+
+
+def _modules(value: Value) -> tuple[str, ...]:
+    modules = value.texts() or []
+    for entry, name in modules:
+        if not all(part.isidentifier() for part in name.split(".")):
+            entry.report(f"{quoted(name)} is no name of a module.", "Write it as in an import: package.module.")
+    return tuple(name for _, name in modules)
 
 
 def read_limits(given: Value | None) -> Limits:

@@ -29,6 +29,7 @@ def team(base_url: str = "http://127.0.0.1:9/v1") -> dict[str, Any]:
     That there are agents with a model is what has the zygote import `openai`.
     """
     return {
+        "runtime": {"preload": ["benchmarks.work"]},
         "agents": {
             "worker": {"entrypoint": "benchmarks.work:serve"},
             "leak": {"entrypoint": "benchmarks.work:serve", "limits": {"memory": _MEMORY_LIMIT}},
