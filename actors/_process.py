@@ -137,6 +137,7 @@ class ActorProcess:
         *,
         io: IOThread,
         listener: ProcessListener,
+        start_over: Callable[[], None],
         forget: Callable[[int], None],
         group: str | None = None,
     ) -> None:
@@ -150,6 +151,7 @@ class ActorProcess:
         self._channel = channel
         self._io = io
         self._listener = listener
+        self._start_over = start_over
         self._forget = forget
         self._decoder = FrameDecoder()
         self._lock = threading.Lock()
@@ -348,6 +350,8 @@ class ActorProcess:
             _fail(future, self._dead_error())
         for future in stops:
             future.set(True)
+        if not self._is_ready:
+            self._start_over()
         if not self.ready.done():
             self.ready.set_exception(self._start_error(end))
         try:
@@ -475,6 +479,7 @@ class ActorProcess:
         if self._is_ready:
             raise ProtocolError("it said twice that it was ready")
         self._is_ready = True
+        self._start_over()
         self.actor._subactors_learn(attributes)  # noqa: SLF001 - the class is made for this module
         pykka.ActorRegistry.register(self.actor.actor_ref)
         self.ready.set_result(self.actor.actor_ref)

@@ -1,8 +1,8 @@
 """Processes that stand by: forked ahead of time, so that the next actors need not wait for a fork.
 
 A process is handed out at most once, the oldest first. What dies while it stands by is dropped, and nobody
-hears of it. New ones are forked when nothing has been started for a moment: a fork now would take its time from what
-has just been started. It must never hand out a process that it has seen end.
+hears of it. New ones are forked when no start is under way: a fork would take its time from that. It must never hand
+out a process that it has seen end.
 """
 
 from __future__ import annotations
@@ -11,17 +11,10 @@ import contextlib
 import os
 import select
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
-
-from ._io import IOThread
 
 __all__ = ["Standby", "StandbyPool"]
-
-_QUIET: Final = 0.02
-"""Seconds without a start after which processes are forked ahead."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +50,21 @@ class StandbyPool:
 
     Args:
         size: how many.
-        io: for timers.
         new_key: returns the number for a process.
         fork: asks the zygote for a process of that number that serves a channel, which is closed when it is sent.
     """
 
-    def __init__(
-        self, size: int, *, io: IOThread, new_key: Callable[[], int], fork: Callable[[int, socket.socket], None]
-    ) -> None:
+    def __init__(self, size: int, *, new_key: Callable[[], int], fork: Callable[[int, socket.socket], None]) -> None:
         self._size = size
-        self._io = io
         self._new_key = new_key
         self._fork = fork
         self._coming: dict[int, socket.socket] = {}
         self._waiting: dict[int, Standby] = {}
-        self._last_start = 0.0
-        self._is_timed = False
+        self._starts = 0
         self._closed = False
 
     def take(self) -> Standby | None:
         """Return a process for an actor to be; None if none stands by. Called with the system's lock."""
-        self._last_start = time.monotonic()
         while self._waiting:
             standby = self._waiting.pop(next(iter(self._waiting)))
             if not standby.has_ended():
@@ -85,11 +72,32 @@ class StandbyPool:
             standby.close()  # the zygote's word of it is on the way
         return None
 
-    def fill_later(self) -> None:
-        """Fork what is missing as soon as nothing is being started."""
-        if self._size and not self._is_timed and not self._closed:
-            self._is_timed = True
-            self._io.call_later(_QUIET, self._fill)
+    def start_begun(self) -> None:
+        """An actor is being started. Called with the system's lock, in any thread."""
+        self._starts += 1
+
+    def start_over(self) -> None:
+        """An actor has been constructed, or has ended before. Called with the system's lock."""
+        self._starts -= 1
+        self.fill()
+
+    def fill(self) -> None:
+        """Fork what is missing, unless an actor is being started. Called with the system's lock."""
+        if self._closed or self._starts:
+            return
+        # Where the host has no descriptor left, or no zygote, starts themselves will tell.
+        with contextlib.suppress(OSError):
+            while len(self._coming) + len(self._waiting) < self._size:
+                ours, theirs = socket.socketpair()
+                ours.setblocking(False)
+                key = self._new_key()
+                self._coming[key] = ours
+                try:
+                    self._fork(key, theirs)
+                except OSError:
+                    del self._coming[key]
+                    ours.close()
+                    raise
 
     def on_forked(self, key: int, pid: int, pidfd: int | None) -> bool:
         """A process exists; return whether it is one of these."""
@@ -110,7 +118,7 @@ class StandbyPool:
         standby = self._waiting.pop(key, None)
         if standby is not None:
             standby.close()
-            self.fill_later()
+            self.fill()
 
     def clear(self) -> None:
         """Drop all: there is no zygote any more. Called with the system's lock."""
@@ -121,24 +129,3 @@ class StandbyPool:
         """Drop all, and fork no more. Called with the system's lock."""
         self._closed = True
         self.clear()
-
-    def _fill(self) -> None:
-        self._is_timed = False
-        if self._closed:
-            return
-        if time.monotonic() - self._last_start < _QUIET:
-            self.fill_later()
-            return
-        # Where the host has no descriptor left, or no zygote, starts themselves will tell.
-        with contextlib.suppress(OSError):
-            while len(self._coming) + len(self._waiting) < self._size:
-                ours, theirs = socket.socketpair()
-                ours.setblocking(False)
-                key = self._new_key()
-                self._coming[key] = ours
-                try:
-                    self._fork(key, theirs)
-                except OSError:
-                    del self._coming[key]
-                    ours.close()
-                    raise

@@ -32,7 +32,7 @@ from ._linux import check_platform
 from ._mark import MARK, SWEEP_LIMIT, end_marked, new_mark
 from ._process import ActorProcess, ProcessListener, encode_object
 from ._program import Program
-from ._standby import StandbyPool
+from ._standby import Standby, StandbyPool
 from ._wire import (
     Configuration,
     Exited,
@@ -77,7 +77,7 @@ class ProcessSystem:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._keys = itertools.count(1)
-        self._standby = StandbyPool(standby, io=self._io, new_key=lambda: next(self._keys), fork=self._fork_standby)
+        self._standby = StandbyPool(standby, new_key=lambda: next(self._keys), fork=self._fork_standby)
         self._configuration: Configuration | None = None
         self._processes: dict[int, ActorProcess] = {}
         self._zygote: _ZygoteConnection | None = None
@@ -136,48 +136,32 @@ class ProcessSystem:
             limits=limits,
             group=self._group_for(limits),
         )
-        process = self._take_standby(shell, listener) if start.group is None else None
-        if process is not None:
-            process.send(start)
-            return process
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise StartError(f"{actor_class.__name__} did not start: no channel for it: {error.strerror}") from error
-        ours.setblocking(False)
-        key = next(self._keys)
-        process = ActorProcess(key, shell, ours, io=self._io, listener=listener, forget=self._forget, group=start.group)
-        shell._subactors_attach(process)  # noqa: SLF001
         with self._lock:
             if self._closed:
-                ours.close()
-                theirs.close()
                 raise SubactorsError("The process system is closed.")
+            standby = self._standby.take() if start.group is None else None
+            channel, theirs = (standby.channel, None) if standby is not None else _channel(actor_class.__name__)
+            key = standby.key if standby is not None else next(self._keys)
+            process = ActorProcess(
+                key,
+                shell,
+                channel,
+                io=self._io,
+                listener=listener,
+                start_over=self._on_start_over,
+                forget=self._forget,
+                group=start.group,
+            )
+            shell._subactors_attach(process)  # noqa: SLF001
+            # Under the same lock as it is taken from those that stand by: who hears of its end finds it here or there.
             self._processes[key] = process
+            self._standby.start_begun()
             self._raise_descriptor_limit(len(self._processes))
         process.send(start)
-        self._io.call(lambda: self._fork(process, theirs))
-        return process
-
-    def _take_standby(self, shell: ProcessActor, listener: ProcessListener) -> ActorProcess | None:
-        """Make a process that stands by an actor's; None if there is none."""
-        # One lock for both: the I/O thread, which may just hear of its end, finds it here or there.
-        with self._lock:
-            standby = self._standby.take() if not self._closed else None
-            if standby is None:
-                return None
-            process = ActorProcess(
-                standby.key, shell, standby.channel, io=self._io, listener=listener, forget=self._forget
-            )
-            shell._subactors_attach(process)  # noqa: SLF001 - the class is made for this module
-            self._processes[standby.key] = process
-
-        def adopt() -> None:
-            process.on_created()
-            process.on_forked(standby.pid, standby.pidfd)
-            self._standby.fill_later()
-
-        self._io.call(adopt)
+        if standby is not None:
+            self._io.call(lambda: _adopt(process, standby))
+        elif theirs is not None:
+            self._io.call(lambda: self._fork(process, theirs))
         return process
 
     @property
@@ -269,7 +253,8 @@ class ProcessSystem:
     def _ensure_zygote(self) -> _ZygoteConnection:
         if self._zygote is None:
             self._zygote = _ZygoteConnection(self._io, self._configure(), self._on_packet, self._on_zygote_lost)
-            self._standby.fill_later()
+            with self._lock:
+                self._standby.fill()
         return self._zygote
 
     def _start_zygote(self) -> None:
@@ -296,6 +281,10 @@ class ProcessSystem:
             channel.close()
             raise OSError(errno.ESRCH, "there is no zygote")
         self._zygote.fork(key, channel, None, standby=True)
+
+    def _on_start_over(self) -> None:
+        with self._lock:
+            self._standby.start_over()
 
     def _close_standby(self) -> None:
         with self._lock:
@@ -483,6 +472,21 @@ class _ZygoteConnection:
         self._program.wait()
         status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
         self._on_lost(f"the zygote ended with {status}, and its processes with it", self._mark)
+
+
+def _channel(name: str) -> tuple[socket.socket, socket.socket]:
+    """Make a channel; returns the host's end, which does not block, and the process's."""
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise StartError(f"{name} did not start: no channel for it: {error.strerror}") from error
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def _adopt(process: ActorProcess, standby: Standby) -> None:
+    process.on_created()
+    process.on_forked(standby.pid, standby.pidfd)
 
 
 def _module_path() -> list[bytes]:
