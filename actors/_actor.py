@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ._exit import ProcessExit
     from ._process import ActorProcess
 
-__all__ = ["ProcessActor", "SupervisorRef"]
+__all__ = ["ProcessActor", "StopsAtOnce", "SupervisorRef"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -243,6 +243,14 @@ _DEEPEST_ATTRIBUTE: Final = 10
 """Levels of traversable attributes inside one another that proxies see."""
 
 _OWN_ATTRIBUTES = frozenset({"actor_urn", "actor_inbox", "actor_stopped", "actor_ref"})
+
+
+class StopsAtOnce(ProcessActor):
+    """What processes that stand by rehearse with, where nothing better is known."""
+
+    def on_start(self) -> None:
+        """Stop."""
+        self.stop()
 
 
 class SupervisorRef:

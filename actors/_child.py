@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import _thread
+import contextlib
 import os
 import pickle
 import resource
@@ -149,7 +150,7 @@ def serve(
     descriptors: Sequence[int],
     descriptor_limits: tuple[int, int],
     *,
-    standby: bool,
+    rehearsal: bytes | None,
 ) -> None:
     """Be the actor that the host's first message describes; returns when the actor's loop has ended.
 
@@ -158,12 +159,14 @@ def serve(
         zygote: process id of the zygote.
         descriptors: those of the zygote's that are not for its children.
         descriptor_limits: the host's limits of open descriptors; the zygote has raised the soft one for itself.
-        standby: whether the first message may take a while; the time is used for a rehearsal.
+        rehearsal: the actor to rehearse with while the first message is awaited; None where it is on its way.
     """
     _leave_the_zygote(zygote, descriptors)
     resource.setrlimit(resource.RLIMIT_NOFILE, descriptor_limits)
-    if standby:
-        _rehearse()
+    if rehearsal is not None:
+        # What fails here fails again, with somebody to tell, in the actor.
+        with contextlib.suppress(Exception):
+            _rehearse(rehearsal)
     channel = ChildChannel(channel_socket)
     start = channel.receive_start()
     if start is None:
@@ -177,17 +180,15 @@ def serve(
     actor._subactors_serve()  # noqa: SLF001 - the class is made for this module
 
 
-def _rehearse() -> None:
-    """Start an actor that ends at once, in this process.
+def _rehearse(actor: bytes) -> None:
+    """Start an actor in this process, one that soon stops by itself.
 
-    What that touches is then this process's own, and the real start need not copy it page by page: a third of its time.
+    What that touches is then this process's own, and the real start need not copy it page by page: most of its time.
     """
-    from ._actor import ProcessActor  # noqa: PLC0415 - it imports the host's side of this module's package
-
     near, far = socket.socketpair()
     with near, far:
-        start = Start("", pickle.dumps((ProcessActor, (), {})), b".", None, None, None)
-        near.sendall(encode_frame(start) + encode_frame(Stop()))
+        start = Start("", actor, b".", None, None, None)
+        near.sendall(encode_frame(start))
         channel = ChildChannel(far)
         received = channel.receive_start()
         assert received is not None  # noqa: S101 - it was sent above

@@ -69,10 +69,19 @@ class ProcessSystem:
             function is called too. They must not start a thread, an event loop or a pool, nor open a socket.
         standby: how many processes wait, forked ahead, for the next actors. Each costs some megabytes of memory, and
             saves its actor the time of a fork.
+        rehearsal: class and arguments of an actor that each process which stands by starts and ends once, ahead of its
+            own; one like those that are to come, which stops by itself, and soon.
     """
 
-    def __init__(self, *, preload: Sequence[str] = (), standby: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        preload: Sequence[str] = (),
+        standby: int = 0,
+        rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None,
+    ) -> None:
         self._preload = tuple(preload)
+        self._rehearsal = rehearsal
         self._io = IOThread("subactors-io")
         self._lock = threading.Lock()
         self._owner = os.getpid()
@@ -205,7 +214,16 @@ class ProcessSystem:
         """Return what zygotes are given: the host's environment and module path when the first is wanted."""
         with self._lock:
             if self._configuration is None:
-                self._configuration = Configuration(os.getpid(), dict(os.environb), _module_path(), list(self._preload))
+                from ._actor import StopsAtOnce  # noqa: PLC0415 - that module needs this one
+
+                actor_class, args = self._rehearsal or (StopsAtOnce, ())
+                self._configuration = Configuration(
+                    os.getpid(),
+                    dict(os.environb),
+                    _module_path(),
+                    list(self._preload),
+                    encode_object((actor_class, args, {})),
+                )
             return self._configuration
 
     def _check_usable(self) -> None:

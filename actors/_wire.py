@@ -274,12 +274,14 @@ class Configuration(msgspec.Struct, frozen=True):
         environ: the environment of actors that are given no other.
         sys_path: the module search path of the zygote, and of such actors.
         preload: modules that every actor will want, imported once.
+        rehearsal: pickle of `(class, args, kwargs)` of an actor that processes which stand by start and end once.
     """
 
     host_pid: int
     environ: dict[bytes, bytes]
     sys_path: list[bytes]
     preload: list[str]
+    rehearsal: bytes
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):

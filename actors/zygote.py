@@ -53,8 +53,9 @@ _OOM_SCORE: Final = b"500"
 class _Zygote:
     """The zygote's state: the children that it forked, and those whose tree is being ended."""
 
-    def __init__(self, control: socket.socket, host: int) -> None:
+    def __init__(self, control: socket.socket, host: int, rehearsal: bytes) -> None:
         self._control = control
+        self._rehearsal = rehearsal
         self._pid = os.getpid()
         self._descriptor_limits = _raise_descriptor_limit()
         self._children: dict[int, int] = {}
@@ -115,7 +116,7 @@ class _Zygote:
             try:
                 pid = os.fork()
                 if pid == 0:
-                    self._live_as_child(channel, standby=request.standby)
+                    self._live_as_child(channel, self._rehearsal if request.standby else None)
             finally:
                 self._oom_score.restore()
             self._children[pid] = key
@@ -130,11 +131,11 @@ class _Zygote:
         finally:
             os.close(pidfd)
 
-    def _live_as_child(self, channel: socket.socket, *, standby: bool) -> NoReturn:
+    def _live_as_child(self, channel: socket.socket, rehearsal: bytes | None) -> NoReturn:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
         code = 1
         try:
-            _child.serve(channel, self._pid, self._descriptors, self._descriptor_limits, standby=standby)
+            _child.serve(channel, self._pid, self._descriptors, self._descriptor_limits, rehearsal=rehearsal)
             code = 0
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()
@@ -334,7 +335,7 @@ def main() -> None:
         return  # the host died while this program started
     _preload(configuration.preload)
     _prepare_for_children()
-    zygote = _Zygote(control, host)
+    zygote = _Zygote(control, host, configuration.rehearsal)
     gc.collect()
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()

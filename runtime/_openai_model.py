@@ -8,6 +8,7 @@ this module only where such a model is used, or ahead of time in the process tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import os
@@ -21,7 +22,9 @@ import anyio
 import httpx2
 import msgspec
 import openai
+from openai._base_client import get_platform
 
+from ._errors import ModelError
 from ._model import Message, Turn, Usage
 from ._openai_errors import ModelErrors
 from ._openai_stream import Chunk, TurnAssembler
@@ -34,6 +37,15 @@ __all__ = ["OpenAIModel", "warm_up"]
 
 _SIGNS_OF_LIFE = 5
 """So many times the idle time a server may fill with signs of life that say nothing (comments of the stream)."""
+
+_CANNED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    b'data: {"choices": [{"index": 0, "delta": {"content": "."}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+)
+"""A streamed answer of one word."""
+
+_REHEARSAL_TIME = 1.0
+"""Seconds after which a rehearsal is given up: a task may be waiting."""
 
 _CONNECT_TIMEOUT = 10.0
 """Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
@@ -92,6 +104,8 @@ class OpenAIModel:
             )
         except httpx2.InvalidURL as error:
             raise self._errors.error(f"the base URL is none: {error}. Correct base_url.") from None
+        # For a header. Else the client finds it out in a thread, which costs a task's process a millisecond.
+        self._client._platform = get_platform()  # noqa: SLF001 - there is no other way; where it is not used, no harm
 
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
@@ -181,11 +195,36 @@ class OpenAIModel:
         return chunk
 
 
+async def rehearse() -> None:
+    """Make a model, have it answer once from a server in this very coroutine, and close it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(_CANNED)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, asyncio.timeout(_REHEARSAL_TIME):
+        port = server.sockets[0].getsockname()[1]
+        config = ModelConfig(reference="", provider="rehearsal", name="", base_url=f"http://127.0.0.1:{port}/v1")
+        model = OpenAIModel(config, environ={}, idle_timeout=1.0, retries=0)
+        try:
+            await model.complete([{"role": "user", "content": ""}], [], lambda _text: None)
+        finally:
+            await model.close()
+
+
 def warm_up() -> None:
-    """Do once what the libraries put off until the first client and the first request of a process."""
+    """Do once what the libraries put off until the first client and the first request of a process.
+
+    Leaves no thread, no event loop and no socket behind.
+    """
     # Several modules are imported by the first client, the first use of an event loop, and the first look-up of a host.
     openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=True))
-    anyio.run(anyio.sleep, 0)
+    # Where a process may not listen even on its own machine, the first request will be slower.
+    with contextlib.suppress(OSError, ModelError):
+        anyio.run(rehearse)
     importlib.import_module("concurrent.futures.thread")
     # The library puts the platform into a header, and finding it out starts `uname`; Python remembers the answer.
     platform.platform()
@@ -198,11 +237,7 @@ def _http_client(timeout: openai.Timeout, *, secure: bool) -> httpx2.AsyncClient
     not at all for a server without TLS, such as one on this machine: should TLS be used there, verification fails.
     """
     variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-    context = (
-        _authorities(*(os.environ.get(name) for name in variables))
-        if secure
-        else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
+    context = _authorities(*(os.environ.get(name) for name in variables)) if secure else _no_authorities()
     return openai.DefaultAsyncHttpxClient(verify=context, timeout=timeout, follow_redirects=False)
 
 
@@ -217,6 +252,12 @@ def _authorities(file: str | None, folder: str | None) -> ssl.SSLContext:
     """Return what checks certificates, as these environment variables have it; forked processes inherit it."""
     del file, folder  # read by the library: they are here so that another value makes another context
     return httpx2.create_ssl_context()
+
+
+@functools.lru_cache(maxsize=1)
+def _no_authorities() -> ssl.SSLContext:
+    """Return what lets no server pass, for those without TLS; making it costs a millisecond, so one does for all."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def _beginning(response: httpx2.Response) -> str:

@@ -30,10 +30,12 @@ from ._forks import unforked
 from ._gateway import HostGateway
 from ._journal import Journal
 from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
+from ._rehearsal import rehearsal
 from ._state import RunFolder, is_live, runs, state_root
 from ._supervisor import TaskSupervisor
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._surroundings import Surroundings
+from ._task_actor import TaskActor
 from ._team import MAY_BE_ZERO, Limits, Settings, Team
 from ._views import TaskView
 
@@ -75,7 +77,11 @@ class Runtime:
         self._folder = RunFolder.create(state_root(state_dir))
         self._journal = Journal(self._folder.journal, {"host": str(self._owner), "team": team.source})
         self._hub = EventHub()
-        self._system = ProcessSystem(preload=_preload(self._team), standby=self._team.settings.standby)
+        self._system = ProcessSystem(
+            preload=_preload(self._team),
+            standby=self._team.settings.standby,
+            rehearsal=(TaskActor, (rehearsal(self._team),)),
+        )
         self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._journal, self._hub)
         self._host = HostGateway(self._supervisor, Caller())
         self._toolsets: builtins.list[AgentToolset] = []
@@ -372,7 +378,7 @@ def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 
 def _preload(team: Team) -> list[str]:
     """Return what the zygote should import once for all tasks of this team."""
-    modules = ["subactors.runtime._task_work"]
+    modules = ["subactors.runtime._task_work", "subactors.runtime._rehearsal"]
     if any(agent.model is not None and agent.model.provider == "python" for agent in team.agents.values()):
         modules.append("subactors.runtime._python_model")
     if any(agent.model is not None and agent.model.provider != "python" for agent in team.agents.values()):
