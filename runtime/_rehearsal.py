@@ -26,7 +26,7 @@ def rehearsal(team: Team) -> TaskSpec:
         task="Rehearse.",
         expected_output=None,
         sub_agents=(),
-        deny=(),
+        permissions=team.permissions,
         settings=team.settings,
     )
 
