@@ -20,7 +20,7 @@ __all__ = ["check_run"]
 
 
 def check_run(
-    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry
+    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry, working_directory: str
 ) -> tuple[str, ...]:
     """Refuse what must not run; return the chain of agents that the new task would end.
 
@@ -30,6 +30,7 @@ def check_run(
         parent: the caller's task, if it is one.
         team: the agents and the settings in force.
         registry: the tasks that are remembered.
+        working_directory: of tasks; empty: the current one.
 
     Raises:
         RunError: it must not run; the type and the message say why, and what would be right.
@@ -55,7 +56,7 @@ def check_run(
             f"The chain of agents would be {len(chain)} deep, and {settings.max_depth} is the limit: "
             f"{' → '.join(chain)}. Do the work yourself."
         )
-    check_requirements(team, request.agent)
+    check_requirements(team, request.agent, working_directory)
     if parent is not None and parent.status != "running":
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
     running, unread = registry.running, registry.unread

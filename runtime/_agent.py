@@ -28,6 +28,7 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
             agent,
             gateway=around.gateway,
             working_directory=around.working_directory,
+            shared_directory=around.shared_directory,
             environ=around.environ,
             limit=around.settings.max_answer,
         ),
@@ -74,7 +75,7 @@ async def run_agent(
                 messages = starting_messages(
                     agent,
                     toolset_instructions=tools.instructions,
-                    files=prompt_file_paragraphs(agent.add_prompt_files, around.working_directory, around.environ),
+                    files=_prompt_files(agent, around),
                     sub_agents=around.sub_agents,
                     task=task,
                     expected_output=expected_output,
@@ -89,3 +90,9 @@ async def run_agent(
             await tools.close()
     finally:
         await model.close()
+
+
+def _prompt_files(agent: AgentConfig, around: Surroundings) -> list[str]:
+    # In a new folder there are none.
+    folder = around.shared_directory if agent.workdir == "private" else around.working_directory
+    return prompt_file_paragraphs(agent.add_prompt_files, folder, around.environ)

@@ -44,7 +44,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
 
     An agent that is the user's own code has no loop to run here; it runs as a task.
     """
-    check_requirements(team, agent)
+    check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Runtime(team, **settings) as runtime:
         in_process = team.agents[agent].entrypoint is None
         with _display(runtime, agent if in_process else None, as_json=as_json) as display:
@@ -76,7 +76,7 @@ def dispatch(
     settings: dict[str, Any],
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
-    check_requirements(team, agent)
+    check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Runtime(team, **settings) as runtime:
         with _display(runtime, None, as_json=as_json):
             try:

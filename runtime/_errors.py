@@ -18,6 +18,7 @@ Each is named for what happened, and its message says what to do.
     │   ├── ContextLengthError because the conversation is too long for it
     │   └── RefusalError       because it, or its provider, refused to
     ├── ToolsetError           a toolset cannot be made ready for a task
+    ├── WorkdirError           a task's own folder cannot be had
     ├── LoopError              the agent loop ended without an answer
     ├── StateError             the state folder, or something in it, cannot be used
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
@@ -56,6 +57,7 @@ __all__ = [
     "ToolsetError",
     "UnknownAgentError",
     "UnknownTaskError",
+    "WorkdirError",
 ]
 
 
@@ -125,6 +127,10 @@ class RefusalError(ModelError):
 
 class ToolsetError(SubactorsError):
     """A toolset cannot be made ready: an MCP server does not start, say. The message says which, and why."""
+
+
+class WorkdirError(SubactorsError):
+    """A task's own folder, or its git worktree, cannot be had; the message says why."""
 
 
 class LoopError(SubactorsError):

@@ -24,7 +24,7 @@ HOST_DIED: Final = "The host died."
 
 _COLUMNS: Final = (
     "id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens, requests, "
-    "{cost}, vitals, attempts, output_size, was_read"
+    "{cost}, vitals, attempts, output_size, {workdir}, was_read"
 )
 
 _TOTAL: Final = """
@@ -51,14 +51,14 @@ class JournalReader:
         self._path = path
         self._connection = _connect(path)
         self._live = live
-        # A journal of an earlier version has no costs.
+        # A journal of an earlier version has no costs, nor working directories.
         try:
             columns = [name for _, name, *_ in self._rows("PRAGMA table_info(task)")]
         except sqlite3.Error:
             self.close()
             raise
         self._cost = "cost" if "cost" in columns else "0.0"
-        self._columns = _COLUMNS.format(cost=self._cost)
+        self._columns = _COLUMNS.format(cost=self._cost, workdir="workdir" if "workdir" in columns else "''")
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +129,7 @@ class JournalReader:
     def _view(self, row: tuple[Any, ...]) -> TaskView:
         (
             task_id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens,
-            requests, cost, vitals, attempts, output_size, _,
+            requests, cost, vitals, attempts, output_size, workdir, _,
         ) = row  # fmt: skip
         if status not in TERMINAL and not self._live:
             status, reason = "failed", HOST_DIED
@@ -149,6 +149,7 @@ class JournalReader:
                 vitals=msgspec.json.decode(vitals, type=Vitals) if vitals is not None else None,
                 attempts=attempts,
                 parent=parent,
+                workdir=workdir if workdir and Path(workdir).exists() else "",
             )
         except (TypeError, msgspec.MsgspecError) as error:
             raise sqlite3.DatabaseError(f"what it holds of {task_id} cannot be read: {error}") from error

@@ -183,6 +183,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
         expected_output: what the answer should look like.
         sub_agents: name and description of each agent that this one may start.
         permissions: the team's.
+        working_directory: the runtime's; empty: the current directory of its process.
+        own_folder: the folder that the task has to itself; empty if it has none.
         settings: the team's settings, after the host's own.
         limits: of this task.
         attempt: from 1; more after a restart.
@@ -196,6 +198,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     sub_agents: tuple[tuple[str, str], ...]
     permissions: Permissions
     settings: Settings
+    working_directory: str = ""
+    own_folder: str = ""
     limits: Limits = Limits()
     attempt: int = 1
     conversation: tuple[str, ...] = ()

@@ -8,12 +8,17 @@ from typing import Final
 
 import msgspec
 
+from ._encodable import encodable
 from ._journal import Statement
 from ._messages import RunTask
 from ._task import Task
 
 __all__ = ["conversation", "ended", "forget_conversation", "messages", "read", "started", "transition", "usage"]
 
+_INSERT_TASK: Final = (
+    "INSERT INTO task (id, agent, task, expected_output, parent, started, status, workdir) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _INSERT_MESSAGE: Final = "INSERT INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
 
 
@@ -21,8 +26,17 @@ def started(task: Task, request: RunTask) -> list[Statement]:
     """Return what to write when a task is accepted."""
     return [
         (
-            "INSERT INTO task (id, agent, task, expected_output, parent, started, status) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (task.id, task.agent, task.text, request.expected_output, task.parent, time.time(), task.status),
+            _INSERT_TASK,
+            (
+                task.id,
+                task.agent,
+                task.text,
+                request.expected_output,
+                task.parent,
+                time.time(),
+                task.status,
+                encodable(task.spec.own_folder),
+            ),
         ),
         *transition(task),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ __all__ = [
     "result_text",
     "size",
     "usage_text",
+    "working_directory",
 ]
 
 _TASK_IN_LIST = 120
@@ -51,6 +53,8 @@ def describe_view(view: TaskView, limit: int) -> str:
     lines = [_head(view), f"Task: {bounded(view.task, _TASK_IN_VIEW)}"]
     if view.reason:
         lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
+    if view.workdir:
+        lines.append(f"Works in: {working_directory(view)}")
     title = "Result" if view.status == "completed" else "Output until then" if view.ended else "Output so far"
     head = "\n".join([*lines, "", f"--- {title} ---"])
     room = max(1000, limit - len(head) - 300)
@@ -93,6 +97,12 @@ def duration(seconds: float) -> str:
     if minutes < 60:  # noqa: PLR2004 - an hour
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def working_directory(view: TaskView) -> str:
+    """Return a task's own folder, with its branch if it is a git worktree; empty if it has none."""
+    is_worktree = view.workdir and Path(view.workdir, ".git").is_file()
+    return f"{view.workdir} (git worktree, branch subactors/{view.id})" if is_worktree else view.workdir
 
 
 def usage_text(usage: Usage) -> str:

@@ -6,6 +6,7 @@ Looks at files and the environment only. That nothing is missing here is no prom
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["check_requirements", "missing_for"]
 
 
-def check_requirements(team: Team, agent: str) -> None:
+def check_requirements(team: Team, agent: str, working_directory: str = "") -> None:
     """Refuse to start an agent if it, or an agent that it may come to start, lacks something here.
+
+    Args:
+        team: a checked team.
+        agent: the agent.
+        working_directory: where it would work; empty: the current directory.
 
     Raises:
         RequirementError: says which agent lacks what, and what to install.
@@ -27,7 +33,7 @@ def check_requirements(team: Team, agent: str) -> None:
     lacks = [
         f"Agent {name!r} cannot run here. {sentence}"
         for name in _reachable(team, agent)
-        for sentence in missing_for(team.agents[name], os.environ, Path.cwd())
+        for sentence in missing_for(team.agents[name], os.environ, Path(working_directory or Path.cwd()))
     ]
     if lacks:
         raise RequirementError("\n".join(dict.fromkeys(lacks)))
@@ -41,13 +47,24 @@ def missing_for(agent: AgentConfig, environ: Mapping[str, str], working_director
         environ: the environment that it would run in.
         working_directory: where it would work.
     """
+    lacks = [_missing_for_worktree(environ, working_directory)] if agent.workdir == "worktree" else []
     servers = [toolset.options["server"] for toolset in agent.toolsets if toolset.type == "mcp"]
-    if not servers:
-        return []
-    from ._mcp_server import McpServer  # noqa: PLC0415 - most teams have none
+    if servers:
+        from ._mcp_server import McpServer  # noqa: PLC0415 - most teams have none
 
-    lacks = [McpServer(**server).missing(environ, working_directory) for server in servers]
+        lacks += [McpServer(**server).missing(environ, working_directory) for server in servers]
     return [sentence for sentence in lacks if sentence]
+
+
+def _missing_for_worktree(environ: Mapping[str, str], working_directory: Path) -> str:
+    if shutil.which("git", path=environ.get("PATH", "")) is None:
+        return "`workdir: worktree` needs git, which is not installed, or not on PATH."
+    if not any((folder / ".git").exists() for folder in (working_directory, *working_directory.parents)):
+        return (
+            f"`workdir: worktree` needs a git repository, and {working_directory} is in none. Work in a repository, or "
+            "use `workdir: private`."
+        )
+    return ""
 
 
 def _reachable(team: Team, agent: str) -> Iterator[str]:

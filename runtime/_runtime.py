@@ -38,6 +38,7 @@ from ._surroundings import Surroundings
 from ._task_actor import TaskActor
 from ._team import MAY_BE_ZERO, Limits, Settings, Team
 from ._views import TaskView
+from ._workdir import WorktreeKeeper, sweep
 
 if TYPE_CHECKING:
     from ._toolset import AgentToolset
@@ -59,17 +60,27 @@ class Runtime:
         team: a checked team.
         state_dir: folder in which this run gets a folder of its own, for the journal and for what tasks say; made with
             mode 0700 if missing. None is `$SUBACTORS_STATE_DIR`, or else `subactors` in the user's state folder.
+        working_dir: where tasks work, and orchestrators of this process; None: the current directory of this process
+            when they start.
         settings: fields of `Settings`, such as `max_running=50`, that win over the team file's.
 
     Raises:
         StateError: the state folder cannot be used.
         TypeError: a setting that does not exist, or has the wrong type.
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of its range, or `working_dir` is no folder.
         UnsupportedPlatformError: not on this operating system.
     """
 
-    def __init__(self, team: Team, *, state_dir: str | os.PathLike[str] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        team: Team,
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
         self._team = msgspec.structs.replace(team, settings=_apply(team.settings, settings))
+        self._working_directory = _folder(working_dir)
         self._owner = os.getpid()
         self._closed = False
         self._close_lock = threading.Lock()
@@ -82,7 +93,16 @@ class Runtime:
             standby=self._team.settings.standby,
             rehearsal=(TaskActor, (rehearsal(self._team),)),
         )
-        self._supervisor = TaskSupervisor.start(self._system, self._team, self._folder, self._journal, self._hub)
+        self._worktrees = WorktreeKeeper()
+        self._supervisor = TaskSupervisor.start(
+            self._system,
+            self._team,
+            self._folder,
+            self._journal,
+            self._hub,
+            worktrees=self._worktrees,
+            working_directory=self._working_directory,
+        )
         self._host = HostGateway(self._supervisor, Caller())
         self._toolsets: builtins.list[AgentToolset] = []
         self._control: ControlServer | None = None
@@ -98,7 +118,12 @@ class Runtime:
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], *, state_dir: str | os.PathLike[str] | None = None, **settings: Any
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+        **settings: Any,
     ) -> Self:
         """Make a runtime for a team file.
 
@@ -107,16 +132,21 @@ class Runtime:
         """
         from ._team_file import load_team  # noqa: PLC0415 - YAML is needed for files only
 
-        return cls(load_team(path), state_dir=state_dir, **settings)
+        return cls(load_team(path), state_dir=state_dir, working_dir=working_dir, **settings)
 
     @classmethod
     def from_mapping(
-        cls, mapping: Mapping[str, Any], *, state_dir: str | os.PathLike[str] | None = None, **settings: Any
+        cls,
+        mapping: Mapping[str, Any],
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+        **settings: Any,
     ) -> Self:
         """Make a runtime for a team that is given as what a team file holds; raises as `from_file` does."""
         from ._team_file import team_from_mapping  # noqa: PLC0415 - as above
 
-        return cls(team_from_mapping(mapping), state_dir=state_dir, **settings)
+        return cls(team_from_mapping(mapping), state_dir=state_dir, working_dir=working_dir, **settings)
 
     def __enter__(self) -> Self:
         return self
@@ -262,6 +292,7 @@ class Runtime:
             with contextlib.ExitStack() as steps:
                 steps.callback(self._folder.release)
                 steps.callback(self._journal.close)
+                steps.callback(self._worktrees.close)
                 steps.callback(self._hub.close)
                 for toolset in self._toolsets:
                     steps.callback(toolset.close)
@@ -293,6 +324,7 @@ class Runtime:
         with contextlib.suppress(StateError):
             recover(self._folder.path.parent)
             prune(self._folder.path.parent)
+            sweep(self._folder.path.parent)
 
     def _stop_supervisor(self) -> None:
         with contextlib.suppress(pykka.Timeout):
@@ -309,7 +341,8 @@ class Runtime:
             sub_agents=[(name, self._team.agents[name].description) for name in config.sub_agents],
             permissions=self._team.permissions,
             settings=self._team.settings,
-            working_directory=Path.cwd(),
+            working_directory=Path(self._working_directory or Path.cwd()),
+            shared_directory=Path(self._working_directory or Path.cwd()),
             environ=os.environ,
         )
 
@@ -354,6 +387,15 @@ class Runtime:
 def _fit(text: Any) -> Any:
     """Make text that a program gives fit to be sent; what is no text is refused later."""
     return encodable(text) if isinstance(text, str) else text
+
+
+def _folder(working_dir: str | os.PathLike[str] | None) -> str:
+    if working_dir is None:
+        return ""
+    folder = Path(os.fsdecode(working_dir)).absolute()
+    if not folder.is_dir():
+        raise ValueError(f"working_dir is {folder}, which is no folder.")
+    return str(folder)
 
 
 def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:

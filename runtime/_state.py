@@ -1,12 +1,14 @@
 """The state folder: where runs keep what must outlive them, and how one tells a run that lives from one that died.
 
     STATE/                      mode 0700; `state_dir`, $SUBACTORS_STATE_DIR, or subactors in the XDG state folder
-    └── run_20260101T120000_1a2b3c4d/
-        ├── lock                held (flock) by the host for as long as it lives; its process id
-        ├── journal.sqlite      what happened
-        ├── control.sock        for `ps`, `view` and `stop` from another terminal
-        ├── output/             what tasks said
-        └── log/                what their processes wrote to standard output and error
+    ├── run_20260101T120000_1a2b3c4d/
+    │   ├── lock                held (flock) by the host for as long as it lives; its process id
+    │   ├── journal.sqlite      what happened
+    │   ├── control.sock        for `ps`, `view` and `stop` from another terminal
+    │   ├── output/             what tasks said
+    │   ├── work/               folders of agents with `workdir: private`, where there are any
+    │   └── log/                what their processes wrote to standard output and error
+    └── worktrees/              of agents with `workdir: worktree`, by run and task (`_workdir`), while there are any
 
 A folder whose lock can be taken has no host: the kernel releases a lock however its holder ends. While a folder is made
 or removed its name begins with a dot, so that one that can be seen is whole.
@@ -93,6 +95,11 @@ class RunFiles:
     def log(self) -> Path:
         """The folder of what tasks' processes wrote."""
         return self.path / "log"
+
+    @property
+    def work(self) -> Path:
+        """The folder of the tasks' own folders; made when the first is."""
+        return self.path / "work"
 
     @property
     def control(self) -> Path:

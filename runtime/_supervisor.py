@@ -11,6 +11,7 @@ import contextlib
 import secrets
 import time
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -60,9 +61,10 @@ from ._state import RunFolder
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._task import Task
 from ._task_actor import TaskActor
-from ._team import Limits, Team
+from ._team import AgentConfig, Limits, Team
 from ._views import Status, TaskList, TaskView, Vitals
 from ._vitals import VitalsSampler, Watch
+from ._workdir import WorktreeKeeper, worktree_folder
 
 __all__ = ["TaskSupervisor"]
 
@@ -88,18 +90,32 @@ class TaskSupervisor(Supervisor):
         folder: where what the tasks say and write is kept.
         journal: takes what happens.
         hub: takes the events.
+        worktrees: is told of worktrees whose tasks have ended.
+        working_directory: of tasks; empty: the host's current directory when they start.
     """
 
     report_decoder = msgspec.msgpack.Decoder(TaskReport)
     request_decoder = msgspec.msgpack.Decoder(TaskRequest)
 
-    def __init__(self, system: ProcessSystem, team: Team, folder: RunFolder, journal: Journal, hub: EventHub) -> None:
+    def __init__(
+        self,
+        system: ProcessSystem,
+        team: Team,
+        folder: RunFolder,
+        journal: Journal,
+        hub: EventHub,
+        *,
+        worktrees: WorktreeKeeper,
+        working_directory: str,
+    ) -> None:
         super().__init__(system)
         self._team = team
         self._settings = team.settings
         self._folder = folder
         self._journal = journal
         self._hub = hub
+        self._worktrees = worktrees
+        self._working_directory = working_directory
         self._registry = TaskRegistry()
         self._by_child: dict[Child, Task] = {}
         self._closing: Future[None] | None = None
@@ -167,7 +183,7 @@ class TaskSupervisor(Supervisor):
                 case ListTasks():
                     latest = self._sampler.latest
                     visible = self._registry.visible(caller)
-                    reply_to.set(self._task_list([task.last_entry or task.entry(latest(task.id)) for task in visible]))
+                    reply_to.set(self._task_list([task.entry(latest(task.id)) for task in visible]))
                 case ViewTask(task_id, limit):
                     task = self._find(task_id, caller)
                     self._note_read(task)
@@ -185,7 +201,9 @@ class TaskSupervisor(Supervisor):
         if self._closing is not None:
             raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
         parent = self._registry.get(caller.id)
-        chain = check_run(request, caller, parent, team=self._team, registry=self._registry)
+        chain = check_run(
+            request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
+        )
         while len(self._registry) >= self._settings.max_tasks:
             self._registry.forget_oldest()
         task_id = f"agent_task_{secrets.token_hex(4)}"
@@ -212,6 +230,8 @@ class TaskSupervisor(Supervisor):
             sub_agents=tuple((name, self._team.agents[name].description) for name in agent.sub_agents),
             permissions=self._team.permissions,
             settings=self._settings,
+            working_directory=self._working_directory,
+            own_folder=self._own_folder(agent, task_id),
             limits=limits,
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
@@ -226,6 +246,16 @@ class TaskSupervisor(Supervisor):
         # The process is on its way meanwhile; whoever asked hears of the task when the journal has it.
         self._journal.write(record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id)))
         self._hub.publish(TaskStarted(self._view(task, output=False)))
+
+    def _own_folder(self, agent: AgentConfig, task_id: str) -> str:
+        """Return the folder that a task is to have to itself, and which its process makes."""
+        match agent.workdir:
+            case "shared":
+                return ""
+            case "private":
+                return str(self._folder.work / task_id)
+            case "worktree":
+                return str(worktree_folder(self._folder.path, task_id))
 
     def _start_attempt(self, task: Task) -> None:
         limits = task.spec.limits
@@ -460,6 +490,8 @@ class TaskSupervisor(Supervisor):
             task.deadline.cancel()  # it would keep the task until it is due
         task.ended = time.monotonic()
         task.output.close()
+        if task.spec.agent.workdir == "worktree":
+            self._worktrees.ended(Path(task.spec.own_folder))
         task.result = task.finished.result if task.finished is not None else None
         used = end.user_seconds + end.system_seconds if end is not None else 0.0
         task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._sampler.take_peak(task.id))

@@ -23,6 +23,7 @@ class Surroundings:
         permissions: which tool calls it may make.
         settings: the team's.
         working_directory: where its tools work.
+        shared_directory: the runtime's working directory, for what is to outlive a folder of the task's own.
         environ: for keys and for what its tools start.
     """
 
@@ -31,4 +32,5 @@ class Surroundings:
     permissions: Permissions
     settings: Settings
     working_directory: Path
+    shared_directory: Path
     environ: Mapping[str, str]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from ..actors import Child, RestartHistory, Timer
 from ._messages import Finished, TaskSpec
 from ._model import Usage
@@ -100,6 +102,8 @@ class Task:
         One that has ended is not looked at again, nor are its files.
         """
         if self.last_entry is not None:
+            if self.last_entry.workdir:
+                self.last_entry = msgspec.structs.replace(self.last_entry, workdir=self._workdir())
             return self.last_entry
         entry = self.view(vitals=vitals, output=False)
         if self.is_over:
@@ -132,9 +136,15 @@ class Task:
             parent=self.parent,
             attempts=self.attempts,
             pid=None if self.is_over or self.child is None else self.child.process.pid,
+            workdir=self._workdir(),
             doing=self._doing(),
             silent=self._silent(),
         )
+
+    def _workdir(self) -> str:
+        # A worktree with nothing new is removed soon after the end.
+        folder = self.spec.own_folder
+        return folder if folder and Path(folder).exists() else ""
 
     def _doing(self) -> str:
         if self.status != "running" or self.spec.agent.entrypoint is not None:

@@ -19,7 +19,7 @@ from ._console import printable
 from ._elsewhere import ListedTask, TaskElsewhere, find, tasks_of
 from ._errors import RuntimeClosedError
 from ._past_runs import prune
-from ._report import dollars, duration, result_text, size, usage_text
+from ._report import dollars, duration, result_text, size, usage_text, working_directory
 from ._text import one_line
 from ._views import TaskView
 
@@ -167,6 +167,7 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
         "In all": f"{usage_text(view.total_usage)}, with the tasks it started"
         if view.total_usage != view.usage
         else "",
+        "Works in": working_directory(view),
         "Run": str(task.run),
         "Log": str(task.log) if task.log.exists() and task.log.stat().st_size else "",
         "Work": view.task,

@@ -26,6 +26,7 @@ from ._result import encode_result
 from ._surroundings import Surroundings
 from ._text import bounded
 from ._tools import ToolAnswer
+from ._workdir import enter
 
 __all__ = ["TaskWork"]
 
@@ -80,8 +81,12 @@ class TaskWork:
 
     def _work(self) -> Any:
         agent = self._spec.agent
+        spec = self._spec
+        # The current directory may be gone, which matters to those only who work in it.
+        shared = Path(spec.working_directory or Path.cwd()) if agent.entrypoint is None else Path()
+        enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
         if agent.entrypoint is None:
-            return self._loop.run(self._run_agent())
+            return self._loop.run(self._run_agent(shared))
         function = resolve(agent.entrypoint, what=f"The entrypoint of agent {agent.name!r}")
         task = EntrypointTask(
             id=self._spec.id,
@@ -95,7 +100,7 @@ class TaskWork:
         outcome = call_entrypoint(function, task)
         return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
 
-    async def _run_agent(self) -> str:
+    async def _run_agent(self, shared: Path) -> str:
         spec = self._spec
         around = Surroundings(
             gateway=TaskGateway(self._supervisor),
@@ -103,6 +108,7 @@ class TaskWork:
             permissions=spec.permissions,
             settings=spec.settings,
             working_directory=Path.cwd(),
+            shared_directory=shared,
             environ=os.environ,
         )
         return await run_agent(

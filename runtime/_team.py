@@ -7,7 +7,7 @@ a model names the environment variable of its key, not the key.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -24,7 +24,11 @@ __all__ = [
     "Settings",
     "Team",
     "ToolsetConfig",
+    "Workdir",
 ]
+
+Workdir: TypeAlias = Literal["shared", "private", "worktree"]
+"""Where an agent's tasks work."""
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +156,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         add_prompt_files: names of files to put in the system prompt; see `_prompt_files`.
         add_date: put today's date in the system prompt.
         add_environment_info: put working directory, platform and git state in the system prompt.
+        workdir: where its tasks work: in the runtime's working directory (`shared`), in a new folder each (`private`),
+            or in a git worktree each (`worktree`).
         limits: of each of its tasks; the settings' own count where it has none.
         restart: when a task of it whose process has ended is started again.
     """
@@ -170,6 +176,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     add_prompt_files: tuple[str, ...] = ()
     add_date: bool = False
     add_environment_info: bool = False
+    workdir: Workdir = "shared"
     limits: Limits = Limits()
     restart: RestartPolicy = NEVER
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._team import AgentConfig, Team
+from ._team import AgentConfig, Team, Workdir
 from ._team_keys import AGENT, TOP, VERSIONS
 from ._team_limits import read_limits, read_restart, read_settings
 from ._team_mcp import McpDefinitions, read_definitions
@@ -113,6 +113,7 @@ def _agent(
         )  # fmt: skip
     description, add_date = section.get("description"), section.get("add_date")
     max_iterations, add_environment_info = section.get("max_iterations"), section.get("add_environment_info")
+    workdir = section.get("workdir")
     history, files = section.get("num_history_items"), section.get("add_prompt_files")
     agent = AgentConfig(
         name=name,
@@ -129,10 +130,19 @@ def _agent(
         add_prompt_files=tuple(name for _, name in (files and files.texts()) or ()),
         add_date=(add_date and add_date.boolean()) or False,
         add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
+        workdir=_workdir(workdir) if workdir is not None else "shared",
         limits=read_limits(section.get("limits")),
         restart=read_restart(section.get("restart")),
     )
     return with_structured_output(agent, section.get("structured_output"))
+
+
+def _workdir(given: Value) -> Workdir:
+    text = given.text()
+    kinds: dict[str, Workdir] = {"shared": "shared", "private": "private", "worktree": "worktree"}
+    if text is not None and text not in kinds:
+        given.unknown("kind of working directory", text, kinds)
+    return kinds.get(text or "", "shared")
 
 
 def _report_without_effect(entrypoint: Value, section: Section) -> None:

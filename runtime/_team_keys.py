@@ -77,6 +77,7 @@ AGENT = Keys(
             "add_environment_info",
             "limits",
             "restart",
+            "workdir",
             "fallback",
             "structured_output",
             "max_old_tool_call_tokens",

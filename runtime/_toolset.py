@@ -148,7 +148,7 @@ def open_toolset(runtime: Runtime, agent: str) -> AgentToolset:
     if config is None:
         known = ", ".join(runtime.team.agents)
         raise UnknownAgentError(f"There is no agent {agent!r} in the team. Available: {known}.")
-    check_requirements(runtime.team, agent)
+    check_requirements(runtime.team, agent, str(runtime.surroundings(agent).working_directory))
     tools = build_tool_box(config, runtime.surroundings(agent))
     toolset = AgentToolset(tools)
     if tools.needs_opening:

@@ -56,6 +56,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         attempts: how many processes it has had.
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
+        workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
         doing: what it was last seen to do: waiting for its model, or in which tools; empty where nobody can know.
         silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
     """
@@ -75,6 +76,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 1
     parent: str | None = None
     pid: int | None = None
+    workdir: str = ""
     doing: str = ""
     silent: float = 0.0
 

@@ -38,6 +38,12 @@ state_option = click.option(
     metavar="DIR",
     help="The folder with the journals of runs; $SUBACTORS_STATE_DIR, or the user's own state folder, if not given.",
 )
+working_dir_option = click.option(
+    "--working-dir",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Where the agents work, in place of the current directory.",
+)
 id_argument = click.argument("part", metavar="ID")
 
 
@@ -53,6 +59,7 @@ def cli() -> None:
 @click.option("--agent", "-a", metavar="NAME", help="The agent to run, in place of the team's root.")
 @json_option
 @max_running_option
+@working_dir_option
 @state_option
 def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) -> int:
     """Run the root agent of TEAM on PROMPT and print its answer.
@@ -74,6 +81,7 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
 @click.option("--expected-output", metavar="TEXT", help="What each answer should look like.")
 @json_option
 @max_running_option
+@working_dir_option
 @state_option
 def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_output: str | None, **options: Any) -> int:
     """Run AGENT of TEAM on every TASK at once, without an orchestrator, and print the results in order.
@@ -107,6 +115,7 @@ def check(team_file: Path) -> int:
 @team_argument
 @click.option("--agent", "-a", metavar="NAME", help="The agent whose place the host takes, instead of the team's root.")
 @max_running_option
+@working_dir_option
 @state_option
 def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
     """Serve the background agents of TEAM as tools to an MCP host, on standard input and output.

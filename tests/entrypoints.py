@@ -72,6 +72,11 @@ def meet(task: EntrypointTask) -> int:
     return os.getpid()
 
 
+def where_it_works(_task: EntrypointTask) -> str:
+    """Answer with the current directory."""
+    return str(Path.cwd())
+
+
 def says(task: EntrypointTask) -> str:
     """Say the task's text, and be done."""
     task.emit(task.text)

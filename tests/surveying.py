@@ -50,6 +50,7 @@ def survey(agent: str, folder: Path, listener: Listener | None = None) -> str:
         permissions=Permissions(),
         settings=team.settings,
         working_directory=folder,
+        shared_directory=folder,
         environ=os.environ,
     )
     running = run_agent(

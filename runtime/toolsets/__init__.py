@@ -19,6 +19,7 @@ def build_toolsets(
     *,
     gateway: Gateway,
     working_directory: Path,
+    shared_directory: Path | None = None,
     environ: Mapping[str, str],
     limit: int,
 ) -> list[Toolset]:
@@ -28,12 +29,15 @@ def build_toolsets(
         agent: from a checked team.
         gateway: the agent's way to the supervisor.
         working_directory: where its tools work.
+        shared_directory: where what is to outlive the agent's own folder is looked up; None: in the same.
         environ: for what its tools start.
         limit: characters of one answer.
     """
-    toolsets = [
-        _select(config, _build(config, gateway, working_directory, environ, limit)) for config in agent.toolsets
-    ]
+    toolsets = []
+    for config in agent.toolsets:
+        # What is remembered must outlive a folder of the agent's own.
+        folder = shared_directory if config.type == "memory" and shared_directory else working_directory
+        toolsets.append(_select(config, _build(config, gateway, folder, environ, limit)))
     if agent.sub_agents:
         toolsets.append(TransferTaskToolset(gateway, limit=limit))
     return toolsets
@@ -54,6 +58,10 @@ def _build(
             from ._todo import TodoToolset  # noqa: PLC0415 - see above
 
             return TodoToolset()
+        case "memory":
+            from ._memory import MemoryToolset  # noqa: PLC0415 - see above
+
+            return MemoryToolset(working_directory=working_directory, **config.options)
         case "fetch":
             from ._fetch import FetchToolset  # noqa: PLC0415 - see above
 
@@ -65,10 +73,6 @@ def _build(
 def _build_local(config: ToolsetConfig, working_directory: Path, environ: Mapping[str, str], limit: int) -> Toolset:
     """Build a toolset that works in the working directory."""
     match config.type:
-        case "memory":
-            from ._memory import MemoryToolset  # noqa: PLC0415 - see above
-
-            return MemoryToolset(working_directory=working_directory, **config.options)
         case "script":
             from ._script import ScriptToolset  # noqa: PLC0415 - see above
 
