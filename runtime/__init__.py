@@ -32,6 +32,7 @@ from ._errors import (
     ToolsetError,
     UnknownAgentError,
     UnknownTaskError,
+    WorkdirError,
 )
 from ._events import (
     Event,
@@ -100,6 +101,7 @@ __all__ = [
     "UnknownTaskError",
     "Usage",
     "Vitals",
+    "WorkdirError",
 ]
 
 

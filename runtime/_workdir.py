@@ -9,6 +9,7 @@ neither committed elsewhere nor ignored by git.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import queue
@@ -16,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,7 @@ _TIDYING: Final = 30.0
 """Seconds for each command of git at the end of a task."""
 
 _BEING_MADE: Final = "initializing"
-"""What git notes as the reason for its lock on a worktree that is not complete yet."""
+"""The reason of the lock on a worktree that is not complete yet: git's own word for it."""
 
 
 def worktree_folder(run: Path, task_id: str) -> Path:
@@ -91,10 +92,17 @@ def _worktree(base: Path, path: Path, branch: str) -> Path:
         del os.environ[name]
     within = _git(base, "rev-parse", "--show-prefix", what="This agent works in a git worktree, and")
     if not (path / ".git").exists() or _is_being_made(path):
-        _remove(base, path, branch)
+        repository = _repository(base)
+        _remove(repository, path, branch)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         what = "The agent's git worktree could not be made:"
-        _git(base, "worktree", "add", "--quiet", "-b", branch, str(path), "HEAD", what=what, seconds=_MAKING)
+        with _alone_in(repository):
+            _git(base, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(path), "HEAD", what=what)
+            _git(base, "worktree", "lock", "--reason", _BEING_MADE, str(path), what=what)
+        # What takes its time need not be alone.
+        _git(path, "reset", "--quiet", "--hard", what=what, seconds=_MAKING)
+        with _alone_in(repository):
+            _git(base, "worktree", "unlock", str(path), what=what)
     folder = path / within
     return folder if folder.is_dir() else path  # the folder may hold nothing that is committed
 
@@ -159,7 +167,7 @@ def tidy(path: Path) -> bool:
     try:
         if not (path / ".git").exists():
             return not path.exists()
-        repository = Path(_git(path, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+        repository = _repository(path)
         if not _is_being_made(path):
             if _git(path, "status", "--porcelain", "--untracked-files=normal"):
                 return False
@@ -178,13 +186,28 @@ def tidy(path: Path) -> bool:
 
 def _remove(repository: Path, path: Path, branch: str) -> None:
     """Remove a worktree, or what there is of it, and its branch."""
-    if path.exists():
-        with contextlib.suppress(WorkdirError):
-            _git(repository, "worktree", "remove", "--force", "--force", str(path))
-        shutil.rmtree(path, ignore_errors=True)
-    with contextlib.suppress(WorkdirError):
+    shutil.rmtree(path, ignore_errors=True)
+    with _alone_in(repository), contextlib.suppress(WorkdirError):
+        _git(repository, "worktree", "unlock", str(path))
+    with _alone_in(repository), contextlib.suppress(WorkdirError):
         _git(repository, "worktree", "prune")
         _git(repository, "branch", "--quiet", "-D", branch)
+
+
+@contextlib.contextmanager
+def _alone_in(repository: Path) -> Iterator[None]:
+    """Keep other tasks from changing the list of worktrees and branches: git is not made for several at once."""
+    lock = os.open(repository / "subactors.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _repository(folder: Path) -> Path:
+    """Return the folder that all worktrees of a repository share."""
+    return (folder / _git(folder, "rev-parse", "--git-common-dir")).resolve()
 
 
 def _is_being_made(path: Path) -> bool:
