@@ -38,8 +38,8 @@ _MAKING: Final = 300.0
 _TIDYING: Final = 30.0
 """Seconds for each command of git at the end of a task."""
 
-_BEING_MADE: Final = "initializing"
-"""The reason of the lock on a worktree that is not complete yet: git's own word for it."""
+_BEING_MADE: Final = frozenset({"initializing", "added with --lock"})
+"""The reasons, in git's words, of the lock that a worktree has until it is complete."""
 
 
 def worktree_folder(run: Path, task_id: str) -> Path:
@@ -97,8 +97,8 @@ def _worktree(base: Path, path: Path, branch: str) -> Path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         what = "The agent's git worktree could not be made:"
         with _alone_in(repository):
-            _git(base, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(path), "HEAD", what=what)
-            _git(base, "worktree", "lock", "--reason", _BEING_MADE, str(path), what=what)
+            options = ["--quiet", "--no-checkout", "--lock", "-b", branch]
+            _git(base, "worktree", "add", *options, str(path), "HEAD", what=what)
         # What takes its time need not be alone.
         _git(path, "reset", "--quiet", "--hard", what=what, seconds=_MAKING)
         with _alone_in(repository):
@@ -166,6 +166,7 @@ def tidy(path: Path) -> bool:
     branch = branch_of(path.name)
     try:
         if not (path / ".git").exists():
+            _remove_empty(path)
             return not path.exists()
         repository = _repository(path)
         if not _is_being_made(path):
@@ -214,7 +215,7 @@ def _is_being_made(path: Path) -> bool:
     """Whether the process that made a worktree was killed in the middle of it: nobody has worked there."""
     try:
         folder = (path / ".git").read_text().removeprefix("gitdir:").strip()
-        return _BEING_MADE in Path(folder, "locked").read_text()
+        return Path(folder, "locked").read_text().strip() in _BEING_MADE
     except (OSError, ValueError):
         return False
 
