@@ -20,7 +20,7 @@ from ._errors import ContextLengthError, ModelError, RefusalError
 from ._team import ModelConfig
 from ._text import one_line
 
-__all__ = ["ModelErrors"]
+__all__ = ["BrokenStreamError", "ModelErrors"]
 
 _WORDS_LIMIT = 600
 """Characters of a server's own words that go into a message: enough for a sentence, too few for a page of HTML."""
@@ -34,6 +34,10 @@ _TOO_LONG: Final = (
     r"|input token count|too many (input |prompt )?tokens|(exceeds?|beyond) the (model'?s )?(max\w*|available) [\w ]*"
     r"(tokens|context|length)|reduce the length|prompt tokens? .*exceed|exceed_context_size"
 )
+
+
+class BrokenStreamError(ModelError):
+    """An answer broke off, or came no further: another try may well succeed."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,12 @@ class ModelErrors:
         """Say why an answer broke off after so many characters of text."""
         match error:
             case openai.APITimeoutError():
-                return self.error(
+                return self._broken(
                     f"{self._url} stalled: nothing came for {self.idle_timeout:g} s, after {characters} characters of "
                     "text. Try again, or raise `model_idle_timeout` in the team file's `runtime` if the model is slow."
                 )
             case openai.APIConnectionError():
-                return self.error(
+                return self._broken(
                     f"{self._url} broke the connection after {characters} characters of text, before the answer was "
                     f"complete ({self._name(error.__cause__ or error)}). Try again; the server's log may say why."
                 )
@@ -81,6 +85,13 @@ class ModelErrors:
             case _:
                 return self.garbage(self._name(error))
 
+    def broke_off(self, characters: int) -> BrokenStreamError:
+        """Say that a stream ended well before the answer did; part of an answer must not pass for all of it."""
+        return self._broken(
+            f"{self._url} ended the answer after {characters} characters of text without saying that it was complete. "
+            "Try again; the server's log, or that of a proxy before it, may say why."
+        )
+
     def garbage(self, what: str) -> ModelError:
         """Say that the server sent something that is no chat completion."""
         return self.error(
@@ -88,9 +99,9 @@ class ModelErrors:
             "Check that base_url is the root of an OpenAI-compatible endpoint (it often ends with /v1)."
         )
 
-    def silence(self, seconds: float, characters: int) -> ModelError:
+    def silence(self, seconds: float, characters: int) -> BrokenStreamError:
         """Say that the server gave signs of life, and nothing else for so long."""
-        return self.error(
+        return self._broken(
             f"{self._url} stalled: it kept the connection alive, and said nothing for {seconds:g} s, after "
             f"{characters} characters of text. Try again, or raise `model_idle_timeout` in the team file's `runtime`."
         )
@@ -111,6 +122,9 @@ class ModelErrors:
     def error(self, message: str) -> ModelError:
         """Make an error that names the model, with the key blotted out."""
         return ModelError(self._sentence(message))
+
+    def _broken(self, message: str) -> BrokenStreamError:
+        return BrokenStreamError(self._sentence(message))
 
     def _sentence(self, message: str) -> str:
         return f"Model {self.config.reference!r}: {self._blotted(message)}"

@@ -26,7 +26,7 @@ from openai._base_client import get_platform
 
 from ._errors import ModelError
 from ._model import Message, Turn, Usage
-from ._openai_errors import ModelErrors
+from ._openai_errors import BrokenStreamError, ModelErrors
 from ._openai_stream import Chunk, TurnAssembler
 from ._providers import endpoint
 from ._team import ModelConfig
@@ -46,6 +46,9 @@ _CANNED = (
 
 _REHEARSAL_TIME = 1.0
 """Seconds after which a rehearsal is given up: a task may be waiting."""
+
+_PAUSE = 0.5
+"""Seconds before an answer that broke off is asked for again."""
 
 _CONNECT_TIMEOUT = 10.0
 """Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
@@ -89,6 +92,7 @@ class OpenAIModel:
             self._headers["api-key"] = key
         self._silence = idle_timeout * _SIGNS_OF_LIFE
         self._unreported = Usage()
+        self._retries = retries
         timeout = openai.Timeout(idle_timeout, connect=_CONNECT_TIMEOUT)
         http_client = _http_client(timeout, secure=not place.base_url.startswith("http://"))
         if not waits_for_rates:
@@ -110,7 +114,33 @@ class OpenAIModel:
     async def complete(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
     ) -> Turn:
-        """Answer the conversation; see `Model.complete`. Cancelling it closes the connection."""
+        """Answer the conversation; see `Model.complete`. Cancelling it closes the connection.
+
+        An answer that breaks off is asked for once more; what had been said of it stays with whoever hears `on_text`.
+        """
+        said: list[int] = []
+
+        def say(piece: str) -> None:
+            said.append(len(piece))
+            on_text(piece)
+
+        try:
+            return await self._complete(messages, tools, say)
+        except BrokenStreamError as error:
+            if not self._retries:
+                raise ModelError(str(error)) from None
+        if said:
+            on_text("\n[The answer broke off here, and is asked for again.]\n")
+        await asyncio.sleep(_PAUSE)
+        try:
+            turn = await self._complete(messages, tools, on_text)
+        except BrokenStreamError as error:
+            raise ModelError(f"{error} It was the second time.") from None
+        return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
+
+    async def _complete(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
+    ) -> Turn:
         try:
             # Posted without the typed `chat.completions.create`: options of other providers go through as they are,
             # and chunks come as plain data, to be checked here rather than trusted to have every field.
@@ -174,6 +204,8 @@ class OpenAIModel:
             )
         if assembler.is_empty and assembler.finish_reason is None:
             raise self._errors.garbage(f"the answer ended before anything was said (content type {kind or 'missing'})")
+        if not assembler.is_complete:
+            raise self._errors.broke_off(assembler.text_length)
         return assembler.finish()
 
     async def _next(self, events: AsyncIterator[object], assembler: TurnAssembler) -> Chunk | None:

@@ -129,6 +129,11 @@ class TurnAssembler:
         return Usage(given, made, 1, _price(self.cost, given, made, figures.prompt_tokens_details))
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the server has shown that the answer ends here; a few count tokens without a reason to finish."""
+        return self.finish_reason is not None or self._usage != _UsageFigures()
+
+    @property
     def is_empty(self) -> bool:
         """Whether neither text nor a tool call has come."""
         return not self._text and not self._calls

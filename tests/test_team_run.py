@@ -38,6 +38,7 @@ agents:
 """
 COORDINATOR = "Fan out research tasks"
 RESEARCHER = "Research topics thoroughly"
+AGAIN = "\n[The answer broke off here, and is asked for again.]\n"
 KEY = "sk-of-a-test"
 
 
@@ -258,7 +259,7 @@ def test_a_researcher_whose_server_fails_is_failed_with_the_remedy_and_the_coord
     assert words in answer
     assert KEY not in bears.reason
     if isinstance(reply, Cut):
-        assert bears.output == "half a sen"
+        assert bears.output == AGAIN.join(["half a sen"] * 2)
 
 
 def test_a_researcher_whose_server_falls_silent_is_failed_after_the_idle_time(
@@ -266,13 +267,22 @@ def test_a_researcher_whose_server_falls_silent_is_failed_after_the_idle_time(
 ) -> None:
     path = tmp_path / "team.yaml"
     path.write_text(TEAM + "runtime:\n  model_idle_timeout: 0.3\n")
-    with ModelServer([Stall("so far ")]) as server, Runtime.from_file(path) as runtime:
+    with ModelServer([Stall("so far "), Stall("so far ")]) as server, Runtime.from_file(path) as runtime:
         point_to(server, monkeypatch)
         view = run_and_wait(runtime, "researcher")
 
     assert view.status == "failed"
     assert "stalled: nothing came for 0.3 s, after 7 characters of text" in view.reason
-    assert view.output == "so far "
+    assert view.output == AGAIN.join(["so far "] * 2)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ModelServer([Cut("half a sen"), Text("A whole sentence.")]) as server:
+        point_to(server, monkeypatch)
+        view = run_and_wait(runtime, "researcher")
+
+    assert (view.status, view.result) == ("completed", "A whole sentence.")
+    assert view.output == f"half a sen{AGAIN}A whole sentence."
 
 
 def test_an_unreachable_server_fails_the_task_and_says_so(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
