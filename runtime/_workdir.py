@@ -187,9 +187,10 @@ def tidy(path: Path) -> bool:
 
 def _remove(repository: Path, path: Path, branch: str) -> None:
     """Remove a worktree, or what there is of it, and its branch."""
+    if _is_being_made(path):
+        with _alone_in(repository), contextlib.suppress(WorkdirError):
+            _git(repository, "worktree", "unlock", str(path))  # it could not be found any more without its folder
     shutil.rmtree(path, ignore_errors=True)
-    with _alone_in(repository), contextlib.suppress(WorkdirError):
-        _git(repository, "worktree", "unlock", str(path))
     with _alone_in(repository), contextlib.suppress(WorkdirError):
         _git(repository, "worktree", "prune")
         _git(repository, "branch", "--quiet", "-D", branch)
