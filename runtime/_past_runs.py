@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ._journal_reader import HOST_DIED, JournalReader, amend
-from ._state import RunFolder, last_sign_of_life, remove_leftovers, runs
+from ._state import RunFiles, RunFolder, last_sign_of_life, remove_leftovers, runs, time_of_start
 
 __all__ = ["KEEP", "Pruned", "mark_read", "prune", "recover"]
 
@@ -55,10 +55,14 @@ def recover(root: Path) -> list[str]:
     """
     recovered: list[str] = []
     for path in runs(root):
+        if RunFiles(path).settled.exists():
+            continue  # every host that starts comes by here, and there may be hundreds of runs
         with _taken_over(path) as folder:
             if folder is not None:
                 try:
                     recovered += _end_unfinished(folder)
+                    with contextlib.suppress(OSError):  # then it is looked at again
+                        folder.settled.touch(mode=0o600)
                 except sqlite3.Error as error:
                     logger.info("The journal %s cannot be brought to its end: %s.", folder.journal, error)
     return recovered
@@ -88,7 +92,8 @@ def prune(root: Path, keep: float = KEEP, *, unread: bool = False) -> Pruned:
     pruned = Pruned()
     remove_leftovers(root)
     for path in runs(root):
-        if time.time() - last_sign_of_life(path) < keep:
+        # Its start first, which needs no look at its files.
+        if time.time() - time_of_start(path) < keep or time.time() - last_sign_of_life(path) < keep:
             continue
         with _taken_over(path) as folder:
             if folder is not None:

@@ -39,6 +39,7 @@ __all__ = [
     "remove_leftovers",
     "runs",
     "state_root",
+    "time_of_start",
 ]
 
 _PREFIX: Final = "run_"
@@ -105,6 +106,11 @@ class RunFiles:
     def control(self) -> Path:
         """The control socket."""
         return self.path / "control.sock"
+
+    @property
+    def settled(self) -> Path:
+        """Is there once the host is gone and every task in the journal has its end."""
+        return self.path / "settled"
 
 
 class RunFolder(RunFiles):
@@ -224,9 +230,7 @@ def host_pid(path: Path) -> int | None:
 
 def last_sign_of_life(path: Path) -> float:
     """Return when a run was last heard of, as far as its files tell without the journal, in seconds since the epoch."""
-    latest = 0.0
-    with contextlib.suppress(ValueError):
-        latest = _time_in(path.name.split("_")[1])
+    latest = time_of_start(path)
     for folder in (path / "output", path / "log"):
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
@@ -235,11 +239,14 @@ def last_sign_of_life(path: Path) -> float:
     return latest
 
 
-def _time_in(stamp: str) -> float:
-    """Read a time as `_TIME` writes it; raises ValueError."""
+def time_of_start(path: Path) -> float:
+    """Return when a run started, by its folder's name, in seconds since the epoch; 0 if that does not say."""
     # Not strptime, which imports, and this runs in a thread beside which the host may fork.
-    digits = stamp.replace("T", "")
-    return float(timegm((int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, 14, 2)))))
+    digits = path.name.split("_")[1].replace("T", "")
+    try:
+        return float(timegm((int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, 14, 2)))))
+    except ValueError:
+        return 0.0
 
 
 def remove_leftovers(root: Path) -> None:

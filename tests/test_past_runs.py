@@ -178,3 +178,16 @@ def test_reading_a_journal_does_not_make_a_run_younger(tmp_path: Path) -> None:
 def test_a_state_folder_that_is_not_there_has_nothing_to_prune_or_recover(tmp_path: Path) -> None:
     assert prune(tmp_path / "nowhere").removed == {}
     assert recover(tmp_path / "nowhere") == []
+
+
+def test_a_run_that_has_been_seen_to_is_not_opened_again_by_every_host_that_starts(
+    tmp_path: Path, killed: Host
+) -> None:
+    recover(tmp_path)
+    (killed.run / "journal.sqlite").write_bytes(b"not to be looked at")
+    taken = (killed.run / "lock").stat().st_mtime_ns
+
+    assert recover(tmp_path) == []
+
+    assert (killed.run / "journal.sqlite").read_bytes() == b"not to be looked at"
+    assert (killed.run / "lock").stat().st_mtime_ns == taken
