@@ -7,7 +7,6 @@ touches nothing else.
 from __future__ import annotations
 
 import random
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -45,11 +44,11 @@ class RestartPolicy:
 NEVER: Final = RestartPolicy()
 
 
-@dataclass
+@dataclass(slots=True)
 class RestartHistory:
     """When a child was restarted: monotonic times, the oldest first, those within the period only."""
 
-    times: deque[float] = field(default_factory=deque)
+    times: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def decide(
         return GiveUp(exhausted=False)
     times = history.times
     while times and times[0] <= now - policy.period:
-        times.popleft()
+        del times[0]
     if len(times) >= policy.max_restarts:
         return GiveUp(exhausted=True)
     pause = min(policy.max_backoff, policy.backoff * 2.0 ** min(len(times), _MOST_DOUBLINGS))

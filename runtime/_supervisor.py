@@ -112,6 +112,7 @@ class TaskSupervisor(Supervisor):
         self._team = team
         self._settings = team.settings
         self._folder = folder
+        self._output_folder = folder.output
         self._journal = journal
         self._hub = hub
         self._worktrees = worktrees
@@ -219,7 +220,7 @@ class TaskSupervisor(Supervisor):
             parent=caller.id,
             owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
             chain=chain,
-            output=TaskOutput(self._folder.output, task_id, self._settings.max_output),
+            output=TaskOutput(self._output_folder, task_id, self._settings.max_output),
             log=self._folder.log / f"{task_id}.log",
         )
         task.spec = TaskSpec(
@@ -503,6 +504,7 @@ class TaskSupervisor(Supervisor):
         """Tell everybody that a task has ended, and let go of what it owned."""
         task.reason = outcome.reason
         task.status = outcome.status
+        task.let_go()
         self._hub.publish(TaskEnded(task.entry(None)))
         due = self._registry.ended(task)
         orphans = self._registry.running_tasks(task.id)

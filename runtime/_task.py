@@ -21,7 +21,7 @@ _LIST_TAIL: Final = 400
 """Bytes of output in a list; the last line of it is what people look at."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Task:
     """One task.
 
@@ -95,6 +95,10 @@ class Task:
     def is_over(self) -> bool:
         """Whether its status is final."""
         return self.status in TERMINAL
+
+    def let_go(self) -> None:
+        """Let go of what only a running task needs, its process above all: thousands may be remembered."""
+        self.child = self.finished = self.deadline = None
 
     def entry(self, vitals: Vitals | None) -> TaskView:
         """Return the task as it is now, with the last of its output only: an entry of a list.
