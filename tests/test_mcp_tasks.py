@@ -71,7 +71,7 @@ class Team:
         self.state = state
         self.folder = folder
         team = {"agents": {name: agent(server) for name, server in found.items()}}
-        self.runtime = Runtime.from_mapping(team, state_dir=state, stop_grace=2.0)
+        self.runtime = Runtime.from_mapping(team, state_dir=state, stop_grace=2.0, standby=0)
 
     def start(self, name: str, *turns: Any) -> str:
         """Start a task and return its id when it is in a call that takes long."""

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +27,7 @@ EXHAUSTED: Final = GiveUp(exhausted=True)
 
 def decision(policy: RestartPolicy, *times: float, now: float = 100.0, **how: bool) -> Again | GiveUp:
     """Decide for a child with these restarts in its history; it has failed and was not stopped, if nothing else."""
-    return decide(policy, RestartHistory(deque(times)), **{"failed": True, "stopped": False, **how}, now=now)
+    return decide(policy, RestartHistory(list(times)), **{"failed": True, "stopped": False, **how}, now=now)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +74,13 @@ def test_no_restarts_allowed_is_exhausted_at_once() -> None:
 
 
 def test_a_restart_is_noted_in_the_history_and_what_has_passed_leaves_it() -> None:
-    history = RestartHistory(deque([1.0, 95.0]))
+    history = RestartHistory([1.0, 95.0])
     decide(RestartPolicy("transient", period=10.0), history, failed=True, stopped=False, now=100.0)
     assert list(history.times) == [95.0, 100.0]
 
 
 def test_giving_up_leaves_the_history_as_it_is() -> None:
-    history = RestartHistory(deque([99.0]))
+    history = RestartHistory([99.0])
     decide(RestartPolicy("transient", max_restarts=1), history, failed=True, stopped=False, now=100.0)
     decide(RestartPolicy("temporary"), history, failed=True, stopped=False, now=100.0)
     assert list(history.times) == [99.0]
