@@ -18,7 +18,7 @@ from ._errors import CapacityError, SubactorsError
 from ._event_loop import OneLoop
 from ._model import Message, ToolCall, Turn
 from ._report import describe_view, result_text
-from ._requirements import check_requirements, missing_for
+from ._requirements import check_requirements, missing_for, missing_keys
 from ._runtime import Runtime
 from ._team import Team, ToolsetConfig
 from ._team_file import check_team
@@ -104,12 +104,17 @@ def check(path: str) -> int:
     for name, agent in team.agents.items():
         what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
         toolsets = ", ".join(map(_toolset_title, agent.toolsets))
-        extras = [f"toolsets {toolsets}"] if toolsets else []
+        others = ", ".join(model.reference for model in agent.fallback.models)
+        extras = [f"fallback {others}"] if others else []
+        extras += [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
         print(f"  {name}: {'; '.join([what, *extras])}")
         for sentence in missing_for(agent, os.environ, Path.cwd()):
             lacks += 1
             print(f"  {name}: would not run here: {sentence}")
+        for sentence in missing_keys(agent, os.environ):
+            # Files are checked where there are no keys, too: said, and no failure of the check.
+            print(f"  {name}: not before there is a key: {sentence}")
     for key in team.ignored:
         print(f"  {key}: accepted, and without effect here")
     return _FAILED if lacks else 0

@@ -62,6 +62,11 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
         "moonshot": Provider("https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",)),
         "vercel": Provider("https://ai-gateway.vercel.sh/v1", ("AI_GATEWAY_API_KEY",)),
         "github-copilot": Provider("https://api.githubcopilot.com", ("GITHUB_TOKEN",)),
+        "baseten": Provider("https://inference.baseten.co/v1", ("BASETEN_API_KEY",)),
+        "atlascloud": Provider("https://api.atlascloud.ai/v1", ("ATLASCLOUD_API_KEY",)),
+        "ovhcloud": Provider("https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", ("OVH_AI_ENDPOINTS_ACCESS_TOKEN",)),
+        "opencode-zen": Provider("https://opencode.ai/zen/v1", ("OPENCODE_API_KEY",)),
+        "opencode-go": Provider("https://opencode.ai/zen/go/v1", ("OPENCODE_API_KEY",)),
         "dmr": Provider(
             "http://127.0.0.1:12434/engines/v1", address_variable="MODEL_RUNNER_HOST", address_suffix="/engines/v1"
         ),

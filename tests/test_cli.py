@@ -306,3 +306,19 @@ def test_doctor_ends_with_1_when_something_is_wrong(folder: Path) -> None:
     assert done.returncode == 1
     assert "BAD a task: could not be run: The state folder" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_check_names_the_keys_that_are_missing_and_the_models_that_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
+    monkeypatch.setenv("GROQ_API_KEY", "sk-secret")
+    agent = {"model": "groq/llama", "fallback": {"models": ["mistral/large", "ollama/qwen3"]}}
+    (tmp_path / "team.yaml").write_text(json.dumps({"agents": {"root": agent}}))
+    done = subactors(tmp_path, "check", "team.yaml")
+
+    assert done.returncode == 0
+    assert "root: model groq/llama; fallback mistral/large, ollama/qwen3\n" in done.stdout
+    assert "root: not before there is a key: Model 'mistral/large' needs a key" in done.stdout
+    assert "GROQ" not in done.stdout
+    assert "sk-secret" not in done.stdout
