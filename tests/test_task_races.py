@@ -86,7 +86,7 @@ def test_stops_from_several_threads_all_return_the_one_end(runtime: Runtime, age
 
 def test_a_stop_that_comes_before_the_process_does_ends_the_task_before_it_does_anything() -> None:
     before = Holdings()
-    with Runtime.from_mapping(entrypoint_team()) as runtime, runtime.events() as events:
+    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime, runtime.events() as events:
         run_and_wait(runtime, "echo", "warm up")
         (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
         os.kill(zygote, signal.SIGSTOP)

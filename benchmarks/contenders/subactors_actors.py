@@ -108,7 +108,7 @@ class Actors(Contender):
         del tasks
         known = _STANDBY_PARAMETER in inspect.signature(ProcessSystem).parameters
         more: dict[str, Any] = {_STANDBY_PARAMETER: self.standby} if known else {}
-        self._system = ProcessSystem(preload=["openai", "benchmarks.work"], **more)
+        self._system = ProcessSystem(preload=["openai", __name__], **more)
         self.start("speak").outcome()
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class Actors(Contender):
     def start(self, name: str, argument: str = "") -> Task:
         """Spawn an actor that does the work."""
         task = _Task()
-        limits = ProcessLimits(data_bytes=_MEMORY_LIMIT if name == "leak" else None)
+        limits = ProcessLimits(data_bytes=_MEMORY_LIMIT) if name == "leak" else None
         task.process = self._system.spawn(WorkActor, (name, argument), listener=task, limits=limits)
         return task
 
