@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ __all__ = [
     "Calls",
     "Chunks",
     "Cut",
+    "KeepAlive",
     "Raw",
     "Refusal",
     "Reply",
@@ -132,6 +134,10 @@ class Wire:
     def event(self, data: str) -> None:
         """Send one event."""
         self._write(f"data: {data}\n\n".encode())
+
+    def comment(self) -> None:
+        """Send a comment, which says nothing but that the server is there."""
+        self._write(b": still here\n\n")
 
     def close(self, *, done: bool) -> None:
         """End the stream."""
@@ -286,6 +292,16 @@ class Stall(Reply):
             wire.open()
             wire.delta({"content": self.then})
             wire.finish("stop", (10, 5))
+
+
+class KeepAlive(Reply):
+    """Says nothing, and sends a comment fifty times a second until the client has gone."""
+
+    def send(self, wire: Wire) -> None:
+        wire.open()
+        while True:
+            wire.comment()
+            time.sleep(0.02)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ A script is one of
 - a function from `Request` to a reply, called in the thread of the request: it may block, for instance on a
   `threading.Barrier` that proves that two tasks are alive at one moment.
 
-Replies: `Text`, `Calls`, `Refusal`, `Status` (an error), `Stall` (silence), `Cut` (a connection that breaks), `Raw`
-(any body at all) and `Chunks` (events spelled out, for servers with habits of their own).
+Replies: `Text`, `Calls`, `Refusal`, `Status` (an error), `Stall` (silence), `KeepAlive` (comments for ever), `Cut` (a
+connection that breaks), `Raw` (any body at all) and `Chunks` (events spelled out, for servers with their own habits).
 
 Every request is recorded. What a script raises is answered with status 400, and raised again when the `with` ends.
 Then all threads and sockets are gone, too, whatever clients still do.
@@ -33,9 +33,36 @@ from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
 
-from model_replies import Calls, Chunks, Cut, Raw, Refusal, Reply, Request, Stall, Status, Text, Wire, shut_down
+from model_replies import (
+    Calls,
+    Chunks,
+    Cut,
+    KeepAlive,
+    Raw,
+    Refusal,
+    Reply,
+    Request,
+    Stall,
+    Status,
+    Text,
+    Wire,
+    shut_down,
+)
 
-__all__ = ["Calls", "Chunks", "Cut", "ModelServer", "Raw", "Refusal", "Reply", "Request", "Stall", "Status", "Text"]
+__all__ = [
+    "Calls",
+    "Chunks",
+    "Cut",
+    "KeepAlive",
+    "ModelServer",
+    "Raw",
+    "Refusal",
+    "Reply",
+    "Request",
+    "Stall",
+    "Status",
+    "Text",
+]
 
 Script = Callable[[Request], Reply] | Sequence[Reply] | Mapping[str, Sequence[Reply]]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from model_server import Calls, Chunks, Cut, ModelServer, Raw, Refusal, Reply, Request, Stall, Status, Text
+from model_server import Calls, Chunks, Cut, KeepAlive, ModelServer, Raw, Refusal, Reply, Request, Stall, Status, Text
 from subactors.runtime._errors import ModelError
 from subactors.runtime._model import Turn, Usage
 from subactors.runtime._models import open_model
@@ -342,6 +342,31 @@ def test_an_error_of_the_listener_goes_through_and_closes_the_connection() -> No
         with pytest.raises(ZeroDivisionError):
             ask(config(server.base_url), on_text=fail)
         server.wait_for_disconnects(1)
+
+
+def test_a_server_that_only_keeps_the_connection_alive_has_stalled_in_the_end() -> None:
+    message = failure(KeepAlive(), idle_timeout=0.1)
+    assert "it kept the connection alive, and said nothing for 0.5 s" in message
+    assert "It was the second time." in message
+
+
+def test_a_stream_that_ends_before_the_answer_is_complete_is_an_error() -> None:
+    message = failure(Chunks({"choices": [{"index": 0, "delta": {"content": "half a sen"}}]}, done=False))
+    assert "after 10 characters of text without saying that it was complete" in message
+
+
+def test_a_time_to_come_back_that_is_too_far_is_told_and_not_waited_for() -> None:
+    message = failure(Status(429, "slow down", {"retry-after": "3600"}))
+    assert "It says to come back after 3600 s." in message
+    assert "retries" not in message
+
+
+def test_azure_gets_the_key_under_both_names() -> None:
+    with ModelServer([Text("ok")]) as server:
+        ask(config(server.base_url, provider="azure"))
+
+    headers = server.requests[0].headers
+    assert (headers["api-key"], headers["authorization"]) == (KEY, f"Bearer {KEY}")
 
 
 def test_many_requests_at_once_share_one_client() -> None:
