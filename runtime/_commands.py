@@ -18,7 +18,7 @@ from ._errors import CapacityError, SubactorsError
 from ._event_loop import OneLoop
 from ._model import Message, ToolCall, Turn
 from ._report import describe_view, result_text
-from ._requirements import check_requirements, missing_for, missing_keys
+from ._requirements import check_requirements
 from ._runtime import Runtime
 from ._team import Team, ToolsetConfig
 from ._team_file import check_team
@@ -90,8 +90,13 @@ def dispatch(
         return 0 if all(view.status == "completed" for view in views) else _FAILED
 
 
-def check(path: str) -> int:
-    """Print what is wrong with a team file, or what it holds; return the exit status."""
+def check(path: str, working_dir: str | None = None) -> int:
+    """Print what is wrong with a team file, or what of it would run here; return the exit status.
+
+    Args:
+        path: the file.
+        working_dir: where its agents would work; None: the current directory.
+    """
     team, problems = check_team(path)
     for problem in problems:
         print(problem)
@@ -100,7 +105,11 @@ def check(path: str) -> int:
         print(f"{path}: {count} problem{'' if count == 1 else 's'}.", file=sys.stderr)
         return _USAGE
     print(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems in the file.")
-    lacks = 0
+    from ._readiness import missing_keys, notes_on, would_fail  # noqa: PLC0415 - for this command only
+
+    environ, folder = os.environ, Path(working_dir or Path.cwd())
+    faulty: list[str] = []
+    keyless: list[str] = []
     for name, agent in team.agents.items():
         what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
         toolsets = ", ".join(map(_toolset_title, agent.toolsets))
@@ -109,15 +118,23 @@ def check(path: str) -> int:
         extras += [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
         print(f"  {name}: {'; '.join([what, *extras])}")
-        for sentence in missing_for(agent, os.environ, Path.cwd()):
-            lacks += 1
+        reasons = would_fail(agent, environ, folder)
+        faulty += [name] if reasons else []
+        for sentence in reasons:
             print(f"  {name}: would not run here: {sentence}")
-        for sentence in missing_keys(agent, os.environ):
+        keys = [] if reasons else missing_keys(agent, environ)
+        keyless += [name] if keys else []
+        for sentence in keys:
             # Files are checked where there are no keys, too: said, and no failure of the check.
             print(f"  {name}: not before there is a key: {sentence}")
+        for note in notes_on(team, agent, environ, folder):
+            print(f"  {name}: {note}")
     for key in team.ignored:
         print(f"  {key}: accepted, and without effect here")
-    return _FAILED if lacks else 0
+    fit = [name for name in team.agents if name not in {*faulty, *keyless}]
+    groups = {"Would run here": fit or ["none"], "Would not": faulty, "Not before there is a key": keyless}
+    print(" ".join(f"{title}: {', '.join(names)}." for title, names in groups.items() if names))
+    return _FAILED if faulty else 0
 
 
 def _toolset_title(toolset: ToolsetConfig) -> str:

@@ -17,7 +17,7 @@ from ._providers import endpoint
 if TYPE_CHECKING:
     from ._team import AgentConfig, Team
 
-__all__ = ["check_requirements", "missing_for", "missing_keys"]
+__all__ = ["check_requirements", "missing_for"]
 
 
 def check_requirements(team: Team, agent: str, working_directory: str = "") -> None:
@@ -55,21 +55,6 @@ def missing_for(agent: AgentConfig, environ: Mapping[str, str], working_director
 
         lacks += [McpServer(**server).missing(environ, working_directory) for server in servers]
     return [sentence for sentence in lacks if sentence]
-
-
-def missing_keys(agent: AgentConfig, environ: Mapping[str, str]) -> list[str]:
-    """Return which of an agent's models lack a key or an address, a sentence each.
-
-    For `check` only: a task starts all the same, and fails with such a sentence.
-    """
-    lacks = []
-    for config in filter(None, (agent.model, *agent.fallback.models)):
-        if config.provider != "python":
-            try:
-                endpoint(config, environ)
-            except ModelError as error:
-                lacks.append(str(error))
-    return list(dict.fromkeys(lacks))
 
 
 def _missing_for_worktree(environ: Mapping[str, str], working_directory: Path) -> str:

@@ -101,14 +101,16 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
 
 @cli.command()
 @team_argument
-def check(team_file: Path) -> int:
+@working_dir_option
+def check(team_file: Path, working_dir: str | None) -> int:
     """Check TEAM and print everything that is wrong with it, with line and key. Runs nothing.
 
-    The exit status is 2 if the file is wrong, and 1 if it is right and something that it needs is missing here.
+    Of a good file it says what would run on this machine, what would not and why, and which keys are without effect.
+    The exit status is 2 for a wrong file, and 1 if an agent would not run.
     """
     from ._commands import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
 
-    return check_file(str(team_file))
+    return check_file(str(team_file), working_dir)
 
 
 @cli.command()

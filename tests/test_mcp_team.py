@@ -274,7 +274,7 @@ def test_check_says_what_would_not_run_here_and_runs_nothing(tmp_path: Path) -> 
     assert "researcher: model openai/gpt-4o; toolsets mcp (docker:duckduckgo)" in done.stdout
     assert "researcher: would not run here: The MCP server docker:duckduckgo needs `docker`" in done.stdout
     stand_in(tmp_path)
-    done = check(EXAMPLE, PATH=f"{tmp_path}:/usr/bin:/bin")
+    done = check(EXAMPLE, PATH=f"{tmp_path}:/usr/bin:/bin", OPENAI_API_KEY="none")
     assert done.returncode == 0, done.stderr
     assert "would not run" not in done.stdout
     assert not (tmp_path / "asked").exists()

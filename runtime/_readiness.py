@@ -1,0 +1,166 @@
+"""What of a team would run on this machine, what would not, and why: for `check`, which runs nothing.
+
+Looks at files and the environment; reads the source of entrypoints and never imports it, nor a package above it. That
+nothing is missing here is no promise that everything works.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._errors import ModelError
+from ._expansion import expand_variable
+from ._prompt_files import find_prompt_files
+from ._providers import endpoint
+from ._requirements import missing_for
+
+if TYPE_CHECKING:
+    from ._team import AgentConfig, ModelConfig, Team, ToolsetConfig
+
+__all__ = ["missing_keys", "notes_on", "would_fail"]
+
+
+def would_fail(agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
+    """Return why an agent would not run here, a sentence each; empty if nothing is seen that speaks against it.
+
+    Args:
+        agent: from a checked team.
+        environ: the environment that it would run in.
+        working_directory: where it would work.
+    """
+    reasons = missing_for(agent, environ, working_directory)
+    if agent.entrypoint is not None:
+        reasons.append(_target_fault(agent.entrypoint))
+    faults = _model_faults(agent, environ)
+    if all(fault for _, fault in faults):  # one that can answer is enough
+        reasons += [fault for model, fault in faults if model.provider == "python"]
+    for toolset in agent.toolsets:
+        reasons += _toolset_faults(toolset, environ, working_directory)
+    return [reason for reason in dict.fromkeys(reasons) if reason]
+
+
+def missing_keys(agent: AgentConfig, environ: Mapping[str, str]) -> list[str]:
+    """Return which models lack a key or an address, a sentence each, where no model of an agent could answer.
+
+    A task starts all the same, and fails with such a sentence.
+    """
+    faults = _model_faults(agent, environ)
+    return list(dict.fromkeys(fault for _, fault in faults)) if all(fault for _, fault in faults) else []
+
+
+def notes_on(team: Team, agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
+    """Return what speaks against nothing, but is worth knowing; arguments as of `would_fail`, and the team."""
+    faults = _model_faults(agent, environ)
+    notes = []
+    if not all(fault for _, fault in faults):
+        notes += [f"would do without a model: {fault}" for _, fault in faults if fault]
+    notes += [
+        f"would do without the prompt file {name}, which is not in {working_directory}, above it, or in the home folder"
+        for name in agent.add_prompt_files
+        if not find_prompt_files(name, working_directory, environ)
+    ]
+    if agent.name == team.root and agent.workdir != "shared" and agent.model is not None:
+        notes.append(f"`workdir: {agent.workdir}` is for its tasks; `subactors run` runs it in the working directory")
+    return notes
+
+
+def _model_faults(agent: AgentConfig, environ: Mapping[str, str]) -> list[tuple[ModelConfig, str]]:
+    """Return why each of an agent's models could not answer; empty if it could."""
+    models = [model for model in (agent.model, *agent.fallback.models) if model is not None]
+    return [(model, _model_fault(model, environ)) for model in models]
+
+
+def _model_fault(model: ModelConfig, environ: Mapping[str, str]) -> str:
+    if model.provider == "python":
+        return _target_fault(model.name)
+    try:
+        endpoint(model, environ)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _toolset_faults(toolset: ToolsetConfig, environ: Mapping[str, str], working_directory: Path) -> Iterator[str]:
+    """Yield why the tools of a toolset could not do their work; servers are `missing_for`'s."""
+    if toolset.type not in {"shell", "script"}:
+        return
+    scripts = toolset.options.get("shell", {})
+    for variables in (toolset.options.get("env", {}), *(script.get("env", {}) for script in scripts.values())):
+        for name, value in variables.items():
+            try:
+                expand_variable(value, environ)
+            except ValueError as error:
+                yield f"{error} The {toolset.type} toolset's env needs it for {name}."
+    for name, script in scripts.items():
+        folder = working_directory / Path(script.get("working_dir", "")).expanduser()
+        if not folder.is_dir():
+            yield f"The script {name} works in {folder}, which is no folder."
+
+
+def _target_fault(target: str) -> str:
+    """Return what is wrong with a `package.module:function`, as far as can be said without running it."""
+    module, _, function = target.partition(":")
+    parts = module.split(".")
+    spec = importlib.util.find_spec(parts[0]) if parts[0] not in sys.modules else sys.modules[parts[0]].__spec__
+    for depth in range(1, len(parts)):
+        if spec is None:
+            break
+        spec = _submodule(spec, ".".join(parts[: depth + 1]))
+    if spec is None:
+        return f"{target}: there is no module {module!r}. Install it, or put the folder that holds it on PYTHONPATH."
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return ""  # compiled, or a package without code of its own
+    return _source_fault(target, Path(spec.origin), function.partition(".")[0])
+
+
+def _submodule(parent: ModuleSpec, name: str) -> ModuleSpec | None:
+    """Find a module as an import would, but without importing the package above it."""
+    if parent.submodule_search_locations is None:
+        return None
+    places = list(parent.submodule_search_locations)
+    try:
+        specs = (finder.find_spec(name, places) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        return next((spec for spec in specs if spec is not None), None)
+    except KeyError:
+        # A folder without `__init__.py`: the finder wants to keep its places those of the package above it, which has
+        # not been imported.
+        spec = ModuleSpec(name, None, is_package=True)
+        folders = [Path(place, name.rpartition(".")[2]) for place in places]
+        spec.submodule_search_locations = [str(folder) for folder in folders if folder.is_dir()]
+        return spec
+
+
+def _source_fault(target: str, path: Path, name: str) -> str:
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (OSError, SyntaxError, ValueError, RecursionError) as error:
+        return f"{target}: {path} cannot be read as Python: {error}."
+    names, is_open = _names(tree)
+    return "" if is_open or name in names else f"{target}: {path} defines no {name!r}."
+
+
+def _names(tree: ast.Module) -> tuple[set[str], bool]:
+    """Return the names that a module defines, and whether there may be others."""
+    names: set[str] = set()
+    ahead: list[ast.AST] = list(tree.body)
+    while ahead:
+        node = ahead.pop()
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+                continue  # what is defined inside is not the module's
+            case ast.Import(names=imported) | ast.ImportFrom(names=imported):
+                names |= {alias.asname or alias.name.partition(".")[0] for alias in imported}
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case _:
+                pass
+        ahead += ast.iter_child_nodes(node)
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return names, bool(names & {"*", "__getattr__"} or called & {"globals", "exec", "setattr"})

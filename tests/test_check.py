@@ -1,0 +1,119 @@
+"""`subactors check`: what of a file would run here, what would not and why, without running anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_folders import command
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder on the module path, with modules that must not be imported."""
+    package = tmp_path / "package"
+    (package / "deep").mkdir(parents=True)
+    for path in (package / "__init__.py", package / "deep" / "work.py", tmp_path / "single.py"):
+        path.write_text("import pathlib\npathlib.Path(__file__).with_suffix('.ran').touch()\ndef work(task): ...\n")
+    (tmp_path / "plain" / "inner").mkdir(parents=True)
+    (tmp_path / "plain" / "inner" / "work.py").write_text("from somewhere import work as renamed\n")
+    (tmp_path / "broken.py").write_text("def work(:\n")
+    (tmp_path / "open.py").write_text("from somewhere import *\n")
+    return tmp_path
+
+
+def check(folder: Path, text: str, **environ: str) -> tuple[int, str]:
+    (folder / "team.yaml").write_text(text)
+    done = subprocess.run(
+        command("check", "team.yaml"),
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder / "home"), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.stderr, done.stderr
+    assert not list(folder.rglob("*.ran"))
+    return done.returncode, done.stdout
+
+
+def agent(rest: str) -> str:
+    return f"agents:\n  a:\n    {rest}\n"
+
+
+def test_check_says_which_agents_would_run_and_which_would_not(folder: Path) -> None:
+    text = "agents: {a: {model: ollama/x}, b: {model: openai/gpt-4o}, c: {entrypoint: 'nowhere:work'}}"
+    status, said = check(folder, text)
+    assert status == 1
+    assert "b: not before there is a key: Model 'openai/gpt-4o' needs a key" in said
+    assert said.endswith("Would run here: a. Would not: c. Not before there is a key: b.\n")
+    status, said = check(folder, text, OPENAI_API_KEY="k")
+    assert said.endswith("Would run here: a, b. Would not: c.\n")
+
+
+@pytest.mark.parametrize("target", ["package.deep.work:work", "single:work", "plain.inner.work:renamed", "open:any"])
+def test_an_entrypoint_is_found_without_being_imported(folder: Path, target: str) -> None:
+    assert check(folder, agent(f"entrypoint: {target}"))[0] == 0
+    assert check(folder, agent(f"model: python/{target}"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere:work", "no module 'nowhere'"),
+        ("package.nowhere:work", "no module 'package.nowhere'"),
+        ("single.deep:work", "no module 'single.deep'"),
+        ("plain.inner.nowhere:work", "no module 'plain.inner.nowhere'"),
+        ("single:play", "defines no 'play'"),
+        ("broken:work", "cannot be read as Python"),
+    ],
+)
+def test_an_entrypoint_that_is_not_there_is_named(folder: Path, target: str, words: str) -> None:
+    status, said = check(folder, agent(f"entrypoint: {target}"))
+    assert status == 1
+    assert words in said
+
+
+def test_a_model_that_cannot_answer_is_no_fault_where_another_stands_in(folder: Path) -> None:
+    text = agent("{model: openai/gpt-4o, fallback: {models: [ollama/x]}}")
+    assert check(folder, text)[0] == 0
+    status, said = check(folder, agent("{model: ollama/x, fallback: {models: [openai/gpt-4o]}}"))
+    assert status == 0
+    assert "a: would do without a model: Model 'openai/gpt-4o' needs a key" in said
+
+
+def test_what_tools_lack_is_named(folder: Path) -> None:
+    toolsets = "[{type: shell, env: {A: '${env.NOT_SET}'}}, {type: script, shell: {t: {cmd: x, working_dir: no}}}]"
+    status, said = check(folder, agent(f"{{model: ollama/x, toolsets: {toolsets}}}"))
+    assert status == 1
+    assert "The environment variable NOT_SET is not set. The shell toolset's env needs it for A." in said
+    assert "The script t works in" in said
+
+
+def test_keys_without_effect_and_prompt_files_that_are_missing_are_named_and_no_fault(folder: Path) -> None:
+    status, said = check(folder, agent("{model: ollama/x, welcome_message: Hi, add_prompt_files: [AGENTS.md]}"))
+    assert status == 0
+    assert "agents.a.welcome_message: accepted, and without effect here" in said
+    assert "a: would do without the prompt file AGENTS.md" in said
+
+
+def test_a_worktree_needs_a_repository(folder: Path) -> None:
+    text = agent("{model: ollama/x, workdir: worktree}")
+    status, said = check(folder, text)
+    assert status == 1
+    assert "needs a git repository" in said
+    (folder / ".git").mkdir()
+    status, said = check(folder, text)
+    assert status == 0
+    assert "`workdir: worktree` is for its tasks" in said
+
+
+def test_importing_nothing_holds_for_the_modules_of_this_program_too() -> None:
+    code = (
+        "import sys; from subactors.runtime._readiness import _target_fault; before = set(sys.modules); "
+        "assert not _target_fault('xml.dom.minidom:parse'); print('xml' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
