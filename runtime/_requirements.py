@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._errors import ModelError, RequirementError
-from ._providers import endpoint
+from ._errors import RequirementError
 
 if TYPE_CHECKING:
     from ._team import AgentConfig, Team

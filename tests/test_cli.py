@@ -319,6 +319,6 @@ def test_check_names_the_keys_that_are_missing_and_the_models_that_stand_in(
 
     assert done.returncode == 0
     assert "root: model groq/llama; fallback mistral/large, ollama/qwen3\n" in done.stdout
-    assert "root: not before there is a key: Model 'mistral/large' needs a key" in done.stdout
+    assert "root: would do without a model: Model 'mistral/large' needs a key" in done.stdout
     assert "GROQ" not in done.stdout
     assert "sk-secret" not in done.stdout
