@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
@@ -13,6 +13,10 @@ __all__ = ["Message", "Model", "ToolCall", "Turn", "Usage"]
 
 Message = dict[str, Any]
 """A message in OpenAI's chat format."""
+
+
+_MOST: Final = 2**63 - 1
+"""The largest whole number that crosses to every process and into the journal."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -31,10 +35,11 @@ class Usage(msgspec.Struct, frozen=True):
     cost: Annotated[float, msgspec.Meta(ge=0.0, le=1e12)] = 0.0
 
     def __add__(self, other: Usage) -> Usage:
+        # Bounded, as what a task reports of itself adds up in its owners, too, and must not keep those from being told.
         return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.requests + other.requests,
+            min(self.input_tokens + other.input_tokens, _MOST),
+            min(self.output_tokens + other.output_tokens, _MOST),
+            min(self.requests + other.requests, _MOST),
             self.cost + other.cost,
         )
 

@@ -134,3 +134,7 @@ def test_a_journal_of_an_earlier_version_has_no_costs_and_is_read(tmp_path: Path
         view = reader.task("agent_task_00000001")
     assert view is not None
     assert view.total_usage == Usage(7, 0, 1)
+
+
+def test_figures_beyond_all_bounds_add_up_to_the_bound() -> None:
+    assert Usage(2**63, 2**62, 1) + Usage(2**63, 2**62, 2) == Usage(2**63 - 1, 2**63 - 1, 3)
