@@ -41,7 +41,7 @@ def test_a_reference_means_a_definition_or_what_is_before_and_after_the_first_sl
         ("fsat", "There is no model 'fsat' under `models`. Did you mean `fast`?"),
         ("gpt-4o", "Defined are: fast. Write it as `provider/model`"),
         ("opanai/x", "There is no provider 'opanai'. Did you mean `openai`?"),
-        ("zzz/x", "Known are: anthropic, azure"),
+        ("zzz/x", "Known are: anthropic, atlascloud, azure"),
         ("zzz/x", "Define any other under `providers`, or give the model a `base_url` in `models`."),
         ("amazon-bedrock/x", "There is no provider 'amazon-bedrock'"),
         ("openai/", "names no model"),
