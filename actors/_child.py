@@ -26,6 +26,7 @@ from . import _cgroup, _linux
 from ._errors import RemoteError
 from ._mark import keep_mark
 from ._wire import (
+    STANDS_BY,
     Answer,
     Ask,
     FrameDecoder,
@@ -167,6 +168,7 @@ def serve(
         # What fails here fails again, with somebody to tell, in the actor.
         with contextlib.suppress(Exception):
             _rehearse(rehearsal)
+        channel_socket.sendall(STANDS_BY)
     channel = ChildChannel(channel_socket)
     start = channel.receive_start()
     if start is None:

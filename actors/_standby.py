@@ -10,9 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import selectors
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from ._io import IOThread
+from ._wire import STANDS_BY
 
 __all__ = ["Standby", "StandbyPool"]
 
@@ -50,15 +55,28 @@ class StandbyPool:
 
     Args:
         size: how many.
+        lock: the system's.
+        io: watches their channels.
         new_key: returns the number for a process.
         fork: asks the zygote for a process of that number that serves a channel, which is closed when it is sent.
     """
 
-    def __init__(self, size: int, *, new_key: Callable[[], int], fork: Callable[[int, socket.socket], None]) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        lock: threading.Lock,
+        io: IOThread,
+        new_key: Callable[[], int],
+        fork: Callable[[int, socket.socket], None],
+    ) -> None:
         self._size = size
+        self._lock = lock
+        self._io = io
         self._new_key = new_key
         self._fork = fork
         self._coming: dict[int, socket.socket] = {}
+        self._rehearsing: dict[int, Standby] = {}
         self._waiting: dict[int, Standby] = {}
         self._starts = 0
         self._closed = False
@@ -87,7 +105,7 @@ class StandbyPool:
             return
         # Where the host has no descriptor left, or no zygote, starts themselves will tell.
         with contextlib.suppress(OSError):
-            while len(self._coming) + len(self._waiting) < self._size:
+            while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
                 ours, theirs = socket.socketpair()
                 ours.setblocking(False)
                 key = self._new_key()
@@ -107,7 +125,8 @@ class StandbyPool:
         if pidfd is None:
             channel.close()
         else:
-            self._waiting[key] = Standby(key, channel, pid, pidfd)
+            self._rehearsing[key] = Standby(key, channel, pid, pidfd)
+            self._io.watch(channel.fileno(), selectors.EVENT_READ, lambda _events: self._on_first_byte(key))
         return True
 
     def drop(self, key: int) -> None:
@@ -115,17 +134,32 @@ class StandbyPool:
         channel = self._coming.pop(key, None)
         if channel is not None:
             channel.close()
-        standby = self._waiting.pop(key, None)
+        standby = self._rehearsing.pop(key, None)
+        if standby is not None:
+            self._io.unwatch(standby.channel.fileno())
+        standby = standby or self._waiting.pop(key, None)
         if standby is not None:
             standby.close()
             self.fill()
 
     def clear(self) -> None:
         """Drop all: there is no zygote any more. Called with the system's lock."""
-        for key in [*self._coming, *self._waiting]:
+        for key in [*self._coming, *self._rehearsing, *self._waiting]:
             self.drop(key)
 
     def close(self) -> None:
         """Drop all, and fork no more. Called with the system's lock."""
         self._closed = True
         self.clear()
+
+    def _on_first_byte(self, key: int) -> None:
+        """A process is through with its rehearsal; one that has ended is left to the zygote's word of it."""
+        standby = self._rehearsing[key]
+        self._io.unwatch(standby.channel.fileno())
+        try:
+            said = standby.channel.recv(len(STANDS_BY))
+        except OSError:
+            said = b""
+        if said == STANDS_BY:
+            with self._lock:
+                self._waiting[key] = self._rehearsing.pop(key)

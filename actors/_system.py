@@ -86,7 +86,9 @@ class ProcessSystem:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._keys = itertools.count(1)
-        self._standby = StandbyPool(standby, new_key=lambda: next(self._keys), fork=self._fork_standby)
+        self._standby = StandbyPool(
+            standby, lock=self._lock, io=self._io, new_key=lambda: next(self._keys), fork=self._fork_standby
+        )
         self._configuration: Configuration | None = None
         self._processes: dict[int, ActorProcess] = {}
         self._zygote: _ZygoteConnection | None = None

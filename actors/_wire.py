@@ -22,6 +22,7 @@ from ._errors import PlainDataError, ProtocolError
 __all__ = [
     "MAXIMUM_FRAME",
     "OUTPUT",
+    "STANDS_BY",
     "Answer",
     "Ask",
     "Attribute",
@@ -64,6 +65,9 @@ _HEADER: Final = struct.Struct(">IB")
 
 MAXIMUM_FRAME: Final = 8 * 1024 * 1024
 """Longest payload, in bytes. It bounds what the host buffers for a child that announces a frame and never ends it."""
+
+STANDS_BY: Final = b"\x01"
+"""The first byte on the channel of a process that was forked ahead, before any frame: it waits for its actor now."""
 
 _MESSAGE: Final = 0
 OUTPUT: Final = 1

@@ -28,15 +28,14 @@ def actors_since(before: Holdings) -> list[Process]:
     return [process for process in before.new_processes() if process.name == "subactor" and not process.ended]
 
 
-def two_stand_by(before: Holdings) -> set[int]:
-    wait_until(lambda: len(actors_since(before)) == 2, "two processes stand by")
-    return {process.pid for process in actors_since(before)}
+def two_stand_by(system: ProcessSystem) -> set[int]:
+    wait_until(lambda: len(system._standby._waiting) == 2, "two processes stand by")
+    return {standby.pid for standby in system._standby._waiting.values()}
 
 
 def test_the_next_actors_are_the_processes_that_stand_by(standing_by: ProcessSystem) -> None:
-    before = Holdings()
     standing_by.prepare()
-    waiting = two_stand_by(before)
+    waiting = two_stand_by(standing_by)
 
     actors = [Worker.start() for _ in range(2)]
 
@@ -46,22 +45,20 @@ def test_the_next_actors_are_the_processes_that_stand_by(standing_by: ProcessSys
 
 
 def test_those_that_are_used_are_replaced(standing_by: ProcessSystem) -> None:
-    before = Holdings()
     standing_by.prepare()
-    first = two_stand_by(before)
+    first = two_stand_by(standing_by)
     actor = Worker.start()
     assert actor.proxy().pid().get(timeout=PATIENCE) in first
     actor.stop()
 
-    second = two_stand_by(before)
+    second = two_stand_by(standing_by)
 
     assert len(first & second) == 1
 
 
 def test_more_actors_than_stand_by_start_all_the_same(standing_by: ProcessSystem) -> None:
-    before = Holdings()
     standing_by.prepare()
-    two_stand_by(before)
+    two_stand_by(standing_by)
 
     actors = [Echo.start() for _ in range(6)]
 
@@ -71,9 +68,8 @@ def test_more_actors_than_stand_by_start_all_the_same(standing_by: ProcessSystem
 
 
 def test_one_that_dies_while_it_stands_by_is_not_handed_out(standing_by: ProcessSystem) -> None:
-    before = Holdings()
     standing_by.prepare()
-    killed = two_stand_by(before)
+    killed = two_stand_by(standing_by)
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: all(is_gone(pid) for pid in killed), "they have ended")
@@ -82,15 +78,14 @@ def test_one_that_dies_while_it_stands_by_is_not_handed_out(standing_by: Process
 
     assert actor.ask("there", timeout=PATIENCE) == "there"
     actor.stop()
-    assert not two_stand_by(before) & killed
+    assert not two_stand_by(standing_by) & killed
 
 
 def test_an_actor_from_one_that_stood_by_has_the_hosts_directory_and_environment_of_its_start(
     standing_by: ProcessSystem, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = Holdings()
     standing_by.prepare()
-    two_stand_by(before)
+    two_stand_by(standing_by)
     folder = tmp_path_factory.mktemp("later")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SUBACTORS_TEST_LATER", "set since")
@@ -106,7 +101,7 @@ def test_an_actor_from_one_that_stood_by_has_the_hosts_directory_and_environment
 def test_a_killed_zygote_takes_them_along_and_the_next_has_new_ones(standing_by: ProcessSystem) -> None:
     before = Holdings()
     standing_by.prepare()
-    first = two_stand_by(before)
+    first = two_stand_by(standing_by)
     (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
 
     os.kill(zygote, signal.SIGKILL)
@@ -117,13 +112,12 @@ def test_a_killed_zygote_takes_them_along_and_the_next_has_new_ones(standing_by:
             actor = Echo.start()
     actor.stop()
 
-    assert not two_stand_by(before) & first
+    assert not two_stand_by(standing_by) & first
 
 
 def test_a_host_that_closes_leaves_none(standing_by: ProcessSystem) -> None:
-    before = Holdings()
     standing_by.prepare()
-    waiting = two_stand_by(before)
+    waiting = two_stand_by(standing_by)
 
     standing_by.close()
 
