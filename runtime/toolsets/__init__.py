@@ -13,6 +13,9 @@ from ._transfer import TransferTaskToolset
 
 __all__ = ["build_toolsets"]
 
+_ORIGINAL = "{ORIGINAL_INSTRUCTIONS}"
+"""Stands for the toolset's own instruction in the one that replaces it, as in Docker's agent files."""
+
 
 def build_toolsets(
     agent: AgentConfig,
@@ -113,7 +116,8 @@ class _SelectedToolset(Toolset):
         self._choose_instruction()
 
     def _choose_instruction(self) -> None:
-        self.instruction = self._inner.instruction if self._instruction is None else self._instruction
+        own, chosen = self._inner.instruction, self._instruction
+        self.instruction = own if chosen is None else chosen.replace(_ORIGINAL, own)
 
     @property
     def tools(self) -> Sequence[Tool]:
