@@ -56,6 +56,6 @@ def test_a_wrong_file_is_refused_with_its_problems_and_no_others(path: Path) -> 
 
 
 def test_an_instruction_may_take_in_the_one_that_it_replaces() -> None:
-    with Runtime.from_file(FILES / "valid" / "docker_memory_and_scripts.yaml") as runtime:
-        with runtime.toolset("root") as toolset:
-            assert toolset.instructions.startswith("Look here first. ## Memory\n\nWhat you learn")
+    path = FILES / "valid" / "docker_memory_and_scripts.yaml"
+    with Runtime.from_file(path) as runtime, runtime.toolset("root") as toolset:
+        assert toolset.instructions.startswith("Look here first. ## Memory\n\nWhat you learn")
