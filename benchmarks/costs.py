@@ -1,0 +1,394 @@
+"""Measures what tasks cost in each place that could be the first to be saturated: `python -m benchmarks.costs`.
+
+CPU times by thread and process, not wall time, so that a machine with other work changes them little; memory, written
+bytes and descriptors; and a few spans of wall time, against which the simulation in `scale.py` is checked. It writes
+`costs.json` and judges nothing. It takes less than a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import gc
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from subactors.runtime import EventStream, Runtime, TaskOutput
+from subactors.runtime._journal import Journal
+
+from . import gate
+from .model_server import ModelServer
+from .processes import descendants, proportional_memory, unique_memory
+from .results import machine, versions
+from .usage import Look, Others, open_descriptors, process_seconds, scheduled, written_bytes
+from .work import ask_model
+
+__all__ = ["FILE", "JournalCosts", "TaskCosts", "main"]
+
+FILE: Final = Path(__file__).parent / "costs.json"
+
+_ROUNDS: Final = 3
+_HELD: Final = 80
+_LLM: Final = 40
+_REMEMBERED: Final = 600
+_AT_ONCE: Final = 20
+_PIECES: Final = 5000
+_REQUESTS: Final = 30
+_COMMITS: Final = 300
+_BATCH: Final = 100
+_SAMPLES: Final = 60
+_FAN_OUTS: Final = (20, 100, 300)
+
+_MEGABYTE: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class TaskCosts:
+    """CPU seconds of one task, by where and when they are spent. The host's Python threads share one interpreter lock.
+
+    Attributes:
+        call: in the thread that calls `run`.
+        supervisor_start: in the supervisor's mailbox, until the task's first output.
+        io_start: in the I/O thread, until then.
+        zygote_start: in the zygote: the fork.
+        child_start: in the task's own process, until it waits.
+        supervisor_end: in the mailbox, from then on.
+        io_end: in the I/O thread.
+        zygote_end: in the zygote: reaping.
+        child_end: in the task's own process: its exit.
+    """
+
+    call: float
+    supervisor_start: float
+    io_start: float
+    zygote_start: float
+    child_start: float
+    supervisor_end: float
+    io_end: float
+    zygote_end: float
+    child_end: float
+
+
+@dataclass(frozen=True)
+class JournalCosts:
+    """CPU seconds of the journal's thread, and what reaches the disk.
+
+    Attributes:
+        commit: for a transaction, whatever is in it.
+        write: for each write in it.
+        wall: seconds that a commit of one write takes, by the clock.
+        bytes_per_task: written by the host for a task that says a word, journal and output together.
+    """
+
+    commit: float
+    write: float
+    wall: float
+    bytes_per_task: float
+
+
+class _Gate:
+    """A file whose lock the host holds until the tasks that wait for it may end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "gate"
+        self._file = self.path.open("wb")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many tasks have come."""
+        while self.path.stat().st_size < count:
+            time.sleep(0.01)
+
+    def open(self) -> None:
+        """Let them go."""
+        self._file.close()
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+class _Measured:
+    """A runtime with a team for all that is measured."""
+
+    def __init__(self, folder: Path, base_url: str) -> None:
+        os.environ["SUBACTORS_BENCHMARK_KEY"] = "none"
+        self._folder = folder
+        model = {
+            "provider": "openai",
+            "model": "hold",
+            "base_url": base_url,
+            "token_key": "SUBACTORS_BENCHMARK_KEY",
+        }
+        agents: dict[str, Any] = {
+            name: {"entrypoint": f"benchmarks.gate:{name}"} for name in ("held", "second", "stream")
+        }
+        agents |= {
+            name: {"model": f"python/benchmarks.gate:{name}", "instruction": "Work.", "toolsets": [{"type": "think"}]}
+            for name in ("take_turns", "take_one_turn")
+        }
+        agents["llm"] = {"model": "hold", "instruction": "Answer.", "toolsets": [{"type": "think"}]}
+        self.runtime = Runtime.from_mapping(
+            {"agents": agents, "models": {"hold": model}},
+            state_dir=folder / "state",
+            standby=0,
+            preload=["benchmarks.gate"],
+            max_running=max(_FAN_OUTS) + 10,
+            max_tasks=100_000,
+            max_output=2 * _PIECES * len(gate.PIECE),
+        )
+        self.work("stream", "1", 1)
+        self.work("take_one_turn", "x", 1)
+        (self.zygote,) = (process.pid for process in descendants(os.getpid()) if "zygote" in process.command)
+
+    def work(self, agent: str, text: str, count: int) -> None:
+        """Run tasks, some at once, to their ends."""
+        left = count
+        while left:
+            ids = [self.runtime.run(agent, text) for _ in range(min(left, _AT_ONCE))]
+            for view in self.runtime.wait(ids):
+                if view.status != "completed":
+                    raise RuntimeError(f"A task did not do its work: {view.reason}")
+            left -= len(ids)
+
+    def plain(self) -> tuple[TaskCosts, float, float, float]:
+        """Hold many tasks; returns costs, memory of a task and of the host for it, and the host's descriptors."""
+        barrier = _Gate(self._folder)
+        memory, descriptors = unique_memory(os.getpid()), open_descriptors()
+        before = Look(self.zygote)
+        began = time.thread_time()
+        ids = [self.runtime.run("held", str(barrier.path)) for _ in range(_HELD)]
+        call = time.thread_time() - began
+        barrier.wait_for(_HELD)
+        _settle()
+        held = Look(self.zygote)
+        descriptors = open_descriptors() - descriptors
+        host_memory = unique_memory(os.getpid()) - memory
+        pids = [view.pid for view in self.runtime.list() if view.id in set(ids) and view.pid is not None]
+        child = sum(map(process_seconds, pids))
+        task_memory = sum(map(unique_memory, pids))
+        listed = Look(self.zygote)
+        barrier.open()
+        self.runtime.wait(ids)
+        _settle()
+        after = Look(self.zygote)
+        costs = TaskCosts(
+            call=call / _HELD,
+            supervisor_start=(held.supervisor - before.supervisor) / _HELD,
+            io_start=(held.io - before.io) / _HELD,
+            zygote_start=(held.zygote - before.zygote) / _HELD,
+            child_start=child / _HELD,
+            supervisor_end=(after.supervisor - listed.supervisor) / _HELD,
+            io_end=(after.io - listed.io) / _HELD,
+            zygote_end=(after.zygote - listed.zygote) / _HELD,
+            child_end=max(0.0, after.reaped - before.reaped - child) / _HELD,
+        )
+        return costs, task_memory / _HELD, max(0.0, host_memory / _HELD), descriptors / _HELD
+
+    def turn(self) -> dict[str, float]:
+        """Measure what each further turn of an agent costs beside its request to a model."""
+        many = [self._of_agent("take_turns") for _ in range(_ROUNDS)]
+        one = [self._of_agent("take_one_turn") for _ in range(_ROUNDS)]
+        more = gate.TURNS - 1
+        return {
+            name: max(
+                0.0, statistics.median(each[name] for each in many) - statistics.median(each[name] for each in one)
+            )
+            / more
+            for name in many[0]
+        }
+
+    def _of_agent(self, agent: str) -> dict[str, float]:
+        before = Look(self.zygote)
+        self.work(agent, "x", _AT_ONCE)
+        _settle()
+        after = Look(self.zygote)
+        return {
+            "supervisor": (after.supervisor - before.supervisor) / _AT_ONCE,
+            "io": (after.io - before.io) / _AT_ONCE,
+            "journal": (after.journal - before.journal) / _AT_ONCE,
+            "child": (after.reaped - before.reaped) / _AT_ONCE,
+        }
+
+    def llm(self, server: ModelServer) -> tuple[float, float]:
+        """Have agents wait for a model's second answer; returns CPU seconds and memory of a task's process."""
+        ids = [self.runtime.run("llm", "Work.") for _ in range(_LLM)]
+        for _ in range(2 * _LLM):
+            server.next_request()
+        _settle()
+        pids = [view.pid for view in self.runtime.list() if view.id in set(ids) and view.pid is not None]
+        seconds = sum(map(process_seconds, pids)) / _LLM
+        memory = sum(map(unique_memory, pids)) / _LLM
+        for task_id in ids:
+            self.runtime.stop(task_id)
+        return seconds, memory
+
+    def output(self) -> dict[str, float]:
+        """Measure what a megabyte of output costs, in pieces of 4 kB."""
+        size = _PIECES * len(gate.PIECE) / _MEGABYTE
+        before = Look(self.zygote)
+        self.work("stream", str(_PIECES), 1)
+        _settle()
+        after = Look(self.zygote)
+        return {"io": (after.io - before.io) / size, "child": (after.reaped - before.reaped) / size}
+
+    def remembered(self) -> tuple[float, float]:
+        """Run many short tasks; returns the host's memory for one that is remembered, and bytes written for it."""
+        self.work("stream", "0", _REMEMBERED // 2)
+        gc.collect()
+        memory, written = unique_memory(os.getpid()), written_bytes()
+        self.work("stream", "0", _REMEMBERED)
+        gc.collect()
+        grown = unique_memory(os.getpid()) - memory
+        return max(0.0, grown / _REMEMBERED), (written_bytes() - written) / _REMEMBERED
+
+    def spans(self) -> dict[str, float]:
+        """Measure, by the clock, one start after the other: `run`, and from its call to the first output."""
+        others = Others(self.zygote)
+        run: list[float] = []
+        start: list[float] = []
+        with self.runtime.events() as events:
+            for _ in range(_SAMPLES):
+                began = time.monotonic()
+                task_id = self.runtime.run("stream", "1")
+                run.append(time.monotonic() - began)
+                _first_output(events, task_id)
+                start.append(time.monotonic() - began)
+                self.runtime.wait([task_id])
+        return {"run": statistics.median(run), "start": statistics.median(start), "others": others.cores()}
+
+    def fan_out(self, count: int) -> dict[str, float]:
+        """Measure by how much many tasks of one second, started at once, take longer than that second."""
+        others = Others(self.zygote)
+        spans = []
+        for _ in range(_ROUNDS):
+            began = time.monotonic()
+            self.runtime.wait([self.runtime.run("second", "x") for _ in range(count)])
+            spans.append(time.monotonic() - began - 1.0)
+        return {"span": statistics.median(spans), "others": others.cores()}
+
+
+def _first_output(events: EventStream, task_id: str) -> None:
+    for event in events:
+        if isinstance(event, TaskOutput) and event.task_id == task_id:
+            return
+
+
+def _settle() -> None:
+    """Let threads that have just answered come to rest; what they still do belongs to what was measured."""
+    time.sleep(0.1)
+
+
+def _request_seconds(base_url: str) -> float:
+    """Return the CPU seconds of a request to a model and its streamed answer, in the process that makes it."""
+    from openai import AsyncOpenAI  # noqa: PLC0415 - a second; the runtime's host has no use for it
+
+    async def ask() -> float:
+        client = AsyncOpenAI(base_url=base_url, api_key="none")
+        await ask_model(base_url, client)
+        began = time.thread_time()
+        for _ in range(_REQUESTS):
+            await ask_model(base_url, client)
+        return (time.thread_time() - began) / _REQUESTS
+
+    return asyncio.run(ask())
+
+
+def _journal(folder: Path) -> tuple[float, float, float]:
+    """Return the CPU seconds of a commit, of each write in it, and the seconds that a commit of one write takes."""
+    journal = Journal(folder / "journal.sqlite", {})
+    statements = [
+        ("INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)", ("x", 1.0, "a", "", 1)),
+        ("UPDATE task SET status = ?, attempts = ? WHERE id = ?", ("running", 1, "x")),
+    ]
+    thread = next(thread for thread in threading.enumerate() if thread.name == "subactors-journal")
+    own = Path(f"/proc/self/task/{thread.native_id}")
+
+    def commit(writes: int) -> float:
+        began = scheduled(own)
+        for _ in range(_COMMITS):
+            done = threading.Event()
+            journal.write(statements * writes, done.set)
+            done.wait()
+        return (scheduled(own) - began) / _COMMITS
+
+    commit(1)
+    clock = time.monotonic()
+    one = commit(1)
+    wall = (time.monotonic() - clock) / _COMMITS
+    many = commit(_BATCH)
+    journal.close()
+    write = (many - one) / (_BATCH - 1)
+    return max(0.0, one - write), write, wall
+
+
+def _median(costs: list[TaskCosts]) -> TaskCosts:
+    fields = [asdict(each) for each in costs]
+    return TaskCosts(**{name: statistics.median(each[name] for each in fields) for name in fields[0]})
+
+
+def measure() -> dict[str, Any]:
+    """Measure everything; returns what goes into the file."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory(prefix="sb-", dir="/tmp") as name, ModelServer() as server:
+        folder = Path(name)
+        commit, write, wall = _journal(folder)
+        request = _request_seconds(server.base_url)
+        for _ in range(_REQUESTS + 1):
+            server.next_request()
+        measured = _Measured(folder, server.base_url)
+        with measured.runtime:
+            base = proportional_memory(os.getpid()) + proportional_memory(measured.zygote)
+            rounds = [measured.plain() for _ in range(_ROUNDS)]
+            task = _median([each[0] for each in rounds])
+            turn = measured.turn()
+            llm_seconds, llm_memory = measured.llm(server)
+            output = measured.output()
+            remembered, written = measured.remembered()
+            observed = {
+                "alone": measured.spans(),
+                "fan_outs": {str(count): measured.fan_out(count) for count in _FAN_OUTS},
+            }
+    turn["child"] += request
+    return {
+        "machine": machine(),
+        "versions": versions(),
+        "descriptor_limit": most,
+        "task": asdict(task),
+        "llm_child_start": max(task.child_start, llm_seconds - 2 * turn["child"]),
+        "turn": turn,
+        "output_megabyte": output,
+        "journal": asdict(JournalCosts(commit, write, wall, written)),
+        "memory": {
+            "base": base,
+            "task": statistics.median(each[1] for each in rounds),
+            "llm_task": llm_memory,
+            "host_per_running_task": rounds[0][2],
+            "host_per_remembered_task": remembered,
+        },
+        "descriptors": rounds[-1][3],
+        "observed": observed,
+    }
+
+
+def main() -> int:
+    """Parse the command line, measure, and write the file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=__doc__)
+    parser.add_argument("--out", metavar="FILE", type=Path, default=FILE, help="where to write; costs.json by default")
+    given = parser.parse_args()
+    given.out.write_text(json.dumps(measure(), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
