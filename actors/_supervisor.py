@@ -31,7 +31,7 @@ __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Sup
 
 logger = logging.getLogger("subactors.actors")
 
-_DUMP_TIME: Final = 0.005
+_DUMP_TIME: Final = 0.003
 """Seconds that a process has to write its stacks before it is killed."""
 
 

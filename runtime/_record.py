@@ -38,17 +38,14 @@ def started(task: Task, request: RunTask) -> list[Statement]:
                 encodable(task.spec.own_folder),
             ),
         ),
-        *transition(task),
+        _noted(task, task.status, ""),
     ]
 
 
 def transition(task: Task, reason: str = "") -> list[Statement]:
     """Return what to write when a task's status has changed."""
     return [
-        (
-            "INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)",
-            (task.id, time.time(), task.status, reason, task.attempts),
-        ),
+        _noted(task, task.status, reason),
         ("UPDATE task SET status = ?, attempts = ? WHERE id = ?", (task.status, task.attempts, task.id)),
     ]
 
@@ -98,13 +95,17 @@ def ended(task: Task, status: str, reason: str) -> list[Statement]:
             "UPDATE task SET status = ?, reason = ?, runtime = ?, result = ?, vitals = ?, output_size = ? WHERE id = ?",
             (status, reason, task.ended - task.started, task.result, vitals, task.output.size, task.id),
         ),
-        (
-            "INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)",
-            (task.id, time.time(), status, reason, task.attempts),
-        ),
+        _noted(task, status, reason),
     ]
 
 
 def read(task: Task) -> list[Statement]:
     """Return what to write when somebody has seen a task's end."""
     return [("UPDATE task SET was_read = 1 WHERE id = ?", (task.id,))]
+
+
+def _noted(task: Task, status: str, reason: str) -> Statement:
+    return (
+        "INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)",
+        (task.id, time.time(), status, reason, task.attempts),
+    )
