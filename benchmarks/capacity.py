@@ -41,6 +41,9 @@ MEMORY_SHARE: Final = 0.8
 PLANNED: Final = 0.7
 """Of what is saturated first, how much is planned with."""
 
+_LEAST_SHARE: Final = 0.25
+"""Of the cores: a fair share beside a few others, who use more only while nothing else wants to."""
+
 SIMULATED: Final = 3000
 """Tasks in each simulation of steady arrivals; the first tenth is not counted."""
 
@@ -206,16 +209,19 @@ class Model:
         """
         simulation = Simulation()
         workload = Workload("fan-out", 1.0)
-        host = Host(simulation, _slowed(self.costs(workload), cores, others), cores)
+        host = Host(simulation, _slowed(self.costs(workload), 1 - others / cores), cores)
         simulation.start(host.fan_out(workload, count))
         simulation.run()
         return max(host.ends) - workload.length
 
     def simulated_alone(self, cores: int, others: float = 0.0) -> tuple[float, float]:
-        """Return the latencies of `run` and of a start when the runtime has nothing else to do."""
+        """Return the latencies of `run` and of a start when the runtime has nothing else to do.
+
+        What uses one core at a time gets a fair share beside the others, and not only what they leave.
+        """
         simulation = Simulation()
         workload = Workload("alone", 1.0)
-        host = Host(simulation, _slowed(self.costs(workload), cores, others), cores)
+        host = Host(simulation, _slowed(self.costs(workload), cores / (others + 1)), cores)
         simulation.start(host.fan_out(workload, 1))
         simulation.run()
         return host.run_latencies[0], host.start_latencies[0]
@@ -234,6 +240,7 @@ class Model:
         return Loaded(load, rate, sorted(host.run_latencies[skipped:]), sorted(host.start_latencies[skipped:]), used)
 
 
-def _slowed(costs: Costs, cores: int, others: float) -> Costs:
-    left = max(1 - others / cores, 1 / (2 * cores))  # something is always left
-    return Costs(**{name: seconds / left for name, seconds in asdict(costs).items()})
+def _slowed(costs: Costs, share: float) -> Costs:
+    """Return what takes longer because only a share of the cores is to be had; some of them always is."""
+    share = min(1.0, max(share, _LEAST_SHARE))
+    return Costs(**{name: seconds / share for name, seconds in asdict(costs).items()})

@@ -232,7 +232,8 @@ def _check(model: Model) -> list[str]:
     head = ["ms", "cores used by others", "simulated", "so, beside the others", "measured", "error"]
     return [
         f"""What the simulation says of this machine ({cores} cores), and what the clock said when the costs were
-        measured. What other programs use is counted, and everything simulated takes longer by as much.""",
+        measured. What other programs use is counted: what is simulated beside them has what they leave of the cores,
+        or, where it uses but one at a time, its fair share.""",
         _table(head, rows),
         f"""The error is {statistics.median(errors):.0%} in the middle and {max(errors):.0%} at worst. What the clock
         sees and CPU times do not: switches between threads and processes, waiting for the interpreter lock, cores that
