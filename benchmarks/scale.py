@@ -269,22 +269,23 @@ def _draw(model: Model, loads: dict[Machine, list[Loaded]]) -> bool:
     plots: Any = importlib.import_module("matplotlib.pyplot")
     _PICTURES.mkdir(exist_ok=True)
     figure, axes = plots.subplots(figsize=(7, 4))
-    for machine, colour in zip(loads, ["#c0392b", "#2980b9", "#16a085"], strict=True):
+    # Where lines lie on each other (the same thing is saturated, however many cores there are) all are to be seen.
+    for machine, colour, width in zip(loads, ["#c0392b", "#85c1e9", "#0e6655"], [1.5, 5.0, 1.5], strict=True):
         rates = [loaded.rate for loaded in loads[machine]]
         for share, style in [(0.5, "-"), (0.95, "--")]:
             values = [_quantile(loaded.start, share) * 1000 for loaded in loads[machine]]
-            axes.plot(
-                rates, values, style, marker="o", markersize=3, color=colour, label=f"{machine}, p{share * 100:.0f}"
-            )
+            label = f"{machine}, p{share * 100:.0f}"
+            axes.plot(rates, values, style, linewidth=width, color=colour, label=label)
     axes.set_yscale("log")
     axes.set_xlabel("plain tasks of one second, a second")
     axes.set_ylabel("ms from run to the first output")
     _save(figure, axes, plots, "scale_latency")
     figure, axes = plots.subplots(figsize=(7, 4))
     counts = [10**power for power in (3, 4, 5, 6)]
-    for workload in _WORKLOADS:
+    for number, workload in enumerate(_WORKLOADS):
         needed = [model.machines(workload, _MACHINES[1], count, runtimes=True)[0] for count in counts]
-        axes.plot(counts, needed, marker="o", markersize=4, label=workload.name)
+        style = "--" if number == len(_WORKLOADS) - 1 else "-"
+        axes.plot(counts, needed, style, marker="o", markersize=4, label=workload.name)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("tasks at once")
