@@ -13,37 +13,32 @@ import itertools
 import logging
 import os
 import resource
-import selectors
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final
 
 from ._cgroup import CgroupTree
 from ._errors import StartError, SubactorsError
 from ._exit import ProcessExit
 from ._io import IOThread, Timer
 from ._linux import check_platform
-from ._mark import MARK, SWEEP_LIMIT, end_marked, new_mark
+from ._mark import SWEEP_LIMIT, end_marked
 from ._process import ActorProcess, ProcessListener, encode_object
-from ._program import Program
 from ._standby import Standby, StandbyPool
 from ._wire import (
     Configuration,
     Exited,
-    Fork,
     Forked,
     ForkFailed,
     ProcessLimits,
     Start,
     decode_from_zygote,
-    encode_packet,
 )
+from ._zygote_connection import ZygoteConnection
 
 if TYPE_CHECKING:
     from ._actor import ProcessActor
@@ -52,7 +47,6 @@ __all__ = ["ProcessSystem", "default_system"]
 
 logger = logging.getLogger("subactors.actors")
 
-_PACKET_LIMIT: Final = 65536
 _ZYGOTE_EXIT_LIMIT: Final = 2.0
 """Seconds that the zygote has to end everything when its socket closes, before it is killed."""
 
@@ -91,7 +85,7 @@ class ProcessSystem:
         )
         self._configuration: Configuration | None = None
         self._processes: dict[int, ActorProcess] = {}
-        self._zygote: _ZygoteConnection | None = None
+        self._zygote: ZygoteConnection | None = None
         self._closed = False
         self._groups: tuple[CgroupTree | None] | None = None
         self._idle = threading.Condition(self._lock)
@@ -270,9 +264,9 @@ class ProcessSystem:
 
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
-    def _ensure_zygote(self) -> _ZygoteConnection:
+    def _ensure_zygote(self) -> ZygoteConnection:
         if self._zygote is None:
-            self._zygote = _ZygoteConnection(self._io, self._configure(), self._on_packet, self._on_zygote_lost)
+            self._zygote = ZygoteConnection(self._io, self._configure(), self._on_packet, self._on_zygote_lost)
             with self._lock:
                 self._standby.fill()
         return self._zygote
@@ -366,132 +360,6 @@ class ProcessSystem:
         with self._idle:
             self._processes.pop(key, None)
             self._idle.notify_all()
-
-
-class _ZygoteConnection:
-    """A running zygote and its control socket. Made and used in the I/O thread; `wait` is for the closing thread."""
-
-    def __init__(
-        self,
-        io: IOThread,
-        configuration: Configuration,
-        on_packet: Callable[[bytes, list[int]], None],
-        on_lost: Callable[[str, str], None],
-    ) -> None:
-        if not sys.executable:
-            raise StartError("this Python does not know its own program (sys.executable is not set)")
-        self._io = io
-        self._on_packet = on_packet
-        self._on_lost = on_lost
-        self._unsent: list[tuple[bytes, socket.socket | BinaryIO]] = []
-        self._used = False
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.setblocking(False)
-        self._mark = new_mark()
-        environ = {
-            **os.environb,
-            # Only for finding this package before the configuration arrives, which carries the path itself.
-            b"PYTHONPATH": os.fsencode(os.pathsep).join(configuration.sys_path),
-            MARK.encode(): self._mark.encode(),
-        }
-        with theirs:
-            try:
-                self._program = Program(
-                    [sys.executable, "-P", "-m", "subactors.actors.zygote"], environ, theirs.fileno()
-                )
-            except OSError as error:
-                self._control.close()
-                raise StartError(f"{sys.executable} did not start: {error}") from error
-        # Processes that are forked from the host in this moment hold the socket's other end, too, so its closing alone
-        # would not tell of the zygote's end.
-        self._io.watch(self._program.pidfd, selectors.EVENT_READ, self._on_program_ended)
-        # In a file, as it may be longer than a packet.
-        file = os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0)
-        file.write(msgspec.msgpack.encode(configuration))
-        self._send(b"configuration", file)
-        self._watch()
-
-    def fork(self, key: int, channel: socket.socket, group: str | None, *, standby: bool = False) -> None:
-        """Ask for a process that serves `channel`, which is closed here once it is sent."""
-        self._used = True
-        self._send(encode_packet(Fork(key, group, standby)), channel)
-
-    def close(self) -> None:
-        """Close the control socket: the zygote ends everything and then itself."""
-        self._io.unwatch(self._program.pidfd)
-        self._io.unwatch(self._control.fileno())
-        # Processes that were forked from the host have the socket too, so closing it here would not be its end.
-        with contextlib.suppress(OSError):
-            self._control.shutdown(socket.SHUT_RDWR)
-        self._control.close()
-        for _, channel in self._unsent:
-            channel.close()
-        self._unsent.clear()
-
-    def wait(self, limit: float) -> None:
-        """Wait until the zygote's process is gone, and kill it when it takes longer than `limit` seconds."""
-        if not self._used:
-            self._program.kill()  # it has nothing to end, and may be busy with its imports for a while
-        if not self._program.wait(limit):
-            self._program.kill()
-            self._program.wait()
-            end_marked(self._mark)  # what it can no longer do itself
-
-    def _send(self, packet: bytes, channel: socket.socket | BinaryIO) -> None:
-        self._unsent.append((packet, channel))
-        if len(self._unsent) == 1:
-            self._flush()
-
-    def _flush(self) -> None:
-        while self._unsent:
-            packet, channel = self._unsent[0]
-            try:
-                socket.send_fds(self._control, [packet], [channel.fileno()])
-            except BlockingIOError:
-                break
-            except OSError:
-                return  # the zygote is gone; reading says so
-            del self._unsent[0]
-            channel.close()
-        self._watch()
-
-    def _watch(self) -> None:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
-        self._io.watch(self._control.fileno(), events, self._on_control)
-
-    def _on_control(self, events: int) -> None:
-        if events & selectors.EVENT_WRITE:
-            self._flush()
-        if not events & selectors.EVENT_READ:
-            return
-        if self._receive() == b"":
-            self._lose()
-
-    def _on_program_ended(self, events: int) -> None:
-        del events
-        while self._receive():
-            pass  # what it has sent before its end
-        self._lose()
-
-    def _receive(self) -> bytes | None:
-        """Hand on the next packet and return it; None if there is none now, empty if there will be none."""
-        try:
-            packet, descriptors, _, _ = socket.recv_fds(self._control, _PACKET_LIMIT, 1, socket.MSG_CMSG_CLOEXEC)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError:
-            return b""
-        if packet:
-            self._on_packet(packet, descriptors)
-        return packet
-
-    def _lose(self) -> None:
-        self.close()
-        # Its socket closes in the middle of its exit: the status is decided, and the wait is a moment.
-        self._program.kill()
-        self._program.wait()
-        status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
-        self._on_lost(f"the zygote ended with {status}, and its processes with it", self._mark)
 
 
 def _channel(name: str) -> tuple[socket.socket, socket.socket]:
