@@ -43,11 +43,20 @@ _SAME_PROCESSES: Final = frozenset({"subactors-standby", "actors-standby"})
 class Run:
     """One run of the benchmarks: which scenarios and contenders, and what came of them so far."""
 
-    def __init__(self, scenarios: list[str], contenders: list[str], *, quick: bool, smoke: bool = False) -> None:
+    def __init__(
+        self,
+        scenarios: list[str],
+        contenders: list[str],
+        *,
+        quick: bool,
+        smoke: bool = False,
+        rounds: int | None = None,
+    ) -> None:
         self._scenarios = [SCENARIOS[name] for name in scenarios if name != _ISOLATION]
         self._isolation = _ISOLATION in scenarios
         self._quick = quick
         self._smoke = smoke
+        self._rounds = rounds
         self._began = time.monotonic()
         self.results = Results(machine=machine(), versions=versions(), quick=quick)
         self._contenders = []
@@ -88,9 +97,7 @@ class Run:
         if not names:
             return
         print(f"{scenario.title}", file=sys.stderr, flush=True)
-        size = scenario.quick if self._quick else scenario.full
-        if self._smoke:
-            size = replace(size, rounds=1, samples=2, tasks=size.tasks[:1] and (_SMOKE_TASKS,), seconds=0.2)
+        size = self._size_of(scenario)
         values: dict[tuple[str, str, int, str], list[list[float]]] = defaultdict(list)
         out: set[tuple[str, int]] = set()
         for name in [name for name in names if self._is_for_full_run(scenario.name, name)]:
@@ -110,6 +117,14 @@ class Run:
         for (name, metric, tasks, unit), rounds in values.items():
             measured = summarise(scenario.name, name, metric, tasks=tasks, unit=unit, rounds=rounds)
             self.results.measurements.append(measured)
+
+    def _size_of(self, scenario: Scenario) -> Size:
+        size = scenario.quick if self._quick else scenario.full
+        if self._rounds is not None:
+            size = replace(size, rounds=min(size.rounds, self._rounds))
+        if self._smoke:
+            size = replace(size, rounds=1, samples=2, tasks=size.tasks[:1] and (_SMOKE_TASKS,), seconds=0.2)
+        return size
 
     def _too_much(self, name: str, tasks: int) -> str:
         """Say why a host is not even started; empty if it is."""
@@ -158,6 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="the smallest numbers, to see that it works")
     parser.add_argument("--quick", action="store_true", help="smaller numbers, in about two minutes")
+    parser.add_argument("--rounds", metavar="N", type=int, help="at most so many rounds of each scenario")
     parser.add_argument(
         "--only", metavar="NAME", action="append", choices=[*SCENARIOS, _ISOLATION], help="a scenario; repeatable"
     )
@@ -170,7 +186,10 @@ def main() -> int:
     unknown = [name for name in contenders if name not in CONTENDERS]
     if unknown:
         parser.error(f"no contender {', '.join(unknown)}; there are {', '.join(CONTENDERS)}")
-    results = Run(given.only or [*SCENARIOS, _ISOLATION], contenders, quick=given.quick, smoke=given.smoke).measure()
+    run = Run(
+        given.only or [*SCENARIOS, _ISOLATION], contenders, quick=given.quick, smoke=given.smoke, rounds=given.rounds
+    )
+    results = run.measure()
     results.command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
     results.partial = bool(given.only or given.peers or given.quick or given.smoke)
     if given.json is not None:
