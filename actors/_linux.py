@@ -21,6 +21,7 @@ __all__ = [
     "children_of_this_thread",
     "close_descriptors_but",
     "die_with_parent",
+    "gather_private_memory",
     "kill_group_led_by",
     "limit_process",
     "open_descriptors",
@@ -31,6 +32,11 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _SIGKILL: Final = 9
+_MADV_COLLAPSE: Final = 25
+_LARGE_PAGE: Final = 2 * 1024 * 1024
+_FIELDS_WITHOUT_NAME: Final = 5
+"""In a line of `/proc/PID/maps` for anonymous memory."""
+
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 """Loaded once, in the zygote: each load makes classes, some 60 pages that a child would have to copy."""
@@ -55,6 +61,21 @@ def die_with_parent(parent: int) -> None:
     # Not through another function of ours: each is a page or two that a new process has to copy.
     if _LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0) != 0 or os.getppid() != parent:
         os._exit(1)
+
+
+def gather_private_memory() -> None:
+    """Have the kernel gather this process's private memory into large pages, where it can (Linux 6.1).
+
+    A fork then copies one entry for each of them, and not one for each of the 512 small ones inside.
+    """
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        fields = line.split()
+        if fields[1].startswith("rw") and (len(fields) == _FIELDS_WITHOUT_NAME or fields[5] == "[heap]"):
+            start, end = (int(address, 16) for address in fields[0].split("-"))
+            start, end = -(-start // _LARGE_PAGE) * _LARGE_PAGE, end // _LARGE_PAGE * _LARGE_PAGE
+            if start < end:
+                # What it cannot do it leaves: the memory is the same in any case.
+                _LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
 
 
 def become_subreaper() -> None:

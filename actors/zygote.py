@@ -46,6 +46,9 @@ __all__ = ["main"]
 
 _CONTROL_LIMIT: Final = 65536
 
+_QUIET: Final = 30
+"""Milliseconds without anything to do after which memory is gathered."""
+
 _OOM_SCORE: Final = b"500"
 """What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
 
@@ -83,9 +86,15 @@ class _Zygote:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
+        gathered = False
         while True:
-            timeout = 20 if self._dying else None  # milliseconds; an orphan that is being killed has no other alarm
+            # Milliseconds; an orphan that is being killed has no other alarm.
+            timeout = 20 if self._dying else None if gathered else _QUIET
             ready = {descriptor for descriptor, _ in poll.poll(timeout)}
+            if not ready and not gathered and not self._dying:
+                # Not before the first forks, which somebody waits for: it takes some milliseconds.
+                _linux.gather_private_memory()
+                gathered = True
             if self._wakeup in ready or self._dying:
                 self._drain_wakeup()
                 self._reap()
