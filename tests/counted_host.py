@@ -45,7 +45,7 @@ def thinks_once(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> 
 
 def count_passing(counts: Counter[str]) -> None:
     """Have each thing counted where it passes in this process: channels, the zygote's socket, mailbox, journal."""
-    from subactors.actors import _process, _system  # noqa: PLC0415 - tasks import this module, too, and need none of it
+    from subactors.actors import _process, _system, _zygote_connection  # noqa: PLC0415 - tasks import this module, too, and need none of it
     from subactors.actors._wire import Exited, Forked, FrameDecoder  # noqa: PLC0415
     from subactors.runtime import _journal, _supervisor  # noqa: PLC0415
 
@@ -69,7 +69,7 @@ def count_passing(counts: Counter[str]) -> None:
 
     after(_process, "encode_frame", to_child)
     after(_system, "decode_from_zygote", from_zygote)
-    after(_system, "encode_packet", lambda _result, _args: counts.update({"messages with the zygote": 1}))
+    after(_zygote_connection, "encode_packet", lambda _result, _args: counts.update({"messages with the zygote": 1}))
     after(
         _supervisor.TaskSupervisor, "on_receive", lambda _result, _args: counts.update({"messages in the mailbox": 1})
     )
