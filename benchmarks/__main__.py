@@ -108,7 +108,7 @@ class Run:
             for name, tasks in itertools.product(turn, size.tasks or (0,)):
                 if (name, tasks) in out:
                     continue
-                why = self._too_much(name, tasks)
+                why = self._too_much(scenario, name, tasks)
                 if not why:
                     why = self._one(scenario, name, replace(size, tasks=(tasks,) if tasks else ()), number, values)
                 if why:
@@ -126,11 +126,11 @@ class Run:
             size = replace(size, rounds=1, samples=2, tasks=size.tasks[:1] and (_SMOKE_TASKS,), seconds=0.2)
         return size
 
-    def _too_much(self, name: str, tasks: int) -> str:
+    def _too_much(self, scenario: Scenario, name: str, tasks: int) -> str:
         """Say why a host is not even started; empty if it is."""
         contender = contender_class(name)
         most = contender.most_tasks_quick if self._quick else contender.most_tasks
-        if tasks > most:
+        if tasks > most and scenario.at_once:
             return f"{tasks} tasks at once would take minutes or gigabytes; not tried beyond {most}"
         if self._quick and time.monotonic() - self._began > _QUICK_SECONDS:
             return "the two minutes of a quick run were over"

@@ -51,6 +51,7 @@ class Scenario:
         measure: called in the host with the contender (not open yet), the size with one number of tasks at most, and
             where values go.
         limit: seconds that one host may take, before it is ended.
+        at_once: whether its tasks all live at once, so that there can be too many for a contender.
     """
 
     name: str
@@ -60,3 +61,4 @@ class Scenario:
     full: Size
     quick: Size
     limit: float = 120.0
+    at_once: bool = True

@@ -61,4 +61,5 @@ SCENARIO = Scenario(
     full=Size(rounds=1, samples=50, tasks=(1000, 10_000)),
     quick=Size(rounds=1, samples=20, tasks=(400,)),
     limit=600.0,
+    at_once=False,
 )
