@@ -375,7 +375,8 @@ class Worker(ProcessActor):
         """Hang in C without ever letting another thread run; a marker is a file that is made just before."""
         if marker is not None:
             Path(marker).touch()
-        ctypes.PyDLL(None).sleep(600)
+        while True:  # a signal, as the one for a dump of the stacks, ends the sleep
+            ctypes.PyDLL(None).sleep(600)
 
     def catastrophic_match(self) -> None:
         """Hang in the regular expression engine, which does not let go of the interpreter either."""
