@@ -349,7 +349,7 @@ class TaskSupervisor(Supervisor):
         self._watched[task.id] = Watch(
             lambda: child.process.pid, task.log, task.spec.limits, lambda sentence: self._tell(Reached(task, sentence))
         )
-        self._sampler.task_started()
+        self._sampler.task_started(task.spec.limits)
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""

@@ -50,8 +50,7 @@ class Watch:
     @property
     def is_limited(self) -> bool:
         """Whether a limit is held by looking."""
-        limits = self.limits
-        return limits.memory is not None or limits.processes is not None or limits.cpu is not None
+        return _is_limited(self.limits)
 
 
 class VitalsSampler:
@@ -67,6 +66,7 @@ class VitalsSampler:
         self._before: dict[str, tuple[float, float]] = {}
         self._peaks: dict[str, int] = {}
         self._closed = threading.Event()
+        self._started = threading.Event()
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -78,16 +78,22 @@ class VitalsSampler:
         """Return the largest memory sampled of a task that has ended, in bytes, and forget it; 0 if it had none."""
         return self._peaks.pop(task_id, 0)
 
-    def task_started(self) -> None:
-        """Begin to sample, if that has not begun or has come to rest; a limited task is looked at soon."""
+    def task_started(self, limits: Limits) -> None:
+        """Begin to sample, if that has not begun or has come to rest; a limited task is looked at soon.
+
+        Others are not: a look goes through all tasks, and hundreds may start in one second.
+        """
         if self._thread is None and not self._closed.is_set():
             self._thread = threading.Thread(target=self._run, name="subactors-vitals", daemon=True)
             self._thread.start()
-        self._wanted.set()
+        self._started.set()
+        if _is_limited(limits):
+            self._wanted.set()
 
     def close(self) -> None:
         """End the thread and wait for it."""
         self._closed.set()
+        self._started.set()
         self._wanted.set()
         if self._thread is not None:
             self._thread.join()
@@ -100,11 +106,12 @@ class VitalsSampler:
         next_full = 0.0
         while not self._closed.is_set():
             # Cleared before the look, so that a task that starts in between is not slept through.
+            self._started.clear()
             self._wanted.clear()
             running = self._running()
             if not running:
                 self._latest, self._before = {}, {}
-                self._wanted.wait()
+                self._started.wait()
                 next_full = 0.0
                 continue
             limited = {task_id: watch for task_id, watch in running.items() if watch.is_limited}
@@ -158,6 +165,10 @@ class VitalsSampler:
             if sentence:
                 watch.reached(sentence)
         self._latest, self._before = latest, before
+
+
+def _is_limited(limits: Limits) -> bool:
+    return limits.memory is not None or limits.processes is not None or limits.cpu is not None
 
 
 def _reached(limits: Limits, vitals: Vitals) -> str:

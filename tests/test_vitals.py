@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def busy() -> Iterator[int]:
 
 def test_a_process_is_sampled_again_and_again(busy: int) -> None:
     sampler = VitalsSampler(lambda: {"a": watch(busy)})
-    sampler.task_started()
+    sampler.task_started(Limits())
     try:
         wait_until(lambda: (sampler.latest("a") or Vitals()).cpu_percent is not None, "a second sample")
         vitals = sampler.latest("a")
@@ -63,7 +64,7 @@ def test_a_sample_is_of_the_whole_tree() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         sampler = VitalsSampler(lambda: {"a": watch(process.pid)})
-        sampler.task_started()
+        sampler.task_started(Limits())
         try:
             wait_until(lambda: (sampler.latest("a") or Vitals()).memory_bytes > 20_000_000, "a sample of the child")
             vitals = sampler.latest("a")
@@ -79,7 +80,7 @@ def test_a_process_that_is_gone_has_no_sample(busy: int) -> None:
     gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
     gone.wait()
     sampler = VitalsSampler(lambda: {"gone": watch(gone.pid), "busy": watch(busy)})
-    sampler.task_started()
+    sampler.task_started(Limits())
     try:
         wait_until(lambda: sampler.latest("busy"), "a sample")
         assert sampler.latest("gone") is None
@@ -89,7 +90,7 @@ def test_a_process_that_is_gone_has_no_sample(busy: int) -> None:
 
 def test_the_largest_sample_of_memory_is_kept_until_it_is_taken(busy: int) -> None:
     sampler = VitalsSampler(lambda: {"a": watch(busy)})
-    sampler.task_started()
+    sampler.task_started(Limits())
     wait_until(lambda: (sampler.latest("a") or Vitals()).memory_bytes > 100_000, "a sample of the program")
     sampler.close()
 
@@ -114,20 +115,42 @@ def test_the_sampler_rests_while_no_task_runs_and_wakes_for_the_next(busy: int) 
         return dict(running)
 
     sampler = VitalsSampler(look)
-    sampler.task_started()
+    sampler.task_started(Limits())
     try:
         assert looked.wait(10)
         running["a"] = watch(busy)
-        sampler.task_started()
+        sampler.task_started(Limits())
         wait_until(lambda: sampler.latest("a"), "a sample")
 
         del running["a"]
         wait_until(lambda: sampler.latest("a") is None, "the sample has been forgotten")
         running["a"] = watch(busy)
-        sampler.task_started()
+        sampler.task_started(Limits())
         wait_until(lambda: sampler.latest("a"), "a sample")
     finally:
         sampler.close()
+
+
+def test_starts_of_unlimited_tasks_do_not_each_have_all_tasks_looked_at(busy: int) -> None:
+    looks: list[None] = []
+
+    def look() -> dict[str, Watch]:
+        looks.append(None)
+        return {"a": watch(busy)}
+
+    sampler = VitalsSampler(look)
+    sampler.task_started(Limits())
+    try:
+        wait_until(lambda: sampler.latest("a"), "a sample")
+        before = len(looks)
+        for _ in range(1000):
+            sampler.task_started(Limits())
+            time.sleep(0)  # lets the sampler run, if anything has woken it
+        after = len(looks)
+    finally:
+        sampler.close()
+
+    assert after - before < 100
 
 
 def test_a_running_task_has_vitals_and_an_ended_one_its_totals() -> None:
