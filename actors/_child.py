@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from ._actor import ProcessActor
 
-__all__ = ["ChildChannel", "serve"]
+__all__ = ["ChildChannel", "rehearse", "serve"]
 
 _OUTPUT_FRAME = 65536
 """Longest piece of output in one frame; longer text is split, so that no single frame delays the ones behind it."""
@@ -167,7 +167,7 @@ def serve(
     if rehearsal is not None:
         # What fails here fails again, with somebody to tell, in the actor.
         with contextlib.suppress(Exception):
-            _rehearse(rehearsal)
+            rehearse(rehearsal)
         channel_socket.sendall(STANDS_BY)
     channel = ChildChannel(channel_socket)
     start = channel.receive_start()
@@ -175,17 +175,19 @@ def serve(
         return
     try:
         _settle_in(start)
-        actor = _build_actor(start, channel, _deliver)
+        actor = _build_actor(start, channel, _listen)
     except BaseException as error:  # noqa: BLE001 - whatever a constructor raises is the host's to know
         channel.send(StartFailed(error_data(error)))
         return
     actor._subactors_serve()  # noqa: SLF001 - the class is made for this module
 
 
-def _rehearse(actor: bytes) -> None:
-    """Start an actor in this process, one that soon stops by itself.
+def rehearse(actor: bytes, *, threads: bool = True) -> None:
+    """Start an actor in this process, one that soon stops by itself, and let it end.
 
-    What that touches is then this process's own, and the real start need not copy it page by page: most of its time.
+    In a process that stands by, what that touches is the process's own afterwards, and the real start need not copy it
+    page by page: most of its time. In the zygote, which may have no threads, it brings the interpreter to what it does
+    with code that runs often: that writes to fewer pages in each process forked from then on.
     """
     near, far = socket.socketpair()
     with near, far:
@@ -195,8 +197,13 @@ def _rehearse(actor: bytes) -> None:
         received = channel.receive_start()
         assert received is not None  # noqa: S101 - it was sent above
         _settle_in(received)
-        # With a thread that is over at once: the one that reads a channel would end the process with it.
-        _build_actor(received, channel, mailbox=lambda *_: None)._subactors_serve()  # noqa: SLF001 - made for this module
+        # The thread is over at once: one that reads a channel would end the process with it.
+        listen = (lambda *_: _thread.start_new_thread(_do_nothing, ())) if threads else _do_nothing
+        _build_actor(received, channel, listen)._subactors_serve()  # noqa: SLF001 - made for this module
+
+
+def _do_nothing(*_: object) -> None:
+    pass
 
 
 def _leave_the_zygote(zygote: int, descriptors: Sequence[int]) -> None:
@@ -243,7 +250,7 @@ def _enter_group(group: str, limits: ProcessLimits) -> None:
 
 
 def _build_actor(
-    start: Start, channel: ChildChannel, mailbox: Callable[[ProcessActor, ChildChannel], None]
+    start: Start, channel: ChildChannel, listen: Callable[[ProcessActor, ChildChannel], object]
 ) -> ProcessActor:
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
     actor: ProcessActor = actor_class.__new__(actor_class)
@@ -251,12 +258,17 @@ def _build_actor(
     # Here, and not in the thread: a stop that came before the process did must be known before any work begins.
     while (message := channel.receive(wait=False)) is not None:
         _sort(actor, channel, message)
-    # Not threading.Thread: its start waits for the new thread's first steps, and both copy pages for its bookkeeping.
-    _thread.start_new_thread(mailbox, (actor, channel))
+    listen(actor, channel)
     actor.__init__(*args, **kwargs)  # type: ignore[misc]  # the channel must be there before the constructor runs
     if "actor_urn" not in vars(actor):
         raise TypeError(f"{actor_class.__name__}.__init__() did not call super().__init__().")
     return actor
+
+
+def _listen(actor: ProcessActor, channel: ChildChannel) -> None:
+    """Start the mailbox thread."""
+    # Not threading.Thread: its start waits for the new thread's first steps, and both copy pages for its bookkeeping.
+    _thread.start_new_thread(_deliver, (actor, channel))
 
 
 def _deliver(actor: ProcessActor, channel: ChildChannel) -> None:

@@ -34,6 +34,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from typing import Final, NoReturn
 
 import msgspec
@@ -47,7 +48,10 @@ __all__ = ["main"]
 _CONTROL_LIMIT: Final = 65536
 
 _QUIET: Final = 30
-"""Milliseconds without anything to do after which memory is gathered."""
+"""Milliseconds without anything to do after which the zygote sees to itself: not before the first forks are over."""
+
+_REHEARSALS: Final = 12
+"""After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
 
 _OOM_SCORE: Final = b"500"
 """What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
@@ -86,15 +90,15 @@ class _Zygote:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        gathered = False
+        chores = deque([self._rehearse] * _REHEARSALS + [_settle_memory])
+        quiet = False
         while True:
             # Milliseconds; an orphan that is being killed has no other alarm.
-            timeout = 20 if self._dying else None if gathered else _QUIET
+            timeout = 20 if self._dying else None if not chores else 0 if quiet else _QUIET
             ready = {descriptor for descriptor, _ in poll.poll(timeout)}
-            if not ready and not gathered and not self._dying:
-                # Not before the first forks, which somebody waits for: it takes some milliseconds.
-                _linux.gather_private_memory()
-                gathered = True
+            quiet = not ready and not self._dying
+            if quiet and chores:
+                chores.popleft()()
             if self._wakeup in ready or self._dying:
                 self._drain_wakeup()
                 self._reap()
@@ -102,6 +106,12 @@ class _Zygote:
                 break
             if self._control.fileno() in ready and not self._take_request():
                 break
+
+    def _rehearse(self) -> None:
+        """Make the way that every actor goes a well-trodden one; see `_child.rehearse`."""
+        # What fails here fails again, with somebody to tell, in the actor.
+        with contextlib.suppress(Exception):
+            _child.rehearse(self._rehearsal, threads=False)
 
     def _take_request(self) -> bool:
         try:
@@ -226,6 +236,13 @@ class _Zygote:
         # The host is gone: the next turn of the loop sees it and ends everything.
         with contextlib.suppress(ConnectionError):
             socket.send_fds(self._control, [encode_packet(message)], descriptors)
+
+
+def _settle_memory() -> None:
+    """Have forked processes share as much as can be: objects that their collections leave alone, and large pages."""
+    gc.collect()
+    gc.freeze()
+    _linux.gather_private_memory()
 
 
 def _peek_ended_child() -> int | None:

@@ -431,5 +431,7 @@ def _preload(team: Team) -> list[str]:
             for toolset in agent.toolsets
             if toolset.type != "background_agents"  # every agent has it already
         ]
+    if any(agent.model is not None for agent in team.agents.values()):
+        modules.append("subactors.runtime._tools:preload")
     modules += team.settings.preload
     return list(dict.fromkeys(modules))

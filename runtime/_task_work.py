@@ -82,11 +82,11 @@ class TaskWork:
     def _work(self) -> Any:
         agent = self._spec.agent
         spec = self._spec
-        # The current directory may be gone, which matters to those only who work in it.
-        shared = Path(spec.working_directory or Path.cwd()) if agent.entrypoint is None else Path()
-        enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
         if agent.entrypoint is None:
+            shared = Path(spec.working_directory or Path.cwd())
+            enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
             return self._loop.run(self._run_agent(shared))
+        enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
         function = resolve(agent.entrypoint, what=f"The entrypoint of agent {agent.name!r}")
         task = EntrypointTask(
             id=self._spec.id,

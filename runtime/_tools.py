@@ -7,6 +7,7 @@ that can try again. Nothing here knows of processes or of the supervisor.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from abc import ABC, abstractmethod
@@ -20,7 +21,7 @@ from ._errors import ToolsetError
 from ._permissions import Permissions
 from ._text import bounded
 
-__all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolSchema", "Toolset"]
+__all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "ToolSchema", "Toolset", "preload"]
 
 ToolSchema = dict[str, Any]
 """A tool in OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
@@ -40,7 +41,11 @@ class ToolAnswer(msgspec.Struct, frozen=True):
     is_error: bool = False
 
 
-class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ToolParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the parameters of tools derive from; a model that gives others is told so."""
+
+
+class NoParameters(ToolParameters, frozen=True):
     """The parameters of a tool that has none."""
 
 
@@ -68,10 +73,10 @@ class Tool:
     @property
     def schema(self) -> ToolSchema:
         """The tool in OpenAI's format, with the parameters' JSON schema inlined."""
-        schema = dict(self.parameters) if isinstance(self.parameters, Mapping) else _schema(self.parameters)
+        schema = self.parameters if isinstance(self.parameters, Mapping) else _schema(self.parameters)
         return {
             "type": "function",
-            "function": {"name": self.name, "description": self.description, "parameters": schema},
+            "function": {"name": self.name, "description": self.description, "parameters": dict(schema)},
         }
 
 
@@ -219,7 +224,16 @@ class ToolBox:
         return ToolAnswer(f"There is no tool {name!r}. Available tools: {available}.", is_error=True)
 
 
-def _schema(parameters: type[msgspec.Struct]) -> dict[str, Any]:
+def preload() -> None:
+    """Make the schemas of all tools that are loaded, once for all processes that are forked from this one."""
+    kinds = ToolParameters.__subclasses__()
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+        _schema(kind)
+
+
+@functools.cache
+def _schema(parameters: type[msgspec.Struct]) -> Mapping[str, Any]:
     _, components = msgspec.json.schema_components([parameters], ref_template="#/$defs/{name}")
     body = dict(components[parameters.__name__])
     nested = {name: schema for name, schema in components.items() if name != parameters.__name__}

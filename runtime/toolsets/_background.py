@@ -18,7 +18,7 @@ from .._errors import SubactorsError
 from .._gateway import Gateway
 from .._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask
 from .._report import describe_list, describe_stop, describe_view
-from .._tools import NoParameters, Tool, ToolAnswer, Toolset
+from .._tools import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 
 __all__ = ["BackgroundAgentsToolset", "RunParameters", "ask", "errors_as_answers", "run_request"]
 
@@ -41,7 +41,7 @@ _BYTES_FOR_A_CHARACTER = 8
 the cut to what is shown leaves nothing of an earlier cut."""
 
 
-class RunParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RunParameters(ToolParameters, frozen=True):
     """The parameters of `run_background_agent` and `transfer_task`."""
 
     agent: Annotated[str, msgspec.Meta(description="Name of the agent that is to do it; one of your sub-agents.")]
@@ -51,7 +51,7 @@ class RunParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-class _TaskParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _TaskParameters(ToolParameters, frozen=True):
     """The parameters of the tools that concern one task."""
 
     task_id: Annotated[str, msgspec.Meta(description="The id that run_background_agent answered.")]

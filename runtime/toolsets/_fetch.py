@@ -17,7 +17,7 @@ import httpx2
 import msgspec
 
 from .._text import bounded, one_line
-from .._tools import Tool, ToolAnswer, Toolset
+from .._tools import Tool, ToolAnswer, ToolParameters, Toolset
 from ._fetch_network import CheckedNetwork, RefusedAddressError
 from ._html import readable
 
@@ -45,7 +45,7 @@ _ACCEPT = {
 Format = Literal["markdown", "text", "html"]
 
 
-class FetchParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FetchParameters(ToolParameters, frozen=True):
     """The parameters of `fetch`."""
 
     urls: Annotated[list[str], msgspec.Meta(description=f"Addresses to read, http or https; {_MOST_URLS} at most.")]

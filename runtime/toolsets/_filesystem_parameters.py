@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from .._tools import ToolParameters
+
 __all__ = [
     "DirectoryTreeParameters",
     "Edit",
@@ -27,7 +29,7 @@ _FOLDER = msgspec.Meta(
 )
 
 
-class ReadFileParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReadFileParameters(ToolParameters, frozen=True):
     """The parameters of `read_file`."""
 
     path: Annotated[str, _FILE]
@@ -37,7 +39,7 @@ class ReadFileParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ] = None
 
 
-class ReadMultipleFilesParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReadMultipleFilesParameters(ToolParameters, frozen=True):
     """The parameters of `read_multiple_files`."""
 
     paths: Annotated[
@@ -45,7 +47,7 @@ class ReadMultipleFilesParameters(msgspec.Struct, frozen=True, forbid_unknown_fi
     ]
 
 
-class WriteFileParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WriteFileParameters(ToolParameters, frozen=True):
     """The parameters of `write_file`."""
 
     path: Annotated[str, _FILE]
@@ -59,7 +61,7 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="came
     new_text: Annotated[str, msgspec.Meta(description="What takes its place.")]
 
 
-class EditFileParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EditFileParameters(ToolParameters, frozen=True):
     """The parameters of `edit_file`."""
 
     path: Annotated[str, _FILE]
@@ -69,20 +71,20 @@ class EditFileParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ]
 
 
-class ListDirectoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ListDirectoryParameters(ToolParameters, frozen=True):
     """The parameters of `list_directory`."""
 
     path: Annotated[str, _FOLDER] = "."
 
 
-class DirectoryTreeParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DirectoryTreeParameters(ToolParameters, frozen=True):
     """The parameters of `directory_tree`."""
 
     path: Annotated[str, _FOLDER] = "."
     max_depth: Annotated[int, msgspec.Meta(ge=1, le=50, description="How many levels to show. Default: 10.")] = 10
 
 
-class SearchFilesContentParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class SearchFilesContentParameters(ToolParameters, frozen=True, rename="camel"):
     """The parameters of `search_files_content`."""
 
     query: Annotated[str, msgspec.Meta(description="Text to find within a line; upper and lower case differ.")]
@@ -95,10 +97,10 @@ class SearchFilesContentParameters(msgspec.Struct, frozen=True, forbid_unknown_f
     )
     exclude_patterns: Annotated[
         list[str], msgspec.Meta(description="Globs of file names, folder names or relative paths to leave out.")
-    ] = []
+    ] = msgspec.field(default_factory=list)
 
 
-class PathsParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PathsParameters(ToolParameters, frozen=True):
     """The parameters of `create_directory` and `remove_directory`."""
 
     paths: Annotated[list[str], msgspec.Meta(min_length=1, max_length=_MOST_PATHS, description="The folders.")]

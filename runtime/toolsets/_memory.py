@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import msgspec
 
 from .._encodable import encodable
-from .._tools import NoParameters, Tool, ToolAnswer, Toolset
+from .._tools import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,27 +35,27 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS memories (id TEXT PRIMARY KEY, created_at 
 _Category = Annotated[str, msgspec.Meta(description="A word that groups memories, such as preference or decision.")]
 
 
-class AddMemoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AddMemoryParameters(ToolParameters, frozen=True):
     """The parameters of `add_memory`."""
 
     memory: Annotated[str, msgspec.Meta(description="What to remember, so that it makes sense by itself.")]
     category: _Category = ""
 
 
-class DeleteMemoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeleteMemoryParameters(ToolParameters, frozen=True):
     """The parameters of `delete_memory`."""
 
     id: Annotated[str, msgspec.Meta(description="The memory's id.")]
 
 
-class SearchMemoriesParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SearchMemoriesParameters(ToolParameters, frozen=True):
     """The parameters of `search_memories`."""
 
     query: Annotated[str, msgspec.Meta(description="Words that must all occur, in any order and case.")] = ""
     category: Annotated[str, msgspec.Meta(description="Only memories of this category.")] = ""
 
 
-class UpdateMemoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UpdateMemoryParameters(ToolParameters, frozen=True):
     """The parameters of `update_memory`."""
 
     id: Annotated[str, msgspec.Meta(description="The memory's id.")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from .._tools import Tool, ToolAnswer, Toolset
+from .._tools import Tool, ToolAnswer, ToolParameters, Toolset
 from ._command import expanded, folder_for, run_command
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ShellToolset"]
 
 
-class ShellParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ShellParameters(ToolParameters, frozen=True):
     """The parameters of `shell`."""
 
     cmd: Annotated[str, msgspec.Meta(description="The command line, as the shell reads it.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from .._tools import Tool, ToolAnswer, Toolset
+from .._tools import Tool, ToolAnswer, ToolParameters, Toolset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ that you did not expect: which facts you have, which you only assume, what the t
 It finds nothing out and changes nothing, and nobody else reads it: what matters must also be in your answer."""
 
 
-class ThinkParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ThinkParameters(ToolParameters, frozen=True):
     """The parameters of `think`."""
 
     thought: Annotated[str, msgspec.Meta(description="What you think, in as many words as it needs.")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from .._text import one_line
-from .._tools import NoParameters, Tool, ToolAnswer, Toolset
+from .._tools import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +34,13 @@ _SHOWN = 500
 Status = Literal["pending", "in-progress", "completed"]
 
 
-class CreateTodoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CreateTodoParameters(ToolParameters, frozen=True):
     """The parameters of `create_todo`."""
 
     description: Annotated[str, msgspec.Meta(description="What is to be done.")]
 
 
-class CreateTodosParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CreateTodosParameters(ToolParameters, frozen=True):
     """The parameters of `create_todos`."""
 
     descriptions: Annotated[list[str], msgspec.Meta(description="What is to be done, one entry for each thing.")]
@@ -53,7 +53,7 @@ class TodoUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[Status, msgspec.Meta(description="Its new status.")]
 
 
-class UpdateTodosParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UpdateTodosParameters(ToolParameters, frozen=True):
     """The parameters of `update_todos`."""
 
     updates: Annotated[list[TodoUpdate], msgspec.Meta(description="The entries that change.")]
