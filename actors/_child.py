@@ -168,7 +168,10 @@ def serve(
         # What fails here fails again, with somebody to tell, in the actor.
         with contextlib.suppress(Exception):
             rehearse(rehearsal)
-        channel_socket.sendall(STANDS_BY)
+        try:
+            channel_socket.sendall(STANDS_BY)
+        except ConnectionError:
+            return  # the host has no more use for it
     channel = ChildChannel(channel_socket)
     start = channel.receive_start()
     if start is None:

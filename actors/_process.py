@@ -116,8 +116,7 @@ class ProcessListener(Protocol):
 class ActorProcess:
     """One actor's process, seen from the host.
 
-    `send`, `ask`, `answer`, `refuse`, `handled` and `kill` may be called from any thread; what begins with `on_` is for
-    the I/O thread.
+    What begins with `on_` is for the I/O thread, but `on_asked_for`; that and all else may be called from any thread.
 
     Attributes:
         key: number by which host and zygote name the process.
@@ -267,12 +266,11 @@ class ActorProcess:
         if resume:
             self._io.call(self._resume)
 
-    # --- in the I/O thread ------------------------------------------------------------------------------------------
-
-    def on_created(self) -> None:
-        """Begin to read the channel; the zygote is about to be asked for the process."""
+    def on_asked_for(self) -> None:
+        """The zygote is being asked for the process, or has forked it ahead."""
         self.is_with_zygote = True
-        self._watch()
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
 
     def on_forked(self, pid: int, pidfd: int) -> None:
         """The process exists."""
@@ -286,6 +284,7 @@ class ActorProcess:
         if gone:
             os.close(pidfd)
             return
+        self._watch()
         self._io.watch(pidfd, selectors.EVENT_READ, self._on_pidfd)
 
     def on_start_failed(self, message: str) -> None:

@@ -1,8 +1,8 @@
 """Processes that stand by: forked ahead of time, so that the next actors need not wait for a fork.
 
 A process is handed out at most once, the oldest first. What dies while it stands by is dropped, and nobody
-hears of it. New ones are forked when no start is under way: a fork would take its time from that. It must never hand
-out a process that it has seen end.
+hears of it. New ones are forked when no start has been under way for a moment: a fork and its rehearsal would take
+their time from the starts. It must never hand out a process that it has seen end.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from ._io import IOThread
+from ._io import IOThread, Timer
 from ._wire import STANDS_BY
 
 __all__ = ["Standby", "StandbyPool"]
+
+_QUIET: Final = 0.01
+"""Seconds without a start after which processes are forked ahead: longer than from one start to the next in a burst."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class StandbyPool:
         self._rehearsing: dict[int, Standby] = {}
         self._waiting: dict[int, Standby] = {}
         self._starts = 0
+        self._fill_timer: Timer | None = None
         self._closed = False
 
     def take(self) -> Standby | None:
@@ -97,7 +102,18 @@ class StandbyPool:
     def start_over(self) -> None:
         """An actor has been constructed, or has ended before. Called with the system's lock."""
         self._starts -= 1
-        self.fill()
+        self._fill_soon()
+
+    def _fill_soon(self) -> None:
+        if self._fill_timer is not None:
+            self._fill_timer.cancel()
+            self._fill_timer = None
+        if self._size and not self._closed and not self._starts:
+            self._fill_timer = self._io.call_later(_QUIET, self._fill_after_quiet)
+
+    def _fill_after_quiet(self) -> None:
+        with self._lock:
+            self.fill()
 
     def fill(self) -> None:
         """Fork what is missing, unless an actor is being started. Called with the system's lock."""
@@ -140,7 +156,7 @@ class StandbyPool:
         standby = standby or self._waiting.pop(key, None)
         if standby is not None:
             standby.close()
-            self.fill()
+            self._fill_soon()
 
     def clear(self) -> None:
         """Drop all: there is no zygote any more. Called with the system's lock."""
@@ -150,6 +166,8 @@ class StandbyPool:
     def close(self) -> None:
         """Drop all, and fork no more. Called with the system's lock."""
         self._closed = True
+        if self._fill_timer is not None:
+            self._fill_timer.cancel()
         self.clear()
 
     def _on_first_byte(self, key: int) -> None:

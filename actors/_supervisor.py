@@ -115,13 +115,6 @@ class _Requested:
 
 
 @dataclass(frozen=True)
-class _Finished:
-    """The I/O thread to the supervisor: the child's loop has ended, its process should exit now."""
-
-    child: Child
-
-
-@dataclass(frozen=True)
 class _Ended:
     """The I/O thread to the supervisor: the child is gone and reaped."""
 
@@ -204,7 +197,10 @@ class Supervisor(pykka.ThreadingActor):
         self.tell_later(child.spec.grace, _GraceOver(child))
 
     def tell_later(self, delay: float, message: object) -> Timer:
-        """Send this supervisor a message in `delay` seconds; the timer holds it until then, and can cancel it."""
+        """Send this supervisor a message in `delay` seconds; the timer holds it until then, and can cancel it.
+
+        May be called in any thread.
+        """
         return self._system.call_later(delay, lambda: _tell(self.actor_ref, message))
 
     def child_ready(self, child: Child) -> None:
@@ -234,7 +230,7 @@ class Supervisor(pykka.ThreadingActor):
                 return self.start_child(spec)
             case StopChild(child):
                 self.stop_child(child)
-            case _Ready(child) | _Reported(child) | _Requested(child) | _Finished(child) | _GraceOver(child):
+            case _Ready(child) | _Reported(child) | _Requested(child) | _GraceOver(child):
                 try:
                     self._hear(message)
                 except Exception:
@@ -246,7 +242,7 @@ class Supervisor(pykka.ThreadingActor):
                 return super().on_receive(message)
         return None
 
-    def _hear(self, message: _Ready | _Reported | _Requested | _Finished | _GraceOver) -> None:
+    def _hear(self, message: _Ready | _Reported | _Requested | _GraceOver) -> None:
         match message:
             case _Reported(child, report):
                 try:
@@ -260,10 +256,6 @@ class Supervisor(pykka.ThreadingActor):
                     child.process.handled()
             case _Ready(child):
                 self.child_ready(child)
-            case _Finished(child):
-                # One whose loop has ended may still hang in a thread or a finalizer; that gets no longer than a stop.
-                if not child.stopping:
-                    self.tell_later(child.spec.grace, _GraceOver(child))
             case _GraceOver(child):
                 self._end_by_force(child)
 
@@ -281,6 +273,7 @@ class _ChildListener:
         self._child = child
         self._supervisor = supervisor
         self._reference = supervisor.actor_ref
+        self._exit_timer: Timer | None = None
 
     def process_ready(self, process: ActorProcess) -> None:
         """Forward."""
@@ -303,13 +296,18 @@ class _ChildListener:
         _tell(self._reference, _Requested(self._child, request, ReplyAddress(process, request_id)))
 
     def process_finished(self, process: ActorProcess) -> None:
-        """Forward."""
+        """See to it that the process exits now."""
         del process
-        _tell(self._reference, _Finished(self._child))
+        # One whose loop has ended may still hang in a thread or a finalizer; that gets no longer than a stop. Set here,
+        # not by the supervisor: nearly every child ends like this, and the timer's thread is this one.
+        if self._exit_timer is None:
+            self._exit_timer = self._supervisor.tell_later(self._child.spec.grace, _GraceOver(self._child))
 
     def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
         """Forward."""
         del process
+        if self._exit_timer is not None:
+            self._exit_timer.cancel()  # it would keep the child until it is due
         _tell(self._reference, _Ended(self._child, end))
 
 

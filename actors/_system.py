@@ -165,9 +165,14 @@ class ProcessSystem:
         process.send(start)
         if standby is not None:
             self._io.call(lambda: _adopt(process, standby))
-        elif theirs is not None:
+        elif theirs is not None and not self._ask_zygote(process, theirs):
             self._io.call(lambda: self._fork(process, theirs))
         return process
+
+    def _ask_zygote(self, process: ActorProcess, channel: socket.socket) -> bool:
+        """Ask the zygote for a process, in any thread; False if there is none now."""
+        zygote = self._zygote
+        return zygote is not None and zygote.fork(process.key, channel, process.group, accepted=process.on_asked_for)
 
     @property
     def io(self) -> IOThread:
@@ -283,18 +288,19 @@ class ProcessSystem:
             self._zygote.close()
 
     def _fork(self, process: ActorProcess, channel: socket.socket) -> None:
-        process.on_created()
         try:
-            self._ensure_zygote().fork(process.key, channel, process.group)
+            self._ensure_zygote()
         except (OSError, SubactorsError) as error:
             channel.close()
             process.on_start_failed(f"the zygote could not be started: {error}")
+            return
+        # Only this thread can lose it.
+        self._ask_zygote(process, channel)
 
     def _fork_standby(self, key: int, channel: socket.socket) -> None:
-        if self._zygote is None:
+        if self._zygote is None or not self._zygote.fork(key, channel, None, standby=True):
             channel.close()
             raise OSError(errno.ESRCH, "there is no zygote")
-        self._zygote.fork(key, channel, None, standby=True)
 
     def _on_start_over(self) -> None:
         with self._lock:
@@ -373,7 +379,7 @@ def _channel(name: str) -> tuple[socket.socket, socket.socket]:
 
 
 def _adopt(process: ActorProcess, standby: Standby) -> None:
-    process.on_created()
+    process.on_asked_for()
     process.on_forked(standby.pid, standby.pidfd)
 
 

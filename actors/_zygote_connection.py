@@ -1,6 +1,7 @@
 """The host's side of the zygote: starting the program, the control socket, and the news that it is gone.
 
-It decides nothing about processes: packets go to whoever made it. It must never wait, but in `wait`.
+It decides nothing about processes: packets go to whoever made it. It must never wait, but in `wait`. Requests for
+processes may come from any thread, which then need not wake the I/O thread for them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import selectors
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from typing import BinaryIO, Final
 
@@ -27,7 +29,10 @@ _PACKET_LIMIT: Final = 65536
 
 
 class ZygoteConnection:
-    """A running zygote and its control socket. Made and used in the I/O thread; `wait` is for the closing thread."""
+    """A running zygote and its control socket.
+
+    Made and used in the I/O thread; `fork` is for any thread, `wait` for the closing one.
+    """
 
     def __init__(
         self,
@@ -41,6 +46,8 @@ class ZygoteConnection:
         self._io = io
         self._on_packet = on_packet
         self._on_lost = on_lost
+        self._lock = threading.Lock()
+        self._closed = False
         self._unsent: list[tuple[bytes, socket.socket | BinaryIO]] = []
         self._used = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -66,25 +73,48 @@ class ZygoteConnection:
         # In a file, as it may be longer than a packet.
         file = os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0)
         file.write(msgspec.msgpack.encode(configuration))
-        self._send(b"configuration", file)
+        with self._lock:
+            self._send(b"configuration", file)
         self._watch()
 
-    def fork(self, key: int, channel: socket.socket, group: str | None, *, standby: bool = False) -> None:
-        """Ask for a process that serves `channel`, which is closed here once it is sent."""
-        self._used = True
-        self._send(encode_packet(Fork(key, group, standby)), channel)
+    def fork(
+        self,
+        key: int,
+        channel: socket.socket,
+        group: str | None,
+        *,
+        standby: bool = False,
+        accepted: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Ask for a process that serves `channel`, which is closed here once it is sent; may be called in any thread.
+
+        Returns False, and has done nothing, if the zygote is gone. Else `accepted` is called before anybody can hear
+        that it is gone.
+        """
+        packet = encode_packet(Fork(key, group, standby))
+        with self._lock:
+            if self._closed:
+                return False
+            accepted()
+            self._used = True
+            blocked = not self._send(packet, channel)
+        if blocked:
+            self._io.call(self._watch)
+        return True
 
     def close(self) -> None:
         """Close the control socket: the zygote ends everything and then itself."""
         self._io.unwatch(self._program.pidfd)
         self._io.unwatch(self._control.fileno())
-        # Processes that were forked from the host have the socket too, so closing it here would not be its end.
-        with contextlib.suppress(OSError):
-            self._control.shutdown(socket.SHUT_RDWR)
-        self._control.close()
-        for _, channel in self._unsent:
-            channel.close()
-        self._unsent.clear()
+        with self._lock:
+            self._closed = True
+            # Processes that were forked from the host have the socket too, so closing it here would not be its end.
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)
+            self._control.close()
+            for _, channel in self._unsent:
+                channel.close()
+            self._unsent.clear()
 
     def wait(self, limit: float) -> None:
         """Wait until the zygote's process is gone, and kill it when it takes longer than `limit` seconds."""
@@ -95,31 +125,35 @@ class ZygoteConnection:
             self._program.wait()
             end_marked(self._mark)  # what it can no longer do itself
 
-    def _send(self, packet: bytes, channel: socket.socket | BinaryIO) -> None:
+    def _send(self, packet: bytes, channel: socket.socket | BinaryIO) -> bool:
+        """Send a packet, or keep it until the socket takes it; return whether all is sent. Called with the lock."""
         self._unsent.append((packet, channel))
-        if len(self._unsent) == 1:
-            self._flush()
+        return len(self._unsent) == 1 and self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Send what the socket takes; return whether that is all. Called with the lock."""
         while self._unsent:
             packet, channel = self._unsent[0]
             try:
                 socket.send_fds(self._control, [packet], [channel.fileno()])
             except BlockingIOError:
-                break
+                return False
             except OSError:
-                return  # the zygote is gone; reading says so
+                return True  # the zygote is gone; reading says so
             del self._unsent[0]
             channel.close()
-        self._watch()
+        return True
 
     def _watch(self) -> None:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
-        self._io.watch(self._control.fileno(), events, self._on_control)
+        if not self._closed:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+            self._io.watch(self._control.fileno(), events, self._on_control)
 
     def _on_control(self, events: int) -> None:
         if events & selectors.EVENT_WRITE:
-            self._flush()
+            with self._lock:
+                self._flush()
+            self._watch()
         if not events & selectors.EVENT_READ:
             return
         if self._receive() == b"":

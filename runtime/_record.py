@@ -13,7 +13,17 @@ from ._journal import Statement
 from ._messages import RunTask
 from ._task import Task
 
-__all__ = ["conversation", "ended", "forget_conversation", "messages", "read", "started", "transition", "usage"]
+__all__ = [
+    "conversation",
+    "ended",
+    "forget_conversation",
+    "messages",
+    "read",
+    "started",
+    "taken_back",
+    "transition",
+    "usage",
+]
 
 _INSERT_TASK: Final = (
     "INSERT INTO task (id, agent, task, expected_output, parent, started, status, workdir) "
@@ -40,6 +50,11 @@ def started(task: Task, request: RunTask) -> list[Statement]:
         ),
         _noted(task, task.status, ""),
     ]
+
+
+def taken_back(task: Task) -> list[Statement]:
+    """Return what to write when an accepted task could not be started after all, and its caller is told so."""
+    return [("DELETE FROM transition WHERE task = ?", (task.id,)), ("DELETE FROM task WHERE id = ?", (task.id,))]
 
 
 def transition(task: Task, reason: str = "") -> list[Statement]:

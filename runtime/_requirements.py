@@ -33,26 +33,31 @@ def check_requirements(team: Team, agent: str, working_directory: str = "") -> N
     lacks = [
         f"Agent {name!r} cannot run here. {sentence}"
         for name in _reachable(team, agent)
-        for sentence in missing_for(team.agents[name], os.environ, Path(working_directory or Path.cwd()))
+        for sentence in missing_for(team.agents[name], os.environ, working_directory)
     ]
     if lacks:
         raise RequirementError("\n".join(dict.fromkeys(lacks)))
 
 
-def missing_for(agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
+def missing_for(
+    agent: AgentConfig, environ: Mapping[str, str], working_directory: str | os.PathLike[str] = ""
+) -> list[str]:
     """Return what one agent lacks, a sentence each.
 
     Args:
         agent: from a checked team.
         environ: the environment that it would run in.
-        working_directory: where it would work.
+        working_directory: where it would work; empty: the current directory.
     """
-    lacks = [_missing_for_worktree(environ, working_directory)] if agent.workdir == "worktree" else []
     servers = [toolset.options["server"] for toolset in agent.toolsets if toolset.type == "mcp"]
+    if agent.workdir != "worktree" and not servers:
+        return []  # nearly all, at each start of a task
+    folder = Path(working_directory or Path.cwd())
+    lacks = [_missing_for_worktree(environ, folder)] if agent.workdir == "worktree" else []
     if servers:
         from ._mcp_server import McpServer  # noqa: PLC0415 - most teams have none
 
-        lacks += [McpServer(**server).missing(environ, working_directory) for server in servers]
+        lacks += [McpServer(**server).missing(environ, folder) for server in servers]
     return [sentence for sentence in lacks if sentence]
 
 

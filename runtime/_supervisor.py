@@ -8,6 +8,7 @@ wait for has happened.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 import time
 from concurrent.futures import Future
@@ -237,15 +238,24 @@ class TaskSupervisor(Supervisor):
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.add(task)
+        # Whoever asked hears of the task when its process is on its way and the journal has it. One takes as long as
+        # the other, so the journal is asked first.
+        steps = itertools.count(1)
+
+        def done() -> None:
+            if next(steps) == 2:  # noqa: PLR2004 - both
+                reply_to.set(TaskStartedReply(task_id))
+
+        self._journal.write(record.started(task, request), done)
         try:
             self._start_attempt(task)
         except BaseException:
             self._registry.remove(task)
+            self._journal.write(record.taken_back(task))
             raise
+        done()
         if task.spec.limits.wall_clock is not None:
             task.deadline = self.tell_later(task.spec.limits.wall_clock, TimeIsUp(task))
-        # The process is on its way meanwhile; whoever asked hears of the task when the journal has it.
-        self._journal.write(record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id)))
         self._hub.publish(TaskStarted(self._view(task, output=False)))
 
     def _own_folder(self, agent: AgentConfig, task_id: str) -> str:

@@ -81,6 +81,20 @@ class Point:
     y: int
 
 
+class Rehearsal(ProcessActor):
+    """Adds the id of each process that it is started in to a file, and stops."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self._file = file
+
+    def on_start(self) -> None:
+        """Write and stop."""
+        with Path(self._file).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        self.stop()
+
+
 class Echo(ProcessActor):
     """Answers what it is sent."""
 

@@ -131,8 +131,9 @@ def test_arguments_of_the_wrong_type_are_refused_and_hurt_nobody(
     assert run_and_wait(runtime, "echo").status == "completed"
 
 
-def test_a_host_without_descriptors_is_told_and_goes_on_when_it_has_some() -> None:
-    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime:  # one that stands by needs no new descriptor
+def test_a_host_without_descriptors_is_told_and_goes_on_when_it_has_some(tmp_path: Path) -> None:
+    # One that stands by needs no new descriptor.
+    with Runtime.from_mapping(entrypoint_team(), state_dir=tmp_path, standby=0) as runtime:
         run_and_wait(runtime, "echo")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         used = [os.dup(0)]
@@ -151,6 +152,9 @@ def test_a_host_without_descriptors_is_told_and_goes_on_when_it_has_some() -> No
                 os.close(descriptor)
 
         assert run_and_wait(runtime, "echo").status == "completed"
+
+    with Runtime.from_mapping(entrypoint_team(), state_dir=tmp_path) as later:
+        assert [view.status for view in later.history()] == ["completed", "completed"]
 
 
 # --- view, list -----------------------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from actor_classes import Echo, Worker
+from actor_classes import Echo, Rehearsal, Worker
 from observing import Holdings, Process, is_gone, wait_until
 from subactors.actors import ProcessActor, ProcessSystem, StartError
 from subactors.runtime import Runtime
@@ -132,3 +133,23 @@ def test_a_runtime_has_as_many_as_its_settings_say() -> None:
     with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime:
         run_and_wait(runtime, "echo")
         wait_until(lambda: not actors_since(before), "none is left")
+
+
+def test_an_idle_zygote_rehearses_and_has_no_thread_from_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = Holdings()
+    rehearsed = tmp_path / "rehearsed"
+    rehearsed.touch()
+    system = ProcessSystem(rehearsal=(Rehearsal, (str(rehearsed),)))
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        system.prepare()
+        wait_until(rehearsed.read_text, "the zygote has rehearsed")
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        actor = Echo.start()
+
+        assert actor.ask("there", timeout=PATIENCE) == "there"
+        assert set(rehearsed.read_text().split()) == {str(zygote)}
+        assert len(list(Path(f"/proc/{zygote}/task").iterdir())) == 1
+        actor.stop()
+    finally:
+        system.close()
