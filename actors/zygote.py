@@ -47,7 +47,7 @@ __all__ = ["main"]
 
 _CONTROL_LIMIT: Final = 65536
 
-_QUIET: Final = 30
+_QUIET: Final = 10
 """Milliseconds without anything to do after which the zygote sees to itself: not before the first forks are over."""
 
 _REHEARSALS: Final = 12

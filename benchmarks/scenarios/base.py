@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..contenders.base import Contender
 from ..results import Recorder
 
-__all__ = ["ALL", "OWN_PROCESS", "RUNTIME", "Scenario", "Size"]
+__all__ = ["ALL", "OWN_PROCESS", "RUNTIME", "Scenario", "Size", "come_to_rest", "pause"]
 
 RUNTIME = ("subactors", "subactors-standby")
 OWN_PROCESS = (
@@ -62,3 +63,13 @@ class Scenario:
     quick: Size
     limit: float = 120.0
     at_once: bool = True
+
+
+def come_to_rest() -> None:
+    """Let a contender that has run its first task finish what it does in its own time, as it would in any host."""
+    time.sleep(0.5)
+
+
+def pause() -> None:
+    """Between two starts that are measured one by one: what ended before is over, what stands by is there again."""
+    time.sleep(0.1)

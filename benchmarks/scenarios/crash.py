@@ -6,7 +6,7 @@ from time import monotonic
 
 from ..contenders.base import Contender
 from ..results import Recorder
-from .base import OWN_PROCESS, Scenario, Size
+from .base import OWN_PROCESS, Scenario, Size, come_to_rest
 
 __all__ = ["SCENARIO"]
 
@@ -24,6 +24,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.open(1)
     first = contender.start("speak")
     first.outcome()
+    come_to_rest()
     lead = contender.lead
     left = min(size.samples, _FEW) if contender.slow else size.samples
     while left:

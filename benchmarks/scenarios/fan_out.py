@@ -6,7 +6,7 @@ from time import monotonic
 
 from ..contenders.base import Contender
 from ..results import Recorder
-from .base import ALL, Scenario, Size
+from .base import ALL, Scenario, Size, come_to_rest
 
 __all__ = ["SCENARIO"]
 
@@ -17,6 +17,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.open(count)
     if not contender.reuses_processes:
         contender.wait_all([contender.start("speak")])
+        come_to_rest()
     for _ in range(size.samples):
         began = monotonic()
         contender.wait_all([contender.start("second") for _ in range(count)])

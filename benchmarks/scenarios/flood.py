@@ -7,7 +7,7 @@ from time import monotonic
 from ..contenders.base import Contender, Task
 from ..contenders.subactors_runtime import Subactors
 from ..results import Recorder
-from .base import Scenario, Size
+from .base import Scenario, Size, come_to_rest
 
 __all__ = ["SCENARIO"]
 
@@ -18,6 +18,8 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         raise TypeError("This scenario is about subactors alone.")
     # A stream of events would show the flood, too, and measure itself; the word that a task has begun is seen by view.
     contender.open(3)
+    contender.start("speak").outcome()
+    come_to_rest()
     _measure(contender, size.samples, record, "quiet")
     flood = contender.start("flood")
     flooding = _id(flood)

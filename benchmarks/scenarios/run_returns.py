@@ -7,7 +7,7 @@ from time import monotonic
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..results import Recorder
-from .base import RUNTIME, Scenario, Size
+from .base import RUNTIME, Scenario, Size, come_to_rest
 
 __all__ = ["SCENARIO"]
 
@@ -21,6 +21,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.listen()
     for task in [contender.start("idle") for _ in range(count)]:
         task.first_message()
+    come_to_rest()
     for _ in range(size.samples):
         began = monotonic()
         task_id = contender.runtime.run("worker", "speak")

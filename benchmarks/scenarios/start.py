@@ -7,7 +7,7 @@ from time import monotonic
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..results import Recorder
-from .base import ALL, Scenario, Size
+from .base import ALL, Scenario, Size, come_to_rest, pause
 
 __all__ = ["SCENARIO"]
 
@@ -21,8 +21,10 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     if isinstance(contender, Subactors):
         contender.listen()
     contender.start("speak").first_message()  # what is done once for all tasks is done now
+    come_to_rest()
     samples = 0
     while samples < size.samples:
+        pause()
         if contender.reuses_processes:
             contender.close()
         began = monotonic()

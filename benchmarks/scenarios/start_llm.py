@@ -8,7 +8,7 @@ from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..model_server import ModelServer
 from ..results import Recorder
-from .base import Scenario, Size
+from .base import Scenario, Size, come_to_rest, pause
 
 __all__ = ["SCENARIO"]
 
@@ -25,7 +25,9 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
             contender.open(1)
         contender.start("llm", server.base_url).outcome()
         server.next_request()
+        come_to_rest()
         for sample in range(size.samples):
+            pause()
             began = monotonic()
             task = contender.start("llm", server.base_url)
             task.outcome()  # coroutines of this process need its loop to run

@@ -7,7 +7,7 @@ from time import monotonic
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..results import Recorder
-from .base import ALL, Scenario, Size
+from .base import ALL, Scenario, Size, come_to_rest, pause
 
 __all__ = ["GRACE", "SCENARIO"]
 
@@ -25,7 +25,9 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         contender.listen()
     else:
         contender.open(1)
+    come_to_rest()
     for sample in range(size.samples):
+        pause()
         began = monotonic()
         task = contender.start("idle")
         task.first_message()
