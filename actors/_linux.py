@@ -16,6 +16,7 @@ from typing import Final
 from ._errors import UnsupportedPlatformError
 
 __all__ = [
+    "anonymous_memory",
     "become_subreaper",
     "check_platform",
     "children_of_this_thread",
@@ -63,19 +64,27 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def anonymous_memory() -> list[tuple[int, int]]:
+    """Return where this process's writable memory is that is of no file, as first address and the one behind the last."""
+    found = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        fields = line.split()
+        if fields[1].startswith("rw") and (len(fields) == _FIELDS_WITHOUT_NAME or fields[5] == "[heap]"):
+            start, end = fields[0].split("-")
+            found.append((int(start, 16), int(end, 16)))
+    return found
+
+
 def gather_private_memory() -> None:
     """Have the kernel gather this process's private memory into large pages, where it can (Linux 6.1).
 
     A fork then copies one entry for each of them, and not one for each of the 512 small ones inside.
     """
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        fields = line.split()
-        if fields[1].startswith("rw") and (len(fields) == _FIELDS_WITHOUT_NAME or fields[5] == "[heap]"):
-            start, end = (int(address, 16) for address in fields[0].split("-"))
-            start, end = -(-start // _LARGE_PAGE) * _LARGE_PAGE, end // _LARGE_PAGE * _LARGE_PAGE
-            if start < end:
-                # What it cannot do it leaves: the memory is the same in any case.
-                _LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
+    for first, behind in anonymous_memory():
+        start, end = -(-first // _LARGE_PAGE) * _LARGE_PAGE, behind // _LARGE_PAGE * _LARGE_PAGE
+        if start < end:
+            # What it cannot do it leaves: the memory is the same in any case.
+            _LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
 
 
 def become_subreaper() -> None:

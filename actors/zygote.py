@@ -41,6 +41,7 @@ import msgspec
 
 from . import _cgroup, _child, _linux
 from ._mark import SWEEP_LIMIT, keep_mark
+from ._sharing import settle_memory
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
 __all__ = ["main"]
@@ -90,7 +91,7 @@ class _Zygote:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        chores = deque([self._rehearse] * _REHEARSALS + [_settle_memory])
+        chores = deque([self._rehearse] * _REHEARSALS + [settle_memory])
         quiet = False
         while True:
             # Milliseconds; an orphan that is being killed has no other alarm.
@@ -236,13 +237,6 @@ class _Zygote:
         # The host is gone: the next turn of the loop sees it and ends everything.
         with contextlib.suppress(ConnectionError):
             socket.send_fds(self._control, [encode_packet(message)], descriptors)
-
-
-def _settle_memory() -> None:
-    """Have forked processes share as much as can be: objects that their collections leave alone, and large pages."""
-    gc.collect()
-    gc.freeze()
-    _linux.gather_private_memory()
 
 
 def _peek_ended_child() -> int | None:
