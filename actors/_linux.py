@@ -65,7 +65,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def anonymous_memory() -> list[tuple[int, int]]:
-    """Return where this process's writable memory is that is of no file, as first address and the one behind the last."""
+    """Return where this process's writable memory is that is of no file: first addresses, and those behind the last."""
     found = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         fields = line.split()

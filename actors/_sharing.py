@@ -10,21 +10,57 @@ import bisect
 import gc
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType, FunctionType
 from typing import Final
 
 from . import _linux
 
-__all__ = ["settle_memory"]
+__all__ = ["settle_code", "settle_memory"]
 
-_LARGEST_POOLED: Final = 512
-_POOL_STEP: Final = 16
-"""Bytes: CPython keeps objects of up to so many in pools, one size a pool, in steps of these."""
+_SIZES: Final = (4096, 2048, 1024, *range(512, 0, -16))
+"""Bytes of fillers. CPython keeps objects of up to 512 in pools, one size a pool, in steps of 16; of larger ones, each
+size fills the gaps that the one before has left. In this order, as the first that has pools fills whole free ones, too.
+"""
 
 _MOST_FILLED: Final = 16_000_000
 """Bytes that are filled at most; a zygote with `openai` imported has about one million."""
 
 _fillers: list[object] = []
+
+
+def settle_code(rehearse: Callable[[], object]) -> None:
+    """Bring the code that every process runs together: a call writes to the code object, and it is a page or two.
+
+    Called in the zygote, between forks; takes some milliseconds, or thirty where a million objects are looked through.
+
+    Args:
+        rehearse: runs what every process runs.
+    """
+    users: dict[int, list[FunctionType]] = {}
+    kept: list[CodeType] = []
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        # By id: to hash a code object takes longer, and makes a copy of its bytes that stays.
+        if event == "call" and id(frame.f_code) not in users:
+            users[id(frame.f_code)] = []
+            kept.append(frame.f_code)
+
+    _fillers.extend(_fill_gaps())
+    sys.setprofile(note)
+    try:
+        rehearse()
+    finally:
+        sys.setprofile(None)
+    gc.unfreeze()  # what is frozen is in none of the lists
+    for function in gc.get_objects():
+        if type(function) is FunctionType and id(function.__code__) in users:
+            users[id(function.__code__)].append(function)
+    gc.freeze()
+    # In the order of their first use: what one process runs and another does not is mostly apart then.
+    for functions in users.values():
+        for function in functions:
+            function.__code__ = function.__code__.replace()
 
 
 def settle_memory() -> None:
@@ -33,8 +69,7 @@ def settle_memory() -> None:
     Called in the zygote, between forks; takes some ten milliseconds.
     """
     gc.collect()
-    if not _fillers:
-        _fillers.extend(_fill_gaps())
+    _fillers.extend(_fill_gaps())
     # Objects outside the collector's lists are not written to by a collection in a child.
     gc.freeze()
     _linux.gather_private_memory()
@@ -47,7 +82,7 @@ def _fill_gaps() -> Iterator[object]:
     """
     starts, ends = zip(*_linux.anonymous_memory(), strict=True)
     filled = 0
-    for size in range(_POOL_STEP, _LARGEST_POOLED + 1, _POOL_STEP):
+    for size in _SIZES:
         for filler in _of_size(size):
             yield filler
             filled += size
@@ -57,11 +92,11 @@ def _fill_gaps() -> Iterator[object]:
 
 
 def _of_size(size: int) -> Iterator[object]:
-    """Yield ever new objects that take so many bytes, a multiple of the step."""
+    """Yield ever new objects that take so many bytes."""
     for number in itertools.count():
-        if size == _POOL_STEP:
+        if size == sys.getsizeof(object()):
             yield object()
-        elif size == 2 * _POOL_STEP:
+        elif size < sys.getsizeof(b""):
             yield float(number)
         else:
             yield bytes(size - sys.getsizeof(b""))

@@ -41,7 +41,7 @@ import msgspec
 
 from . import _cgroup, _child, _linux
 from ._mark import SWEEP_LIMIT, keep_mark
-from ._sharing import settle_memory
+from ._sharing import settle_code, settle_memory
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
 __all__ = ["main"]
@@ -91,7 +91,7 @@ class _Zygote:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        chores = deque([self._rehearse] * _REHEARSALS + [settle_memory])
+        chores = deque([self._rehearse, self._settle_code, *[self._rehearse] * _REHEARSALS, settle_memory])
         quiet = False
         while True:
             # Milliseconds; an orphan that is being killed has no other alarm.
@@ -113,6 +113,9 @@ class _Zygote:
         # What fails here fails again, with somebody to tell, in the actor.
         with contextlib.suppress(Exception):
             _child.rehearse(self._rehearsal, threads=False)
+
+    def _settle_code(self) -> None:
+        settle_code(self._rehearse)
 
     def _take_request(self) -> bool:
         try:

@@ -33,16 +33,19 @@ from ._team import ModelConfig
 from ._text import one_line
 from ._tools import ToolSchema
 
-__all__ = ["OpenAIModel", "warm_up"]
+__all__ = ["OpenAIModel", "canned_model", "warm_up"]
 
 _SIGNS_OF_LIFE = 5
 """So many times the idle time a server may fill with signs of life that say nothing (comments of the stream)."""
 
-_CANNED = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-    b'data: {"choices": [{"index": 0, "delta": {"content": "."}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+_CANNED_CHUNKS = (
+    (
+        b'{"choices": [{"index": 0, "finish_reason": "tool_calls", "delta": {"tool_calls": '
+        b'[{"index": 0, "id": "1", "function": {"name": "think", "arguments": "{\\"thought\\": \\".\\"}"}}]}}]}'
+    ),
+    b'{"choices": [{"index": 0, "delta": {"content": "."}, "finish_reason": "stop"}]}',
 )
-"""A streamed answer of one word."""
+"""The first streamed answer of a server that rehearses, and all that follow."""
 
 _REHEARSAL_TIME = 1.0
 """Seconds after which a rehearsal is given up: a task may be waiting."""
@@ -227,19 +230,27 @@ class OpenAIModel:
         return chunk
 
 
-async def rehearse() -> None:
-    """Make a model, have it answer once from a server in this very coroutine, and close it."""
+@contextlib.asynccontextmanager
+async def canned_model() -> AsyncIterator[ModelConfig]:
+    """Serve a model in this very event loop: it calls the tool `think` once, and then answers with a word."""
+    chunks = list(_CANNED_CHUNKS)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(_CANNED)
+        chunk = chunks.pop(0) if len(chunks) > 1 else chunks[0]
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        writer.write(head + b"data: " + chunk + b"\n\ndata: [DONE]\n\n")
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server, asyncio.timeout(_REHEARSAL_TIME):
         port = server.sockets[0].getsockname()[1]
-        config = ModelConfig(reference="", provider="rehearsal", name="", base_url=f"http://127.0.0.1:{port}/v1")
+        yield ModelConfig(reference="", provider="rehearsal", name="", base_url=f"http://127.0.0.1:{port}/v1")
+
+
+async def _ask_once() -> None:
+    async with canned_model() as config:
         model = OpenAIModel(config, environ={}, idle_timeout=1.0, retries=0)
         try:
             await model.complete([{"role": "user", "content": ""}], [], lambda _text: None)
@@ -256,7 +267,7 @@ def warm_up() -> None:
     openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=True))
     # Where a process may not listen even on its own machine, the first request will be slower.
     with contextlib.suppress(OSError, ModelError):
-        anyio.run(rehearse)
+        anyio.run(_ask_once)
     importlib.import_module("concurrent.futures.thread")
     # The library puts the platform into a header, and finding it out starts `uname`; Python remembers the answer.
     platform.platform()

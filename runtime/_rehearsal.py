@@ -1,18 +1,28 @@
 """What a process that stands by does ahead of its task: a task that comes to nothing, by the way that real ones go.
 
-It is over before the real one comes, and leaves nothing but memory that is the process's own already. It must never
-reach out of the process, but to itself.
+It is over before the real one comes, and leaves nothing but memory that is the process's own already. The zygote does
+it, too, when it is idle. It must never reach out of the process, but to itself, and start no thread.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from ..actors import SupervisorRef
+from ..actors._wire import encode_plain
 from ._messages import TaskSpec
-from ._team import AgentConfig, Team
+from ._permissions import Permissions
+from ._team import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
     from ._entrypoint import EntrypointTask
 
 __all__ = ["rehearsal", "rehearse"]
@@ -32,11 +42,44 @@ def rehearsal(team: Team) -> TaskSpec:
 
 
 def rehearse(task: EntrypointTask) -> str:
-    """Say a word, and ask a model that is not there if this team has models. Runs in the task's process."""
+    """Say a word and, if this team has models, be an agent with one that is not there. Runs in the task's process."""
     task.emit("")
     models = sys.modules.get("subactors.runtime._openai_model")
     if models is not None:
-        from ._event_loop import OneLoop  # noqa: PLC0415 - the host, which imports this module, need not pay for it
+        # The host, which imports this module, need not pay for them.
+        from ._event_loop import OneLoop  # noqa: PLC0415
 
-        OneLoop().run(models.rehearse())
+        OneLoop().run(_be_an_agent(models.canned_model))
     return ""
+
+
+async def _be_an_agent(canned_model: Callable[[], AbstractAsyncContextManager[ModelConfig]]) -> None:
+    from ._task_work import TaskWork  # noqa: PLC0415 - as above
+
+    async with canned_model() as config:
+        spec = TaskSpec(
+            id="agent_task_rehearsal",
+            agent=AgentConfig(
+                name="rehearsal", model=config, instruction="Rehearse.", toolsets=(ToolsetConfig(type="think"),)
+            ),
+            task="Rehearse.",
+            expected_output=None,
+            sub_agents=(),
+            permissions=Permissions(),
+            settings=Settings(),
+        )
+        await TaskWork(spec, _Nobody(), threading.Event()).run_agent(Path.cwd())
+
+
+class _Nobody(SupervisorRef):
+    """A supervisor that is not there, for what an agent would tell its own."""
+
+    def __init__(self) -> None:
+        pass
+
+    def emit(self, text: str) -> None:
+        """Say something to nobody."""
+
+    def tell(self, message: msgspec.Struct) -> None:
+        """Encode a report as if it were sent."""
+        encode_plain(message)

@@ -85,7 +85,7 @@ class TaskWork:
         if agent.entrypoint is None:
             shared = Path(spec.working_directory or Path.cwd())
             enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
-            return self._loop.run(self._run_agent(shared))
+            return self._loop.run(self.run_agent(shared))
         enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
         function = resolve(agent.entrypoint, what=f"The entrypoint of agent {agent.name!r}")
         task = EntrypointTask(
@@ -100,7 +100,12 @@ class TaskWork:
         outcome = call_entrypoint(function, task)
         return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
 
-    async def _run_agent(self, shared: Path) -> str:
+    async def run_agent(self, shared: Path) -> str:
+        """Run the agent's loop; part of `run`, for tasks that have one.
+
+        Args:
+            shared: the runtime's working directory.
+        """
         spec = self._spec
         around = Surroundings(
             gateway=TaskGateway(self._supervisor),
