@@ -114,6 +114,7 @@ class TaskSupervisor(Supervisor):
         self._settings = team.settings
         self._folder = folder
         self._output_folder = folder.output
+        self._logs = folder.log
         self._journal = journal
         self._hub = hub
         self._worktrees = worktrees
@@ -222,7 +223,7 @@ class TaskSupervisor(Supervisor):
             owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
             chain=chain,
             output=TaskOutput(self._output_folder, task_id, self._settings.max_output),
-            log=self._folder.log / f"{task_id}.log",
+            logs=self._logs,
         )
         task.spec = TaskSpec(
             id=task_id,

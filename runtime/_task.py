@@ -33,7 +33,7 @@ class Task:
         owners: ids of all who own it: its parent, its parent's parent, and so on.
         chain: the agents from the orchestrator's down to its own.
         output: what it has said.
-        log: file with what its process wrote to standard output and error.
+        logs: folder of `log`; all tasks have the same one.
         started: monotonic time.
         child: its process actor, of the latest attempt.
         spec: what its process is given.
@@ -63,7 +63,7 @@ class Task:
     owners: tuple[str, ...]
     chain: tuple[str, ...]
     output: TaskOutput
-    log: Path
+    logs: Path
     started: float = field(default_factory=time.monotonic)
     child: Child | None = None
     spec: TaskSpec = field(init=False)
@@ -90,6 +90,11 @@ class Task:
     read: bool = False
     number: int = 0
     last_entry: TaskView | None = None
+
+    @property
+    def log(self) -> Path:
+        """The file with what its process wrote to standard output and error."""
+        return self.logs / f"{self.id}.log"
 
     @property
     def is_over(self) -> bool:

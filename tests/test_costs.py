@@ -150,7 +150,7 @@ def test_importing_brings_no_more_modules_than_it_did() -> None:
     program = """
 import json, sys
 before = set(sys.modules)
-import subactors.runtime
+from subactors.runtime import Runtime
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
