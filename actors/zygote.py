@@ -99,7 +99,8 @@ class _Zygote:
             ready = {descriptor for descriptor, _ in poll.poll(timeout)}
             quiet = not ready and not self._dying
             if quiet and chores:
-                chores.popleft()()
+                with contextlib.suppress(Exception):  # all that they do is save time
+                    chores.popleft()()
             if self._wakeup in ready or self._dying:
                 self._drain_wakeup()
                 self._reap()
@@ -110,9 +111,7 @@ class _Zygote:
 
     def _rehearse(self) -> None:
         """Make the way that every actor goes a well-trodden one; see `_child.rehearse`."""
-        # What fails here fails again, with somebody to tell, in the actor.
-        with contextlib.suppress(Exception):
-            _child.rehearse(self._rehearsal, threads=False)
+        _child.rehearse(self._rehearsal, threads=False)
 
     def _settle_code(self) -> None:
         settle_code(self._rehearse)

@@ -221,6 +221,11 @@ class EventHub:
         with self._lock:
             self._streams = tuple(other for other in self._streams if other is not stream)
 
+    @property
+    def has_streams(self) -> bool:
+        """Whether anybody would get an event."""
+        return bool(self._streams)
+
     def publish(self, event: Event) -> None:
         """Give an event to every stream."""
         for stream in self._streams:

@@ -257,7 +257,8 @@ class TaskSupervisor(Supervisor):
         done()
         if task.spec.limits.wall_clock is not None:
             task.deadline = self.tell_later(task.spec.limits.wall_clock, TimeIsUp(task))
-        self._hub.publish(TaskStarted(self._view(task, output=False)))
+        if self._hub.has_streams:  # to look at a task takes longer than to tell of it
+            self._hub.publish(TaskStarted(self._view(task, output=False)))
 
     def _own_folder(self, agent: AgentConfig, task_id: str) -> str:
         """Return the folder that a task is to have to itself, and which its process makes."""
@@ -516,7 +517,8 @@ class TaskSupervisor(Supervisor):
         task.reason = outcome.reason
         task.status = outcome.status
         task.let_go()
-        self._hub.publish(TaskEnded(task.entry(None)))
+        if self._hub.has_streams:
+            self._hub.publish(TaskEnded(task.entry(None)))
         due = self._registry.ended(task)
         orphans = self._registry.running_tasks(task.id)
         self._stop_tasks(orphans, target=None, by=f"the end of {task.id}, which started it")
