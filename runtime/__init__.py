@@ -11,7 +11,7 @@ process has no use for the supervisor, and the help of the command line none for
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._entrypoint import EntrypointTask
@@ -105,7 +105,7 @@ __all__ = [
     "WorkdirError",
 ]
 
-_HOMES: Final = {
+_HOMES: dict[str, str] = {
     "AgentConfig": "_team",
     "AgentToolset": "_toolset",
     "CapacityError": "_errors",

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from observing import children_of, descriptors, wait_until
+from observing import children_of, descriptors, wait_until, wait_until_at_rest
 
 BEGINS: Final = "/counting/begins"
 ENDS: Final = "/counting/ends"
@@ -115,6 +115,7 @@ def main(kind: str, tasks: int) -> dict[str, Any]:
     with Runtime.from_mapping(TEAM, standby=0) as runtime:
         run(runtime, kind if kind != "idle" else "plain", _WARM)
         (zygote,) = children_of(os.getpid())
+        wait_until_at_rest(zygote)  # it rehearses first
         return {
             "threads of the host": threading.active_count(),
             "threads of the zygote": threads_of(zygote),

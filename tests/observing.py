@@ -23,6 +23,7 @@ __all__ = [
     "is_gone",
     "look_at",
     "wait_until",
+    "wait_until_at_rest",
 ]
 
 
@@ -68,6 +69,21 @@ def is_gone(pid: int) -> bool:
     """Whether a process has ended."""
     process = look_at(pid)
     return process is None or process.ended
+
+
+def wait_until_at_rest(pid: int) -> None:
+    """Wait until a process has slept through a tenth of a second, as a zygote does that has seen to itself."""
+    last = "", 0.0
+
+    def rests() -> bool:
+        nonlocal last
+        status = Path(f"/proc/{pid}/status").read_text()
+        switches = "".join(line for line in status.splitlines() if "ctxt_switches" in line or line.startswith("State"))
+        if switches != last[0] or "sleeping" not in switches:
+            last = switches, time.monotonic()
+        return time.monotonic() - last[1] > 0.1
+
+    wait_until(rests, f"process {pid} is at rest")
 
 
 def children_of(pid: int) -> list[int]:
