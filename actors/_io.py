@@ -28,7 +28,7 @@ EventCallback: TypeAlias = Callable[[int], None]
 _LONGEST_SLEEP = 3600.0
 """Seconds. The system takes no timeout of more than 24 days, let alone an infinite one, as a timer may have."""
 
-_READ_SIZE: Final = 262_144
+_READ_SIZE: Final = 65_536
 """Bytes read from one descriptor before the next gets its turn."""
 
 _TIDY_LEAST: Final = 100
