@@ -164,6 +164,7 @@ class ActorProcess:
         self._backlog_bytes = 0
         self._paused = False
         self._pidfd: int | None = None
+        self._pidfd_watched = False
         self._kill_wanted = False
         self._gone = False
         self._zygote_lost = ""
@@ -270,10 +271,8 @@ class ActorProcess:
         """The zygote is being asked for the process, or has forked it ahead."""
         self.is_with_zygote = True
 
-    # --- in the I/O thread ------------------------------------------------------------------------------------------
-
-    def on_forked(self, pid: int, pidfd: int) -> None:
-        """The process exists."""
+    def take_on(self, pid: int, pidfd: int) -> bool:
+        """Take on a process that exists; False, and the pidfd is closed, if this has ended meanwhile."""
         with self._lock:
             gone = self.end is not None
             if not gone:
@@ -283,9 +282,20 @@ class ActorProcess:
                     self._signal(signal.SIGKILL)
         if gone:
             os.close(pidfd)
-            return
+        return not gone
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
+
+    def on_forked(self, pid: int, pidfd: int) -> None:
+        """The process exists."""
+        if self.take_on(pid, pidfd):
+            self._watch()
+
+    def on_first_events(self, events: int) -> None:
+        """The process stood by, and now says its first word as this one; its channel is watched, but not by this."""
         self._watch()
-        self._io.watch(pidfd, selectors.EVENT_READ, self._on_pidfd)
+        if self.end is None:
+            self._on_channel(events)
 
     def on_start_failed(self, message: str) -> None:
         """The process could not be forked."""
@@ -362,6 +372,7 @@ class ActorProcess:
         """The zygote is gone: the kernel ends its children, but nobody learns their exit status."""
         self.is_with_zygote = False
         self._zygote_lost = how
+        self._watch()  # one that stood by may not be
         if self._timer is not None:
             self._timer.cancel()
         if self._pidfd is not None:
@@ -541,6 +552,9 @@ class ActorProcess:
     def _watch(self) -> None:
         if self.end is not None:
             return
+        if self._pidfd is not None and not self._pidfd_watched:
+            self._pidfd_watched = True
+            self._io.watch(self._pidfd, selectors.EVENT_READ, self._on_pidfd)
         events = (selectors.EVENT_READ if self._reading else 0) | (selectors.EVENT_WRITE if self._outbox else 0)
         if events:
             self._io.watch(self._channel.fileno(), events, self._on_channel)

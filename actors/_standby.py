@@ -15,10 +15,13 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ._io import IOThread, Timer
 from ._wire import STANDS_BY
+
+if TYPE_CHECKING:
+    from ._process import ActorProcess
 
 __all__ = ["Standby", "StandbyPool"]
 
@@ -26,7 +29,7 @@ _QUIET: Final = 0.01
 """Seconds without a start after which processes are forked ahead: longer than from one start to the next in a burst."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Standby:
     """A process that waits for its first message.
 
@@ -35,12 +38,16 @@ class Standby:
         channel: the host's end of its channel.
         pid: its process id.
         pidfd: of the process; whoever takes it closes it.
+        is_watched: whether the I/O thread looks at the channel.
+        process: what it has become, once it is taken. This and `is_watched` change with the system's lock.
     """
 
     key: int
     channel: socket.socket
     pid: int
     pidfd: int
+    is_watched: bool = True
+    process: ActorProcess | None = None
 
     def has_ended(self) -> bool:
         """Whether the process is no more."""
@@ -82,6 +89,7 @@ class StandbyPool:
         self._coming: dict[int, socket.socket] = {}
         self._rehearsing: dict[int, Standby] = {}
         self._waiting: dict[int, Standby] = {}
+        self._ended: list[Standby] = []
         self._starts = 0
         self._fill_timer: Timer | None = None
         self._closed = False
@@ -92,8 +100,17 @@ class StandbyPool:
             standby = self._waiting.pop(next(iter(self._waiting)))
             if not standby.has_ended():
                 return standby
-            standby.close()  # the zygote's word of it is on the way
+            # The zygote's word of it is on the way, and the I/O thread may be at its channel.
+            self._ended.append(standby)
+            self._io.call(self._close_ended)
         return None
+
+    def _close_ended(self) -> None:
+        with self._lock:
+            ended, self._ended = self._ended, []
+        for standby in ended:
+            self._io.unwatch(standby.channel.fileno())
+            standby.close()
 
     def start_begun(self) -> None:
         """An actor is being started. Called with the system's lock, in any thread."""
@@ -141,8 +158,8 @@ class StandbyPool:
         if pidfd is None:
             channel.close()
         else:
-            self._rehearsing[key] = Standby(key, channel, pid, pidfd)
-            self._io.watch(channel.fileno(), selectors.EVENT_READ, lambda _events: self._on_first_byte(key))
+            standby = self._rehearsing[key] = Standby(key, channel, pid, pidfd)
+            self._io.watch(channel.fileno(), selectors.EVENT_READ, lambda events: self._on_events(standby, events))
         return True
 
     def drop(self, key: int) -> None:
@@ -150,11 +167,9 @@ class StandbyPool:
         channel = self._coming.pop(key, None)
         if channel is not None:
             channel.close()
-        standby = self._rehearsing.pop(key, None)
+        standby = self._rehearsing.pop(key, None) or self._waiting.pop(key, None)
         if standby is not None:
             self._io.unwatch(standby.channel.fileno())
-        standby = standby or self._waiting.pop(key, None)
-        if standby is not None:
             standby.close()
             self._fill_soon()
 
@@ -170,14 +185,22 @@ class StandbyPool:
             self._fill_timer.cancel()
         self.clear()
 
-    def _on_first_byte(self, key: int) -> None:
-        """A process is through with its rehearsal; one that has ended is left to the zygote's word of it."""
-        standby = self._rehearsing[key]
-        self._io.unwatch(standby.channel.fileno())
-        try:
-            said = standby.channel.recv(len(STANDS_BY))
-        except OSError:
-            said = b""
-        if said == STANDS_BY:
-            with self._lock:
-                self._waiting[key] = self._rehearsing.pop(key)
+    def _on_events(self, standby: Standby, events: int) -> None:
+        """A process is through with its rehearsal; or it has ended, which is left to the zygote's word of it.
+
+        Or what it has become says its first word: that goes to who it is, of which this thread has not heard yet.
+        """
+        said = b""
+        with self._lock:
+            process = standby.process
+            if process is None:
+                if standby.key in self._rehearsing:
+                    with contextlib.suppress(OSError):
+                        said = standby.channel.recv(len(STANDS_BY))
+                if said == STANDS_BY:
+                    self._waiting[standby.key] = self._rehearsing.pop(standby.key)
+                else:
+                    standby.is_watched = False
+                    self._io.unwatch(standby.channel.fileno())
+        if process is not None:
+            process.on_first_events(events)

@@ -28,7 +28,7 @@ from ._io import IOThread, Timer
 from ._linux import check_platform
 from ._mark import SWEEP_LIMIT, end_marked
 from ._process import ActorProcess, ProcessListener, encode_object
-from ._standby import Standby, StandbyPool
+from ._standby import StandbyPool
 from ._wire import (
     Configuration,
     Exited,
@@ -160,11 +160,16 @@ class ProcessSystem:
             shell._subactors_attach(process)  # noqa: SLF001
             # Under the same lock as it is taken from those that stand by: who hears of its end finds it here or there.
             self._processes[key] = process
+            if standby is not None:
+                standby.process = process
+                process.on_asked_for()
+                process.take_on(standby.pid, standby.pidfd)
             self._standby.start_begun()
             self._raise_descriptor_limit(len(self._processes))
         process.send(start)
         if standby is not None:
-            self._io.call(lambda: _adopt(process, standby))
+            if not standby.is_watched:  # it has ended just now: its pidfd says so
+                self._io.call(lambda: process.on_first_events(0))
         elif theirs is not None and not self._ask_zygote(process, theirs):
             self._io.call(lambda: self._fork(process, theirs))
         return process
@@ -376,11 +381,6 @@ def _channel(name: str) -> tuple[socket.socket, socket.socket]:
         raise StartError(f"{name} did not start: no channel for it: {error.strerror}") from error
     ours.setblocking(False)
     return ours, theirs
-
-
-def _adopt(process: ActorProcess, standby: Standby) -> None:
-    process.on_asked_for()
-    process.on_forked(standby.pid, standby.pidfd)
 
 
 def _module_path() -> list[bytes]:

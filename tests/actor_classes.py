@@ -220,6 +220,15 @@ class FailingConstructor(ProcessActor):
                 raise AssertionError(how)
 
 
+class EndlessConstructor(ProcessActor):
+    """Writes a file in its constructor, which never returns."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        Path(file).write_text(str(os.getpid()))
+        threading.Event().wait()
+
+
 class WithoutSuper(ProcessActor):
     """Forgets to call its superclass's constructor."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from actor_classes import Echo, Rehearsal, Worker
+from actor_classes import Echo, EndlessConstructor, Rehearsal, Worker
 from observing import Holdings, Process, is_gone, wait_until
 from subactors.actors import ProcessActor, ProcessSystem, StartError
 from subactors.runtime import Runtime
@@ -114,6 +115,38 @@ def test_a_killed_zygote_takes_them_along_and_the_next_has_new_ones(standing_by:
     actor.stop()
 
     assert not two_stand_by(standing_by) & first
+
+
+@pytest.mark.parametrize("killed", ["subactors-zyg", "subactor"])
+def test_one_that_is_killed_before_its_first_word_ends_the_start(
+    standing_by: ProcessSystem, tmp_path: Path, killed: str
+) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    waiting = two_stand_by(standing_by)
+    began = tmp_path / "began"
+    began.touch()
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            EndlessConstructor.start(str(began))
+        except StartError as error:
+            errors.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    wait_until(began.read_text, "its constructor runs")
+    assert int(began.read_text()) in waiting
+    if killed == "subactor":
+        os.kill(int(began.read_text()), signal.SIGKILL)
+    else:
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == killed)
+        os.kill(zygote, signal.SIGKILL)
+    starting.join(PATIENCE)
+
+    assert not starting.is_alive()
+    assert len(errors) == 1
 
 
 def test_a_host_that_closes_leaves_none(standing_by: ProcessSystem) -> None:
