@@ -64,7 +64,8 @@ class ProcessSystem:
         standby: how many processes wait, forked ahead, for the next actors. Each costs some megabytes of memory, and
             saves its actor the time of a fork.
         rehearsal: class and arguments of an actor that each process which stands by starts and ends once, ahead of its
-            own; one like those that are to come, which stops by itself, and soon.
+            own, and the zygote some times when it is idle; one like those that are to come, which stops by itself, and
+            soon. What goes for `preload` goes for it.
     """
 
     def __init__(
