@@ -38,6 +38,8 @@ class Contender:
         name: on the command line and in results.
         title: in tables and pictures.
         distribution: what has to be installed for it; empty for nothing.
+        fills_itself: its pool starts a process for each task that may come, as soon as there is time: a rest would take
+            the starts out of what is measured, so it gets none.
         reuses_processes: a new process for each task costs a whole new pool, which the start is measured with.
         most_tasks: beyond this many at once it would take minutes or gigabytes, and is not tried.
         most_tasks_quick: the same in a quick run.
@@ -48,6 +50,7 @@ class Contender:
     name: ClassVar[str]
     title: ClassVar[str]
     distribution: ClassVar[str] = ""
+    fills_itself: ClassVar[bool] = False
     reuses_processes: ClassVar[bool] = False
     most_tasks: ClassVar[int] = 1000
     most_tasks_quick: ClassVar[int] = 100

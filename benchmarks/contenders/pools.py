@@ -60,6 +60,8 @@ class _Task:
 
 
 class _Pool(Contender):
+    fills_itself = True
+
     def __init__(self) -> None:
         self._pool: Any = None
         self._folder = tempfile.TemporaryDirectory(prefix="subactors-benchmark-")

@@ -65,11 +65,13 @@ class Scenario:
     at_once: bool = True
 
 
-def come_to_rest() -> None:
+def come_to_rest(contender: Contender) -> None:
     """Let a contender that has run its first task finish what it does in its own time, as it would in any host."""
-    time.sleep(0.5)
+    if not contender.fills_itself:
+        time.sleep(0.5)
 
 
-def pause() -> None:
+def pause(contender: Contender) -> None:
     """Between two starts that are measured one by one: what ended before is over, what stands by is there again."""
-    time.sleep(0.1)
+    if not contender.fills_itself:
+        time.sleep(0.1)

@@ -24,7 +24,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.open(1)
     first = contender.start("speak")
     first.outcome()
-    come_to_rest()
+    come_to_rest(contender)
     lead = contender.lead
     left = min(size.samples, _FEW) if contender.slow else size.samples
     while left:

@@ -17,7 +17,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.open(count)
     if not contender.reuses_processes:
         contender.wait_all([contender.start("speak")])
-        come_to_rest()
+        come_to_rest(contender)
     for _ in range(size.samples):
         began = monotonic()
         contender.wait_all([contender.start("second") for _ in range(count)])

@@ -19,7 +19,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     # A stream of events would show the flood, too, and measure itself; the word that a task has begun is seen by view.
     contender.open(3)
     contender.start("speak").outcome()
-    come_to_rest()
+    come_to_rest(contender)
     _measure(contender, size.samples, record, "quiet")
     flood = contender.start("flood")
     flooding = _id(flood)

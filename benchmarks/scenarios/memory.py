@@ -25,7 +25,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         contender.listen()
     if not contender.reuses_processes:
         contender.start("speak").outcome()
-        come_to_rest()
+        come_to_rest(contender)
     before = _everything()
     tasks = [contender.start("idle") for _ in range(count)]
     for task in tasks:
@@ -43,7 +43,7 @@ def measure_llm(contender: Contender, size: Size, record: Recorder) -> None:
             contender.open(count)
         contender.start("llm", server.base_url).outcome()
         server.next_request()
-        come_to_rest()
+        come_to_rest(contender)
         before = _everything()
         tasks = [contender.start("llm_idle", server.base_url) for _ in range(count)]
         contender.meanwhile(lambda: _wait_for_requests(server, 2 * count))

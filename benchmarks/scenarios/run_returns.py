@@ -21,7 +21,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.listen()
     for task in [contender.start("idle") for _ in range(count)]:
         task.first_message()
-    come_to_rest()
+    come_to_rest(contender)
     for _ in range(size.samples):
         began = monotonic()
         task_id = contender.runtime.run("worker", "speak")

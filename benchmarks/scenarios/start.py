@@ -21,10 +21,10 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     if isinstance(contender, Subactors):
         contender.listen()
     contender.start("speak").first_message()  # what is done once for all tasks is done now
-    come_to_rest()
+    come_to_rest(contender)
     samples = 0
     while samples < size.samples:
-        pause()
+        pause(contender)
         if contender.reuses_processes:
             contender.close()
         began = monotonic()

@@ -25,9 +25,9 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
             contender.open(1)
         contender.start("llm", server.base_url).outcome()
         server.next_request()
-        come_to_rest()
+        come_to_rest(contender)
         for sample in range(size.samples):
-            pause()
+            pause(contender)
             began = monotonic()
             task = contender.start("llm", server.base_url)
             task.outcome()  # coroutines of this process need its loop to run

@@ -25,9 +25,9 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         contender.listen()
     else:
         contender.open(1)
-    come_to_rest()
+    come_to_rest(contender)
     for sample in range(size.samples):
-        pause()
+        pause(contender)
         began = monotonic()
         task = contender.start("idle")
         task.first_message()
