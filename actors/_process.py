@@ -8,7 +8,6 @@ after the process is reaped and its channel drained.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import pickle
@@ -16,7 +15,6 @@ import selectors
 import signal
 import socket
 import threading
-import time
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -27,6 +25,7 @@ import pykka
 from . import _cgroup, _linux
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
+from ._outbox import Outbox
 from ._rebuild import rebuild
 from ._reply import EncodedReply
 from ._wire import (
@@ -66,13 +65,6 @@ logger = logging.getLogger("subactors.actors")
 
 _DRAIN_READS: Final = 64
 """Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
-
-_OUTBOX_LIMIT: Final = 32 * 1024 * 1024
-_OUTBOX_PATIENCE: Final = 5.0
-"""Bytes that may wait for a child, and seconds in which it has read none of them: beyond both, it counts as broken.
-
-One that reads, however slowly, is not broken because its host speaks faster.
-"""
 
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
@@ -154,9 +146,7 @@ class ActorProcess:
         self._forget = forget
         self._decoder = FrameDecoder()
         self._lock = threading.Lock()
-        self._outbox: deque[memoryview] = deque()
-        self._outbox_size = 0
-        self._last_taken = time.monotonic()
+        self._outbox = Outbox(channel)
         self._pending: dict[int, pykka.Future[Any]] = {}
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
@@ -220,7 +210,7 @@ class ActorProcess:
     def _send_answer(self, message: Answer | Refused) -> None:
         self.send(message)
         with self._lock:
-            size = self._outbox_size if self._outbox else 0
+            size = self._outbox.size
         if size > _ANSWERS_LIMIT:
             self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
 
@@ -230,19 +220,13 @@ class ActorProcess:
         with self._lock:
             if self.end is not None:
                 return
-            if self._outbox:
-                self._outbox.append(frame)
-                self._outbox_size += len(frame)
-                size = self._outbox_size
-                if size > _OUTBOX_LIMIT and time.monotonic() - self._last_taken > _OUTBOX_PATIENCE:
-                    self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
-                return
-            # Mostly the socket takes it all at once, and the I/O thread need not even wake.
-            rest = self._write(frame)
-            if rest is not None:
-                self._outbox.append(rest)
-                self._outbox_size = len(rest)
-                self._io.call(self._watch)
+            waited = bool(self._outbox)
+            self._outbox.put(frame)
+            size, stuck = self._outbox.size, self._outbox.is_stuck
+        if waited and stuck:
+            self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
+        elif size and not waited:
+            self._io.call(self._watch)
 
     def kill(self) -> None:
         """Send SIGKILL; at once, or as soon as the process exists. Its tree is ended by the zygote."""
@@ -563,28 +547,8 @@ class ActorProcess:
 
     def _flush(self) -> None:
         with self._lock:
-            while self._outbox:
-                rest = self._write(self._outbox[0])
-                if rest is not None:
-                    self._outbox_size -= len(self._outbox[0]) - len(rest)
-                    self._outbox[0] = rest
-                    return
-                self._outbox_size -= len(self._outbox.popleft())
+            self._outbox.flush()
         self._watch()
-
-    def _write(self, frame: memoryview) -> memoryview | None:
-        """Write what the socket takes; the rest, or None if there is none. Called with the lock held."""
-        while frame:
-            try:
-                frame = frame[self._channel.send(frame) :]
-                self._last_taken = time.monotonic()
-            except (BlockingIOError, InterruptedError):
-                return frame
-            except OSError as error:
-                if error.errno in {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN}:
-                    return None  # the process has ended; its exit is on the way
-                raise
-        return None
 
     def _signal(self, number: signal.Signals) -> None:
         """Send a signal; called with the lock held, so that the pidfd cannot be closed meanwhile."""

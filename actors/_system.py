@@ -300,8 +300,9 @@ class ProcessSystem:
             channel.close()
             process.on_start_failed(f"the zygote could not be started: {error}")
             return
-        # Only this thread can lose it.
-        self._ask_zygote(process, channel)
+        if not self._ask_zygote(process, channel):
+            channel.close()
+            process.on_start_failed("the process system was closed")
 
     def _fork_standby(self, key: int, channel: socket.socket) -> None:
         if self._zygote is None or not self._zygote.fork(key, channel, None, standby=True):

@@ -12,6 +12,7 @@ from typing import Any, Final
 import psutil
 import pytest
 from observing import Process, descendants_of, is_gone, wait_until
+from subactors.actors import _outbox as outbox_module
 from subactors.actors import _process as process_module
 from subactors.runtime import Runtime, TaskView
 from subactors.runtime.testing import BEFORE, FAULTS, fault_team
@@ -103,7 +104,7 @@ def test_every_fault_is_tried_here() -> None:
 def test_a_fault_hurts_its_own_task_only_and_the_host_tells_how_it_ended(
     runtime: Runtime, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_module, "_OUTBOX_PATIENCE", 0.1)
+    monkeypatch.setattr(outbox_module, "_PATIENCE", 0.1)
     monkeypatch.setattr(process_module, "_CLOSED_CHANNEL_GRACE", 0.2)
     text, check = EXPECTED[fault]
     go_on = tmp_path / "go on"
@@ -139,7 +140,7 @@ def test_a_task_that_has_too_many_answers_waiting_is_ended_though_it_has_read_la
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_module, "_ANSWERS_LIMIT", 1_000_000)
-    monkeypatch.setattr(process_module, "_OUTBOX_PATIENCE", 3600.0)
+    monkeypatch.setattr(outbox_module, "_PATIENCE", 3600.0)
 
     view = run_and_wait(runtime, "stop_reading")
 

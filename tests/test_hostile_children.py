@@ -13,6 +13,7 @@ import pytest
 from actor_classes import Echo, Hostile
 from listening import Started, supervision
 from subactors.actors import ProcessExit, ProcessSystem, ProtocolError
+from subactors.actors import _outbox as outbox_module
 from subactors.actors import _process as process_module
 from subactors.actors._wire import (
     ErrorData,
@@ -165,8 +166,8 @@ def test_a_child_that_closes_its_channel_and_lives_on_is_killed(
 def test_a_child_that_does_not_read_is_ended_when_too_much_waits_for_it(
     system: ProcessSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_module, "_OUTBOX_LIMIT", 1_000_000)
-    monkeypatch.setattr(process_module, "_OUTBOX_PATIENCE", 0.05)
+    monkeypatch.setattr(outbox_module, "_LIMIT", 1_000_000)
+    monkeypatch.setattr(outbox_module, "_PATIENCE", 0.05)
     started = Started(system, Hostile)
     started.proxy.stop_reading.defer()
     while started.reference.is_alive():

@@ -1,0 +1,86 @@
+"""What the host has for a child and its socket does not take at once. It never waits, and decides nothing."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["Outbox"]
+
+_LIMIT: Final = 32 * 1024 * 1024
+_PATIENCE: Final = 5.0
+"""Bytes that may wait for a child, and seconds in which it has read none of them: beyond both, it counts as broken.
+
+One that reads, however slowly, is not broken because its host speaks faster.
+"""
+
+
+class Outbox:
+    """Frames in their order; true while any waits. Used by one thread at a time: who has it has the lock.
+
+    Args:
+        channel: the host's end, which does not block.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._frames: deque[memoryview] = deque()
+        self._size = 0
+        self._last_taken = time.monotonic()
+
+    def __bool__(self) -> bool:
+        return bool(self._frames)
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait."""
+        return self._size
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the child has stopped reading: more waits than may, and it has taken nothing for a while."""
+        return self._size > _LIMIT and time.monotonic() - self._last_taken > _PATIENCE
+
+    def put(self, frame: memoryview) -> None:
+        """Send a frame; what the socket does not take waits until `flush`. Mostly it takes all of it at once."""
+        rest: memoryview | None = frame
+        if not self._frames:
+            rest = self._write(frame)
+        if rest is not None:
+            self._frames.append(rest)
+            self._size += len(rest)
+
+    def flush(self) -> None:
+        """Send what the socket takes now."""
+        while self._frames:
+            first = self._frames.popleft()
+            self._size -= len(first)
+            rest = self._write(first)
+            if rest is not None:
+                self._frames.appendleft(rest)
+                self._size += len(rest)
+                return
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._frames.clear()
+        self._size = 0
+
+    def _write(self, frame: memoryview) -> memoryview | None:
+        """Write what the socket takes; return the rest, None if there is none."""
+        while frame:
+            try:
+                frame = frame[self._channel.send(frame) :]
+                self._last_taken = time.monotonic()
+            except (BlockingIOError, InterruptedError):
+                return frame
+            except OSError as error:
+                if error.errno in {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN}:
+                    return None  # the process has ended; its exit is on the way
+                raise
+        return None
