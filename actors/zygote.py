@@ -54,6 +54,9 @@ _QUIET: Final = 10
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
 
+_REHEARSAL_LIMIT: Final = 2.0
+"""Seconds that one may take: requests wait meanwhile, and it is the user's code that may not come to an end."""
+
 _OOM_SCORE: Final = b"500"
 """What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
 
@@ -99,8 +102,11 @@ class _Zygote:
             ready = {descriptor for descriptor, _ in poll.poll(timeout)}
             quiet = not ready and not self._dying
             if quiet and chores:
-                with contextlib.suppress(Exception):  # all that they do is save time
+                try:
                     chores.popleft()()
+                except BaseException:  # noqa: BLE001 - all that they do is save time, and an actor may mean itself by exiting
+                    while len(chores) > 1:  # what failed would fail again
+                        chores.popleft()
             if self._wakeup in ready or self._dying:
                 self._drain_wakeup()
                 self._reap()
@@ -111,7 +117,13 @@ class _Zygote:
 
     def _rehearse(self) -> None:
         """Make the way that every actor goes a well-trodden one; see `_child.rehearse`."""
-        _child.rehearse(self._rehearsal, threads=False)
+        handler = signal.signal(signal.SIGALRM, _give_up)
+        signal.setitimer(signal.ITIMER_REAL, _REHEARSAL_LIMIT)
+        try:
+            _child.rehearse(self._rehearsal, threads=False)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
 
     def _settle_code(self) -> None:
         settle_code(self._rehearse)
@@ -240,6 +252,10 @@ class _Zygote:
         # The host is gone: the next turn of the loop sees it and ends everything.
         with contextlib.suppress(ConnectionError):
             socket.send_fds(self._control, [encode_packet(message)], descriptors)
+
+
+def _give_up(_number: int, _frame: object) -> NoReturn:
+    raise TimeoutError("A rehearsal did not come to an end.")
 
 
 def _peek_ended_child() -> int | None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from actor_classes import Echo, EndlessConstructor, Rehearsal, Worker
-from observing import Holdings, Process, is_gone, wait_until
+from actor_classes import Echo, EndlessConstructor, FailingConstructor, Rehearsal, Worker
+from observing import Holdings, Process, is_gone, wait_until, wait_until_at_rest
 from subactors.actors import ProcessActor, ProcessSystem, StartError
 from subactors.runtime import Runtime
 from teams import PATIENCE, entrypoint_team, run_and_wait
@@ -184,5 +184,32 @@ def test_an_idle_zygote_rehearses_and_has_no_thread_from_it(monkeypatch: pytest.
         assert set(rehearsed.read_text().split()) == {str(zygote)}
         assert len(list(Path(f"/proc/{zygote}/task").iterdir())) == 1
         actor.stop()
+    finally:
+        system.close()
+
+
+@pytest.mark.parametrize("rehearsal", ["never ends", "exits"])
+def test_a_rehearsal_that_goes_wrong_does_the_zygote_no_harm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rehearsal: str
+) -> None:
+    began = tmp_path / "began"
+    began.touch()
+    endless, leaving = (EndlessConstructor, (str(began),)), (FailingConstructor, ("sys.exit",))
+    before = Holdings()
+    system = ProcessSystem(rehearsal=endless if rehearsal == "never ends" else leaving)
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        first = Echo.start()
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        if rehearsal == "never ends":
+            wait_until(began.read_text, "it rehearses")
+        wait_until_at_rest(zygote)
+        second = Echo.start()
+
+        assert second.ask("there", timeout=PATIENCE) == "there"
+        assert first.ask("still there", timeout=PATIENCE) == "still there"
+        assert not is_gone(zygote)
+        first.stop()
+        second.stop()
     finally:
         system.close()
