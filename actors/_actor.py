@@ -14,6 +14,7 @@ import os
 import pickle
 import queue
 import threading
+import uuid
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -83,13 +84,11 @@ class ProcessActor(pykka.Actor):
         return reference
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        super().__init__()
         if self._subactors_channel is None:
+            super().__init__()
             return  # made directly: there is no process, and the mailbox refuses messages
         assert self._subactors_urn is not None  # noqa: S101 - set together with the channel
-        self.actor_urn = self._subactors_urn
-        self.actor_inbox = self._subactors_arrivals
-        self._actor_ref = pykka.ActorRef(self)
+        self._subactors_be(self._subactors_urn, self._subactors_arrivals)
 
     @property
     def supervisor(self) -> SupervisorRef:
@@ -120,19 +119,24 @@ class ProcessActor(pykka.Actor):
     def _start_actor_loop(self) -> None:
         raise NotImplementedError("A ProcessActor's loop is started by its process.")
 
+    def _subactors_be(self, urn: str, inbox: ActorInbox) -> None:
+        """Set what the constructor of `pykka.Actor` sets; that one makes an URN and a mailbox, which are not wanted."""
+        self.actor_urn = urn
+        self.actor_inbox = inbox
+        self.actor_stopped = threading.Event()
+        self._actor_ref = pykka.ActorRef(self)
+
     # --- in the host: the shell -------------------------------------------------------------------------------------
 
     @classmethod
     def _subactors_shell(cls) -> Self:
         shell = cls.__new__(cls)
-        # pykka's own constructor, not the subclass's: URN, inbox, stop flag and reference, and nothing else.
-        pykka.Actor.__init__(shell)
+        shell.actor_urn = uuid.uuid4().urn
         return shell
 
     def _subactors_attach(self, process: ActorProcess) -> None:
         self._subactors_process = process
-        self.actor_inbox = _ChannelInbox(process)
-        self._actor_ref = pykka.ActorRef(self)
+        self._subactors_be(self.actor_urn, _ChannelInbox(process))
 
     def _subactors_learn(self, attributes: Interface) -> None:
         """Take over the names of all the real actor's attributes, for proxies to find. Runs in the I/O thread."""

@@ -6,15 +6,14 @@ standard streams) and must not return before the host has been told how the acto
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import _thread
 import contextlib
+import fcntl
 import os
 import pickle
-import resource
-import signal
 import socket
 import sys
+import termios
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -49,10 +48,16 @@ from ._wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from ._actor import ProcessActor
 
 __all__ = ["ChildChannel", "rehearse", "serve"]
+
+_READ = 32768
+"""Bytes that are read at a time. To free 64 kB at once has the C library put its free memory in order, page by page."""
+
+_NOTHING = bytes(4)
 
 _OUTPUT_FRAME = 65536
 """Longest piece of output in one frame; longer text is split, so that no single frame delays the ones behind it."""
@@ -112,7 +117,10 @@ class ChildChannel:
     def receive(self, *, wait: bool = True) -> ToChild | None:
         """Return the host's next message; None if it closed the channel, or if nobody waits and there is none yet."""
         while not self._arrived:
-            data = self._read(0 if wait else socket.MSG_DONTWAIT)
+            # Looked at before, as an exception would be a dozen pages.
+            if not wait and fcntl.ioctl(self._socket, termios.FIONREAD, _NOTHING) == _NOTHING:
+                return None
+            data = self._read()
             if not data:
                 return None
             self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(data))
@@ -130,10 +138,10 @@ class ChildChannel:
             error = message.error
             future.set_exception(RemoteError(error.type_name, error.message, error.traceback))
 
-    def _read(self, flags: int) -> bytes:
+    def _read(self) -> bytes:
         try:
-            return self._socket.recv(65536, flags)
-        except (ConnectionError, BlockingIOError):
+            return self._socket.recv(_READ)
+        except ConnectionError:
             return b""
 
     def _send_bytes(self, data: bytes) -> None:
@@ -148,8 +156,7 @@ class ChildChannel:
 def serve(
     channel_socket: socket.socket,
     zygote: int,
-    descriptors: Sequence[int],
-    descriptor_limits: tuple[int, int],
+    steps: Sequence[tuple[Callable[..., object], tuple[Any, ...]]],
     *,
     rehearsal: bytes | None,
 ) -> None:
@@ -158,12 +165,10 @@ def serve(
     Args:
         channel_socket: the child's end of its channel.
         zygote: process id of the zygote.
-        descriptors: those of the zygote's that are not for its children.
-        descriptor_limits: the host's limits of open descriptors; the zygote has raised the soft one for itself.
+        steps: what to call first, to be the zygote no more.
         rehearsal: the actor to rehearse with while the first message is awaited; None where it is on its way.
     """
-    _leave_the_zygote(zygote, descriptors)
-    resource.setrlimit(resource.RLIMIT_NOFILE, descriptor_limits)
+    _leave_the_zygote(zygote, steps)
     if rehearsal is not None:
         # What fails here fails again, with somebody to tell, in the actor.
         with contextlib.suppress(Exception):
@@ -192,6 +197,7 @@ def rehearse(actor: bytes, *, threads: bool = True) -> None:
     page by page: most of its time. In the zygote, which may have no threads, it brings the interpreter to what it does
     with code that runs often: that writes to fewer pages in each process forked from then on.
     """
+    _leave_the_zygote(os.getppid(), ((_do_nothing, ()),))
     near, far = socket.socketpair()
     with near, far:
         start = Start("", actor, b".", None, None, None)
@@ -209,16 +215,12 @@ def _do_nothing(*_: object) -> None:
     pass
 
 
-def _leave_the_zygote(zygote: int, descriptors: Sequence[int]) -> None:
-    os.setsid()
-    _linux.die_with_parent(zygote)
-    _linux.become_subreaper()
-    _linux.set_process_name("subactor")
-    signal.set_wakeup_fd(-1)
-    # Not signal.signal: what that adds, names for the numbers, costs a new process more than the call.
-    _signal.signal(signal.SIGCHLD, 0)
-    for descriptor in descriptors:
-        os.close(descriptor)
+def _leave_the_zygote(zygote: int, steps: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> None:
+    # A table that the zygote has made: to look up functions and constants by their names would be a page or two each.
+    for call, arguments in steps:
+        call(*arguments)
+    if os.getppid() != zygote:
+        os._exit(1)  # it had died before this process could ask to die with it
 
 
 def _settle_in(start: Start) -> None:

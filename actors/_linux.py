@@ -11,22 +11,26 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ._errors import UnsupportedPlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "anonymous_memory",
     "become_subreaper",
     "check_platform",
-    "children_of_this_thread",
+    "children_in",
     "close_descriptors_but",
-    "die_with_parent",
     "gather_private_memory",
     "kill_group_led_by",
     "limit_process",
+    "open_children",
     "open_descriptors",
     "set_process_name",
+    "steps_of_a_child",
 ]
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -53,15 +57,17 @@ def check_platform() -> None:
         )
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the thread that forked it ends.
+def steps_of_a_child(name: str) -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
+    """Return what a forked process has to call to be supervised: functions and their arguments, in order.
 
-    Args:
-        parent: the process that should be the parent; where it has died already, this process ends at once.
+    The kernel then kills it when the thread that forked it ends, orphaned descendants become its children, and `name`
+    is what `ps -o comm` shows. None of it can fail, but the thread may have ended before the first.
     """
-    # Not through another function of ours: each is a page or two that a new process has to copy.
-    if _LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0) != 0 or os.getppid() != parent:
-        os._exit(1)
+    return [
+        (_LIBC.prctl, (_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)),
+        (_LIBC.prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)),
+        (_LIBC.prctl, (_PR_SET_NAME, name.encode()[:15], 0, 0, 0)),
+    ]
 
 
 def anonymous_memory() -> list[tuple[int, int]]:
@@ -151,21 +157,21 @@ def kill_group_led_by(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, _PIDFD_SIGNAL_PROCESS_GROUP)
 
 
-def children_of_this_thread() -> list[bytes]:
-    """Return the process ids of the caller's children, as digits, ended ones included until they are reaped.
+def open_children() -> int:
+    """Return a descriptor for `children_in`, of the calling thread's children."""
+    return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def children_in(descriptor: int) -> list[bytes]:
+    """Return the process ids of a thread's children, as digits, ended ones included until they are reaped.
 
     For a single-threaded process these are all of its children. The kernel may leave some out while others are just
     ending; each of those raises SIGCHLD, upon which the caller looks again.
     """
-    # Not pathlib, nor a text file: this is paid at the end of every actor.
-    descriptor = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        pieces = []
-        while piece := os.read(descriptor, 65536):
-            pieces.append(piece)
-        return b"".join(pieces).split()
-    finally:
-        os.close(descriptor)
+    listed = b""
+    while piece := os.pread(descriptor, 65536, len(listed)):
+        listed += piece
+    return listed.split()
 
 
 def _prctl(option: int, value: int) -> None:

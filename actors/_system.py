@@ -317,7 +317,7 @@ class ProcessSystem:
         with self._lock:
             self._standby.close()
 
-    def _on_packet(self, packet: bytes, descriptors: list[int]) -> None:
+    def _on_packet(self, packet: bytes, descriptor: int | None) -> None:
         message = decode_from_zygote(packet)
         with self._lock:
             process = self._processes.get(message.key)
@@ -325,7 +325,7 @@ class ProcessSystem:
                 self._standby.drop(message.key)
         match message:
             case Forked(key, pid):
-                self._take_forked(key, process, pid, descriptors[0] if descriptors else None)
+                self._take_forked(key, process, pid, descriptor)
             case ForkFailed(_, what):
                 if process is not None:
                     process.on_start_failed(what)

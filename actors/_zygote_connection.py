@@ -13,10 +13,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import msgspec
 
+from . import _ancillary
 from ._errors import StartError
 from ._io import IOThread
 from ._mark import MARK, end_marked, new_mark
@@ -24,8 +25,6 @@ from ._program import Program
 from ._wire import Configuration, Fork, encode_packet
 
 __all__ = ["ZygoteConnection"]
-
-_PACKET_LIMIT: Final = 65536
 
 
 class ZygoteConnection:
@@ -38,7 +37,7 @@ class ZygoteConnection:
         self,
         io: IOThread,
         configuration: Configuration,
-        on_packet: Callable[[bytes, list[int]], None],
+        on_packet: Callable[[bytes, int | None], None],
         on_lost: Callable[[str, str], None],
     ) -> None:
         if not sys.executable:
@@ -58,6 +57,9 @@ class ZygoteConnection:
             # Only for finding this package before the configuration arrives, which carries the path itself.
             b"PYTHONPATH": os.fsencode(os.pathsep).join(configuration.sys_path),
             MARK.encode(): self._mark.encode(),
+            # What the C library would look up at a function's first call, and a process after each fork anew, is looked
+            # up once. Gone, too, when the configuration arrives.
+            b"LD_BIND_NOW": b"1",
         }
         with theirs:
             try:
@@ -135,7 +137,7 @@ class ZygoteConnection:
         while self._unsent:
             packet, channel = self._unsent[0]
             try:
-                socket.send_fds(self._control, [packet], [channel.fileno()])
+                _ancillary.send(self._control, packet, channel.fileno())
             except BlockingIOError:
                 return False
             except OSError:
@@ -168,13 +170,13 @@ class ZygoteConnection:
     def _receive(self) -> bytes | None:
         """Hand on the next packet and return it; None if there is none now, empty if there will be none."""
         try:
-            packet, descriptors, _, _ = socket.recv_fds(self._control, _PACKET_LIMIT, 1, socket.MSG_CMSG_CLOEXEC)
+            packet, descriptor = _ancillary.receive(self._control)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
             return b""
         if packet:
-            self._on_packet(packet, descriptors)
+            self._on_packet(packet, descriptor)
         return packet
 
     def _lose(self) -> None:

@@ -18,6 +18,7 @@ can be set up here once, for all children to inherit, is set up in `main`, and t
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import atexit
 import contextlib
 import faulthandler
@@ -39,14 +40,12 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from . import _cgroup, _child, _linux
+from . import _ancillary, _cgroup, _child, _linux
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
 __all__ = ["main"]
-
-_CONTROL_LIMIT: Final = 65536
 
 _QUIET: Final = 10
 """Milliseconds without anything to do after which the zygote sees to itself: not before the first forks are over."""
@@ -57,31 +56,52 @@ _REHEARSALS: Final = 12
 _REHEARSAL_LIMIT: Final = 2.0
 """Seconds that one may take: requests wait meanwhile, and it is the user's code that may not come to an end."""
 
+_SIGKILL: Final = int(signal.SIGKILL)
+
+_HOLD_NOTHING_BACK: Final = {type(None), logging.NullHandler, type(logging.lastResort)}
+"""Types of handlers; None is one that is gone."""
+
 _OOM_SCORE: Final = b"500"
 """What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
 
 
+_requests: Final = msgspec.msgpack.Decoder(Fork)
+
+
 class _Zygote:
-    """The zygote's state: the children that it forked, and those whose tree is being ended."""
+    """The zygote's state: the children that it forked, and those whose tree is being ended.
+
+    What runs for each fork is written for few functions, names and objects, as each is a page or two that both sides
+    of the next fork copy: here `try` and `pass`, descriptors as numbers, and what is constant made ahead.
+    """
 
     def __init__(self, control: socket.socket, host: int, rehearsal: bytes) -> None:
         self._control = control
         self._rehearsal = rehearsal
         self._pid = os.getpid()
-        self._descriptor_limits = _raise_descriptor_limit()
+        descriptor_limits = _raise_descriptor_limit()
         self._children: dict[int, int] = {}
         self._dying: list[Exited] = []
         self._groups: dict[int, str] = {}
         self._sweep_until = 0.0
         self._host = host
-        self._oom_score = _OomScore()
+        self._oom_score, self._own_oom_score = _open_oom_score()
         self._wakeup, wakeup_end = os.pipe()
         os.set_blocking(self._wakeup, False)
         os.set_blocking(wakeup_end, False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        self._listing = _linux.open_children()
+        signal.signal(signal.SIGCHLD, _wake_up)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
-        # Nothing else is open when a child is forked, so it need not look for what it has to close.
-        self._descriptors = tuple(_linux.open_descriptors() - {0, 1, 2})
+        self._steps = (
+            (os.setsid, ()),
+            *_linux.steps_of_a_child("subactor"),
+            (signal.set_wakeup_fd, (-1,)),
+            # Not signal.signal: what that adds, names for the numbers, costs a new process more than the call.
+            (_signal.signal, (int(signal.SIGCHLD), int(signal.SIG_DFL))),
+            # Nothing else is open when a child is forked, so it need not look for what it has to close.
+            *[(os.close, (descriptor,)) for descriptor in _linux.open_descriptors() - {0, 1, 2}],
+            (resource.setrlimit, (resource.RLIMIT_NOFILE, descriptor_limits)),
+        )
 
     def serve(self) -> None:
         """Serve the control socket until the host closes it or dies, then end everything, whatever happens."""
@@ -99,7 +119,7 @@ class _Zygote:
         while True:
             # Milliseconds; an orphan that is being killed has no other alarm.
             timeout = 20 if self._dying else None if not chores else 0 if quiet else _QUIET
-            ready = {descriptor for descriptor, _ in poll.poll(timeout)}
+            ready = dict(poll.poll(timeout))
             quiet = not ready and not self._dying
             if quiet and chores:
                 try:
@@ -107,8 +127,10 @@ class _Zygote:
                 except BaseException:  # noqa: BLE001 - all that they do is save time, and an actor may mean itself by exiting
                     while len(chores) > 1:  # what failed would fail again
                         chores.popleft()
-            if self._wakeup in ready or self._dying:
-                self._drain_wakeup()
+            if self._wakeup in ready:
+                os.read(self._wakeup, 4096)
+                self._reap()
+            elif self._dying:
                 self._reap()
             if self._host in ready:
                 break
@@ -121,6 +143,9 @@ class _Zygote:
         signal.setitimer(signal.ITIMER_REAL, _REHEARSAL_LIMIT)
         try:
             _child.rehearse(self._rehearsal, threads=False)
+            # What the interpreter calls in a new process.
+            threading._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001 - private, and the stub does not know it
+            logging._after_at_fork_child_reinit_locks()  # type: ignore[attr-defined]  # noqa: SLF001 - the same
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, handler)
@@ -130,30 +155,34 @@ class _Zygote:
 
     def _take_request(self) -> bool:
         try:
-            packet, descriptors, _, _ = socket.recv_fds(self._control, _CONTROL_LIMIT, 1, socket.MSG_CMSG_CLOEXEC)
+            packet, channel = _ancillary.receive(self._control)
         except ConnectionError:
             return False
         if not packet:
             return False
-        request = msgspec.msgpack.decode(packet, type=Fork)
-        if not descriptors:
+        request = _requests.decode(packet)
+        if channel is None:
             self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
             return True
-        # Told what it is, a socket need not ask the kernel.
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0]) as channel:
+        try:
             self._fork(request, channel)
+        finally:
+            os.close(channel)
         return True
 
-    def _fork(self, request: Fork, channel: socket.socket) -> None:
+    def _fork(self, request: Fork, channel: int) -> None:
         key, group = request.key, request.group
         try:
-            self._oom_score.raise_for_child()
+            if self._oom_score is not None:
+                # For the moment of the fork: children inherit it and need not write it.
+                os.pwrite(self._oom_score, _OOM_SCORE, 0)
             try:
                 pid = os.fork()
                 if pid == 0:
                     self._live_as_child(channel, self._rehearsal if request.standby else None)
             finally:
-                self._oom_score.restore()
+                if self._oom_score is not None:
+                    os.pwrite(self._oom_score, self._own_oom_score, 0)
             self._children[pid] = key
             if group is not None:
                 self._groups[key] = group
@@ -166,17 +195,20 @@ class _Zygote:
         finally:
             os.close(pidfd)
 
-    def _live_as_child(self, channel: socket.socket, rehearsal: bytes | None) -> NoReturn:
+    def _live_as_child(self, channel: int, rehearsal: bytes | None) -> NoReturn:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
         code = 1
         try:
-            _child.serve(channel, self._pid, self._descriptors, self._descriptor_limits, rehearsal=rehearsal)
+            # Told what it is, a socket need not ask the kernel.
+            ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel)
+            _child.serve(ours, self._pid, self._steps, rehearsal=rehearsal)
             code = 0
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()
         try:
             # What the interpreter does at its end, but for taking itself apart: that is a copy of every page.
-            threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
+            if getattr(threading, "_shutdown_locks", True):  # before Python 3.13: there is a thread to wait for
+                threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
             atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to do this without the rest
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
@@ -188,12 +220,16 @@ class _Zygote:
 
     def _reap(self) -> None:
         """Collect every child that has ended, its tree first, and report those that are gone with theirs."""
+        reaped = False
         while (ended := _peek_ended_child()) is not None:
+            reaped = True
             key = self._children.pop(ended, None)
             if key is not None:
                 # The unreaped leader keeps its group's id from being used again, so this hits its own group only.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(ended, signal.SIGKILL)
+                try:  # noqa: SIM105 - see the class
+                    os.killpg(ended, _SIGKILL)
+                except (ProcessLookupError, PermissionError):
+                    pass
             _, status, usage = os.wait4(ended, 0)
             if key is not None:
                 code = os.waitstatus_to_exitcode(status)
@@ -203,14 +239,18 @@ class _Zygote:
                     _cgroup.kill(group)
                     exited = msgspec.structs.replace(exited, group=_cgroup.use_of(group))
                 self._dying.append(exited)
-                self._sweep_until = time.monotonic() + SWEEP_LIMIT
         survivors = self._kill_orphans()
-        if self._dying and (not survivors or time.monotonic() > self._sweep_until):
-            for exited in self._dying:
-                if exited.key in self._groups:
-                    _cgroup.remove(self._groups.pop(exited.key))
-                self._send(msgspec.structs.replace(exited, survivors=survivors))
-            self._dying.clear()
+        if survivors and reaped:
+            self._sweep_until = time.monotonic() + SWEEP_LIMIT
+        if not survivors or time.monotonic() > self._sweep_until:
+            self._report_the_dead(survivors)
+
+    def _report_the_dead(self, survivors: int) -> None:
+        for exited in self._dying:
+            if exited.key in self._groups:
+                _cgroup.remove(self._groups.pop(exited.key))
+            self._send(msgspec.structs.replace(exited, survivors=survivors) if survivors else exited)
+        self._dying.clear()
 
     def _kill_orphans(self) -> int:
         """Kill the children that the zygote did not fork; return how many there are.
@@ -218,7 +258,7 @@ class _Zygote:
         Every actor's process is a subreaper, so while it lives its daemons become its own children. What arrives here
         has outlived its actor.
         """
-        children = _linux.children_of_this_thread()
+        children = _linux.children_in(self._listing)
         if len(children) == len(self._children):
             return 0  # forked here and not reaped yet, so it is these
         orphans = [pid for pid in map(int, children) if pid not in self._children]
@@ -231,7 +271,7 @@ class _Zygote:
         for group in self._groups.values():
             _cgroup.kill(group)
         deadline = time.monotonic() + SWEEP_LIMIT
-        while (children := _linux.children_of_this_thread()) and time.monotonic() < deadline:
+        while (children := _linux.children_in(self._listing)) and time.monotonic() < deadline:
             for pid in map(int, children):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -243,15 +283,19 @@ class _Zygote:
         for group in self._groups.values():
             _cgroup.remove(group)
 
-    def _drain_wakeup(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._wakeup, 4096):
-                pass
+    def _send(self, message: FromZygote, descriptor: int | None = None) -> None:
+        packet = encode_packet(message)
+        try:
+            if descriptor is None:
+                self._control.send(packet)
+            else:
+                _ancillary.send(self._control, packet, descriptor)
+        except ConnectionError:
+            pass  # the host is gone: the next turn of the loop sees it and ends everything
 
-    def _send(self, message: FromZygote, *descriptors: int) -> None:
-        # The host is gone: the next turn of the loop sees it and ends everything.
-        with contextlib.suppress(ConnectionError):
-            socket.send_fds(self._control, [encode_packet(message)], descriptors)
+
+def _wake_up(_number: int, _frame: object) -> None:
+    """Handle SIGCHLD, or it would not be written to the wake-up descriptor."""
 
 
 def _give_up(_number: int, _frame: object) -> NoReturn:
@@ -275,29 +319,27 @@ def _raise_descriptor_limit() -> tuple[int, int]:
     return soft, hard
 
 
-class _OomScore:
-    """The zygote's `oom_score_adj`, raised for the moment of a fork: children inherit it and need not write it.
+def _open_oom_score() -> tuple[int | None, bytes]:
+    """Return a descriptor of the zygote's `oom_score_adj`, None where children need not have it raised, and its value.
 
     The kernel takes the zygote last, as with it all actors end. Lowering it again to what it was needs no privilege.
     """
+    # A container may have no writable /proc; actors run all the same.
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+        own = os.read(descriptor, 16).strip()
+        if int(own) < int(_OOM_SCORE):
+            return descriptor, own
+        os.close(descriptor)
+    return None, b""
 
-    def __init__(self) -> None:
-        self._descriptor: int | None = None
-        # A container may have no writable /proc; actors run all the same.
-        with contextlib.suppress(OSError):
-            descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
-            self._own = os.read(descriptor, 16).strip()
-            self._descriptor = descriptor if int(self._own) < int(_OOM_SCORE) else None
-            if self._descriptor is None:
-                os.close(descriptor)
 
-    def raise_for_child(self) -> None:
-        if self._descriptor is not None:
-            os.pwrite(self._descriptor, _OOM_SCORE, 0)
-
-    def restore(self) -> None:
-        if self._descriptor is not None:
-            os.pwrite(self._descriptor, self._own, 0)
+def _shut_logging_down() -> None:
+    """Do what `logging` does at its exit, where there is a handler that may hold something back."""
+    for handler in logging._handlerList:  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
+        if type(handler()) not in _HOLD_NOTHING_BACK:
+            logging.shutdown()
+            return
 
 
 def _preload(modules: list[str]) -> None:
@@ -334,7 +376,7 @@ def _prepare_for_children() -> None:
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
     # What the modules here want done at their exit is not for each child to do; what keeps its own order is.
     atexit._clear()  # noqa: SLF001 - there is no other way
-    atexit.register(logging.shutdown)
+    atexit.register(_shut_logging_down)
     multiprocessing = sys.modules.get("multiprocessing.util")
     if multiprocessing is not None:
         atexit.register(multiprocessing._exit_function)  # noqa: SLF001 - it is what that module registers itself
@@ -342,10 +384,10 @@ def _prepare_for_children() -> None:
 
 def _receive_configuration(control: socket.socket) -> Configuration | None:
     """Wait for the first packet: a file in memory that holds the configuration, of any length; None without a host."""
-    packet, descriptors, _, _ = socket.recv_fds(control, _CONTROL_LIMIT, 1, socket.MSG_CMSG_CLOEXEC)
-    if not packet or not descriptors:
+    packet, descriptor = _ancillary.receive(control)
+    if not packet or descriptor is None:
         return None
-    with os.fdopen(descriptors[0], "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         file.seek(0)
         return msgspec.msgpack.decode(file.read(), type=Configuration)
 

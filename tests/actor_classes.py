@@ -282,6 +282,9 @@ class Worker(ProcessActor):
     def pid(self) -> int:
         return os.getpid()
 
+    def own_attributes(self) -> list[str]:
+        return [name for name in vars(self) if not name.startswith("_subactors")]
+
     def parent_pid(self) -> int:
         return os.getppid()
 

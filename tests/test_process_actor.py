@@ -98,6 +98,15 @@ def test_an_actor_is_in_the_registry_until_it_has_stopped() -> None:
     assert pykka.ActorRegistry.get_by_urn(actor.actor_urn) is None
 
 
+def test_an_actor_has_on_both_sides_what_pykkas_own_constructor_gives_an_actor() -> None:
+    given_by_pykka = set(vars(Worker()))
+    actor = Worker.start()
+    assert set(get(actor.proxy().own_attributes())) == given_by_pykka
+    shell = actor._actor_weakref()
+    assert given_by_pykka <= set(vars(shell))
+    actor.stop()
+
+
 def test_an_actor_has_the_same_urn_on_both_sides() -> None:
     actor = Worker.start()
     assert get(actor.proxy().actor_urn) == actor.actor_urn

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from actor_classes import Daemon, Echo, GrandchildKind, Worker
 from listening import Listener, Started
-from observing import children_of, descriptors, is_gone, wait_until
+from observing import children_of, descriptors, is_gone, wait_until, wait_until_at_rest
 from subactors.actors import ProcessSystem, StartError
 from subactors.actors import _process as process_module
 from subactors.actors import _system as system_module
@@ -260,6 +260,7 @@ def no_more_processes(own_system: ProcessSystem) -> Iterator[Started]:
 
 def test_a_refused_fork_is_an_error_of_that_start_alone(own_system: ProcessSystem, no_more_processes: Started) -> None:
     zygote = zygote_of(no_more_processes)
+    wait_until_at_rest(zygote)  # a rehearsal has descriptors of its own
     before = descriptors(zygote)
     for _ in range(3):
         process = own_system.spawn(Echo, listener=Listener())

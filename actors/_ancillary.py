@@ -1,0 +1,39 @@
+"""Packets with a descriptor beside them, as host and zygote send them to each other.
+
+Instead of the standard library's `send_fds` and `recv_fds`: those go through an array and loops in Python, a dozen
+pages that the zygote and its next child would both have to copy.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Final
+
+__all__ = ["receive", "send"]
+
+_LIMIT: Final = 32768
+"""Bytes of the longest packet."""
+
+_SIZE: Final = 4
+"""Bytes of a descriptor, which is a C int."""
+
+_ROOM: Final = socket.CMSG_SPACE(_SIZE)
+_FLAGS: Final = int(socket.MSG_CMSG_CLOEXEC)
+_LEVEL: Final = int(socket.SOL_SOCKET)
+_RIGHTS: Final = int(socket.SCM_RIGHTS)
+_ORDER: Final = sys.byteorder
+
+
+def send(control: socket.socket, packet: bytes, descriptor: int) -> None:
+    """Send a packet and a descriptor; raises what `socket.sendmsg` raises."""
+    control.sendmsg((packet,), ((_LEVEL, _RIGHTS, descriptor.to_bytes(_SIZE, _ORDER)),))
+
+
+def receive(control: socket.socket) -> tuple[bytes, int | None]:
+    """Receive a packet, empty at the end, and the descriptor that came with it, which programs do not inherit.
+
+    The descriptor is None where there was none, or no room for it. Raises what `socket.recvmsg` raises.
+    """
+    packet, ancillary, _, _ = control.recvmsg(_LIMIT, _ROOM, _FLAGS)
+    return packet, int.from_bytes(ancillary[0][2][:_SIZE], _ORDER) if ancillary else None
