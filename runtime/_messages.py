@@ -14,11 +14,12 @@ import msgspec
 from ._model import Usage
 from ._permissions import Permissions
 from ._result import check_result
-from ._team import AgentConfig, Limits, Settings
+from ._team import AgentConfig, Limits, Settings, Workdir
 from ._views import TaskList, TaskView
 
 __all__ = [
     "REPLY_TYPES",
+    "AgentSetup",
     "Began",
     "Finished",
     "ListTasks",
@@ -173,33 +174,52 @@ TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished
 # --- what a task's process is given ---------------------------------------------------------------------------------
 
 
-class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
+class AgentSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """What all tasks of an agent have in common.
+
+    Attributes:
+        agent: the agent.
+        sub_agents: name and description of each agent that it may start.
+        permissions: the team's.
+        settings: the team's settings, after the host's own.
+        limits: of each task.
+    """
+
+    agent: AgentConfig
+    sub_agents: tuple[tuple[str, str], ...]
+    permissions: Permissions
+    settings: Settings
+    limits: Limits = Limits()
+
+
+class TaskSpec(msgspec.Struct, frozen=True):
     """Everything that a task's process needs to know; the supervisor makes it, the constructor of the actor takes it.
+
+    It is flat, and what only an agent with a model needs is left pickled: each class that a new process makes an
+    instance of is some pages that it has to copy.
 
     Attributes:
         id: the task's id.
-        agent: the agent that runs it.
+        agent: name of the agent that runs it.
+        entrypoint: the agent's; None: it has a model.
+        workdir: the agent's.
+        setup: the agent's `AgentSetup`, pickled.
         task: what to do.
         expected_output: what the answer should look like.
-        sub_agents: name and description of each agent that this one may start.
-        permissions: the team's.
         working_directory: the runtime's; empty: the current directory of its process.
         own_folder: the folder that the task has to itself; empty if it has none.
-        settings: the team's settings, after the host's own.
-        limits: of this task.
         attempt: from 1; more after a restart.
         conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
     """
 
     id: str
-    agent: AgentConfig
+    agent: str
+    entrypoint: str | None
+    workdir: Workdir
+    setup: bytes
     task: str
-    expected_output: str | None
-    sub_agents: tuple[tuple[str, str], ...]
-    permissions: Permissions
-    settings: Settings
+    expected_output: str | None = None
     working_directory: str = ""
     own_folder: str = ""
-    limits: Limits = Limits()
     attempt: int = 1
     conversation: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ it, too, when it is idle. It must never reach out of the process, but to itself,
 
 from __future__ import annotations
 
+import pickle
 import sys
 import threading
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 
 from ..actors import SupervisorRef
 from ..actors._wire import encode_plain
-from ._messages import TaskSpec
+from ._messages import AgentSetup, TaskSpec
 from ._permissions import Permissions
 from ._team import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
 
@@ -30,14 +31,18 @@ __all__ = ["rehearsal", "rehearse"]
 
 def rehearsal(team: Team) -> TaskSpec:
     """Return a task of a team that rehearses."""
+    agent = AgentConfig(name="rehearsal", entrypoint=f"{__name__}:rehearse")
+    return _spec(AgentSetup(agent=agent, sub_agents=(), permissions=team.permissions, settings=team.settings))
+
+
+def _spec(setup: AgentSetup) -> TaskSpec:
     return TaskSpec(
         id="agent_task_rehearsal",
-        agent=AgentConfig(name="rehearsal", entrypoint=f"{__name__}:rehearse"),
+        agent=setup.agent.name,
+        entrypoint=setup.agent.entrypoint,
+        workdir=setup.agent.workdir,
+        setup=pickle.dumps(setup),
         task="Rehearse.",
-        expected_output=None,
-        sub_agents=(),
-        permissions=team.permissions,
-        settings=team.settings,
     )
 
 
@@ -57,18 +62,11 @@ async def _be_an_agent(canned_model: Callable[[], AbstractAsyncContextManager[Mo
     from ._task_work import TaskWork  # noqa: PLC0415 - as above
 
     async with canned_model() as config:
-        spec = TaskSpec(
-            id="agent_task_rehearsal",
-            agent=AgentConfig(
-                name="rehearsal", model=config, instruction="Rehearse.", toolsets=(ToolsetConfig(type="think"),)
-            ),
-            task="Rehearse.",
-            expected_output=None,
-            sub_agents=(),
-            permissions=Permissions(),
-            settings=Settings(),
+        agent = AgentConfig(
+            name="rehearsal", model=config, instruction="Rehearse.", toolsets=(ToolsetConfig(type="think"),)
         )
-        await TaskWork(spec, _Nobody(), threading.Event()).run_agent(Path.cwd())
+        setup = AgentSetup(agent=agent, sub_agents=(), permissions=Permissions(), settings=Settings())
+        await TaskWork(_spec(setup), _Nobody(), threading.Event()).run_agent(Path.cwd())
 
 
 class _Nobody(SupervisorRef):

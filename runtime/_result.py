@@ -41,17 +41,21 @@ def check_result(text: str) -> None:
     Raises:
         TypeError: it is no JSON, holds more than `MOST_VALUES` values, or is nested too deeply.
     """
-    if _may_hold_too_many(text):
+    if text.startswith('"'):
+        levels = 0  # a text has no other values in it
+    elif not _may_hold_too_many(text):
+        levels = _SPARE_LEVELS
+    else:
         raise TypeError(f"the result cannot be kept: it holds more than {MOST_VALUES:,} values")
     try:
-        decode_result(f"{'[' * _SPARE_LEVELS}{text}{']' * _SPARE_LEVELS}")
+        decode_result(f"{'[' * levels}{text}{']' * levels}")
     except (ValueError, RecursionError, MemoryError, msgspec.MsgspecError) as error:
         raise TypeError(f"the result cannot be kept: {error}") from error
 
 
 def _may_hold_too_many(text: str) -> bool:
     """Whether there are more values than may be, where it is JSON; for other text the answer means nothing."""
-    if len(text) <= MOST_VALUES or text.startswith('"') or _values(text) <= MOST_VALUES:
+    if len(text) <= MOST_VALUES or _values(text) <= MOST_VALUES:
         return False
     # Some of what was counted may be inside of texts.
     text = text.replace("\\\\", "").replace('\\"', "")

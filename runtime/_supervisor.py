@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import pickle
 import secrets
 import time
 from concurrent.futures import Future
@@ -38,6 +39,7 @@ from ._journal import Journal
 from ._last_words import last_words
 from ._log_bound import bound_log
 from ._messages import (
+    AgentSetup,
     Began,
     Finished,
     ListTasks,
@@ -121,6 +123,7 @@ class TaskSupervisor(Supervisor):
         self._working_directory = working_directory
         self._registry = TaskRegistry()
         self._by_child: dict[Child, Task] = {}
+        self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
         self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
@@ -139,7 +142,7 @@ class TaskSupervisor(Supervisor):
             case Conversation(task, messages):
                 self._restart(task, messages)
             case TimeIsUp(task):
-                limit = f"{task.spec.limits.wall_clock:g} s"
+                limit = f"{task.setup.limits.wall_clock:g} s"
                 ran = time.monotonic() - task.started
                 self._end_for_limit(task, f"The limit wall_clock of {limit} was reached: it had run for {ran:.1f} s.")
             case Reached(task, sentence):
@@ -210,11 +213,8 @@ class TaskSupervisor(Supervisor):
         while len(self._registry) >= self._settings.max_tasks:
             self._registry.forget_oldest()
         task_id = f"agent_task_{secrets.token_hex(4)}"
-        agent = self._team.agents[request.agent]
-        limits = agent.limits.over(self._settings.limits)
-        if limits.iterations is not None:
-            iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
-            agent = msgspec.structs.replace(agent, max_iterations=iterations)
+        setup, encoded_setup = self._setup_of(request.agent)
+        agent = setup.agent
         task = Task(
             id=task_id,
             agent=request.agent,
@@ -222,20 +222,20 @@ class TaskSupervisor(Supervisor):
             parent=caller.id,
             owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
             chain=chain,
+            setup=setup,
             output=TaskOutput(self._output_folder, task_id, self._settings.max_output),
             logs=self._logs,
         )
         task.spec = TaskSpec(
             id=task_id,
-            agent=agent,
+            agent=request.agent,
+            entrypoint=agent.entrypoint,
+            workdir=agent.workdir,
+            setup=encoded_setup,
             task=request.task,
             expected_output=request.expected_output,
-            sub_agents=tuple((name, self._team.agents[name].description) for name in agent.sub_agents),
-            permissions=self._team.permissions,
-            settings=self._settings,
             working_directory=self._working_directory,
             own_folder=self._own_folder(agent, task_id),
-            limits=limits,
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.add(task)
@@ -255,10 +255,28 @@ class TaskSupervisor(Supervisor):
             self._journal.write(record.taken_back(task))
             raise
         done()
-        if task.spec.limits.wall_clock is not None:
-            task.deadline = self.tell_later(task.spec.limits.wall_clock, TimeIsUp(task))
+        if task.setup.limits.wall_clock is not None:
+            task.deadline = self.tell_later(task.setup.limits.wall_clock, TimeIsUp(task))
         if self._hub.has_streams:  # to look at a task takes longer than to tell of it
             self._hub.publish(TaskStarted(self._view(task, output=False)))
+
+    def _setup_of(self, name: str) -> tuple[AgentSetup, bytes]:
+        """Return what the tasks of an agent have in common, and the same pickled."""
+        if name not in self._setups:
+            agent = self._team.agents[name]
+            limits = agent.limits.over(self._settings.limits)
+            if limits.iterations is not None:
+                iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
+                agent = msgspec.structs.replace(agent, max_iterations=iterations)
+            setup = AgentSetup(
+                agent=agent,
+                sub_agents=tuple((other, self._team.agents[other].description) for other in agent.sub_agents),
+                permissions=self._team.permissions,
+                settings=self._settings,
+                limits=limits,
+            )
+            self._setups[name] = setup, pickle.dumps(setup)
+        return self._setups[name]
 
     def _own_folder(self, agent: AgentConfig, task_id: str) -> str:
         """Return the folder that a task is to have to itself, and which its process makes."""
@@ -271,7 +289,7 @@ class TaskSupervisor(Supervisor):
                 return str(worktree_folder(self._folder.path, task_id))
 
     def _start_attempt(self, task: Task) -> None:
-        limits = task.spec.limits
+        limits = task.setup.limits
         task.finished = None
         task.tools.clear()
         task.last_sign = time.monotonic()
@@ -359,16 +377,16 @@ class TaskSupervisor(Supervisor):
         if task.status == "starting":
             self._change_status(task, "running")
         self._watched[task.id] = Watch(
-            lambda: child.process.pid, task.log, task.spec.limits, lambda sentence: self._tell(Reached(task, sentence))
+            lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._tell(Reached(task, sentence))
         )
-        self._sampler.task_started(task.spec.limits)
+        self._sampler.task_started(task.setup.limits)
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
         spec: TaskSpec = child.spec.args[0]
         task = self._registry.get(spec.id)
         assert task is not None, spec.id  # noqa: S101 - it is forgotten after its end only
-        limit = spec.limits.output
+        limit = task.setup.limits.output
         if limit is not None and task.output.size + len(data) > limit:
             data = data[: max(0, limit - task.output.size)]
             child.process.kill()
@@ -417,7 +435,7 @@ class TaskSupervisor(Supervisor):
         task.usage += usage
         self._registry.add_usage(task, usage)
         self._keep(task, messages)
-        used, limit = task.usage.input_tokens + task.usage.output_tokens, task.spec.limits.tokens
+        used, limit = task.usage.input_tokens + task.usage.output_tokens, task.setup.limits.tokens
         if limit is not None and used > limit:
             self._end_for_limit(task, f"The limit tokens of {limit:,} was reached: it had used {used:,}.")
 
@@ -448,20 +466,20 @@ class TaskSupervisor(Supervisor):
             finished=task.finished,
             late=task.finished_late,
             stop=stop,
-            limits=task.spec.limits,
+            limits=task.setup.limits,
             reached=task.reached,
             # Read where it may be quoted only: the mailbox should not wait for files at every end.
             log="" if end.normal else last_words(task.log_tail(_LOG_TAIL)),
         )
         decision = decide(
-            task.spec.agent.restart,
+            task.setup.agent.restart,
             task.restarts,
             failed=outcome.status == "failed",
             stopped=stop is not None or outcome.final or self._closing is not None,
             now=now,
         )
         if not isinstance(decision, Again):
-            policy = task.spec.agent.restart
+            policy = task.setup.agent.restart
             if decision.exhausted and policy.max_restarts:
                 often = "once" if policy.max_restarts == 1 else f"{policy.max_restarts} times"
                 note = f"It had been started again {often} within {policy.period:g} s."
@@ -503,7 +521,7 @@ class TaskSupervisor(Supervisor):
             task.deadline.cancel()  # it would keep the task until it is due
         task.ended = time.monotonic()
         task.output.close()
-        if task.spec.agent.workdir == "worktree":
+        if task.setup.agent.workdir == "worktree":
             self._worktrees.ended(Path(task.spec.own_folder))
         task.result = task.finished.result if task.finished is not None else None
         used = end.user_seconds + end.system_seconds if end is not None else 0.0

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ..actors import Child, RestartHistory, Timer
-from ._messages import Finished, TaskSpec
+from ._messages import AgentSetup, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
 from ._views import TERMINAL, Status, TaskView, Vitals
@@ -32,6 +32,7 @@ class Task:
         parent: id of who started it; None for the host.
         owners: ids of all who own it: its parent, its parent's parent, and so on.
         chain: the agents from the orchestrator's down to its own.
+        setup: its agent's.
         output: what it has said.
         logs: folder of `log`; all tasks have the same one.
         started: monotonic time.
@@ -62,6 +63,7 @@ class Task:
     parent: str | None
     owners: tuple[str, ...]
     chain: tuple[str, ...]
+    setup: AgentSetup
     output: TaskOutput
     logs: Path
     started: float = field(default_factory=time.monotonic)
@@ -156,13 +158,13 @@ class Task:
         return folder if folder and Path(folder).exists() else ""
 
     def _doing(self) -> str:
-        if self.status != "running" or self.spec.agent.entrypoint is not None:
+        if self.status != "running" or self.setup.agent.entrypoint is not None:
             return ""
         return f"in {', '.join(sorted(set(self.tools.values())))}" if self.tools else "waiting for its model"
 
     def _silent(self) -> float:
         silent = time.monotonic() - self.last_sign
-        return silent if self.status == "running" and silent > self.spec.settings.stall_after else 0.0
+        return silent if self.status == "running" and silent > self.setup.settings.stall_after else 0.0
 
     def log_tail(self, limit: int) -> str:
         """Return the end of what the process wrote to standard output and error."""

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import os
+import pickle
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ._encodable import encodable
 from ._entrypoint import EntrypointTask, call_entrypoint
 from ._event_loop import OneLoop
 from ._gateway import TaskGateway
-from ._messages import Began, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
+from ._messages import AgentSetup, Began, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ._model import Message, ToolCall, Turn
 from ._references import resolve
 from ._result import encode_result
@@ -75,27 +76,26 @@ class TaskWork:
             return Finished(encode_result(result), early=self._stop.is_set())
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise TypeError(
-                f"The entrypoint of agent {self._spec.agent.name!r} returned what JSON cannot hold ({error}). "
+                f"The entrypoint of agent {self._spec.agent!r} returned what JSON cannot hold ({error}). "
                 "Return text, or None, truths, numbers, lists, and mappings whose keys are text."
             ) from error
 
     def _work(self) -> Any:
-        agent = self._spec.agent
         spec = self._spec
-        if agent.entrypoint is None:
+        if spec.entrypoint is None:
             shared = Path(spec.working_directory or Path.cwd())
-            enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
+            enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id)
             return self._loop.run(self.run_agent(shared))
-        enter(agent.workdir, spec.working_directory, spec.own_folder, spec.id)
-        function = resolve(agent.entrypoint, what=f"The entrypoint of agent {agent.name!r}")
+        enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id)
+        function = resolve(spec.entrypoint, what=f"The entrypoint of agent {spec.agent!r}")
         task = EntrypointTask(
-            id=self._spec.id,
-            agent=agent.name,
-            text=self._spec.task,
-            expected_output=self._spec.expected_output,
+            id=spec.id,
+            agent=spec.agent,
+            text=spec.task,
+            expected_output=spec.expected_output,
             emit=self._supervisor.emit,
             stop=self._stop,
-            attempt=self._spec.attempt,
+            attempt=spec.attempt,
         )
         outcome = call_entrypoint(function, task)
         return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
@@ -107,17 +107,18 @@ class TaskWork:
             shared: the runtime's working directory.
         """
         spec = self._spec
+        setup: AgentSetup = pickle.loads(spec.setup)  # noqa: S301 - the host is trusted
         around = Surroundings(
             gateway=TaskGateway(self._supervisor),
-            sub_agents=spec.sub_agents,
-            permissions=spec.permissions,
-            settings=spec.settings,
+            sub_agents=setup.sub_agents,
+            permissions=setup.permissions,
+            settings=setup.settings,
             working_directory=Path.cwd(),
             shared_directory=shared,
             environ=os.environ,
         )
         return await run_agent(
-            spec.agent,
+            setup.agent,
             around,
             _Reporter(self._supervisor),
             task=spec.task,
