@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import pickle
-import selectors
 import signal
 import socket
 import threading
@@ -25,6 +24,7 @@ import pykka
 from . import _cgroup, _linux
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
+from ._io import READ, WRITE
 from ._outbox import Outbox
 from ._rebuild import rebuild
 from ._reply import EncodedReply
@@ -391,9 +391,9 @@ class ActorProcess:
             self._set_timer(_REAP_LIMIT, lambda: self.on_end(ProcessExit(unobserved=late)))
 
     def _on_channel(self, events: int) -> None:
-        if events & selectors.EVENT_WRITE:
+        if events & WRITE:
             self._flush()
-        if events & selectors.EVENT_READ and self._reading:
+        if events & READ and self._reading:
             self._read_once()
 
     def _read_once(self) -> bool:
@@ -538,8 +538,8 @@ class ActorProcess:
             return
         if self._pidfd is not None and not self._pidfd_watched:
             self._pidfd_watched = True
-            self._io.watch(self._pidfd, selectors.EVENT_READ, self._on_pidfd)
-        events = (selectors.EVENT_READ if self._reading else 0) | (selectors.EVENT_WRITE if self._outbox else 0)
+            self._io.watch(self._pidfd, READ, self._on_pidfd)
+        events = (READ if self._reading else 0) | (WRITE if self._outbox else 0)
         if events:
             self._io.watch(self._channel.fileno(), events, self._on_channel)
         else:

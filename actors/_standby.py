@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import selectors
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ._io import IOThread, Timer
+from ._io import READ, IOThread, Timer
 from ._wire import STANDS_BY
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ class StandbyPool:
             channel.close()
         else:
             standby = self._rehearsing[key] = Standby(key, channel, pid, pidfd)
-            self._io.watch(channel.fileno(), selectors.EVENT_READ, lambda events: self._on_events(standby, events))
+            self._io.watch(channel.fileno(), READ, lambda events: self._on_events(standby, events))
         return True
 
     def drop(self, key: int) -> None:

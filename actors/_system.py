@@ -129,7 +129,7 @@ class ProcessSystem:
         self._check_usable()
         shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         configuration = self._configure()
-        variables = dict(os.environb) if environ is None else _encoded(environ)
+        variables = _environment() if environ is None else _encoded(environ)
         sys_path = _module_path()
         start = Start(
             urn=shell.actor_urn,
@@ -226,7 +226,7 @@ class ProcessSystem:
                 actor_class, args = self._rehearsal or (StopsAtOnce, ())
                 self._configuration = Configuration(
                     os.getpid(),
-                    dict(os.environb),
+                    _environment(),
                     _module_path(),
                     list(self._preload),
                     encode_object((actor_class, args, {})),
@@ -397,6 +397,11 @@ def _current_directory() -> bytes:
         raise SubactorsError(
             "The host's working directory has been removed, so a process cannot start in it. Change to one that exists."
         ) from None
+
+
+def _environment() -> dict[bytes, bytes]:
+    # Its own dictionary where it has one, as in CPython: to go through the mapping is a call for each variable.
+    return dict(getattr(os.environb, "_data", os.environb))
 
 
 def _encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:

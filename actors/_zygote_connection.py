@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
 import socket
 import sys
 import threading
@@ -19,7 +18,7 @@ import msgspec
 
 from . import _ancillary
 from ._errors import StartError
-from ._io import IOThread
+from ._io import READ, WRITE, IOThread
 from ._mark import MARK, end_marked, new_mark
 from ._program import Program
 from ._wire import Configuration, Fork, encode_packet
@@ -71,7 +70,7 @@ class ZygoteConnection:
                 raise StartError(f"{sys.executable} did not start: {error}") from error
         # Processes that are forked from the host in this moment hold the socket's other end, too, so its closing alone
         # would not tell of the zygote's end.
-        self._io.watch(self._program.pidfd, selectors.EVENT_READ, self._on_program_ended)
+        self._io.watch(self._program.pidfd, READ, self._on_program_ended)
         # In a file, as it may be longer than a packet.
         file = os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0)
         file.write(msgspec.msgpack.encode(configuration))
@@ -148,15 +147,15 @@ class ZygoteConnection:
 
     def _watch(self) -> None:
         if not self._closed:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+            events = READ | (WRITE if self._unsent else 0)
             self._io.watch(self._control.fileno(), events, self._on_control)
 
     def _on_control(self, events: int) -> None:
-        if events & selectors.EVENT_WRITE:
+        if events & WRITE:
             with self._lock:
                 self._flush()
             self._watch()
-        if not events & selectors.EVENT_READ:
+        if not events & READ:
             return
         if self._receive() == b"":
             self._lose()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import selectors
 import socket
 import struct
 from collections import deque
@@ -20,6 +19,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from ..actors._io import READ, WRITE
 from ._control_wire import Answer, Asked, Cutter, Refusal, address, frame
 from ._encodable import encodable
 from ._errors import RunError, StateError
@@ -161,7 +161,7 @@ class ControlServer:
 
     def _listen(self) -> None:
         if not self._closed:
-            self._loop.watch(self._listener.fileno(), selectors.EVENT_READ, self._accept)
+            self._loop.watch(self._listener.fileno(), READ, self._accept)
 
     def _accept(self, _events: int) -> None:
         try:
@@ -227,11 +227,11 @@ class _Connection:
 
     def _watch(self) -> None:
         # Nothing more is asked of us before what we have said is taken.
-        events = selectors.EVENT_WRITE if self._unsent else selectors.EVENT_READ
+        events = WRITE if self._unsent else READ
         self._loop.watch(self.socket.fileno(), events, self._ready)
 
     def _ready(self, events: int) -> None:
-        if events & selectors.EVENT_WRITE:
+        if events & WRITE:
             self._flush()
         else:
             self._read()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Final
 
 __all__ = ["bound_log"]
@@ -20,7 +19,7 @@ _KEPT: Final = 1_000_000
 """Bytes that a cut leaves: the last ones, which tell why a process has ended."""
 
 
-def bound_log(path: Path) -> None:
+def bound_log(path: str) -> None:
     """Cut a file that has grown too long to its end, under a line that says so.
 
     What is written meanwhile may be lost, or come before that line.
@@ -28,7 +27,7 @@ def bound_log(path: Path) -> None:
     May be called in any thread; a file that is missing is left so.
     """
     with contextlib.suppress(OSError):
-        if path.stat().st_size <= _LONGEST:
+        if os.stat(path).st_size <= _LONGEST:  # noqa: PTH116 - at the end of every task, where a path object costs as much
             return
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:

@@ -298,7 +298,7 @@ class TaskSupervisor(Supervisor):
                 TaskActor,
                 (task.spec,),
                 grace=self._settings.stop_grace,
-                capture=str(task.log),
+                capture=task.log,
                 limits=_process_limits(limits),
             )
         )

@@ -94,9 +94,9 @@ class Task:
     last_entry: TaskView | None = None
 
     @property
-    def log(self) -> Path:
-        """The file with what its process wrote to standard output and error."""
-        return self.logs / f"{self.id}.log"
+    def log(self) -> str:
+        """The path of the file with what its process wrote to standard output and error."""
+        return f"{self.logs}/{self.id}.log"
 
     @property
     def is_over(self) -> bool:
@@ -169,7 +169,7 @@ class Task:
     def log_tail(self, limit: int) -> str:
         """Return the end of what the process wrote to standard output and error."""
         try:
-            with self.log.open("rb") as file:
+            with Path(self.log).open("rb") as file:
                 file.seek(0, 2)
                 file.seek(max(0, file.tell() - limit))
                 return file.read().decode("utf-8", "replace")

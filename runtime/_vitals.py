@@ -43,7 +43,7 @@ class Watch:
     """
 
     pid: Callable[[], int | None]
-    log: Path
+    log: str
     limits: Limits
     reached: Callable[[str], None]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import selectors
 import socket
 import sys
 import threading
@@ -14,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 from observing import descriptors
-from subactors.actors._io import IOThread
+from subactors.actors._io import READ, IOThread
 
 PATIENCE = 10.0
 
@@ -127,7 +126,7 @@ def test_a_descriptor_that_is_ready_is_called_back_until_it_is_unwatched(
 ) -> None:
     left, right = pair
     received: queue.Queue[bytes] = queue.Queue()
-    io.call(lambda: io.watch(left.fileno(), selectors.EVENT_READ, lambda _: received.put(left.recv(100))))
+    io.call(lambda: io.watch(left.fileno(), READ, lambda _: received.put(left.recv(100))))
     right.send(b"one")
     assert received.get(timeout=PATIENCE) == b"one"
     right.send(b"two")
@@ -153,8 +152,8 @@ def test_a_callback_that_fails_does_not_stop_another_descriptor(
         raise ValueError("broken")
 
     try:
-        io.call(lambda: io.watch(reader, selectors.EVENT_READ, fail))
-        io.call(lambda: io.watch(left.fileno(), selectors.EVENT_READ, lambda _: received.put(left.recv(1))))
+        io.call(lambda: io.watch(reader, READ, fail))
+        io.call(lambda: io.watch(left.fileno(), READ, lambda _: received.put(left.recv(1))))
         os.write(writer, b"x")
         right.send(b"x")
         assert received.get(timeout=PATIENCE) == b"x"
@@ -177,8 +176,8 @@ def test_a_watch_that_another_callback_of_the_same_round_ended_is_not_called(
         io.unwatch(right.fileno())
 
     def watch_both() -> None:
-        io.watch(left.fileno(), selectors.EVENT_READ, lambda _: only_one("left"))
-        io.watch(right.fileno(), selectors.EVENT_READ, lambda _: only_one("right"))
+        io.watch(left.fileno(), READ, lambda _: only_one("left"))
+        io.watch(right.fileno(), READ, lambda _: only_one("right"))
 
     left.send(b"x")
     right.send(b"x")
@@ -214,6 +213,6 @@ def test_everything_is_without_effect_after_closing(
     io.close()
     io.call(lambda: None)
     io.call_later(0, lambda: None).cancel()
-    io.watch(pair[0].fileno(), selectors.EVENT_READ, lambda _: None)
+    io.watch(pair[0].fileno(), READ, lambda _: None)
     io.unwatch(pair[0].fileno())
     assert not caplog.records

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from observing import wait_until
@@ -29,7 +28,7 @@ finally:
 
 
 def watch(pid: int, limits: Limits = Limits(), reached: Callable[[str], None] = print) -> Watch:  # noqa: B008 - frozen
-    return Watch(lambda: pid, Path(os.devnull), limits, reached)
+    return Watch(lambda: pid, os.devnull, limits, reached)
 
 
 @pytest.fixture
