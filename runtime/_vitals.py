@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from ._views import Vitals
 __all__ = ["VitalsSampler", "Watch"]
 
 _INTERVAL: Final = 1.0
+"""Seconds between rounds of looks at all tasks, at least."""
+
 _LIMITED_INTERVAL: Final = 0.1
 """Seconds between looks at tasks whose limits are held by looking."""
 
@@ -28,7 +31,7 @@ _LOG_INTERVAL: Final = 0.25
 """Seconds between looks at the sizes of logs; such a look costs a few microseconds a task."""
 
 _LARGEST_SHARE: Final = 0.005
-"""Of one core."""
+"""Of one core; after each look there is a rest that makes up for it."""
 
 
 @dataclass(frozen=True)
@@ -103,68 +106,73 @@ class VitalsSampler:
         with unforked:  # a process forked in the middle of it could never import psutil
             import psutil  # noqa: F401, PLC0415 - see `_sample_tree`
 
-        next_full = 0.0
         while not self._closed.is_set():
             # Cleared before the look, so that a task that starts in between is not slept through.
             self._started.clear()
+            if self._running():
+                self._work()
+            else:
+                self._latest, self._before = {}, {}
+                self._started.wait()
+
+    def _work(self) -> None:
+        """Look at tasks until none runs: at each in its turn, with rests between, and at those that are limited often.
+
+        Not at all at once: with hundreds of tasks that is a third of a second of computing, when they have just begun.
+        """
+        waiting: deque[str] = deque()
+        next_round = next_look = next_limited = next_logs = 0.0
+        while not self._closed.is_set():
+            if self._wanted.is_set():
+                next_limited = 0.0
             self._wanted.clear()
             running = self._running()
             if not running:
-                self._latest, self._before = {}, {}
-                self._started.wait()
-                next_full = 0.0
-                continue
-            limited = {task_id: watch for task_id, watch in running.items() if watch.is_limited}
-            started = time.monotonic()
-            if started >= next_full:
-                self._sample(running)
-                took = time.monotonic() - started
-                next_full = started + max(_INTERVAL, took / _LARGEST_SHARE)
-            elif limited:
-                self._sample(limited)
-            pause = next_full - time.monotonic()
-            for watch in running.values():
-                bound_log(watch.log)
-            if limited:
-                self._closed.wait(min(pause, _LIMITED_INTERVAL))
-            else:
-                self._rest(next_full)
-
-    def _rest(self, until: float) -> None:
-        """Rest until a time, or until a limited task has started."""
-        while not self._closed.is_set() and (pause := until - time.monotonic()) > 0:
-            self._wanted.clear()
-            running = self._running()
-            if any(watch.is_limited for watch in running.values()):
                 return
-            for watch in running.values():
-                bound_log(watch.log)
-            self._wanted.wait(min(pause, _LOG_INTERVAL))
-
-    def _sample(self, watched: Mapping[str, Watch]) -> None:
-        """Look at some tasks; what is known of the others stays."""
-        running = self._running()
-        latest = {task_id: vitals for task_id, vitals in self._latest.items() if task_id in running}
-        before = {task_id: entry for task_id, entry in self._before.items() if task_id in running}
-        for task_id, watch in watched.items():
-            pid = watch.pid()
-            sample = _sample_tree(pid) if pid is not None else None
-            if sample is None:
-                continue
             now = time.monotonic()
-            cpu_seconds, memory, processes = sample
-            percent = None
-            if task_id in self._before:
-                then, cpu_then = self._before[task_id]
-                percent = max(0.0, 100 * (cpu_seconds - cpu_then) / (now - then))
-            before[task_id] = now, cpu_seconds
-            self._peaks[task_id] = max(memory, self._peaks.get(task_id, 0))
-            vitals = Vitals(cpu_percent=percent, cpu_seconds=cpu_seconds, memory_bytes=memory, processes=processes)
-            latest[task_id] = vitals
-            sentence = _reached(watch.limits, vitals)
-            if sentence:
-                watch.reached(sentence)
-        self._latest, self._before = latest, before
+            if not waiting and now >= next_round:
+                self._forget_all_but(running)
+                waiting.extend(running)
+                next_round = now + _INTERVAL
+            if waiting and now >= next_look:
+                self._look_at(waiting.popleft(), running)
+                next_look = time.monotonic() + (time.monotonic() - now) / _LARGEST_SHARE
+            limited = [task_id for task_id, watch in running.items() if watch.is_limited]
+            if limited and now >= next_limited:
+                for task_id in limited:
+                    self._look_at(task_id, running)
+                next_limited = now + _LIMITED_INTERVAL
+            if now >= next_logs:
+                for watch in running.values():
+                    bound_log(watch.log)
+                next_logs = now + _LOG_INTERVAL
+            due = min(next_logs, next_look if waiting else next_round, *([next_limited] if limited else []))
+            self._wanted.wait(max(0.0, due - time.monotonic()))
+
+    def _forget_all_but(self, running: Mapping[str, Watch]) -> None:
+        self._latest = {task_id: vitals for task_id, vitals in self._latest.items() if task_id in running}
+        self._before = {task_id: entry for task_id, entry in self._before.items() if task_id in running}
+
+    def _look_at(self, task_id: str, running: Mapping[str, Watch]) -> None:
+        """Sample a task, if it still runs and has a process."""
+        watch = running.get(task_id)
+        pid = watch.pid() if watch is not None else None
+        sample = _sample_tree(pid) if pid is not None else None
+        if watch is None or sample is None:
+            return
+        now = time.monotonic()
+        cpu_seconds, memory, processes = sample
+        percent = None
+        if task_id in self._before:
+            then, cpu_then = self._before[task_id]
+            percent = max(0.0, 100 * (cpu_seconds - cpu_then) / (now - then))
+        self._before[task_id] = now, cpu_seconds
+        self._peaks[task_id] = max(memory, self._peaks.get(task_id, 0))
+        vitals = Vitals(cpu_percent=percent, cpu_seconds=cpu_seconds, memory_bytes=memory, processes=processes)
+        self._latest[task_id] = vitals
+        sentence = _reached(watch.limits, vitals)
+        if sentence:
+            watch.reached(sentence)
 
 
 def _is_limited(limits: Limits) -> bool:

@@ -152,6 +152,28 @@ def test_starts_of_unlimited_tasks_do_not_each_have_all_tasks_looked_at(busy: in
     assert after - before < 100
 
 
+def test_the_sampler_rests_between_one_task_and_the_next(busy: int) -> None:
+    did: list[str] = []
+
+    def pid() -> int:
+        did.append("looked")
+        return busy
+
+    def running() -> dict[str, Watch]:
+        did.append("woke")
+        return {name: Watch(pid, os.devnull, Limits(), print) for name in ("a", "b", "c")}
+
+    sampler = VitalsSampler(running)
+    sampler.task_started(Limits())
+    try:
+        wait_until(lambda: sampler.latest("c"), "a sample of the last")
+    finally:
+        sampler.close()
+
+    assert did.count("looked") >= 3
+    assert "looked, looked" not in ", ".join(did)
+
+
 def test_a_running_task_has_vitals_and_an_ended_one_its_totals() -> None:
     with Runtime.from_mapping(entrypoint_team()) as runtime:
         task_id = speaking(runtime, "waits")
