@@ -28,10 +28,11 @@ _LIMITED_INTERVAL: Final = 0.1
 """Seconds between looks at tasks whose limits are held by looking."""
 
 _LOG_INTERVAL: Final = 0.25
-"""Seconds between looks at the sizes of logs; such a look costs a few microseconds a task."""
+"""Seconds between looks at the sizes of logs, at least."""
 
-_LARGEST_SHARE: Final = 0.005
-"""Of one core; after each look there is a rest that makes up for it."""
+_SHARE: Final = 0.004
+_LOG_SHARE: Final = 0.002
+"""Of one core, at most, for looks at trees and for looks at logs: after each there is a rest that makes up for it."""
 
 
 @dataclass(frozen=True)
@@ -136,16 +137,17 @@ class VitalsSampler:
                 next_round = now + _INTERVAL
             if waiting and now >= next_look:
                 self._look_at(waiting.popleft(), running)
-                next_look = time.monotonic() + (time.monotonic() - now) / _LARGEST_SHARE
+                next_look = _rested(now, _SHARE)
             limited = [task_id for task_id, watch in running.items() if watch.is_limited]
             if limited and now >= next_limited:
                 for task_id in limited:
                     self._look_at(task_id, running)
                 next_limited = now + _LIMITED_INTERVAL
             if now >= next_logs:
+                began = time.monotonic()
                 for watch in running.values():
                     bound_log(watch.log)
-                next_logs = now + _LOG_INTERVAL
+                next_logs = max(now + _LOG_INTERVAL, _rested(began, _LOG_SHARE))
             due = min(next_logs, next_look if waiting else next_round, *([next_limited] if limited else []))
             self._wanted.wait(max(0.0, due - time.monotonic()))
 
@@ -173,6 +175,12 @@ class VitalsSampler:
         sentence = _reached(watch.limits, vitals)
         if sentence:
             watch.reached(sentence)
+
+
+def _rested(began: float, share: float) -> float:
+    """Return when work that has been done since a time, and is now over, has taken no more than its share."""
+    now = time.monotonic()
+    return now + (now - began) / share
 
 
 def _is_limited(limits: Limits) -> bool:
