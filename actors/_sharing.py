@@ -47,6 +47,7 @@ def settle_code(rehearse: Callable[[], object]) -> None:
             kept.append(frame.f_code)
 
     _fillers.extend(_fill_gaps())
+    _linux.fill_heap()
     sys.setprofile(note)
     try:
         rehearse()
@@ -70,6 +71,7 @@ def settle_memory() -> None:
     """
     gc.collect()
     _fillers.extend(_fill_gaps())
+    _linux.fill_heap()
     # Objects outside the collector's lists are not written to by a collection in a child.
     gc.freeze()
     _linux.gather_private_memory()

@@ -30,15 +30,15 @@ BOUNDS: Final[dict[str, dict[str, float]]] = {
         "exits": 1,
         "messages with the zygote": 3,  # 3: fork, forked, exited
         "messages to the task": 1,  # 1: its start
-        "bytes to the task": 1800,  # 1612, of which some are folders' names
+        "bytes to the task": 1800,  # 1643, of which some are folders' names
         "messages from the task": 4,  # 4: ready, output, finished, stopped
         "bytes from the task": 190,  # 155
         "messages in the mailbox": 7,  # 6: run, ready, finished, ended, recorded, wait
         "journal writes": 4.5,  # 4: started, running, ended, read; and perhaps one of the tasks before
         "journal commits": 4.5,  # at most one a write, and one of the tasks before those that are counted
-        "journal statements": 9,  # 8
-        "page faults of the task": 1400,  # 1175
-        "page faults of the zygote": 220,  # 183
+        "journal statements": 9,  # 7
+        "page faults of the task": 1240,  # 1035
+        "page faults of the zygote": 160,  # 131
     },
     # An agent whose model calls one tool and then answers: two turns.
     "agent": {
@@ -46,15 +46,15 @@ BOUNDS: Final[dict[str, dict[str, float]]] = {
         "exits": 1,
         "messages with the zygote": 3,
         "messages to the task": 1,
-        "bytes to the task": 2050,  # 1703
+        "bytes to the task": 2050,  # 1814
         "messages from the task": 10,  # 9
         "bytes from the task": 2050,  # 1724
         "messages in the mailbox": 13,  # 11
         "journal writes": 8,  # 7
         "journal commits": 8.5,
-        "journal statements": 20,  # 17
-        "page faults of the task": 2000,  # 1685
-        "page faults of the zygote": 220,  # 186
+        "journal statements": 20,  # 16
+        "page faults of the task": 1900,  # 1595
+        "page faults of the zygote": 160,  # 135
     },
     # A task that waits for its stop, beside others.
     "idle": {
@@ -70,11 +70,11 @@ BOUNDS: Final[dict[str, dict[str, float]]] = {
         "TaskSupervisor": 27,  # 22
         "subactors-io": 20,  # 15: its reads depend on what arrives together
         "subactors-journal": 48,  # 40
-        "zygote": 28,  # 23
-        "task": 73,  # 61
+        "zygote": 20,  # 16
+        "task": 73,  # 65
     },
     "import": {
-        "modules": 200,  # 164, 56 of them of this package
+        "modules": 200,  # 166, 58 of them of this package
         "modules of this package": 66,
     },
 }
