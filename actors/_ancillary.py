@@ -18,7 +18,7 @@ _LIMIT: Final = 32768
 _SIZE: Final = 4
 """Bytes of a descriptor, which is a C int."""
 
-_ROOM: Final = socket.CMSG_SPACE(_SIZE)
+_ROOM: Final = socket.CMSG_LEN(_SIZE)  # for one, not two
 _FLAGS: Final = int(socket.MSG_CMSG_CLOEXEC)
 _LEVEL: Final = int(socket.SOL_SOCKET)
 _RIGHTS: Final = int(socket.SCM_RIGHTS)

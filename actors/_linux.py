@@ -45,7 +45,10 @@ _LARGE_ALLOCATION: Final = 120_000
 """Bytes: the C library takes more than 128 kB straight from the kernel."""
 
 _ALLOCATIONS: Final = (65536, 32768, 16384, 8192, 4096, 3072, 2048, 1536, *range(1024, 0, -16))
-_MOST_ALLOCATIONS: Final = 20_000
+"""Bytes, in this order: a large one fits no small gap."""
+
+_MOST_FILLED: Final = 16_000_000
+"""Bytes that are taken at most, whatever the C library is; with `openai` imported it is less than one million."""
 _FIELDS_WITHOUT_NAME: Final = 5
 """In a line of `/proc/PID/maps` for anonymous memory."""
 
@@ -97,10 +100,10 @@ def fill_heap() -> None:
     allocate.restype, allocate.argtypes = ctypes.c_size_t, [ctypes.c_size_t]
     # No gap is as large as all of these: one of them is at the end, and what is behind it fills none.
     end = max(allocate(_LARGE_ALLOCATION) for _ in range(8))
-    left = _MOST_ALLOCATIONS
+    left = _MOST_FILLED
     for size in _ALLOCATIONS:
-        while left and allocate(size) < end:
-            left -= 1
+        while left >= size and 0 < allocate(size) < end:
+            left -= size
 
 
 def gather_private_memory() -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ._model import Model
     from ._team import AgentConfig, ModelConfig
 
-__all__ = ["open_agent_model", "open_model", "preload"]
+__all__ = ["open_agent_model", "open_model", "preload", "preload_without_certificates"]
 
 
 def open_agent_model(agent: AgentConfig, *, environ: Mapping[str, str], idle_timeout: float) -> Model:
@@ -72,7 +72,16 @@ def preload() -> None:
 
     All of it would otherwise happen at the first request of every task. Leaves no thread and no event loop behind.
     """
+    _preload(secure=True)
+
+
+def preload_without_certificates() -> None:
+    """Do the same for models whose servers have no TLS: certificates of authorities are most of a tenth of a second."""
+    _preload(secure=False)
+
+
+def _preload(*, secure: bool) -> None:
     from . import _openai_model, _python_model  # noqa: PLC0415 - heavy, see above
 
     del _python_model
-    _openai_model.warm_up()
+    _openai_model.warm_up(secure=secure)

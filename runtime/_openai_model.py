@@ -258,13 +258,16 @@ async def _ask_once() -> None:
             await model.close()
 
 
-def warm_up() -> None:
+def warm_up(*, secure: bool) -> None:
     """Do once what the libraries put off until the first client and the first request of a process.
 
     Leaves no thread, no event loop and no socket behind.
+
+    Args:
+        secure: whether there is a server with TLS, and so something to load certificates for.
     """
     # Several modules are imported by the first client, the first use of an event loop, and the first look-up of a host.
-    openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=True))
+    openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=secure))
     # Where a process may not listen even on its own machine, the first request will be slower.
     with contextlib.suppress(OSError, ModelError):
         anyio.run(_ask_once)

@@ -423,8 +423,15 @@ def _preload(team: Team) -> list[str]:
     modules = ["subactors.runtime._task_work", "subactors.runtime._rehearsal"]
     if any(agent.model is not None and agent.model.provider == "python" for agent in team.agents.values()):
         modules.append("subactors.runtime._python_model")
-    if any(agent.model is not None and agent.model.provider != "python" for agent in team.agents.values()):
-        modules.append("subactors.runtime._models:preload")
+    models = [
+        model
+        for agent in team.agents.values()
+        for model in (agent.model, *agent.fallback.models)
+        if model is not None and model.provider != "python"
+    ]
+    if models:
+        without_tls = all(model.base_url.startswith("http://") for model in models)
+        modules.append(f"subactors.runtime._models:{'preload_without_certificates' if without_tls else 'preload'}")
     for agent in team.agents.values():
         modules += [
             f"subactors.runtime.toolsets._{toolset.type}"

@@ -107,9 +107,11 @@ class VitalsSampler:
         with unforked:  # a process forked in the middle of it could never import psutil
             import psutil  # noqa: F401, PLC0415 - see `_sample_tree`
 
-        while not self._closed.is_set():
-            # Cleared before the look, so that a task that starts in between is not slept through.
+        while True:
+            # Cleared before the look, so that a task that starts in between is not slept through, nor is the end.
             self._started.clear()
+            if self._closed.is_set():
+                return
             if self._running():
                 self._work()
             else:
@@ -123,12 +125,12 @@ class VitalsSampler:
         """
         waiting: deque[str] = deque()
         next_round = next_look = next_limited = next_logs = 0.0
-        while not self._closed.is_set():
+        while True:
             if self._wanted.is_set():
                 next_limited = 0.0
             self._wanted.clear()
             running = self._running()
-            if not running:
+            if not running or self._closed.is_set():
                 return
             now = time.monotonic()
             if not waiting and now >= next_round:

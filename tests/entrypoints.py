@@ -345,6 +345,13 @@ async def leaves_a_stubborn_coroutine(task: EntrypointTask) -> str:
     return "answered"
 
 
+def counts_certificates(task: EntrypointTask) -> int:
+    """Return how many contexts with certificates of authorities its process has from the zygote."""
+    del task
+    models = sys.modules["subactors.runtime._openai_model"]
+    return int(models._authorities.cache_info().currsize)
+
+
 def starts_a_process(task: EntrypointTask) -> None:
     """Say the id of a process that it leaves behind in a session of its own, then die."""
     left = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], start_new_session=True)

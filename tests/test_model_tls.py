@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from model_server import ModelServer, Text
+from subactors.runtime import Runtime
 from subactors.runtime._errors import ModelError
 from subactors.runtime._models import open_model
 from subactors.runtime._team import ModelConfig
+from teams import run_and_wait
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +82,29 @@ open_model(
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("servers", "loaded"),
+    [
+        pytest.param(["http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1"], 0, id="none where no server has TLS"),
+        pytest.param(["http://127.0.0.1:9/v1", "https://127.0.0.1:10/v1"], 1, id="once where one has it"),
+    ],
+)
+def test_certificates_are_loaded_for_all_tasks(servers: list[str], loaded: int) -> None:
+    names = ["first", "in_reserve"]
+    team = {
+        "models": {
+            name: {"provider": "openai", "model": "x", "base_url": server, "token_key": "NO_KEY"}
+            for name, server in zip(names, servers, strict=True)
+        },
+        "agents": {
+            "agent": {"model": names[0], "instruction": "x", "fallback": {"models": names[1:]}},
+            "looks": {"entrypoint": "entrypoints:counts_certificates"},
+        },
+    }
+    with Runtime.from_mapping(team, standby=0) as runtime:
+        view = run_and_wait(runtime, "looks")
+
+    assert view.status == "completed", view.reason
+    assert view.result == loaded
