@@ -246,7 +246,7 @@ _ASSUMPTIONS: Final = f"""* Costs do not grow with the number of tasks, nor with
 * Everything in Python in the host waits for one interpreter lock; the journal's thread does not (SQLite lets go of it).
 * Of what supervisor and I/O thread do for a start, half comes before the fork and half after it.
 * A task's turns and output are spread evenly; a turn's request goes over loopback without TLS; the model's time is in
-  the task's length. Idle tasks use no CPU time; vitals use at most 0.5 % of a core.
+  the task's length. Idle tasks use no CPU time; vitals use at most 0.6 % of a core.
 * In capacities each write has a commit of its own; in the simulation a commit takes all that wait, as in reality.
 * No process stands by: one that does moves its fork to a quieter moment, and saves none of it.
 * A disk takes {DISK:.0f} MB a second, tasks may have {MEMORY_SHARE:.0%} of the memory, arrivals are spread evenly
