@@ -168,7 +168,9 @@ def serve(
         steps: what to call first, to be the zygote no more.
         rehearsal: the actor to rehearse with while the first message is awaited; None where it is on its way.
     """
-    _leave_the_zygote(zygote, steps)
+    _leave_the_zygote(steps)
+    if os.getppid() != zygote:
+        os._exit(1)  # it had died before this process could ask to die with it
     if rehearsal is not None:
         # What fails here fails again, with somebody to tell, in the actor.
         with contextlib.suppress(Exception):
@@ -197,7 +199,7 @@ def rehearse(actor: bytes, *, threads: bool = True) -> None:
     page by page: most of its time. In the zygote, which may have no threads, it brings the interpreter to what it does
     with code that runs often: that writes to fewer pages in each process forked from then on.
     """
-    _leave_the_zygote(os.getppid(), ((_do_nothing, ()),))
+    _leave_the_zygote(((_do_nothing, ()),))
     near, far = socket.socketpair()
     with near, far:
         start = Start("", actor, b".", None, None, None)
@@ -215,12 +217,10 @@ def _do_nothing(*_: object) -> None:
     pass
 
 
-def _leave_the_zygote(zygote: int, steps: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> None:
+def _leave_the_zygote(steps: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> None:
     # A table that the zygote has made: to look up functions and constants by their names would be a page or two each.
     for call, arguments in steps:
         call(*arguments)
-    if os.getppid() != zygote:
-        os._exit(1)  # it had died before this process could ask to die with it
 
 
 def _settle_in(start: Start) -> None:

@@ -220,9 +220,8 @@ class _Zygote:
 
     def _reap(self) -> None:
         """Collect every child that has ended, its tree first, and report those that are gone with theirs."""
-        reaped = False
+        died = False
         while (ended := _peek_ended_child()) is not None:
-            reaped = True
             key = self._children.pop(ended, None)
             if key is not None:
                 # The unreaped leader keeps its group's id from being used again, so this hits its own group only.
@@ -239,8 +238,9 @@ class _Zygote:
                     _cgroup.kill(group)
                     exited = msgspec.structs.replace(exited, group=_cgroup.use_of(group))
                 self._dying.append(exited)
+                died = True
         survivors = self._kill_orphans()
-        if survivors and reaped:
+        if survivors and died:
             self._sweep_until = time.monotonic() + SWEEP_LIMIT
         if not survivors or time.monotonic() > self._sweep_until:
             self._report_the_dead(survivors)
