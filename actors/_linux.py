@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "anonymous_memory",
+    "be_background_work",
     "become_subreaper",
     "check_platform",
     "children_in",
@@ -121,6 +122,17 @@ def gather_private_memory() -> None:
 def become_subreaper() -> None:
     """Have orphaned descendants become children of this process instead of init's."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def be_background_work() -> None:
+    """Have what wakes up in this process, and in all that it forks, push nothing else off its core (SCHED_BATCH).
+
+    Shares of the processor stay as they are. Nothing changes where the host runs under a policy that somebody has
+    chosen for it, or where the kernel is told to refuse.
+    """
+    with contextlib.suppress(OSError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def open_descriptors() -> set[int]:

@@ -365,6 +365,9 @@ def _prepare_for_children() -> None:
     """Set up what every child would have to, so that they inherit it instead."""
     # The host decides what a Ctrl-C at the terminal means; neither this session nor its children's hears of it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A process that wakes up as the host sends it something would take the core that the host is sending on, and all
+    # who wait for the host would wait for that process, too.
+    _linux.be_background_work()
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
     for stream in (sys.stdout, sys.stderr):

@@ -291,6 +291,9 @@ class Worker(ProcessActor):
     def session_and_group(self) -> tuple[int, int]:
         return os.getsid(0), os.getpgid(0)
 
+    def scheduling_policy(self) -> int:
+        return os.sched_getscheduler(0)
+
     def descriptors(self) -> dict[int, str]:
         return descriptors()
 

@@ -342,6 +342,17 @@ except KeyboardInterrupt:
     assert run(program, start_new_session=True).finish() == ("interrupted True\n", "")
 
 
+def test_a_scheduling_policy_that_somebody_chose_for_the_host_is_its_actors_too(run: Callable[..., Host]) -> None:
+    program = """
+import os
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+from actor_classes import Worker
+worker = Worker.start().proxy()
+print(worker.scheduling_policy().get() == os.SCHED_IDLE)
+"""
+    assert run(program).finish() == ("True\n", "")
+
+
 def test_a_host_without_standard_streams_has_actors_too(run: Callable[..., Host], tmp_path: Path) -> None:
     program = """
 import os, sys

@@ -93,6 +93,11 @@ def test_the_kernel_would_choose_the_process_before_the_host() -> None:
     assert ask("oom_score_adjustment") > int(Path("/proc/self/oom_score_adj").read_text())
 
 
+def test_a_process_that_wakes_up_pushes_no_other_off_its_core() -> None:
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    assert ask("scheduling_policy") == os.SCHED_BATCH
+
+
 def test_a_process_is_named_for_people() -> None:
     assert ask("process_name") == "subactor"
 
