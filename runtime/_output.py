@@ -106,7 +106,7 @@ class TaskOutput:
         self.close()
         with self._lock:
             for start, _ in self._pieces:
-                self._path(start).unlink(missing_ok=True)
+                Path(self._path(start)).unlink(missing_ok=True)
             self._pieces.clear()
 
     def text(self, limit: int | None = None) -> str:
@@ -170,14 +170,14 @@ class TaskOutput:
 
     def _drop(self, piece: tuple[int, int]) -> None:
         self._pieces.remove(piece)
-        self._path(piece[0]).unlink(missing_ok=True)
+        Path(self._path(piece[0])).unlink(missing_ok=True)
 
     def _append(self, data: memoryview) -> None:
         start, length = self._pieces[-1]
         try:
             if self._descriptor < 0:
                 self._descriptor = os.open(
-                    self._path(start), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+                    self._path(start), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
                 )
             written = os.write(self._descriptor, data)
         except OSError as error:
@@ -219,14 +219,18 @@ class TaskOutput:
         if not length:
             return b""
         try:
-            with self._path(start).open("rb") as file:
-                file.seek(offset)
-                return file.read(length)
+            if self._descriptor >= 0 and start == self._pieces[-1][0]:
+                return os.pread(self._descriptor, length, offset)
+            descriptor = os.open(self._path(start), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.pread(descriptor, length, offset)
+            finally:
+                os.close(descriptor)
         except OSError:
             return b""
 
-    def _path(self, start: int) -> Path:
-        return self._folder / f"{self._name}.{start}.out"
+    def _path(self, start: int) -> str:
+        return f"{self._folder}/{self._name}.{start}.out"
 
 
 def _join(parts: list[tuple[int, bytes]], size: int) -> str:
