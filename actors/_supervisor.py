@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -174,8 +174,8 @@ class Supervisor(pykka.ThreadingActor):
 
     # --- for subclasses, in the supervisor's thread -----------------------------------------------------------------
 
-    def start_child(self, spec: ChildSpec) -> Child:
-        """Have a child started; returns at once. Raises what `ProcessSystem.spawn` raises."""
+    def start_child(self, spec: ChildSpec, *, accepted: Callable[[], object] | None = None) -> Child:
+        """Have a child started; returns at once. Raises and calls what `ProcessSystem.spawn` does."""
         child = Child(spec)
         child.process = self._system.spawn(
             spec.actor_class,
@@ -185,6 +185,7 @@ class Supervisor(pykka.ThreadingActor):
             capture=spec.capture,
             environ=spec.environ,
             limits=spec.limits,
+            accepted=accepted,
         )
         return child
 

@@ -108,6 +108,7 @@ class ProcessSystem:
         capture: str | None = None,
         environ: Mapping[str, str] | None = None,
         limits: ProcessLimits | None = None,
+        accepted: Callable[[], object] | None = None,
     ) -> ActorProcess:
         """Have a process started for an actor, and return at once, long before it runs.
 
@@ -119,6 +120,8 @@ class ProcessSystem:
             capture: file that takes what the process writes to its standard output and error; made if missing.
             environ: the process's whole environment; the host's of this moment if None.
             limits: what the kernel holds the process to; None for nothing.
+            accepted: is called here when none of the below can be raised any more, right before the process is asked
+                for, which from then on takes a core. It must not raise.
 
         Raises:
             UnsupportedPlatformError: not on this operating system.
@@ -167,6 +170,8 @@ class ProcessSystem:
                 process.take_on(standby.pid, standby.pidfd)
             self._standby.start_begun()
             self._raise_descriptor_limit(len(self._processes))
+        if accepted is not None:
+            accepted()
         process.send(start)
         if standby is not None:
             if not standby.is_watched:  # it has ended just now: its pidfd says so

@@ -1,9 +1,12 @@
-"""The journal: what must be known after the host has died, in SQLite, written by one thread.
+"""The journal: what must be known after the host has died, in SQLite.
 
-Whoever writes hands over statements and is called back when they are committed; writes that arrive together are
-committed together. A commit does not wait for the disk's own cache: it survives the death of the host in any way, not
-the loss of power. A journal that cannot be written says so once, holds up nothing that runs, and is tried again with
-what it has missed.
+Whoever writes hands over statements and is called back when they are committed. What somebody waits for is committed by
+whoever writes it where that is a matter of microseconds, as to wake another thread and wait for it takes longer. All
+that may take its time is left to the journal's own thread: what nobody waits for, SQLite's checkpoints, a file that
+somebody else has locked, a disk that is slow or full. Writes that arrive together are committed together.
+
+A commit does not wait for the disk's own cache: it survives the death of the host in any way, not the loss of power. A
+journal that cannot be written says so once, holds up nothing that runs, and is tried again with what it has missed.
 """
 
 from __future__ import annotations
@@ -34,6 +37,22 @@ Answered: TypeAlias = Callable[[list[tuple[Any, ...]]], None]
 
 _RETRY_AFTER: Final = 1.0
 """Seconds after which what could not be written is tried again, if nothing else is to be written before."""
+
+_AT_ONCE_BYTES: Final = 32_000
+"""About how much is written in a matter of microseconds."""
+
+_SLOW: Final = 0.02
+"""Seconds after which a commit was not a matter of microseconds."""
+
+_SLOW_FOR: Final = 10.0
+"""Seconds for which all is left to the journal's thread after a slow commit in another."""
+
+_QUICK: Final = "PRAGMA busy_timeout = 0; PRAGMA wal_autocheckpoint = 0"
+_IN_ITS_TIME: Final = "PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = 1000"
+"""How long a commit waits for others' locks (milliseconds), and from how many pages on it makes a checkpoint.
+
+Pragmas take effect when they are compiled, and what is executed alone is compiled once: so these are scripts.
+"""
 
 _KEPT_BYTES: Final = 64_000_000
 """How much is kept in memory of what could not be written; what comes then is missing from the journal."""
@@ -94,6 +113,7 @@ class _Write(NamedTuple):
 
     statements: Sequence[Statement]
     committed: Committed | None
+    is_query: bool = False
 
     @property
     def size(self) -> int:
@@ -108,6 +128,8 @@ class _Write(NamedTuple):
 class Journal:
     """The one writer of a run's journal.
 
+    What is written is queued in order; whoever holds the lock takes all of it and commits.
+
     Args:
         path: the file; made if missing.
         facts: what to note about the run.
@@ -116,9 +138,14 @@ class Journal:
     def __init__(self, path: Path, facts: dict[str, str]) -> None:
         self._path = path
         self._facts = {key: encodable(value) for key, value in facts.items()}
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue: deque[_Write] = deque()
+        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._closing = False
+        self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._slow_until = 0.0
         self._waiting: deque[_Write] = deque()
+        self._untold: list[_Write] = []
         self._waiting_bytes = 0
         self._retry_at = 0.0
         self._failing = ""
@@ -131,13 +158,16 @@ class Journal:
         return self._failing
 
     def write(self, statements: Sequence[Statement], committed: Committed | None = None) -> None:
-        """Have statements executed, all or none of them. Returns at once; may be called from any thread.
+        """Have statements executed, all or none of them. Returns at once, or soon; may be called from any thread.
 
         Args:
             statements: in order.
-            committed: is called in the journal's thread when they are committed, or could not be for now.
+            committed: is called when they are committed, or could not be for now: in this thread, before this method
+                returns, or in the journal's.
         """
-        self._queue.put(_Write(statements, committed))
+        self._queue.append(_Write(statements, committed))
+        if committed is None or not self._commit_at_once():
+            self._wakeups.put(None)
 
     def query(self, statement: Statement, answered: Answered) -> None:
         """Have a query answered, after what has been written before; with no rows where the journal cannot be read.
@@ -146,52 +176,94 @@ class Journal:
             statement: the query.
             answered: is called in the journal's thread with the rows.
         """
-        self.write((), lambda: answered(self._select(statement)))
+        self._queue.append(_Write((), lambda: answered(self._select(statement)), is_query=True))
+        self._wakeups.put(None)
 
     def close(self) -> None:
         """Write what is queued and end the thread; nothing may be written afterwards."""
-        self._queue.put(None)
+        self._closing = True
+        self._wakeups.put(None)
         self._thread.join()
 
-    # --- in the journal's thread ------------------------------------------------------------------------------------
+    # --- in any thread ----------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        self._commit()  # so that a run without tasks has a journal, too
-        closing = False
-        while not closing:
-            batch = self._next_batch()
-            closing = None in batch
-            writes = [write for write in batch if write is not None]
-            self._take(writes)
-            if closing or not self._failing or time.monotonic() >= self._retry_at:
-                self._commit()
-            for write in writes:
-                if write.committed is not None:
-                    try:
-                        write.committed()
-                    except Exception:  # the journal goes on, whatever becomes of one of those who use it
-                        logger.exception("What was to be done after a commit failed.")
-        self._disconnect()
-
-    def _next_batch(self) -> list[_Write | None]:
-        """Wait for writes, and take all there are; none when it is time to try again."""
+    def _commit_at_once(self) -> bool:
+        """Commit all that is queued, and tell; False if that has to wait for something, and is the thread's to do."""
+        if self._failing or time.monotonic() < self._slow_until or not self._lock.acquire(blocking=False):
+            return False
         try:
-            batch = [self._queue.get(timeout=max(0.0, self._retry_at - time.monotonic()) if self._failing else None)]
-        except queue.Empty:
-            return []
-        while not self._queue.empty():
-            batch.append(self._queue.get())
-        return batch
+            if self._connection is None or not self._is_little() or not unforked.acquire(blocking=False):
+                return False
+            began = time.monotonic()
+            try:
+                self._take()
+                if not self._commit_together(self._connection):
+                    return False
+            except sqlite3.Error:
+                return False  # the thread tries it again, and says so if it fails once more
+            finally:
+                unforked.release()
+                if time.monotonic() - began > _SLOW:
+                    self._slow_until = time.monotonic() + _SLOW_FOR
+            self._waiting.clear()
+            self._tell()
+            return True
+        finally:
+            self._lock.release()
 
-    def _take(self, writes: Sequence[_Write]) -> None:
-        """Add to what is to be written, as far as there is room while nothing can be."""
-        for write in writes:
+    # --- with the lock ----------------------------------------------------------------------------------------------
+
+    def _is_little(self) -> bool:
+        """Whether what there is to do is done in microseconds."""
+        writes = [*self._waiting, *self._queue]
+        return not any(write.is_query for write in writes) and sum(write.size for write in writes) < _AT_ONCE_BYTES
+
+    def _tell(self) -> None:
+        """Call back whoever has written what was taken."""
+        told, self._untold = self._untold, []
+        for write in told:
+            if write.committed is not None:
+                try:
+                    write.committed()
+                except Exception:  # the journal goes on, whatever becomes of one of those who use it
+                    logger.exception("What was to be done after a commit failed.")
+
+    def _take(self) -> None:
+        """Take what is queued, as far as there is room while nothing can be written."""
+        while self._queue:
+            write = self._queue.popleft()
+            self._untold.append(write)
             if self._failing:
                 self._waiting_bytes += write.size
                 if self._waiting_bytes > _KEPT_BYTES:
                     self._waiting_bytes -= write.size
                     continue
             self._waiting.append(write)
+
+    # --- in the journal's thread ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with self._lock:
+            self._commit()  # so that a run without tasks has a journal, too
+        closing = False
+        while not closing:
+            self._wait()
+            closing = self._closing
+            with self._lock:
+                self._take()
+                if closing or not self._failing or time.monotonic() >= self._retry_at:
+                    self._commit()
+                self._tell()
+        with self._lock:
+            self._disconnect()
+
+    def _wait(self) -> None:
+        """Wait until there is something to do, or it is time to try again."""
+        timeout = max(0.0, self._retry_at - time.monotonic()) if self._failing else None
+        with contextlib.suppress(queue.Empty):
+            self._wakeups.get(timeout=timeout)
+        while not self._wakeups.empty():
+            self._wakeups.get()
 
     def _commit(self) -> None:
         """Commit what waits, in one transaction if that can be."""
@@ -207,11 +279,15 @@ class Journal:
     def _commit_waiting(self) -> None:
         if self._connection is None:
             self._connection = self._open()
-        if not self._waiting or self._commit_together(self._connection):
+        if not self._waiting:
+            return
+        self._connection.executescript(_IN_ITS_TIME)
+        if self._commit_together(self._connection):
             self._waiting.clear()
         while self._waiting:
             self._commit_first(self._connection)
             self._waiting.popleft()
+        self._connection.executescript(_QUICK)
 
     def _select(self, statement: Statement) -> list[tuple[Any, ...]]:
         if self._connection is None:
@@ -236,12 +312,13 @@ class Journal:
         self._retry_at = time.monotonic() + _RETRY_AFTER
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             connection.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", self._facts.items())
+            connection.executescript(_QUICK)
         except sqlite3.Error:
             connection.close()
             raise

@@ -20,7 +20,6 @@ __all__ = [
     "messages",
     "read",
     "started",
-    "taken_back",
     "transition",
     "usage",
 ]
@@ -50,11 +49,6 @@ def started(task: Task, request: RunTask) -> list[Statement]:
         ),
         _noted(task, task.status, ""),
     ]
-
-
-def taken_back(task: Task) -> list[Statement]:
-    """Return what to write when an accepted task could not be started after all, and its caller is told so."""
-    return [("DELETE FROM transition WHERE task = ?", (task.id,)), ("DELETE FROM task WHERE id = ?", (task.id,))]
 
 
 def transition(task: Task, reason: str = "") -> list[Statement]:

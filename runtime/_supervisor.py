@@ -8,10 +8,10 @@ wait for has happened.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import pickle
 import secrets
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -239,22 +239,17 @@ class TaskSupervisor(Supervisor):
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.add(task)
-        # Whoever asked hears of the task when its process is on its way and the journal has it. One takes as long as
-        # the other, so the journal is asked first.
-        steps = itertools.count(1)
-
-        def done() -> None:
-            if next(steps) == 2:  # noqa: PLR2004 - both
-                reply_to.set(TaskStartedReply(task_id))
-
-        self._journal.write(record.started(task, request), done)
+        # Whoever asked hears of the task when the journal has it; best before the zygote takes a core for it.
         try:
-            self._start_attempt(task)
+            self._start_attempt(
+                task,
+                accepted=lambda: self._journal.write(
+                    record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id))
+                ),
+            )
         except BaseException:
             self._registry.remove(task)
-            self._journal.write(record.taken_back(task))
             raise
-        done()
         if task.setup.limits.wall_clock is not None:
             task.deadline = self.tell_later(task.setup.limits.wall_clock, TimeIsUp(task))
         if self._hub.has_streams:  # to look at a task takes longer than to tell of it
@@ -288,7 +283,7 @@ class TaskSupervisor(Supervisor):
             case "worktree":
                 return str(worktree_folder(self._folder.path, task_id))
 
-    def _start_attempt(self, task: Task) -> None:
+    def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
         limits = task.setup.limits
         task.finished = None
         task.tools.clear()
@@ -300,7 +295,8 @@ class TaskSupervisor(Supervisor):
                 grace=self._settings.stop_grace,
                 capture=task.log,
                 limits=_process_limits(limits),
-            )
+            ),
+            accepted=accepted,
         )
         self._by_child[task.child] = task
 

@@ -43,6 +43,14 @@ def write(journal: Journal, *statements: Any) -> None:
     assert committed.wait(PATIENCE)
 
 
+def journal_thread_is_through(journal: Journal) -> bool:
+    """Whether nothing is left for the journal's thread to do."""
+    if journal._lock.acquire(blocking=False):
+        journal._lock.release()
+        return not journal._queue and journal._wakeups.empty()
+    return False
+
+
 def ids(path: Path) -> list[str]:
     with JournalReader(path, live=True) as reader:
         return reader.ids()
@@ -67,6 +75,60 @@ def test_closing_writes_what_is_queued(journal: Journal, path: Path) -> None:
         journal.write([task_row(number)])
     journal.close()
     assert len(ids(path)) == 500
+
+
+def test_what_nobody_waits_for_is_written_too(journal: Journal, path: Path) -> None:
+    journal.write([task_row(1)])
+    wait_until(lambda: journal_thread_is_through(journal), "what was written is committed")
+    assert ids(path) == ["agent_task_00000001"]
+
+
+def test_what_is_waited_for_is_committed_before_anything_else_happens(journal: Journal, path: Path) -> None:
+    write(journal)
+    wait_until(lambda: journal_thread_is_through(journal), "the journal is open")
+    told_in = []
+    journal.write([task_row(2)], lambda: told_in.append(threading.current_thread()))
+    assert told_in == [threading.current_thread()]
+    assert ids(path) == ["agent_task_00000002"]
+
+
+def test_what_takes_its_time_is_left_to_the_journals_thread(journal: Journal) -> None:
+    write(journal, task_row(0))
+    told_in: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    big = ("UPDATE task SET result = ? WHERE number = 1", ("x" * 100_000,))
+    journal.write([big], lambda: told_in.put(threading.current_thread()))
+    assert told_in.get(timeout=PATIENCE) is journal._thread
+    journal.query(("SELECT length(result) FROM task", ()), lambda _: told_in.put(threading.current_thread()))
+    assert told_in.get(timeout=PATIENCE) is journal._thread
+
+
+def test_a_journal_that_somebody_else_has_locked_holds_up_no_writer(journal: Journal, path: Path) -> None:
+    write(journal, task_row(1))
+    committed = threading.Event()
+    wait_until(lambda: journal_thread_is_through(journal), "the journal's thread has nothing to do")
+    assert journal._connection is not None
+    assert journal._connection.execute("PRAGMA busy_timeout").fetchall() == [(0,)]
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    journal.write([task_row(2)], committed.set)
+    assert not committed.is_set()
+    other.execute("ROLLBACK")
+    other.close()
+    assert committed.wait(PATIENCE)
+    assert not journal.failing
+    assert len(ids(path)) == 2
+
+
+def test_the_log_of_a_journal_that_is_written_a_little_at_a_time_has_a_bound(journal: Journal, path: Path) -> None:
+    write(journal, task_row(0))
+    log = path.with_name(f"{path.name}-wal")
+    for number in range(1, 3000):
+        write(journal, task_row(number))
+        if number % 2:
+            journal.write([("UPDATE task SET status = 'running' WHERE number = ?", (number,))])
+    write(journal)
+    assert len(ids(path)) == 3000
+    assert log.stat().st_size < 20_000_000  # 4 kB a page, three or four of them a commit
 
 
 def test_writes_of_many_threads_are_all_there_each_threads_in_order(journal: Journal, path: Path) -> None:
