@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ._cgroup import CgroupTree
@@ -134,14 +133,15 @@ class ProcessSystem:
         configuration = self._configure()
         variables = _environment() if environ is None else _encoded(environ)
         sys_path = _module_path()
+        directory = _current_directory()
         start = Start(
             urn=shell.actor_urn,
             actor=encode_object((actor_class, args, dict(kwargs or {}))),
-            directory=_current_directory(),
+            directory=directory,
             # Mostly they are what the zygote has, and a new process need not make them again.
             environ=variables if variables != configuration.environ else None,
             sys_path=sys_path if sys_path != configuration.sys_path else None,
-            capture=os.fsencode(Path(capture).absolute()) if capture is not None else None,
+            capture=os.path.join(directory, os.fsencode(capture)) if capture is not None else None,  # noqa: PTH118 - bytes
             limits=limits,
             group=self._group_for(limits),
         )
