@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import importlib
 import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,35 +17,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NoReturn
 
-import msgspec
 import pykka
 from observing import descriptors
 from subactors.actors import ProcessActor
-from subactors.actors._wire import Attribute, Attributes, output_header
+from subactors.actors._wire import output_header
 
 __all__ = [
-    "Answering",
-    "AskingConstructor",
-    "Counting",
     "Daemon",
     "Echo",
     "FailingConstructor",
     "FailingOnStart",
     "FailingOnStop",
-    "FailingStopHook",
     "GrandchildKind",
     "Greeter",
     "Holder",
     "Hooked",
-    "Hostile",
     "Inside",
     "OwnError",
     "Point",
-    "Question",
-    "Refusal",
-    "Saying",
     "SelfProxying",
-    "Speaker",
     "TextlessError",
     "WithoutSuper",
     "Worker",
@@ -248,32 +236,6 @@ class FailingOnStop(ProcessActor):
 
     def on_stop(self) -> None:
         raise OwnError("cannot end")
-
-
-class FailingStopHook(ProcessActor):
-    """Its `on_stop_requested` raises, and its last message needs the mailbox once more."""
-
-    def on_stop_requested(self) -> None:
-        raise OwnError("cannot hear of it")
-
-    def on_stop(self) -> None:
-        with contextlib.suppress(Exception):
-            self.supervisor.ask(Question("still there?")).result()
-
-
-class AskingConstructor(ProcessActor):
-    """Asks its supervisor while it is constructed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        answer = self.supervisor.ask(Question("who am I?")).result()
-        self.name = msgspec.msgpack.decode(answer, type=Answering).text
-
-    def on_stop_requested(self) -> None:
-        self.supervisor.tell(Saying(f"{self.name} hears of the stop"))
-
-    def on_receive(self, message: Any) -> Any:
-        self.supervisor.tell(Saying(f"{self.name} got {message}"))
 
 
 class Worker(ProcessActor):
@@ -523,121 +485,3 @@ def start_crowd(folder: str) -> dict[str, int]:
     while not marker.exists():
         time.sleep(0.001)
     return pids
-
-
-# --- messages to a supervisor ---------------------------------------------------------------------------------------
-
-
-class Saying(msgspec.Struct, frozen=True, tag="saying"):
-    """A report."""
-
-    text: str
-
-
-class Counting(msgspec.Struct, frozen=True, tag="counting"):
-    """Another report."""
-
-    number: int
-
-
-class Question(msgspec.Struct, frozen=True, tag="question"):
-    """A request."""
-
-    text: str
-
-
-class Answering(msgspec.Struct, frozen=True):
-    """The answer to a request."""
-
-    text: str
-
-
-class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
-    """A report that no supervisor of these tests takes."""
-
-    text: str
-
-
-class Speaker(ProcessActor):
-    """Talks to its supervisor when it is told to."""
-
-    def say(self, text: str) -> None:
-        self.supervisor.emit(text)
-
-    def report(self, text: str) -> None:
-        self.supervisor.tell(Saying(text))
-
-    def report_wrongly(self) -> None:
-        self.supervisor.tell(Refusal("this is not for you"))
-
-    def count_to(self, number: int) -> None:
-        for step in range(number):
-            self.supervisor.tell(Counting(step))
-
-    def count_and_leave(self, number: int) -> None:
-        """Report, and be gone before anybody can have read it all."""
-        self.count_to(number)
-        self.stop()
-
-    def ask(self, text: str) -> str:
-        answer = self.supervisor.ask(Question(text)).result(30)
-        return msgspec.msgpack.decode(answer, type=Answering).text
-
-    def ask_twice(self, first: str, second: str) -> list[str]:
-        """Ask two things at once; return the answers in the order of the questions."""
-        futures = [self.supervisor.ask(Question(text)) for text in (first, second)]
-        return [msgspec.msgpack.decode(future.result(30), type=Answering).text for future in futures]
-
-    def catch_refusal(self, text: str) -> str:
-        try:
-            self.ask(text)
-        except Exception as error:  # noqa: BLE001 - the test looks at what it was
-            return f"{type(error).__name__}: {error}"
-        return "no refusal"
-
-    def linger(self) -> None:
-        threading.Thread(target=time.sleep, args=(600,), name="lingering", daemon=False).start()
-
-
-class Hostile(ProcessActor):
-    """Writes to its channel what no healthy child writes."""
-
-    def _socket(self) -> socket.socket:
-        assert self._subactors_channel is not None
-        return self._subactors_channel._socket
-
-    def send_bytes(self, data: bytes) -> None:
-        self._socket().sendall(data)
-
-    def send_bytes_and_exit(self, data: bytes) -> None:
-        self._socket().sendall(data)
-        os._exit(0)
-
-    def send_bytes_and_wait(self, data: bytes) -> None:
-        self._socket().sendall(data)
-        time.sleep(600)
-
-    def close_channel_and_live_on(self) -> None:
-        # The mailbox thread would end the process as soon as it sees the end, so it must not get to run.
-        sys.setswitchinterval(600)
-        library = ctypes.PyDLL(None)
-        library.shutdown(self._socket().fileno(), int(socket.SHUT_RDWR))
-        library.sleep(600)
-
-    def talk_for_ever(self) -> None:
-        while True:
-            self.supervisor.emit("x" * 100_000)
-
-    def stop_reading(self) -> None:
-        """Keep the mailbox thread from ever running again."""
-        ctypes.PyDLL(None).sleep(600)
-
-    def announce_attributes(self, rounds: int, each: int) -> None:
-        """Announce attribute names without end."""
-        for number in range(rounds):
-            self.announce_names([f"name_{number}_{index}" for index in range(each)])
-
-    def announce_names(self, names: list[str]) -> None:
-        """Announce attributes of any name."""
-        assert self._subactors_channel is not None
-        self._subactors_channel.send(Attributes({name: Attribute(callable=False) for name in names}))

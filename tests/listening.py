@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pykka
-from actor_classes import Answering, Counting, Question, Saying
+from speaking_actors import Answering, Counting, Question, Saying
 from subactors.actors import (
     ActorProcess,
     Child,

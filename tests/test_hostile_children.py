@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pykka
 import pytest
-from actor_classes import Echo, Hostile
+from actor_classes import Echo
+from hostile_actor import Hostile
 from listening import Started, supervision
 from subactors.actors import ProcessExit, ProcessSystem, ProtocolError
 from subactors.actors import _outbox as outbox_module

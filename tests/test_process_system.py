@@ -12,9 +12,10 @@ from typing import Any
 
 import pykka
 import pytest
-from actor_classes import Echo, Holder, Speaker, Worker
+from actor_classes import Echo, Holder, Worker
 from listening import Listener, Started, supervision
 from observing import children_of, descriptors, is_gone, wait_until, wait_until_at_rest
+from speaking_actors import Speaker
 from subactors.actors import ProcessActor, ProcessSystem, StartError, SubactorsError
 
 PATIENCE = 30.0

@@ -12,23 +12,10 @@ from typing import Any
 
 import pykka
 import pytest
-from actor_classes import (
-    Answering,
-    AskingConstructor,
-    Counting,
-    Echo,
-    FailingConstructor,
-    FailingStopHook,
-    Holder,
-    Hooked,
-    OwnError,
-    Question,
-    Saying,
-    Speaker,
-    Worker,
-)
+from actor_classes import Echo, FailingConstructor, Holder, Hooked, OwnError, Worker
 from listening import RecordingSupervisor, Supervision, supervision
 from observing import is_gone, wait_until
+from speaking_actors import Answering, AskingConstructor, Counting, FailingStopHook, Question, Saying, Speaker
 from subactors.actors import (
     Child,
     ChildSpec,
