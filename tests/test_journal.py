@@ -102,6 +102,19 @@ def test_what_takes_its_time_is_left_to_the_journals_thread(journal: Journal) ->
     assert told_in.get(timeout=PATIENCE) is journal._thread
 
 
+def test_after_a_commit_that_took_long_the_next_is_left_to_the_journals_thread(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal)
+    wait_until(lambda: journal_thread_is_through(journal), "the journal is open")
+    monkeypatch.setattr("subactors.runtime._journal._SLOW", 0.0)
+    told_in: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    for number in range(2):
+        journal.write([task_row(number)], lambda: told_in.put(threading.current_thread()))
+    told = [told_in.get(timeout=PATIENCE) for _ in range(2)]
+    assert told == [threading.current_thread(), journal._thread]
+
+
 def test_a_journal_that_somebody_else_has_locked_holds_up_no_writer(journal: Journal, path: Path) -> None:
     write(journal, task_row(1))
     committed = threading.Event()
