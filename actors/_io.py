@@ -34,7 +34,7 @@ WRITE: Final = 2
 _LONGEST_SLEEP = 3600.0
 """Seconds. The system takes no timeout of more than 24 days, let alone an infinite one, as a timer may have."""
 
-_READ_SIZE: Final = 65_536
+_READ_SIZE: Final = 1_048_576
 """Bytes read from one descriptor before the next gets its turn."""
 
 _TIDY_LEAST: Final = 100

@@ -14,7 +14,6 @@ import pickle
 import signal
 import socket
 import threading
-from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,6 +21,7 @@ import msgspec
 import pykka
 
 from . import _cgroup, _linux
+from ._backlog import Backlog
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
 from ._io import READ, WRITE
@@ -59,22 +59,31 @@ if TYPE_CHECKING:
     from ._actor import ProcessActor
     from ._io import IOThread, Timer
 
-__all__ = ["ActorProcess", "ProcessListener", "encode_object"]
+__all__ = ["ActorProcess", "ProcessListener", "encode_object", "open_channel"]
 
 logger = logging.getLogger("subactors.actors")
 
 _DRAIN_READS: Final = 64
 """Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
 
+_DRAIN_SIZE: Final = 32 * 1024
+"""Bytes for each of those; for more the C library would tidy up all its heap, at every end."""
+
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
 
-_BACKLOG_HIGH: Final = 256
-_BACKLOG_LOW: Final = 64
-"""Reports and requests of one child that its supervisor has not handled: where reading stops, and goes on again."""
+_SEND_BUFFER: Final = 512 * 1024
+"""Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
 
-_BACKLOG_BYTES: Final = 32 * 1024 * 1024
-"""As `_BACKLOG_HIGH`, for their size; reading goes on at half of it."""
+_FLOOD: Final = 64 * 1024
+"""Bytes of output in one read that count as a flood."""
+
+_REST: Final = 0.001
+"""Seconds for which a child that floods is not read; the shortest that epoll can sleep.
+
+To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
+With what fits into the buffer above it is more than 200 MB a second that get through.
+"""
 
 _CLOSED_CHANNEL_GRACE: Final = 2.0
 """Seconds between a child's closing of its channel and its being killed for living on."""
@@ -150,9 +159,7 @@ class ActorProcess:
         self._pending: dict[int, pykka.Future[Any]] = {}
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
-        self._backlog: deque[int] = deque()
-        self._backlog_bytes = 0
-        self._paused = False
+        self._backlog = Backlog()
         self._pidfd: int | None = None
         self._pidfd_watched = False
         self._kill_wanted = False
@@ -162,7 +169,8 @@ class ActorProcess:
         self._timer: Timer | None = None
         self._is_ready = False
         self._finished = False
-        self._reading = True
+        self._unreadable = False
+        self._resting = False
         self._draining = False
         self._error: ErrorData | None = None
         self._violation = ""
@@ -242,13 +250,7 @@ class ActorProcess:
 
     def handled(self) -> None:
         """Say that the oldest report or request is dealt with; reading goes on when the backlog is short again."""
-        with self._lock:
-            self._backlog_bytes -= self._backlog.popleft()
-            is_short = len(self._backlog) <= _BACKLOG_LOW and self._backlog_bytes <= _BACKLOG_BYTES // 2
-            resume = self._paused and is_short
-            if resume:
-                self._paused = False
-        if resume:
+        if self._backlog.take():
             self._io.call(self._resume)
 
     def on_asked_for(self) -> None:
@@ -393,26 +395,31 @@ class ActorProcess:
     def _on_channel(self, events: int) -> None:
         if events & WRITE:
             self._flush()
-        if events & READ and self._reading:
+        if events & READ and self._is_read:
             self._read_once()
 
     def _read_once(self) -> bool:
         """Read and handle what is there; False when there is no more."""
+        data: bytes | memoryview
         try:
-            # Not recv, which takes memory for all that might come.
-            size = self._channel.recv_into(self._io.buffer)
+            if self._draining:
+                # Not into the buffer: its bytes may be in use, when another's message has led to this end.
+                data = self._channel.recv(_DRAIN_SIZE)
+            else:
+                # Not recv, which takes memory for all that might come.
+                data = self._io.buffer[: self._channel.recv_into(self._io.buffer)]
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
-            size = 0
-        if not size:
+            data = b""
+        if not data:
             self._on_channel_closed()
             return False
-        return self._handle(self._io.buffer[:size])
+        return self._handle(data)
 
     def _handle(self, data: bytes | memoryview) -> bool:
         """Handle the frames that are whole with this, up to where the backlog is full; False if one was wrong."""
-        said: list[bytes] = []
+        said: list[memoryview] = []
         try:
             try:
                 for kind, payload in self._decoder.feed(data):
@@ -421,7 +428,7 @@ class ActorProcess:
                         continue
                     self._hand_over(said)
                     self._on_message(decode_from_child(payload))
-                    if not (self._reading or self._draining):
+                    if self._backlog.is_full and not self._draining:
                         break  # the rest stays in the decoder
             finally:
                 self._hand_over(said)
@@ -435,12 +442,20 @@ class ActorProcess:
             return False
         return True
 
-    def _hand_over(self, said: list[bytes]) -> None:
+    def _hand_over(self, said: list[memoryview]) -> None:
         """Hand over pieces of output as one: a flood of small ones costs little more than a few large ones."""
         if said:
             data = b"".join(said)
             said.clear()
             self._listener.process_output(self, data)
+            if len(data) >= _FLOOD and not (self._resting or self._draining):
+                self._resting = True
+                self._watch()
+                self._io.call_later(_REST, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._resting = False
+        self._watch()
 
     def _on_message(self, message: FromChild) -> None:
         match message:
@@ -512,25 +527,20 @@ class ActorProcess:
         return future
 
     def _count_backlog(self, size: int) -> None:
-        with self._lock:
-            self._backlog.append(size)
-            self._backlog_bytes += size
-            pause = self._reading and (len(self._backlog) >= _BACKLOG_HIGH or self._backlog_bytes >= _BACKLOG_BYTES)
-            if pause:
-                self._paused = True
-                # Not after the lock: the supervisor might get to the low mark in between, and nobody would go on.
-                self._reading = False
-        if pause:
+        if self._backlog.add(size):
             self._watch()
 
     def _resume(self) -> None:
         if self.end is None and not self._violation:
-            self._reading = True
             self._handle(b"")  # what was there already, and may fill the backlog again
             self._watch()
 
+    @property
+    def _is_read(self) -> bool:
+        return not (self._unreadable or self._resting or self._backlog.is_full)
+
     def _stop_reading(self) -> None:
-        self._reading = False
+        self._unreadable = True
         self._io.unwatch(self._channel.fileno())
 
     def _watch(self) -> None:
@@ -539,7 +549,7 @@ class ActorProcess:
         if self._pidfd is not None and not self._pidfd_watched:
             self._pidfd_watched = True
             self._io.watch(self._pidfd, READ, self._on_pidfd)
-        events = (READ if self._reading else 0) | (WRITE if self._outbox else 0)
+        events = (READ if self._is_read else 0) | (WRITE if self._outbox else 0)
         if events:
             self._io.watch(self._channel.fileno(), events, self._on_channel)
         else:
@@ -563,6 +573,14 @@ class ActorProcess:
         if self._error is not None and not self._error.type_name.endswith(".StartError"):
             return rebuild(self._error)
         return StartError(f"{self.actor} did not start: its process {end}")
+
+
+def open_channel() -> tuple[socket.socket, socket.socket]:
+    """Make a channel; returns the host's end, which does not block, and the process's. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    return ours, theirs
 
 
 def encode_object(value: object) -> bytes:

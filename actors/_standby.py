@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ._io import READ, IOThread, Timer
+from ._process import open_channel
 from ._wire import STANDS_BY
 
 if TYPE_CHECKING:
@@ -138,8 +139,7 @@ class StandbyPool:
         # Where the host has no descriptor left, or no zygote, starts themselves will tell.
         with contextlib.suppress(OSError):
             while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
-                ours, theirs = socket.socketpair()
-                ours.setblocking(False)
+                ours, theirs = open_channel()
                 key = self._new_key()
                 self._coming[key] = ours
                 try:

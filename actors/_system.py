@@ -26,7 +26,7 @@ from ._exit import ProcessExit
 from ._io import IOThread, Timer
 from ._linux import check_platform
 from ._mark import SWEEP_LIMIT, end_marked
-from ._process import ActorProcess, ProcessListener, encode_object
+from ._process import ActorProcess, ProcessListener, encode_object, open_channel
 from ._standby import StandbyPool
 from ._wire import (
     Configuration,
@@ -383,11 +383,9 @@ class ProcessSystem:
 def _channel(name: str) -> tuple[socket.socket, socket.socket]:
     """Make a channel; returns the host's end, which does not block, and the process's."""
     try:
-        ours, theirs = socket.socketpair()
+        return open_channel()
     except OSError as error:
         raise StartError(f"{name} did not start: no channel for it: {error.strerror}") from error
-    ours.setblocking(False)
-    return ours, theirs
 
 
 def _module_path() -> list[bytes]:

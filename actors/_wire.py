@@ -409,7 +409,7 @@ def output_header(size: int) -> bytes:
     return _HEADER.pack(size, OUTPUT)
 
 
-def decode_from_child(payload: bytes) -> FromChild:
+def decode_from_child(payload: bytes | memoryview) -> FromChild:
     """Return a child's message; raises ProtocolError, saying what was wrong, for anything that is not one."""
     try:
         return _from_child.decode(payload)
@@ -417,7 +417,7 @@ def decode_from_child(payload: bytes) -> FromChild:
         raise ProtocolError(f"a message that is none of the declared types: {error}") from error
 
 
-def decode_to_child(payload: bytes) -> ToChild:
+def decode_to_child(payload: bytes | memoryview) -> ToChild:
     """Return the host's message; runs in the child."""
     return _to_child.decode(payload)
 
@@ -431,33 +431,59 @@ class FrameDecoder:
 
     def __init__(self, limit: int | None = MAXIMUM_FRAME) -> None:
         self._limit = limit
-        self._buffer = bytearray()
+        self._begun = bytearray()
+        self._left = b""
 
     @property
     def torn(self) -> bool:
         """Whether the bytes so far end inside a frame."""
-        return bool(self._buffer)
+        return bool(self._begun or self._left)
 
-    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, memoryview]]:
         """Take bytes and yield each frame that is whole as `(kind, payload)`.
+
+        Nothing is copied but a frame that comes in parts: a payload is good for as long as `data` is. What has not been
+        yielded when the iterator is closed comes first the next time.
 
         Raises:
             ProtocolError: a header announces an unknown kind or more than the limit. The stream is useless after it.
         """
-        buffer = self._buffer
-        buffer += data
+        view = memoryview(self._left + data if self._left else data)
         position = 0
         try:
-            while len(buffer) - position >= _HEADER.size:
-                size, kind = _HEADER.unpack_from(buffer, position)
-                if kind > OUTPUT:
-                    raise ProtocolError(f"a frame of unknown kind {kind}")
-                if self._limit is not None and size > self._limit:
-                    raise ProtocolError(f"a frame that announces {size:,} bytes; {self._limit:,} are allowed")
-                start = position + _HEADER.size
-                if len(buffer) - start < size:
+            if self._begun:
+                position = self._go_on(view)
+                if len(self._begun) < self._length(self._begun, 0):
+                    return
+                whole, self._begun = memoryview(self._begun), bytearray()
+                yield whole[_HEADER.size - 1], whole[_HEADER.size :]
+            while len(view) - position >= _HEADER.size:
+                start, end = position, position + self._length(view, position)
+                if end > len(view):
                     break
-                position = start + size
-                yield kind, bytes(memoryview(buffer)[start:position])
+                position = end
+                yield view[start + _HEADER.size - 1], view[start + _HEADER.size : end]
+            self._begun += view[position:]
+            position = len(view)
         finally:
-            del buffer[:position]
+            self._left = bytes(view[position:])
+
+    def _go_on(self, view: memoryview) -> int:
+        """Take what the frame that has begun still lacks, its header first; return how many bytes that were."""
+        taken = 0
+        while taken < len(view) and (missing := self._length(self._begun, 0) - len(self._begun)):
+            piece = view[taken : taken + missing]
+            self._begun += piece
+            taken += len(piece)
+        return taken
+
+    def _length(self, data: bytearray | memoryview, start: int) -> int:
+        """Return the length of the frame that begins there, as far as it is known: at first that of its header."""
+        if len(data) - start < _HEADER.size:
+            return _HEADER.size
+        size, kind = _HEADER.unpack_from(data, start)
+        if kind > OUTPUT:
+            raise ProtocolError(f"a frame of unknown kind {kind}")
+        if self._limit is not None and size > self._limit:
+            raise ProtocolError(f"a frame that announces {size:,} bytes; {self._limit:,} are allowed")
+        return _HEADER.size + int(size)

@@ -26,8 +26,8 @@ from subactors.actors import (
     StartChild,
     Supervisor,
 )
-from subactors.actors._io import _READ_SIZE
-from subactors.actors._process import _BACKLOG_HIGH
+from subactors.actors._backlog import _HIGH
+from subactors.actors._process import _FLOOD, _REST
 
 PATIENCE = 30.0
 
@@ -199,12 +199,11 @@ def test_a_child_that_reports_faster_than_its_supervisor_handles_is_slowed_down(
         proxy(child).count_to.defer(100_000)
         proxy(child).report.defer("done")
         # It has begun, and cannot go on: everything on the way to the supervisor is full.
-        wait_until(lambda: len(child.process._backlog) >= _BACKLOG_HIGH, "the backlog is full")
+        wait_until(lambda: child.process._backlog.is_full, "the backlog is full")
         slow.gate.set()
         slow.done.get(timeout=PATIENCE)
         assert slow.numbers == list(range(100_000))
-        smallest_report = 20
-        assert slow.longest <= _BACKLOG_HIGH + _READ_SIZE / smallest_report
+        assert slow.longest <= _HIGH
         supervisor.stop(child)
         assert supervisor.wait_for_end().normal
 
@@ -219,6 +218,43 @@ def test_what_a_child_reported_before_its_end_arrives_before_its_end(system: Pro
         slow.gate.set()
         assert supervisor.wait_for_end().normal
         assert slow.numbers == list(range(400))
+
+
+class Meanwhile(RecordingSupervisor):
+    """Notes whether there was time for something else between one large piece of output and the next."""
+
+    def __init__(self, system: ProcessSystem) -> None:
+        super().__init__(system)
+        self.had_time = True
+        self.gaps: list[bool] = []
+
+    def child_output(self, child: Child, data: bytes) -> None:
+        super().child_output(child, data)
+        if len(data) >= _FLOOD:
+            self.gaps.append(self.had_time)
+            self.had_time = False
+            # Timers fire in the order in which they are due: before a child that has a rest is read again.
+            self._system.call_later(_REST / 2, self.come_back)
+
+    def come_back(self) -> None:
+        self.had_time = True
+
+
+def test_a_child_that_floods_leaves_the_io_thread_time_for_the_others(system: ProcessSystem) -> None:
+    text = "0123456789" * 1_000_000
+    with supervision(system, Meanwhile) as supervisor:
+        child = supervisor.start(Speaker)
+        meanwhile = supervisor.reference._actor_weakref()
+        assert isinstance(meanwhile, Meanwhile)
+        proxy(child).say(text).get(timeout=PATIENCE)
+        received = b""
+        while len(received) < len(text):
+            received += supervisor.wait_for("output")
+        supervisor.stop(child)
+        assert supervisor.wait_for_end().normal
+    assert received.decode() == text
+    assert len(meanwhile.gaps) > 1
+    assert all(meanwhile.gaps)
 
 
 class Broken(RecordingSupervisor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import resource
 import struct
 
@@ -100,6 +101,20 @@ def test_frames_before_a_bad_one_are_still_given() -> None:
     assert next(frames) == (OUTPUT, b"ok")
     with pytest.raises(ProtocolError):
         next(frames)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+@pytest.mark.parametrize("begun", [0, 3, 8])
+def test_frames_that_were_not_taken_come_first_the_next_time(begun: int, taken: int) -> None:
+    whole = frames_of(THREE_FRAMES, piece=len(THREE_FRAMES))
+    decoder = FrameDecoder()
+    list(decoder.feed(THREE_FRAMES[:begun]))
+    frames = decoder.feed(THREE_FRAMES[begun:])
+    some = [next(frames), *itertools.islice(frames, taken)]
+    frames.close()
+    assert decoder.torn == (some != whole)
+    assert some + list(decoder.feed(THREE_FRAMES)) == whole + whole
+    assert not decoder.torn
 
 
 def test_the_host_may_send_a_child_more_than_it_may_send_the_host() -> None:
