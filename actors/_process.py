@@ -1,14 +1,11 @@
 """The host's side of one actor's process: its channel, what is asked of it, and its one end.
 
-All reading happens in the I/O thread. Nothing here waits for the child: writes that would block are kept and go on when
-the socket is writable, and a child that does not read is ended when too much waits for it. The end is published once,
-after the process is reaped and its channel drained.
+Nothing here waits for the child. The end is published once, after the process is reaped and its channel drained.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
 import signal
@@ -21,21 +18,18 @@ import msgspec
 import pykka
 
 from . import _cgroup, _linux
-from ._backlog import Backlog
+from ._channel import HostChannel
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
-from ._io import READ, WRITE
-from ._outbox import Outbox
+from ._io import READ
 from ._rebuild import rebuild
 from ._reply import EncodedReply
 from ._wire import (
-    OUTPUT,
     Answer,
     Ask,
     Attributes,
     ErrorData,
     Exited,
-    FrameDecoder,
     FromChild,
     Ready,
     Refused,
@@ -48,7 +42,6 @@ from ._wire import (
     Stopped,
     Tell,
     ToChild,
-    decode_from_child,
     encode_frame,
     encode_plain,
 )
@@ -59,31 +52,10 @@ if TYPE_CHECKING:
     from ._actor import ProcessActor
     from ._io import IOThread, Timer
 
-__all__ = ["ActorProcess", "ProcessListener", "encode_object", "open_channel"]
-
-logger = logging.getLogger("subactors.actors")
-
-_DRAIN_READS: Final = 64
-"""Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
-
-_DRAIN_SIZE: Final = 32 * 1024
-"""Bytes for each of those; for more the C library would tidy up all its heap, at every end."""
+__all__ = ["ActorProcess", "ProcessListener", "encode_object"]
 
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
-
-_SEND_BUFFER: Final = 512 * 1024
-"""Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
-
-_FLOOD: Final = 64 * 1024
-"""Bytes of output in one read that count as a flood."""
-
-_REST: Final = 0.001
-"""Seconds for which a child that floods is not read; the shortest that epoll can sleep.
-
-To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
-With what fits into the buffer above it is more than 200 MB a second that get through.
-"""
 
 _CLOSED_CHANNEL_GRACE: Final = 2.0
 """Seconds between a child's closing of its channel and its being killed for living on."""
@@ -148,18 +120,15 @@ class ActorProcess:
         self.ready: Future[pykka.ActorRef[Any]] = Future()
         self.end: ProcessExit | None = None
         self.is_with_zygote = False
-        self._channel = channel
+        self._channel = HostChannel(channel, io, self)
         self._io = io
         self._listener = listener
         self._start_over = start_over
         self._forget = forget
-        self._decoder = FrameDecoder()
         self._lock = threading.Lock()
-        self._outbox = Outbox(channel)
         self._pending: dict[int, pykka.Future[Any]] = {}
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
-        self._backlog = Backlog()
         self._pidfd: int | None = None
         self._pidfd_watched = False
         self._kill_wanted = False
@@ -169,11 +138,12 @@ class ActorProcess:
         self._timer: Timer | None = None
         self._is_ready = False
         self._finished = False
-        self._unreadable = False
-        self._resting = False
-        self._draining = False
         self._error: ErrorData | None = None
         self._violation = ""
+
+    def __str__(self) -> str:
+        """Return the actor's name."""
+        return str(self.actor)
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
@@ -217,24 +187,13 @@ class ActorProcess:
 
     def _send_answer(self, message: Answer | Refused) -> None:
         self.send(message)
-        with self._lock:
-            size = self._outbox.size
-        if size > _ANSWERS_LIMIT:
-            self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
+        waiting = self._channel.waiting
+        if waiting > _ANSWERS_LIMIT:
+            self._io.call(lambda: self.on_violation(f"it stopped reading; {waiting:,} bytes waited for it"))
 
     def send(self, message: ToChild) -> None:
         """Send a message; without effect when the process is gone."""
-        frame = memoryview(encode_frame(message))
-        with self._lock:
-            if self.end is not None:
-                return
-            waited = bool(self._outbox)
-            self._outbox.put(frame)
-            size, stuck = self._outbox.size, self._outbox.is_stuck
-        if waited and stuck:
-            self._io.call(lambda: self.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
-        elif size and not waited:
-            self._io.call(self._watch)
+        self._channel.send(encode_frame(message))
 
     def kill(self) -> None:
         """Send SIGKILL; at once, or as soon as the process exists. Its tree is ended by the zygote."""
@@ -250,8 +209,7 @@ class ActorProcess:
 
     def handled(self) -> None:
         """Say that the oldest report or request is dealt with; reading goes on when the backlog is short again."""
-        if self._backlog.take():
-            self._io.call(self._resume)
+        self._channel.handled()
 
     def on_asked_for(self) -> None:
         """The zygote is being asked for the process, or has forked it ahead."""
@@ -281,7 +239,7 @@ class ActorProcess:
         """The process stood by, and now says its first word as this one; its channel is watched, but not by this."""
         self._watch()
         if self.end is None:
-            self._on_channel(events)
+            self._channel.on_events(events)
 
     def on_start_failed(self, message: str) -> None:
         """The process could not be forked."""
@@ -306,7 +264,7 @@ class ActorProcess:
         """The child broke the protocol: it ends for it. The first violation is the one that is told."""
         if self.end is None and not self._violation:
             self._violation = what
-            self._stop_reading()
+            self._channel.stop_reading()
             self.kill()
 
     def on_end(self, seen: ProcessExit) -> None:
@@ -314,7 +272,7 @@ class ActorProcess:
         if self.end is not None:
             return
         if not self._violation:
-            self._drain()
+            self._channel.drain()
         end = msgspec.structs.replace(
             seen,
             ready=self._is_ready,
@@ -327,10 +285,8 @@ class ActorProcess:
             self.end = end
             pending = list(self._pending.values())
             self._pending.clear()
-            self._outbox.clear()
             pidfd, self._pidfd = self._pidfd, None
             stops = self._stops
-        self._io.unwatch(self._channel.fileno())
         self._channel.close()
         if self.group is not None and seen.unobserved:
             _cgroup.remove(self.group)  # else the zygote has
@@ -392,78 +348,18 @@ class ActorProcess:
             late = f"the zygote did not report its exit within {_REAP_LIMIT:g} s"
             self._set_timer(_REAP_LIMIT, lambda: self.on_end(ProcessExit(unobserved=late)))
 
-    def _on_channel(self, events: int) -> None:
-        if events & WRITE:
-            self._flush()
-        if events & READ and self._is_read:
-            self._read_once()
+    def on_output(self, data: bytes) -> None:
+        """The actor said something."""
+        self._listener.process_output(self, data)
 
-    def _read_once(self) -> bool:
-        """Read and handle what is there; False when there is no more."""
-        data: bytes | memoryview
-        try:
-            if self._draining:
-                # Not into the buffer: its bytes may be in use, when another's message has led to this end.
-                data = self._channel.recv(_DRAIN_SIZE)
-            else:
-                # Not recv, which takes memory for all that might come.
-                data = self._io.buffer[: self._channel.recv_into(self._io.buffer)]
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            data = b""
-        if not data:
-            self._on_channel_closed()
-            return False
-        return self._handle(data)
-
-    def _handle(self, data: bytes | memoryview) -> bool:
-        """Handle the frames that are whole with this, up to where the backlog is full; False if one was wrong."""
-        said: list[memoryview] = []
-        try:
-            try:
-                for kind, payload in self._decoder.feed(data):
-                    if kind == OUTPUT:
-                        said.append(payload)
-                        continue
-                    self._hand_over(said)
-                    self._on_message(decode_from_child(payload))
-                    if self._backlog.is_full and not self._draining:
-                        break  # the rest stays in the decoder
-            finally:
-                self._hand_over(said)
-        except ProtocolError as error:
-            self.on_violation(str(error))
-            return False
-        except Exception as error:
-            # Frames behind this one may be lost, so the actor cannot go on; the others can.
-            logger.exception("%s: the host could not handle what it sent.", self.actor)
-            self.on_violation(f"the host could not handle what it sent: {type(error).__name__}: {error}")
-            return False
-        return True
-
-    def _hand_over(self, said: list[memoryview]) -> None:
-        """Hand over pieces of output as one: a flood of small ones costs little more than a few large ones."""
-        if said:
-            data = b"".join(said)
-            said.clear()
-            self._listener.process_output(self, data)
-            if len(data) >= _FLOOD and not (self._resting or self._draining):
-                self._resting = True
-                self._watch()
-                self._io.call_later(_REST, self._end_rest)
-
-    def _end_rest(self) -> None:
-        self._resting = False
-        self._watch()
-
-    def _on_message(self, message: FromChild) -> None:
+    def on_message(self, message: FromChild) -> None:
+        """The actor's process sent a message."""
         match message:
             case Report(body):
-                self._count_backlog(len(body))
+                self._channel.count(len(body))
                 self._listener.process_report(self, bytes(body))
             case Request(request_id, body):
-                self._count_backlog(len(body))
+                self._channel.count(len(body))
                 self._listener.process_request(self, request_id, bytes(body))
             case Reply(ask_id, value):
                 self._take_pending(ask_id).set(EncodedReply(bytes(value), self._refuse))
@@ -494,8 +390,8 @@ class ActorProcess:
         self.ready.set_result(self.actor.actor_ref)
         self._listener.process_ready(self)
 
-    def _on_channel_closed(self) -> None:
-        self._stop_reading()
+    def on_channel_closed(self) -> None:
+        """Nothing more comes from the process."""
         if self._gone:
             return  # its exit is what is waited for
         # Normally the exit is reported a moment later.
@@ -506,18 +402,9 @@ class ActorProcess:
             self._timer.cancel()
         self._timer = self._io.call_later(delay, callback)
 
-    def _drain(self) -> None:
-        """Read what the process said before it ended, however far behind its supervisor is."""
-        self._draining = True
-        if not self._handle(b""):
-            return
-        for _ in range(_DRAIN_READS):
-            if not self._read_once():
-                break
-
     def _torn_frame(self, seen: ProcessExit) -> str:
         # One that was killed in the middle of a frame has another reason for its end.
-        return "its last frame is incomplete" if self._decoder.torn and seen.code == 0 else ""
+        return "its last frame is incomplete" if self._channel.is_torn and seen.code == 0 else ""
 
     def _take_pending(self, ask_id: int) -> pykka.Future[Any]:
         with self._lock:
@@ -526,39 +413,13 @@ class ActorProcess:
             raise ProtocolError(f"a reply to an ask that is not open ({ask_id})")
         return future
 
-    def _count_backlog(self, size: int) -> None:
-        if self._backlog.add(size):
-            self._watch()
-
-    def _resume(self) -> None:
-        if self.end is None and not self._violation:
-            self._handle(b"")  # what was there already, and may fill the backlog again
-            self._watch()
-
-    @property
-    def _is_read(self) -> bool:
-        return not (self._unreadable or self._resting or self._backlog.is_full)
-
-    def _stop_reading(self) -> None:
-        self._unreadable = True
-        self._io.unwatch(self._channel.fileno())
-
     def _watch(self) -> None:
         if self.end is not None:
             return
         if self._pidfd is not None and not self._pidfd_watched:
             self._pidfd_watched = True
             self._io.watch(self._pidfd, READ, self._on_pidfd)
-        events = (READ if self._is_read else 0) | (WRITE if self._outbox else 0)
-        if events:
-            self._io.watch(self._channel.fileno(), events, self._on_channel)
-        else:
-            self._io.unwatch(self._channel.fileno())
-
-    def _flush(self) -> None:
-        with self._lock:
-            self._outbox.flush()
-        self._watch()
+        self._channel.watch()
 
     def _signal(self, number: signal.Signals) -> None:
         """Send a signal; called with the lock held, so that the pidfd cannot be closed meanwhile."""
@@ -573,14 +434,6 @@ class ActorProcess:
         if self._error is not None and not self._error.type_name.endswith(".StartError"):
             return rebuild(self._error)
         return StartError(f"{self.actor} did not start: its process {end}")
-
-
-def open_channel() -> tuple[socket.socket, socket.socket]:
-    """Make a channel; returns the host's end, which does not block, and the process's. Raises OSError."""
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-    return ours, theirs
 
 
 def encode_object(value: object) -> bytes:

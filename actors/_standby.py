@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ._channel import open_channel
 from ._io import READ, IOThread, Timer
-from ._process import open_channel
 from ._wire import STANDS_BY
 
 if TYPE_CHECKING:

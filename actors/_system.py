@@ -21,12 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ._cgroup import CgroupTree
+from ._channel import open_channel
 from ._errors import StartError, SubactorsError
 from ._exit import ProcessExit
 from ._io import IOThread, Timer
 from ._linux import check_platform
 from ._mark import SWEEP_LIMIT, end_marked
-from ._process import ActorProcess, ProcessListener, encode_object, open_channel
+from ._process import ActorProcess, ProcessListener, encode_object
 from ._standby import StandbyPool
 from ._wire import (
     Configuration,

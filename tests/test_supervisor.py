@@ -27,7 +27,7 @@ from subactors.actors import (
     Supervisor,
 )
 from subactors.actors._backlog import _HIGH
-from subactors.actors._process import _FLOOD, _REST
+from subactors.actors._channel import _FLOOD, _REST
 
 PATIENCE = 30.0
 
@@ -199,7 +199,7 @@ def test_a_child_that_reports_faster_than_its_supervisor_handles_is_slowed_down(
         proxy(child).count_to.defer(100_000)
         proxy(child).report.defer("done")
         # It has begun, and cannot go on: everything on the way to the supervisor is full.
-        wait_until(lambda: child.process._backlog.is_full, "the backlog is full")
+        wait_until(lambda: child.process._channel._backlog.is_full, "the backlog is full")
         slow.gate.set()
         slow.done.get(timeout=PATIENCE)
         assert slow.numbers == list(range(100_000))

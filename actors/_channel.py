@@ -1,0 +1,240 @@
+"""The host's end of the channel to one process: frames go out without waiting, and come in as fast as they are taken.
+
+It knows frames, not what they mean: that is for who receives them. All reading happens in the I/O thread. Writes that
+would block are kept and go on when the socket is writable, and a child that takes nothing of what waits for it is
+reported. A child is not read while its supervisor is behind, and only now and then when it floods its output.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ._backlog import Backlog
+from ._errors import ProtocolError
+from ._io import READ, WRITE
+from ._outbox import Outbox
+from ._wire import OUTPUT, FrameDecoder, FromChild, decode_from_child
+
+if TYPE_CHECKING:
+    from ._io import IOThread
+
+__all__ = ["ChannelReceiver", "HostChannel", "open_channel"]
+
+logger = logging.getLogger("subactors.actors")
+
+_DRAIN_READS: Final = 64
+"""Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
+
+_DRAIN_SIZE: Final = 32 * 1024
+"""Bytes for each of those; for more the C library would tidy up all its heap, at every end."""
+
+_SEND_BUFFER: Final = 512 * 1024
+"""Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
+
+_FLOOD: Final = 64 * 1024
+"""Bytes of output in one read that count as a flood."""
+
+_REST: Final = 0.001
+"""Seconds for which a child that floods is not read; the shortest that epoll can sleep.
+
+To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
+With what fits into the buffer above it is more than 200 MB a second that get through.
+"""
+
+
+class ChannelReceiver(Protocol):
+    """Who takes what comes. Every method is called in the I/O thread and must return at once."""
+
+    def on_output(self, data: bytes) -> None:
+        """The actor said something."""
+
+    def on_message(self, message: FromChild) -> None:
+        """A message; raises ProtocolError if it should not have come."""
+
+    def on_channel_closed(self) -> None:
+        """The process has closed its end, or is gone."""
+
+    def on_violation(self, what: str) -> None:
+        """What the process did breaks the protocol."""
+
+
+def open_channel() -> tuple[socket.socket, socket.socket]:
+    """Make a channel; returns the host's end, which does not block, and the process's. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    return ours, theirs
+
+
+class HostChannel:
+    """See the module. `send`, `waiting` and `handled` are for any thread, all else is for the I/O thread.
+
+    Args:
+        end: the host's end, which does not block; closed by `close`.
+        io: the I/O thread.
+        receiver: takes what comes.
+    """
+
+    def __init__(self, end: socket.socket, io: IOThread, receiver: ChannelReceiver) -> None:
+        self._socket = end
+        self._io = io
+        self._receiver = receiver
+        self._decoder = FrameDecoder()
+        self._backlog = Backlog()
+        self._outbox = Outbox(end)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._unreadable = False
+        self._resting = False
+        self._draining = False
+
+    # --- from any thread --------------------------------------------------------------------------------------------
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame; without effect when the channel is closed."""
+        with self._lock:
+            if self._closed:
+                return
+            waited = bool(self._outbox)
+            self._outbox.put(memoryview(frame))
+            size, stuck = self._outbox.size, self._outbox.is_stuck
+        if waited and stuck:
+            self._io.call(lambda: self._receiver.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
+        elif size and not waited:
+            self._io.call(self.watch)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the process has not taken yet."""
+        with self._lock:
+            return self._outbox.size
+
+    def handled(self) -> None:
+        """Say that the oldest message that was counted is dealt with; reading goes on when enough of them are."""
+        if self._backlog.take():
+            self._io.call(self._resume)
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether what has come ends inside a frame."""
+        return self._decoder.torn
+
+    def count(self, size: int) -> None:
+        """Count a message of so many bytes that has come, and for which `handled` is owed."""
+        if self._backlog.add(size):
+            self.watch()
+
+    def watch(self) -> None:
+        """Have the I/O thread wait for what there is to wait for now."""
+        if self._closed:
+            return
+        events = (READ if self._is_read else 0) | (WRITE if self._outbox else 0)
+        if events:
+            self._io.watch(self._socket.fileno(), events, self.on_events)
+        else:
+            self._io.unwatch(self._socket.fileno())
+
+    def on_events(self, events: int) -> None:
+        """Write and read what is possible now."""
+        if events & WRITE:
+            with self._lock:
+                self._outbox.flush()
+            self.watch()
+        if events & READ and self._is_read:
+            self._read_once()
+
+    def stop_reading(self) -> None:
+        """Read no more."""
+        self._unreadable = True
+        self._io.unwatch(self._socket.fileno())
+
+    def drain(self) -> None:
+        """Hand over what the process said before it ended, however far behind its supervisor is."""
+        self._draining = True
+        if not self._handle(b""):
+            return
+        for _ in range(_DRAIN_READS):
+            if not self._read_once():
+                break
+
+    def close(self) -> None:
+        """Close the host's end; what waits is dropped."""
+        with self._lock:
+            self._closed = True
+            self._outbox.clear()
+        self._io.unwatch(self._socket.fileno())
+        self._socket.close()
+
+    @property
+    def _is_read(self) -> bool:
+        return not (self._unreadable or self._resting or self._backlog.is_full)
+
+    def _read_once(self) -> bool:
+        """Read and handle what is there; False when there is no more."""
+        data: bytes | memoryview
+        try:
+            if self._draining:
+                # Not into the buffer: its bytes may be in use, when another's message has led to this end.
+                data = self._socket.recv(_DRAIN_SIZE)
+            else:
+                # Not recv, which takes memory for all that might come.
+                data = self._io.buffer[: self._socket.recv_into(self._io.buffer)]
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.stop_reading()
+            self._receiver.on_channel_closed()
+            return False
+        return self._handle(data)
+
+    def _handle(self, data: bytes | memoryview) -> bool:
+        """Handle the frames that are whole with this, up to where the backlog is full; False if one was wrong."""
+        said: list[memoryview] = []
+        try:
+            try:
+                for kind, payload in self._decoder.feed(data):
+                    if kind == OUTPUT:
+                        said.append(payload)
+                        continue
+                    self._hand_over(said)
+                    self._receiver.on_message(decode_from_child(payload))
+                    if self._backlog.is_full and not self._draining:
+                        break  # the rest stays in the decoder
+            finally:
+                self._hand_over(said)
+        except ProtocolError as error:
+            self._receiver.on_violation(str(error))
+            return False
+        except Exception as error:
+            # Frames behind this one may be lost, so the actor cannot go on; the others can.
+            logger.exception("%s: the host could not handle what it sent.", self._receiver)
+            self._receiver.on_violation(f"the host could not handle what it sent: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    def _hand_over(self, said: list[memoryview]) -> None:
+        """Hand over pieces of output as one: a flood of small ones costs little more than a few large ones."""
+        if said:
+            data = b"".join(said)
+            said.clear()
+            self._receiver.on_output(data)
+            if len(data) >= _FLOOD and not (self._resting or self._draining):
+                self._resting = True
+                self.watch()
+                self._io.call_later(_REST, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._resting = False
+        self.watch()
+
+    def _resume(self) -> None:
+        if not (self._closed or self._unreadable):
+            self._handle(b"")  # what was there already, and may fill the backlog again
+            self.watch()
