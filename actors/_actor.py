@@ -24,6 +24,7 @@ from pykka import messages
 from pykka._envelope import Envelope
 
 from ._errors import SubactorsError
+from ._interrupts import result_of
 from ._reply import ReplyFuture, encode_reply
 from ._system import ProcessSystem, default_system
 from ._wire import Attribute, Attributes, ErrorData, Interface, Ready, Reply, ReplyError, Stopped, error_data
@@ -77,7 +78,7 @@ class ProcessActor(pykka.Actor):
         system = cls.system or default_system()
         process = system.spawn(cls, args, kwargs, listener=_Unsupervised())
         try:
-            reference: pykka.ActorRef[Self] = process.ready.result()
+            reference: pykka.ActorRef[Self] = result_of(process.ready)
         except BaseException:
             process.kill()  # an interrupt of the waiting, as by Ctrl-C, must not leave an actor that nobody knows of
             raise

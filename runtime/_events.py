@@ -15,6 +15,7 @@ from typing import Final, Self, TypeAlias
 
 import msgspec
 
+from ..actors._interrupts import LONGEST_SLEEP
 from ._output import TaskOutput as TaskOutputFile
 from ._views import TaskView
 
@@ -140,7 +141,7 @@ class EventStream(Iterator[Event]):
                     remaining = None if deadline is None else deadline - time.monotonic()
                     if self._closed or (remaining is not None and remaining <= 0):
                         return None
-                    self._condition.wait(remaining)
+                    self._condition.wait(LONGEST_SLEEP if remaining is None else min(LONGEST_SLEEP, remaining))
                 item = self._queue.popleft()
                 if not isinstance(item, _Follower):
                     return item

@@ -22,6 +22,7 @@ import msgspec
 import pykka
 
 from ..actors import ProcessSystem, check_platform
+from ..actors._interrupts import result_of
 from ._control import ControlServer
 from ._encodable import encodable
 from ._errors import RuntimeClosedError, StateError, UnknownTaskError
@@ -310,7 +311,7 @@ class Runtime:
         # The supervisor may be gone: `pykka.ActorRegistry.stop_all()` in the host stops it, too.
         with contextlib.suppress(TimeoutError, pykka.ActorDeadError):
             self._supervisor.tell(Close(done))
-            done.result(min(self._team.settings.stop_grace + _CLOSE_MARGIN, threading.TIMEOUT_MAX))
+            result_of(done, self._team.settings.stop_grace + _CLOSE_MARGIN)
 
     def _answer_elsewhere(self, request: TaskRequest, reply_to: ReplyTo) -> None:
         """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
@@ -373,7 +374,7 @@ class Runtime:
             checked = msgspec.convert(msgspec.structs.asdict(request), type(request))
         except msgspec.ValidationError as error:
             raise TypeError(f"An argument has the wrong type: {error}.") from None
-        return self._host.ask(checked).result()
+        return result_of(self._host.ask(checked))
 
     def _check_usable(self) -> None:
         if os.getpid() != self._owner:

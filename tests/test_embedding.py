@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from observing import GONE_WITHIN, children_of, is_gone, wait_until
 
-PATIENCE = 60.0
+PATIENCE = 40.0
 
 START = """
 from subactors.runtime import Runtime
@@ -384,6 +384,35 @@ runtime.close()
 
     assert host.finish() == (0, "['running', 'running', 'running', 'running']\n", "")
     assert all(map(is_gone, pids))
+
+
+@pytest.mark.parametrize(
+    ("wait", "grace"), [("runtime.wait()", 0.3), ("list(runtime.events())", 0.3), ("runtime.close()", 600)]
+)
+def test_an_interrupt_that_another_thread_catches_ends_a_wait_all_the_same(
+    start: Start, wait: str, grace: float
+) -> None:
+    # As one that comes when the main thread is about to sleep: it is noted, and wakes nobody.
+    text = f"""
+import signal, sys, threading, time
+begins = threading.Event()
+def interrupt():
+    begins.wait()
+    looks = 0
+    while looks < 5:
+        frame = sys._current_frames()[threading.main_thread().ident]
+        looks = looks + 1 if frame.f_code is threading.Condition.wait.__code__ else 0
+        time.sleep(0.01)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    begins.set()
+    {wait}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+runtime.close()
+"""
+    assert start(CROWD.replace("stop_grace=0.3", f"stop_grace={grace}") + text).finish() == (0, "interrupted\n", "")
 
 
 def test_an_interrupt_while_the_runtime_is_being_closed_kills_what_still_runs(start: Start) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from observing import GONE_WITHIN, children_of, is_gone, wait_until
 
-PATIENCE = 60.0
+PATIENCE = 40.0
 TESTS = str(Path(__file__).parent)
 
 

@@ -1,0 +1,36 @@
+"""Waiting such that an interrupt at the terminal (Ctrl-C) ends it, whenever it comes.
+
+CPython runs signal handlers in the main thread, between two instructions. A signal that arrives while that thread is
+about to wait for a lock, or that the system gives to another thread, does not end the wait: the handler runs when it is
+over, which may be never. So no wait that can take long is one wait.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from time import monotonic
+from typing import Final, TypeVar
+
+__all__ = ["LONGEST_SLEEP", "result_of"]
+
+LONGEST_SLEEP: Final = 0.5
+"""Seconds for which an interrupt may be overlooked."""
+
+T = TypeVar("T")
+
+
+def result_of(future: Future[T], timeout: float | None = None) -> T:
+    """Return what `future.result` does, or raise that. For any thread; it is in the main thread that it matters.
+
+    Raises:
+        TimeoutError: there is none after `timeout` seconds.
+    """
+    deadline = None if timeout is None else monotonic() + timeout
+    while not future.done():
+        remaining = LONGEST_SLEEP if deadline is None else min(LONGEST_SLEEP, deadline - monotonic())
+        try:
+            return future.result(max(0.0, remaining))
+        except TimeoutError:
+            if deadline is not None and monotonic() >= deadline:
+                break
+    return future.result(0)
