@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,9 +170,11 @@ class Task:
     def log_tail(self, limit: int) -> str:
         """Return the end of what the process wrote to standard output and error."""
         try:
-            with Path(self.log).open("rb") as file:
-                file.seek(0, 2)
-                file.seek(max(0, file.tell() - limit))
-                return file.read().decode("utf-8", "replace")
+            descriptor = os.open(self.log, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                size = os.fstat(descriptor).st_size
+                return os.pread(descriptor, limit, max(0, size - limit)).decode("utf-8", "replace")
+            finally:
+                os.close(descriptor)
         except OSError:
             return ""
