@@ -35,6 +35,11 @@ _PICTURE_TITLES: Final = {
 
 _MARKS: Final = {True: "met", False: "**missed**", None: "not measured"}
 
+_BOUNDS: Final = (
+    "The bound is as it holds on this machine: where it hangs on the speed of forks, it is scaled by the floor; a crash "
+    "may be known as long after the floor as where its bound was set."
+)
+
 
 def write(results: Results, folder: Path = _HERE) -> None:
     """Write the page, and the pictures that the results are enough for."""
@@ -55,7 +60,7 @@ def page(results: Results, pictures: Sequence[str]) -> str:
         _about(results),
         *(f"![{_PICTURE_TITLES[name]}]({_PICTURES}/{name}.svg)" for name in pictures),
         "## Targets",
-        "The bound is as it holds on this machine: where it hangs on the speed of forks, it is scaled by the floor.",
+        _BOUNDS,
         _targets(judge(results)),
         *_scenarios(results),
         *_isolation(results),

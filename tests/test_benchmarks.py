@@ -60,26 +60,41 @@ def test_results_name_machine_versions_and_command(results: dict[str, Any]) -> N
     assert results["command"].startswith("python -m benchmarks")
 
 
+def status_of_check(folder: Path, **medians: dict[str, float]) -> int:
+    """Have a run checked of which a metric's median is given for each contender; returns the exit status."""
+    lists: dict[str, Any] = {"isolation": [], "left_behind": [], "skipped": []}
+    measurements = [
+        {
+            "scenario": metric,
+            "contender": contender,
+            "metric": metric,
+            "tasks": 0,
+            "unit": "s",
+            "count": 1,
+            "spread": 0.0,
+            "rounds": [median],
+            **dict.fromkeys(["p50", "p95", "p99", "least", "most"], median),
+        }
+        for metric, contenders in medians.items()
+        for contender, median in contenders.items()
+    ]
+    path = folder / "results.json"
+    path.write_text(json.dumps({"measurements": measurements, "partial": True, **lists}))
+    done = run_in_root("-m", "benchmarks.report", str(path), "--check")
+    assert not done.stderr
+    return done.returncode
+
+
 @pytest.mark.parametrize(("stop", "status"), [(0.001, 0), (1.0, 1)])
 def test_a_missed_target_is_an_exit_status(tmp_path: Path, stop: float, status: int) -> None:
-    measured = {
-        "scenario": "stop",
-        "contender": "subactors",
-        "metric": "stop",
-        "tasks": 0,
-        "unit": "s",
-        "count": 1,
-        "spread": 0.0,
-        "rounds": [stop],
-        **dict.fromkeys(["p50", "p95", "p99", "least", "most"], stop),
-    }
-    path = tmp_path / "results.json"
-    lists: dict[str, Any] = {"isolation": [], "left_behind": [], "skipped": []}
-    path.write_text(json.dumps({"measurements": [measured], "partial": True, **lists}))
+    assert status_of_check(tmp_path, stop={"subactors": stop}) == status
 
-    done = run_in_root("-m", "benchmarks.report", str(path), "--check")
 
-    assert done.returncode == status, done.stderr
+@pytest.mark.parametrize(("crash", "status"), [(0.0041, 0), (0.0043, 1)])
+def test_a_crash_may_be_known_as_long_after_the_floor_as_where_the_bound_was_set(
+    tmp_path: Path, crash: float, status: int
+) -> None:
+    assert status_of_check(tmp_path, crash={"floor": 0.002, "subactors": crash}) == status
 
 
 def test_the_report_has_targets_and_scenarios(results: dict[str, Any], tmp_path: Path) -> None:
