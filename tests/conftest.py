@@ -52,6 +52,14 @@ def _kill(processes: list[Process]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _interrupts_are_heard() -> Iterator[None]:
+    """Programs that tests start can be interrupted, even if a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Runtimes of tests, and of the programs that tests start, keep nothing in the user's own state folder."""
     with pytest.MonkeyPatch.context() as patch:
