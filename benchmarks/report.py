@@ -36,8 +36,8 @@ _PICTURE_TITLES: Final = {
 _MARKS: Final = {True: "met", False: "**missed**", None: "not measured"}
 
 _BOUNDS: Final = (
-    "The bound is as it holds on this machine: where it hangs on the speed of forks, it is scaled by the floor; a crash "
-    "may be known as long after the floor as where its bound was set."
+    "The bound is as it holds on this machine: where it hangs on the speed of forks, it is scaled by the floor; a "
+    "crash may be known as long after the floor as where its bound was set."
 )
 
 
