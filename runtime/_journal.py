@@ -277,6 +277,8 @@ class Journal:
             self._failing = ""
 
     def _commit_waiting(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            self._disconnect()  # of a commit that failed, and could not even be rolled back
         if self._connection is None:
             self._connection = self._open()
         if not self._waiting:

@@ -195,6 +195,19 @@ def test_what_cannot_be_written_costs_nothing_else_of_the_same_moment(
     assert "Traceback" in caplog.text
 
 
+def test_a_transaction_that_could_not_be_rolled_back_is_neither_kept_nor_in_the_way(
+    journal: Journal, path: Path
+) -> None:
+    write(journal)
+    with journal._lock:
+        assert journal._connection is not None
+        journal._connection.execute("BEGIN IMMEDIATE")
+        journal._connection.execute(*task_row(1))
+    write(journal, task_row(2))
+    assert ids(path) == ["agent_task_00000002"]
+    assert not journal.failing
+
+
 def test_a_callback_that_raises_does_not_end_the_journal(
     journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
