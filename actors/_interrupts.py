@@ -7,11 +7,12 @@ over, which may be never. So no wait that can take long is one wait.
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 from time import monotonic
 from typing import Final, TypeVar
 
-__all__ = ["LONGEST_SLEEP", "result_of"]
+__all__ = ["LONGEST_SLEEP", "acquire", "result_of"]
 
 LONGEST_SLEEP: Final = 0.5
 """Seconds for which an interrupt may be overlooked."""
@@ -34,3 +35,14 @@ def result_of(future: Future[T], timeout: float | None = None) -> T:
             if deadline is not None and monotonic() >= deadline:
                 break
     return future.result(0)
+
+
+def acquire(lock: threading.Lock, timeout: float | None = None) -> bool:
+    """Acquire a lock; False if it cannot be had for `timeout` seconds. For any thread, as `result_of`."""
+    deadline = None if timeout is None else monotonic() + timeout
+    while True:
+        remaining = LONGEST_SLEEP if deadline is None else deadline - monotonic()
+        if lock.acquire(timeout=min(LONGEST_SLEEP, max(0.0, remaining))):
+            return True
+        if deadline is not None and monotonic() >= deadline:
+            return False
