@@ -57,6 +57,12 @@ Pragmas take effect when they are compiled, and what is executed alone is compil
 _KEPT_BYTES: Final = 64_000_000
 """How much is kept in memory of what could not be written; what comes then is missing from the journal."""
 
+_LOG_BYTES: Final = 4_000_000
+"""Bytes that commits at once may add to SQLite's log before the journal's thread has to make one, and tidy up."""
+
+_COMMIT_BYTES: Final = 16_384
+"""About what a commit adds to that log beyond its own size: a page for each table and index."""
+
 _STORAGE_ERRORS: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -144,6 +150,7 @@ class Journal:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._slow_until = 0.0
+        self._logged = 0
         self._waiting: deque[_Write] = deque()
         self._untold: list[_Write] = []
         self._waiting_bytes = 0
@@ -205,6 +212,7 @@ class Journal:
                 unforked.release()
                 if time.monotonic() - began > _SLOW:
                     self._slow_until = time.monotonic() + _SLOW_FOR
+            self._logged += _COMMIT_BYTES + sum(write.size for write in self._waiting)
             self._waiting.clear()
             self._tell()
             return True
@@ -215,6 +223,8 @@ class Journal:
 
     def _is_little(self) -> bool:
         """Whether what there is to do is done in microseconds."""
+        if self._logged > _LOG_BYTES:
+            return False  # a checkpoint is due
         writes = [*self._waiting, *self._queue]
         return not any(write.is_query for write in writes) and sum(write.size for write in writes) < _AT_ONCE_BYTES
 
@@ -290,6 +300,7 @@ class Journal:
             self._commit_first(self._connection)
             self._waiting.popleft()
         self._connection.executescript(_QUICK)
+        self._logged = 0
 
     def _select(self, statement: Statement) -> list[tuple[Any, ...]]:
         if self._connection is None:
