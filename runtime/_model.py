@@ -45,19 +45,39 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """One call that the model asks for; `arguments` is the JSON text as the model wrote it, valid or not."""
+    """One call that the model asks for.
+
+    Attributes:
+        id: the name that its answer refers to; never empty, and unique within the turn.
+        name: the tool, as the model wrote it.
+        arguments: the JSON text as the model wrote it, valid or not.
+        extra: the call's `extra_content` as it came, which its server wants back with the call (Gemini's thought
+            signature); None: there was none.
+    """
 
     id: str
     name: str
     arguments: str
+    extra: dict[str, Any] | None = None
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One answer of a model: text, tool calls, or both. Without tool calls it is the final answer."""
+    """One answer of a model: text, tool calls, or both. Without tool calls it is the final answer.
+
+    Attributes:
+        content: the text; never the reasoning.
+        tool_calls: in the order in which they came.
+        usage: what the answer cost.
+        opaque: fields of the message that its server wants back with it (`reasoning_content`, `reasoning`,
+            `reasoning_details`), pieces joined and otherwise as they came.
+        provider: the server that may get `opaque` and the calls' `extra` back; empty: no server may.
+    """
 
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
+    opaque: dict[str, Any] = msgspec.field(default_factory=dict)
+    provider: str = ""
 
 
 class Model(Protocol):
