@@ -106,8 +106,11 @@ def _message(line: bytes) -> JSONRPCMessage:
         return jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
         # Half of a surrogate pair, which JSON can write and no text can hold, or bytes that are no UTF-8.
-        readable = json.dumps(json.loads(line.decode("utf-8", "replace")), ensure_ascii=False)
-        return jsonrpc_message_adapter.validate_json(encodable(readable), by_name=False)
+        value = json.loads(line.decode("utf-8", "replace"))
+        if isinstance(value, dict) and "id" in value and not isinstance(value.get("result", {}), dict):
+            # Some answer a call with the bare text. Passed over, it would leave the call without an answer.
+            value["result"] = {"content": value["result"]}
+        return jsonrpc_message_adapter.validate_json(encodable(json.dumps(value, ensure_ascii=False)), by_name=False)
 
 
 async def _write(outgoing: _Receiving, writer: asyncio.StreamWriter, incoming: _Sending) -> None:

@@ -22,6 +22,7 @@ from mcp_types import Tool as McpTool
 
 from .._errors import ToolsetError
 from .._text import one_line
+from ._mcp_intake import Intake
 from ._mcp_stdio import StdioServer
 
 if TYPE_CHECKING:
@@ -184,9 +185,7 @@ class McpConnection:
         """The life of the connection."""
         if self._server.arguments:
             self._stdio = StdioServer(self._server, self._environ)
-            transport = self._stdio.run()
-        else:
-            transport = self._remote()
+        transport = Intake(self.without_secrets).over(self._stdio.run() if self._stdio is not None else self._remote())
         info = Implementation(name="subactors", version=importlib.metadata.version("subactors"))
         async with Client(transport, mode=mode, client_info=info) as client:
             self.tools = await _all_tools(client)

@@ -23,6 +23,7 @@ from mcp_types import (
 
 from .._encodable import encodable
 from .._tools import ToolAnswer
+from ._mcp_intake import note_of
 
 __all__ = ["answer_of", "arguments_for", "schema_of", "tool_name"]
 
@@ -73,6 +74,8 @@ def answer_of(result: CallToolResult) -> ToolAnswer:
     text = "\n\n".join(part for part in parts if part)
     if not text:
         text = "The tool failed and did not say why." if result.is_error else "(no output)"
+    if note := note_of(result.meta):
+        text = f"{text}\n\n{note}"
     return ToolAnswer(text, result.structured_content, is_error=bool(result.is_error))
 
 

@@ -1,0 +1,144 @@
+"""Answers of MCP servers that break the schemas they declared, or the protocol: what was said reaches the model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from subactors.runtime import ToolAnswer
+from subactors.runtime._tools import ToolBox
+from subactors.runtime.toolsets._mcp import McpToolset
+
+SCRIPT = str(Path(__file__).parent / "mcp_careless.py")
+
+
+class Careless:
+    """The server, in an event loop of its own: one process for all tests of this module."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        server = {"command": sys.executable, "args": (SCRIPT,), "env": {"API_KEY": "s3cret-value"}}
+        self._box = ToolBox([McpToolset(working_directory=Path.cwd(), environ=os.environ, server=server, timeout=30.0)])
+        self._loop.run_until_complete(self._box.open())
+
+    def call(self, tool: str) -> ToolAnswer:
+        return self._loop.run_until_complete(self._box.call(tool, "{}"))
+
+    @property
+    def schemas(self) -> list[dict[str, Any]]:
+        return self._box.schemas
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._box.close())
+        self._loop.close()
+
+
+@pytest.fixture
+def careless() -> Iterator[Careless]:
+    server = Careless()
+    yield server
+    server.close()
+
+
+def test_an_answer_that_keeps_to_its_schema_has_no_note(careless: Careless) -> None:
+    assert careless.call("kept") == ToolAnswer("the text", {"data": "x"})
+    assert careless.call("no_schema") == ToolAnswer("the text", {"data": "x"})
+    assert careless.call("schema_of_a_list").text.startswith("the text")
+
+
+@pytest.mark.parametrize("tool", ["text_only", "null_only"])
+def test_text_without_the_structured_content_that_was_declared_is_used_with_a_note(
+    careless: Careless, tool: str
+) -> None:
+    answer = careless.call(tool)
+    assert answer.text.startswith("the text\n\n[Note on this answer of the MCP server: It lacks the structured content")
+    assert not answer.is_error
+
+
+@pytest.mark.parametrize(
+    ("tool", "what"),
+    [("other_type", "$.data: 5 is not of type 'string'"), ("lacking", "$: 'data' is a required property")],
+)
+def test_structured_content_of_another_shape_costs_no_text_and_is_no_data(
+    careless: Careless, tool: str, what: str
+) -> None:
+    answer = careless.call(tool)
+    assert answer.text.startswith("the text\n\n[Note on this answer")
+    assert f"does not keep to the schema that the server has declared ({what})" in answer.text
+    assert answer.data is None
+    assert not answer.is_error
+
+
+@pytest.mark.parametrize(
+    ("tool", "text"),
+    [
+        ("list_for_object", "[1, 2]"),
+        ("structured_only", '{"data": 5}'),
+        ("image_and_other", '[An image (image/png, 3 bytes), which cannot be shown here.]\n\n{"other": "the other"}'),
+    ],
+)
+def test_structured_content_of_another_shape_is_the_text_where_there_is_no_other(
+    careless: Careless, tool: str, text: str
+) -> None:
+    answer = careless.call(tool)
+    assert answer.text.startswith(f"{text}\n\n[Note on this answer")
+    assert not answer.is_error
+
+
+@pytest.mark.parametrize(
+    "tool",
+    ["invalid_schema", "schema_that_is_text", "schema_of_itself", "schema_elsewhere", "schema_with_bad_pattern"],
+)
+def test_a_schema_that_is_wrong_itself_costs_neither_the_tool_nor_its_answer(careless: Careless, tool: str) -> None:
+    answer = careless.call(tool)
+    assert answer.text.startswith("the text\n\n[Note on this answer")
+    assert "The schema that the server has declared for it is none that could be used" in answer.text
+    assert not answer.is_error
+
+
+def test_an_error_is_not_held_to_the_schema(careless: Careless) -> None:
+    assert careless.call("error_of_its_own").text == "the text"
+    assert careless.call("error_of_its_own").is_error
+    assert careless.call("error_without_text").text == '{"error": "the reason"}'
+    assert careless.call("error_without_text").is_error
+
+
+@pytest.mark.parametrize("tool", ["error_that_is_text", "bare_text", "single_block"])
+def test_content_that_is_no_list_is_an_error_that_shows_what_was_said(careless: Careless, tool: str) -> None:
+    answer = careless.call(tool)
+    assert answer.is_error
+    assert answer.text.startswith(("the reason\n\n", "the text\n\n"))
+    assert "could not be used as an answer" in answer.text
+
+
+def test_content_of_an_unknown_kind_is_shown_as_it_came(careless: Careless) -> None:
+    said = '[Content of a kind that is unknown here: {"type": "video", "url": "a.mp4"}]\n\nthe text'
+    assert careless.call("unknown_block").text.startswith(said)
+    assert careless.call("unknown_block_with_text").text.startswith("the text")
+    assert careless.call("bare_block").text.startswith("the text")
+
+
+def test_what_nobody_reads_of_a_block_may_be_wrong(careless: Careless) -> None:
+    assert careless.call("annotated").text.startswith("the text")
+
+
+def test_an_answer_without_content_says_so(careless: Careless) -> None:
+    assert careless.call("no_content").text.startswith("(no output)\n\n[Note on this answer")
+
+
+def test_a_note_shows_no_part_of_a_secret(careless: Careless) -> None:
+    assert "s3c" not in careless.call("secretive").text
+
+
+def test_a_list_of_tools_is_not_lost_for_what_nobody_reads_of_one(careless: Careless) -> None:
+    first = careless.schemas[0]["function"]
+    assert first == {
+        "name": "kept",
+        "description": "['a', 'list']",
+        "parameters": {"type": "object", "properties": {}},
+    }
