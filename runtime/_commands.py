@@ -2,68 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from ._agent import run_agent
 from ._console import Display, JsonLines, LiveTable, PlainLines
-from ._errors import CapacityError, SubactorsError
-from ._event_loop import OneLoop
-from ._model import Message, ToolCall, Turn
-from ._report import describe_view, result_text
+from ._errors import CapacityError
+from ._interruptible import Interrupted, Interruptible
+from ._report import describe_view, duration, result_text, usage_text
 from ._requirements import check_requirements
 from ._runtime import Runtime
 from ._team import Team, ToolsetConfig
 from ._team_file import check_team
-from ._tools import ToolAnswer
 from ._views import TaskView
 
-__all__ = ["Interruptible", "check", "dispatch", "run_root"]
+__all__ = ["check", "dispatch", "run_root"]
 
 _FAILED: Final = 1
 _USAGE: Final = 2
-_SIGNALLED: Final = 128
-"""Added to a signal's number: what shells call a program that it ended."""
-
-_SHOW_CURSOR: Final = b"\x1b[?25h\n"
-"""Undoes what the live table does to a terminal."""
-
 _SHOWN_OUTPUT: Final = 10_000
 """Characters of a failed task's output that `dispatch` prints."""
 
 
 def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any]) -> int:
-    """Run an agent as the orchestrator, in this process, and print its answer; return the exit status.
-
-    An agent that is the user's own code has no loop to run here; it runs as a task.
-    """
+    """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Runtime(team, **settings) as runtime:
-        in_process = team.agents[agent].entrypoint is None
-        with _display(runtime, agent if in_process else None, as_json=as_json) as display:
+        with _display(runtime, as_json=as_json, has_root=True) as display:
+            root = runtime.run_root(agent, prompt)
             try:
-                if in_process:
-                    answer = work.loop.run(_orchestrate(runtime, agent, prompt, display))
-                else:
-                    answer = work.loop.run(_run_as_task(runtime, agent, prompt))
-            except asyncio.CancelledError:
+                (view,) = work.result_of(runtime.ended([root])).tasks
+                work.result_of(runtime.ended([task.id for task in runtime.list() if not task.ended]))
+            except Interrupted:
                 _stop_everything(runtime)
                 display.failed(agent, "interrupted; every task has been stopped")
-                return work.status
-            except Exception as error:  # noqa: BLE001 - a python model may raise anything; the user reads a sentence
-                _stop_everything(runtime)
-                display.failed(agent, str(error) if isinstance(error, SubactorsError) else _sentence(error))
-                return _FAILED
-            _stop_everything(runtime)
-            display.answered(agent, answer)
-        return 0
+            else:
+                if view.status == "completed":
+                    display.answered(agent, result_text(view.result))
+                else:
+                    display.failed(agent, view.reason)
+        view = runtime.view(root)
+        print(_cost(view), file=sys.stderr)
+        return work.status or (0 if view.status == "completed" else _FAILED)
 
 
 def dispatch(
@@ -78,10 +61,10 @@ def dispatch(
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Runtime(team, **settings) as runtime:
-        with _display(runtime, None, as_json=as_json):
+        with _display(runtime, as_json=as_json):
             try:
-                views = work.loop.run(_fan_out(runtime, agent, tasks, expected_output))
-            except asyncio.CancelledError:
+                views = _fan_out(runtime, work, agent, tasks, expected_output)
+            except Interrupted:
                 _stop_everything(runtime)
                 return work.status
         if not as_json:
@@ -127,7 +110,7 @@ def check(path: str, working_dir: str | None = None) -> int:
         for sentence in keys:
             # Files are checked where there are no keys, too: said, and no failure of the check.
             print(f"  {name}: not before there is a key: {sentence}")
-        for note in notes_on(team, agent, environ, folder):
+        for note in notes_on(agent, environ, folder):
             print(f"  {name}: {note}")
     for key in team.ignored:
         print(f"  {key}: accepted, and without effect here")
@@ -145,26 +128,15 @@ def _toolset_title(toolset: ToolsetConfig) -> str:
     return f"mcp ({McpServer(**toolset.options['server']).title})"
 
 
-async def _orchestrate(runtime: Runtime, agent: str, prompt: str, display: Display) -> str:
-    return await run_agent(
-        runtime.team.agents[agent],
-        runtime.surroundings(agent),
-        _Listener(agent, display),
-        task=prompt,
-        expected_output=None,
-        is_sub_agent=False,
-    )
+def _cost(view: TaskView) -> str:
+    """Return what a run has cost, as one line."""
+    head = f"{view.id} {view.agent}: {view.status} after {duration(view.runtime)}"
+    return f"{head}. With all its tasks: {usage_text(view.total_usage)}."
 
 
-async def _run_as_task(runtime: Runtime, agent: str, prompt: str) -> str:
-    task_id = runtime.run(agent, prompt)
-    (view,) = await asyncio.to_thread(runtime.wait, [task_id])
-    if view.status != "completed":
-        raise SubactorsError(view.reason)
-    return result_text(view.result)
-
-
-async def _fan_out(runtime: Runtime, agent: str, tasks: Sequence[str], expected_output: str | None) -> list[TaskView]:
+def _fan_out(
+    runtime: Runtime, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
+) -> list[TaskView]:
     """Run the tasks, starting the next whenever there is room; return their views in the order of the texts."""
     ended: dict[str, TaskView] = {}
     order: list[str] = []
@@ -179,7 +151,7 @@ async def _fan_out(runtime: Runtime, agent: str, tasks: Sequence[str], expected_
                 break
             waiting.pop()
         running = [task_id for task_id in order if task_id not in ended]
-        for view in await asyncio.to_thread(runtime.wait, running, mode="any"):
+        for view in work.result_of(runtime.ended(running, "any")).tasks:
             ended[view.id] = view
     return [ended[task_id] for task_id in order]
 
@@ -193,59 +165,6 @@ def _print_result(view: TaskView) -> None:
     print()
 
 
-class _Listener:
-    """Shows what the orchestrator's loop does."""
-
-    def __init__(self, agent: str, display: Display) -> None:
-        self._agent = agent
-        self._display = display
-
-    def text(self, piece: str) -> None:
-        """Text came."""
-        self._display.said(self._agent, piece)
-
-    def tool_called(self, call: ToolCall) -> None:
-        """Its tools speak for themselves."""
-
-    def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
-        """Its tools speak for themselves."""
-
-    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
-        """Nobody counts them here."""
-
-
-class Interruptible:
-    """Lets Ctrl-C, SIGTERM and SIGHUP cancel the work; a second one ends this process, and with it all, at once.
-
-    Attributes:
-        loop: runs the work.
-        status: the exit status that shells expect of a program that a signal ended.
-    """
-
-    def __init__(self) -> None:
-        self.loop = OneLoop()
-        self.status = 0
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self._before[number] = signal.signal(number, self._interrupt)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
-        if self.status:
-            if sys.stderr.isatty():
-                os.write(sys.stderr.fileno(), _SHOW_CURSOR)
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self.status = _SIGNALLED + number
-        self.loop.cancel()
-
-
 def _stop_everything(runtime: Runtime) -> None:
     """Stop what still runs, all at once, while the display can show it."""
     running = [view.id for view in runtime.list() if not view.ended]
@@ -254,14 +173,10 @@ def _stop_everything(runtime: Runtime) -> None:
             list(pool.map(runtime.stop, running))
 
 
-def _display(runtime: Runtime, orchestrator: str | None, *, as_json: bool) -> Display:
+def _display(runtime: Runtime, *, as_json: bool, has_root: bool = False) -> Display:
     if as_json:
-        return JsonLines(runtime)
+        return JsonLines(runtime, has_root=has_root)
     # A dumb terminal cannot be drawn on.
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return LiveTable(runtime, orchestrator)
-    return PlainLines(runtime)
-
-
-def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return LiveTable(runtime)
+    return PlainLines(runtime, has_root=has_root)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 import msgspec
 
-from ._events import Event, TaskEnded, TaskRestarting, TaskStarted
+from ._events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
 from ._report import dollars, duration, result_text, size
 from ._text import one_line
 from ._views import TaskView
@@ -51,12 +50,8 @@ class Display(Protocol):
         """Show how it ended, and stop."""
         ...
 
-    def said(self, agent: str, text: str) -> None:
-        """The orchestrator in this process said something."""
-        ...
-
     def answered(self, agent: str, text: str) -> None:
-        """The orchestrator, or the root's task, gave its final answer."""
+        """The root of the run gave its final answer."""
         ...
 
     def failed(self, agent: str, reason: str) -> None:
@@ -92,10 +87,12 @@ class PlainLines:
     Args:
         runtime: what to show.
         file: where to.
+        has_root: whether the first task is the root of a run, whose end is told otherwise.
     """
 
-    def __init__(self, runtime: Runtime, file: TextIO | None = None) -> None:
+    def __init__(self, runtime: Runtime, file: TextIO | None = None, *, has_root: bool = False) -> None:
         self._file = file or sys.stderr
+        self._root = None if has_root else ""
         self._follower = _EventFollower(runtime, self._show)
 
     def __enter__(self) -> Self:
@@ -104,9 +101,6 @@ class PlainLines:
 
     def __exit__(self, *_: object) -> None:
         self._follower.stop()
-
-    def said(self, agent: str, text: str) -> None:
-        """Nothing: the answer is printed in the end."""
 
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output."""
@@ -120,8 +114,9 @@ class PlainLines:
     def _show(self, event: object) -> None:
         match event:
             case TaskStarted(task):
+                self._root = task.id if self._root is None else self._root
                 line = f"{task.id} {task.agent}: started: {one_line(task.task, 100)}"
-            case TaskEnded(task):
+            case TaskEnded(task) if task.id != self._root:
                 reason = f": {one_line(task.reason, 300)}" if task.reason else ""
                 line = f"{task.id} {task.agent}: {task.status} after {duration(task.runtime)}{reason}"
             case _:
@@ -130,9 +125,16 @@ class PlainLines:
 
 
 class JsonLines:
-    """Every event as one line of JSON on standard output, the orchestrator's own words among them."""
+    """Every event as one line of JSON on standard output.
 
-    def __init__(self, runtime: Runtime) -> None:
+    Args:
+        runtime: what to show.
+        has_root: whether the first task is the root of a run; what it says is an event `text`.
+    """
+
+    def __init__(self, runtime: Runtime, *, has_root: bool = False) -> None:
+        self._root = TaskView(id="", agent="", task="", status="starting")
+        self._wants_root = has_root
         self._lock = threading.Lock()
         self._follower = _EventFollower(runtime, self._show)
 
@@ -143,10 +145,6 @@ class JsonLines:
     def __exit__(self, *_: object) -> None:
         self._follower.stop()
 
-    def said(self, agent: str, text: str) -> None:
-        """An event `text`."""
-        self._write(json.dumps({"event": "text", "agent": agent, "text": text}).encode())
-
     def answered(self, agent: str, text: str) -> None:
         """An event `answer`."""
         self._write(json.dumps({"event": "answer", "agent": agent, "text": text}).encode())
@@ -156,7 +154,11 @@ class JsonLines:
         self._write(json.dumps({"event": "failed", "agent": agent, "reason": reason}).encode())
 
     def _show(self, event: Event) -> None:
+        if self._wants_root and isinstance(event, TaskStarted):
+            self._wants_root, self._root = False, event.task
         fields = msgspec.to_builtins(event)
+        if isinstance(event, TaskOutput) and event.task_id == self._root.id:
+            fields |= {"event": "text", "agent": self._root.agent}
         if isinstance(event, TaskStarted | TaskEnded | TaskRestarting):
             fields["task"] = event.task.as_data()
         self._write(msgspec.json.encode(fields))
@@ -172,19 +174,14 @@ class LiveTable:
 
     Args:
         runtime: what to show.
-        orchestrator: the agent that works in this process, for a row of its own; None if there is none.
     """
 
-    def __init__(self, runtime: Runtime, orchestrator: str | None) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         # Imported here: rich is for terminals only.
         from rich.console import Console  # noqa: PLC0415 - see above
         from rich.live import Live  # noqa: PLC0415 - see above
 
         self._runtime = runtime
-        self._orchestrator = orchestrator
-        self._status = "running"
-        self._started = time.monotonic()
-        self._said = ""
         self._console = Console(stderr=True)
         self._live: Live = Live(
             get_renderable=self._table,
@@ -199,26 +196,16 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._status == "running":
-            self._status = "ended"
         self._live.stop()
-
-    def said(self, agent: str, text: str) -> None:
-        """Keep the last line, for the orchestrator's row."""
-        del agent
-        self._said = (self._said + text)[-500:]
 
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output, below the table."""
         del agent
-        self._status = "completed"
-        self._said = _first_line(text)
         self._live.stop()
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why, below the table."""
-        self._status = "failed"
         self._live.stop()
         self._console.print(f"{agent}: {printable(reason)}", markup=False, highlight=False, style="red")
 
@@ -240,11 +227,6 @@ class LiveTable:
         if costs:
             table.add_column("cost", justify="right", no_wrap=True)
         table.add_column("last said", no_wrap=True, ratio=1, overflow="ellipsis")
-        if self._orchestrator is not None:
-            runtime = duration(time.monotonic() - self._started)
-            style = _STYLES.get(self._status, "")
-            status, said = Text(self._status, style=style), Text(_last_line(self._said))
-            table.add_row("this process", self._orchestrator, status, runtime, "", "", "", *([""] * costs), said)
         for view in rows:
             table.add_row(
                 view.id,

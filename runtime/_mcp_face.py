@@ -22,8 +22,9 @@ from mcp_types import (
 )
 from mcp_types import Tool as McpTool
 
-from ._commands import Interruptible
 from ._errors import SubactorsError
+from ._event_loop import OneLoop
+from ._interruptible import Interruptible
 from ._mcp_lines import messages
 from ._runtime import Runtime
 from ._team import AgentConfig, Team
@@ -46,9 +47,10 @@ def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
     Raises:
         SubactorsError: standard input and output are no pipes.
     """
-    with Interruptible() as work, Runtime(team, **settings) as runtime:
+    loop = OneLoop()
+    with Interruptible(loop.cancel) as work, Runtime(team, **settings) as runtime:
         try:
-            work.loop.run(_serve(runtime, agent))
+            loop.run(_serve(runtime, agent))
         except asyncio.CancelledError:
             return work.status
         except ValueError as error:

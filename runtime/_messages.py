@@ -210,6 +210,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         own_folder: the folder that the task has to itself; empty if it has none.
         attempt: from 1; more after a restart.
         conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
+        is_root: whether a person gave the task, and not another agent: then it is the user's message.
     """
 
     id: str
@@ -223,3 +224,4 @@ class TaskSpec(msgspec.Struct, frozen=True):
     own_folder: str = ""
     attempt: int = 1
     conversation: tuple[str, ...] = ()
+    is_root: bool = False

@@ -21,7 +21,7 @@ from ._providers import endpoint
 from ._requirements import missing_for
 
 if TYPE_CHECKING:
-    from ._team import AgentConfig, ModelConfig, Team, ToolsetConfig
+    from ._team import AgentConfig, ModelConfig, ToolsetConfig
 
 __all__ = ["missing_keys", "notes_on", "would_fail"]
 
@@ -54,8 +54,8 @@ def missing_keys(agent: AgentConfig, environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(fault for _, fault in faults)) if all(fault for _, fault in faults) else []
 
 
-def notes_on(team: Team, agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
-    """Return what speaks against nothing, but is worth knowing; arguments as of `would_fail`, and the team."""
+def notes_on(agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
+    """Return what speaks against nothing, but is worth knowing; arguments as of `would_fail`."""
     faults = _model_faults(agent, environ)
     notes = []
     if not all(fault for _, fault in faults):
@@ -65,8 +65,6 @@ def notes_on(team: Team, agent: AgentConfig, environ: Mapping[str, str], working
         for name in agent.add_prompt_files
         if not find_prompt_files(name, working_directory, environ)
     ]
-    if agent.name == team.root and agent.workdir != "shared" and agent.model is not None:
-        notes.append(f"`workdir: {agent.workdir}` is for its tasks; `subactors run` runs it in the working directory")
     return notes
 
 

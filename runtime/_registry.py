@@ -27,6 +27,8 @@ class TaskRegistry:
         self._owned: dict[str, dict[str, Task]] = {}
         self._running: dict[str, Task] = {}
         self._unread = 0
+        # Those of roots, which take up no room.
+        self._roots = self._running_roots = 0
         self._numbers = itertools.count()
         self._forgettable: list[tuple[int, str]] = []
         self._waiters: dict[Waiter, None] = {}
@@ -34,17 +36,22 @@ class TaskRegistry:
         self._waits_of: dict[str | None, int] = {}
 
     def __len__(self) -> int:
-        """Return how many tasks are remembered."""
-        return len(self._tasks)
+        """Return how many tasks are remembered, roots not counted."""
+        return len(self._tasks) - self._roots
 
     @property
     def running(self) -> int:
-        """How many tasks have not ended."""
-        return len(self._running)
+        """How many tasks have not ended, roots not counted."""
+        return len(self._running) - self._running_roots
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether no task runs, nor a root."""
+        return not self._running
 
     @property
     def unread(self) -> int:
-        """How many tasks have ended whose results nobody has seen."""
+        """How many tasks have ended whose results nobody has seen, roots not counted."""
         return self._unread
 
     def get(self, task_id: str | None) -> Task | None:
@@ -78,13 +85,17 @@ class TaskRegistry:
         """Remember a task that is about to start."""
         task.number = next(self._numbers)
         self._tasks[task.id] = self._running[task.id] = task
+        self._roots += task.is_root
+        self._running_roots += task.is_root
         for owner in task.owners:
             self._owned.setdefault(owner, {})[task.id] = task
 
     def remove(self, task: Task) -> None:
         """Forget a task: one that could not be started, or that has ended."""
         del self._tasks[task.id]
-        self._running.pop(task.id, None)
+        self._roots -= task.is_root
+        if self._running.pop(task.id, None) is not None:
+            self._running_roots -= task.is_root
         for owner in task.owners:
             self._owned[owner].pop(task.id, None)
             if not self._owned[owner]:
@@ -93,7 +104,8 @@ class TaskRegistry:
     def ended(self, task: Task) -> list[Waiter]:
         """Note that a task has its last status; return those who have waited for just that."""
         del self._running[task.id]
-        self._unread += 1
+        self._running_roots -= task.is_root
+        self._unread += not task.is_root
         due = []
         for waiter in self._waiting_for.pop(task.id, ()):
             waiter.open -= 1
@@ -106,7 +118,7 @@ class TaskRegistry:
         if not task.is_over or task.read:
             return False
         task.read = True
-        self._unread -= 1
+        self._unread -= not task.is_root
         heapq.heappush(self._forgettable, (task.number, task.id))
         return True
 

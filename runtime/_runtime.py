@@ -38,13 +38,15 @@ from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._surroundings import Surroundings
 from ._task_actor import TaskActor
 from ._team import MAY_BE_ZERO, Limits, Settings, Team
-from ._views import TaskView
+from ._views import TaskList, TaskView
 from ._workdir import WorktreeKeeper, sweep
 
 if TYPE_CHECKING:
     from ._toolset import AgentToolset
 
 __all__ = ["Runtime"]
+
+_PERSON = Caller(is_person=True)
 
 _CLOSE_MARGIN = 5.0
 """Seconds beyond the grace period that closing may take."""
@@ -347,6 +349,20 @@ class Runtime:
             environ=os.environ,
         )
 
+    def run_root(self, agent: str, prompt: str) -> str:
+        """Start the task of an agent that a person speaks to, and return its id at once; raises as `run` does.
+
+        The agent finds the prompt as the user's message. The task is one like any other, but takes up none of the room
+        that `max_running` and `max_tasks` give.
+        """
+        started: str = self._ask(RunTask(agent, _fit(prompt)), HostGateway(self._supervisor, _PERSON)).task_id
+        return started
+
+    def ended(self, task_ids: Sequence[str], mode: Literal["all", "any"] = "all") -> Future[TaskList]:
+        """Do as `wait`, but return at once: the future holds the tasks that have ended."""
+        self._check_usable()
+        return self._host.ask(WaitTasks(list(task_ids), mode))
+
     def gateway(self, agent: str | None) -> HostGateway:
         """Return a new orchestrator's way to the supervisor.
 
@@ -367,14 +383,14 @@ class Runtime:
                     return msgspec.structs.replace(task.view_by_journal(), output=task.output.text())
         return None
 
-    def _ask(self, request: TaskRequest) -> Any:
+    def _ask(self, request: TaskRequest, gateway: HostGateway | None = None) -> Any:
         self._check_usable()
         # What tasks ask was checked when it was decoded; what a program gives may be of any type.
         try:
             checked = msgspec.convert(msgspec.structs.asdict(request), type(request))
         except msgspec.ValidationError as error:
             raise TypeError(f"An argument has the wrong type: {error}.") from None
-        return result_of(self._host.ask(checked))
+        return result_of((gateway or self._host).ask(checked))
 
     def _check_usable(self) -> None:
         if os.getpid() != self._owner:

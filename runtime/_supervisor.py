@@ -225,6 +225,7 @@ class TaskSupervisor(Supervisor):
             setup=setup,
             output=TaskOutput(self._output_folder, task_id, self._settings.max_output),
             logs=self._logs,
+            is_root=caller.is_person,
         )
         task.spec = TaskSpec(
             id=task_id,
@@ -236,6 +237,7 @@ class TaskSupervisor(Supervisor):
             expected_output=request.expected_output,
             working_directory=self._working_directory,
             own_folder=self._own_folder(agent, task_id),
+            is_root=caller.is_person,
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.add(task)
@@ -362,7 +364,7 @@ class TaskSupervisor(Supervisor):
 
     def _check_closed(self) -> None:
         closing = self._closing
-        if closing is not None and not closing.done() and not self._registry.running:
+        if closing is not None and not closing.done() and self._registry.all_ended:
             closing.set_result(None)
 
     # --- what becomes of children -----------------------------------------------------------------------------------

@@ -19,10 +19,12 @@ class Caller(msgspec.Struct, frozen=True):
     Attributes:
         id: a task's id, an orchestrator's id, or None for the host, which may do everything.
         agent: the agent that it runs; None for the host.
+        is_person: whether a person asks, through the command line: what is started then is the root of the run.
     """
 
     id: str | None = None
     agent: str | None = None
+    is_person: bool = False
 
 
 class ReplyTo(Protocol):

@@ -36,6 +36,7 @@ class Task:
         setup: its agent's.
         output: what it has said.
         logs: folder of `log`; all tasks have the same one.
+        is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         started: monotonic time.
         child: its process actor, of the latest attempt.
         spec: what its process is given.
@@ -67,6 +68,7 @@ class Task:
     setup: AgentSetup
     output: TaskOutput
     logs: Path
+    is_root: bool = False
     started: float = field(default_factory=time.monotonic)
     child: Child | None = None
     spec: TaskSpec = field(init=False)

@@ -123,7 +123,7 @@ class TaskWork:
             _Reporter(self._supervisor),
             task=spec.task,
             expected_output=spec.expected_output,
-            is_sub_agent=True,
+            is_sub_agent=not spec.is_root,
             conversation=[msgspec.json.decode(message) for message in spec.conversation],
             began=lambda messages: self._supervisor.tell(Began(_as_json(messages))),
         )

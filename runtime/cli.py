@@ -65,7 +65,8 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
     """Run the root agent of TEAM on PROMPT and print its answer.
 
     PROMPT is read from standard input if it is `-`, or not given and standard input is no terminal. The answer goes to
-    standard output; the tasks are shown on standard error, live if that is a terminal.
+    standard output; the tasks, and in the end what the run cost, are shown on standard error, live if that is a
+    terminal. The root is a task like any other: `subactors view` shows it later, too.
     """
     team = _load(team_file)
     name = _agent(team, agent or team.root)

@@ -107,7 +107,6 @@ def test_a_worktree_needs_a_repository(folder: Path) -> None:
     (folder / ".git").mkdir()
     status, said = check(folder, text)
     assert status == 0
-    assert "`workdir: worktree` is for its tasks" in said
 
 
 def test_importing_nothing_holds_for_the_modules_of_this_program_too() -> None:

@@ -120,7 +120,10 @@ def test_run_of_an_entrypoint_agent_prints_its_result(folder: Path) -> None:
 def test_run_ends_with_1_and_a_sentence_when_the_model_fails(folder: Path) -> None:
     done = subactors(folder, "run", "team.yaml", "raise")
     assert done.returncode == 1
-    assert done.stderr == "root: ValueError: the model is broken\n"
+    started, reason, cost = done.stderr.splitlines()
+    assert started.endswith(" root: started: raise")
+    assert reason == "root: ValueError: the model is broken"
+    assert " root: failed after " in cost
 
 
 def test_run_ends_with_1_and_the_reason_when_an_entrypoint_root_fails(folder: Path) -> None:
@@ -136,9 +139,13 @@ def test_json_prints_one_event_a_line(folder: Path) -> None:
     kinds = [event["event"] for event in events]
     assert {"started", "output", "ended", "text", "answer"} <= set(kinds)
     assert kinds.index("started") < kinds.index("output") < kinds.index("ended")
-    (ended,) = [event for event in events if event["event"] == "ended"]
-    assert ended["task"]["status"] == "failed"
-    assert ended["task"]["reason"] == "RuntimeError: no luck"
+    ended = {event["task"]["agent"]: event["task"] for event in events if event["event"] == "ended"}
+    assert (ended["failing"]["status"], ended["failing"]["reason"]) == ("failed", "RuntimeError: no luck")
+    assert (ended["root"]["status"], ended["root"]["result"]) == ("completed", "The answer to fail")
+    assert ended["failing"]["parent"] == ended["root"]["id"]
+    words = [event for event in events if event["event"] == "text"]
+    assert "".join(event["text"] for event in words) == "starting\nThe answer to fail"
+    assert {(event["agent"], event["task_id"]) for event in words} == {("root", ended["root"]["id"])}
     assert [event["text"] for event in events if event["event"] == "answer"] == ["The answer to fail"]
 
 
@@ -242,9 +249,10 @@ def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: si
         lines += [json.loads(line) for line in program.stdout]
         program.wait(timeout=30)
     assert program.returncode == 128 + number
-    (ended,) = [line for line in lines if line["event"] == "ended"]
-    assert ended["task"]["status"] == "stopped"
-    assert "killed after the grace period" in ended["task"]["reason"]
+    ended = {line["task"]["agent"]: line["task"] for line in lines if line["event"] == "ended"}
+    assert {agent: task["status"] for agent, task in ended.items()} == {"root": "stopped", "patient": "stopped"}
+    assert "killed after the grace period" in ended["patient"]["reason"]
+    assert lines[-1] == {"event": "failed", "agent": "root", "reason": "interrupted; every task has been stopped"}
 
 
 def test_a_second_ctrl_c_ends_the_command_at_once_and_leaves_no_process(folder: Path) -> None:

@@ -1,0 +1,94 @@
+"""Signals that end a command (Ctrl-C, SIGTERM, SIGHUP): they end its wait, and it stops its tasks. For the main thread.
+
+The handler only notes the signal. An exception that it raised would come at any place of the program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import FrameType
+from typing import Any, Final, Self, TypeVar
+
+__all__ = ["Interrupted", "Interruptible"]
+
+_SIGNALLED: Final = 128
+"""Added to a signal's number: what shells call a program that it ended."""
+
+_SHOW_CURSOR: Final = b"\x1b[?25h\n"
+"""Undoes what the live table does to a terminal."""
+
+Result = TypeVar("Result")
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: somebody asked for it
+    """A signal has ended a wait."""
+
+
+class Interruptible:
+    """Lets Ctrl-C, SIGTERM and SIGHUP end the work; a second one ends this process, and with it all, at once.
+
+    Args:
+        cancel: is called in the main thread, between two instructions, when the first signal comes.
+
+    Attributes:
+        status: the exit status that shells expect of a program that a signal ended; 0 while none has come.
+    """
+
+    def __init__(self, cancel: Callable[[], None] = lambda: None) -> None:
+        self.status = 0
+        self._cancel = cancel
+        self._before: dict[signal.Signals, Any] = {}
+        self._wakeup_before = -1
+
+    def __enter__(self) -> Self:
+        # Sockets, as who still has a future of it when this is over must not write to another's descriptor.
+        self._woken, self._wakeup = socket.socketpair()
+        self._woken.setblocking(False)
+        self._wakeup.setblocking(False)
+        # CPython runs a handler between two instructions of the main thread, which may be in a system call by then.
+        self._wakeup_before = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self._woken.close()
+        self._wakeup.close()
+
+    def result_of(self, future: Future[Result]) -> Result:
+        """Wait for a future and return its result, or raise its error.
+
+        Raises:
+            Interrupted: a signal has come, before or meanwhile.
+        """
+        future.add_done_callback(lambda _: self._wake())
+        while not future.done():
+            if self.status:
+                raise Interrupted
+            select.select([self._woken], [], [])
+            with contextlib.suppress(BlockingIOError):
+                self._woken.recv(4096)
+        return future.result()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # it is full, so whoever waits will wake up; or closed, and nobody waits
+            self._wakeup.send(b"\0")
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        if self.status:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.status = _SIGNALLED + number
+        self._cancel()

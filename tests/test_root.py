@@ -1,0 +1,161 @@
+"""The root of `subactors run`: a task like any other, in a process of its own, that a person speaks to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_server import Calls, ModelServer, Status, Text
+
+COMMAND = [sys.executable, "-m", "subactors.runtime.cli"]
+
+TEAM = """\
+agents:
+  root:
+    model: root
+    instruction: You lead.
+    sub_agents: [helper]
+    toolsets: [{type: background_agents}]
+    restart: {policy: transient, max_restarts: 1, backoff: 0}
+  helper: {model: helper, instruction: You help.}
+  code: {entrypoint: "root_code:speak"}
+models:
+  root: {provider: openai, model: root, cost: {input: 1000, output: 1000}}
+  helper: {provider: openai, model: helper, cost: {input: 1000, output: 1000}}
+"""
+
+CODE = """\
+def speak(task):
+    task.emit("speaking")
+    return {"text": task.text, "pid": __import__("os").getpid()}
+"""
+
+SCRIPT = {
+    "root": [Calls(("transfer_task", {"agent": "helper", "task": "Help."})), Text("The answer.")],
+    "helper": [Text("Helped.")],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "team.yaml").write_text(TEAM)
+    (tmp_path / "root_code.py").write_text(CODE)
+    return tmp_path
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with ModelServer(SCRIPT) as server:
+        yield server
+
+
+def subactors(folder: Path, *arguments: str, server: ModelServer | None = None) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": str(folder), "SUBACTORS_STATE_DIR": str(folder / "state")}
+    if server is not None:
+        environ |= {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "test-key-of-nobody"}
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def tasks(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what `ps --all` lists, by agent."""
+    listed = [json.loads(line) for line in subactors(folder, "ps", "--all", "--json").stdout.splitlines()]
+    return {task["agent"]: task for task in listed}
+
+
+def test_the_root_is_in_the_journal_with_its_answer_tokens_and_cost(folder: Path, server: ModelServer) -> None:
+    done = subactors(folder, "run", "team.yaml", "Do it.", server=server)
+    assert (done.returncode, done.stdout) == (0, "The answer.\n"), done.stderr
+    listed = tasks(folder)
+    root = json.loads(subactors(folder, "view", listed["root"]["id"], "--json").stdout)
+    assert (root["status"], root["task"], root["result"]) == ("completed", "Do it.", "The answer.")
+    assert root["usage"]["requests"] == 2
+    assert root["usage"]["input_tokens"] > 0
+    assert root["usage"]["cost"] > 0
+    assert listed["helper"]["parent"] == root["id"]
+
+
+def test_what_the_run_cost_is_the_last_line_on_standard_error(folder: Path, server: ModelServer) -> None:
+    done = subactors(folder, "run", "team.yaml", "Do it.", server=server)
+    line = done.stderr.splitlines()[-1]
+    used = [task["usage"] for task in tasks(folder).values()]
+    assert " root: completed after " in line
+    assert f"{sum(usage['input_tokens'] for usage in used):,} tokens in" in line
+    assert f"${sum(usage['cost'] for usage in used):,.2f}" in line
+
+
+def test_a_person_speaks_to_the_root_and_the_root_to_its_team(folder: Path, server: ModelServer) -> None:
+    subactors(folder, "run", "team.yaml", "Do it.", server=server)
+    to_root = server.requests[0].messages
+    assert [message["role"] for message in to_root] == ["system", "user"]
+    assert to_root[1]["content"] == "Do it."
+    to_helper = next(request.messages for request in server.requests if request.model == "helper")
+    assert to_helper[-1]["content"] != "Help."
+
+
+def test_the_root_takes_the_place_of_no_task(folder: Path, server: ModelServer) -> None:
+    text = TEAM + "runtime: {max_running: 1, max_tasks: 1}\n"
+    (folder / "team.yaml").write_text(text)
+    done = subactors(folder, "run", "team.yaml", "Do it.", server=server)
+    assert (done.returncode, done.stdout) == (0, "The answer.\n"), done.stderr
+    assert tasks(folder)["helper"]["status"] == "completed"
+
+
+def test_a_root_that_fails_is_started_again_and_still_spoken_to_by_a_person(folder: Path) -> None:
+    with ModelServer([Status(400, "no"), Text("Now.")]) as server:
+        done = subactors(folder, "run", "team.yaml", "Do it.", server=server)
+        assert (done.returncode, done.stdout) == (0, "Now.\n"), done.stderr
+        assert server.requests[-1].messages[-1] == {"role": "user", "content": "Do it."}
+    assert tasks(folder)["root"]["attempts"] == 2
+
+
+def test_limits_hold_for_the_root(folder: Path, server: ModelServer) -> None:
+    (folder / "team.yaml").write_text(TEAM.replace("You lead.", "You lead.\n    limits: {tokens: 1}"))
+    done = subactors(folder, "run", "team.yaml", "Do it.", server=server)
+    assert done.returncode == 1
+    assert "The limit tokens of 1 was reached" in tasks(folder)["root"]["reason"]
+
+
+def test_an_entrypoint_root_is_a_task_with_a_journal_too(folder: Path) -> None:
+    done = subactors(folder, "run", "team.yaml", "-a", "code", "hear")
+    root = json.loads(subactors(folder, "view", tasks(folder)["code"]["id"], "--json").stdout)
+    assert json.loads(done.stdout) == root["result"]
+    assert (root["task"], root["status"]) == ("hear", "completed")
+    assert done.stderr.splitlines()[-1].startswith(f"{root['id']} code: completed after ")
+
+
+def test_the_host_of_a_run_imports_neither_a_model_client_nor_asyncio(folder: Path, server: ModelServer) -> None:
+    code = (
+        "import sys, subactors.runtime.cli as cli\n"
+        "try: cli.main()\n"
+        "finally: print(sorted(sys.modules), file=sys.stderr)\n"
+    )
+    environ = {**os.environ, "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "test-key-of-nobody"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "team.yaml", "Do it.", "--state-dir", "state"],
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.stdout == "The answer.\n", done.stderr
+    modules = set(json.loads(done.stderr.splitlines()[-1].replace("'", '"')))
+    assert "subactors.runtime._commands" in modules
+    assert not modules & {"openai", "httpx2", "anyio", "asyncio", "ssl", "rich", "mcp"}
