@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ._expansion import expand, expand_variable, referenced
+from ._secrets import blotted, is_secret
 from ._text import one_line
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ _PLUGIN_FOLDERS = (
 )
 _PLUGIN = "docker-mcp"
 _SECRET_NAME = re.compile(r"token|secret|passw|credential|auth|cookie|api_?key|(^|[_-])(key|pat|pwd)$", re.IGNORECASE)
-_LEAST_SECRET = 6
-"""Characters; what is shorter is hardly a secret, and hiding it would garble texts."""
-_SCHEMES = frozenset({"Bearer", "bearer", "Digest"})
 _SHOWN_TITLE = 120
 
 
@@ -48,7 +46,7 @@ class ResolvedServer(msgspec.Struct, frozen=True, kw_only=True):
         transport: `streamable-http` or `sse`, for `url`.
         headers: of each request to `url`.
         secret_files: what the program reads from files: the option that takes a file's path, and the content.
-        secrets: what must not appear in any text, the longest first.
+        secrets: what must not appear in any text.
     """
 
     title: str
@@ -62,10 +60,8 @@ class ResolvedServer(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
 
     def without_secrets(self, text: str) -> str:
-        """Return `text` with every secret replaced by asterisks, as it is or as JSON writes it."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***").replace(msgspec.json.encode(secret).decode()[1:-1], "***")
-        return text
+        """Return `text` with every secret replaced by asterisks."""
+        return blotted(text, self.secrets, "***")
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,8 +182,8 @@ class _Values:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets met so far, the longest first: one may hold another."""
-        return tuple(sorted(self._secrets, key=len, reverse=True))
+        """The secrets met so far."""
+        return tuple(sorted(self._secrets))
 
     def get(self, key: str, text: str, *, named: str = "") -> str:
         """Return `text` with its references replaced; `named` is the variable or header that it is for."""
@@ -200,7 +196,7 @@ class _Values:
         found = [self._environ.get(name, "") for name in used]
         if named and _SECRET_NAME.search(named):
             found += [value, *value.split()]  # of "Bearer …" the second word alone is as secret
-        self._secrets.update(text for text in found if len(text) >= _LEAST_SECRET and text not in _SCHEMES)
+        self._secrets.update(filter(is_secret, found))
         return value
 
     def inside(self, key: str, value: Any) -> Any:

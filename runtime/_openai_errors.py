@@ -17,6 +17,7 @@ import httpx2
 import openai
 
 from ._errors import ContextLengthError, ModelError, RefusalError
+from ._secrets import blotted
 from ._team import ModelConfig
 from ._text import one_line
 
@@ -230,7 +231,7 @@ class ModelErrors:
         return one_line(self._blotted(text), _WORDS_LIMIT)
 
     def _blotted(self, text: str) -> str:
-        return text.replace(self.key, "[key]") if self.key else text
+        return blotted(text, (self.key,), "[key]") if self.key else text
 
 
 def _says_too_long(words: str) -> bool:

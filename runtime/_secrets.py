@@ -1,0 +1,126 @@
+"""Secrets in texts: which values are secret at all, and how they are blotted out.
+
+Servers that need no key are given a word for one (`ollama`, `EMPTY`, `not-needed`). To blot such a word out would
+garble every text that holds it, and hide nothing. So a value counts as secret only if it could not be guessed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+__all__ = ["blotted", "is_secret"]
+
+_LEAST_LENGTH: Final = 8
+"""Characters. Whatever is shorter is no key, and stands in too many texts."""
+
+_LEAST_BITS: Final = 20.0
+"""What it takes to guess a value. A word of a dictionary is below it."""
+
+_LEAST_BITS_OF_SEVERAL: Final = 10.0
+"""The same for a value of several parts: as a whole it stands in no ordinary text, so one unusual word is enough."""
+
+_WORD_BITS: Final = 14.0
+"""For one word of a dictionary."""
+
+_LONGEST_WORD: Final = 12
+"""Letters. A longer run of them is taken for what a machine has made up."""
+
+_SYLLABLE: Final = 3
+"""Letters up to which a part is taken for an abbreviation."""
+
+_ABBREVIATION_BITS: Final = 3.0
+"""For a letter."""
+
+_SIGN_BITS: Final = 5.0
+"""For a sign that joins no words."""
+
+_PLACEHOLDERS: Final = frozenset(
+    """
+    sk pk ak xx proj lm llm ai id my me no not none nil null any some your our the a an in is it as of on or to be for
+    with key keys api apikey token tokens auth bearer basic
+    empty unset unused undefined required needed necessary needs need ignored ignore optional anything whatever
+    something nothing here goes put insert enter replace set add changeme fill this that
+    dummy fake mock test testing tests example sample demo placeholder default local localhost public free anonymous
+    open openai ollama vllm lmstudio studio llama cpp llamacpp localai litellm sglang jan docker model runner server
+    text generation webui proxy foo bar baz qux gpt claude gemini qwen mistral gemma deepseek
+    anthropic google azure groq dev development prod production staging hello world
+    """.split()  # noqa: SIM905 - as a list it would be a page
+)
+"""The words of which people make values that are no keys. They add nothing to what it takes to guess a value."""
+
+_UNUSUAL_SIGN: Final = r"[^\w\-. :/<>\[\]{}()*#]"
+"""One that joins no words."""
+
+_DIGITS_IN_ORDER: Final = "01234567890"
+
+
+def is_secret(value: str) -> bool:
+    """Whether a value is to be hidden: it is long enough, and not made of words and digits that anybody would guess."""
+    if len(value) < _LEAST_LENGTH:
+        return False
+    parts = re.findall(r"[^\W_]+", value)
+    bits = sum(map(_bits_of_part, parts)) + _SIGN_BITS * len(re.findall(_UNUSUAL_SIGN, value))
+    return bits >= (_LEAST_BITS_OF_SEVERAL if len(parts) > 1 else _LEAST_BITS)
+
+
+def blotted(text: str, secrets: Iterable[str], mark: str) -> str:
+    """Return a text with every secret replaced by `mark`, as it is, as JSON writes it, and as addresses do.
+
+    Args:
+        text: anything; cut it afterwards, as a cut could leave half of a secret.
+        secrets: values, some of which may be none (`is_secret`), and one of which may hold another.
+        mark: what stands in their place.
+    """
+    pattern = _pattern(frozenset(secrets))
+    return pattern.sub(lambda _: mark, text) if pattern is not None else text
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
+    """Return what finds the secrets in all the forms that they are written in; None if there are none."""
+    forms: set[str] = set()
+    for secret in filter(is_secret, secrets):
+        in_addresses = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+        forms |= {secret, *in_addresses, *(re.sub("%..", lambda sign: sign[0].lower(), form) for form in in_addresses)}
+        forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    # The longest first, or of a secret that begins with another one the rest would be left.
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+
+def _bits_of_part(part: str) -> float:
+    """Return the bits of letters and digits in a row: words with digits at their end, or what a machine has made."""
+    if part.lower() in _PLACEHOLDERS:
+        return 0.0
+    if found := re.fullmatch(r"([a-z]*(?:[A-Z][a-z]+)*|[A-Z]+)(\d*)", part):
+        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", found[1])
+        if all(map(_is_word, words)):
+            return sum(map(_bits_of_word, words)) + _bits_of_digits(found[2])
+    return len(part) * math.log2(len(set(part)))
+
+
+def _is_word(letters: str) -> bool:
+    """Whether letters could be a word: short, with vowels, and never many consonants in a row."""
+    lower = letters.lower()
+    if lower in _PLACEHOLDERS or len(set(lower)) == 1 or len(lower) <= _SYLLABLE:
+        return True
+    return len(lower) <= _LONGEST_WORD and bool(re.search("[aeiouy]", lower)) and not re.search("[^aeiouy]{5}", lower)
+
+
+def _bits_of_word(letters: str) -> float:
+    lower = letters.lower()
+    if lower in _PLACEHOLDERS or len(set(lower)) == 1:
+        return 0.0
+    return _ABBREVIATION_BITS * len(lower) if len(lower) <= _SYLLABLE else _WORD_BITS
+
+
+def _bits_of_digits(digits: str) -> float:
+    if digits in _DIGITS_IN_ORDER or len(set(digits)) == 1:
+        return 0.0
+    return len(digits) * math.log2(10)
