@@ -92,6 +92,7 @@ CREATE TABLE IF NOT EXISTS task (
     started REAL NOT NULL,
     status TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT '',
+    traceback TEXT NOT NULL DEFAULT '',
     runtime REAL,
     result TEXT,
     input_tokens INTEGER NOT NULL DEFAULT 0,

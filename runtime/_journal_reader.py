@@ -23,9 +23,12 @@ __all__ = ["HOST_DIED", "JournalReader", "amend"]
 HOST_DIED: Final = "The host died."
 
 _COLUMNS: Final = (
-    "id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens, requests, "
-    "{cost}, vitals, attempts, output_size, {workdir}, was_read"
+    "id, agent, task, parent, started, status, reason, {traceback}, runtime, result, input_tokens, output_tokens, "
+    "requests, {cost}, vitals, attempts, output_size, {workdir}, was_read"
 )
+
+_LATER: Final = {"cost": "0.0", "workdir": "''", "traceback": "''"}
+"""Columns that a journal of an earlier version does not have, and what stands for them."""
 
 _TOTAL: Final = """
 WITH RECURSIVE tree(id) AS (SELECT ? UNION SELECT task.id FROM task JOIN tree ON task.parent = tree.id)
@@ -51,14 +54,14 @@ class JournalReader:
         self._path = path
         self._connection = _connect(path)
         self._live = live
-        # A journal of an earlier version has no costs, nor working directories.
         try:
             columns = [name for _, name, *_ in self._rows("PRAGMA table_info(task)")]
         except sqlite3.Error:
             self.close()
             raise
-        self._cost = "cost" if "cost" in columns else "0.0"
-        self._columns = _COLUMNS.format(cost=self._cost, workdir="workdir" if "workdir" in columns else "''")
+        later = {name: name if name in columns else instead for name, instead in _LATER.items()}
+        self._cost = later["cost"]
+        self._columns = _COLUMNS.format(**later)
 
     def __enter__(self) -> Self:
         return self
@@ -85,8 +88,8 @@ class JournalReader:
         return [task_id for task_id, status in rows if status not in TERMINAL]
 
     def tasks(self) -> list[TaskView]:
-        """Return all tasks, oldest first, without output and results."""
-        columns = self._columns.replace(" result,", " NULL,")
+        """Return all tasks, oldest first, without output, results and tracebacks."""
+        columns = self._columns.replace(" result,", " NULL,").replace(" traceback,", " '',")
         views = [self._view(row) for row in self._rows(f"SELECT {columns} FROM task ORDER BY number")]  # noqa: S608 - constants
         totals: dict[str, Usage] = {}
         for view in reversed(views):  # what a task has started comes after it
@@ -128,8 +131,8 @@ class JournalReader:
 
     def _view(self, row: tuple[Any, ...]) -> TaskView:
         (
-            task_id, agent, task, parent, started, status, reason, runtime, result, input_tokens, output_tokens,
-            requests, cost, vitals, attempts, output_size, workdir, _,
+            task_id, agent, task, parent, started, status, reason, traceback, runtime, result, input_tokens,
+            output_tokens, requests, cost, vitals, attempts, output_size, workdir, _,
         ) = row  # fmt: skip
         if status not in TERMINAL and not self._live:
             status, reason = "failed", HOST_DIED
@@ -142,6 +145,7 @@ class JournalReader:
                 task=task,
                 status=status,
                 reason=reason,
+                traceback=traceback,
                 runtime=runtime,
                 output_size=output_size,
                 result_json=_checked(result),

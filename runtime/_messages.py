@@ -21,6 +21,7 @@ __all__ = [
     "REPLY_TYPES",
     "AgentSetup",
     "Began",
+    "Failed",
     "Finished",
     "ListTasks",
     "RunTask",
@@ -168,7 +169,19 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
         check_result(self.result)
 
 
-TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The loop, or the entrypoint, has raised; the process ends for it. See `_failure`.
+
+    Attributes:
+        reason: the exception as a sentence.
+        traceback: the frames of the user's own code; empty if there are none.
+    """
+
+    reason: LongText
+    traceback: LongText
+
+
+TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished | Failed
 
 
 # --- what a task's process is given ---------------------------------------------------------------------------------

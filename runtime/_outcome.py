@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from ..actors import ErrorData, GroupUse, ProcessExit
-from ._messages import Finished
+from ._messages import Failed, Finished
 from ._report import size
 from ._team import Limits
 from ._text import bounded
@@ -63,6 +63,7 @@ def judge(
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
     late: bool = False,
     reached: str = "",
+    failure: Failed | None = None,
 ) -> Outcome:
     """Decide.
 
@@ -76,6 +77,7 @@ def judge(
         stop: the stop that was under way, if there was one.
         limits: the task's.
         reached: the limit that the supervisor saw it reach, as a sentence; empty if none.
+        failure: what the process told of the exception that ended it, if it came to that.
         log: the end of what the process wrote to its standard error.
     """
     if finished is not None and not finished.early and not late:
@@ -86,10 +88,10 @@ def judge(
     if reached:
         return Outcome("failed", reached, final=True)
     if stop is not None:
-        return Outcome("stopped", _stop_reason(end, finished, stop))
+        return Outcome("stopped", _stop_reason(end, finished, stop, failure))
     if end.error is not None:
         kind = end.error.type_name.rpartition(".")[2]
-        return Outcome("failed", _error_text(end.error), final=kind in _FINAL)
+        return Outcome("failed", _error_text(end.error, failure), final=kind in _FINAL)
     if end.finished:
         return Outcome("failed", "The task's process ended without an answer, as if it had been stopped.")
     return Outcome("failed", f"The task's process {end}.{_quote(log)}")
@@ -114,7 +116,7 @@ def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
     return ""
 
 
-def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest) -> str:
+def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest, failure: Failed | None) -> str:
     asked = f"Stopped{f' by {stop.by}' if stop.by else ''}"
     if end.killed and end.signal == signal.SIGKILL:
         if finished is not None or end.finished:
@@ -124,14 +126,16 @@ def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest)
             "what it was doing may be half done."
         )
     if end.error is not None:
-        return f"{asked}; it ended after {stop.took:.1f} s, raising {_error_text(end.error)}."
+        return f"{asked}; it ended after {stop.took:.1f} s, raising {_error_text(end.error, failure)}."
     if end.signal is not None or end.code:
         return f"{asked}; its process {end} after {stop.took:.1f} s."
     return f"{asked}; it ended by itself after {stop.took:.1f} s."
 
 
-def _error_text(error: ErrorData) -> str:
+def _error_text(error: ErrorData, failure: Failed | None) -> str:
     """Return type and message; where the type lives matters to nobody who reads a reason."""
+    if failure is not None:
+        return failure.reason
     name = error.type_name.rpartition(".")[2]
     return f"{name}: {bounded(error.message, _MESSAGE)}" if error.message else name
 

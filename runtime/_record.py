@@ -29,6 +29,10 @@ _INSERT_TASK: Final = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_MESSAGE: Final = "INSERT INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
+_UPDATE_ENDED: Final = (
+    "UPDATE task SET status = ?, reason = ?, traceback = ?, runtime = ?, result = ?, vitals = ?, output_size = ? "
+    "WHERE id = ?"
+)
 
 
 def started(task: Task, request: RunTask) -> list[Statement]:
@@ -101,8 +105,8 @@ def ended(task: Task, status: str, reason: str) -> list[Statement]:
     vitals = msgspec.json.encode(task.vitals).decode() if task.vitals is not None else None
     return [
         (
-            "UPDATE task SET status = ?, reason = ?, runtime = ?, result = ?, vitals = ?, output_size = ? WHERE id = ?",
-            (status, reason, task.ended - task.started, task.result, vitals, task.output.size, task.id),
+            _UPDATE_ENDED,
+            (status, reason, task.traceback, task.ended - task.started, task.result, vitals, task.output.size, task.id),
         ),
         _noted(task, status, reason),
     ]

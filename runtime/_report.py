@@ -26,6 +26,7 @@ __all__ = [
 
 _TASK_IN_LIST = 120
 _TASK_IN_VIEW = 1000
+_TRACEBACK_IN_VIEW = 4000
 
 _BUSY = 10
 """Per cent of a core from which a silent task counts as busy."""
@@ -57,14 +58,15 @@ def describe_view(view: TaskView, limit: int) -> str:
         lines.append(f"Works in: {working_directory(view)}")
     title = "Result" if view.status == "completed" else "Output until then" if view.ended else "Output so far"
     head = "\n".join([*lines, "", f"--- {title} ---"])
-    room = max(1000, limit - len(head) - 300)
+    tail = f"\n\n--- Traceback ---\n{bounded(view.traceback, _TRACEBACK_IN_VIEW)}" if view.traceback else ""
+    room = max(1000, limit - len(head) - len(tail) - 300)
     if view.status == "completed":
         body = _result(view, room)
     elif view.result is None:
         body = _output(view, room)
     else:
         body = f"{_output(view, room // 2)}\n\n--- Result until then ---\n{_result(view, room // 2)}"
-    return f"{head}\n{body or '(nothing)'}"
+    return f"{head}\n{body or '(nothing)'}{tail}"
 
 
 def describe_stop(stopped: Sequence[TaskView]) -> str:

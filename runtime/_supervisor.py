@@ -41,6 +41,7 @@ from ._log_bound import bound_log
 from ._messages import (
     AgentSetup,
     Began,
+    Failed,
     Finished,
     ListTasks,
     RunTask,
@@ -287,7 +288,8 @@ class TaskSupervisor(Supervisor):
 
     def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
         limits = task.setup.limits
-        task.finished = None
+        task.finished = task.failure = None
+        task.traceback = ""
         task.tools.clear()
         task.last_sign = time.monotonic()
         task.child = self.start_child(
@@ -417,6 +419,8 @@ class TaskSupervisor(Supervisor):
                 task.finished_late = bool(task.reached)
             case Finished():
                 pass
+            case Failed():
+                task.failure = task.failure or report
             case _:
                 assert_never(report)
 
@@ -466,9 +470,12 @@ class TaskSupervisor(Supervisor):
             stop=stop,
             limits=task.setup.limits,
             reached=task.reached,
+            failure=task.failure,
             # Read where it may be quoted only: the mailbox should not wait for files at every end.
             log="" if end.normal else last_words(task.log_tail(_LOG_TAIL)),
         )
+        if end.error is not None and task.failure is not None and outcome.status != "completed":
+            task.traceback = task.failure.traceback
         decision = decide(
             task.setup.agent.restart,
             task.restarts,

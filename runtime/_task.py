@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from ..actors import Child, RestartHistory, Timer
-from ._messages import AgentSetup, Finished, TaskSpec
+from ._messages import AgentSetup, Failed, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
 from ._views import TERMINAL, Status, TaskView, Vitals
@@ -53,6 +53,8 @@ class Task:
         usage: of itself, over all attempts.
         total_usage: with that of all tasks that it started, and theirs.
         finished: its loop's last report, of the latest attempt.
+        failure: what it told of the exception that ended its latest attempt.
+        traceback: the part of that exception's traceback that is the user's own; empty if there is none.
         finished_late: whether that came after a limit had been reached.
         read: whether anybody has seen it ended.
         number: its place among all tasks of the run.
@@ -88,6 +90,8 @@ class Task:
     total_usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
     finished: Finished | None = None
+    failure: Failed | None = None
+    traceback: str = ""
     finished_late: bool = False
     stop_requested: float | None = None
     stop_by: str = ""
@@ -108,7 +112,7 @@ class Task:
 
     def let_go(self) -> None:
         """Let go of what only a running task needs, its process above all: thousands may be remembered."""
-        self.child = self.finished = self.deadline = None
+        self.child = self.finished = self.failure = self.deadline = None
 
     def entry(self, vitals: Vitals | None) -> TaskView:
         """Return the task as it is now, with the last of its output only: an entry of a list.
@@ -140,6 +144,7 @@ class Task:
             task=self.text,
             status=self.status,
             reason=self.reason,
+            traceback=self.traceback if output else "",
             runtime=(self.ended if self.ended is not None else time.monotonic()) - self.started,
             output=text,
             output_size=self.output.size,

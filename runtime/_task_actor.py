@@ -47,7 +47,11 @@ class TaskActor(ProcessActor):
         from ._task_work import TaskWork  # noqa: PLC0415 - the host, which only names this class, need not pay for it
 
         self._work = TaskWork(self._spec, self.supervisor, self._stop_requested)
-        finished = self._work.run()
+        try:
+            finished = self._work.run()
+        except BaseException as error:
+            self._work.tell_failure(error)
+            raise
         self.supervisor.tell(finished)
         self.stop()
 

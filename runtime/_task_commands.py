@@ -112,6 +112,7 @@ def _view(task: TaskElsewhere, *, as_json: bool) -> int:
     _print_facts(view, task)
     print("\n--- Output ---")
     _print(view.output or "(nothing)")
+    _print_traceback(view)
     _print_result(view)
     return 0
 
@@ -141,6 +142,7 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
     else:
         if not ends_line:
             print()
+        _print_traceback(view)
         _print_result(view)
         print(f"\n{view.id} ({view.agent}) has ended after {duration(view.runtime)}: {view.status}.")
         if view.reason:
@@ -176,6 +178,12 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
     for name, value in facts.items():
         if value:
             _print(f"{name + ':':{width}}{value.replace(chr(10), chr(10) + ' ' * width)}")
+
+
+def _print_traceback(view: TaskView) -> None:
+    if view.traceback:
+        print("\n--- Traceback ---")
+        _print(view.traceback)
 
 
 def _print_result(view: TaskView) -> None:

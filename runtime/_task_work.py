@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import os
@@ -19,8 +20,9 @@ from ._agent import run_agent
 from ._encodable import encodable
 from ._entrypoint import EntrypointTask, call_entrypoint
 from ._event_loop import OneLoop
+from ._failure import describe_error, own_traceback
 from ._gateway import TaskGateway
-from ._messages import AgentSetup, Began, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
+from ._messages import AgentSetup, Began, Failed, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ._model import Message, ToolCall, Turn
 from ._references import resolve
 from ._result import encode_result
@@ -69,6 +71,19 @@ class TaskWork:
     def cancel(self) -> None:
         """End coroutines early; a sync entrypoint looks at `stop_requested` itself."""
         self._loop.cancel()
+
+    def tell_failure(self, error: BaseException) -> None:
+        """Report what `run` raised. The host gets its type and text anyway, but no groups, causes and notes."""
+        with contextlib.suppress(Exception):  # there may be no memory left for it
+            self._supervisor.tell(Failed(describe_error(error), own_traceback(error, self._targets())))
+
+    def _targets(self) -> list[str]:
+        """Return where the user's own code begins: `package.module:function`, as the team file has it."""
+        if self._spec.entrypoint is not None:
+            return [self._spec.entrypoint]
+        agent = pickle.loads(self._spec.setup).agent  # noqa: S301 - the host is trusted
+        models = (agent.model, *agent.fallback.models)
+        return [model.name for model in models if model is not None and model.provider == "python"]
 
     def _finished(self, result: Any) -> Finished:
         """Return the last report, with a result as whoever reads it will have it: text, or what JSON makes of it."""

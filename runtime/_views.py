@@ -46,6 +46,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         task: what it was asked to do.
         status: see `Status`.
         reason: why it ended as it did; empty while it runs and for a completed one.
+        traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last
+            attempt; empty if it did not, and in `list`.
         runtime: seconds from its start to now, or to its end.
         output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
         output_size: bytes that it has said in all.
@@ -66,6 +68,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     status: Status
     reason: str = ""
+    traceback: str = ""
     runtime: float = 0.0
     output: str = ""
     output_size: int = 0
