@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ._encodable import encodable
 from ._errors import ContextLengthError, LoopError
@@ -87,6 +87,9 @@ class AgentLoop:
             LoopError: `max_iterations` was reached, or the model repeated itself.
             Exception: whatever a `python/…` model raised.
         """
+        if messages and messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls"):
+            # An earlier attempt ended between its final answer and its end.
+            return str(messages[-1]["content"])
         schemas = self._tools.schemas
         history = History(self._agent.max_old_tool_call_tokens, self._agent.num_history_items)
         iterations = 0
@@ -179,32 +182,23 @@ class AgentLoop:
 
 
 def _assistant_message(turn: Turn) -> Message:
-    if not turn.tool_calls:
-        return {"role": "assistant", "content": turn.content}
-    return {
-        "role": "assistant",
-        "content": turn.content or None,
-        "tool_calls": [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _sendable(call.arguments)}}
-            for call in turn.tool_calls
-        ],
-    }
+    """Return a turn for the conversation, as it came; `_sendable` makes it fit for the server that gets it."""
+    message: Message = {"role": "assistant", "content": turn.content}
+    if turn.tool_calls:
+        message |= {"content": turn.content or None, "tool_calls": [_tool_call(call) for call in turn.tool_calls]}
+    if turn.opaque:
+        # Any half of a character in it is gone then, which could neither be written down nor sent.
+        message["opaque"] = json.loads(encodable(json.dumps(turn.opaque, ensure_ascii=False)))
+    return message | {"provider": turn.provider} if turn.provider else message
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    made = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    return made if call.extra is None else {**made, "extra_content": call.extra}
 
 
 def _tool_message(call: ToolCall, answer: ToolAnswer) -> Message:
     return {"role": "tool", "tool_call_id": call.id, "content": encodable(answer.text)}
-
-
-def _sendable(arguments: str) -> str:
-    """Return arguments for the conversation: as the model wrote them, or `{}` where they are no JSON object.
-
-    Several servers parse the arguments of earlier calls and reject the whole conversation for one that is half written;
-    what was wrong stands in the tool's answer.
-    """
-    try:
-        return arguments if isinstance(json.loads(arguments), dict) else "{}"
-    except (ValueError, RecursionError):
-        return "{}"
 
 
 def _normalised(arguments: str) -> str:

@@ -29,6 +29,7 @@ from ._model import Message, Turn, Usage
 from ._openai_errors import BrokenStreamError, ModelErrors
 from ._openai_stream import Chunk, TurnAssembler
 from ._providers import endpoint
+from ._sendable import Server, sendable
 from ._team import ModelConfig
 from ._text import one_line
 from ._tools import ToolSchema
@@ -85,6 +86,7 @@ class OpenAIModel:
         place = endpoint(config, environ)
         key = place.api_key
         self._config = msgspec.structs.replace(config, base_url=place.base_url)
+        self._server = Server.of(self._config)
         self._errors = ModelErrors(self._config, key, idle_timeout)
         self._headers: dict[str, str | openai.Omit] = {"Authorization": f"Bearer {key}" if key else openai.omit}
         if config.provider != "openai":
@@ -161,7 +163,8 @@ class OpenAIModel:
         assembler = TurnAssembler(on_text, self._config.cost)
         try:
             async with stream:
-                return await self._read(stream, assembler)
+                turn = await self._read(stream, assembler)
+            return msgspec.structs.replace(turn, provider=self._server.identity)
         except BaseException:
             # Refused, broken off or stopped: what the server has counted until then is spent all the same.
             self._unreported += assembler.usage
@@ -181,7 +184,7 @@ class OpenAIModel:
             "stream_options": {"include_usage": True},
             **self._config.options,
             "model": self._config.name,
-            "messages": list(messages),
+            "messages": sendable(messages, self._server),
             # An empty list is an error to several servers.
             "tools": list(tools) or None,
             "stream": True,

@@ -37,8 +37,9 @@ def starting_messages(
 ) -> list[Message]:
     """Return the messages that the agent's conversation begins with.
 
-    A sub-agent finds its task in a second system message and a user message to go ahead; the agent that a person talks
-    to finds the task as the user's message.
+    There is one system message at most, because the chat templates of several models refuse a second one. A sub-agent
+    finds its task at the end of it, and a user's message to go ahead. The agent that a person talks to finds the task
+    as the user's message.
 
     Args:
         agent: whose conversation it is.
@@ -52,15 +53,13 @@ def starting_messages(
         is_sub_agent: whether another agent gave the task.
     """
     system = _system_prompt(agent, [*toolset_instructions, *files], sub_agents, today, working_directory)
+    wish = f"{task}\n\nExpected output: {expected_output}" if expected_output else task
+    if is_sub_agent:
+        # Last, so that the tasks of one agent have the same beginning, which servers cache.
+        system = "\n\n".join(filter(None, (system, _assignment(task, expected_output))))
+        wish = "Go ahead with your task now."
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    if not is_sub_agent:
-        wish = f"{task}\n\nExpected output: {expected_output}" if expected_output else task
-        return [*messages, {"role": "user", "content": wish}]
-    return [
-        *messages,
-        {"role": "system", "content": _assignment(task, expected_output)},
-        {"role": "user", "content": "Go ahead with your task now."},
-    ]
+    return [*messages, {"role": "user", "content": wish}]
 
 
 def _system_prompt(

@@ -18,6 +18,7 @@ from ._errors import ModelError
 from ._model import Message, ToolCall, Turn, Usage
 from ._openai_stream import new_call_id
 from ._references import resolve
+from ._sendable import for_function
 from ._tools import ToolSchema
 
 __all__ = ["PythonModel"]
@@ -55,7 +56,7 @@ class PythonModel:
     ) -> Turn:
         """Answer the conversation; see `Model.complete`. What the function raises is raised as it is."""
         # Copies, so that the function can do with them what it likes.
-        result = await self._call(copy.deepcopy(list(messages)), copy.deepcopy(list(tools)))
+        result = await self._call(copy.deepcopy(for_function(messages)), copy.deepcopy(list(tools)))
         match result:
             case str():
                 return self._turn(result, (), on_text)

@@ -19,9 +19,13 @@ import msgspec
 
 from ._errors import ToolsetError
 from ._permissions import Permissions
-from ._text import bounded
+from ._text import bounded, one_line
+from ._tool_names import plain_name
 
 __all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "ToolSchema", "Toolset", "preload"]
+
+_SHOWN_NAME = 100
+"""Characters of a name that no tool has, in the answer to its call."""
 
 ToolSchema = dict[str, Any]
 """A tool in OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
@@ -181,14 +185,15 @@ class ToolBox:
 
     def is_polling(self, name: str) -> bool:
         """Whether repeating a call of this tool is ordinary."""
-        tool = self._tools.get(name)
+        tool = self._tool(name)
         return tool is not None and tool.polling
 
     async def call(self, name: str, arguments: str) -> ToolAnswer:
         """Call a tool with arguments as JSON text; answers, and never raises but on cancellation."""
-        tool = self._tools.get(name)
+        tool = self._tool(name)
         if tool is None:
             return self._no_such_tool(name)
+        name = tool.name
         try:
             parameters = _parse(tool, arguments)
         except ValueError as error:
@@ -217,11 +222,16 @@ class ToolBox:
             except Exception:  # noqa: BLE001, S112 - the task's outcome is decided; nothing to report it to
                 continue
 
+    def _tool(self, name: str) -> Tool | None:
+        """Return the tool that a model means; several write its name in a form of their own."""
+        return self._tools.get(name) or self._tools.get(plain_name(name))
+
     def _no_such_tool(self, name: str) -> ToolAnswer:
-        if name in self._denied:
-            return ToolAnswer(f"Tool {name!r} is denied by the team file's permissions.", is_error=True)
+        if {name, plain_name(name)} & self._denied:
+            return ToolAnswer(f"Tool {plain_name(name)!r} is denied by the team file's permissions.", is_error=True)
+        wrong = f"There is no tool {one_line(name, _SHOWN_NAME)!r}" if name.strip() else "The call names no tool"
         available = ", ".join(self._tools) or "none"
-        return ToolAnswer(f"There is no tool {name!r}. Available tools: {available}.", is_error=True)
+        return ToolAnswer(f"{wrong}. Available tools: {available}.", is_error=True)
 
 
 def preload() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -187,15 +186,6 @@ def test_unknown_tools_and_bad_arguments_are_answered_to_the_model() -> None:
     assert "not valid JSON" in answers[1]
     assert "word" in answers[2]
     assert all(is_error for _, _, is_error in listener.answered)
-
-
-def test_half_written_arguments_do_not_go_back_to_the_server() -> None:
-    model = Scripted(calls(("echo", '{"word": "mi'), ("echo", "")), Turn("I see."))
-
-    asyncio.run(loop_of(model, ECHO).run(user("Go")))
-
-    sent = model.conversations[1][1]["tool_calls"]
-    assert [json.loads(call["function"]["arguments"]) for call in sent] == [{}, {}]
 
 
 def test_a_tool_that_fails_is_answered_to_the_model() -> None:
@@ -393,6 +383,12 @@ def test_a_conversation_goes_on_where_it_ended() -> None:
 
     assert asyncio.run(loop_of(model, ECHO).run(messages)) == "done"
     assert [message["role"] for message in model.conversations[0]] == ["user", "assistant", "tool"]
+
+
+def test_a_conversation_that_has_its_final_answer_is_not_continued() -> None:
+    messages = [*user("Go"), {"role": "assistant", "content": "done"}]
+
+    assert asyncio.run(loop_of(Scripted()).run(messages)) == "done"
 
 
 def test_the_loop_works_against_a_server() -> None:

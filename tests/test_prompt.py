@@ -33,17 +33,23 @@ def test_without_anything_to_say_there_is_no_system_message() -> None:
     assert [message["role"] for message in start(AgentConfig(name="root"))] == ["user"]
 
 
-def test_a_sub_agent_has_its_instruction_then_its_task_then_a_word_to_go_ahead() -> None:
+def test_a_sub_agent_has_its_instruction_and_its_task_in_one_system_message_then_a_word_to_go_ahead() -> None:
     messages = start(
         AgentConfig(name="finder", instruction="You find things."), is_sub_agent=True, expected_output="One line."
     )
 
-    assert [message["role"] for message in messages] == ["system", "system", "user"]
-    assert messages[0]["content"] == "You find things."
-    assert "team" in messages[1]["content"]
-    assert "Find the needle." in messages[1]["content"]
-    assert "One line." in messages[1]["content"]
-    assert "Find the needle." not in messages[2]["content"]
+    assert [message["role"] for message in messages] == ["system", "user"]
+    assert messages[0]["content"].startswith("You find things.\n\nYou work as a member of a team")
+    assert "Find the needle." in messages[0]["content"]
+    assert "One line." in messages[0]["content"]
+    assert "Find the needle." not in messages[1]["content"]
+
+
+def test_a_sub_agent_without_an_instruction_has_one_system_message_too() -> None:
+    messages = start(AgentConfig(name="finder"), is_sub_agent=True)
+
+    assert [message["role"] for message in messages] == ["system", "user"]
+    assert messages[0]["content"].startswith("You work as a member of a team")
 
 
 def test_without_an_expected_output_nothing_is_said_of_one() -> None:

@@ -1,0 +1,273 @@
+"""Sendable: turns a conversation as it came into one that a given server accepts.
+
+Servers differ in what they refuse: a second system message, roles that do not alternate, a tool name with a blank, a
+call id of another provider, half-written arguments. A single such message makes them refuse every later request, so all
+of this is put right for each request. The conversation itself, and with it the journal, stays as it came.
+
+The result depends on the messages and on the server alone. A conversation that grows keeps its beginning, because that
+is what servers cache. Nothing here does input or output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from ._encodable import encodable
+from ._model import Message
+from ._team import ModelConfig
+from ._tool_names import plain_name
+
+__all__ = ["Server", "for_function", "sendable"]
+
+_GO_ON: Final = "Go on."
+"""Said by the user where servers want a user's message and there is none."""
+
+_NOTED: Final = "Noted."
+"""Said by the model between the answer of a tool and a user's message; Mistral and templates like its own want that."""
+
+_EMPTY: Final = "(empty)"
+"""In place of a tool's answer without text: some servers refuse blank content."""
+
+_NO_ANSWER: Final = "There is no answer: the call was cut off. Whether it had an effect is unknown."
+"""The answer to a call that has none; servers refuse a call without one."""
+
+_NO_REASONING: Final = " "
+"""In place of the reasoning of another model. Not empty: DeepSeek and Moonshot take an empty text for a missing one."""
+
+_SHORT_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
+"""A call id that every server accepts. Mistral accepts no other; OpenAI accepts 40 characters, Anthropic no dots."""
+
+_MISTRAL: Final = re.compile(r"stral|ixtral", re.IGNORECASE)
+"""In the names of Mistral's models, whoever serves them: their chat templates check call ids, too."""
+
+_WANTS_REASONING: Final = frozenset({"deepseek", "moonshot"})
+"""Providers that refuse an assistant's message without reasoning while their model thinks."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Who gets a request.
+
+    Attributes:
+        identity: what `Turn.provider` says of the turns that came from here.
+        short_ids: whether it accepts no call ids but those of nine letters and digits, not even its own.
+        wants_reasoning: whether it may refuse turns of other models that have no `reasoning_content`.
+    """
+
+    identity: str
+    short_ids: bool = False
+    wants_reasoning: bool = False
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> Server:
+        """Return the server of a model whose `base_url` is known.
+
+        The same provider, address and model make the same server. Another model of the same provider is another one:
+        reasoning may be signed or encrypted for one model, and a provider refuses what it cannot read. Of the address
+        only a digest is kept, because some gateways have a key in it.
+        """
+        address = hashlib.blake2b(config.base_url.rstrip("/").encode(), digest_size=6).hexdigest()
+        return cls(
+            identity=f"{config.provider}/{config.name}@{address}",
+            short_ids=config.provider == "mistral" or _MISTRAL.search(config.name) is not None,
+            wants_reasoning=config.provider in _WANTS_REASONING,
+        )
+
+
+def sendable(messages: Sequence[Message], server: Server) -> list[Message]:
+    """Return a conversation as `server` accepts it.
+
+    * One system message at most, at the front. Later ones become the user's, in their place.
+    * The user speaks first after it. User and assistant alternate; what is said twice in a row is joined. The answers
+      of tools directly follow their calls, one for each, and the assistant follows them. The last message is one that
+      can be answered.
+    * No message is empty. Names, ids and arguments of calls have a form that every server accepts; an id is unique in
+      the conversation, and the server's own ids stay as they came.
+    * Opaque fields (reasoning, signatures) are on the messages that they came with, if they came from this server.
+
+    Args:
+        messages: the conversation as the loop keeps it; not changed.
+        server: who gets it.
+    """
+    start = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    conversation = _Conversation(server, _reasons(messages, server))
+    conversation.begin([message["content"] for message in messages[:start]])
+    for answer, tools, told in _turns(messages[start:]):
+        if answer is not None:
+            conversation.add_answer(answer, tools)
+        for message in told:
+            conversation.add_told(message["content"])
+    return conversation.finish()
+
+
+def for_function(messages: Sequence[Message]) -> list[Message]:
+    """Return a conversation as a function in the place of a model gets it: as it came, without what is opaque.
+
+    The arguments of calls can be parsed.
+    """
+    return [_without_opaque(message) for message in messages]
+
+
+class _Conversation:
+    """A sendable conversation in the making.
+
+    Args:
+        server: who gets it.
+        reasons: whether the server's model has shown its reasoning in this conversation.
+    """
+
+    def __init__(self, server: Server, reasons: bool) -> None:
+        self._server = server
+        self._reasons = reasons
+        self._messages: list[Message] = []
+        self._ids: set[str] = set()
+
+    def begin(self, contents: Sequence[Any]) -> None:
+        """Add the system message."""
+        system: Any = ""
+        for content in contents:
+            system = _joined(system, content)
+        if not _is_blank(system):
+            self._messages.append({"role": "system", "content": system})
+
+    def add_told(self, content: Any) -> None:
+        """Add what the model was told."""
+        if _is_blank(content):
+            return
+        if self._last == "tool":
+            self._add_assistant({"content": _NOTED}, is_own=False)
+        if self._last == "user":
+            self._messages[-1] = {"role": "user", "content": _joined(self._messages[-1]["content"], content)}
+        else:
+            self._messages.append({"role": "user", "content": content})
+
+    def add_answer(self, answer: Message, tools: Sequence[Message]) -> None:
+        """Add an answer of a model, with what tools answered to it."""
+        content = None if _is_blank(answer["content"]) else answer["content"]
+        is_own = answer.get("provider", "") == self._server.identity
+        calls = [self._call(call, is_own=is_own) for call in answer.get("tool_calls") or ()]
+        if content is None and not calls:
+            return
+        if self._last not in ("user", "tool"):
+            self._messages.append({"role": "user", "content": _GO_ON})
+        opaque = answer.get("opaque", {}) if is_own else {}
+        # A list of no calls is an error to several servers.
+        made = {"tool_calls": calls} if calls else {}
+        self._add_assistant({"content": content, **made, **opaque}, is_own=is_own)
+        unused = list(tools)
+        for call, sent in zip(answer.get("tool_calls") or (), calls, strict=True):
+            found = next((tool for tool in unused if tool["tool_call_id"] == call["id"]), None)
+            text = _NO_ANSWER if found is None else found["content"]
+            if found is not None:
+                unused.remove(found)
+            text = _EMPTY if _is_blank(text) else text
+            self._messages.append({"role": "tool", "tool_call_id": sent["id"], "content": text})
+
+    def finish(self) -> list[Message]:
+        """Return the messages."""
+        if self._last not in ("user", "tool"):
+            self._messages.append({"role": "user", "content": _GO_ON})
+        return self._messages
+
+    @property
+    def _last(self) -> str | None:
+        return self._messages[-1]["role"] if self._messages else None
+
+    def _add_assistant(self, fields: dict[str, Any], *, is_own: bool) -> None:
+        # A model that thinks is refused by its own server after a turn that another one answered in its place.
+        if self._reasons or (self._server.wants_reasoning and not is_own):
+            fields = {**fields, "reasoning_content": fields.get("reasoning_content") or _NO_REASONING}
+        self._messages.append({"role": "assistant", **fields})
+
+    def _call(self, call: dict[str, Any], *, is_own: bool) -> dict[str, Any]:
+        extra = {"extra_content": call["extra_content"]} if is_own and "extra_content" in call else {}
+        sent = _call(call, self._id(call["id"], is_own=is_own), plain_name(call["function"]["name"]))
+        return {**sent, **extra}
+
+    def _id(self, came: str, *, is_own: bool) -> str:
+        """Return the id under which a call is sent; the same for the same conversation."""
+        fits = _SHORT_ID.fullmatch(came) or (is_own and came and not self._server.short_ids)
+        sent, number = came if fits else _derived(came, 0), 0
+        while sent in self._ids:
+            number += 1
+            sent = _derived(came, number)
+        self._ids.add(sent)
+        return sent
+
+
+def _turns(messages: Sequence[Message]) -> Iterator[tuple[Message | None, list[Message], list[Message]]]:
+    """Split a conversation: each answer of a model, what tools answered to it, and what the model was told then."""
+    answer: Message | None = None
+    tools: list[Message] = []
+    told: list[Message] = []
+    for message in messages:
+        match message["role"]:
+            case "assistant":
+                yield answer, tools, told
+                answer, tools, told = message, [], []
+            case "tool":
+                tools.append(message)
+            case _:
+                told.append(message)
+    yield answer, tools, told
+
+
+def _without_opaque(message: Message) -> Message:
+    kept = {key: value for key, value in message.items() if key not in ("opaque", "provider")}
+    if calls := kept.get("tool_calls"):
+        kept["tool_calls"] = [_call(call, call["id"], call["function"]["name"]) for call in calls]
+    return kept
+
+
+def _call(call: dict[str, Any], call_id: str, name: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": _arguments(call["function"]["arguments"])}
+    return {"id": call_id, "type": "function", "function": function}
+
+
+def _reasons(messages: Sequence[Message], server: Server) -> bool:
+    return any(
+        message["role"] == "assistant"
+        and message.get("provider", "") == server.identity
+        and bool(message.get("opaque", {}).get("reasoning_content"))
+        for message in messages
+    )
+
+
+def _derived(came: str, number: int) -> str:
+    return hashlib.blake2b(f"{number} {encodable(came)}".encode(), digest_size=5).hexdigest()[:9]
+
+
+def _arguments(arguments: str) -> str:
+    """Return arguments as the model wrote them, or `{}` where they are not a JSON object.
+
+    Several servers parse the arguments of earlier calls, and refuse the whole conversation for one that is half
+    written. What was wrong is in the tool's answer. msgspec, because it takes neither NaN nor half a character.
+    """
+    try:
+        msgspec.json.decode(arguments, type=dict)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return "{}"
+    return arguments
+
+
+def _is_blank(content: Any) -> bool:
+    return not (content.strip() if isinstance(content, str) else content)
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Return two contents as one: texts as paragraphs, anything else as parts."""
+    if _is_blank(first) or _is_blank(second):
+        return second if _is_blank(first) else first
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return [*_parts(first), *_parts(second)]
+
+
+def _parts(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)

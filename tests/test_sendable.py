@@ -1,0 +1,286 @@
+"""What servers are sent of a conversation, checked by rules as strict as those of any server that is known."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from subactors.runtime._model import Message
+from subactors.runtime._sendable import Server, for_function, sendable
+from subactors.runtime._team import ModelConfig
+
+
+def server(provider: str = "acme", name: str = "large", base_url: str = "http://127.0.0.1:1/v1") -> Server:
+    return Server.of(ModelConfig(reference="m", provider=provider, name=name, base_url=base_url))
+
+
+ACME = server()
+MISTRAL = server("mistral", "mistral-large-latest")
+
+
+def system(content: str) -> Message:
+    return {"role": "system", "content": content}
+
+
+def user(content: Any) -> Message:
+    return {"role": "user", "content": content}
+
+
+def call(name: str = "look", arguments: str = "{}", call_id: str = "call_1", **more: Any) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}, **more}
+
+
+def assistant(content: str | None, *calls: dict[str, Any], by: Server | None = None, **opaque: Any) -> Message:
+    message: Message = {"role": "assistant", "content": content}
+    if calls:
+        message["tool_calls"] = list(calls)
+    if opaque:
+        message["opaque"] = opaque
+    return message | {"provider": by.identity} if by is not None else message
+
+
+def tool(content: str, call_id: str = "call_1") -> Message:
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+def roles(messages: Sequence[Message]) -> str:
+    """Return the roles, by their first letters; a model's turn with calls is a C."""
+    return "".join("C" if message.get("tool_calls") else message["role"][0] for message in messages)
+
+
+def check(messages: Sequence[Message], *, short_ids: bool) -> None:
+    """Refuse what any server refuses: OpenAI, Anthropic, Mistral, DeepSeek, the templates of Qwen and Gemma."""
+    assert re.fullmatch(r"s?u((Ct+)*au)*(Ct+)*", roles(messages)), roles(messages)
+    ids: set[str] = set()
+    expected: list[str] = []
+    for message in messages:
+        assert message.keys() <= {"role", "content", "tool_calls", "tool_call_id", "reasoning_content", "reasoning"}
+        if message["role"] == "tool":
+            assert message["tool_call_id"] == expected.pop(0)
+        else:
+            assert not expected
+        assert "tool_calls" not in message or message["tool_calls"]
+        assert (message["content"] or "").strip() or message.get("tool_calls")
+        for made in message.get("tool_calls", ()):
+            assert made.keys() <= {"id", "type", "function", "extra_content"}
+            assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", made["function"]["name"])
+            assert isinstance(json.loads(made["function"]["arguments"]), dict)
+            assert re.fullmatch(r"[a-zA-Z0-9]{9}" if short_ids else r"[a-zA-Z0-9_-]{1,40}", made["id"])
+            assert made["id"] not in ids
+            ids.add(made["id"])
+            expected.append(made["id"])
+    json.dumps(messages, ensure_ascii=False, allow_nan=False).encode()
+
+
+NAMES = [
+    "look",
+    "",
+    " ",
+    "functions.look",
+    "look at",
+    "<|x|>",
+    "x" * 200,
+    "ünï",
+    "look<|channel|>json",
+    "a.b/c",
+    "\ud800",
+]
+ARGUMENTS = ["{}", "", '{"word": "mi', "[]", "null", '{"x": NaN}', '{"x": "\\ud800"}', '{"x": 1}', "[" * 100_000]
+CONTENTS = [None, "", " \n", "words", "more words\n"]
+
+
+def any_conversation(dice: random.Random, own: Server) -> list[Message]:
+    """Return a conversation of any shape, sound or not."""
+    messages: list[Message] = []
+    for turn in range(dice.randrange(8)):
+        kind = dice.choice("suaCCC")
+        content = dice.choice(CONTENTS)
+        if kind in "su":
+            messages.append(system(content or "") if kind == "s" else user(content))
+            continue
+        by = dice.choice([own, own, server("other"), None])
+        ids = [dice.choice(["call_1", "", f"chatcmpl-tool-{turn}", "a1b2c3d4e"]) for _ in range(dice.randrange(1, 4))]
+        if by is own:
+            ids = [f"own_{turn}_{number}" for number in range(len(ids))]
+        calls = [call(dice.choice(NAMES), dice.choice(ARGUMENTS), call_id) for call_id in ids] if kind == "C" else []
+        opaque = {"reasoning_content": "hm"} if dice.random() < 0.3 else {}
+        messages.append(assistant(content, *calls, by=by, **opaque))
+        answers = [tool(dice.choice(CONTENTS) or "", made["id"]) for made in calls if dice.random() < 0.9]
+        if dice.random() < 0.1:
+            answers.insert(0, user("in between"))
+        messages += answers
+    if dice.random() < 0.1:
+        messages.append(tool("of nobody", "nobody"))
+    return messages
+
+
+@pytest.mark.parametrize("receiver", [ACME, MISTRAL, server("deepseek"), server("vllm", "Mixtral-8x7B")])
+def test_whatever_came_the_strictest_server_takes_what_is_sent(receiver: Server) -> None:
+    for seed in range(500):
+        messages = any_conversation(random.Random(seed), receiver)  # noqa: S311 - cases, not secrets
+        kept = json.dumps(messages)
+        sent = sendable(messages, receiver)
+        check(sent, short_ids=receiver.short_ids)
+        assert json.dumps(messages) == kept
+        assert sendable(json.loads(kept), receiver) == sent
+
+
+def test_a_conversation_that_grows_keeps_its_beginning() -> None:
+    messages = [system("s"), user("go")]
+    earlier = sendable(messages, MISTRAL)
+    for turn in range(20):
+        by = MISTRAL if turn % 3 else ACME
+        messages += [assistant(None, call("look at", "", "call_1"), by=by), tool("x"), *([user("hm")] * (turn % 2))]
+        later = sendable(messages, MISTRAL)
+        assert later[: len(earlier)] == earlier
+        earlier = later
+
+
+def test_a_sound_conversation_is_sent_as_it_is() -> None:
+    messages = [system("s"), user("u"), assistant("a", call(call_id="ab12cd34e")), tool("t", "ab12cd34e")]
+
+    assert sendable(messages, MISTRAL) == messages
+
+
+@pytest.mark.parametrize(
+    ("messages", "sent"),
+    [
+        ([system("a"), system("b"), user("u")], "su"),
+        ([system("a"), user("u"), system("b")], "su"),
+        ([system(" "), user("u")], "u"),
+        ([system("a")], "su"),
+        ([user("u"), user("v")], "u"),
+        ([user("u"), assistant(""), user("v")], "u"),
+        ([user("u"), assistant("a")], "uau"),
+        ([user("u"), assistant("a"), assistant("b"), user("v")], "uauau"),
+        ([assistant("a"), user("u")], "uau"),
+        ([user("u"), assistant(None, call()), tool("t"), user("v")], "uCtau"),
+        ([user("u"), assistant(None, call()), user("v"), tool("t")], "uCtau"),
+        ([user("u"), assistant(None, call())], "uCt"),
+        ([user("u"), assistant(None, call()), tool("t"), tool("of nobody", "x")], "uCt"),
+        ([user("u"), assistant(None, call()), tool("t"), assistant(None, call()), tool("t")], "uCtCt"),
+        ([], "u"),
+    ],
+)
+def test_roles_alternate_as_strict_templates_want(messages: list[Message], sent: str) -> None:
+    assert roles(sendable(messages, ACME)) == sent
+
+
+def test_texts_of_one_role_are_joined_as_paragraphs_in_their_order() -> None:
+    sent = sendable([system("a"), system("b"), user("c"), system("d"), user("e")], ACME)
+
+    assert [message["content"] for message in sent] == ["a\n\nb", "c\n\nd\n\ne"]
+
+
+def test_a_content_of_parts_is_joined_with_a_text() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
+
+    [sent] = sendable([user("a"), user([picture])], ACME)
+
+    assert sent["content"] == [{"type": "text", "text": "a"}, picture]
+
+
+def test_the_answer_of_a_call_that_was_cut_off_says_so() -> None:
+    sent = sendable([user("u"), assistant(None, call())], ACME)
+
+    assert "cut off" in sent[-1]["content"]
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "reasoning_details"])
+def test_what_is_opaque_goes_back_to_the_server_it_came_from(key: str) -> None:
+    value = [{"type": "reasoning.encrypted", "data": "abc"}] if key == "reasoning_details" else "I think."
+    messages = [user("u"), assistant(None, call(extra_content={"google": 1}), by=ACME, **{key: value}), tool("t")]
+
+    [_, sent, _] = sendable(messages, ACME)
+
+    assert sent[key] == value
+    assert sent["tool_calls"][0]["extra_content"] == {"google": 1}
+    assert sent.keys() == {"role", "content", "tool_calls", key}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [server("else"), server(name="small"), server(base_url="http://127.0.0.1:2/v1"), MISTRAL],
+    ids=["another provider", "another model", "another address", "all of it"],
+)
+def test_what_is_opaque_goes_to_no_other_server(other: Server) -> None:
+    made = call(extra_content={"google": 1})
+    messages = [user("u"), assistant(None, made, by=ACME, reasoning="r", reasoning_content="c"), tool("t")]
+
+    assert sendable(messages, other)[1].keys() == {"role", "content", "tool_calls"}
+    assert sendable(messages, other)[1]["tool_calls"][0].keys() == {"id", "type", "function"}
+
+
+def test_what_is_opaque_goes_to_no_function() -> None:
+    messages = [
+        user(""),
+        assistant(None, call(" x", "{", extra_content={"google": 1}), by=ACME, reasoning="r"),
+        tool(""),
+    ]
+
+    assert for_function(messages) == [user(""), assistant(None, call(" x", "{}")), tool("")]
+
+
+def test_a_server_that_wants_reasoning_gets_some_with_the_turns_of_others() -> None:
+    other = assistant(None, call(), by=ACME), tool("t")
+    deepseek = server("deepseek")
+    own = assistant(None, call(), by=deepseek, reasoning_content="mine"), tool("t")
+
+    sent = sendable([user("u"), *other, *own, *other], deepseek)
+
+    assert [message.get("reasoning_content") for message in sent if roles([message]) == "C"] == [" ", "mine", " "]
+
+
+def test_a_server_of_any_name_that_has_shown_its_reasoning_gets_some_with_the_turns_of_others() -> None:
+    own = assistant(None, call(), by=ACME, reasoning_content="mine"), tool("t")
+
+    sent = sendable([user("u"), *own, assistant(None, call(), by=MISTRAL), tool("t")], ACME)
+
+    assert [message.get("reasoning_content") for message in sent if roles([message]) == "C"] == ["mine", " "]
+
+
+def test_no_reasoning_is_made_up_for_a_model_that_shows_none() -> None:
+    deepseek = server("deepseek")
+
+    sent = sendable([user("u"), assistant(None, call(), by=deepseek), tool("t")], deepseek)
+
+    assert "reasoning_content" not in sent[1]
+
+
+def test_the_servers_own_call_ids_stay_as_they_came() -> None:
+    messages = [user("u"), assistant(None, call(call_id="functions.look:0"), by=ACME), tool("t", "functions.look:0")]
+
+    assert sendable(messages, ACME) == [user("u"), assistant(None, call(call_id="functions.look:0")), messages[2]]
+
+
+def test_an_id_that_came_twice_is_sent_once() -> None:
+    turn = [assistant(None, call(), by=ACME), tool("t")]
+
+    sent = sendable([user("u"), *turn, *turn, *turn], ACME)
+
+    ids = [message["tool_calls"][0]["id"] for message in sent if roles([message]) == "C"]
+    assert len(set(ids)) == 3
+    assert ids[0] == "call_1"
+    assert [message["tool_call_id"] for message in sent if message["role"] == "tool"] == ids
+
+
+@pytest.mark.parametrize(
+    "name", ["mistral-small", "Devstral-Small-2", "mistralai/Ministral-8B", "mixtral:8x7b", "pixtral"]
+)
+def test_models_of_mistral_get_short_ids_whoever_serves_them(name: str) -> None:
+    vllm = server("vllm", name)
+    own = [
+        user("u"),
+        assistant(None, call(call_id="chatcmpl-tool-0123456789abcdef"), by=vllm),
+        tool("t", "chatcmpl-tool-0123456789abcdef"),
+    ]
+
+    check(sendable(own, vllm), short_ids=True)
+
+
+def test_a_password_in_an_address_is_not_in_the_conversation() -> None:
+    assert "s3cret" not in server(base_url="https://gateway.example/s3cret/v1").identity
