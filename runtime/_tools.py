@@ -229,9 +229,9 @@ class ToolBox:
     def _no_such_tool(self, name: str) -> ToolAnswer:
         if {name, plain_name(name)} & self._denied:
             return ToolAnswer(f"Tool {plain_name(name)!r} is denied by the team file's permissions.", is_error=True)
-        wrong = f"There is no tool {one_line(name, _SHOWN_NAME)!r}" if name.strip() else "The call names no tool"
         available = ", ".join(self._tools) or "none"
-        return ToolAnswer(f"{wrong}. Available tools: {available}.", is_error=True)
+        shown = one_line(name, _SHOWN_NAME)
+        return ToolAnswer(f"There is no tool {shown!r}. Available tools: {available}.", is_error=True)
 
 
 def preload() -> None:
