@@ -70,21 +70,49 @@ class ModelErrors:
     def stream_failed(self, error: Exception, characters: int) -> ModelError:
         """Say why an answer broke off after so many characters of text."""
         match error:
-            case openai.APITimeoutError():
+            case httpx2.TimeoutException():
                 return self._broken(
                     f"{self._url} stalled: nothing came for {self.idle_timeout:g} s, after {characters} characters of "
                     "text. Try again, or raise `model_idle_timeout` in the team file's `runtime` if the model is slow."
                 )
-            case openai.APIConnectionError():
+            case httpx2.HTTPError():
                 return self._broken(
                     f"{self._url} broke the connection after {characters} characters of text, before the answer was "
-                    f"complete ({self._name(error.__cause__ or error)}). Try again; the server's log may say why."
+                    f"complete ({self._name(error)}). Try again; the server's log may say why."
                 )
-            case openai.APIError():
-                words = self._server_words(error.body) or self._words(error.message)
-                return self.reported(words, f" after {characters} characters of text")
             case _:
                 return self.garbage(self._name(error))
+
+    def in_stream(self, error: object, characters: int) -> ModelError:
+        """Say what error a server reported in its answer, in whichever shape, after so many characters of text."""
+        return self.reported(self._server_words(error) or "without a word", f" after {characters} characters of text")
+
+    def unreadable(self, what: str, characters: int) -> BrokenStreamError:
+        """Say that there was something in a chat completion that cannot be understood."""
+        return self._broken(
+            f"{self._url} sent something that is no streamed chat completion, after {characters} characters of text: "
+            f"{what}. Try again; if it happens again, the server, or a proxy before it, is at fault."
+        )
+
+    def failed_end(self, word: str, characters: int) -> BrokenStreamError:
+        """Say that an answer ended for a reason that does not make it whole."""
+        return self._broken(
+            f"{self._url} ended the answer after {characters} characters of text with the finish reason {word!r}, "
+            "which does not say that it is complete. Try again; the server's log may say why."
+        )
+
+    def nothing_usable(self, word: str | None, aside: str, *, lacks_calls: bool) -> BrokenStreamError:
+        """Say that an answer has nothing in it that an agent could use, or not what it says to have."""
+        reason = f"finish reason {word!r}" if word else "no finish reason"
+        if lacks_calls:
+            return self._broken(
+                f"{self._url} said that the model calls tools ({reason}), and sent no call{aside}. Try again; the "
+                "server may not understand the format in which this model calls tools."
+            )
+        return self._broken(
+            f"the answer of {self._url} ended before anything was said{aside}: neither text nor a tool call came "
+            f"({reason}). Try again; if it happens often, the model may need another instruction, or more max_tokens."
+        )
 
     def broke_off(self, characters: int) -> BrokenStreamError:
         """Say that a stream ended well before the answer did; part of an answer must not pass for all of it."""

@@ -14,7 +14,7 @@ import importlib
 import os
 import platform
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -25,9 +25,11 @@ import openai
 from openai._base_client import get_platform
 
 from ._errors import ModelError
+from ._event_stream import NOT_JSON, EventDecoder, StreamEvent
+from ._finish_reasons import End
 from ._model import Message, Turn, Usage
 from ._openai_errors import BrokenStreamError, ModelErrors
-from ._openai_stream import Chunk, TurnAssembler
+from ._openai_stream import ShapeError, TurnAssembler, reported_error
 from ._providers import endpoint
 from ._sendable import Server, sendable
 from ._team import ModelConfig
@@ -38,6 +40,12 @@ __all__ = ["OpenAIModel", "canned_model", "warm_up"]
 
 _SIGNS_OF_LIFE = 5
 """So many times the idle time a server may fill with signs of life that say nothing (comments of the stream)."""
+
+_AFTER_END = 5.0
+"""Seconds that the usage may take to come after the end of an answer."""
+
+_AFTER_DONE = 0.1
+"""Seconds that a stream gets to close after it said `[DONE]`: its connection can be used again then."""
 
 _CANNED_CHUNKS = (
     (
@@ -163,8 +171,8 @@ class OpenAIModel:
         assembler = TurnAssembler(on_text, self._config.cost)
         try:
             async with stream:
-                turn = await self._read(stream, assembler)
-            return msgspec.structs.replace(turn, provider=self._server.identity)
+                # Read here and not by the library, whose stream ends where an event has no data.
+                return await self._read(stream.response, assembler)
         except BaseException:
             # Refused, broken off or stopped: what the server has counted until then is spent all the same.
             self._unreported += assembler.usage
@@ -191,46 +199,97 @@ class OpenAIModel:
         }
         return {name: value for name, value in request.items() if value is not None}
 
-    async def _read(self, stream: openai.AsyncStream[object], assembler: TurnAssembler) -> Turn:
-        kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in ("text/html", "application/json"):
-            raise self._errors.garbage(f"{kind}, which begins {await _beginning(stream.response)!r}")
-        events = aiter(stream)
-        while (chunk := await self._next(events, assembler)) is not None:
-            assembler.add(chunk)
-        if assembler.refusal:
-            raise self._errors.refusal(assembler.refusal)
-        if assembler.finish_reason == "content_filter":
-            said = f" It had said: {one_line(spoken, 300)}" if (spoken := assembler.finish().content) else ""
-            raise self._errors.refusal(f"the provider's content filter ended the answer.{said}")
-        if assembler.is_empty and assembler.finish_reason == "length":
-            raise self._errors.error(
-                "the model reached its token limit before it said anything. Raise max_tokens, or shorten the "
-                "conversation."
-            )
-        if assembler.is_empty and assembler.finish_reason is None:
-            raise self._errors.garbage(f"the answer ended before anything was said (content type {kind or 'missing'})")
-        if not assembler.is_complete:
-            raise self._errors.broke_off(assembler.text_length)
-        return assembler.finish()
+    async def _read(self, response: httpx2.Response, assembler: TurnAssembler) -> Turn:
+        decoder = EventDecoder()
+        first = ""
+        async with contextlib.aclosing(_events(response, decoder)) as events:
+            while (event := await self._next(events, assembler)) is not None:
+                if not event.is_done and event.data is not None:
+                    first = first or event.text
+                self._take(event, assembler)
+        if not assembler.is_completion and (strange := first or decoder.stray):
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower() or "no content type"
+            raise self._errors.garbage(f"{kind}, which begins {one_line(strange, 300)!r}")
+        return self._judged(assembler)
 
-    async def _next(self, events: AsyncIterator[object], assembler: TurnAssembler) -> Chunk | None:
-        """Return the stream's next chunk, checked, or None at its end; every failure of it becomes a ModelError."""
+    async def _next(self, events: AsyncIterator[StreamEvent], assembler: TurnAssembler) -> StreamEvent | None:
+        """Return the stream's next event, or None at its end; every failure of it becomes a ModelError.
+
+        Once the answer has ended, nothing that goes wrong can take it back, and the server need not close the stream.
+        """
+        patience = self._silence
+        if assembler.is_ending:
+            patience = min(patience, _AFTER_DONE if assembler.is_over else _AFTER_END)
         try:
-            async with asyncio.timeout(self._silence):
-                data = await anext(events)
-            chunk = msgspec.convert(data, Chunk, strict=False)
+            async with asyncio.timeout(patience):
+                return await anext(events)
         except StopAsyncIteration:
             return None
         except TimeoutError:
+            if assembler.is_ending:
+                return None
             raise self._errors.silence(self._silence, assembler.text_length) from None
-        except msgspec.ValidationError as error:
-            raise self._errors.garbage(f"{error} in {one_line(str(data), 200)}") from None
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
+            if assembler.end is not None:
+                return None
             raise self._errors.stream_failed(error, assembler.text_length) from None
-        if chunk.object == "error":
-            raise self._errors.reported(chunk.message or "without a word")
-        return chunk
+
+    def _take(self, event: StreamEvent, assembler: TurnAssembler) -> None:
+        """Add an event to the answer.
+
+        Raises:
+            ModelError: it reports an error, or cannot be understood.
+        """
+        if event.is_done:
+            if assembler.is_completion:
+                assembler.end_stream()
+            return
+        if assembler.is_over:
+            assembler.add_usage(event.data)
+            return
+        if event.data is NOT_JSON and event.name != "error":
+            self._misunderstood(f"{one_line(event.text, 200)!r}, which is not JSON", assembler)
+            return
+        reported = event.text if event.data is NOT_JSON else reported_error(event.data, event.name)
+        if reported is not None:
+            assembler.add_usage(event.data)
+            raise self._errors.in_stream(reported, assembler.text_length)
+        try:
+            assembler.add(event.data, is_bare=event.is_bare)
+        except ShapeError as error:
+            self._misunderstood(str(error), assembler)
+
+    def _misunderstood(self, what: str, assembler: TurnAssembler) -> None:
+        """Raise a ModelError that says what cannot be understood, unless the answer had ended before."""
+        if not assembler.is_completion:
+            raise self._errors.garbage(what) from None
+        if assembler.end is None:
+            raise self._errors.unreadable(what, assembler.text_length) from None
+
+    def _judged(self, assembler: TurnAssembler) -> Turn:
+        """Return the turn, if the answer is whole.
+
+        Raises:
+            ModelError: it was refused, is not whole, or has nothing in it.
+        """
+        end, word = assembler.end, assembler.finish_reason
+        if assembler.refusal:
+            raise self._errors.refusal(assembler.refusal)
+        if end is End.REFUSED:
+            said = f" It had said: {one_line(spoken, 300)}" if (spoken := assembler.finish().content) else ""
+            raise self._errors.refusal(f"the provider's content filter ended the answer ({word}).{said}")
+        if end is End.FAILED:
+            raise self._errors.failed_end(word or "", assembler.text_length)
+        if end is End.CUT and not assembler.is_usable:
+            raise self._errors.error(
+                f"the model reached its token limit before it said anything{_after_thought(assembler)}. Raise "
+                "max_tokens, or shorten the conversation."
+            )
+        if not assembler.is_usable or assembler.lacks_calls:
+            raise self._errors.nothing_usable(word, _after_thought(assembler), lacks_calls=assembler.lacks_calls)
+        if end is None:
+            raise self._errors.broke_off(assembler.text_length)
+        return assembler.finish(self._server.identity)
 
 
 @contextlib.asynccontextmanager
@@ -309,14 +368,19 @@ def _no_authorities() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-async def _beginning(response: httpx2.Response) -> str:
-    """Return how the body begins; what was read until it broke off, if it does."""
-    text = ""
-    try:
-        async for piece in response.aiter_text():
-            text += piece
-            if len(text) > 1000:  # noqa: PLR2004 - enough for any error message
-                break
-    except httpx2.HTTPError:
-        pass
-    return one_line(text, 300)
+async def _events(response: httpx2.Response, decoder: EventDecoder) -> AsyncGenerator[StreamEvent]:
+    """Give the events of an answer as they come; ends early where it is plain that there are none."""
+    has_events = False
+    async with contextlib.aclosing(response.aiter_bytes()) as pieces:
+        async for piece in pieces:
+            for event in decoder.feed(piece):
+                has_events = True
+                yield event
+            if decoder.is_no_stream and not has_events:
+                return
+    for event in decoder.finish():
+        yield event
+
+
+def _after_thought(assembler: TurnAssembler) -> str:
+    return " (but had reasoned)" if assembler.has_reasoning else ""

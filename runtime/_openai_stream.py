@@ -1,98 +1,31 @@
-"""Puts one turn together from the pieces of a streamed chat completion.
+"""Puts one turn together from the chunks of a streamed chat completion, or from a whole one.
 
 Servers that call themselves OpenAI-compatible differ in what they leave out and what they repeat; those differences
-end here. Nothing in this file does input or output, and nothing here judges a tool call: arguments stay as they came.
+end here and in the modules for parts of a chunk: `_openai_calls`, `_openai_opaque`, `_openai_usage`, `_finish_reasons`.
+Nothing in this file does input or output, and nothing here decides what becomes of an answer that is not whole.
 """
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from ._encodable import encodable
-from ._model import ToolCall, Turn, Usage
+from ._finish_reasons import End, calls_tools, finish_word, meaning
+from ._model import Turn, Usage
+from ._openai_calls import ShapeError, ToolCalls, whole_number
+from ._openai_opaque import OpaqueFields
+from ._openai_usage import UsageFigures
 from ._team import Cost
+from ._text import one_line
 
-__all__ = ["Chunk", "TurnAssembler", "new_call_id"]
+__all__ = ["ShapeError", "TurnAssembler", "reported_error"]
 
 _CUT = "\n[The answer ends here because the model's token limit was reached.]"
 
-
-_MILLION = 1_000_000
-
-
-class _TextPart(msgspec.Struct, frozen=True):
-    """A part of content that is a list; parts of other types (thinking) have no text."""
-
-    text: str | None = None
-
-
-class _FunctionDelta(msgspec.Struct, frozen=True):
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
-
-
-class _ToolCallDelta(msgspec.Struct, frozen=True):
-    index: int | None = None
-    id: str | None = None
-    function: _FunctionDelta | None = None
-
-
-class _Delta(msgspec.Struct, frozen=True):
-    content: str | list[_TextPart] | None = None
-    refusal: str | None = None
-    tool_calls: list[_ToolCallDelta] | None = None
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    index: int | None = None
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _UsageFigures(msgspec.Struct, frozen=True):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: Any = None
-
-
-class Chunk(msgspec.Struct, frozen=True):
-    """One event of the stream, with what is used of it.
-
-    Attributes:
-        choices: empty or missing in a chunk that only carries usage.
-        usage: the tokens of the whole request so far.
-        object: `error` where a server reports an error as a chunk; its text is then in `message`.
-        message: see `object`.
-    """
-
-    choices: list[_Choice] | None = None
-    usage: _UsageFigures | None = None
-    object: str | None = None
-    message: str | None = None
-
-
-@dataclass
-class _Call:
-    """A tool call in the making."""
-
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the arguments are already a whole JSON value."""
-        try:
-            json.loads(self.arguments)
-        except ValueError:
-            return False
-        return True
+_THOUGHT_END = "</thought>"
+"""With which Gemini ends its thoughts, at the beginning of the answer."""
 
 
 @dataclass
@@ -103,18 +36,27 @@ class TurnAssembler:
         on_text: called with each piece of text, in order; every piece can be encoded as UTF-8.
         cost: what tokens cost; None: unknown.
         refusal: the words of a refusal so far.
-        finish_reason: as the server gave it; None until then.
+        finish_reason: the word as the server gave it; None until then.
+        is_over: whether the server has said that the answer is complete, by `[DONE]` or with a whole completion.
+        is_completion: whether anything had the shape of a chat completion.
+        is_ending: whether the last that came was an end, so that all that may follow is usage.
     """
 
     on_text: Callable[[str], None]
     cost: Cost | None = None
     refusal: str = ""
     finish_reason: str | None = None
+    is_over: bool = False
+    is_completion: bool = False
+    is_ending: bool = False
     _text: list[str] = field(default_factory=list)
     _held: str = ""
-    _calls: list[_Call] = field(default_factory=list)
-    _by_index: dict[int, _Call] = field(default_factory=dict)
-    _usage: _UsageFigures = field(default_factory=_UsageFigures)
+    _in_thought: bool = False
+    _has_deltas: bool = False
+    _index: int | None = None
+    _calls: ToolCalls = field(default_factory=ToolCalls)
+    _opaque: OpaqueFields = field(default_factory=OpaqueFields)
+    _figures: UsageFigures = field(default_factory=UsageFigures)
 
     @property
     def text_length(self) -> int:
@@ -124,61 +66,162 @@ class TurnAssembler:
     @property
     def usage(self) -> Usage:
         """What the answer has cost so far, as far as the server has said."""
-        figures = self._usage
-        given, made = max(0, figures.prompt_tokens or 0), max(0, figures.completion_tokens or 0)
-        return Usage(given, made, 1, _price(self.cost, given, made, figures.prompt_tokens_details))
+        return self._figures.usage(self.cost)
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the server has shown that the answer ends here; a few count tokens without a reason to finish."""
-        return self.finish_reason is not None or self._usage != _UsageFigures()
+    def end(self) -> End | None:
+        """How the answer ended; None where nothing has said that it did."""
+        if self.finish_reason is not None:
+            return meaning(self.finish_reason)
+        return End.WHOLE if self.is_over else None
 
     @property
-    def is_empty(self) -> bool:
-        """Whether neither text nor a tool call has come."""
-        return not self._text and not self._calls
+    def is_usable(self) -> bool:
+        """Whether there is text, or a tool call; reasoning is neither."""
+        return bool(self._calls) or any(piece.strip() for piece in self._text)
 
-    def add(self, chunk: Chunk) -> None:
-        """Take one chunk; passes its text to `on_text`."""
-        if chunk.usage is not None:
-            # Where every chunk has usage, it is the sum so far: the last one counts.
-            self._usage = chunk.usage
-        for choice in chunk.choices or ():
-            if choice.index not in (None, 0):
-                continue  # `n` above 1 is not asked for; one turn has one answer
-            self.finish_reason = choice.finish_reason or self.finish_reason
-            if choice.delta is None:
+    @property
+    def has_reasoning(self) -> bool:
+        """Whether there was reasoning."""
+        return self._opaque.has_reasoning
+
+    @property
+    def lacks_calls(self) -> bool:
+        """Whether tools are to be called, says the finish reason, and none of the calls has come."""
+        return calls_tools(self.finish_reason) and not self._calls
+
+    def add(self, event: object, *, is_bare: bool = False) -> None:
+        """Take what an event holds; passes its text to `on_text`.
+
+        Args:
+            event: plain data.
+            is_bare: whether it is a JSON document rather than an event; a whole message in it is a whole answer.
+
+        Raises:
+            ShapeError: it cannot be understood.
+        """
+        for chunk in event if isinstance(event, list) else [event]:
+            if chunk is None:
                 continue
-            self._add_text(choice.delta.content)
-            self.refusal += choice.delta.refusal or ""
-            for delta in choice.delta.tool_calls or ():
-                self._add_call(delta)
+            if not isinstance(chunk, dict):
+                raise ShapeError(f"{_shown(chunk)}, where a chunk was due")
+            self.add_usage(chunk)
+            for choice in self._choices(chunk):
+                self._add_choice(choice, is_bare=is_bare)
 
-    def finish(self) -> Turn:
-        """End the stream and return the turn."""
+    def add_usage(self, event: object) -> None:
+        """Take nothing but the usage of an event."""
+        for chunk in event if isinstance(event, list) else [event]:
+            if isinstance(chunk, dict):
+                groq = chunk.get("x_groq")
+                if self._figures.add(chunk.get("usage") or (groq.get("usage") if isinstance(groq, dict) else None)):
+                    self.is_completion = True
+
+    def end_stream(self) -> None:
+        """Note that the server has said that its answer is complete."""
+        self.is_over = self.is_ending = True
+
+    def finish(self, provider: str = "") -> Turn:
+        """End the answer and return the turn.
+
+        Args:
+            provider: who answered; see `Turn`.
+        """
         if self._held:
             self._say(encodable(self._held))
             self._held = ""
-        if self.finish_reason == "length" and self._text and not self._calls:
+        is_cut = self.end is End.CUT
+        if is_cut and self.is_usable:
             # A cut answer must not pass for a whole one.
             self._say(_CUT)
-        used: set[str] = set()
-        for call in self._calls:
-            if not call.id or call.id in used:
-                call.id = new_call_id()
-            used.add(call.id)
-        return Turn(
-            content="".join(self._text),
-            tool_calls=tuple(
-                ToolCall(id=call.id, name=encodable(call.name), arguments=encodable(call.arguments))
-                for call in self._calls
-            ),
-            usage=self.usage,
-        )
+        calls = self._calls.finish(is_cut=is_cut)
+        return Turn("".join(self._text), calls, self.usage, self._opaque.finish(), provider)
 
-    def _add_text(self, content: str | list[_TextPart] | None) -> None:
-        if isinstance(content, list):
-            content = "".join(part.text or "" for part in content)
+    def _choices(self, chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the choices of the one answer that counts: `n` above 1 is not asked for."""
+        if "choices" not in chunk:
+            return []
+        self.is_completion = True
+        choices = chunk["choices"]
+        if isinstance(choices, dict):
+            choices = [choices]
+        if not isinstance(choices, list | None):
+            raise ShapeError(f"`choices` is {_shown(choices)}, and not a list")
+        found = []
+        for choice in choices or ():
+            if choice is None:
+                continue
+            if not isinstance(choice, dict):
+                raise ShapeError(f"a choice is {_shown(choice)}, and not an object")
+            index = whole_number(choice.get("index")) or 0
+            self._index = index if self._index is None else self._index
+            if index == self._index:
+                found.append(choice)
+        return found
+
+    def _add_choice(self, choice: Mapping[str, Any], *, is_bare: bool) -> None:
+        # Moonshot's is here, and not in the chunk.
+        self._figures.add(choice.get("usage"))
+        delta, message = choice.get("delta"), choice.get("message")
+        if isinstance(delta, str) or (delta is None and message is None):
+            # `text` is what completions have, of which some servers make their chunks.
+            delta = {"content": delta or choice.get("text")}
+        if not isinstance(delta, dict | None) or not isinstance(message, dict | str | None):
+            raise ShapeError(f"a choice has neither delta nor message, but {_shown(delta or message)}")
+        says_something = bool(delta) and self._add_delta(delta or {})
+        self._has_deltas = self._has_deltas or says_something
+        if message:
+            self._add_message({"content": message} if isinstance(message, str) else message)
+            self.is_over = self.is_over or is_bare
+        self._add_reason(choice.get("finish_reason"))
+        self.is_ending = self.finish_reason is not None and not says_something
+
+    def _add_reason(self, reason: object) -> None:
+        word = finish_word(reason)
+        if word is None:
+            return
+        # Some proxies end every answer with a `stop` of their own.
+        if self.end in (None, End.WHOLE, End.FAILED) or meaning(word) is not End.WHOLE:
+            self.finish_reason = word
+
+    def _add_delta(self, delta: Mapping[str, Any]) -> bool:
+        """Take a piece of a message, and return whether it has anything of an answer."""
+        content = _text(delta.get("content"))
+        is_thought = _is_thought(delta)
+        if not is_thought:
+            self._opaque.add(delta)
+            if content and self._in_thought:
+                content = content.removeprefix(_THOUGHT_END)
+            self._add_text(content)
+        self._in_thought = is_thought or (self._in_thought and not content)
+        refusal = _refusal(delta)
+        self.refusal += refusal
+        known = len(self._calls)
+        if calls := delta.get("tool_calls"):
+            self._calls.add(calls)
+        if call := delta.get("function_call"):
+            # What servers sent before there were several calls; it has no id, and its pieces no index.
+            self._calls.add([{"index": -1, "function": call}])
+        return bool(content or refusal or calls or call or len(self._calls) > known)
+
+    def _add_message(self, message: Mapping[str, Any]) -> None:
+        """Take a whole message: all of an answer, what came of it so far, or the next piece by the wrong name."""
+        content, so_far = _text(message.get("content")), "".join(self._text)
+        if content.startswith(so_far):
+            self._add_text(content[len(so_far) :])
+        elif not self._has_deltas:
+            self._add_text(content)
+        if not self.refusal:
+            self.refusal = _refusal(message)
+        self._opaque.add_whole(message)
+        if self._has_deltas and self._calls:
+            return
+        if calls := message.get("tool_calls"):
+            self._calls.add_whole(calls)
+        elif (call := message.get("function_call")) and not self._calls:
+            self._calls.add([{"index": -1, "function": call}])
+
+    def _add_text(self, content: str) -> None:
         if not content:
             return
         text = self._held + content
@@ -191,55 +234,62 @@ class TurnAssembler:
         self._text.append(text)
         self.on_text(text)
 
-    def _add_call(self, delta: _ToolCallDelta) -> None:
-        function = delta.function or _FunctionDelta()
-        call = self._find(delta, function)
-        call.id = call.id or delta.id or ""
-        # Some servers repeat the name with every piece.
-        call.name = call.name or function.name or ""
-        if isinstance(function.arguments, dict):
-            call.arguments = json.dumps(function.arguments)
-        else:
-            call.arguments += function.arguments or ""
 
-    def _find(self, delta: _ToolCallDelta, function: _FunctionDelta) -> _Call:
-        """Return the call that a piece belongs to, a new one where it starts one."""
-        if delta.index is not None:
-            call = self._by_index.get(delta.index)
-            # Some servers give every call the index 0: a name with a new id, after whole arguments, is the next call.
-            # The arguments decide because other servers send a new id with every piece of one call.
-            if call is None or (function.name and delta.id not in (None, "", call.id) and call.is_complete):
-                call = self._by_index[delta.index] = self._new()
-            return call
-        if delta.id:
-            return next((call for call in self._calls if call.id == delta.id), None) or self._new()
-        last = self._calls[-1] if self._calls else None
-        if last is None or (function.name and function.name != last.name):
-            return self._new()
-        # The same name again: either the next call of the same tool, or a server that repeats the name.
-        return self._new() if function.name and function.arguments and last.is_complete else last
+def reported_error(event: object, name: str = "") -> object | None:
+    """Return the error that an event reports, in the shape in which it came; None if it reports none.
 
-    def _new(self) -> _Call:
-        call = _Call()
-        self._calls.append(call)
-        return call
+    Args:
+        event: plain data.
+        name: the event's name.
+    """
+    for chunk in event if isinstance(event, list) else [event]:
+        if not isinstance(chunk, dict):
+            continue
+        choices = chunk.get("choices")
+        parts = [part for part in choices if isinstance(part, dict)] if isinstance(choices, list) else []
+        found: list[object] = [part["error"] for part in (chunk, *parts) if part.get("error")]
+        if found:
+            return found[0]
+        if chunk.get("object") == "error" or name == "error":
+            return chunk
+        if "choices" not in chunk and any(isinstance(chunk.get(key), str) for key in ("message", "detail")):
+            return chunk
+    return None
 
 
-def _price(cost: Cost | None, given: int, made: int, details: object) -> float:
-    """Return what tokens cost; `details` says how many of the prompt's were read from or written to a cache."""
-    if cost is None:
-        return 0.0
-    cached = details if isinstance(details, dict) else {}
-    total, plain = 0.0, given
-    for key, price in (("cached_tokens", cost.cache_read), ("cache_write_tokens", cost.cache_write)):
-        count = cached.get(key)
-        if isinstance(count, int) and price is not None:
-            count = min(max(0, count), plain)
-            plain -= count
-            total += count * price
-    return (total + plain * cost.input + made * cost.output) / _MILLION
+def _text(content: object) -> str:
+    """Return the text of content, which may be a list of parts; those of reasoning have none."""
+    match content:
+        case None:
+            return ""
+        case str():
+            return content
+        case list():
+            return "".join(map(_text, content))
+        case {"type": str(kind)} if kind not in ("text", "output_text"):
+            return ""
+        case {"text": str(text)}:
+            return text
+        case dict():
+            return ""
+        case _:
+            raise ShapeError(f"`content` is {_shown(content)}, and not text")
 
 
-def new_call_id() -> str:
-    """Return an id for a tool call whose server gave none."""
-    return f"call_{uuid.uuid4().hex[:24]}"
+def _refusal(message: Mapping[str, Any]) -> str:
+    """Return the words of a refusal, which may be a part of the content."""
+    content = message.get("content")
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    found = [message.get("refusal"), *(part.get("refusal") for part in parts)]
+    return "".join(words for words in found if isinstance(words, str))
+
+
+def _is_thought(delta: Mapping[str, Any]) -> bool:
+    """Whether the content of a piece is what the model thinks: Gemini marks it so beside the content."""
+    extra = delta.get("extra_content")
+    marks = extra.values() if isinstance(extra, dict) else ()
+    return any(isinstance(mark, dict) and mark.get("thought") is True for mark in marks)
+
+
+def _shown(value: object) -> str:
+    return f"{one_line(repr(value), 100)} ({type(value).__name__})"

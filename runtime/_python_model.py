@@ -16,7 +16,7 @@ from typing import Any
 from ._encodable import encodable
 from ._errors import ModelError
 from ._model import Message, ToolCall, Turn, Usage
-from ._openai_stream import new_call_id
+from ._openai_calls import new_call_id
 from ._references import resolve
 from ._sendable import for_function
 from ._tools import ToolSchema

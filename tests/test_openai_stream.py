@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from subactors.runtime._model import Turn, Usage
-from subactors.runtime._openai_stream import Chunk, TurnAssembler
+from subactors.runtime._openai_stream import TurnAssembler
 
 
 def assemble(*events: dict[str, Any]) -> tuple[Turn, list[str]]:
@@ -12,7 +11,7 @@ def assemble(*events: dict[str, Any]) -> tuple[Turn, list[str]]:
     pieces: list[str] = []
     assembler = TurnAssembler(pieces.append)
     for event in events:
-        assembler.add(msgspec.convert(event, Chunk, strict=False))
+        assembler.add(event)
     return assembler.finish(), pieces
 
 

@@ -1,0 +1,159 @@
+"""Event stream: takes the body of a model server's answer apart into events, whatever it is labelled as.
+
+It takes server-sent events, also those that break the standard: no blank line between events, no blank after `data:`,
+no line end at the end, a byte order mark anywhere. It takes plain JSON as well: one document, or one a line. Nothing
+here does input or output, and nothing here knows what an event means.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+__all__ = ["NOT_JSON", "EventDecoder", "StreamEvent"]
+
+NOT_JSON: Final = object()
+"""The `data` of an event whose text is not JSON."""
+
+_JSON: Final = json.JSONDecoder(strict=False)
+"""Not strict: some servers do not escape the line breaks in their strings."""
+
+_LINE_END: Final = re.compile("\r\n|\r|\n")
+"""Only these: what else Unicode calls a line break may stand in a JSON string."""
+
+_STRAY_LIMIT: Final = 1000
+"""Characters that are kept of a body that is not a stream: enough for any error message."""
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """One event that carries data.
+
+    Attributes:
+        text: the data as it came.
+        data: the same, parsed; `NOT_JSON` where it is not JSON.
+        name: from the `event:` line; empty if there was none.
+        is_bare: whether it came as plain JSON, without `data:`.
+    """
+
+    text: str
+    data: Any
+    name: str = ""
+    is_bare: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is the `[DONE]` with which a stream says that it is complete."""
+        return _is_done(self.text)
+
+
+@dataclass
+class EventDecoder:
+    """Takes bytes in order, cut anywhere, and makes events.
+
+    An event is made as soon as its data is a whole JSON object. No part of an object is an object itself, so blank
+    lines are not needed to tell where an event ends, and data over several lines is taken, too.
+
+    Attributes:
+        stray: how the lines that belong to no event begin: a web page, or a sentence, instead of a stream.
+    """
+
+    stray: str = ""
+    _utf8: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
+    _line: list[str] = field(default_factory=list)
+    _after_return: bool = False
+    _name: str = ""
+    _data: list[str] = field(default_factory=list)
+    _is_bare: bool = False
+
+    @property
+    def is_no_stream(self) -> bool:
+        """Whether there is so much that belongs to no event that reading on is of no use, if no event has come."""
+        return len(self.stray) >= _STRAY_LIMIT
+
+    def feed(self, data: bytes) -> Iterator[StreamEvent]:
+        """Take a piece of the body; gives the events that it completes."""
+        for line in self._lines(self._utf8.decode(data)):
+            yield from self._take(line)
+
+    def finish(self) -> Iterator[StreamEvent]:
+        """Take the end of the body; an object that is not whole was cut off, and is not an event."""
+        rest = "".join(self._line) + self._utf8.decode(b"", final=True)
+        self._line = []
+        yield from self._take(rest)
+        for event in self._made():
+            if event.data is not NOT_JSON or not event.text.startswith(("{", "[")):
+                yield event
+
+    def _lines(self, text: str) -> list[str]:
+        """Return the lines that end in this text. A return ends one at once, also where a line feed may follow."""
+        if self._after_return and text.startswith("\n"):
+            text = text[1:]
+            self._after_return = False
+        if text:
+            self._after_return = text.endswith("\r")
+        *lines, rest = _LINE_END.split(text)
+        if lines:
+            lines[0] = "".join(self._line) + lines[0]
+            self._line = []
+        self._line.append(rest)
+        return lines
+
+    def _take(self, line: str) -> Iterator[StreamEvent]:
+        # A proxy that joins answers leaves the marks of each.
+        line = line.lstrip("\ufeff")
+        name, _, value = line.partition(":")
+        name = name.strip()
+        if self._is_bare and name != "data":
+            yield from self._add(line)
+        elif name == "data":
+            if self._is_bare:
+                yield from self._made()
+            yield from self._add(value)
+        elif not line.strip():
+            yield from self._made()
+        elif name == "event":
+            self._name = value.strip()
+        elif name.startswith(("{", "[")):
+            yield from self._made()
+            self._is_bare = True
+            yield from self._add(line)
+        elif name not in ("", "id", "retry"):
+            self.stray = f"{self.stray}{line}\n"[:_STRAY_LIMIT]
+
+    def _add(self, line: str) -> Iterator[StreamEvent]:
+        """Take a line of data."""
+        line = line.strip()
+        if not line and not self._data:
+            return
+        begins = line.startswith(("{", "["))
+        if _is_done(line) or (begins and self._data and not self._data[0].startswith(("{", "["))):
+            yield from self._made()
+        is_first = not self._data
+        self._data.append(line)
+        # Tried where it may succeed, or many lines would take long.
+        may_be_whole = begins if is_first else line.startswith(("}", "]"))
+        if _is_done(line) or (may_be_whole and _parsed("\n".join(self._data)) is not NOT_JSON):
+            yield from self._made()
+
+    def _made(self) -> Iterator[StreamEvent]:
+        """Make an event of the data so far; without data there is none."""
+        text, name, is_bare = "\n".join(self._data), self._name, self._is_bare
+        self._data, self._name, self._is_bare = [], "", False
+        if text:
+            yield StreamEvent(text, _parsed(text), name, is_bare)
+
+
+def _is_done(text: str) -> bool:
+    return text.strip('" ').upper().startswith("[DONE")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return _JSON.decode(text)
+    except (ValueError, RecursionError):
+        return NOT_JSON

@@ -1,0 +1,122 @@
+"""Opaque fields: what a model's server wants back with its message, put together from the pieces of a stream.
+
+Text is joined, lists of details are merged by index, objects by key; nothing else is changed, and nothing is
+understood. What is collected here is never part of the answer, as most of it is reasoning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ._encodable import encodable
+
+__all__ = ["OpaqueFields", "merged", "sendable"]
+
+_TEXTS: Final = ("reasoning_content", "reasoning")
+_DETAILS: Final = "reasoning_details"
+_EXTRA: Final = "extra_content"
+
+_JOINED: Final = frozenset({"text", "summary", "data"})
+"""Fields of a detail that come in pieces."""
+
+
+@dataclass
+class OpaqueFields:
+    """The opaque fields of one message."""
+
+    _texts: dict[str, Any] = field(default_factory=dict)
+    _details: list[Any] = field(default_factory=list)
+    _extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_reasoning(self) -> bool:
+        """Whether there was any reasoning."""
+        return any(self._texts.values()) or bool(self._details)
+
+    def add(self, delta: Mapping[str, Any]) -> None:
+        """Take the fields of a piece of a message."""
+        for name in _TEXTS:
+            piece, so_far = delta.get(name), self._texts.get(name)
+            if isinstance(piece, str) and isinstance(so_far, str):
+                self._texts[name] = so_far + piece
+            elif piece is not None:
+                self._texts[name] = piece
+        details = delta.get(_DETAILS)
+        if isinstance(details, list):
+            known = len(self._details)
+            for detail in details:
+                self._add_detail(detail, known)
+        if isinstance(extra := delta.get(_EXTRA), dict):
+            self._extra = merged(self._extra, extra)
+
+    def add_whole(self, message: Mapping[str, Any]) -> None:
+        """Take the fields of a whole message, where its pieces may have come before."""
+        missing = {name: message.get(name) for name in _TEXTS if not self._texts.get(name)}
+        missing[_EXTRA] = message.get(_EXTRA)
+        missing[_DETAILS] = None if self._details else message.get(_DETAILS)
+        self.add(missing)
+
+    def finish(self) -> dict[str, Any]:
+        """Return the fields as they go back to the server, without those that JSON cannot hold."""
+        fields = {**self._texts, _DETAILS: self._details or None, _EXTRA: self._extra or None}
+        kept = {name: sendable(value) for name, value in fields.items()}
+        return {name: value for name, value in kept.items() if value is not None}
+
+    def _add_detail(self, detail: object, known: int) -> None:
+        """Take a detail, or a piece of one of the first `known`, which came with earlier pieces of the message."""
+        if not isinstance(detail, dict):
+            self._details.append(detail)
+            return
+        last = len(self._details) - 1
+        for place in range(last, -1, -1):
+            if _continues(detail, self._details[place], is_last=place == last, is_known=place < known):
+                self._details[place] = _joined(self._details[place], detail)
+                return
+        self._details.append(detail)
+
+
+def _continues(piece: Mapping[str, Any], detail: object, *, is_last: bool, is_known: bool) -> bool:
+    """Whether a piece belongs to a detail: of the same type and index, and not with an id of its own.
+
+    Pieces without an index belong to the last detail if it is text. What is encrypted comes whole, so two blobs in one
+    list are two, and without an index they are never one.
+    """
+    if not isinstance(detail, dict) or detail.get("type") != piece.get("type"):
+        return False
+    index, here = piece.get("index"), detail.get("index")
+    ids = {entry.get("id") for entry in (piece, detail)} - {None, ""}
+    if index != here or len({str(name) for name in ids}) > 1:
+        return False
+    is_blob = bool(piece.get("data")) and bool(detail.get("data"))
+    return (is_known or not is_blob) and (index is not None or (is_last and not is_blob))
+
+
+def _joined(detail: Mapping[str, Any], piece: Mapping[str, Any]) -> dict[str, Any]:
+    joined = dict(detail)
+    for name, value in piece.items():
+        so_far = joined.get(name)
+        if name in _JOINED and isinstance(so_far, str) and isinstance(value, str):
+            joined[name] = so_far + value
+        elif value is not None or name not in joined:
+            joined[name] = value
+    return joined
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both objects as one, and so for objects in them; where both have a value, the second's counts."""
+    result = dict(first)
+    for name, value in second.items():
+        so_far = result.get(name)
+        result[name] = merged(so_far, value) if isinstance(so_far, dict) and isinstance(value, dict) else value
+    return result
+
+
+def sendable(value: Any) -> Any:
+    """Return a value that JSON, and UTF-8, can hold: surrogates are joined or replaced; None where it has no JSON."""
+    try:
+        return json.loads(encodable(json.dumps(value, ensure_ascii=False, allow_nan=False)))
+    except (ValueError, RecursionError):
+        return None
