@@ -192,7 +192,7 @@ class OpenAIModel:
             "stream_options": {"include_usage": True},
             **self._config.options,
             "model": self._config.name,
-            "messages": sendable(messages, self._server),
+            "messages": sendable(messages, self._server, has_tools=bool(tools)),
             # An empty list is an error to several servers.
             "tools": list(tools) or None,
             "stream": True,

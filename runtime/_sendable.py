@@ -46,8 +46,14 @@ _SHORT_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
 _MISTRAL: Final = re.compile(r"stral|ixtral", re.IGNORECASE)
 """In the names of Mistral's models, whoever serves them: their chat templates check call ids, too."""
 
-_WANTS_REASONING: Final = frozenset({"deepseek", "moonshot"})
-"""Providers that refuse an assistant's message without reasoning while their model thinks."""
+_WANTS_REASONING: Final = re.compile(r"deepseek|moonshot", re.IGNORECASE)
+"""In the names or addresses of providers that refuse a turn without reasoning while their model thinks."""
+
+_WANTS_SIGNATURE: Final = re.compile(r"gemini-(?![12][.-])", re.IGNORECASE)
+"""In the names of Google's models that refuse a turn whose first call has no thought signature."""
+
+_NO_SIGNATURE: Final = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+"""What Google wants with a call of another model, which cannot have a signature of its own."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +62,16 @@ class Server:
 
     Attributes:
         identity: what `Turn.provider` says of the turns that came from here.
-        short_ids: whether it accepts no call ids but those of nine letters and digits, not even its own.
+        is_mistral: whether it serves a model of Mistral's. Then it may accept no call ids but those of nine letters and
+            digits, not even its own, and no message with both text and calls but its own.
         wants_reasoning: whether it may refuse turns of other models that have no `reasoning_content`.
+        wants_signature: whether it may refuse turns of other models whose first call has no thought signature.
     """
 
     identity: str
-    short_ids: bool = False
+    is_mistral: bool = False
     wants_reasoning: bool = False
+    wants_signature: bool = False
 
     @classmethod
     def of(cls, config: ModelConfig) -> Server:
@@ -72,15 +81,17 @@ class Server:
         reasoning may be signed or encrypted for one model, and a provider refuses what it cannot read. Of the address
         only a digest is kept, because some gateways have a key in it.
         """
-        address = hashlib.blake2b(config.base_url.rstrip("/").encode(), digest_size=6).hexdigest()
+        digest = hashlib.blake2b(config.base_url.rstrip("/").encode(), digest_size=6).hexdigest()
+        is_google = config.provider == "google" or "googleapis.com" in config.base_url
         return cls(
-            identity=f"{config.provider}/{config.name}@{address}",
-            short_ids=config.provider == "mistral" or _MISTRAL.search(config.name) is not None,
-            wants_reasoning=config.provider in _WANTS_REASONING,
+            identity=f"{config.provider}/{config.name}@{digest}",
+            is_mistral=config.provider == "mistral" or _MISTRAL.search(config.name) is not None,
+            wants_reasoning=_WANTS_REASONING.search(f"{config.provider} {config.base_url}") is not None,
+            wants_signature=is_google and _WANTS_SIGNATURE.search(config.name) is not None,
         )
 
 
-def sendable(messages: Sequence[Message], server: Server) -> list[Message]:
+def sendable(messages: Sequence[Message], server: Server, *, has_tools: bool) -> list[Message]:
     """Return a conversation as `server` accepts it.
 
     * One system message at most, at the front. Later ones become the user's, in their place.
@@ -88,22 +99,27 @@ def sendable(messages: Sequence[Message], server: Server) -> list[Message]:
       of tools directly follow their calls, one for each, and the assistant follows them. The last message is one that
       can be answered.
     * No message is empty. Names, ids and arguments of calls have a form that every server accepts; an id is unique in
-      the conversation, and the server's own ids stay as they came.
+      the conversation, and the server's own ids stay as they came. Where the request offers no tools, calls and their
+      answers become text, because several servers accept the one only with the other.
     * Opaque fields (reasoning, signatures) are on the messages that they came with, if they came from this server.
 
     Args:
         messages: the conversation as the loop keeps it; not changed.
         server: who gets it.
+        has_tools: whether the request offers tools.
     """
     start = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
     conversation = _Conversation(server, _reasons(messages, server))
     conversation.begin([message["content"] for message in messages[:start]])
     for answer, tools, told in _turns(messages[start:]):
-        if answer is not None:
+        if answer is not None and (has_tools or not answer.get("tool_calls")):
             conversation.add_answer(answer, tools)
+        elif answer is not None:
+            conversation.add_as_text(answer, tools)
         for message in told:
             conversation.add_told(message["content"])
-    return conversation.finish()
+    conversation.go_on()
+    return conversation.messages
 
 
 def for_function(messages: Sequence[Message]) -> list[Message]:
@@ -120,12 +136,15 @@ class _Conversation:
     Args:
         server: who gets it.
         reasons: whether the server's model has shown its reasoning in this conversation.
+
+    Attributes:
+        messages: what has been added.
     """
 
     def __init__(self, server: Server, reasons: bool) -> None:
         self._server = server
         self._reasons = reasons
-        self._messages: list[Message] = []
+        self.messages: list[Message] = []
         self._ids: set[str] = set()
 
     def begin(self, contents: Sequence[Any]) -> None:
@@ -134,7 +153,7 @@ class _Conversation:
         for content in contents:
             system = _joined(system, content)
         if not _is_blank(system):
-            self._messages.append({"role": "system", "content": system})
+            self.messages.append({"role": "system", "content": system})
 
     def add_told(self, content: Any) -> None:
         """Add what the model was told."""
@@ -143,9 +162,9 @@ class _Conversation:
         if self._last == "tool":
             self._add_assistant({"content": _NOTED}, is_own=False)
         if self._last == "user":
-            self._messages[-1] = {"role": "user", "content": _joined(self._messages[-1]["content"], content)}
+            self.messages[-1] = {"role": "user", "content": _joined(self.messages[-1]["content"], content)}
         else:
-            self._messages.append({"role": "user", "content": content})
+            self.messages.append({"role": "user", "content": content})
 
     def add_answer(self, answer: Message, tools: Sequence[Message]) -> None:
         """Add an answer of a model, with what tools answered to it."""
@@ -154,36 +173,44 @@ class _Conversation:
         calls = [self._call(call, is_own=is_own) for call in answer.get("tool_calls") or ()]
         if content is None and not calls:
             return
-        if self._last not in ("user", "tool"):
-            self._messages.append({"role": "user", "content": _GO_ON})
+        self.go_on()
+        if content is not None and calls and self._server.is_mistral and not is_own:
+            self._add_assistant({"content": content}, is_own=False)
+            self.go_on()
+            content = None
+        if self._server.wants_signature and not is_own and calls:
+            calls[0]["extra_content"] = _NO_SIGNATURE
         opaque = answer.get("opaque", {}) if is_own else {}
         # A list of no calls is an error to several servers.
         made = {"tool_calls": calls} if calls else {}
         self._add_assistant({"content": content, **made, **opaque}, is_own=is_own)
-        unused = list(tools)
-        for call, sent in zip(answer.get("tool_calls") or (), calls, strict=True):
-            found = next((tool for tool in unused if tool["tool_call_id"] == call["id"]), None)
-            text = _NO_ANSWER if found is None else found["content"]
-            if found is not None:
-                unused.remove(found)
-            text = _EMPTY if _is_blank(text) else text
-            self._messages.append({"role": "tool", "tool_call_id": sent["id"], "content": text})
+        for sent, text in zip(calls, _tool_answers(answer, tools), strict=True):
+            self.messages.append({"role": "tool", "tool_call_id": sent["id"], "content": text})
 
-    def finish(self) -> list[Message]:
-        """Return the messages."""
+    def add_as_text(self, answer: Message, tools: Sequence[Message]) -> None:
+        """Add an answer of a model, and what tools answered to it, as what the two said to each other."""
+        functions = [
+            (plain_name(call["function"]["name"]), call["function"]["arguments"]) for call in answer["tool_calls"]
+        ]
+        calls = "\n".join(f"[I called {name} with {arguments}]" for name, arguments in functions)
+        self.add_answer({**answer, "content": _joined(answer["content"], calls), "tool_calls": None}, ())
+        for (name, _), text in zip(functions, _tool_answers(answer, tools), strict=True):
+            self.add_told(f"[{name} answered: {text}]")
+
+    def go_on(self) -> None:
+        """Have the user speak, unless the model is to speak next anyway."""
         if self._last not in ("user", "tool"):
-            self._messages.append({"role": "user", "content": _GO_ON})
-        return self._messages
+            self.messages.append({"role": "user", "content": _GO_ON})
 
     @property
     def _last(self) -> str | None:
-        return self._messages[-1]["role"] if self._messages else None
+        return self.messages[-1]["role"] if self.messages else None
 
     def _add_assistant(self, fields: dict[str, Any], *, is_own: bool) -> None:
         # A model that thinks is refused by its own server after a turn that another one answered in its place.
         if self._reasons or (self._server.wants_reasoning and not is_own):
             fields = {**fields, "reasoning_content": fields.get("reasoning_content") or _NO_REASONING}
-        self._messages.append({"role": "assistant", **fields})
+        self.messages.append({"role": "assistant", **fields})
 
     def _call(self, call: dict[str, Any], *, is_own: bool) -> dict[str, Any]:
         extra = {"extra_content": call["extra_content"]} if is_own and "extra_content" in call else {}
@@ -192,7 +219,7 @@ class _Conversation:
 
     def _id(self, came: str, *, is_own: bool) -> str:
         """Return the id under which a call is sent; the same for the same conversation."""
-        fits = _SHORT_ID.fullmatch(came) or (is_own and came and not self._server.short_ids)
+        fits = _SHORT_ID.fullmatch(came) or (is_own and came and not self._server.is_mistral)
         sent, number = came if fits else _derived(came, 0), 0
         while sent in self._ids:
             number += 1
@@ -228,6 +255,18 @@ def _without_opaque(message: Message) -> Message:
 def _call(call: dict[str, Any], call_id: str, name: str) -> dict[str, Any]:
     function = {"name": name, "arguments": _arguments(call["function"]["arguments"])}
     return {"id": call_id, "type": "function", "function": function}
+
+
+def _tool_answers(answer: Message, tools: Sequence[Message]) -> Iterator[Any]:
+    """Yield what was answered to each call of a turn, in the order of the calls; of two with one id, in their order."""
+    unused = list(tools)
+    for call in answer.get("tool_calls") or ():
+        found = next((tool for tool in unused if tool["tool_call_id"] == call["id"]), None)
+        if found is None:
+            yield _NO_ANSWER
+        else:
+            unused.remove(found)
+            yield _EMPTY if _is_blank(found["content"]) else found["content"]
 
 
 def _reasons(messages: Sequence[Message], server: Server) -> bool:

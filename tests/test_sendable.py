@@ -18,6 +18,10 @@ def server(provider: str = "acme", name: str = "large", base_url: str = "http://
     return Server.of(ModelConfig(reference="m", provider=provider, name=name, base_url=base_url))
 
 
+def sent_to(messages: Sequence[Message], receiver: Server) -> list[Message]:
+    return sendable(messages, receiver, has_tools=True)
+
+
 ACME = server()
 MISTRAL = server("mistral", "mistral-large-latest")
 
@@ -123,19 +127,22 @@ def test_whatever_came_the_strictest_server_takes_what_is_sent(receiver: Server)
     for seed in range(500):
         messages = any_conversation(random.Random(seed), receiver)  # noqa: S311 - cases, not secrets
         kept = json.dumps(messages)
-        sent = sendable(messages, receiver)
-        check(sent, short_ids=receiver.short_ids)
+        sent = sent_to(messages, receiver)
+        check(sent, short_ids=receiver.is_mistral)
         assert json.dumps(messages) == kept
-        assert sendable(json.loads(kept), receiver) == sent
+        assert sent_to(json.loads(kept), receiver) == sent
+        without = sendable(messages, receiver, has_tools=False)
+        check(without, short_ids=receiver.is_mistral)
+        assert re.fullmatch("s?u(au)*", roles(without))
 
 
 def test_a_conversation_that_grows_keeps_its_beginning() -> None:
     messages = [system("s"), user("go")]
-    earlier = sendable(messages, MISTRAL)
+    earlier = sent_to(messages, MISTRAL)
     for turn in range(20):
         by = MISTRAL if turn % 3 else ACME
         messages += [assistant(None, call("look at", "", "call_1"), by=by), tool("x"), *([user("hm")] * (turn % 2))]
-        later = sendable(messages, MISTRAL)
+        later = sent_to(messages, MISTRAL)
         assert later[: len(earlier)] == earlier
         earlier = later
 
@@ -143,7 +150,7 @@ def test_a_conversation_that_grows_keeps_its_beginning() -> None:
 def test_a_sound_conversation_is_sent_as_it_is() -> None:
     messages = [system("s"), user("u"), assistant("a", call(call_id="ab12cd34e")), tool("t", "ab12cd34e")]
 
-    assert sendable(messages, MISTRAL) == messages
+    assert sent_to(messages, ACME) == messages
 
 
 @pytest.mark.parametrize(
@@ -167,11 +174,11 @@ def test_a_sound_conversation_is_sent_as_it_is() -> None:
     ],
 )
 def test_roles_alternate_as_strict_templates_want(messages: list[Message], sent: str) -> None:
-    assert roles(sendable(messages, ACME)) == sent
+    assert roles(sent_to(messages, ACME)) == sent
 
 
 def test_texts_of_one_role_are_joined_as_paragraphs_in_their_order() -> None:
-    sent = sendable([system("a"), system("b"), user("c"), system("d"), user("e")], ACME)
+    sent = sent_to([system("a"), system("b"), user("c"), system("d"), user("e")], ACME)
 
     assert [message["content"] for message in sent] == ["a\n\nb", "c\n\nd\n\ne"]
 
@@ -179,15 +186,45 @@ def test_texts_of_one_role_are_joined_as_paragraphs_in_their_order() -> None:
 def test_a_content_of_parts_is_joined_with_a_text() -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:,"}}
 
-    [sent] = sendable([user("a"), user([picture])], ACME)
+    [sent] = sent_to([user("a"), user([picture])], ACME)
 
     assert sent["content"] == [{"type": "text", "text": "a"}, picture]
 
 
 def test_the_answer_of_a_call_that_was_cut_off_says_so() -> None:
-    sent = sendable([user("u"), assistant(None, call())], ACME)
+    sent = sent_to([user("u"), assistant(None, call())], ACME)
 
     assert "cut off" in sent[-1]["content"]
+
+
+def test_text_and_calls_of_another_model_come_apart_for_mistral() -> None:
+    turn = [assistant("words", call(), by=MISTRAL), tool("t")]
+
+    own = sent_to([user("u"), *turn], MISTRAL)
+    others = sent_to([user("u"), *turn], server("mistral", "mistral-small"))
+
+    assert roles(own) == "uCt"
+    assert roles(others) == "uauCt"
+    assert [others[1]["content"], others[3]["content"]] == ["words", None]
+
+
+def test_calls_become_text_where_no_tools_are_offered() -> None:
+    """Anthropic's servers refuse calls in a request without tools; a model may make one up all the same."""
+    messages = [
+        user("u"),
+        assistant("Hm.", call("lo ok", '{"x": 1}'), by=ACME),
+        tool("There is no tool."),
+        assistant("a"),
+    ]
+
+    sent = sendable(messages, ACME, has_tools=False)
+
+    assert [(message["role"], message["content"]) for message in sent[:3]] == [
+        ("user", "u"),
+        ("assistant", 'Hm.\n\n[I called lo_ok with {"x": 1}]'),
+        ("user", "[lo_ok answered: There is no tool.]"),
+    ]
+    assert not any("tool_calls" in message for message in sent)
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "reasoning_details"])
@@ -195,7 +232,7 @@ def test_what_is_opaque_goes_back_to_the_server_it_came_from(key: str) -> None:
     value = [{"type": "reasoning.encrypted", "data": "abc"}] if key == "reasoning_details" else "I think."
     messages = [user("u"), assistant(None, call(extra_content={"google": 1}), by=ACME, **{key: value}), tool("t")]
 
-    [_, sent, _] = sendable(messages, ACME)
+    [_, sent, _] = sent_to(messages, ACME)
 
     assert sent[key] == value
     assert sent["tool_calls"][0]["extra_content"] == {"google": 1}
@@ -211,8 +248,8 @@ def test_what_is_opaque_goes_to_no_other_server(other: Server) -> None:
     made = call(extra_content={"google": 1})
     messages = [user("u"), assistant(None, made, by=ACME, reasoning="r", reasoning_content="c"), tool("t")]
 
-    assert sendable(messages, other)[1].keys() == {"role", "content", "tool_calls"}
-    assert sendable(messages, other)[1]["tool_calls"][0].keys() == {"id", "type", "function"}
+    assert sent_to(messages, other)[1].keys() == {"role", "content", "tool_calls"}
+    assert sent_to(messages, other)[1]["tool_calls"][0].keys() == {"id", "type", "function"}
 
 
 def test_what_is_opaque_goes_to_no_function() -> None:
@@ -230,7 +267,7 @@ def test_a_server_that_wants_reasoning_gets_some_with_the_turns_of_others() -> N
     deepseek = server("deepseek")
     own = assistant(None, call(), by=deepseek, reasoning_content="mine"), tool("t")
 
-    sent = sendable([user("u"), *other, *own, *other], deepseek)
+    sent = sent_to([user("u"), *other, *own, *other], deepseek)
 
     assert [message.get("reasoning_content") for message in sent if roles([message]) == "C"] == [" ", "mine", " "]
 
@@ -238,7 +275,7 @@ def test_a_server_that_wants_reasoning_gets_some_with_the_turns_of_others() -> N
 def test_a_server_of_any_name_that_has_shown_its_reasoning_gets_some_with_the_turns_of_others() -> None:
     own = assistant(None, call(), by=ACME, reasoning_content="mine"), tool("t")
 
-    sent = sendable([user("u"), *own, assistant(None, call(), by=MISTRAL), tool("t")], ACME)
+    sent = sent_to([user("u"), *own, assistant(None, call(), by=MISTRAL), tool("t")], ACME)
 
     assert [message.get("reasoning_content") for message in sent if roles([message]) == "C"] == ["mine", " "]
 
@@ -246,21 +283,42 @@ def test_a_server_of_any_name_that_has_shown_its_reasoning_gets_some_with_the_tu
 def test_no_reasoning_is_made_up_for_a_model_that_shows_none() -> None:
     deepseek = server("deepseek")
 
-    sent = sendable([user("u"), assistant(None, call(), by=deepseek), tool("t")], deepseek)
+    sent = sent_to([user("u"), assistant(None, call(), by=deepseek), tool("t")], deepseek)
 
     assert "reasoning_content" not in sent[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("gemini-3-pro-preview", True), ("gemini-pro-latest", True), ("gemini-2.5-flash", False), ("gemma-3", False)],
+)
+def test_gemini_gets_its_word_for_a_missing_signature_with_the_first_call_of_another_model(
+    name: str, wanted: bool
+) -> None:
+    gemini = server("google", name)
+    signed = {"google": {"thought_signature": "abc"}}
+    own = assistant(None, call(call_id="g", extra_content=signed), call(call_id="h"), by=gemini)
+    other = assistant(None, call(call_id="a"), call(call_id="b"), by=ACME)
+    messages = [user("u"), own, tool("t", "g"), tool("t", "h"), other, tool("t", "a"), tool("t", "b")]
+
+    _, sent_own, _, _, sent_other, *_ = sent_to(messages, gemini)
+
+    assert [made.get("extra_content") for made in sent_own["tool_calls"]] == [signed, None]
+    first, second = (made.get("extra_content") for made in sent_other["tool_calls"])
+    assert (first == {"google": {"thought_signature": "skip_thought_signature_validator"}}) == wanted
+    assert second is None
 
 
 def test_the_servers_own_call_ids_stay_as_they_came() -> None:
     messages = [user("u"), assistant(None, call(call_id="functions.look:0"), by=ACME), tool("t", "functions.look:0")]
 
-    assert sendable(messages, ACME) == [user("u"), assistant(None, call(call_id="functions.look:0")), messages[2]]
+    assert sent_to(messages, ACME) == [user("u"), assistant(None, call(call_id="functions.look:0")), messages[2]]
 
 
 def test_an_id_that_came_twice_is_sent_once() -> None:
     turn = [assistant(None, call(), by=ACME), tool("t")]
 
-    sent = sendable([user("u"), *turn, *turn, *turn], ACME)
+    sent = sent_to([user("u"), *turn, *turn, *turn], ACME)
 
     ids = [message["tool_calls"][0]["id"] for message in sent if roles([message]) == "C"]
     assert len(set(ids)) == 3
@@ -279,7 +337,7 @@ def test_models_of_mistral_get_short_ids_whoever_serves_them(name: str) -> None:
         tool("t", "chatcmpl-tool-0123456789abcdef"),
     ]
 
-    check(sendable(own, vllm), short_ids=True)
+    check(sent_to(own, vllm), short_ids=True)
 
 
 def test_a_password_in_an_address_is_not_in_the_conversation() -> None:
