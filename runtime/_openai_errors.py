@@ -17,6 +17,7 @@ import httpx2
 import openai
 
 from ._errors import ContextLengthError, ModelError, RefusalError
+from ._proxies import Proxy
 from ._secrets import blotted
 from ._team import ModelConfig
 from ._text import one_line
@@ -49,14 +50,18 @@ class ModelErrors:
         config: the model.
         key: its key, to keep it out of messages; None where it has none.
         idle_timeout: seconds without a byte before the server counts as stalled.
+        proxy: over which its server is reached; None: directly.
     """
 
     config: ModelConfig
     key: str | None = field(repr=False)
     idle_timeout: float
+    proxy: Proxy | None = None
 
     def request_failed(self, error: Exception) -> ModelError:
         """Say why no answer began: refused by the server, not reached, or not in time."""
+        if self.proxy is not None and (blamed := self.proxy.blame(error.__cause__ or error)):
+            return self.error(blamed)
         match error:
             case openai.APIStatusError():
                 return self._status(error)
@@ -125,7 +130,7 @@ class ModelErrors:
         """Say that the server sent something that is no chat completion."""
         return self.error(
             f"{self._url} sent something that is no streamed chat completion: {what}. "
-            "Check that base_url is the root of an OpenAI-compatible endpoint (it often ends with /v1)."
+            f"Check that base_url is the root of an OpenAI-compatible endpoint (it often ends with /v1).{self._way}"
         )
 
     def silence(self, seconds: float, characters: int) -> BrokenStreamError:
@@ -206,6 +211,7 @@ class ModelErrors:
             case _:
                 message = (
                     f"{self._url} failed{_after_retries(error)} ({said}). The fault is the server's; try again later."
+                    f"{self._way}"
                 )
         return self.error(message)
 
@@ -225,11 +231,17 @@ class ModelErrors:
         if isinstance(cause, httpx2.ConnectError):
             return self.error(
                 f"cannot connect to {self._url} ({self._name(cause)}). Is the server running, and is base_url right?"
+                f"{self._way}"
             )
         return self.error(
             f"{self._url} closed the connection without an answer{_after_retries(error)} ({self._name(cause)}). "
-            "Try again; the server's log may say why."
+            f"Try again; the server's log may say why.{self._way}"
         )
+
+    @property
+    def _way(self) -> str:
+        """A sentence on the proxy, for what it may have to do with; empty if there is none."""
+        return f" {self.proxy.way}" if self.proxy is not None else ""
 
     @property
     def _from_variables(self) -> str:
@@ -259,7 +271,8 @@ class ModelErrors:
         return one_line(self._blotted(text), _WORDS_LIMIT)
 
     def _blotted(self, text: str) -> str:
-        return blotted(text, (self.key,), "[key]") if self.key else text
+        secrets = (self.key or "", *(self.proxy.secrets if self.proxy is not None else ()))
+        return blotted(text, secrets, "[key]")
 
 
 def _says_too_long(words: str) -> bool:

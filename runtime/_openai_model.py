@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import importlib
 import os
@@ -31,6 +32,7 @@ from ._model import Message, Turn, Usage
 from ._openai_errors import BrokenStreamError, ModelErrors
 from ._openai_stream import ShapeError, TurnAssembler, reported_error
 from ._providers import endpoint
+from ._proxies import Proxy, ProxyError, connection_options, proxy_for
 from ._sendable import Server, sendable
 from ._team import ModelConfig
 from ._text import one_line
@@ -96,6 +98,11 @@ class OpenAIModel:
         self._config = msgspec.structs.replace(config, base_url=place.base_url)
         self._server = Server.of(self._config)
         self._errors = ModelErrors(self._config, key, idle_timeout)
+        try:
+            proxy = proxy_for(place.base_url, environ)
+        except ProxyError as error:
+            raise self._errors.error(str(error)) from None
+        self._errors = dataclasses.replace(self._errors, proxy=proxy)
         self._headers: dict[str, str | openai.Omit] = {"Authorization": f"Bearer {key}" if key else openai.omit}
         if config.provider != "openai":
             # The library takes these from OPENAI_… variables, which are nobody else's business.
@@ -107,7 +114,7 @@ class OpenAIModel:
         self._unreported = Usage()
         self._retries = retries
         timeout = openai.Timeout(idle_timeout, connect=_CONNECT_TIMEOUT)
-        http_client = _http_client(timeout, secure=not place.base_url.startswith("http://"))
+        http_client = _http_client(timeout, secure=not place.base_url.startswith("http://"), proxy=proxy)
         if not waits_for_rates:
             http_client.event_hooks = {"response": [_no_wait_for_rates]}
         try:
@@ -338,7 +345,7 @@ def warm_up(*, secure: bool) -> None:
     platform.platform()
 
 
-def _http_client(timeout: openai.Timeout, *, secure: bool) -> httpx2.AsyncClient:
+def _http_client(timeout: openai.Timeout, *, secure: bool, proxy: Proxy | None = None) -> httpx2.AsyncClient:
     """Make the connection pool for one server. Redirects are reported and not followed: a key is for one address.
 
     Loading the certificates of all authorities is most of what a client costs, so it is done once (`_authorities`), and
@@ -346,7 +353,9 @@ def _http_client(timeout: openai.Timeout, *, secure: bool) -> httpx2.AsyncClient
     """
     variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
     context = _authorities(*(os.environ.get(name) for name in variables)) if secure else _no_authorities()
-    return openai.DefaultAsyncHttpxClient(verify=context, timeout=timeout, follow_redirects=False)
+    return openai.DefaultAsyncHttpxClient(
+        verify=context, timeout=timeout, follow_redirects=False, **connection_options(proxy)
+    )
 
 
 async def _no_wait_for_rates(response: httpx2.Response) -> None:

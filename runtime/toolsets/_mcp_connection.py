@@ -21,6 +21,8 @@ from mcp_types import CONNECTION_CLOSED, CallToolResult, Implementation
 from mcp_types import Tool as McpTool
 
 from .._errors import ToolsetError
+from .._proxies import Proxy, ProxyError, connection_options, proxy_for
+from .._secrets import blotted
 from .._text import one_line
 from ._mcp_intake import Intake
 from ._mcp_stdio import StdioServer
@@ -75,6 +77,7 @@ class McpConnection:
         self._environ = environ
         self._startup_timeout = startup_timeout
         self._stdio: StdioServer | None = None
+        self._proxy: Proxy | None = None
         self._refusal = ""
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
@@ -89,6 +92,11 @@ class McpConnection:
         Raises:
             ToolsetError: the server cannot be started, reached or understood, in the time that it has; says why.
         """
+        if self._server.url:
+            try:
+                self._proxy = proxy_for(self._server.url, self._environ)
+            except ProxyError as error:
+                raise ToolsetError(f"The MCP server {self._server.title} cannot be reached: {error}") from None
         try:
             async with asyncio.timeout(self._startup_timeout):
                 try:
@@ -166,7 +174,8 @@ class McpConnection:
 
     def without_secrets(self, text: str) -> str:
         """Return text of the server as it may be shown."""
-        return self._server.without_secrets(text)
+        text = self._server.without_secrets(text)
+        return blotted(text, self._proxy.secrets, "***") if self._proxy is not None else text
 
     async def _connect(self, mode: str) -> None:
         self._closing = asyncio.Event()
@@ -204,18 +213,32 @@ class McpConnection:
                 headers=dict(server.headers),
                 timeout=self._startup_timeout,
                 sse_read_timeout=_LONGEST_SILENCE,
+                httpx_client_factory=self._http_client,
             ) as streams:
                 yield streams
             return
         # Calls have a limit of their own, so reading needs none here.
         limits = httpx2.Timeout(self._startup_timeout, read=None)
         async with (
-            httpx2.AsyncClient(
-                headers=dict(server.headers), timeout=limits, event_hooks={"response": [self._answered]}
-            ) as http_client,
+            self._http_client(headers=dict(server.headers), timeout=limits) as http_client,
             streamable_http_client(server.url, http_client=http_client, max_sse_event_size=_LARGEST_EVENT) as streams,
         ):
             yield streams
+
+    def _http_client(
+        self,
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+    ) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            headers=headers,
+            timeout=timeout,
+            auth=auth,
+            verify=httpx2.create_ssl_context(),  # by itself it would not look at SSL_CERT_FILE where proxies are chosen
+            event_hooks={"response": [self._answered]},
+            **connection_options(self._proxy),
+        )
 
     async def _answered(self, response: httpx2.Response) -> None:
         """Note what the package keeps to itself: with which status a server refuses."""
@@ -246,6 +269,9 @@ class McpConnection:
             return f"The MCP server {title} did not start. {ending}" + (
                 "" if lost else f" The session failed: {reason}"
             )
+        if self._proxy is not None:
+            blamed = self._proxy.blame(_innermost(failure))
+            reason = f"{blamed or reason} {'' if blamed else self._proxy.way}".rstrip()
         return f"The MCP server {title} cannot be used: {reason} {self._refusal}".rstrip()
 
 
