@@ -9,17 +9,20 @@ from __future__ import annotations
 import _thread
 import contextlib
 import fcntl
+import gc
 import os
 import pickle
+import signal
 import socket
 import sys
 import termios
 import threading
 from collections import deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
+import pykka
 
 from . import _cgroup, _linux
 from ._errors import RemoteError
@@ -52,12 +55,18 @@ if TYPE_CHECKING:
 
     from ._actor import ProcessActor
 
-__all__ = ["ChildChannel", "rehearse", "serve"]
+__all__ = ["CHANNEL", "ChildChannel", "rehearse", "serve"]
 
 _READ = 32768
 """Bytes that are read at a time. To free 64 kB at once has the C library put its free memory in order, page by page."""
 
 _NOTHING = bytes(4)
+
+_REHEARSAL_LIMIT: Final = 2.0
+"""Seconds that a rehearsal may take: in the zygote requests wait meanwhile, and it may be the user's code."""
+
+CHANNEL: Final = 3
+"""Number of the channel's descriptor in every child."""
 
 _OUTPUT_FRAME = 65536
 """Longest piece of output in one frame; longer text is split, so that no single frame delays the ones behind it."""
@@ -172,9 +181,7 @@ def serve(
     if os.getppid() != zygote:
         os._exit(1)  # it had died before this process could ask to die with it
     if rehearsal is not None:
-        # What fails here fails again, with somebody to tell, in the actor.
-        with contextlib.suppress(Exception):
-            rehearse(rehearsal)
+        rehearse(rehearsal)  # what fails here fails again, with somebody to tell, in the actor
         try:
             channel_socket.sendall(STANDS_BY)
         except ConnectionError:
@@ -192,13 +199,58 @@ def serve(
     actor._subactors_serve()  # noqa: SLF001 - the class is made for this module
 
 
-def rehearse(actor: bytes, *, threads: bool = True) -> None:
-    """Start an actor in this process, one that soon stops by itself, and let it end.
+def rehearse(actor: bytes, *, threads: bool = True) -> bool:
+    """Start an actor in this process, one that soon stops by itself, and let it end. Runs on the main thread.
 
     In a process that stands by, what that touches is the process's own afterwards, and the real start need not copy it
     page by page: most of its time. In the zygote, which may have no threads, it brings the interpreter to what it does
     with code that runs often: that writes to fewer pages in each process forked from then on.
+
+    Whatever the actor does, it prints nothing, and nothing of it is left. Returns whether it came to its end, which it
+    does not if it raises or exits, or takes longer than `_REHEARSAL_LIMIT`.
     """
+    done = False
+    with _linux.silenced():
+        with contextlib.suppress(BaseException):  # an actor may mean itself by exiting
+            _in_time(lambda: _play(actor, threads=threads))
+            done = True
+        if not done:
+            _forget_the_rehearsal()
+    return done
+
+
+def _in_time(play: Callable[[], None]) -> None:
+    """Call a function, and raise in it when the time for a rehearsal is over; again and again if it goes on."""
+    handler = signal.signal(signal.SIGALRM, _give_up)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, _REHEARSAL_LIMIT, _REHEARSAL_LIMIT)
+        try:
+            play()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+
+
+class _RehearsalLimit(KeyboardInterrupt):
+    """A rehearsal has taken too long. An event loop lets an interrupt end it; other exceptions it only logs."""
+
+
+def _give_up(_number: int, _frame: object) -> NoReturn:
+    raise _RehearsalLimit
+
+
+def _forget_the_rehearsal() -> None:
+    """Let go of what a rehearsal that broke off has left."""
+    # It might be told to stop with all other actors of a process, and be waited for.
+    for reference in pykka.ActorRegistry.get_all():
+        pykka.ActorRegistry.unregister(reference)
+    # Sockets and event loops are in circles, and are closed with them.
+    gc.collect()
+
+
+def _play(actor: bytes, *, threads: bool) -> None:
+    """Be an actor from its start to its end, on a channel that leads nowhere."""
     _leave_the_zygote(((_do_nothing, ()),))
     near, far = socket.socketpair()
     with near, far:

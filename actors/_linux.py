@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._errors import UnsupportedPlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "anonymous_memory",
@@ -25,13 +25,16 @@ __all__ = [
     "check_platform",
     "children_in",
     "close_descriptors_but",
+    "closing_step",
     "fill_heap",
     "gather_private_memory",
     "kill_group_led_by",
     "limit_process",
     "open_children",
     "open_descriptors",
+    "open_standard_descriptors",
     "set_process_name",
+    "silenced",
     "steps_of_a_child",
 ]
 
@@ -57,6 +60,10 @@ _FIELDS_WITHOUT_NAME: Final = 5
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 """Loaded once, in the zygote: each load makes classes, some 60 pages that a child would have to copy."""
 _PIDFD_SIGNAL_PROCESS_GROUP: Final = 4
+_CLOSE_RANGE: Final = 436
+"""Number of the system call, by which it is there whatever the C library is. Linux 5.9; a sandbox may refuse it."""
+_HIGHEST_DESCRIPTOR: Final = 0x7FFFFFFF
+_STANDARD_ERROR: Final = 2
 
 
 def check_platform() -> None:
@@ -154,7 +161,42 @@ def _is_open(descriptor: int) -> bool:
 def close_descriptors_but(keep: set[int]) -> None:
     """Close every descriptor of this process that is not in `keep`."""
     for descriptor in open_descriptors() - keep:
-        os.close(descriptor)
+        # A finalizer, or another thread, may have been faster.
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def closing_step(first: int) -> tuple[Callable[..., object], tuple[Any, ...]]:
+    """Return what closes every descriptor from number `first` on, whatever is open when it is called."""
+    if _LIBC.syscall(_CLOSE_RANGE, _HIGHEST_DESCRIPTOR, _HIGHEST_DESCRIPTOR, 0) == 0:
+        return _LIBC.syscall, (_CLOSE_RANGE, first, _HIGHEST_DESCRIPTOR, 0)
+    return close_descriptors_but, (set(range(first)),)
+
+
+def open_standard_descriptors() -> None:
+    """Have something behind 0, 1 and 2, so that nothing else gets one of these numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Let what this process writes to standard output and error go nowhere, for as long as the block runs."""
+    saved = os.dup(1), os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, or it is closed
+                stream.flush()
+        for number, descriptor in enumerate(saved, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(null)
 
 
 def set_process_name(name: str) -> None:

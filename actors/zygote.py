@@ -41,6 +41,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from . import _ancillary, _cgroup, _child, _linux
+from ._child import CHANNEL
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
@@ -52,9 +53,6 @@ _QUIET: Final = 10
 
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
-
-_REHEARSAL_LIMIT: Final = 2.0
-"""Seconds that one may take: requests wait meanwhile, and it is the user's code that may not come to an end."""
 
 _SIGKILL: Final = int(signal.SIGKILL)
 
@@ -98,8 +96,8 @@ class _Zygote:
             (signal.set_wakeup_fd, (-1,)),
             # Not signal.signal: what that adds, names for the numbers, costs a new process more than the call.
             (_signal.signal, (int(signal.SIGCHLD), int(signal.SIG_DFL))),
-            # Nothing else is open when a child is forked, so it need not look for what it has to close.
-            *[(os.close, (descriptor,)) for descriptor in _linux.open_descriptors() - {0, 1, 2}],
+            # What is open then, and no list made now: a module or a rehearsal may have what is closed later.
+            _linux.closing_step(CHANNEL + 1),
             (resource.setrlimit, (resource.RLIMIT_NOFILE, descriptor_limits)),
         )
 
@@ -139,16 +137,11 @@ class _Zygote:
 
     def _rehearse(self) -> None:
         """Make the way that every actor goes a well-trodden one; see `_child.rehearse`."""
-        handler = signal.signal(signal.SIGALRM, _give_up)
-        signal.setitimer(signal.ITIMER_REAL, _REHEARSAL_LIMIT)
-        try:
-            _child.rehearse(self._rehearsal, threads=False)
-            # What the interpreter calls in a new process.
-            threading._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001 - private, and the stub does not know it
-            logging._after_at_fork_child_reinit_locks()  # type: ignore[attr-defined]  # noqa: SLF001 - the same
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, handler)
+        if not _child.rehearse(self._rehearsal, threads=False):
+            raise TimeoutError("A rehearsal did not come to its end.")
+        # What the interpreter calls in a new process.
+        threading._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001 - private, and the stub does not know it
+        logging._after_at_fork_child_reinit_locks()  # type: ignore[attr-defined]  # noqa: SLF001 - the same
 
     def _settle_code(self) -> None:
         settle_code(self._rehearse)
@@ -199,8 +192,10 @@ class _Zygote:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
         code = 1
         try:
+            if channel != CHANNEL:
+                os.dup2(channel, CHANNEL, False)
             # Told what it is, a socket need not ask the kernel.
-            ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel)
+            ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
             _child.serve(ours, self._pid, self._steps, rehearsal=rehearsal)
             code = 0
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
@@ -296,10 +291,6 @@ class _Zygote:
 
 def _wake_up(_number: int, _frame: object) -> None:
     """Handle SIGCHLD, or it would not be written to the wake-up descriptor."""
-
-
-def _give_up(_number: int, _frame: object) -> NoReturn:
-    raise TimeoutError("A rehearsal did not come to an end.")
 
 
 def _peek_ended_child() -> int | None:
@@ -400,6 +391,7 @@ def main() -> None:
     number = int(sys.argv[1])
     # What the host's own code has left inheritable is the host's.
     _linux.close_descriptors_but({0, 1, 2, number})
+    _linux.open_standard_descriptors()  # of which the host may have closed some
     control = socket.socket(fileno=number)
     control.set_inheritable(False)
     _linux.set_process_name("subactors-zyg")
@@ -418,6 +410,7 @@ def main() -> None:
     except ProcessLookupError:
         return  # the host died while this program started
     _preload(configuration.preload)
+    _linux.open_standard_descriptors()
     _prepare_for_children()
     zygote = _Zygote(control, host, configuration.rehearsal)
     gc.collect()

@@ -25,6 +25,7 @@ import msgspec
 import openai
 from openai._base_client import get_platform
 
+from ..actors._linux import silenced
 from ._errors import ModelError
 from ._event_stream import NOT_JSON, EventDecoder, StreamEvent
 from ._finish_reasons import End
@@ -305,12 +306,13 @@ async def canned_model() -> AsyncIterator[ModelConfig]:
     chunks = list(_CANNED_CHUNKS)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        chunk = chunks.pop(0) if len(chunks) > 1 else chunks[0]
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-        writer.write(head + b"data: " + chunk + b"\n\ndata: [DONE]\n\n")
-        await writer.drain()
-        writer.close()
+        # Python 3.11 writes of one that is cancelled to standard error, as of any that fails.
+        with contextlib.closing(writer), contextlib.suppress(asyncio.CancelledError, OSError, EOFError):
+            await reader.readuntil(b"\r\n\r\n")
+            chunk = chunks.pop(0) if len(chunks) > 1 else chunks[0]
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+            writer.write(head + b"data: " + chunk + b"\n\ndata: [DONE]\n\n")
+            await writer.drain()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server, asyncio.timeout(_REHEARSAL_TIME):
@@ -330,15 +332,15 @@ async def _ask_once() -> None:
 def warm_up(*, secure: bool) -> None:
     """Do once what the libraries put off until the first client and the first request of a process.
 
-    Leaves no thread, no event loop and no socket behind.
+    Leaves no thread, no event loop and no socket behind, and prints nothing.
 
     Args:
         secure: whether there is a server with TLS, and so something to load certificates for.
     """
     # Several modules are imported by the first client, the first use of an event loop, and the first look-up of a host.
     openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=secure))
-    # Where a process may not listen even on its own machine, the first request will be slower.
-    with contextlib.suppress(OSError, ModelError):
+    # Where a process may not listen even on its own machine, or takes too long, the first request will be slower.
+    with silenced(), contextlib.suppress(OSError, ModelError):
         anyio.run(_ask_once)
     importlib.import_module("concurrent.futures.thread")
     # The library puts the platform into a header, and finding it out starts `uname`; Python remembers the answer.
