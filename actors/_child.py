@@ -212,20 +212,19 @@ def rehearse(actor: bytes, *, threads: bool = True) -> bool:
     done = False
     with _linux.silenced():
         with contextlib.suppress(BaseException):  # an actor may mean itself by exiting
-            _in_time(lambda: _play(actor, threads=threads))
-            done = True
+            done = _in_time(lambda: _play(actor, threads=threads))
         if not done:
             _forget_the_rehearsal()
     return done
 
 
-def _in_time(play: Callable[[], None]) -> None:
+def _in_time(play: Callable[[], bool]) -> bool:
     """Call a function, and raise in it when the time for a rehearsal is over; again and again if it goes on."""
     handler = signal.signal(signal.SIGALRM, _give_up)
     try:
         signal.setitimer(signal.ITIMER_REAL, _REHEARSAL_LIMIT, _REHEARSAL_LIMIT)
         try:
-            play()
+            return play()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
@@ -249,8 +248,8 @@ def _forget_the_rehearsal() -> None:
     gc.collect()
 
 
-def _play(actor: bytes, *, threads: bool) -> None:
-    """Be an actor from its start to its end, on a channel that leads nowhere."""
+def _play(actor: bytes, *, threads: bool) -> bool:
+    """Be an actor from its start to its end, on a channel that leads nowhere; return whether nothing was raised."""
     _leave_the_zygote(((_do_nothing, ()),))
     near, far = socket.socketpair()
     with near, far:
@@ -262,7 +261,9 @@ def _play(actor: bytes, *, threads: bool) -> None:
         _settle_in(received)
         # The thread is over at once: one that reads a channel would end the process with it.
         listen = (lambda *_: _thread.start_new_thread(_do_nothing, ())) if threads else _do_nothing
-        _build_actor(received, channel, listen)._subactors_serve()  # noqa: SLF001 - made for this module
+        playing = _build_actor(received, channel, listen)
+        playing._subactors_serve()  # noqa: SLF001 - made for this module
+        return playing._subactors_failure is None  # noqa: SLF001 - the same
 
 
 def _do_nothing(*_: object) -> None:

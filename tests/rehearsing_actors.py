@@ -1,0 +1,76 @@
+"""Actors that a zygote rehearses with, and a module that it has imported: each leaves something behind on purpose."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+from subactors.actors import ProcessActor
+
+__all__ = ["ClosesWhatWasOpen", "LeavesOpen", "NeverEnds", "Printing", "SwallowsTheLimit", "open_sockets"]
+
+kept: list[Any] = []
+"""What is open; a rehearsal may close it, or leave more."""
+
+
+class _Circle:
+    """Holds a socket that is closed when the collector finds this."""
+
+    def __init__(self) -> None:
+        self.itself = self
+        self.socket = socket.socket()
+
+
+def open_sockets() -> None:
+    """Leave two open, of which one is closed whenever the collector finds it. To be called in the zygote."""
+    kept.append(socket.socket())
+    _Circle()
+
+
+class ClosesWhatWasOpen(ProcessActor):
+    """Closes what its module had open, and stops."""
+
+    def on_start(self) -> None:
+        while kept:
+            kept.pop().close()
+        self.stop()
+
+
+class LeavesOpen(ProcessActor):
+    """Leaves a socket open, and stops."""
+
+    def on_start(self) -> None:
+        kept.append(socket.socket())
+        self.stop()
+
+
+class Printing(ProcessActor):
+    """Prints, and stops."""
+
+    def on_start(self) -> None:
+        print("rehearsed")
+        print("rehearsed", file=sys.stderr)
+        self.stop()
+
+
+class NeverEnds(ProcessActor):
+    """Waits for ever, with a socket in a circle."""
+
+    def on_start(self) -> None:
+        circle = _Circle()
+        threading.Event().wait()
+        del circle
+
+
+class SwallowsTheLimit(ProcessActor):
+    """Goes on when it is first told that its time is over, and changes what the signal for that does."""
+
+    def on_start(self) -> None:
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        threading.Event().wait()
