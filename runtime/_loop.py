@@ -187,8 +187,7 @@ def _assistant_message(turn: Turn) -> Message:
     if turn.tool_calls:
         message |= {"content": turn.content or None, "tool_calls": [_tool_call(call) for call in turn.tool_calls]}
     if turn.opaque:
-        # Any half of a character in it is gone then, which could neither be written down nor sent.
-        message["opaque"] = json.loads(encodable(json.dumps(turn.opaque, ensure_ascii=False)))
+        message["opaque"] = turn.opaque
     return message | {"provider": turn.provider} if turn.provider else message
 
 

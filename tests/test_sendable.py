@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from strict_servers import check, roles
 from subactors.runtime._model import Message
 from subactors.runtime._sendable import Server, for_function, sendable
 from subactors.runtime._team import ModelConfig
@@ -49,35 +50,6 @@ def assistant(content: str | None, *calls: dict[str, Any], by: Server | None = N
 
 def tool(content: str, call_id: str = "call_1") -> Message:
     return {"role": "tool", "tool_call_id": call_id, "content": content}
-
-
-def roles(messages: Sequence[Message]) -> str:
-    """Return the roles, by their first letters; a model's turn with calls is a C."""
-    return "".join("C" if message.get("tool_calls") else message["role"][0] for message in messages)
-
-
-def check(messages: Sequence[Message], *, short_ids: bool) -> None:
-    """Refuse what any server refuses: OpenAI, Anthropic, Mistral, DeepSeek, the templates of Qwen and Gemma."""
-    assert re.fullmatch(r"s?u((Ct+)*au)*(Ct+)*", roles(messages)), roles(messages)
-    ids: set[str] = set()
-    expected: list[str] = []
-    for message in messages:
-        assert message.keys() <= {"role", "content", "tool_calls", "tool_call_id", "reasoning_content", "reasoning"}
-        if message["role"] == "tool":
-            assert message["tool_call_id"] == expected.pop(0)
-        else:
-            assert not expected
-        assert "tool_calls" not in message or message["tool_calls"]
-        assert (message["content"] or "").strip() or message.get("tool_calls")
-        for made in message.get("tool_calls", ()):
-            assert made.keys() <= {"id", "type", "function", "extra_content"}
-            assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", made["function"]["name"])
-            assert isinstance(json.loads(made["function"]["arguments"]), dict)
-            assert re.fullmatch(r"[a-zA-Z0-9]{9}" if short_ids else r"[a-zA-Z0-9_-]{1,40}", made["id"])
-            assert made["id"] not in ids
-            ids.add(made["id"])
-            expected.append(made["id"])
-    json.dumps(messages, ensure_ascii=False, allow_nan=False).encode()
 
 
 NAMES = [
