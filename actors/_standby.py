@@ -70,6 +70,7 @@ class StandbyPool:
         io: watches their channels.
         new_key: returns the number for a process.
         fork: asks the zygote for a process of that number that serves a channel, which is closed when it is sent.
+        after: how many actors must have been started before any process stands by.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class StandbyPool:
         io: IOThread,
         new_key: Callable[[], int],
         fork: Callable[[int, socket.socket], None],
+        after: int = 0,
     ) -> None:
         self._size = size
         self._lock = lock
@@ -91,6 +93,7 @@ class StandbyPool:
         self._waiting: dict[int, Standby] = {}
         self._ended: list[Standby] = []
         self._starts = 0
+        self._still_to_start = after
         self._fill_timer: Timer | None = None
         self._closed = False
 
@@ -115,6 +118,7 @@ class StandbyPool:
     def start_begun(self) -> None:
         """An actor is being started. Called with the system's lock, in any thread."""
         self._starts += 1
+        self._still_to_start -= 1
 
     def start_over(self) -> None:
         """An actor has been constructed, or has ended before. Called with the system's lock."""
@@ -134,7 +138,7 @@ class StandbyPool:
 
     def fill(self) -> None:
         """Fork what is missing, unless an actor is being started. Called with the system's lock."""
-        if self._closed or self._starts:
+        if self._closed or self._starts or self._still_to_start > 0:
             return
         # Where the host has no descriptor left, or no zygote, starts themselves will tell.
         with contextlib.suppress(OSError):

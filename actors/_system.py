@@ -66,6 +66,8 @@ class ProcessSystem:
         rehearsal: class and arguments of an actor that each process which stands by starts and ends once, ahead of its
             own, and the zygote some times when it is idle; one like those that are to come, which stops by itself, and
             soon. What goes for `preload` goes for it.
+        for_many: whether several actors are expected, so that processes stand by, and the zygote rehearses, from the
+            beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
     """
 
     def __init__(
@@ -74,15 +76,22 @@ class ProcessSystem:
         preload: Sequence[str] = (),
         standby: int = 0,
         rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None,
+        for_many: bool = True,
     ) -> None:
         self._preload = tuple(preload)
         self._rehearsal = rehearsal
+        self._for_many = for_many
         self._io = IOThread("subactors-io")
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._keys = itertools.count(1)
         self._standby = StandbyPool(
-            standby, lock=self._lock, io=self._io, new_key=lambda: next(self._keys), fork=self._fork_standby
+            standby,
+            lock=self._lock,
+            io=self._io,
+            new_key=lambda: next(self._keys),
+            fork=self._fork_standby,
+            after=0 if for_many else 2,
         )
         self._configuration: Configuration | None = None
         self._processes: dict[int, ActorProcess] = {}
@@ -236,6 +245,7 @@ class ProcessSystem:
                     _module_path(),
                     list(self._preload),
                     encode_object((actor_class, args, {})),
+                    self._for_many,
                 )
             return self._configuration
 

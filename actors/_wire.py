@@ -279,6 +279,7 @@ class Configuration(msgspec.Struct, frozen=True):
         sys_path: the module search path of the zygote, and of such actors.
         preload: modules that every actor will want, imported once.
         rehearsal: pickle of `(class, args, kwargs)` of an actor that processes which stand by start and end once.
+        for_many: whether the zygote rehearses from the beginning, or not before the second actor.
     """
 
     host_pid: int
@@ -286,6 +287,7 @@ class Configuration(msgspec.Struct, frozen=True):
     sys_path: list[bytes]
     preload: list[str]
     rehearsal: bytes
+    for_many: bool
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):

@@ -59,6 +59,10 @@ _SIGKILL: Final = int(signal.SIGKILL)
 _HOLD_NOTHING_BACK: Final = {type(None), logging.NullHandler, type(logging.lastResort)}
 """Types of handlers; None is one that is gone."""
 
+_WHILE_LOADING: Final = 1_000_000
+"""New objects after which the collector looks at all of them. What modules make is there to stay, a tenth of that for
+`openai`; to look at it again and again is a tenth of the time of its import."""
+
 _OOM_SCORE: Final = b"500"
 """What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
 
@@ -73,9 +77,11 @@ class _Zygote:
     of the next fork copy: here `try` and `pass`, descriptors as numbers, and what is constant made ahead.
     """
 
-    def __init__(self, control: socket.socket, host: int, rehearsal: bytes) -> None:
+    def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:
         self._control = control
-        self._rehearsal = rehearsal
+        self._rehearsal = configuration.rehearsal
+        # So many forks come before the time that chores take is worth it.
+        self._forks_to_come = 0 if configuration.for_many else 2
         self._pid = os.getpid()
         descriptor_limits = _raise_descriptor_limit()
         self._children: dict[int, int] = {}
@@ -116,10 +122,11 @@ class _Zygote:
         quiet = False
         while True:
             # Milliseconds; an orphan that is being killed has no other alarm.
-            timeout = 20 if self._dying else None if not chores else 0 if quiet else _QUIET
+            are_due = chores and self._forks_to_come <= 0
+            timeout = 20 if self._dying else None if not are_due else 0 if quiet else _QUIET
             ready = dict(poll.poll(timeout))
             quiet = not ready and not self._dying
-            if quiet and chores:
+            if quiet and are_due:
                 try:
                     chores.popleft()()
                 except BaseException:  # noqa: BLE001 - all that they do is save time, and an actor may mean itself by exiting
@@ -165,6 +172,7 @@ class _Zygote:
 
     def _fork(self, request: Fork, channel: int) -> None:
         key, group = request.key, request.group
+        self._forks_to_come -= 1
         try:
             if self._oom_score is not None:
                 # For the moment of the fork: children inherit it and need not write it.
@@ -409,11 +417,13 @@ def main() -> None:
         host = os.pidfd_open(configuration.host_pid)
     except ProcessLookupError:
         return  # the host died while this program started
+    thresholds = gc.get_threshold()
+    gc.set_threshold(_WHILE_LOADING)
     _preload(configuration.preload)
+    gc.set_threshold(*thresholds)
     _linux.open_standard_descriptors()
     _prepare_for_children()
-    zygote = _Zygote(control, host, configuration.rehearsal)
-    gc.collect()
+    zygote = _Zygote(control, host, configuration)
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()
     zygote.serve()

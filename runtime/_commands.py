@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from ._command_runtime import CommandRuntime
 from ._console import Display, JsonLines, LiveTable, PlainLines
 from ._errors import CapacityError
 from ._interruptible import Interrupted, Interruptible
 from ._report import describe_view, duration, result_text, usage_text
 from ._requirements import check_requirements
-from ._runtime import Runtime
 from ._team import Team, ToolsetConfig
 from ._team_file import check_team
 from ._views import TaskView
@@ -30,7 +30,7 @@ _SHOWN_OUTPUT: Final = 10_000
 def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any]) -> int:
     """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
-    with Interruptible() as work, Runtime(team, **settings) as runtime:
+    with Interruptible() as work, CommandRuntime(team, **settings) as runtime:
         with _display(runtime, as_json=as_json, has_root=True) as display:
             root = runtime.run_root(agent, prompt)
             try:
@@ -60,7 +60,7 @@ def dispatch(
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
-    with Interruptible() as work, Runtime(team, **settings) as runtime:
+    with Interruptible() as work, CommandRuntime(team, **settings) as runtime:
         with _display(runtime, as_json=as_json):
             try:
                 views = _fan_out(runtime, work, agent, tasks, expected_output)
@@ -135,7 +135,7 @@ def _cost(view: TaskView) -> str:
 
 
 def _fan_out(
-    runtime: Runtime, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
+    runtime: CommandRuntime, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
 ) -> list[TaskView]:
     """Run the tasks, starting the next whenever there is room; return their views in the order of the texts."""
     ended: dict[str, TaskView] = {}
@@ -165,7 +165,7 @@ def _print_result(view: TaskView) -> None:
     print()
 
 
-def _stop_everything(runtime: Runtime) -> None:
+def _stop_everything(runtime: CommandRuntime) -> None:
     """Stop what still runs, all at once, while the display can show it."""
     running = [view.id for view in runtime.list() if not view.ended]
     if running:
@@ -173,7 +173,7 @@ def _stop_everything(runtime: Runtime) -> None:
             list(pool.map(runtime.stop, running))
 
 
-def _display(runtime: Runtime, *, as_json: bool, has_root: bool = False) -> Display:
+def _display(runtime: CommandRuntime, *, as_json: bool, has_root: bool = False) -> Display:
     if as_json:
         return JsonLines(runtime, has_root=has_root)
     # A dumb terminal cannot be drawn on.

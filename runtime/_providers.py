@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._team import ModelConfig
 
-__all__ = ["PROVIDERS", "Endpoint", "Provider", "endpoint", "url_fault"]
+__all__ = ["PROVIDERS", "Endpoint", "Provider", "endpoint", "may_use_tls", "url_fault"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,16 @@ def endpoint(config: ModelConfig, environ: Mapping[str, str]) -> Endpoint:
     # Whoever points a provider's address elsewhere may well mean a server that asks for no key; if it does, it says so.
     needed = override in ("", provider.base_url)
     return Endpoint(base_url, _key(config, environ, needed=needed))
+
+
+def may_use_tls(config: ModelConfig, environ: Mapping[str, str]) -> bool:
+    """Whether requests for a model may go to an address with TLS; so they may where its address cannot be used."""
+    provider = PROVIDERS.get(config.provider, Provider(""))
+    try:
+        base_url = config.base_url or _override(config, provider, environ) or provider.base_url
+    except ModelError:
+        return True
+    return not base_url.startswith("http://")
 
 
 def url_fault(url: str) -> str | None:

@@ -31,6 +31,7 @@ from ._forks import unforked
 from ._gateway import HostGateway
 from ._journal import Journal
 from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
+from ._providers import may_use_tls
 from ._rehearsal import rehearsal
 from ._state import RunFolder, is_live, runs, state_root
 from ._supervisor import TaskSupervisor
@@ -38,15 +39,13 @@ from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._surroundings import Surroundings
 from ._task_actor import TaskActor
 from ._team import MAY_BE_ZERO, Limits, Settings, Team
-from ._views import TaskList, TaskView
+from ._views import TaskView
 from ._workdir import WorktreeKeeper, sweep
 
 if TYPE_CHECKING:
     from ._toolset import AgentToolset
 
 __all__ = ["Runtime"]
-
-_PERSON = Caller(is_person=True)
 
 _CLOSE_MARGIN = 5.0
 """Seconds beyond the grace period that closing may take."""
@@ -74,6 +73,9 @@ class Runtime:
         UnsupportedPlatformError: not on this operating system.
     """
 
+    _for_many = True
+    """See `ProcessSystem`: a program that embeds the runtime has some use for it."""
+
     def __init__(
         self,
         team: Team,
@@ -95,6 +97,7 @@ class Runtime:
             preload=_preload(self._team),
             standby=self._team.settings.standby,
             rehearsal=(TaskActor, (rehearsal(self._team),)),
+            for_many=self._for_many,
         )
         self._worktrees = WorktreeKeeper()
         self._supervisor = TaskSupervisor.start(
@@ -349,20 +352,6 @@ class Runtime:
             environ=os.environ,
         )
 
-    def run_root(self, agent: str, prompt: str) -> str:
-        """Start the task of an agent that a person speaks to, and return its id at once; raises as `run` does.
-
-        The agent finds the prompt as the user's message. The task is one like any other, but takes up none of the room
-        that `max_running` and `max_tasks` give.
-        """
-        started: str = self._ask(RunTask(agent, _fit(prompt)), HostGateway(self._supervisor, _PERSON)).task_id
-        return started
-
-    def ended(self, task_ids: Sequence[str], mode: Literal["all", "any"] = "all") -> Future[TaskList]:
-        """Do as `wait`, but return at once: the future holds the tasks that have ended."""
-        self._check_usable()
-        return self._host.ask(WaitTasks(list(task_ids), mode))
-
     def gateway(self, agent: str | None) -> HostGateway:
         """Return a new orchestrator's way to the supervisor.
 
@@ -447,7 +436,7 @@ def _preload(team: Team) -> list[str]:
         if model is not None and model.provider != "python"
     ]
     if models:
-        without_tls = all(model.base_url.startswith("http://") for model in models)
+        without_tls = not any(may_use_tls(model, os.environ) for model in models)
         modules.append(f"subactors.runtime._models:{'preload_without_certificates' if without_tls else 'preload'}")
     for agent in team.agents.values():
         modules += [
