@@ -13,6 +13,7 @@ from ._command_runtime import CommandRuntime
 from ._console import Display, JsonLines, LiveTable, PlainLines
 from ._errors import CapacityError
 from ._interruptible import Interrupted, Interruptible
+from ._outcome import ended_owner
 from ._report import describe_view, duration, result_text, usage_text
 from ._requirements import check_requirements
 from ._team import Team, ToolsetConfig
@@ -35,7 +36,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
             root = runtime.run_root(agent, prompt)
             try:
                 (view,) = work.result_of(runtime.ended([root])).tasks
-                work.result_of(runtime.ended([task.id for task in runtime.list() if not task.ended]))
+                _wait_for_the_rest(runtime, work)
             except Interrupted:
                 _stop_everything(runtime)
                 display.failed(agent, "interrupted; every task has been stopped")
@@ -44,6 +45,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
                     display.answered(agent, result_text(view.result))
                 else:
                     display.failed(agent, view.reason)
+        _name_cut_off(runtime)
         view = runtime.view(root)
         print(_cost(view), file=sys.stderr)
         return work.status or (0 if view.status == "completed" else _FAILED)
@@ -64,9 +66,11 @@ def dispatch(
         with _display(runtime, as_json=as_json):
             try:
                 views = _fan_out(runtime, work, agent, tasks, expected_output)
+                _wait_for_the_rest(runtime, work)
             except Interrupted:
                 _stop_everything(runtime)
                 return work.status
+        _name_cut_off(runtime)
         if not as_json:
             for view in views:
                 _print_result(view)
@@ -126,6 +130,23 @@ def _toolset_title(toolset: ToolsetConfig) -> str:
     from ._mcp_server import McpServer  # noqa: PLC0415 - for teams that have one
 
     return f"mcp ({McpServer(**toolset.options['server']).title})"
+
+
+def _wait_for_the_rest(runtime: CommandRuntime, work: Interruptible) -> None:
+    """Wait until the tasks are gone that are being stopped, as what had started them has ended."""
+    work.result_of(runtime.ended([view.id for view in runtime.list() if not view.ended]))
+
+
+def _name_cut_off(runtime: CommandRuntime) -> None:
+    """Say on standard error which tasks were still at work when what had started them ended."""
+    cut_off: dict[str, list[str]] = {}
+    for view in runtime.list():
+        owner = ended_owner(view.reason) if view.status == "stopped" else ""
+        if owner:
+            cut_off.setdefault(owner, []).append(f"{view.id} ({view.agent})")
+    for owner, tasks in cut_off.items():
+        were = "1 task was" if len(tasks) == 1 else f"{len(tasks)} tasks were"
+        print(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.", file=sys.stderr)
 
 
 def _cost(view: TaskView) -> str:

@@ -14,7 +14,10 @@ from ._team import Limits
 from ._text import bounded
 from ._views import Status
 
-__all__ = ["Outcome", "StopRequest", "judge"]
+__all__ = ["Outcome", "StopRequest", "ended_owner", "how_stopped", "judge"]
+
+_BECAUSE: Final = "Stopped, because "
+_HAD_ENDED: Final = " had ended"
 
 _FINAL: Final = frozenset({"ImportTargetError", "MissingKeyError", "LoopError"})
 """Errors that another attempt would meet again: a wrong configuration, the limit on iterations."""
@@ -33,11 +36,13 @@ class StopRequest(msgspec.Struct, frozen=True):
         grace: seconds that it had to end by itself.
         took: seconds from the request to the end.
         by: who asked, for the reason; empty for the task's own caller.
+        ended_owner: the agent whose end this follows from, as it had started the task; empty if somebody asked.
     """
 
     grace: float
     took: float
     by: str = ""
+    ended_owner: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -97,6 +102,20 @@ def judge(
     return Outcome("failed", f"The task's process {end}.{_quote(log)}")
 
 
+def how_stopped(by: str, ended_owner: str) -> str:
+    """Return the beginning of a stopped task's reason; for the arguments see `StopRequest`."""
+    if ended_owner:
+        return f"{_BECAUSE}{ended_owner}{_HAD_ENDED}"
+    return f"Stopped by {by}" if by else "Stopped"
+
+
+def ended_owner(reason: str) -> str:
+    """Return the agent whose end a task has been stopped for, by its reason; empty if it ended in any other way."""
+    start, _, rest = reason.partition(_BECAUSE)
+    owner, ended, _ = rest.partition(_HAD_ENDED)
+    return owner if ended and not start else ""
+
+
 def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
     """Return the limit that the kernel held the process to when it ended, as a sentence; empty if none."""
     raised = end.error.type_name if end.error is not None else ""
@@ -117,7 +136,7 @@ def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
 
 
 def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest, failure: Failed | None) -> str:
-    asked = f"Stopped{f' by {stop.by}' if stop.by else ''}"
+    asked = how_stopped(stop.by, stop.ended_owner)
     if end.killed and end.signal == signal.SIGKILL:
         if finished is not None or end.finished:
             return f"{asked}; it ended its work, but its process lived on and was killed after {stop.took:.1f} s."

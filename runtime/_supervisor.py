@@ -57,7 +57,7 @@ from ._messages import (
 )
 from ._messages import TaskStarted as TaskStartedReply
 from ._model import Usage
-from ._outcome import Outcome, StopRequest, judge
+from ._outcome import Outcome, StopRequest, how_stopped, judge
 from ._output import TaskOutput
 from ._registry import TaskRegistry
 from ._report import size
@@ -345,7 +345,7 @@ class TaskSupervisor(Supervisor):
         if waiter.is_due:
             self._end_wait(waiter)
 
-    def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "") -> None:
+    def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "", ended_owner: str = "") -> None:
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
         for task in reversed(tasks):
             # One whose end is being written down has reached it; noting a stop now would undo that in the journal.
@@ -354,10 +354,12 @@ class TaskSupervisor(Supervisor):
             self._change_status(task, "stopping")
             task.stop_requested = time.monotonic()
             task.stop_by = by if target is None or task is target else f"the stop of {target.id}, which started it"
+            task.ended_owner = ended_owner
             if task.child is not None and task.child in self._by_child:
                 self.stop_child(task.child)
             else:
-                self._conclude(task, Outcome("stopped", "Stopped while it waited to be started again."), None)
+                stopped = how_stopped(task.stop_by, task.ended_owner)
+                self._conclude(task, Outcome("stopped", f"{stopped} while it waited to be started again."), None)
 
     def _close(self, done: Future[None]) -> None:
         self._closing = done
@@ -462,7 +464,7 @@ class TaskSupervisor(Supervisor):
         now = time.monotonic()
         stop = None
         if task.stop_requested is not None:
-            stop = StopRequest(self._settings.stop_grace, now - task.stop_requested, task.stop_by)
+            stop = StopRequest(self._settings.stop_grace, now - task.stop_requested, task.stop_by, task.ended_owner)
         outcome = judge(
             end,
             finished=task.finished,
@@ -544,7 +546,7 @@ class TaskSupervisor(Supervisor):
             self._hub.publish(TaskEnded(task.entry(None)))
         due = self._registry.ended(task)
         orphans = self._registry.running_tasks(task.id)
-        self._stop_tasks(orphans, target=None, by=f"the end of {task.id}, which started it")
+        self._stop_tasks(orphans, target=None, ended_owner=task.agent)
         for waiter in due:
             self._end_wait(waiter)
         self._check_closed()

@@ -50,6 +50,9 @@ class Task:
         last_sign: monotonic time at which it last said or did anything.
         tools: names of the tools that it is in, by the id of the call.
         result: its final answer as JSON text; None while there is none.
+        stop_requested: monotonic time at which a stop was asked for; None if none was.
+        stop_by: who asked; empty for its own caller.
+        ended_owner: the agent whose end it is stopped for; empty if somebody asked.
         usage: of itself, over all attempts.
         total_usage: with that of all tasks that it started, and theirs.
         finished: its loop's last report, of the latest attempt.
@@ -95,6 +98,7 @@ class Task:
     finished_late: bool = False
     stop_requested: float | None = None
     stop_by: str = ""
+    ended_owner: str = ""
     ended: float | None = None
     read: bool = False
     number: int = 0

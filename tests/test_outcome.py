@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from subactors.actors import ErrorData, GroupUse, ProcessExit
 from subactors.runtime._messages import Finished
-from subactors.runtime._outcome import Outcome, StopRequest, judge
+from subactors.runtime._outcome import Outcome, StopRequest, ended_owner, judge
 from subactors.runtime._team import Limits
 
 STOP = StopRequest(grace=2.0, took=0.25)
@@ -88,11 +88,22 @@ def test_an_end_after_a_stop_is_a_stop_that_says_how_it_went(
 
 
 def test_a_stop_that_somebody_else_caused_says_who() -> None:
-    stop = StopRequest(grace=2.0, took=0.0, by="the end of agent_task_1, which started it")
+    stop = StopRequest(grace=2.0, took=0.0, by="the stop of agent_task_1, which started it")
 
     outcome = judge(NORMAL, finished=CUT_SHORT, stop=stop, log="")
 
-    assert outcome.reason == "Stopped by the end of agent_task_1, which started it; it ended by itself after 0.0 s."
+    assert outcome.reason == "Stopped by the stop of agent_task_1, which started it; it ended by itself after 0.0 s."
+    assert not ended_owner(outcome.reason)
+
+
+@pytest.mark.parametrize("end", [NORMAL, EXITED, RAISED])
+def test_what_is_stopped_as_its_owner_has_ended_says_so(end: ProcessExit) -> None:
+    stop = StopRequest(grace=2.0, took=0.0, ended_owner="lead")
+
+    outcome = judge(end, finished=None, stop=stop, log="")
+
+    assert outcome.reason.startswith("Stopped, because lead had ended; ")
+    assert ended_owner(outcome.reason) == "lead"
 
 
 def test_a_broken_protocol_is_a_failure_even_while_the_task_is_being_stopped() -> None:

@@ -159,3 +159,63 @@ def test_the_host_of_a_run_imports_neither_a_model_client_nor_asyncio(folder: Pa
     modules = set(json.loads(done.stderr.splitlines()[-1].replace("'", '"')))
     assert "subactors.runtime._commands" in modules
     assert not modules & {"openai", "httpx2", "anyio", "asyncio", "ssl", "rich", "mcp"}
+
+
+# --- what is still at work when an orchestrator answers ---------------------------------------------------------------
+
+CUT_OFF = """\
+agents:
+  lead: {model: "python/root_code:start_and_answer", sub_agents: [slow, under], toolsets: [{type: background_agents}]}
+  under: {model: "python/root_code:start_and_answer", sub_agents: [slow], toolsets: [{type: background_agents}]}
+  slow: {entrypoint: "root_code:work_on"}
+"""
+
+CUT_OFF_CODE = """\
+def start_and_answer(messages, tools):
+    turn = sum(message["role"] == "assistant" for message in messages)
+    if turn == 0 and "under" in messages[-1]["content"]:
+        call = {"name": "transfer_task", "arguments": {"agent": "under", "task": "Start two."}}
+        return {"tool_calls": [{"function": call}]}
+    if turn == 0:
+        call = {"name": "run_background_agent", "arguments": {"agent": "slow", "task": "Work."}}
+        return {"tool_calls": [{"function": call}, {"function": call}]}
+    return "Done."
+
+
+def work_on(task):
+    task.wait_for_stop(1000)
+"""
+
+
+def cut_off(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
+    """Run something of the team `CUT_OFF`; return how that went, and the tasks that work on and on."""
+    (folder / "team.yaml").write_text(CUT_OFF)
+    (folder / "root_code.py").write_text(CUT_OFF_CODE)
+    done = subactors(folder, *arguments)
+    listed = [json.loads(line) for line in subactors(folder, "ps", "--all", "--json").stdout.splitlines()]
+    return done, [task for task in listed if task["agent"] == "slow"]
+
+
+def test_tasks_still_at_work_when_the_root_answers_are_named(folder: Path) -> None:
+    done, slow = cut_off(folder, "run", "team.yaml", "Start two.")
+    assert (done.returncode, done.stdout) == (0, "Done.\n"), done.stderr
+    assert [task["status"] for task in slow] == ["stopped"] * 2
+    assert all(task["reason"].startswith("Stopped, because lead had ended") for task in slow)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("When lead ended, 2 tasks were still at")]
+    assert all(task["id"] in line for task in slow)
+
+
+def test_tasks_still_at_work_when_an_agent_below_the_root_answers_are_named(folder: Path) -> None:
+    done, slow = cut_off(folder, "run", "team.yaml", "Have under start two.")
+    assert (done.returncode, done.stdout) == (0, "Done.\n"), done.stderr
+    assert all(task["reason"].startswith("Stopped, because under had ended") for task in slow)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("When under ended, 2 tasks were")]
+    assert all(task["id"] in line for task in slow)
+
+
+def test_tasks_still_at_work_when_a_dispatched_orchestrator_answers_are_named(folder: Path) -> None:
+    done, slow = cut_off(folder, "dispatch", "team.yaml", "lead", "Start two.")
+    assert done.returncode == 0, done.stderr
+    assert all(task["reason"].startswith("Stopped, because lead had ended") for task in slow)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("When lead ended, 2 tasks were")]
+    assert all(task["id"] in line for task in slow)
