@@ -65,7 +65,13 @@ async def run_agent(
             answer.
         Exception: whatever a `python/…` model raised.
     """
-    model = open_agent_model(agent, environ=around.environ, idle_timeout=around.settings.model_idle_timeout)
+    settings = around.settings
+    model = open_agent_model(
+        agent,
+        environ=around.environ,
+        idle_timeout=settings.model_idle_timeout,
+        rate_patience=settings.rate_patience,
+    )
     try:
         tools = build_tool_box(agent, around)
         try:

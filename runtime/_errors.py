@@ -16,6 +16,7 @@ Each is named for what happened, and its message says what to do.
     ├── ModelError             a model could not answer
     │   ├── MissingKeyError    because its key is not there
     │   ├── ContextLengthError because the conversation is too long for it
+    │   ├── RateLimitError     because its rate limit is reached
     │   └── RefusalError       because it, or its provider, refused to
     ├── ToolsetError           a toolset cannot be made ready for a task
     ├── WorkdirError           a task's own folder cannot be had
@@ -46,6 +47,7 @@ __all__ = [
     "LoopError",
     "MissingKeyError",
     "ModelError",
+    "RateLimitError",
     "RefusalError",
     "RequirementError",
     "RunError",
@@ -119,6 +121,22 @@ class MissingKeyError(ModelError):
 
 class ContextLengthError(ModelError):
     """The conversation is longer than what the model, or its server, takes."""
+
+
+class RateLimitError(ModelError):
+    """The rate limit of a model is reached. Raised at last where `rate_patience` is over, or could not be enough.
+
+    Attributes:
+        model: the reference of the model.
+        server: what has the limit: address and name of the model there.
+        after: seconds until the server may be asked again; None where it does not say.
+    """
+
+    def __init__(self, message: str, *, model: str = "", server: str = "", after: float | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+        self.server = server
+        self.after = after
 
 
 class RefusalError(ModelError):

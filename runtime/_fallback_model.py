@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ._errors import ContextLengthError, ModelError, RefusalError
-from ._model import Message, Model, Turn, Usage
+from ._errors import ContextLengthError, ModelError, RateLimitError, RefusalError
+from ._model import Message, Model, Said, Turn, Usage
 from ._text import one_line
 from ._tools import ToolSchema
 
@@ -49,11 +49,12 @@ class FallbackModel:
         Raises:
             ModelError: none of them could; the message has what each of them said.
             ContextLengthError: none of them could, and for one the conversation is too long.
+            RateLimitError: none of them could, and one may when its rate limit is over.
         """
         now = time.monotonic()
         failures: list[Exception] = []
         for candidate in sorted(self._candidates, key=lambda candidate: candidate.rests_until > now):
-            said = _Said(on_text)
+            said = Said(on_text)
             try:
                 turn = await candidate.model.complete(messages, tools, said)
             except RefusalError:
@@ -66,11 +67,10 @@ class FallbackModel:
             else:
                 candidate.rests_until = 0.0
                 return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
-        kind = ContextLengthError if any(isinstance(error, ContextLengthError) for error in failures) else ModelError
         sentences = dict.fromkeys(
             str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}" for error in failures
         )
-        raise kind("\n".join(["No model could answer.", *sentences])) from None
+        raise _together(failures, "\n".join(["No model could answer.", *sentences])) from None
 
     def take_unreported(self) -> Usage:
         """See `Model.take_unreported`."""
@@ -82,13 +82,12 @@ class FallbackModel:
             await candidate.model.close()
 
 
-class _Said:
-    """Passes text on, and knows whether there was any."""
-
-    def __init__(self, on_text: Callable[[str], None]) -> None:
-        self._on_text = on_text
-        self.anything = False
-
-    def __call__(self, piece: str) -> None:
-        self.anything = True
-        self._on_text(piece)
+def _together(failures: Sequence[Exception], message: str) -> ModelError:
+    """Return the error for several failures: what can be done something about is more than what cannot."""
+    if any(isinstance(error, ContextLengthError) for error in failures):
+        return ContextLengthError(message)
+    limited = [error for error in failures if isinstance(error, RateLimitError)]
+    if not limited:
+        return ModelError(message)
+    soonest = min(limited, key=lambda error: error.after or 0.0)
+    return RateLimitError(message, model=soonest.model, server=soonest.server, after=soonest.after)

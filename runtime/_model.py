@@ -9,7 +9,7 @@ import msgspec
 
 from ._tools import ToolSchema
 
-__all__ = ["Message", "Model", "ToolCall", "Turn", "Usage"]
+__all__ = ["Message", "Model", "Said", "ToolCall", "Turn", "Usage"]
 
 Message = dict[str, Any]
 """A message in OpenAI's chat format."""
@@ -106,3 +106,20 @@ class Model(Protocol):
     async def close(self) -> None:
         """Give back connections."""
         ...
+
+
+class Said:
+    """Passes text on, and knows whether there was any.
+
+    Args:
+        on_text: gets each piece.
+    """
+
+    def __init__(self, on_text: Callable[[str], None]) -> None:
+        self._on_text = on_text
+        self.anything = False
+
+    def __call__(self, piece: str) -> None:
+        """Pass a piece on."""
+        self.anything = True
+        self._on_text(piece)

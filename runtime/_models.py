@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from ._team import RATE_PATIENCE
 
 if TYPE_CHECKING:
     from ._model import Model
@@ -12,27 +14,24 @@ if TYPE_CHECKING:
 __all__ = ["open_agent_model", "open_model", "preload", "preload_without_certificates"]
 
 
-def open_agent_model(agent: AgentConfig, *, environ: Mapping[str, str], idle_timeout: float) -> Model:
-    """Return an agent's model, with those that stand in for it; for the rest see `open_model`."""
+def open_agent_model(
+    agent: AgentConfig, *, environ: Mapping[str, str], idle_timeout: float, rate_patience: float = RATE_PATIENCE
+) -> Model:
+    """Return an agent's model, with those that stand in for it; for the rest see `open_model`.
+
+    The rate limit of a model is waited for only where none of the others can answer.
+    """
     assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no model
     fallback = agent.fallback
     configs = (agent.model, *fallback.models)
-    models = [
-        open_model(
-            config,
-            environ=environ,
-            idle_timeout=idle_timeout,
-            retries=fallback.retries,
-            waits_for_rates=config is configs[-1],
-        )
-        for config in configs
-    ]
+    models = [_open(config, environ, idle_timeout, fallback.retries) for config in configs]
     if len(models) == 1:
-        return models[0]
+        return _patient(models[0], configs, rate_patience)
     from ._fallback_model import FallbackModel  # noqa: PLC0415 - few agents have one
 
     references = (config.reference for config in configs)
-    return FallbackModel(list(zip(references, models, strict=True)), cooldown=fallback.cooldown)
+    together = FallbackModel(list(zip(references, models, strict=True)), cooldown=fallback.cooldown)
+    return _patient(together, configs, rate_patience)
 
 
 def open_model(
@@ -41,7 +40,7 @@ def open_model(
     environ: Mapping[str, str],
     idle_timeout: float,
     retries: int = 2,
-    waits_for_rates: bool = True,
+    rate_patience: float = RATE_PATIENCE,
 ) -> Model:
     """Return the model; its `close` must be awaited in the event loop that used it.
 
@@ -50,11 +49,15 @@ def open_model(
         environ: where keys are looked up.
         idle_timeout: seconds without a byte from the model's server before it counts as stalled.
         retries: how often a request is sent again where that may help.
-        waits_for_rates: whether to wait, and send it again, when a rate limit is reached; not where another can answer.
+        rate_patience: seconds that a turn may wait for the model's rate limit.
 
     Raises:
         SubactorsError: the key is missing, or there is no such function.
     """
+    return _patient(_open(config, environ, idle_timeout, retries), [config], rate_patience)
+
+
+def _open(config: ModelConfig, environ: Mapping[str, str], idle_timeout: float, retries: int) -> Model:
     # Each imported only when used: openai alone takes half a second.
     if config.provider == "python":
         from ._python_model import PythonModel  # noqa: PLC0415 - see above
@@ -62,9 +65,16 @@ def open_model(
         return PythonModel(config.name)
     from ._openai_model import OpenAIModel  # noqa: PLC0415 - see above
 
-    return OpenAIModel(
-        config, environ=environ, idle_timeout=idle_timeout, retries=retries, waits_for_rates=waits_for_rates
-    )
+    return OpenAIModel(config, environ=environ, idle_timeout=idle_timeout, retries=retries)
+
+
+def _patient(model: Model, configs: Sequence[ModelConfig], patience: float) -> Model:
+    """Return the model as one that waits for rate limits; functions have none."""
+    if all(config.provider == "python" for config in configs):
+        return model
+    from ._patient_model import PatientModel  # noqa: PLC0415 - entrypoints and functions have no use for it
+
+    return PatientModel(model, patience=patience)
 
 
 def preload() -> None:
@@ -81,7 +91,7 @@ def preload_without_certificates() -> None:
 
 
 def _preload(*, secure: bool) -> None:
-    from . import _openai_model, _python_model  # noqa: PLC0415 - heavy, see above
+    from . import _openai_model, _patient_model, _python_model  # noqa: PLC0415 - heavy, see above
 
-    del _python_model
+    del _patient_model, _python_model
     _openai_model.warm_up(secure=secure)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,9 +17,11 @@ from typing import Final
 import httpx2
 import openai
 
-from ._errors import ContextLengthError, ModelError, RefusalError
+from ._errors import ContextLengthError, ModelError, RateLimitError, RefusalError
 from ._proxies import Proxy
+from ._retries import BrokenStreamError, TransientError
 from ._secrets import blotted
+from ._server_faults import Fault, Kind, read_fault
 from ._team import ModelConfig
 from ._text import one_line
 
@@ -28,18 +31,15 @@ _WORDS_LIMIT = 600
 """Characters of a server's own words that go into a message: enough for a sentence, too few for a page of HTML."""
 
 
-_TOO_LONG_STATUSES: Final = frozenset({400, 413, 422, 500})
-"""With which servers answer that a conversation is too long; llama.cpp's had it as a fault of its own."""
+_TOO_LONG_STATUSES: Final = frozenset({400, 413, 422, 429, 500})
+"""With which servers answer that a conversation is too long; 429 where it has more tokens than a minute may have."""
 
 _TOO_LONG: Final = (
     r"context[ _-]?(length|window|size)|(prompt|input|request|conversation|messages?) (is|are) too (long|large)"
     r"|input token count|too many (input |prompt )?tokens|(exceeds?|beyond) the (model'?s )?(max\w*|available) [\w ]*"
-    r"(tokens|context|length)|reduce the length|prompt tokens? .*exceed|exceed_context_size"
+    r"(tokens|context|length)|reduce the length|request too large for|tokens must be reduced"
+    r"|prompt tokens? .*exceed|exceed_context_size"
 )
-
-
-class BrokenStreamError(ModelError):
-    """An answer broke off, or came no further: another try may well succeed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ModelErrors:
     def request_failed(self, error: Exception) -> ModelError:
         """Say why no answer began: refused by the server, not reached, or not in time."""
         if self.proxy is not None and (blamed := self.proxy.blame(error.__cause__ or error)):
-            return self.error(blamed)
+            return self._unreached(blamed)
         match error:
             case openai.APIStatusError():
                 return self._status(error)
@@ -89,8 +89,18 @@ class ModelErrors:
                 return self.garbage(self._name(error))
 
     def in_stream(self, error: object, characters: int) -> ModelError:
-        """Say what error a server reported in its answer, in whichever shape, after so many characters of text."""
-        return self.reported(self._server_words(error) or "without a word", f" after {characters} characters of text")
+        """Say what error a server reported in its answer, in whichever shape, after so many characters of text.
+
+        It is of the same kind as one that comes with a status of HTTP.
+        """
+        words = self._server_words(error) or "without a word"
+        if _says_too_long(words):
+            return self.too_long(words)
+        fault = read_fault(None, {}, error, now=time.time())
+        said = f"{fault.status}: {words}" if fault.status is not None else words
+        return self._failed(
+            fault, f"{self._url} reported an error after {characters} characters of text: {words}", said
+        )
 
     def unreadable(self, what: str, characters: int) -> BrokenStreamError:
         """Say that there was something in a chat completion that cannot be understood."""
@@ -140,11 +150,6 @@ class ModelErrors:
             f"{characters} characters of text. Try again, or raise `model_idle_timeout` in the team file's `runtime`."
         )
 
-    def reported(self, words: str, when: str = "") -> ModelError:
-        """Say what error the server reported in the stream."""
-        message = f"{self._url} reported an error{when}: {words}"
-        return self.too_long(words) if _says_too_long(words) else self.error(message)
-
     def refusal(self, words: str) -> RefusalError:
         """Say that the model refused, and with which words."""
         return RefusalError(self._sentence(f"the model refused: {words}"))
@@ -157,8 +162,34 @@ class ModelErrors:
         """Make an error that names the model, with the key blotted out."""
         return ModelError(self._sentence(message))
 
+    def _failed(self, fault: Fault, message: str, said: str) -> ModelError:
+        """Make the error for a fault; `message` is for one that is neither a rate limit nor an exhausted quota."""
+        match fault.kind:
+            case Kind.RATE:
+                return RateLimitError(
+                    self._sentence(
+                        f"{self._url} refused because a rate limit is reached ({said}).{_come_back(fault)} Run fewer "
+                        "tasks at once (max_running), raise `rate_patience` in the team file's `runtime`, or the limit."
+                    ),
+                    model=self.config.reference,
+                    server=f"{self._url} {self.config.name}"[:200],
+                    after=fault.after,
+                )
+            case Kind.QUOTA:
+                return self.error(
+                    f"{self._url} refused because the quota is exhausted ({said}). Waiting does not help: raise the "
+                    "quota, or add credit."
+                )
+            case Kind.TRANSIENT:
+                return TransientError(self._sentence(message), fault.after)
+            case Kind.FINAL:
+                return self.error(message)
+
     def _broken(self, message: str) -> BrokenStreamError:
         return BrokenStreamError(self._sentence(message))
+
+    def _unreached(self, message: str) -> TransientError:
+        return TransientError(self._sentence(message))
 
     def _sentence(self, message: str) -> str:
         return f"Model {self.config.reference!r}: {self._blotted(message)}"
@@ -178,6 +209,7 @@ class ModelErrors:
         said = f"{status}: {words}" if words else str(status)
         if status in _TOO_LONG_STATUSES and (status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _says_too_long(words)):
             return self.too_long(said)
+        fault = read_fault(status, error.response.headers, error.body, now=time.time())
         match status:
             case 401 if self.key:
                 message = f"{self._url} does not accept the key ({said}). Set {self._variables} to a valid one."
@@ -200,8 +232,8 @@ class ModelErrors:
                 )
             case 429:
                 message = (
-                    f"{self._url} refused for a rate limit or an exhausted quota{_after_retries(error)} ({said})."
-                    f"{_come_back(error)} Wait, run fewer tasks at once (max_running), or raise the quota."
+                    f"{self._url} refused for a rate limit or an exhausted quota ({said}). Wait, run fewer tasks at "
+                    "once (max_running), or raise the quota."
                 )
             case _ if 300 <= status < 400:  # noqa: PLR2004 - the redirects of HTTP
                 target = error.response.headers.get("location", "an address it does not name")
@@ -209,32 +241,28 @@ class ModelErrors:
             case _ if status < 500:  # noqa: PLR2004 - HTTP's border between the client's and the server's fault
                 message = f"{self._url} rejected the request ({said})."
             case _:
-                message = (
-                    f"{self._url} failed{_after_retries(error)} ({said}). The fault is the server's; try again later."
-                    f"{self._way}"
-                )
-        return self.error(message)
+                message = f"{self._url} failed ({said}). The fault is the server's; try again later.{self._way}"
+        return self._failed(fault, message, said)
 
     def _timeout(self, error: openai.APITimeoutError) -> ModelError:
         if isinstance(error.__cause__, httpx2.ConnectTimeout):
-            return self.error(
-                f"no connection to {self._url} in time{_after_retries(error)}. Is the address right, and is the server "
-                "reachable from here?"
+            return self._unreached(
+                f"no connection to {self._url} in time. Is the address right, and is the server reachable from here?"
             )
-        return self.error(
+        return self._unreached(
             f"{self._url} took the request, but did not begin to answer within {self.idle_timeout:g} s"
-            f"{_after_retries(error)}. Raise `model_idle_timeout` in the team file's `runtime` if the model is slow."
+            f". Raise `model_idle_timeout` in the team file's `runtime` if the model is slow."
         )
 
     def _connection(self, error: openai.APIConnectionError) -> ModelError:
         cause = error.__cause__ or error
         if isinstance(cause, httpx2.ConnectError):
-            return self.error(
+            return self._unreached(
                 f"cannot connect to {self._url} ({self._name(cause)}). Is the server running, and is base_url right?"
                 f"{self._way}"
             )
-        return self.error(
-            f"{self._url} closed the connection without an answer{_after_retries(error)} ({self._name(cause)}). "
+        return self._unreached(
+            f"{self._url} closed the connection without an answer ({self._name(cause)}). "
             f"Try again; the server's log may say why.{self._way}"
         )
 
@@ -280,18 +308,6 @@ def _says_too_long(words: str) -> bool:
     return re.search(_TOO_LONG, words, re.IGNORECASE) is not None
 
 
-def _come_back(error: openai.APIStatusError) -> str:
+def _come_back(fault: Fault) -> str:
     """Return when the server says to come back, as a sentence; empty if it does not say."""
-    after = error.response.headers.get("retry-after", "").strip()
-    return f" It says to come back after {after} s." if after.isascii() and after.isdigit() and len(after) < 8 else ""  # noqa: PLR2004 - seconds, not a date
-
-
-def _after_retries(error: openai.APIError) -> str:
-    """Say how often the library has tried again; it writes that into each request."""
-    match error.request.headers.get("x-stainless-retry-count", "0"):
-        case "0":
-            return ""
-        case "1":
-            return ", after 1 retry"
-        case count:
-            return f", after {count} retries"
+    return f" It says to come back after {fault.after:.0f} s." if fault.after is not None and fault.after >= 1 else ""

@@ -16,7 +16,6 @@ import os
 import platform
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 import anyio
@@ -29,11 +28,12 @@ from ..actors._linux import silenced
 from ._errors import ModelError
 from ._event_stream import NOT_JSON, EventDecoder, StreamEvent
 from ._finish_reasons import End
-from ._model import Message, Turn, Usage
-from ._openai_errors import BrokenStreamError, ModelErrors
+from ._model import Message, Said, Turn, Usage
+from ._openai_errors import ModelErrors
 from ._openai_stream import ShapeError, TurnAssembler, reported_error
 from ._providers import endpoint
 from ._proxies import Proxy, ProxyError, connection_options, proxy_for
+from ._retries import RETRY_COUNT, BrokenStreamError, Retries, TransientError
 from ._sendable import Server, sendable
 from ._team import ModelConfig
 from ._text import one_line
@@ -62,9 +62,6 @@ _CANNED_CHUNKS = (
 _REHEARSAL_TIME = 1.0
 """Seconds after which a rehearsal is given up: a task may be waiting."""
 
-_PAUSE = 0.5
-"""Seconds before an answer that broke off is asked for again."""
-
 _CONNECT_TIMEOUT = 10.0
 """Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
 
@@ -77,9 +74,8 @@ class OpenAIModel:
             (`stream_options: null` for a server that rejects it).
         environ: where the key is looked up.
         idle_timeout: seconds without a byte from the server before it counts as stalled.
-        retries: how often a request is sent again where that may help: no connection, a rate limit, a fault of the
-            server. What a server says of when to come back is kept to, if that is within two minutes.
-        waits_for_rates: whether a rate limit is waited for; if not, it is an error at once.
+        retries: how often a request is sent again where that may help: no connection, or a fault of the server. A rate
+            limit is an error at once (`RateLimitError`): whoever asked decides whether to wait.
 
     Raises:
         ModelError: the key is missing, or key or base URL cannot be used.
@@ -92,7 +88,6 @@ class OpenAIModel:
         environ: Mapping[str, str],
         idle_timeout: float,
         retries: int = 2,
-        waits_for_rates: bool = True,
     ) -> None:
         place = endpoint(config, environ)
         key = place.api_key
@@ -116,14 +111,12 @@ class OpenAIModel:
         self._retries = retries
         timeout = openai.Timeout(idle_timeout, connect=_CONNECT_TIMEOUT)
         http_client = _http_client(timeout, secure=not place.base_url.startswith("http://"), proxy=proxy)
-        if not waits_for_rates:
-            http_client.event_hooks = {"response": [_no_wait_for_rates]}
         try:
             self._client = openai.AsyncOpenAI(
                 # Never None, which would send the OpenAI key of the environment to whatever server this is.
                 api_key=key or "none",
                 base_url=place.base_url,
-                max_retries=retries,
+                max_retries=0,  # `complete` does it, as it does for errors that come inside an answer
                 timeout=timeout,
                 http_client=http_client,
             )
@@ -137,30 +130,23 @@ class OpenAIModel:
     ) -> Turn:
         """Answer the conversation; see `Model.complete`. Cancelling it closes the connection.
 
-        An answer that breaks off is asked for once more; what had been said of it stays with whoever hears `on_text`.
+        What had been said of an answer that broke off, and is asked for again, stays with whoever hears `on_text`.
         """
-        said: list[int] = []
-
-        def say(piece: str) -> None:
-            said.append(len(piece))
-            on_text(piece)
-
-        try:
-            return await self._complete(messages, tools, say)
-        except BrokenStreamError as error:
-            if not self._retries:
-                raise ModelError(str(error)) from None
-        if said:
-            on_text("\n[The answer broke off here, and is asked for again.]\n")
-        await asyncio.sleep(_PAUSE)
-        try:
-            turn = await self._complete(messages, tools, on_text)
-        except BrokenStreamError as error:
-            raise ModelError(f"{error} It was the second time.") from None
-        return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
+        retries = Retries(self._retries)
+        while True:
+            said = Said(on_text)
+            try:
+                turn = await self._complete(messages, tools, said, retries.count)
+            except (BrokenStreamError, TransientError) as error:
+                pause = retries.pause(error)
+            else:
+                return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
+            if said.anything:
+                on_text("\n[The answer broke off here, and is asked for again.]\n")
+            await asyncio.sleep(pause)
 
     async def _complete(
-        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None], retried: int
     ) -> Turn:
         try:
             # Posted without the typed `chat.completions.create`: options of other providers go through as they are,
@@ -169,7 +155,7 @@ class OpenAIModel:
                 "/chat/completions",
                 body=self._request(messages, tools),
                 cast_to=object,
-                options={"headers": self._headers},
+                options={"headers": {**self._headers, RETRY_COUNT: str(retried)}},
                 stream=True,
                 stream_cls=openai.AsyncStream[object],
             )
@@ -358,12 +344,6 @@ def _http_client(timeout: openai.Timeout, *, secure: bool, proxy: Proxy | None =
     return openai.DefaultAsyncHttpxClient(
         verify=context, timeout=timeout, follow_redirects=False, **connection_options(proxy)
     )
-
-
-async def _no_wait_for_rates(response: httpx2.Response) -> None:
-    """Have the client library take a rate limit for final."""
-    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        response.headers["x-should-retry"] = "false"
 
 
 @functools.lru_cache(maxsize=1)

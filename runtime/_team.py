@@ -16,6 +16,7 @@ from ._permissions import Permissions
 
 __all__ = [
     "MAY_BE_ZERO",
+    "RATE_PATIENCE",
     "AgentConfig",
     "Cost",
     "Fallback",
@@ -26,6 +27,9 @@ __all__ = [
     "ToolsetConfig",
     "Workdir",
 ]
+
+RATE_PATIENCE = 600.0
+"""Seconds that a turn waits for a rate limit, where the team file does not say: longer than any window of a minute."""
 
 Workdir: TypeAlias = Literal["shared", "private", "worktree"]
 """Where an agent's tasks work."""
@@ -192,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_depth: length of the longest chain of agents that start agents.
         stop_grace: seconds between asking a task to stop and killing it.
         model_idle_timeout: seconds without a byte from a model before the stream counts as stalled.
+        rate_patience: seconds that one turn may wait for a model's rate limit; 0: a rate limit is an error at once.
         stall_after: seconds of silence after which a task is shown as silent; it is never ended for it.
         standby: processes that wait, forked ahead, for the next tasks; each costs some megabytes of memory.
         preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
@@ -205,13 +210,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_depth: int = 10
     stop_grace: float = 2.0
     model_idle_timeout: float = 120.0
+    rate_patience: float = RATE_PATIENCE
     stall_after: float = 60.0
     standby: int = 2
     preload: tuple[str, ...] = ()
     limits: Limits = Limits()
 
 
-MAY_BE_ZERO = frozenset({"standby", "stop_grace"})
+MAY_BE_ZERO = frozenset({"rate_patience", "standby", "stop_grace"})
 """The settings that may be 0; the others must be above it."""
 
 

@@ -82,9 +82,9 @@ def test_a_rate_limit_is_not_waited_for_where_another_model_can_answer() -> None
         assert ask(agent(first, second))[0].content == "at once"
 
 
-def test_the_last_model_is_waited_for_when_it_is_limited() -> None:
+def test_all_models_are_waited_for_when_all_are_limited() -> None:
     busy = Status(429, "slow down", {"retry-after-ms": "1"})
-    with ModelServer([busy]) as first, ModelServer([busy, busy, Text("at last")]) as second:
+    with ModelServer(lambda _: busy) as first, ModelServer([busy, busy, Text("at last")]) as second:
         assert ask(agent(first, second))[0].content == "at last"
 
 
@@ -111,7 +111,7 @@ def test_what_an_answer_cost_that_broke_off_counts_with_the_next() -> None:
     cost = Cost(input=10_000, output=20_000)
     broken = Chunks(event, {"error": {"message": "overloaded"}})
     with ModelServer([broken]) as first, ModelServer([Text("whole")]) as second:
-        (turn,) = ask(agent(first, second, cost=cost))
+        (turn,) = ask(agent(first, second, cost=cost, retries=0))
 
     assert turn.usage == Usage(110, 6, 2, pytest.approx(1.22))
 
