@@ -98,9 +98,9 @@ class ModelErrors:
             return self.too_long(words)
         fault = read_fault(None, {}, error, now=time.time())
         said = f"{fault.status}: {words}" if fault.status is not None else words
-        return self._failed(
-            fault, f"{self._url} reported an error after {characters} characters of text: {words}", said
-        )
+        end = "" if said.endswith((".", "!", "?")) else "."
+        message = f"{self._url} reported an error after {characters} characters of text: {said}{end}"
+        return self._failed(fault, message, said)
 
     def unreadable(self, what: str, characters: int) -> BrokenStreamError:
         """Say that there was something in a chat completion that cannot be understood."""

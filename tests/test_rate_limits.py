@@ -96,7 +96,7 @@ def test_a_rate_limit_in_the_middle_of_an_answer_is_waited_for() -> None:
 
 def test_a_fault_inside_a_stream_that_stays_is_an_error_that_tells_how_often_it_was_tried() -> None:
     gone = error({"error": {"code": 502, "message": "gone"}})
-    with ModelServer([gone] * 3) as server, pytest.raises(ModelError, match=r"502: gone It was tried 3 times\."):
+    with ModelServer([gone] * 3) as server, pytest.raises(ModelError, match=r"502: gone\. It was tried 3 times\."):
         ask(server)
 
 
