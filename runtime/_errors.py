@@ -152,7 +152,7 @@ class WorkdirError(SubactorsError):
 
 
 class LoopError(SubactorsError):
-    """The agent loop ended without a final answer: `max_iterations` reached, or identical turns in a row."""
+    """The agent loop ended without a final answer: `max_iterations` reached, or no progress."""
 
 
 class StateError(SubactorsError):

@@ -16,8 +16,8 @@ from ._encodable import encodable
 from ._errors import ContextLengthError, LoopError
 from ._history import History
 from ._model import Message, Model, ToolCall, Turn, Usage
+from ._progress import Progress
 from ._team import AgentConfig
-from ._text import one_line
 from ._tools import ToolAnswer, ToolBox, ToolSchema
 
 __all__ = ["AgentLoop", "LoopListener"]
@@ -54,7 +54,7 @@ class AgentLoop:
         model: answers the turns; stays open.
         tools: what the model may call; stays open.
         listener: hears what happens.
-        max_identical_turns: so many equal turns in a row end the loop.
+        max_identical_turns: so many turns in a row that bring nothing new end the loop; see `_progress`.
     """
 
     def __init__(
@@ -69,9 +69,7 @@ class AgentLoop:
         self._model = model
         self._tools = tools
         self._listener = listener
-        self._max_identical_turns = max_identical_turns
-        self._identical_turns = 0
-        self._last_turn: object = None
+        self._progress = Progress(agent.name, tools, max_identical_turns)
 
     async def run(self, messages: list[Message]) -> str:
         """Go on with the conversation until the final answer, and return it.
@@ -98,12 +96,13 @@ class AgentLoop:
             turn = await self._turn(messages, history, schemas)
             added: list[Message] = []
             try:
-                self._check_progress(turn)
+                self._progress.before(turn)
                 if turn.tool_calls and turn.content and not turn.content.endswith("\n"):
                     self._listener.text("\n")
                 answers = await self._answers(turn.tool_calls)
                 added = [_assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
                 messages += added
+                await self._progress.after(turn, answers)
             finally:
                 # Whatever became of the turn, its tokens are spent.
                 self._listener.turn_ended(turn, tuple(added))
@@ -136,23 +135,6 @@ class AgentLoop:
             if spent != Usage():
                 self._listener.turn_ended(Turn("", usage=spent), ())
             raise
-
-    def _check_progress(self, turn: Turn) -> None:
-        """End the loop when the model keeps asking for the same; waiting for background tasks is no repetition."""
-        if not turn.tool_calls:
-            return
-        if all(self._tools.is_polling(call.name) for call in turn.tool_calls):
-            self._identical_turns, self._last_turn = 0, None
-            return
-        this_turn = (turn.content, [(call.name, _normalised(call.arguments)) for call in turn.tool_calls])
-        self._identical_turns = self._identical_turns + 1 if this_turn == self._last_turn else 1
-        self._last_turn = this_turn
-        if self._identical_turns >= self._max_identical_turns:
-            calls = ", ".join(f"{call.name}({one_line(call.arguments, 200)})" for call in turn.tool_calls)
-            raise LoopError(
-                f"Agent {self._agent.name!r} made {self._identical_turns} identical turns in a row: {calls}. It was "
-                "ended because it got nowhere; its instruction may lack what to do when a tool answers like that."
-            )
 
     async def _answers(self, calls: Sequence[ToolCall]) -> list[ToolAnswer]:
         """Call tools concurrently; returns the answers in the order of the calls, and leaves no call running."""
@@ -198,10 +180,3 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
 
 def _tool_message(call: ToolCall, answer: ToolAnswer) -> Message:
     return {"role": "tool", "tool_call_id": call.id, "content": encodable(answer.text)}
-
-
-def _normalised(arguments: str) -> str:
-    try:
-        return json.dumps(json.loads(arguments), sort_keys=True)
-    except (ValueError, RecursionError):
-        return arguments.strip()

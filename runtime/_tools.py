@@ -65,7 +65,8 @@ class Tool:
             where whoever answers the call checks the arguments.
         handler: awaited with an instance of `parameters`, or with the arguments as a mapping if that is a schema, in
             the event loop of the agent that called.
-        polling: whether calling it again and again is how it is meant to be used; such turns do not count as identical.
+        polling: whether it only looks at what changes by itself. Such calls may be repeated, as long as their toolset's
+            `at_work` says that something changes.
     """
 
     name: str
@@ -106,6 +107,10 @@ class Toolset(ABC):
         Raises:
             ToolsetError: it cannot be; the message says why. `close` is called all the same.
         """
+
+    async def at_work(self) -> bool:
+        """Whether something that its polling tools look at may still change; called in their event loop."""
+        return True
 
     async def close(self) -> None:  # noqa: B027 - most toolsets hold nothing
         """Give back what the toolset holds; called once, in the event loop that called the tools."""
@@ -187,6 +192,14 @@ class ToolBox:
         """Whether repeating a call of this tool is ordinary."""
         tool = self._tool(name)
         return tool is not None and tool.polling
+
+    async def at_work(self) -> bool:
+        """Whether something that polling tools look at may still change."""
+        looking = [toolset for toolset in self._toolsets if any(tool.polling for tool in toolset.tools)]
+        for toolset in looking:
+            if await toolset.at_work():
+                return True
+        return False
 
     async def call(self, name: str, arguments: str) -> ToolAnswer:
         """Call a tool with arguments as JSON text; answers, and never raises but on cancellation."""

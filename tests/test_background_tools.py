@@ -663,8 +663,9 @@ def test_a_sub_agent_that_is_stopped_while_it_transfers_takes_the_task_with_it(r
     assert (view.status, child.status) == ("stopped", "stopped")
 
 
-def test_looking_at_tasks_again_and_again_is_no_repetition(runtime: Runtime) -> None:
-    turns = plan(*[[["list_background_agents", {}]]] * 12, {"answer": "done"})
+def test_looking_at_tasks_again_and_again_while_one_runs_is_no_repetition(runtime: Runtime) -> None:
+    begun = [["run_background_agent", {"agent": "waits", "task": "x"}]]
+    turns = plan(begun, *[[["list_background_agents", {}]]] * 12, {"answer": "done"})
 
     assert run_and_wait(runtime, "boss", turns).result == "done"
 

@@ -129,6 +129,10 @@ class _SelectedToolset(Toolset):
         await self._inner.open()
         self._choose_instruction()
 
+    async def at_work(self) -> bool:
+        """Ask the toolset."""
+        return await self._inner.at_work()
+
     async def close(self) -> None:
         """Close the toolset."""
         await self._inner.close()

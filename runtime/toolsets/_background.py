@@ -132,6 +132,14 @@ class BackgroundAgentsToolset(Toolset):
             ),
         )
 
+    async def at_work(self) -> bool:
+        """Whether a task of the caller runs, or one that such a task has started."""
+        try:
+            tasks = await ask(self._gateway, ListTasks())
+        except SubactorsError:
+            return False  # there is nobody any more who could run one
+        return any(not view.ended for view in tasks.tasks)
+
     @errors_as_answers
     async def _run(self, parameters: RunParameters) -> ToolAnswer:
         started = await ask(self._gateway, run_request(parameters))
