@@ -22,7 +22,7 @@ _LEAST_LENGTH: Final = 8
 _LEAST_BITS: Final = 20.0
 """What it takes to guess a value. A word of a dictionary is below it."""
 
-_LEAST_BITS_OF_SEVERAL: Final = 10.0
+_LEAST_BITS_OF_SEVERAL: Final = 9.0
 """The same for a value of several parts: as a whole it stands in no ordinary text, so one unusual word is enough."""
 
 _WORD_BITS: Final = 14.0
@@ -42,8 +42,8 @@ _SIGN_BITS: Final = 5.0
 
 _PLACEHOLDERS: Final = frozenset(
     """
-    sk pk ak xx proj lm llm ai id my me no not none nil null any some your our the a an in is it as of on or to be for
-    with key keys api apikey token tokens auth bearer basic
+    sk pk ak xx proj lm llm ai id my me no not none nil null any some your our the in for with abc
+    key keys api apikey token tokens auth bearer basic
     empty unset unused undefined required needed necessary needs need ignored ignore optional anything whatever
     something nothing here goes put insert enter replace set add changeme fill this that
     dummy fake mock test testing tests example sample demo placeholder default local localhost public free anonymous

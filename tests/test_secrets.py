@@ -18,7 +18,7 @@ PLACEHOLDERS = [
 SECRETS = [
     *("sk-proj-abcDEF123ghi456", "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "8f14e45fceea167a5a36dedd4bea2543"),
     *("xgkq wjzb htnp vrma", "correct-horse-battery-staple", "fkwmvnqpzlaxtrhb", "s3cret-value", "20240193"),
-    *("sk-a-very-secret-key", "p@ss:w/rd%1", "geheim4711"),
+    *("sk-a-very-secret-key", "p@ss:w/rd%1", "geheim4711", "sk-of-a-test"),
 ]
 
 
