@@ -8,7 +8,6 @@ answers to its tool calls, or not at all.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 

@@ -115,7 +115,7 @@ def _is_word(letters: str) -> bool:
 
 def _bits_of_word(letters: str) -> float:
     lower = letters.lower()
-    if lower in _PLACEHOLDERS or len(set(lower)) == 1:
+    if lower in _PLACEHOLDERS or len(set(lower)) < min(2, len(lower)):
         return 0.0
     return _ABBREVIATION_BITS * len(lower) if len(lower) <= _SYLLABLE else _WORD_BITS
 
