@@ -23,7 +23,7 @@ from ._model import Message
 from ._team import ModelConfig
 from ._tool_names import plain_name
 
-__all__ = ["Server", "for_function", "sendable"]
+__all__ = ["Server", "for_function", "refused_fields", "sendable"]
 
 _GO_ON: Final = "Go on."
 """Said by the user where servers want a user's message and there is none."""
@@ -56,6 +56,16 @@ _NO_SIGNATURE: Final = {"google": {"thought_signature": "skip_thought_signature_
 """What Google wants with a call of another model, which cannot have a signature of its own."""
 
 
+_OPAQUE: Final = re.compile(r"\b(reasoning_content|reasoning_details|reasoning|extra_content)\b")
+
+_NOT_TAKEN: Final = re.compile(
+    r"extra[ _](input|field|propert|param|attribute|key|forbidden)|additional propert|not (supported|permitted|allowed)"
+    r"|un(supported|known|recogni[sz]ed|expected)|forbidden",
+    re.IGNORECASE,
+)
+"""With which servers refuse a field that they do not know."""
+
+
 @dataclass(frozen=True)
 class Server:
     """Who gets a request.
@@ -66,12 +76,14 @@ class Server:
             digits, not even its own, and no message with both text and calls but its own.
         wants_reasoning: whether it may refuse turns of other models that have no `reasoning_content`.
         wants_signature: whether it may refuse turns of other models whose first call has no thought signature.
+        refused: opaque fields that it sends and does not take back.
     """
 
     identity: str
     is_mistral: bool = False
     wants_reasoning: bool = False
     wants_signature: bool = False
+    refused: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: ModelConfig) -> Server:
@@ -89,6 +101,17 @@ class Server:
             wants_reasoning=_WANTS_REASONING.search(f"{config.provider} {config.base_url}") is not None,
             wants_signature=is_google and _WANTS_SIGNATURE.search(config.name) is not None,
         )
+
+
+def refused_fields(words: str, sent: Sequence[Message]) -> frozenset[str]:
+    """Return the opaque fields of the messages that a server's error complains about, because it does not know them.
+
+    Some servers send fields that they, or the gateway before them, do not take back.
+    """
+    if not _NOT_TAKEN.search(words):
+        return frozenset()
+    fields = {key for message in sent for key in (*message, *(key for call in _calls_of(message) for key in call))}
+    return frozenset(_OPAQUE.findall(words)) & fields
 
 
 def sendable(messages: Sequence[Message], server: Server, *, has_tools: bool) -> list[Message]:
@@ -170,7 +193,7 @@ class _Conversation:
         """Add an answer of a model, with what tools answered to it."""
         content = None if _is_blank(answer["content"]) else answer["content"]
         is_own = answer.get("provider", "") == self._server.identity
-        calls = [self._call(call, is_own=is_own) for call in answer.get("tool_calls") or ()]
+        calls = [self._call(call, is_own=is_own) for call in _calls_of(answer)]
         if content is None and not calls:
             return
         self.go_on()
@@ -181,6 +204,7 @@ class _Conversation:
         if self._server.wants_signature and not is_own and calls:
             calls[0]["extra_content"] = _NO_SIGNATURE
         opaque = answer.get("opaque", {}) if is_own else {}
+        opaque = {key: value for key, value in opaque.items() if key not in self._server.refused}
         # A list of no calls is an error to several servers.
         made = {"tool_calls": calls} if calls else {}
         self._add_assistant({"content": content, **made, **opaque}, is_own=is_own)
@@ -208,12 +232,14 @@ class _Conversation:
 
     def _add_assistant(self, fields: dict[str, Any], *, is_own: bool) -> None:
         # A model that thinks is refused by its own server after a turn that another one answered in its place.
-        if self._reasons or (self._server.wants_reasoning and not is_own):
+        wanted = self._reasons or (self._server.wants_reasoning and not is_own)
+        if wanted and "reasoning_content" not in self._server.refused:
             fields = {**fields, "reasoning_content": fields.get("reasoning_content") or _NO_REASONING}
         self.messages.append({"role": "assistant", **fields})
 
     def _call(self, call: dict[str, Any], *, is_own: bool) -> dict[str, Any]:
-        extra = {"extra_content": call["extra_content"]} if is_own and "extra_content" in call else {}
+        goes_back = is_own and "extra_content" in call.keys() - self._server.refused
+        extra = {"extra_content": call["extra_content"]} if goes_back else {}
         sent = _call(call, self._id(call["id"], is_own=is_own), plain_name(call["function"]["name"]))
         return {**sent, **extra}
 
@@ -257,10 +283,14 @@ def _call(call: dict[str, Any], call_id: str, name: str) -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": function}
 
 
+def _calls_of(message: Message) -> Sequence[dict[str, Any]]:
+    return message.get("tool_calls") or ()
+
+
 def _tool_answers(answer: Message, tools: Sequence[Message]) -> Iterator[Any]:
     """Yield what was answered to each call of a turn, in the order of the calls; of two with one id, in their order."""
     unused = list(tools)
-    for call in answer.get("tool_calls") or ():
+    for call in _calls_of(answer):
         found = next((tool for tool in unused if tool["tool_call_id"] == call["id"]), None)
         if found is None:
             yield _NO_ANSWER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import re
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from strict_servers import check, roles
 from subactors.runtime._model import Message
-from subactors.runtime._sendable import Server, for_function, sendable
+from subactors.runtime._sendable import Server, for_function, refused_fields, sendable
 from subactors.runtime._team import ModelConfig
 
 
@@ -222,6 +223,34 @@ def test_what_is_opaque_goes_to_no_other_server(other: Server) -> None:
 
     assert sent_to(messages, other)[1].keys() == {"role", "content", "tool_calls"}
     assert sent_to(messages, other)[1]["tool_calls"][0].keys() == {"id", "type", "function"}
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        ("property 'reasoning_content' is unsupported", {"reasoning_content"}),
+        ("Extra inputs are not permitted, field: 'messages[8].reasoning', value: 'x'", {"reasoning"}),
+        (
+            '{"type": "extra_forbidden", "loc": ["messages", 2, "assistant", "reasoning_content"]}',
+            {"reasoning_content"},
+        ),
+        ("Unrecognized request argument supplied: extra_content", {"extra_content"}),
+        ("The `reasoning_content` in the thinking mode must be passed back to the API.", set()),
+        ("reasoning_content is missing in assistant tool call message at index 2", set()),
+        ("extra_content.google.thought_signature is missing", set()),
+        ("reasoning_details is not supported", set()),
+        ("Unsupported parameter: max_tokens", set()),
+    ],
+)
+def test_the_opaque_fields_are_known_that_a_server_does_not_take_back(words: str, refused: set[str]) -> None:
+    made = call(extra_content={"google": 1})
+    messages = [user("u"), assistant(None, made, by=ACME, reasoning="r", reasoning_content="c"), tool("t")]
+
+    assert refused_fields(words, sent_to(messages, ACME)) == refused
+
+    less = sent_to(messages, dataclasses.replace(ACME, refused=frozenset(refused)))
+    assert refused.isdisjoint({*less[1], *less[1]["tool_calls"][0]})
+    assert len({*less[1], *less[1]["tool_calls"][0]}) == 9 - len(refused)
 
 
 def test_what_is_opaque_goes_to_no_function() -> None:
