@@ -34,7 +34,7 @@ from ._openai_stream import ShapeError, TurnAssembler, reported_error
 from ._providers import endpoint
 from ._proxies import Proxy, ProxyError, connection_options, proxy_for
 from ._retries import RETRY_COUNT, BrokenStreamError, Retries, TransientError
-from ._sendable import Server, sendable
+from ._sendable import Server, refused_fields, sendable
 from ._team import ModelConfig
 from ._text import one_line
 from ._tools import ToolSchema
@@ -148,18 +148,23 @@ class OpenAIModel:
     async def _complete(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None], retried: int
     ) -> Turn:
+        request = self._request(messages, tools)
         try:
             # Posted without the typed `chat.completions.create`: options of other providers go through as they are,
             # and chunks come as plain data, to be checked here rather than trusted to have every field.
             stream = await self._client.post(
                 "/chat/completions",
-                body=self._request(messages, tools),
+                body=request,
                 cast_to=object,
                 options={"headers": {**self._headers, RETRY_COUNT: str(retried)}},
                 stream=True,
                 stream_cls=openai.AsyncStream[object],
             )
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            if isinstance(error, openai.APIStatusError) and (fields := refused_fields(str(error), request["messages"])):
+                # It sends them itself; without them the model has forgotten its thoughts, and the work goes on.
+                self._server = dataclasses.replace(self._server, refused=self._server.refused | fields)
+                return await self._complete(messages, tools, on_text, retried)
             # Its cause can quote headers, and with them the key; so none of it is chained.
             raise self._errors.request_failed(error) from None
         assembler = TurnAssembler(on_text, self._config.cost)

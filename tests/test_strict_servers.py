@@ -12,6 +12,7 @@ import pytest
 from model_server import Calls, Chunks, ModelServer, Reply, Request, Status, Text
 from strict_servers import check, roles
 from subactors.runtime import Runtime
+from subactors.runtime._errors import ModelError
 from subactors.runtime._loop import AgentLoop
 from subactors.runtime._model import Message, ToolCall, Turn
 from subactors.runtime._models import open_agent_model
@@ -167,6 +168,31 @@ def test_a_fallback_gets_call_ids_that_it_takes_and_none_of_the_reasoning() -> N
         assert reasoning_of(second.requests[0]) == [None]
         assert roles(second.requests[0].messages) == "uCt"
         assert "extra_content" not in second.requests[0].messages[1]["tool_calls"][0]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_does_not_take_back_what_it_sends_gets_it_no_more(status: int) -> None:
+    def script(request: Request) -> Reply:
+        if any(reasoning_of(request)):
+            return Status(status, "Extra inputs are not permitted, field: 'messages[1].reasoning_content'")
+        if any("extra_content" in made for message in request.messages for made in message.get("tool_calls", ())):
+            return Status(status, "property 'extra_content' is unsupported")
+        return Text("done") if request.turn == 3 else thinks(extra_content=SIGNATURE)
+
+    with ModelServer(Strict(script)) as server:
+        assert run(model(server))[0] == "done"
+        # It was asked again once for each of the two fields, and not at all in later turns.
+        assert len(server.requests) == 6
+
+
+def test_a_server_that_misses_what_it_was_sent_is_not_asked_without_it() -> None:
+    def script(request: Request) -> Reply:
+        return Status(400, "The `reasoning_content` must be passed back.") if request.turn else thinks()
+
+    with ModelServer(Strict(script)) as server:
+        with pytest.raises(ModelError, match="must be passed back"):
+            run(model(server))
+        assert len(server.requests) == 2
 
 
 def test_a_model_that_is_back_after_a_fallback_gets_its_own_reasoning_back_and_none_of_the_others() -> None:
