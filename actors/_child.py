@@ -81,7 +81,10 @@ class ChildChannel:
 
     def __init__(self, channel: socket.socket) -> None:
         self._socket = channel
-        self._lock = threading.Lock()
+        # Reentrant: a finalizer, or a signal handler, may run in the middle of it, and say something.
+        self._lock = threading.RLock()
+        self._sending = False
+        self._later: list[bytes] = []
         self._decoder = FrameDecoder(limit=None)
         self._pending: dict[int, Future[bytes]] = {}
         self._requests = 0
@@ -156,7 +159,16 @@ class ChildChannel:
     def _send_bytes(self, data: bytes) -> None:
         try:
             with self._lock:
-                self._socket.sendall(data)
+                if self._sending:
+                    self._later.append(data)  # this thread is in the middle of a frame
+                    return
+                self._sending = True
+                try:
+                    self._socket.sendall(data)
+                    while self._later:
+                        self._socket.sendall(self._later.pop(0))
+                finally:
+                    self._sending = False
         except ConnectionError:
             # Nobody is there to hear anything any more; the zygote is about to kill this process.
             os._exit(1)

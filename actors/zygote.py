@@ -342,13 +342,15 @@ def _shut_logging_down() -> None:
 
 
 def _preload(modules: list[str]) -> None:
-    for entry in modules:
-        name, _, function = entry.partition(":")
-        # A module that is missing or broken will fail again, with its traceback, in the task that needs it.
-        with contextlib.suppress(BaseException):
-            module = importlib.import_module(name)
-            if function:
-                getattr(module, function)()
+    # Standard output may be where the host answers, to a program that reads it.
+    with _linux.silenced():
+        for entry in modules:
+            name, _, function = entry.partition(":")
+            # A module that is missing or broken will fail again, with its traceback, in the task that needs it.
+            with contextlib.suppress(BaseException):
+                module = importlib.import_module(name)
+                if function:
+                    getattr(module, function)()
 
 
 def _drop_the_hosts_signal_setup() -> None:

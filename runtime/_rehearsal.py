@@ -48,14 +48,24 @@ def _spec(setup: AgentSetup) -> TaskSpec:
 
 def rehearse(task: EntrypointTask) -> str:
     """Say a word and, if this team has models, be an agent with one that is not there. Runs in the task's process."""
-    task.emit("")
+    from ._speech import speech  # noqa: PLC0415 - the host, which imports this module, need not pay for it
+
+    try:
+        print()  # noqa: T201 - it is said to nobody
+        task.emit("")
+        _be_an_agent_if_there_are_models()
+    finally:
+        speech.end()  # the zygote goes on
+    return ""
+
+
+def _be_an_agent_if_there_are_models() -> None:
     models = sys.modules.get("subactors.runtime._openai_model")
     if models is not None:
         # The host, which imports this module, need not pay for them.
         from ._event_loop import OneLoop  # noqa: PLC0415
 
         OneLoop().run(_be_an_agent(models.canned_model))
-    return ""
 
 
 async def _be_an_agent(canned_model: Callable[[], AbstractAsyncContextManager[ModelConfig]]) -> None:

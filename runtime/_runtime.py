@@ -426,7 +426,8 @@ def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 
 def _preload(team: Team) -> list[str]:
     """Return what the zygote should import once for all tasks of this team."""
-    modules = ["subactors.runtime._task_work", "subactors.runtime._rehearsal"]
+    # The streams first, before a module keeps others.
+    modules = ["subactors.runtime._speech:install", "subactors.runtime._task_work", "subactors.runtime._rehearsal"]
     if any(agent.model is not None and agent.model.provider == "python" for agent in team.agents.values()):
         modules.append("subactors.runtime._python_model")
     models = [

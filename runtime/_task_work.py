@@ -26,6 +26,7 @@ from ._messages import AgentSetup, Began, Failed, Finished, TaskSpec, ToolAnswer
 from ._model import Message, ToolCall, Turn
 from ._references import resolve
 from ._result import encode_result
+from ._speech import speech
 from ._surroundings import Surroundings
 from ._text import bounded
 from ._tools import ToolAnswer
@@ -60,6 +61,7 @@ class TaskWork:
 
     def run(self) -> Finished:
         """Work to the end and return the last report; raises what the loop or the entrypoint raised."""
+        speech.begin(self._supervisor.emit)
         try:
             result = self._work()
         except asyncio.CancelledError:
@@ -95,6 +97,11 @@ class TaskWork:
                 "Return text, or None, truths, numbers, lists, and mappings whose keys are text."
             ) from error
 
+    def _emit(self, text: str) -> None:
+        if speech.held:
+            speech.finish_lines()
+        self._supervisor.emit(text)
+
     def _work(self) -> Any:
         spec = self._spec
         if spec.entrypoint is None:
@@ -108,7 +115,7 @@ class TaskWork:
             agent=spec.agent,
             text=spec.task,
             expected_output=spec.expected_output,
-            emit=self._supervisor.emit,
+            emit=self._emit,
             stop=self._stop,
             attempt=spec.attempt,
         )
@@ -152,6 +159,8 @@ class _Reporter:
 
     def text(self, piece: str) -> None:
         """Text of the model is the task's output."""
+        if speech.held:
+            speech.finish_lines()
         self._supervisor.emit(piece)
 
     def tool_called(self, call: ToolCall) -> None:

@@ -184,11 +184,11 @@ def flood_messages(task: EntrypointTask) -> str:
 
 
 def fill_stderr(task: EntrypointTask) -> str:
-    """Write as many megabytes to standard error as the task's text names (100 if it names none), and return."""
+    """Write as many megabytes to descriptor 2 as the task's text names (100 if it names none), and return."""
     task.emit(BEFORE)
     megabytes = _count(task, 100)
     for _ in range(megabytes):
-        sys.stderr.write(_FLOOD_PIECE * (1_000_000 // len(_FLOOD_PIECE)))
+        os.write(2, _FLOOD_PIECE.encode() * (1_000_000 // len(_FLOOD_PIECE)))
     return f"{megabytes} MB written"
 
 

@@ -252,12 +252,12 @@ def test_what_a_task_says_after_its_answer_does_not_change_the_answer(runtime: R
     assert view.output.startswith("more more ")
 
 
-def test_what_an_entrypoint_prints_is_not_its_output_and_disturbs_nothing(
+def test_what_an_entrypoint_prints_is_its_output_and_what_goes_below_python_disturbs_nothing(
     runtime: Runtime, capfd: pytest.CaptureFixture[str]
 ) -> None:
     view = run_and_wait(runtime, "prints")
 
-    assert (view.status, view.result, view.output) == ("completed", "done", "emitted")
+    assert (view.status, view.result, view.output) == ("completed", "done", "printed\nprinted\nemitted")
     assert capfd.readouterr() == ("", "")
 
 
