@@ -25,6 +25,9 @@ _JSON: Final = json.JSONDecoder(strict=False)
 _LINE_END: Final = re.compile("\r\n|\r|\n")
 """Only these: what else Unicode calls a line break may stand in a JSON string."""
 
+_BEGINNINGS: Final = ("{", "[")
+_ENDS: Final = ("}", "]")
+
 _STRAY_LIMIT: Final = 1000
 """Characters that are kept of a body that is not a stream: enough for any error message."""
 
@@ -86,7 +89,7 @@ class EventDecoder:
         self._line = []
         yield from self._take(rest)
         for event in self._made():
-            if event.data is not NOT_JSON or not event.text.startswith(("{", "[")):
+            if not _is_cut_off(event.text):
                 yield event
 
     def _lines(self, text: str) -> list[str]:
@@ -113,12 +116,12 @@ class EventDecoder:
         elif name == "data":
             if self._is_bare:
                 yield from self._made()
-            yield from self._add(value)
+            yield from self._add(value.removeprefix(" "))
         elif not line.strip():
             yield from self._made()
         elif name == "event":
             self._name = value.strip()
-        elif name.startswith(("{", "[")):
+        elif name.startswith(_BEGINNINGS):
             yield from self._made()
             self._is_bare = True
             yield from self._add(line)
@@ -127,17 +130,16 @@ class EventDecoder:
 
     def _add(self, line: str) -> Iterator[StreamEvent]:
         """Take a line of data."""
-        line = line.strip()
-        if not line and not self._data:
+        text = line.strip()
+        if not text and not self._data:
             return
-        begins = line.startswith(("{", "["))
-        if _is_done(line) or (begins and self._data and not self._data[0].startswith(("{", "["))):
+        begins = text.startswith(_BEGINNINGS)
+        if _is_done(text) or (begins and self._data and not self._data[0].startswith(_BEGINNINGS)):
             yield from self._made()
-        is_first = not self._data
-        self._data.append(line)
-        # Tried where it may succeed, or many lines would take long.
-        may_be_whole = begins if is_first else line.startswith(("}", "]"))
-        if _is_done(line) or (may_be_whole and _parsed("\n".join(self._data)) is not NOT_JSON):
+        # Tried where it may succeed, at the first line and at an end that is not indented, or many lines take long.
+        may_be_whole = line.startswith(_ENDS) if self._data else begins
+        self._data.append(text)
+        if _is_done(text) or (may_be_whole and _parsed("\n".join(self._data)) is not NOT_JSON):
             yield from self._made()
 
     def _made(self) -> Iterator[StreamEvent]:
@@ -150,6 +152,17 @@ class EventDecoder:
 
 def _is_done(text: str) -> bool:
     return text.strip('" ').upper().startswith("[DONE")
+
+
+def _is_cut_off(text: str) -> bool:
+    """Whether text would be JSON if more of it had come: nothing is wrong before its last few characters."""
+    try:
+        _JSON.decode(text)
+    except json.JSONDecodeError as error:
+        return text.startswith(_BEGINNINGS) and (error.msg.startswith("Unterminated") or error.pos >= len(text) - 6)
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def _parsed(text: str) -> Any:

@@ -22,7 +22,7 @@ from ._text import one_line
 
 __all__ = ["ShapeError", "TurnAssembler", "reported_error"]
 
-_CUT = "\n[The answer ends here because the model's token limit was reached.]"
+_CUT = "[The answer ends here because the model's token limit was reached.]"
 
 _THOUGHT_END = "</thought>"
 """With which Gemini ends its thoughts, at the beginning of the answer."""
@@ -132,8 +132,8 @@ class TurnAssembler:
             self._held = ""
         is_cut = self.end is End.CUT
         if is_cut and self.is_usable:
-            # A cut answer must not pass for a whole one.
-            self._say(_CUT)
+            # A cut answer must not pass for a whole one, and the model must know why a call has but half its arguments.
+            self._say(f"\n{_CUT}" if self._text else _CUT)
         calls = self._calls.finish(is_cut=is_cut)
         return Turn("".join(self._text), calls, self.usage, self._opaque.finish(), provider)
 
