@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from model_server import Chunks, ModelServer, Raw, Reply, Request, Text, Wire
-from subactors.runtime import _openai_model
+from subactors.runtime import _retries
 from subactors.runtime._errors import ModelError, RefusalError
 from subactors.runtime._model import Turn, Usage
 from subactors.runtime._models import open_agent_model, open_model
@@ -22,7 +22,7 @@ BROKE_OFF = "\n[The answer broke off here, and is asked for again.]\n"
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_openai_model, "_PAUSE", 0.0)
+    monkeypatch.setattr(_retries, "_FIRST_PAUSE", 0.0)
 
 
 def config(server: ModelServer, name: str = "large") -> ModelConfig:
