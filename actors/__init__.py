@@ -15,7 +15,7 @@ from ._errors import (
 )
 from ._exit import ProcessExit
 from ._io import Timer
-from ._linux import check_platform
+from ._linux import check_platform, open_standard_descriptors
 from ._process import ActorProcess, ProcessListener
 from ._restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
@@ -54,4 +54,5 @@ __all__ = [
     "UnsupportedPlatformError",
     "check_platform",
     "decide",
+    "open_standard_descriptors",
 ]

@@ -174,7 +174,11 @@ def closing_step(first: int) -> tuple[Callable[..., object], tuple[Any, ...]]:
 
 
 def open_standard_descriptors() -> None:
-    """Have something behind 0, 1 and 2, so that nothing else gets one of these numbers."""
+    """Have something behind 0, 1 and 2, so that nothing else gets one of these numbers.
+
+    A service may have been started with some of them closed. The next socket or database to be opened would take such a
+    number, and whatever prints, here or in a child process, would write into it.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)

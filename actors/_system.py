@@ -25,7 +25,7 @@ from ._channel import open_channel
 from ._errors import StartError, SubactorsError
 from ._exit import ProcessExit
 from ._io import IOThread, Timer
-from ._linux import check_platform
+from ._linux import check_platform, open_standard_descriptors
 from ._mark import SWEEP_LIMIT, end_marked
 from ._process import ActorProcess, ProcessListener, encode_object
 from ._standby import StandbyPool
@@ -78,6 +78,7 @@ class ProcessSystem:
         rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None,
         for_many: bool = True,
     ) -> None:
+        open_standard_descriptors()
         self._preload = tuple(preload)
         self._rehearsal = rehearsal
         self._for_many = for_many

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 import pykka
 
-from ..actors import ProcessSystem, check_platform
+from ..actors import ProcessSystem, check_platform, open_standard_descriptors
 from ..actors._interrupts import result_of
 from ._control import ControlServer
 from ._encodable import encodable
@@ -90,6 +90,7 @@ class Runtime:
         self._closed = False
         self._close_lock = threading.Lock()
         check_platform()
+        open_standard_descriptors()
         self._folder = RunFolder.create(state_root(state_dir))
         self._journal = Journal(self._folder.journal, {"host": str(self._owner), "team": team.source})
         self._hub = EventHub()
