@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from ._report import describe_view, duration, result_text, usage_text
 from ._requirements import check_requirements
 from ._team import Team, ToolsetConfig
 from ._team_file import check_team
+from ._terminal import err, out
 from ._views import TaskView
 
 __all__ = ["check", "dispatch", "run_root"]
@@ -47,7 +47,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
                     display.failed(agent, view.reason)
         _name_cut_off(runtime)
         view = runtime.view(root)
-        print(_cost(view), file=sys.stderr)
+        err.line(_cost(view))
         return work.status or (0 if view.status == "completed" else _FAILED)
 
 
@@ -86,12 +86,12 @@ def check(path: str, working_dir: str | None = None) -> int:
     """
     team, problems = check_team(path)
     for problem in problems:
-        print(problem)
+        out.line(str(problem))
     if team is None or problems:
         count = len(problems)
-        print(f"{path}: {count} problem{'' if count == 1 else 's'}.", file=sys.stderr)
+        err.line(f"{path}: {count} problem{'' if count == 1 else 's'}.")
         return _USAGE
-    print(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems in the file.")
+    out.line(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems in the file.")
     from ._readiness import missing_keys, notes_on, would_fail  # noqa: PLC0415 - for this command only
 
     environ, folder = os.environ, Path(working_dir or Path.cwd())
@@ -104,23 +104,23 @@ def check(path: str, working_dir: str | None = None) -> int:
         extras = [f"fallback {others}"] if others else []
         extras += [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
-        print(f"  {name}: {'; '.join([what, *extras])}")
+        out.line(f"  {name}: {'; '.join([what, *extras])}")
         reasons = would_fail(agent, environ, folder)
         faulty += [name] if reasons else []
         for sentence in reasons:
-            print(f"  {name}: would not run here: {sentence}")
+            out.line(f"  {name}: would not run here: {sentence}")
         keys = [] if reasons else missing_keys(agent, environ)
         keyless += [name] if keys else []
         for sentence in keys:
             # Files are checked where there are no keys, too: said, and no failure of the check.
-            print(f"  {name}: not before there is a key: {sentence}")
+            out.line(f"  {name}: not before there is a key: {sentence}")
         for note in notes_on(agent, environ, folder):
-            print(f"  {name}: {note}")
+            out.line(f"  {name}: {note}")
     for key in team.ignored:
-        print(f"  {key}: accepted, and without effect here")
+        out.line(f"  {key}: accepted, and without effect here")
     fit = [name for name in team.agents if name not in {*faulty, *keyless}]
     groups = {"Would run here": fit or ["none"], "Would not": faulty, "Not before there is a key": keyless}
-    print(" ".join(f"{title}: {', '.join(names)}." for title, names in groups.items() if names))
+    out.line(" ".join(f"{title}: {', '.join(names)}." for title, names in groups.items() if names))
     return _FAILED if faulty else 0
 
 
@@ -179,11 +179,11 @@ def _fan_out(
 
 def _print_result(view: TaskView) -> None:
     if view.status == "completed":
-        print(f"=== {view.id} {view.agent}: {view.task}")
-        print(result_text(view.result))
+        out.line(f"=== {view.id} {view.agent}: {view.task}")
+        out.line(result_text(view.result))
     else:
-        print(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
-    print()
+        out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
+    out.line()
 
 
 def _stop_everything(runtime: CommandRuntime) -> None:
@@ -198,6 +198,6 @@ def _display(runtime: CommandRuntime, *, as_json: bool, has_root: bool = False) 
     if as_json:
         return JsonLines(runtime, has_root=has_root)
     # A dumb terminal cannot be drawn on.
-    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+    if err.is_terminal and os.environ.get("TERM", "dumb") != "dumb":
         return LiveTable(runtime)
     return PlainLines(runtime, has_root=has_root)

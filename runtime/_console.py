@@ -1,42 +1,42 @@
 """What the command line shows while tasks run: a live table, plain lines, or one JSON object a line.
 
-A display only looks: it asks the runtime and follows its events. Nothing that a task says reaches a terminal with its
-control characters.
+A display only looks: it asks the runtime and follows its events. All that it shows goes through `_terminal`. What it
+gives to `rich` is cleaned before and never markup.
 """
 
 from __future__ import annotations
 
-import json
-import sys
+import contextlib
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import msgspec
 
+from ._control_sequences import clean
 from ._events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
 from ._report import dollars, duration, result_text, size
-from ._text import one_line
+from ._terminal import OutputLostError, err, out, own_stream
+from ._text import json_line, one_line
 from ._views import TaskView
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
     from ._runtime import Runtime
 
-__all__ = ["Display", "JsonLines", "LiveTable", "PlainLines", "printable"]
+__all__ = ["Display", "JsonLines", "LiveTable", "PlainLines"]
 
-_REFRESH_RATE = 8
+_REFRESH_RATE: Final = 8
 """Frames a second of the live table."""
 
-_MARGIN_ROWS = 8
+_MARGIN_ROWS: Final = 8
 """Rows of the terminal that the table leaves free."""
 
-
-def printable(text: str) -> str:
-    """Return text without the control characters that could move a terminal's cursor or change its state."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+_LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at whether anybody still reads, while there is nothing to tell."""
 
 
 class Display(Protocol):
@@ -60,11 +60,19 @@ class Display(Protocol):
 
 
 class _EventFollower:
-    """A thread that hands each event to a function."""
+    """A thread that hands each event to a function.
 
-    def __init__(self, runtime: Runtime, show: Callable[[Any], None]) -> None:
+    Args:
+        runtime: whose events.
+        show: is called with each.
+        idle: is called now and then while there is none.
+    """
+
+    def __init__(self, runtime: Runtime, show: Callable[[Any], None], idle: Callable[[], None] = lambda: None) -> None:
         self._stream = runtime.events()
         self._show = show
+        self._idle = idle
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="subactors-display", daemon=True)
 
     def start(self) -> None:
@@ -73,25 +81,32 @@ class _EventFollower:
 
     def stop(self) -> None:
         """Show what has been published until now, and end."""
+        self._closing = True
         self._stream.close()
         self._thread.join()
 
     def _run(self) -> None:
-        for event in self._stream:
-            self._show(event)
+        # When nobody reads any more, whoever runs the tasks hears of it from the outlet, and ends this.
+        with contextlib.suppress(OutputLostError):
+            while True:
+                event = self._stream.next(_LOOK_EVERY)
+                if event is not None:
+                    self._show(event)
+                elif self._closing:
+                    return
+                else:
+                    self._idle()
 
 
 class PlainLines:
-    """A line when a task starts and one when it ends: for pipes and logs.
+    """A line on standard error when a task starts and one when it ends: for pipes and logs.
 
     Args:
         runtime: what to show.
-        file: where to.
         has_root: whether the first task is the root of a run, whose end is told otherwise.
     """
 
-    def __init__(self, runtime: Runtime, file: TextIO | None = None, *, has_root: bool = False) -> None:
-        self._file = file or sys.stderr
+    def __init__(self, runtime: Runtime, *, has_root: bool = False) -> None:
         self._root = None if has_root else ""
         self._follower = _EventFollower(runtime, self._show)
 
@@ -105,23 +120,22 @@ class PlainLines:
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output."""
         del agent
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        out.line(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why on standard error."""
-        print(f"{agent}: {printable(reason)}", file=self._file)
+        err.line(f"{agent}: {reason}")
 
     def _show(self, event: object) -> None:
         match event:
             case TaskStarted(task):
                 self._root = task.id if self._root is None else self._root
-                line = f"{task.id} {task.agent}: started: {one_line(task.task, 100)}"
+                err.line(f"{task.id} {one_line(task.agent, 100)}: started: {one_line(task.task, 100)}")
             case TaskEnded(task) if task.id != self._root:
                 reason = f": {one_line(task.reason, 300)}" if task.reason else ""
-                line = f"{task.id} {task.agent}: {task.status} after {duration(task.runtime)}{reason}"
+                err.line(f"{task.id} {one_line(task.agent, 100)}: {task.status} after {duration(task.runtime)}{reason}")
             case _:
-                return
-        print(printable(line), file=self._file, flush=True)
+                pass
 
 
 class JsonLines:
@@ -135,8 +149,7 @@ class JsonLines:
     def __init__(self, runtime: Runtime, *, has_root: bool = False) -> None:
         self._root = TaskView(id="", agent="", task="", status="starting")
         self._wants_root = has_root
-        self._lock = threading.Lock()
-        self._follower = _EventFollower(runtime, self._show)
+        self._follower = _EventFollower(runtime, self._show, out.check)
 
     def __enter__(self) -> Self:
         self._follower.start()
@@ -147,11 +160,11 @@ class JsonLines:
 
     def answered(self, agent: str, text: str) -> None:
         """An event `answer`."""
-        self._write(json.dumps({"event": "answer", "agent": agent, "text": text}).encode())
+        out.line(json_line({"event": "answer", "agent": agent, "text": text}))
 
     def failed(self, agent: str, reason: str) -> None:
         """An event `failed`."""
-        self._write(json.dumps({"event": "failed", "agent": agent, "reason": reason}).encode())
+        out.line(json_line({"event": "failed", "agent": agent, "reason": reason}))
 
     def _show(self, event: Event) -> None:
         if self._wants_root and isinstance(event, TaskStarted):
@@ -161,12 +174,7 @@ class JsonLines:
             fields |= {"event": "text", "agent": self._root.agent}
         if isinstance(event, TaskStarted | TaskEnded | TaskRestarting):
             fields["task"] = event.task.as_data()
-        self._write(msgspec.json.encode(fields))
-
-    def _write(self, line: bytes) -> None:
-        with self._lock:
-            sys.stdout.write(line.decode() + "\n")
-            sys.stdout.flush()
+        out.line(json_line(fields))
 
 
 class LiveTable:
@@ -182,7 +190,9 @@ class LiveTable:
         from rich.live import Live  # noqa: PLC0415 - see above
 
         self._runtime = runtime
-        self._console = Console(stderr=True)
+        self._console = Console(file=own_stream(err))
+        self._unfinished = ""
+        self._taking = err.handing_lines_to(self._print_above)
         self._live: Live = Live(
             get_renderable=self._table,
             console=self._console,
@@ -193,26 +203,35 @@ class LiveTable:
 
     def __enter__(self) -> Self:
         self._live.start()
+        self._taking.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._taking.__exit__(None, None, None)
         self._live.stop()
+        if self._unfinished:
+            err.line(self._unfinished)
 
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output, below the table."""
         del agent
         self._live.stop()
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        out.line(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why, below the table."""
         self._live.stop()
-        self._console.print(f"{agent}: {printable(reason)}", markup=False, highlight=False, style="red")
+        self._console.print(_words(f"{agent}: {reason}", "red"), soft_wrap=True)
+
+    def _print_above(self, text: str) -> None:
+        """Print what somebody has to say meanwhile, such as a warning, above the table."""
+        *lines, self._unfinished = (self._unfinished + text).split("\n")
+        for line in lines:
+            self._console.print(_words(line), soft_wrap=True)
 
     def _table(self) -> Table:
         from rich import box  # noqa: PLC0415 - rich is for terminals only
         from rich.table import Table  # noqa: PLC0415 - rich is for terminals only
-        from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
 
         rows = self._rows()
         table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
@@ -228,17 +247,22 @@ class LiveTable:
             table.add_column("cost", justify="right", no_wrap=True)
         table.add_column("last said", no_wrap=True, ratio=1, overflow="ellipsis")
         for view in rows:
-            table.add_row(
+            tokens = view.usage.input_tokens + view.usage.output_tokens
+            memory = view.vitals.memory_bytes if view.vitals is not None else 0
+            cells = [
                 view.id,
                 view.agent,
-                Text(view.status, style=_STYLES.get(view.status, "")),
+                view.status,
                 duration(view.runtime),
                 _cpu(view),
-                size(view.vitals.memory_bytes) if view.vitals is not None and view.vitals.memory_bytes else "",
-                f"{view.usage.input_tokens + view.usage.output_tokens:,}" if view.usage.requests else "",
+                size(memory) if memory else "",
+                f"{tokens:,}" if view.usage.requests else "",
                 *([dollars(view.usage.cost) if view.usage.cost else ""] * costs),
-                Text(_telling_line(view)),
-            )
+                _telling_line(view),
+            ]
+            words = [_words(one_line(clean(cell), 300)) for cell in cells]
+            words[2].stylize(_STYLES.get(view.status, ""))
+            table.add_row(*words)
         return table
 
     def _rows(self) -> list[TaskView]:
@@ -278,9 +302,16 @@ def _telling_line(view: TaskView) -> str:
 
 
 def _first_line(text: str) -> str:
-    return one_line(printable(text.strip().split("\n", 1)[0]), 300)
+    return text.strip().split("\n", 1)[0]
 
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return one_line(printable(lines[-1]), 300) if lines else ""
+    return lines[-1] if lines else ""
+
+
+def _words(text: str, style: str = "") -> Text:
+    """Return text for `rich` to show as it is, without what would command the terminal."""
+    from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
+
+    return Text(clean(text), style=style)

@@ -6,21 +6,19 @@ Imported by `cli` when one of them runs; it must not bring what only a process t
 from __future__ import annotations
 
 import codecs
-import json
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from ._console import printable
 from ._elsewhere import ListedTask, TaskElsewhere, find, tasks_of
 from ._errors import RuntimeClosedError
 from ._past_runs import prune
 from ._report import dollars, duration, result_text, size, usage_text, working_directory
-from ._text import one_line
+from ._terminal import out, warn
+from ._text import json_line, one_line
 from ._views import TaskView
 
 __all__ = ["list_tasks", "prune_runs", "stop_task", "view_task"]
@@ -43,15 +41,15 @@ def list_tasks(root: Path, *, everything: bool, as_json: bool) -> int:
     """Print a table of the tasks that run, or of all there are, the newest last; return the exit status."""
     survey = tasks_of(root, past=everything, at_most=_ROWS)
     for warning in survey.warnings:
-        _warn(warning)
+        warn(warning)
     tasks = [task for task in survey.tasks if everything or not task.view.ended]
     if as_json:
         for task in tasks:
-            _print_json(_plain(task.view, task.run, task.host_pid))
+            out.line(json_line(_plain(task.view, task.run, task.host_pid)))
     elif tasks:
         _print_table([_HEAD, *(_row(task) for task in tasks)])
     else:
-        _warn(f"{'There are no tasks' if everything else 'No tasks are running'} in {root}.")
+        warn(f"{'There are no tasks' if everything else 'No tasks are running'} in {root}.")
     return 0
 
 
@@ -74,15 +72,15 @@ def stop_task(root: Path, part: str) -> int:
         except (OSError, RuntimeClosedError):
             view = task.view_by_journal()
             if task.warning or not view.ended:
-                _warn(f"{view.id} is {view.status}. {task.warning or 'Its host is just ending.'}")
+                warn(f"{view.id} is {view.status}. {task.warning or 'Its host is just ending.'}")
             else:
-                _warn(f"Task {view.id} has ended already: {view.status}. {view.reason}".rstrip())
+                warn(f"Task {view.id} has ended already: {view.status}. {view.reason}".rstrip())
             return _FAILED
-    print(f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}.")
+    out.line(f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}.")
     if target.reason:
-        _print(target.reason)
+        out.line(target.reason)
     for view in owned:
-        _print(f"With it ended {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip())
+        out.line(f"With it ended {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip())
     return 0
 
 
@@ -90,28 +88,28 @@ def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
     """Remove old runs and print which; return the exit status."""
     pruned = prune(root, keep, unread=unread)
     for path, tasks in pruned.removed.items():
-        print(f"Removed {path.name}, with {tasks} task{'' if tasks == 1 else 's'}.")
+        out.line(f"Removed {path.name}, with {tasks} task{'' if tasks == 1 else 's'}.")
     for path, why in pruned.kept.items():
-        print(f"Kept {path.name}: {why}.")
+        out.line(f"Kept {path.name}: {why}.")
     if not pruned.removed and not pruned.kept:
-        print(f"No run in {root} is old enough.")
+        out.line(f"No run in {root} is old enough.")
     elif pruned.kept and not unread:
-        _warn("`subactors prune --unread` removes those, too.")
+        warn("`subactors prune --unread` removes those, too.")
     return 0
 
 
 def _view(task: TaskElsewhere, *, as_json: bool) -> int:
     view = task.view()
     if task.warning:
-        _warn(task.warning)
+        warn(task.warning)
     output = task.output
     view = msgspec.structs.replace(view, output=output.text(), output_size=max(view.output_size, output.size))
     if as_json:
-        _print_json(_plain(view, task.run, task.host_pid))
+        out.line(json_line(_plain(view, task.run, task.host_pid)))
         return 0
     _print_facts(view, task)
-    print("\n--- Output ---")
-    _print(view.output or "(nothing)")
+    out.line("\n--- Output ---")
+    out.line(view.output or "(nothing)")
     _print_traceback(view)
     _print_result(view)
     return 0
@@ -126,27 +124,28 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
         nonlocal ends_line
         text = decoder.decode(data)
         if as_json:
-            _print_json({"event": "output", "task_id": task.id, "text": text, "missed": missed})
+            out.line(json_line({"event": "output", "task_id": task.id, "text": text, "missed": missed}))
             return
         if missed:
-            sys.stdout.write(f"\n[{missed:,} bytes left out here.]\n")
-        sys.stdout.write(_shown(text))
-        sys.stdout.flush()
+            out.live("", last=True)
+            out.line(f"\n[{missed:,} bytes left out here.]")
+        out.live(text)
         ends_line = text.endswith("\n") if text else ends_line
 
     view = task.follow(show)
     if task.warning:
-        _warn(task.warning)
+        warn(task.warning)
     if as_json:
-        _print_json({"event": "ended", "task": _plain(view, task.run, task.host_pid)})
+        out.line(json_line({"event": "ended", "task": _plain(view, task.run, task.host_pid)}))
     else:
+        out.live(decoder.decode(b"", final=True), last=True)
         if not ends_line:
-            print()
+            out.line()
         _print_traceback(view)
         _print_result(view)
-        print(f"\n{view.id} ({view.agent}) has ended after {duration(view.runtime)}: {view.status}.")
+        out.line(f"\n{view.id} ({view.agent}) has ended after {duration(view.runtime)}: {view.status}.")
         if view.reason:
-            _print(view.reason)
+            out.line(view.reason)
     return 0 if view.status == "completed" else _FAILED
 
 
@@ -177,19 +176,19 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
     width = max(map(len, facts)) + 2
     for name, value in facts.items():
         if value:
-            _print(f"{name + ':':{width}}{value.replace(chr(10), chr(10) + ' ' * width)}")
+            out.line(f"{name + ':':{width}}{value.replace(chr(10), chr(10) + ' ' * width)}")
 
 
 def _print_traceback(view: TaskView) -> None:
     if view.traceback:
-        print("\n--- Traceback ---")
-        _print(view.traceback)
+        out.line("\n--- Traceback ---")
+        out.line(view.traceback)
 
 
 def _print_result(view: TaskView) -> None:
     if view.result is not None:
-        print("\n--- Result ---")
-        _print(result_text(view.result))
+        out.line("\n--- Result ---")
+        out.line(result_text(view.result))
 
 
 def _row(task: ListedTask) -> tuple[str, ...]:
@@ -199,7 +198,7 @@ def _row(task: ListedTask) -> tuple[str, ...]:
     used = " ".join([*([f"{tokens:,}"] * (tokens > 0)), *([dollars(view.usage.cost)] * (view.usage.cost > 0))])
     vitals = (duration(view.runtime), _cpu(view), _memory(view))
     cells = (view.id, view.agent, view.status, *vitals, used, host, view.task)
-    return tuple(printable(one_line(cell, 1000)) or "-" for cell in cells)
+    return tuple(one_line(out.shown(cell), 1000) or "-" for cell in cells)
 
 
 def _cpu(view: TaskView, *, both: bool = False) -> str:
@@ -221,30 +220,12 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
     aligned: list[Callable[[str, int], str]] = [str.rjust if name in _NUMBERS else str.ljust for name in _HEAD]
     room = _TASK_WIDTH
-    if sys.stdout.isatty():
+    if out.is_terminal:
         room = max(10, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths))
     for row in rows:
         cells = [align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=False)]
-        print("  ".join([*cells, one_line(row[-1], room)]))
+        out.line("  ".join([*cells, one_line(row[-1], room)]))
 
 
 def _plain(view: TaskView, run: Path, host_pid: int | None) -> dict[str, Any]:
     return {**view.as_data(), "run": str(run), "host_pid": host_pid}
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value), flush=True)
-
-
-def _print(text: str) -> None:
-    shown = _shown(text)
-    sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
-
-
-def _shown(text: str) -> str:
-    """Return what may go to standard output: a terminal must not be told what to do by what a task says."""
-    return printable(text) if sys.stdout.isatty() else text
-
-
-def _warn(sentence: str) -> None:
-    print(f"subactors: {printable(sentence)}", file=sys.stderr)

@@ -20,12 +20,23 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 from ..actors import open_standard_descriptors
 from ._control_sequences import Cleaner, clean
 
-__all__ = ["InputError", "Outlet", "OutputLostError", "err", "exit_status", "out", "read_input", "take_over"]
+__all__ = [
+    "InputError",
+    "Outlet",
+    "OutputLostError",
+    "err",
+    "exit_status",
+    "out",
+    "own_stream",
+    "read_input",
+    "take_over",
+    "warn",
+]
 
 _FAILED: Final = 1
 _NO_READER: Final = 128 + signal.SIGPIPE
@@ -207,8 +218,8 @@ class _Stream(io.TextIOBase):
         return 1 if self._outlet is out else 2
 
 
-class OwnStream(_Stream):
-    """An outlet as a stream for a library that draws on the terminal, and is given cleaned text only."""
+class _OwnStream(_Stream):
+    """An outlet as a stream for what this package itself makes."""
 
     def __init__(self, outlet: Outlet) -> None:
         super().__init__(outlet)
@@ -218,6 +229,16 @@ class OwnStream(_Stream):
         """Write."""
         self._outlet.own(text)
         return len(text)
+
+
+def own_stream(outlet: Outlet) -> TextIO:
+    """Return an outlet for a library that draws on the terminal, and is given cleaned text only."""
+    return cast("TextIO", _OwnStream(outlet))
+
+
+def warn(sentence: str) -> None:
+    """Say something on standard error, as from this program."""
+    err.line(f"subactors: {sentence}")
 
 
 def take_over() -> None:
@@ -234,7 +255,7 @@ def read_input() -> str:
         InputError: it cannot be read.
     """
     try:
-        with open(0, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor has no path
+        with open(0, "rb", closefd=False) as file:
             data = file.read()
     except OSError as error:
         raise InputError(f"Standard input cannot be read: {error.strerror or error}.") from None
@@ -251,8 +272,8 @@ def exit_status(status: int) -> int:
         return status
     if isinstance(fault, BrokenPipeError):
         return _NO_READER
-    err.line(
-        f"subactors: Standard output cannot be written to: {fault.strerror or fault}. "
+    warn(
+        f"Standard output cannot be written to: {fault.strerror or fault}. "
         "What tasks have answered is kept: `subactors ps --all` lists them, `subactors view` shows it."
     )
-    return status if status > _FAILED else _FAILED
+    return max(_FAILED, status)

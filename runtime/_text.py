@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["bounded", "head_and_tail", "one_line"]
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["bounded", "head_and_tail", "json_line", "one_line"]
+
+_NOT_ASCII: Final = re.compile("[^\\x00-\\x7e]+")
 
 _HEAD_SHARE = 0.4
 """The tail gets more than the head: what happened last is what a reader of output usually needs."""
@@ -35,3 +43,12 @@ def one_line(text: str, limit: int) -> str:
     # Four characters of input for one of output bound the work on huge texts.
     flat = " ".join(text[: limit * 4].split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def json_line(value: Any) -> str:
+    """Return plain data as JSON on one line, in characters that every locale has."""
+    try:
+        text = msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair, as in the name of a file
+        return json.dumps(value)
+    return _NOT_ASCII.sub(lambda found: json.dumps(found.group()).strip('"').replace("\x7f", "\\u007f"), text)

@@ -15,6 +15,7 @@ import click
 
 from ._errors import SubactorsError, TeamFileError
 from ._state import state_root
+from ._terminal import InputError, OutputLostError, err, exit_status, out, read_input, take_over, warn
 
 if TYPE_CHECKING:
     from ._team import Team
@@ -23,6 +24,8 @@ __all__ = ["cli", "main"]
 
 _USAGE = 2
 _FAILED = 1
+_INTERRUPTED = 130
+"""What shells call a program that Ctrl-C has ended."""
 
 team_argument = click.argument("team_file", metavar="TEAM", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="One event a line on standard output, as JSON.")
@@ -203,7 +206,7 @@ def doctor(state_dir: str | None) -> int:
     good = True
     for finding in examine(state_dir):
         good = good and finding.good
-        click.echo(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}")
+        out.line(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}")
     return 0 if good else _FAILED
 
 
@@ -220,7 +223,7 @@ def demo(folder: Path, model: str | None, **options: bool) -> int:
     from .demo import PROMPT, load_demo_team, team_text  # noqa: PLC0415 - `--help` should not wait for it
 
     if options["print_file"]:
-        click.echo(team_text(crash=options["crash"]), nl=False)
+        out.line(team_text(crash=options["crash"]))
         return 0
     team = load_demo_team(crash=options["crash"], model=model)
     os.chdir(folder)
@@ -231,35 +234,37 @@ def demo(folder: Path, model: str | None, **options: bool) -> int:
 
 def main() -> NoReturn:
     """Run the command line and exit; the entry point of the `subactors` command."""
+    take_over()
     try:
-        status = cli.main(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        status = error.exit_code
-    except click.Abort:
+        status = _run_command()
+    except OutputLostError:
         status = _FAILED
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except TeamFileError as error:
-        print(error, file=sys.stderr)
-        status = _USAGE
-    except SubactorsError as error:
-        print(f"subactors: {error}", file=sys.stderr)
-        status = _FAILED
-    _exit(status if isinstance(status, int) else 0)
-
-
-def _exit(status: int) -> NoReturn:
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        # The reader of a pipe has gone; Python would say so again at its own exit.
-        os._exit(status)
+    status = exit_status(status)
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         # A `python/…` model that hangs in a worker thread must not keep the command from ending.
         os._exit(status)
     sys.exit(status)
+
+
+def _run_command() -> int:
+    """Run the command that the arguments name, say what was wrong, and return the exit status."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return _INTERRUPTED
+    except click.ClickException as error:
+        usage = f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx is not None else ""
+        err.line(f"{usage}Error: {error.format_message()}")
+        return error.exit_code
+    except TeamFileError as error:
+        err.line(str(error))
+        return _USAGE
+    except SubactorsError as error:
+        warn(str(error))
+        return _FAILED
+    return status if isinstance(status, int) else 0
 
 
 def _load(path: Path) -> Team:
@@ -275,15 +280,22 @@ def _agent(team: Team, name: str) -> str:
 
 
 def _prompt(argument: str | None) -> str:
-    if argument == "-" or (argument is None and not sys.stdin.isatty()):
-        argument = sys.stdin.read()
+    if argument == "-" or (argument is None and not os.isatty(0)):
+        argument = _input()
     if argument is None or not argument.strip():
         raise click.UsageError("There is no PROMPT: give it as an argument, or on standard input.")
     return argument
 
 
 def _lines_of_input() -> list[str]:
-    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+    return [line for line in _input().splitlines() if line.strip()]
+
+
+def _input() -> str:
+    try:
+        return read_input()
+    except InputError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
