@@ -165,11 +165,12 @@ class TaskElsewhere:
             mark_read(self.run, [self.id])
         return view
 
-    def follow(self, take: Callable[[bytes, int], None]) -> TaskView:
+    def follow(self, take: Callable[[bytes, int], None], idle: Callable[[], None] = lambda: None) -> TaskView:
         """Hand over what the task says, from its beginning and as it comes, until it has ended; return how.
 
         Args:
             take: is called with bytes, and with how many right before them were not kept.
+            idle: is called each time when there was nothing more for now; what it raises ends the following.
 
         Raises:
             UnknownTaskError, StateError: see `view`.
@@ -186,6 +187,7 @@ class TaskElsewhere:
                     take(piece.data, piece.missed)
             if view.ended:
                 return view
+            idle()
             time.sleep(_INTERVAL)
 
     def stop(self) -> list[TaskView]:

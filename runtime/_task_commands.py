@@ -132,7 +132,7 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
         out.live(text)
         ends_line = text.endswith("\n") if text else ends_line
 
-    view = task.follow(show)
+    view = task.follow(show, out.check)
     if task.warning:
         warn(task.warning)
     if as_json:

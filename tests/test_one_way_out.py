@@ -1,0 +1,62 @@
+"""Nothing in the package writes to standard output or error but `_terminal`: read in the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import subactors.actors
+import subactors.runtime
+
+ROOTS = [Path(package.__file__ or "").parent for package in (subactors.actors, subactors.runtime)]
+
+ALLOWED = {
+    "runtime/_terminal.py": "the one way",
+    "runtime/testing.py": "sub-agents that misbehave on purpose, in processes of their own",
+    "runtime/toolsets/_search_program.py": "a program of its own, which a pipe is read from",
+    "actors/_child.py": "in an actor's process, whose standard error is its log",
+    "actors/zygote.py": "in an actor's process, the same; it sets up the streams that children inherit",
+}
+
+STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
+PRINTERS = {"echo", "secho", "echo_via_pager", "print_exc", "print_exception", "show"}
+
+
+def _files() -> Iterator[tuple[str, Path]]:
+    for root in ROOTS:
+        for path in sorted(root.rglob("*.py")):
+            yield f"{root.name}/{path.relative_to(root)}", path
+
+
+def _writes(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name("print")):
+                yield f"line {node.lineno}: print"
+            case ast.Attribute(value=ast.Name("sys"), attr=name) if name in STREAMS:
+                yield f"line {node.lineno}: sys.{name}"
+            case ast.Call(func=ast.Attribute(attr=name)) if name in PRINTERS and not node.keywords:
+                yield f"line {node.lineno}: {name}"
+            case ast.Call(func=ast.Attribute(ast.Name("os"), "write"), args=[ast.Constant(1 | 2), *_]):
+                yield f"line {node.lineno}: os.write"
+            case ast.Call(func=ast.Name("Console"), args=[], keywords=keywords):
+                if not any(keyword.arg == "file" for keyword in keywords):
+                    yield f"line {node.lineno}: a console of rich's own"
+            case ast.ImportFrom(module="sys", names=names) if STREAMS & {name.name for name in names}:
+                yield f"line {node.lineno}: imports a stream"
+            case _:
+                pass
+
+
+def test_no_other_module_prints() -> None:
+    found = {
+        name: writes
+        for name, path in _files()
+        if name not in ALLOWED and (writes := list(_writes(ast.parse(path.read_bytes()))))
+    }
+    assert found == {}
+
+
+def test_the_exceptions_are_still_there() -> None:
+    assert set(ALLOWED) <= {name for name, _ in _files()}
