@@ -146,7 +146,7 @@ def _name_cut_off(runtime: CommandRuntime) -> None:
             cut_off.setdefault(owner, []).append(f"{view.id} ({view.agent})")
     for owner, tasks in cut_off.items():
         were = "1 task was" if len(tasks) == 1 else f"{len(tasks)} tasks were"
-        print(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.", file=sys.stderr)
+        err.line(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.")
 
 
 def _cost(view: TaskView) -> str:
