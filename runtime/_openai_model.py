@@ -34,7 +34,7 @@ from ._openai_stream import ShapeError, TurnAssembler, reported_error
 from ._providers import endpoint
 from ._proxies import Proxy, ProxyError, connection_options, proxy_for
 from ._retries import RETRY_COUNT, BrokenStreamError, Retries, TransientError
-from ._sendable import Server, refused_fields, sendable
+from ._sendable import Server, sendable
 from ._team import ModelConfig
 from ._text import one_line
 from ._tools import ToolSchema
@@ -161,9 +161,9 @@ class OpenAIModel:
                 stream_cls=openai.AsyncStream[object],
             )
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-            if isinstance(error, openai.APIStatusError) and (fields := refused_fields(str(error), request["messages"])):
-                # It sends them itself; without them the model has forgotten its thoughts, and the work goes on.
-                self._server = dataclasses.replace(self._server, refused=self._server.refused | fields)
+            words = str(error) if isinstance(error, openai.APIStatusError) else ""
+            if (server := self._server.learned(words, request["messages"])) is not None:
+                self._server = server
                 return await self._complete(messages, tools, on_text, retried)
             # Its cause can quote headers, and with them the key; so none of it is chained.
             raise self._errors.request_failed(error) from None

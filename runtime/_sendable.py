@@ -10,10 +10,10 @@ is what servers cache. Nothing here does input or output.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ from ._model import Message
 from ._team import ModelConfig
 from ._tool_names import plain_name
 
-__all__ = ["Server", "for_function", "refused_fields", "sendable"]
+__all__ = ["Server", "for_function", "sendable"]
 
 _GO_ON: Final = "Go on."
 """Said by the user where servers want a user's message and there is none."""
@@ -65,8 +65,16 @@ _NOT_TAKEN: Final = re.compile(
 )
 """With which servers refuse a field that they do not know."""
 
+_NO_SYSTEM: Final = re.compile(
+    r"system (role|message|prompt)s?\W+((is|are) )?(not |un)(supported|allowed)", re.IGNORECASE
+)
+"""With which chat templates refuse a system message at all."""
 
-@dataclass(frozen=True)
+_ALTERNATE: Final = re.compile(r"roles must alternate|only user(,| and) assistant", re.IGNORECASE)
+"""With which chat templates refuse any role but those of user and assistant, or one that they do not expect there."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Server:
     """Who gets a request.
 
@@ -77,6 +85,8 @@ class Server:
         wants_reasoning: whether it may refuse turns of other models that have no `reasoning_content`.
         wants_signature: whether it may refuse turns of other models whose first call has no thought signature.
         refused: opaque fields that it sends and does not take back.
+        takes_system: whether it accepts a system message.
+        takes_calls: whether it accepts calls and answers of tools; it may have made them all the same.
     """
 
     identity: str
@@ -84,6 +94,8 @@ class Server:
     wants_reasoning: bool = False
     wants_signature: bool = False
     refused: frozenset[str] = frozenset()
+    takes_system: bool = True
+    takes_calls: bool = True
 
     @classmethod
     def of(cls, config: ModelConfig) -> Server:
@@ -102,16 +114,25 @@ class Server:
             wants_signature=is_google and _WANTS_SIGNATURE.search(config.name) is not None,
         )
 
+    def learned(self, words: str, sent: Sequence[Message]) -> Server | None:
+        """Return the server as its refusal shows it; None: the refusal shows nothing that could be put right.
 
-def refused_fields(words: str, sent: Sequence[Message]) -> frozenset[str]:
-    """Return the opaque fields of the messages that a server's error complains about, because it does not know them.
+        Some servers send fields that they, or the gateway before them, do not take back. Many chat templates know no
+        tools, or no system message. Nobody can tell before.
 
-    Some servers send fields that they, or the gateway before them, do not take back.
-    """
-    if not _NOT_TAKEN.search(words):
-        return frozenset()
-    fields = {key for message in sent for key in (*message, *(key for call in _calls_of(message) for key in call))}
-    return frozenset(_OPAQUE.findall(words)) & fields
+        Args:
+            words: the server's error.
+            sent: the messages that it refused.
+        """
+        fields = {key for message in sent for key in (*message, *(key for call in _calls_of(message) for key in call))}
+        if _NOT_TAKEN.search(words) and (unknown := fields.intersection(_OPAQUE.findall(words))):
+            return dataclasses.replace(self, refused=self.refused | unknown)
+        roles = {message["role"] for message in sent}
+        if _ALTERNATE.search(words) and "tool" in roles:
+            return dataclasses.replace(self, takes_calls=False)
+        if (_ALTERNATE.search(words) or _NO_SYSTEM.search(words)) and "system" in roles:
+            return dataclasses.replace(self, takes_system=False)
+        return None
 
 
 def sendable(messages: Sequence[Message], server: Server, *, has_tools: bool) -> list[Message]:
@@ -124,6 +145,7 @@ def sendable(messages: Sequence[Message], server: Server, *, has_tools: bool) ->
     * No message is empty. Names, ids and arguments of calls have a form that every server accepts; an id is unique in
       the conversation, and the server's own ids stay as they came. Where the request offers no tools, calls and their
       answers become text, because several servers accept the one only with the other.
+    * What a server has refused before (`Server.learned`) is not sent to it.
     * Opaque fields (reasoning, signatures) are on the messages that they came with, if they came from this server.
 
     Args:
@@ -135,10 +157,10 @@ def sendable(messages: Sequence[Message], server: Server, *, has_tools: bool) ->
     conversation = _Conversation(server, _reasons(messages, server))
     conversation.begin([message["content"] for message in messages[:start]])
     for answer, tools, told in _turns(messages[start:]):
-        if answer is not None and (has_tools or not answer.get("tool_calls")):
-            conversation.add_answer(answer, tools)
-        elif answer is not None:
+        if answer is not None and _calls_of(answer) and not (has_tools and server.takes_calls):
             conversation.add_as_text(answer, tools)
+        elif answer is not None:
+            conversation.add_answer(answer, tools)
         for message in told:
             conversation.add_told(message["content"])
     conversation.go_on()
@@ -175,7 +197,9 @@ class _Conversation:
         system: Any = ""
         for content in contents:
             system = _joined(system, content)
-        if not _is_blank(system):
+        if not self._server.takes_system:
+            self.add_told(system)
+        elif not _is_blank(system):
             self.messages.append({"role": "system", "content": system})
 
     def add_told(self, content: Any) -> None:

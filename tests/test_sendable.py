@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import re
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from strict_servers import check, roles
 from subactors.runtime._model import Message
-from subactors.runtime._sendable import Server, for_function, refused_fields, sendable
+from subactors.runtime._sendable import Server, for_function, sendable
 from subactors.runtime._team import ModelConfig
 
 
@@ -246,9 +245,10 @@ def test_the_opaque_fields_are_known_that_a_server_does_not_take_back(words: str
     made = call(extra_content={"google": 1})
     messages = [user("u"), assistant(None, made, by=ACME, reasoning="r", reasoning_content="c"), tool("t")]
 
-    assert refused_fields(words, sent_to(messages, ACME)) == refused
+    learned = ACME.learned(words, sent_to(messages, ACME))
 
-    less = sent_to(messages, dataclasses.replace(ACME, refused=frozenset(refused)))
+    assert (learned.refused if learned is not None else set()) == refused
+    less = sent_to(messages, learned or ACME)
     assert refused.isdisjoint({*less[1], *less[1]["tool_calls"][0]})
     assert len({*less[1], *less[1]["tool_calls"][0]}) == 9 - len(refused)
 

@@ -22,6 +22,7 @@ from subactors.runtime._tools import NoParameters, Tool, ToolAnswer, ToolBox, To
 from teams import PATIENCE
 
 REASONING = "I should look first."
+GO_AHEAD: Sequence[Message] = ({"role": "user", "content": "Go ahead."},)
 SIGNATURE = {"google": {"thought_signature": "c2lnbmVk"}}
 
 
@@ -73,13 +74,13 @@ def model(server: ModelServer, name: str = "large", provider: str = "acme") -> M
 
 
 def run(
-    *models: ModelConfig, toolset: Looks | None = None, items: int = 0, **of_box: Any
+    *models: ModelConfig, start: Sequence[Message] = GO_AHEAD, items: int = 0, **of_box: Any
 ) -> tuple[str, list[Message], Looks]:
     """Run an agent's loop; return its answer, the conversation and the toolset."""
-    looks = toolset or Looks()
+    looks = Looks()
     fallback = Fallback(models=models[1:], retries=0, cooldown=0.0)
     agent = AgentConfig(name="a", model=models[0], fallback=fallback, num_history_items=items)
-    messages: list[Message] = [{"role": "user", "content": "Go ahead."}]
+    messages = list(start)
 
     async def work() -> str:
         client = open_agent_model(agent, environ={}, idle_timeout=20.0)
@@ -183,6 +184,42 @@ def test_a_server_that_does_not_take_back_what_it_sends_gets_it_no_more(status: 
         assert run(model(server))[0] == "done"
         # It was asked again once for each of the two fields, and not at all in later turns.
         assert len(server.requests) == 6
+
+
+def gemma(request: Request) -> str | None:
+    """Return how the chat template of Gemma 2 complains, which knows neither tools nor a system message."""
+    said = [message["role"] for message in request.messages]
+    if said[0] == "system":
+        return "System role not supported"
+    if said != ["user", "assistant"] * (len(said) // 2) + ["user"]:
+        return "Conversation roles must alternate user/assistant/user/assistant/..."
+    return None
+
+
+def mistral_7b(request: Request) -> str | None:
+    """Return how the chat template of Mistral 7B complains, in whose words a system message is out of turn, too."""
+    return gemma(request) and "Conversation roles must alternate user/assistant/user/assistant/..."
+
+
+@pytest.mark.parametrize("template", [gemma, mistral_7b])
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_template_that_knows_neither_tools_nor_system_messages_gets_all_of_it_as_text(
+    template: Callable[[Request], str | None], status: int
+) -> None:
+    def script(request: Request) -> Reply:
+        if complaint := template(request):
+            return Status(status, complaint)
+        return Text("done") if request.turn == 2 else thinks(call_id=None)
+
+    start = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Go ahead."}]
+    with ModelServer(Strict(script)) as server:
+        assert run(model(server), start=start)[0] == "done"
+
+        first, *_, last = (message["content"] for message in server.requests[-1].messages)
+        assert first == "Be brief.\n\nGo ahead."
+        assert last == "[look answered: (empty)]"
+        # Each of the two is learned once.
+        assert len(server.requests) == 5
 
 
 def test_a_server_that_misses_what_it_was_sent_is_not_asked_without_it() -> None:
