@@ -66,11 +66,12 @@ _NOT_TAKEN: Final = re.compile(
 """With which servers refuse a field that they do not know."""
 
 _NO_SYSTEM: Final = re.compile(
-    r"system (role|message|prompt)s?\W+((is|are) )?(not |un)(supported|allowed)", re.IGNORECASE
+    r"system (role|message|prompt)s?\W+((is|are) )?(not |un)(supported|allowed)|only user, assistant,? and tool",
+    re.IGNORECASE,
 )
 """With which chat templates refuse a system message at all."""
 
-_ALTERNATE: Final = re.compile(r"roles must alternate|only user(,| and) assistant", re.IGNORECASE)
+_ALTERNATE: Final = re.compile(r"roles must alternate|only user and assistant", re.IGNORECASE)
 """With which chat templates refuse any role but those of user and assistant, or one that they do not expect there."""
 
 

@@ -253,6 +253,27 @@ def test_the_opaque_fields_are_known_that_a_server_does_not_take_back(words: str
     assert len({*less[1], *less[1]["tool_calls"][0]}) == 9 - len(refused)
 
 
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        ("System role not supported", "uCt"),
+        ("Only user, assistant and tool roles are supported, got system.", "uCt"),
+        ("system messages are not allowed", "uCt"),
+        ("Conversation roles must alternate user/assistant/user/assistant/...", "suau"),
+        ("Only user and assistant roles are supported!", "suau"),
+        ("System message must be at the beginning.", "suCt"),
+        ("rate limit", "suCt"),
+    ],
+)
+def test_what_a_chat_template_knows_is_learned_from_its_refusal(words: str, sent: str) -> None:
+    messages = [system("s"), user("u"), assistant(None, call()), tool("t")]
+
+    learned = ACME.learned(words, sent_to(messages, ACME)) or ACME
+
+    assert roles(sent_to(messages, learned)) == sent
+    assert learned.learned("out of memory", sent_to(messages, learned)) is None
+
+
 def test_what_is_opaque_goes_to_no_function() -> None:
     messages = [
         user(""),
