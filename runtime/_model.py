@@ -12,7 +12,11 @@ from ._tools import ToolSchema
 __all__ = ["Message", "Model", "Said", "ToolCall", "Turn", "Usage"]
 
 Message = dict[str, Any]
-"""A message in OpenAI's chat format."""
+"""A message in OpenAI's chat format.
+
+In a conversation, a model's message has two more keys where its turn has them: `opaque` and `provider` (see `Turn`).
+`_sendable` takes them out again: no server and no function is sent them under these names.
+"""
 
 
 _MOST: Final = 2**63 - 1

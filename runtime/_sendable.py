@@ -71,6 +71,9 @@ _NO_SYSTEM: Final = re.compile(
 )
 """With which chat templates refuse a system message at all."""
 
+_ONE_CALL: Final = re.compile(r"single tool.?calls? at once|(one|single) tool.?call (at a time|per)", re.IGNORECASE)
+"""With which chat templates of Llama refuse several calls in one message."""
+
 _ALTERNATE: Final = re.compile(r"roles must alternate|only user and assistant", re.IGNORECASE)
 """With which chat templates refuse any role but those of user and assistant, or one that they do not expect there."""
 
@@ -88,6 +91,7 @@ class Server:
         refused: opaque fields that it sends and does not take back.
         takes_system: whether it accepts a system message.
         takes_calls: whether it accepts calls and answers of tools; it may have made them all the same.
+        takes_several: whether it accepts several calls in one message; as before.
     """
 
     identity: str
@@ -97,6 +101,7 @@ class Server:
     refused: frozenset[str] = frozenset()
     takes_system: bool = True
     takes_calls: bool = True
+    takes_several: bool = True
 
     @classmethod
     def of(cls, config: ModelConfig) -> Server:
@@ -119,7 +124,7 @@ class Server:
         """Return the server as its refusal shows it; None: the refusal shows nothing that could be put right.
 
         Some servers send fields that they, or the gateway before them, do not take back. Many chat templates know no
-        tools, or no system message. Nobody can tell before.
+        tools, one call at a time, or no system message. Nobody can tell before.
 
         Args:
             words: the server's error.
@@ -128,6 +133,8 @@ class Server:
         fields = {key for message in sent for key in (*message, *(key for call in _calls_of(message) for key in call))}
         if _NOT_TAKEN.search(words) and (unknown := fields.intersection(_OPAQUE.findall(words))):
             return dataclasses.replace(self, refused=self.refused | unknown)
+        if _ONE_CALL.search(words) and any(len(_calls_of(message)) > 1 for message in sent):
+            return dataclasses.replace(self, takes_several=False)
         roles = {message["role"] for message in sent}
         if _ALTERNATE.search(words) and "tool" in roles:
             return dataclasses.replace(self, takes_calls=False)
@@ -230,11 +237,17 @@ class _Conversation:
             calls[0]["extra_content"] = _NO_SIGNATURE
         opaque = answer.get("opaque", {}) if is_own else {}
         opaque = {key: value for key, value in opaque.items() if key not in self._server.refused}
-        # A list of no calls is an error to several servers.
-        made = {"tool_calls": calls} if calls else {}
-        self._add_assistant({"content": content, **made, **opaque}, is_own=is_own)
-        for sent, text in zip(calls, _tool_answers(answer, tools), strict=True):
-            self.messages.append({"role": "tool", "tool_call_id": sent["id"], "content": text})
+        answers = _tool_answers(answer, tools)
+        # At least one part, because a message without calls is one, too.
+        at_once = len(calls) if calls and self._server.takes_several else 1
+        for start in range(0, len(calls) or 1, at_once):
+            made = calls[start : start + at_once]
+            # A list of no calls is an error to several servers.
+            fields = {"content": content, **({"tool_calls": made} if made else {}), **opaque}
+            self._add_assistant(fields, is_own=is_own)
+            for sent, text in zip(made, answers, strict=False):
+                self.messages.append({"role": "tool", "tool_call_id": sent["id"], "content": text})
+            content, opaque = None, {}
 
     def add_as_text(self, answer: Message, tools: Sequence[Message]) -> None:
         """Add an answer of a model, and what tools answered to it, as what the two said to each other."""

@@ -253,6 +253,26 @@ def test_the_opaque_fields_are_known_that_a_server_does_not_take_back(words: str
     assert len({*less[1], *less[1]["tool_calls"][0]}) == 9 - len(refused)
 
 
+def test_several_calls_come_one_by_one_where_a_chat_template_takes_no_more() -> None:
+    made = [call(call_id="abc"), call(call_id="def"), call(call_id="ghi")]
+    messages = [
+        user("u"),
+        assistant("a", *made, by=ACME, reasoning="r"),
+        tool("1", "abc"),
+        tool("2", "def"),
+        tool("3", "ghi"),
+    ]
+
+    learned = ACME.learned("This model only supports single tool-calls at once!", sent_to(messages, ACME))
+
+    assert learned is not None
+    sent = sent_to(messages, learned)
+    check(sent, short_ids=False)
+    assert roles(sent) == "uCtCtCt"
+    assert [message["content"] for message in sent] == ["u", "a", "1", None, "2", None, "3"]
+    assert [message.get("reasoning") for message in sent if message["role"] == "assistant"] == ["r", None, None]
+
+
 @pytest.mark.parametrize(
     ("words", "sent"),
     [
