@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ._text import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
-__all__ = ["expand", "expand_variable", "referenced"]
+__all__ = ["expand", "expand_all", "expand_variable", "referenced", "template_fault"]
 
 _TEMPLATE = re.compile(r"\$\{(?P<inside>env\.[^}]*)\}")
 _SHELL_LIKE = re.compile(r"\$(?:\{(?P<inside>[^}]*)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$))")
@@ -40,6 +43,38 @@ def expand_variable(text: str, environ: Mapping[str, str]) -> str:
         return "$" if match["dollar"] else _value(match[0], match["name"] or match["inside"], environ)
 
     return _SHELL_LIKE.sub(replaced, text)
+
+
+def expand_all(data: Any, environ: Mapping[str, str]) -> Any:
+    """Return plain data with the references in every text of it replaced; keys of mappings stay as they are.
+
+    Raises:
+        ValueError: as `expand`; also where a variable holds a reference itself, as nobody would replace that.
+    """
+    match data:
+        case str():
+            text = expand(data, environ)
+            if "${" in text:
+                raise ValueError(
+                    f"There is a reference that nothing is put in place of, in {one_line(data, 60)!r} or in a variable "
+                    "that it names."
+                )
+            return text
+        case dict():
+            return {key: expand_all(value, environ) for key, value in data.items()}
+        case list():
+            return [expand_all(value, environ) for value in data]
+        case _:
+            return data
+
+
+def template_fault(text: str) -> str | None:
+    """Return the first reference in `text` that `expand` would not replace, or None."""
+    for match in re.finditer(r"\$\{[^}]*\}?", text):
+        template = _TEMPLATE.fullmatch(match[0])
+        if template is None or _INSIDE.fullmatch(template["inside"]) is None:
+            return match[0]
+    return None
 
 
 def referenced(text: str) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ from ._finish_reasons import End
 from ._model import Message, Said, Turn, Usage
 from ._openai_errors import ModelErrors
 from ._openai_stream import ShapeError, TurnAssembler, reported_error
-from ._providers import endpoint
+from ._parameters import Parameters
+from ._providers import endpoint, resolved
 from ._proxies import Proxy, ProxyError, connection_options, proxy_for
 from ._retries import RETRY_COUNT, BrokenStreamError, Retries, TransientError
 from ._sendable import Server, sendable
@@ -66,6 +67,10 @@ _CONNECT_TIMEOUT = 10.0
 """Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
 
 
+class _AdaptedError(Exception):
+    """The server has refused a parameter, which has been changed: ask again."""
+
+
 class OpenAIModel:
     """A model behind an OpenAI-compatible endpoint; implements `Model`.
 
@@ -89,6 +94,7 @@ class OpenAIModel:
         idle_timeout: float,
         retries: int = 2,
     ) -> None:
+        config = resolved(config, environ)
         place = endpoint(config, environ)
         key = place.api_key
         self._config = msgspec.structs.replace(config, base_url=place.base_url)
@@ -106,6 +112,7 @@ class OpenAIModel:
         if config.provider == "azure" and key:
             # Its older endpoints know the key under this name only.
             self._headers["api-key"] = key
+        self._parameters = Parameters(self._config)
         self._silence = idle_timeout * _SIGNS_OF_LIFE
         self._unreported = Usage()
         self._retries = retries
@@ -137,6 +144,9 @@ class OpenAIModel:
             said = Said(on_text)
             try:
                 turn = await self._complete(messages, tools, said, retries.count)
+            except _AdaptedError as error:
+                on_text(f"[{self._config.reference}: {error}]\n")
+                continue
             except (BrokenStreamError, TransientError) as error:
                 pause = retries.pause(error)
             else:
@@ -165,6 +175,10 @@ class OpenAIModel:
             if (server := self._server.learned(words, request["messages"])) is not None:
                 self._server = server
                 return await self._complete(messages, tools, on_text, retried)
+            if isinstance(error, openai.APIStatusError) and (
+                changed := self._parameters.adapt(error.status_code, error.body)
+            ):
+                raise _AdaptedError(changed) from None
             # Its cause can quote headers, and with them the key; so none of it is chained.
             raise self._errors.request_failed(error) from None
         assembler = TurnAssembler(on_text, self._config.cost)
@@ -189,7 +203,7 @@ class OpenAIModel:
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
         request = {
             "stream_options": {"include_usage": True},
-            **self._config.options,
+            **self._parameters.now,
             "model": self._config.name,
             "messages": sendable(messages, self._server, has_tools=bool(tools)),
             # An empty list is an error to several servers.

@@ -11,14 +11,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ._errors import MissingKeyError, ModelError
+from ._expansion import expand_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._team import ModelConfig
 
-__all__ = ["PROVIDERS", "Endpoint", "Provider", "endpoint", "may_use_tls", "url_fault"]
+__all__ = ["AUTO", "PROVIDERS", "Endpoint", "Provider", "endpoint", "may_use_tls", "resolved", "url_fault"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,36 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
 )
 """By name, in lower case."""
 
+AUTO = "auto"
+"""The provider, and the reference, of a model that is chosen by the keys at hand when a client is made."""
+
+_AUTO_MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "anthropic": "claude-sonnet-4-6",
+        "openai": "gpt-5.6",
+        "google": "gemini-3.5-flash",
+        "mistral": "mistral-small-latest",
+        "openrouter": "meta-llama/llama-3.3-70b-instruct",
+        "atlascloud": "qwen/qwen3.8-max",
+        "baseten": "deepseek-ai/DeepSeek-V3.1",
+        "ovhcloud": "Qwen3.5-397B-A17B",
+        "groq": "llama-3.3-70b-versatile",
+        "fireworks": "accounts/fireworks/models/kimi-k2-instruct",
+        "deepseek": "deepseek-v4-pro",
+        "cerebras": "gpt-oss-120b",
+        "together": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        "huggingface": "meta-llama/Llama-3.3-70B-Instruct",
+        "moonshot": "kimi-k2-0905-preview",
+        "vercel": "openai/gpt-5.6-sol",
+        "opencode-zen": "deepseek-v4-flash-free",
+        "dmr": "ai/qwen3:latest",
+    }
+)
+"""The models that `auto` may mean, in Docker's order: the first whose key is there; the last needs none.
+
+`github-copilot` is left out, because GITHUB_TOKEN is nearly always there for another reason.
+"""
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -100,8 +133,10 @@ def endpoint(config: ModelConfig, environ: Mapping[str, str]) -> Endpoint:
         environ: the environment of the task that is going to use the model.
 
     Raises:
-        ModelError: a key is needed and no variable holds one, or what a variable holds is no key or no address.
+        ModelError: a key is needed and no variable holds one, what a variable holds is no key or no address, or a
+            variable that the file refers to is not set.
     """
+    config = resolved(config, environ)
     provider = PROVIDERS.get(config.provider, Provider(""))
     override = _override(config, provider, environ)
     base_url = config.base_url or override or provider.base_url
@@ -115,10 +150,39 @@ def endpoint(config: ModelConfig, environ: Mapping[str, str]) -> Endpoint:
     return Endpoint(base_url, _key(config, environ, needed=needed))
 
 
+def resolved(config: ModelConfig, environ: Mapping[str, str]) -> ModelConfig:
+    """Return a model with its references to the environment replaced; for `auto`, the one whose key is there.
+
+    Raises:
+        ModelError: a variable that the file refers to is not set, or holds what cannot be used.
+    """
+    if config.provider == AUTO:
+        provider = next(name for name in _AUTO_MODELS if name == "dmr" or _holds_key(PROVIDERS[name], environ))
+        name = _AUTO_MODELS[provider]
+        return msgspec.structs.replace(
+            config,
+            reference=f"{AUTO} ({provider}/{name})",
+            provider=provider,
+            name=name,
+            key_variables=PROVIDERS[provider].key_variables,
+        )
+    try:
+        name, base_url, options = (expand_all(part, environ) for part in (config.name, config.base_url, config.options))
+    except ValueError as error:
+        raise ModelError(f"Model {config.reference!r}: {error} The team file refers to it.") from None
+    if not name.strip():
+        raise ModelError(f"Model {config.reference!r}: the name of the model comes from a variable, and is empty.")
+    fault = url_fault(base_url) if base_url != config.base_url else None
+    if fault is not None:
+        raise ModelError(f"Model {config.reference!r}: the address that its `base_url` refers to {fault}. Correct it.")
+    return msgspec.structs.replace(config, name=name.strip(), base_url=base_url.strip(), options=options)
+
+
 def may_use_tls(config: ModelConfig, environ: Mapping[str, str]) -> bool:
     """Whether requests for a model may go to an address with TLS; so they may where its address cannot be used."""
-    provider = PROVIDERS.get(config.provider, Provider(""))
     try:
+        config = resolved(config, environ)
+        provider = PROVIDERS.get(config.provider, Provider(""))
         base_url = config.base_url or _override(config, provider, environ) or provider.base_url
     except ModelError:
         return True
@@ -141,6 +205,10 @@ def url_fault(url: str) -> str | None:
     if parts.username is not None or parts.password is not None:
         return "holds a user name or password"
     return None
+
+
+def _holds_key(provider: Provider, environ: Mapping[str, str]) -> bool:
+    return any(environ.get(variable, "").strip() for variable in provider.key_variables)
 
 
 def _override(config: ModelConfig, provider: Provider, environ: Mapping[str, str]) -> str:

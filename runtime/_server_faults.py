@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-__all__ = ["Fault", "Kind", "read_fault"]
+__all__ = ["Fault", "Kind", "error_in", "read_fault"]
 
 
 class Kind(enum.Enum):
@@ -125,7 +125,7 @@ def read_fault(status: int | None, headers: Mapping[str, str], body: object, *, 
         body: the error as the server has it, parsed where it was JSON.
         now: seconds since 1970.
     """
-    error = _error_of(body)
+    error = error_in(body)
     if status is None or status < HTTPStatus.BAD_REQUEST:
         status = _status_in(error)
     lowered = {name.lower(): value for name, value in headers.items()}
@@ -164,7 +164,7 @@ def _kind(status: int | None, error: Mapping[str, Any], after: float | None) -> 
     return Kind.TRANSIENT if transient else Kind.FINAL
 
 
-def _error_of(body: object) -> dict[str, Any]:
+def error_in(body: object) -> dict[str, Any]:
     """Return the error itself: what is under `error`, the first of a list, or the text as a message."""
     beside: dict[str, Any] = {}
     for _ in range(_DEEPEST):

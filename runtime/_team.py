@@ -57,12 +57,14 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reference: as the team file has it (`openai/gpt-4o`, `python/package.module:function`, a name from `models`).
         provider: provider's name; `python` for a function.
-        name: the model's name at the provider; for `python` the target `package.module:function`.
+        name: the model's name at the provider, in which `${env.NAME}` is replaced, as in `base_url` and the texts of
+            `options`; for `python` the target `package.module:function`.
         base_url: root of the OpenAI-compatible endpoint, where the team file gives one; empty: the provider's own,
             which the environment may override (`OPENAI_BASE_URL`, `MODEL_RUNNER_HOST`), and for `python`.
         key_variables: environment variables that may hold the key, first set one wins; empty: no key is needed.
         options: further parameters of each request (`temperature`, `max_tokens`, `top_p`, …), under the endpoint's
             names for them; None takes a parameter out that every request has otherwise.
+        thinking_budget: how much it is to think before it answers, in tokens or as a level; None: as it likes.
         cost: what its tokens cost; None: unknown, and not counted.
     """
 
@@ -72,6 +74,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     key_variables: tuple[str, ...] = ()
     options: dict[str, Any] = {}
+    thinking_budget: int | str | None = None
     cost: Cost | None = None
 
 

@@ -129,13 +129,13 @@ MODEL = Keys(
             "presence_penalty",
             "parallel_tool_calls",
             "provider_opts",
+            "thinking_budget",
             "cost",
         }
     ),
     ignored=frozenset({"description", "title_model", "track_usage", "capabilities", "bypass_models_gateway"}),
     refused=MappingProxyType(
         {
-            "thinking_budget": "the bound on its thinking",
             "task_budget": "the bound on a task's tokens",
             "routing": "the choice of a model by the question",
             "first_available": "the choice of the first model that is available",

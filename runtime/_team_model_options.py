@@ -11,22 +11,34 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ._expansion import template_fault
 from ._team import AgentConfig, Cost, Fallback
 from ._team_keys import COST, FALLBACK, PROVIDER_OPTS, STRUCTURED_OUTPUT
 from ._team_values import quoted
+from ._thinking import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ._team import ModelConfig
     from ._team_values import Section, Value
 
-__all__ = ["read_cost", "read_fallback", "read_old_tool_tokens", "read_options", "with_structured_output"]
+__all__ = [
+    "expandable",
+    "read_cost",
+    "read_fallback",
+    "read_old_tool_tokens",
+    "read_options",
+    "read_thinking_budget",
+    "with_structured_output",
+]
 
 _OURS: Final = frozenset({"messages", "model", "n", "stream", "tools", "response_format"})
 """Parameters that a file cannot set, as the loop lives on them, or another key is for them."""
 
 _API_TYPE: Final = "openai_chatcompletions"
+
+_LEVELS: Final = ", ".join(LEVELS)
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART: Final = r"(\d+(?:\.\d+)?)(ms|s|m|h)"
@@ -57,8 +69,43 @@ def read_options(section: Section) -> dict[str, Any]:
         elif name in readers:
             value.report(f"`{name}` has a key of its own.", "Move it up, beside `provider_opts`.")
         else:
-            options[name] = _data(value)
+            options[name] = _data(value, expanded=True)
     return options
+
+
+def read_thinking_budget(section: Section, options: Mapping[str, Any]) -> int | str | None:
+    """Read `thinking_budget`: tokens (0: none, -1: as the model likes), or a level; `options` are what else is sent."""
+    value = section.get("thinking_budget")
+    if value is None:
+        return None
+    given = value.node.value
+    if isinstance(given, bool):
+        return "adaptive" if given else "none"
+    if isinstance(given, str):
+        word = given.strip().lower()
+        if word.removeprefix("adaptive/") in LEVELS:
+            return word
+        if not re.fullmatch(r"-1|\d{1,9}", word):
+            value.report(f"{quoted(given)} is no thinking budget.", f"Use a number of tokens, or one of: {_LEVELS}.")
+            return None
+        tokens: int | None = int(word)
+    else:
+        tokens = value.whole(least=-1)
+    most = options.get("max_tokens")
+    if tokens is not None and isinstance(most, int) and tokens >= most:
+        value.report(
+            f"The thinking budget of {tokens} tokens leaves no room for an answer, as `max_tokens` is {most}.",
+            "Make it smaller than `max_tokens`.",
+        )
+    return tokens
+
+
+def expandable(value: Value, text: str) -> bool:
+    """Check that every `${…}` in a text will be replaced when a task starts; one that will not be is noted."""
+    fault = template_fault(text)
+    if fault is not None:
+        value.report(f"{quoted(fault)} is not understood here.", "Write ${env.NAME}, or ${env.NAME || 'default'}.")
+    return fault is None
 
 
 def read_cost(given: Value | None) -> Cost | None:
@@ -108,11 +155,12 @@ def with_structured_output(agent: AgentConfig, given: Value | None) -> AgentConf
     for key, value in section.values.items():
         match key:
             case "schema":
-                form[key] = _data(value) if value.entries() is not None else None
+                form[key] = _data(value, expanded=True) if value.entries() is not None else None
             case "strict":
                 form[key] = value.boolean()
             case _:
-                form[key] = value.text(blank=key != "name")
+                text = value.text(blank=key != "name")
+                form[key] = text if text is None or expandable(value, text) else None
     name = form.get("name")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         section.values["name"].report("This name does not pass.", "Use letters, digits, `_` and `-`; 64 at most.")
@@ -141,15 +189,21 @@ def _seconds(value: Value) -> float | None:
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, given))
 
 
-def _data(value: Value) -> Any:
-    """Read anything that JSON can hold; what it cannot is noted and left out."""
+def _data(value: Value, *, expanded: bool = False) -> Any:
+    """Read anything that JSON can hold; what it cannot is noted and left out.
+
+    Args:
+        value: what to read.
+        expanded: whether references to the environment will be replaced in it; others are noted then.
+    """
     match value.node.value:
         case dict():
-            return {name: _data(item) for name, item in (value.entries() or {}).items()}
+            return {name: _data(item, expanded=expanded) for name, item in (value.entries() or {}).items()}
         case tuple():
-            return [_data(item) for item in value.items() or ()]
+            return [_data(item, expanded=expanded) for item in value.items() or ()]
         case str():
-            return value.text(blank=True)
+            text = value.text(blank=True)
+            return text if text is None or not expanded or expandable(value, text) else None
         case int() | float() as number if not isinstance(number, bool):
             if math.isfinite(number):
                 # A whole number too large for the way to the task's process is no parameter of anything.

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ._providers import PROVIDERS, url_fault
+from ._providers import AUTO, PROVIDERS, url_fault
 from ._references import TARGET_FORM, is_target
 from ._team import ModelConfig
 from ._team_keys import MODEL, PROVIDER
-from ._team_model_options import read_cost, read_options
+from ._team_model_options import expandable, read_cost, read_options, read_thinking_budget
 from ._team_values import Section, Value, listed, nearest, quoted
 
 if TYPE_CHECKING:
@@ -63,9 +63,12 @@ class Models:
         provider, slash, name = (part.strip() for part in reference.partition("/"))
         if "," in reference:
             value.report("Several models in turn are not supported by this version.", "Name one model.")
-        elif reference == "auto":
+        elif reference == AUTO:
+            return ModelConfig(reference=AUTO, provider=AUTO, name=AUTO)
+        elif "${" in provider:
             value.report(
-                "The choice of a model by the keys at hand is not supported by this version.", "Name one model."
+                f"{quoted(reference)} has no provider yet when the file is read.",
+                "Write `provider/${env.NAME}`, or define the model under `models`.",
             )
         elif not slash:
             self._report_name(value, reference)
@@ -91,6 +94,8 @@ class Models:
         """Return the model of a reference `provider/model`."""
         if provider == PYTHON:
             return _python_model(value, reference, name)
+        if not expandable(value, name):
+            return None
         if provider in self.providers:
             own = self.providers[provider]
             if own is None:
@@ -191,6 +196,7 @@ def _model(name: str, value: Value, known: Models) -> ModelConfig | None:
     if section is None:
         return None
     options, cost = read_options(section), read_cost(section.get("cost"))
+    thinking_budget = read_thinking_budget(section, options)
     for key in ("provider", "model"):
         if not section.means(key):
             value.report(f"This model has no `{key}`.", f"Give it a `{key}`: a reference is `provider/model`.")
@@ -206,7 +212,7 @@ def _model(name: str, value: Value, known: Models) -> ModelConfig | None:
         _report_without_effect(value, section)
         return _python_model(model_value, name, model)
     where = _where(provider_value, provider, section, known)
-    if where is None or key_variables is None:
+    if not expandable(model_value, model) or where is None or key_variables is None:
         return None
     return ModelConfig(
         reference=name,
@@ -215,6 +221,7 @@ def _model(name: str, value: Value, known: Models) -> ModelConfig | None:
         base_url=base_url or where.base_url,
         key_variables=key_variables or where.key_variables,
         options=options,
+        thinking_budget=thinking_budget,
         cost=cost,
     )
 
@@ -254,6 +261,8 @@ def _base_url(section: Section) -> str | None:
     url = given.text() if given is not None else None
     if given is None or url is None:
         return None
+    if "${" in url:
+        return url if expandable(given, url) else None  # looked at again with what the environment holds
     fault = url_fault(url)
     if fault is not None:
         remedy = "Write it like `https://host/v1`; a key goes into an environment variable that `token_key` names."

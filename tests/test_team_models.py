@@ -49,7 +49,6 @@ def test_a_reference_means_a_definition_or_what_is_before_and_after_the_first_sl
         ("azure/gpt-4o", "with a `base_url`"),
         ("openai/a,anthropic/b", "Several models in turn are not supported"),
         ("fast,slow", "Several models in turn are not supported"),
-        ("auto", "not supported by this version"),
         ("python/nothing", "Write it as `python/package.module:function`."),
     ],
 )
@@ -77,7 +76,7 @@ def test_a_wrong_reference_is_one_problem(reference: str, words: str) -> None:
         ({"frequency_penalty": -2.5}, ".frequency_penalty", "from -2 to 2"),
         ({"presence_penalty": "1"}, ".presence_penalty", "from -2 to 2, not text."),
         ({"parallel_tool_calls": 1}, ".parallel_tool_calls", "true or false"),
-        ({"thinking_budget": "high"}, ".thinking_budget", "the bound on its thinking"),
+        ({"task_budget": 1000}, ".task_budget", "the bound on a task's tokens"),
         ({"provider_opts": {"runtime_flags": ["-c"]}}, ".provider_opts.runtime_flags", "the flags of the model runner"),
         (
             {"provider_opts": {"api_type": "openai_responses"}},
