@@ -28,6 +28,11 @@ _LINE_END: Final = re.compile("\r\n|\r|\n")
 _BEGINNINGS: Final = ("{", "[")
 _ENDS: Final = ("}", "]")
 
+_DONE: Final = "[DONE"
+
+_DEEPEST: Final = 100
+"""Levels of objects and lists in an event; no server needs as many."""
+
 _STRAY_LIMIT: Final = 1000
 """Characters that are kept of a body that is not a stream: enough for any error message."""
 
@@ -133,25 +138,26 @@ class EventDecoder:
         text = line.strip()
         if not text and not self._data:
             return
-        begins = text.startswith(_BEGINNINGS)
-        if _is_done(text) or (begins and self._data and not self._data[0].startswith(_BEGINNINGS)):
+        begins, is_done = text.startswith(_BEGINNINGS), _is_done(text)
+        if is_done or (begins and self._data and not self._data[0].startswith(_BEGINNINGS)):
             yield from self._made()
         # Tried where it may succeed, at the first line and at an end that is not indented, or many lines take long.
         may_be_whole = line.startswith(_ENDS) if self._data else begins
         self._data.append(text)
-        if _is_done(text) or (may_be_whole and _parsed("\n".join(self._data)) is not NOT_JSON):
-            yield from self._made()
+        data = _parsed("\n".join(self._data)) if may_be_whole and not is_done else NOT_JSON
+        if is_done or data is not NOT_JSON:
+            yield from self._made(data)
 
-    def _made(self) -> Iterator[StreamEvent]:
-        """Make an event of the data so far; without data there is none."""
+    def _made(self, data: Any = NOT_JSON) -> Iterator[StreamEvent]:
+        """Make an event of the data so far, which may have been parsed already; without data there is none."""
         text, name, is_bare = "\n".join(self._data), self._name, self._is_bare
         self._data, self._name, self._is_bare = [], "", False
         if text:
-            yield StreamEvent(text, _parsed(text), name, is_bare)
+            yield StreamEvent(text, _parsed(text) if data is NOT_JSON else data, name, is_bare)
 
 
 def _is_done(text: str) -> bool:
-    return text.strip('" ').upper().startswith("[DONE")
+    return text.lstrip('" ')[: len(_DONE)].upper() == _DONE
 
 
 def _is_cut_off(text: str) -> bool:
@@ -167,6 +173,18 @@ def _is_cut_off(text: str) -> bool:
 
 def _parsed(text: str) -> Any:
     try:
-        return _JSON.decode(text)
+        data = _JSON.decode(text)
     except (ValueError, RecursionError):
         return NOT_JSON
+    return data if text.count("{") + text.count("[") < _DEEPEST or _is_flat(data) else NOT_JSON
+
+
+def _is_flat(data: Any) -> bool:
+    """Whether data is not so deep that who goes through it may come to no end."""
+    level = [data]
+    for _ in range(_DEEPEST):
+        containers = [entry.values() if isinstance(entry, dict) else entry for entry in level]
+        level = [inner for entry in containers for inner in entry if isinstance(inner, dict | list)]
+        if not level:
+            return True
+    return False

@@ -166,6 +166,8 @@ def _begins_another(call: _Call, piece: _Piece) -> bool:
 
 
 def _pieces(entries: object) -> list[_Piece]:
+    if isinstance(entries, str) and isinstance(read := _read(entries), dict | list):
+        entries = read
     if isinstance(entries, dict):
         entries = [entries]
     if not isinstance(entries, list):
@@ -211,11 +213,16 @@ def whole_number(value: object) -> int | None:
         return None
 
 
-def _is_object(text: str) -> bool:
+def _read(text: str) -> Any:
+    """Return what a text is in JSON; None if it is none."""
     try:
-        return isinstance(json.loads(text), dict)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return False
+        return None
+
+
+def _is_object(text: str) -> bool:
+    return isinstance(_read(text), dict)
 
 
 def _plain(arguments: str) -> str:
@@ -223,13 +230,9 @@ def _plain(arguments: str) -> str:
     text = arguments.strip()
     if text.lower() in _NOTHING:
         return "{}"
-    if text.startswith('"'):
-        try:
-            inner = json.loads(text)
-        except (ValueError, RecursionError):
-            return arguments
-        if isinstance(inner, str) and (not inner.strip() or _is_object(inner)):
-            return inner.strip() or "{}"
+    inner = _read(text) if text.startswith('"') else None
+    if isinstance(inner, str) and (not inner.strip() or _is_object(inner)):
+        return inner.strip() or "{}"
     return arguments
 
 

@@ -254,8 +254,7 @@ class OpenAIModel:
             ModelError: it reports an error, or cannot be understood.
         """
         if event.is_done:
-            if assembler.is_completion:
-                assembler.end_stream()
+            assembler.end_stream()
             return
         if assembler.is_over:
             assembler.add_usage(event.data)

@@ -15,11 +15,14 @@ from ._encodable import encodable
 
 __all__ = ["OpaqueFields", "merged", "sendable"]
 
-_TEXTS: Final = ("reasoning_content", "reasoning")
-_DETAILS: Final = "reasoning_details"
+_TEXTS: Final = ("reasoning_content", "reasoning", "reasoning_text")
+_BLOBS: Final = ("reasoning_opaque",)
+"""What GitHub's Copilot has beside `reasoning_text`: it comes whole."""
+_LISTS: Final = ("reasoning_details", "thinking_blocks")
+"""OpenRouter's, and LiteLLM's."""
 _EXTRA: Final = "extra_content"
 
-_JOINED: Final = frozenset({"text", "summary", "data"})
+_JOINED: Final = frozenset({"text", "summary", "data", "thinking"})
 """Fields of a detail that come in pieces."""
 
 
@@ -28,70 +31,69 @@ class OpaqueFields:
     """The opaque fields of one message."""
 
     _texts: dict[str, Any] = field(default_factory=dict)
-    _details: list[Any] = field(default_factory=list)
+    _lists: dict[str, list[Any]] = field(default_factory=dict)
     _extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def has_reasoning(self) -> bool:
         """Whether there was any reasoning."""
-        return any(self._texts.values()) or bool(self._details)
+        return any(self._texts.values()) or any(self._lists.values())
 
     def add(self, delta: Mapping[str, Any]) -> None:
         """Take the fields of a piece of a message."""
-        for name in _TEXTS:
+        for name in (*_TEXTS, *_BLOBS):
             piece, so_far = delta.get(name), self._texts.get(name)
-            if isinstance(piece, str) and isinstance(so_far, str):
+            if isinstance(piece, str) and isinstance(so_far, str) and name in _TEXTS:
                 self._texts[name] = so_far + piece
             elif piece is not None:
                 self._texts[name] = piece
-        details = delta.get(_DETAILS)
-        if isinstance(details, list):
-            known = len(self._details)
-            for detail in details:
-                self._add_detail(detail, known)
+        for name in _LISTS:
+            if isinstance(details := delta.get(name), list):
+                _add_details(self._lists.setdefault(name, []), details)
         if isinstance(extra := delta.get(_EXTRA), dict):
             self._extra = merged(self._extra, extra)
 
     def add_whole(self, message: Mapping[str, Any]) -> None:
         """Take the fields of a whole message, where its pieces may have come before."""
-        missing = {name: message.get(name) for name in _TEXTS if not self._texts.get(name)}
-        missing[_EXTRA] = message.get(_EXTRA)
-        missing[_DETAILS] = None if self._details else message.get(_DETAILS)
-        self.add(missing)
+        known = {name for fields in (self._texts, self._lists) for name, value in fields.items() if value}
+        self.add({name: value for name, value in message.items() if name not in known})
 
     def finish(self) -> dict[str, Any]:
         """Return the fields as they go back to the server, without those that JSON cannot hold."""
-        fields = {**self._texts, _DETAILS: self._details or None, _EXTRA: self._extra or None}
-        kept = {name: sendable(value) for name, value in fields.items()}
+        fields = {**self._texts, **self._lists, _EXTRA: self._extra}
+        kept = {name: sendable(value) for name, value in fields.items() if value or name in self._texts}
         return {name: value for name, value in kept.items() if value is not None}
 
-    def _add_detail(self, detail: object, known: int) -> None:
-        """Take a detail, or a piece of one of the first `known`, which came with earlier pieces of the message."""
-        if not isinstance(detail, dict):
-            self._details.append(detail)
-            return
-        last = len(self._details) - 1
+
+def _add_details(details: list[Any], pieces: list[Any]) -> None:
+    """Add pieces that came together: to the details that they belong to, or as new ones."""
+    known = len(details)
+    for piece in pieces:
+        last = len(details) - 1
         for place in range(last, -1, -1):
-            if _continues(detail, self._details[place], is_last=place == last, is_known=place < known):
-                self._details[place] = _joined(self._details[place], detail)
-                return
-        self._details.append(detail)
+            if _continues(piece, details[place], is_last=place == last, is_known=place < known):
+                details[place] = _joined(details[place], piece)
+                break
+        else:
+            details.append(piece)
 
 
-def _continues(piece: Mapping[str, Any], detail: object, *, is_last: bool, is_known: bool) -> bool:
+def _continues(piece: object, detail: object, *, is_last: bool, is_known: bool) -> bool:
     """Whether a piece belongs to a detail: of the same type and index, and not with an id of its own.
 
-    Pieces without an index belong to the last detail if it is text. What is encrypted comes whole, so two blobs in one
-    list are two, and without an index they are never one.
+    Pieces without an index belong to the last detail, until it is signed, if it is text. What is encrypted comes whole,
+    so two blobs in one list are two, and without an index they are never one.
     """
-    if not isinstance(detail, dict) or detail.get("type") != piece.get("type"):
+    if not isinstance(piece, dict) or not isinstance(detail, dict) or detail.get("type") != piece.get("type"):
         return False
     index, here = piece.get("index"), detail.get("index")
     ids = {entry.get("id") for entry in (piece, detail)} - {None, ""}
     if index != here or len({str(name) for name in ids}) > 1:
         return False
     is_blob = bool(piece.get("data")) and bool(detail.get("data"))
-    return (is_known or not is_blob) and (index is not None or (is_last and not is_blob))
+    if index is None:
+        return is_last and not is_blob and not detail.get("signature")
+    return is_known or not is_blob
 
 
 def _joined(detail: Mapping[str, Any], piece: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Puts one turn together from the chunks of a streamed chat completion, or from a whole one.
 
 Servers that call themselves OpenAI-compatible differ in what they leave out and what they repeat; those differences
-end here and in the modules for parts of a chunk: `_openai_calls`, `_openai_opaque`, `_openai_usage`, `_finish_reasons`.
+end here and in the modules for parts of a chunk: `_openai_calls`, `_openai_opaque`, `_inline_reasoning`,
+`_openai_usage`, `_finish_reasons`.
 Nothing in this file does input or output, and nothing here decides what becomes of an answer that is not whole.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from ._encodable import encodable
 from ._finish_reasons import End, calls_tools, finish_word, meaning
+from ._inline_reasoning import InlineReasoning
 from ._model import Turn, Usage
 from ._openai_calls import ShapeError, ToolCalls, whole_number
 from ._openai_opaque import OpaqueFields
@@ -50,6 +52,8 @@ class TurnAssembler:
     is_completion: bool = False
     is_ending: bool = False
     _text: list[str] = field(default_factory=list)
+    _raw: list[str] = field(default_factory=list)
+    _inline: InlineReasoning = field(default_factory=InlineReasoning)
     _held: str = ""
     _in_thought: bool = False
     _has_deltas: bool = False
@@ -78,12 +82,13 @@ class TurnAssembler:
     @property
     def is_usable(self) -> bool:
         """Whether there is text, or a tool call; reasoning is neither."""
-        return bool(self._calls) or any(piece.strip() for piece in self._text)
+        held = "" if self._inline.found else self._inline.held
+        return bool(self._calls) or any(piece.strip() for piece in (*self._text, held))
 
     @property
     def has_reasoning(self) -> bool:
         """Whether there was reasoning."""
-        return self._opaque.has_reasoning
+        return self._opaque.has_reasoning or self._inline.found
 
     @property
     def lacks_calls(self) -> bool:
@@ -127,15 +132,18 @@ class TurnAssembler:
         Args:
             provider: who answered; see `Turn`.
         """
-        if self._held:
-            self._say(encodable(self._held))
+        if rest := self._inline.finish() or self._held:
+            self._say(encodable(rest))
             self._held = ""
         is_cut = self.end is End.CUT
         if is_cut and self.is_usable:
             # A cut answer must not pass for a whole one, and the model must know why a call has but half its arguments.
             self._say(f"\n{_CUT}" if self._text else _CUT)
-        calls = self._calls.finish(is_cut=is_cut)
-        return Turn("".join(self._text), calls, self.usage, self._opaque.finish(), provider)
+        opaque = self._opaque.finish()
+        if self._inline.found:
+            # Its server gets the text back as it came: some models want to see what they thought.
+            opaque["content"] = encodable("".join(self._raw) + (f"\n{_CUT}" if is_cut else ""))
+        return Turn("".join(self._text), self._calls.finish(is_cut=is_cut), self.usage, opaque, provider)
 
     def _choices(self, chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the choices of the one answer that counts: `n` above 1 is not asked for."""
@@ -206,7 +214,7 @@ class TurnAssembler:
 
     def _add_message(self, message: Mapping[str, Any]) -> None:
         """Take a whole message: all of an answer, what came of it so far, or the next piece by the wrong name."""
-        content, so_far = _text(message.get("content")), "".join(self._text)
+        content, so_far = _text(message.get("content")), "".join(self._raw)
         if content.startswith(so_far):
             self._add_text(content[len(so_far) :])
         elif not self._has_deltas:
@@ -222,6 +230,8 @@ class TurnAssembler:
             self._calls.add([{"index": -1, "function": call}])
 
     def _add_text(self, content: str) -> None:
+        self._raw.append(content)
+        content = self._inline.feed(content) if content else ""
         if not content:
             return
         text = self._held + content
@@ -252,7 +262,9 @@ def reported_error(event: object, name: str = "") -> object | None:
             return found[0]
         if chunk.get("object") == "error" or name == "error":
             return chunk
-        if "choices" not in chunk and any(isinstance(chunk.get(key), str) for key in ("message", "detail")):
+        # Without `choices` these are the words of a gateway, unless they only say that somebody is there.
+        is_other = "choices" in chunk or chunk.get("type") not in (None, "error")
+        if not is_other and any(isinstance(chunk.get(key), str) for key in ("message", "detail")):
             return chunk
     return None
 

@@ -56,7 +56,7 @@ _NO_SIGNATURE: Final = {"google": {"thought_signature": "skip_thought_signature_
 """What Google wants with a call of another model, which cannot have a signature of its own."""
 
 
-_OPAQUE: Final = re.compile(r"\b(reasoning_content|reasoning_details|reasoning|extra_content)\b")
+_OPAQUE: Final = re.compile(r"\b(reasoning(?:_(?:content|details|text|opaque))?|thinking_blocks|extra_content)\b")
 
 _NOT_TAKEN: Final = re.compile(
     r"extra[ _](input|field|propert|param|attribute|key|forbidden)|additional propert|not (supported|permitted|allowed)"

@@ -161,3 +161,12 @@ def test_a_document_of_many_lines_takes_no_longer_than_it_must() -> None:
     assert data_of(document.encode()) == [json.loads(document)]
     lines = "".join(f"data: {line}\n" for line in document.splitlines())
     assert data_of(lines.encode(), b"\n") == [json.loads(document)]
+
+
+def test_data_that_is_too_deep_to_be_gone_through_is_not_taken_for_data() -> None:
+    deep = '{"a": ' * 500 + "1" + "}" * 500
+
+    assert data_of(f"data: {deep}\n\n".encode()) == [NOT_JSON]
+    assert data_of(b"data: " + b"[" * 5000 + b"]" * 5000 + b"\n\n") == [NOT_JSON]
+    wide = [{"a": [{}]}] * 500
+    assert data_of(json.dumps(wide).encode()) == [wide]

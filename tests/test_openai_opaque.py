@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from chunks import assemble, calls_of, delta, entry
+from subactors.runtime._openai_stream import TurnAssembler
 
 SIGNATURE = {"google": {"thought_signature": "abc"}}
 
@@ -127,3 +128,66 @@ def test_the_thoughts_that_gemini_marks_beside_the_content_are_no_answer() -> No
     )
 
     assert (turn.content, pieces, turn.opaque) == ("4", ["4"], {})
+
+
+def test_blocks_of_thinking_are_joined_up_to_their_signature() -> None:
+    """So does LiteLLM send what Anthropic's models think."""
+
+    def block(thinking: str, signature: str | None = None) -> dict[str, Any]:
+        piece = {"type": "thinking", "thinking": thinking, "signature": signature}
+        return delta(thinking_blocks=[piece], reasoning_content=thinking)
+
+    turn, _ = assemble(
+        block("I "), block("think"), block("", "abc"), block("More"), block("", "def"), delta(content="4")
+    )
+
+    assert turn.opaque == {
+        "reasoning_content": "I thinkMore",
+        "thinking_blocks": [
+            {"type": "thinking", "thinking": "I think", "signature": "abc"},
+            {"type": "thinking", "thinking": "More", "signature": "def"},
+        ],
+    }
+
+
+def test_what_copilot_has_beside_the_reasoning_is_kept() -> None:
+    turn, _ = assemble(
+        delta(reasoning_text="I "), delta(reasoning_text="think", reasoning_opaque="abc"), delta(content="4")
+    )
+
+    assert turn.opaque == {"reasoning_text": "I think", "reasoning_opaque": "abc"}
+
+
+# --- reasoning in the text --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>\nIt is <b>4</b>.\n</think>\n\nFour.", "Four."),
+        (" \n<think></think>Four.", "Four."),
+        ("[THINK]4?[/THINK]Four.", "Four."),
+        ("<thinking>4?</think></thinking> Four. </thinking>", "Four. </thinking>"),
+        ("<thin ice>", "<thin ice>"),
+        ("\n\n  Four.", "\n\n  Four."),
+        ("Four. <think>not</think>", "Four. <think>not</think>"),
+        ("<", "<"),
+    ],
+)
+def test_reasoning_with_which_a_text_begins_is_no_answer(text: str, answer: str, size: int) -> None:
+    pieces = [text[place : place + size] for place in range(0, len(text), size)]
+    turn, heard = assemble(delta(content=""), *[delta(content=piece) for piece in pieces])
+
+    assert turn.content == "".join(heard) == answer
+    # Its own server gets it back as it came.
+    assert turn.opaque == ({} if answer == text else {"content": text})
+
+
+@pytest.mark.parametrize("text", ["<think>It is 4.", "<think>It is 4.</think>", "<think>4</think>\n\n", "\n"])
+def test_reasoning_in_a_text_without_an_answer_is_nothing_usable(text: str) -> None:
+    assembler = TurnAssembler([].append)
+    assembler.add(delta("stop", content=text))
+
+    assert not assembler.is_usable
+    assert assembler.has_reasoning == ("<think>" in text)
