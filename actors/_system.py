@@ -31,9 +31,11 @@ from ._process import ActorProcess, ProcessListener, encode_object
 from ._standby import StandbyPool
 from ._wire import (
     Configuration,
+    ErrorData,
     Exited,
     Forked,
     ForkFailed,
+    PreloadFailed,
     ProcessLimits,
     Start,
     decode_from_zygote,
@@ -61,6 +63,10 @@ class ProcessSystem:
     Args:
         preload: names of modules that the zygote imports once, for all actors to share; as `module:function` the
             function is called too. They must not start a thread, an event loop or a pool, nor open a socket.
+        folders: where actors, and `late_preload`, find modules before any other place; `preload` does not look there.
+        late_preload: as `preload`, but after it, and with `folders` on the path.
+        preload_failed: is called with each of these that fails, and what it raised; again when another zygote had to be
+            started. It runs in the I/O thread and must not wait.
         standby: how many processes wait, forked ahead, for the next actors. Each costs some megabytes of memory, and
             saves its actor the time of a fork.
         rehearsal: class and arguments of an actor that each process which stands by starts and ends once, ahead of its
@@ -74,12 +80,18 @@ class ProcessSystem:
         self,
         *,
         preload: Sequence[str] = (),
+        folders: Sequence[str] = (),
+        late_preload: Sequence[str] = (),
+        preload_failed: Callable[[str, ErrorData], None] = lambda _entry, _error: None,
         standby: int = 0,
         rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None,
         for_many: bool = True,
     ) -> None:
         open_standard_descriptors()
         self._preload = tuple(preload)
+        self._folders = [os.fsencode(folder) for folder in folders]
+        self._late_preload = tuple(late_preload)
+        self._preload_failed = preload_failed
         self._rehearsal = rehearsal
         self._for_many = for_many
         self._io = IOThread("subactors-io")
@@ -151,7 +163,7 @@ class ProcessSystem:
             directory=directory,
             # Mostly they are what the zygote has, and a new process need not make them again.
             environ=variables if variables != configuration.environ else None,
-            sys_path=sys_path if sys_path != configuration.sys_path else None,
+            sys_path=[*self._folders, *sys_path] if sys_path != configuration.sys_path else None,
             capture=os.path.join(directory, os.fsencode(capture)) if capture is not None else None,  # noqa: PTH118 - bytes
             limits=limits,
             group=self._group_for(limits),
@@ -244,7 +256,9 @@ class ProcessSystem:
                     os.getpid(),
                     _environment(),
                     _module_path(),
+                    self._folders,
                     list(self._preload),
+                    list(self._late_preload),
                     encode_object((actor_class, args, {})),
                     self._for_many,
                 )
@@ -336,6 +350,9 @@ class ProcessSystem:
 
     def _on_packet(self, packet: bytes, descriptor: int | None) -> None:
         message = decode_from_zygote(packet)
+        if isinstance(message, PreloadFailed):
+            self._preload_failed(message.entry, message.error)
+            return
         with self._lock:
             process = self._processes.get(message.key)
             if process is None and not isinstance(message, Forked):

@@ -38,6 +38,7 @@ __all__ = [
     "FromZygote",
     "GroupUse",
     "Interface",
+    "PreloadFailed",
     "ProcessLimits",
     "Ready",
     "Refused",
@@ -276,8 +277,10 @@ class Configuration(msgspec.Struct, frozen=True):
     Attributes:
         host_pid: the host, whose death ends everything.
         environ: the environment of actors that are given no other.
-        sys_path: the module search path of the zygote, and of such actors.
+        sys_path: the host's module search path.
+        folders: what comes before it for actors, and for `late_preload`.
         preload: modules that every actor will want, imported once.
+        late_preload: the same, but with `folders` on the path; the host hears of those that fail.
         rehearsal: pickle of `(class, args, kwargs)` of an actor that processes which stand by start and end once.
         for_many: whether the zygote rehearses from the beginning, or not before the second actor.
     """
@@ -285,7 +288,9 @@ class Configuration(msgspec.Struct, frozen=True):
     host_pid: int
     environ: dict[bytes, bytes]
     sys_path: list[bytes]
+    folders: list[bytes]
     preload: list[str]
+    late_preload: list[str]
     rehearsal: bytes
     for_many: bool
 
@@ -301,6 +306,13 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
     key: int
     group: str | None = None
     standby: bool = False
+
+
+class PreloadFailed(msgspec.Struct, frozen=True, tag="preload_failed"):
+    """Zygote to host: an entry of `late_preload` has raised this; the others were still imported."""
+
+    entry: str
+    error: ErrorData
 
 
 class Forked(msgspec.Struct, frozen=True, tag="forked"):
@@ -354,7 +366,7 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
     group: GroupUse | None = None
 
 
-FromZygote: TypeAlias = Forked | ForkFailed | Exited
+FromZygote: TypeAlias = Forked | ForkFailed | Exited | PreloadFailed
 
 _encoder = msgspec.msgpack.Encoder()
 _from_child: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)

@@ -23,7 +23,6 @@ import atexit
 import contextlib
 import faulthandler
 import gc
-import importlib
 import io
 import logging
 import os
@@ -42,6 +41,7 @@ import msgspec
 
 from . import _ancillary, _cgroup, _child, _linux
 from ._child import CHANNEL
+from ._loading import load
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
 from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
@@ -58,10 +58,6 @@ _SIGKILL: Final = int(signal.SIGKILL)
 
 _HOLD_NOTHING_BACK: Final = {type(None), logging.NullHandler, type(logging.lastResort)}
 """Types of handlers; None is one that is gone."""
-
-_WHILE_LOADING: Final = 1_000_000
-"""New objects after which the collector looks at all of them. What modules make is there to stay, a tenth of that for
-`openai`; to look at it again and again is a tenth of the time of its import."""
 
 _OOM_SCORE: Final = b"500"
 """What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
@@ -341,18 +337,6 @@ def _shut_logging_down() -> None:
             return
 
 
-def _preload(modules: list[str]) -> None:
-    # Standard output may be where the host answers, to a program that reads it.
-    with _linux.silenced():
-        for entry in modules:
-            name, _, function = entry.partition(":")
-            # A module that is missing or broken will fail again, with its traceback, in the task that needs it.
-            with contextlib.suppress(BaseException):
-                module = importlib.import_module(name)
-                if function:
-                    getattr(module, function)()
-
-
 def _drop_the_hosts_signal_setup() -> None:
     """Unblock and no longer ignore what the host's I/O thread blocks and the host ignores; both outlive an exec."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -419,10 +403,9 @@ def main() -> None:
         host = os.pidfd_open(configuration.host_pid)
     except ProcessLookupError:
         return  # the host died while this program started
-    thresholds = gc.get_threshold()
-    gc.set_threshold(_WHILE_LOADING)
-    _preload(configuration.preload)
-    gc.set_threshold(*thresholds)
+    for failure in load(configuration):
+        with contextlib.suppress(OSError):  # the host is gone: `serve` sees it, too
+            control.send(encode_packet(failure))
     _linux.open_standard_descriptors()
     _prepare_for_children()
     zygote = _Zygote(control, host, configuration)

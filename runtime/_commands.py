@@ -92,7 +92,7 @@ def check(path: str, working_dir: str | None = None) -> int:
         err.line(f"{path}: {count} problem{'' if count == 1 else 's'}.")
         return _USAGE
     out.line(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems in the file.")
-    from ._readiness import missing_keys, notes_on, would_fail  # noqa: PLC0415 - for this command only
+    from ._readiness import missing_keys, notes_on, preload_faults, would_fail  # noqa: PLC0415 - for this command only
 
     environ, folder = os.environ, Path(working_dir or Path.cwd())
     faulty: list[str] = []
@@ -105,17 +105,19 @@ def check(path: str, working_dir: str | None = None) -> int:
         extras += [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
         out.line(f"  {name}: {'; '.join([what, *extras])}")
-        reasons = would_fail(agent, environ, folder)
+        reasons = would_fail(agent, environ, folder, team.folders)
         faulty += [name] if reasons else []
         for sentence in reasons:
             out.line(f"  {name}: would not run here: {sentence}")
-        keys = [] if reasons else missing_keys(agent, environ)
+        keys = [] if reasons else missing_keys(agent, environ, team.folders)
         keyless += [name] if keys else []
         for sentence in keys:
             # Files are checked where there are no keys, too: said, and no failure of the check.
             out.line(f"  {name}: not before there is a key: {sentence}")
-        for note in notes_on(agent, environ, folder):
+        for note in notes_on(agent, environ, folder, team.folders):
             out.line(f"  {name}: {note}")
+    for fault in preload_faults(team):
+        out.line(f"  runtime.preload: would not be imported ahead: {fault}")
     for key in team.ignored:
         out.line(f"  {key}: accepted, and without effect here")
     fit = [name for name in team.agents if name not in {*faulty, *keyless}]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,23 +21,29 @@ from ._providers import endpoint
 from ._requirements import missing_for
 
 if TYPE_CHECKING:
-    from ._team import AgentConfig, ModelConfig, ToolsetConfig
+    from ._team import AgentConfig, ModelConfig, Team, ToolsetConfig
 
-__all__ = ["missing_keys", "notes_on", "would_fail"]
+__all__ = ["missing_keys", "notes_on", "preload_faults", "would_fail"]
+
+_LOADED_FIRST = frozenset({"msgspec", "pykka", "subactors"})
+"""Packages that every task has loaded before its team's own modules, beside Python's own that this program has, too."""
 
 
-def would_fail(agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
+def would_fail(
+    agent: AgentConfig, environ: Mapping[str, str], working_directory: Path, folders: Sequence[str] = ()
+) -> list[str]:
     """Return why an agent would not run here, a sentence each; empty if nothing is seen that speaks against it.
 
     Args:
         agent: from a checked team.
         environ: the environment that it would run in.
         working_directory: where it would work.
+        folders: where its modules are looked for before any other place.
     """
     reasons = missing_for(agent, environ, working_directory)
     if agent.entrypoint is not None:
-        reasons.append(_target_fault(agent.entrypoint))
-    faults = _model_faults(agent, environ)
+        reasons.append(_target_fault(agent.entrypoint, folders))
+    faults = _model_faults(agent, environ, folders)
     if all(fault for _, fault in faults):  # one that can answer is enough
         reasons += [fault for model, fault in faults if model.provider == "python"]
     for toolset in agent.toolsets:
@@ -45,18 +51,25 @@ def would_fail(agent: AgentConfig, environ: Mapping[str, str], working_directory
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
-def missing_keys(agent: AgentConfig, environ: Mapping[str, str]) -> list[str]:
+def preload_faults(team: Team) -> list[str]:
+    """Return which modules of `preload` could not be imported, a sentence each; tasks run all the same."""
+    return [fault for entry in team.settings.preload if (fault := _target_fault(entry, team.folders))]
+
+
+def missing_keys(agent: AgentConfig, environ: Mapping[str, str], folders: Sequence[str] = ()) -> list[str]:
     """Return which models lack a key or an address, a sentence each, where no model of an agent could answer.
 
     A task starts all the same, and fails with such a sentence.
     """
-    faults = _model_faults(agent, environ)
+    faults = _model_faults(agent, environ, folders)
     return list(dict.fromkeys(fault for _, fault in faults)) if all(fault for _, fault in faults) else []
 
 
-def notes_on(agent: AgentConfig, environ: Mapping[str, str], working_directory: Path) -> list[str]:
+def notes_on(
+    agent: AgentConfig, environ: Mapping[str, str], working_directory: Path, folders: Sequence[str] = ()
+) -> list[str]:
     """Return what speaks against nothing, but is worth knowing; arguments as of `would_fail`."""
-    faults = _model_faults(agent, environ)
+    faults = _model_faults(agent, environ, folders)
     notes = []
     if not all(fault for _, fault in faults):
         notes += [f"would do without a model: {fault}" for _, fault in faults if fault]
@@ -68,15 +81,17 @@ def notes_on(agent: AgentConfig, environ: Mapping[str, str], working_directory: 
     return notes
 
 
-def _model_faults(agent: AgentConfig, environ: Mapping[str, str]) -> list[tuple[ModelConfig, str]]:
+def _model_faults(
+    agent: AgentConfig, environ: Mapping[str, str], folders: Sequence[str]
+) -> list[tuple[ModelConfig, str]]:
     """Return why each of an agent's models could not answer; empty if it could."""
     models = [model for model in (agent.model, *agent.fallback.models) if model is not None]
-    return [(model, _model_fault(model, environ)) for model in models]
+    return [(model, _model_fault(model, environ, folders)) for model in models]
 
 
-def _model_fault(model: ModelConfig, environ: Mapping[str, str]) -> str:
+def _model_fault(model: ModelConfig, environ: Mapping[str, str], folders: Sequence[str]) -> str:
     if model.provider == "python":
-        return _target_fault(model.name)
+        return _target_fault(model.name, folders)
     try:
         endpoint(model, environ)
     except ModelError as error:
@@ -101,20 +116,44 @@ def _toolset_faults(toolset: ToolsetConfig, environ: Mapping[str, str], working_
             yield f"The script {name} works in {folder}, which is no folder."
 
 
-def _target_fault(target: str) -> str:
-    """Return what is wrong with a `package.module:function`, as far as can be said without running it."""
+def _target_fault(target: str, folders: Sequence[str] = ()) -> str:
+    """Return what is wrong with a `package.module:function`, or a module, as far as can be said without running it."""
     module, _, function = target.partition(":")
     parts = module.split(".")
-    spec = importlib.util.find_spec(parts[0]) if parts[0] not in sys.modules else sys.modules[parts[0]].__spec__
+    spec = _top(parts[0], folders)
+    if spec is not None and spec.origin is not None and _comes_too_late(parts[0], spec.origin, folders):
+        return (
+            f"{target}: {spec.origin} cannot be found by tasks, which have another module {parts[0]!r} loaded before. "
+            "Rename yours."
+        )
     for depth in range(1, len(parts)):
         if spec is None:
             break
         spec = _submodule(spec, ".".join(parts[: depth + 1]))
     if spec is None:
-        return f"{target}: there is no module {module!r}. Install it, or put the folder that holds it on PYTHONPATH."
+        return (
+            f"{target}: there is no module {module!r}. Put it beside the team file, install it, or put the folder that "
+            "holds it on PYTHONPATH."
+        )
     if spec.origin is None or not spec.origin.endswith(".py"):
         return ""  # compiled, or a package without code of its own
     return _source_fault(target, Path(spec.origin), function.partition(".")[0])
+
+
+def _top(name: str, folders: Sequence[str]) -> ModuleSpec | None:
+    """Find a module or package as a task would, without importing it."""
+    places = [*folders, *sys.path]
+    beside = PathFinder.find_spec(name, places) if folders else None
+    if beside is not None and (beside.origin is not None or name not in sys.modules):
+        return beside
+    # Built in, or found by a finder that an editable installation adds.
+    return sys.modules[name].__spec__ if name in sys.modules else importlib.util.find_spec(name)
+
+
+def _comes_too_late(name: str, origin: str, folders: Sequence[str]) -> bool:
+    """Whether a module of a team has the name of one that tasks have loaded before they look at its folder."""
+    is_beside = any(Path(origin).is_relative_to(folder) for folder in folders)
+    return is_beside and name in sys.modules and (name in sys.stdlib_module_names or name in _LOADED_FIRST)
 
 
 def _submodule(parent: ModuleSpec, name: str) -> ModuleSpec | None:
@@ -140,7 +179,7 @@ def _source_fault(target: str, path: Path, name: str) -> str:
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
         return f"{target}: {path} cannot be read as Python: {error}."
     names, is_open = _names(tree)
-    return "" if is_open or name in names else f"{target}: {path} defines no {name!r}."
+    return "" if is_open or name in names or not name else f"{target}: {path} defines no {name!r}."
 
 
 def _names(tree: ast.Module) -> tuple[set[str], bool]:

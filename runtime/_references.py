@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.machinery
 import keyword
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._errors import ImportTargetError
@@ -52,7 +54,7 @@ def resolve(target: str, *, what: str) -> Callable[..., Any]:
             found = getattr(found, name)
         except AttributeError:
             near = difflib.get_close_matches(name, dir(found), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = _hidden(module_name) or (f" Did you mean {near[0]!r}?" if near else "")
             raise ImportTargetError(f"{what} is {target!r}, but {place} has no attribute {name!r}.{hint}") from None
         place = f"{name!r} of {place}"
     if not callable(found):
@@ -70,13 +72,25 @@ def _import(module_name: str, target: str, what: str) -> Any:
         # The missing module is the target's own or a package above it; any other is one that the target's code imports.
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise ImportTargetError(
-                f"{what} is {target!r}, but there is no module {error.name!r}. "
-                "Install it, or put the folder that holds it on PYTHONPATH."
+                f"{what} is {target!r}, but there is no module {error.name!r}. Put it beside the team file, install "
+                f"it, or put the folder that holds it on PYTHONPATH.{_hidden(module_name)}"
             ) from error
         raise ImportTargetError(_failed(module_name, target, what, error)) from error
     except (Exception, SystemExit) as error:
         # A script without a `__main__` guard may well call `sys.exit` when it is imported.
         raise ImportTargetError(_failed(module_name, target, what, error)) from error
+
+
+def _hidden(module_name: str) -> str:
+    """Return, as a sentence, that another module of its name was loaded before; empty if none was."""
+    top = module_name.partition(".")[0]
+    loaded = sys.modules.get(top)
+    ours = importlib.machinery.PathFinder.find_spec(top)
+    place = getattr(loaded, "__file__", None)
+    if loaded is None or ours is None or ours.origin is None or ours.origin == place:
+        return ""
+    other = f"the one in {place}" if place else "one of Python's own"
+    return f" {ours.origin} was not looked at: another module {top!r} is loaded, {other}. Rename yours."
 
 
 def _failed(module_name: str, target: str, what: str, error: BaseException) -> str:

@@ -31,7 +31,7 @@ from ._forks import unforked
 from ._gateway import HostGateway
 from ._journal import Journal
 from ._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
-from ._providers import may_use_tls
+from ._preload import modules_of, tell_of_failure
 from ._rehearsal import rehearsal
 from ._state import RunFolder, is_live, runs, state_root
 from ._supervisor import TaskSupervisor
@@ -95,8 +95,11 @@ class Runtime:
         self._journal = Journal(self._folder.journal, {"host": str(self._owner), "team": team.source})
         self._hub = EventHub()
         self._system = ProcessSystem(
-            preload=_preload(self._team),
+            preload=modules_of(self._team),
             standby=self._team.settings.standby,
+            folders=self._team.folders,
+            late_preload=self._team.settings.preload,
+            preload_failed=tell_of_failure,
             rehearsal=(TaskActor, (rehearsal(self._team),)),
             for_many=self._for_many,
         )
@@ -423,30 +426,3 @@ def _apply(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
             raise ValueError(f"The setting {name} is {value}; it must be a finite number {least}.")
     return changed
-
-
-def _preload(team: Team) -> list[str]:
-    """Return what the zygote should import once for all tasks of this team."""
-    # The streams first, before a module keeps others.
-    modules = ["subactors.runtime._speech:install", "subactors.runtime._task_work", "subactors.runtime._rehearsal"]
-    if any(agent.model is not None and agent.model.provider == "python" for agent in team.agents.values()):
-        modules.append("subactors.runtime._python_model")
-    models = [
-        model
-        for agent in team.agents.values()
-        for model in (agent.model, *agent.fallback.models)
-        if model is not None and model.provider != "python"
-    ]
-    if models:
-        without_tls = not any(may_use_tls(model, os.environ) for model in models)
-        modules.append(f"subactors.runtime._models:{'preload_without_certificates' if without_tls else 'preload'}")
-    for agent in team.agents.values():
-        modules += [
-            f"subactors.runtime.toolsets._{toolset.type}"
-            for toolset in agent.toolsets
-            if toolset.type != "background_agents"  # every agent has it already
-        ]
-    if any(agent.model is not None for agent in team.agents.values()):
-        modules.append("subactors.runtime._tools:preload")
-    modules += team.settings.preload
-    return list(dict.fromkeys(modules))

@@ -229,6 +229,8 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: where it was read from, for messages.
+        folders: where its modules are found before any other place: the folder of its file, and that of the file
+            which a link stands for; none for a team that was read from no file.
         agents: in the order of the file.
         root: name of the agent that `subactors run` starts: `root`, or else the first.
         settings: see `Settings`.
@@ -238,6 +240,7 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     source: str
+    folders: tuple[str, ...] = ()
     agents: dict[str, AgentConfig]
     root: str
     settings: Settings = Settings()

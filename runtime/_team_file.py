@@ -51,6 +51,8 @@ def check_team(path: str | os.PathLike[str]) -> tuple[Team | None, tuple[Problem
     text = _read(path, findings)
     node = _parse(text, findings) if text is not None else None
     team = check(node, findings) if node is not None else None
+    if team is not None:
+        team = msgspec.structs.replace(team, folders=_folders(os.fsdecode(path)))
     return team, findings.problems
 
 
@@ -99,6 +101,14 @@ def override_model(team: Team, reference: str) -> Team:
         for name, agent in team.agents.items()
     }
     return msgspec.structs.replace(team, agents=agents)
+
+
+def _folders(path: str) -> tuple[str, ...]:
+    """Return where the file lies, and where the file lies that it is a link to; nothing for a pipe."""
+    if not os.path.isfile(path):  # noqa: PTH113 - whatever its name is
+        return ()
+    places = (os.path.abspath(path), os.path.realpath(path))  # noqa: PTH100 - the same
+    return tuple(dict.fromkeys(map(os.path.dirname, places)))
 
 
 def _read(path: str | os.PathLike[str], findings: Findings) -> str | None:

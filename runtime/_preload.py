@@ -1,0 +1,54 @@
+"""What is imported once for all tasks of a team, in the process that theirs are forked from."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+from ._providers import may_use_tls
+from ._text import one_line
+
+if TYPE_CHECKING:
+    from ..actors import ErrorData
+    from ._team import Team
+
+__all__ = ["modules_of", "tell_of_failure"]
+
+logger = logging.getLogger("subactors.runtime")
+
+_SHOWN_ERROR: Final = 300
+"""Characters of a failed import's error that are logged: one line."""
+
+
+def modules_of(team: Team) -> list[str]:
+    """Return what of the runtime itself, and of the libraries under it, the tasks of a team will want."""
+    # The streams first, before a module keeps others.
+    modules = ["subactors.runtime._speech:install", "subactors.runtime._task_work", "subactors.runtime._rehearsal"]
+    if any(agent.model is not None and agent.model.provider == "python" for agent in team.agents.values()):
+        modules.append("subactors.runtime._python_model")
+    models = [
+        model
+        for agent in team.agents.values()
+        for model in (agent.model, *agent.fallback.models)
+        if model is not None and model.provider != "python"
+    ]
+    if models:
+        without_tls = not any(may_use_tls(model, os.environ) for model in models)
+        modules.append(f"subactors.runtime._models:{'preload_without_certificates' if without_tls else 'preload'}")
+    for agent in team.agents.values():
+        modules += [
+            f"subactors.runtime.toolsets._{toolset.type}"
+            for toolset in agent.toolsets
+            if toolset.type != "background_agents"  # every agent has it already
+        ]
+    if any(agent.model is not None for agent in team.agents.values()):
+        modules.append("subactors.runtime._tools:preload")
+    return list(dict.fromkeys(modules))
+
+
+def tell_of_failure(entry: str, error: ErrorData) -> None:
+    """Log that an entry of the team file's `preload` could not be imported. Runs in the I/O thread."""
+    name = error.type_name.rpartition(".")[2]
+    what = one_line(f"{name}: {error.message}" if error.message else name, _SHOWN_ERROR)
+    logger.warning("runtime.preload: %s could not be imported ahead of the tasks. %s", entry, what)
