@@ -134,6 +134,7 @@ def test_a_complete_file_becomes_a_team(team_path: Path) -> None:
     poet = ModelConfig(reference="python/package.models:poet", provider="python", name="package.models:poet")
     assert team == Team(
         source=str(team_path),
+        folders=(str(team_path.parent),),
         agents={
             "coordinator": coordinator,
             "researcher": AgentConfig(
@@ -169,7 +170,8 @@ def test_the_root_is_the_agent_of_that_name_wherever_it_stands(team_path: Path) 
 def test_a_mapping_becomes_the_same_team_as_a_file(team_path: Path) -> None:
     team_path.write_text("agents:\n  a:\n    model: openai/x\n    sub_agents: [b]\n  b:\n    model: ollama/y\n")
     mapping = {"agents": {"a": {"model": "openai/x", "sub_agents": ["b"]}, "b": {"model": "ollama/y"}}}
-    assert team_from_mapping(mapping, source=str(team_path)) == load_team(str(team_path))
+    team = load_team(str(team_path))
+    assert team_from_mapping(mapping, source=str(team_path)) == msgspec.structs.replace(team, folders=())
 
 
 def test_problems_of_a_mapping_are_in_its_order_and_have_no_line() -> None:
