@@ -320,11 +320,11 @@ def test_a_sub_agent_is_told_its_instruction_its_task_and_what_is_expected(model
     view = run_and_wait(modelled, "shower", "Find the door.", expected_output="its colour")
 
     seen = json.loads(view.result)
-    assert [message["role"] for message in seen["messages"]] == ["system", "system", "user"]
-    own, assignment, _ = (message["content"] for message in seen["messages"])
-    assert own.startswith("Be brief.")
-    assert "Find the door." in assignment
-    assert "its colour" in assignment
+    assert [message["role"] for message in seen["messages"]] == ["system", "user"]
+    told, _ = (message["content"] for message in seen["messages"])
+    assert told.startswith("Be brief.")
+    assert "Find the door." in told
+    assert "its colour" in told
     assert seen["tools"] == ["think"]
 
 

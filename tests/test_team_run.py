@@ -218,7 +218,7 @@ def test_a_researcher_sees_its_task_and_nothing_of_the_coordinators_conversation
         "view_background_agent",
         "stop_background_agent",
     ]
-    assert [message["role"] for message in researcher.messages] == ["system", "system", "user"]
+    assert [message["role"] for message in researcher.messages] == ["system", "user"]
     assert "<task>\nApples\n</task>" in researcher.system
     assert "SECRET" not in str(researcher.body)
     assert researcher.tools == ["think"]
