@@ -260,7 +260,7 @@ class OpenAIModel:
             assembler.add_usage(event.data)
             return
         if event.data is NOT_JSON and event.name != "error":
-            self._misunderstood(f"{one_line(event.text, 200)!r}, which is not JSON", assembler)
+            self._misunderstood(f"{one_line(event.text, 200)!r}, which is not JSON", event, assembler)
             return
         reported = event.text if event.data is NOT_JSON else reported_error(event.data, event.name)
         if reported is not None:
@@ -269,11 +269,11 @@ class OpenAIModel:
         try:
             assembler.add(event.data, is_bare=event.is_bare)
         except ShapeError as error:
-            self._misunderstood(str(error), assembler)
+            self._misunderstood(str(error), event, assembler)
 
-    def _misunderstood(self, what: str, assembler: TurnAssembler) -> None:
+    def _misunderstood(self, what: str, event: StreamEvent, assembler: TurnAssembler) -> None:
         """Raise a ModelError that says what cannot be understood, unless the answer had ended before."""
-        if not assembler.is_completion:
+        if event.is_bare and not assembler.is_completion:
             raise self._errors.garbage(what) from None
         if assembler.end is None:
             raise self._errors.unreadable(what, assembler.text_length) from None

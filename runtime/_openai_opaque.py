@@ -87,8 +87,8 @@ def _continues(piece: object, detail: object, *, is_last: bool, is_known: bool) 
     if not isinstance(piece, dict) or not isinstance(detail, dict) or detail.get("type") != piece.get("type"):
         return False
     index, here = piece.get("index"), detail.get("index")
-    ids = {entry.get("id") for entry in (piece, detail)} - {None, ""}
-    if index != here or len({str(name) for name in ids}) > 1:
+    own, other = piece.get("id"), detail.get("id")
+    if index != here or (own and other and own != other):
         return False
     is_blob = bool(piece.get("data")) and bool(detail.get("data"))
     if index is None:
@@ -117,8 +117,16 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
 
 
 def sendable(value: Any) -> Any:
-    """Return a value that JSON, and UTF-8, can hold: surrogates are joined or replaced; None where it has no JSON."""
+    """Return a value as it can be journaled and sent: surrogates are joined or replaced; None where it cannot be."""
     try:
-        return json.loads(encodable(json.dumps(value, ensure_ascii=False, allow_nan=False)))
+        text = encodable(json.dumps(value, ensure_ascii=False, allow_nan=False))
+        return json.loads(text, parse_int=_bounded)
     except (ValueError, RecursionError):
         return None
+
+
+def _bounded(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(digits)
+    return number

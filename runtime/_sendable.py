@@ -255,7 +255,10 @@ class _Conversation:
             (plain_name(call["function"]["name"]), call["function"]["arguments"]) for call in answer["tool_calls"]
         ]
         calls = "\n".join(f"[I called {name} with {arguments}]" for name, arguments in functions)
-        self.add_answer({**answer, "content": _joined(answer["content"], calls), "tool_calls": None}, ())
+        # The text as it came, with its reasoning, has no calls in it.
+        opaque = {key: value for key, value in answer.get("opaque", {}).items() if key != "content"}
+        made = {"content": _joined(answer["content"], calls), "tool_calls": None, "opaque": opaque}
+        self.add_answer({**answer, **made}, ())
         for (name, _), text in zip(functions, _tool_answers(answer, tools), strict=True):
             self.add_told(f"[{name} answered: {text}]")
 

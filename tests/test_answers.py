@@ -395,6 +395,12 @@ def test_what_cannot_be_understood_is_named_and_base_url_is_not_blamed(event: An
     assert "base_url" not in message
 
 
+@pytest.mark.parametrize("event", ["{half an", '"just text"', "nonsense"])
+def test_a_first_event_that_cannot_be_understood_is_asked_for_once_more(event: str) -> None:
+    assert answer(Chunks(event), Text("At last.")).content == "At last."
+    assert "base_url" not in failure(Chunks(event))
+
+
 def test_what_cannot_be_understood_after_the_end_of_an_answer_does_no_harm() -> None:
     assert answer(Chunks(said("All of it.", "stop"), "{half an", {"choices": 3})).content == "All of it."
 

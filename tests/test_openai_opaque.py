@@ -158,6 +158,15 @@ def test_what_copilot_has_beside_the_reasoning_is_kept() -> None:
     assert turn.opaque == {"reasoning_text": "I think", "reasoning_opaque": "abc"}
 
 
+@pytest.mark.parametrize("value", [10**30, [float("nan")], {"a": float("inf")}])
+def test_what_can_be_neither_journaled_nor_sent_is_left_out(value: Any) -> None:
+    call = entry("a", "{}", "1", extra_content={"google": value})
+    turn, _ = assemble(delta(reasoning={"a": value}, reasoning_content="hm", tool_calls=[call]))
+
+    assert turn.opaque == {"reasoning_content": "hm"}
+    assert turn.tool_calls[0].extra is None
+
+
 # --- reasoning in the text --------------------------------------------------------------------------------------------
 
 
