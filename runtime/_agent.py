@@ -76,7 +76,9 @@ async def run_agent(
         tools = build_tool_box(agent, around)
         try:
             await tools.open()
-            messages = list(conversation)
+            for sentence in tools.missing:
+                listener.text(f"[{sentence} The task goes on without it.]\n")
+            messages = _gone_on_with(conversation, tools)
             if not messages:
                 messages = starting_messages(
                     agent,
@@ -96,6 +98,17 @@ async def run_agent(
             await tools.close()
     finally:
         await model.close()
+
+
+def _gone_on_with(conversation: Sequence[Message], tools: ToolBox) -> list[Message]:
+    """Return an earlier attempt's conversation; its model is told which toolsets are missing now, and were not then."""
+    messages = list(conversation)
+    start = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    told = "\n".join(str(message["content"]) for message in messages[:start])
+    news = [sentence for sentence in tools.missing if sentence not in told]
+    if messages and news:
+        messages.insert(start, {"role": "system", "content": "\n".join(["By now:", *news])})
+    return messages
 
 
 def _prompt_files(agent: AgentConfig, around: Surroundings) -> list[str]:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._errors import ModelError
-from ._expansion import expand_variable
+from ._lacks import lacks_of
 from ._prompt_files import find_prompt_files
 from ._providers import endpoint
 from ._requirements import missing_for
 
 if TYPE_CHECKING:
-    from ._team import AgentConfig, ModelConfig, Team, ToolsetConfig
+    from ._team import AgentConfig, ModelConfig, Team
 
 __all__ = ["missing_keys", "notes_on", "preload_faults", "would_fail"]
 
@@ -47,7 +47,7 @@ def would_fail(
     if all(fault for _, fault in faults):  # one that can answer is enough
         reasons += [fault for model, fault in faults if model.provider == "python"]
     for toolset in agent.toolsets:
-        reasons += _toolset_faults(toolset, environ, working_directory)
+        reasons += lacks_of(toolset, environ, working_directory) if not toolset.optional else []
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
@@ -74,6 +74,12 @@ def notes_on(
     if not all(fault for _, fault in faults):
         notes += [f"would do without a model: {fault}" for _, fault in faults if fault]
     notes += [
+        f"would do without the optional toolset {toolset.type}: {sentence}"
+        for toolset in agent.toolsets
+        if toolset.optional
+        for sentence in lacks_of(toolset, environ, working_directory)
+    ]
+    notes += [
         f"would do without the prompt file {name}, which is not in {working_directory}, above it, or in the home folder"
         for name in agent.add_prompt_files
         if not find_prompt_files(name, working_directory, environ)
@@ -97,23 +103,6 @@ def _model_fault(model: ModelConfig, environ: Mapping[str, str], folders: Sequen
     except ModelError as error:
         return str(error)
     return ""
-
-
-def _toolset_faults(toolset: ToolsetConfig, environ: Mapping[str, str], working_directory: Path) -> Iterator[str]:
-    """Yield why the tools of a toolset could not do their work; servers are `missing_for`'s."""
-    if toolset.type not in {"shell", "script"}:
-        return
-    scripts = toolset.options.get("shell", {})
-    for variables in (toolset.options.get("env", {}), *(script.get("env", {}) for script in scripts.values())):
-        for name, value in variables.items():
-            try:
-                expand_variable(value, environ)
-            except ValueError as error:
-                yield f"{error} The {toolset.type} toolset's env needs it for {name}."
-    for name, script in scripts.items():
-        folder = working_directory / Path(script.get("working_dir", "")).expanduser()
-        if not folder.is_dir():
-            yield f"The script {name} works in {folder}, which is no folder."
 
 
 def _target_fault(target: str, folders: Sequence[str] = ()) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._errors import RequirementError
+from ._lacks import lacks_of
 
 if TYPE_CHECKING:
     from ._team import AgentConfig, Team
@@ -49,15 +50,13 @@ def missing_for(
         environ: the environment that it would run in.
         working_directory: where it would work; empty: the current directory.
     """
-    servers = [toolset.options["server"] for toolset in agent.toolsets if toolset.type == "mcp"]
+    servers = [toolset for toolset in agent.toolsets if toolset.type == "mcp" and not toolset.optional]
     if agent.workdir != "worktree" and not servers:
         return []  # nearly all, at each start of a task
     folder = Path(working_directory or Path.cwd())
     lacks = [_missing_for_worktree(environ, folder)] if agent.workdir == "worktree" else []
-    if servers:
-        from ._mcp_server import McpServer  # noqa: PLC0415 - most teams have none
-
-        lacks += [McpServer(**server).missing(environ, folder) for server in servers]
+    for server in servers:
+        lacks += lacks_of(server, environ, folder)
     return [sentence for sentence in lacks if sentence]
 
 

@@ -100,12 +100,14 @@ class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
         tools: names to keep of the toolset's tools; None keeps all.
         instruction: replaces the toolset's own instruction text; None keeps it.
         options: the keys that belong to this type alone, checked by the loader.
+        optional: whether a task starts without it where it is missing.
     """
 
     type: str
     tools: tuple[str, ...] | None = None
     instruction: str | None = None
     options: dict[str, Any] = {}
+    optional: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -199,14 +199,14 @@ LIMITS = Keys(
 RESTART = Keys(supported=frozenset({"policy", "max_restarts", "period", "backoff", "max_backoff"}))
 
 TOOLSET = Keys(
-    supported=frozenset({"type", "tools", "instruction"}),
+    supported=frozenset({"type", "tools", "instruction", "optional"}),
+    ignored=frozenset({"lifecycle"}),
     refused=MappingProxyType(
         {
             "toon": "the short form of its answers",
             "defer": "loading its tools when they are needed",
             "model": "the model that reads its answers",
             "working_dir": "its working directory",
-            "lifecycle": "its rules for starting again",
             "readonly": "the restriction to tools that change nothing",
             "ignore_vcs": "the treatment of files that version control ignores",
             "post_edit": "the commands run after an edit",
@@ -230,6 +230,7 @@ MCP = Keys(
             "name",
             "timeout",
             "startup_timeout",
+            "lifecycle",
         }
     ),
     ignored=frozenset({"version"}),

@@ -16,6 +16,7 @@ import msgspec
 
 from ._mcp_server import McpServer
 from ._team_keys import MCP, REMOTE, TOOLSET_OWNERS
+from ._team_lifecycle import read_lifecycle
 from ._team_values import Keys, Section, Value, listed, nearest, quoted
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def read_mcp(toolset: Value, section: Section, known: McpDefinitions) -> dict[st
 def _definition(value: Value) -> McpFields | None:
     elsewhere = {key: "in a toolset of another type" for key in TOOLSET_OWNERS if key not in MCP.supported}
     keys = Keys(
-        supported=MCP.supported | {"type", "tools", "instruction"},
+        supported=MCP.supported | {"type", "tools", "instruction", "optional"},
         ignored=MCP.ignored,
         refused=MCP.refused,
         elsewhere=MappingProxyType(elsewhere),
@@ -99,6 +100,9 @@ def _definition(value: Value) -> McpFields | None:
     instruction = section.get("instruction")
     if instruction is not None:
         fields["instruction"] = instruction.text(blank=True)
+    may_be_missing = section.get("optional")
+    if may_be_missing is not None:
+        fields["optional"] = bool(may_be_missing.boolean())
     ref = fields.pop("ref", None)
     if ref is not None and not ref.startswith(_DOCKER):
         section.values["ref"].report(
@@ -126,7 +130,8 @@ def _referred(section: Section, ref: str, known: McpDefinitions) -> McpFields | 
 
 def _fields(section: Section) -> McpFields:
     """Read what is given; what is wrong is noted, and may be missing here."""
-    fields = _texts(section)
+    lifecycle = section.get("lifecycle")
+    fields = {**(read_lifecycle(lifecycle) if lifecycle is not None else {}), **_texts(section)}
     if (args := section.get("args")) is not None:
         fields["args"] = tuple(text for item in args.items() or () if (text := item.text(blank=True)) is not None)
     if (env := section.get("env")) is not None:

@@ -131,8 +131,8 @@ def read_fallback(given: Value | None, find: Callable[[Value], ModelConfig | Non
     # As in Docker's agent files: -1 is none, and 0 is the default.
     if retries is not None and (number := retries.whole(least=-1)):
         chosen["retries"] = max(0, number)
-    if cooldown is not None and (seconds := _seconds(cooldown)):
-        chosen["cooldown"] = seconds
+    if cooldown is not None and (duration := seconds(cooldown)):
+        chosen["cooldown"] = duration
     return Fallback(**chosen)
 
 
@@ -176,7 +176,7 @@ def with_structured_output(agent: AgentConfig, given: Value | None) -> AgentConf
     return msgspec.structs.replace(agent, model=model, fallback=fallback)
 
 
-def _seconds(value: Value) -> float | None:
+def seconds(value: Value) -> float | None:
     """Read a duration: a number of seconds, or text such as `90s` or `1m30s`."""
     given = value.node.value
     if not isinstance(given, str):

@@ -103,23 +103,27 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
         return None
     given = section.get("instruction")
     instruction = given.text(blank=True) if given is not None else None
+    may_be_missing = section.get("optional")
+    optional = may_be_missing.boolean() if may_be_missing is not None else None
     options = _options(section)
     if name == "script":
         options["shell"] = read_scripts(toolset, section)
     # A script with mistakes has been reported; that its tool is missing here is no mistake of its own.
     tools = _tools(section, name, tuple(options["shell"]) or None if name == "script" else kind.tools)
     if name != "mcp":
-        return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=options)
+        return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=options, optional=bool(optional))
     server = read_mcp(toolset, section, definitions)
     if server is None:
         return None
     # What a definition says counts where the toolset itself says nothing.
     defined_tools, defined_instruction = server.pop("tools", None), server.pop("instruction", None)
+    defined_optional = server.pop("optional", False)
     return ToolsetConfig(
         type=name,
         tools=tools if tools is not None else defined_tools,
         instruction=instruction if instruction is not None else defined_instruction,
         options=server,
+        optional=optional if optional is not None else defined_optional,
     )
 
 

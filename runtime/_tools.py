@@ -91,10 +91,14 @@ class Toolset(ABC):
     Attributes:
         instruction: a paragraph for the system prompt; may be empty.
         needs_opening: whether `open` has to be awaited before it has tools.
+        optional: whether its agent starts without it where it cannot be had.
+        missing: why it is not there, as a sentence; empty if it is.
     """
 
     instruction: str = ""
     needs_opening: bool = False
+    optional: bool = False
+    missing: str = ""
 
     @property
     @abstractmethod
@@ -107,6 +111,10 @@ class Toolset(ABC):
         Raises:
             ToolsetError: it cannot be; the message says why. `close` is called all the same.
         """
+
+    def leave_out(self, reason: str) -> None:
+        """Do without the toolset, for this reason; called of one that is `optional`."""
+        self.missing = reason
 
     async def at_work(self) -> bool:
         """Whether something that its polling tools look at may still change; called in their event loop."""
@@ -142,15 +150,16 @@ class ToolBox:
                 self._add(toolset)
 
     def _add(self, toolset: Toolset) -> None:
+        denied = {tool.name for tool in toolset.tools if self._permissions.denies_tool(tool.name)}
+        twice = [tool.name for tool in toolset.tools if tool.name in self._tools and tool.name not in denied]
+        if twice and toolset.needs_opening:
+            raise ToolsetError(
+                f"Two toolsets have a tool {twice[0]!r}. Give the MCP server's toolset a `name`, which then "
+                "stands before the names of its tools, or choose from them with `tools`."
+            )
+        self._denied |= denied
         for tool in toolset.tools:
-            if self._permissions.denies_tool(tool.name):
-                self._denied.add(tool.name)
-            elif toolset.needs_opening and tool.name in self._tools:
-                raise ToolsetError(
-                    f"Two toolsets have a tool {tool.name!r}. Give the MCP server's toolset a `name`, which then "
-                    "stands before the names of its tools, or choose from them with `tools`."
-                )
-            else:
+            if tool.name not in denied:
                 self._tools.setdefault(tool.name, tool)
 
     @property
@@ -162,7 +171,7 @@ class ToolBox:
         """Open the toolsets that need it, all at once; `close` is owed whatever happens.
 
         Raises:
-            ToolsetError: one cannot be opened, or has a tool of another's name.
+            ToolsetError: one that is not optional cannot be opened, or has a tool of another's name.
         """
         import asyncio  # noqa: PLC0415 - who imports the runtime for something else need not pay for it
 
@@ -176,7 +185,12 @@ class ToolBox:
             await asyncio.gather(*opening, return_exceptions=True)
             raise
         for toolset in closed:
-            self._add(toolset)
+            try:
+                self._add(toolset)
+            except ToolsetError as error:
+                if not toolset.optional:
+                    raise
+                toolset.leave_out(str(error))
 
     @property
     def schemas(self) -> list[ToolSchema]:
@@ -187,6 +201,11 @@ class ToolBox:
     def instructions(self) -> list[str]:
         """The paragraphs that the toolsets add to the system prompt."""
         return [toolset.instruction for toolset in self._toolsets if toolset.instruction]
+
+    @property
+    def missing(self) -> list[str]:
+        """Which optional toolsets are not there, and why: a sentence each."""
+        return [toolset.missing for toolset in self._toolsets if toolset.missing]
 
     def is_polling(self, name: str) -> bool:
         """Whether repeating a call of this tool is ordinary."""
@@ -243,8 +262,9 @@ class ToolBox:
         if {name, plain_name(name)} & self._denied:
             return ToolAnswer(f"Tool {plain_name(name)!r} is denied by the team file's permissions.", is_error=True)
         available = ", ".join(self._tools) or "none"
+        missing = "".join(f" {sentence}" for sentence in self.missing)
         shown = one_line(name, _SHOWN_NAME)
-        return ToolAnswer(f"There is no tool {shown!r}. Available tools: {available}.", is_error=True)
+        return ToolAnswer(f"There is no tool {shown!r}. Available tools: {available}.{missing}", is_error=True)
 
 
 def preload() -> None:

@@ -40,7 +40,7 @@ def build_toolsets(
     for config in agent.toolsets:
         # What is remembered must outlive a folder of the agent's own.
         folder = shared_directory if config.type == "memory" and shared_directory else working_directory
-        toolsets.append(_select(config, _build(config, gateway, folder, environ, limit)))
+        toolsets.append(_chosen(config, gateway, folder, environ, limit))
     if agent.sub_agents:
         toolsets.append(TransferTaskToolset(gateway, limit=limit))
     return toolsets
@@ -96,6 +96,24 @@ def _build_local(config: ToolsetConfig, working_directory: Path, environ: Mappin
             )
         case _:
             raise AssertionError(f"the loader let the toolset type {config.type!r} pass")
+
+
+def _chosen(
+    config: ToolsetConfig, gateway: Gateway, working_directory: Path, environ: Mapping[str, str], limit: int
+) -> Toolset:
+    """Build a toolset as the team file chose it: with these tools, this instruction, and whether it may be missing."""
+
+    def build() -> Toolset:
+        return _select(config, _build(config, gateway, working_directory, environ, limit))
+
+    if not config.optional:
+        return build()
+    from .._lacks import lacks_of  # noqa: PLC0415 - few are
+    from ._optional import OptionalToolset  # noqa: PLC0415 - as above
+
+    named = config.options.get("name")
+    name = f"{config.type} ({named})" if named else config.type
+    return OptionalToolset(name, lacks_of(config, environ, working_directory), build)
 
 
 def _select(config: ToolsetConfig, toolset: Toolset) -> Toolset:

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["McpToolset"]
 
-_MOST_RESTARTS: Final = 5
-"""In a row, without an answer in between."""
-
 _MADE_ANEW: Final = "[The connection to the MCP server was lost and made anew; what it kept in memory may be gone.]"
 _LONGEST_INSTRUCTION: Final = 8000
 """Characters of what a server says about itself, and about one tool."""
@@ -48,6 +45,7 @@ class McpToolset(Toolset):
         name: stands before the names of the tools, with a `_`; empty for none.
         timeout: seconds that a call may take.
         startup_timeout: seconds from the start of a connection to the list of tools.
+        max_restarts: how often in a row, without an answer in between, a lost connection is made anew; None: always.
     """
 
     needs_opening = True
@@ -62,6 +60,7 @@ class McpToolset(Toolset):
         name: str = "",
         timeout: float = 120.0,
         startup_timeout: float = 60.0,
+        max_restarts: int | None = 5,
     ) -> None:
         self._config = McpServer(**server)
         self._working_directory = working_directory
@@ -70,6 +69,7 @@ class McpToolset(Toolset):
         self._prefix = name
         self._timeout = timeout
         self._startup_timeout = startup_timeout
+        self._max_restarts = max_restarts
         self._tools: tuple[Tool, ...] = ()
         self._connection: McpConnection | None = None
         self._connecting = asyncio.Lock()
@@ -168,10 +168,11 @@ class McpToolset(Toolset):
                 return old, ""
             if old is not None:
                 await old.close()
-            if self._restarts >= _MOST_RESTARTS:
+            if self._max_restarts is not None and self._restarts >= self._max_restarts:
+                often = f" {self._restarts + 1} times in a row" if self._restarts else ""
                 raise ToolsetError(
-                    f"The connection to the MCP server {self._config.title} was lost {self._restarts + 1} times in a "
-                    "row and is not made again. Go on without its tools."
+                    f"The connection to the MCP server {self._config.title} was lost{often} and is not made again. Go "
+                    "on without its tools."
                 )
             self._restarts += 1
             self._connection = await self._connect()
