@@ -16,7 +16,8 @@ from ._errors import (
 from ._exit import ProcessExit
 from ._io import Timer
 from ._linux import check_platform, open_standard_descriptors
-from ._process import ActorProcess, ProcessListener
+from ._listener import ProcessListener
+from ._process import ActorProcess
 from ._restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
 from ._system import ProcessSystem

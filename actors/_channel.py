@@ -8,9 +8,10 @@ reported. A child is not read while its supervisor is behind, and only now and t
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ._backlog import Backlog
 from ._errors import ProtocolError
@@ -21,7 +22,7 @@ from ._wire import OUTPUT, FrameDecoder, FromChild, decode_from_child
 if TYPE_CHECKING:
     from ._io import IOThread
 
-__all__ = ["ChannelReceiver", "HostChannel", "open_channel"]
+__all__ = ["ChannelReceiver", "HostChannel", "NewChannel", "open_channel"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -61,12 +62,26 @@ class ChannelReceiver(Protocol):
         """What the process did breaks the protocol."""
 
 
-def open_channel() -> tuple[socket.socket, socket.socket]:
-    """Make a channel; returns the host's end, which does not block, and the process's. Raises OSError."""
+class NewChannel(NamedTuple):
+    """Both ends of a channel.
+
+    Attributes:
+        ours: the host's end, which does not block.
+        theirs: the process's.
+        link: what that one is called in `/proc/PID/fd`.
+    """
+
+    ours: socket.socket
+    theirs: socket.socket
+    link: str
+
+
+def open_channel() -> NewChannel:
+    """Make a channel. Raises OSError."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-    return ours, theirs
+    return NewChannel(ours, theirs, f"socket:[{os.fstat(theirs.fileno()).st_ino}]")
 
 
 class HostChannel:

@@ -17,6 +17,7 @@ import socket
 import sys
 import termios
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -55,18 +56,24 @@ if TYPE_CHECKING:
 
     from ._actor import ProcessActor
 
-__all__ = ["CHANNEL", "ChildChannel", "rehearse", "serve"]
+__all__ = ["ChildChannel", "rehearse", "serve"]
 
 _READ = 32768
 """Bytes that are read at a time. To free 64 kB at once has the C library put its free memory in order, page by page."""
 
 _NOTHING = bytes(4)
 
+_SOCKET: Final = int(socket.SOL_SOCKET)
+_PEER_CREDENTIALS: Final = int(socket.SO_PEERCRED)
+
 _REHEARSAL_LIMIT: Final = 2.0
 """Seconds that a rehearsal may take: in the zygote requests wait meanwhile, and it may be the user's code."""
 
-CHANNEL: Final = 3
-"""Number of the channel's descriptor in every child."""
+_UNHEARD: Final = 6.0
+"""Seconds that a process lives on without its channel: more than its host, if that lives, takes to notice and kill."""
+
+_PEER: Final = 12
+"""Bytes of what a socket knows of the process at its other end."""
 
 _OUTPUT_FRAME = 65536
 """Longest piece of output in one frame; longer text is split, so that no single frame delays the ones behind it."""
@@ -77,10 +84,14 @@ class ChildChannel:
 
     Sending blocks while the host does not read: that is the back-pressure for what an actor says. Any thread may send.
     Receiving is for the mailbox thread alone, and before it starts for the main thread.
+
+    The actor's own code may close the channel, as whoever becomes a daemon closes all that is open, and something else
+    may have its number then: nothing is ever written to that, nor read from it.
     """
 
     def __init__(self, channel: socket.socket) -> None:
         self._socket = channel
+        self._peer = channel.getsockopt(_SOCKET, _PEER_CREDENTIALS, _PEER)
         # Reentrant: a finalizer, or a signal handler, may run in the middle of it, and say something.
         self._lock = threading.RLock()
         self._sending = False
@@ -150,10 +161,20 @@ class ChildChannel:
             error = message.error
             future.set_exception(RemoteError(error.type_name, error.message, error.traceback))
 
+    def give_up(self) -> None:
+        """Have the host know that nothing comes any more, if the channel is still there."""
+        with contextlib.suppress(OSError):
+            if self._is_there():
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _is_there(self) -> bool:
+        """Whether the descriptor is still that of the channel. Raises OSError where it is no socket, or none at all."""
+        return self._socket.getsockopt(_SOCKET, _PEER_CREDENTIALS, _PEER) == self._peer
+
     def _read(self) -> bytes:
         try:
-            return self._socket.recv(_READ)
-        except ConnectionError:
+            return self._socket.recv(_READ) if self._is_there() else b""
+        except OSError:
             return b""
 
     def _send_bytes(self, data: bytes) -> None:
@@ -162,16 +183,18 @@ class ChildChannel:
                 if self._sending:
                     self._later.append(data)  # this thread is in the middle of a frame
                     return
-                self._sending = True
-                try:
-                    self._socket.sendall(data)
-                    while self._later:
-                        self._socket.sendall(self._later.pop(0))
-                finally:
-                    self._sending = False
-        except ConnectionError:
-            # Nobody is there to hear anything any more; the zygote is about to kill this process.
-            os._exit(1)
+                if self._is_there():
+                    self._sending = True
+                    try:
+                        self._socket.sendall(data)
+                        while self._later:
+                            self._socket.sendall(self._later.pop(0))
+                    finally:
+                        self._sending = False
+                    return
+        except OSError:
+            pass
+        _wait_for_the_end()
 
 
 def serve(
@@ -345,7 +368,15 @@ def _deliver(actor: ProcessActor, channel: ChildChannel) -> None:
     """Sort the host's messages: the mailbox thread's whole life. It never runs the actor's message handlers."""
     while (message := channel.receive()) is not None:
         _sort(actor, channel, message)
-    # The host closed the channel or is gone; nobody will read what this process still does.
+    # Half a connection is none. If the host lives, what there is to tidy up can be.
+    channel.give_up()
+    actor._subactors_deliver_stop()  # noqa: SLF001 - the class is made for this module
+    _wait_for_the_end()
+
+
+def _wait_for_the_end() -> NoReturn:
+    """Wait to be killed: by the zygote if the host is gone, or by the host, to which this process says nothing more."""
+    time.sleep(_UNHEARD)
     os._exit(1)
 
 

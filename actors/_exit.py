@@ -22,6 +22,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
         error: what the constructor or the actor's loop raised.
         killed: whether the host sent SIGKILL.
         violation: how it broke the protocol; empty if it did not.
+        disconnected: whether it was ended because it had closed its channel and lived on.
         unobserved: why its exit status is unknown; empty if it is known.
         user_seconds: CPU time in user mode, of the process and the children that it reaped.
         system_seconds: CPU time in the kernel, likewise.
@@ -37,6 +38,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorData | None = None
     killed: bool = False
     violation: str = ""
+    disconnected: bool = False
     unobserved: str = ""
     user_seconds: float = 0.0
     system_seconds: float = 0.0
@@ -63,6 +65,8 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
         """Say what happened, in a clause that can follow `the process` or `because it`."""
         if self.violation:
             return f"broke the protocol: {self.violation}"
+        if self.disconnected:
+            return "closed its connection to the host"
         if self.error is not None:
             return f"raised {self.error}"
         if self.unobserved:

@@ -28,6 +28,7 @@ __all__ = [
     "closing_step",
     "fill_heap",
     "gather_private_memory",
+    "has_lost",
     "kill_group_led_by",
     "limit_process",
     "open_children",
@@ -171,6 +172,16 @@ def closing_step(first: int) -> tuple[Callable[..., object], tuple[Any, ...]]:
     if _LIBC.syscall(_CLOSE_RANGE, _HIGHEST_DESCRIPTOR, _HIGHEST_DESCRIPTOR, 0) == 0:
         return _LIBC.syscall, (_CLOSE_RANGE, first, _HIGHEST_DESCRIPTOR, 0)
     return close_descriptors_but, (set(range(first)),)
+
+
+def has_lost(pid: int, descriptor: int, link: str) -> bool:
+    """Whether a process that is there, and may be looked at, has something else than `link` at a number, or nothing."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{descriptor}") != link  # noqa: PTH115 - it is no path
+    except FileNotFoundError:
+        return os.path.exists(f"/proc/{pid}")  # noqa: PTH110 - it is asked for many, again and again
+    except OSError:
+        return False
 
 
 def open_standard_descriptors() -> None:

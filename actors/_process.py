@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import socket
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pykka
@@ -22,9 +21,11 @@ from ._channel import HostChannel
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit
 from ._io import READ
+from ._pickling import encode_object
 from ._rebuild import rebuild
 from ._reply import EncodedReply
 from ._wire import (
+    CHANNEL,
     Answer,
     Ask,
     Attributes,
@@ -51,8 +52,9 @@ if TYPE_CHECKING:
 
     from ._actor import ProcessActor
     from ._io import IOThread, Timer
+    from ._listener import ProcessListener
 
-__all__ = ["ActorProcess", "ProcessListener", "encode_object"]
+__all__ = ["ActorProcess"]
 
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
@@ -60,30 +62,11 @@ _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 _CLOSED_CHANNEL_GRACE: Final = 2.0
 """Seconds between a child's closing of its channel and its being killed for living on."""
 
+_EXIT_FOLLOWS: Final = 0.1
+"""Seconds between the end of a channel and that of its process, where the one comes of the other."""
+
 _REAP_LIMIT: Final = 5.0
 """Seconds that the zygote may take to report an exit that the pidfd has shown."""
-
-
-class ProcessListener(Protocol):
-    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
-
-    def process_ready(self, process: ActorProcess) -> None:
-        """The actor's constructor has returned."""
-
-    def process_output(self, process: ActorProcess, data: bytes) -> None:
-        """The actor said something."""
-
-    def process_report(self, process: ActorProcess, body: bytes) -> None:
-        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError if it is none of ours."""
-
-    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
-        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
-
-    def process_finished(self, process: ActorProcess) -> None:
-        """The actor's loop has ended; the process is about to exit."""
-
-    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
-        """The process is gone and reaped. Called exactly once, last."""
 
 
 class ActorProcess:
@@ -107,6 +90,7 @@ class ActorProcess:
         actor: ProcessActor,
         channel: socket.socket,
         *,
+        link: str,
         io: IOThread,
         listener: ProcessListener,
         start_over: Callable[[], None],
@@ -121,6 +105,7 @@ class ActorProcess:
         self.end: ProcessExit | None = None
         self.is_with_zygote = False
         self._channel = HostChannel(channel, io, self)
+        self._link = link
         self._io = io
         self._listener = listener
         self._start_over = start_over
@@ -133,6 +118,9 @@ class ActorProcess:
         self._pidfd_watched = False
         self._kill_wanted = False
         self._gone = False
+        self._looked_at = False
+        self._losing = False
+        self._disconnected = False
         self._zygote_lost = ""
         self._swept: int | None = None
         self._timer: Timer | None = None
@@ -280,6 +268,7 @@ class ActorProcess:
             error=self._error,
             killed=self._kill_wanted,
             violation=self._violation or self._torn_frame(seen),
+            disconnected=self._disconnected and not self._finished,
         )
         with self._lock:
             self.end = end
@@ -392,10 +381,32 @@ class ActorProcess:
 
     def on_channel_closed(self) -> None:
         """Nothing more comes from the process."""
-        if self._gone:
-            return  # its exit is what is waited for
-        # Normally the exit is reported a moment later.
-        self._set_timer(_CLOSED_CHANNEL_GRACE, lambda: self.on_violation("it closed its channel and lived on"))
+        if not self._gone and not self._losing:
+            self._losing = True
+            self._set_timer(_EXIT_FOLLOWS, self._on_disconnected)
+
+    def look_at_channel(self) -> None:
+        """See whether the process still has its channel; called now and then.
+
+        A process that closes it can keep this end from noticing: by a thread that is reading from it in that moment,
+        or in another process that was forked with it.
+        """
+        if self.pid is None or self.end is not None or self._gone or self._losing or self._finished:
+            return
+        # One that has been forked just now may not have come to what makes it a child.
+        if (self._is_ready or self._looked_at) and _linux.has_lost(self.pid, CHANNEL, self._link):
+            self._losing = True
+            self._on_disconnected()
+        self._looked_at = True
+
+    def _on_disconnected(self) -> None:
+        """It can deliver nothing any more: it has a moment to end by itself, as it may still hear that it should."""
+        self.send(Stop())
+        self._set_timer(_CLOSED_CHANNEL_GRACE, self._end_disconnected)
+
+    def _end_disconnected(self) -> None:
+        self._disconnected = True
+        self.kill()
 
     def _set_timer(self, delay: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -434,20 +445,6 @@ class ActorProcess:
         if self._error is not None and not self._error.type_name.endswith(".StartError"):
             return rebuild(self._error)
         return StartError(f"{self.actor} did not start: its process {end}")
-
-
-def encode_object(value: object) -> bytes:
-    """Pickle for the trusted direction, host to child; what only the host's `__main__` knows travels by value."""
-    try:
-        data = pickle.dumps(value)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        data = b""
-    # The child has a `__main__` of its own: looking anything up in it would fail there.
-    if data and b"__main__" not in data:
-        return data
-    import cloudpickle  # noqa: PLC0415 - most hosts never need it
-
-    return bytes(cloudpickle.dumps(value))
 
 
 def _fail(future: pykka.Future[Any], error: BaseException) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Standby:
     Attributes:
         key: number by which host and zygote name it.
         channel: the host's end of its channel.
+        link: what the other end is called in `/proc/PID/fd`.
         pid: its process id.
         pidfd: of the process; whoever takes it closes it.
         is_watched: whether the I/O thread looks at the channel.
@@ -44,6 +46,7 @@ class Standby:
 
     key: int
     channel: socket.socket
+    link: str
     pid: int
     pidfd: int
     is_watched: bool = True
@@ -54,6 +57,11 @@ class Standby:
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         return bool(poll.poll(0))
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def close(self) -> None:
         """Let it go: it ends as its channel closes."""
@@ -88,7 +96,7 @@ class StandbyPool:
         self._io = io
         self._new_key = new_key
         self._fork = fork
-        self._coming: dict[int, socket.socket] = {}
+        self._coming: dict[int, tuple[socket.socket, str]] = {}
         self._rehearsing: dict[int, Standby] = {}
         self._waiting: dict[int, Standby] = {}
         self._ended: list[Standby] = []
@@ -143,9 +151,9 @@ class StandbyPool:
         # Where the host has no descriptor left, or no zygote, starts themselves will tell.
         with contextlib.suppress(OSError):
             while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
-                ours, theirs = open_channel()
+                ours, theirs, link = open_channel()
                 key = self._new_key()
-                self._coming[key] = ours
+                self._coming[key] = ours, link
                 try:
                     self._fork(key, theirs)
                 except OSError:
@@ -155,25 +163,28 @@ class StandbyPool:
 
     def on_forked(self, key: int, pid: int, pidfd: int | None) -> bool:
         """A process exists; return whether it is one of these."""
-        channel = self._coming.pop(key, None)
-        if channel is None:
+        coming = self._coming.pop(key, None)
+        if coming is None:
             return False
+        channel, link = coming
         if pidfd is None:
             channel.close()
         else:
-            standby = self._rehearsing[key] = Standby(key, channel, pid, pidfd)
+            standby = self._rehearsing[key] = Standby(key, channel, link, pid, pidfd)
             self._io.watch(channel.fileno(), READ, lambda events: self._on_events(standby, events))
         return True
 
     def drop(self, key: int) -> None:
         """A process could not be forked, or has ended. Called with the system's lock."""
-        channel = self._coming.pop(key, None)
-        if channel is not None:
-            channel.close()
-        standby = self._rehearsing.pop(key, None) or self._waiting.pop(key, None)
+        coming = self._coming.pop(key, None)
+        if coming is not None:
+            coming[0].close()
+        rehearsing, waiting = self._rehearsing.pop(key, None), self._waiting.pop(key, None)
+        standby = rehearsing or waiting
         if standby is not None:
             self._io.unwatch(standby.channel.fileno())
             standby.close()
+        if waiting is not None:  # else the next would go the same way; it is tried again with the next start
             self._fill_soon()
 
     def clear(self) -> None:
@@ -189,7 +200,7 @@ class StandbyPool:
         self.clear()
 
     def _on_events(self, standby: Standby, events: int) -> None:
-        """A process is through with its rehearsal; or it has ended, which is left to the zygote's word of it.
+        """A process is through with its rehearsal; or it has ended, or closed its channel and is of no more use.
 
         Or what it has become says its first word: that goes to who it is, of which this thread has not heard yet.
         """
@@ -202,7 +213,10 @@ class StandbyPool:
                         said = standby.channel.recv(len(STANDS_BY))
                 if said == STANDS_BY:
                     self._waiting[standby.key] = self._rehearsing.pop(standby.key)
-                else:
+                elif standby.key in self._rehearsing or standby.key in self._waiting:
+                    standby.kill()
+                    self.drop(standby.key)
+                else:  # about to be closed
                     standby.is_watched = False
                     self._io.unwatch(standby.channel.fileno())
         if process is not None:

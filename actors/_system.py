@@ -21,13 +21,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ._cgroup import CgroupTree
-from ._channel import open_channel
+from ._channel import NewChannel, open_channel
 from ._errors import StartError, SubactorsError
 from ._exit import ProcessExit
 from ._io import IOThread, Timer
 from ._linux import check_platform, open_standard_descriptors
 from ._mark import SWEEP_LIMIT, end_marked
-from ._process import ActorProcess, ProcessListener, encode_object
+from ._pickling import encode_object
+from ._process import ActorProcess
 from ._standby import StandbyPool
 from ._wire import (
     Configuration,
@@ -44,6 +45,7 @@ from ._zygote_connection import ZygoteConnection
 
 if TYPE_CHECKING:
     from ._actor import ProcessActor
+    from ._listener import ProcessListener
 
 __all__ = ["ProcessSystem", "default_system"]
 
@@ -51,6 +53,9 @@ logger = logging.getLogger("subactors.actors")
 
 _ZYGOTE_EXIT_LIMIT: Final = 2.0
 """Seconds that the zygote has to end everything when its socket closes, before it is killed."""
+
+_LOOK_EVERY: Final = 2.0
+"""Seconds between two looks at whether processes still have their channels; some microseconds for each."""
 
 _DESCRIPTORS_PER_PROCESS: Final = 4
 
@@ -110,6 +115,7 @@ class ProcessSystem:
         self._processes: dict[int, ActorProcess] = {}
         self._zygote: ZygoteConnection | None = None
         self._closed = False
+        self._looks = False
         self._groups: tuple[CgroupTree | None] | None = None
         self._idle = threading.Condition(self._lock)
 
@@ -172,12 +178,15 @@ class ProcessSystem:
             if self._closed:
                 raise SubactorsError("The process system is closed.")
             standby = self._standby.take() if start.group is None else None
-            channel, theirs = (standby.channel, None) if standby is not None else _channel(actor_class.__name__)
+            channel, theirs, link = (
+                (standby.channel, None, standby.link) if standby is not None else _channel(actor_class.__name__)
+            )
             key = standby.key if standby is not None else next(self._keys)
             process = ActorProcess(
                 key,
                 shell,
                 channel,
+                link=link,
                 io=self._io,
                 listener=listener,
                 start_over=self._on_start_over,
@@ -343,6 +352,17 @@ class ProcessSystem:
     def _on_start_over(self) -> None:
         with self._lock:
             self._standby.start_over()
+        if not self._looks:
+            self._looks = True
+            self._io.call_later(_LOOK_EVERY, self._look_at_channels)
+
+    def _look_at_channels(self) -> None:
+        """See whether all processes still have their channels, and come again for as long as there are any."""
+        for process in list(self._processes.values()):
+            process.look_at_channel()
+        self._looks = bool(self._processes)
+        if self._looks:
+            self._io.call_later(_LOOK_EVERY, self._look_at_channels)
 
     def _close_standby(self) -> None:
         with self._lock:
@@ -409,8 +429,7 @@ class ProcessSystem:
             self._idle.notify_all()
 
 
-def _channel(name: str) -> tuple[socket.socket, socket.socket]:
-    """Make a channel; returns the host's end, which does not block, and the process's."""
+def _channel(name: str) -> NewChannel:
     try:
         return open_channel()
     except OSError as error:

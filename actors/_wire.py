@@ -20,6 +20,7 @@ import msgspec
 from ._errors import PlainDataError, ProtocolError
 
 __all__ = [
+    "CHANNEL",
     "MAXIMUM_FRAME",
     "OUTPUT",
     "STANDS_BY",
@@ -66,6 +67,9 @@ _HEADER: Final = struct.Struct(">IB")
 
 MAXIMUM_FRAME: Final = 8 * 1024 * 1024
 """Longest payload, in bytes. It bounds what the host buffers for a child that announces a frame and never ends it."""
+
+CHANNEL: Final = 3
+"""Number of the channel's descriptor in every child."""
 
 STANDS_BY: Final = b"\x01"
 """The first byte on the channel of a process that was forked ahead, before any frame: it waits for its actor now."""

@@ -40,11 +40,10 @@ from typing import Final, NoReturn
 import msgspec
 
 from . import _ancillary, _cgroup, _child, _linux
-from ._child import CHANNEL
 from ._loading import load
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
-from ._wire import Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
+from ._wire import CHANNEL, Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
 __all__ = ["main"]
 

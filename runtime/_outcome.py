@@ -94,6 +94,12 @@ def judge(
         return Outcome("failed", reached, final=True)
     if stop is not None:
         return Outcome("stopped", _stop_reason(end, finished, stop, failure))
+    if end.disconnected:
+        return Outcome(
+            "failed",
+            "Nothing that it says arrives any more: its process closed its connection to the host, "
+            f"lived on and was killed.{_quote(log)}",
+        )
     if end.error is not None:
         kind = end.error.type_name.rpartition(".")[2]
         return Outcome("failed", _error_text(end.error, failure), final=kind in _FINAL)
