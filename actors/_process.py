@@ -388,8 +388,7 @@ class ActorProcess:
     def look_at_channel(self) -> None:
         """See whether the process still has its channel; called now and then.
 
-        A process that closes it can keep this end from noticing: by a thread that is reading from it in that moment,
-        or in another process that was forked with it.
+        This end does not notice while a thread is reading from the other, or another process has that, too.
         """
         if self.pid is None or self.end is not None or self._gone or self._losing or self._finished:
             return

@@ -14,7 +14,6 @@ import logging
 import os
 import resource
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +29,7 @@ from ._mark import SWEEP_LIMIT, end_marked
 from ._pickling import encode_object
 from ._process import ActorProcess
 from ._standby import StandbyPool
+from ._view import current_directory, encoded, environment, module_path
 from ._wire import (
     Configuration,
     ErrorData,
@@ -160,9 +160,9 @@ class ProcessSystem:
         self._check_usable()
         shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         configuration = self._configure()
-        variables = _environment() if environ is None else _encoded(environ)
-        sys_path = _module_path()
-        directory = _current_directory()
+        variables = environment() if environ is None else encoded(environ)
+        sys_path = module_path()
+        directory = current_directory()
         start = Start(
             urn=shell.actor_urn,
             actor=encode_object((actor_class, args, dict(kwargs or {}))),
@@ -201,10 +201,13 @@ class ProcessSystem:
                 process.on_asked_for()
                 process.take_on(standby.pid, standby.pidfd)
             self._standby.start_begun()
+            looks, self._looks = self._looks, True
             self._raise_descriptor_limit(len(self._processes))
         if accepted is not None:
             accepted()
         process.send(start)
+        if not looks:
+            self._io.call_later(_LOOK_EVERY, self._look_at_channels)
         if standby is not None:
             if not standby.is_watched:  # it has ended just now: its pidfd says so
                 self._io.call(lambda: process.on_first_events(0))
@@ -263,8 +266,8 @@ class ProcessSystem:
                 actor_class, args = self._rehearsal or (StopsAtOnce, ())
                 self._configuration = Configuration(
                     os.getpid(),
-                    _environment(),
-                    _module_path(),
+                    environment(),
+                    module_path(),
                     self._folders,
                     list(self._preload),
                     list(self._late_preload),
@@ -352,16 +355,15 @@ class ProcessSystem:
     def _on_start_over(self) -> None:
         with self._lock:
             self._standby.start_over()
-        if not self._looks:
-            self._looks = True
-            self._io.call_later(_LOOK_EVERY, self._look_at_channels)
 
     def _look_at_channels(self) -> None:
         """See whether all processes still have their channels, and come again for as long as there are any."""
-        for process in list(self._processes.values()):
+        with self._lock:
+            processes = list(self._processes.values())
+            self._looks = bool(processes)
+        for process in processes:
             process.look_at_channel()
-        self._looks = bool(self._processes)
-        if self._looks:
+        if processes:
             self._io.call_later(_LOOK_EVERY, self._look_at_channels)
 
     def _close_standby(self) -> None:
@@ -434,29 +436,6 @@ def _channel(name: str) -> NewChannel:
         return open_channel()
     except OSError as error:
         raise StartError(f"{name} did not start: no channel for it: {error.strerror}") from error
-
-
-def _module_path() -> list[bytes]:
-    """Return the module search path; an empty entry means the current directory, which a child may leave."""
-    return [os.fsencode(entry) or _current_directory() for entry in sys.path]
-
-
-def _current_directory() -> bytes:
-    try:
-        return os.getcwdb()  # noqa: PTH109 - as bytes, whatever its name is
-    except FileNotFoundError:
-        raise SubactorsError(
-            "The host's working directory has been removed, so a process cannot start in it. Change to one that exists."
-        ) from None
-
-
-def _environment() -> dict[bytes, bytes]:
-    # Its own dictionary where it has one, as in CPython: to go through the mapping is a call for each variable.
-    return dict(getattr(os.environb, "_data", os.environb))
-
-
-def _encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:
-    return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
 
 
 _default_lock = threading.Lock()
