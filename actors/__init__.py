@@ -13,10 +13,9 @@ from ._errors import (
     SubactorsError,
     UnsupportedPlatformError,
 )
-from ._exit import ProcessExit
+from ._exit import ProcessExit, ProcessListener
 from ._io import Timer
 from ._linux import check_platform, open_standard_descriptors
-from ._listener import ProcessListener
 from ._process import ActorProcess
 from ._restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor

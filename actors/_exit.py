@@ -1,14 +1,21 @@
-"""How a process ended: the facts, and the sentence for people. One value a process, made in the host's I/O thread."""
+"""What is told of an actor's process: to whom, and how it ended, as facts and as a sentence for people.
+
+One `ProcessExit` a process, made in the host's I/O thread.
+"""
 
 from __future__ import annotations
 
 import signal as signal_module
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ._wire import ErrorData, GroupUse
 
-__all__ = ["ProcessExit"]
+if TYPE_CHECKING:
+    from ._process import ActorProcess
+
+__all__ = ["ProcessExit", "ProcessListener"]
 
 
 class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,3 +94,25 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
                 return " (CPU time limit)"
             case _:
                 return ""
+
+
+class ProcessListener(Protocol):
+    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """The actor's constructor has returned."""
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """The actor said something."""
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError if it is none of ours."""
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """The actor's loop has ended; the process is about to exit."""
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """The process is gone and reaped. Called exactly once, last."""

@@ -19,10 +19,9 @@ import pykka
 from . import _cgroup, _linux
 from ._channel import HostChannel
 from ._errors import ProtocolError, StartError
-from ._exit import ProcessExit
+from ._exit import ProcessExit, ProcessListener
 from ._io import READ
-from ._pickling import encode_object
-from ._rebuild import rebuild
+from ._rebuild import encode_object, rebuild
 from ._reply import EncodedReply
 from ._wire import (
     CHANNEL,
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 
     from ._actor import ProcessActor
     from ._io import IOThread, Timer
-    from ._listener import ProcessListener
 
 __all__ = ["ActorProcess"]
 

@@ -22,14 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 from ._cgroup import CgroupTree
 from ._channel import NewChannel, open_channel
 from ._errors import StartError, SubactorsError
-from ._exit import ProcessExit
+from ._exit import ProcessExit, ProcessListener
 from ._io import IOThread, Timer
 from ._linux import check_platform, open_standard_descriptors
 from ._mark import SWEEP_LIMIT, end_marked
-from ._pickling import encode_object
 from ._process import ActorProcess
+from ._rebuild import encode_object
 from ._standby import StandbyPool
-from ._view import current_directory, encoded, environment, module_path
 from ._wire import (
     Configuration,
     ErrorData,
@@ -41,11 +40,10 @@ from ._wire import (
     Start,
     decode_from_zygote,
 )
-from ._zygote_connection import ZygoteConnection
+from ._zygote_connection import ZygoteConnection, current_directory, encoded, environment, module_path
 
 if TYPE_CHECKING:
     from ._actor import ProcessActor
-    from ._listener import ProcessListener
 
 __all__ = ["ProcessSystem", "default_system"]
 

@@ -11,19 +11,19 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 import msgspec
 
 from . import _ancillary
-from ._errors import StartError
+from ._errors import StartError, SubactorsError
 from ._io import READ, WRITE, IOThread
 from ._mark import MARK, end_marked, new_mark
 from ._program import Program
 from ._wire import Configuration, Fork, encode_packet
 
-__all__ = ["ZygoteConnection"]
+__all__ = ["ZygoteConnection", "current_directory", "encoded", "environment", "module_path"]
 
 
 class ZygoteConnection:
@@ -185,3 +185,32 @@ class ZygoteConnection:
         self._program.wait()
         status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
         self._on_lost(f"the zygote ended with {status}, and its processes with it", self._mark)
+
+
+# --- the host's view of this moment, which a process that starts is to have ------------------------------------------
+
+
+def module_path() -> list[bytes]:
+    """Return the module search path; an empty entry means the current directory, which a child may leave."""
+    return [os.fsencode(entry) or current_directory() for entry in sys.path]
+
+
+def current_directory() -> bytes:
+    """Return the current directory; raises SubactorsError if it has been removed."""
+    try:
+        return os.getcwdb()  # noqa: PTH109 - as bytes, whatever its name is
+    except FileNotFoundError:
+        raise SubactorsError(
+            "The host's working directory has been removed, so a process cannot start in it. Change to one that exists."
+        ) from None
+
+
+def environment() -> dict[bytes, bytes]:
+    """Return the environment."""
+    # Its own dictionary where it has one, as in CPython: to go through the mapping is a call for each variable.
+    return dict(getattr(os.environb, "_data", os.environb))
+
+
+def encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Return an environment as bytes."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
