@@ -411,8 +411,9 @@ def test_what_cannot_be_understood_after_the_end_of_an_answer_does_no_harm() -> 
         Raw("<html><title>Welcome!</title></html>"),
         Raw("Welcome!\n" * 2000, STREAM),
         Raw('{"hello": "Welcome!"}', STREAM),
+        Raw("{Welcome! }"),
     ],
-    ids=["a page", "plain text", "other JSON"],
+    ids=["a page", "plain text", "other JSON", "no JSON"],
 )
 def test_what_is_no_completion_at_all_is_shown_and_base_url_is_blamed(reply: Raw) -> None:
     message = failure(reply, requests=1)
