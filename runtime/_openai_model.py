@@ -321,7 +321,7 @@ async def canned_model() -> AsyncIterator[ModelConfig]:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server, asyncio.timeout(_REHEARSAL_TIME):
         port = server.sockets[0].getsockname()[1]
-        yield ModelConfig(reference="", provider="rehearsal", name="", base_url=f"http://127.0.0.1:{port}/v1")
+        yield ModelConfig(reference="", provider="rehearsal", name="canned", base_url=f"http://127.0.0.1:{port}/v1")
 
 
 async def _ask_once() -> None:
