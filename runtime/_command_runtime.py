@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Literal
 
+from ..actors._interrupts import result_of
 from ._encodable import encodable
 from ._gateway import HostGateway
-from ._messages import RunTask, WaitTasks
+from ._messages import RunTask, StopTask, WaitTasks
 from ._runtime import Runtime
 from ._supervisor_messages import Caller
 from ._views import TaskList
@@ -30,6 +31,12 @@ class CommandRuntime(Runtime):
         gateway = HostGateway(self._supervisor, Caller(is_person=True))
         started: str = self._ask(RunTask(agent, encodable(prompt)), gateway).task_id
         return started
+
+    def stop_all(self, by: str) -> None:
+        """Stop all tasks at the same time, and wait until they are gone; `by` is who asks, for their reasons."""
+        gateway = HostGateway(self._supervisor, Caller(title=by))
+        for stopping in [gateway.ask(StopTask(view.id, limit=1)) for view in self.list() if not view.ended]:
+            result_of(stopping)
 
     def ended(self, task_ids: Sequence[str], mode: Literal["all", "any"] = "all") -> Future[TaskList]:
         """Return at once; the future holds what `wait` returns, and counts the same as having read it."""

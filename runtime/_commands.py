@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,8 +37,8 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
                 (view,) = work.result_of(runtime.ended([root])).tasks
                 _wait_for_the_rest(runtime, work)
             except Interrupted:
-                _stop_everything(runtime)
-                display.failed(agent, "interrupted; every task has been stopped")
+                runtime.stop_all(work.cause)
+                display.failed(agent, f"{work.cause} has ended it; every task has been stopped")
             else:
                 if view.status == "completed":
                     display.answered(agent, result_text(view.result))
@@ -68,7 +67,7 @@ def dispatch(
                 views = _fan_out(runtime, work, agent, tasks, expected_output)
                 _wait_for_the_rest(runtime, work)
             except Interrupted:
-                _stop_everything(runtime)
+                runtime.stop_all(work.cause)
                 return work.status
         _name_cut_off(runtime)
         if not as_json:
@@ -123,7 +122,7 @@ def check(path: str, working_dir: str | None = None) -> int:
     fit = [name for name in team.agents if name not in {*faulty, *keyless}]
     groups = {"Would run here": fit or ["none"], "Would not": faulty, "Not before there is a key": keyless}
     out.line(" ".join(f"{title}: {', '.join(names)}." for title, names in groups.items() if names))
-    return _FAILED if faulty else 0
+    return _FAILED if faulty or not fit else 0
 
 
 def _toolset_title(toolset: ToolsetConfig) -> str:
@@ -186,14 +185,6 @@ def _print_result(view: TaskView) -> None:
     else:
         out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
     out.line()
-
-
-def _stop_everything(runtime: CommandRuntime) -> None:
-    """Stop what still runs, all at once, while the display can show it."""
-    running = [view.id for view in runtime.list() if not view.ended]
-    if running:
-        with ThreadPoolExecutor(len(running), "subactors-stop") as pool:
-            list(pool.map(runtime.stop, running))
 
 
 def _display(runtime: CommandRuntime, *, as_json: bool, has_root: bool = False) -> Display:

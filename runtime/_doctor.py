@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import secrets
 import shutil
 import sqlite3
 import sys
@@ -118,8 +119,10 @@ def _state(state_dir: str | None) -> Finding:
 
 def _task(state_dir: str | None) -> Finding:
     team = {"agents": {"echo": {"entrypoint": "subactors.runtime.testing:echo"}}}
+    # A state folder of its own, as this is nobody's task. Its name is one that is removed as a left-over, too.
+    folder = state_root(state_dir) / f".run_doctor_{secrets.token_hex(4)}"
     try:
-        with Runtime.from_mapping(team, state_dir=state_dir) as runtime:
+        with Runtime.from_mapping(team, state_dir=folder) as runtime:
             times = []
             for _ in range(2):  # the first one waits for the zygote
                 started = time.monotonic()
@@ -127,6 +130,8 @@ def _task(state_dir: str | None) -> Finding:
                 times.append(time.monotonic() - started)
     except (SubactorsError, OSError, ValueError) as error:
         return Finding("a task", False, f"could not be run: {error}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     if view.result != "hello":
         return Finding("a task", False, f"ended as {view.status}: {view.reason}")
     first, second = (f"{taken * 1000:.0f} ms" for taken in times)

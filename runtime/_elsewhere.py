@@ -9,7 +9,7 @@ import contextlib
 import difflib
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -25,13 +25,19 @@ from ._past_runs import mark_read
 from ._state import RunFiles, host_pid, is_live, runs
 from ._views import TaskView
 
-__all__ = ["ListedTask", "Survey", "TaskElsewhere", "find", "tasks_of"]
+__all__ = ["Finder", "ListedTask", "Survey", "TaskElsewhere", "find", "stop_together", "tasks_of"]
 
 PATIENCE: Final = 2.0
 """Seconds that a host has to answer what it can answer at once."""
 
 _INTERVAL: Final = 0.1
 """Seconds between two looks at a task that is followed."""
+
+_ON_ONE_CONNECTION: Final = 16
+"""Requests that a host hears on one connection while it has answered none of them."""
+
+_AT_ONCE: Final = 256
+"""Stops that are asked for together; a host has twice as many connections as one such lot may need."""
 
 _PREFIX: Final = "agent_task_"
 
@@ -59,7 +65,14 @@ class Survey:
     warnings: list[str]
 
 
-def tasks_of(root: Path, *, past: bool = True, at_most: int | None = None) -> Survey:
+def tasks_of(
+    root: Path,
+    *,
+    past: bool = True,
+    at_most: int | None = None,
+    wanted: Callable[[TaskView], bool] = lambda _: True,
+    run: str = "",
+) -> Survey:
     """Return the tasks of all runs.
 
     Hosts that live are asked, all at the same time; what one does not answer soon is taken from its journal.
@@ -68,13 +81,15 @@ def tasks_of(root: Path, *, past: bool = True, at_most: int | None = None) -> Su
         root: the state folder.
         past: whether runs whose host is gone are wanted, too.
         at_most: about how many tasks are wanted, the newest; past runs beyond that are not looked at.
+        wanted: whether a task is wanted.
+        run: any part of the names of the runs that are wanted.
 
     Raises:
         StateError: the state folder cannot be read.
     """
     found: dict[Path, list[ListedTask]] = {}
     warnings: list[str] = []
-    paths = runs(root)
+    paths = [path for path in runs(root) if run in path.name]
     answers = _ask_all([path for path in paths if is_live(path)])
     count = 0
     for path in reversed(paths):
@@ -89,8 +104,9 @@ def tasks_of(root: Path, *, past: bool = True, at_most: int | None = None) -> Su
             found[path] = _listed(path, warnings, live=True)
         elif past and (at_most is None or count < at_most):
             found[path] = _listed(path, warnings, live=False)
-        count += len(found.get(path, []))
-    return Survey([task for path in paths for task in found.get(path, [])], warnings)
+        found[path] = [task for task in found.get(path, []) if wanted(task.view)]
+        count += len(found[path])
+    return Survey([task for path in paths for task in found[path]], warnings)
 
 
 class TaskElsewhere:
@@ -190,19 +206,6 @@ class TaskElsewhere:
             idle()
             time.sleep(_INTERVAL)
 
-    def stop(self) -> list[TaskView]:
-        """Have its host stop it, and return it and what it owned when all that is gone.
-
-        Raises:
-            TaskEndedError: it had ended before.
-            RuntimeClosedError: the host is just ending, and stops it anyway.
-            OSError: the host is gone, or does not answer.
-        """
-        # Whoever answers this is well; how long the stop itself may take is a matter of the team's settings.
-        self._ask(ListTasks(), PATIENCE)
-        stopped: list[TaskView] = self._ask(StopTask(self.id, limit=1, refuse_ended=True), None).tasks
-        return stopped
-
     def _ask(self, request: TaskRequest, timeout: float | None) -> Any:
         if self._client is None:
             if not is_live(self.run):
@@ -221,38 +224,110 @@ class TaskElsewhere:
 
 
 def find(root: Path, part: str) -> TaskElsewhere:
-    """Return the task of that id, or the only one whose id has that part.
+    """Return the task of that id, or the only one whose id has that part; raises as `Finder` and its `find`."""
+    return Finder(root).find(part)
+
+
+class Finder:
+    """Finds tasks by parts of their ids.
+
+    Args:
+        root: the state folder.
 
     Raises:
-        UnknownTaskError: there is none, or there are several; the message says which are near.
         StateError: the state folder cannot be read.
     """
-    part = part.strip()
-    where: dict[str, Path] = {}
-    unreadable: list[str] = []
-    for path in reversed(runs(root)):
-        try:
-            with JournalReader(RunFiles(path).journal, live=True) as reader:
-                where = {**dict.fromkeys(reader.ids(), path), **where}
-        except sqlite3.Error:
-            unreadable.append(path.name)
-    fitting = _fitting(part, where)
-    if not fitting:
-        # A host whose journal cannot be written knows tasks that nobody else does.
-        where |= {task.view.id: task.run for task in tasks_of(root, past=False).tasks}
-        fitting = _fitting(part, where)
-    if part and len(fitting) == 1:
-        return TaskElsewhere(where[fitting[0]], fitting[0])
-    if fitting:
-        raise UnknownTaskError(f"{len(fitting)} tasks fit {part!r}: {_some(fitting)}. Give more of the id.")
-    near = difflib.get_close_matches(
-        part.removeprefix(_PREFIX), [task_id.removeprefix(_PREFIX) for task_id in where], n=3, cutoff=0.5
-    )
-    hint = (
-        f"Near it: {', '.join(_PREFIX + name for name in near)}." if near else "`subactors ps --all` lists the tasks."
-    )
-    damage = f" The journals of these runs cannot be read: {_some(unreadable)}." if unreadable else ""
-    raise UnknownTaskError(f"There is no task {part!r} in {root}. {hint}{damage}")
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._where: dict[str, Path] = {}
+        self._unreadable: list[str] = []
+        for path in reversed(runs(root)):
+            try:
+                with JournalReader(RunFiles(path).journal, live=True) as reader:
+                    self._where = {**dict.fromkeys(reader.ids(), path), **self._where}
+            except sqlite3.Error:
+                self._unreadable.append(path.name)
+
+    def find(self, part: str) -> TaskElsewhere:
+        """Return the task of that id, or the only one whose id has that part.
+
+        Raises:
+            UnknownTaskError: there is none, or there are several; the message says which are near.
+            StateError: the state folder cannot be read.
+        """
+        part = part.strip()
+        fitting = _fitting(part, self._where)
+        if not fitting:
+            # A host whose journal cannot be written knows tasks that nobody else does.
+            self._where |= {task.view.id: task.run for task in tasks_of(self._root, past=False).tasks}
+            fitting = _fitting(part, self._where)
+        if part and len(fitting) == 1:
+            return TaskElsewhere(self._where[fitting[0]], fitting[0])
+        if fitting:
+            raise UnknownTaskError(f"{len(fitting)} tasks fit {part!r}: {_some(fitting)}. Give more of the id.")
+        names = [task_id.removeprefix(_PREFIX) for task_id in self._where]
+        near = difflib.get_close_matches(part.removeprefix(_PREFIX), names, n=3, cutoff=0.5)
+        all_of_them = "`subactors ps --all` lists the tasks."
+        hint = f"Near it: {', '.join(_PREFIX + name for name in near)}." if near else all_of_them
+        unreadable = _some(self._unreadable)
+        damage = f" The journals of these runs cannot be read: {unreadable}." if unreadable else ""
+        raise UnknownTaskError(f"There is no task {part!r} in {self._root}. {hint}{damage}")
+
+
+def stop_together(tasks: Sequence[TaskElsewhere]) -> dict[str, list[TaskView] | Exception]:
+    """Have the hosts of tasks stop them, all at the same time, and wait until all that is gone.
+
+    Returns:
+        For each task's id, the task and what it owned; or a TaskEndedError if it had ended before, a RuntimeClosedError
+        if its host is just ending, and stops it anyway, or an OSError if its host is gone, or does not answer.
+    """
+    outcomes: dict[str, list[TaskView] | Exception] = {}
+    for start in range(0, len(tasks), _AT_ONCE):
+        with contextlib.ExitStack() as clients:
+            asked: list[tuple[str, ControlClient, int]] = []
+            for group in _groups(tasks[start : start + _AT_ONCE]):
+                try:
+                    client = clients.enter_context(_client_of(group[0].run))
+                    numbers = [client.send(StopTask(task.id, limit=1, refuse_ended=True)) for task in group]
+                    asked += [(task.id, client, number) for task, number in zip(group, numbers, strict=True)]
+                except (OSError, SubactorsError) as error:
+                    outcomes |= dict.fromkeys((task.id for task in group), error)
+            for task_id, client, number in asked:
+                try:
+                    outcomes[task_id] = client.receive(number, StopTask, None).tasks
+                except (OSError, SubactorsError) as error:
+                    outcomes[task_id] = error
+    return outcomes
+
+
+def _groups(tasks: Sequence[TaskElsewhere]) -> Iterator[list[TaskElsewhere]]:
+    """Yield the tasks, those of one host together, as many as it hears of on one connection."""
+    by_run: dict[Path, list[TaskElsewhere]] = {}
+    for task in tasks:
+        by_run.setdefault(task.run, []).append(task)
+    for group in by_run.values():
+        for start in range(0, len(group), _ON_ONE_CONNECTION):
+            yield group[start : start + _ON_ONE_CONNECTION]
+
+
+def _client_of(run: Path) -> ControlClient:
+    """Return a connection to the host of a run.
+
+    Raises:
+        OSError: the host is gone, or does not answer.
+        RuntimeClosedError: it is just ending.
+    """
+    if not is_live(run):
+        raise ConnectionError(f"The host of {run} is gone.")
+    client = ControlClient(RunFiles(run).control, PATIENCE)
+    try:
+        # A host that answers this is healthy. A stop itself may take as long as the team's settings allow.
+        client.ask(ListTasks(), PATIENCE)
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
 def _fitting(part: str, ids: Collection[str]) -> list[str]:

@@ -88,6 +88,14 @@ class Interruptible:
                 self._woken.recv(4096)
         return future.result()
 
+    @property
+    def cause(self) -> str:
+        """What has ended the work, for people who read it as the one who did something."""
+        if not self.status:
+            return "the loss of standard output"
+        number = signal.Signals(self.status - _SIGNALLED)
+        return "Ctrl-C" if number == signal.SIGINT else f"the signal {number.name}"
+
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # it is full, so whoever waits will wake up; or closed, and nobody waits
             self._wakeup.send(b"\0")

@@ -90,6 +90,7 @@ CREATE TABLE IF NOT EXISTS task (
     expected_output TEXT,
     parent TEXT,
     started REAL NOT NULL,
+    ended REAL,
     status TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT '',
     traceback TEXT NOT NULL DEFAULT '',

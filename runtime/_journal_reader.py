@@ -16,18 +16,18 @@ from ._journal import Statement, execute
 from ._model import Usage
 from ._result import check_result
 from ._state import last_sign_of_life
-from ._views import TERMINAL, TaskView, Vitals
+from ._views import TERMINAL, TaskView, Vitals, iso_time
 
 __all__ = ["HOST_DIED", "JournalReader", "amend"]
 
 HOST_DIED: Final = "The host died."
 
 _COLUMNS: Final = (
-    "id, agent, task, parent, started, status, reason, {traceback}, runtime, result, input_tokens, output_tokens, "
-    "requests, {cost}, vitals, attempts, output_size, {workdir}, was_read"
+    "id, agent, task, parent, started, status, reason, {traceback}, runtime, {ended}, result, input_tokens, "
+    "output_tokens, requests, {cost}, vitals, attempts, output_size, {workdir}, was_read"
 )
 
-_LATER: Final = {"cost": "0.0", "workdir": "''", "traceback": "''"}
+_LATER: Final = {"cost": "0.0", "workdir": "''", "traceback": "''", "ended": "NULL"}
 """Columns that a journal of an earlier version does not have, and what stands for them."""
 
 _TOTAL: Final = """
@@ -131,13 +131,15 @@ class JournalReader:
 
     def _view(self, row: tuple[Any, ...]) -> TaskView:
         (
-            task_id, agent, task, parent, started, status, reason, traceback, runtime, result, input_tokens,
+            task_id, agent, task, parent, started, status, reason, traceback, runtime, ended, result, input_tokens,
             output_tokens, requests, cost, vitals, attempts, output_size, workdir, _,
         ) = row  # fmt: skip
         if status not in TERMINAL and not self._live:
             status, reason = "failed", HOST_DIED
         if runtime is None:
             runtime = max(0.0, (time.time() if self._live else self.died()) - started)
+        if ended is None and status in TERMINAL:  # the host died, or was of an earlier version
+            ended = started + runtime
         try:
             return TaskView(
                 id=task_id,
@@ -147,6 +149,8 @@ class JournalReader:
                 reason=reason,
                 traceback=traceback,
                 runtime=runtime,
+                started_at=iso_time(started),
+                ended_at=iso_time(ended) if ended is not None else None,
                 output_size=output_size,
                 result_json=_checked(result),
                 usage=Usage(input_tokens, output_tokens, requests, cost),
@@ -155,7 +159,7 @@ class JournalReader:
                 parent=parent,
                 workdir=workdir if workdir and Path(workdir).exists() else "",
             )
-        except (TypeError, msgspec.MsgspecError) as error:
+        except (ArithmeticError, OSError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise sqlite3.DatabaseError(f"what it holds of {task_id} cannot be read: {error}") from error
 
 

@@ -19,6 +19,9 @@ __all__ = ["Outcome", "StopRequest", "ended_owner", "how_stopped", "judge"]
 _BECAUSE: Final = "Stopped, because "
 _HAD_ENDED: Final = " had ended"
 
+_AT_ONCE: Final = 0.05
+"""Seconds from a stop to an end that a person takes for none."""
+
 _FINAL: Final = frozenset({"ImportTargetError", "MissingKeyError", "LoopError"})
 """Errors that another attempt would meet again: a wrong configuration, the limit on iterations."""
 
@@ -35,7 +38,7 @@ class StopRequest(msgspec.Struct, frozen=True):
     Attributes:
         grace: seconds that it had to end by itself.
         took: seconds from the request to the end.
-        by: who asked, for the reason; empty for the task's own caller.
+        by: who asked, for the reason.
         ended_owner: the agent whose end this follows from, as it had started the task; empty if somebody asked.
     """
 
@@ -143,6 +146,7 @@ def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
 
 def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest, failure: Failed | None) -> str:
     asked = how_stopped(stop.by, stop.ended_owner)
+    later = f"{stop.took:.1f} s later" if stop.took >= _AT_ONCE else "at once"
     if end.killed and end.signal == signal.SIGKILL:
         if finished is not None or end.finished:
             return f"{asked}; it ended its work, but its process lived on and was killed after {stop.took:.1f} s."
@@ -151,10 +155,10 @@ def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest,
             "what it was doing may be half done."
         )
     if end.error is not None:
-        return f"{asked}; it ended after {stop.took:.1f} s, raising {_error_text(end.error, failure)}."
+        return f"{asked}; it ended {later}, raising {_error_text(end.error, failure)}."
     if end.signal is not None or end.code:
-        return f"{asked}; its process {end} after {stop.took:.1f} s."
-    return f"{asked}; it ended by itself after {stop.took:.1f} s."
+        return f"{asked}; its process {end}, {later}."
+    return f"{asked}; it ended {later}."
 
 
 def _error_text(error: ErrorData, failure: Failed | None) -> str:

@@ -30,8 +30,8 @@ _INSERT_TASK: Final = (
 )
 _INSERT_MESSAGE: Final = "INSERT INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
 _UPDATE_ENDED: Final = (
-    "UPDATE task SET status = ?, reason = ?, traceback = ?, runtime = ?, result = ?, vitals = ?, output_size = ? "
-    "WHERE id = ?"
+    "UPDATE task SET status = ?, reason = ?, traceback = ?, runtime = ?, ended = ?, result = ?, vitals = ?, "
+    "output_size = ? WHERE id = ?"
 )
 
 
@@ -46,7 +46,7 @@ def started(task: Task, request: RunTask) -> list[Statement]:
                 task.text,
                 request.expected_output,
                 task.parent,
-                time.time(),
+                task.started_at,
                 task.status,
                 encodable(task.spec.own_folder),
             ),
@@ -106,7 +106,17 @@ def ended(task: Task, status: str, reason: str) -> list[Statement]:
     return [
         (
             _UPDATE_ENDED,
-            (status, reason, task.traceback, task.ended - task.started, task.result, vitals, task.output.size, task.id),
+            (
+                status,
+                reason,
+                task.traceback,
+                task.ended - task.started,
+                task.ended_at,
+                task.result,
+                vitals,
+                task.output.size,
+                task.id,
+            ),
         ),
         _noted(task, status, reason),
     ]

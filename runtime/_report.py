@@ -19,6 +19,7 @@ __all__ = [
     "dollars",
     "duration",
     "result_text",
+    "said_before",
     "size",
     "usage_text",
     "working_directory",
@@ -65,7 +66,8 @@ def describe_view(view: TaskView, limit: int) -> str:
     elif view.result is None:
         body = _output(view, room)
     else:
-        body = f"{_output(view, room // 2)}\n\n--- Result until then ---\n{_result(view, room // 2)}"
+        said = _output(view, room // 2)
+        body = f"{said_before(said, result_text(view.result))}\n\n--- Result until then ---\n{_result(view, room // 2)}"
     return f"{head}\n{body or '(nothing)'}{tail}"
 
 
@@ -89,6 +91,15 @@ def result_text(result: Any) -> str:
     if isinstance(result, str):
         return result
     return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+
+
+def said_before(output: str, result: str) -> str:
+    """Return the output up to the final answer, with which an agent's output ends, as it is told apart."""
+    said, answer = output.rstrip(), result.strip()
+    before = said.removesuffix(answer)
+    if not answer or len(before) == len(said) or not (before == "" or before.endswith("\n")):
+        return output
+    return before
 
 
 def duration(seconds: float) -> str:

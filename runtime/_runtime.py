@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
+_ELSEWHERE = "`subactors stop`"
+"""Who asks through the control socket, as a reason tells it: nobody else stops tasks there."""
+
 _CLOSE_MARGIN = 5.0
 """Seconds beyond the grace period that closing may take."""
 
@@ -324,7 +327,7 @@ class Runtime:
 
     def _answer_elsewhere(self, request: TaskRequest, reply_to: ReplyTo) -> None:
         """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
-        self._supervisor.tell(Call(request, Caller(), reply_to))
+        self._supervisor.tell(Call(request, Caller(title=_ELSEWHERE), reply_to))
 
     def _keep_house(self) -> None:
         """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""

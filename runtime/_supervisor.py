@@ -339,7 +339,7 @@ class TaskSupervisor(Supervisor):
             raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
         self._check_patience(caller)
         stopped = [task, *self._registry.running_tasks(task.id)]
-        self._stop_tasks(stopped, target=task)
+        self._stop_tasks(stopped, target=task, by=str(caller))
         waiter = Waiter(stopped, "all", reply_to, caller.id, request.limit)
         self._registry.add_waiter(waiter)
         if waiter.is_due:
@@ -353,7 +353,9 @@ class TaskSupervisor(Supervisor):
                 continue
             self._change_status(task, "stopping")
             task.stop_requested = time.monotonic()
-            task.stop_by = by if target is None or task is target else f"the stop of {target.id}, which started it"
+            task.stop_by = by
+            if target is not None and task is not target:
+                task.stop_by += f", together with {target.id}, which had started it"
             task.ended_owner = ended_owner
             if task.child is not None and task.child in self._by_child:
                 self.stop_child(task.child)
@@ -526,7 +528,7 @@ class TaskSupervisor(Supervisor):
         task.concluded = True
         if task.deadline is not None:
             task.deadline.cancel()  # it would keep the task until it is due
-        task.ended = time.monotonic()
+        task.ended, task.ended_at = time.monotonic(), time.time()
         task.output.close()
         if task.setup.agent.workdir == "worktree":
             self._worktrees.ended(Path(task.spec.own_folder))

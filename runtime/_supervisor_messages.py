@@ -19,12 +19,18 @@ class Caller(msgspec.Struct, frozen=True):
     Attributes:
         id: a task's id, an orchestrator's id, or None for the host, which may do everything.
         agent: the agent that it runs; None for the host.
+        title: what reasons call it; empty: its agent, or the host program.
         is_person: whether a person asks, through the command line: what is started then is the root of the run.
     """
 
     id: str | None = None
     agent: str | None = None
+    title: str = ""
     is_person: bool = False
+
+    def __str__(self) -> str:
+        """Return what it is called in the reason of a task that it has stopped."""
+        return self.title or self.agent or ("the host program" if self.id is None else "its orchestrator")
 
 
 class ReplyTo(Protocol):

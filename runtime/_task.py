@@ -14,7 +14,7 @@ from ..actors import Child, RestartHistory, Timer
 from ._messages import AgentSetup, Failed, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
-from ._views import TERMINAL, Status, TaskView, Vitals
+from ._views import TERMINAL, Status, TaskView, Vitals, iso_time
 
 __all__ = ["Task"]
 
@@ -38,6 +38,7 @@ class Task:
         logs: folder of `log`; all tasks have the same one.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         started: monotonic time.
+        started_at: the same, in seconds since the epoch.
         child: its process actor, of the latest attempt.
         spec: what its process is given.
         deadline: due when it has run for as long as it may; None if it may for ever.
@@ -51,8 +52,10 @@ class Task:
         tools: names of the tools that it is in, by the id of the call.
         result: its final answer as JSON text; None while there is none.
         stop_requested: monotonic time at which a stop was asked for; None if none was.
-        stop_by: who asked; empty for its own caller.
+        stop_by: who asked; empty while nobody has.
         ended_owner: the agent whose end it is stopped for; empty if somebody asked.
+        ended: monotonic time at which its end was decided; None while it is not.
+        ended_at: the same, in seconds since the epoch.
         usage: of itself, over all attempts.
         total_usage: with that of all tasks that it started, and theirs.
         finished: its loop's last report, of the latest attempt.
@@ -75,6 +78,7 @@ class Task:
     logs: Path
     is_root: bool = False
     started: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.time)
     child: Child | None = None
     spec: TaskSpec = field(init=False)
     deadline: Timer | None = None
@@ -100,6 +104,7 @@ class Task:
     stop_by: str = ""
     ended_owner: str = ""
     ended: float | None = None
+    ended_at: float | None = None
     read: bool = False
     number: int = 0
     last_entry: TaskView | None = None
@@ -150,6 +155,8 @@ class Task:
             reason=self.reason,
             traceback=self.traceback if output else "",
             runtime=(self.ended if self.ended is not None else time.monotonic()) - self.started,
+            started_at=iso_time(self.started_at),
+            ended_at=iso_time(self.ended_at) if self.ended_at is not None and self.is_over else None,
             output=text,
             output_size=self.output.size,
             result_json=self.result,

@@ -6,22 +6,23 @@ Imported by `cli` when one of them runs; it must not bring what only a process t
 from __future__ import annotations
 
 import codecs
+import contextlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from ._elsewhere import ListedTask, TaskElsewhere, find, tasks_of
-from ._errors import RuntimeClosedError
+from ._elsewhere import Finder, ListedTask, TaskElsewhere, find, stop_together, tasks_of
+from ._errors import RuntimeClosedError, UnknownTaskError
 from ._past_runs import prune
-from ._report import dollars, duration, result_text, size, usage_text, working_directory
+from ._report import dollars, duration, result_text, said_before, size, usage_text, working_directory
 from ._terminal import out, warn
 from ._text import json_line, one_line
-from ._views import TaskView
+from ._views import TERMINAL, TaskView
 
-__all__ = ["list_tasks", "prune_runs", "stop_task", "view_task"]
+__all__ = ["list_tasks", "prune_runs", "stop_tasks", "view_task"]
 
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
@@ -33,23 +34,51 @@ _ROWS: Final = 200
 _TASK_WIDTH: Final = 80
 """Characters of a task's text in a table that no terminal bounds."""
 
-_HEAD: Final = ("ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST", "TASK")
+_HEAD: Final = ("ID", "AGENT", "STATUS", "STARTED", "ENDED", "RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST", "TASK")
 _NUMBERS: Final = frozenset({"RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST"})
 
 
-def list_tasks(root: Path, *, everything: bool, as_json: bool) -> int:
-    """Print a table of the tasks that run, or of all there are, the newest last; return the exit status."""
-    survey = tasks_of(root, past=everything, at_most=_ROWS)
+def list_tasks(
+    root: Path,
+    *,
+    everything: bool,
+    as_json: bool,
+    at_most: int | None = None,
+    statuses: Collection[str] = (),
+    agents: Collection[str] = (),
+    run: str | None = None,
+) -> int:
+    """Print a table of tasks, the newest last; return the exit status.
+
+    Args:
+        root: the state folder.
+        everything: whether tasks that have ended are wanted, too.
+        as_json: whether to print one task a line, as JSON.
+        at_most: how many are wanted, the newest; None: about 200.
+        statuses: those wanted, if any is given. One that is final says that tasks which have ended are wanted.
+        agents: those wanted, if any is given.
+        run: the folder of the run that is wanted, or any part of its name.
+    """
+    everything = everything or not TERMINAL.isdisjoint(statuses)
+
+    def wanted(view: TaskView) -> bool:
+        is_listed = everything or not view.ended
+        return is_listed and (not statuses or view.status in statuses) and (not agents or view.agent in agents)
+
+    name = Path(run).name if run is not None else ""
+    survey = tasks_of(root, past=everything, at_most=at_most or _ROWS, wanted=wanted, run=name)
     for warning in survey.warnings:
         warn(warning)
-    tasks = [task for task in survey.tasks if everything or not task.view.ended]
+    tasks = survey.tasks[-at_most:] if at_most is not None else survey.tasks
     if as_json:
         for task in tasks:
             out.line(json_line(_plain(task.view, task.run, task.host_pid)))
     elif tasks:
-        _print_table([_HEAD, *(_row(task) for task in tasks)])
+        _print_table(tasks)
     else:
-        warn(f"{'There are no tasks' if everything else 'No tasks are running'} in {root}.")
+        which = " of that kind" if statuses or agents or run else ""
+        ended = "" if everything else " `--all` lists those that have ended, too." if which else ""
+        warn(f"{'There are no tasks' if everything else 'No tasks are running'}{which} in {root}.{ended}")
     return 0
 
 
@@ -62,26 +91,58 @@ def view_task(root: Path, part: str, *, follow: bool, as_json: bool) -> int:
             return _INTERRUPTED
 
 
-def stop_task(root: Path, part: str) -> int:
-    """Stop a task of a runtime that is alive, and print how it ended; return the exit status."""
-    with find(root, part) as task:
+def stop_tasks(root: Path, parts: Sequence[str]) -> int:
+    """Stop tasks of runtimes that are alive, all at the same time, and print how each ended; return the exit status.
+
+    It is 1 if one of them is unknown, had ended before, or could not be stopped; the others are stopped all the same.
+    """
+    status = 0
+    finder = Finder(root)
+    tasks: dict[str, TaskElsewhere] = {}
+    with contextlib.ExitStack() as stack:
+        for part in parts:
+            try:
+                task = stack.enter_context(finder.find(part))
+            except UnknownTaskError as error:
+                warn(str(error))
+                status = _FAILED
+            else:
+                tasks.setdefault(task.id, task)
         try:
-            target, *owned = task.stop()
+            outcomes = stop_together(list(tasks.values()))
         except KeyboardInterrupt:
             return _INTERRUPTED
-        except (OSError, RuntimeClosedError):
-            view = task.view_by_journal()
-            if task.warning or not view.ended:
-                warn(f"{view.id} is {view.status}. {task.warning or 'Its host is just ending.'}")
-            else:
-                warn(f"Task {view.id} has ended already: {view.status}. {view.reason}".rstrip())
-            return _FAILED
+        fell = {view.id for outcome in outcomes.values() if isinstance(outcome, list) for view in outcome[1:]}
+        for task in tasks.values():
+            outcome = outcomes[task.id]
+            if isinstance(outcome, list):
+                if task.id not in fell:
+                    _print_stopped(outcome)
+            elif task.id not in fell:
+                _say_why_not(task, outcome)
+                status = _FAILED
+    return status
+
+
+def _print_stopped(stopped: Sequence[TaskView]) -> None:
+    target, *owned = stopped
     out.line(f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}.")
     if target.reason:
         out.line(target.reason)
     for view in owned:
         out.line(f"With it ended {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip())
-    return 0
+
+
+def _say_why_not(task: TaskElsewhere, error: Exception) -> None:
+    """Say why a task could not be stopped."""
+    if not isinstance(error, OSError | RuntimeClosedError):
+        warn(str(error))
+        return
+    view = task.view_by_journal()
+    if task.warning or not view.ended:
+        warn(f"{view.id} is {view.status}. {task.warning or 'Its host is just ending.'}")
+    else:
+        warn(f"Task {view.id} has ended already: {view.status}. {view.reason}".rstrip())
 
 
 def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
@@ -108,8 +169,10 @@ def _view(task: TaskElsewhere, *, as_json: bool) -> int:
         out.line(json_line(_plain(view, task.run, task.host_pid)))
         return 0
     _print_facts(view, task)
-    out.line("\n--- Output ---")
-    out.line(view.output or "(nothing)")
+    said = said_before(view.output, result_text(view.result))
+    if said or view.result is None:
+        out.line("\n--- Output ---")
+        out.line(said or "(nothing)")
     _print_traceback(view)
     _print_result(view)
     return 0
@@ -142,7 +205,11 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
         if not ends_line:
             out.line()
         _print_traceback(view)
-        _print_result(view)
+        # An agent's output ends with its answer, which has just been printed.
+        answer = result_text(view.result)
+        end = task.output.text(2 * len(answer.encode()) + 1000)
+        if said_before(end, answer) == end:
+            _print_result(view)
         out.line(f"\n{view.id} ({view.agent}) has ended after {duration(view.runtime)}: {view.status}.")
         if view.reason:
             out.line(view.reason)
@@ -156,6 +223,8 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
         "Agent": view.agent,
         "Status": view.status,
         "Reason": view.reason,
+        "Started": view.started_at,
+        "Ended": view.ended_at or "",
         "Runtime": duration(view.runtime),
         "Attempts": str(view.attempts) if view.attempts > 1 else "",
         "Started by": view.parent or "",
@@ -197,7 +266,8 @@ def _row(task: ListedTask) -> tuple[str, ...]:
     tokens = view.usage.input_tokens + view.usage.output_tokens
     used = " ".join([*([f"{tokens:,}"] * (tokens > 0)), *([dollars(view.usage.cost)] * (view.usage.cost > 0))])
     vitals = (duration(view.runtime), _cpu(view), _memory(view))
-    cells = (view.id, view.agent, view.status, *vitals, used, host, view.task)
+    times = (_to_the_second(view.started_at), _to_the_second(view.ended_at or ""))
+    cells = (view.id, view.agent, view.status, *times, *vitals, used, host, view.task)
     return tuple(one_line(out.shown(cell), 1000) or "-" for cell in cells)
 
 
@@ -215,15 +285,24 @@ def _memory(view: TaskView) -> str:
     return size(view.vitals.memory_bytes) if view.vitals is not None and view.vitals.memory_bytes else ""
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns; the last column is cut to what is left of the line."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
-    aligned: list[Callable[[str, int], str]] = [str.rjust if name in _NUMBERS else str.ljust for name in _HEAD]
+def _to_the_second(time: str) -> str:
+    return f"{time.partition('.')[0]}Z" if time else ""
+
+
+def _print_table(tasks: Sequence[ListedTask]) -> None:
+    """Print tasks in columns; the last is cut to what is left of the line. ENDED is there if one of them has."""
+    columns = list(zip(_HEAD, *map(_row, tasks), strict=True))
+    if not any(task.view.ended_at for task in tasks):
+        del columns[_HEAD.index("ENDED")]
+    widths = [max(map(len, column)) for column in columns[:-1]]
     room = _TASK_WIDTH
     if out.is_terminal:
         room = max(10, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths))
-    for row in rows:
-        cells = [align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=False)]
+    for row in zip(*columns, strict=True):
+        cells = [
+            cell.rjust(width) if column[0] in _NUMBERS else cell.ljust(width)
+            for cell, width, column in zip(row[:-1], widths, columns[:-1], strict=True)
+        ]
         out.line("  ".join([*cells, one_line(row[-1], room)]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from ._model import Usage
 from ._result import decode_result
 
-__all__ = ["TERMINAL", "Status", "TaskList", "TaskView", "Vitals"]
+__all__ = ["TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
 
 Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
 """`starting → running → completed | failed | stopped`.
@@ -49,6 +50,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last
             attempt; empty if it did not, and in `list`.
         runtime: seconds from its start to now, or to its end.
+        started_at: when it started, as ISO 8601 has it, in UTC: `2026-01-31T12:00:00.000Z`; of its first attempt.
+        ended_at: when it ended, in the same way; None while it has not.
         output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
         output_size: bytes that it has said in all.
         result_json: its final answer as JSON text; None while there is none.
@@ -70,6 +73,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     traceback: str = ""
     runtime: float = 0.0
+    started_at: str = ""
+    ended_at: str | None = None
     output: str = ""
     output_size: int = 0
     result_json: str | None = None
@@ -120,3 +125,13 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
     def as_data(self) -> dict[str, Any]:
         """As `TaskView.as_data`."""
         return {**msgspec.to_builtins(self), "tasks": [view.as_data() for view in self.tasks]}
+
+
+def iso_time(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as ISO 8601 has it, in UTC and with milliseconds.
+
+    Raises:
+        ValueError, OverflowError, OSError: no calendar has that time.
+    """
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03}Z"

@@ -9,13 +9,14 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
 from ._errors import SubactorsError, TeamFileError
 from ._state import state_root
 from ._terminal import InputError, OutputLostError, err, exit_status, out, read_input, take_over, warn
+from ._views import Status
 
 if TYPE_CHECKING:
     from ._team import Team
@@ -109,8 +110,9 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
 def check(team_file: Path, working_dir: str | None) -> int:
     """Check TEAM and print everything that is wrong with it, with line and key. Runs nothing.
 
-    Of a good file it says what would run on this machine, what would not and why, and which keys are without effect.
-    The exit status is 2 for a wrong file, and 1 if an agent would not run.
+    For a valid file it also reports which agents would run on this machine, which would not and why, and which keys
+    have no effect. The exit status is 2 for a wrong file, and 1 if an agent would not run here, or if none would before
+    there is a key.
     """
     from ._commands import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
 
@@ -138,16 +140,26 @@ def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
 
 @cli.command()
 @click.option("--all", "-a", "everything", is_flag=True, help="Tasks that have ended, too, the newest last.")
+@click.option("-n", "at_most", type=click.IntRange(1), metavar="N", help="The newest N of the tasks listed.")
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice(get_args(Status)),
+    multiple=True,
+    help="Tasks of that status, also those that have ended; may be given more than once.",
+)
+@click.option("--agent", "agents", metavar="NAME", multiple=True, help="Tasks of that agent; as --status.")
+@click.option("--run", metavar="RUN", help="Tasks of that run: its folder, or any part of the folder's name.")
 @click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")
 @state_option
-def ps(state_dir: str | None, **options: bool) -> int:
+def ps(state_dir: str | None, **options: Any) -> int:
     """List the tasks that run on this machine, whichever program runs them.
 
-    HOST is the process that runs them, MEMORY what only their own processes use (USS).
+    STARTED and ENDED are in UTC, HOST is the process that runs a task, MEMORY what only its own processes use (USS).
     """
     from ._task_commands import list_tasks  # noqa: PLC0415 - `--help` should not wait for it
 
-    return list_tasks(state_root(state_dir), everything=options["everything"], as_json=options["as_json"])
+    return list_tasks(state_root(state_dir), **options)
 
 
 @cli.command()
@@ -167,16 +179,17 @@ def view(part: str, state_dir: str | None, **options: bool) -> int:
 
 
 @cli.command()
-@id_argument
+@click.argument("parts", metavar="ID...", nargs=-1, required=True)
 @state_option
-def stop(part: str, state_dir: str | None) -> int:
-    """Stop a task, and what it has started, whichever program runs it.
+def stop(parts: tuple[str, ...], state_dir: str | None) -> int:
+    """Stop tasks, and what they have started, whichever program runs them, all at the same time.
 
-    ID may be any part of the id that only one task has. The exit status is 1 if it had ended before.
+    An ID may be any part of the id that only one task has. The exit status is 1 if one of them was not there to be
+    stopped; the others are stopped all the same.
     """
-    from ._task_commands import stop_task  # noqa: PLC0415 - `--help` should not wait for it
+    from ._task_commands import stop_tasks  # noqa: PLC0415 - `--help` should not wait for it
 
-    return stop_task(state_root(state_dir), part)
+    return stop_tasks(state_root(state_dir), parts)
 
 
 @cli.command()
