@@ -38,7 +38,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
                 _wait_for_the_rest(runtime, work)
             except Interrupted:
                 runtime.stop_all(work.cause)
-                display.failed(agent, f"{work.cause} has ended it; every task has been stopped")
+                display.failed(agent, f"interrupted by {work.cause}; every task has been stopped")
             else:
                 if view.status == "completed":
                     display.answered(agent, result_text(view.result))

@@ -211,7 +211,7 @@ def test_view_shows_live_output_then_the_result(runtime: Runtime, toolset: Agent
     assert "running" in live.text
     assert "--- Output so far ---\nso far" in live.text
     assert "stopped" in stopped.text
-    assert "Reason: Stopped; it ended by itself" in stopped.text
+    assert "Reason: Stopped by boss; it ended" in stopped.text
     assert "--- Output until then ---\nso far" in stopped.text
     assert "--- Result until then ---\nhalf of it" in stopped.text
     assert completed.text.endswith("--- Result ---\nthe answer")
@@ -242,7 +242,7 @@ def test_stop_says_what_was_ended_and_how(runtime: Runtime, toolset: AgentToolse
     killed = call(toolset, "stop_background_agent", task_id=deaf)
 
     assert re.match(
-        rf"{willing} \(waits\) has ended after \d+\.\d s: stopped\.\nStopped; it ended by itself", ended.text
+        rf"{willing} \(waits\) has ended after \d+\.\d s: stopped\.\nStopped by boss; it ended ", ended.text
     )
     assert "It had said 7 bytes" in ended.text
     assert "was killed after the grace period of 0.5 s" in killed.text
@@ -262,7 +262,7 @@ def test_stop_names_what_fell_with_the_task() -> None:
         answer = call(toolset, "stop_background_agent", task_id=boss)
 
     assert "With it ended 2 tasks that it had started:" in answer.text
-    assert answer.text.count("(waits): stopped. Stopped by the stop of") == 2
+    assert answer.text.count("(waits): stopped. Stopped by top, together with") == 2
     assert len(answer.data["tasks"]) == 3
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -252,7 +253,10 @@ def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: si
     ended = {line["task"]["agent"]: line["task"] for line in lines if line["event"] == "ended"}
     assert {agent: task["status"] for agent, task in ended.items()} == {"root": "stopped", "patient": "stopped"}
     assert "killed after the grace period" in ended["patient"]["reason"]
-    assert lines[-1] == {"event": "failed", "agent": "root", "reason": "interrupted; every task has been stopped"}
+    who = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "the signal SIGTERM"}[number]
+    assert ended["root"]["reason"].startswith(f"Stopped by {who}")
+    reason = f"interrupted by {who}; every task has been stopped"
+    assert lines[-1] == {"event": "failed", "agent": "root", "reason": reason}
 
 
 def test_a_second_ctrl_c_ends_the_command_at_once_and_leaves_no_process(folder: Path) -> None:
@@ -304,6 +308,7 @@ def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
     assert all(line.startswith("ok  ") for line in lines)
     assert any(line.startswith("ok  exits: seen by pidfd") for line in lines)
     assert lines[-1].startswith("ok  a task: started, answered and gone in ")
+    assert list((folder / "state").iterdir()) == []  # nothing for `ps` to list
 
 
 def test_doctor_ends_with_1_when_something_is_wrong(folder: Path) -> None:
@@ -330,3 +335,28 @@ def test_check_names_the_keys_that_are_missing_and_the_models_that_stand_in(
     assert "root: would do without a model: Model 'mistral/large' needs a key" in done.stdout
     assert "GROQ" not in done.stdout
     assert "sk-secret" not in done.stdout
+
+
+def test_check_ends_with_1_where_nothing_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MISTRAL_API_KEY", "GROQ_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    agents = {"root": {"model": "groq/llama"}, "other": {"model": "mistral/large"}}
+    (tmp_path / "team.yaml").write_text(json.dumps({"agents": agents}))
+    done = subactors(tmp_path, "check", "team.yaml")
+    assert done.returncode == 1
+    assert "Would run here: none. Not before there is a key: root, other." in done.stdout
+
+    agents["other"] = {"model": "ollama/qwen3"}
+    (tmp_path / "team.yaml").write_text(json.dumps({"agents": agents}))
+    assert subactors(tmp_path, "check", "team.yaml").returncode == 0
+
+
+def test_events_have_the_times_at_which_a_task_started_and_ended(folder: Path) -> None:
+    before = datetime.now(UTC)
+    done = subactors(folder, "run", "team.yaml", "-a", "greeter", "you", "--json")
+    after = datetime.now(UTC)
+    tasks = [event["task"] for event in map(json.loads, done.stdout.splitlines()) if "task" in event]
+    assert [task["ended_at"] is None for task in tasks] == [True, False]
+    started, ended = (datetime.fromisoformat(tasks[-1][name]) for name in ("started_at", "ended_at"))
+    assert tasks[0]["started_at"] == tasks[-1]["started_at"]
+    assert before - timedelta(milliseconds=1) <= started <= ended <= after

@@ -170,8 +170,8 @@ def test_stop_from_outside_is_a_stop(embedding: Embedding) -> None:
     done = subactors("stop", task_id[-6:], root=embedding.root)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{task_id} (waits) has ended after ")
-    assert "Stopped; it ended by itself" in done.stdout
-    assert embedding.say(f"view {task_id}").startswith("stopped Stopped; it ended by itself")
+    assert "Stopped by `subactors stop`; it ended " in done.stdout
+    assert embedding.say(f"view {task_id}").startswith("stopped Stopped by `subactors stop`; it ended ")
     again = subactors("stop", task_id, root=embedding.root)
     assert again.returncode == 1
     assert again.stderr.startswith(f"subactors: Task {task_id} has ended already: stopped.")

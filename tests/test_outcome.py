@@ -11,8 +11,9 @@ from subactors.runtime._messages import Finished
 from subactors.runtime._outcome import Outcome, StopRequest, ended_owner, judge
 from subactors.runtime._team import Limits
 
-STOP = StopRequest(grace=2.0, took=0.25)
-SLOW_STOP = StopRequest(grace=2.0, took=2.04)
+HALF_DONE = "what it was doing may be half done."
+STOP = StopRequest(grace=2.0, took=0.25, by="Ctrl-C")
+SLOW_STOP = StopRequest(grace=2.0, took=2.04, by="Ctrl-C")
 ANSWERED = Finished('"the answer"', early=False)
 CUT_SHORT = Finished("null", early=True)
 NORMAL = ProcessExit(code=0, ready=True, finished=True)
@@ -60,22 +61,22 @@ def test_an_end_without_answer_and_stop_is_a_failure_that_says_what_happened(end
 @pytest.mark.parametrize(
     ("end", "finished", "stop", "reason"),
     [
-        (NORMAL, CUT_SHORT, STOP, "Stopped; it ended by itself after 0.2 s."),
-        (NORMAL, None, STOP, "Stopped; it ended by itself after 0.2 s."),
-        (RAISED, None, STOP, "Stopped; it ended after 0.2 s, raising OwnError: no good."),
-        (EXITED, None, STOP, "Stopped; its process ended by itself with exit status 3 after 0.2 s."),
-        (CRASHED, None, STOP, "Stopped; its process was ended by SIGSEGV after 0.2 s."),
+        (NORMAL, CUT_SHORT, STOP, "Stopped by Ctrl-C; it ended 0.2 s later."),
+        (NORMAL, None, STOP, "Stopped by Ctrl-C; it ended 0.2 s later."),
+        (RAISED, None, STOP, "Stopped by Ctrl-C; it ended 0.2 s later, raising OwnError: no good."),
+        (EXITED, None, STOP, "Stopped by Ctrl-C; its process ended by itself with exit status 3, 0.2 s later."),
+        (CRASHED, None, STOP, "Stopped by Ctrl-C; its process was ended by SIGSEGV, 0.2 s later."),
         (
             KILLED,
             None,
             SLOW_STOP,
-            "Stopped, did not react, and was killed after the grace period of 2 s; what it was doing may be half done.",
+            f"Stopped by Ctrl-C, did not react, and was killed after the grace period of 2 s; {HALF_DONE}",
         ),
         (
             KILLED,
             CUT_SHORT,
             SLOW_STOP,
-            "Stopped; it ended its work, but its process lived on and was killed after 2.0 s.",
+            "Stopped by Ctrl-C; it ended its work, but its process lived on and was killed after 2.0 s.",
         ),
     ],
 )
@@ -88,11 +89,11 @@ def test_an_end_after_a_stop_is_a_stop_that_says_how_it_went(
 
 
 def test_a_stop_that_somebody_else_caused_says_who() -> None:
-    stop = StopRequest(grace=2.0, took=0.0, by="the stop of agent_task_1, which started it")
+    stop = StopRequest(grace=2.0, took=0.0, by="lead, together with agent_task_1, which had started it")
 
     outcome = judge(NORMAL, finished=CUT_SHORT, stop=stop, log="")
 
-    assert outcome.reason == "Stopped by the stop of agent_task_1, which started it; it ended by itself after 0.0 s."
+    assert outcome.reason == "Stopped by lead, together with agent_task_1, which had started it; it ended at once."
     assert not ended_owner(outcome.reason)
 
 

@@ -92,7 +92,8 @@ def live_run(root: Path, *views: TaskView) -> Iterator[LiveRun]:
 
 
 def running(task_id: str, **more: object) -> TaskView:
-    fields = {"agent": "worker", "task": "hard work", "status": "running", "runtime": 61.0, "pid": 4711, **more}
+    fields = {"agent": "worker", "task": "hard work", "status": "running", "runtime": 61.0, "pid": 4711}
+    fields |= {"started_at": "2026-01-31T12:00:00.123Z", **more}
     return TaskView(id=task_id, **fields)  # type: ignore[arg-type]
 
 
@@ -111,9 +112,12 @@ def test_ps_lists_what_runs_in_columns(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     me = str(os.getpid())
     head, first, second = (line.split() for line in done.stdout.splitlines())
-    assert head == ["ID", "AGENT", "STATUS", "RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST", "TASK"]
-    assert " ".join(first) == f"{FIRST} worker running 1 min 01 s 12 % 34 MB 1,234 $0.0100 {me} read all of it"
-    assert " ".join(second) == f"{SECOND} a_longer_name running 1 min 01 s - - - {me} hard work"
+    assert head == ["ID", "AGENT", "STATUS", "STARTED", "RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST", "TASK"]
+    assert (
+        " ".join(first)
+        == f"{FIRST} worker running 2026-01-31T12:00:00Z 1 min 01 s 12 % 34 MB 1,234 $0.0100 {me} read all of it"
+    )
+    assert " ".join(second) == f"{SECOND} a_longer_name running 2026-01-31T12:00:00Z 1 min 01 s - - - {me} hard work"
     columns = {line.index(what) for line, what in zip(done.stdout.splitlines(), ["TASK", "read", "hard"], strict=True)}
     assert len(columns) == 1
 
@@ -227,6 +231,80 @@ def on_a_terminal(*arguments: object, root: Path) -> bytes:
     return shown
 
 
+def test_ps_shows_when_tasks_have_ended_if_one_has(tmp_path: Path) -> None:
+    began = 1769860800.0
+    past = past_run(tmp_path, task_row(1, started=began + 0.25, ended=began + 3.5), task_row(2, started=began + 1))
+    make_old(past, days=1)
+    with live_run(tmp_path, running("agent_task_00000003")):
+        done = subactors("ps", "--all", root=tmp_path)
+    head, *rows = (line.split() for line in done.stdout.splitlines())
+    assert head[3:5] == ["STARTED", "ENDED"]
+    assert [row[3:5] for row in rows] == [
+        ["2026-01-31T12:00:00Z", "2026-01-31T12:00:03Z"],
+        ["2026-01-31T12:00:01Z", "2026-01-31T12:00:03Z"],  # of a journal without an end: by the runtime
+        ["2026-01-31T12:00:00Z", "-"],
+    ]
+
+
+MIXED = [
+    task_row(1),
+    task_row(2, agent="other", status="failed", reason="No luck."),
+    task_row(3, agent="other"),
+    task_row(4, status="stopped", reason="Stopped."),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [
+        (["--all", "-n", "2"], [4, 5]),
+        (["--all", "-n", "2", "--agent", "other"], [2, 3]),
+        (["-n", "9"], [5]),
+        (["--status", "failed"], [2]),
+        (["--status", "failed", "--status", "running"], [2, 5]),
+        (["--status", "running"], [5]),
+        (["--agent", "other"], []),
+        (["--all", "--agent", "other"], [2, 3]),
+        (["--all", "--agent", "other", "--agent", "worker", "--status", "completed"], [1, 3]),
+        (["--all", "--run", "PAST"], [1, 2, 3, 4]),
+        (["--run", "LIVE"], [5]),
+        (["--run", "PAST"], []),
+        (["--all", "--run", "nothing"], []),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_ps_lists_only_what_is_asked_for(tmp_path: Path, options: list[str], numbers: list[int], as_json: bool) -> None:
+    past = make_old(past_run(tmp_path, *MIXED), days=1)
+    with live_run(tmp_path, running("agent_task_00000005")) as run:
+        names = {"PAST": str(past), "LIVE": run.folder.path.name[-8:]}
+        done = subactors("ps", *(names.get(word, word) for word in options), *["--json"] * as_json, root=tmp_path)
+    lines = done.stdout.splitlines()
+    ids = [json.loads(line)["id"] for line in lines] if as_json else [line.split()[0] for line in lines[1:]]
+    assert [int(task_id[-1]) for task_id in ids] == numbers
+    assert done.returncode == 0
+
+
+def test_ps_by_agent_finds_an_old_task_behind_many_newer_ones(tmp_path: Path) -> None:
+    make_old(past_run(tmp_path, task_row(1, agent="rare")), days=2)
+    past_run(tmp_path, *(task_row(number) for number in range(2, 250)))
+    done = subactors("ps", "--all", "--agent", "rare", root=tmp_path)
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [FIRST]
+
+
+@pytest.mark.parametrize("options", [["--status", "asleep"], ["-n", "0"], ["-n", "many"]])
+def test_a_wrong_option_of_ps_is_wrong_usage(tmp_path: Path, options: list[str]) -> None:
+    done = subactors("ps", *options, root=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_where_ps_finds_none_of_a_kind_it_says_how_to_find_those_that_have_ended(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1))
+    done = subactors("ps", "--agent", "worker", root=tmp_path)
+    assert done.stderr == (
+        f"subactors: No tasks are running of that kind in {tmp_path}. `--all` lists those that have ended, too.\n"
+    )
+
+
 # --- view -------------------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +402,36 @@ def test_an_unknown_id_ends_with_1_and_names_what_is_near(tmp_path: Path) -> Non
         assert "Near it: agent_task_ab12cd34." in done.stderr
         assert damaged.name in done.stderr
     assert "`subactors ps --all` lists the tasks" in subactors("view", "zzz", root=tmp_path).stderr
+
+
+def test_view_prints_a_final_text_once(tmp_path: Path) -> None:
+    said = {
+        FIRST: b"Let me see.\nresult 1",
+        SECOND: b"result 2\n",
+        "agent_task_00000003": b"not quite result 3",
+        "agent_task_00000004": b"other words",
+    }
+    past_run(tmp_path, *map(task_row, range(1, 5)), said=said)
+    shown = [subactors("view", task_id, root=tmp_path).stdout for task_id in said]
+    assert shown[0].endswith("\n--- Output ---\nLet me see.\n\n--- Result ---\nresult 1\n")
+    assert "Output" not in shown[1]
+    assert shown[1].endswith("\n--- Result ---\nresult 2\n")
+    assert shown[2].endswith("\n--- Output ---\nnot quite result 3\n\n--- Result ---\nresult 3\n")
+    assert shown[3].endswith("\n--- Output ---\nother words\n\n--- Result ---\nresult 4\n")
+    followed = [subactors("view", "-f", task_id, root=tmp_path).stdout for task_id in said]
+    assert [text.count(f"result {number}") for number, text in enumerate(followed, 1)] == [1, 1, 2, 1]
+
+
+def test_view_and_json_say_when_a_task_started_and_ended(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1, started=1769860800.25, ended=1769860803.5))
+    with live_run(tmp_path, running(SECOND)):
+        for task_id, ended in ((FIRST, "2026-01-31T12:00:03.500Z"), (SECOND, None)):
+            task = json.loads(subactors("view", "--json", task_id, root=tmp_path).stdout)
+            assert task["started_at"].startswith("2026-01-31T12:00:00.")
+            assert task["ended_at"] == ended
+            facts = [line.split() for line in subactors("view", task_id, root=tmp_path).stdout.splitlines()]
+            assert ["Started:", task["started_at"]] in facts
+            assert (["Ended:", ended] in facts) == (ended is not None)
 
 
 # --- view --follow ----------------------------------------------------------------------------------------------------
@@ -460,6 +568,41 @@ def test_stop_of_a_task_whose_host_was_killed_says_that_it_has_ended(tmp_path: P
     done = subactors("stop", FIRST, root=tmp_path)
     assert done.returncode == 1
     assert done.stderr == f"subactors: Task {FIRST} has ended already: failed. The host died.\n"
+
+
+def test_stop_of_several_ids_stops_them_all_and_says_of_each_how_it_ended(tmp_path: Path) -> None:
+    third = "agent_task_00000003"
+    with live_run(tmp_path, running(FIRST)) as one, live_run(tmp_path, running(third)) as other:
+        done = subactors("stop", FIRST, third, "0003", root=tmp_path)
+        assert (one.stopped, other.stopped) == ([FIRST], [third])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines() if "has ended after" in line] == [FIRST, third]
+
+
+def test_stop_of_several_stops_those_that_are_there_and_ends_with_1_if_one_is_not(tmp_path: Path) -> None:
+    third = "agent_task_00000003"
+    with live_run(tmp_path, running(FIRST), running(third, status="completed")) as run:
+        done = subactors("stop", "nothing", third, FIRST, root=tmp_path)
+        assert run.stopped == [FIRST]
+    assert done.returncode == 1
+    unknown, ended = done.stderr.splitlines()
+    assert unknown.startswith("subactors: There is no task 'nothing'")
+    assert ended == f"subactors: Task {third} has ended already: completed."
+
+
+def test_a_task_and_what_it_started_may_be_stopped_together(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST), running(SECOND, status="stopped")):
+        done = subactors("stop", SECOND, FIRST, root=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == f"With it ended {SECOND} (helper): stopped. With it."
+
+
+def test_as_many_tasks_of_one_host_as_one_likes_are_stopped_together(tmp_path: Path) -> None:
+    ids = [f"agent_task_{number:08x}" for number in range(100, 400)]
+    with live_run(tmp_path, *map(running, ids)) as run:
+        done = subactors("stop", *ids, root=tmp_path)
+        assert sorted(run.stopped) == ids
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # --- prune ------------------------------------------------------------------------------------------------------------

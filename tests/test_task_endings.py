@@ -377,7 +377,7 @@ def test_a_stop_cancels_a_model_that_can_be_cancelled(modelled: Runtime) -> None
     view = modelled.stop(speaking(modelled, "waiter"))
 
     assert view.status == "stopped"
-    assert view.reason.startswith("Stopped; it ended by itself after ")
+    assert view.reason.startswith("Stopped by the host program; it ended ")
     assert view.output == "so far "
 
 
@@ -396,7 +396,7 @@ def test_a_task_that_looks_for_a_stop_ends_by_itself_and_its_answer_is_kept(runt
     view = runtime.stop(speaking(runtime, "waits"))
 
     assert view.status == "stopped"
-    assert view.reason.startswith("Stopped; it ended by itself after 0.")
+    assert view.reason.startswith("Stopped by the host program; it ended ")
     assert (view.result, view.output) == ("half of it", "so far ")
 
 
@@ -404,7 +404,7 @@ def test_a_coroutine_is_cancelled_and_may_tidy_up(runtime: Runtime) -> None:
     view = runtime.stop(speaking(runtime, "waits_async"))
 
     assert view.status == "stopped"
-    assert view.reason.startswith("Stopped; it ended by itself after 0.")
+    assert view.reason.startswith("Stopped by the host program; it ended ")
     assert view.output == "so far tidied up"
 
 
@@ -418,7 +418,7 @@ def test_a_task_that_raises_when_it_is_stopped_is_stopped_and_says_what_it_raise
     view = runtime.stop(speaking(runtime, "raises_when_cancelled"))
 
     assert view.status == "stopped"
-    assert view.reason.startswith("Stopped; it ended after 0.")
+    assert view.reason.startswith("Stopped by the host program; it ended ")
     assert view.reason.endswith("raising OSError: no room to save.")
 
 

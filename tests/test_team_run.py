@@ -410,7 +410,7 @@ def test_a_task_that_waits_for_a_silent_server_can_be_stopped_and_lets_go_of_the
         server.wait_for_disconnects(1)
 
     assert view.status == "stopped"
-    assert view.reason.startswith("Stopped; it ended by itself after ")
+    assert view.reason.startswith("Stopped by the host program; it ended ")
     assert view.output == (silence.after or "")
 
 
