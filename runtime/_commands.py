@@ -17,6 +17,7 @@ from ._requirements import check_requirements
 from ._team import Team, ToolsetConfig
 from ._team_file import check_team
 from ._terminal import err, out
+from ._text import one_line
 from ._views import TaskView
 
 __all__ = ["check", "dispatch", "run_root"]
@@ -103,26 +104,31 @@ def check(path: str, working_dir: str | None = None) -> int:
         extras = [f"fallback {others}"] if others else []
         extras += [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
-        out.line(f"  {name}: {'; '.join([what, *extras])}")
+        _say_of(name, "; ".join([what, *extras]))
         reasons = would_fail(agent, environ, folder, team.folders)
         faulty += [name] if reasons else []
         for sentence in reasons:
-            out.line(f"  {name}: would not run here: {sentence}")
+            _say_of(name, f"would not run here: {sentence}")
         keys = [] if reasons else missing_keys(agent, environ, team.folders)
         keyless += [name] if keys else []
         for sentence in keys:
             # Files are checked where there are no keys, too: said, and no failure of the check.
-            out.line(f"  {name}: not before there is a key: {sentence}")
+            _say_of(name, f"not before there is a key: {sentence}")
         for note in notes_on(agent, environ, folder, team.folders):
-            out.line(f"  {name}: {note}")
+            _say_of(name, note)
     for fault in preload_faults(team):
         out.line(f"  runtime.preload: would not be imported ahead: {fault}")
     for key in team.ignored:
         out.line(f"  {key}: accepted, and without effect here")
     fit = [name for name in team.agents if name not in {*faulty, *keyless}]
     groups = {"Would run here": fit or ["none"], "Would not": faulty, "Not before there is a key": keyless}
-    out.line(" ".join(f"{title}: {', '.join(names)}." for title, names in groups.items() if names))
+    out.line(" ".join(f"{title}: {one_line(', '.join(names), 1000)}." for title, names in groups.items() if names))
     return _FAILED if faulty or not fit else 0
+
+
+def _say_of(name: str, text: str) -> None:
+    """Print a line about an agent, whose name may hold anything."""
+    out.line(f"  {one_line(name, 100)}: {text}")
 
 
 def _toolset_title(toolset: ToolsetConfig) -> str:

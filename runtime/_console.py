@@ -80,7 +80,7 @@ class _EventFollower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Show what has been published until now, and end."""
+        """Show what has been published until now, and end. May be repeated."""
         self._closing = True
         self._stream.close()
         self._thread.join()
@@ -120,10 +120,12 @@ class PlainLines:
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output."""
         del agent
+        self._follower.stop()
         out.line(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why on standard error."""
+        self._follower.stop()
         err.line(f"{agent}: {reason}")
 
     def _show(self, event: object) -> None:
@@ -159,11 +161,13 @@ class JsonLines:
         self._follower.stop()
 
     def answered(self, agent: str, text: str) -> None:
-        """An event `answer`."""
+        """An event `answer`, the last one."""
+        self._follower.stop()
         out.line(json_line({"event": "answer", "agent": agent, "text": text}))
 
     def failed(self, agent: str, reason: str) -> None:
-        """An event `failed`."""
+        """An event `failed`, the last one."""
+        self._follower.stop()
         out.line(json_line({"event": "failed", "agent": agent, "reason": reason}))
 
     def _show(self, event: Event) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import importlib.metadata
 import json
 import os
+import select
 from typing import Any, Final
 
 from mcp.server import Server, ServerRequestContext
@@ -35,6 +36,11 @@ __all__ = ["serve"]
 
 _RUN: Final = "run_background_agent"
 
+_NO_PIPES: Final = (
+    "Standard input and output must be pipes, as a program has them that an MCP host starts. "
+    "Here one of them is closed, or is a file."
+)
+
 
 def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
     """Serve the background tools of an agent until the other end is done; return the exit status.
@@ -47,16 +53,14 @@ def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
     Raises:
         SubactorsError: standard input and output are no pipes.
     """
+    if not all(map(_can_be_waited_for, (0, 1))):
+        raise SubactorsError(_NO_PIPES)
     loop = OneLoop()
     with Interruptible(loop.cancel) as work, Runtime(team, **settings) as runtime:
         try:
             loop.run(_serve(runtime, agent))
         except asyncio.CancelledError:
             return work.status
-        except ValueError as error:
-            raise SubactorsError(
-                f"Standard input and output must be pipes, as a program has them that an MCP host starts: {error}."
-            ) from None
     return 0
 
 
@@ -87,6 +91,16 @@ async def _serve(runtime: Runtime, agent: str) -> None:
     with os.fdopen(os.dup(0), "rb", buffering=0) as stdin, os.fdopen(os.dup(1), "wb", buffering=0) as stdout:
         async with messages(stdin, stdout, heard=_ignore, ended=_ignore) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+def _can_be_waited_for(descriptor: int) -> bool:
+    """Whether one can wait for a descriptor to be readable: for pipes, sockets and terminals, not for files."""
+    with select.epoll() as poll:
+        try:
+            poll.register(descriptor, select.EPOLLIN)
+        except OSError:
+            return False
+    return True
 
 
 def _line(agent: AgentConfig) -> str:

@@ -270,7 +270,7 @@ def exit_status(status: int) -> int:
     fault = out.fault
     if fault is None:
         return status
-    if isinstance(fault, BrokenPipeError):
+    if isinstance(fault, ConnectionError):  # a pipe without a reader, or a socket that is closed at the other end
         return _NO_READER
     warn(
         f"Standard output cannot be written to: {fault.strerror or fault}. "

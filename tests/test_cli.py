@@ -360,3 +360,18 @@ def test_events_have_the_times_at_which_a_task_started_and_ended(folder: Path) -
     started, ended = (datetime.fromisoformat(tasks[-1][name]) for name in ("started_at", "ended_at"))
     assert tasks[0]["started_at"] == tasks[-1]["started_at"]
     assert before - timedelta(milliseconds=1) <= started <= ended <= after
+
+
+def test_the_answer_is_the_last_event(folder: Path) -> None:
+    for prompt, last in (("life", "answer"), ("raise", "failed")):
+        lines = subactors(folder, "run", "team.yaml", "--json", prompt).stdout.splitlines()
+        kinds = [json.loads(line)["event"] for line in lines]
+        assert kinds[-2:] == ["ended", last]
+
+
+def test_check_shows_an_agents_name_on_one_line(tmp_path: Path) -> None:
+    agents = {"root": {"model": "ollama/x"}, "worker\n  root: would not run here": {"model": "ollama/x"}}
+    (tmp_path / "team.yaml").write_text(json.dumps({"agents": agents}))
+    lines = subactors(tmp_path, "check", "team.yaml").stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("  worker root: would not run here: model ollama/x")

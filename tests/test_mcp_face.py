@@ -100,6 +100,17 @@ def test_what_still_runs_ends_with_the_host(team: str) -> None:
     assert "Started" in ask(team, work).text  # that nothing is left behind is seen to for every test
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "</dev/null", ">/dev/null", "</dev/null >/dev/full"])
+def test_closed_streams_and_empty_files_are_told_of_in_a_sentence(team: str, closed: str) -> None:
+    command = f"exec {sys.executable} -m subactors.runtime.cli mcp {team} {closed}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], stdin=subprocess.PIPE, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("subactors: Standard input and output must be pipes")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_signal_ends_it_all(team: str) -> None:
     with subprocess.Popen(
         [PROGRAM, "mcp", team], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
