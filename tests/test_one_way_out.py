@@ -13,6 +13,8 @@ ROOTS = [Path(package.__file__ or "").parent for package in (subactors.actors, s
 
 ALLOWED = {
     "runtime/_terminal.py": "the one way",
+    "runtime/_speech.py": "in a task's process, where what is printed is the task's output",
+    "runtime/_rehearsal.py": "in a process that stands by, the same",
     "runtime/testing.py": "sub-agents that misbehave on purpose, in processes of their own",
     "runtime/toolsets/_search_program.py": "a program of its own, which a pipe is read from",
     "actors/_child.py": "in an actor's process, whose standard error is its log",
