@@ -73,7 +73,8 @@ class Turn(msgspec.Struct, frozen=True):
         tool_calls: in the order in which they came.
         usage: what the answer cost.
         opaque: fields of the message that its server wants back with it (`reasoning_content`, `reasoning`,
-            `reasoning_details`), pieces joined and otherwise as they came.
+            `reasoning_details` and others; `content` where the text came with reasoning in it), pieces joined and
+            otherwise as they came.
         provider: the server that may get `opaque` and the calls' `extra` back; empty: no server may.
     """
 

@@ -53,10 +53,16 @@ class OpaqueFields:
         if isinstance(extra := delta.get(_EXTRA), dict):
             self._extra = merged(self._extra, extra)
 
-    def add_whole(self, message: Mapping[str, Any]) -> None:
-        """Take the fields of a whole message, where its pieces may have come before."""
-        known = {name for fields in (self._texts, self._lists) for name, value in fields.items() if value}
-        self.add({name: value for name, value in message.items() if name not in known})
+    def add_whole(self, message: Mapping[str, Any], *, may_be_piece: bool) -> None:
+        """Take the fields of a whole message: they are all that there is, unless it is a piece by the wrong name."""
+        fields = dict(message)
+        for name, so_far in (*self._texts.items(), *self._lists.items()):
+            value = fields.get(name)
+            if isinstance(value, str) and isinstance(so_far, str) and value.startswith(so_far):
+                fields[name] = value.removeprefix(so_far)
+            elif so_far and not may_be_piece:
+                fields.pop(name, None)
+        self.add(fields)
 
     def finish(self) -> dict[str, Any]:
         """Return the fields as they go back to the server, without those that JSON cannot hold."""

@@ -41,7 +41,7 @@ class TurnAssembler:
         finish_reason: the word as the server gave it; None until then.
         is_over: whether the server has said that the answer is complete, by `[DONE]` or with a whole completion.
         is_completion: whether anything had the shape of a chat completion.
-        is_ending: whether the last that came was an end, so that all that may follow is usage.
+        is_ending: whether the last that came was an end, after something usable, so that all that may follow is usage.
     """
 
     on_text: Callable[[str], None]
@@ -83,7 +83,7 @@ class TurnAssembler:
     def is_usable(self) -> bool:
         """Whether there is text, or a tool call; reasoning is neither."""
         held = "" if self._inline.found else self._inline.held
-        return bool(self._calls) or any(piece.strip() for piece in (*self._text, held))
+        return bool(self._calls) or bool(held.strip()) or any(piece.strip() for piece in self._text)
 
     @property
     def has_reasoning(self) -> bool:
@@ -150,15 +150,14 @@ class TurnAssembler:
         if "choices" not in chunk:
             return []
         self.is_completion = True
-        choices = chunk["choices"]
+        # Some servers write an empty object as an empty list.
+        choices = chunk["choices"] or []
         if isinstance(choices, dict):
             choices = [choices]
-        if not isinstance(choices, list | None):
+        if not isinstance(choices, list):
             raise ShapeError(f"`choices` is {_shown(choices)}, and not a list")
         found = []
-        for choice in choices or ():
-            if choice is None:
-                continue
+        for choice in filter(None, choices):
             if not isinstance(choice, dict):
                 raise ShapeError(f"a choice is {_shown(choice)}, and not an object")
             index = whole_number(choice.get("index")) or 0
@@ -170,7 +169,7 @@ class TurnAssembler:
     def _add_choice(self, choice: Mapping[str, Any], *, is_bare: bool) -> None:
         # Moonshot's is here, and not in the chunk.
         self._figures.add(choice.get("usage"))
-        delta, message = choice.get("delta"), choice.get("message")
+        delta, message = choice.get("delta") or None, choice.get("message") or None
         if isinstance(delta, str) or (delta is None and message is None):
             # `text` is what completions have, of which some servers make their chunks.
             delta = {"content": delta or choice.get("text")}
@@ -182,7 +181,7 @@ class TurnAssembler:
             self._add_message({"content": message} if isinstance(message, str) else message)
             self.is_over = self.is_over or is_bare
         self._add_reason(choice.get("finish_reason"))
-        self.is_ending = self.finish_reason is not None and not says_something
+        self.is_ending = self.finish_reason is not None and not says_something and self.is_usable
 
     def _add_reason(self, reason: object) -> None:
         word = finish_word(reason)
@@ -221,7 +220,7 @@ class TurnAssembler:
             self._add_text(content)
         if not self.refusal:
             self.refusal = _refusal(message)
-        self._opaque.add_whole(message)
+        self._opaque.add_whole(message, may_be_piece=not self._has_deltas)
         if self._has_deltas and self._calls:
             return
         if calls := message.get("tool_calls"):

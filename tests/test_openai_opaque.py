@@ -30,6 +30,30 @@ def test_half_a_character_of_reasoning_is_made_whole_or_replaced() -> None:
     assert turn.opaque == {"reasoning": "a😀b\ufffd"}
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [["I should think."], ["I should ", "think."], ["I should ", "I should think."], ["I should think."] * 2],
+    ids=["once", "in pieces", "growing", "repeated"],
+)
+def test_reasoning_of_a_message_is_taken_as_its_content_is(texts: list[str]) -> None:
+    turn, _ = assemble(*[{"choices": [{"message": {"reasoning": text}}]} for text in texts])
+
+    assert turn.opaque == {"reasoning": "I should think."}
+
+
+def test_reasoning_of_the_whole_message_after_its_pieces_is_taken_once() -> None:
+    details = [{"type": "reasoning.text", "text": "hm", "index": 0}]
+    whole = {"reasoning": "I think.", "reasoning_details": details, "content": "4"}
+    turn, _ = assemble(
+        delta(reasoning="I "),
+        delta(reasoning="think.", reasoning_details=details),
+        delta(content="4"),
+        {"choices": [{"message": whole, "finish_reason": "stop"}]},
+    )
+
+    assert turn.opaque == {"reasoning": "I think.", "reasoning_details": details}
+
+
 def details_of(*lists: list[Any]) -> Any:
     return assemble(*[delta(reasoning_details=details) for details in lists])[0].opaque["reasoning_details"]
 

@@ -122,7 +122,9 @@ def test_of_several_choices_one_is_the_answer() -> None:
     assert assemble({"choices": [{**both[0], "index": 3}]})[0].content == "0"
 
 
-@pytest.mark.parametrize("nothing", [None, [], [None], {}, [{}], [{"delta": None}], [{"delta": {}}]])
+@pytest.mark.parametrize(
+    "nothing", [None, [], [None], {}, [{}], [[]], [{"delta": None}], [{"delta": {}}], [{"delta": [], "message": []}]]
+)
 def test_a_chunk_that_says_nothing_is_no_problem(nothing: Any) -> None:
     assert assemble({"choices": nothing}, delta(content="hi"), {"choices": nothing})[0].content == "hi"
 
