@@ -99,7 +99,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
         environ: of the process that connects.
 
     Raises:
-        ProxyError: the proxy is needed, and what names it is none, or a package for it is not installed.
+        ProxyError: the proxy is needed, and its variable holds no address, or a package for it is not installed.
     """
     try:
         parts = urlsplit(url)
@@ -196,7 +196,7 @@ def _parsed(value: str, variable: str, target: str) -> Proxy:
         parts = urlsplit(value if "://" in value else f"http://{value.lstrip('/')}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise _no_proxy(variable, target, "it is no address") from None
+        raise _no_proxy(variable, target, "it is not an address") from None
     kind = _KINDS.get(parts.scheme)
     if kind is None:
         raise _no_proxy(variable, target, f"there is no way to speak to a proxy of kind {one_line(parts.scheme, 20)!r}")

@@ -8,6 +8,7 @@ to do what no package lets a server do. Run it as a program; its options:
     --stubborn      ignores SIGTERM and the end of its input
     --pages         lists its tools two at a time
     --no-tools      has none
+    --quote         says its API_KEY about itself and its tools
     --quirks        has tools with names that no model provider takes
 """
 
@@ -93,7 +94,8 @@ def _tools(cursor: str | None) -> dict[str, Any]:
         "type": "object",
         "properties": {"text": {"type": "string"}, "nullable": {"type": ["string", "null"]}},
     }
-    tools = [{"name": name, "description": f"Does {name}.", "inputSchema": schema} for name in names]
+    quoted = os.environ["API_KEY"] if "--quote" in sys.argv else ""
+    tools = [{"name": name, "description": f"Does {quoted or name}.", "inputSchema": schema} for name in names]
     if "--no-tools" in sys.argv:
         return {"tools": []}
     if "--pages" not in sys.argv:
@@ -108,7 +110,9 @@ def _answer(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
             "protocolVersion": "2024-11-05",
             "capabilities": {"tools": {}},
             "serverInfo": {"name": "script", "version": "1"},
-            "instructions": "Ask for one thing at a time.",
+            "instructions": f"I know {os.environ['API_KEY']}."
+            if "--quote" in sys.argv
+            else "Ask for one thing at a time.",
         }
     if method == "tools/list":
         return {"result": None, **_tools(parameters.get("cursor"))}

@@ -97,7 +97,7 @@ def test_structured_content_of_another_shape_is_the_text_where_there_is_no_other
 def test_a_schema_that_is_wrong_itself_costs_neither_the_tool_nor_its_answer(careless: Careless, tool: str) -> None:
     answer = careless.call(tool)
     assert answer.text.startswith("the text\n\n[Note on this answer")
-    assert "The schema that the server has declared for it is none that could be used" in answer.text
+    assert "The schema that the server has declared for it cannot be used" in answer.text
     assert not answer.is_error
 
 

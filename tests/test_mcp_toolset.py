@@ -269,6 +269,17 @@ def test_a_secret_with_quotes_is_hidden_where_it_is_written_as_json() -> None:
     assert call("echo", {"text": secret}, server=server, environ={"MINE": secret}).text == '{"text": "***"}'
 
 
+def test_a_secret_is_hidden_in_what_the_server_says_of_itself_and_of_its_tools() -> None:
+    async def work(box: ToolBox) -> str:
+        return str(box.schemas) + str(box.instructions)
+
+    secret = "Ask.for.one-thing-4711"  # noqa: S105 - of a test
+    said = run(work, script("--quote", env={"API_KEY": secret}))
+    assert secret not in said
+    assert "Does ***" in said
+    assert "I know ***" in said
+
+
 def test_a_secret_is_hidden_in_why_a_server_does_not_start() -> None:
     server = {"command": "sh", "args": ("-c", "echo no $API_KEY >&2; exit 3"), "env": {"API_KEY": "s3cret-value"}}
     reason = failure(server)

@@ -17,13 +17,11 @@ from .._errors import ToolsetError
 from .._mcp_server import McpServer
 from .._text import bounded, one_line
 from .._tools import Tool, ToolAnswer, Toolset
-from ._mcp_connection import ConnectionLostError, McpConnection
+from ._mcp_connection import ConnectionLostError, McpConnection, words_of
 from ._mcp_content import answer_of, arguments_for, schema_of, tool_name
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from mcp_types import Tool as McpTool
 
 __all__ = ["McpToolset"]
 
@@ -86,9 +84,9 @@ class McpToolset(Toolset):
         if missing:
             raise ToolsetError(missing)
         self._connection = await self._connect()
-        self._tools = tuple(self._offered(self._connection.tools))
+        self._tools = tuple(self._offered(self._connection))
         if self._connection.instructions:
-            said = bounded(self._connection.instructions, _LONGEST_INSTRUCTION)
+            said = bounded(self._connection.without_secrets(self._connection.instructions), _LONGEST_INSTRUCTION)
             self.instruction = f"## {self._config.title}\n\n{said}"
 
     async def close(self) -> None:
@@ -105,8 +103,8 @@ class McpToolset(Toolset):
         await connection.open()
         return connection
 
-    def _offered(self, tools: Sequence[McpTool]) -> list[Tool]:
-        title = self._config.title
+    def _offered(self, connection: McpConnection) -> list[Tool]:
+        title, tools = self._config.title, connection.tools
         if not tools:
             raise ToolsetError(f"The MCP server {title} has no tools. Remove it from the agent's toolsets.")
         offered: dict[str, Tool] = {}
@@ -119,7 +117,9 @@ class McpToolset(Toolset):
             schema = schema_of(tool.input_schema)
             offered[name] = Tool(
                 name=name,
-                description=bounded(tool.description or tool.title or "", _LONGEST_INSTRUCTION),
+                description=bounded(
+                    connection.without_secrets(tool.description or tool.title or ""), _LONGEST_INSTRUCTION
+                ),
                 parameters=schema,
                 handler=functools.partial(self._call, tool.name, schema),
             )
@@ -146,19 +146,26 @@ class McpToolset(Toolset):
         except ConnectionLostError as error:
             text = (
                 f"The connection to the MCP server {title} was lost during the call. {error} What the call has done is "
-                "unknown. The next call connects again."
+                f"unknown.{'' if self._is_given_up else ' The next call connects again.'}"
             )
             return ToolAnswer(text, is_error=True)
+        # Secrets are blotted out before anything is cut: the cut could leave a part of one.
         except MCPError as error:
-            text = f"The MCP server {title} refused the call: {one_line(error.message, _SHOWN_ERROR)}"
-            return ToolAnswer(connection.without_secrets(text), is_error=True)
+            words = one_line(connection.without_secrets(error.message), _SHOWN_ERROR)
+            return ToolAnswer(f"The MCP server {title} refused the call: {words}", is_error=True)
         except Exception as error:  # noqa: BLE001 - whatever a server says is an answer to a model, which may go on
-            text = f"The answer of the MCP server {title} could not be used: {one_line(str(error), _SHOWN_ERROR)}"
-            return ToolAnswer(connection.without_secrets(text), is_error=True)
+            words = one_line(connection.without_secrets(words_of(error)), _SHOWN_ERROR)
+            return ToolAnswer(f"The answer of the MCP server {title} could not be used: {words}", is_error=True)
         self._restarts = 0
         answer = answer_of(result)
         text = connection.without_secrets(answer.text)
-        return ToolAnswer(f"{note}\n\n{text}" if note else text, answer.data, is_error=answer.is_error)
+        data = connection.data_without_secrets(answer.data)
+        return ToolAnswer(f"{note}\n\n{text}" if note else text, data, is_error=answer.is_error)
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether a connection that is lost is not made anew any more."""
+        return self._max_restarts is not None and self._restarts >= self._max_restarts
 
     async def _connected(self) -> tuple[McpConnection, str]:
         """Return a connection that has not been lost, and a word to the model if it is a new one."""
@@ -168,7 +175,7 @@ class McpToolset(Toolset):
                 return old, ""
             if old is not None:
                 await old.close()
-            if self._max_restarts is not None and self._restarts >= self._max_restarts:
+            if self._is_given_up:
                 often = f" {self._restarts + 1} times in a row" if self._restarts else ""
                 raise ToolsetError(
                     f"The connection to the MCP server {self._config.title} was lost{often} and is not made again. Go "

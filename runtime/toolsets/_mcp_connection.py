@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
+import pydantic
 from mcp import Client, MCPError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -30,7 +31,7 @@ from ._mcp_stdio import StdioServer
 if TYPE_CHECKING:
     from .._mcp_server import ResolvedServer
 
-__all__ = ["ConnectionLostError", "McpConnection"]
+__all__ = ["ConnectionLostError", "McpConnection", "words_of"]
 
 _MOST_PAGES: Final = 100
 """Of a list of tools: a server that always has one more must not keep a task for ever."""
@@ -150,7 +151,7 @@ class McpConnection:
         except MCPError as error:
             if error.code != CONNECTION_CLOSED and error.message not in _REFUSALS:
                 raise
-            reason = self._refusal or self.without_secrets(_sentence(error))
+            reason = self._refusal or _sentence(error, self.without_secrets)
             raise ConnectionLostError(await self._epitaph(reason)) from None
         finally:
             calling.cancel()
@@ -176,6 +177,18 @@ class McpConnection:
         """Return text of the server as it may be shown."""
         text = self._server.without_secrets(text)
         return blotted(text, self._proxy.secrets, "***") if self._proxy is not None else text
+
+    def data_without_secrets(self, data: Any) -> Any:
+        """Return plain data of the server as it may be shown."""
+        match data:
+            case str():
+                return self.without_secrets(data)
+            case dict():
+                return {self.without_secrets(name): self.data_without_secrets(value) for name, value in data.items()}
+            case list():
+                return [self.data_without_secrets(item) for item in data]
+            case _:
+                return data
 
     async def _connect(self, mode: str) -> None:
         self._closing = asyncio.Event()
@@ -252,7 +265,7 @@ class McpConnection:
         if self._stdio is not None:
             return self._stdio.how_it_ended()
         failure = task.exception() if task is not None and task.done() and not task.cancelled() else None
-        return self.without_secrets(_sentence(failure)) if failure is not None else reason
+        return _sentence(failure, self.without_secrets) if failure is not None else reason
 
     def _how_it_ended(self) -> str:
         ending = self._stdio.how_it_ended() if self._stdio is not None else ""
@@ -260,7 +273,7 @@ class McpConnection:
 
     def _why_not(self, failure: BaseException | None) -> str:
         title = self._server.title
-        reason = self.without_secrets(_sentence(failure)) if failure is not None else ""
+        reason = _sentence(failure, self.without_secrets) if failure is not None else ""
         if self._stdio is not None:
             ending = self._stdio.how_it_ended()
             if not ending:
@@ -302,9 +315,18 @@ def _innermost(failure: BaseException | None) -> Any:
     return failure
 
 
-def _sentence(failure: BaseException) -> str:
+def words_of(error: BaseException) -> str:
+    """Return what an error says, without the pieces that one about a shape quotes: they may end within a secret."""
+    if isinstance(error, pydantic.ValidationError):
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    return str(error)
+
+
+def _sentence(failure: BaseException, blotted: Callable[[str], str]) -> str:
+    """Return a failure as a sentence, with secrets blotted out before it is cut."""
     inner = _innermost(failure)
-    text = str(inner)
+    text = blotted(words_of(inner))
     if isinstance(inner, httpx2.HTTPStatusError):
         text = f"it answered with HTTP status {inner.response.status_code}"
     elif isinstance(inner, httpx2.TransportError):

@@ -110,7 +110,7 @@ class Intake:
         notes = []
         if not isinstance(given, list):
             mended["isError"] = True
-            notes.append("It could not be used as an answer: its `content` is no list of blocks.")
+            notes.append("It could not be used as an answer: its `content` is not a list of blocks.")
             given = [given]
         blocks = [self._block(block) for block in given]
         structured = result.get("structuredContent")
@@ -150,7 +150,7 @@ class Intake:
             wrong = next(self._errors(tool, schema, structured), None)
         except Exception as error:  # noqa: BLE001 - a schema is the server's: it may hold anything, and refer to itself
             what = self._blotted(getattr(error, "message", "") or str(error) or type(error).__name__)
-            return f"The schema that the server has declared for it is none that could be used ({_short(what)})."
+            return f"The schema that the server has declared for it cannot be used ({_short(what)})."
         if wrong is None:
             return ""
         what = self._blotted(f"{wrong.json_path}: {wrong.message}")
