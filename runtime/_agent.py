@@ -71,6 +71,7 @@ async def run_agent(
         environ=around.environ,
         idle_timeout=settings.model_idle_timeout,
         rate_patience=settings.rate_patience,
+        gateway=around.gateway,
     )
     try:
         tools = build_tool_box(agent, around)

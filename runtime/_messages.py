@@ -20,10 +20,12 @@ from ._views import TaskList, TaskView
 __all__ = [
     "REPLY_TYPES",
     "AgentSetup",
+    "AwaitRate",
     "Began",
     "Failed",
     "Finished",
     "ListTasks",
+    "RateTurn",
     "RunTask",
     "StopTask",
     "TaskReport",
@@ -87,13 +89,33 @@ class StopTask(msgspec.Struct, frozen=True, tag="stop"):
     refuse_ended: bool = False
 
 
+class AwaitRate(msgspec.Struct, frozen=True, tag="await_rate"):
+    """Answered with `RateTurn` when the caller may send its next request to a model whose rate limit it has met.
+
+    Attributes:
+        model: reference of the model, to be shown.
+        server: what has the limit: address and name of the model there.
+        refused: whether the caller's last request was refused for the rate limit.
+        after: seconds until the server may be asked again, where it says so.
+    """
+
+    model: Annotated[str, msgspec.Meta(max_length=200)]
+    server: Annotated[str, msgspec.Meta(max_length=200)]
+    refused: bool
+    after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
+
+
+class RateTurn(msgspec.Struct, frozen=True):
+    """Supervisor to whoever asked: send your request now."""
+
+
 class TaskStarted(msgspec.Struct, frozen=True):
     """Supervisor to whoever asked: the new task's id."""
 
     task_id: str
 
 
-TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTask
+TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTask | AwaitRate
 
 REPLY_TYPES: dict[type, type] = {
     RunTask: TaskStarted,
@@ -101,6 +123,7 @@ REPLY_TYPES: dict[type, type] = {
     ViewTask: TaskView,
     WaitTasks: TaskList,
     StopTask: TaskList,
+    AwaitRate: RateTurn,
 }
 
 

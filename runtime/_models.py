@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ._team import RATE_PATIENCE
 
 if TYPE_CHECKING:
+    from ._gateway import Gateway
     from ._model import Model
     from ._team import AgentConfig, ModelConfig
 
@@ -15,23 +16,29 @@ __all__ = ["open_agent_model", "open_model", "preload", "preload_without_certifi
 
 
 def open_agent_model(
-    agent: AgentConfig, *, environ: Mapping[str, str], idle_timeout: float, rate_patience: float = RATE_PATIENCE
+    agent: AgentConfig,
+    *,
+    environ: Mapping[str, str],
+    idle_timeout: float,
+    rate_patience: float = RATE_PATIENCE,
+    gateway: Gateway | None = None,
 ) -> Model:
     """Return an agent's model, with those that stand in for it; for the rest see `open_model`.
 
-    The rate limit of a model is waited for only where none of the others can answer.
+    The rate limit of a model is waited for only where none of the others can answer. With a `gateway`, the tasks of the
+    host take turns at a limited model.
     """
     assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no model
     fallback = agent.fallback
     configs = (agent.model, *fallback.models)
     models = [_open(config, environ, idle_timeout, fallback.retries) for config in configs]
     if len(models) == 1:
-        return _patient(models[0], configs, rate_patience)
+        return _patient(models[0], configs, rate_patience, gateway)
     from ._fallback_model import FallbackModel  # noqa: PLC0415 - few agents have one
 
     references = (config.reference for config in configs)
     together = FallbackModel(list(zip(references, models, strict=True)), cooldown=fallback.cooldown)
-    return _patient(together, configs, rate_patience)
+    return _patient(together, configs, rate_patience, gateway)
 
 
 def open_model(
@@ -68,13 +75,13 @@ def _open(config: ModelConfig, environ: Mapping[str, str], idle_timeout: float, 
     return OpenAIModel(config, environ=environ, idle_timeout=idle_timeout, retries=retries)
 
 
-def _patient(model: Model, configs: Sequence[ModelConfig], patience: float) -> Model:
+def _patient(model: Model, configs: Sequence[ModelConfig], patience: float, gateway: Gateway | None = None) -> Model:
     """Return the model as one that waits for rate limits; functions have none."""
     if all(config.provider == "python" for config in configs):
         return model
     from ._patient_model import PatientModel  # noqa: PLC0415 - entrypoints and functions have no use for it
 
-    return PatientModel(model, patience=patience)
+    return PatientModel(model, patience=patience, gateway=gateway, is_alone=len(configs) == 1)
 
 
 def preload() -> None:

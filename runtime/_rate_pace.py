@@ -8,7 +8,7 @@ doubles the interval between two requests; each request that is let go shortens 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 __all__ = ["RatePace", "pause_before"]
@@ -18,10 +18,10 @@ _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 """Seconds. Most limits are per second or per minute; a few servers always say that no time is to be waited."""
 
-_FIRST_INTERVAL: Final = 0.5
+_FIRST_INTERVAL: Final = 1.0
 _LONGEST_INTERVAL: Final = 30.0
 _SHORTEST_INTERVAL: Final = 0.01
-"""Seconds. Two requests a second are below most limits, and the interval is down to a tenth after eight more."""
+"""Seconds. One request a second is below most limits, and after twelve more there are ten a second."""
 
 _FASTER: Final = 0.8
 _BARELY_FASTER: Final = 0.98
@@ -55,7 +55,7 @@ class RatePace:
     Attributes:
         resumes: no request goes before this time.
         interval: seconds between two requests.
-        refusals: refusals in a row, each of the first request after a pause.
+        refusals: refusals in a row, each but the first of the first request after a pause.
         refused: when the latest pause began.
     """
 
@@ -63,9 +63,9 @@ class RatePace:
     interval: float = _FIRST_INTERVAL
     refusals: int = 0
     refused: float = _NEVER
-    _refused_interval: float = field(default=0.0)
-    _last: float = field(default=_NEVER)
-    _since_pause: int = field(default=0)
+    _refused_interval: float = _FIRST_INTERVAL / 2.0
+    _last: float = _NEVER
+    _first: float | None = None
 
     def refuse(self, now: float, after: float | None, let_go: float | None) -> None:
         """Take note of a refusal.
@@ -79,13 +79,14 @@ class RatePace:
         if now < self.resumes if let_go is None else let_go < self.refused:
             self.resumes = max(self.resumes, now + (after or 0.0))
             return
-        if self._since_pause == 1 and self.refusals:
-            self.refusals += 1  # the first request after the pause: the pause was too short, not the interval
+        if let_go is not None and let_go == self._first:
+            self.refusals += 1  # the pause was too short, not the interval
         else:
             self.refusals = 1
-            self._refused_interval = self.interval
-            self.interval = min(self.interval * 2.0, _LONGEST_INTERVAL)
-        self._since_pause = 0
+            if let_go is not None:
+                self._refused_interval = self.interval
+                self.interval = min(self.interval * 2.0, _LONGEST_INTERVAL)
+        self._first = None
         self.refused = now
         self.resumes = max(self.resumes, now + pause_before(self.refusals, after))
 
@@ -96,7 +97,8 @@ class RatePace:
     def let_go(self, now: float) -> None:
         """Take note that a request goes now."""
         self._last = now
-        self._since_pause += 1
-        if self._since_pause > 1:  # the first one shows whether the pause was long enough, not what the interval may be
+        if self._first is None:
+            self._first = now  # it shows whether the pause was long enough, not what the interval may be
+        else:
             near = self.interval <= self._refused_interval * _NEAR
             self.interval = max(self.interval * (_BARELY_FASTER if near else _FASTER), _SHORTEST_INTERVAL)

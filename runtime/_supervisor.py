@@ -40,6 +40,7 @@ from ._last_words import last_words
 from ._log_bound import bound_log
 from ._messages import (
     AgentSetup,
+    AwaitRate,
     Began,
     Failed,
     Finished,
@@ -59,6 +60,7 @@ from ._messages import TaskStarted as TaskStartedReply
 from ._model import Usage
 from ._outcome import Outcome, StopRequest, how_stopped, judge
 from ._output import TaskOutput
+from ._rate_keeper import RateDue, RateKeeper
 from ._registry import TaskRegistry
 from ._report import size
 from ._state import RunFolder
@@ -128,6 +130,7 @@ class TaskSupervisor(Supervisor):
         self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
+        self._rates = RateKeeper(self.tell_later)
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message; runs in the supervisor's thread."""
@@ -136,6 +139,8 @@ class TaskSupervisor(Supervisor):
                 self._answer(request, caller, reply_to)
             case WaitOver(waiter):
                 self._end_wait(waiter)
+            case RateDue(server):
+                self._rates.due(server)
             case Recorded(task, outcome):
                 self._announce(task, outcome)
             case Restart(task):
@@ -158,7 +163,7 @@ class TaskSupervisor(Supervisor):
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._sampler.close()
         error = RuntimeClosedError("The runtime is closed.")
-        waiting = [waiter.reply_to for waiter in self._registry.waiters]
+        waiting = [*(waiter.reply_to for waiter in self._registry.waiters), *self._rates.waiting]
         others = []
         while not self.actor_inbox.empty():
             envelope = self.actor_inbox.get()
@@ -199,6 +204,8 @@ class TaskSupervisor(Supervisor):
                     self._wait(request, caller, reply_to)
                 case StopTask():
                     self._take_stop(request, caller, reply_to)
+                case AwaitRate():
+                    self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
                 case _:
                     assert_never(request)
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
@@ -462,6 +469,7 @@ class TaskSupervisor(Supervisor):
         """Decide how an attempt ended, and whether there will be another."""
         task = self._by_child.pop(child)
         self._watched.pop(task.id, None)
+        self._rates.forget(task.id)
         bound_log(task.log)
         now = time.monotonic()
         stop = None

@@ -49,6 +49,7 @@ class Task:
         reached: the limit that it has reached, as a sentence; empty if none.
         concluded: whether its end has been decided, and is being written down before anybody is told.
         last_sign: monotonic time at which it last said or did anything.
+        rate_wait: the model whose rate limit it waits for, and since when (monotonic); None if it waits for none.
         tools: names of the tools that it is in, by the id of the call.
         result: its final answer as JSON text; None while there is none.
         stop_requested: monotonic time at which a stop was asked for; None if none was.
@@ -89,6 +90,7 @@ class Task:
     reached: str = ""
     concluded: bool = False
     last_sign: float = field(default_factory=time.monotonic)
+    rate_wait: tuple[str, float] | None = None
     tools: dict[str, str] = field(default_factory=dict)
     status: Status = "starting"
     reason: str = ""
@@ -179,6 +181,9 @@ class Task:
     def _doing(self) -> str:
         if self.status != "running" or self.setup.agent.entrypoint is not None:
             return ""
+        if self.rate_wait is not None:
+            model, since = self.rate_wait
+            return f"waiting for the rate limit of {model}, {time.monotonic() - since:.0f} s"
         return f"in {', '.join(sorted(set(self.tools.values())))}" if self.tools else "waiting for its model"
 
     def _silent(self) -> float:
