@@ -10,7 +10,7 @@ from ._outcome import Outcome
 from ._supervisor_messages import ReplyTo
 from ._task import Task
 
-__all__ = ["Conversation", "Reached", "Recorded", "Restart", "TimeIsUp", "WaitOver", "Waiter"]
+__all__ = ["Conversation", "RateDue", "Reached", "Recorded", "Restart", "TimeIsUp", "WaitOver", "Waiter"]
 
 
 @dataclass(eq=False)
@@ -53,6 +53,17 @@ class Recorded:
 
     task: Task
     outcome: Outcome
+
+
+@dataclass(frozen=True)
+class RateDue:
+    """A timer to the supervisor: the next request to a limited model may go.
+
+    Attributes:
+        server: see `AwaitRate`.
+    """
+
+    server: str
 
 
 @dataclass(frozen=True)

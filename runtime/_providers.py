@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ._errors import MissingKeyError, ModelError
-from ._expansion import expand_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,6 +165,8 @@ def resolved(config: ModelConfig, environ: Mapping[str, str]) -> ModelConfig:
             name=name,
             key_variables=PROVIDERS[provider].key_variables,
         )
+    from ._expansion import expand_all  # noqa: PLC0415 - a host that only starts tasks has no use for it
+
     try:
         name, base_url, options = (expand_all(part, environ) for part in (config.name, config.base_url, config.options))
     except ValueError as error:

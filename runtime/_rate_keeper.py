@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ._internal_messages import RateDue
 from ._messages import AwaitRate, RateTurn
 from ._rate_pace import RatePace
 from ._supervisor_messages import ReplyTo
 from ._task import Task
 
-__all__ = ["RateDue", "RateKeeper"]
+__all__ = ["RateKeeper"]
 
 _MOST_MODELS: Final = 100
 """Models whose pace is kept. The one that was refused longest ago is forgotten for another."""
@@ -27,13 +28,6 @@ _LONGEST_AFTER: Final = 3600.0
 
 _CALM: Final = 120.0
 """Seconds without a refusal after which requests go at once again."""
-
-
-@dataclass(frozen=True)
-class RateDue:
-    """A timer to the supervisor: the next request to a limited model may go."""
-
-    server: str
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
 import pykka
@@ -34,7 +34,7 @@ from . import _record as record
 from ._admission import check_run
 from ._errors import RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
-from ._internal_messages import Conversation, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
+from ._internal_messages import Conversation, RateDue, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
 from ._journal import Journal
 from ._last_words import last_words
 from ._log_bound import bound_log
@@ -60,7 +60,6 @@ from ._messages import TaskStarted as TaskStartedReply
 from ._model import Usage
 from ._outcome import Outcome, StopRequest, how_stopped, judge
 from ._output import TaskOutput
-from ._rate_keeper import RateDue, RateKeeper
 from ._registry import TaskRegistry
 from ._report import size
 from ._state import RunFolder
@@ -71,6 +70,9 @@ from ._team import AgentConfig, Limits, Team
 from ._views import Status, TaskList, TaskView, Vitals
 from ._vitals import VitalsSampler, Watch
 from ._workdir import WorktreeKeeper, worktree_folder
+
+if TYPE_CHECKING:
+    from ._rate_keeper import RateKeeper
 
 __all__ = ["TaskSupervisor"]
 
@@ -130,7 +132,7 @@ class TaskSupervisor(Supervisor):
         self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
-        self._rates = RateKeeper(self.tell_later)
+        self._rates: RateKeeper | None = None
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message; runs in the supervisor's thread."""
@@ -139,7 +141,7 @@ class TaskSupervisor(Supervisor):
                 self._answer(request, caller, reply_to)
             case WaitOver(waiter):
                 self._end_wait(waiter)
-            case RateDue(server):
+            case RateDue(server) if self._rates is not None:
                 self._rates.due(server)
             case Recorded(task, outcome):
                 self._announce(task, outcome)
@@ -163,7 +165,8 @@ class TaskSupervisor(Supervisor):
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._sampler.close()
         error = RuntimeClosedError("The runtime is closed.")
-        waiting = [*(waiter.reply_to for waiter in self._registry.waiters), *self._rates.waiting]
+        waiting = [waiter.reply_to for waiter in self._registry.waiters]
+        waiting += self._rates.waiting if self._rates is not None else ()
         others = []
         while not self.actor_inbox.empty():
             envelope = self.actor_inbox.get()
@@ -205,7 +208,7 @@ class TaskSupervisor(Supervisor):
                 case StopTask():
                     self._take_stop(request, caller, reply_to)
                 case AwaitRate():
-                    self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
+                    self._await_rate(request, caller, reply_to)
                 case _:
                     assert_never(request)
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
@@ -340,6 +343,13 @@ class TaskSupervisor(Supervisor):
             self._note_read(task)
         waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in over]))
 
+    def _await_rate(self, request: AwaitRate, caller: Caller, reply_to: ReplyTo) -> None:
+        if self._rates is None:
+            from ._rate_keeper import RateKeeper  # noqa: PLC0415 - few runs meet a rate limit
+
+            self._rates = RateKeeper(self.tell_later)
+        self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
+
     def _take_stop(self, request: StopTask, caller: Caller, reply_to: ReplyTo) -> None:
         task = self._find(request.task_id, caller)
         if task.is_over and request.refuse_ended:
@@ -469,7 +479,8 @@ class TaskSupervisor(Supervisor):
         """Decide how an attempt ended, and whether there will be another."""
         task = self._by_child.pop(child)
         self._watched.pop(task.id, None)
-        self._rates.forget(task.id)
+        if self._rates is not None:
+            self._rates.forget(task.id)
         bound_log(task.log)
         now = time.monotonic()
         stop = None
