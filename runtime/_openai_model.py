@@ -215,26 +215,38 @@ class OpenAIModel:
     async def _read(self, response: httpx2.Response, assembler: TurnAssembler) -> Turn:
         decoder = EventDecoder()
         first = ""
+        heard, clock = 0, asyncio.get_running_loop().time
+        until = clock() + self._silence
         async with contextlib.aclosing(_events(response, decoder)) as events:
-            while (event := await self._next(events, assembler)) is not None:
+            while (event := await self._next(events, assembler, until)) is not None:
                 if not event.is_done and event.data is not None:
                     first = first or event.text
                 self._take(event, assembler)
+                # Events that say nothing are signs of life, as comments are.
+                if assembler.pieces > heard:
+                    heard, until = assembler.pieces, clock() + self._silence
         if not assembler.is_completion and (strange := first or decoder.stray):
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower() or "no content type"
             raise self._errors.garbage(f"{kind}, which begins {one_line(strange, 300)!r}")
         return self._judged(assembler)
 
-    async def _next(self, events: AsyncIterator[StreamEvent], assembler: TurnAssembler) -> StreamEvent | None:
+    async def _next(
+        self, events: AsyncIterator[StreamEvent], assembler: TurnAssembler, until: float
+    ) -> StreamEvent | None:
         """Return the stream's next event, or None at its end; every failure of it becomes a ModelError.
 
         Once the answer has ended, nothing that goes wrong can take it back, and the server need not close the stream.
+
+        Args:
+            events: of the stream.
+            assembler: has what came before.
+            until: when (the event loop's clock) the server counts as stalled.
         """
-        patience = self._silence
         if assembler.is_ending:
-            patience = min(patience, _AFTER_DONE if assembler.is_over else _AFTER_END)
+            patience = _AFTER_DONE if assembler.is_over else _AFTER_END
+            until = min(until, asyncio.get_running_loop().time() + patience)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout_at(until):
                 return await anext(events)
         except StopAsyncIteration:
             return None

@@ -40,6 +40,7 @@ class TurnAssembler:
         refusal: the words of a refusal so far.
         finish_reason: the word as the server gave it; None until then.
         is_over: whether the server has said that the answer is complete, by `[DONE]` or with a whole completion.
+        pieces: how often something of the answer, or of the reasoning before it, has come.
         is_completion: whether anything had the shape of a chat completion.
         is_ending: whether the last that came was an end, after something usable, so that all that may follow is usage.
     """
@@ -49,6 +50,7 @@ class TurnAssembler:
     refusal: str = ""
     finish_reason: str | None = None
     is_over: bool = False
+    pieces: int = 0
     is_completion: bool = False
     is_ending: bool = False
     _text: list[str] = field(default_factory=list)
@@ -175,6 +177,8 @@ class TurnAssembler:
             delta = {"content": delta or choice.get("text")}
         if not isinstance(delta, dict | None) or not isinstance(message, dict | str | None):
             raise ShapeError(f"a choice has neither delta nor message, but {_shown(delta or message)}")
+        if message or any(value for name, value in (delta or {}).items() if name != "role"):
+            self.pieces += 1
         says_something = bool(delta) and self._add_delta(delta or {})
         self._has_deltas = self._has_deltas or says_something
         if message:
