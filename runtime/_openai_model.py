@@ -100,10 +100,12 @@ class OpenAIModel:
         self._config = msgspec.structs.replace(config, base_url=place.base_url)
         self._server = Server.of(self._config)
         self._errors = ModelErrors(self._config, key, idle_timeout)
+        self._unreachable: ModelError | None = None
         try:
             proxy = proxy_for(place.base_url, environ)
         except ProxyError as error:
-            raise self._errors.error(str(error)) from None
+            # Said by the first request: another model may stand in for this one, or never need it to.
+            proxy, self._unreachable = None, self._errors.error(str(error))
         self._errors = dataclasses.replace(self._errors, proxy=proxy)
         self._headers: dict[str, str | openai.Omit] = {"Authorization": f"Bearer {key}" if key else openai.omit}
         if config.provider != "openai":
@@ -139,6 +141,8 @@ class OpenAIModel:
 
         What had been said of an answer that broke off, and is asked for again, stays with whoever hears `on_text`.
         """
+        if self._unreachable is not None:
+            raise self._unreachable
         retries = Retries(self._retries)
         while True:
             said = Said(on_text)

@@ -58,6 +58,11 @@ class AgentToolset:
         """What the toolsets add to the agent's system prompt."""
         return "\n\n".join(self._tools.instructions)
 
+    @property
+    def missing(self) -> list[str]:
+        """Which optional toolsets of the agent are missing, and why, a sentence each. The instructions say so, too."""
+        return self._tools.missing
+
     def call(self, name: str, arguments: str = "{}") -> ToolAnswer:
         """Call a tool with arguments as JSON text and wait for its answer; bad input is an answer too, never an error.
 

@@ -114,6 +114,9 @@ def test_a_hosts_own_loop_finds_in_the_instructions_what_is_missing() -> None:
     with Runtime.from_mapping(mapping) as runtime, runtime.toolset("a") as toolset:
         assert [schema["function"]["name"] for schema in toolset.schemas] == ["think"]
         assert "the database is away" in toolset.instructions
+        assert [sentence.split(":")[0] for sentence in toolset.missing] == [
+            "The optional toolset mcp is missing in this task"
+        ]
         assert not toolset.call("think", '{"thought": "I do without."}').is_error
 
 

@@ -17,9 +17,9 @@ from proxy_server import ProxyServer
 from subactors.runtime import ToolsetError
 from subactors.runtime._errors import ModelError
 from subactors.runtime._model import Turn
-from subactors.runtime._models import open_model
+from subactors.runtime._models import open_agent_model, open_model
 from subactors.runtime._proxies import ProxyError, proxy_for
-from subactors.runtime._team import ModelConfig
+from subactors.runtime._team import AgentConfig, Fallback, ModelConfig
 from subactors.runtime._tools import ToolBox
 from subactors.runtime.toolsets._mcp import McpToolset
 from test_mcp_http import web
@@ -166,6 +166,22 @@ def test_a_socks_proxy_that_is_needed_says_which_package_is_missing(scheme: str)
     assert "model.example is reached through the SOCKS proxy socks5" in said
     assert "which ALL_PROXY names" in said
     assert "pip install 'httpx2[socks]'" in said
+
+
+@pytest.mark.parametrize("far_first", [False, True])
+def test_a_proxy_that_cannot_be_used_costs_no_other_model_of_an_agent(far_first: bool) -> None:
+    async def complete(url: str) -> Turn:
+        configs = [ModelConfig(reference=name, provider="vllm", name="m", base_url=name) for name in (url, FAR)]
+        first, second = reversed(configs) if far_first else configs
+        agent = AgentConfig(name="a", model=first, fallback=Fallback(models=(second,)))
+        model = open_agent_model(agent, environ={"HTTP_PROXY": "ftp://p"}, idle_timeout=20.0)
+        try:
+            return await model.complete([{"role": "user", "content": "Hello?"}], [], lambda _: None)
+        finally:
+            await model.close()
+
+    with ModelServer([Text("Here.")]) as server:
+        assert asyncio.run(complete(server.base_url)).content == "Here."
 
 
 @pytest.mark.parametrize("url", [FAR, FAR_TLS])
