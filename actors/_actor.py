@@ -264,6 +264,11 @@ class SupervisorRef:
     def __init__(self, channel: ChildChannel) -> None:
         self._channel = channel
 
+    @property
+    def captured_in(self) -> str:
+        """The file that takes what the actor's process writes to descriptors 1 and 2; empty if they are the host's."""
+        return os.fsdecode(self._channel.capture)
+
     def emit(self, text: str) -> None:
         """Say something: text that the supervisor keeps as the actor's output. Blocks while the host is behind."""
         self._channel.send_output(text)

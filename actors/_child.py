@@ -87,9 +87,13 @@ class ChildChannel:
 
     The actor's own code may close the channel, as whoever becomes a daemon closes all that is open, and something else
     may have its number then: nothing is ever written to that, nor read from it.
+
+    Attributes:
+        capture: the file that takes what the process writes to descriptors 1 and 2; empty if they are the host's.
     """
 
     def __init__(self, channel: socket.socket) -> None:
+        self.capture = b""
         self._socket = channel
         self._peer = channel.getsockopt(_SOCKET, _PEER_CREDENTIALS, _PEER)
         # Reentrant: a finalizer, or a signal handler, may run in the middle of it, and say something.
@@ -348,6 +352,8 @@ def _build_actor(
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
     actor: ProcessActor = actor_class.__new__(actor_class)
     actor._subactors_connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
+    if start.capture is not None:
+        channel.capture = start.capture
     # Here, and not in the thread: a stop that came before the process did must be known before any work begins.
     while (message := channel.receive(wait=False)) is not None:
         _sort(actor, channel, message)

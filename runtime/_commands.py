@@ -42,7 +42,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
                 display.failed(agent, f"interrupted by {work.cause}; every task has been stopped")
             else:
                 if view.status == "completed":
-                    display.answered(agent, result_text(view.result))
+                    display.answered(agent, result_text(view))
                 else:
                     display.failed(agent, view.reason)
         _name_cut_off(runtime)
@@ -187,7 +187,7 @@ def _fan_out(
 def _print_result(view: TaskView) -> None:
     if view.status == "completed":
         out.line(f"=== {view.id} {view.agent}: {view.task}")
-        out.line(result_text(view.result))
+        out.line(result_text(view))
     else:
         out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
     out.line()

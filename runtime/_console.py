@@ -15,7 +15,7 @@ import msgspec
 
 from ._control_sequences import clean
 from ._events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
-from ._report import dollars, duration, result_text, size
+from ._report import dollars, duration, result_line, size
 from ._terminal import OutputLostError, err, out, own_stream
 from ._text import json_line, one_line
 from ._views import TaskView
@@ -302,7 +302,7 @@ def _telling_line(view: TaskView) -> str:
     """Return the line that says most about a task: why it failed, how its answer begins, or what it said last."""
     if view.reason:
         return _first_line(view.reason)
-    return _first_line(result_text(view.result)) if view.status == "completed" else _last_line(view.output)
+    return _first_line(result_line(view)) if view.status == "completed" else _last_line(view.output)
 
 
 def _first_line(text: str) -> str:

@@ -96,6 +96,7 @@ CREATE TABLE IF NOT EXISTS task (
     traceback TEXT NOT NULL DEFAULT '',
     runtime REAL,
     result TEXT,
+    result_in_file INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     requests INTEGER NOT NULL DEFAULT 0,

@@ -15,7 +15,7 @@ from ._forks import unforked
 from ._journal import Statement, execute
 from ._model import Usage
 from ._result import check_result
-from ._state import last_sign_of_life
+from ._state import RunFiles, last_sign_of_life
 from ._views import TERMINAL, TaskView, Vitals, iso_time
 
 __all__ = ["HOST_DIED", "JournalReader", "amend"]
@@ -23,11 +23,11 @@ __all__ = ["HOST_DIED", "JournalReader", "amend"]
 HOST_DIED: Final = "The host died."
 
 _COLUMNS: Final = (
-    "id, agent, task, parent, started, status, reason, {traceback}, runtime, {ended}, result, input_tokens, "
-    "output_tokens, requests, {cost}, vitals, attempts, output_size, {workdir}, was_read"
+    "id, agent, task, parent, started, status, reason, {traceback}, runtime, {ended}, result, {result_in_file}, "
+    "input_tokens, output_tokens, requests, {cost}, vitals, attempts, output_size, {workdir}, was_read"
 )
 
-_LATER: Final = {"cost": "0.0", "workdir": "''", "traceback": "''", "ended": "NULL"}
+_LATER: Final = {"result_in_file": "0", "cost": "0.0", "workdir": "''", "traceback": "''", "ended": "NULL"}
 """Columns that a journal of an earlier version does not have, and what stands for them."""
 
 _TOTAL: Final = """
@@ -131,8 +131,8 @@ class JournalReader:
 
     def _view(self, row: tuple[Any, ...]) -> TaskView:
         (
-            task_id, agent, task, parent, started, status, reason, traceback, runtime, ended, result, input_tokens,
-            output_tokens, requests, cost, vitals, attempts, output_size, workdir, _,
+            task_id, agent, task, parent, started, status, reason, traceback, runtime, ended, result, in_file,
+            input_tokens, output_tokens, requests, cost, vitals, attempts, output_size, workdir, _,
         ) = row  # fmt: skip
         if status not in TERMINAL and not self._live:
             status, reason = "failed", HOST_DIED
@@ -153,6 +153,7 @@ class JournalReader:
                 ended_at=iso_time(ended) if ended is not None else None,
                 output_size=output_size,
                 result_json=_checked(result),
+                result_file=RunFiles(self._path.parent).result(task_id) if in_file else "",
                 usage=Usage(input_tokens, output_tokens, requests, cost),
                 vitals=msgspec.json.decode(vitals, type=Vitals) if vitals is not None else None,
                 attempts=attempts,

@@ -172,16 +172,18 @@ class Began(msgspec.Struct, frozen=True, tag="began"):
     messages: Messages
 
 
-class Finished(msgspec.Struct, frozen=True, tag="finished"):
+class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
     """The loop has returned, once and last.
 
     Attributes:
         result: the final answer as JSON text (see `_result`); `null` if it was cut short before there was one.
         early: whether a stop had arrived before it returned.
+        in_file: whether the answer is in the task's result file, and `result` means nothing.
     """
 
     result: str
     early: bool
+    in_file: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a result that nobody behind could read; runs in the task's process, and in the host's I/O thread.
@@ -189,7 +191,8 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
         Raises:
             TypeError: the result is none.
         """
-        check_result(self.result)
+        if not self.in_file:
+            check_result(self.result)
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -244,6 +247,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         expected_output: what the answer should look like.
         working_directory: the runtime's; empty: the current directory of its process.
         own_folder: the folder that the task has to itself; empty if it has none.
+        max_result: bytes that its answer may have.
         attempt: from 1; more after a restart.
         conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
         is_root: whether a person gave the task, and not another agent: then it is the user's message.
@@ -258,6 +262,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     expected_output: str | None = None
     working_directory: str = ""
     own_folder: str = ""
+    max_result: int = 64_000_000
     attempt: int = 1
     conversation: tuple[str, ...] = ()
     is_root: bool = False

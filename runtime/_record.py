@@ -30,8 +30,8 @@ _INSERT_TASK: Final = (
 )
 _INSERT_MESSAGE: Final = "INSERT INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
 _UPDATE_ENDED: Final = (
-    "UPDATE task SET status = ?, reason = ?, traceback = ?, runtime = ?, ended = ?, result = ?, vitals = ?, "
-    "output_size = ? WHERE id = ?"
+    "UPDATE task SET status = ?, reason = ?, traceback = ?, runtime = ?, ended = ?, result = ?, result_in_file = ?, "
+    "vitals = ?, output_size = ? WHERE id = ?"
 )
 
 
@@ -113,6 +113,7 @@ def ended(task: Task, status: str, reason: str) -> list[Statement]:
                 task.ended - task.started,
                 task.ended_at,
                 task.result,
+                bool(task.result_file),
                 vitals,
                 task.output.size,
                 task.id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -18,6 +17,7 @@ __all__ = [
     "describe_view",
     "dollars",
     "duration",
+    "result_line",
     "result_text",
     "said_before",
     "size",
@@ -63,7 +63,7 @@ def describe_view(view: TaskView, limit: int) -> str:
     room = max(1000, limit - len(head) - len(tail) - 300)
     if view.status == "completed":
         body = _result(view, room)
-    elif view.result is None:
+    elif not view.has_result:
         body = _output(view, room)
     else:
         said = _output(view, room // 2)
@@ -84,13 +84,19 @@ def describe_stop(stopped: Sequence[TaskView]) -> str:
     return "\n".join(lines)
 
 
-def result_text(result: Any) -> str:
-    """Return a result as text: itself, or indented JSON."""
-    if result is None:
+def result_text(view: TaskView) -> str:
+    """Return a task's result as text: itself, or JSON, indented if it is not in a file; raises as `TaskView.result`."""
+    if not view.has_result:
         return ""
-    if isinstance(result, str):
-        return result
-    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+    text = view.result_as_json()
+    if text.startswith('"'):
+        return str(view.result)
+    return text if view.result_file else msgspec.json.format(text, indent=2)
+
+
+def result_line(view: TaskView) -> str:
+    """Return how a task's result begins, without reading its file."""
+    return f"(in {view.result_file})" if view.result_file else result_text(view).strip().split("\n", 1)[0]
 
 
 def said_before(output: str, result: str) -> str:
@@ -139,7 +145,7 @@ def size(count: float) -> str:
 
 
 def _result(view: TaskView, limit: int) -> str:
-    return bounded(result_text(view.result), limit, hint="The host program can read all of it.")
+    return bounded(result_text(view), limit, hint="The host program can read all of it.")
 
 
 def _output(view: TaskView, limit: int) -> str:

@@ -1,4 +1,4 @@
-"""What a task's answer is on its way and where it is kept: JSON text, decoded only by who reads it.
+"""Results: a task's answer on its way and where it is kept, as JSON text, decoded only by who reads it.
 
 Some megabytes of it can stand for some hundred as objects, which the host then neither makes nor keeps; and beyond a
 number of values they are refused, as no other thread runs while they are made.
@@ -6,28 +6,33 @@ number of values they are refused, as no other thread runs while they are made.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import msgspec
 
-from ._encodable import encodable
+from ._errors import StateError
+from ._regular_files import open_regular
 
-__all__ = ["MOST_VALUES", "check_result", "decode_result", "encode_result"]
+__all__ = [
+    "MOST_VALUES",
+    "MOST_VALUES_IN_FILE",
+    "check_result",
+    "decode_result",
+    "decode_result_file",
+    "holds_more",
+    "read_result_file",
+]
 
 MOST_VALUES: Final = 1_000_000
-"""Values that an answer may hold, those inside of lists and mappings counted; a text is one, however long."""
+"""Values that an answer which is sent may hold, those in lists and mappings counted; a text is one, however long. They
+are made once in the host's I/O thread, to check them."""
+
+MOST_VALUES_IN_FILE: Final = 10_000_000
+"""The same of an answer in a file, which nobody reads but who wants it: some seconds, and about a gigabyte."""
 
 _SPARE_LEVELS: Final = 100
 """Levels that an answer must leave: those who read it do so deeper in a stack, or inside of something."""
-
-
-def encode_result(result: Any) -> str:
-    """Return an answer as JSON text; runs in the task's process.
-
-    Raises:
-        TypeError, ValueError, RecursionError, msgspec.MsgspecError: JSON cannot hold it, or it is too much.
-    """
-    return msgspec.json.encode(encodable(result) if isinstance(result, str) else result).decode()
 
 
 def decode_result(text: str) -> Any:
@@ -43,7 +48,7 @@ def check_result(text: str) -> None:
     """
     if text.startswith('"'):
         levels = 0  # a text has no other values in it
-    elif not _may_hold_too_many(text):
+    elif not holds_more(text, MOST_VALUES):
         levels = _SPARE_LEVELS
     else:
         raise TypeError(f"the result cannot be kept: it holds more than {MOST_VALUES:,} values")
@@ -53,15 +58,44 @@ def check_result(text: str) -> None:
         raise TypeError(f"the result cannot be kept: {error}") from error
 
 
-def _may_hold_too_many(text: str) -> bool:
-    """Whether there are more values than may be, where it is JSON; for other text the answer means nothing."""
-    if len(text) <= MOST_VALUES or _values(text) <= MOST_VALUES:
+def read_result_file(path: str) -> str:
+    """Return what is in the file of an answer that was too large to be sent, as JSON text.
+
+    Raises:
+        StateError: the file is gone or damaged.
+    """
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            text = file.read().decode()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return text
+
+
+def decode_result_file(path: str) -> Any:
+    """Return an answer that is in a file as an object, made anew at each call; raises as `read_result_file` does."""
+    text = read_result_file(path)
+    try:
+        if holds_more(text, MOST_VALUES_IN_FILE):
+            raise ValueError(f"it holds more than {MOST_VALUES_IN_FILE:,} values")  # noqa: TRY301 - as any other fault
+        return decode_result(text)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> StateError:
+    return StateError(f"The result in {path} cannot be read: {error}.")
+
+
+def holds_more(text: str, most: int) -> bool:
+    """Whether there are more than so many values, where it is JSON; for other text the answer means nothing."""
+    if text.startswith('"') or len(text) <= most or _values(text) <= most:
         return False
     # Some of what was counted may be inside of texts.
     text = text.replace("\\\\", "").replace('\\"', "")
-    if text.count('"') > 2 * MOST_VALUES:
+    if text.count('"') > 2 * most:
         return True
-    return _values("".join(text.split('"')[::2])) > MOST_VALUES
+    return _values("".join(text.split('"')[::2])) > most
 
 
 def _values(text: str) -> int:

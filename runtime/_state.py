@@ -6,6 +6,7 @@
     │   ├── journal.sqlite      what happened
     │   ├── control.sock        for `ps`, `view` and `stop` from another terminal
     │   ├── output/             what tasks said
+    │   ├── results/            results that were too large to be sent, where there are any
     │   ├── work/               folders of agents with `workdir: private`, where there are any
     │   └── log/                what their processes wrote to standard output and error
     └── worktrees/              of agents with `workdir: worktree`, by run and task (`_workdir`), while there are any
@@ -101,6 +102,15 @@ class RunFiles:
     def work(self) -> Path:
         """The folder of the tasks' own folders; made when the first is."""
         return self.path / "work"
+
+    @property
+    def results(self) -> Path:
+        """The folder of results that were too large to be sent; made when the first is."""
+        return self.path / "results"
+
+    def result(self, task_id: str) -> str:
+        """The file for a task's result."""
+        return f"{self.results}/{task_id}.json"
 
     @property
     def control(self) -> Path:

@@ -62,6 +62,7 @@ from ._outcome import Outcome, StopRequest, how_stopped, judge
 from ._output import TaskOutput
 from ._registry import TaskRegistry
 from ._report import size
+from ._result_file import file_fault
 from ._state import RunFolder
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._task import Task
@@ -248,6 +249,7 @@ class TaskSupervisor(Supervisor):
             expected_output=request.expected_output,
             working_directory=self._working_directory,
             own_folder=self._own_folder(agent, task_id),
+            max_result=self._settings.max_result,
             is_root=caller.is_person,
         )
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
@@ -483,6 +485,10 @@ class TaskSupervisor(Supervisor):
             self._rates.forget(task.id)
         bound_log(task.log)
         now = time.monotonic()
+        if task.finished is not None and task.finished.in_file:
+            fault = file_fault(self._folder.result(task.id), self._settings.max_result)
+            if fault:
+                task.finished, end = None, msgspec.structs.replace(end, violation=end.violation or fault)
         stop = None
         if task.stop_requested is not None:
             stop = StopRequest(self._settings.stop_grace, now - task.stop_requested, task.stop_by, task.ended_owner)
@@ -551,7 +557,9 @@ class TaskSupervisor(Supervisor):
         task.output.close()
         if task.setup.agent.workdir == "worktree":
             self._worktrees.ended(Path(task.spec.own_folder))
-        task.result = task.finished.result if task.finished is not None else None
+        if task.finished is not None:
+            task.result = None if task.finished.in_file else task.finished.result
+            task.result_file = self._folder.result(task.id) if task.finished.in_file else ""
         used = end.user_seconds + end.system_seconds if end is not None else 0.0
         task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._sampler.take_peak(task.id))
         self._journal.write(

@@ -51,7 +51,8 @@ class Task:
         last_sign: monotonic time at which it last said or did anything.
         rate_wait: the model whose rate limit it waits for, and since when (monotonic); None if it waits for none.
         tools: names of the tools that it is in, by the id of the call.
-        result: its final answer as JSON text; None while there is none.
+        result: its final answer as JSON text; None while there is none, and where it is in a file.
+        result_file: the file with its final answer, where that was too large to be sent; else empty.
         stop_requested: monotonic time at which a stop was asked for; None if none was.
         stop_by: who asked; empty while nobody has.
         ended_owner: the agent whose end it is stopped for; empty if somebody asked.
@@ -95,6 +96,7 @@ class Task:
     status: Status = "starting"
     reason: str = ""
     result: str | None = None
+    result_file: str = ""
     usage: Usage = field(default_factory=Usage)
     total_usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
@@ -162,6 +164,7 @@ class Task:
             output=text,
             output_size=self.output.size,
             result_json=self.result,
+            result_file=self.result_file,
             usage=self.usage,
             total_usage=self.total_usage,
             vitals=self.vitals or vitals,

@@ -166,7 +166,7 @@ def _view(task: TaskElsewhere, *, as_json: bool) -> int:
     output = task.output
     view = msgspec.structs.replace(view, output=output.text(), output_size=max(view.output_size, output.size))
     if as_json:
-        out.line(json_line(_plain(view, task.run, task.host_pid)))
+        out.line(json_line(_plain(view, task.run, task.host_pid, whole=True)))
         return 0
     _print_facts(view, task)
     said = said_before(view.output, result_text(view.result))
@@ -199,7 +199,7 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
     if task.warning:
         warn(task.warning)
     if as_json:
-        out.line(json_line({"event": "ended", "task": _plain(view, task.run, task.host_pid)}))
+        out.line(json_line({"event": "ended", "task": _plain(view, task.run, task.host_pid, whole=True)}))
     else:
         out.live(decoder.decode(b"", final=True), last=True)
         if not ends_line:
@@ -255,9 +255,9 @@ def _print_traceback(view: TaskView) -> None:
 
 
 def _print_result(view: TaskView) -> None:
-    if view.result is not None:
+    if view.has_result:
         out.line("\n--- Result ---")
-        out.line(result_text(view.result))
+        out.line(result_text(view))
 
 
 def _row(task: ListedTask) -> tuple[str, ...]:
@@ -306,5 +306,5 @@ def _print_table(tasks: Sequence[ListedTask]) -> None:
         out.line("  ".join([*cells, one_line(row[-1], room)]))
 
 
-def _plain(view: TaskView, run: Path, host_pid: int | None) -> dict[str, Any]:
-    return {**view.as_data(), "run": str(run), "host_pid": host_pid}
+def _plain(view: TaskView, run: Path, host_pid: int | None, *, whole: bool = False) -> dict[str, Any]:
+    return {**view.as_data(whole=whole), "run": str(run), "host_pid": host_pid}

@@ -24,9 +24,11 @@ from ._failure import describe_error, own_traceback
 from ._gateway import TaskGateway
 from ._messages import AgentSetup, Began, Failed, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ._model import Message, ToolCall, Turn
+from ._plain_data import encode_result
 from ._references import resolve
-from ._result import encode_result
+from ._result_file import pack_result, write_result
 from ._speech import speech
+from ._state import RunFiles
 from ._surroundings import Surroundings
 from ._text import bounded
 from ._tools import ToolAnswer
@@ -67,7 +69,7 @@ class TaskWork:
         except asyncio.CancelledError:
             if not self._stop.is_set():
                 raise
-            return Finished(encode_result(None), early=True)
+            return Finished("null", early=True)
         return self._finished(result)
 
     def cancel(self) -> None:
@@ -90,11 +92,16 @@ class TaskWork:
     def _finished(self, result: Any) -> Finished:
         """Return the last report, with a result as whoever reads it will have it: text, or what JSON makes of it."""
         try:
-            return Finished(encode_result(result), early=self._stop.is_set())
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+            data = encode_result(result)
+            text = pack_result(data, self._spec.max_result)
+            if text is None:
+                # The log is in the run's folder, too; not to send that name as well makes a start cheaper.
+                run = RunFiles(Path(self._supervisor.captured_in).parents[1])
+                write_result(run.result(self._spec.id), data)
+            return Finished(text or "", early=self._stop.is_set(), in_file=text is None)
+        except TypeError as error:  # JSON cannot hold it, or nobody could read it
             raise TypeError(
-                f"The entrypoint of agent {self._spec.agent!r} returned what JSON cannot hold ({error}). "
-                "Return text, or None, truths, numbers, lists, and mappings whose keys are text."
+                f"The entrypoint of agent {self._spec.agent!r} returned what JSON cannot hold: {error}"
             ) from error
 
     def _emit(self, text: str) -> None:

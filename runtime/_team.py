@@ -197,6 +197,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_running: tasks alive at once.
         max_tasks: tasks remembered; beyond it the oldest whose results have been read are forgotten.
         max_output: bytes of live output kept per task; beyond it the head and the tail.
+        max_result: bytes of a result as JSON text; a larger one fails its task.
         max_answer: characters of one tool answer that enter a model's context.
         max_depth: length of the longest chain of agents that start agents.
         stop_grace: seconds between asking a task to stop and killing it.
@@ -211,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_running: int = 20
     max_tasks: int = 100
     max_output: int = 10_000_000
+    max_result: int = 64_000_000
     max_answer: int = 30_000
     max_depth: int = 10
     stop_grace: float = 2.0

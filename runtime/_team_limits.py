@@ -33,6 +33,9 @@ _UNITS: Final = {
 
 _SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
+_SIZES: Final = frozenset({"max_output", "max_result"})
+"""Settings that are numbers of bytes."""
+
 _LEAST_MEMORY: Final = 10_000_000
 """Bytes; a task's process needs about half of it before it has done anything."""
 
@@ -51,6 +54,8 @@ def read_settings(given: Value | None) -> Settings:
             chosen["limits"] = read_limits(value)
         elif setting.name == "preload":
             chosen["preload"] = _modules(value)
+        elif setting.name in _SIZES:
+            chosen[setting.name] = _size(value, least=1)
         elif setting.type is int:
             chosen[setting.name] = value.whole(least=0 if setting.name in MAY_BE_ZERO else 1)
         else:

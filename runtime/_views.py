@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ._model import Usage
-from ._result import decode_result
+from ._result import decode_result, decode_result_file, read_result_file
 
 __all__ = ["TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
 
@@ -54,7 +54,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         ended_at: when it ended, in the same way; None while it has not.
         output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
         output_size: bytes that it has said in all.
-        result_json: its final answer as JSON text; None while there is none.
+        result_json: its final answer as JSON text; None while there is none, and where it is in a file.
+        result_file: the file with its final answer, where that is above 8 MiB or a million values; else empty.
         usage: tokens and cost, as far as model servers reported them and the team file has prices.
         total_usage: the same with that of all tasks that it started, and theirs.
         vitals: CPU and memory; None where no sample was taken.
@@ -78,6 +79,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
     output_size: int = 0
     result_json: str | None = None
+    result_file: str = ""
     usage: Usage = Usage()
     total_usage: Usage = Usage()
     vitals: Vitals | None = None
@@ -94,18 +96,36 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in TERMINAL
 
     @property
+    def has_result(self) -> bool:
+        """Whether there is a final answer, and it is not None."""
+        return bool(self.result_file) or self.result_json not in {None, "null"}
+
+    @property
     def result(self) -> Any:
         """Its final answer: text, or the plain data that an entrypoint returned; None while there is none.
 
-        It is made anew each time, as few look at those of all tasks.
+        It is made anew each time, as few look at those of all tasks; one that is in a file is read for it.
+
+        Raises:
+            StateError: the file is gone or damaged.
         """
+        if self.result_file:
+            return decode_result_file(self.result_file)
         return decode_result(self.result_json) if self.result_json is not None else None
 
-    def as_data(self) -> dict[str, Any]:
-        """Return it as plain data for whoever is told in JSON: its fields, but with the result itself."""
+    def result_as_json(self) -> str:
+        """Return its final answer as JSON text, `null` while there is none; raises as `result` does."""
+        return read_result_file(self.result_file) if self.result_file else self.result_json or "null"
+
+    def as_data(self, *, whole: bool = False) -> dict[str, Any]:
+        """Return it as plain data for whoever is told in JSON: its fields, but with the result itself.
+
+        Args:
+            whole: whether a result that is in a file is read, too; else that is None. Raises as `result` does.
+        """
         fields: dict[str, Any] = msgspec.to_builtins(self)
         return {("result" if name == "result_json" else name): value for name, value in fields.items()} | {
-            "result": self.result
+            "result": None if self.result_file and not whole else self.result
         }
 
 

@@ -56,7 +56,7 @@ class TransferTaskToolset(Toolset):
             raise
         view = ended.tasks[0]
         if view.status == "completed":
-            return ToolAnswer(result_text(view.result) or "(nothing)", view.as_data())
+            return ToolAnswer(result_text(view) or "(nothing)", view.as_data())
         return ToolAnswer(describe_view(view, self._limit), view.as_data(), is_error=True)
 
     def _stop_started(self, starting: Future[TaskStarted]) -> None:

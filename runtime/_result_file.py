@@ -1,0 +1,93 @@
+"""Result files: where an answer is kept that is too large to be sent. One file a task, JSON text, in the run's folder.
+
+The task's process writes it, and says so in its last report. The host looks at it once the process, and all that it had
+started, is gone. It is read (`_result`) by whoever wants the answer, at that moment and not before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+from ._errors import StateError
+from ._regular_files import open_regular
+from ._report import size
+from ._result import MOST_VALUES, MOST_VALUES_IN_FILE, holds_more
+
+__all__ = ["file_fault", "pack_result", "write_result"]
+
+_SENT: Final = 8 * 1024 * 1024 - 4096
+"""Bytes of a result that is sent: what a message may have, without what is around it."""
+
+
+def pack_result(data: bytes, limit: int) -> str | None:
+    """Return a result, JSON text, as it is sent; None if it has to go to its file. Runs in the task's process.
+
+    Args:
+        data: the result.
+        limit: bytes that it may have.
+
+    Raises:
+        ValueError: it is too large; the message says what would do.
+    """
+    if len(data) > limit:
+        raise ValueError(
+            f"The result has {size(len(data))}, more than max_result ({size(limit)}). Return less, or write it to a "
+            "file and return its path, or raise `max_result` under `runtime` in the team file."
+        )
+    text = data.decode()
+    if len(data) <= _SENT and not holds_more(text, MOST_VALUES):
+        return text
+    if holds_more(text, MOST_VALUES_IN_FILE):
+        raise ValueError(
+            f"The result holds more than {MOST_VALUES_IN_FILE:,} values, which would take whoever reads it gigabytes "
+            "of memory. Return less, or write it to a file and return its path."
+        )
+    return None
+
+
+def write_result(path: str, data: bytes) -> None:
+    """Write a result to its file, in place of what an earlier attempt has left. Runs in the task's process.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    try:
+        _write(path, data)
+    except OSError as error:
+        what = f"The result of {size(len(data))} cannot be written to {path}"
+        raise StateError(f"{what}: {error.strerror or error}.") from error
+
+
+def file_fault(path: str, limit: int) -> str:
+    """Return what is wrong with a result's file, as the end of a sentence; empty if nothing. It is not read.
+
+    Args:
+        path: the file.
+        limit: bytes that it may have.
+    """
+    try:
+        descriptor = open_regular(path)
+    except OSError as error:
+        return f"its result cannot be read: {error.strerror or error}"
+    try:
+        found = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    return f"its result has {size(found)}, more than max_result ({size(limit)})" if found > limit else ""
+
+
+def _write(path: str, data: bytes) -> None:
+    file = Path(path)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    file.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file.unlink()
+        raise
