@@ -27,9 +27,9 @@ def bound_log(path: str) -> None:
     May be called in any thread; a file that is missing is left so.
     """
     with contextlib.suppress(OSError):
-        if os.stat(path).st_size <= _LONGEST:  # noqa: PTH116 - at the end of every task, where a path object costs as much
+        if os.lstat(path).st_size <= _LONGEST:
             return
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             size = os.fstat(descriptor).st_size
             end = os.pread(descriptor, _KEPT, size - _KEPT)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ._errors import StateError
-from ._regular_files import open_regular
+from ._state import open_regular
 
 __all__ = [
     "MOST_VALUES",

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from ._errors import StateError
-from ._regular_files import open_regular
 from ._report import size
 from ._result import MOST_VALUES, MOST_VALUES_IN_FILE, holds_more
+from ._state import open_regular
 
 __all__ = ["file_fault", "pack_result", "write_result"]
 

@@ -18,10 +18,12 @@ or removed its name begins with a dot, so that one that can be seen is whole.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import shutil
+import stat
 import time
 from calendar import timegm
 from collections.abc import Iterator
@@ -37,6 +39,7 @@ __all__ = [
     "host_pid",
     "is_live",
     "last_sign_of_life",
+    "open_regular",
     "remove_leftovers",
     "runs",
     "state_root",
@@ -257,6 +260,24 @@ def time_of_start(path: Path) -> float:
         return float(timegm((int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, 14, 2)))))
     except ValueError:
         return 0.0
+
+
+def open_regular(path: str | os.PathLike[str]) -> int:
+    """Open a file that a task may have put something else in the place of; return its descriptor, for reading.
+
+    To open a FIFO, a device or a link must neither wait nor lead to another file.
+
+    Raises:
+        OSError: it is no regular file, or cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))  # noqa: TRY301 - closed as after any failure
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def remove_leftovers(root: Path) -> None:

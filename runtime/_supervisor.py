@@ -62,7 +62,6 @@ from ._outcome import Outcome, StopRequest, how_stopped, judge
 from ._output import TaskOutput
 from ._registry import TaskRegistry
 from ._report import size
-from ._result_file import file_fault
 from ._state import RunFolder
 from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._task import Task
@@ -486,6 +485,8 @@ class TaskSupervisor(Supervisor):
         bound_log(task.log)
         now = time.monotonic()
         if task.finished is not None and task.finished.in_file:
+            from ._result_file import file_fault  # noqa: PLC0415 - few results are so large
+
             fault = file_fault(self._folder.result(task.id), self._settings.max_result)
             if fault:
                 task.finished, end = None, msgspec.structs.replace(end, violation=end.violation or fault)

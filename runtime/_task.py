@@ -14,6 +14,7 @@ from ..actors import Child, RestartHistory, Timer
 from ._messages import AgentSetup, Failed, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
+from ._state import open_regular
 from ._views import TERMINAL, Status, TaskView, Vitals, iso_time
 
 __all__ = ["Task"]
@@ -196,7 +197,7 @@ class Task:
     def log_tail(self, limit: int) -> str:
         """Return the end of what the process wrote to standard output and error."""
         try:
-            descriptor = os.open(self.log, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_regular(self.log)
             try:
                 size = os.fstat(descriptor).st_size
                 return os.pread(descriptor, limit, max(0, size - limit)).decode("utf-8", "replace")
