@@ -67,7 +67,7 @@ def describe_view(view: TaskView, limit: int) -> str:
         body = _output(view, room)
     else:
         said = _output(view, room // 2)
-        body = f"{said_before(said, result_text(view.result))}\n\n--- Result until then ---\n{_result(view, room // 2)}"
+        body = f"{said_before(said, result_text(view))}\n\n--- Result until then ---\n{_result(view, room // 2)}"
     return f"{head}\n{body or '(nothing)'}{tail}"
 
 

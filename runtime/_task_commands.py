@@ -169,8 +169,8 @@ def _view(task: TaskElsewhere, *, as_json: bool) -> int:
         out.line(json_line(_plain(view, task.run, task.host_pid, whole=True)))
         return 0
     _print_facts(view, task)
-    said = said_before(view.output, result_text(view.result))
-    if said or view.result is None:
+    said = said_before(view.output, result_text(view))
+    if said or not view.has_result:
         out.line("\n--- Output ---")
         out.line(said or "(nothing)")
     _print_traceback(view)
@@ -206,7 +206,7 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
             out.line()
         _print_traceback(view)
         # An agent's output ends with its answer, which has just been printed.
-        answer = result_text(view.result)
+        answer = result_text(view)
         end = task.output.text(2 * len(answer.encode()) + 1000)
         if said_before(end, answer) == end:
             _print_result(view)
