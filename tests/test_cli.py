@@ -23,11 +23,13 @@ agents:
   greeter: {entrypoint: "cli_models:greet"}
   failing: {entrypoint: "cli_models:fail"}
   patient: {entrypoint: "cli_models:wait_for_ever"}
+  pair: {entrypoint: "cli_models:end_with_the_other"}
 """
 
 MODELS = """\
 import asyncio
 import time
+from pathlib import Path
 
 
 def call(name, **arguments):
@@ -58,6 +60,16 @@ def greet(task):
 def fail(task):
     task.emit("until then\\n")
     raise RuntimeError("no luck")
+
+
+def end_with_the_other(task):
+    task.emit("here I am\\n")
+    while not task.stop_requested:
+        time.sleep(0.01)
+    Path(task.text).touch()
+    while not all(Path(name).exists() for name in ("one", "other")):
+        time.sleep(0.01)
+    return "both"
 
 
 def wait_for_ever(task):
@@ -110,7 +122,7 @@ def test_run_without_a_prompt_is_wrong_usage(folder: Path) -> None:
 def test_run_with_an_unknown_agent_is_wrong_usage_and_lists_the_agents(folder: Path) -> None:
     done = subactors(folder, "run", "team.yaml", "--agent", "nobody", "x")
     assert done.returncode == 2
-    assert "root, greeter, failing, patient" in done.stderr
+    assert "root, greeter, failing, patient, pair" in done.stderr
 
 
 def test_run_of_an_entrypoint_agent_prints_its_result(folder: Path) -> None:
@@ -181,7 +193,7 @@ def test_dispatch_of_an_unknown_agent_is_wrong_usage(folder: Path) -> None:
 def test_check_of_a_good_file_says_what_it_holds(folder: Path) -> None:
     done = subactors(folder, "check", "team.yaml")
     assert done.returncode == 0
-    assert "4 agents, root is 'root'. No problems in the file." in done.stdout
+    assert "5 agents, root is 'root'. No problems in the file." in done.stdout
     assert "greeter: entrypoint cli_models:greet" in done.stdout
 
 
@@ -375,3 +387,24 @@ def test_check_shows_an_agents_name_on_one_line(tmp_path: Path) -> None:
     lines = subactors(tmp_path, "check", "team.yaml").stdout.splitlines()
     assert len(lines) == 4
     assert lines[2].startswith("  worker root: would not run here: model ollama/x")
+
+
+def test_several_tasks_that_are_stopped_fall_together(folder: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "dispatch", "team.yaml", "pair", "one", "other", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        ids = []
+        while len(ids) < 2:
+            event = json.loads(program.stdout.readline())
+            if event["event"] == "output":
+                ids.append(event["task_id"])
+        done = subactors(folder, "stop", *ids)
+        program.stdout.read()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("Stopped by `subactors stop`; it ended ") == 2

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -99,12 +99,12 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder), "SUBACTORS_STATE_DIR": str(folder / "state"), **more}
 
 
-def in_terminal(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
+def in_terminal(folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **more: str) -> tuple[int, str]:
     """Run a command in a terminal; return its exit status and all that the terminal got."""
     terminal, theirs = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     with subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*command, *arguments],
         cwd=folder,
         env=environ(folder, **{"TERM": "xterm-256color", **more}),
         stdin=theirs,
@@ -196,6 +196,38 @@ def test_views_and_lists_show_lines_and_text_without_sequences(folder: Path) -> 
         _, shown = in_terminal(folder, *arguments)
         assert is_clean(shown), shown
         assert "loud" in shown
+
+
+MEANWHILE = """
+import logging, sys, threading, warnings
+from subactors.runtime import Runtime
+from subactors.runtime._console import LiveTable
+from subactors.runtime._terminal import take_over
+
+EVIL = "evil \\x1b]0;title\\x07[bold]"
+
+def fail():
+    raise ValueError("error " + EVIL)
+
+take_over()
+with Runtime.from_file("team.yaml") as runtime, LiveTable(runtime) as table:
+    runtime.wait([runtime.run("a[/b]", "x")])
+    logging.getLogger("subactors").warning("record " + EVIL)
+    warnings.warn("warning " + EVIL)
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    sys.stderr.write("piece " + EVIL)
+    table.failed("a[/b]", "reason " + EVIL)
+"""
+
+
+def test_what_is_said_while_the_live_table_is_drawn_is_shown_clean_and_is_no_markup(folder: Path) -> None:
+    status, shown = in_terminal(folder, command=[sys.executable, "-c", MEANWHILE])
+    assert status == 0
+    assert is_clean(shown), shown
+    for what in ("record", "warning", "ValueError: error", "piece", "a[/b]: reason"):
+        assert f"{what} evil [bold]" in shown
 
 
 def test_a_sequence_that_comes_in_two_pieces_is_caught_as_well(folder: Path) -> None:
