@@ -40,7 +40,8 @@ __all__ = [
 
 _FAILED: Final = 1
 _NO_READER: Final = 128 + signal.SIGPIPE
-"""What shells call a program that ended because nobody reads its output."""
+_NO_TERMINAL: Final = 128 + signal.SIGHUP
+"""What shells call a program that ended because nobody reads its output, or its terminal is gone."""
 
 _REPLACING: Final = frozenset({"backslashreplace", "ignore", "namereplace", "replace", "xmlcharrefreplace"})
 """Error handlers that always have an answer; a user may ask for one with PYTHONIOENCODING."""
@@ -61,6 +62,10 @@ class Outlet:
         descriptor: 1 or 2.
         is_needed: whether the command is in vain when it cannot be written to. If so, the methods raise
             `OutputLostError` then, and ever after; otherwise the text is lost.
+
+    Attributes:
+        fault: why it cannot be written to; None while it can.
+        has_cost_tasks: whether somebody had tasks at work when that turned out.
     """
 
     def __init__(self, descriptor: int, *, is_needed: bool) -> None:
@@ -73,6 +78,7 @@ class Outlet:
         self._above: Callable[[str], None] | None = None
         self._when_lost: Callable[[], None] | None = None
         self.fault: OSError | None = None
+        self.has_cost_tasks = False
 
     @property
     def is_terminal(self) -> bool:
@@ -128,7 +134,8 @@ class Outlet:
         poll.register(self._descriptor, 0)
         ready = poll.poll(0)
         if ready and ready[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL) and self.fault is None:
-            self._lose(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+            number = errno.EIO if self.is_terminal else errno.EPIPE
+            self._lose(OSError(number, os.strerror(number)))
 
     @contextlib.contextmanager
     def handing_lines_to(self, above: Callable[[str], None]) -> Iterator[None]:
@@ -175,6 +182,7 @@ class Outlet:
     def _lose(self, error: OSError) -> None:
         self.fault = error
         if self._when_lost is not None:
+            self.has_cost_tasks = True
             self._when_lost()
         if self._is_needed:
             raise OutputLostError from None
@@ -244,6 +252,8 @@ def warn(sentence: str) -> None:
 def take_over() -> None:
     """Have all that is printed in this process come this way; what of the standard streams is closed becomes empty."""
     open_standard_descriptors()
+    # Asked for now, as one that is gone later is no terminal any more.
+    _ = out.is_terminal, err.is_terminal
     streams: Any = sys
     streams.stdout, streams.stderr = _Stream(out), _Stream(err)
 
@@ -272,8 +282,8 @@ def exit_status(status: int) -> int:
         return status
     if isinstance(fault, ConnectionError):  # a pipe without a reader, or a socket that is closed at the other end
         return _NO_READER
-    warn(
-        f"Standard output cannot be written to: {fault.strerror or fault}. "
-        "What tasks have answered is kept: `subactors ps --all` lists them, `subactors view` shows it."
-    )
+    if fault.errno == errno.EIO and out.is_terminal:
+        return _NO_TERMINAL
+    hint = " What tasks have answered is kept: `subactors ps --all` lists them, `subactors view` shows it."
+    warn(f"Standard output cannot be written to: {fault.strerror or fault}.{hint if out.has_cost_tasks else ''}")
     return max(_FAILED, status)

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -413,6 +414,27 @@ def test_following_ends_when_nobody_reads_any_more(folder: Path, agent: str) -> 
 def test_an_answer_comes_though_nobody_reads_standard_error(folder: Path) -> None:
     done = shell(folder, "exec 3> >(exec true); wait $!; $S run team.yaml hello 2>&3")
     assert (done.returncode, done.stdout) == (0, "hello\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_terminal_that_is_gone_stops_the_tasks_as_a_hangup_does(folder: Path, options: list[str]) -> None:
+    terminal, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "run", "team.yaml", "-a", "slow", "x", *options],
+        cwd=folder,
+        env=environ(folder, TERM="xterm"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,  # without a terminal that it is told of by a signal
+    ) as program:
+        os.close(theirs)
+        said = b""
+        while b"tick" not in said:
+            said += os.read(terminal, 65536)
+        os.close(terminal)
+        assert program.wait(PATIENCE) == 128 + signal.SIGHUP
+    assert newest_task(folder)["status"] == "stopped"
 
 
 # --- a full disk ------------------------------------------------------------------------------------------------------
