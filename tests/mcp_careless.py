@@ -1,12 +1,14 @@
 """An MCP server for tests that breaks its word: schemas that it does not keep to, and answers of a wrong shape.
 
-Written out in JSON-RPC, on standard input and output. It writes a banner first, as careless servers do.
+Written out in JSON-RPC. Run as a program it speaks on standard input and output, and writes a banner first, as careless
+servers do.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
@@ -58,27 +60,59 @@ def _tools() -> list[Any]:
     return [*tools, "no tool at all", {"title": "a tool without a name"}]
 
 
+def answer(message: dict[str, Any]) -> dict[str, Any]:
+    """Answer a request."""
+    reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+    match message["method"]:
+        case "initialize":
+            reply["result"] = {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "careless", "version": "1"},
+            }
+        case "tools/list":
+            reply["result"] = {"tools": _tools()}
+        case "tools/call":
+            reply["result"] = ANSWERS[message["params"]["name"]]
+        case method:
+            reply["error"] = {"code": -32601, "message": f"there is no {method}"}
+    return reply
+
+
+class OverHttp(BaseHTTPRequestHandler):
+    """The same server over HTTP, for `http.server`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer a message."""
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._send(200, json.dumps(answer(message)).encode()) if "id" in message else self._send(202)
+
+    def do_GET(self) -> None:
+        """Have no stream of messages."""
+        self._send(405)
+
+    do_DELETE = do_GET  # noqa: N815 - the name is the library's
+
+    def _send(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 def main() -> None:
     print("careless server started", flush=True)
     for line in sys.stdin:
         message = json.loads(line)
-        if "id" not in message:
-            continue
-        reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
-        match message["method"]:
-            case "initialize":
-                reply["result"] = {
-                    "protocolVersion": "2025-06-18",
-                    "capabilities": {"tools": {}},
-                    "serverInfo": {"name": "careless", "version": "1"},
-                }
-            case "tools/list":
-                reply["result"] = {"tools": _tools()}
-            case "tools/call":
-                reply["result"] = ANSWERS[message["params"]["name"]]
-            case method:
-                reply["error"] = {"code": -32601, "message": f"there is no {method}"}
-        print(json.dumps(reply), flush=True)
+        if "id" in message:
+            print(json.dumps(answer(message)), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_careless import ANSWERS, OverHttp
 from subactors.runtime import ToolAnswer
 from subactors.runtime._tools import ToolBox
 from subactors.runtime.toolsets._mcp import McpToolset
@@ -18,11 +21,12 @@ SCRIPT = str(Path(__file__).parent / "mcp_careless.py")
 
 
 class Careless:
-    """The server, in an event loop of its own: one process for all tests of this module."""
+    """A toolset of the server, in an event loop of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str = "") -> None:
         self._loop = asyncio.new_event_loop()
-        server = {"command": sys.executable, "args": (SCRIPT,), "env": {"API_KEY": "s3cret-value"}}
+        server: dict[str, Any] = {"command": sys.executable, "args": (SCRIPT,), "env": {"API_KEY": "s3cret-value"}}
+        server = {"url": url} if url else server
         self._box = ToolBox([McpToolset(working_directory=Path.cwd(), environ=os.environ, server=server, timeout=30.0)])
         self._loop.run_until_complete(self._box.open())
 
@@ -43,6 +47,23 @@ def careless() -> Iterator[Careless]:
     server = Careless()
     yield server
     server.close()
+
+
+def test_over_http_answers_are_taken_as_they_are_from_a_pipe() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OverHttp) as http_server:
+        serving = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        try:
+            over_http, over_pipe = Careless(f"http://127.0.0.1:{http_server.server_address[1]}/mcp"), Careless()
+            try:
+                for tool in ANSWERS.keys() - {"bare_text", "secretive"}:
+                    assert over_http.call(tool) == over_pipe.call(tool)
+            finally:
+                over_http.close()
+                over_pipe.close()
+        finally:
+            http_server.shutdown()
+            serving.join()
 
 
 def test_an_answer_that_keeps_to_its_schema_has_no_note(careless: Careless) -> None:

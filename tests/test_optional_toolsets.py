@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_server import Calls, ModelServer, Reply, Text
+from model_server import Calls, ModelServer, Reply, Request, Text
 from run_folders import command
 from subactors.runtime import RequirementError, Runtime, TaskView, ToolsetError
 from subactors.runtime._team import ToolsetConfig
@@ -107,6 +107,35 @@ def test_a_toolset_that_is_not_optional_still_ends_the_task(tmp_path: Path) -> N
     mapping = team("http://127.0.0.1:9/v1", MISSING["command"][0])
     with Runtime.from_mapping(mapping) as runtime, pytest.raises(RequirementError, match="no-such-command"):
         runtime.run("a", "Go.")
+
+
+def test_a_toolset_that_went_missing_before_a_restart_is_told_to_the_model_that_goes_on(tmp_path: Path) -> None:
+    program = tmp_path / "server"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} {SCRIPT}\n")
+    program.chmod(0o700)
+
+    def crash(request: Request) -> Reply:
+        if request.turn == 0:
+            return Calls(("think", {"thought": "hm"}))
+        if program.exists():
+            program.unlink()
+            return Calls(("shell", {"cmd": "kill -9 $PPID"}))
+        return Text("Done.")
+
+    toolsets = [{"type": "mcp", "command": str(program), "optional": True}, {"type": "shell"}, {"type": "think"}]
+    with ModelServer(crash) as server:
+        mapping = team(server.base_url, *toolsets)
+        mapping["agents"]["a"]["restart"] = {"policy": "transient", "max_restarts": 2, "backoff": 0.01}
+        with Runtime.from_mapping(mapping, working_dir=tmp_path) as runtime:
+            (ended,) = runtime.wait([runtime.run("a", "Go.")], timeout=60)
+
+    assert (ended.status, ended.attempts) == ("completed", 2), ended.reason
+    assert "echo" in server.requests[0].tools
+    assert "Missing" not in server.requests[0].system
+    last = server.requests[-1]
+    assert "echo" not in last.tools
+    assert "By now:\nThe optional toolset mcp is missing in this task: The MCP server server needs" in last.system
+    assert last.turn == 1
 
 
 def test_a_hosts_own_loop_finds_in_the_instructions_what_is_missing() -> None:
