@@ -17,9 +17,10 @@ import msgspec
 from ._errors import RateLimitError, SubactorsError
 from ._messages import AwaitRate
 from ._model import Message, Model, Said, Turn, Usage
-from ._rate_pace import pause_before
+from ._rate_pace import pause_before, spread
 from ._report import duration
 from ._tools import ToolSchema
+from ._views import RATE_WAIT
 
 if TYPE_CHECKING:
     from ._gateway import Gateway
@@ -86,7 +87,7 @@ class PatientModel:
         pause = min(pause_before(refusals, error.after), left)
         say(f"{chr(10) if say.anything else ''}{_line(error, pause)}")
         if not await self._is_let_go(error, refused=True, timeout=left):
-            await asyncio.sleep(pause)
+            await asyncio.sleep(min(spread(pause), left))
 
     async def _take_turn(self, limited: RateLimitError, say: Callable[[str], None]) -> None:
         """Wait until the host lets the first request of a turn go."""
@@ -118,4 +119,4 @@ class PatientModel:
 
 
 def _line(error: RateLimitError, seconds: float) -> str:
-    return f"[waiting for the rate limit of {error.model}, {seconds:.0f} s]\n"
+    return f"[{RATE_WAIT}{error.model}, {seconds:.0f} s]\n"

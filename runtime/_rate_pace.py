@@ -11,12 +11,15 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["RatePace", "pause_before"]
+__all__ = ["RatePace", "pause_before", "spread"]
 
 _SHORTEST_PAUSE: Final = 0.05
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 """Seconds. Most limits are per second or per minute; a few servers always say that no time is to be waited."""
+
+_MOST_JITTER: Final = 10.0
+"""Seconds."""
 
 _FIRST_INTERVAL: Final = 1.0
 _LONGEST_INTERVAL: Final = 30.0
@@ -36,16 +39,19 @@ _NEVER: Final = float("-inf")
 def pause_before(refusals: int, after: float | None) -> float:
     """Return how many seconds to wait after so many refusals in a row.
 
-    The pause begins with what the server asks for, or with a second, and doubles up to a minute. Jitter of up to a
-    quarter is added, so that hosts that know nothing of each other spread out.
+    The pause begins with what the server asks for, or with a second, and doubles up to a minute.
 
     Args:
         refusals: from 1.
         after: seconds that the server asks for; None: it does not say. The pause is never shorter.
     """
     first = _FIRST_PAUSE if after is None else max(after, _SHORTEST_PAUSE)
-    pause = max(min(first * 2.0 ** min(refusals - 1, 20), _LONGEST_PAUSE), after or 0.0)
-    return pause * random.uniform(1.0, 1.25)  # noqa: S311 - spreads requests, hides nothing
+    return max(min(first * 2.0 ** min(refusals - 1, 20), _LONGEST_PAUSE), after or 0.0)
+
+
+def spread(pause: float) -> float:
+    """Return a pause with jitter, up to a quarter and ten seconds, so that hosts do not come back together."""
+    return pause + random.uniform(0.0, min(pause / 4.0, _MOST_JITTER))  # noqa: S311 - spreads requests, hides nothing
 
 
 @dataclass
@@ -88,7 +94,7 @@ class RatePace:
                 self.interval = min(self.interval * 2.0, _LONGEST_INTERVAL)
         self._first = None
         self.refused = now
-        self.resumes = max(self.resumes, now + pause_before(self.refusals, after))
+        self.resumes = max(self.resumes, now + spread(pause_before(self.refusals, after)))
 
     def next_time(self) -> float:
         """Return when the next request may go."""

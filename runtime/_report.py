@@ -162,7 +162,9 @@ def _head(view: TaskView) -> str:
     facts = [f"{view.id}  {view.agent}  {view.status}  {duration(view.runtime)}"]
     if view.attempts > 1:
         facts.append(f"attempt {view.attempts}")
-    if view.silent:
+    if view.rate_wait:
+        facts.append(view.rate_wait)
+    elif view.silent:
         cpu = view.vitals.cpu_percent if view.vitals is not None else None
         busy = "" if cpu is None else ", its CPU busy" if cpu > _BUSY else ", its CPU idle"
         facts.append(f"silent for {duration(view.silent)}{', ' if view.doing else ''}{view.doing}{busy}")

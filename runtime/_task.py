@@ -15,7 +15,7 @@ from ._messages import AgentSetup, Failed, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
 from ._state import open_regular
-from ._views import TERMINAL, Status, TaskView, Vitals, iso_time
+from ._views import RATE_WAIT, TERMINAL, Status, TaskView, Vitals, iso_time
 
 __all__ = ["Task"]
 
@@ -187,7 +187,7 @@ class Task:
             return ""
         if self.rate_wait is not None:
             model, since = self.rate_wait
-            return f"waiting for the rate limit of {model}, {time.monotonic() - since:.0f} s"
+            return f"{RATE_WAIT}{model}, {time.monotonic() - since:.0f} s so far"
         return f"in {', '.join(sorted(set(self.tools.values())))}" if self.tools else "waiting for its model"
 
     def _silent(self) -> float:

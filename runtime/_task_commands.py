@@ -223,6 +223,7 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
         "Agent": view.agent,
         "Status": view.status,
         "Reason": view.reason,
+        "Doing": view.doing,
         "Started": view.started_at,
         "Ended": view.ended_at or "",
         "Runtime": duration(view.runtime),
@@ -267,7 +268,8 @@ def _row(task: ListedTask) -> tuple[str, ...]:
     used = " ".join([*([f"{tokens:,}"] * (tokens > 0)), *([dollars(view.usage.cost)] * (view.usage.cost > 0))])
     vitals = (duration(view.runtime), _cpu(view), _memory(view))
     times = (_to_the_second(view.started_at), _to_the_second(view.ended_at or ""))
-    cells = (view.id, view.agent, view.status, *times, *vitals, used, host, view.task)
+    work = f"({view.rate_wait}) {view.task}" if view.rate_wait else view.task
+    cells = (view.id, view.agent, view.status, *times, *vitals, used, host, work)
     return tuple(one_line(out.shown(cell), 1000) or "-" for cell in cells)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from ._model import Usage
 from ._result import decode_result, decode_result_file, read_result_file
 
-__all__ = ["TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
+__all__ = ["RATE_WAIT", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
 
 Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
 """`starting → running → completed | failed | stopped`.
@@ -19,6 +19,10 @@ Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "co
 """
 
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
+
+
+RATE_WAIT = "waiting for the rate limit of "
+"""How `TaskView.doing` begins while a task waits for the rate limit of a model."""
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +67,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
         workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
-        doing: what it was last seen to do: waiting for its model, or in which tools; empty where nobody can know.
+        doing: what it was last seen to do: waiting for its model or for a rate limit, or in which tools; empty where
+            nobody can know.
         silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
     """
 
@@ -89,6 +94,11 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     workdir: str = ""
     doing: str = ""
     silent: float = 0.0
+
+    @property
+    def rate_wait(self) -> str:
+        """What it does, if it waits for the rate limit of a model; empty if it does not."""
+        return self.doing if self.doing.startswith(RATE_WAIT) else ""
 
     @property
     def ended(self) -> bool:

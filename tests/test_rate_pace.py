@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from subactors.runtime._rate_pace import RatePace, pause_before
+from subactors.runtime._rate_pace import RatePace, pause_before, spread
 
 
 @dataclass
@@ -122,19 +122,16 @@ def test_an_interval_that_was_too_short_is_doubled_and_the_pause_begins_anew() -
 
 
 @pytest.mark.parametrize(
-    ("refusals", "after", "least"),
-    [
-        (1, None, 1.0),
-        (4, None, 8.0),
-        (50, None, 60.0),
-        (1, 0.0, 0.05),
-        (1, 7.0, 7.0),
-        (2, 7.0, 14.0),
-        (9, 300.0, 300.0),
-    ],
+    ("refusals", "after", "expected"),
+    [(1, None, 1.0), (4, None, 8.0), (50, None, 60.0), (1, 0.0, 0.05), (1, 7.0, 7.0), (2, 7.0, 14.0), (9, 300, 300)],
 )
-def test_a_pause_is_longer_with_each_refusal_and_has_jitter(refusals: int, after: float | None, least: float) -> None:
-    pauses = {pause_before(refusals, after) for _ in range(50)}
+def test_a_pause_is_longer_with_each_refusal(refusals: int, after: float | None, expected: float) -> None:
+    assert pause_before(refusals, after) == expected
+
+
+@pytest.mark.parametrize(("pause", "most"), [(1.0, 1.25), (300.0, 310.0)])
+def test_jitter_only_adds_to_a_pause_and_is_bounded(pause: float, most: float) -> None:
+    pauses = {spread(pause) for _ in range(50)}
 
     assert len(pauses) > 1
-    assert all(least <= pause <= least * 1.25 for pause in pauses)
+    assert all(pause <= one <= most for one in pauses)
