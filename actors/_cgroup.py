@@ -13,10 +13,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+
+import msgspec
 
 from ._wire import GroupUse, ProcessLimits
 
@@ -35,8 +35,7 @@ _MOST_ENTRIES: Final = 1 << 22
 _NAME: Final = re.compile(r"subactors-(\d+)-\w+")
 
 
-@dataclass(frozen=True)
-class CgroupTree:
+class CgroupTree(msgspec.Struct, frozen=True):
     """The group in which a host may make others.
 
     Attributes:
@@ -83,7 +82,7 @@ class CgroupTree:
 
     def new_group(self) -> str:
         """Return a name for a group that is still to be made."""
-        return str(self.path / f"subactors-{os.getpid()}-{secrets.token_hex(4)}")
+        return str(self.path / f"subactors-{os.getpid()}-{os.urandom(4).hex()}")
 
 
 def enter(group: str, limits: ProcessLimits) -> None:

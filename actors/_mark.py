@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import time
 from collections.abc import MutableMapping
@@ -34,7 +33,7 @@ def new_mark() -> str:
 
     A zygote inside an actor of another one so has the marks of both, and ends with the outer one.
     """
-    own = secrets.token_hex(16)
+    own = os.urandom(16).hex()
     outer = os.environ.get(MARK)
     return f"{outer}:{own}" if outer else own
 

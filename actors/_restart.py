@@ -7,8 +7,9 @@ touches nothing else.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 __all__ = ["NEVER", "Again", "GiveUp", "Restart", "RestartHistory", "RestartPolicy", "decide"]
 
@@ -22,8 +23,7 @@ _MOST_DOUBLINGS: Final = 100
 """Beyond any bound that means something; a float takes about a thousand."""
 
 
-@dataclass(frozen=True)
-class RestartPolicy:
+class RestartPolicy(msgspec.Struct, frozen=True):
     """When a child that has ended is started again.
 
     Attributes:
@@ -44,22 +44,19 @@ class RestartPolicy:
 NEVER: Final = RestartPolicy()
 
 
-@dataclass(slots=True)
-class RestartHistory:
+class RestartHistory(msgspec.Struct):
     """When a child was restarted: monotonic times, the oldest first, those within the period only."""
 
-    times: list[float] = field(default_factory=list)
+    times: list[float] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """The child stays down; `exhausted` if that is because it was restarted too often."""
 
     exhausted: bool
 
 
-@dataclass(frozen=True)
-class Again:
+class Again(msgspec.Struct, frozen=True):
     """The child is started again after `delay` seconds."""
 
     delay: float

@@ -14,8 +14,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from ._channel import open_channel
 from ._io import READ, IOThread, Timer
@@ -30,8 +31,7 @@ _QUIET: Final = 0.01
 """Seconds without a start after which processes are forked ahead: longer than from one start to the next in a burst."""
 
 
-@dataclass
-class Standby:
+class Standby(msgspec.Struct):
     """A process that waits for its first message.
 
     Attributes:

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import queue
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
@@ -35,8 +34,7 @@ _DUMP_TIME: Final = 0.003
 """Seconds that a process has to write its stacks before it is killed."""
 
 
-@dataclass(frozen=True)
-class ChildSpec:
+class ChildSpec(msgspec.Struct, frozen=True):
     """What a child is, and how it is to be ended.
 
     Attributes:
@@ -51,62 +49,59 @@ class ChildSpec:
 
     actor_class: type[ProcessActor]
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = msgspec.field(default_factory=dict)
     grace: float = 2.0
     capture: str | None = None
     environ: Mapping[str, str] | None = None
     limits: ProcessLimits | None = None
 
 
-@dataclass(eq=False)
 class Child:
     """A child of a supervisor. Its fields change in the supervisor's thread only.
 
     Attributes:
         spec: what was asked for.
-        process: the running, or ended, process.
+        process: the running, or ended, process; it is there once that has been asked for.
         stopping: whether it has been asked to stop.
     """
 
-    spec: ChildSpec
-    process: ActorProcess = field(init=False)
-    stopping: bool = False
+    __slots__ = ("process", "spec", "stopping")
+
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.process: ActorProcess
+        self.stopping = False
 
 
 # --- messages to a supervisor ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class StartChild:
+class StartChild(msgspec.Struct, frozen=True):
     """Anyone to the supervisor: start a child; the reply is the `Child`, at once, long before it runs."""
 
     spec: ChildSpec
 
 
-@dataclass(frozen=True)
-class StopChild:
+class StopChild(msgspec.Struct, frozen=True):
     """Anyone to the supervisor: take a child down the stop ladder; the reply comes at once."""
 
     child: Child
 
 
-@dataclass(frozen=True)
-class _Ready:
+class _Ready(msgspec.Struct, frozen=True):
     """The I/O thread to the supervisor: the child's constructor has returned."""
 
     child: Child
 
 
-@dataclass(frozen=True)
-class _Reported:
+class _Reported(msgspec.Struct, frozen=True):
     """The I/O thread to the supervisor: a decoded report."""
 
     child: Child
     report: Any
 
 
-@dataclass(frozen=True)
-class _Requested:
+class _Requested(msgspec.Struct, frozen=True):
     """The I/O thread to the supervisor: a decoded request, and where the answer goes."""
 
     child: Child
@@ -114,16 +109,14 @@ class _Requested:
     reply_to: ReplyAddress
 
 
-@dataclass(frozen=True)
-class _Ended:
+class _Ended(msgspec.Struct, frozen=True):
     """The I/O thread to the supervisor: the child is gone and reaped."""
 
     child: Child
     end: ProcessExit
 
 
-@dataclass(frozen=True)
-class _GraceOver:
+class _GraceOver(msgspec.Struct, frozen=True):
     """A timer to the supervisor: the child has had its time to end by itself."""
 
     child: Child

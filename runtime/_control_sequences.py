@@ -37,20 +37,21 @@ _WHOLE: Final = "|".join(
 _BEGUN: Final = rf"(?P<begun>(?:{_STRING_BEGINS}{_STRING_HOLDS}\x1b?|{_CSI}|\x1b[ -/]*)\Z)"
 _REST: Final = rf"\x1b[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f{_UNSEEN}]|(?P<line>[\u2028\u2029])|(?P<fault>[\ud800-\udfff])"
 
-_IN_A_TEXT: Final = re.compile(f"{_WHOLE}|{_REST}")
-_IN_A_PIECE: Final = re.compile(f"{_WHOLE}|{_BEGUN}|{_REST}")
-_HARMLESS: Final = re.compile(rf"[^\x00-\x08\x0b-\x1f\x7f-\x9f{_UNSEEN}\u200c\u200d\u2028\u2029\ud800-\udfff]*\Z")
+# Not compiled here: that takes six milliseconds, and most of what is printed is plain. `re` remembers what it compiles.
+_IN_A_TEXT: Final = f"{_WHOLE}|{_REST}"
+_IN_A_PIECE: Final = f"{_WHOLE}|{_BEGUN}|{_REST}"
+_HARMLESS: Final = rf"[^\x00-\x08\x0b-\x1f\x7f-\x9f{_UNSEEN}\u200c\u200d\u2028\u2029\ud800-\udfff]*\Z"
 
 _MEANT: Final = "[\u0600-\u200b\u200e-\U0010ffff]"
 """Neighbours between which a joiner means something: letters of Arabic and Indic scripts, emoji."""
 
-_STRAY_JOINER: Final = re.compile(f"(?<!{_MEANT})[\u200c\u200d]|[\u200c\u200d](?!{_MEANT})")
-_LAST_JOINERS: Final = re.compile("[\u200c\u200d]+\\Z")
+_STRAY_JOINER: Final = f"(?<!{_MEANT})[\u200c\u200d]|[\u200c\u200d](?!{_MEANT})"
+_LAST_JOINERS: Final = "[\u200c\u200d]+\\Z"
 
 
 def clean(text: str) -> str:
     """Return `text` without control sequences; halves of surrogate pairs become the replacement character."""
-    return text if _HARMLESS.match(text) else _STRAY_JOINER.sub("", _IN_A_TEXT.sub(_instead, text))
+    return text if _is_harmless(text) else re.sub(_STRAY_JOINER, "", re.sub(_IN_A_TEXT, _instead, text))
 
 
 class Cleaner:
@@ -65,10 +66,10 @@ class Cleaner:
         """Return what of the text may be shown by now."""
         text = self._begun + piece
         self._begun = ""
-        if self._joiners or not _HARMLESS.match(text):
-            text = _IN_A_PIECE.sub(self._instead, text)
+        if self._joiners or not _is_harmless(text):
+            text = re.sub(_IN_A_PIECE, self._instead, text)
             if len(self._begun) > _LONGEST:
-                text += _IN_A_TEXT.sub(_instead, self._begun)
+                text += re.sub(_IN_A_TEXT, _instead, self._begun)
                 self._begun = ""
             text = self._join(text)
         self._before = text[-1:] or self._before
@@ -76,9 +77,9 @@ class Cleaner:
 
     def end(self) -> str:
         """Return what is left, now that no more will come."""
-        text = _IN_A_TEXT.sub(_instead, self._begun)
+        text = re.sub(_IN_A_TEXT, _instead, self._begun)
         # Joiners at the end join nothing.
-        text = _STRAY_JOINER.sub("", self._before + self._joiners + text)[len(self._before) :]
+        text = re.sub(_STRAY_JOINER, "", self._before + self._joiners + text)[len(self._before) :]
         self._begun = self._joiners = ""
         self._before = text[-1:] or self._before
         return text
@@ -86,12 +87,12 @@ class Cleaner:
     def _join(self, text: str) -> str:
         """Take out joiners that mean nothing; what the last ones mean is for the next piece to say."""
         text = self._before + self._joiners + text
-        last = _LAST_JOINERS.search(text)
+        last = re.search(_LAST_JOINERS, text)
         # Two in a row mean as little as a million.
         self._joiners = last.group()[:2] if last else ""
         if last:
             text = text[: last.start()]
-        return _STRAY_JOINER.sub("", text)[len(self._before) :]
+        return re.sub(_STRAY_JOINER, "", text)[len(self._before) :]
 
     def _instead(self, found: re.Match[str]) -> str:
         begun = found["begun"]
@@ -99,6 +100,11 @@ class Cleaner:
             return _instead(found)
         self._begun = begun
         return ""
+
+
+def _is_harmless(text: str) -> bool:
+    plain = text.replace("\n", "")
+    return (plain.isascii() and plain.isprintable()) or re.match(_HARMLESS, text) is not None
 
 
 def _instead(found: re.Match[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from ..actors import Timer
 from ._outcome import Outcome
@@ -13,8 +14,7 @@ from ._task import Task
 __all__ = ["Conversation", "RateDue", "Reached", "Recorded", "Restart", "TimeIsUp", "WaitOver", "Waiter"]
 
 
-@dataclass(eq=False)
-class Waiter:
+class Waiter(msgspec.Struct, eq=False):
     """A `WaitTasks` or a `StopTask` that is not answered yet.
 
     Attributes:
@@ -40,23 +40,20 @@ class Waiter:
         return self.open == 0 or (self.mode == "any" and self.open < len(self.tasks))
 
 
-@dataclass(frozen=True)
-class WaitOver:
+class WaitOver(msgspec.Struct, frozen=True):
     """A timer to the supervisor: answer a `WaitTasks` with what there is."""
 
     waiter: Waiter
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """The journal to the supervisor: the end of a task is written; now it may be told."""
 
     task: Task
     outcome: Outcome
 
 
-@dataclass(frozen=True)
-class RateDue:
+class RateDue(msgspec.Struct, frozen=True):
     """A timer to the supervisor: the next request to a limited model may go.
 
     Attributes:
@@ -66,30 +63,26 @@ class RateDue:
     server: str
 
 
-@dataclass(frozen=True)
-class Restart:
+class Restart(msgspec.Struct, frozen=True):
     """A timer to the supervisor: the pause before a task's next attempt is over."""
 
     task: Task
 
 
-@dataclass(frozen=True)
-class Conversation:
+class Conversation(msgspec.Struct, frozen=True):
     """The journal to the supervisor: what the conversation of a task had come to."""
 
     task: Task
     messages: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class TimeIsUp:
+class TimeIsUp(msgspec.Struct, frozen=True):
     """A timer to the supervisor: a task has run for as long as it may."""
 
     task: Task
 
 
-@dataclass(frozen=True)
-class Reached:
+class Reached(msgspec.Struct, frozen=True):
     """The sampler or the I/O thread to the supervisor: a task has reached a limit, and must not go on."""
 
     task: Task

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "PROVIDERS", "Endpoint", "Provider", "endpoint", "may_use_tls", "resolved", "url_fault"]
 
 
-@dataclass(frozen=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """A provider with an OpenAI-compatible chat-completions endpoint.
 
     Attributes:

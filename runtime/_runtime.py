@@ -11,7 +11,6 @@ import builtins
 import contextlib
 import math
 import os
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -365,7 +364,7 @@ class Runtime:
         Args:
             agent: whose sub-agents it may start; None: any agent.
         """
-        return HostGateway(self._supervisor, Caller(f"orchestrator_{secrets.token_hex(4)}", agent))
+        return HostGateway(self._supervisor, Caller(f"orchestrator_{os.urandom(4).hex()}", agent))
 
     def _past_view(self, task_id: str) -> TaskView | None:
         """Return a task of an earlier run; None if there is none with that id, or its host lives."""

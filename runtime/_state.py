@@ -21,12 +21,11 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import shutil
 import stat
 import time
-from calendar import timegm
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -146,7 +145,7 @@ class RunFolder(RunFiles):
         Raises:
             StateError: it cannot be made; the message says where and why.
         """
-        name = f"{_PREFIX}{time.strftime(_TIME, time.gmtime())}_{secrets.token_hex(4)}"
+        name = f"{_PREFIX}{time.strftime(_TIME, time.gmtime())}_{os.urandom(4).hex()}"
         path = root / name
         making = root / f".{name}"
         lock = None
@@ -255,9 +254,8 @@ def last_sign_of_life(path: Path) -> float:
 def time_of_start(path: Path) -> float:
     """Return when a run started, by its folder's name, in seconds since the epoch; 0 if that does not say."""
     # Not strptime, which imports, and this runs in a thread beside which the host may fork.
-    digits = path.name.split("_")[1].replace("T", "")
     try:
-        return float(timegm((int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, 14, 2)))))
+        return datetime.fromisoformat(path.name.split("_")[1]).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return 0.0
 

@@ -8,8 +8,8 @@ wait for has happened.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -223,7 +223,7 @@ class TaskSupervisor(Supervisor):
         )
         while len(self._registry) >= self._settings.max_tasks:
             self._registry.forget_oldest()
-        task_id = f"agent_task_{secrets.token_hex(4)}"
+        task_id = f"agent_task_{os.urandom(4).hex()}"
         setup, encoded_setup = self._setup_of(request.agent)
         agent = setup.agent
         task = Task(

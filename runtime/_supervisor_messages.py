@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -43,8 +42,7 @@ class ReplyTo(Protocol):
         """Answer with an error."""
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """The host, or the tool layer in it, to the supervisor: a request, whose it is, and where the answer goes."""
 
     request: TaskRequest
@@ -52,8 +50,7 @@ class Call:
     reply_to: ReplyTo
 
 
-@dataclass(frozen=True)
-class Close:
+class Close(msgspec.Struct, frozen=True):
     """The runtime to the supervisor: take no more tasks, stop all there are; the future is set when they are gone."""
 
     done: Future[None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ._gateway import Gateway
 from ._permissions import Permissions
@@ -13,8 +14,7 @@ from ._team import Settings
 __all__ = ["Surroundings"]
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What an agent finds around it.
 
     Attributes:

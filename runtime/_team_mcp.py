@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +39,7 @@ McpFields = dict[str, Any]
 """What one mapping says: the fields of `McpServer`, `ref`, and the toolset's own (`name`, `timeout`, …)."""
 
 
-@dataclass(frozen=True)
-class McpDefinitions:
+class McpDefinitions(msgspec.Struct, frozen=True):
     """What `mcps` defines; None stands for a definition with mistakes, which have been noted.
 
     Attributes:
@@ -49,7 +47,7 @@ class McpDefinitions:
         is_open: there may be more than these, as `mcps` itself could not be read.
     """
 
-    definitions: Mapping[str, McpFields | None] = field(default_factory=dict)
+    definitions: Mapping[str, McpFields | None] = msgspec.field(default_factory=dict)
     is_open: bool = False
 
 

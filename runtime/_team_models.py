@@ -7,8 +7,9 @@ keys and addresses that it holds are looked up when a client is made (`_provider
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ._providers import AUTO, PROVIDERS, url_fault
 from ._references import TARGET_FORM, is_target
@@ -29,16 +30,14 @@ _REFERENCE_FORM = "Write it as `provider/model`, such as `openai/gpt-4o`"
 _API_TYPE = "openai_chatcompletions"
 
 
-@dataclass(frozen=True)
-class _OwnProvider:
+class _OwnProvider(msgspec.Struct, frozen=True):
     """A provider that the team file defines."""
 
     base_url: str
     key_variables: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Models:
+class Models(msgspec.Struct, frozen=True):
     """What a team file defines; None stands for a definition with mistakes, which have been noted.
 
     Attributes:
@@ -48,8 +47,8 @@ class Models:
         providers_open: the same of `providers`.
     """
 
-    models: Mapping[str, ModelConfig | None] = field(default_factory=dict)
-    providers: Mapping[str, _OwnProvider | None] = field(default_factory=dict)
+    models: Mapping[str, ModelConfig | None] = msgspec.field(default_factory=dict)
+    providers: Mapping[str, _OwnProvider | None] = msgspec.field(default_factory=dict)
     models_open: bool = False
     providers_open: bool = False
 

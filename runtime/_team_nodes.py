@@ -10,8 +10,9 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from ._problems import Problem
 
@@ -21,8 +22,7 @@ BROKEN: Final = object()
 """Stands for a value that could not be read and has been reported; every check passes over it in silence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A value and where it is.
 
     Attributes:

@@ -6,11 +6,12 @@ themselves: a file is checked without loading what would run it.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ._team import ToolsetConfig
 from ._team_keys import MCP, TOOLSET, TOOLSET_OWNERS, UNSUPPORTED_TOOLSETS
@@ -152,7 +153,7 @@ def _keys(name: str, kind: ToolsetKind) -> Keys:
         for key, owners in TOOLSET_OWNERS.items()
         if key not in own
     }
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         TOOLSET,
         supported=TOOLSET.supported | own,
         refused=MappingProxyType({**TOOLSET.refused, **kind.refused}),

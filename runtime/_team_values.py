@@ -7,8 +7,9 @@ mistake. Nothing here knows which keys a team file has.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ._team_nodes import BROKEN, Findings, Node, item_path, key_path
 from ._text import one_line
@@ -22,8 +23,7 @@ _LARGEST = 2**63 - 1
 """Larger numbers cross to no other process and mean nothing in a team file."""
 
 
-@dataclass(frozen=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True):
     """The keys that a mapping of a team file may have.
 
     Attributes:
@@ -35,12 +35,11 @@ class Keys:
 
     supported: frozenset[str]
     ignored: frozenset[str] = frozenset()
-    refused: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = msgspec.field(default_factory=dict)
+    elsewhere: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """A mapping whose keys have been checked.
 
     Attributes:
@@ -60,8 +59,7 @@ class Section:
         return key in self.values or key in self.misspelt
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """A value, its path, and where its problems are noted."""
 
     node: Node

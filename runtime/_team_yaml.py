@@ -6,10 +6,10 @@ Scalars are read by the rules of YAML 1.2, as other readers of such files do, no
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Any
 
+import msgspec
 import yaml
 from yaml.reader import ReaderError
 
@@ -94,9 +94,9 @@ class _Builder:
             self._findings.add(
                 place, path, "This alias stands inside the value that it repeats.", "Give a value that ends."
             )
-            return dataclasses.replace(place, value=BROKEN)
+            return msgspec.structs.replace(place, value=BROKEN)
         self._open.add(node)
-        built = dataclasses.replace(place, value=self._value(node, place, path))
+        built = msgspec.structs.replace(place, value=self._value(node, place, path))
         self._open.discard(node)
         self._built[node] = built
         return built
@@ -137,7 +137,7 @@ class _Builder:
                     "Keep one of the two.",
                 )
                 continue
-            entries[key] = dataclasses.replace(value, line=key_place.line, position=key_place.position)
+            entries[key] = msgspec.structs.replace(value, line=key_place.line, position=key_place.position)
         for inherited in merged:
             for key, value in inherited.items():
                 entries.setdefault(key, value)

@@ -9,9 +9,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from ._forks import unforked
 from ._log_bound import bound_log
@@ -24,6 +25,9 @@ __all__ = ["VitalsSampler", "Watch"]
 _INTERVAL: Final = 1.0
 """Seconds between rounds of looks at all tasks, at least."""
 
+_FIRST_LOOK: Final = 0.2
+"""Seconds from the first task to the first look at one."""
+
 _LIMITED_INTERVAL: Final = 0.1
 """Seconds between looks at tasks whose limits are held by looking."""
 
@@ -35,8 +39,7 @@ _LOG_SHARE: Final = 0.002
 """Of one core, at most, for looks at trees and for looks at logs: after each there is a rest that makes up for it."""
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True):
     """A task to look at.
 
     Attributes:
@@ -103,6 +106,10 @@ class VitalsSampler:
             self._thread.join()
 
     def _run(self) -> None:
+        # A short task alone does not pay for psutil, whose import takes as long as a start. A limited one cannot wait.
+        self._wanted.wait(_FIRST_LOOK)
+        if self._closed.is_set():
+            return
         # Here, as the first sample would take so long with it that the second came many seconds later.
         with unforked:  # a process forked in the middle of it could never import psutil
             import psutil  # noqa: F401, PLC0415 - see `_sample_tree`
