@@ -158,7 +158,7 @@ def test_the_host_of_a_run_imports_neither_a_model_client_nor_asyncio(folder: Pa
     assert done.stdout == "The answer.\n", done.stderr
     modules = set(json.loads(done.stderr.splitlines()[-1].replace("'", '"')))
     assert "subactors.runtime._commands" in modules
-    assert not modules & {"openai", "httpx2", "anyio", "asyncio", "ssl", "rich", "mcp"}
+    assert not modules & {"openai", "httpx2", "anyio", "asyncio", "ssl", "rich", "mcp", "hashlib"}
 
 
 # --- what is still at work when an orchestrator answers ---------------------------------------------------------------

@@ -188,6 +188,31 @@ def test_an_idle_zygote_rehearses_and_has_no_thread_from_it(monkeypatch: pytest.
         system.close()
 
 
+def test_where_one_actor_is_expected_nothing_is_got_ready_before_the_second(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = Holdings()
+    rehearsed = tmp_path / "rehearsed"
+    rehearsed.touch()
+    system = ProcessSystem(standby=2, rehearsal=(Rehearsal, (str(rehearsed),)), for_many=False)
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        first = Echo.start()
+        assert first.ask("alone", timeout=PATIENCE) == "alone"
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        wait_until_at_rest(zygote)
+        assert (rehearsed.read_text(), len(actors_since(before))) == ("", 1)
+
+        second = Echo.start()
+        two_stand_by(system)
+        wait_until(lambda: str(zygote) in rehearsed.read_text().split(), "the zygote has rehearsed")
+
+        first.stop()
+        second.stop()
+    finally:
+        system.close()
+
+
 @pytest.mark.parametrize("rehearsal", ["never ends", "exits"])
 def test_a_rehearsal_that_goes_wrong_does_the_zygote_no_harm(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rehearsal: str
