@@ -35,6 +35,9 @@ def load(configuration: Configuration) -> Iterator[PreloadFailed]:
     if configuration.late_preload:
         # What they have dropped may hold files. The modules above drop nothing that does, and a look takes a while.
         gc.collect()
+    # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared;
+    # and the next collection here, which would be due at once, need not look at them.
+    gc.freeze()
     gc.set_threshold(*thresholds)
 
 

@@ -35,18 +35,21 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
         with _display(runtime, as_json=as_json, has_root=True) as display:
             root = runtime.run_root(agent, prompt)
             try:
-                (view,) = work.result_of(runtime.ended([root])).tasks
+                work.result_of(runtime.ended([root]))
                 _wait_for_the_rest(runtime, work)
             except Interrupted:
                 runtime.stop_all(work.cause)
+            view = runtime.view(root)
+            if view.status == "completed":
+                # Also where the interrupt came when it had answered.
+                display.answered(agent, result_text(view))
+            elif work.status and view.status == "stopped":
                 display.failed(agent, f"interrupted by {work.cause}; every task has been stopped")
             else:
-                if view.status == "completed":
-                    display.answered(agent, result_text(view))
-                else:
-                    display.failed(agent, view.reason)
+                display.failed(agent, view.reason)
+        if view.traceback and not as_json:
+            err.line(view.traceback)
         _name_cut_off(runtime)
-        view = runtime.view(root)
         err.line(_cost(view))
         return work.status or (0 if view.status == "completed" else _FAILED)
 

@@ -133,9 +133,10 @@ def test_run_of_an_entrypoint_agent_prints_its_result(folder: Path) -> None:
 def test_run_ends_with_1_and_a_sentence_when_the_model_fails(folder: Path) -> None:
     done = subactors(folder, "run", "team.yaml", "raise")
     assert done.returncode == 1
-    started, reason, cost = done.stderr.splitlines()
+    started, reason, *traceback, cost = done.stderr.splitlines()
     assert started.endswith(" root: started: raise")
     assert reason == "root: ValueError: the model is broken"
+    assert any("cli_models.py" in line for line in traceback)
     assert " root: failed after " in cost
 
 

@@ -83,6 +83,17 @@ def test_a_host_starts_a_task_and_gets_its_result(team: str) -> None:
     assert "hello" in text
 
 
+def test_modules_beside_the_team_file_are_found_and_print_nothing_into_the_protocol(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("print('imported')\ndef work(task): return 'from ' + __file__\n")
+    team = tmp_path / "team.yaml"
+    team.write_text("agents: {a: {entrypoint: 'beside:work'}}\nruntime: {preload: [beside, missing]}\n")
+
+    async def work(box: ToolBox) -> str:
+        return await result(box, await start(box, "a"))
+
+    assert f"from {tmp_path / 'beside.py'}" in ask(str(team), work, "--working-dir", "/")
+
+
 def test_a_host_may_start_what_the_agent_in_whose_place_it_is_may_start(team: str) -> None:
     async def work(box: ToolBox) -> ToolAnswer:
         return await start(box, "crew")
