@@ -30,6 +30,7 @@ from ._system import ProcessSystem, default_system
 from ._wire import Attribute, Attributes, ErrorData, Interface, Ready, Reply, ReplyError, Stopped, error_data
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from pykka._actor import ActorInbox
@@ -280,6 +281,13 @@ class SupervisorRef:
     def ask(self, message: msgspec.Struct) -> Future[bytes]:
         """Send a request; the future holds the encoded answer, or raises RemoteError."""
         return self._channel.request(message)
+
+    def hold(self, patience: float) -> AbstractContextManager[bool]:
+        """Let no other thread say anything while the block runs, so that none is in the middle of a message.
+
+        Waits up to `patience` seconds for one that is; the block gets whether that was enough.
+        """
+        return self._channel.hold(patience)
 
 
 class _NoInbox:

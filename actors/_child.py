@@ -51,7 +51,7 @@ from ._wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from ._actor import ProcessActor
@@ -164,6 +164,16 @@ class ChildChannel:
         else:
             error = message.error
             future.set_exception(RemoteError(error.type_name, error.message, error.traceback))
+
+    @contextlib.contextmanager
+    def hold(self, patience: float) -> Iterator[bool]:
+        """Let nobody send anything while the block runs; see `SupervisorRef.hold`."""
+        held = self._lock.acquire(timeout=patience)
+        try:
+            yield held
+        finally:
+            if held:
+                self._lock.release()
 
     def give_up(self) -> None:
         """Have the host know that nothing comes any more, if the channel is still there."""

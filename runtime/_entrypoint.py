@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["EntrypointTask", "call_entrypoint"]
+__all__ = ["EntrypointTask", "call_entrypoint", "has_seen_stop"]
+
+_have_seen_stop: Final[set[str]] = set()
+"""Ids of tasks; here, as a task that is not stopped must not pay for a place of its own."""
 
 
 class EntrypointTask:
@@ -49,12 +52,26 @@ class EntrypointTask:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the task has been asked to stop; a function that returns soon after is not killed."""
-        return self._stop.is_set()
+        """Whether the task has been asked to stop; a function that returns soon after is not killed.
+
+        One that has not looked by the middle of the grace period is interrupted, by KeyboardInterrupt; one that has,
+        near the end of it.
+        """
+        return self._saw(self._stop.is_set())
 
     def wait_for_stop(self, timeout: float) -> bool:
         """Sleep up to `timeout` seconds, less if a stop arrives; return whether one has."""
-        return self._stop.wait(timeout)
+        return self._saw(self._stop.wait(timeout))
+
+    def _saw(self, stop: bool) -> bool:
+        if stop:
+            _have_seen_stop.add(self.id)
+        return stop
+
+
+def has_seen_stop(task_id: str) -> bool:
+    """Whether the function that was given a task has looked, and seen that it is to stop."""
+    return task_id in _have_seen_stop
 
 
 def call_entrypoint(function: Callable[..., Any], task: EntrypointTask) -> Any:

@@ -21,6 +21,9 @@ _TIME_TO_TIDY_UP: Final = 1.0
 class OneLoop:
     """Runs one coroutine at a time. `run` belongs to one thread; `cancel` may be called from any, and from a signal."""
 
+    has_cancelled = False
+    """Whether the coroutine has been cancelled: not yet where it keeps the loop busy."""
+
     def __init__(self) -> None:
         # Reentrant: a signal handler that cancels may interrupt the very thread that holds it.
         self._lock = threading.RLock()
@@ -41,7 +44,7 @@ class OneLoop:
             with self._lock:
                 self._loop, self._main = loop, main
                 if self._cancelled:
-                    main.cancel()
+                    self._cancel(main)
             return loop.run_until_complete(main)
         finally:
             with self._lock:
@@ -55,7 +58,11 @@ class OneLoop:
         with self._lock:
             self._cancelled = True
             if self._loop is not None and self._main is not None:
-                self._loop.call_soon_threadsafe(self._main.cancel)
+                self._loop.call_soon_threadsafe(self._cancel, self._main)
+
+    def _cancel(self, main: asyncio.Task[Any]) -> None:
+        self.has_cancelled = True
+        main.cancel()
 
 
 def _cancel_the_rest(loop: asyncio.AbstractEventLoop) -> None:

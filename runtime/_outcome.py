@@ -154,6 +154,8 @@ def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest,
             f"{asked}, did not react, and was killed after the grace period of {stop.grace:g} s; "
             "what it was doing may be half done."
         )
+    if end.error is not None and end.error.type_name == "builtins.KeyboardInterrupt":
+        return f"{asked}; it went on, was interrupted (KeyboardInterrupt), and ended after {stop.took:.1f} s."
     if end.error is not None:
         return f"{asked}; it ended {later}, raising {_error_text(end.error, failure)}."
     if end.signal is not None or end.code:

@@ -47,6 +47,8 @@ class TaskActor(ProcessActor):
         from ._task_work import TaskWork  # noqa: PLC0415 - the host, which only names this class, need not pay for it
 
         self._work = TaskWork(self._spec, self.supervisor, self._stop_requested)
+        if self._stop_requested.is_set():
+            self._work.cancel()  # the stop may have come before there was anything to cancel
         try:
             finished = self._work.run()
         except BaseException as error:

@@ -18,10 +18,11 @@ import msgspec
 from ..actors import SupervisorRef
 from ._agent import run_agent
 from ._encodable import encodable
-from ._entrypoint import EntrypointTask, call_entrypoint
+from ._entrypoint import EntrypointTask, call_entrypoint, has_seen_stop
 from ._event_loop import OneLoop
 from ._failure import describe_error, own_traceback
 from ._gateway import TaskGateway
+from ._interruption import interrupt_in_time, let_interrupt_pass
 from ._messages import AgentSetup, Began, Failed, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ._model import Message, ToolCall, Turn
 from ._plain_data import encode_result
@@ -55,6 +56,10 @@ class TaskWork:
         stop: is set when a stop has been asked for, before `cancel` is called.
     """
 
+    at_work = False
+    is_stopping = False
+    is_overdue = False
+
     def __init__(self, spec: TaskSpec, supervisor: SupervisorRef, stop: threading.Event) -> None:
         self._spec = spec
         self._supervisor = supervisor
@@ -73,8 +78,21 @@ class TaskWork:
         return self._finished(result)
 
     def cancel(self) -> None:
-        """End coroutines early; a sync entrypoint looks at `stop_requested` itself."""
+        """End the work early: coroutines at once, a function that does not end by itself after a while.
+
+        May be called more than once, from the main thread too.
+        """
         self._loop.cancel()
+        setup: AgentSetup = pickle.loads(self._spec.setup)  # noqa: S301 - the host is trusted
+        interrupt_in_time(self, self._supervisor, setup.settings.stop_grace)
+
+    def knows_of_stop(self) -> bool:
+        """Whether an entrypoint has seen that it is to stop. Runs in a thread of its own, as does `is_cancelled`."""
+        return has_seen_stop(self._spec.id)
+
+    def is_cancelled(self) -> bool:
+        """Whether a coroutine has been cancelled, and not only been asked to end."""
+        return self._loop.has_cancelled
 
     def tell_failure(self, error: BaseException) -> None:
         """Report what `run` raised. The host gets its type and text anyway, but no groups, causes and notes."""
@@ -111,23 +129,31 @@ class TaskWork:
 
     def _work(self) -> Any:
         spec = self._spec
-        if spec.entrypoint is None:
-            shared = Path(spec.working_directory or Path.cwd())
-            enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id)
-            return self._loop.run(self.run_agent(shared))
+        shared = Path(spec.working_directory or Path.cwd()) if spec.entrypoint is None else None
         enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id)
-        function = resolve(spec.entrypoint, what=f"The entrypoint of agent {spec.agent!r}")
-        task = EntrypointTask(
-            id=spec.id,
-            agent=spec.agent,
-            text=spec.task,
-            expected_output=spec.expected_output,
-            emit=self._emit,
-            stop=self._stop,
-            attempt=spec.attempt,
-        )
-        outcome = call_entrypoint(function, task)
-        return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
+        self.at_work = True
+        try:
+            if self.is_overdue:
+                raise KeyboardInterrupt
+            if spec.entrypoint is None:
+                assert shared is not None  # noqa: S101 - see above
+                return self._loop.run(self.run_agent(shared))
+            function = resolve(spec.entrypoint, what=f"The entrypoint of agent {spec.agent!r}")
+            task = EntrypointTask(
+                id=spec.id,
+                agent=spec.agent,
+                text=spec.task,
+                expected_output=spec.expected_output,
+                emit=self._emit,
+                stop=self._stop,
+                attempt=spec.attempt,
+            )
+            outcome = call_entrypoint(function, task)
+            return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
+        finally:
+            self.at_work = False
+            if self.is_stopping:
+                let_interrupt_pass()
 
     async def run_agent(self, shared: Path) -> str:
         """Run the agent's loop; part of `run`, for tasks that have one.

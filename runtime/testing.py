@@ -101,7 +101,8 @@ def hang_in_python(task: EntrypointTask) -> NoReturn:
     """Loop in Python for ever, and take no notice of a stop; other threads still run."""
     task.emit(BEFORE)
     while True:
-        time.sleep(0.01)
+        with contextlib.suppress(KeyboardInterrupt):
+            time.sleep(0.01)
 
 
 def hang_in_c(task: EntrypointTask) -> NoReturn:
