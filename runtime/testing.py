@@ -322,9 +322,13 @@ def _frame(payload: bytes) -> bytes:
 
 
 def _write(data: bytes) -> None:
-    """Write to the channel behind the back of the thread that should."""
-    with socket.socket(fileno=os.dup(_channel_descriptor())) as channel:
-        channel.sendall(data)
+    """Write to the channel behind the back of the thread that should, and all of it even if a stop interrupts this."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with socket.socket(fileno=os.dup(_channel_descriptor())) as channel:
+            channel.sendall(data)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _channel_descriptor() -> int:
