@@ -60,14 +60,14 @@ def test_a_coroutine_that_tidies_up_is_left_alone(runtime: Runtime) -> None:
     view = stopped(runtime, "tidies_up_at_length", str(0.7 * GRACE))
 
     assert (view.status, view.output) == ("stopped", "so far tidied up")
-    assert "ended by itself" in view.reason
+    assert "; it ended " in view.reason
 
 
 def test_a_function_that_has_seen_the_stop_is_left_alone_until_it_answers(runtime: Runtime) -> None:
     view = stopped(runtime, "ends_by_itself", str(0.7 * GRACE))
 
     assert (view.status, view.result) == ("stopped", "half of it")
-    assert "ended by itself" in view.reason
+    assert "; it ended " in view.reason
 
 
 def test_a_function_that_has_seen_the_stop_and_goes_on_is_interrupted_before_it_would_be_killed(
