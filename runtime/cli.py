@@ -267,8 +267,13 @@ def _run_command() -> int:
         return error.exit_code
     except click.Abort:
         return _INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        err.line(error.format_message())
+        return error.exit_code
     except click.ClickException as error:
-        usage = f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx is not None else ""
+        usage = ""
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            usage = f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n\n"
         err.line(f"{usage}Error: {error.format_message()}")
         return error.exit_code
     except TeamFileError as error:

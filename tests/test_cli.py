@@ -409,3 +409,14 @@ def test_several_tasks_that_are_stopped_fall_together(folder: Path) -> None:
         program.stdout.read()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Stopped by `subactors stop`; it ended ") == 2
+
+
+def test_wrong_usage_says_how_it_is_used_and_no_arguments_at_all_are_a_call_for_help(folder: Path) -> None:
+    wrong = subactors(folder, "run", "team.yaml", "--what")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("Usage: ")
+    assert "run --help' for help.\n\nError: No such option '--what'." in wrong.stderr
+    none = subactors(folder)
+    assert (none.returncode, none.stdout) == (2, "")
+    assert none.stderr.startswith("Usage: ")
+    assert "Error" not in none.stderr
