@@ -29,6 +29,9 @@ _TASK_IN_LIST = 120
 _TASK_IN_VIEW = 1000
 _TRACEBACK_IN_VIEW = 4000
 
+_NO_COINCIDENCE = 16
+"""Characters of an answer from which on it is not at the end of the output by chance."""
+
 _BUSY = 10
 """Per cent of a core from which a silent task counts as busy."""
 
@@ -102,10 +105,11 @@ def result_line(view: TaskView) -> str:
 def said_before(output: str, result: str) -> str:
     """Return the output up to the final answer, with which an agent's output ends, as it is told apart."""
     said, answer = output.rstrip(), result.strip()
-    before = said.removesuffix(answer)
-    if not answer or len(before) == len(said) or not (before == "" or before.endswith("\n")):
+    if not answer or not said.endswith(answer):
         return output
-    return before
+    before = said.removesuffix(answer)
+    # An attempt that broke off may have left half a line before it. But the 4 at the end of 24 is no answer.
+    return before if not before or before.endswith("\n") or len(answer) >= _NO_COINCIDENCE else output
 
 
 def duration(seconds: float) -> str:

@@ -410,16 +410,19 @@ def test_view_prints_a_final_text_once(tmp_path: Path) -> None:
         SECOND: b"result 2\n",
         "agent_task_00000003": b"not quite result 3",
         "agent_task_00000004": b"other words",
+        "agent_task_00000005": b"The long answThe long answer.",
     }
-    past_run(tmp_path, *map(task_row, range(1, 5)), said=said)
+    past_run(tmp_path, *map(task_row, range(1, 5)), task_row(5, result='"The long answer."  '), said=said)
     shown = [subactors("view", task_id, root=tmp_path).stdout for task_id in said]
     assert shown[0].endswith("\n--- Output ---\nLet me see.\n\n--- Result ---\nresult 1\n")
     assert "Output" not in shown[1]
     assert shown[1].endswith("\n--- Result ---\nresult 2\n")
     assert shown[2].endswith("\n--- Output ---\nnot quite result 3\n\n--- Result ---\nresult 3\n")
     assert shown[3].endswith("\n--- Output ---\nother words\n\n--- Result ---\nresult 4\n")
+    assert shown[4].endswith("\n--- Output ---\nThe long answ\n\n--- Result ---\nThe long answer.\n")
     followed = [subactors("view", "-f", task_id, root=tmp_path).stdout for task_id in said]
-    assert [text.count(f"result {number}") for number, text in enumerate(followed, 1)] == [1, 1, 2, 1]
+    assert [text.count(f"result {number}") for number, text in enumerate(followed, 1)] == [1, 1, 2, 1, 0]
+    assert followed[4].count("The long answer.") == 1
 
 
 def test_view_and_json_say_when_a_task_started_and_ended(tmp_path: Path) -> None:
