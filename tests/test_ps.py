@@ -412,7 +412,7 @@ def test_view_prints_a_final_text_once(tmp_path: Path) -> None:
         "agent_task_00000004": b"other words",
         "agent_task_00000005": b"The long answThe long answer.",
     }
-    past_run(tmp_path, *map(task_row, range(1, 5)), task_row(5, result='"The long answer."  '), said=said)
+    past_run(tmp_path, *map(task_row, range(1, 5)), task_row(5, result='"The long answer."'), said=said)
     shown = [subactors("view", task_id, root=tmp_path).stdout for task_id in said]
     assert shown[0].endswith("\n--- Output ---\nLet me see.\n\n--- Result ---\nresult 1\n")
     assert "Output" not in shown[1]
