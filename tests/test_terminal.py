@@ -168,13 +168,20 @@ def is_clean(shown: str) -> bool:
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
-def test_nothing_that_anybody_says_commands_the_terminal(folder: Path, arguments: tuple[str, ...], term: str) -> None:
-    status, shown = in_terminal(folder, *arguments, TERM=term)
+def test_nothing_that_anybody_says_commands_the_terminal(folder: Path, arguments: tuple[str, ...]) -> None:
+    status, shown = in_terminal(folder, *arguments)
     assert is_clean(shown), shown
     assert "evil" in shown
     assert "runtime/cli.py" not in shown  # no traceback of ours
     assert status in {0, 1, 2}
+
+
+def test_nor_does_it_command_a_terminal_that_cannot_be_drawn_on(folder: Path) -> None:
+    for arguments in (["dispatch", "team.yaml", "a[/b]", EVIL], ["run", "team.yaml", "-a", "broken", EVIL]):
+        _, shown = in_terminal(folder, *arguments, TERM="dumb")
+        assert "evil" in shown
+        assert "\x1b" not in shown
+        assert is_clean(shown), shown
 
 
 def test_a_file_with_sequences_in_its_names_is_checked_without_them(folder: Path) -> None:
