@@ -1,4 +1,4 @@
-"""What `ps`, `view`, `stop` and `prune` do: the commands for tasks that another process runs, or ran.
+"""What `ps`, `view`, `logs`, `stop` and `prune` do: the commands for tasks that another process runs, or ran.
 
 Imported by `cli` when one of them runs; it must not bring what only a process that runs tasks needs.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import os
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -18,15 +19,19 @@ from ._elsewhere import Finder, ListedTask, TaskElsewhere, find, stop_together, 
 from ._errors import RuntimeClosedError, UnknownTaskError
 from ._past_runs import prune
 from ._report import dollars, duration, result_text, said_before, size, usage_text, working_directory
+from ._state import open_regular
 from ._terminal import out, warn
 from ._text import json_line, one_line
 from ._views import TERMINAL, TaskView
 
-__all__ = ["list_tasks", "prune_runs", "stop_tasks", "view_task"]
+__all__ = ["list_tasks", "prune_runs", "show_log", "stop_tasks", "view_task"]
 
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
 """What shells call a program that Ctrl-C has ended."""
+
+_PIECE: Final = 1_000_000
+"""Bytes of a log that are read at a time."""
 
 _ROWS: Final = 200
 """Ended tasks that `ps --all` shows at most, more or less."""
@@ -89,6 +94,30 @@ def view_task(root: Path, part: str, *, follow: bool, as_json: bool) -> int:
             return _follow(task, as_json=as_json) if follow else _view(task, as_json=as_json)
         except KeyboardInterrupt:
             return _INTERRUPTED
+
+
+def show_log(root: Path, part: str) -> int:
+    """Print what a task's processes have written to descriptors 1 and 2, past Python; return the exit status."""
+    with find(root, part) as task:
+        try:
+            log = open_regular(task.log)
+        except FileNotFoundError:  # it had no process yet
+            log = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            warn(f"The log {task.log} cannot be read: {error.strerror or error}.")
+            return _FAILED
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        is_empty = True
+        with os.fdopen(log, "rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                is_empty = False
+                out.live(decoder.decode(piece))
+            out.live(decoder.decode(b"", final=True), last=True)
+        if is_empty:
+            warn(
+                f"The log of {task.id} is empty. What its Python code prints is its output: `subactors view {task.id}`."
+            )
+    return 0
 
 
 def stop_tasks(root: Path, parts: Sequence[str]) -> int:

@@ -179,6 +179,20 @@ def view(part: str, state_dir: str | None, **options: bool) -> int:
 
 
 @cli.command()
+@id_argument
+@state_option
+def logs(part: str, state_dir: str | None) -> int:
+    """Print the log of a task: what its C code and the programs that it started wrote, and how it crashed.
+
+    ID may be any part of the id that only one task has. What a task's Python code prints is its output, which `view`
+    shows.
+    """
+    from ._task_commands import show_log  # noqa: PLC0415 - `--help` should not wait for it
+
+    return show_log(state_root(state_dir), part)
+
+
+@cli.command()
 @click.argument("parts", metavar="ID...", nargs=-1, required=True)
 @state_option
 def stop(parts: tuple[str, ...], state_dir: str | None) -> int:

@@ -113,6 +113,13 @@ def below_python(_task: EntrypointTask) -> None:
     print("said again")
 
 
+def writes_and_waits(task: EntrypointTask) -> None:
+    """Write to the log, say so, and go on."""
+    os.write(1, b"from C\n")
+    print("written")
+    task.wait_for_stop(600)
+
+
 def threads(_task: EntrypointTask) -> None:
     """Print a hundred lines of several parts from each of four threads."""
 
