@@ -88,15 +88,16 @@ class ModelErrors:
             case _:
                 return self.garbage(self._name(error))
 
-    def in_stream(self, error: object, characters: int) -> ModelError:
+    def in_stream(self, error: object, characters: int, event: object = None) -> ModelError:
         """Say what error a server reported in its answer, in whichever shape, after so many characters of text.
 
-        It is of the same kind as one that comes with a status of HTTP.
+        It is of the same kind as one that comes with a status of HTTP. The `event` that it came in may have the status.
         """
         words = self._server_words(error) or "without a word"
         if _says_too_long(words):
             return self.too_long(words)
-        fault = read_fault(None, {}, error, now=time.time())
+        has_error = isinstance(event, Mapping) and event.get("error")
+        fault = read_fault(None, {}, event if has_error else error, now=time.time())
         said = f"{fault.status}: {words}" if fault.status is not None else words
         end = "" if said.endswith((".", "!", "?")) else "."
         message = f"{self._url} reported an error after {characters} characters of text: {said}{end}"

@@ -281,7 +281,7 @@ class OpenAIModel:
         reported = event.text if event.data is NOT_JSON else reported_error(event.data, event.name)
         if reported is not None:
             assembler.add_usage(event.data)
-            raise self._errors.in_stream(reported, assembler.text_length)
+            raise self._errors.in_stream(reported, assembler.text_length, event.data)
         try:
             assembler.add(event.data, is_bare=event.is_bare)
         except ShapeError as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ._errors import ModelError
 from ._lacks import lacks_of
 from ._prompt_files import find_prompt_files
-from ._providers import endpoint
+from ._providers import AUTO, endpoint, resolved
 from ._requirements import missing_for
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def notes_on(
 ) -> list[str]:
     """Return what speaks against nothing, but is worth knowing; arguments as of `would_fail`."""
     faults = _model_faults(agent, environ, folders)
-    notes = []
+    models = [model for model in (agent.model, *agent.fallback.models) if model is not None and model.provider == AUTO]
+    notes = [f"would use the model {resolved(model, environ).reference}" for model in models]
     if not all(fault for _, fault in faults):
         notes += [f"would do without a model: {fault}" for _, fault in faults if fault]
     notes += [

@@ -66,6 +66,8 @@ def read_options(section: Section) -> dict[str, Any]:
                 value.report("This API type is not supported by this version.", f"Use `{_API_TYPE}`.")
         elif name in _OURS:
             value.report(f"`{name}` is not for `provider_opts`.", "Remove it: every request has what it needs of this.")
+        elif not _expandable_key(value, name):
+            continue
         elif name in readers:
             value.report(f"`{name}` has a key of its own.", "Move it up, beside `provider_opts`.")
         else:
@@ -189,6 +191,13 @@ def seconds(value: Value) -> float | None:
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, given))
 
 
+def _expandable_key(value: Value, key: str) -> bool:
+    """Check that a key refers to nothing: only values are replaced. One that does is noted."""
+    if "${" in key:
+        value.report(f"{quoted(key)} is a key, and nothing is replaced in keys.", "Write the name itself.")
+    return "${" not in key
+
+
 def _data(value: Value, *, expanded: bool = False) -> Any:
     """Read anything that JSON can hold; what it cannot is noted and left out.
 
@@ -198,7 +207,11 @@ def _data(value: Value, *, expanded: bool = False) -> Any:
     """
     match value.node.value:
         case dict():
-            return {name: _data(item, expanded=expanded) for name, item in (value.entries() or {}).items()}
+            return {
+                name: _data(item, expanded=expanded)
+                for name, item in (value.entries() or {}).items()
+                if not expanded or _expandable_key(item, name)
+            }
         case tuple():
             return [_data(item, expanded=expanded) for item in value.items() or ()]
         case str():

@@ -206,6 +206,9 @@ def _model(name: str, value: Value, known: Models) -> ModelConfig | None:
     key_variables = _key_variables(section)
     if provider_value is None or model_value is None or provider is None or model is None:
         return None
+    if "${" in provider:
+        provider_value.report("A provider cannot come from the environment.", "Write its name.")
+        return None
     provider = provider.lower()
     if provider == PYTHON:
         _report_without_effect(value, section)

@@ -9,7 +9,7 @@ from subactors.runtime._errors import ModelError
 from subactors.runtime._expansion import template_fault
 from subactors.runtime._providers import endpoint, may_use_tls, resolved
 from subactors.runtime._team import ModelConfig
-from team_mapping import problem, team
+from team_mapping import problem, problems, team
 
 ENVIRON = {"NAME": " large ", "HOST": "http://gpu:8000/v1", "LEVEL": "4", "EMPTY": "", "NESTED": "${env.NAME}"}
 
@@ -77,6 +77,22 @@ def test_references_that_are_replaced_are_no_fault() -> None:
 )
 def test_a_reference_that_nothing_replaces_is_a_problem_of_the_file(mapping: dict[str, Any], path: str) -> None:
     assert "Write ${env.NAME}" in problem(path, **mapping)
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ({"provider_opts": {"${env.A}": 1}}, "models.m.provider_opts"),
+        ({"provider_opts": {"a": {"${env.A}": 1}}}, "models.m.provider_opts.a"),
+        ({"provider": "${env.A}"}, "models.m.provider"),
+        ({"token_key": "${env.A}"}, "models.m.token_key"),
+        ({"temperature": "${env.A}"}, "models.m.temperature"),
+    ],
+)
+def test_a_reference_where_nothing_is_replaced_is_a_problem(model: dict[str, Any], path: str) -> None:
+    models = {"m": {"provider": "vllm", "model": "x", "base_url": "http://a/v1", **model}}
+    ((found, _),) = problems(models=models)
+    assert found.startswith(path)
 
 
 @pytest.mark.parametrize("reference", ["${env.M}", "${env.M || 'openai/gpt-4o'}"])

@@ -68,6 +68,8 @@ def test_a_rate_limit_inside_a_stream_is_waited_for(body: dict[str, Any]) -> Non
         {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
         {"object": "error", "message": "engine is restarting", "type": "ServiceUnavailable", "code": 503},
         {"error": "upstream connection reset"},
+        {"error": "busy", "code": 503},
+        {"choices": [{"index": 0, "error": {"code": 502, "message": "Provider returned error"}}]},
     ],
 )
 def test_a_fault_of_the_server_inside_a_stream_is_tried_again(body: dict[str, Any]) -> None:
