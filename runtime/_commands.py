@@ -115,7 +115,7 @@ def check(path: str, working_dir: str | None = None) -> int:
         keys = [] if reasons else missing_keys(agent, environ, team.folders)
         keyless += [name] if keys else []
         for sentence in keys:
-            # Files are checked where there are no keys, too: said, and no failure of the check.
+            # Files are checked where there are no keys, too: no failure of the check while another agent would run.
             _say_of(name, f"not before there is a key: {sentence}")
         for note in notes_on(agent, environ, folder, team.folders):
             _say_of(name, note)

@@ -373,6 +373,10 @@ def test_events_have_the_times_at_which_a_task_started_and_ended(folder: Path) -
     started, ended = (datetime.fromisoformat(tasks[-1][name]) for name in ("started_at", "ended_at"))
     assert tasks[0]["started_at"] == tasks[-1]["started_at"]
     assert before - timedelta(milliseconds=1) <= started <= ended <= after
+    kept = json.loads(subactors(folder, "view", "--json", tasks[-1]["id"]).stdout)
+    assert [kept[name] for name in ("started_at", "ended_at")] == [
+        tasks[-1][name] for name in ("started_at", "ended_at")
+    ]
 
 
 def test_the_answer_is_the_last_event(folder: Path) -> None:
