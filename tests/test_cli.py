@@ -265,7 +265,7 @@ def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: si
     assert program.returncode == 128 + number
     ended = {line["task"]["agent"]: line["task"] for line in lines if line["event"] == "ended"}
     assert {agent: task["status"] for agent, task in ended.items()} == {"root": "stopped", "patient": "stopped"}
-    assert "killed after the grace period" in ended["patient"]["reason"]
+    assert "was interrupted (KeyboardInterrupt)" in ended["patient"]["reason"]
     who = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "the signal SIGTERM"}[number]
     assert ended["root"]["reason"].startswith(f"Stopped by {who}")
     reason = f"interrupted by {who}; every task has been stopped"
