@@ -573,7 +573,7 @@ class TaskSupervisor(Supervisor):
         task.status = outcome.status
         task.let_go()
         if self._hub.has_streams:
-            self._hub.publish(TaskEnded(task.entry(None)))
+            self._hub.publish(TaskEnded(self._view(task, output=False) if task.traceback else task.entry(None)))
         due = self._registry.ended(task)
         orphans = self._registry.running_tasks(task.id)
         self._stop_tasks(orphans, target=None, ended_owner=task.agent)

@@ -138,6 +138,8 @@ class Task:
                 self.last_entry = msgspec.structs.replace(self.last_entry, workdir=self._workdir())
             return self.last_entry
         entry = self.view(vitals=vitals, output=False)
+        if entry.traceback:
+            entry = msgspec.structs.replace(entry, traceback="")
         if self.is_over:
             self.last_entry = entry
         return entry
@@ -158,7 +160,7 @@ class Task:
             task=self.text,
             status=self.status,
             reason=self.reason,
-            traceback=self.traceback if output else "",
+            traceback=self.traceback,
             runtime=(self.ended if self.ended is not None else time.monotonic()) - self.started,
             started_at=iso_time(self.started_at),
             ended_at=iso_time(self.ended_at) if self.ended_at is not None and self.is_over else None,

@@ -14,7 +14,7 @@ import types
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import attrs
 import msgspec
@@ -53,6 +53,16 @@ class Report(pydantic.BaseModel):
 
 class Numbers(pydantic.RootModel[list[int]]):
     """A pydantic model that is a list."""
+
+
+class OldModel:
+    """As models of pydantic 1 are."""
+
+    __fields__: ClassVar[dict[str, Any]] = {"at": None}
+
+    def dict(self) -> dict[str, Any]:
+        """Return the fields."""
+        return {"at": dt.date(2026, 1, 2)}
 
 
 class Opaque(pydantic.BaseModel):
@@ -149,6 +159,7 @@ def _deep(levels: int) -> Any:
 VALUES: dict[str, Callable[[], Any]] = {
     "pydantic": lambda: Report(title="one", at=dt.datetime(2026, 1, 2, tzinfo=dt.UTC), places=[Place(path=Path("/a"))]),
     "pydantic in data": lambda: {"list": [Place(path=Path("b"), score=1)], "root": Numbers([1, 2])},
+    "pydantic 1": OldModel,
     "pydantic with an array": lambda: Opaque(array=Array([1.5])),
     "attrs in a dataclass": lambda: Whole([Part("one", Path("/c"))], {"tag"}),
     "struct": lambda: [Record(1)],

@@ -12,7 +12,7 @@ import failing
 import pytest
 from failing import CAUSE
 from run_folders import past_run, subactors, task_row
-from subactors.runtime import Runtime, TaskView
+from subactors.runtime import Runtime, TaskEnded, TaskRestarting, TaskView
 from subactors.runtime._failure import LONGEST_REASON, LONGEST_TRACEBACK, describe_error, own_traceback
 from teams import PATIENCE, call, model, run_and_wait, speaking
 
@@ -193,6 +193,16 @@ def test_a_list_has_reasons_but_no_tracebacks(runtime: Runtime) -> None:
     run_and_wait(runtime, "key", "steps")
 
     assert {view.traceback for view in runtime.list()} == {""}
+
+
+def test_the_events_of_a_failure_and_of_a_restart_have_the_traceback(runtime: Runtime) -> None:
+    with runtime.events() as events:
+        task_id = runtime.run("fails_each_time", "go")
+        runtime.wait([task_id], timeout=PATIENCE)
+        events.close()
+        seen = [event.task for event in events if isinstance(event, TaskRestarting | TaskEnded)]
+
+    assert [places(view) for view in seen] == [["fails_each_time"], ["fails_each_time", "_fail_later"]]
 
 
 def test_a_model_reads_the_traceback_of_a_task_of_its_own() -> None:

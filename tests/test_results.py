@@ -33,6 +33,7 @@ def runtime() -> Iterator[Runtime]:
     [
         ("pydantic", {"title": "one", "at": "2026-01-02T00:00:00Z", "places": [{"path": "/a", "score": 0.5}]}),
         ("pydantic in data", {"list": [{"path": "b", "score": 1.0}], "root": [1, 2]}),
+        ("pydantic 1", {"at": "2026-01-02"}),
         ("pydantic with an array", {"array": [1.5]}),
         ("attrs in a dataclass", {"parts": [{"name": "one", "folder": "/c"}], "tags": ["tag"]}),
         ("struct", [{"number": 1}]),
