@@ -137,10 +137,12 @@ def test_a_module_of_the_host_with_the_same_name_is_another_one(team: Path, monk
     assert view.status == "completed", view.reason
 
 
-def test_a_file_with_the_name_of_a_library_breaks_nothing(team: Path, elsewhere: Path) -> None:
-    for name in ("asyncio", "json", "logging", "msgspec", "subactors", "openai", "selectors", "socket", "uuid"):
+@pytest.mark.parametrize("agent", ["code", "model"])
+def test_files_with_the_names_of_all_libraries_break_nothing(team: Path, elsewhere: Path, agent: str) -> None:
+    libraries = {"msgspec", "subactors", "openai", "anyio", "httpx2", "mcp", "pydantic", "pykka"}
+    for name in sys.stdlib_module_names | libraries:
         (team.parent / f"{name}.py").write_text("raise RuntimeError('I am not it')\n")
-    done = subactors(elsewhere, "run", str(team), "-a", "code", "x")
+    done = subactors(elsewhere, "run", str(team), "-a", agent, "x")
     assert done.returncode == 0, done.stderr
 
 
