@@ -18,6 +18,7 @@ import io
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 __all__ = ["Speech", "install", "speech"]
+
+_PARTS: Final = 500
+"""Parts of lines that are said at once in a second. To say each by itself takes three times as long as whole lines."""
 
 _LONGEST_HELD: Final = 8192
 """Characters of a line that are held back until it ends."""
@@ -49,6 +53,8 @@ class Speech:
         # Reentrant, as a finalizer that prints may run anywhere.
         self._lock = threading.RLock()
         self.held: dict[int, str] = {}
+        self._second_began = 0.0
+        self._parts = 0
 
     def begin(self, say: Callable[[str], None]) -> None:
         """From now on, what is written in this process is said."""
@@ -70,8 +76,7 @@ class Speech:
         with self._lock:
             thread = _thread.get_ident()
             text = encodable(self.held.pop(thread, "") + text)
-            # One thread alone, beside the mailbox's, need not wait for the end of its line: nobody speaks between.
-            if _thread._count() > 1:  # noqa: SLF001 - `threading.active_count` takes a lock, which a signal may interrupt
+            if self._must_wait(text):
                 text, newline, rest = text.rpartition("\n")
                 text += newline
                 if len(rest) > _LONGEST_HELD:
@@ -80,6 +85,18 @@ class Speech:
                     self.held[thread] = rest
             if text:
                 say(text)
+
+    def _must_wait(self, text: str) -> bool:
+        """Whether what is not a whole line yet is to be held back, and not said at once."""
+        if text.endswith("\n"):
+            return False
+        now = time.monotonic()
+        if now - self._second_began > 1:
+            self._second_began, self._parts = now, 0
+        self._parts += 1
+        # One thread alone, beside the mailbox's, need not wait: nobody speaks between.
+        # `threading.active_count` takes a lock, which a signal may interrupt.
+        return self._parts > _PARTS or _thread._count() > 1  # noqa: SLF001 - see above
 
     def finish_lines(self) -> None:
         """Say what is held back."""

@@ -189,6 +189,13 @@ def floods(_task: EntrypointTask) -> None:
         print("x" * 999)
 
 
+def many_lines(_task: EntrypointTask) -> None:
+    """Print five thousand lines of several parts as fast as can be, and half a line."""
+    for number in range(5000):
+        print("line", number)
+    print("the end", end="")
+
+
 def model(messages: list[dict[str, Any]], _tools: list[dict[str, Any]]) -> Any:
     """Be a model that prints, calls a tool, and answers."""
     print("I am asked")

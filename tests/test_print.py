@@ -111,6 +111,12 @@ def test_handlers_and_finalizers_may_print_whatever_they_interrupt(runtime: Runt
     assert "handler" in view.output
 
 
+def test_lines_that_come_faster_than_their_parts_are_said_arrive_in_order(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "many_lines")
+
+    assert view.output == "".join(f"line {number}\n" for number in range(5000)) + "the end"
+
+
 def test_what_is_printed_counts_for_the_limit_on_output(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "floods")
 
