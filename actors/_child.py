@@ -72,8 +72,8 @@ _REHEARSAL_LIMIT: Final = 2.0
 _UNHEARD: Final = 6.0
 """Seconds that a process lives on without its channel: more than its host, if that lives, takes to notice and kill."""
 
-_PEER: Final = 12
-"""Bytes of what a socket knows of the process at its other end."""
+_PEER: Final = 4
+"""Bytes of the id of the process at a socket's other end, which comes before its user and group."""
 
 _OUTPUT_FRAME = 65536
 """Longest piece of output in one frame; longer text is split, so that no single frame delays the ones behind it."""
