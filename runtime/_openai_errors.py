@@ -18,8 +18,9 @@ import httpx2
 import openai
 
 from ._errors import ContextLengthError, ModelError, RateLimitError, RefusalError
+from ._model import Turn
 from ._proxies import Proxy
-from ._retries import BrokenStreamError, TransientError
+from ._retries import BrokenStreamError, MislabelledError, TransientError
 from ._secrets import blotted
 from ._server_faults import Fault, Kind, read_fault
 from ._team import ModelConfig
@@ -129,6 +130,10 @@ class ModelErrors:
             f"the answer of {self._url} ended before anything was said{aside}: neither text nor a tool call came "
             f"({reason}). Try again; if it happens often, the model may need another instruction, or more max_tokens."
         )
+
+    def mislabelled(self, word: str | None, turn: Turn) -> MislabelledError:
+        """Say that an answer has text, and none of the calls that its finish reason announces."""
+        return MislabelledError(str(self.nothing_usable(word, "", lacks_calls=True)), turn)
 
     def broke_off(self, characters: int) -> BrokenStreamError:
         """Say that a stream ended well before the answer did; part of an answer must not pass for all of it."""

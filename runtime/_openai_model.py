@@ -34,7 +34,7 @@ from ._openai_stream import ShapeError, TurnAssembler, reported_error
 from ._parameters import Parameters
 from ._providers import endpoint, resolved
 from ._proxies import Proxy, ProxyError, connection_options, proxy_for
-from ._retries import RETRY_COUNT, BrokenStreamError, Retries, TransientError
+from ._retries import RETRY_COUNT, BrokenStreamError, MislabelledError, Retries, TransientError
 from ._sendable import Server, sendable
 from ._team import ModelConfig
 from ._text import one_line
@@ -151,6 +151,12 @@ class OpenAIModel:
             except _AdaptedError as error:
                 on_text(f"[{self._config.reference}: {error}]\n")
                 continue
+            except MislabelledError as error:
+                try:
+                    pause = retries.pause(error)
+                except ModelError:
+                    # This server says so of plain text, too.
+                    return msgspec.structs.replace(error.turn, usage=self.take_unreported())
             except (BrokenStreamError, TransientError) as error:
                 pause = retries.pause(error)
             else:
@@ -313,8 +319,10 @@ class OpenAIModel:
                 f"the model reached its token limit before it said anything{_after_thought(assembler)}. Raise "
                 "max_tokens, or shorten the conversation."
             )
-        if not assembler.is_usable or assembler.lacks_calls:
+        if not assembler.is_usable:
             raise self._errors.nothing_usable(word, _after_thought(assembler), lacks_calls=assembler.lacks_calls)
+        if assembler.lacks_calls:
+            raise self._errors.mislabelled(word, assembler.finish(self._server.identity))
         if end is None:
             raise self._errors.broke_off(assembler.text_length)
         return assembler.finish(self._server.identity)

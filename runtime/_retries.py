@@ -6,11 +6,14 @@ Pure. One `Retries` belongs to one turn. Rate limits are not counted here: they 
 from __future__ import annotations
 
 import random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ._errors import ModelError
 
-__all__ = ["RETRY_COUNT", "BrokenStreamError", "Retries", "TransientError"]
+if TYPE_CHECKING:
+    from ._model import Turn
+
+__all__ = ["RETRY_COUNT", "BrokenStreamError", "MislabelledError", "Retries", "TransientError"]
 
 RETRY_COUNT: Final = "x-stainless-retry-count"
 """Header that tells a server how often a request was sent before; the client library's own, and known to servers."""
@@ -25,6 +28,20 @@ _LONGEST_WAIT: Final = 120.0
 
 class BrokenStreamError(ModelError):
     """An answer broke off, or came no further: another try may well succeed."""
+
+
+class MislabelledError(BrokenStreamError):
+    """An answer says that it calls tools, and has text and no call.
+
+    Either the server has lost the call, and another try may well bring it; or it says so of every answer.
+
+    Attributes:
+        turn: the answer as it came; it counts where it is not asked for again.
+    """
+
+    def __init__(self, message: str, turn: Turn) -> None:
+        super().__init__(message)
+        self.turn = turn
 
 
 class TransientError(ModelError):

@@ -235,11 +235,36 @@ def test_nothing_usable_is_asked_for_once_more_and_then_fails(reply: Reply) -> N
 
 
 @pytest.mark.parametrize("calls", [[], None, [{}], [None]], ids=["empty", "null", "an empty call", "a null call"])
-@pytest.mark.parametrize("content", [None, "I will look."])
+@pytest.mark.parametrize("content", [None, "", " \n"])
 def test_calls_that_are_announced_and_do_not_come_are_asked_for_once_more(calls: Any, content: str | None) -> None:
     event = {"choices": [{"delta": {"content": content, "tool_calls": calls}, "finish_reason": "tool_calls"}]}
 
     assert "said that the model calls tools (finish reason 'tool_calls'), and sent no call" in failure(Chunks(event))
+
+
+def test_calls_that_get_lost_beside_a_text_are_asked_for_once_more() -> None:
+    heard: list[str] = []
+
+    turn = answer(Chunks(said("I will look.", "tool_calls")), Chunks(called(), said(None, "tool_calls")), heard=heard)
+
+    assert [call.name for call in turn.tool_calls] == ["look"]
+    assert turn.content == ""
+    assert "".join(heard) == f"I will look.{BROKE_OFF}"
+
+
+@pytest.mark.parametrize("word", CALLING)
+def test_a_server_that_says_of_plain_text_that_it_calls_tools_is_believed_the_second_time(word: str) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 2}
+
+    turn = answer(*[Chunks(said("It is Paris."), said("", word, usage=usage))] * 2)
+
+    assert turn.content == "It is Paris."
+    assert turn.usage == Usage(18, 4, 2)
+
+
+def test_text_that_is_said_to_be_a_call_is_taken_where_nothing_is_asked_for_again() -> None:
+    with ModelServer([Chunks(said("It is Paris.", "tool_calls"))]) as server:
+        assert ask(server, retries=0).content == "It is Paris."
 
 
 def test_that_there_was_reasoning_is_said() -> None:
