@@ -37,9 +37,9 @@ _TOO_LONG_STATUSES: Final = frozenset({400, 413, 422, 429, 500})
 
 _TOO_LONG: Final = (
     r"context[ _-]?(length|window|size)|(prompt|input|request|conversation|messages?) (is|are) too (long|large)"
-    r"|input token count|too many (input |prompt )?tokens|(exceeds?|beyond) the (model'?s )?(max\w*|available) [\w ]*"
-    r"(tokens|context|length)|reduce the length|request too large for|tokens must be reduced"
-    r"|prompt tokens? .*exceed|exceed_context_size"
+    r"|input token count|too many (input |prompt )?tokens(?! per |\W+please wait)|reduce the length"
+    r"|(exceeds?|beyond) the (model'?s )?(max\w*|available) [\w ]*(tokens|context|length)|request too large for"
+    r"|tokens must be reduced|prompt tokens? .*exceed|exceed_context_size"
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ._encodable import encodable
 from ._finish_reasons import End, calls_tools, finish_word, meaning
@@ -28,6 +28,12 @@ _CUT = "[The answer ends here because the model's token limit was reached.]"
 
 _THOUGHT_END = "</thought>"
 """With which Gemini ends its thoughts, at the beginning of the answer."""
+
+_NO_ERROR: Final = frozenset({"", "0", "200", "null", "none", "ok", "success"})
+"""What servers put in an `error` that each chunk has, or in its fields."""
+
+_WELL: Final = frozenset({"0", "200", "202", "ok", "success", "queued", "pending", "processing", "running"})
+"""The `code` or `status` with which gateways say that somebody is at work."""
 
 
 @dataclass
@@ -260,16 +266,29 @@ def reported_error(event: object, name: str = "") -> object | None:
             continue
         choices = chunk.get("choices")
         parts = [part for part in choices if isinstance(part, dict)] if isinstance(choices, list) else []
-        found: list[object] = [part["error"] for part in (chunk, *parts) if part.get("error")]
+        found: list[object] = [part["error"] for part in (chunk, *parts) if not _is_no_error(part.get("error"))]
         if found:
-            return found[0]
+            return chunk if found[0] is True else found[0]
         if chunk.get("object") == "error" or name == "error":
             return chunk
         # Without `choices` these are the words of a gateway, unless they only say that somebody is there.
-        is_other = "choices" in chunk or chunk.get("type") not in (None, "error")
+        is_other = "choices" in chunk or chunk.get("type") not in (None, "error") or _says_well(chunk)
         if not is_other and any(isinstance(chunk.get(key), str) for key in ("message", "detail")):
             return chunk
     return None
+
+
+def _is_no_error(error: object) -> bool:
+    """Whether what is called an error says that there is none."""
+    if isinstance(error, dict):
+        return all(map(_is_no_error, error.values()))
+    return not error or (isinstance(error, str | int) and str(error).strip().lower() in _NO_ERROR)
+
+
+def _says_well(chunk: Mapping[str, Any]) -> bool:
+    """Whether a chunk says of itself that it is not about an error."""
+    states = (chunk.get(key) for key in ("code", "status"))
+    return any(str(state).strip().lower() in _WELL for state in states if isinstance(state, str | int))
 
 
 def _text(content: object) -> str:

@@ -62,7 +62,8 @@ _QUOTA_NAMES: Final = (
     "paymentrequired",
     "arrearage",
 )
-_RATE_NAMES: Final = ("ratelimit", "toomanyrequest", "throttl", "resourceexhausted", "requestlimit")
+_PLAIN_RATE_NAMES: Final = ("ratelimit", "toomanyrequest", "throttl")
+_RATE_NAMES: Final = (*_PLAIN_RATE_NAMES, "resourceexhausted", "requestlimit", "capacityexceeded")
 _TRANSIENT_NAMES: Final = (
     "overload",
     "unavailable",
@@ -75,6 +76,8 @@ _TRANSIENT_NAMES: Final = (
     "deadlineexceeded",
     "badgateway",
     "connectionerror",
+    "networkerror",
+    "enginedead",
     "nocapacity",
 )
 """Parts of an error's `type`, `code` or `status`, in lower case and without anything but letters."""
@@ -90,10 +93,17 @@ _QUOTA_WORDS: Final = re.compile(
 _DAY: Final = "PerDay"
 """In the names of Google's daily quotas; what it says of a delay then is about another limit."""
 
-_RATE_WORDS: Final = re.compile(r"rate[ _-]?limit|too many requests|requests per (second|minute)", re.IGNORECASE)
+_RATE_WORDS: Final = re.compile(
+    r"rate[ _-]?limit|too many (concurrent )?requests|requests per (second|minute)|capacity exceeded"
+    r"|并发|请求过多|频繁|频率|限流|流量限制|速率限制",
+    re.IGNORECASE,
+)
 _TRANSIENT_WORDS: Final = re.compile(
     r"overloaded|at capacity|(temporarily|currently|service|is) unavailable|timed? ?out|bad gateway"
-    r"|internal (server )?error|server had an error|connection (was )?(reset|closed|error)|try again later",
+    r"|internal (server )?error|server had an error|connection (was )?(reset|closed|error)|try again later"
+    r"|upstream (connect|request)? ?error|disconnect|connection (failure|termination|timeout|refused)"
+    r"|(model runner|engine|worker|backend|server) (has |is |was )?(unexpectedly )?(stopped|exited|terminated|died|dead"
+    r"|crashed|busy|shutting down)|out of memory|cuda error|繁忙|稍后再?[重尝]?试|请稍后|内部错误|网络错误|超时",
     re.IGNORECASE,
 )
 
@@ -143,14 +153,7 @@ def _kind(status: int | None, error: Mapping[str, Any], after: float | None) -> 
     names, words = _names(error), _words(error)
     if status == HTTPStatus.PAYMENT_REQUIRED or _any_part(_QUOTA_NAMES, names):
         return Kind.QUOTA
-    match status:
-        case 429:
-            is_rate = True
-        case None | 403 | 503:
-            is_rate = _any_part(_RATE_NAMES, names) or (status is None and bool(_RATE_WORDS.search(words)))
-        case _:
-            is_rate = False
-    if is_rate:
+    if _is_rate(status, error, names, words):
         # "You exceeded your current quota" is what Google says of a limit per minute, too: then with a delay.
         used_up = _DAY in words or (after is None and _QUOTA_WORDS.search(words))
         return Kind.QUOTA if used_up else Kind.RATE
@@ -162,6 +165,19 @@ def _kind(status: int | None, error: Mapping[str, Any], after: float | None) -> 
         return Kind.FINAL
     transient = _any_part(_TRANSIENT_NAMES, names) or _TRANSIENT_WORDS.search(words)
     return Kind.TRANSIENT if transient else Kind.FINAL
+
+
+def _is_rate(status: int | None, error: Mapping[str, Any], names: list[str], words: str) -> bool:
+    match status:
+        case 429 | 498:  # the second is Groq's
+            return True
+        case None:
+            return _any_part(_RATE_NAMES, names) or _RATE_WORDS.search(words) is not None
+        case 403 | 503:
+            return _any_part(_RATE_NAMES, names)
+        case _:
+            # Gateways have statuses of their own for what the server behind them says.
+            return _any_part(_PLAIN_RATE_NAMES, names) or _status_in(error) == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def error_in(body: object) -> dict[str, Any]:

@@ -38,6 +38,28 @@ class Held(Reply):
             wire.hold()
 
 
+# --- what is no error ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [None, "", {}, False, {"code": 0, "message": ""}, {"code": None}, {"message": "ok"}])
+def test_an_error_in_each_chunk_that_says_nothing_is_none(error: Any) -> None:
+    assert answer(Chunks(said("All.", error=error), said(None, "stop", error=error))).content == "All."
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"code": 200, "message": "OK"}, {"status": "processing", "detail": "queued"}, {"code": "0", "message": ""}],
+)
+def test_an_event_that_says_that_somebody_is_at_work_is_no_error(event: dict[str, Any]) -> None:
+    assert answer(Chunks(event, said("All."), said(None, "stop"))).content == "All."
+
+
+def test_an_error_that_is_only_said_to_be_one_is_told_in_the_words_beside_it() -> None:
+    assert "reported an error after 0 characters of text: no disk." in failure(
+        Chunks({"error": True, "message": "no disk"}), requests=1
+    )
+
+
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 

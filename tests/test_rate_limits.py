@@ -96,6 +96,12 @@ def test_a_rate_limit_in_the_middle_of_an_answer_is_waited_for() -> None:
     assert "".join(heard) == "The ans\n[waiting for the rate limit of acme/m, 0 s]\nThe answer."
 
 
+def test_too_many_tokens_in_a_minute_are_a_rate_limit_and_not_too_long_a_conversation() -> None:
+    body = '{"error": {"message": "Too many tokens, please wait before trying again.", "type": "throttling_error"}}'
+    with ModelServer([Status(429, body=body, headers={"Retry-After": "0"}), Text("at last")]) as server:
+        assert ask(server).content == "at last"
+
+
 def test_a_fault_inside_a_stream_that_stays_is_an_error_that_tells_how_often_it_was_tried() -> None:
     gone = error({"error": {"code": 502, "message": "gone"}})
     with ModelServer([gone] * 3) as server, pytest.raises(ModelError, match=r"502: gone\. It was tried 3 times\."):

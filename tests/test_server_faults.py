@@ -29,6 +29,8 @@ def after(headers: dict[str, str], body: object = None) -> float | None:
         {"status": "RESOURCE_EXHAUSTED", "message": "Resource has been exhausted."},
         {"type": "ThrottlingException", "message": "Too many tokens, please wait."},
         "Too many requests",
+        {"code": "1302", "message": "您当前使用该API的并发数过高"},
+        {"type": "service_tier_capacity_exceeded", "message": "Service tier capacity exceeded.", "code": "3505"},
     ],
 )
 def test_a_rate_limit_is_known_inside_a_stream(error: object) -> None:
@@ -47,6 +49,9 @@ def test_a_rate_limit_is_known_inside_a_stream(error: object) -> None:
         {"type": "api_error", "message": "Internal server error"},
         {"status": "UNAVAILABLE", "message": "The model is overloaded."},
         "upstream connection reset",
+        "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+        {"message": "model runner has unexpectedly stopped"},
+        {"code": "1234", "message": "网络错误"},
     ],
 )
 def test_a_fault_of_the_server_is_known_inside_a_stream(error: object) -> None:
@@ -71,6 +76,19 @@ def test_what_another_try_cannot_help_is_final(error: object) -> None:
 @pytest.mark.parametrize(("status", "expected"), [(400, Kind.FINAL), (404, Kind.FINAL), (408, Kind.TRANSIENT)])
 def test_a_status_of_http_says_more_than_words(status: int, expected: Kind) -> None:
     assert kind(status, {"error": {"message": "overloaded, try again later"}}) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (500, {"code": 429, "message": "litellm.RateLimitError: try another time"}),
+        (400, {"code": "ThrottlingException", "message": "Rate exceeded"}),
+        (502, {"type": "rate_limit_error", "message": "upstream said so"}),
+        (498, {"type": "capacity_exceeded", "message": "Flex tier capacity exceeded"}),
+    ],
+)
+def test_a_rate_limit_that_comes_with_another_status_is_one(status: int, error: dict[str, Any]) -> None:
+    assert kind(status, {"error": error}) is Kind.RATE
 
 
 @pytest.mark.parametrize(
