@@ -39,7 +39,7 @@ from ._surroundings import Surroundings
 from ._task_actor import TaskActor
 from ._team import MAY_BE_ZERO, Limits, Settings, Team
 from ._views import TaskView
-from ._workdir import WorktreeKeeper, sweep
+from ._workdir import WorktreeKeeper
 
 if TYPE_CHECKING:
     from ._toolset import AgentToolset
@@ -314,6 +314,7 @@ class Runtime:
                     steps.callback(self._control.close)
                 if self._housekeeping.is_alive():
                     steps.callback(self._housekeeping.join)
+                steps.callback(self._worktrees.hurry_up)
                 self._end_tasks()
 
     def _end_tasks(self) -> None:
@@ -332,11 +333,12 @@ class Runtime:
         """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""
         with unforked:  # a process forked in the middle of an import could never import that module
             from ._past_runs import prune, recover  # noqa: PLC0415 - not needed before the first task may start
+            from ._worktrees import sweep  # noqa: PLC0415 - the same
 
         with contextlib.suppress(StateError):
             recover(self._folder.path.parent)
             prune(self._folder.path.parent)
-            sweep(self._folder.path.parent)
+            sweep(self._folder.path.parent, self._worktrees.hurry)
 
     def _stop_supervisor(self) -> None:
         with contextlib.suppress(pykka.Timeout):

@@ -1,9 +1,8 @@
 """Folders that agents have to themselves: a scratch folder, or a git worktree of the current repository.
 
 A task's process makes its folder before its agent begins (`enter`). A scratch folder lives as long as the folder of its
-run. A worktree is looked at when its task has ended, by a thread of the host (`WorktreeKeeper`), or by the next host if
-this one died: one that holds nothing new is removed with its branch, any other is kept. Must never remove what is
-neither committed elsewhere nor ignored by git.
+run. What becomes of a worktree once its task has ended is decided in the host (`_worktrees`), by what is remembered of
+it here. Must never go on with a worktree that is not as git has made it.
 """
 
 from __future__ import annotations
@@ -17,34 +16,73 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from ._errors import WorkdirError
-from ._state import is_live
+from ._forks import unforked
+from ._state import open_regular
 from ._team import Workdir
 from ._text import one_line
 
-__all__ = ["WorktreeKeeper", "branch_of", "enter", "sweep", "tidy", "worktree_folder"]
+__all__ = [
+    "OFF",
+    "WORKTREES",
+    "Hurry",
+    "Origin",
+    "WorktreeKeeper",
+    "alone_in",
+    "branch_of",
+    "enter",
+    "forget",
+    "options_of",
+    "recall",
+    "record_of",
+    "worktree_folder",
+]
 
 logger = logging.getLogger("subactors.runtime")
 
-_WORKTREES: Final = "worktrees"
+WORKTREES: Final = "worktrees"
+"""The folder of the state folder that holds them."""
 
 _MAKING: Final = 300.0
 """Seconds that git may take to make a worktree; a stop does not wait for it."""
 
-_TIDYING: Final = 30.0
-"""Seconds for each command of git at the end of a task."""
+_SECONDS: Final = 30.0
+"""Seconds for each other command of git."""
 
-_BEING_MADE: Final = frozenset({"initializing", "added with --lock"})
-"""The reasons, in git's words, of the lock that a worktree has until it is complete."""
+_CLOSING: Final = 10.0
+"""Seconds that a host that closes takes for the worktrees that are left; the next host looks at the others."""
+
+_LOCK_PAUSE: Final = 0.02
+"""Seconds between two attempts to be alone in a repository."""
+
+_LONGEST_RECORD: Final = 100_000
+_TRIES: Final = 100
+
+OFF: Final = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": "/dev/null",
+    "core.pager": "cat",
+    "core.editor": "false",
+    "diff.external": "",
+    "gpg.program": "false",
+    "submodule.recurse": "false",
+    "log.showSignature": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+}
+"""What would have git start a program, as it counts over all that a repository's configuration says."""
 
 
 def worktree_folder(run: Path, task_id: str) -> Path:
     """Return where a task's worktree is: beside its run's folder, which may be removed before the worktree is."""
-    return run.parent / _WORKTREES / run.name / task_id
+    return run.parent / WORKTREES / run.name / task_id
 
 
 def branch_of(task_id: str) -> str:
@@ -91,32 +129,99 @@ def _worktree(base: Path, path: Path, branch: str) -> Path:
     for name in _git_variables(os.environ):  # of another repository, and the agent's own commands would follow them
         del os.environ[name]
     within = _git(base, "rev-parse", "--show-prefix", what="This agent works in a git worktree, and")
-    if not (path / ".git").exists() or _is_being_made(path):
-        repository = _repository(base)
-        _remove(repository, path, branch)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        what = "The agent's git worktree could not be made:"
-        with _alone_in(repository):
-            options = ["--quiet", "--no-checkout", "--lock", "-b", branch]
-            _git(base, "worktree", "add", *options, str(path), "HEAD", what=what)
-        # What takes its time need not be alone.
-        _git(path, "reset", "--quiet", "--hard", what=what, seconds=_MAKING)
-        with _alone_in(repository):
-            _git(base, "worktree", "unlock", str(path), what=what)
+    origin = recall(path)
+    if origin is not None and origin.link and path.exists():
+        link = ""
+        with contextlib.suppress(OSError):
+            link = _link_of(path)
+        if link != origin.link:
+            raise WorkdirError(
+                f"The worktree {path} is kept, and not gone on with: its .git is not what git has written."
+            )
+    else:
+        _make(base, path, branch)
     folder = path / within
     return folder if folder.is_dir() else path  # the folder may hold nothing that is committed
 
 
+def _make(base: Path, path: Path, branch: str) -> None:
+    what = "The agent's git worktree could not be made:"
+    repository = (base / _git(base, "rev-parse", "--git-common-dir", what=what)).resolve()
+    _remember(path, Origin(str(repository), ""))
+    with alone_in(repository, _MAKING):
+        _remove_what_there_is(repository, path, branch)
+        _git(base, "worktree", "add", "--quiet", "--no-checkout", "-b", branch, str(path), "HEAD", what=what)
+    # What takes its time need not be alone.
+    _git(path, "reset", "--quiet", "--hard", what=what, seconds=_MAKING)
+    _remember(path, Origin(str(repository), _link_of(path)))
+
+
+def _remove_what_there_is(repository: Path, path: Path, branch: str) -> None:
+    """Remove what an attempt has left that was killed as it made its worktree; nobody has worked there."""
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(WorkdirError):
+        _git(repository, "worktree", "prune")
+        _git(repository, "branch", "--quiet", "-D", branch)
+
+
+def _link_of(path: Path) -> str:
+    with os.fdopen(open_regular(path / ".git"), "rb") as file:
+        return os.fsdecode(file.read(_LONGEST_RECORD))
+
+
+@contextlib.contextmanager
+def alone_in(repository: Path, seconds: float) -> Iterator[None]:
+    """Keep other tasks from changing the list of worktrees and branches: git is not made for several at once.
+
+    Raises:
+        WorkdirError: it took longer than `seconds` to be alone.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    lock = os.open(repository / "subactors.lock", flags, 0o600)
+    try:
+        end = time.monotonic() + min(seconds, _MAKING)
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if time.monotonic() > end:
+                raise WorkdirError(f"Somebody holds the lock {repository / 'subactors.lock'}.")
+            time.sleep(_LOCK_PAUSE)
+        yield
+    finally:
+        os.close(lock)
+
+
 # --- in a host ------------------------------------------------------------------------------------------------------
+
+
+class Hurry:
+    """How long may still be worked on worktrees: without end until `begin` is called, from any thread."""
+
+    def __init__(self) -> None:
+        self._end = float("inf")
+
+    def begin(self, seconds: float) -> None:
+        """Have everything end within that time."""
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; not below 0."""
+        return max(0.0, self._end - time.monotonic())
 
 
 class WorktreeKeeper:
     """Looks at worktrees whose tasks have ended, one after the other, in a thread of its own.
 
     `ended` may be called from any thread; the thread is started by the first call.
+
+    Attributes:
+        hurry: begun when the host closes.
     """
 
     def __init__(self) -> None:
+        self.hurry = Hurry()
         self._ended: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -129,8 +234,12 @@ class WorktreeKeeper:
                 self._thread.start()
         self._ended.put(path)
 
+    def hurry_up(self) -> None:
+        """Have everything end soon: the host closes."""
+        self.hurry.begin(_CLOSING)
+
     def close(self) -> None:
-        """Look at those that are left, and end the thread."""
+        """Look at those that are left, as far as there is time, and end the thread; after `hurry_up`."""
         if self._thread is not None:
             self._ended.put(None)
             self._thread.join()
@@ -138,97 +247,70 @@ class WorktreeKeeper:
     def _run(self) -> None:
         while (path := self._ended.get()) is not None:
             try:
-                tidy(path)
+                with unforked:  # a process forked in the middle of an import could never import that module
+                    from ._worktrees import tidy  # noqa: PLC0415 - for hosts that have worktrees
+                tidy(path, self.hurry)
             except Exception:  # the others are looked at all the same
                 logger.exception("The worktree %s could not be looked at, and is kept.", path)
 
 
-def sweep(root: Path) -> None:
-    """Look at the worktrees of runs whose hosts are gone.
+# --- what is remembered of a worktree -------------------------------------------------------------------------------
 
-    Args:
-        root: the state folder.
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a worktree is from, as remembered outside of it, where its task's file tools do not reach.
+
+    Attributes:
+        repository: the folder that all worktrees of the repository share.
+        link: what git has written into the worktree's `.git`; empty while the worktree is being made.
     """
-    with contextlib.suppress(OSError):
-        for folder in sorted((root / _WORKTREES).iterdir()):
-            if not is_live(root / folder.name):
-                for path in sorted(folder.iterdir()):
-                    tidy(path)
-                _remove_empty(folder)
+
+    repository: str
+    link: str
 
 
-def tidy(path: Path) -> bool:
-    """Remove a worktree and its branch unless it holds something new; return whether it is gone.
+def record_of(path: Path) -> Path:
+    """Return the file in which a worktree's origin is remembered."""
+    return path.with_name(f".{path.name}.json")
 
-    Something new is a change that is not committed, a file that git does not know and does not ignore, or a commit that
-    no other branch or tag has. Where git does not say, everything is kept.
-    """
-    branch = branch_of(path.name)
+
+def recall(path: Path) -> Origin | None:
+    """Return where a worktree is from; None if that is not known."""
     try:
-        if not (path / ".git").exists():
-            _remove_empty(path)
-            return not path.exists()
-        repository = _repository(path)
-        if not _is_being_made(path):
-            if _git(path, "status", "--porcelain", "--untracked-files=normal"):
-                return False
-            tips = {_git(path, "rev-parse", "HEAD"), *_git(repository, "rev-parse", f"refs/heads/{branch}").split()}
-            # Else `--all` has the heads of all worktrees, this one among them.
-            others = ["--single-worktree", "--not", f"--exclude=refs/heads/{branch}", "--all"]
-            if _git(repository, "rev-list", "--max-count=1", *sorted(tips), *others):
-                return False
-        _remove(repository, path, branch)
-    except (WorkdirError, OSError) as error:
-        logger.info("The worktree %s is kept: %s", path, error)
-    else:
-        _remove_empty(path.parent)
-    return not path.exists()
+        with os.fdopen(open_regular(record_of(path)), "rb") as file:
+            return msgspec.json.decode(os.fsdecode(file.read(_LONGEST_RECORD)).encode(), type=Origin)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
 
 
-def _remove(repository: Path, path: Path, branch: str) -> None:
-    """Remove a worktree, or what there is of it, and its branch."""
-    if _is_being_made(path):
-        with _alone_in(repository), contextlib.suppress(WorkdirError):
-            _git(repository, "worktree", "unlock", str(path))  # it could not be found any more without its folder
-    shutil.rmtree(path, ignore_errors=True)
-    with _alone_in(repository), contextlib.suppress(WorkdirError):
-        _git(repository, "worktree", "prune")
-        _git(repository, "branch", "--quiet", "-D", branch)
+def forget(path: Path) -> None:
+    """Remove what is remembered of a worktree that is gone."""
+    record_of(path).unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _alone_in(repository: Path) -> Iterator[None]:
-    """Keep other tasks from changing the list of worktrees and branches: git is not made for several at once."""
-    lock = os.open(repository / "subactors.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
+def _remember(path: Path, origin: Origin) -> None:
+    record = record_of(path)
+    for _ in range(_TRIES):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not found: the host has removed the run's last worktree just now, and the folder with it.
+        with contextlib.suppress(FileNotFoundError):
+            new = record.with_suffix(".new")
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.encode(origin))
+            new.replace(record)
+            return
+    raise WorkdirError(f"{record} cannot be written.")
 
 
-def _repository(folder: Path) -> Path:
-    """Return the folder that all worktrees of a repository share."""
-    return (folder / _git(folder, "rev-parse", "--git-common-dir")).resolve()
+# --- git ------------------------------------------------------------------------------------------------------------
 
 
-def _is_being_made(path: Path) -> bool:
-    """Whether the process that made a worktree was killed in the middle of it: nobody has worked there."""
-    try:
-        folder = (path / ".git").read_text().removeprefix("gitdir:").strip()
-        return Path(folder, "locked").read_text().strip() in _BEING_MADE
-    except (OSError, ValueError):
-        return False
+def _git(folder: Path, *arguments: str, what: str = "", seconds: float = _SECONDS) -> str:
+    """Run git in a task's process, before the task begins; return what it printed, without the last line break.
 
-
-def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-        folder.parent.rmdir()
-
-
-def _git(folder: Path, *arguments: str, what: str = "", seconds: float = _TIDYING) -> str:
-    """Run git in a folder and return what it printed, without the last line break.
+    Filters of the repository's configuration do run: without them Git LFS would check out no files.
 
     Raises:
         WorkdirError: it failed, took too long, or there is none; the message begins with `what`.
@@ -237,7 +319,7 @@ def _git(folder: Path, *arguments: str, what: str = "", seconds: float = _TIDYIN
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git, found as a shell would
+            ["git", *options_of(OFF), "-C", str(folder), *arguments],  # noqa: S607 - the user's own, as a shell finds it
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -252,6 +334,10 @@ def _git(folder: Path, *arguments: str, what: str = "", seconds: float = _TIDYIN
         said = one_line(done.stderr.decode("utf-8", "replace"), 300) or f"exit status {done.returncode}"
         raise WorkdirError(f"{what} `git {arguments[0]}` in {folder} failed: {said}".strip())
     return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+def options_of(config: Mapping[str, str]) -> list[str]:
+    return [part for name, value in config.items() for part in ("-c", f"{name}={value}")]
 
 
 def _git_variables(environ: Mapping[str, str]) -> list[str]:

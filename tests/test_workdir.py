@@ -14,7 +14,7 @@ import pytest
 from observing import wait_until
 from run_folders import python, subactors
 from subactors.runtime import RequirementError, Runtime, TaskView
-from subactors.runtime._workdir import sweep
+from subactors.runtime._worktrees import sweep
 from teams import entrypoint, model, plan, run_and_wait, wait_until_running
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
@@ -224,6 +224,7 @@ def test_a_worktree_that_git_was_still_making_is_removed(repository: Path, state
     path.parent.mkdir(parents=True)
     git(repository, "worktree", "add", "--quiet", "-b", "subactors/agent_task_1", str(path))
     git(repository, "worktree", "lock", "--reason", "initializing", str(path))
+    path.with_name(".agent_task_1.json").write_text(json.dumps({"repository": str(repository / ".git"), "link": ""}))
     (path / "inner" / "file").unlink()
     sweep(state)
     assert not (state / "worktrees").exists()
