@@ -256,6 +256,7 @@ TOOLSET_OWNERS = MappingProxyType(
         "cwd": ("mcp",),
         "startup_timeout": ("mcp",),
         "allow": ("filesystem",),
+        "allow_git": ("filesystem",),
         "allow_list": ("filesystem",),
         "ref": ("mcp",),
         "remote": ("mcp",),

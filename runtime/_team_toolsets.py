@@ -59,7 +59,7 @@ TOOLSETS: Mapping[str, ToolsetKind] = MappingProxyType(
                 "create_directory",
                 "remove_directory",
             ),
-            ("allow", "allow_list", "readonly"),
+            ("allow", "allow_git", "allow_list", "readonly"),
         ),
         "todo": ToolsetKind(
             ("create_todo", "create_todos", "update_todos", "list_todos"),
@@ -189,7 +189,7 @@ def _domain(item: Value, domain: str) -> str | None:
 def _options(section: Section) -> dict[str, Any]:
     """Read the keys that belong to one type alone; those of other types are not in the section."""
     options: dict[str, Any] = {}
-    for key in ("readonly", "allow_private_ips"):
+    for key in ("readonly", "allow_git", "allow_private_ips"):
         if (truth := section.get(key)) is not None:
             options[key] = truth.boolean()
     for key in ("allowed_domains", "blocked_domains"):

@@ -147,6 +147,30 @@ def test_a_worktree_whose_git_file_is_another_is_kept_and_said(
     assert folder.name in git(repository, "branch", "--list", "subactors/*")
 
 
+@pytest.mark.parametrize("allow_git", [False, True])
+def test_an_agent_with_nothing_but_file_tools_has_no_program_started(
+    repository: Path, state: Path, trap: Path, caplog: pytest.LogCaptureFixture, allow_git: bool
+) -> None:
+    assert repository.exists()
+    forged = [
+        [["create_directory", {"paths": ["x/objects", "x/refs/heads"]}]],
+        [
+            ["write_file", {"path": "x/HEAD", "content": "ref: refs/heads/main\n"}],
+            ["write_file", {"path": "x/config", "content": f"[core]\n\tworktree = ..\n\tfsmonitor = {trap}\n"}],
+        ],
+        [["write_file", {"path": ".git", "content": "gitdir: x\n"}]],
+    ]
+    toolset = {"type": "filesystem", "allow_git": allow_git}
+    with Runtime.from_mapping(team(toolset), state_dir=state) as runtime:
+        view = run_and_wait(runtime, "worker", plan(*forged, "answers"))
+        assert view.status == "completed", view.reason
+    sweep(state)
+    assert not sprung(trap)
+    assert Path(view.workdir, "x", "objects").exists()
+    assert (".git is gone, or is not the file" in caplog.text) is allow_git
+    assert ("`allow_git: true`" in view.result) is not allow_git
+
+
 def test_git_never_looks_into_a_submodule_that_a_task_has_made(repository: Path, state: Path, trap: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     commands = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,12 +38,15 @@ from ._filesystem_parameters import (
     WriteFileParameters,
 )
 from ._folders import AllowedFolders, FileError
+from ._git_guard import refuse_git
 from ._search import Found, search
 from ._search_program import LARGEST_FILE, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from ._folders import Place
 
 __all__ = ["FilesystemToolset"]
 
@@ -59,6 +63,7 @@ class FilesystemToolset(Toolset):
         working_directory: where relative paths begin; always allowed.
         allow: further folders that may be used: absolute, relative to the working directory or beginning with `~`.
         readonly: offer only the tools that change nothing.
+        allow_git: change what git reads its configuration from, too: below any `.git`, and in bare repositories.
         limit: characters of an answer.
         search_timeout: seconds that one search in contents may take.
     """
@@ -69,11 +74,13 @@ class FilesystemToolset(Toolset):
         working_directory: Path,
         allow: Sequence[str] = (),
         readonly: bool = False,
+        allow_git: bool = False,
         limit: int = 30_000,
         search_timeout: float = 20.0,
     ) -> None:
         self._folders = AllowedFolders(working_directory, allow)
         self._readonly = readonly
+        self._allow_git = allow_git
         self._room = max(1, limit - _ROOM_FOR_NOTES)
         self._search_timeout = search_timeout
         # Two edits of one turn run in two threads: the second must see what the first has written.
@@ -84,6 +91,7 @@ class FilesystemToolset(Toolset):
             "Nothing can be changed."
             if readonly
             else "Read a file before you edit it; `edit_file` changes parts, `write_file` replaces all of it."
+            + ("" if allow_git else " What git keeps in `.git` cannot be changed.")
         )
         self.instruction = (
             f"## Files\n\nRelative paths begin in the working directory, {first}.{also} Nothing outside can be reached."
@@ -240,8 +248,7 @@ class FilesystemToolset(Toolset):
 
     async def _write_file(self, parameters: WriteFileParameters) -> ToolAnswer:
         def written() -> ToolAnswer:
-            place = self._folders.place(parameters.path)
-            with self._writing:
+            with self._to_change(parameters.path) as place:
                 size, created = write_text(place, parameters.content)
             text = f"{'Wrote the new file' if created else 'Replaced'} {place.shown}: {size:,} bytes."
             return ToolAnswer(text, {"path": place.shown, "bytes": size, "created": created})
@@ -250,8 +257,7 @@ class FilesystemToolset(Toolset):
 
     async def _edit_file(self, parameters: EditFileParameters) -> ToolAnswer:
         def edited() -> ToolAnswer:
-            place = self._folders.place(parameters.path)
-            with self._writing:
+            with self._to_change(parameters.path) as place:
                 lines = edit_text(place, [Replacement(edit.old_text, edit.new_text) for edit in parameters.edits])
             where = ", ".join(map(str, lines))
             text = f"Edited {place.shown}: {len(lines)} {'edit' if len(lines) == 1 else 'edits'}, at line {where}."
@@ -261,18 +267,28 @@ class FilesystemToolset(Toolset):
 
     async def _create_directory(self, parameters: PathsParameters) -> ToolAnswer:
         def made(path: str) -> str:
-            place = self._folders.place(path)
-            return f"Made {place.shown}." if make_folder(place) else f"{place.shown} exists already."
+            with self._to_change(path) as place:
+                is_new = make_folder(place)
+            return f"Made {place.shown}." if is_new else f"{place.shown} exists already."
 
         return await _answered(lambda: _each(parameters.paths, made))
 
     async def _remove_directory(self, parameters: PathsParameters) -> ToolAnswer:
         def removed(path: str) -> str:
-            place = self._folders.place(path)
-            remove_folder(place)
+            with self._to_change(path) as place:
+                remove_folder(place)
             return f"Removed {place.shown}."
 
         return await _answered(lambda: _each(parameters.paths, removed))
+
+    @contextmanager
+    def _to_change(self, path: str) -> Iterator[Place]:
+        """Yield a place that may be changed; nothing else is, meanwhile. Blocking."""
+        place = self._folders.place(path)
+        with self._writing:
+            if not self._allow_git:
+                refuse_git(place)
+            yield place
 
 
 async def _answered(work: Callable[[], ToolAnswer]) -> ToolAnswer:

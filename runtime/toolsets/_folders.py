@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = [
+    "FOLDER",
     "AllowedFolders",
     "FileError",
     "Place",
@@ -31,7 +32,9 @@ __all__ = [
     "require_regular",
 ]
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a folder is opened: never through a link."""
+
 # Non-blocking, so that a FIFO put in place of a file cannot hang the thread.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -134,7 +137,7 @@ def opened_folder(place: Place, *, create: bool = False) -> Iterator[int]:
         FileError: the allowed folder itself cannot be opened.
     """
     try:
-        descriptor = os.open(place.root, _FOLDER)
+        descriptor = os.open(place.root, FOLDER)
     except OSError as error:
         raise FileError(f"The folder {place.root}, which may be used, cannot be opened: {error.strerror}.") from None
     try:
@@ -142,7 +145,7 @@ def opened_folder(place: Place, *, create: bool = False) -> Iterator[int]:
             if create:
                 with suppress(FileExistsError):
                     os.mkdir(part, dir_fd=descriptor)
-            below = os.open(part, _FOLDER, dir_fd=descriptor)
+            below = os.open(part, FOLDER, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = below
         yield descriptor
