@@ -43,7 +43,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
         kwargs: its constructor's.
         grace: seconds between asking it to stop and killing it.
         capture: file for what its process writes to standard output and error; None lets it go to the host's.
-        environ: the process's environment; None is the host's at the start.
+        environ: the process's environment; None is the host's at the start, without what the system withholds.
         limits: what the kernel holds its process to; None for nothing.
     """
 

@@ -16,7 +16,7 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ._cgroup import CgroupTree
@@ -77,6 +77,8 @@ class ProcessSystem:
             soon. What goes for `preload` goes for it.
         for_many: whether several actors are expected, so that processes stand by, and the zygote rehearses, from the
             beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
+        withheld: names of the host's environment variables that neither the zygote nor any actor inherits. An actor
+            that needs one is given it by whoever starts it, in its arguments or in `environ`.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class ProcessSystem:
         standby: int = 0,
         rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None,
         for_many: bool = True,
+        withheld: Iterable[str] = (),
     ) -> None:
         open_standard_descriptors()
         self._preload = tuple(preload)
@@ -97,6 +100,7 @@ class ProcessSystem:
         self._preload_failed = preload_failed
         self._rehearsal = rehearsal
         self._for_many = for_many
+        self._withheld = tuple(map(os.fsencode, withheld))
         self._io = IOThread("subactors-io")
         self._lock = threading.Lock()
         self._owner = os.getpid()
@@ -144,7 +148,7 @@ class ProcessSystem:
             kwargs: the constructor's.
             listener: is told what becomes of it.
             capture: file that takes what the process writes to its standard output and error; made if missing.
-            environ: the process's whole environment; the host's of this moment if None.
+            environ: the process's whole environment; the host's of this moment, without what is withheld, if None.
             limits: what the kernel holds the process to; None for nothing.
             accepted: is called here when none of the below can be raised any more, right before the process is asked
                 for, which from then on takes a core. It must not raise.
@@ -158,7 +162,7 @@ class ProcessSystem:
         self._check_usable()
         shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         configuration = self._configure()
-        variables = environment() if environ is None else encoded(environ)
+        variables = environment(self._withheld) if environ is None else encoded(environ)
         sys_path = module_path()
         directory = current_directory()
         start = Start(
@@ -264,7 +268,7 @@ class ProcessSystem:
                 actor_class, args = self._rehearsal or (StopsAtOnce, ())
                 self._configuration = Configuration(
                     os.getpid(),
-                    environment(),
+                    environment(self._withheld),
                     module_path(),
                     self._folders,
                     list(self._preload),

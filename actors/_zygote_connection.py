@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
 import msgspec
@@ -52,7 +52,9 @@ class ZygoteConnection:
         self._control.setblocking(False)
         self._mark = new_mark()
         environ = {
-            **os.environb,
+            # Not this process's own: what is withheld from the zygote must not be in what it is started with either, as
+            # /proc shows that to whoever may look, whatever the program does to its environment later.
+            **configuration.environ,
             # Only for finding this package before the configuration arrives, which carries the path itself.
             b"PYTHONPATH": os.fsencode(os.pathsep).join(configuration.sys_path),
             MARK.encode(): self._mark.encode(),
@@ -205,10 +207,13 @@ def current_directory() -> bytes:
         ) from None
 
 
-def environment() -> dict[bytes, bytes]:
-    """Return the environment."""
+def environment(withheld: Iterable[bytes] = ()) -> dict[bytes, bytes]:
+    """Return the environment without the variables of these names."""
     # Its own dictionary where it has one, as in CPython: to go through the mapping is a call for each variable.
-    return dict(getattr(os.environb, "_data", os.environb))
+    variables = dict(getattr(os.environb, "_data", os.environb))
+    for name in withheld:
+        variables.pop(name, None)
+    return variables
 
 
 def encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:

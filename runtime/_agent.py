@@ -30,6 +30,7 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
             working_directory=around.working_directory,
             shared_directory=around.shared_directory,
             environ=around.environ,
+            withheld=around.withheld,
             limit=around.settings.max_answer,
         ),
         permissions=around.permissions,

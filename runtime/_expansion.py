@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from ._text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
-__all__ = ["expand", "expand_all", "expand_variable", "referenced", "template_fault"]
+__all__ = ["expand", "expand_all", "expand_variable", "referenced", "references_in", "template_fault"]
 
 _TEMPLATE = re.compile(r"\$\{(?P<inside>env\.[^}]*)\}")
 _SHELL_LIKE = re.compile(r"\$(?:\{(?P<inside>[^}]*)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$))")
@@ -81,6 +81,21 @@ def referenced(text: str) -> tuple[str, ...]:
     """Return the names of the variables that `text` may refer to, in either form."""
     inner = (match["name"] or match["inside"] or "" for match in _SHELL_LIKE.finditer(text))
     return tuple(content[1] for one in inner if (content := _INSIDE.fullmatch(one)))
+
+
+def references_in(data: Any) -> Iterator[str]:
+    """Yield the names of the variables that the texts in plain data may refer to, in either form."""
+    match data:
+        case str():
+            yield from referenced(data)
+        case dict():
+            for value in data.values():
+                yield from references_in(value)
+        case list() | tuple():
+            for item in data:
+                yield from references_in(item)
+        case _:
+            pass
 
 
 def _value(reference: str, inside: str, environ: Mapping[str, str]) -> str:

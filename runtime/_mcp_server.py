@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ._expansion import expand, expand_variable, referenced
-from ._secrets import blotted, is_secret
+from ._secrets import blotted, is_secret, names_a_secret
 from ._text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["McpServer", "ResolvedServer"]
 
@@ -30,7 +30,12 @@ _PLUGIN_FOLDERS = (
     "/usr/libexec/docker/cli-plugins",
 )
 _PLUGIN = "docker-mcp"
-_SECRET_NAME = re.compile(r"token|secret|passw|credential|auth|cookie|api_?key|(^|[_-])(key|pat|pwd)$", re.IGNORECASE)
+_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+"""In an address, such as one of a database."""
+
+_EVERY_VALUE = frozenset({"headers", "secrets"})
+"""Places where every variable that is referred to is taken for a secret, whatever its name is."""
+
 _SHOWN_TITLE = 120
 
 
@@ -108,9 +113,9 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             ValueError: a variable is not set; names it and where it is wanted.
         """
         values = _Values(self.title, environ)
-        env = {name: values.get("env", text, named=name) for name, text in self.env.items()}
+        env = {name: values.get(self._place_of_env, text, named=name) for name, text in self.env.items()}
         command = "docker" if self.docker else values.get("command", self.command)
-        arguments = [values.get("args", argument) for argument in self.args]
+        arguments = [values.get("args", text, named=option) for option, text in self._options()]
         secret_files = []
         if self.docker:
             arguments = ["mcp", "gateway", "run", "--servers", self.docker]
@@ -132,6 +137,24 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             secrets=values.secrets,
         )
 
+    @property
+    def secret_variables(self) -> frozenset[str]:
+        """The variables of the environment in which, as far as their names and places tell, its secrets are."""
+        places = [("command", "", self.command), ("cwd", "", self.cwd), ("url", "", self.url)]
+        places += [(self._place_of_env, name, text) for name, text in self.env.items()]
+        places += [("headers", name, text) for name, text in self.headers.items()]
+        places += [("args", option, text) for option, text in self._options()]
+        places += [("config", name, text) for name, text in _named_texts(self.config)]
+        return frozenset(name for place, named, text in places for name in _secret_references(place, text, named))
+
+    @property
+    def _place_of_env(self) -> str:
+        return "secrets" if self.docker else "env"
+
+    def _options(self) -> list[tuple[str, str]]:
+        """Return the arguments, each after the one before it, which may say what it is."""
+        return list(zip(("", *self.args), self.args, strict=False))
+
     def missing(self, environ: Mapping[str, str], working_directory: Path) -> str:
         """Return what this machine lacks to use the server, as a sentence with the remedy; empty if nothing is seen.
 
@@ -144,13 +167,15 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if not resolved.arguments:
             return ""
         if not resolved.cwd.is_dir():
-            return f"The MCP server {self.title} is to start in {resolved.cwd}, which is no folder."
+            # As the file has it: the value of a variable may be somebody's business, and is not the file's author's.
+            folder = f"`{one_line(self.cwd, _SHOWN_TITLE)}`" if "${" in self.cwd else resolved.cwd
+            return f"The MCP server {self.title} is to start in {folder}, which is no folder."
         program = _program({**environ, **resolved.env}, resolved)
         if self.docker:
             return self._missing_for_docker(program, environ)
         if program is None:
             return (
-                f"The MCP server {self.title} needs the command {resolved.arguments[0]!r}, which is not installed, or "
+                f"The MCP server {self.title} needs the command {self.command!r}, which is not installed, or "
                 "not on PATH."
             )
         return ""
@@ -187,25 +212,56 @@ class _Values:
 
     def get(self, key: str, text: str, *, named: str = "") -> str:
         """Return `text` with its references replaced; `named` is the variable or header that it is for."""
-        replace = expand_variable if key == "env" else expand  # as Docker's agent files have it
+        is_env = key in {"env", "secrets"}
+        replace = expand_variable if is_env else expand  # as Docker's agent files have it
         try:
             value = replace(text, self._environ)
         except ValueError as error:
-            raise ValueError(f"{error} The MCP server {self._title} needs it: it stands in `{key}`.") from None
-        used = [name for name in referenced(text) if _SECRET_NAME.search(name)]
-        found = [self._environ.get(name, "") for name in used]
-        if named and _SECRET_NAME.search(named):
+            place = "env" if is_env else key
+            raise ValueError(f"{error} The MCP server {self._title} needs it: it stands in `{place}`.") from None
+        found = [self._environ.get(name, "") for name in _secret_references(key, text, named)]
+        if key == "secrets" or names_a_secret(named):
             found += [value, *value.split()]  # of "Bearer …" the second word alone is as secret
+        found += _PASSWORD.findall(value)
         self._secrets.update(filter(is_secret, found))
         return value
 
-    def inside(self, key: str, value: Any) -> Any:
+    def inside(self, key: str, value: Any, named: str = "") -> Any:
         """Return plain data with the references in its texts replaced."""
         if isinstance(value, str):
-            return self.get(key, value)
+            return self.get(key, value, named=named)
         if isinstance(value, dict):
-            return {name: self.inside(key, item) for name, item in value.items()}
-        return [self.inside(key, item) for item in value] if isinstance(value, list | tuple) else value
+            return {name: self.inside(key, item, str(name)) for name, item in value.items()}
+        return [self.inside(key, item, named) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _secret_references(key: str, text: str, named: str) -> list[str]:
+    """Return the variables that a text refers to and that are likely to hold secrets.
+
+    Args:
+        key: where the text stands.
+        text: as the file has it.
+        named: the variable, header or option that it is the value of.
+    """
+    # `--token=${env.X}`, or a parameter of an address.
+    option = text.partition("$")[0].rstrip(" =:")
+    is_for_secret = key in _EVERY_VALUE or names_a_secret(named) or names_a_secret(option)
+    return [name for name in referenced(text) if is_for_secret or names_a_secret(name)]
+
+
+def _named_texts(data: Any, named: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts in plain data, each after the name that it stands under."""
+    match data:
+        case str():
+            yield named, data
+        case dict():
+            for name, value in data.items():
+                yield from _named_texts(value, str(name))
+        case list() | tuple():
+            for item in data:
+                yield from _named_texts(item, named)
+        case _:
+            pass
 
 
 def _program(environ: Mapping[str, str], server: ResolvedServer) -> str | None:

@@ -251,6 +251,8 @@ class TaskSpec(msgspec.Struct, frozen=True):
         attempt: from 1; more after a restart.
         conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
         is_root: whether a person gave the task, and not another agent: then it is the user's message.
+        keys: variables that this attempt needs and no process inherits; see `_keys`. They are in no representation,
+            and whoever keeps the task keeps it without them.
     """
 
     id: str
@@ -266,3 +268,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     attempt: int = 1
     conversation: tuple[str, ...] = ()
     is_root: bool = False
+    keys: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"<TaskSpec {self.id} of {self.agent}>"

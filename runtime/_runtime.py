@@ -93,9 +93,12 @@ class Runtime:
         self._close_lock = threading.Lock()
         check_platform()
         open_standard_descriptors()
+        from ._keys import Keys  # noqa: PLC0415 - for those who have a team; to import this package is cheap
+
         self._folder = RunFolder.create(state_root(state_dir))
         self._journal = Journal(self._folder.journal, {"host": str(self._owner), "team": team.source})
         self._hub = EventHub()
+        self._keys = Keys(self._team)
         self._system = ProcessSystem(
             preload=modules_of(self._team),
             standby=self._team.settings.standby,
@@ -104,6 +107,7 @@ class Runtime:
             preload_failed=tell_of_failure,
             rehearsal=(TaskActor, (rehearsal(self._team),)),
             for_many=self._for_many,
+            withheld=self._keys.names,
         )
         self._worktrees = WorktreeKeeper()
         self._supervisor = TaskSupervisor.start(
@@ -113,6 +117,7 @@ class Runtime:
             self._journal,
             self._hub,
             worktrees=self._worktrees,
+            keys=self._keys,
             working_directory=self._working_directory,
         )
         self._host = HostGateway(self._supervisor, Caller())
@@ -358,6 +363,7 @@ class Runtime:
             working_directory=Path(self._working_directory or Path.cwd()),
             shared_directory=Path(self._working_directory or Path.cwd()),
             environ=os.environ,
+            withheld=self._keys.names,
         )
 
     def gateway(self, agent: str | None) -> HostGateway:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-__all__ = ["blotted", "is_secret"]
+__all__ = ["blotted", "is_secret", "names_a_secret"]
 
 _LEAST_LENGTH: Final = 8
 """Characters. Whatever is shorter is no key, and stands in too many texts."""
@@ -58,6 +58,15 @@ _UNUSUAL_SIGN: Final = r"[^\w\-. :/<>\[\]{}()*#]"
 """One that joins no words."""
 
 _DIGITS_IN_ORDER: Final = "01234567890"
+
+_SECRET_NAME: Final = re.compile(
+    r"token|secret|passw|credential|auth(?!or)|cookie|api[_-]?key|(^|[^A-Za-z0-9])(key|pat|pwd)$", re.IGNORECASE
+)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what stands under a name (a variable's, a header's, an option's) is likely to be secret."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def is_secret(value: str) -> bool:

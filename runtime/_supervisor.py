@@ -72,6 +72,7 @@ from ._vitals import VitalsSampler, Watch
 from ._workdir import WorktreeKeeper, worktree_folder
 
 if TYPE_CHECKING:
+    from ._keys import Keys
     from ._rate_keeper import RateKeeper
 
 __all__ = ["TaskSupervisor"]
@@ -99,6 +100,7 @@ class TaskSupervisor(Supervisor):
         journal: takes what happens.
         hub: takes the events.
         worktrees: is told of worktrees whose tasks have ended.
+        keys: the team's key variables.
         working_directory: of tasks; empty: the host's current directory when they start.
     """
 
@@ -114,6 +116,7 @@ class TaskSupervisor(Supervisor):
         hub: EventHub,
         *,
         worktrees: WorktreeKeeper,
+        keys: Keys,
         working_directory: str,
     ) -> None:
         super().__init__(system)
@@ -125,6 +128,7 @@ class TaskSupervisor(Supervisor):
         self._journal = journal
         self._hub = hub
         self._worktrees = worktrees
+        self._keys = keys
         self._working_directory = working_directory
         self._registry = TaskRegistry()
         self._by_child: dict[Child, Task] = {}
@@ -303,10 +307,12 @@ class TaskSupervisor(Supervisor):
         task.traceback = ""
         task.tools.clear()
         task.last_sign = time.monotonic()
+        # Those of this moment, and for this attempt: the task itself is kept without them.
+        keys = self._keys.of(task.setup.agent, os.environ)
         task.child = self.start_child(
             ChildSpec(
                 TaskActor,
-                (task.spec,),
+                (msgspec.structs.replace(task.spec, keys=keys) if keys else task.spec,),
                 grace=self._settings.stop_grace,
                 capture=task.log,
                 limits=_process_limits(limits),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,8 @@ class Surroundings(msgspec.Struct, frozen=True):
         settings: the team's.
         working_directory: where its tools work.
         shared_directory: the runtime's working directory, for what is to outlive a folder of the task's own.
-        environ: for keys and for what its tools start.
+        environ: for keys, for what the agent's file refers to, and for what its tools start.
+        withheld: names of those variables in `environ` that no program of its tools inherits.
     """
 
     gateway: Gateway
@@ -34,3 +35,4 @@ class Surroundings(msgspec.Struct, frozen=True):
     working_directory: Path
     shared_directory: Path
     environ: Mapping[str, str]
+    withheld: Collection[str] = ()

@@ -131,6 +131,8 @@ class TaskWork:
         spec = self._spec
         shared = Path(spec.working_directory or Path.cwd()) if spec.entrypoint is None else None
         enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id)
+        if spec.entrypoint is not None:
+            os.environ.update(spec.keys)  # after `enter`, which may run git
         self.at_work = True
         try:
             if self.is_overdue:
@@ -163,6 +165,9 @@ class TaskWork:
         """
         spec = self._spec
         setup: AgentSetup = pickle.loads(spec.setup)  # noqa: S301 - the host is trusted
+        environ = {**os.environ, **spec.keys} if spec.keys else os.environ
+        if spec.keys and setup.agent.keys and setup.agent.has_own_code:
+            os.environ.update(spec.keys)
         around = Surroundings(
             gateway=TaskGateway(self._supervisor),
             sub_agents=setup.sub_agents,
@@ -170,7 +175,8 @@ class TaskWork:
             settings=setup.settings,
             working_directory=Path.cwd(),
             shared_directory=shared,
-            environ=os.environ,
+            environ=environ,
+            withheld=spec.keys,
         )
         return await run_agent(
             setup.agent,

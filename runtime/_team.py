@@ -169,6 +169,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
             or in a git worktree each (`worktree`).
         limits: of each of its tasks; the settings' own count where it has none.
         restart: when a task of it whose process has ended is started again.
+        keys: whether code of its own (`entrypoint`, `python/` models) finds the key variables in `os.environ`.
     """
 
     name: str
@@ -188,6 +189,17 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     workdir: Workdir = "shared"
     limits: Limits = Limits()
     restart: RestartPolicy = NEVER
+    keys: bool = True
+
+    @property
+    def models(self) -> tuple[ModelConfig, ...]:
+        """Its model and those that stand in for it; none for an entrypoint."""
+        return tuple(model for model in (self.model, *self.fallback.models) if model is not None)
+
+    @property
+    def has_own_code(self) -> bool:
+        """Whether its tasks run code of the user's in their own process."""
+        return self.entrypoint is not None or any(model.provider == "python" for model in self.models)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,6 +253,7 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
         permissions: which tool calls its agents may make.
         ignored: the keys of the file that were accepted and mean nothing here (`check` shows them), and the items of
             `permissions` that match no tool there is.
+        key_variables: variables that hold keys of what the file defines, whether an agent uses it or not.
     """
 
     source: str
@@ -250,3 +263,4 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     permissions: Permissions = Permissions()
     ignored: tuple[str, ...] = ()
+    key_variables: tuple[str, ...] = ()

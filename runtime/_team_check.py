@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._keys import keys_of_models, keys_of_server
 from ._team import AgentConfig, Team, Workdir
 from ._team_keys import AGENT, TOP, VERSIONS
 from ._team_limits import read_limits, read_restart, read_settings
-from ._team_mcp import McpDefinitions, read_definitions
+from ._team_mcp import McpDefinitions, read_definitions, server_of
 from ._team_model_options import read_fallback, read_old_tool_tokens, with_structured_output
 from ._team_models import Models, read_entrypoint, read_models
 from ._team_permissions import read_permissions
@@ -49,7 +50,8 @@ def check(node: Node, findings: Findings) -> Team | None:
     _check_version(top)
     _check_metadata(top)
     models = read_models(top)
-    agents = _agents(Value(node, "", findings), top, models, read_definitions(top))
+    mcps = read_definitions(top)
+    agents = _agents(Value(node, "", findings), top, models, mcps)
     permissions = read_permissions(top, agents)
     settings = read_settings(top.get("runtime"))
     if findings.problems or not agents:
@@ -61,7 +63,18 @@ def check(node: Node, findings: Findings) -> Team | None:
         settings=settings,
         permissions=permissions,
         ignored=findings.ignored,
+        key_variables=_key_variables(models, mcps),
     )
+
+
+def _key_variables(models: Models, mcps: McpDefinitions) -> tuple[str, ...]:
+    """Return the variables that hold keys of what is defined: also one that no agent uses is not for everybody."""
+    defined = [model for model in models.models.values() if model is not None]
+    names = {*keys_of_models(defined)}
+    names.update(name for own in models.providers.values() if own is not None for name in own.key_variables)
+    for fields in mcps.definitions.values():
+        names.update(keys_of_server(server_of(fields)) if fields is not None else ())
+    return tuple(sorted(names))
 
 
 def _check_version(top: Section) -> None:
@@ -113,7 +126,7 @@ def _agent(
         )  # fmt: skip
     description, add_date = section.get("description"), section.get("add_date")
     max_iterations, add_environment_info = section.get("max_iterations"), section.get("add_environment_info")
-    workdir = section.get("workdir")
+    workdir, keys = section.get("workdir"), section.get("keys")
     history, files = section.get("num_history_items"), section.get("add_prompt_files")
     agent = AgentConfig(
         name=name,
@@ -133,6 +146,7 @@ def _agent(
         workdir=_workdir(workdir) if workdir is not None else "shared",
         limits=read_limits(section.get("limits")),
         restart=read_restart(section.get("restart")),
+        keys=keys is None or keys.boolean() is not False,
     )
     return with_structured_output(agent, section.get("structured_output"))
 

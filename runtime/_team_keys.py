@@ -83,6 +83,7 @@ AGENT = Keys(
             "max_old_tool_call_tokens",
             "num_history_items",
             "add_prompt_files",
+            "keys",
         }
     ),
     ignored=frozenset({"welcome_message", "commands", "use_commands", "title_model", "add_description_parameter"}),

@@ -21,7 +21,7 @@ from ._team_values import Keys, Section, Value, listed, nearest, quoted
 if TYPE_CHECKING:
     pass
 
-__all__ = ["McpDefinitions", "McpFields", "read_definitions", "read_mcp"]
+__all__ = ["McpDefinitions", "McpFields", "read_definitions", "read_mcp", "server_of"]
 
 _DOCKER = "docker:"
 _TRANSPORTS = MappingProxyType({"streamable-http": "streamable-http", "streamable": "streamable-http", "sse": "sse"})
@@ -75,6 +75,12 @@ def read_mcp(toolset: Value, section: Section, known: McpDefinitions) -> dict[st
     elif ref is not None:
         fields["docker"] = ref.removeprefix(_DOCKER)
     return _options(fields) if _is_one_server(toolset, section, fields) else None
+
+
+def server_of(fields: McpFields) -> dict[str, Any]:
+    """Return what of these fields is the server's, and not the toolset's."""
+    known = {item.name for item in msgspec.structs.fields(McpServer)}
+    return {key: value for key, value in fields.items() if key in known}
 
 
 def _definition(value: Value) -> McpFields | None:
@@ -225,6 +231,5 @@ def _is_one_server(value: Value, section: Section, fields: McpFields) -> bool:
 
 
 def _options(fields: McpFields) -> dict[str, Any]:
-    of_server = {item.name for item in msgspec.structs.fields(McpServer)}
-    options = {key: value for key, value in fields.items() if key not in of_server}
-    return {"server": {key: value for key, value in fields.items() if key in of_server}, **options}
+    server = server_of(fields)
+    return {"server": server, **{key: value for key, value in fields.items() if key not in server}}

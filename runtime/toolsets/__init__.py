@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from .._gateway import Gateway
 from .._team import AgentConfig, ToolsetConfig
@@ -17,6 +18,13 @@ _ORIGINAL = "{ORIGINAL_INSTRUCTIONS}"
 """Stands for the toolset's own instruction in the one that replaces it, as in Docker's agent files."""
 
 
+class _Variables(NamedTuple):
+    """An environment, and the names of those variables in it that no program inherits."""
+
+    environ: Mapping[str, str]
+    withheld: Collection[str]
+
+
 def build_toolsets(
     agent: AgentConfig,
     *,
@@ -24,6 +32,7 @@ def build_toolsets(
     working_directory: Path,
     shared_directory: Path | None = None,
     environ: Mapping[str, str],
+    withheld: Collection[str] = (),
     limit: int,
 ) -> list[Toolset]:
     """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
@@ -33,21 +42,23 @@ def build_toolsets(
         gateway: the agent's way to the supervisor.
         working_directory: where its tools work.
         shared_directory: where what is to outlive the agent's own folder is looked up; None: in the same.
-        environ: for what its tools start.
+        environ: for what its tools start, and what the team file's values refer to.
+        withheld: names of variables in it that no program inherits.
         limit: characters of one answer.
     """
     toolsets = []
+    variables = _Variables(environ, withheld)
     for config in agent.toolsets:
         # What is remembered must outlive a folder of the agent's own.
         folder = shared_directory if config.type == "memory" and shared_directory else working_directory
-        toolsets.append(_chosen(config, gateway, folder, environ, limit))
+        toolsets.append(_chosen(config, gateway, folder, variables, limit))
     if agent.sub_agents:
         toolsets.append(TransferTaskToolset(gateway, limit=limit))
     return toolsets
 
 
 def _build(
-    config: ToolsetConfig, gateway: Gateway, working_directory: Path, environ: Mapping[str, str], limit: int
+    config: ToolsetConfig, gateway: Gateway, working_directory: Path, variables: _Variables, limit: int
 ) -> Toolset:
     # Imported when used: an agent that has no shell should not pay for one.
     match config.type:
@@ -70,20 +81,25 @@ def _build(
 
             return FetchToolset(limit=limit, **config.options)
         case _:
-            return _build_local(config, working_directory, environ, limit)
+            return _build_local(config, working_directory, variables, limit)
 
 
-def _build_local(config: ToolsetConfig, working_directory: Path, environ: Mapping[str, str], limit: int) -> Toolset:
+def _build_local(config: ToolsetConfig, working_directory: Path, variables: _Variables, limit: int) -> Toolset:
     """Build a toolset that works in the working directory."""
+    environ, withheld = variables
     match config.type:
         case "script":
             from ._script import ScriptToolset  # noqa: PLC0415 - see above
 
-            return ScriptToolset(working_directory=working_directory, environ=environ, limit=limit, **config.options)
+            return ScriptToolset(
+                working_directory=working_directory, environ=environ, withheld=withheld, limit=limit, **config.options
+            )
         case "shell":
             from ._shell import ShellToolset  # noqa: PLC0415 - see above
 
-            return ShellToolset(working_directory=working_directory, environ=environ, limit=limit, **config.options)
+            return ShellToolset(
+                working_directory=working_directory, environ=environ, withheld=withheld, limit=limit, **config.options
+            )
         case "filesystem":
             from ._filesystem import FilesystemToolset  # noqa: PLC0415 - see above
 
@@ -92,19 +108,23 @@ def _build_local(config: ToolsetConfig, working_directory: Path, environ: Mappin
             from ._mcp import McpToolset  # noqa: PLC0415 - see above
 
             return McpToolset(
-                working_directory=working_directory, environ=environ, tools=config.tools, **config.options
+                working_directory=working_directory,
+                environ=environ,
+                withheld=withheld,
+                tools=config.tools,
+                **config.options,
             )
         case _:
             raise AssertionError(f"the loader let the toolset type {config.type!r} pass")
 
 
 def _chosen(
-    config: ToolsetConfig, gateway: Gateway, working_directory: Path, environ: Mapping[str, str], limit: int
+    config: ToolsetConfig, gateway: Gateway, working_directory: Path, variables: _Variables, limit: int
 ) -> Toolset:
     """Build a toolset as the team file chose it: with these tools, this instruction, and whether it may be missing."""
 
     def build() -> Toolset:
-        return _select(config, _build(config, gateway, working_directory, environ, limit))
+        return _select(config, _build(config, gateway, working_directory, variables, limit))
 
     if not config.optional:
         return build()
@@ -113,7 +133,7 @@ def _chosen(
 
     named = config.options.get("name")
     name = f"{config.type} ({named})" if named else config.type
-    return OptionalToolset(name, lacks_of(config, environ, working_directory), build)
+    return OptionalToolset(name, lacks_of(config, variables.environ, working_directory), build)
 
 
 def _select(config: ToolsetConfig, toolset: Toolset) -> Toolset:

@@ -16,9 +16,9 @@ from ._head_and_tail import HeadAndTail
 from ._process_group import Ending, ProcessGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["expanded", "folder_for", "run_command"]
+__all__ = ["expanded", "folder_for", "inherited", "run_command"]
 
 _GRACE = 0.5
 """Seconds from SIGTERM to SIGKILL when the time is up."""
@@ -90,6 +90,11 @@ def folder_for(name: str, working_directory: Path, *, what: str) -> Path:
     if not is_folder:
         raise ValueError(f"{what} {str(folder)!r} is not a folder.")
     return folder
+
+
+def inherited(environ: Mapping[str, str], withheld: Collection[str]) -> dict[str, str]:
+    """Return what a program inherits of an environment: keys of models are not for every program that a tool starts."""
+    return {name: value for name, value in environ.items() if name not in withheld}
 
 
 def expanded(values: Mapping[str, str], environ: Mapping[str, str], *, toolset: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp import MCPError
@@ -17,6 +17,7 @@ from .._errors import ToolsetError
 from .._mcp_server import McpServer
 from .._text import bounded, one_line
 from .._tools import Tool, ToolAnswer, Toolset
+from ._command import inherited
 from ._mcp_connection import ConnectionLostError, McpConnection, words_of
 from ._mcp_content import answer_of, arguments_for, schema_of, tool_name
 
@@ -38,6 +39,7 @@ class McpToolset(Toolset):
     Args:
         working_directory: where a server that is a program starts.
         environ: what references in the server's values mean, and what its program's environment is made of.
+        withheld: names of variables in it that the program does not inherit.
         server: the fields of `McpServer`.
         tools: the names of the tools to have, with or without the prefix; None is all.
         name: stands before the names of the tools, with a `_`; empty for none.
@@ -53,6 +55,7 @@ class McpToolset(Toolset):
         *,
         working_directory: Path,
         environ: Mapping[str, str],
+        withheld: Collection[str] = (),
         server: Mapping[str, Any],
         tools: Sequence[str] | None = None,
         name: str = "",
@@ -63,6 +66,7 @@ class McpToolset(Toolset):
         self._config = McpServer(**server)
         self._working_directory = working_directory
         self._environ = dict(environ)
+        self._inherited = inherited(environ, withheld)
         self._wanted = tools
         self._prefix = name
         self._timeout = timeout
@@ -99,7 +103,7 @@ class McpToolset(Toolset):
             server = self._config.resolve(self._environ, self._working_directory)
         except ValueError as error:
             raise ToolsetError(str(error)) from None
-        connection = McpConnection(server, self._environ, startup_timeout=self._startup_timeout)
+        connection = McpConnection(server, self._inherited, startup_timeout=self._startup_timeout)
         await connection.open()
         return connection
 

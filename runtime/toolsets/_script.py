@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .._tools import Tool, ToolAnswer, Toolset
-from ._command import expanded, folder_for, run_command
+from ._command import expanded, folder_for, inherited, run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 __all__ = ["Script", "ScriptToolset"]
 
@@ -66,6 +66,7 @@ class ScriptToolset(Toolset):
     Args:
         working_directory: where commands start, unless a script says otherwise.
         environ: the environment of the commands; what scripts and calls add wins over it.
+        withheld: as in `ShellToolset`.
         shell: the tools, by name; each as `Script` has it.
         env: variables for all of them; values as in `ShellToolset`.
         timeout: seconds that a command has.
@@ -77,6 +78,7 @@ class ScriptToolset(Toolset):
         *,
         working_directory: Path,
         environ: Mapping[str, str],
+        withheld: Collection[str] = (),
         shell: Mapping[str, Any],
         env: Mapping[str, str] = {},
         timeout: float = 300.0,
@@ -85,6 +87,7 @@ class ScriptToolset(Toolset):
         self._scripts = {name: msgspec.convert(script, Script) for name, script in shell.items()}
         self._working_directory = working_directory
         self._environ = dict(environ)
+        self._inherited = inherited(environ, withheld)
         self._env = dict(env)
         self._timeout = timeout
         self._limit = limit
@@ -105,15 +108,15 @@ class ScriptToolset(Toolset):
         try:
             given = _as_variables(script, arguments)
             folder = folder_for(script.working_dir, self._working_directory, what="The script's working_dir")
-            environ = self._environ | expanded({**self._env, **script.env}, self._environ, toolset="script")
+            environ = self._inherited | expanded({**self._env, **script.env}, self._environ, toolset="script")
         except ValueError as error:
             return ToolAnswer(str(error), is_error=True)
         # A parameter that is not given is unset, whatever the environment has under its name.
-        inherited = {name: value for name, value in environ.items() if name not in script.args}
+        kept = {name: value for name, value in environ.items() if name not in script.args}
         return await run_command(
             script.cmd,
             folder=folder,
-            environ=inherited | given,
+            environ=kept | given,
             seconds=self._timeout,
             limit=self._limit,
             more_time="The team file's author can give this toolset a longer `timeout`.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ...actors._mark import MARK
 from ._folders import FileError, Place, explained, kind, opened_folder
 from ._head_and_tail import HeadAndTail
 from ._process_group import ProcessGroup
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Counts", "Found", "Match", "search"]
 
 _PROGRAM = Path(__file__).with_name("_search_program.py")
+
+_INHERITED = frozenset({MARK, "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR"})
+"""The variables that the search may need. It reads what others wrote, and has no use for the task's own."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -105,7 +109,7 @@ async def search(
             group = ProcessGroup.start(
                 [sys.executable, "-I", "-S", str(_PROGRAM)],
                 output=output.feed,
-                environ=os.environ,
+                environ={name: value for name, value in os.environ.items() if name in _INHERITED},
                 stdin=stdin.fileno(),
                 descriptors=(top,),
             )

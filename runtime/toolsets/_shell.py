@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from .._tools import Tool, ToolAnswer, ToolParameters, Toolset
-from ._command import expanded, folder_for, run_command
+from ._command import expanded, folder_for, inherited, run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = ["ShellToolset"]
 
@@ -37,6 +37,7 @@ class ShellToolset(Toolset):
     Args:
         working_directory: where commands start, unless a call names another folder.
         environ: the environment of the commands.
+        withheld: names of variables in it that commands do not inherit; `env` may still refer to them.
         env: further variables, which win over `environ`; references in a value are replaced (`expand_variable`).
         timeout: seconds that a command has when the call does not say.
         limit: characters of an answer, output included.
@@ -47,12 +48,14 @@ class ShellToolset(Toolset):
         *,
         working_directory: Path,
         environ: Mapping[str, str],
+        withheld: Collection[str] = (),
         env: Mapping[str, str] = {},
         timeout: float = 30.0,
         limit: int = 30_000,
     ) -> None:
         self._working_directory = working_directory
         self._environ = dict(environ)
+        self._inherited = inherited(environ, withheld)
         self._env = dict(env)
         self._timeout = timeout
         self._limit = limit
@@ -87,7 +90,7 @@ class ShellToolset(Toolset):
             if not (timeout > 0 and math.isfinite(timeout)):
                 raise ValueError(f"timeout must be a number of seconds above 0, not {timeout:g}.")  # noqa: TRY301 - one way out
             folder = folder_for(parameters.cwd, self._working_directory, what="cwd")
-            environ = self._environ | expanded(self._env, self._environ, toolset="shell")
+            environ = self._inherited | expanded(self._env, self._environ, toolset="shell")
         except ValueError as error:
             return ToolAnswer(str(error), is_error=True)
         return await run_command(
