@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._team import AgentConfig, ModelConfig, Team
 
-__all__ = ["Keys", "keys_of_models", "keys_of_server"]
+__all__ = ["Keys", "keys_of_agents", "keys_of_models", "keys_of_server"]
 
 _MORE_KEYS: Final = frozenset(
     """
@@ -54,8 +54,8 @@ class Keys:
 
     def __init__(self, team: Team) -> None:
         known = {name for provider in PROVIDERS.values() for name in provider.key_variables}
-        named = {name for agent in team.agents.values() for name in _named_by(agent)}
-        self.names = frozenset(known | _MORE_KEYS | named | set(team.key_variables)) - _NO_KEYS
+        named = {*keys_of_agents(team.agents.values()), *team.key_variables}
+        self.names = frozenset(known | _MORE_KEYS | named) - _NO_KEYS
         self._needed = {agent.name: self._needed_by(agent) for agent in team.agents.values()}
 
     def of(self, agent: AgentConfig, environ: Mapping[str, str]) -> dict[str, str]:
@@ -84,6 +84,15 @@ class Keys:
         return self.names & needed
 
 
+def keys_of_agents(agents: Iterable[AgentConfig]) -> Iterator[str]:
+    """Yield the variables that hold keys of agents' models and secrets of their MCP servers."""
+    for agent in agents:
+        yield from keys_of_models(agent.models)
+        for toolset in agent.toolsets:
+            if toolset.type == "mcp":
+                yield from keys_of_server(toolset.options["server"])
+
+
 def keys_of_models(models: Iterable[ModelConfig]) -> Iterator[str]:
     """Yield the variables that hold keys of models, as a team file has them."""
     for model in models:
@@ -100,10 +109,3 @@ def keys_of_server(server: Mapping[str, Any]) -> Iterator[str]:
     from ._mcp_server import McpServer  # noqa: PLC0415 - most teams have none
 
     yield from McpServer(**server).secret_variables
-
-
-def _named_by(agent: AgentConfig) -> Iterator[str]:
-    yield from keys_of_models(agent.models)
-    for toolset in agent.toolsets:
-        if toolset.type == "mcp":
-            yield from keys_of_server(toolset.options["server"])

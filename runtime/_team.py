@@ -253,7 +253,7 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
         permissions: which tool calls its agents may make.
         ignored: the keys of the file that were accepted and mean nothing here (`check` shows them), and the items of
             `permissions` that match no tool there is.
-        key_variables: variables that hold keys of what the file defines, whether an agent uses it or not.
+        key_variables: variables that hold keys of what the file defines and no agent uses.
     """
 
     source: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._keys import keys_of_models, keys_of_server
+from ._keys import keys_of_agents, keys_of_models, keys_of_server
 from ._team import AgentConfig, Team, Workdir
 from ._team_keys import AGENT, TOP, VERSIONS
 from ._team_limits import read_limits, read_restart, read_settings
@@ -63,18 +63,18 @@ def check(node: Node, findings: Findings) -> Team | None:
         settings=settings,
         permissions=permissions,
         ignored=findings.ignored,
-        key_variables=_key_variables(models, mcps),
+        key_variables=_key_variables(models, mcps, agents),
     )
 
 
-def _key_variables(models: Models, mcps: McpDefinitions) -> tuple[str, ...]:
-    """Return the variables that hold keys of what is defined: also one that no agent uses is not for everybody."""
+def _key_variables(models: Models, mcps: McpDefinitions, agents: Mapping[str, AgentConfig]) -> tuple[str, ...]:
+    """Return the variables that hold keys of what is defined and no agent uses: they are not for everybody either."""
     defined = [model for model in models.models.values() if model is not None]
     names = {*keys_of_models(defined)}
     names.update(name for own in models.providers.values() if own is not None for name in own.key_variables)
     for fields in mcps.definitions.values():
         names.update(keys_of_server(server_of(fields)) if fields is not None else ())
-    return tuple(sorted(names))
+    return tuple(sorted(names.difference(keys_of_agents(agents.values()))))
 
 
 def _check_version(top: Section) -> None:

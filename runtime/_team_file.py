@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ._errors import TeamFileError
+from ._keys import keys_of_agents
 from ._team_check import check
 from ._team_models import Models
 from ._team_nodes import Findings, Node, nodes_of_mapping
@@ -100,7 +101,8 @@ def override_model(team: Team, reference: str) -> Team:
         name: agent if agent.model is None else msgspec.structs.replace(agent, model=model)
         for name, agent in team.agents.items()
     }
-    return msgspec.structs.replace(team, agents=agents)
+    keys = sorted({*team.key_variables, *keys_of_agents(team.agents.values())})
+    return msgspec.structs.replace(team, agents=agents, key_variables=tuple(keys))
 
 
 def _folders(path: str) -> tuple[str, ...]:
