@@ -6,6 +6,7 @@ This package knows nothing of agents, models or tasks. Importing it starts nothi
 from ._actor import ProcessActor, SupervisorRef
 from ._cgroup import CgroupTree
 from ._errors import (
+    ForkedError,
     PlainDataError,
     ProtocolError,
     RemoteError,
@@ -30,6 +31,7 @@ __all__ = [
     "Child",
     "ChildSpec",
     "ErrorData",
+    "ForkedError",
     "GiveUp",
     "GroupUse",
     "PlainDataError",

@@ -217,12 +217,17 @@ class ProcessActor(pykka.Actor):
         self._subactors_announce_attributes()
 
     def _handle_receive(self, message: Any) -> Any:
+        assert self._subactors_channel is not None  # noqa: S101 - this runs in the actor's process only
         try:
-            return super()._handle_receive(message)
+            answer = super()._handle_receive(message)
+            self._subactors_channel.end_fork(None)
         except BaseException as error:
+            self._subactors_channel.end_fork(error)
             if not isinstance(error, Exception):  # SystemExit and the like end the actor without pykka's failure hook
                 self._subactors_failure = error_data(error)
             raise
+        else:
+            return answer
         finally:
             self._subactors_announce_attributes()
 
@@ -271,7 +276,10 @@ class SupervisorRef:
         return os.fsdecode(self._channel.capture)
 
     def emit(self, text: str) -> None:
-        """Say something: text that the supervisor keeps as the actor's output. Blocks while the host is behind."""
+        """Say something: text that the supervisor keeps as the actor's output. Blocks while the host is behind.
+
+        Raises ForkedError in a process that the actor's own code has forked, as `tell` and `ask` do.
+        """
         self._channel.send_output(text)
 
     def tell(self, message: msgspec.Struct) -> None:
@@ -281,6 +289,10 @@ class SupervisorRef:
     def ask(self, message: msgspec.Struct) -> Future[bytes]:
         """Send a request; the future holds the encoded answer, or raises RemoteError."""
         return self._channel.request(message)
+
+    def end_fork(self) -> None:
+        """End this process if the actor's own code has forked it, and has come back as if it were the actor."""
+        self._channel.end_fork(None)
 
     def hold(self, patience: float) -> AbstractContextManager[bool]:
         """Let no other thread say anything while the block runs, so that none is in the middle of a message.

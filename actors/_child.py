@@ -18,6 +18,7 @@ import sys
 import termios
 import threading
 import time
+import traceback
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -26,7 +27,7 @@ import msgspec
 import pykka
 
 from . import _cgroup, _linux
-from ._errors import RemoteError
+from ._errors import ForkedError, RemoteError
 from ._mark import keep_mark
 from ._wire import (
     STANDS_BY,
@@ -86,7 +87,8 @@ class ChildChannel:
     Receiving is for the mailbox thread alone, and before it starts for the main thread.
 
     The actor's own code may close the channel, as whoever becomes a daemon closes all that is open, and something else
-    may have its number then: nothing is ever written to that, nor read from it.
+    may have its number then: nothing is ever written to that, nor read from it. It may also fork, and two processes on
+    one channel would tear each other's messages: only the one that made this object can send.
 
     Attributes:
         capture: the file that takes what the process writes to descriptors 1 and 2; empty if they are the host's.
@@ -95,6 +97,7 @@ class ChildChannel:
     def __init__(self, channel: socket.socket) -> None:
         self.capture = b""
         self._socket = channel
+        self._process = os.getpid()
         self._peer = channel.getsockopt(_SOCKET, _PEER_CREDENTIALS, _PEER)
         # Reentrant: a finalizer, or a signal handler, may run in the middle of it, and say something.
         self._lock = threading.RLock()
@@ -110,6 +113,7 @@ class ChildChannel:
 
         Raises:
             PlainDataError: it holds something that is not plain data; nothing was sent.
+            ForkedError: this process was forked from the actor's.
         """
         # Encoded before the lock is taken: a value that cannot be encoded must not cost the others their channel.
         self._send_bytes(encode_frame(message))
@@ -181,6 +185,32 @@ class ChildChannel:
             if self._is_there():
                 self._socket.shutdown(socket.SHUT_RDWR)
 
+    def is_forked(self) -> bool:
+        """Whether this is a process that the actor's own code has forked."""
+        return os.getpid() != self._process
+
+    def end_fork(self, error: BaseException | None) -> None:
+        """End this process if it is a forked one whose code has come back from where it was forked.
+
+        It would go on as the actor, of which there would be two. It ends as a program does at its end.
+
+        Args:
+            error: what the code raised.
+        """
+        if not self.is_forked():
+            return
+        code = 0 if error is None else 1
+        try:
+            if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+                code = error.code or 0
+            elif error is not None:
+                traceback.print_exception(error)
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+        finally:
+            os._exit(code & 0xFF)
+
     def _is_there(self) -> bool:
         """Whether the descriptor is still that of the channel. Raises OSError where it is no socket, or none at all."""
         return self._socket.getsockopt(_SOCKET, _PEER_CREDENTIALS, _PEER) == self._peer
@@ -192,6 +222,8 @@ class ChildChannel:
             return b""
 
     def _send_bytes(self, data: bytes) -> None:
+        if self.is_forked():
+            raise ForkedError
         try:
             with self._lock:
                 if self._sending:

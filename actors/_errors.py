@@ -5,12 +5,14 @@ SubactorsError
 ├── StartError                 an actor's process could not be started, or its constructor failed unnameably
 ├── ProtocolError              bytes on a channel that no healthy peer sends
 ├── PlainDataError             a value that cannot cross a channel as data
+├── ForkedError                a process that an actor has forked speaks as if it were the actor
 └── RemoteError                an exception of another process whose type this process does not rebuild
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "ForkedError",
     "PlainDataError",
     "ProtocolError",
     "RemoteError",
@@ -41,6 +43,16 @@ class ProtocolError(SubactorsError):
 
 class PlainDataError(SubactorsError, TypeError):
     """A reply or report that is not plain data (None, bool, int, float, str, bytes, list, dict) and so cannot cross."""
+
+
+class ForkedError(SubactorsError):
+    """A process that an actor's own code has forked cannot use the actor's channel: it would tear its messages."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This process was forked from an actor's, and only the actor itself can talk to its host. "
+            "Hand what is to be said to that process, through a pipe or a queue."
+        )
 
 
 class RemoteError(SubactorsError):

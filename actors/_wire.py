@@ -104,12 +104,13 @@ def error_data(error: BaseException) -> ErrorData:
     """Return an exception as data that can cross, whatever its text is and even if that cannot be made."""
     kind = type(error)
     try:
-        message = str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure that it describes
+        # Of exactly that type: a subclass may behave in any way.
+        message = str.__str__(str(error))
+    except BaseException:  # noqa: BLE001 - a broken __str__ must not hide the failure that it describes
         message = "(the exception's text could not be made)"
     try:
         text = "".join(traceback_module.format_exception(error))
-    except Exception:  # noqa: BLE001 - the same
+    except BaseException:  # noqa: BLE001 - the same
         text = ""
     return ErrorData(f"{kind.__module__}.{kind.__qualname__}", _presentable(message), _presentable(text))
 

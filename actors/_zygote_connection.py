@@ -51,6 +51,8 @@ class ZygoteConnection:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         self._mark = new_mark()
+        # Until it has forked it may be at its imports. Its own, of which most are ours, come first and are not told.
+        self._importing = [*configuration.late_preload]
         environ = {
             # Not this process's own: what is withheld from the zygote must not be in what it is started with either, as
             # /proc shows that to whoever may look, whatever the program does to its environment later.
@@ -177,6 +179,8 @@ class ZygoteConnection:
         except OSError:
             return b""
         if packet:
+            if descriptor is not None:
+                self._importing.clear()
             self._on_packet(packet, descriptor)
         return packet
 
@@ -186,7 +190,8 @@ class ZygoteConnection:
         self._program.kill()
         self._program.wait()
         status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
-        self._on_lost(f"the zygote ended with {status}, and its processes with it", self._mark)
+        when = f", when it may have been importing {', '.join(self._importing)}" if self._importing else ""
+        self._on_lost(f"the zygote ended with {status}{when}, and its processes with it", self._mark)
 
 
 # --- the host's view of this moment, which a process that starts is to have ------------------------------------------

@@ -64,7 +64,7 @@ def own_traceback(error: BaseException, targets: Iterable[str]) -> str:
         if not _keep_own_frames(traceback, tuple(_roots(targets)), _DEEPEST):
             return ""
         return bounded(encodable("".join(traceback.format())).rstrip(), LONGEST_TRACEBACK)
-    except Exception:  # noqa: BLE001 - an exception can break whoever looks at it; its sentence is told all the same
+    except BaseException:  # noqa: BLE001 - an exception can break whoever looks at it; its sentence is told all the same
         return ""
 
 
@@ -92,12 +92,13 @@ def _part(error: BaseException, above: tuple[BaseException, ...]) -> str:
 
 def _message(error: BaseException) -> str:
     try:
-        text = str(error)
+        # Of exactly that type: a subclass may behave in any way.
+        text = str.__str__(str(error))
         if isinstance(error, BaseExceptionGroup):
             # The members follow, so nobody needs to be told how many there are.
             count = len(error.exceptions)
             text = text.removesuffix(f" ({count} sub-exception{'' if count == 1 else 's'})")
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure that it describes
+    except BaseException:  # noqa: BLE001 - a broken __str__ must not hide the failure that it describes
         return "(the exception's text could not be made)"
     return text
 

@@ -106,6 +106,10 @@ class Speech:
                 for thread in list(self.held):
                     say(self.held.pop(thread, ""))
 
+    def write_to_log(self, text: str) -> None:
+        """Write to the log: in a process that a task has forked, where no more can be done."""
+        print(text, end="", file=sys.__stdout__, flush=True)
+
     def way_out(self) -> Callable[[str], None] | None:
         """Return what says something; None where the log is to have it."""
         return self._say if self._process == os.getpid() else None

@@ -6,6 +6,7 @@ imported when it works.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ class TaskActor(ProcessActor):
             finished = self._work.run()
         except BaseException as error:
             self._work.tell_failure(error)
+            # Where the user's code has set up logging, what pykka says of it would be in the task's output.
+            logging.getLogger("pykka").disabled = True
             raise
         self.supervisor.tell(finished)
         self.stop()

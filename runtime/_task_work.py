@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..actors import SupervisorRef
+from ..actors import ForkedError, SupervisorRef
 from ._agent import run_agent
 from ._encodable import encodable
 from ._entrypoint import EntrypointTask, call_entrypoint, has_seen_stop
@@ -75,6 +75,8 @@ class TaskWork:
             if not self._stop.is_set():
                 raise
             return Finished("null", early=True)
+        # Before the result is written: it might be a second one.
+        self._supervisor.end_fork()
         return self._finished(result)
 
     def cancel(self) -> None:
@@ -125,7 +127,10 @@ class TaskWork:
     def _emit(self, text: str) -> None:
         if speech.held:
             speech.finish_lines()
-        self._supervisor.emit(text)
+        try:
+            self._supervisor.emit(text)
+        except ForkedError:
+            speech.write_to_log(text)
 
     def _work(self) -> Any:
         spec = self._spec

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import sys
 from typing import Any, NoReturn
 
 from subactors.runtime import EntrypointTask
@@ -151,3 +153,46 @@ async def streaming_model(_messages: list[dict[str, Any]], _tools: list[dict[str
     """Be a model that fails in the middle of what it says."""
     yield "so far "
     yield _step_of({}, "steps")
+
+
+class _Odd(str):
+    """Text that is none."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return -1  # noqa: PLE0303 - what it should not be is the point
+
+    def __str__(self) -> str:
+        return self
+
+
+class OddError(Exception):
+    """Its text is of a type of its own."""
+
+    def __str__(self) -> str:
+        return _Odd("odd")
+
+
+class LeavingError(Exception):
+    """Its text ends the program."""
+
+    def __str__(self) -> str:  # noqa: PLE0307 - that there is none is the point
+        sys.exit(3)
+
+
+def odd_text(_task: EntrypointTask) -> NoReturn:
+    """Raise what breaks whoever handles its text."""
+    raise OddError
+
+
+def leaving_text(_task: EntrypointTask) -> NoReturn:
+    """Raise what ends whoever asks for its text."""
+    raise LeavingError
+
+
+def with_logging(_task: EntrypointTask) -> NoReturn:
+    """Set up logging as most programs do, and fail."""
+    logging.basicConfig(level=logging.INFO, force=True)
+    logging.getLogger(__name__).info("on it")
+    raise ValueError(CAUSE)

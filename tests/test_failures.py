@@ -58,6 +58,8 @@ def places(view: TaskView) -> list[str]:
         ("circle", "ValueError: first (caused by ValueError: second)"),
         ("note", "KeyError: 'steps'\nThe plan has no steps.\nWrite some."),
         ("broken_error", "BrokenError: (the exception's text could not be made)"),
+        ("odd_text", "OddError: odd"),
+        ("leaving_text", "LeavingError: (the exception's text could not be made)"),
         ("key", "KeyError: 'steps'"),
     ],
 )
@@ -65,6 +67,13 @@ def test_the_reason_says_what_was_behind_an_exception(runtime: Runtime, agent: s
     view = run_and_wait(runtime, agent, "steps")
 
     assert (view.status, view.reason) == ("failed", reason)
+
+
+def test_what_a_task_logs_is_its_own_words_and_no_word_of_ours_on_its_failure(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "with_logging")
+
+    assert (view.reason, view.output) == (f"ValueError: {CAUSE}", "INFO:failing:on it\n")
+    assert places(view) == ["with_logging"]
 
 
 def test_a_group_of_many_names_the_first_and_how_many_more_there_are(runtime: Runtime) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from observing import wait_until
 from subactors.runtime import Runtime
+from teams import run_and_wait
 
 TEAM = """\
 agents:
@@ -201,6 +202,17 @@ def test_a_preload_that_fails_is_logged(failing: Path, caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING, logger="subactors.runtime"), Runtime.from_file(failing):
         wait_until(lambda: len(caplog.records) == 3, "all three have been told")
     assert all(record.name == "subactors.runtime" for record in caplog.records)
+
+
+@pytest.mark.parametrize("deed", ["os._exit(4)", "os.closerange(3, 4096)", "os.execvp('true', ['true'])", "os.abort()"])
+def test_a_module_that_ends_the_zygote_is_named_in_the_reason(tmp_path: Path, deed: str) -> None:
+    (tmp_path / "fatal.py").write_text(f"import os\n{deed}\ndef work(task):\n    return 'done'\n")
+    (tmp_path / "team.yaml").write_text("agents: {a: {entrypoint: 'fatal:work'}}\nruntime: {preload: [os, fatal]}\n")
+    with Runtime.from_file(tmp_path / "team.yaml", standby=0) as runtime:
+        view = run_and_wait(runtime, "a")
+
+    assert view.status == "failed"
+    assert "when it may have been importing os, fatal, and its processes with it" in view.reason
 
 
 def test_check_tells_which_modules_could_not_be_preloaded(failing: Path, elsewhere: Path) -> None:
