@@ -94,10 +94,12 @@ class ChildChannel:
         capture: the file that takes what the process writes to descriptors 1 and 2; empty if they are the host's.
     """
 
+    is_forked = False
+    """Whether this is a process that the actor's own code has forked."""
+
     def __init__(self, channel: socket.socket) -> None:
         self.capture = b""
         self._socket = channel
-        self._process = os.getpid()
         self._peer = channel.getsockopt(_SOCKET, _PEER_CREDENTIALS, _PEER)
         # Reentrant: a finalizer, or a signal handler, may run in the middle of it, and say something.
         self._lock = threading.RLock()
@@ -185,10 +187,6 @@ class ChildChannel:
             if self._is_there():
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def is_forked(self) -> bool:
-        """Whether this is a process that the actor's own code has forked."""
-        return os.getpid() != self._process
-
     def end_fork(self, error: BaseException | None) -> None:
         """End this process if it is a forked one whose code has come back from where it was forked.
 
@@ -197,7 +195,7 @@ class ChildChannel:
         Args:
             error: what the code raised.
         """
-        if not self.is_forked():
+        if not self.is_forked:
             return
         code = 0 if error is None else 1
         try:
@@ -222,7 +220,7 @@ class ChildChannel:
             return b""
 
     def _send_bytes(self, data: bytes) -> None:
-        if self.is_forked():
+        if self.is_forked:
             raise ForkedError
         try:
             with self._lock:
@@ -241,6 +239,19 @@ class ChildChannel:
         except OSError:
             pass
         _wait_for_the_end()
+
+
+_serving: Final[list[ChildChannel]] = []
+"""The channel of this process's actor, once it is one: empty in the zygote, which forks, too."""
+
+
+def _after_fork() -> None:
+    for channel in _serving:
+        channel.is_forked = True
+
+
+# Not to compare process ids: that would be a system call for each message.
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def serve(
@@ -268,6 +279,7 @@ def serve(
         except ConnectionError:
             return  # the host has no more use for it
     channel = ChildChannel(channel_socket)
+    _serving.append(channel)
     start = channel.receive_start()
     if start is None:
         return
