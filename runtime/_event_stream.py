@@ -30,6 +30,16 @@ _ENDS: Final = ("}", "]")
 
 _DONE: Final = "[DONE"
 
+_ALIVE: Final = frozenset({"ping", "pong", "keepalive", "keep-alive", "keep alive", "heartbeat", '""', "''"})
+"""The data with which some servers say only that they are there."""
+
+_REPEATED: Final = re.compile(r"(\s*data:)+")
+"""With which data begins that was made an event twice."""
+
+_FREE_TRIES: Final = 100
+_VAIN: Final = 8
+"""So often it is tried whether data is whole; beyond that, only so many times its length may be read in vain."""
+
 _DEEPEST: Final = 100
 """Levels of objects and lists in an event; no server needs as many."""
 
@@ -77,6 +87,9 @@ class EventDecoder:
     _name: str = ""
     _data: list[str] = field(default_factory=list)
     _is_bare: bool = False
+    _size: int = 0
+    _tries: int = 0
+    _vain: int = 0
 
     @property
     def is_no_stream(self) -> bool:
@@ -121,7 +134,9 @@ class EventDecoder:
         elif name == "data":
             if self._is_bare:
                 yield from self._made()
-            yield from self._add(value.removeprefix(" "))
+            yield from self._add(
+                _REPEATED.sub("", value, count=1) if _REPEATED.match(value) else value.removeprefix(" ")
+            )
         elif not line.strip():
             yield from self._made()
         elif name == "event":
@@ -136,7 +151,7 @@ class EventDecoder:
     def _add(self, line: str) -> Iterator[StreamEvent]:
         """Take a line of data."""
         text = line.strip()
-        if not text and not self._data:
+        if not self._data and (not text or text.startswith(":") or text.lower() in _ALIVE):
             return
         begins, is_done = text.startswith(_BEGINNINGS), _is_done(text)
         if is_done or (begins and self._data and not self._data[0].startswith(_BEGINNINGS)):
@@ -144,14 +159,24 @@ class EventDecoder:
         # Tried where it may succeed, at the first line and at an end that is not indented, or many lines take long.
         may_be_whole = line.startswith(_ENDS) if self._data else begins
         self._data.append(text)
-        data = _parsed("\n".join(self._data)) if may_be_whole and not is_done else NOT_JSON
+        self._size += len(text)
+        data = self._tried() if may_be_whole and not is_done else NOT_JSON
         if is_done or data is not NOT_JSON:
             yield from self._made(data)
+
+    def _tried(self) -> Any:
+        """Return the data so far if it is whole. Many tries of much data would take long, so they get fewer."""
+        if self._tries >= _FREE_TRIES and self._vain > self._size * _VAIN:
+            return NOT_JSON
+        self._tries += 1
+        self._vain += self._size
+        return _parsed("\n".join(self._data))
 
     def _made(self, data: Any = NOT_JSON) -> Iterator[StreamEvent]:
         """Make an event of the data so far, which may have been parsed already; without data there is none."""
         text, name, is_bare = "\n".join(self._data), self._name, self._is_bare
         self._data, self._name, self._is_bare = [], "", False
+        self._size = self._tries = self._vain = 0
         if text:
             yield StreamEvent(text, _parsed(text) if data is NOT_JSON else data, name, is_bare)
 
@@ -176,6 +201,8 @@ def _parsed(text: str) -> Any:
         data = _JSON.decode(text)
     except (ValueError, RecursionError):
         return NOT_JSON
+    if isinstance(data, str) and data.lstrip().startswith("{"):
+        return _parsed(data)  # encoded twice
     return data if text.count("{") + text.count("[") < _DEEPEST or _is_flat(data) else NOT_JSON
 
 

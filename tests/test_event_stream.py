@@ -51,6 +51,10 @@ def test_an_event_is_there_as_soon_as_its_data_is_whole() -> None:
         ": ping\n\n",
         "\n\n",
         ":\n",
+        "data: ping\n\n",
+        "data: Keep-Alive\n\n",
+        "data: : OPENROUTER PROCESSING\n\n",
+        'data: ""\n\n',
     ],
 )
 def test_an_event_without_data_is_none(nothing: str) -> None:
@@ -70,6 +74,8 @@ def test_an_event_without_data_is_none(nothing: str) -> None:
         '{"a": 1}\n{"b": 2}\n',
         ': working\n\n{"a": 1}\n\n{\n  "b":\n\n 2\n}\n',
         '{"a": 1}\ndata: {"b": 2}\n\n',
+        'data: data: {"a": 1}\ndata: \ndata: \n\ndata: data:{"b": 2}\n\n',
+        r'data: "{\"a\": 1}"' + "\n\n" + r'data: "{\"b\": 2}\n"' + "\n\n",
     ],
     ids=[
         "no blank after data:",
@@ -81,6 +87,8 @@ def test_an_event_without_data_is_none(nothing: str) -> None:
         "JSON lines",
         "plain JSON over several lines",
         "plain JSON, then events",
+        "events in events",
+        "encoded twice",
     ],
 )
 def test_what_breaks_the_standard_is_taken(body: str) -> None:
@@ -154,9 +162,10 @@ def test_what_belongs_to_no_event_is_kept_within_bounds() -> None:
     assert len(decoder.stray) == 1000
 
 
-def test_a_document_of_many_lines_takes_no_longer_than_it_must() -> None:
+@pytest.mark.parametrize("indent", [0, 1])
+def test_a_document_of_many_lines_takes_no_longer_than_it_must(indent: int) -> None:
     # Each `}` might be the last one; to try them all would take minutes.
-    document = json.dumps([{"a": n} for n in range(10_000)], indent=1)
+    document = json.dumps([{"a": n} for n in range(10_000)], indent=indent)
 
     assert data_of(document.encode()) == [json.loads(document)]
     lines = "".join(f"data: {line}\n" for line in document.splitlines())
