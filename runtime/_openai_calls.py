@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._call_arguments import CallArguments, is_object, read
 from ._encodable import encodable
 from ._model import ToolCall
 from ._openai_opaque import merged, sendable
@@ -36,16 +37,16 @@ class _Call:
     """
 
     index: int | None
+    arguments: CallArguments
     id: str = ""
     name: str = ""
-    arguments: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
     is_renamed: bool = False
 
     @property
     def is_complete(self) -> bool:
         """Whether the arguments are a whole object already."""
-        return _is_object(self.arguments)
+        return self.arguments.is_object
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ class _Piece:
     @property
     def is_whole(self) -> bool:
         """Whether its arguments need no further piece, if there are to be any."""
-        return not self.arguments or _is_object(self.arguments)
+        return not self.arguments or self.is_object
+
+    @property
+    def is_object(self) -> bool:
+        """Whether its arguments are a whole object."""
+        return is_object(self.arguments)
 
 
 @dataclass
@@ -69,6 +75,8 @@ class ToolCalls:
     """The tool calls so far, in the order in which they began."""
 
     _calls: list[_Call] = field(default_factory=list)
+    _by_index: dict[int | None, _Call] = field(default_factory=dict)
+    _by_id: dict[tuple[int | None, str], _Call] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -79,17 +87,17 @@ class ToolCalls:
         Raises:
             ShapeError: they are not a list of objects; the message says what they are.
         """
-        named: list[_Call] = []
+        named: set[int] = set()
         for piece in _pieces(entries):
             call = self._find(piece)
             # Pieces of one call hardly come together, so a second name in one list is a second call.
-            is_second = any(call is other for other in named) and piece.name and not piece.id and piece.is_whole
+            is_second = id(call) in named and piece.name and not piece.id and piece.is_whole
             if call is None or is_second:
                 call = self._begin(piece)
             else:
                 self._continue(call, piece)
             if piece.name:
-                named.append(call)
+                named.add(id(call))
 
     def add_whole(self, entries: object) -> None:
         """Take the `tool_calls` of a whole message, of which some may have come before.
@@ -97,7 +105,7 @@ class ToolCalls:
         Raises:
             ShapeError: as `add`.
         """
-        before = [(call.id, call.name, call.arguments) for call in self._calls]
+        before = [(call.id, call.name, call.arguments.text) for call in self._calls]
         for piece in _pieces(entries):
             if (piece.id, piece.name, piece.arguments) not in before:
                 self._begin(piece)
@@ -114,62 +122,79 @@ class ToolCalls:
             if not call.id or call.id in used:
                 call.id = new_call_id()
             used.add(call.id)
-            if is_cut and call is self._calls[-1] and not call.arguments:
-                arguments = "{"  # not JSON, so that the tool is not called without the arguments that it was to get
-            else:
-                arguments = encodable(_plain(call.arguments))
+            text = call.arguments.text
+            # `{` is not JSON, so that the tool is not called without the arguments that it was to get.
+            arguments = "{" if is_cut and call is self._calls[-1] and not text else encodable(_plain(text))
             extra = sendable(call.extra) if call.extra else None
             calls.append(ToolCall(encodable(call.id), encodable(call.name), arguments, extra))
         return tuple(calls)
 
     def _begin(self, piece: _Piece) -> _Call:
-        call = _Call(piece.index, piece.id, piece.name, piece.arguments, piece.extra)
+        call = _Call(piece.index, CallArguments(piece.arguments), piece.id, piece.name, piece.extra)
         self._calls.append(call)
+        self._by_index[piece.index] = self._by_index[None] = call
+        self._note_id(call)
         return call
+
+    def _note_id(self, call: _Call) -> None:
+        if call.id:
+            self._by_id[call.index, call.id] = self._by_id[None, call.id] = call
 
     def _continue(self, call: _Call, piece: _Piece) -> None:
         if piece.id and call.id and piece.id != call.id:
             call.is_renamed = True
-        call.id = call.id or piece.id
         # Some servers repeat the name with every piece.
-        call.name = call.name or piece.name
-        if call.arguments.strip() == "{}" and piece.arguments.strip():
-            call.arguments = piece.arguments  # it only held the place: nothing can follow a whole object
-        elif piece.arguments != call.arguments or not call.is_complete:
-            call.arguments += piece.arguments
+        if not call.name or _continues_name(call, piece):
+            call.name += piece.name
+        if piece.id and not call.id:
+            call.id = piece.id
+            self._note_id(call)
+        if call.arguments.holds_place and piece.arguments.strip():
+            call.arguments = CallArguments(piece.arguments)  # nothing can follow a whole object
+        elif not call.arguments.equals(piece.arguments) or not call.is_complete:
+            call.arguments.add(piece.arguments)
         call.extra = merged(call.extra, piece.extra)
 
     def _find(self, piece: _Piece) -> _Call | None:
         """Return the call that a piece belongs to; None where it begins one."""
-        known = [call for call in self._calls if piece.index is None or call.index == piece.index]
-        call = next((call for call in reversed(known) if piece.id and call.id == piece.id), None)
+        call = self._by_id.get((piece.index, piece.id))
         if call is None and not (piece.id and piece.index is None):
-            call = known[-1] if known else None
+            call = self._by_index.get(piece.index)
         return None if call is not None and _begins_another(call, piece) else call
 
 
 def _begins_another(call: _Call, piece: _Piece) -> bool:
-    """Whether a piece that looks like one of `call` begins the next call: all may have the same index, or id."""
+    """Whether a piece that looks like one of `call` begins the next call: all may have the same index, or id.
+
+    What a call has so far is judged last, as that takes longest.
+    """
     if piece.id and piece.id == call.id:
         # A call that is repeated word for word is the same one.
-        is_repeated = (piece.name, piece.arguments) == (call.name, call.arguments)
-        return call.is_complete and _is_object(piece.arguments) and not is_repeated
+        is_repeated = piece.name == call.name and call.arguments.equals(piece.arguments)
+        return piece.is_object and not is_repeated and call.is_complete
     has_other_name = bool(piece.name and call.name and piece.name != call.name)
     if piece.id and call.id:
         if call.is_renamed:
-            return has_other_name or (call.is_complete and _is_object(piece.arguments))
-        if call.is_complete:
-            return bool(piece.name) or _is_object(piece.arguments)
+            return has_other_name or (piece.is_object and call.is_complete)
+        if (piece.name or piece.is_object) and call.is_complete:
+            return True
         return has_other_name or (bool(piece.name) and not call.arguments and piece.is_whole)
     # The same name again is either the next call of the same tool, or a server that repeats the name.
-    return has_other_name or (bool(piece.name and piece.arguments) and call.is_complete)
+    is_other = has_other_name and not _continues_name(call, piece)
+    return is_other or (bool(piece.name and piece.arguments) and call.is_complete)
+
+
+def _continues_name(call: _Call, piece: _Piece) -> bool:
+    """Whether a piece has the rest of the name: of a call that has an id of its own, before its arguments begin."""
+    return bool(call.id and not piece.id and piece.index is not None and not call.arguments) and piece.name != call.name
 
 
 def _pieces(entries: object) -> list[_Piece]:
-    if isinstance(entries, str) and isinstance(read := _read(entries), dict | list):
-        entries = read
+    if isinstance(entries, str) and isinstance(parsed := read(entries), dict | list):
+        entries = parsed
     if isinstance(entries, dict):
-        entries = [entries]
+        # Some languages write a list as an object whose keys are its indices.
+        entries = list(entries.values()) if all(map(str.isdecimal, entries)) else [entries]
     if not isinstance(entries, list):
         raise ShapeError(f"`tool_calls` is {entries!r}, and not a list")
     pieces = []
@@ -213,26 +238,16 @@ def whole_number(value: object) -> int | None:
         return None
 
 
-def _read(text: str) -> Any:
-    """Return what a text is in JSON; None if it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_object(text: str) -> bool:
-    return isinstance(_read(text), dict)
-
-
 def _plain(arguments: str) -> str:
     """Return arguments as one object where the meaning is plain: none at all, or an object that was encoded twice."""
     text = arguments.strip()
     if text.lower() in _NOTHING:
         return "{}"
-    inner = _read(text) if text.startswith('"') else None
-    if isinstance(inner, str) and (not inner.strip() or _is_object(inner)):
+    inner = read(text) if text.startswith('"') else None
+    if isinstance(inner, str) and (not inner.strip() or is_object(inner)):
         return inner.strip() or "{}"
+    if isinstance(found := read(text), dict) and read(text, strict=True) is None:
+        return json.dumps(found, ensure_ascii=False)  # with line breaks in its strings as JSON has them
     return arguments
 
 

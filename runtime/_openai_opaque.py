@@ -25,6 +25,9 @@ _EXTRA: Final = "extra_content"
 _JOINED: Final = frozenset({"text", "summary", "data", "thinking"})
 """Fields of a detail that come in pieces."""
 
+_AT_ONCE: Final = 100
+"""So many details may be in pieces at the same time."""
+
 
 @dataclass
 class OpaqueFields:
@@ -76,7 +79,7 @@ def _add_details(details: list[Any], pieces: list[Any]) -> None:
     known = len(details)
     for piece in pieces:
         last = len(details) - 1
-        for place in range(last, -1, -1):
+        for place in range(last, max(last - _AT_ONCE, -1), -1):
             if _continues(piece, details[place], is_last=place == last, is_known=place < known):
                 details[place] = _joined(details[place], piece)
                 break

@@ -8,6 +8,7 @@ Nothing in this file does input or output, and nothing here decides what becomes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,9 @@ _CUT = "[The answer ends here because the model's token limit was reached.]"
 
 _THOUGHT_END = "</thought>"
 """With which Gemini ends its thoughts, at the beginning of the answer."""
+
+_VISIBLE: Final = re.compile(r"[^\s\u200b-\u200d\u2060\ufeff]")
+"""What makes a text more than blank."""
 
 _NO_ERROR: Final = frozenset({"", "0", "200", "null", "none", "ok", "success"})
 """What servers put in an `error` that each chunk has, or in its fields."""
@@ -91,7 +95,7 @@ class TurnAssembler:
     def is_usable(self) -> bool:
         """Whether there is text, or a tool call; reasoning is neither."""
         held = "" if self._inline.found else self._inline.held
-        return bool(self._calls) or bool(held.strip()) or any(piece.strip() for piece in self._text)
+        return bool(self._calls) or any(map(_VISIBLE.search, (held, *self._text)))
 
     @property
     def has_reasoning(self) -> bool:
@@ -224,6 +228,7 @@ class TurnAssembler:
     def _add_message(self, message: Mapping[str, Any]) -> None:
         """Take a whole message: all of an answer, what came of it so far, or the next piece by the wrong name."""
         content, so_far = _text(message.get("content")), "".join(self._raw)
+        self._raw = [so_far]  # pieces by the wrong name come many times
         if content.startswith(so_far):
             self._add_text(content[len(so_far) :])
         elif not self._has_deltas:

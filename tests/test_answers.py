@@ -242,6 +242,7 @@ NOTHING: dict[str, Reply] = {
         {"choices": [{"delta": {"content": [{"type": "thinking", "thinking": [{"text": "It is Paris."}]}]}}]},
         said("", "stop"),
     ),
+    "characters that nobody sees": Chunks(said("\ufeff\u200b\u00a0\n"), said("", "stop")),
     "a whole message without content": Raw(json.dumps(whole(None)), "application/json"),
 }
 

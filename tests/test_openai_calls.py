@@ -236,3 +236,50 @@ def test_a_call_that_was_cut_off_before_its_arguments_cannot_be_made_without_the
 
     assert calls_of(turn) == [("one", "{")]
     assert "token limit" in turn.content
+
+
+def test_a_name_in_pieces_is_put_together() -> None:
+    turn, _ = assemble(
+        piece(index=0, call_id="a", name="read_", arguments=""),
+        piece(index=0, name="file"),
+        piece(index=0, arguments='{"x": 1}'),
+    )
+
+    assert calls_of(turn) == [("read_file", '{"x": 1}')]
+
+
+def test_line_breaks_in_the_strings_of_arguments_need_not_be_escaped() -> None:
+    turn, _ = assemble(
+        piece(index=0, call_id="a", name="one", arguments='{"x": "a\n\tb"}'),
+        piece(index=0, call_id="b", name="one", arguments='{"x": "c\n"}'),
+    )
+
+    assert [json.loads(call.arguments) for call in turn.tool_calls] == [{"x": "a\n\tb"}, {"x": "c\n"}]
+
+
+def test_calls_in_an_object_by_their_index_are_taken() -> None:
+    calls = {"0": entry(call_id="a", name="one", arguments="{}"), "1": entry(call_id="b", name="two", arguments="{}")}
+
+    turn, _ = assemble(delta(tool_calls=calls))
+
+    assert calls_of(turn) == [("one", "{}"), ("two", "{}")]
+
+
+@pytest.mark.parametrize("fields", [{"call_id": "a"}, {"call_id": "a", "name": "one"}, {"name": "one"}, {}])
+def test_long_arguments_in_small_pieces_are_not_read_anew_with_each_piece(
+    fields: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps({"x": 'if (a) { b("\\") } ' * 500})
+    read, loads = 0, json.loads
+
+    def counted(text: str, **options: Any) -> Any:
+        nonlocal read
+        read += len(text)
+        return loads(text, **options)
+
+    monkeypatch.setattr(json, "loads", counted)
+    first = piece(index=0, call_id="a", name="one", arguments="")
+    turn, _ = assemble(first, *(piece(index=0, arguments=letter, **fields) for letter in text))
+
+    assert calls_of(turn) == [("one", text)]
+    assert read < 10 * len(text)
