@@ -2,7 +2,8 @@
 
 Waiting is no repetition: a model that looks at its background tasks while one of them runs may do so as often as it
 likes. Once none runs any more, nothing that it looks at can change, and then looking is repetition, too, whatever it
-looks at in turn, and whatever it says with it. Runs in the loop's event loop.
+looks at in turn, and whatever it says or thinks meanwhile: only a call that succeeds and has an effect is progress.
+Runs in the loop's event loop.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final
 
 from ._errors import LoopError
 from ._model import ToolCall, Turn
@@ -36,11 +37,11 @@ class Progress:
         self._agent = agent
         self._tools = tools
         self._most = most
-        self._turns = 0
-        """In a row, without anything new."""
-        self._looked = False
-        """Whether one of them only looked at something."""
+        self._repeats = 0
+        """Turns in a row that were the one before once more, those that only looked at something left out."""
         self._last_turn: object = None
+        self._idle_looks = 0
+        """Turns that only looked at what had been seen and cannot change, since one brought something new."""
         self._looks: Counter[tuple[str, str]] = Counter()
         """Since something last ran: how often each thing was looked at."""
 
@@ -54,21 +55,28 @@ class Progress:
             return
         this_turn = (turn.content, [_key(call) for call in turn.tool_calls])
         if this_turn != self._last_turn:
-            self._start_anew()
-        self._last_turn = this_turn
-        self._count(turn)
+            self._repeats, self._last_turn = 1, this_turn
+            return
+        self._repeats += 1
+        self._end_if_stuck(turn)
 
     async def after(self, turn: Turn, answers: Sequence[ToolAnswer]) -> None:
-        """Judge a turn that only looked at something, once it has its answers.
+        """Judge a turn once its tools have answered.
 
         Raises:
             LoopError: nothing of what it looks at can change any more, and all of it had been seen.
         """
-        if not turn.tool_calls or not self._only_looks(turn):
-            return
+        if self._only_looks(turn):
+            await self._after_a_look(turn, answers)
+        elif self._repeats == 1 and any(map(self._got_somewhere, turn.tool_calls, answers)):
+            self._idle_looks = 0
+
+    async def _after_a_look(self, turn: Turn, answers: Sequence[ToolAnswer]) -> None:
         # Of what is not there every name is the same.
         keys = [
-            ("", "") if answer.is_error else _key(call) for call, answer in zip(turn.tool_calls, answers, strict=True)
+            ("", "") if answer.is_error else _key(call)
+            for call, answer in zip(turn.tool_calls, answers, strict=True)
+            if self._tools.is_polling(call.name)
         ]
         self._looks.update(keys)
         if any(self._looks[key] == 1 for key in keys):
@@ -77,31 +85,34 @@ class Progress:
             self._start_anew()
             self._looks.clear()
         elif all(self._looks[key] > _READINGS for key in keys):
-            self._looked = True
-            self._count(turn)
+            self._idle_looks += 1
+            self._end_if_stuck(turn)
 
     def _only_looks(self, turn: Turn) -> bool:
-        return all(self._tools.is_polling(call.name) for call in turn.tool_calls)
+        """Return whether the turn looks at something, and nothing else of it has an effect."""
+        looks = [self._tools.is_polling(call.name) for call in turn.tool_calls]
+        effects = [self._tools.has_effect(call.name) for call in turn.tool_calls]
+        return any(looks) and all(look or not effect for look, effect in zip(looks, effects, strict=True))
+
+    def _got_somewhere(self, call: ToolCall, answer: ToolAnswer) -> bool:
+        return self._tools.has_effect(call.name) and not answer.is_error
 
     def _start_anew(self) -> None:
-        self._turns, self._looked, self._last_turn = 0, False, None
+        self._repeats, self._idle_looks, self._last_turn = 0, 0, None
 
-    def _count(self, turn: Turn) -> None:
-        self._turns += 1
-        if self._turns >= self._most:
-            self._give_up(turn)
-
-    def _give_up(self, turn: Turn) -> NoReturn:
+    def _end_if_stuck(self, turn: Turn) -> None:
+        if self._repeats + self._idle_looks < self._most:
+            return
         calls = ", ".join(f"{call.name}({one_line(call.arguments, 200)})" for call in turn.tool_calls)
-        if self._looked:
+        if self._idle_looks:
             raise LoopError(
-                f"Agent {self._agent!r} looked for {self._turns} turns in a row at what cannot change any more, as "
-                f"none of its background tasks runs; at last: {calls}. It was ended because it got nowhere; its "
-                "instruction may lack what to do when its tasks have ended."
+                f"Agent {self._agent!r} made {self._most} turns that brought nothing new: it looked at what cannot "
+                f"change any more, as none of its background tasks runs; at last: {calls}. It was ended because it got "
+                "nowhere; its instruction may lack what to do when its tasks have ended."
             )
         raise LoopError(
-            f"Agent {self._agent!r} made {self._turns} identical turns in a row: {calls}. It was ended because it got "
-            "nowhere; its instruction may lack what to do when a tool answers like that."
+            f"Agent {self._agent!r} made {self._repeats} identical turns in a row: {calls}. It was ended because it "
+            "got nowhere; its instruction may lack what to do when a tool answers like that."
         )
 
 

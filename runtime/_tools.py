@@ -65,6 +65,7 @@ class Tool(msgspec.Struct, frozen=True):
             the event loop of the agent that called.
         polling: whether it only looks at what changes by itself. Such calls may be repeated, as long as their toolset's
             `at_work` says that something changes.
+        without_effect: whether it neither changes nor finds out anything, as `think`.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Tool(msgspec.Struct, frozen=True):
     parameters: type[msgspec.Struct] | Mapping[str, Any]
     handler: Callable[[Any], Awaitable[ToolAnswer]]
     polling: bool = False
+    without_effect: bool = False
 
     @property
     def schema(self) -> ToolSchema:
@@ -209,6 +211,11 @@ class ToolBox:
         """Whether repeating a call of this tool is ordinary."""
         tool = self._tool(name)
         return tool is not None and tool.polling
+
+    def has_effect(self, name: str) -> bool:
+        """Whether a call of this tool may change something, or find something out."""
+        tool = self._tool(name)
+        return tool is not None and not tool.without_effect
 
     async def at_work(self) -> bool:
         """Whether something that polling tools look at may still change."""

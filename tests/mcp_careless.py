@@ -87,7 +87,11 @@ class OverHttp(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer a message."""
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self._send(200, json.dumps(answer(message)).encode()) if "id" in message else self._send(202)
+        self._send(200, json.dumps(self.answer(message)).encode()) if "id" in message else self._send(202)
+
+    def answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Answer a request."""
+        return answer(message)
 
     def do_GET(self) -> None:
         """Have no stream of messages."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from mcp_careless import ANSWERS, OverHttp
 from subactors.runtime import ToolAnswer
+from subactors.runtime._errors import ToolsetError
 from subactors.runtime._tools import ToolBox
 from subactors.runtime.toolsets._mcp import McpToolset
 
@@ -28,7 +31,11 @@ class Careless:
         server: dict[str, Any] = {"command": sys.executable, "args": (SCRIPT,), "env": {"API_KEY": "s3cret-value"}}
         server = {"url": url} if url else server
         self._box = ToolBox([McpToolset(working_directory=Path.cwd(), environ=os.environ, server=server, timeout=30.0)])
-        self._loop.run_until_complete(self._box.open())
+        try:
+            self._loop.run_until_complete(self._box.open())
+        except ToolsetError:
+            self.close()
+            raise
 
     def call(self, tool: str) -> ToolAnswer:
         return self._loop.run_until_complete(self._box.call(tool, "{}"))
@@ -49,21 +56,72 @@ def careless() -> Iterator[Careless]:
     server.close()
 
 
-def test_over_http_answers_are_taken_as_they_are_from_a_pipe() -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), OverHttp) as http_server:
+@contextlib.contextmanager
+def served(handler: type[OverHttp]) -> Iterator[str]:
+    """Serve over HTTP and yield the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http_server:
         serving = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         try:
-            over_http, over_pipe = Careless(f"http://127.0.0.1:{http_server.server_address[1]}/mcp"), Careless()
-            try:
-                for tool in ANSWERS.keys() - {"bare_text", "secretive"}:
-                    assert over_http.call(tool) == over_pipe.call(tool)
-            finally:
-                over_http.close()
-                over_pipe.close()
+            yield f"http://127.0.0.1:{http_server.server_address[1]}/mcp"
         finally:
             http_server.shutdown()
             serving.join()
+
+
+def test_over_http_answers_are_taken_as_they_are_from_a_pipe() -> None:
+    with served(OverHttp) as url:
+        over_http, over_pipe = Careless(url), Careless()
+        try:
+            for tool in ANSWERS.keys() - {"bare_text", "secretive"}:
+                assert over_http.call(tool) == over_pipe.call(tool)
+        finally:
+            over_http.close()
+            over_pipe.close()
+
+
+def _page(names: Sequence[str], cursor: str | None) -> dict[str, Any]:
+    return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names], "nextCursor": cursor}
+
+
+@pytest.mark.parametrize(
+    ("pages", "names"),
+    [
+        (lambda _: _page("ab", "next"), ["a", "b"]),
+        (lambda number: _page("ab", f"page {number}"), ["a", "b"]),
+        (lambda number: _page(f"{number}", "next"), ["0", "1"]),
+        (lambda number: _page(("ab", "", "bc", "d")[number], ("1", "2", "3", "")[number]), ["a", "b", "b_2", "c", "d"]),
+        (lambda _: _page("a", ""), ["a"]),
+    ],
+    ids=["the same page", "other cursors", "the same cursor", "an empty page", "an empty cursor"],
+)
+def test_a_list_of_tools_that_begins_anew_ends(pages: Callable[[int], dict[str, Any]], names: list[str]) -> None:
+    numbers = itertools.count()
+
+    class InPages(OverHttp):
+        def answer(self, message: dict[str, Any]) -> dict[str, Any]:
+            reply = super().answer(message)
+            return {**reply, "result": pages(next(numbers))} if message["method"] == "tools/list" else reply
+
+    with served(InPages) as url:
+        server = Careless(url)
+        try:
+            assert [schema["function"]["name"] for schema in server.schemas] == names
+        finally:
+            server.close()
+
+
+@pytest.mark.parametrize("body", [b"{no JSON", b"", b'{"jsonrpc": "2.0", "secret": "s3cret-value"}', b"[]", b"\xff"])
+def test_an_answer_that_is_no_message_is_a_short_reason_that_quotes_nothing(body: bytes) -> None:
+    class Garbled(OverHttp):
+        def do_POST(self) -> None:  # noqa: N802 - the name is the library's
+            self._send(200, body)
+
+    with served(Garbled) as url, pytest.raises(ToolsetError) as raised:
+        Careless(url)
+    reason = str(raised.value)
+    assert reason.startswith(f"The MCP server {url} ")
+    assert not any(word in reason for word in ("pydantic", "validation error", "input_value", "s3cret"))
 
 
 def test_an_answer_that_keeps_to_its_schema_has_no_note(careless: Careless) -> None:

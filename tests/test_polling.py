@@ -13,6 +13,7 @@ from subactors.runtime import Runtime
 from subactors.runtime._errors import LoopError
 from subactors.runtime._model import Turn
 from subactors.runtime._tools import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
+from subactors.runtime.toolsets._think import ThinkToolset
 from test_loop import ECHO, AgentConfig, AgentLoop, Listener, Scripted, Tools, calls, user
 
 LIST = ("list", "{}")
@@ -96,6 +97,56 @@ def test_looking_at_several_things_in_turn_ends_the_loop_as_well(turn: Callable[
 
 def test_a_call_that_is_always_the_same_does_not_make_looking_progress() -> None:
     assert looks_of(lambda number: calls(LIST if number % 2 else ("echo", '{"word": "a"}')), Tasks()) < 10
+
+
+THINK = "think"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda number: (THINK, f'{{"thought": "Thought {number}."}}'),
+        lambda number: (f"made_up_{number}", "{}"),
+        lambda number: ("echo", f'{{"wrong": {number}}}'),
+        lambda _: ("", ""),
+    ],
+    ids=["a thought", "a tool that is not there", "a call that fails", "a call without a name"],
+)
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_has_no_effect_between_two_looks_is_no_progress(
+    between: Callable[[int], tuple[str, str]], at_once: bool
+) -> None:
+    def turn(number: int) -> Turn:
+        if at_once and between(number)[0] != "echo":
+            return calls(LIST, between(number))
+        return calls(LIST if number % 2 else between(number))
+
+    tasks = Tasks()
+    loop = AgentLoop(
+        AgentConfig(name="finder"),
+        Scripted(*[turn(number) for number in range(100)]),
+        ToolBox([tasks, ThinkToolset(), Tools(ECHO)]),
+        Listener(),
+    )
+    with pytest.raises(LoopError, match="none of its background tasks runs"):
+        asyncio.run(loop.run(user("Go")))
+    assert tasks.looks < 10
+
+
+def test_thinking_between_two_looks_is_patience_while_something_runs() -> None:
+    turns = [turn for number in range(20) for turn in (calls(LIST), calls((THINK, f'{{"thought": "{number}"}}')))]
+    tools = ToolBox([Tasks(runs_for=-1), ThinkToolset()])
+    loop = AgentLoop(AgentConfig(name="finder"), Scripted(*turns, Turn("done")), tools, Listener())
+    assert asyncio.run(loop.run(user("Go"))) == "done"
+
+
+def test_work_that_follows_some_idle_looks_is_done() -> None:
+    work = [calls(("echo", f'{{"word": "{number}"}}')) for number in range(3)]
+    thoughts = [calls((THINK, f'{{"thought": "{number}"}}')) for number in range(20)]
+    turns = [*[calls(LIST)] * 6, *work, *[calls(LIST)] * 3, *thoughts]
+    tools = ToolBox([Tasks(), ThinkToolset(), Tools(ECHO)])
+    loop = AgentLoop(AgentConfig(name="finder"), Scripted(*turns, Turn("done")), tools, Listener())
+    assert asyncio.run(loop.run(user("Go"))) == "done"
 
 
 def test_reading_all_results_and_some_of_them_again_is_no_repetition() -> None:

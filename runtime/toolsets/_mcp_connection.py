@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,9 @@ _LONGEST_SILENCE: Final = 86_400.0
 """Seconds; a server that nobody asks has nothing to say. Calls have a limit of their own."""
 
 _SHOWN_REASON: Final = 1000
+
+_QUOTED_FAULTS: Final = re.compile(r":? \d+ validation errors? for .*", re.DOTALL)
+"""How an error of the package goes on where it has taken in one about a shape: with what the server sent."""
 
 # Without this, Python writes what the package logs of broken connections to standard error, where no program configured
 # logging otherwise; what went wrong is in the errors here.
@@ -292,13 +296,20 @@ async def _all_tools(client: Client) -> list[McpTool]:
     if client.server_capabilities.tools is None:
         return []
     tools: list[McpTool] = []
+    names: set[str] = set()
+    cursors: set[str | None] = {None}
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
         page = await client.list_tools(cursor=cursor)
-        tools += page.tools
-        cursor = page.next_cursor
-        if not cursor:
+        new = {tool.name for tool in page.tools} - names
+        if page.tools and not new:  # a server that knows nothing of pages gives its first one again
             break
+        tools += page.tools
+        names |= new
+        cursor = page.next_cursor
+        if not cursor or cursor in cursors:
+            break
+        cursors.add(cursor)
     return tools
 
 
@@ -320,7 +331,7 @@ def words_of(error: BaseException) -> str:
     if isinstance(error, pydantic.ValidationError):
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-    return str(error)
+    return _QUOTED_FAULTS.sub("", str(error))
 
 
 def _sentence(failure: BaseException, blotted: Callable[[str], str]) -> str:

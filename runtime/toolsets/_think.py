@@ -49,6 +49,7 @@ class ThinkToolset(Toolset):
                 ),
                 parameters=ThinkParameters,
                 handler=self._think,
+                without_effect=True,
             ),
         )
 
