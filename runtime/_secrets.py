@@ -7,12 +7,10 @@ garble every text that holds it, and hide nothing. So a value counts as secret o
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import quote, quote_plus
 
 __all__ = ["blotted", "is_secret", "names_a_secret"]
 
@@ -79,28 +77,34 @@ def is_secret(value: str) -> bool:
 
 
 def blotted(text: str, secrets: Iterable[str], mark: str) -> str:
-    """Return a text with every secret replaced by `mark`, as it is, as JSON writes it, and as addresses do.
+    """Return a text with every secret replaced by `mark`: as it is, as JSON writes it, and as addresses do.
+
+    In an address any character may be encoded, none or all of them, and both may be done more than once.
 
     Args:
         text: anything; cut it afterwards, as a cut could leave half of a secret.
         secrets: values, some of which may be none (`is_secret`), and one of which may hold another.
         mark: what stands in their place.
     """
-    pattern = _pattern(frozenset(secrets))
-    return pattern.sub(lambda _: mark, text) if pattern is not None else text
+    held = frozenset(filter(is_secret, secrets))
+    if not held:
+        return text
+    text = _pattern(held).sub(lambda _: mark, text)
+    if not any(sign in text for sign in "%\\+"):
+        return text  # nothing in it is encoded
+    from ._decoded import encoded_spans  # noqa: PLC0415 - most texts have no such sign
+
+    # In an address a `+` may be a space.
+    spans = encoded_spans(text, _pattern(frozenset(secret.replace("+", " ") for secret in held)))
+    for start, end in reversed(spans):
+        text = text[:start] + mark + text[end:]
+    return text
 
 
 @functools.lru_cache(maxsize=64)
-def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
-    """Return what finds the secrets in all the forms that they are written in; None if there are none."""
-    forms: set[str] = set()
-    for secret in filter(is_secret, secrets):
-        in_addresses = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-        forms |= {secret, *in_addresses, *(re.sub("%..", lambda sign: sign[0].lower(), form) for form in in_addresses)}
-        forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
     # The longest first, or of a secret that begins with another one the rest would be left.
-    longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(map(re.escape, longest_first))) if forms else None
+    return re.compile("|".join(map(re.escape, sorted(secrets, key=lambda secret: (-len(secret), secret)))))
 
 
 def _bits_of_part(part: str) -> float:

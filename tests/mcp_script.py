@@ -8,7 +8,7 @@ to do what no package lets a server do. Run it as a program; its options:
     --stubborn      ignores SIGTERM and the end of its input
     --pages         lists its tools two at a time
     --no-tools      has none
-    --quote         says its API_KEY about itself and its tools
+    --quote         says its API_KEY about itself and its tools, and in the name and the schema of one
     --quirks        has tools with names that no model provider takes
 """
 
@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 CALLS: list[str] = []
@@ -96,6 +97,11 @@ def _tools(cursor: str | None) -> dict[str, Any]:
     }
     quoted = os.environ["API_KEY"] if "--quote" in sys.argv else ""
     tools = [{"name": name, "description": f"Does {quoted or name}.", "inputSchema": schema} for name in names]
+    if quoted:
+        inner = {"type": "string", "description": f"Not {quote(quoted, safe='')}", "enum": [quoted], "default": quoted}
+        quoting = {"type": "object", "properties": {"text": inner}}
+        tools.append({"name": f"say_{quoted}", "description": "".join(map("%{:02x}".format, quoted.encode()))})
+        tools[-1]["inputSchema"] = quoting
     if "--no-tools" in sys.argv:
         return {"tools": []}
     if "--pages" not in sys.argv:

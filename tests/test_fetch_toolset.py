@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import ipaddress
 import json
+import socket
 from typing import Any
 
 import pytest
 from pages import Page, Pages
 from subactors.runtime._tools import ToolAnswer, ToolBox
 from subactors.runtime.toolsets._fetch import FetchToolset
-from subactors.runtime.toolsets._fetch_network import refusal
+from subactors.runtime.toolsets._fetch_network import is_own, refusal
 
 PRIVATE = {"allow_private_ips": True}
 
@@ -111,6 +113,66 @@ def test_a_circle_of_redirects_is_an_error() -> None:
         assert "redirects more than 10 times" in fetch(f"{pages.address}/a").text
 
 
+@pytest.mark.parametrize("name", ["metadata.google.internal", "METADATA.google.internal.", "instance-data", "metadata"])
+def test_the_metadata_of_a_cloud_is_not_asked_for_by_its_name_wherever_that_leads(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pages({"/": Page(b"secret", "text/plain")}) as pages:
+        leads_here(monkeypatch, name, pages)
+        answer = fetch(f"http://{name}:{pages.port}/")
+        assert pages.asked == []
+    assert "never reaches" in answer.text
+
+
+def leads_here(monkeypatch: pytest.MonkeyPatch, name: str, pages: Pages, *others: str) -> list[str]:
+    """Have a name lead to a server of the test, after other addresses; return the list of what is looked up."""
+    looked_up: list[str] = []
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *arguments: Any, **more: Any) -> Any:
+        looked_up.append(host)
+        if host.lower() == name.lower():
+            kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+            return [(*kind, (address, pages.port)) for address in (*others, "127.0.0.1")]
+        return ask(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return looked_up
+
+
+def test_a_name_that_leads_to_this_machine_is_refused_and_looked_up_once_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Pages({"/": Page(b"secret", "text/plain")}) as pages:
+        looked_up = leads_here(monkeypatch, "rebinding.example", pages)
+        refused = fetch(f"http://rebinding.example:{pages.port}/", options={})
+        assert pages.asked == []
+        assert looked_up == ["rebinding.example"]
+        allowed = fetch(f"http://rebinding.example:{pages.port}/")
+        assert looked_up == ["rebinding.example"] * 2  # and not by whoever connects
+    assert "127.0.0.1, which is a private address" in refused.text
+    assert "secret" in allowed.text
+
+
+def own_addresses() -> list[str]:
+    """The addresses of this machine's interfaces; of one that is no loopback, what reaches out into the world."""
+    found = ["127.0.0.1"]
+    for family, outside in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as asking, contextlib.suppress(OSError):
+            asking.connect((outside, 9))
+            found.append(asking.getsockname()[0])
+    return found
+
+
+@pytest.mark.parametrize("address", own_addresses())
+def test_an_address_of_an_interface_of_this_machine_is_known_as_such(address: str) -> None:
+    # A public one would be refused for this reason alone.
+    assert is_own(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "255.255.255.255"])
+def test_an_address_of_another_machine_is_not_taken_for_this_one(address: str) -> None:
+    assert not is_own(ipaddress.ip_address(address))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "2130706433"])  # noqa: S104 - asked for, not bound
 def test_this_machine_is_not_asked_unless_allowed(host: str) -> None:
     with Pages({"/": Page(b"secret", "text/plain")}) as pages:
@@ -197,6 +259,19 @@ def test_a_call_that_makes_no_sense_is_an_error(arguments: dict[str, Any]) -> No
         ("64:ff9b::a9fe:a9fe", False, False),
         ("2002:a9fe:a9fe::", False, False),
         ("fe80::1", False, False),
+        ("168.63.129.16", False, False),
+        ("::ffff:168.63.129.16", False, False),
+        ("2002:a83f:8110::", False, False),
+        ("192.0.0.192", False, False),
+        ("fd00:ec2::254", False, False),
+        ("fd00:ec2::23", False, False),
+        ("fd20:ce::254", False, False),
+        ("fd00:42::42", False, False),
+        ("169.254.170.2", False, False),
+        ("fec0::1", False, True),
+        ("64:ff9b::7f00:1", False, True),
+        ("2002:7f00:1::", False, True),
+        ("127.8.8.8", False, True),
         ("100.100.100.200", False, False),
         ("0.0.0.0", False, False),  # noqa: S104 - an address that is asked for, not one that is bound
         ("::", False, False),

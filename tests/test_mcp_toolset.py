@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from observing import is_gone
@@ -278,6 +279,44 @@ def test_a_secret_is_hidden_in_what_the_server_says_of_itself_and_of_its_tools()
     assert secret not in said
     assert "Does ***" in said
     assert "I know ***" in said
+    assert quote(secret, safe="") not in said
+
+
+def test_a_secret_is_hidden_in_the_name_and_the_schema_of_a_tool_which_can_be_called_all_the_same() -> None:
+    async def work(box: ToolBox) -> tuple[dict[str, Any], str]:
+        schema = box.schemas[-1]["function"]
+        return schema, (await box.call(schema["name"], json.dumps({"text": "hello"}))).text
+
+    server = script("--quote", env={"API_KEY": "s3cret/value 4711"})
+    schema, answer = run(work, server)
+    assert schema["name"] == "say____"
+    assert schema["description"] == "***"
+    text = {"type": "string", "description": "Not ***", "enum": ["***"], "default": "***"}
+    assert schema["parameters"]["properties"] == {"text": text}
+    assert json.loads(answer) == {"text": "hello"}
+
+
+def test_a_secret_is_hidden_where_the_tools_of_a_server_are_listed() -> None:
+    reason = failure(script("--quote", env={"API_KEY": "s3cret-value-4711"}), tools=["no_such_tool"])
+    assert "has no tool 'no_such_tool'" in reason
+    assert "say_***" in reason
+    assert "4711" not in reason
+
+
+@pytest.mark.parametrize(
+    ("env", "environ", "said"),
+    [
+        ({"PLAIN": "${env.MY_TOKEN}"}, {"MY_TOKEN": "s3cret-value"}, "***"),
+        ({"DATABASE": "postgres://me:s3cret-value@host/db"}, {}, "postgres://me:***@host/db"),
+        ({"DATABASE": "$DB"}, {"DB": "postgres://me:s3cret-value@host/db"}, "postgres://me:***@host/db"),
+        ({"GREETING": "$WORDS"}, {"WORDS": "a long greeting"}, "a long greeting"),
+    ],
+)
+def test_what_a_server_is_given_is_a_secret_by_its_names_or_as_a_password(
+    env: dict[str, str], environ: dict[str, str], said: str
+) -> None:
+    (name,) = env
+    assert call("environment", {"name": name}, server=script(env=env), environ=environ).text == said
 
 
 def test_a_secret_is_hidden_in_why_a_server_does_not_start() -> None:
@@ -292,6 +331,16 @@ def test_a_secret_is_hidden_in_why_a_server_does_not_start() -> None:
 
 def test_a_command_that_is_not_there_is_named() -> None:
     assert "needs the command 'no-such-command', which is not installed" in failure({"command": "no-such-command"})
+
+
+def test_what_is_missing_is_named_as_the_file_has_it_and_not_by_the_value_of_a_variable() -> None:
+    environ = {"PROGRAM": "v3ry-s3cret", "FOLDER": "/v3ry-s3cret"}
+    reason = failure({"command": "${env.PROGRAM}"}, environ=environ)
+    assert "needs the command '${env.PROGRAM}'" in reason
+    assert "v3ry" not in reason
+    reason = failure(script(cwd="${env.FOLDER}/x"), environ=environ)
+    assert "is to start in `${env.FOLDER}/x`, which is no folder" in reason
+    assert "v3ry" not in reason
 
 
 def test_a_variable_that_is_not_set_is_named_with_its_place() -> None:

@@ -42,6 +42,32 @@ def test_a_secret_is_blotted_out_as_json_and_addresses_write_it(value: str) -> N
         assert blotted(f"<{form}>", [value], "***").strip('<">') == "***"
 
 
+def in_hex(value: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in value.encode())
+
+
+@pytest.mark.parametrize("value", ["sk-4711-abcdef-08", "p@ss!(w0rd)*'~4711", "geheim ü/4711", "ge\U0001f511im+4711"])
+def test_a_secret_is_blotted_out_however_much_of_it_an_address_encodes(value: str) -> None:
+    in_javascript = quote(value, safe="!'()*~")  # encodeURIComponent
+    forms = [in_hex(value), in_hex(value).upper(), in_javascript, quote(in_javascript, safe="")]
+    forms += [in_hex(in_hex(value)), json.dumps(f"https://x/{quote(value)}/").strip('"')[10:-1]]
+    forms += [in_hex(value[:5]) + value[5:], value.replace("4711", "%34%37%31%31"), quote_plus(value, safe="/")]
+    for form in forms:
+        assert blotted(f"<{form}>%", [value], "***") == "<***>%"
+
+
+def test_a_secret_is_blotted_out_in_json_that_stands_in_json() -> None:
+    value = 'a "quoted" \\ secret/ü\U0001f511\n'
+    once = json.dumps({"text": value})
+    for text in (once, json.dumps(once), json.dumps([json.dumps(once)]), once.replace("/", "\\/")):
+        assert "quoted" not in blotted(text, [value], "***")
+
+
+def test_what_only_looks_like_an_encoded_secret_stays() -> None:
+    text = "100% of sk-4711-abcdef+0815 \\u0073k"
+    assert blotted(text, ["sk-4711-abcdef-0815"], "***") == text
+
+
 def test_of_two_secrets_one_of_which_holds_the_other_nothing_is_left() -> None:
     long, short = "sk-4711-abcdef-0815", "sk-4711-abc"
     for secrets in ([long, short], [short, long]):
@@ -64,4 +90,6 @@ def test_a_message_about_a_model_does_not_show_its_key() -> None:
 
 
 def test_it_takes_no_time_to_judge_a_long_value() -> None:
-    assert is_secret("a" * 5000 + "B" + "a" * 5000 + "1b")
+    value = "a" * 5000 + "B" + "a" * 5000 + "1b"
+    assert is_secret(value)
+    assert blotted(f"100%: {value}", [value], "***") == "100%: ***"

@@ -14,12 +14,39 @@ from typing import Final, TypeAlias
 
 import httpcore2
 
-__all__ = ["CheckedNetwork", "RefusedAddressError", "refusal"]
+__all__ = ["CheckedNetwork", "RefusedAddressError", "is_own", "refusal"]
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_METADATA: Final = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")))
-"""Where clouds keep a machine's credentials, besides the link-local 169.254.169.254."""
+_METADATA: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "100.100.100.200",  # Alibaba
+            "168.63.129.16",  # Azure: a public address, which its own network answers
+            "192.0.0.192",  # Oracle
+            "fd00:ec2::/32",  # Amazon: metadata, credentials of containers, names
+            "fd20:ce::254",  # Google
+            "fd00:42::42",  # Scaleway
+            "fd00:c1::a9fe:a9fe",  # Oracle
+        ),
+    )
+)
+"""Where clouds keep a machine's credentials, besides link-local addresses such as 169.254.169.254."""
+
+_METADATA_NAMES: Final = frozenset(
+    """
+    metadata metadata.google.internal metadata.goog instance-data instance-data.ec2.internal metadata.azure.internal
+    metadata.azure.com api.metadata.cloud.ibm.com metadata.tencentyun.com metadata.platformequinix.com
+    metadata.packet.net
+    """.split()  # noqa: SIM905 - as a list it would be a page
+)
+"""The same by name, wherever a network lets such a name lead."""
+
+_NEVER: Final = "an address of this machine's own network or cloud, which this tool never reaches"
+_UNLESS: Final = "which this tool may not reach (the team file can say `allow_private_ips: true`)"
+
+_ANY_PORT: Final = 9
 
 _PATIENCE: Final = 5.0
 """Seconds for each address of a host but its last."""
@@ -35,7 +62,8 @@ class CheckedNetwork(httpcore2.AsyncNetworkBackend):
     """Connects to addresses that may be reached.
 
     Args:
-        allow_private: whether private and loopback addresses may be reached; link-local ones never are.
+        allow_private: whether private addresses and this machine's own may be reached; link-local ones, and those of a
+            cloud's metadata, never are.
     """
 
     def __init__(self, *, allow_private: bool) -> None:
@@ -56,6 +84,8 @@ class CheckedNetwork(httpcore2.AsyncNetworkBackend):
             RefusedAddressError: it has none that may be reached.
             httpcore2.ConnectError: the name is unknown, or none of the addresses answers.
         """
+        if host.lower().rstrip(".") in _METADATA_NAMES:
+            raise RefusedAddressError(f"{host} is {_NEVER}.")
         addresses = await _resolve(host, port)
         refusals = {address: refusal(address, allow_private=self._allow_private) for address in addresses}
         allowed = [address for address, reason in refusals.items() if not reason]
@@ -80,13 +110,31 @@ def refusal(address: Address, *, allow_private: bool) -> str:
     within = _embedded(address)
     if within is not None:
         return refusal(within, allow_private=allow_private)
-    if address.is_link_local or address in _METADATA:
-        return "an address of this machine's own network or cloud, which this tool never reaches"
+    if address.is_link_local or any(address in network for network in _METADATA):
+        return _NEVER
     if address.is_multicast or address.is_unspecified or (address.is_reserved and not address.is_loopback):
         return "no address of a server"
-    if not allow_private and not address.is_global:
-        return "a private address, which this tool may not reach (the team file can say `allow_private_ips: true`)"
-    return ""
+    if allow_private:
+        return ""
+    # The last are private, too, though Python takes them for global.
+    if not address.is_global or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local):
+        return f"a private address, {_UNLESS}"
+    return f"an address of this machine itself, {_UNLESS}" if is_own(address) else ""
+
+
+def is_own(address: Address) -> bool:
+    """Whether an address is one of this machine's own, on whatever interface, a public one say.
+
+    The kernel is asked, and nothing is sent: to reach itself, a machine uses the same address, or a loopback one.
+    """
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - of the protocol
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect((str(address), _ANY_PORT))
+        except OSError:
+            return False  # no way leads there
+        source = ipaddress.ip_address(asking.getsockname()[0].partition("%")[0])
+    return source == address or source.is_loopback
 
 
 def _embedded(address: Address) -> ipaddress.IPv4Address | None:

@@ -114,11 +114,12 @@ class McpToolset(Toolset):
         offered: dict[str, Tool] = {}
         known: set[str] = set()
         for tool in tools:
-            name = tool_name(self._prefix, tool.name, offered)
+            # All that the server says of itself reaches a model, and may quote what it was given.
+            name = tool_name(self._prefix, connection.without_secrets(tool.name), offered)
             known |= {tool.name, name}
             if self._wanted is not None and not {tool.name, name} & set(self._wanted):
                 continue
-            schema = schema_of(tool.input_schema)
+            schema = schema_of(connection.data_without_secrets(tool.input_schema))
             offered[name] = Tool(
                 name=name,
                 description=bounded(
@@ -129,7 +130,7 @@ class McpToolset(Toolset):
             )
         absent = [name for name in self._wanted or () if name not in known]
         if absent:
-            available = ", ".join(tool.name for tool in tools)
+            available = connection.without_secrets(", ".join(tool.name for tool in tools))
             raise ToolsetError(
                 f"The MCP server {title} has no tool {', '.join(map(repr, absent))}, which `tools` names. "
                 f"Its tools are: {one_line(available, _SHOWN_ERROR)}."
