@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -168,10 +169,22 @@ def _excepts(entry: str, scheme: str, host: str, port: int) -> bool:
 
 
 def _is_local(host: str) -> bool:
+    """Whether a host is this machine, by one of the names or addresses that it has."""
     address = _address(host)
     if address is None:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
+        return host == "localhost" or host.endswith(".localhost") or host == socket.gethostname().lower()
+    return address.is_loopback or address.is_unspecified or _is_own(address)
+
+
+def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether this machine has an address: only then may somebody listen there. Nothing is sent."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - the versions of IP
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as endpoint:
+            endpoint.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -93,6 +93,19 @@ def test_a_server_on_this_machine_is_reached_directly_whatever_proxies_are_named
     assert proxy_for(url, {"ALL_PROXY": value, "HTTP_PROXY": value}) is None
 
 
+def test_a_server_at_an_address_or_name_of_this_machine_is_reached_directly() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing, and tells which address would be used
+        except OSError:
+            pytest.skip("this machine has no network")
+        own = probe.getsockname()[0]
+
+    for host in (own, socket.gethostname()):
+        assert proxy_for(f"http://{host}:8000/v1", {"ALL_PROXY": "socks5://p:1080"}) is None
+    assert proxy_for("http://192.0.2.77:8000/v1", {"ALL_PROXY": "http://p:1080"}) is not None
+
+
 @pytest.mark.parametrize(
     ("exceptions", "url"),
     [
