@@ -187,11 +187,16 @@ class ActorProcess:
             self._kill_wanted = True
             self._signal(signal.SIGKILL)
 
-    def dump_stack(self) -> None:
-        """Have the process write the stacks of its threads to its captured standard error, even if stuck in C code."""
+    def dump_stack(self) -> bool:
+        """Have the process write the stacks of its threads to its captured standard error, even if stuck in C code.
+
+        Returns:
+            Whether it was asked to.
+        """
         with self._lock:
             if self._is_ready:  # before that the signal would still have its deadly default
                 self._signal(signal.SIGUSR1)
+            return self._is_ready
 
     def handled(self) -> None:
         """Say that the oldest report or request is dealt with; reading goes on when the backlog is short again."""

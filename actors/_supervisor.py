@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -31,7 +32,10 @@ __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Sup
 logger = logging.getLogger("subactors.actors")
 
 _DUMP_TIME: Final = 0.003
-"""Seconds that a process has to write its stacks before it is killed."""
+"""Seconds that a process has to write its stacks before it is killed, once it has begun to."""
+
+_DUMP_LOOKS: Final = 30
+"""How often, so many seconds apart, to look whether it has begun: on a busy machine it may get no core for a while."""
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
@@ -254,10 +258,33 @@ class Supervisor(pykka.ThreadingActor):
                 self._end_by_force(child)
 
     def _end_by_force(self, child: Child) -> None:
-        if child.process.end is None:
-            if child.spec.capture is not None:
-                child.process.dump_stack()
-            self._system.call_later(_DUMP_TIME, child.process.kill)
+        if child.process.end is not None:
+            return
+        log = child.spec.capture
+        if log is None or not child.process.dump_stack():
+            child.process.kill()
+        else:
+            self._kill_after_dump(child, log, _length(log), _DUMP_LOOKS)
+
+    def _kill_after_dump(self, child: Child, log: str, before: int, looks: int) -> None:
+        """Kill a process once its log, `before` bytes long until now, has grown by its stacks, or has not for long."""
+
+        def look() -> None:
+            if _length(log) == before and looks and child.process.end is None:
+                self._kill_after_dump(child, log, before, looks - 1)
+            else:
+                # What it has begun to write it may still have to finish.
+                self._system.call_later(_DUMP_TIME, child.process.kill)
+
+        self._system.call_later(_DUMP_TIME, look)
+
+
+def _length(log: str) -> int:
+    """Return how long a log is; 0 where there is none."""
+    try:
+        return os.lstat(log).st_size
+    except OSError:
+        return 0
 
 
 class _ChildListener:

@@ -316,6 +316,25 @@ def test_a_child_that_holds_the_interpreter_in_c_is_killed_and_its_stack_is_know
     assert "in on_receive" in capture.read_text()
 
 
+def test_a_child_that_gets_no_core_for_a_while_still_writes_its_stack(supervisor: Supervision, tmp_path: Path) -> None:
+    capture = tmp_path / "capture"
+    child = supervisor.start_and_wait(Holder, kwargs={"holding_the_interpreter": True}, grace=0.1, capture=str(capture))
+    child.process.tell("be busy")
+    supervisor.wait_for("output")
+    status = Path(f"/proc/{pid_of(child)}/status")
+    os.kill(pid_of(child), signal.SIGSTOP)
+    supervisor.stop(child)
+
+    def asked_for_its_stack() -> bool:
+        pending = next(line for line in status.read_text().splitlines() if line.startswith("ShdPnd"))
+        return bool(int(pending.split()[1], 16) >> (signal.SIGUSR1 - 1) & 1)
+
+    wait_until(asked_for_its_stack, "the child has been asked for its stack")
+    os.kill(pid_of(child), signal.SIGCONT)
+    assert supervisor.wait_for_end().killed
+    assert "in on_receive" in capture.read_text()
+
+
 def test_a_child_in_a_catastrophic_match_is_killed(supervisor: Supervision) -> None:
     child = supervisor.start(Worker, grace=0.1)
     proxy(child).catastrophic_match.defer()
