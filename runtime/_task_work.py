@@ -11,7 +11,7 @@ import pickle
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -45,6 +45,13 @@ _REPORTED_NAME = 200
 
 _REPORTED_ARGUMENTS = 20_000
 """Characters of a tool call's arguments that the host is told."""
+
+
+_REPORTED_MESSAGES: Final = 4_000_000
+"""Characters of what a turn adds to the conversation that the host is told, for a restart: half a frame."""
+
+_LONGEST_ESCAPE: Final = 16
+"""Characters that one may become in JSON (12), and some for what is around it."""
 
 
 class TaskWork:
@@ -227,4 +234,36 @@ def _cut(name: str) -> str:
 
 
 def _as_json(messages: Sequence[Message]) -> list[str]:
-    return [encodable(json.dumps(message, ensure_ascii=True)) for message in messages]
+    encoded = [encodable(json.dumps(message, ensure_ascii=True)) for message in messages]
+    if sum(map(len, encoded)) <= _REPORTED_MESSAGES:
+        return encoded
+    share = _REPORTED_MESSAGES // len(encoded)
+    return [
+        text if len(text) <= share else json.dumps(_shortened(message, share))
+        for message, text in zip(messages, encoded, strict=True)
+    ]
+
+
+def _shortened(message: Message, limit: int) -> Message:
+    """Return what of a message can be kept if its JSON text is to have no more than so many characters."""
+    kept: Message = {name: message[name] for name in ("role", "tool_call_id") if name in message}
+    calls = message.get("tool_calls") or []
+    share = limit // (_LONGEST_ESCAPE * (len(calls) + 1))
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        kept["content"] = content and bounded(encodable(content), share)
+    else:
+        kept["content"] = bounded(json.dumps(content), share)
+    if calls:
+        kept["tool_calls"] = [_shortened_call(call, share) for call in calls]
+    return kept
+
+
+def _shortened_call(call: Message, limit: int) -> Message:
+    function = call["function"]
+    arguments = function["arguments"] if len(function["arguments"]) <= limit else "{}"
+    return {
+        "id": _cut(call["id"]),
+        "type": "function",
+        "function": {"name": _cut(function["name"]), "arguments": encodable(arguments)},
+    }
