@@ -63,6 +63,9 @@ _CLOSED_CHANNEL_GRACE: Final = 2.0
 _EXIT_FOLLOWS: Final = 0.1
 """Seconds between the end of a channel and that of its process, where the one comes of the other."""
 
+_FORK_LIMIT: Final = 1.0
+"""Seconds that the zygote may take to fork a process that is only wanted to be killed: it may hang in an import."""
+
 _REAP_LIMIT: Final = 5.0
 """Seconds that the zygote may take to report an exit that the pidfd has shown."""
 
@@ -182,10 +185,16 @@ class ActorProcess:
         self._channel.send(encode_frame(message))
 
     def kill(self) -> None:
-        """Send SIGKILL; at once, or as soon as the process exists. Its tree is ended by the zygote."""
+        """Send SIGKILL; at once, or as soon as the process exists. Its tree is ended by the zygote.
+
+        One that does not come to exist for a while has ended, too: it is killed if it ever does.
+        """
         with self._lock:
             self._kill_wanted = True
             self._signal(signal.SIGKILL)
+            is_forked = self.pid is not None
+        if not is_forked:
+            self._io.call_later(_FORK_LIMIT, self._end_unforked)
 
     def dump_stack(self) -> bool:
         """Have the process write the stacks of its threads to its captured standard error, even if stuck in C code.
@@ -317,6 +326,11 @@ class ActorProcess:
                 _cgroup.kill(self.group)
             if not self._gone:
                 self.kill()
+
+    def _end_unforked(self) -> None:
+        """Publish the end of a process that does not come to exist."""
+        if self.pid is None and not self._zygote_lost:
+            self.on_end(ProcessExit(unobserved="it had not been forked yet"))
 
     def on_swept(self, survivors: int) -> None:
         """What the lost zygote's children had started has been ended, but for so many. The first call counts."""

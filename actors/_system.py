@@ -13,6 +13,7 @@ import itertools
 import logging
 import os
 import resource
+import signal
 import socket
 import threading
 import time
@@ -394,6 +395,9 @@ class ProcessSystem:
     def _take_forked(self, key: int, process: ActorProcess | None, pid: int, pidfd: int | None) -> None:
         if process is None:
             if not self._standby.on_forked(key, pid, pidfd) and pidfd is not None:
+                # It was to be killed before it existed.
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
                 os.close(pidfd)
         elif pidfd is not None:
             process.on_forked(pid, pidfd)

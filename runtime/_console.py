@@ -133,6 +133,9 @@ class PlainLines:
             case TaskStarted(task):
                 self._root = task.id if self._root is None else self._root
                 err.line(f"{task.id} {one_line(task.agent, 100)}: started: {one_line(task.task, 100)}")
+            case TaskRestarting(task):
+                reason = one_line(task.reason, 300)
+                err.line(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
             case TaskEnded(task) if task.id != self._root:
                 reason = f": {one_line(task.reason, 300)}" if task.reason else ""
                 err.line(f"{task.id} {one_line(task.agent, 100)}: {task.status} after {duration(task.runtime)}{reason}")

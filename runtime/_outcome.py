@@ -147,6 +147,8 @@ def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
 def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest, failure: Failed | None) -> str:
     asked = how_stopped(stop.by, stop.ended_owner)
     later = f"{stop.took:.1f} s later" if stop.took >= _AT_ONCE else "at once"
+    if end.unobserved and not end.ready:
+        return f"{asked}; it had not begun, as its process did not come to exist."
     if end.killed and end.signal == signal.SIGKILL:
         if finished is not None or end.finished:
             return f"{asked}; it ended its work, but its process lived on and was killed after {stop.took:.1f} s."

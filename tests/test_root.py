@@ -120,6 +120,7 @@ def test_a_root_that_fails_is_started_again_and_still_spoken_to_by_a_person(fold
         done = subactors(folder, "run", "team.yaml", "Do it.", server=server)
         assert (done.returncode, done.stdout) == (0, "Now.\n"), done.stderr
         assert server.requests[-1].messages[-1] == {"role": "user", "content": "Do it."}
+    assert " root: starts again after a failure: " in done.stderr
     assert tasks(folder)["root"]["attempts"] == 2
 
 
