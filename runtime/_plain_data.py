@@ -26,6 +26,9 @@ __all__ = ["NotPlainError", "encode_result"]
 _REFUSED: Final = "\0refused\0"
 """Stands for a value that is not plain data until it is known where it is."""
 
+_MOST_BITS: Final = 14_000
+"""Of a whole number: what has more may have more than 4,300 digits, which no reader takes in Python's own setting."""
+
 _MOST_PLACES: Final = 3
 """Places in a result that an error names."""
 
@@ -110,6 +113,8 @@ class _Check:
                 if value == _REFUSED and self._refused:
                     raise NotPlainError(f"{_place(way)} {self._refused[0]}. {_REMEDY}")
                 return encodable(value)
+            case int() if value.bit_length() > _MOST_BITS:
+                raise NotPlainError(f"{_place(way)} {_TOO_LONG}")
             case float() if not math.isfinite(value):
                 self._numbers.append(f"{_number(value)} at {_place(way)}")
                 return None
@@ -126,6 +131,8 @@ class _Check:
             case float() if not math.isfinite(key):
                 self._numbers.append(f"{_number(key)} as a key of {_place(way)}")
                 return ""
+            case int() if key.bit_length() > _MOST_BITS:
+                raise NotPlainError(f"a key of {_place(way)} {_TOO_LONG}")
             case None | bool() | int() | float():
                 return json.dumps(key)
             case _:
@@ -136,6 +143,7 @@ _REMEDY: Final = (
     "Return text, or None, truths, numbers, lists and mappings of these, or what becomes that: dataclasses, pydantic "
     "and attrs objects, enums, dates, paths, sets, NumPy values."
 )
+_TOO_LONG: Final = "is a number of thousands of digits, which Python does not read. Return it as text, such as hex(…)."
 _KEYS: Final = "Return text as keys, or numbers, dates, enums or paths, which become text."
 
 

@@ -196,6 +196,9 @@ VALUES: dict[str, Callable[[], Any]] = {
     "complex": lambda: 1j,
     "tuple as key": lambda: {"a": {(1, 2): 3}},
     "stubborn": lambda: [Stubborn()],
+    "long number": lambda: {"primes": [7, 2**20_000]},
+    "long number as key": lambda: {"a": {2**20_000: 1}},
+    "long number alone": lambda: -(2**20_000),
     "circle": _circle,
     "too deep": lambda: _deep(5000),
 }
