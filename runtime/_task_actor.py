@@ -54,9 +54,11 @@ class TaskActor(ProcessActor):
             finished = self._work.run()
         except BaseException as error:
             self._work.tell_failure(error)
-            # Where the user's code has set up logging, what pykka says of it would be in the task's output.
-            logging.getLogger("pykka").disabled = True
             raise
+        finally:
+            if logging.root.handlers:
+                # What the user's code logs is the task's output, and what pykka says of the actor's end is none of it.
+                logging.getLogger("pykka").disabled = True
         self.supervisor.tell(finished)
         self.stop()
 

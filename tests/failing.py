@@ -193,6 +193,11 @@ def leaving_text(_task: EntrypointTask) -> NoReturn:
 
 def with_logging(_task: EntrypointTask) -> NoReturn:
     """Set up logging as most programs do, and fail."""
-    logging.basicConfig(level=logging.INFO, force=True)
-    logging.getLogger(__name__).info("on it")
+    logs_all(_task)
     raise ValueError(CAUSE)
+
+
+def logs_all(_task: EntrypointTask) -> None:
+    """Set up logging so that nothing is left out."""
+    logging.basicConfig(level=logging.DEBUG, force=True)
+    logging.getLogger(__name__).info("on it")

@@ -69,11 +69,12 @@ def test_the_reason_says_what_was_behind_an_exception(runtime: Runtime, agent: s
     assert (view.status, view.reason) == ("failed", reason)
 
 
-def test_what_a_task_logs_is_its_own_words_and_no_word_of_ours_on_its_failure(runtime: Runtime) -> None:
+def test_what_a_task_logs_is_its_own_words_and_no_word_of_ours_on_its_end(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "with_logging")
 
     assert (view.reason, view.output) == (f"ValueError: {CAUSE}", "INFO:failing:on it\n")
     assert places(view) == ["with_logging"]
+    assert run_and_wait(runtime, "logs_all").output == "INFO:failing:on it\n"
 
 
 def test_a_group_of_many_names_the_first_and_how_many_more_there_are(runtime: Runtime) -> None:
