@@ -33,6 +33,12 @@ _DONE: Final = "[DONE"
 _ALIVE: Final = frozenset({"ping", "pong", "keepalive", "keep-alive", "keep alive", "heartbeat", '""', "''"})
 """The data with which some servers say only that they are there."""
 
+_JUNK: Final = "".join(map(chr, (*range(0x21), *range(0x7F, 0xA0), *range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xFFFD)))
+"""What nobody sees, or could not be decoded: before the name of a field it must not cost an event."""
+
+_MISPLACED: Final = re.compile(r"data\s*:\s*(?=[{\[])", re.IGNORECASE)
+"""Where data begins in a line that begins with something else."""
+
 _REPEATED: Final = re.compile(r"(\s*data:)+")
 """With which data begins that was made an event twice."""
 
@@ -128,7 +134,7 @@ class EventDecoder:
         # A proxy that joins answers leaves the marks of each.
         line = line.lstrip("\ufeff")
         name, _, value = line.partition(":")
-        name = name.strip()
+        name = name.strip(_JUNK)
         if self._is_bare and name != "data":
             yield from self._add(line)
         elif name == "data":
@@ -139,12 +145,15 @@ class EventDecoder:
             )
         elif not line.strip():
             yield from self._made()
-        elif name == "event":
-            self._name = value.strip()
         elif name.startswith(_BEGINNINGS):
             yield from self._made()
             self._is_bare = True
             yield from self._add(line)
+        elif name and (misplaced := _MISPLACED.search(line)) and _parsed(line[misplaced.end() :]) is not NOT_JSON:
+            # Part of an answer must not get lost, as the rest would pass for all of it.
+            yield from self._add(line[misplaced.end() :])
+        elif name == "event":
+            self._name = value.strip()
         elif name not in ("", "id", "retry"):
             self.stray = f"{self.stray}{line}\n"[:_STRAY_LIMIT]
 

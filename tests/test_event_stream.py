@@ -74,6 +74,8 @@ def test_an_event_without_data_is_none(nothing: str) -> None:
         '{"a": 1}\n{"b": 2}\n',
         ': working\n\n{"a": 1}\n\n{\n  "b":\n\n 2\n}\n',
         '{"a": 1}\ndata: {"b": 2}\n\n',
+        '\0\0data: {"a": 1}\n\n\u200bdata: {"b": 2}\n\n',
+        'Data: {"a": 1}\n\nid: 7 data: {"b": 2}\n\n',
         'data: data: {"a": 1}\ndata: \ndata: \n\ndata: data:{"b": 2}\n\n',
         r'data: "{\"a\": 1}"' + "\n\n" + r'data: "{\"b\": 2}\n"' + "\n\n",
     ],
@@ -87,6 +89,8 @@ def test_an_event_without_data_is_none(nothing: str) -> None:
         "JSON lines",
         "plain JSON over several lines",
         "plain JSON, then events",
+        "characters that nobody sees",
+        "other things before the data",
         "events in events",
         "encoded twice",
     ],
@@ -145,6 +149,10 @@ def test_what_is_wrong_long_before_the_end_was_not_cut_off() -> None:
 
 def test_half_an_object_that_ends_in_time_is_an_event_that_is_not_json() -> None:
     assert data_of(b'data: {"a"\n\ndata: {"b": 2}\n\n') == [NOT_JSON, {"b": 2}]
+
+
+def test_bytes_that_are_not_utf_8_do_not_cost_the_event_that_they_come_before() -> None:
+    assert data_of(b'\xff\xfedata: {"a": 1}\n\n', b'\xbb\xbfdata: {"b": 2}\n\n') == [{"a": 1}, {"b": 2}]
 
 
 def test_bytes_that_are_not_utf_8_are_replaced() -> None:
