@@ -18,7 +18,7 @@ from ._events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
 from ._report import dollars, duration, result_line, size
 from ._terminal import OutputLostError, err, out, own_stream
 from ._text import json_line, one_line
-from ._views import TaskView
+from ._views import ID_PREFIX, TaskView
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -34,6 +34,9 @@ _REFRESH_RATE: Final = 8
 
 _MARGIN_ROWS: Final = 8
 """Rows of the terminal that the table leaves free."""
+
+_WIDE: Final = 110
+"""Columns of a terminal in which everything has room."""
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between two looks at whether anybody still reads, while there is nothing to tell."""
@@ -241,14 +244,18 @@ class LiveTable:
         from rich.table import Table  # noqa: PLC0415 - rich is for terminals only
 
         rows = self._rows()
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+        # On an ordinary screen of 80 columns there has to be room for what the tasks say.
+        narrow = self._console.width < _WIDE
+        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1))
         table.add_column("task", no_wrap=True)
         table.add_column("agent", no_wrap=True)
         table.add_column("status", no_wrap=True)
         table.add_column("runtime", justify="right", no_wrap=True)
         table.add_column("CPU", justify="right", no_wrap=True)
         table.add_column("memory", justify="right", no_wrap=True)
-        table.add_column("tokens", justify="right", no_wrap=True)
+        counts = not narrow or any(view.usage.input_tokens or view.usage.output_tokens for view in rows)
+        if counts:
+            table.add_column("tokens", justify="right", no_wrap=True)
         costs = any(view.usage.cost for view in rows)
         if costs:
             table.add_column("cost", justify="right", no_wrap=True)
@@ -257,13 +264,13 @@ class LiveTable:
             tokens = view.usage.input_tokens + view.usage.output_tokens
             memory = view.vitals.memory_bytes if view.vitals is not None else 0
             cells = [
-                view.id,
+                view.id.removeprefix(ID_PREFIX) if narrow else view.id,
                 view.agent,
                 view.status,
                 duration(view.runtime),
                 _cpu(view),
                 size(memory) if memory else "",
-                f"{tokens:,}" if view.usage.requests else "",
+                *([f"{tokens:,}" if view.usage.requests else ""] * counts),
                 *([dollars(view.usage.cost) if view.usage.cost else ""] * costs),
                 _telling_line(view),
             ]

@@ -23,7 +23,7 @@ from ._messages import ListTasks, StopTask, TaskRequest, ViewTask
 from ._output import TaskOutput
 from ._past_runs import mark_read
 from ._state import RunFiles, host_pid, is_live, runs
-from ._views import TaskView
+from ._views import ID_PREFIX, TaskView
 
 __all__ = ["Finder", "ListedTask", "Survey", "TaskElsewhere", "find", "stop_together", "tasks_of"]
 
@@ -38,8 +38,6 @@ _ON_ONE_CONNECTION: Final = 16
 
 _AT_ONCE: Final = 256
 """Stops that are asked for together; a host has twice as many connections as one such lot may need."""
-
-_PREFIX: Final = "agent_task_"
 
 
 @dataclass(frozen=True)
@@ -266,10 +264,10 @@ class Finder:
             return TaskElsewhere(self._where[fitting[0]], fitting[0])
         if fitting:
             raise UnknownTaskError(f"{len(fitting)} tasks fit {part!r}: {_some(fitting)}. Give more of the id.")
-        names = [task_id.removeprefix(_PREFIX) for task_id in self._where]
-        near = difflib.get_close_matches(part.removeprefix(_PREFIX), names, n=3, cutoff=0.5)
+        names = [task_id.removeprefix(ID_PREFIX) for task_id in self._where]
+        near = difflib.get_close_matches(part.removeprefix(ID_PREFIX), names, n=3, cutoff=0.5)
         all_of_them = "`subactors ps --all` lists the tasks."
-        hint = f"Near it: {', '.join(_PREFIX + name for name in near)}." if near else all_of_them
+        hint = f"Near it: {', '.join(ID_PREFIX + name for name in near)}." if near else all_of_them
         unreadable = _some(self._unreadable)
         damage = f" The journals of these runs cannot be read: {unreadable}." if unreadable else ""
         raise UnknownTaskError(f"There is no task {part!r} in {self._root}. {hint}{damage}")

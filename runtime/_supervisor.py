@@ -67,7 +67,7 @@ from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._task import Task
 from ._task_actor import TaskActor
 from ._team import AgentConfig, Limits, Team
-from ._views import Status, TaskList, TaskView, Vitals
+from ._views import ID_PREFIX, Status, TaskList, TaskView, Vitals
 from ._vitals import VitalsSampler, Watch
 from ._workdir import WorktreeKeeper, worktree_folder
 
@@ -227,7 +227,7 @@ class TaskSupervisor(Supervisor):
         )
         while len(self._registry) >= self._settings.max_tasks:
             self._registry.forget_oldest()
-        task_id = f"agent_task_{os.urandom(4).hex()}"
+        task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, encoded_setup = self._setup_of(request.agent)
         agent = setup.agent
         task = Task(

@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,9 @@ _PIECE: Final = 1_000_000
 
 _ROWS: Final = 200
 """Ended tasks that `ps --all` shows at most, more or less."""
+
+_TASK_ROOM: Final = 20
+"""Characters of a task's text for which `ps` shortens other columns, on a narrow screen."""
 
 _TASK_WIDTH: Final = 80
 """Characters of a task's text in a table that no terminal bounds."""
@@ -316,8 +320,8 @@ def _memory(view: TaskView) -> str:
     return size(view.vitals.memory_bytes) if view.vitals is not None and view.vitals.memory_bytes else ""
 
 
-def _to_the_second(time: str) -> str:
-    return f"{time.partition('.')[0]}Z" if time else ""
+def _to_the_second(moment: str) -> str:
+    return f"{moment.partition('.')[0]}Z" if moment else ""
 
 
 def _print_table(tasks: Sequence[ListedTask]) -> None:
@@ -325,16 +329,43 @@ def _print_table(tasks: Sequence[ListedTask]) -> None:
     columns = list(zip(_HEAD, *map(_row, tasks), strict=True))
     if not any(task.view.ended_at for task in tasks):
         del columns[_HEAD.index("ENDED")]
-    widths = [max(map(len, column)) for column in columns[:-1]]
     room = _TASK_WIDTH
     if out.is_terminal:
-        room = max(10, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths))
+        screen = shutil.get_terminal_size().columns
+        if _room(columns, screen) < _TASK_ROOM:
+            columns = _narrowed(columns)
+        room = max(10, _room(columns, screen))
+    widths = _widths(columns)
     for row in zip(*columns, strict=True):
         cells = [
             cell.rjust(width) if column[0] in _NUMBERS else cell.ljust(width)
             for cell, width, column in zip(row[:-1], widths, columns[:-1], strict=True)
         ]
         out.line("  ".join([*cells, one_line(row[-1], room)]))
+
+
+def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide each column is, but the last."""
+    return [max(map(len, column)) for column in columns[:-1]]
+
+
+def _room(columns: Sequence[Sequence[str]], screen: int) -> int:
+    """Return how much of a line of the screen is left for the last column."""
+    return screen - sum(width + 2 for width in _widths(columns))
+
+
+def _narrowed(columns: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return columns for a narrow screen: times without what is plain, and no column that is empty."""
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    times = {"STARTED", "ENDED"}
+    short = [tuple(_short_time(cell, today) for cell in column) if column[0] in times else column for column in columns]
+    return [column for column in short if column[0] == _HEAD[-1] or any(cell != "-" for cell in column[1:])]
+
+
+def _short_time(cell: str, today: str) -> str:
+    """Return the time of day of a time that is of today, and the date of another."""
+    date, is_time, of_day = cell.partition("T")
+    return cell if not is_time or not of_day.endswith("Z") else of_day if date == today else date
 
 
 def _plain(view: TaskView, run: Path, host_pid: int | None, *, whole: bool = False) -> dict[str, Any]:

@@ -162,6 +162,8 @@ class Outlet:
     def _encoded(self, text: str) -> bytes:
         if self._encoder is None:
             errors = getattr(self._original, "errors", None)
+            if errors == "backslashreplace" and self.is_terminal:  # as of standard error, if nobody says otherwise
+                errors = "replace"  # what is drawn in columns must not become longer
             make = codecs.getincrementalencoder(self.encoding)
             self._encoder = make(errors if errors in _REPLACING else "replace")
         try:

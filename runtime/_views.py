@@ -10,7 +10,7 @@ import msgspec
 from ._model import Usage
 from ._result import decode_result, decode_result_file, read_result_file
 
-__all__ = ["RATE_WAIT", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
+__all__ = ["ID_PREFIX", "RATE_WAIT", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
 
 Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
 """`starting → running → completed | failed | stopped`.
@@ -20,6 +20,9 @@ Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "co
 
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
 
+
+ID_PREFIX = "agent_task_"
+"""How the id of every task begins."""
 
 RATE_WAIT = "waiting for the rate limit of "
 """How `TaskView.doing` begins while a task waits for the rate limit of a model."""

@@ -9,6 +9,7 @@ import pty
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -244,6 +245,19 @@ def test_ps_shows_when_tasks_have_ended_if_one_has(tmp_path: Path) -> None:
         ["2026-01-31T12:00:01Z", "2026-01-31T12:00:03Z"],  # of a journal without an end: by the runtime
         ["2026-01-31T12:00:00Z", "-"],
     ]
+
+
+def test_ps_keeps_to_the_width_of_an_ordinary_terminal(tmp_path: Path) -> None:
+    began, midnight = 1769860800.0, time.time() // 86_400 * 86_400
+    today = (midnight + 0.25, midnight + 1.5)
+    past_run(tmp_path, task_row(1, started=began, ended=began + 3), task_row(2, started=today[0], ended=today[1]))
+    lines = on_a_terminal("ps", "--all", root=tmp_path).decode().splitlines()
+    assert max(map(len, lines)) < 110
+    rows = [line.split() for line in lines[1:]]
+    assert rows[0][3:5] == ["2026-01-31", "2026-01-31"]
+    if time.time() < midnight + 86_400:
+        assert rows[1][3:5] == ["00:00:00Z", "00:00:01Z"]
+    assert "HOST" not in lines[0]
 
 
 MIXED = [

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -100,10 +101,12 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder), "SUBACTORS_STATE_DIR": str(folder / "state"), **more}
 
 
-def in_terminal(folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **more: str) -> tuple[int, str]:
+def in_terminal(
+    folder: Path, *arguments: str, command: Sequence[str] = COMMAND, columns: int = 200, **more: str
+) -> tuple[int, str]:
     """Run a command in a terminal; return its exit status and all that the terminal got."""
     terminal, theirs = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with subprocess.Popen(
         [*command, *arguments],
         cwd=folder,
@@ -236,6 +239,30 @@ def test_what_is_said_while_the_live_table_is_drawn_is_shown_clean_and_is_no_mar
     assert is_clean(shown), shown
     for what in ("record", "warning", "ValueError: error", "piece", "a[/b]: reason"):
         assert f"{what} evil [bold]" in shown
+
+
+def table_rows(shown: str) -> list[list[str]]:
+    """Return the cells of the live table's rows as they were drawn last."""
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "").split("\n")
+    return [re.split(r"  +", line.strip()) for line in lines if " completed " in line]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_the_live_table_has_room_for_what_tasks_say(folder: Path, columns: int) -> None:
+    _, shown = in_terminal(folder, "dispatch", "team.yaml", "root", "All of this can be read.", columns=columns)
+    *_, row = table_rows(shown)
+    task_id = str(newest_task(folder)["id"])
+    assert task_id.endswith(row[0])
+    assert row[1:3] == ["root", "completed"]
+    assert row[-1].startswith("All of this")
+
+
+def test_the_live_table_stays_in_its_columns_where_the_locale_lacks_a_character(folder: Path) -> None:
+    poor = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    _, shown = in_terminal(folder, "dispatch", "team.yaml", "root", "…" * 100, columns=80, **poor)
+    assert "\\u2026" not in shown
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert max(map(len, re.split(r"[\r\n]", plain.split("===")[0]))) <= 80
 
 
 def test_a_sequence_that_comes_in_two_pieces_is_caught_as_well(folder: Path) -> None:
