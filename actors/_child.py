@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 import pykka
 
-from . import _cgroup, _linux
+from . import _cgroup, _linux, _regular_files
 from ._errors import ForkedError, RemoteError
 from ._mark import keep_mark
 from ._wire import (
@@ -372,7 +372,7 @@ def _leave_the_zygote(steps: Sequence[tuple[Callable[..., object], tuple[Any, ..
 def _settle_in(start: Start) -> None:
     """Take on the host's view of the moment: where output goes, and what else is not as it was for the zygote."""
     if start.capture is not None:
-        capture = os.open(start.capture, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        capture = _open_log(start.capture)
         os.dup2(capture, 1)
         os.dup2(capture, 2)
         os.close(capture)
@@ -387,6 +387,17 @@ def _settle_in(start: Start) -> None:
         if start.group is not None:
             _enter_group(start.group, start.limits)
         _linux.limit_process(start.limits.cpu_seconds, start.limits.data_bytes)
+
+
+def _open_log(path: bytes) -> int:
+    """Open the file for standard output and error. It may have been replaced: by an earlier attempt, or a sibling."""
+    try:
+        return _regular_files.open_to_append(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            return _regular_files.make(path)
+    # Its folder is gone. A process that cannot log can work all the same.
+    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def _enter_group(group: str, limits: ProcessLimits) -> None:

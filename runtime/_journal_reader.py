@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from ..actors._regular_files import is_folder
 from ._forks import unforked
 from ._journal import Statement, execute
 from ._model import Usage
@@ -158,7 +159,7 @@ class JournalReader:
                 vitals=msgspec.json.decode(vitals, type=Vitals) if vitals is not None else None,
                 attempts=attempts,
                 parent=parent,
-                workdir=workdir if workdir and Path(workdir).exists() else "",
+                workdir=workdir if workdir and is_folder(workdir) else "",
             )
         except (ArithmeticError, OSError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise sqlite3.DatabaseError(f"what it holds of {task_id} cannot be read: {error}") from error

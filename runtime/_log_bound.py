@@ -10,6 +10,8 @@ import contextlib
 import os
 from typing import Final
 
+from ..actors._regular_files import Folder
+
 __all__ = ["bound_log"]
 
 _LONGEST: Final = 10_000_000
@@ -24,12 +26,13 @@ def bound_log(path: str) -> None:
 
     What is written meanwhile may be lost, or come before that line.
 
-    May be called in any thread; a file that is missing is left so.
+    May be called in any thread; a file that is missing is left so, and so is a link, or a file with a second name.
     """
     with contextlib.suppress(OSError):
         if os.lstat(path).st_size <= _LONGEST:
             return
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        folder, name = os.path.split(path)
+        descriptor = Folder(folder).change(name)
         try:
             size = os.fstat(descriptor).st_size
             end = os.pread(descriptor, _KEPT, size - _KEPT)

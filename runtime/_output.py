@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from ..actors._regular_files import Folder
 
 __all__ = ["Piece", "TaskOutput"]
 
@@ -22,6 +25,12 @@ _CONTINUATION: Final = 0x80
 
 _TAIL_PIECES: Final = 4
 """Into how many files the tail is cut; one more may be there while it is written."""
+
+_MOST_SHOWN: Final = 100_000_000
+"""Bytes of the output of an earlier run that are read together: files there may seem to be of any size."""
+
+_DIGITS: Final = 18
+"""Digits of an offset at most; more are not converted."""
 
 
 class Piece(NamedTuple):
@@ -46,13 +55,13 @@ class TaskOutput:
     Offsets count all bytes ever written, so a reader can go on where it stopped, and learns what it missed.
 
     Args:
-        folder: where the pieces are.
+        folder: where the pieces are; held by the host, so that a folder which takes its name gets nothing.
         task_id: begins their names.
         limit: bytes to keep; on disk up to an eighth more, as the tail goes a piece at a time.
     """
 
-    def __init__(self, folder: Path, task_id: str, limit: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: Folder | Path, task_id: str, limit: int) -> None:
+        self._folder = folder if isinstance(folder, Folder) else Folder(folder)
         self._name = task_id
         self._limit = limit
         self._head_limit = max(1, limit // 2)
@@ -68,9 +77,14 @@ class TaskOutput:
     def open(cls, folder: Path, task_id: str) -> TaskOutput:
         """Return the output of a task of an earlier run, as it was left."""
         output = cls(folder, task_id, 0)
-        for path in folder.glob(f"{task_id}.*.out"):
-            with contextlib.suppress(ValueError, OSError):
-                output._pieces.append((int(path.name.split(".")[1]), path.stat().st_size))
+        with contextlib.suppress(OSError), Folder(folder) as held:
+            for name in held.names():
+                start = name.removeprefix(f"{task_id}.").removesuffix(".out")
+                # Names that only look like a piece's are nobody's output: there is one way to write a number.
+                if start.isascii() and start.isdecimal() and name == output._piece(int(start[:_DIGITS])):
+                    status = held.status(name)
+                    if stat.S_ISREG(status.st_mode):
+                        output._pieces.append((int(start), status.st_size))
         output._pieces.sort()
         if output._pieces:
             output._size = sum(output._pieces[-1])
@@ -106,17 +120,18 @@ class TaskOutput:
         self.close()
         with self._lock:
             for start, _ in self._pieces:
-                Path(self._path(start)).unlink(missing_ok=True)
+                self._remove(start)
             self._pieces.clear()
 
     def text(self, limit: int | None = None) -> str:
         """Return what is kept, or a head and a tail of it of together `limit` bytes, with a line for what is not."""
         # A whole piece falls out of the tail at a time, so a little more than the bound may be there.
-        limit = min(limit or self._limit, self._limit) if self._limit else limit
+        most = self._limit or _MOST_SHOWN
+        limit = min(limit or most, most)
         with self._lock:
             size, pieces, fault = self._size, list(self._pieces), self._fault
             kept = sum(length for _, length in pieces)
-            if limit is None or kept <= limit:
+            if kept <= limit:
                 parts = [(start, self._pread(start, 0, length)) for start, length in pieces]
             else:
                 head = limit // 2
@@ -137,6 +152,8 @@ class TaskOutput:
                 if offset < start + length:
                     begin = max(offset, start)
                     data = self._pread(start, begin - start, min(length - (begin - start), limit))
+                    if not data:
+                        continue  # somebody has removed it, or put something else there: a gap like any other
                     end = begin + len(data)
                     return Piece(data, end, missed=begin - offset, more=bool(data) and end < self._size)
             return Piece(b"", self._size, missed=self._size - offset)
@@ -170,15 +187,18 @@ class TaskOutput:
 
     def _drop(self, piece: tuple[int, int]) -> None:
         self._pieces.remove(piece)
-        Path(self._path(piece[0])).unlink(missing_ok=True)
+        self._remove(piece[0])
+
+    def _remove(self, start: int) -> None:
+        # What stands there may not be ours, such as a folder, and is not missed if it stays.
+        with contextlib.suppress(OSError):
+            self._folder.remove(self._piece(start))
 
     def _append(self, data: memoryview) -> None:
         start, length = self._pieces[-1]
         try:
             if self._descriptor < 0:
-                self._descriptor = os.open(
-                    self._path(start), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-                )
+                self._descriptor = self._folder.make(self._piece(start))
             written = os.write(self._descriptor, data)
         except OSError as error:
             self._fault = error.strerror or str(error)
@@ -221,7 +241,7 @@ class TaskOutput:
         try:
             if self._descriptor >= 0 and start == self._pieces[-1][0]:
                 return os.pread(self._descriptor, length, offset)
-            descriptor = os.open(self._path(start), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._folder.read(self._piece(start))
             try:
                 return os.pread(descriptor, length, offset)
             finally:
@@ -229,8 +249,8 @@ class TaskOutput:
         except OSError:
             return b""
 
-    def _path(self, start: int) -> str:
-        return f"{self._folder}/{self._name}.{start}.out"
+    def _piece(self, start: int) -> str:
+        return f"{self._name}.{start}.out"
 
 
 def _join(parts: list[tuple[int, bytes]], size: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ..actors._regular_files import Folder, exists, make
 from ._journal_reader import HOST_DIED, JournalReader, amend
 from ._state import RunFiles, RunFolder, last_sign_of_life, remove_leftovers, runs, time_of_start
 
@@ -55,14 +57,14 @@ def recover(root: Path) -> list[str]:
     """
     recovered: list[str] = []
     for path in runs(root):
-        if RunFiles(path).settled.exists():
+        if exists(RunFiles(path).settled):
             continue  # every host that starts comes by here, and there may be hundreds of runs
         with _taken_over(path) as folder:
             if folder is not None:
                 try:
                     recovered += _end_unfinished(folder)
                     with contextlib.suppress(OSError):  # then it is looked at again
-                        folder.settled.touch(mode=0o600)
+                        os.close(make(folder.settled))
                 except sqlite3.Error as error:
                     logger.info("The journal %s cannot be brought to its end: %s.", folder.journal, error)
     return recovered
@@ -116,7 +118,7 @@ def _prune(folder: RunFolder, keep: float, pruned: Pruned, *, unread: bool) -> N
         pruned.kept[folder.path] = f"nobody has read the results of {unread_tasks} of its {tasks} tasks"
         return
     folder.remove()
-    if folder.path.exists():
+    if exists(folder.path):
         pruned.kept[folder.path] = "it cannot be removed"
     else:
         pruned.removed[folder.path] = tasks
@@ -125,7 +127,7 @@ def _prune(folder: RunFolder, keep: float, pruned: Pruned, *, unread: bool) -> N
 def _may_hold_results(folder: RunFolder) -> bool:
     """Whether a run without a readable journal may have had tasks: not if it died before the journal was there."""
     try:
-        return folder.journal.exists() or any(folder.output.iterdir())
+        return exists(folder.journal) or any(Folder(folder.output).names())
     except OSError:
         return True
 

@@ -6,10 +6,12 @@ Reads files when a conversation begins, bounded; one that is missing or cannot b
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
+from ..actors._regular_files import open_to_read
 from ._text import bounded
 
 __all__ = ["find_prompt_files", "prompt_file_paragraphs"]
@@ -39,12 +41,17 @@ def prompt_file_paragraphs(names: Sequence[str], working_directory: Path, enviro
     paths = [path for name in names for path in find_prompt_files(name, working_directory, environ)]
     paragraphs = []
     for path in dict.fromkeys(paths):
-        with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+        # A link is fine: many have one of these files under two names.
+        with contextlib.suppress(OSError), _open(path) as file:
             text = file.read(_LONGEST * 2).replace("\0", "\N{REPLACEMENT CHARACTER}").strip()
             if text:
                 hint = "The file has the rest."
                 paragraphs.append(f'<file path="{path}">\n{bounded(text, _LONGEST, hint=hint)}\n</file>')
     return paragraphs
+
+
+def _open(path: Path) -> TextIO:
+    return os.fdopen(open_to_read(path, follow=True), encoding="utf-8", errors="replace")
 
 
 def _is_file(path: Path) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
+from ..actors._regular_files import is_regular
 from ._model import Usage
 from ._text import bounded, head_and_tail, one_line
 from ._views import TaskList, TaskView
@@ -124,7 +124,7 @@ def duration(seconds: float) -> str:
 
 def working_directory(view: TaskView) -> str:
     """Return a task's own folder, with its branch if it is a git worktree; empty if it has none."""
-    is_worktree = view.workdir and Path(view.workdir, ".git").is_file()
+    is_worktree = view.workdir and is_regular(f"{view.workdir}/.git")
     return f"{view.workdir} (git worktree, branch subactors/{view.id})" if is_worktree else view.workdir
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from ..actors._regular_files import open_to_read
 from ._errors import StateError
-from ._state import open_regular
 
 __all__ = [
     "MOST_VALUES",
@@ -65,9 +65,9 @@ def read_result_file(path: str) -> str:
         StateError: the file is gone or damaged.
     """
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with os.fdopen(open_to_read(path), "rb") as file:
             text = file.read().decode()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:  # it may seem to be of any size
         raise _unreadable(path, error) from error
     return text
 
@@ -84,7 +84,7 @@ def decode_result_file(path: str) -> Any:
 
 
 def _unreadable(path: str, error: Exception) -> StateError:
-    return StateError(f"The result in {path} cannot be read: {error}.")
+    return StateError(f"The result in {path} cannot be read: {error or type(error).__name__}.")
 
 
 def holds_more(text: str, most: int) -> bool:

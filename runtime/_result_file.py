@@ -11,10 +11,10 @@ import os
 from pathlib import Path
 from typing import Final
 
+from ..actors._regular_files import make, open_to_read
 from ._errors import StateError
 from ._report import size
 from ._result import MOST_VALUES, MOST_VALUES_IN_FILE, holds_more
-from ._state import open_regular
 
 __all__ = ["file_fault", "pack_result", "write_result"]
 
@@ -69,7 +69,7 @@ def file_fault(path: str, limit: int) -> str:
         limit: bytes that it may have.
     """
     try:
-        descriptor = open_regular(path)
+        descriptor = open_to_read(path)
     except OSError as error:
         return f"its result cannot be read: {error.strerror or error}"
     try:
@@ -82,8 +82,7 @@ def file_fault(path: str, limit: int) -> str:
 def _write(path: str, data: bytes) -> None:
     file = Path(path)
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    file.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = make(path)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)

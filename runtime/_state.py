@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import stat
@@ -29,6 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
+from ..actors._regular_files import Folder, exists, make, open_to_change, open_to_read
 from ._errors import StateError
 from ._forks import let_go_when_forked
 
@@ -38,18 +40,21 @@ __all__ = [
     "host_pid",
     "is_live",
     "last_sign_of_life",
-    "open_regular",
     "remove_leftovers",
     "runs",
     "state_root",
     "time_of_start",
 ]
 
+logger = logging.getLogger("subactors.runtime")
+
 _PREFIX: Final = "run_"
 _TIME: Final = "%Y%m%dT%H%M%S"
 
 _LEFT_OVER_AFTER: Final = 3600.0
 """Seconds after which a folder that is still being made, or removed, is one that nobody will finish."""
+
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 _LOCK_TRIES: Final = 100
 _LOCK_PAUSE: Final = 0.001
@@ -128,6 +133,9 @@ class RunFiles:
 class RunFolder(RunFiles):
     """One run's folder, locked for as long as this object is open. Processes forked meanwhile do not hold the lock.
 
+    Attributes:
+        outputs: the folder of what tasks said, held while the lock of a run that was made here is.
+
     Args:
         path: the folder; it exists.
         lock: descriptor of its lock, held.
@@ -136,6 +144,7 @@ class RunFolder(RunFiles):
     def __init__(self, path: Path, lock: int) -> None:
         super().__init__(path)
         self._lock = lock
+        self.outputs = Folder(self.output)
         let_go_when_forked(self)
 
     @classmethod
@@ -151,6 +160,7 @@ class RunFolder(RunFiles):
         lock = None
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _keep_others_out(root)
             making.mkdir(mode=0o700)
             (making / "output").mkdir(mode=0o700)
             (making / "log").mkdir(mode=0o700)
@@ -158,6 +168,8 @@ class RunFolder(RunFiles):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.write(lock, str(os.getpid()).encode())
             making.rename(path)
+            created = cls(path, lock)
+            created.outputs.hold()
         except OSError as error:
             if lock is not None:
                 os.close(lock)
@@ -166,7 +178,7 @@ class RunFolder(RunFiles):
                 f"The state folder {root} cannot be used: {error.strerror or error} ({error.filename or path}). "
                 "Make it writable, or choose another with state_dir, --state-dir or SUBACTORS_STATE_DIR."
             ) from error
-        return cls(path, lock)
+        return created
 
     @classmethod
     def take_over(cls, path: Path) -> Self | None:
@@ -182,7 +194,7 @@ class RunFolder(RunFiles):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # The folder may have been removed, or moved on the way to that, since the lock was opened.
-                if os.path.samestat(os.fstat(lock), (path / "lock").stat()):
+                if os.path.samestat(os.fstat(lock), os.lstat(path / "lock")):
                     os.ftruncate(lock, 0)  # so that nobody takes this process for the host
                     return cls(path, lock)
                 os.close(lock)
@@ -198,6 +210,7 @@ class RunFolder(RunFiles):
 
     def release(self) -> None:
         """Let go of the folder; it stays. May be repeated."""
+        self.outputs.close()
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)
@@ -210,14 +223,14 @@ class RunFolder(RunFiles):
         hidden = self.path.with_name(f".{self.path.name}")
         with contextlib.suppress(OSError):
             self.path.rename(hidden)
-        shutil.rmtree(hidden if hidden.exists() else self.path, ignore_errors=True)
+        shutil.rmtree(hidden if exists(hidden) else self.path, ignore_errors=True)
         self.release()
 
 
 def is_live(path: Path) -> bool:
     """Whether a run's host lives."""
     try:
-        lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        lock = open_to_read(path / "lock")
     except OSError:
         return False
     try:
@@ -235,7 +248,11 @@ def is_live(path: Path) -> bool:
 def host_pid(path: Path) -> int | None:
     """Return the process id of a run's host, which may be gone; None if it is not noted."""
     try:
-        return int((path / "lock").read_bytes())
+        lock = open_to_read(path / "lock")
+        try:
+            return int(os.pread(lock, 20, 0))
+        finally:
+            os.close(lock)
     except (OSError, ValueError):
         return None
 
@@ -244,10 +261,10 @@ def last_sign_of_life(path: Path) -> float:
     """Return when a run was last heard of, as far as its files tell without the journal, in seconds since the epoch."""
     latest = time_of_start(path)
     for folder in (path / "output", path / "log"):
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        with contextlib.suppress(OSError), Folder(folder) as held, os.scandir(held.descriptor) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
-                    latest = max(latest, entry.stat().st_mtime)
+                    latest = max(latest, entry.stat(follow_symlinks=False).st_mtime)
     return latest
 
 
@@ -260,35 +277,20 @@ def time_of_start(path: Path) -> float:
         return 0.0
 
 
-def open_regular(path: str | os.PathLike[str]) -> int:
-    """Open a file that a task may have put something else in the place of; return its descriptor, for reading.
-
-    To open a FIFO, a device or a link must neither wait nor lead to another file.
-
-    Raises:
-        OSError: it is no regular file, or cannot be opened.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))  # noqa: TRY301 - closed as after any failure
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 def remove_leftovers(root: Path) -> None:
     """Remove folders whose making or removing was cut short; raises StateError as `runs` does."""
     for path in _folders(root, f".{_PREFIX}"):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _LEFT_OVER_AFTER:
+            if time.time() - os.lstat(path).st_mtime > _LEFT_OVER_AFTER:
                 shutil.rmtree(path, ignore_errors=True)
 
 
 def _folders(root: Path, prefix: str) -> Iterator[Path]:
     try:
-        yield from sorted(path for path in root.iterdir() if path.name.startswith(prefix) and path.is_dir())
+        # Not what a link leads to, which may be anybody's.
+        with os.scandir(root) as entries:
+            names = [e.name for e in entries if e.name.startswith(prefix) and e.is_dir(follow_symlinks=False)]
+        yield from (root / name for name in sorted(names))
     except FileNotFoundError:
         return
     except OSError as error:
@@ -298,6 +300,31 @@ def _folders(root: Path, prefix: str) -> Iterator[Path]:
         ) from error
 
 
+def _keep_others_out(root: Path) -> None:
+    """Take the right to write from others where that is ours to do.
+
+    In a sticky folder, such as /tmp, others cannot replace what is ours; what they put there is left alone.
+
+    Raises:
+        OSError: others can put anything in the place of anything in it, and it is not ours to change.
+    """
+    status = root.stat()  # a link to the folder is the user's own choice
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise PermissionError(errno.EPERM, "it belongs to another user, who could replace what is in it", str(root))
+    mode = stat.S_IMODE(status.st_mode)
+    if not mode & _OTHERS_WRITE or mode & stat.S_ISVTX:
+        return
+    if status.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "others may write to it, and could replace what is in it", str(root))
+    root.chmod(mode & ~_OTHERS_WRITE)
+    logger.warning(
+        "Others could write to the state folder %s, and now cannot: its mode is %o.", root, root.stat().st_mode & 0o7777
+    )
+
+
 def _open_lock(path: Path) -> int:
     # One that somebody has deleted is made anew: whatever of a run can be seen has had its lock before.
-    return os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return open_to_change(path / "lock")
+    except FileNotFoundError:
+        return make(path / "lock")

@@ -123,7 +123,7 @@ class TaskSupervisor(Supervisor):
         self._team = team
         self._settings = team.settings
         self._folder = folder
-        self._output_folder = folder.output
+        self._outputs = folder.outputs
         self._logs = folder.log
         self._journal = journal
         self._hub = hub
@@ -238,7 +238,7 @@ class TaskSupervisor(Supervisor):
             owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
             chain=chain,
             setup=setup,
-            output=TaskOutput(self._output_folder, task_id, self._settings.max_output),
+            output=TaskOutput(self._outputs, task_id, self._settings.max_output),
             logs=self._logs,
             is_root=caller.is_person,
         )

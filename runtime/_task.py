@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from ..actors import Child, RestartHistory, Timer
+from ..actors._regular_files import is_folder, open_to_read
 from ._messages import AgentSetup, Failed, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
-from ._state import open_regular
 from ._views import RATE_WAIT, TERMINAL, Status, TaskView, Vitals, iso_time
 
 __all__ = ["Task"]
@@ -182,7 +182,7 @@ class Task:
     def _workdir(self) -> str:
         # A worktree with nothing new is removed soon after the end.
         folder = self.spec.own_folder
-        return folder if folder and Path(folder).exists() else ""
+        return folder if folder and is_folder(folder) else ""
 
     def _doing(self) -> str:
         if self.status != "running" or self.setup.agent.entrypoint is not None:
@@ -199,7 +199,7 @@ class Task:
     def log_tail(self, limit: int) -> str:
         """Return the end of what the process wrote to standard output and error."""
         try:
-            descriptor = open_regular(self.log)
+            descriptor = open_to_read(self.log)
             try:
                 size = os.fstat(descriptor).st_size
                 return os.pread(descriptor, limit, max(0, size - limit)).decode("utf-8", "replace")

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import msgspec
 
+from ..actors._regular_files import has_content, open_to_read
 from ._elsewhere import Finder, ListedTask, TaskElsewhere, find, stop_together, tasks_of
 from ._errors import RuntimeClosedError, UnknownTaskError
 from ._past_runs import prune
 from ._report import dollars, duration, result_text, said_before, size, usage_text, working_directory
-from ._state import open_regular
 from ._terminal import out, warn
 from ._text import json_line, one_line
 from ._views import TERMINAL, TaskView
@@ -104,9 +104,9 @@ def show_log(root: Path, part: str) -> int:
     """Print what a task's processes have written to descriptors 1 and 2, past Python; return the exit status."""
     with find(root, part) as task:
         try:
-            log = open_regular(task.log)
+            log = open_to_read(task.log)
         except FileNotFoundError:  # it had no process yet
-            log = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            log = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # not a task's to replace
         except OSError as error:
             warn(f"The log {task.log} cannot be read: {error.strerror or error}.")
             return _FAILED
@@ -273,7 +273,7 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
         else "",
         "Works in": working_directory(view),
         "Run": str(task.run),
-        "Log": str(task.log) if task.log.exists() and task.log.stat().st_size else "",
+        "Log": str(task.log) if has_content(task.log) else "",
         "Work": view.task,
     }
     width = max(map(len, facts)) + 2

@@ -6,7 +6,10 @@ no other exception leaves for bad content. Must never import or run the author's
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+import stat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +31,9 @@ __all__ = ["check_team", "load_team", "override_model", "team_from_mapping"]
 
 _LARGEST_FILE = 4_000_000
 """Bytes; far more than any team needs, and little enough that a wrong file is refused at once."""
+
+_PATIENCE = 5.0
+"""Seconds that a pipe may say nothing."""
 
 _TOP = Node(None, 1, 0)
 _NO_PLACE = Node(None, 0, 0)
@@ -115,8 +121,7 @@ def _folders(path: str) -> tuple[str, ...]:
 
 def _read(path: str | os.PathLike[str], findings: Findings) -> str | None:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - any path that the system takes, bytes included
-            content = file.read(_LARGEST_FILE + 1)
+        content = _content(path)
     except (OSError, ValueError) as error:
         # ValueError: a null character in the path.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -134,6 +139,27 @@ def _read(path: str | os.PathLike[str], findings: Findings) -> str | None:
         place = Node(None, line, 0)
         findings.add(place, "", f"Byte 0x{error.object[error.start]:02X} is not UTF-8.", "Save the file as UTF-8 text.")
         return None
+
+
+def _content(path: str | os.PathLike[str]) -> bytes:
+    """Return the beginning of a file, or of what comes through a pipe; raises OSError or ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(kind):
+            return file.read(_LARGEST_FILE + 1)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        content = bytearray()
+        while len(content) <= _LARGEST_FILE:
+            # A FIFO that nobody writes to is not ready, and would not be for ever.
+            if not select.select([descriptor], [], [], _PATIENCE)[0]:
+                raise TimeoutError(errno.ETIMEDOUT, f"nothing came from it for {_PATIENCE:g} s")
+            piece = file.read(65536)
+            if piece == b"":
+                break
+            content += piece or b""
+        return bytes(content)
 
 
 def _parse(text: str, findings: Findings) -> Node | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
+from ...actors._regular_files import check_database
 from .._encodable import encodable
 from .._tools import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 
@@ -154,6 +155,7 @@ class MemoryToolset(Toolset):
         """Run in a worker thread."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            check_database(self._path, follow=True)
             with contextlib.closing(sqlite3.connect(self._path, timeout=_PATIENCE)) as connection, connection:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(_SCHEMA)
