@@ -84,7 +84,7 @@ def decode_result_file(path: str) -> Any:
 
 
 def _unreadable(path: str, error: Exception) -> StateError:
-    return StateError(f"The result in {path} cannot be read: {error or type(error).__name__}.")
+    return StateError(f"The result in {path} cannot be read: {str(error) or type(error).__name__}.")
 
 
 def holds_more(text: str, most: int) -> bool:
