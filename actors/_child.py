@@ -392,7 +392,7 @@ def _settle_in(start: Start) -> None:
 def _open_log(path: bytes) -> int:
     """Open the file for standard output and error. It may have been replaced: by an earlier attempt, or a sibling."""
     try:
-        return _regular_files.open_to_append(path)
+        return _regular_files.open_to_log(path)
     except OSError:
         with contextlib.suppress(OSError):
             return _regular_files.make(path)

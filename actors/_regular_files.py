@@ -21,16 +21,14 @@ __all__ = [
     "is_folder",
     "is_regular",
     "make",
-    "open_to_append",
     "open_to_change",
+    "open_to_log",
     "open_to_read",
 ]
 
 Name: TypeAlias = str | bytes | os.PathLike[str]
 
 _SAFELY: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
-_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -64,9 +62,16 @@ def open_to_change(path: Name, *, folder: int | None = None) -> int:
     return _checked(path, _open(path, os.O_RDWR | os.O_APPEND | _SAFELY, folder), is_changed=True)
 
 
-def open_to_append(path: Name) -> int:
-    """Open a file for appending, made if it is missing; raises as `open_to_change`."""
-    return _checked(path, _open(path, _APPEND, None), is_changed=True)
+def open_to_log(path: Name) -> int:
+    """Open a file that this process writes to and nobody reads by this descriptor, made if it is missing.
+
+    For the beginning of a task's own process, where each call counts: that it is a regular file is not checked. Should
+    it be a FIFO, which somebody would have to read at this moment, writing to it does not wait either.
+
+    Raises:
+        OSError: it cannot be opened without waiting, or is a link.
+    """
+    return _open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY, None)
 
 
 def make(path: Name, *, folder: int | None = None) -> int:

@@ -20,10 +20,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ._encodable import encodable
 from ._forks import unforked
+
+if TYPE_CHECKING:
+    from ._journal_guard import JournalGuard
 
 __all__ = ["Journal", "Statement", "execute"]
 
@@ -48,11 +51,21 @@ _SLOW_FOR: Final = 10.0
 """Seconds for which all is left to the journal's thread after a slow commit in another."""
 
 _QUICK: Final = "PRAGMA busy_timeout = 0; PRAGMA wal_autocheckpoint = 0"
-_IN_ITS_TIME: Final = "PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = 1000"
+_IN_ITS_TIME: Final = "PRAGMA busy_timeout = 200; PRAGMA wal_autocheckpoint = 1000"
 """How long a commit waits for others' locks (milliseconds), and from how many pages on it makes a checkpoint.
 
 Pragmas take effect when they are compiled, and what is executed alone is compiled once: so these are scripts.
 """
+
+_LOCKED: Final = 0.2
+"""Seconds for which a lock of somebody else is waited for, by each of the two ways to wait for one. Whoever waits for
+what is written then hears at once that it could not be, so these are what such a lock delays a start by."""
+
+_LONGEST: Final = 10.0
+"""Seconds that SQLite may compute for one commit or query: there is no more to a large one than to write it."""
+
+_CLOSING: Final = 15.0
+"""Seconds that closing may take; more than that is a file system that does not answer."""
 
 _KEPT_BYTES: Final = 64_000_000
 """How much is kept in memory of what could not be written; what comes then is missing from the journal."""
@@ -70,6 +83,7 @@ _STORAGE_ERRORS: Final = frozenset(
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_INTERRUPT,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_NOMEM,
         sqlite3.SQLITE_NOTADB,
@@ -79,42 +93,6 @@ _STORAGE_ERRORS: Final = frozenset(
     }
 )
 """What is wrong with the file and its disk, and may pass; any other error is one of the statement."""
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS task (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    agent TEXT NOT NULL,
-    task TEXT NOT NULL,
-    expected_output TEXT,
-    parent TEXT,
-    started REAL NOT NULL,
-    ended REAL,
-    status TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '',
-    traceback TEXT NOT NULL DEFAULT '',
-    runtime REAL,
-    result TEXT,
-    result_in_file INTEGER NOT NULL DEFAULT 0,
-    input_tokens INTEGER NOT NULL DEFAULT 0,
-    output_tokens INTEGER NOT NULL DEFAULT 0,
-    requests INTEGER NOT NULL DEFAULT 0,
-    cost REAL NOT NULL DEFAULT 0,
-    vitals TEXT,
-    attempts INTEGER NOT NULL DEFAULT 1,
-    output_size INTEGER NOT NULL DEFAULT 0,
-    was_read INTEGER NOT NULL DEFAULT 0,
-    workdir TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE IF NOT EXISTS transition (
-    task TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, attempt INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS message (
-    task TEXT NOT NULL, number INTEGER NOT NULL, attempt INTEGER NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (task, number)
-) WITHOUT ROWID;
-"""
 
 
 class _Write(NamedTuple):
@@ -152,6 +130,9 @@ class Journal:
         self._closing = False
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._guard: JournalGuard | None = None
+        self._deadline = 0.0
+        self._is_lost = False
         self._slow_until = 0.0
         self._logged = 0
         self._waiting: deque[_Write] = deque()
@@ -193,7 +174,11 @@ class Journal:
         """Write what is queued and end the thread; nothing may be written afterwards."""
         self._closing = True
         self._wakeups.put(None)
-        self._thread.join()
+        self._thread.join(_CLOSING)
+        if self._thread.is_alive():
+            logger.error(
+                "The journal %s is not closed after %g s. What is not written yet is lost.", self._path, _CLOSING
+            )
 
     # --- in any thread ----------------------------------------------------------------------------------------------
 
@@ -205,6 +190,10 @@ class Journal:
             if self._connection is None or not self._is_little() or not unforked.acquire(blocking=False):
                 return False
             began = time.monotonic()
+            if self._guard is None or not self._guard.is_free(began):
+                unforked.release()
+                return False
+            self._deadline = began + _LOCKED
             try:
                 self._take()
                 if not self._commit_together(self._connection):
@@ -283,19 +272,25 @@ class Journal:
         try:
             with unforked:
                 self._commit_waiting()
-        except sqlite3.Error as error:
-            self._disconnect()
-            self._fail(str(error))
+        except (sqlite3.Error, OSError) as error:
+            if not _is_lock(error):
+                self._disconnect()
+            self._fail(_said(error))
         else:
             self._failing = ""
 
     def _commit_waiting(self) -> None:
         if self._connection is not None and self._connection.in_transaction:
             self._disconnect()  # of a commit that failed, and could not even be rolled back
+        if self._connection is not None and self._guard is not None:
+            self._guard.await_unlocked(0.0 if self._failing else _LOCKED)
+            if self._guard.is_replaced(time.monotonic()) and not self._is_lost:
+                self._restore(self._connection)
         if self._connection is None:
             self._connection = self._open()
         if not self._waiting:
             return
+        self._deadline = time.monotonic() + _LONGEST
         self._connection.executescript(_IN_ITS_TIME)
         if self._commit_together(self._connection):
             self._waiting.clear()
@@ -306,13 +301,15 @@ class Journal:
         self._logged = 0
 
     def _select(self, statement: Statement) -> list[tuple[Any, ...]]:
-        if self._connection is None:
+        if self._connection is None or self._guard is None:
             return []
         try:
             with unforked:
+                self._guard.await_unlocked(_LOCKED, to_read=True)
+                self._deadline = time.monotonic() + _LONGEST
                 return self._connection.execute(*statement).fetchall()
-        except sqlite3.Error as error:
-            self._fail(str(error))
+        except (sqlite3.Error, OSError) as error:
+            self._fail(_said(error))
             return []
 
     def _fail(self, why: str) -> None:
@@ -328,23 +325,50 @@ class Journal:
         self._retry_at = time.monotonic() + _RETRY_AFTER
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-            connection.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", self._facts.items())
-            connection.executescript(_QUICK)
-        except sqlite3.Error:
-            connection.close()
-            raise
+        # In the journal's thread: a host that only starts need not wait for this import.
+        from ._journal_guard import open_guarded  # noqa: PLC0415
+
+        self._deadline = time.monotonic() + _LONGEST
+        connection, self._guard = open_guarded(
+            self._path, self._facts, patience=_LOCKED, is_overdue=lambda: time.monotonic() > self._deadline
+        )
+        connection.executescript(_QUICK)
         return connection
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
+        connection, self._connection = self._connection, None
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            with contextlib.suppress(OSError):
+                guard.mend()
+        if connection is not None:
             with unforked, contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+                connection.close()
+        if guard is not None:
+            guard.release()
+
+    def _restore(self, connection: sqlite3.Connection) -> None:
+        """Make the journal's files anew, which somebody has removed or replaced, of what SQLite still has of them.
+
+        Where there is no folder any more it goes on with those that have no name.
+        """
+        from ._journal_guard import replace_database  # noqa: PLC0415 - as above
+
+        try:
+            replace_database(connection, self._path)
+        except (sqlite3.Error, OSError) as error:
+            if not self._is_lost:
+                logger.error(  # noqa: TRY400 - a traceback says no more
+                    "Somebody has removed or replaced the journal %s, and it cannot be made anew: %s. Tasks go on; "
+                    "nobody will find them in it.",
+                    self._path,
+                    error,
+                )
+            self._is_lost = True
+        else:
+            self._is_lost = False
+            logger.error("Somebody had removed or replaced the journal %s. It has been made anew.", self._path)
+            self._disconnect()
 
     def _commit_together(self, connection: sqlite3.Connection) -> bool:
         """Commit all that waits in one transaction; False if something of it, it is not known what, is wrong."""
@@ -377,6 +401,14 @@ def execute(connection: sqlite3.Connection, statements: Sequence[Statement]) -> 
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _said(error: sqlite3.Error | OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+
+
+def _is_lock(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _is_of_storage(error: Exception) -> bool:

@@ -5,6 +5,9 @@ memory either: what has been said survives the host, and a thousand remembered t
 
 The files of a task are pieces of one stream, named by the offset at which each begins; the first is the head, the
 others are the tail, of which the oldest piece goes when a new one begins.
+
+What a task's processes write to standard output and error goes to its log directly, at the end (O_APPEND), so that
+nothing of the host is in their way; the host cuts what has grown too long (`bound_log`).
 """
 
 from __future__ import annotations
@@ -18,13 +21,22 @@ from typing import Final, NamedTuple
 
 from ..actors._regular_files import Folder
 
-__all__ = ["Piece", "TaskOutput"]
+__all__ = ["Piece", "TaskOutput", "bound_log"]
 
 _CONTINUATION: Final = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
 
 _TAIL_PIECES: Final = 4
 """Into how many files the tail is cut; one more may be there while it is written."""
+
+_SHORT: Final = 1000
+"""Bytes of output that are in memory, too, as long as it has no more: most have not, and are read at their ends."""
+
+_LONGEST_LOG: Final = 10_000_000
+"""Bytes at which a log is cut; it is looked at a few times a second, and may be longer for that long."""
+
+_KEPT_OF_LOG: Final = 1_000_000
+"""Bytes that a cut leaves: the last ones, which tell why a process has ended."""
 
 _MOST_SHOWN: Final = 100_000_000
 """Bytes of the output of an earlier run that are read together: files there may seem to be of any size."""
@@ -72,11 +84,13 @@ class TaskOutput:
         self._descriptor = -1
         self._size = 0
         self._fault = ""
+        self._short: bytes | None = b""
 
     @classmethod
     def open(cls, folder: Path, task_id: str) -> TaskOutput:
         """Return the output of a task of an earlier run, as it was left."""
         output = cls(folder, task_id, 0)
+        output._short = None
         with contextlib.suppress(OSError), Folder(folder) as held:
             for name in held.names():
                 start = name.removeprefix(f"{task_id}.").removesuffix(".out")
@@ -203,6 +217,9 @@ class TaskOutput:
         except OSError as error:
             self._fault = error.strerror or str(error)
             written = 0
+        if self._short is not None:
+            whole = start == 0 and written == len(data) and length + written <= _SHORT
+            self._short = self._short + data if whole else None
         self._pieces[-1] = (start, length + written)
         self._size += len(data)
         if written < len(data):
@@ -238,6 +255,8 @@ class TaskOutput:
     def _pread(self, start: int, offset: int, length: int) -> bytes:
         if not length:
             return b""
+        if self._short is not None:
+            return self._short[offset : offset + length]
         try:
             if self._descriptor >= 0 and start == self._pieces[-1][0]:
                 return os.pread(self._descriptor, length, offset)
@@ -251,6 +270,27 @@ class TaskOutput:
 
     def _piece(self, start: int) -> str:
         return f"{self._name}.{start}.out"
+
+
+def bound_log(path: str) -> None:
+    """Cut a file that has grown too long to its end, under a line that says so.
+
+    What is written meanwhile may be lost, or come before that line.
+
+    May be called in any thread; a file that is missing is left so, and so is a link, or a file with a second name.
+    """
+    with contextlib.suppress(OSError):
+        if os.lstat(path).st_size <= _LONGEST_LOG:
+            return
+        folder, name = os.path.split(path)
+        descriptor = Folder(folder).change(name)
+        try:
+            size = os.fstat(descriptor).st_size
+            end = os.pread(descriptor, _KEPT_OF_LOG, size - _KEPT_OF_LOG)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, b"[%d bytes were left out here.]\n" % (size - len(end)) + end)
+        finally:
+            os.close(descriptor)
 
 
 def _join(parts: list[tuple[int, bytes]], size: int) -> str:

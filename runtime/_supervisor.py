@@ -37,7 +37,6 @@ from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, Tas
 from ._internal_messages import Conversation, RateDue, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
 from ._journal import Journal
 from ._last_words import last_words
-from ._log_bound import bound_log
 from ._messages import (
     AgentSetup,
     AwaitRate,
@@ -59,7 +58,7 @@ from ._messages import (
 from ._messages import TaskStarted as TaskStartedReply
 from ._model import Usage
 from ._outcome import Outcome, StopRequest, how_stopped, judge
-from ._output import TaskOutput
+from ._output import TaskOutput, bound_log
 from ._registry import TaskRegistry
 from ._report import size
 from ._state import RunFolder

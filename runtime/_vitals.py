@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from ._forks import unforked
-from ._log_bound import bound_log
+from ._output import bound_log
 from ._report import size
 from ._team import Limits
 from ._views import Vitals
