@@ -354,7 +354,9 @@ def _listed(path: Path, warnings: list[str], *, live: bool) -> list[ListedTask]:
     """Return the tasks of a run by its journal, or none and a warning."""
     try:
         with JournalReader(RunFiles(path).journal, live=live) as reader:
-            return [ListedTask(view, path, host_pid(path) if live else None) for view in reader.tasks()]
+            listed = [ListedTask(view, path, host_pid(path) if live else None) for view in reader.tasks()]
+            warnings += reader.damaged
+            return listed
     except sqlite3.Error as error:
         warnings.append(f"The journal of {path} cannot be read: {error}.")
         return []

@@ -65,7 +65,7 @@ def recover(root: Path) -> list[str]:
                     recovered += _end_unfinished(folder)
                     with contextlib.suppress(OSError):  # then it is looked at again
                         os.close(make(folder.settled))
-                except sqlite3.Error as error:
+                except (sqlite3.Error, OSError) as error:
                     logger.info("The journal %s cannot be brought to its end: %s.", folder.journal, error)
     return recovered
 

@@ -23,9 +23,9 @@ from typing import Final
 
 import msgspec
 
+from ..actors._regular_files import open_to_read
 from ._errors import WorkdirError
 from ._forks import unforked
-from ._state import open_regular
 from ._team import Workdir
 from ._text import one_line
 
@@ -165,7 +165,7 @@ def _remove_what_there_is(repository: Path, path: Path, branch: str) -> None:
 
 
 def _link_of(path: Path) -> str:
-    with os.fdopen(open_regular(path / ".git"), "rb") as file:
+    with os.fdopen(open_to_read(path / ".git"), "rb") as file:
         return os.fsdecode(file.read(_LONGEST_RECORD))
 
 
@@ -277,7 +277,7 @@ def record_of(path: Path) -> Path:
 def recall(path: Path) -> Origin | None:
     """Return where a worktree is from; None if that is not known."""
     try:
-        with os.fdopen(open_regular(record_of(path)), "rb") as file:
+        with os.fdopen(open_to_read(record_of(path)), "rb") as file:
             return msgspec.json.decode(os.fsdecode(file.read(_LONGEST_RECORD)).encode(), type=Origin)
     except (OSError, ValueError, msgspec.MsgspecError):
         return None

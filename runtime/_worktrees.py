@@ -17,9 +17,10 @@ import tempfile
 from pathlib import Path
 from typing import IO, Final
 
+from ..actors._regular_files import open_to_read
 from ._errors import WorkdirError
 from ._git import git, limited
-from ._state import is_live, open_regular
+from ._state import is_live
 from ._workdir import WORKTREES, Hurry, Origin, alone_in, branch_of, forget, recall, record_of
 
 __all__ = ["sweep", "tidy"]
@@ -263,7 +264,7 @@ def _remove_tree(path: Path, hurry: Hurry) -> None:
 
 def _read_small(path: Path) -> str:
     """Return the text of a file that a task may have replaced; raises OSError if it is no regular file."""
-    with os.fdopen(open_regular(path), "rb") as file:
+    with os.fdopen(open_to_read(path), "rb") as file:
         return os.fsdecode(file.read(_SMALL))
 
 
