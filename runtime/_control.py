@@ -12,7 +12,8 @@ import errno
 import os
 import socket
 import struct
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -30,7 +31,10 @@ from ._supervisor_messages import ReplyTo
 __all__ = ["ControlServer", "Loop"]
 
 _CONNECTIONS: Final = 32
-"""How many there may be at once; the next one is closed at once."""
+"""How many there may be at once; the next one takes the place of one of the process that has most of them."""
+
+_ACCEPTED_AT_ONCE: Final = 16
+"""Connections that are taken before others are heard again."""
 
 _REQUEST_LIMIT: Final = 256 * 1024
 """Longest request, in bytes."""
@@ -98,7 +102,7 @@ class ControlServer:
         self._loop = loop
         self._path = path
         self._answer = answer
-        self._connections: set[_Connection] = set()
+        self._connections: dict[_Connection, None] = {}  # in the order of their last use
         self._closed = False
         self.unsent = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -157,13 +161,25 @@ class ControlServer:
 
     def forget(self, connection: _Connection) -> None:
         """A connection is closed."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
+
+    def used(self, connection: _Connection) -> None:
+        """A connection has sent a whole request, or has got an answer."""
+        if connection in self._connections:
+            del self._connections[connection]
+            self._connections[connection] = None
 
     def _listen(self) -> None:
         if not self._closed:
             self._loop.watch(self._listener.fileno(), READ, self._accept)
 
     def _accept(self, _events: int) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            if not self._accept_one():
+                return
+
+    def _accept_one(self) -> bool:
+        """Take a connection; False if there is none to be had."""
         try:
             peer, _ = self._listener.accept()
         except OSError as error:
@@ -171,12 +187,26 @@ class ControlServer:
                 # Whoever waits stays ready: to look again at once would be to do nothing else.
                 self._loop.unwatch(self._listener.fileno())
                 self._loop.call_later(1.0, self._listen)
-            return
-        if len(self._connections) >= _CONNECTIONS or _user(peer) not in {os.geteuid(), 0}:
+            return False
+        process, user = _credentials(peer)
+        if user not in {os.geteuid(), 0}:
             peer.close()
-            return
+            return True
+        if len(self._connections) >= _CONNECTIONS:
+            self._drop_one()
         peer.setblocking(False)
-        self._connections.add(_Connection(self, self._loop, peer))
+        self._connections[_Connection(self, self._loop, peer, process)] = None
+        return True
+
+    def _drop_one(self) -> None:
+        """Make room: a connection of the process that has most goes, idle for long if there is one, or else in use.
+
+        So nobody who holds all of them keeps another process out.
+        """
+        counts = Counter(connection.process for connection in self._connections)
+        most = max(counts.values())
+        of_most = [connection for connection in self._connections if counts[connection.process] == most]
+        next((connection for connection in of_most if connection.is_idle), of_most[0]).close()
 
     def _close(self) -> None:
         self._loop.unwatch(self._listener.fileno())
@@ -188,14 +218,16 @@ class ControlServer:
 class _Connection:
     """Another process. Everything here happens in the I/O thread."""
 
-    def __init__(self, server: ControlServer, loop: Loop, peer: socket.socket) -> None:
+    def __init__(self, server: ControlServer, loop: Loop, peer: socket.socket, process: int) -> None:
         self.socket = peer
+        self.process = process
         self._server = server
         self._loop = loop
         self._cutter = Cutter(_REQUEST_LIMIT)
         self._unsent: deque[memoryview] = deque()
         self._pending = 0
         self._moved = True
+        self._begun: float | None = None
         self._closed = False
         self._timer = loop.call_later(_PATIENCE, self._check)
         self._watch()
@@ -220,6 +252,11 @@ class _Connection:
         self._loop.unwatch(self.socket.fileno())
         self.socket.close()
         self._server.forget(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is owed to it."""
+        return not self._pending and not self._unsent
 
     def has_room(self, size: int) -> bool:
         """Whether an answer of that size may be kept until it is taken."""
@@ -249,12 +286,19 @@ class _Connection:
         self._moved = True
         try:
             for message in self._cutter.feed(data):
+                self._begun = None
                 self._pending += 1
+                self._server.used(self)
                 if self._pending > _PENDING or not self._server.request(message, self):
                     self.close()
                     return
         except ValueError:
             self.close()
+            return
+        if not self._cutter.has_begun:
+            self._begun = None
+        elif self._begun is None:
+            self._begun = time.monotonic()
 
     def _flush(self) -> None:
         try:
@@ -275,7 +319,8 @@ class _Connection:
 
     def _check(self) -> None:
         """Close it if it is dead weight; runs every now and then."""
-        if not self._moved and (self._unsent or not self._pending):
+        slow = self._begun is not None and time.monotonic() - self._begun >= _PATIENCE
+        if slow or (not self._moved and (self._unsent or not self._pending)):
             self.close()
             return
         self._moved = False
@@ -311,7 +356,7 @@ class _ReplyAddress:
         self._connection.send(data)
 
 
-def _user(peer: socket.socket) -> int:
-    """Return the user id of the process at the other end, as the kernel knows it."""
-    user: int = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1]
-    return user
+def _credentials(peer: socket.socket) -> tuple[int, int]:
+    """Return the ids of the process at the other end and of its user, as the kernel knows them."""
+    process, user, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return process, user

@@ -62,6 +62,11 @@ class Cutter:
         self._limit = limit
         self._buffer = bytearray()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a part of a message that is not whole yet."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes and yield each message that is whole; raises ValueError for one that is too long."""
         self._buffer += data

@@ -302,14 +302,57 @@ def test_what_waits_to_be_taken_is_bounded(host: Host, monkeypatch: pytest.Monke
         assert client.ask(ListTasks(), PATIENCE) == TASKS
 
 
-def test_connections_beyond_the_limit_are_closed_until_there_is_room(host: Host) -> None:
+def hold(stack: contextlib.ExitStack, host: Host, *, asking: bytes) -> None:
+    """Have another process hold as many connections as there may be, each of which has said that."""
+    holding = """\
+import os, socket, sys
+os.chdir(os.path.dirname(sys.argv[1]))
+held = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+for one in held:
+    one.connect(os.path.basename(sys.argv[1]))
+    one.sendall(bytes.fromhex(sys.argv[2]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+    program = stack.enter_context(python(holding, host.path, asking.hex()))
+    stack.callback(program.kill)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "held\n"
+    wait_until(lambda: host.connections() == 32, "all of them are there")
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [b"", b"\0\0", frame(Asked(1, msgspec.Raw(msgspec.msgpack.encode(StopTask("a")))))],
+    ids=["says nothing", "says half a thing", "waits for an answer"],
+)
+def test_who_holds_all_connections_keeps_no_other_process_out(host: Host, asking: bytes) -> None:
     with contextlib.ExitStack() as stack:
-        for _ in range(32):
-            stack.enter_context(host.connect_raw())
-        wait_until(lambda: host.connections() == 32, "all of them are there")
-        with host.connect_raw() as one_more:
-            assert is_closed(one_more)
-    wait_until(lambda: host.connections() == 0, "all of them are gone")
+        hold(stack, host, asking=asking)
+        with host.connect() as first, host.connect() as second:
+            assert first.ask(ListTasks(), PATIENCE) == TASKS
+            assert second.ask(ListTasks(), PATIENCE) == TASKS
+            assert first.ask(ListTasks(), PATIENCE) == TASKS
+            assert host.connections() == 32
+
+
+def test_who_waits_for_an_answer_is_not_dropped_for_those_of_one_process_that_come(host: Host) -> None:
+    with contextlib.ExitStack() as stack, host.connect() as waiting:
+        number = waiting.send(StopTask("agent_task_1"))
+        _, reply_to = host.asked.get(timeout=PATIENCE)
+        hold(stack, host, asking=b"")
+        reply_to.set(TASKS)
+        assert waiting.receive(number, StopTask, PATIENCE) == TASKS
+
+
+def test_who_sends_one_request_byte_by_byte_for_too_long_is_dropped(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subactors.runtime._control._PATIENCE", 0.1)
+    with host.connect_raw() as raw, contextlib.suppress(ConnectionError):
+        raw.sendall(struct.pack(">I", 200_000))
+        while host.connections():
+            raw.sendall(b"x")
     assert host.is_well()
 
 
