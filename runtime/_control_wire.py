@@ -88,7 +88,7 @@ def address(path: Path) -> Iterator[str]:
 
     The system takes names of at most 107 bytes, which a folder alone can exceed; by its descriptor it is short.
     """
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:

@@ -6,6 +6,7 @@ files that are not to be run. Secrets are in what `resolve` returns and nowhere 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..actors._regular_files import open_to_read
 from ._expansion import expand, expand_variable, referenced
 from ._secrets import blotted, is_secret, names_a_secret
 from ._text import one_line
@@ -270,9 +272,14 @@ def _program(environ: Mapping[str, str], server: ResolvedServer) -> str | None:
     return shutil.which(str(server.cwd / command) if "/" in command else command, path=environ.get("PATH", ""))
 
 
+def _content(path: Path) -> bytes:
+    with os.fdopen(open_to_read(path, follow=True), "rb") as file:
+        return file.read()
+
+
 def _is_compiled(program: str) -> bool:
     try:
-        with Path(program).open("rb") as file:
+        with os.fdopen(open_to_read(program, follow=True), "rb") as file:
             return file.read(2) != b"#!"
     except OSError:
         return False
@@ -282,7 +289,7 @@ def _plugin_folders(environ: Mapping[str, str]) -> list[Path]:
     config = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "/", ".docker"))
     folders = [config / "cli-plugins", *map(Path, _PLUGIN_FOLDERS)]
     try:
-        extra = msgspec.json.decode((config / "config.json").read_bytes()).get("cliPluginsExtraDirs") or []
+        extra = msgspec.json.decode(_content(config / "config.json")).get("cliPluginsExtraDirs") or []
         folders += [Path(folder) for folder in extra]
     except (OSError, ValueError, TypeError, AttributeError, msgspec.MsgspecError):
         pass  # there is no such file, or none that says it

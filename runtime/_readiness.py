@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..actors._regular_files import open_to_read
 from ._errors import ModelError
 from ._lacks import lacks_of
 from ._prompt_files import find_prompt_files
@@ -165,7 +167,8 @@ def _submodule(parent: ModuleSpec, name: str) -> ModuleSpec | None:
 
 def _source_fault(target: str, path: Path, name: str) -> str:
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        with os.fdopen(open_to_read(path, follow=True), "rb") as file:
+            tree = ast.parse(file.read(), filename=str(path))
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
         return f"{target}: {path} cannot be read as Python: {error}."
     names, is_open = _names(tree)

@@ -223,7 +223,8 @@ class RunFolder(RunFiles):
         hidden = self.path.with_name(f".{self.path.name}")
         with contextlib.suppress(OSError):
             self.path.rename(hidden)
-        shutil.rmtree(hidden if exists(hidden) else self.path, ignore_errors=True)
+        with contextlib.suppress(RecursionError):  # of folders that are nested too deeply: they stay
+            shutil.rmtree(hidden if exists(hidden) else self.path, ignore_errors=True)
         self.release()
 
 
