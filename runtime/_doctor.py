@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..actors import CgroupTree
 from ._errors import SubactorsError
+from ._keys import known_keys
 from ._report import size
 from ._runtime import Runtime
 from ._state import state_root
@@ -55,6 +56,7 @@ def examine(state_dir: str | None = None) -> Iterator[Finding]:
     yield _processes(groups)
     yield _control_groups(groups)
     yield _descriptors()
+    yield _keys()
     yield _state(state_dir)
     yield _task(state_dir)
 
@@ -106,6 +108,16 @@ def _descriptors() -> Finding:
     enough = hard >= 1000  # noqa: PLR2004 - some hundreds of tasks
     limit = "no limit" if hard == resource.RLIM_INFINITY else f"{hard:,}"
     return Finding("descriptors", enough, f"{soft:,}, raised when needed up to {limit}; a task takes about 4")
+
+
+def _keys() -> Finding:
+    found = [name for name in sorted(known_keys()) if name in os.environ]
+    held = (
+        f"{', '.join(found)}: given to those tasks that need it" if found else "no key of a known provider is set here"
+    )
+    # Whether a task can look into the host is the kernel's affair.
+    how = "no zygote, task, command or MCP program inherits any; they are still in this process's own environment"
+    return Finding("keys", True, f"{held}; {how}" if found else held)
 
 
 def _state(state_dir: str | None) -> Finding:

@@ -7,6 +7,7 @@ work. Knows variables by their names only; a value is read when a task starts.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 from ._expansion import references_in
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._team import AgentConfig, ModelConfig, Team
 
-__all__ = ["Keys", "keys_of_agents", "keys_of_models", "keys_of_server"]
+__all__ = ["Keys", "keys_of_agents", "keys_of_models", "keys_of_server", "known_keys"]
 
 _MORE_KEYS: Final = frozenset(
     """
@@ -53,25 +54,30 @@ class Keys:
     """
 
     def __init__(self, team: Team) -> None:
-        known = {name for provider in PROVIDERS.values() for name in provider.key_variables}
         named = {*keys_of_agents(team.agents.values()), *team.key_variables}
-        self.names = frozenset(known | _MORE_KEYS | named) - _NO_KEYS
+        self.names = known_keys().union(named) - _NO_KEYS
         self._needed = {agent.name: self._needed_by(agent) for agent in team.agents.values()}
+        self._encoded = [(name, os.fsencode(name)) for name in self.names]
 
-    def of(self, agent: AgentConfig, environ: Mapping[str, str]) -> dict[str, str]:
+    def of(self, agent: AgentConfig, variables: Mapping[bytes, bytes]) -> dict[str, str]:
         """Return what a task of an agent is to be given: the variables that it needs and that are set.
 
         An agent with code of its own gets all of them, unless it says `keys: false`.
 
         Args:
             agent: of the team.
-            environ: of the host, at the moment when the task starts.
+            variables: the host's environment at the moment when the task starts.
         """
+        # Here each start pays for each name, and `os.environ` would encode it anew.
+        there = {name: variables[encoded] for name, encoded in self._encoded if encoded in variables}
+        if not there:
+            return {}
         names = self._needed[agent.name]
+        held = {name: os.fsdecode(value) for name, value in there.items()}
         if any(model.provider == AUTO for model in agent.models):
-            chosen = (resolved(model, environ) for model in agent.models if model.provider == AUTO)
+            chosen = (resolved(model, held) for model in agent.models if model.provider == AUTO)
             names = names.union(*(model.key_variables for model in chosen))
-        return {name: environ[name] for name in names if name in environ}
+        return {name: value for name, value in held.items() if name in names}
 
     def _needed_by(self, agent: AgentConfig) -> frozenset[str]:
         if agent.keys and agent.has_own_code:
@@ -82,6 +88,11 @@ class Keys:
         for toolset in agent.toolsets:
             needed.update(references_in(toolset.options))
         return self.names & needed
+
+
+def known_keys() -> frozenset[str]:
+    """Return the variables that hold keys of providers of models, whatever the team is."""
+    return _MORE_KEYS.union(*(provider.key_variables for provider in PROVIDERS.values()))
 
 
 def keys_of_agents(agents: Iterable[AgentConfig]) -> Iterator[str]:

@@ -52,12 +52,14 @@ class ModelErrors:
         key: its key, to keep it out of messages; None where it has none.
         idle_timeout: seconds without a byte before the server counts as stalled.
         proxy: over which its server is reached; None: directly.
+        secrets: what else must be in no message: a token in the address, say.
     """
 
     config: ModelConfig
     key: str | None = field(repr=False)
     idle_timeout: float
     proxy: Proxy | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def request_failed(self, error: Exception) -> ModelError:
         """Say why no answer began: refused by the server, not reached, or not in time."""
@@ -305,7 +307,7 @@ class ModelErrors:
         return one_line(self._blotted(text), _WORDS_LIMIT)
 
     def _blotted(self, text: str) -> str:
-        secrets = (self.key or "", *(self.proxy.secrets if self.proxy is not None else ()))
+        secrets = (self.key or "", *self.secrets, *(self.proxy.secrets if self.proxy is not None else ()))
         return blotted(text, secrets, "[key]")
 
 

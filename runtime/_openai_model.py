@@ -32,7 +32,7 @@ from ._model import Message, Said, Turn, Usage
 from ._openai_errors import ModelErrors
 from ._openai_stream import ShapeError, TurnAssembler, reported_error
 from ._parameters import Parameters
-from ._providers import endpoint, resolved
+from ._providers import endpoint, resolved, secrets_of_model
 from ._proxies import Proxy, ProxyError, connection_options, proxy_for
 from ._retries import RETRY_COUNT, BrokenStreamError, MislabelledError, Retries, TransientError
 from ._sendable import Server, sendable
@@ -94,12 +94,13 @@ class OpenAIModel:
         idle_timeout: float,
         retries: int = 2,
     ) -> None:
+        secrets = secrets_of_model(config, environ)
         config = resolved(config, environ)
         place = endpoint(config, environ)
         key = place.api_key
         self._config = msgspec.structs.replace(config, base_url=place.base_url)
         self._server = Server.of(self._config)
-        self._errors = ModelErrors(self._config, key, idle_timeout)
+        self._errors = ModelErrors(self._config, key, idle_timeout, secrets=secrets)
         self._unreachable: ModelError | None = None
         try:
             proxy = proxy_for(place.base_url, environ)

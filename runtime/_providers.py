@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
     from ._team import ModelConfig
 
-__all__ = ["AUTO", "PROVIDERS", "Endpoint", "Provider", "endpoint", "may_use_tls", "resolved", "url_fault"]
+__all__ = [
+    "AUTO",
+    "PROVIDERS",
+    "Endpoint",
+    "Provider",
+    "endpoint",
+    "may_use_tls",
+    "resolved",
+    "secrets_of_model",
+    "url_fault",
+]
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -176,6 +186,15 @@ def resolved(config: ModelConfig, environ: Mapping[str, str]) -> ModelConfig:
     if fault is not None:
         raise ModelError(f"Model {config.reference!r}: the address that its `base_url` refers to {fault}. Correct it.")
     return msgspec.structs.replace(config, name=name.strip(), base_url=base_url.strip(), options=options)
+
+
+def secrets_of_model(config: ModelConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what else of a model must be in no message than its key: a token in its address, say."""
+    from ._expansion import references_in  # noqa: PLC0415 - as above
+    from ._secrets import names_a_secret  # noqa: PLC0415 - as above
+
+    names = filter(names_a_secret, references_in([config.name, config.base_url, config.options]))
+    return tuple(environ[name] for name in names if name in environ)
 
 
 def may_use_tls(config: ModelConfig, environ: Mapping[str, str]) -> bool:

@@ -30,6 +30,7 @@ from ..actors import (
     Supervisor,
     decide,
 )
+from ..actors._zygote_connection import environment
 from . import _record as record
 from ._admission import check_run
 from ._errors import RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
@@ -307,7 +308,7 @@ class TaskSupervisor(Supervisor):
         task.tools.clear()
         task.last_sign = time.monotonic()
         # Those of this moment, and for this attempt: the task itself is kept without them.
-        keys = self._keys.of(task.setup.agent, os.environ)
+        keys = self._keys.of(task.setup.agent, environment())
         task.child = self.start_child(
             ChildSpec(
                 TaskActor,

@@ -28,6 +28,7 @@ from ._model import Message, ToolCall, Turn
 from ._plain_data import encode_result
 from ._references import resolve
 from ._result_file import pack_result, write_result
+from ._secrets import blotted
 from ._speech import speech
 from ._state import RunFiles
 from ._surroundings import Surroundings
@@ -106,7 +107,10 @@ class TaskWork:
     def tell_failure(self, error: BaseException) -> None:
         """Report what `run` raised. The host gets its type and text anyway, but no groups, causes and notes."""
         with contextlib.suppress(Exception):  # there may be no memory left for it
-            self._supervisor.tell(Failed(describe_error(error), own_traceback(error, self._targets())))
+            told = (describe_error(error), own_traceback(error, self._targets()))
+            # Libraries quote addresses that they could not reach, keys in them and all.
+            reason, traceback = (blotted(text, self._spec.keys.values(), "[key]") for text in told)
+            self._supervisor.tell(Failed(reason, traceback))
 
     def _targets(self) -> list[str]:
         """Return where the user's own code begins: `package.module:function`, as the team file has it."""

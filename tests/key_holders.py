@@ -12,7 +12,7 @@ from typing import Any
 from python_models import _task
 from subactors.runtime import EntrypointTask, Runtime
 
-__all__ = ["answers", "holds", "holds_as_a_model", "runs_a_host", "waits"]
+__all__ = ["answers", "holds", "holds_as_a_model", "quotes", "runs_a_host", "waits"]
 
 
 def _held(text: str) -> dict[str, Any]:
@@ -41,6 +41,11 @@ def answers(messages: list[dict[str, Any]], tools: list[Any]) -> Any:
         return messages[-1]["content"]
     name, _, arguments = _task(messages).partition(" ")
     return {"content": None, "tool_calls": [{"function": {"name": name, "arguments": arguments}}]}
+
+
+def quotes(task: EntrypointTask) -> None:
+    """Fail as a library does that quotes an address."""
+    raise ConnectionError(f"http://host/?key={os.environ[task.text]} cannot be reached")
 
 
 def waits(task: EntrypointTask) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from model_server import Calls, ModelServer, Status, Text
 from observing import descendants_of
+from subactors.actors._zygote_connection import encoded
 from subactors.runtime import Runtime
 from subactors.runtime._keys import Keys
 from subactors.runtime._team_file import override_model, team_from_mapping
@@ -45,6 +46,7 @@ def team(**agents: Any) -> dict[str, Any]:
             "without": {"entrypoint": "key_holders:holds", "keys": False},
             "function": {"model": "python/key_holders:holds_as_a_model"},
             "function_without": {"model": "python/key_holders:holds_as_a_model", "keys": False},
+            "quoter": {"entrypoint": "key_holders:quotes"},
             "waiter": {"entrypoint": "key_holders:waits"},
             "nested": {"entrypoint": "key_holders:runs_a_host"},
             "nested_without": {"entrypoint": "key_holders:runs_a_host", "keys": False},
@@ -238,9 +240,29 @@ def test_nothing_that_is_kept_of_a_run_holds_a_key(tmp_path: Path) -> None:
     assert [name for name, value in SECRETS.items() if value.encode() in kept] == []
 
 
+@pytest.mark.usefixtures("_environment")
+def test_a_key_that_an_error_of_the_users_code_quotes_is_not_told_on(tmp_path: Path) -> None:
+    with Runtime.from_mapping(team(), standby=0, state_dir=tmp_path) as runtime:
+        view = run_and_wait(runtime, "quoter", "GEMINI_API_KEY")
+        assert "http://host/?key=[key] cannot be reached" in view.reason
+        kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert SECRETS["GEMINI_API_KEY"] not in view.reason + view.traceback
+    assert SECRETS["GEMINI_API_KEY"].encode() not in kept
+
+
+def test_a_token_in_the_address_of_a_model_is_in_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUSE_TOKEN", "tk-of-the-house-4720")
+    house = {"provider": "vllm", "model": "m", "base_url": "http://127.0.0.1:9/${env.HOUSE_TOKEN}/v1"}
+    agent = {"model": "house", "fallback": {"retries": 0}}
+    with Runtime.from_mapping({"models": {"house": house}, "agents": {"root": agent}}, standby=0) as runtime:
+        reason = run_and_wait(runtime, "root").reason
+    assert "http://127.0.0.1:9/[key]/v1" in reason
+    assert "4720" not in reason
+
+
 def given(name: str, environ: dict[str, str], **agents: Any) -> set[str]:
     checked = team_from_mapping({**team(), "agents": agents})
-    return set(Keys(checked).of(checked.agents[name], environ))
+    return set(Keys(checked).of(checked.agents[name], encoded(environ)))
 
 
 def test_a_task_is_given_no_key_that_it_does_not_need() -> None:
@@ -282,7 +304,7 @@ def test_the_keys_of_a_team_stay_such_when_another_model_takes_its_place() -> No
 def test_what_an_mcp_server_is_given_as_a_secret_is_withheld_from_all_others(server: dict[str, Any], name: str) -> None:
     agent = {"model": "openai/x", "toolsets": [{"type": "mcp", **server}]}
     checked = team_from_mapping({"agents": {"a": agent, "b": {"model": "openai/x"}}})
-    keys, environ = Keys(checked), {name: "some-value-4719"}
+    keys, environ = Keys(checked), encoded({name: "some-value-4719"})
     assert name in keys.names
     assert name in keys.of(checked.agents["a"], environ)
     assert name not in keys.of(checked.agents["b"], environ)
