@@ -112,12 +112,11 @@ def _descriptors() -> Finding:
 
 def _keys() -> Finding:
     found = [name for name in sorted(known_keys()) if name in os.environ]
-    held = (
-        f"{', '.join(found)}: given to those tasks that need it" if found else "no key of a known provider is set here"
-    )
+    if not found:
+        return Finding("keys", True, "no variable here holds a key of a known provider")
     # Whether a task can look into the host is the kernel's affair.
-    how = "no zygote, task, command or MCP program inherits any; they are still in this process's own environment"
-    return Finding("keys", True, f"{held}; {how}" if found else held)
+    how = "given to tasks that need them, and inherited by none, nor by commands and MCP programs"
+    return Finding("keys", True, f"{', '.join(found)}: {how}; the host's own environment still has them")
 
 
 def _state(state_dir: str | None) -> Finding:

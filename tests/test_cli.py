@@ -324,6 +324,15 @@ def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
     assert list((folder / "state").iterdir()) == []  # nothing for `ps` to list
 
 
+def test_doctor_names_the_keys_that_are_withheld_and_shows_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", "sk-of-mistral-4711")
+
+    done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
+
+    assert "MISTRAL_API_KEY" in next(line for line in done.stdout.splitlines() if line.startswith("ok  keys: "))
+    assert "4711" not in done.stdout + done.stderr
+
+
 def test_doctor_ends_with_1_when_something_is_wrong(folder: Path) -> None:
     (folder / "file").write_text("")
 
