@@ -66,6 +66,9 @@ class ResolvedServer(msgspec.Struct, frozen=True, kw_only=True):
     secret_files: tuple[tuple[str, str], ...] = ()
     secrets: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<ResolvedServer {self.title}>"
+
     def without_secrets(self, text: str) -> str:
         """Return `text` with every secret replaced by asterisks."""
         return blotted(text, self.secrets, "***")

@@ -42,6 +42,24 @@ def test_preparing_starts_the_zygote(own_system: ProcessSystem) -> None:
     started.reference.stop()
 
 
+def test_what_is_withheld_is_in_the_environment_of_no_actor_and_no_zygote_unless_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HELD", "a value that is held back")
+    system = ProcessSystem(withheld=["HELD", "NOT_SET"])
+    plain, given = Started(system, Worker), Started(system, Worker, environ={"HELD": "another"})
+    seen = [actor.proxy.environment().get(timeout=PATIENCE).get("HELD") for actor in (plain, given)]
+    monkeypatch.setenv("OTHER", "so that the whole environment is sent")
+    changed = Started(system, Worker).proxy.environment().get(timeout=PATIENCE)
+    (zygote,) = zygotes()
+    environs = [Path(f"/proc/{pid}/environ").read_bytes() for pid in (zygote, *children_of(zygote))]
+    system.close()
+    assert seen == [None, "another"]
+    assert "HELD" not in changed
+    assert "OTHER" in changed
+    assert not any(b"a value that is held back" in environ for environ in environs)
+
+
 def test_closing_right_after_preparing_leaves_nothing() -> None:
     for _ in range(5):
         system = ProcessSystem()
