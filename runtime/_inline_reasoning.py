@@ -6,11 +6,12 @@ later, a tag in an answer about such tags for one, is the answer's own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["InlineReasoning"]
+__all__ = ["InlineReasoning", "without_unopened"]
 
 _TAGS: Final[Mapping[str, str]] = {
     "<think>": "</think>",
@@ -19,6 +20,22 @@ _TAGS: Final[Mapping[str, str]] = {
     "<seed:think>": "</seed:think>",
     "[THINK]": "[/THINK]",
 }
+
+
+_UNOPENED: Final = re.compile(r"^[ \t]*</think(?:ing)?>[ \t]*$", re.MULTILINE)
+_FENCE: Final = "```"
+
+
+def without_unopened(text: str) -> str:
+    """Return a whole text without reasoning at its beginning that ends with a tag and has none before it.
+
+    Templates that begin the reasoning for the model leave its text so. It is known only when the tag comes, so that
+    whoever hears the pieces has heard it. The tag is on a line of its own, and not in a block of code.
+    """
+    end = _UNOPENED.search(text) if "</think" in text else None
+    if end is None or "<think" in text[: end.start()] or text.count(_FENCE, 0, end.start()) % 2:
+        return text
+    return text[end.end() :].lstrip()
 
 
 @dataclass

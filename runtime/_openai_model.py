@@ -315,12 +315,12 @@ class OpenAIModel:
             raise self._errors.refusal(f"the provider's content filter ended the answer ({word}).{said}")
         if end is End.FAILED:
             raise self._errors.failed_end(word or "", assembler.text_length)
-        if end is End.CUT and not assembler.is_usable:
+        if end is End.CUT and not assembler.has_answer:
             raise self._errors.error(
                 f"the model reached its token limit before it said anything{_after_thought(assembler)}. Raise "
                 "max_tokens, or shorten the conversation."
             )
-        if not assembler.is_usable:
+        if not assembler.has_answer:
             raise self._errors.nothing_usable(word, _after_thought(assembler), lacks_calls=assembler.lacks_calls)
         if assembler.lacks_calls:
             raise self._errors.mislabelled(word, assembler.finish(self._server.identity))

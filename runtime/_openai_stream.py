@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ._encodable import encodable
 from ._finish_reasons import End, calls_tools, finish_word, meaning
-from ._inline_reasoning import InlineReasoning
+from ._inline_reasoning import InlineReasoning, without_unopened
 from ._model import Turn, Usage
 from ._openai_calls import ShapeError, ToolCalls, whole_number
 from ._openai_opaque import OpaqueFields
@@ -95,7 +95,17 @@ class TurnAssembler:
     def is_usable(self) -> bool:
         """Whether there is text, or a tool call; reasoning is neither."""
         held = "" if self._inline.found else self._inline.held
-        return bool(self._calls) or any(map(_VISIBLE.search, (held, *self._text)))
+        return bool(self._calls) or any(map(_is_visible, (held, *self._text)))
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is anything usable, now that all has come."""
+        return self.is_usable and (bool(self._calls) or self._inline.found or _is_visible(self._answer))
+
+    @property
+    def _answer(self) -> str:
+        text = "".join((*self._text, "" if self._inline.found else self._inline.held))
+        return text if self._inline.found else without_unopened(text)
 
     @property
     def has_reasoning(self) -> bool:
@@ -152,10 +162,11 @@ class TurnAssembler:
             # A cut answer must not pass for a whole one, and the model must know why a call has but half its arguments.
             self._say(f"\n{_CUT}" if self._text else _CUT)
         opaque = self._opaque.finish()
-        if self._inline.found:
+        answer = self._answer
+        if self._inline.found or len(answer) < self.text_length:
             # Its server gets the text back as it came: some models want to see what they thought.
             opaque["content"] = encodable("".join(self._raw) + (f"\n{_CUT}" if is_cut else ""))
-        return Turn("".join(self._text), self._calls.finish(is_cut=is_cut), self.usage, opaque, provider)
+        return Turn(answer, self._calls.finish(is_cut=is_cut), self.usage, opaque, provider)
 
     def _choices(self, chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the choices of the one answer that counts: `n` above 1 is not asked for."""
@@ -281,6 +292,10 @@ def reported_error(event: object, name: str = "") -> object | None:
         if not is_other and any(isinstance(chunk.get(key), str) for key in ("message", "detail")):
             return chunk
     return None
+
+
+def _is_visible(text: str) -> bool:
+    return _VISIBLE.search(text) is not None
 
 
 def _is_no_error(error: object) -> bool:

@@ -38,6 +38,29 @@ class Held(Reply):
             wire.hold()
 
 
+# --- reasoning whose beginning is missing -----------------------------------------------------------------------------
+
+
+def test_reasoning_that_the_template_began_is_not_part_of_the_answer_and_goes_back_as_it_came() -> None:
+    turn = answer(Chunks(said("It may be Rome.\n</th"), said("ink>\n\nIt is Paris."), said(None, "stop")))
+
+    assert turn.content == "It is Paris."
+    assert turn.opaque == {"content": "It may be Rome.\n</think>\n\nIt is Paris."}
+
+
+def test_reasoning_that_the_template_began_and_nothing_after_it_is_nothing_usable() -> None:
+    assert "ended before anything was said" in failure(Chunks(said("It may be Rome.\n</think>\n"), said("", "stop")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Close it with </think>.", "Write\n```\nhm\n</think>\n```\n", "So:\n<think>\nhm\n</think>\nIt is Paris."],
+    ids=["in a sentence", "in a block of code", "with its beginning"],
+)
+def test_an_answer_about_the_tags_of_reasoning_stays_whole(text: str) -> None:
+    assert answer(Chunks(said(text), said(None, "stop"))).content == text
+
+
 # --- what is no error ------------------------------------------------------------------------------------------------
 
 
