@@ -22,7 +22,7 @@ from ._wire import OUTPUT, FrameDecoder, FromChild, decode_from_child
 if TYPE_CHECKING:
     from ._io import IOThread
 
-__all__ = ["ChannelReceiver", "HostChannel", "NewChannel", "open_channel"]
+__all__ = ["Beginning", "ChannelReceiver", "HostChannel", "NewChannel", "open_channel"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -44,6 +44,12 @@ _REST: Final = 0.001
 To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
 With what fits into the buffer above it is more than 200 MB a second that get through.
 """
+
+_KNOWN_BY: Final = 128
+"""Bytes by which a first message is known: the actor's URN is among them."""
+
+_MOST_LOST: Final = 2
+"""Zygotes that a process may lose before it has begun: what it starts with may be what they end of."""
 
 
 class ChannelReceiver(Protocol):
@@ -82,6 +88,46 @@ def open_channel() -> NewChannel:
     ours.setblocking(False)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     return NewChannel(ours, theirs, f"socket:[{os.fstat(theirs.fileno()).st_ino}]")
+
+
+class Beginning:
+    """A process that has been asked for, until the host hears that there is one.
+
+    The process's end of its channel stays open here so long, with the first message in it. A zygote that is lost before
+    it has forked takes nothing with it then: the next one is given the same end. It must never be given to a second
+    process where a first one has read from it. Used by one thread at a time.
+
+    Args:
+        theirs: the process's end of its channel; None where a process stood by that has it.
+
+    Attributes:
+        theirs: the same, until it is let go of.
+    """
+
+    def __init__(self, theirs: socket.socket | None) -> None:
+        self.theirs = theirs
+        self._first = b""
+        self._lost = 0
+
+    def sent(self, frame: bytes) -> None:
+        """Take note of the first message, which is being sent."""
+        self._first = frame[:_KNOWN_BY]
+
+    def may_be_repeated(self) -> bool:
+        """Whether another zygote can be asked: nobody has read the first message. Called once for each that is lost."""
+        self._lost += 1
+        if self.theirs is None or self._lost > _MOST_LOST:
+            return False
+        try:
+            return self.theirs.recv(_KNOWN_BY, socket.MSG_PEEK | socket.MSG_DONTWAIT) == self._first
+        except BlockingIOError:
+            return False
+
+    def over(self) -> None:
+        """Let go of their end: there is a process that has it, or there will be none."""
+        theirs, self.theirs = self.theirs, None
+        if theirs is not None:
+            theirs.close()
 
 
 class HostChannel:

@@ -20,14 +20,15 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import msgspec
 import pykka
 
 from . import _cgroup, _linux, _regular_files
-from ._errors import ForkedError, RemoteError
+from ._errors import ForkedError, RemoteError, StartError
 from ._mark import keep_mark
 from ._wire import (
     STANDS_BY,
@@ -52,12 +53,14 @@ from ._wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Sequence
 
     from ._actor import ProcessActor
 
-__all__ = ["ChildChannel", "rehearse", "serve"]
+__all__ = ["ChildChannel", "Step", "rehearse", "serve"]
+
+Step: TypeAlias = tuple[Callable[..., object], tuple[Any, ...]]
+"""A function and its arguments."""
 
 _READ = 32768
 """Bytes that are read at a time. To free 64 kB at once has the C library put its free memory in order, page by page."""
@@ -257,7 +260,7 @@ os.register_at_fork(after_in_child=_after_fork)
 def serve(
     channel_socket: socket.socket,
     zygote: int,
-    steps: Sequence[tuple[Callable[..., object], tuple[Any, ...]]],
+    steps: Sequence[Step],
     *,
     rehearsal: bytes | None,
 ) -> None:
@@ -269,7 +272,11 @@ def serve(
         steps: what to call first, to be the zygote no more.
         rehearsal: the actor to rehearse with while the first message is awaited; None where it is on its way.
     """
-    _leave_the_zygote(steps)
+    try:
+        _leave_the_zygote(steps)
+    except StartError as error:
+        ChildChannel(channel_socket).send(StartFailed(error_data(error)))
+        return
     if os.getppid() != zygote:
         os._exit(1)  # it had died before this process could ask to die with it
     if rehearsal is not None:
@@ -363,7 +370,7 @@ def _do_nothing(*_: object) -> None:
     pass
 
 
-def _leave_the_zygote(steps: Sequence[tuple[Callable[..., object], tuple[Any, ...]]]) -> None:
+def _leave_the_zygote(steps: Sequence[Step]) -> None:
     # A table that the zygote has made: to look up functions and constants by their names would be a page or two each.
     for call, arguments in steps:
         call(*arguments)

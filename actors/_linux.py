@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "LIBC",
     "anonymous_memory",
     "be_background_work",
     "become_subreaper",
@@ -58,7 +59,7 @@ _FIELDS_WITHOUT_NAME: Final = 5
 """In a line of `/proc/PID/maps` for anonymous memory."""
 
 
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+LIBC: Final = ctypes.CDLL(None, use_errno=True)
 """Loaded once, in the zygote: each load makes classes, some 60 pages that a child would have to copy."""
 _PIDFD_SIGNAL_PROCESS_GROUP: Final = 4
 _CLOSE_RANGE: Final = 436
@@ -83,9 +84,9 @@ def steps_of_a_child(name: str) -> list[tuple[Callable[..., object], tuple[Any, 
     is what `ps -o comm` shows. None of it can fail, but the thread may have ended before the first.
     """
     return [
-        (_LIBC.prctl, (_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)),
-        (_LIBC.prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)),
-        (_LIBC.prctl, (_PR_SET_NAME, name.encode()[:15], 0, 0, 0)),
+        (LIBC.prctl, (_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)),
+        (LIBC.prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)),
+        (LIBC.prctl, (_PR_SET_NAME, name.encode()[:15], 0, 0, 0)),
     ]
 
 
@@ -105,7 +106,7 @@ def fill_heap() -> None:
 
     Each that is made in a gap is on another page. For a process with one thread; it takes a millisecond or two.
     """
-    allocate = _LIBC.malloc
+    allocate = LIBC.malloc
     allocate.restype, allocate.argtypes = ctypes.c_size_t, [ctypes.c_size_t]
     # No gap is as large as all of these: one of them is at the end, and what is behind it fills none.
     end = max(allocate(_LARGE_ALLOCATION) for _ in range(8))
@@ -124,7 +125,7 @@ def gather_private_memory() -> None:
         start, end = -(-first // _LARGE_PAGE) * _LARGE_PAGE, behind // _LARGE_PAGE * _LARGE_PAGE
         if start < end:
             # What it cannot do it leaves: the memory is the same in any case.
-            _LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
+            LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
 
 
 def become_subreaper() -> None:
@@ -169,8 +170,8 @@ def close_descriptors_but(keep: set[int]) -> None:
 
 def closing_step(first: int) -> tuple[Callable[..., object], tuple[Any, ...]]:
     """Return what closes every descriptor from number `first` on, whatever is open when it is called."""
-    if _LIBC.syscall(_CLOSE_RANGE, _HIGHEST_DESCRIPTOR, _HIGHEST_DESCRIPTOR, 0) == 0:
-        return _LIBC.syscall, (_CLOSE_RANGE, first, _HIGHEST_DESCRIPTOR, 0)
+    if LIBC.syscall(_CLOSE_RANGE, _HIGHEST_DESCRIPTOR, _HIGHEST_DESCRIPTOR, 0) == 0:
+        return LIBC.syscall, (_CLOSE_RANGE, first, _HIGHEST_DESCRIPTOR, 0)
     return close_descriptors_but, (set(range(first)),)
 
 
@@ -216,7 +217,7 @@ def silenced() -> Iterator[None]:
 
 def set_process_name(name: str) -> None:
     """Set what `ps -o comm` and `top` show; 15 bytes at most."""
-    _LIBC.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+    LIBC.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def limit_process(cpu_seconds: float | None, data_bytes: int | None) -> None:
@@ -269,5 +270,5 @@ def children_in(descriptor: int) -> list[bytes]:
 
 
 def _prctl(option: int, value: int) -> None:
-    if _LIBC.prctl(option, value, 0, 0, 0) != 0:
+    if LIBC.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option}) failed")

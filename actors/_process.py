@@ -17,7 +17,7 @@ import msgspec
 import pykka
 
 from . import _cgroup, _linux
-from ._channel import HostChannel
+from ._channel import Beginning, HostChannel
 from ._errors import ProtocolError, StartError
 from ._exit import ProcessExit, ProcessListener
 from ._io import READ
@@ -37,6 +37,7 @@ from ._wire import (
     ReplyError,
     Report,
     Request,
+    Start,
     StartFailed,
     Stop,
     Stopped,
@@ -83,6 +84,7 @@ class ActorProcess:
         ready: done when the constructor returned; raises what it raised, or StartError.
         end: how the process ended; None while it has not.
         is_with_zygote: whether the zygote that runs has been asked for it; one that was lost leaves it False.
+        fenced: whether it is behind a fence.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class ActorProcess:
         channel: socket.socket,
         *,
         link: str,
+        theirs: socket.socket | None,
+        fenced: bool,
         io: IOThread,
         listener: ProcessListener,
         start_over: Callable[[], None],
@@ -105,6 +109,8 @@ class ActorProcess:
         self.ready: Future[pykka.ActorRef[Any]] = Future()
         self.end: ProcessExit | None = None
         self.is_with_zygote = False
+        self.fenced = fenced
+        self._beginning = Beginning(theirs)
         self._channel = HostChannel(channel, io, self)
         self._link = link
         self._io = io
@@ -180,6 +186,12 @@ class ActorProcess:
         if waiting > _ANSWERS_LIMIT:
             self._io.call(lambda: self.on_violation(f"it stopped reading; {waiting:,} bytes waited for it"))
 
+    def begin(self, start: Start) -> None:
+        """Send the first message, before any other."""
+        frame = encode_frame(start)
+        self._beginning.sent(frame)
+        self._channel.send(frame)
+
     def send(self, message: ToChild) -> None:
         """Send a message; without effect when the process is gone."""
         self._channel.send(encode_frame(message))
@@ -219,6 +231,7 @@ class ActorProcess:
         """Take on a process that exists; False, and the pidfd is closed, if this has ended meanwhile."""
         with self._lock:
             gone = self.end is not None
+            self._beginning.over()
             if not gone:
                 self.pid = pid
                 self._pidfd = pidfd
@@ -288,6 +301,7 @@ class ActorProcess:
             self._pending.clear()
             pidfd, self._pidfd = self._pidfd, None
             stops = self._stops
+            self._beginning.over()
         self._channel.close()
         if self.group is not None and seen.unobserved:
             _cgroup.remove(self.group)  # else the zygote has
@@ -311,11 +325,22 @@ class ActorProcess:
         finally:
             self._forget(self.key)
 
+    @property
+    def theirs(self) -> socket.socket | None:
+        """The process's end of its channel, until the host hears that there is a process that has it."""
+        return self._beginning.theirs
+
+    @property
+    def awaits_zygote(self) -> bool:
+        """Whether the zygote that runs has still to say that the process exists, or that it is gone."""
+        return self.is_with_zygote and (self.pid is None or self._gone)
+
     def on_zygote_lost(self, how: str) -> None:
         """The zygote is gone: the kernel ends its children, but nobody learns their exit status."""
         self.is_with_zygote = False
         self._zygote_lost = how
-        self._watch()  # one that stood by may not be
+        if self.theirs is None:
+            self._watch()  # one that stood by may not be
         if self._timer is not None:
             self._timer.cancel()
         if self._pidfd is not None:
@@ -333,10 +358,19 @@ class ActorProcess:
             self.on_end(ProcessExit(unobserved="it had not been forked yet"))
 
     def on_swept(self, survivors: int) -> None:
-        """What the lost zygote's children had started has been ended, but for so many. The first call counts."""
-        if self._swept is None:
-            self._swept = survivors
-            self._end_unobserved()
+        """What the lost zygote's children had started has been ended, but for so many."""
+        self._swept = survivors
+        self._end_unobserved()
+
+    def begin_again(self) -> bool:
+        """Return whether another zygote can be asked for the process, as it has never begun.
+
+        Called when the lost one's children are gone: none of them will begin it after this look.
+        """
+        if not self._beginning.may_be_repeated():
+            return False
+        self._zygote_lost = ""
+        return True
 
     def _end_unobserved(self) -> None:
         """Publish the end once the process is gone, and what it has started, too."""

@@ -30,6 +30,7 @@ class Program:
         descriptor: what it is given; stays open here.
 
     Attributes:
+        pid: process id.
         pidfd: readable when it has ended; closed once it has been waited for.
         status: exit status, or minus the number of the signal that ended it; None while it runs, or where the host
             ignores SIGCHLD and so nobody knows.
@@ -41,7 +42,7 @@ class Program:
     def __init__(self, command: Sequence[str], environ: Mapping[bytes, bytes], descriptor: int) -> None:
         # A descriptor that is moved to its own number would stay closed on exec on some systems.
         number = _CONTROL if descriptor != _CONTROL else _CONTROL + 1
-        self._pid = os.posix_spawn(
+        self.pid = os.posix_spawn(
             command[0],
             [*command, str(number)],
             environ,
@@ -53,7 +54,7 @@ class Program:
             setsid=True,
         )
         self.status: int | None = None
-        self.pidfd = os.pidfd_open(self._pid)
+        self.pidfd = os.pidfd_open(self.pid)
 
     def kill(self) -> None:
         """Send SIGKILL, unless it has been waited for."""
@@ -70,7 +71,7 @@ class Program:
         if not poll.poll(None if limit is None else limit * 1000):
             return False
         with contextlib.suppress(ChildProcessError):
-            self.status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         os.close(self.pidfd)
         self.pidfd = -1
         return True

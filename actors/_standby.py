@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ._channel import open_channel
+from ._channel import NewChannel, open_channel
 from ._io import READ, IOThread, Timer
 from ._wire import STANDS_BY
 
@@ -77,7 +77,7 @@ class StandbyPool:
         lock: the system's.
         io: watches their channels.
         new_key: returns the number for a process.
-        fork: asks the zygote for a process of that number that serves a channel, which is closed when it is sent.
+        fork: asks the zygote for a process of that number that serves a channel.
         after: how many actors must have been started before any process stands by.
     """
 
@@ -96,7 +96,7 @@ class StandbyPool:
         self._io = io
         self._new_key = new_key
         self._fork = fork
-        self._coming: dict[int, tuple[socket.socket, str]] = {}
+        self._coming: dict[int, NewChannel] = {}
         self._rehearsing: dict[int, Standby] = {}
         self._waiting: dict[int, Standby] = {}
         self._ended: list[Standby] = []
@@ -151,14 +151,13 @@ class StandbyPool:
         # Where the host has no descriptor left, or no zygote, starts themselves will tell.
         with contextlib.suppress(OSError):
             while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
-                ours, theirs, link = open_channel()
+                channel = open_channel()
                 key = self._new_key()
-                self._coming[key] = ours, link
+                self._coming[key] = channel
                 try:
-                    self._fork(key, theirs)
+                    self._fork(key, channel.theirs)
                 except OSError:
-                    del self._coming[key]
-                    ours.close()
+                    self.drop(key)
                     raise
 
     def on_forked(self, key: int, pid: int, pidfd: int | None) -> bool:
@@ -166,7 +165,8 @@ class StandbyPool:
         coming = self._coming.pop(key, None)
         if coming is None:
             return False
-        channel, link = coming
+        channel, theirs, link = coming
+        theirs.close()
         if pidfd is None:
             channel.close()
         else:
@@ -178,7 +178,8 @@ class StandbyPool:
         """A process could not be forked, or has ended. Called with the system's lock."""
         coming = self._coming.pop(key, None)
         if coming is not None:
-            coming[0].close()
+            coming.ours.close()
+            coming.theirs.close()
         rehearsing, waiting = self._rehearsing.pop(key, None), self._waiting.pop(key, None)
         standby = rehearsing or waiting
         if standby is not None:

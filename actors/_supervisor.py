@@ -49,6 +49,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
         capture: file for what its process writes to standard output and error; None lets it go to the host's.
         environ: the process's environment; None is the host's at the start, without what the system withholds.
         limits: what the kernel holds its process to; None for nothing.
+        fenced: whether its process is put behind a fence; the process system's own answer if None.
     """
 
     actor_class: type[ProcessActor]
@@ -58,6 +59,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
     capture: str | None = None
     environ: Mapping[str, str] | None = None
     limits: ProcessLimits | None = None
+    fenced: bool | None = None
 
 
 class Child:
@@ -182,6 +184,7 @@ class Supervisor(pykka.ThreadingActor):
             capture=spec.capture,
             environ=spec.environ,
             limits=spec.limits,
+            fenced=spec.fenced,
             accepted=accepted,
         )
         return child

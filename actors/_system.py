@@ -41,7 +41,7 @@ from ._wire import (
     Start,
     decode_from_zygote,
 )
-from ._zygote_connection import ZygoteConnection, current_directory, encoded, environment, module_path
+from ._zygote_connection import LOOK_EVERY, ZygoteConnection, current_directory, encoded, environment, module_path
 
 if TYPE_CHECKING:
     from ._actor import ProcessActor
@@ -53,7 +53,7 @@ logger = logging.getLogger("subactors.actors")
 _ZYGOTE_EXIT_LIMIT: Final = 2.0
 """Seconds that the zygote has to end everything when its socket closes, before it is killed."""
 
-_LOOK_EVERY: Final = 2.0
+_LOOK_AT_CHANNELS_EVERY: Final = 2.0
 """Seconds between two looks at whether processes still have their channels; some microseconds for each."""
 
 _DESCRIPTORS_PER_PROCESS: Final = 4
@@ -80,6 +80,9 @@ class ProcessSystem:
             beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
         withheld: names of the host's environment variables that neither the zygote nor any actor inherits. An actor
             that needs one is given it by whoever starts it, in its arguments or in `environ`.
+        fenced: whether processes are put behind a fence, as far as this kernel has one (see `_fence`): they can
+            neither signal, trace nor read host, zygote or each other, and gain no privileges, as by `sudo`. Off, as an
+            actor may do what its class could do in a thread.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class ProcessSystem:
         rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None,
         for_many: bool = True,
         withheld: Iterable[str] = (),
+        fenced: bool = False,
     ) -> None:
         open_standard_descriptors()
         self._preload = tuple(preload)
@@ -102,6 +106,7 @@ class ProcessSystem:
         self._rehearsal = rehearsal
         self._for_many = for_many
         self._withheld = tuple(map(os.fsencode, withheld))
+        self._fenced = fenced
         self._io = IOThread("subactors-io")
         self._lock = threading.Lock()
         self._owner = os.getpid()
@@ -119,6 +124,7 @@ class ProcessSystem:
         self._zygote: ZygoteConnection | None = None
         self._closed = False
         self._looks = False
+        self._look_at_channels = 0.0
         self._groups: tuple[CgroupTree | None] | None = None
         self._idle = threading.Condition(self._lock)
 
@@ -139,6 +145,7 @@ class ProcessSystem:
         capture: str | None = None,
         environ: Mapping[str, str] | None = None,
         limits: ProcessLimits | None = None,
+        fenced: bool | None = None,
         accepted: Callable[[], object] | None = None,
     ) -> ActorProcess:
         """Have a process started for an actor, and return at once, long before it runs.
@@ -151,6 +158,8 @@ class ProcessSystem:
             capture: file that takes what the process writes to its standard output and error; made if missing.
             environ: the process's whole environment; the host's of this moment, without what is withheld, if None.
             limits: what the kernel holds the process to; None for nothing.
+            fenced: whether it is put behind a fence; the system's own answer if None. With another answer than that,
+                none that stands by can be it.
             accepted: is called here when none of the below can be raised any more, right before the process is asked
                 for, which from then on takes a core. It must not raise.
 
@@ -180,7 +189,8 @@ class ProcessSystem:
         with self._lock:
             if self._closed:
                 raise SubactorsError("The process system is closed.")
-            standby = self._standby.take() if start.group is None else None
+            behind_fence = self._fenced if fenced is None else fenced
+            standby = self._standby.take() if start.group is None and behind_fence == self._fenced else None
             channel, theirs, link = (
                 (standby.channel, None, standby.link) if standby is not None else _channel(actor_class.__name__)
             )
@@ -190,6 +200,8 @@ class ProcessSystem:
                 shell,
                 channel,
                 link=link,
+                theirs=theirs,
+                fenced=behind_fence,
                 io=self._io,
                 listener=listener,
                 start_over=self._on_start_over,
@@ -208,9 +220,9 @@ class ProcessSystem:
             self._raise_descriptor_limit(len(self._processes))
         if accepted is not None:
             accepted()
-        process.send(start)
+        process.begin(start)
         if not looks:
-            self._io.call_later(_LOOK_EVERY, self._look_at_channels)
+            self._io.call_later(LOOK_EVERY, self._look)
         if standby is not None:
             if not standby.is_watched:  # it has ended just now: its pidfd says so
                 self._io.call(lambda: process.on_first_events(0))
@@ -218,10 +230,12 @@ class ProcessSystem:
             self._io.call(lambda: self._fork(process, theirs))
         return process
 
-    def _ask_zygote(self, process: ActorProcess, channel: socket.socket) -> bool:
+    def _ask_zygote(self, process: ActorProcess, theirs: socket.socket) -> bool:
         """Ask the zygote for a process, in any thread; False if there is none now."""
         zygote = self._zygote
-        return zygote is not None and zygote.fork(process.key, channel, process.group, accepted=process.on_asked_for)
+        return zygote is not None and zygote.fork(
+            process.key, theirs, process.group, fenced=process.fenced, accepted=process.on_asked_for
+        )
 
     @property
     def io(self) -> IOThread:
@@ -339,35 +353,37 @@ class ProcessSystem:
         if self._zygote is not None:
             self._zygote.close()
 
-    def _fork(self, process: ActorProcess, channel: socket.socket) -> None:
+    def _fork(self, process: ActorProcess, theirs: socket.socket) -> None:
         try:
             self._ensure_zygote()
         except (OSError, SubactorsError) as error:
-            channel.close()
             process.on_start_failed(f"the zygote could not be started: {error}")
             return
-        if not self._ask_zygote(process, channel):
-            channel.close()
+        if not self._ask_zygote(process, theirs):
             process.on_start_failed("the process system was closed")
 
     def _fork_standby(self, key: int, channel: socket.socket) -> None:
-        if self._zygote is None or not self._zygote.fork(key, channel, None, standby=True):
-            channel.close()
+        if self._zygote is None or not self._zygote.fork(key, channel, None, standby=True, fenced=self._fenced):
             raise OSError(errno.ESRCH, "there is no zygote")
 
     def _on_start_over(self) -> None:
         with self._lock:
             self._standby.start_over()
 
-    def _look_at_channels(self) -> None:
-        """See whether all processes still have their channels, and come again for as long as there are any."""
+    def _look(self) -> None:
+        """See whether zygote and channels are still there, and come again for as long as there are processes."""
         with self._lock:
             processes = list(self._processes.values())
             self._looks = bool(processes)
-        for process in processes:
-            process.look_at_channel()
+        if self._zygote is not None:
+            self._zygote.look(awaited=any(process.awaits_zygote for process in processes))
+        now = time.monotonic()
+        if now >= self._look_at_channels:
+            self._look_at_channels = now + _LOOK_AT_CHANNELS_EVERY
+            for process in processes:
+                process.look_at_channel()
         if processes:
-            self._io.call_later(_LOOK_EVERY, self._look_at_channels)
+            self._io.call_later(LOOK_EVERY, self._look)
 
     def _close_standby(self) -> None:
         with self._lock:
@@ -412,10 +428,17 @@ class ProcessSystem:
         lost = [process for process in list(self._processes.values()) if process.is_with_zygote]
         for process in lost:
             process.on_zygote_lost(how)
+        if any(process.theirs is not None for process in lost):
+            self._start_zygote()  # it takes a moment, too
 
         def swept(survivors: int) -> None:
-            for process in lost:
-                process.on_swept(survivors)
+            # Once, whether the sweep or the timer is first: one that is asked for again may lose another zygote.
+            told, lost[:] = list(lost), []
+            for process in told:
+                if not self._closed and (theirs := process.theirs) is not None and process.begin_again():
+                    self._fork(process, theirs)
+                else:
+                    process.on_swept(survivors)
 
         # A look at all processes takes a while, and at one that hangs in the kernel perhaps for ever.
         sweep = threading.Thread(target=lambda: self._sweep(mark, swept), name="subactors-sweep", daemon=True)

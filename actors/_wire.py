@@ -21,6 +21,7 @@ from ._errors import PlainDataError, ProtocolError
 
 __all__ = [
     "CHANNEL",
+    "HERE",
     "MAXIMUM_FRAME",
     "OUTPUT",
     "STANDS_BY",
@@ -70,6 +71,9 @@ MAXIMUM_FRAME: Final = 8 * 1024 * 1024
 
 CHANNEL: Final = 3
 """Number of the channel's descriptor in every child."""
+
+HERE: Final = b"here"
+"""What the zygote says when it begins to serve and whenever the host says it: that it is there, and listens."""
 
 STANDS_BY: Final = b"\x01"
 """The first byte on the channel of a process that was forked ahead, before any frame: it waits for its actor now."""
@@ -306,11 +310,13 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
     Attributes:
         group: the control group that the process will be in, to be ended and removed with it.
         standby: whether it will wait for its first message for a while, and should be ready for it.
+        fenced: whether it is to be behind a fence; see `_fence`.
     """
 
     key: int
     group: str | None = None
     standby: bool = False
+    fenced: bool = False
 
 
 class PreloadFailed(msgspec.Struct, frozen=True, tag="preload_failed"):

@@ -7,12 +7,14 @@ processes may come from any thread, which then need not wake the I/O thread for 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import BinaryIO
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -21,9 +23,27 @@ from ._errors import StartError, SubactorsError
 from ._io import READ, WRITE, IOThread
 from ._mark import MARK, end_marked, new_mark
 from ._program import Program
-from ._wire import Configuration, Fork, encode_packet
+from ._wire import HERE, Configuration, Fork, encode_packet
 
-__all__ = ["ZygoteConnection", "current_directory", "encoded", "environment", "module_path"]
+__all__ = ["LOOK_EVERY", "ZygoteConnection", "current_directory", "encoded", "environment", "module_path"]
+
+logger = logging.getLogger("subactors.actors")
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks; what one look adds, however long ago the last one was."""
+
+_STOPPED_LIMIT: Final = 2.0
+"""Seconds for which a zygote may be stopped, by a signal or a debugger, while something is asked of it."""
+
+_SILENCE_LIMIT: Final = 5.0
+"""Seconds for which one that runs, or sleeps, may say nothing: more than the longest rehearsal."""
+
+_LOADING_LIMIT: Final = 60.0
+"""The same for one that still imports what tasks will need."""
+
+_STOPPED: Final = frozenset("Tt")
+_STATE, _USER_TIME, _SYSTEM_TIME = 0, 11, 12
+"""Fields of `/proc/PID/stat`, from the one behind the name on."""
 
 
 class ZygoteConnection:
@@ -46,8 +66,12 @@ class ZygoteConnection:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._closed = False
-        self._unsent: list[tuple[bytes, socket.socket | BinaryIO]] = []
+        self._unsent: list[tuple[bytes, socket.socket]] = []
         self._used = False
+        self._is_loading = True
+        self._has_spoken = True
+        self._is_awaited = False
+        self._given_up = ""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         self._mark = new_mark()
@@ -75,11 +99,12 @@ class ZygoteConnection:
         # Processes that are forked from the host in this moment hold the socket's other end, too, so its closing alone
         # would not tell of the zygote's end.
         self._io.watch(self._program.pidfd, READ, self._on_program_ended)
+        self._watcher = _Watch(self._program.pid)
         # In a file, as it may be longer than a packet.
-        file = os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0)
-        file.write(msgspec.msgpack.encode(configuration))
-        with self._lock:
-            self._send(b"configuration", file)
+        with os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0) as file:
+            file.write(msgspec.msgpack.encode(configuration))
+            with contextlib.suppress(OSError):  # the zygote is gone; reading says so
+                _ancillary.send(self._control, b"configuration", file.fileno())
         self._watch()
 
     def fork(
@@ -89,14 +114,15 @@ class ZygoteConnection:
         group: str | None,
         *,
         standby: bool = False,
+        fenced: bool = False,
         accepted: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Ask for a process that serves `channel`, which is closed here once it is sent; may be called in any thread.
+        """Ask for a process that serves `channel`, which stays open here; may be called in any thread.
 
         Returns False, and has done nothing, if the zygote is gone. Else `accepted` is called before anybody can hear
         that it is gone.
         """
-        packet = encode_packet(Fork(key, group, standby))
+        packet = encode_packet(Fork(key, group, standby, fenced))
         with self._lock:
             if self._closed:
                 return False
@@ -117,20 +143,43 @@ class ZygoteConnection:
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_RDWR)
             self._control.close()
-            for _, channel in self._unsent:
-                channel.close()
             self._unsent.clear()
+
+    def look(self, *, awaited: bool) -> None:
+        """See whether the zygote still answers; called every `LOOK_EVERY` while there are processes.
+
+        Args:
+            awaited: whether anything is asked of it: a process, or the end of one that is seen to have ended.
+        """
+        if self._given_up:
+            return
+        was_awaited, self._is_awaited = self._is_awaited, awaited
+        if self._has_spoken or not (awaited and was_awaited):
+            self._has_spoken = False
+            self._watcher.heard()
+        elif what := self._watcher.silent(loading=self._is_loading):
+            logger.error("The zygote %s: it is killed, and with it all processes that it has forked.", what)
+            self._given_up = f"{what}, and so was killed"
+            self._program.kill()
+            return
+        with self._lock:
+            # Where other packets wait, these ask as well. What it does not take has been asked before.
+            if awaited and not self._closed and not self._unsent:
+                with contextlib.suppress(OSError):
+                    self._control.send(HERE)
 
     def wait(self, limit: float) -> None:
         """Wait until the zygote's process is gone, and kill it when it takes longer than `limit` seconds."""
-        if not self._used:
-            self._program.kill()  # it has nothing to end, and may be busy with its imports for a while
-        if not self._program.wait(limit):
+        stopped = _is_stopped(self._program.pid)
+        if stopped or not self._used:
+            # It never comes to it; or it has nothing to end, and may be busy with its imports for a while.
+            self._program.kill()
+        if not self._program.wait(limit) or stopped:
             self._program.kill()
             self._program.wait()
             end_marked(self._mark)  # what it can no longer do itself
 
-    def _send(self, packet: bytes, channel: socket.socket | BinaryIO) -> bool:
+    def _send(self, packet: bytes, channel: socket.socket) -> bool:
         """Send a packet, or keep it until the socket takes it; return whether all is sent. Called with the lock."""
         self._unsent.append((packet, channel))
         return len(self._unsent) == 1 and self._flush()
@@ -139,6 +188,9 @@ class ZygoteConnection:
         """Send what the socket takes; return whether that is all. Called with the lock."""
         while self._unsent:
             packet, channel = self._unsent[0]
+            if channel.fileno() < 0:  # nobody wants it any more
+                del self._unsent[0]
+                continue
             try:
                 _ancillary.send(self._control, packet, channel.fileno())
             except BlockingIOError:
@@ -146,7 +198,6 @@ class ZygoteConnection:
             except OSError:
                 return True  # the zygote is gone; reading says so
             del self._unsent[0]
-            channel.close()
         return True
 
     def _watch(self) -> None:
@@ -178,7 +229,10 @@ class ZygoteConnection:
             return None
         except OSError:
             return b""
-        if packet:
+        self._has_spoken = True
+        if packet == HERE:
+            self._is_loading = False
+        elif packet:
             if descriptor is not None:
                 self._importing.clear()
             self._on_packet(packet, descriptor)
@@ -190,8 +244,74 @@ class ZygoteConnection:
         self._program.kill()
         self._program.wait()
         status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
+        how = self._given_up or f"ended with {status}"
         when = f", when it may have been importing {', '.join(self._importing)}" if self._importing else ""
-        self._on_lost(f"the zygote ended with {status}{when}, and its processes with it", self._mark)
+        self._on_lost(f"the zygote {how}{when}, and its processes with it", self._mark)
+
+
+class _Watch:
+    """Adds up for how long one zygote has not answered though it could.
+
+    It must never take a slow one for a dead one: to give a zygote up is to lose every process that it has forked. So it
+    adds up no time that has merely passed. That the host was suspended does not count, nor that the zygote waited for a
+    core, or for memory that had been moved to a disk. Used in the I/O thread, every `LOOK_EVERY`.
+
+    Args:
+        pid: its process id, which is not another's for as long as this is used.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._stopped = 0.0
+        self._silent = 0.0
+        self._used: float | None = None
+
+    def heard(self) -> None:
+        """It has answered, or nothing is asked of it."""
+        self._stopped = self._silent = 0.0
+        self._used = None
+
+    def silent(self, *, loading: bool) -> str:
+        """Something has been asked of it since the last look or before, and it has said nothing since.
+
+        Returns what is wrong when that is too long; else nothing.
+
+        Args:
+            loading: whether it has never said anything yet.
+        """
+        state, used = _look_at(self._pid)
+        before, self._used = self._used, used
+        if state in _STOPPED:
+            self._stopped += LOOK_EVERY
+            self._silent += LOOK_EVERY
+        else:
+            self._stopped = 0.0
+            # One that is ready to run, or waits for a disk, could have answered only while it had a core.
+            waits = state == "S"
+            self._silent += LOOK_EVERY if waits else min(used - before, LOOK_EVERY) if before is not None else 0.0
+        if self._stopped >= _STOPPED_LIMIT:
+            return "was stopped, by a signal or a debugger"
+        limit = _LOADING_LIMIT if loading else _SILENCE_LIMIT
+        if self._silent >= limit:
+            return f"had been asked for something and said nothing for {limit:g} s" + (
+                ", while it imported modules" if loading else ""
+            )
+        return ""
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal or a debugger."""
+    return _look_at(pid)[0] in _STOPPED
+
+
+def _look_at(pid: int) -> tuple[str, float]:
+    """Return a process's state, as one letter, and the seconds of CPU time that it has used; "Z" if it is gone."""
+    try:
+        # The name before them may hold anything, brackets too.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return "Z", 0.0
+    return fields[_STATE], (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / os.sysconf("SC_CLK_TCK")
 
 
 # --- the host's view of this moment, which a process that starts is to have ------------------------------------------

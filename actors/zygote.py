@@ -39,11 +39,11 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from . import _ancillary, _cgroup, _child, _linux
+from . import _ancillary, _cgroup, _child, _fence, _linux
 from ._loading import load
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
-from ._wire import CHANNEL, Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
+from ._wire import CHANNEL, HERE, Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 
 __all__ = ["main"]
 
@@ -91,12 +91,19 @@ class _Zygote:
         self._listing = _linux.open_children()
         signal.signal(signal.SIGCHLD, _wake_up)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
-        self._steps = (
+        self._fenced_steps = self._steps(descriptor_limits, *_fence.steps_of_a_fence())
+        self._open_steps = self._steps(descriptor_limits)
+
+    @staticmethod
+    def _steps(descriptor_limits: tuple[int, int], *fence: _child.Step) -> tuple[_child.Step, ...]:
+        """Return what a child calls first. The fence is put on before anything of the actor runs."""
+        return (
             (os.setsid, ()),
             *_linux.steps_of_a_child("subactor"),
             (signal.set_wakeup_fd, (-1,)),
             # Not signal.signal: what that adds, names for the numbers, costs a new process more than the call.
             (_signal.signal, (int(signal.SIGCHLD), int(signal.SIG_DFL))),
+            *fence,  # before the ruleset is closed
             # What is open then, and no list made now: a module or a rehearsal may have what is closed later.
             _linux.closing_step(CHANNEL + 1),
             (resource.setrlimit, (resource.RLIMIT_NOFILE, descriptor_limits)),
@@ -110,6 +117,7 @@ class _Zygote:
             self._end_everything()
 
     def _serve_requests(self) -> None:
+        self._say(HERE)
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
@@ -155,6 +163,9 @@ class _Zygote:
             return False
         if not packet:
             return False
+        if packet == HERE:
+            self._say(HERE)
+            return True
         request = _requests.decode(packet)
         if channel is None:
             self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
@@ -175,7 +186,8 @@ class _Zygote:
             try:
                 pid = os.fork()
                 if pid == 0:
-                    self._live_as_child(channel, self._rehearsal if request.standby else None)
+                    steps = self._fenced_steps if request.fenced else self._open_steps
+                    self._live_as_child(channel, steps, self._rehearsal if request.standby else None)
             finally:
                 if self._oom_score is not None:
                     os.pwrite(self._oom_score, self._own_oom_score, 0)
@@ -191,7 +203,7 @@ class _Zygote:
         finally:
             os.close(pidfd)
 
-    def _live_as_child(self, channel: int, rehearsal: bytes | None) -> NoReturn:
+    def _live_as_child(self, channel: int, steps: tuple[_child.Step, ...], rehearsal: bytes | None) -> NoReturn:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
         code = 1
         try:
@@ -199,7 +211,7 @@ class _Zygote:
                 os.dup2(channel, CHANNEL, False)
             # Told what it is, a socket need not ask the kernel.
             ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
-            _child.serve(ours, self._pid, self._steps, rehearsal=rehearsal)
+            _child.serve(ours, self._pid, steps, rehearsal=rehearsal)
             code = 0
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()
@@ -282,7 +294,9 @@ class _Zygote:
             _cgroup.remove(group)
 
     def _send(self, message: FromZygote, descriptor: int | None = None) -> None:
-        packet = encode_packet(message)
+        self._say(encode_packet(message), descriptor)
+
+    def _say(self, packet: bytes, descriptor: int | None = None) -> None:
         try:
             if descriptor is None:
                 self._control.send(packet)

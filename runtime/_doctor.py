@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..actors import CgroupTree
+from ..actors._fence import offer
 from ._errors import SubactorsError
 from ._keys import known_keys
 from ._report import size
@@ -49,6 +50,7 @@ def examine(state_dir: str | None = None) -> Iterator[Finding]:
     yield Finding("platform", sys.platform == "linux", f"{platform.system()} {release}, {python}")
     yield _exits()
     yield _orphans()
+    yield _fence()
     yield Finding("limit wall_clock, tokens, iterations, output", True, "held by the host")
     yield Finding("limit cpu", True, "RLIMIT_CPU for each process, and the tree's use looked at every 0.1 s")
     groups = CgroupTree.find()
@@ -74,6 +76,11 @@ def _orphans() -> Finding:
     if not path.exists():
         return Finding("orphans", False, f"{path} is not there; a kernel with CONFIG_PROC_CHILDREN is needed")
     return Finding("orphans", True, "every task a subreaper and a session of its own; what outlives it is killed")
+
+
+def _fence() -> Finding:
+    kind, how = offer()
+    return Finding("fence", kind == "signals and tracing", how)
 
 
 def _memory(groups: CgroupTree | None) -> Finding:

@@ -42,6 +42,7 @@ from ._views import TaskView
 from ._workdir import WorktreeKeeper
 
 if TYPE_CHECKING:
+    from ..actors._fence import FenceOffer
     from ._toolset import AgentToolset
 
 __all__ = ["Runtime"]
@@ -108,6 +109,7 @@ class Runtime:
             rehearsal=(TaskActor, (rehearsal(self._team),)),
             for_many=self._for_many,
             withheld=self._keys.names,
+            fenced=True,
         )
         self._worktrees = WorktreeKeeper()
         self._supervisor = TaskSupervisor.start(
@@ -175,6 +177,13 @@ class Runtime:
     def team(self) -> Team:
         """The team, with the settings that are in force."""
         return self._team
+
+    @property
+    def fence(self) -> FenceOffer:
+        """What the kernel keeps tasks from doing to this process and each other; not those with `privileges: keep`."""
+        from ..actors._fence import offer  # noqa: PLC0415 - for hosts that ask
+
+        return offer()
 
     def run(self, agent: str, task: str, *, expected_output: str | None = None) -> str:
         """Start a task and return its id at once, while its process is still starting.

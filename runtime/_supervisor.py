@@ -316,6 +316,7 @@ class TaskSupervisor(Supervisor):
                 grace=self._settings.stop_grace,
                 capture=task.log,
                 limits=_process_limits(limits),
+                fenced=task.setup.agent.privileges == "drop",
             ),
             accepted=accepted,
         )

@@ -22,6 +22,7 @@ __all__ = [
     "Fallback",
     "Limits",
     "ModelConfig",
+    "Privileges",
     "Settings",
     "Team",
     "ToolsetConfig",
@@ -30,6 +31,9 @@ __all__ = [
 
 RATE_PATIENCE = 600.0
 """Seconds that a turn waits for a rate limit, where the team file does not say: longer than any window of a minute."""
+
+Privileges: TypeAlias = Literal["drop", "keep"]
+"""Whether an agent's tasks can gain privileges, as by `sudo`, and are behind no fence then."""
 
 Workdir: TypeAlias = Literal["shared", "private", "worktree"]
 """Where an agent's tasks work."""
@@ -167,6 +171,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         add_environment_info: put working directory, platform and git state in the system prompt.
         workdir: where its tasks work: in the runtime's working directory (`shared`), in a new folder each (`private`),
             or in a git worktree each (`worktree`).
+        privileges: `keep` lets its tasks use `sudo` and the like, and takes away the fence that keeps them from
+            signalling and tracing host, zygote and other tasks.
         limits: of each of its tasks; the settings' own count where it has none.
         restart: when a task of it whose process has ended is started again.
         keys: whether code of its own (`entrypoint`, `python/` models) finds the key variables in `os.environ`.
@@ -187,6 +193,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     add_date: bool = False
     add_environment_info: bool = False
     workdir: Workdir = "shared"
+    privileges: Privileges = "drop"
     limits: Limits = Limits()
     restart: RestartPolicy = NEVER
     keys: bool = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._keys import keys_of_agents, keys_of_models, keys_of_server
-from ._team import AgentConfig, Team, Workdir
+from ._team import AgentConfig, Privileges, Team, Workdir
 from ._team_keys import AGENT, TOP, VERSIONS
 from ._team_limits import read_limits, read_restart, read_settings
 from ._team_mcp import McpDefinitions, read_definitions, server_of
@@ -126,7 +126,7 @@ def _agent(
         )  # fmt: skip
     description, add_date = section.get("description"), section.get("add_date")
     max_iterations, add_environment_info = section.get("max_iterations"), section.get("add_environment_info")
-    workdir, keys = section.get("workdir"), section.get("keys")
+    workdir, keys, privileges = section.get("workdir"), section.get("keys"), section.get("privileges")
     history, files = section.get("num_history_items"), section.get("add_prompt_files")
     agent = AgentConfig(
         name=name,
@@ -144,6 +144,7 @@ def _agent(
         add_date=(add_date and add_date.boolean()) or False,
         add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
         workdir=_workdir(workdir) if workdir is not None else "shared",
+        privileges=_privileges(privileges) if privileges is not None else "drop",
         limits=read_limits(section.get("limits")),
         restart=read_restart(section.get("restart")),
         keys=keys is None or keys.boolean() is not False,
@@ -157,6 +158,14 @@ def _workdir(given: Value) -> Workdir:
     if text is not None and text not in kinds:
         given.unknown("kind of working directory", text, kinds)
     return kinds.get(text or "", "shared")
+
+
+def _privileges(given: Value) -> Privileges:
+    text = given.text()
+    choices: dict[str, Privileges] = {"drop": "drop", "keep": "keep"}
+    if text is not None and text not in choices:
+        given.unknown("choice of privileges", text, choices)
+    return choices.get(text or "", "drop")
 
 
 def _report_without_effect(entrypoint: Value, section: Section) -> None:

@@ -78,6 +78,7 @@ AGENT = Keys(
             "limits",
             "restart",
             "workdir",
+            "privileges",
             "fallback",
             "structured_output",
             "max_old_tool_call_tokens",
