@@ -75,7 +75,7 @@ class ZygoteConnection:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         self._mark = new_mark()
-        # Until it has forked it may be at its imports. Its own, of which most are ours, come first and are not told.
+        # Until it says that it serves it is at its imports. Its own, of which most are ours, come first and are not told.
         self._importing = [*configuration.late_preload]
         environ = {
             # Not this process's own: what is withheld from the zygote must not be in what it is started with either, as
@@ -232,9 +232,8 @@ class ZygoteConnection:
         self._has_spoken = True
         if packet == HERE:
             self._is_loading = False
+            self._importing.clear()
         elif packet:
-            if descriptor is not None:
-                self._importing.clear()
             self._on_packet(packet, descriptor)
         return packet
 
