@@ -75,7 +75,7 @@ class ZygoteConnection:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         self._mark = new_mark()
-        # Until it says that it serves it is at its imports. Its own, of which most are ours, come first and are not told.
+        # Until it says that it serves it imports. Its own modules, of which most are ours, come first and are not told.
         self._importing = [*configuration.late_preload]
         environ = {
             # Not this process's own: what is withheld from the zygote must not be in what it is started with either, as
