@@ -16,6 +16,7 @@ import queue
 import threading
 import uuid
 from concurrent.futures import Future
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
@@ -225,6 +226,9 @@ class ProcessActor(pykka.Actor):
             self._subactors_channel.end_fork(error)
             if not isinstance(error, Exception):  # SystemExit and the like end the actor without pykka's failure hook
                 self._subactors_failure = error_data(error)
+                # pykka holds the exception to the end, and with it what its frames hold: a generator in the middle of
+                # a `try`, or a file, would never be closed.
+                clear_frames(error.__traceback__)
             raise
         else:
             return answer

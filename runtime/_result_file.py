@@ -33,9 +33,12 @@ def pack_result(data: bytes, limit: int) -> str | None:
         ValueError: it is too large; the message says what would do.
     """
     if len(data) > limit:
+        has, most = size(len(data)), size(limit)
+        if has == most:
+            has, most = f"{len(data):,} bytes", f"{limit:,}"
         raise ValueError(
-            f"The result has {size(len(data))}, more than max_result ({size(limit)}). Return less, or write it to a "
-            "file and return its path, or raise `max_result` under `runtime` in the team file."
+            f"The result has {has}, more than max_result ({most}). Return less, or write it to a file and return its "
+            "path, or raise `max_result` under `runtime` in the team file."
         )
     text = data.decode()
     if len(data) <= _SENT and not holds_more(text, MOST_VALUES):

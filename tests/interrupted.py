@@ -12,9 +12,10 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from subactors.runtime import EntrypointTask
 
@@ -22,6 +23,34 @@ __all__ = ["BUSY"]
 
 _LONG = 600.0
 """Seconds; nobody waits for them to pass."""
+
+
+def holds_a_generator(task: EntrypointTask) -> None:
+    """Be stopped while a generator waits in the middle of a `try`."""
+
+    def steps() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            task.emit("closed")
+
+    held = steps()
+    task.emit(f"step {next(held)} ")
+    time.sleep(_LONG)
+
+
+def exits_with_a_generator(task: EntrypointTask) -> None:
+    """The same, but exit."""
+
+    def steps() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            task.emit("closed")
+
+    held = steps()
+    task.emit(f"step {next(held)} ")
+    sys.exit(1)
 
 
 def _loop() -> None:

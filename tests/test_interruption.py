@@ -132,3 +132,10 @@ def test_tasks_that_answer_just_when_they_would_be_interrupted_end_one_way_or_th
     for view in runtime.wait(ids, timeout=PATIENCE):
         assert view.status == "stopped"
         assert view.result == "half of it" or INTERRUPTED in view.reason, view
+
+
+def test_what_the_frames_of_an_interrupted_function_hold_is_closed(runtime: Runtime) -> None:
+    view = stopped(runtime, "holds_a_generator")
+
+    assert (view.status, view.output) == ("stopped", "step 1 closed")
+    assert run_and_wait(runtime, "exits_with_a_generator").output == "step 1 closed"

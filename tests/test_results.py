@@ -129,11 +129,13 @@ def test_a_result_beyond_the_limit_fails_the_task_names_limit_and_remedy_and_kee
         larger = run_and_wait(runtime, "text", str(LARGE))
 
     assert fits.status == "completed"
-    for view, size in ((large, "1.0 MB"), (larger, "9.0 MB")):
+    for view, words in (
+        (large, "1,000,003 bytes, more than max_result (1,000,000)"),
+        (larger, "9.0 MB, more than max"),
+    ):
         assert (view.status, view.output, view.result) == ("failed", "so far ", None)
-        assert (
-            f"The result has {size}, more than max_result (1.0 MB). Return less, or write it to a file" in view.reason
-        )
+        assert f"The result has {words}" in view.reason
+        assert "Return less, or write it to a file and return its path" in view.reason
         assert "raise `max_result` under `runtime`" in view.reason
 
 
