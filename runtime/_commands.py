@@ -94,7 +94,8 @@ def check(path: str, working_dir: str | None = None) -> int:
         count = len(problems)
         err.line(f"{path}: {count} problem{'' if count == 1 else 's'}.")
         return _USAGE
-    out.line(f"{path}: {len(team.agents)} agents, root is {team.root!r}. No problems in the file.")
+    agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
+    out.line(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
     from ._readiness import missing_keys, notes_on, preload_faults, would_fail  # noqa: PLC0415 - for this command only
 
     environ, folder = os.environ, Path(working_dir or Path.cwd())

@@ -373,6 +373,11 @@ def test_check_ends_with_1_where_nothing_would_run(tmp_path: Path, monkeypatch: 
     assert subactors(tmp_path, "check", "team.yaml").returncode == 0
 
 
+def test_check_counts_a_single_agent_as_one(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("agents: {root: {model: ollama/qwen3}}")
+    assert ": 1 agent, root is 'root'." in subactors(tmp_path, "check", "team.yaml").stdout
+
+
 def test_events_have_the_times_at_which_a_task_started_and_ended(folder: Path) -> None:
     before = datetime.now(UTC)
     done = subactors(folder, "run", "team.yaml", "-a", "greeter", "you", "--json")

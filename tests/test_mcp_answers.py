@@ -84,6 +84,24 @@ def _page(names: Sequence[str], cursor: str | None) -> dict[str, Any]:
     return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names], "nextCursor": cursor}
 
 
+def listing(pages: Callable[[int], dict[str, Any]]) -> type[OverHttp]:
+    """Return a handler that answers the first request for tools with `pages(0)`, and so on."""
+    numbers = itertools.count()
+
+    class InPages(OverHttp):
+        def answer(self, message: dict[str, Any]) -> dict[str, Any]:
+            reply = super().answer(message)
+            return {**reply, "result": pages(next(numbers))} if message["method"] == "tools/list" else reply
+
+    return InPages
+
+
+@pytest.mark.parametrize("page", [{"tools": None, "nextCursor": None}, {"tools": []}, {}])
+def test_a_server_that_lists_nothing_in_whatever_form_has_no_tools(page: dict[str, Any]) -> None:
+    with served(listing(lambda _: page)) as url, pytest.raises(ToolsetError, match="has no tools"):
+        Careless(url)
+
+
 @pytest.mark.parametrize(
     ("pages", "names"),
     [
@@ -92,18 +110,19 @@ def _page(names: Sequence[str], cursor: str | None) -> dict[str, Any]:
         (lambda number: _page(f"{number}", "next"), ["0", "1"]),
         (lambda number: _page(("ab", "", "bc", "d")[number], ("1", "2", "3", "")[number]), ["a", "b", "b_2", "c", "d"]),
         (lambda _: _page("a", ""), ["a"]),
+        (lambda _: {**_page("a", ""), "nextCursor": 2}, ["a"]),
     ],
-    ids=["the same page", "other cursors", "the same cursor", "an empty page", "an empty cursor"],
+    ids=[
+        "the same page",
+        "other cursors",
+        "the same cursor",
+        "an empty page",
+        "an empty cursor",
+        "a cursor that is a number",
+    ],
 )
 def test_a_list_of_tools_that_begins_anew_ends(pages: Callable[[int], dict[str, Any]], names: list[str]) -> None:
-    numbers = itertools.count()
-
-    class InPages(OverHttp):
-        def answer(self, message: dict[str, Any]) -> dict[str, Any]:
-            reply = super().answer(message)
-            return {**reply, "result": pages(next(numbers))} if message["method"] == "tools/list" else reply
-
-    with served(InPages) as url:
+    with served(listing(pages)) as url:
         server = Careless(url)
         try:
             assert [schema["function"]["name"] for schema in server.schemas] == names

@@ -86,9 +86,11 @@ class Intake:
 
     def _list(self, result: dict[str, Any]) -> dict[str, Any]:
         """Keep the output schemas, and of each tool what is used."""
-        tools = result.get("tools")
+        tools = [] if result.get("tools") is None else result["tools"]
         if not isinstance(tools, list):
             return result
+        if not isinstance(result.get("nextCursor"), str):
+            result = {key: value for key, value in result.items() if key != "nextCursor"}
         offered = []
         for tool in tools:
             if not isinstance(tool, dict) or not isinstance(name := tool.get("name"), str):
