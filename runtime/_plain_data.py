@@ -59,9 +59,18 @@ def encode_result(result: Any) -> bytes:
         pass  # what is wrong, and where, is found below
     else:
         # Numbers that JSON does not have become null, or text as a key, without a word.
-        if not any(sign in data for sign in _SUSPECT):
+        if not any(sign in data for sign in _SUSPECT) or _has_only_numbers_of_json(result):
             return data
     return msgspec.json.encode(_Check().plain(result))
+
+
+def _has_only_numbers_of_json(result: Any) -> bool:
+    """Whether what became null is nothing but None: in a third of the time that it takes to say where it is not."""
+    try:
+        json.dumps(msgspec.to_builtins(result, enc_hook=_converted), allow_nan=False)
+    except _ENCODING_ERRORS:
+        return False
+    return True
 
 
 class _Check:
