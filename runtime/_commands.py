@@ -9,15 +9,14 @@ from typing import Any, Final
 
 from ._command_runtime import CommandRuntime
 from ._console import Display, JsonLines, LiveTable, PlainLines
-from ._errors import CapacityError
+from ._errors import CapacityError, TeamFileError
 from ._interruptible import Interrupted, Interruptible
 from ._outcome import ended_owner
 from ._report import describe_view, duration, result_text, usage_text
 from ._requirements import check_requirements
-from ._team import Team, ToolsetConfig
+from ._team import Team
 from ._team_file import check_team
 from ._terminal import err, out
-from ._text import one_line
 from ._views import TaskView
 
 __all__ = ["check", "dispatch", "run_root"]
@@ -88,59 +87,20 @@ def check(path: str, working_dir: str | None = None) -> int:
         working_dir: where its agents would work; None: the current directory.
     """
     team, problems = check_team(path)
-    for problem in problems:
-        out.line(str(problem))
     if team is None or problems:
+        for line in str(TeamFileError(problems)).splitlines():
+            out.line(line)
         count = len(problems)
         err.line(f"{path}: {count} problem{'' if count == 1 else 's'}.")
         return _USAGE
     agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
     out.line(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
-    from ._readiness import missing_keys, notes_on, preload_faults, would_fail  # noqa: PLC0415 - for this command only
+    from ._dry_look import DryLook  # noqa: PLC0415 - for this command only
 
-    environ, folder = os.environ, Path(working_dir or Path.cwd())
-    faulty: list[str] = []
-    keyless: list[str] = []
-    for name, agent in team.agents.items():
-        what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
-        toolsets = ", ".join(map(_toolset_title, agent.toolsets))
-        others = ", ".join(model.reference for model in agent.fallback.models)
-        extras = [f"fallback {others}"] if others else []
-        extras += [f"toolsets {toolsets}"] if toolsets else []
-        extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
-        _say_of(name, "; ".join([what, *extras]))
-        reasons = would_fail(agent, environ, folder, team.folders)
-        faulty += [name] if reasons else []
-        for sentence in reasons:
-            _say_of(name, f"would not run here: {sentence}")
-        keys = [] if reasons else missing_keys(agent, environ, team.folders)
-        keyless += [name] if keys else []
-        for sentence in keys:
-            # Files are checked where there are no keys, too: no failure of the check while another agent would run.
-            _say_of(name, f"not before there is a key: {sentence}")
-        for note in notes_on(agent, environ, folder, team.folders):
-            _say_of(name, note)
-    for fault in preload_faults(team):
-        out.line(f"  runtime.preload: would not be imported ahead: {fault}")
-    for key in team.ignored:
-        out.line(f"  {key}: accepted, and without effect here")
-    fit = [name for name in team.agents if name not in {*faulty, *keyless}]
-    groups = {"Would run here": fit or ["none"], "Would not": faulty, "Not before there is a key": keyless}
-    out.line(" ".join(f"{title}: {one_line(', '.join(names), 1000)}." for title, names in groups.items() if names))
-    return _FAILED if faulty or not fit else 0
-
-
-def _say_of(name: str, text: str) -> None:
-    """Print a line about an agent, whose name may hold anything."""
-    out.line(f"  {one_line(name, 100)}: {text}")
-
-
-def _toolset_title(toolset: ToolsetConfig) -> str:
-    if toolset.type != "mcp":
-        return toolset.type
-    from ._mcp_server import McpServer  # noqa: PLC0415 - for teams that have one
-
-    return f"mcp ({McpServer(**toolset.options['server']).title})"
+    look = DryLook(team, os.environ, Path(working_dir or Path.cwd()))
+    for line in look.lines():
+        out.line(line)
+    return 0 if look.is_good else _FAILED
 
 
 def _wait_for_the_rest(runtime: CommandRuntime, work: Interruptible) -> None:

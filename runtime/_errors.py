@@ -63,15 +63,22 @@ __all__ = [
 ]
 
 
+_MOST_PROBLEMS = 90
+"""Problems of a team file that its message tells, a line each."""
+
+
 class TeamFileError(SubactorsError):
     """A team file that cannot be used.
 
     Attributes:
-        problems: everything that is wrong with it, in the order of the file.
+        problems: everything that is wrong with it, in the order of the file. The message has the first ninety.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        lines = [str(problem) for problem in problems[:_MOST_PROBLEMS]]
+        if len(problems) > len(lines):
+            lines.append(f"There are {len(problems) - len(lines):,} more problems.")
+        super().__init__("\n".join(lines))
         self.problems = tuple(problems)
 
 

@@ -7,6 +7,7 @@ nothing is missing here is no promise that everything works.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import os
 import sys
@@ -29,6 +30,9 @@ __all__ = ["missing_keys", "notes_on", "preload_faults", "would_fail"]
 
 _LOADED_FIRST = frozenset({"msgspec", "pykka", "subactors"})
 """Packages that every task has loaded before its team's own modules, beside Python's own that this program has, too."""
+
+_LARGEST_SOURCE = 300_000
+"""Bytes of a module that is looked into; parsing takes a second for some megabytes."""
 
 
 def would_fail(
@@ -167,12 +171,26 @@ def _submodule(parent: ModuleSpec, name: str) -> ModuleSpec | None:
 
 def _source_fault(target: str, path: Path, name: str) -> str:
     try:
-        with os.fdopen(open_to_read(path, follow=True), "rb") as file:
-            tree = ast.parse(file.read(), filename=str(path))
-    except (OSError, SyntaxError, ValueError, RecursionError) as error:
+        names, is_open = _names_in(path)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"{target}: {path} cannot be read as Python: {error}."
-    names, is_open = _names(tree)
     return "" if is_open or name in names or not name else f"{target}: {path} defines no {name!r}."
+
+
+@functools.lru_cache(maxsize=1000)
+def _names_in(path: Path) -> tuple[frozenset[str], bool]:
+    """Return the names that a file's module defines, and whether there may be others, as in one too large to look into.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+        SyntaxError, ValueError, RecursionError, MemoryError: it is no Python, or none that can be parsed.
+    """
+    with os.fdopen(open_to_read(path, follow=True), "rb") as file:
+        source = file.read(_LARGEST_SOURCE + 1)
+    if len(source) > _LARGEST_SOURCE:
+        return frozenset(), True
+    names, is_open = _names(ast.parse(source, filename=str(path)))
+    return frozenset(names), is_open
 
 
 def _names(tree: ast.Module) -> tuple[set[str], bool]:

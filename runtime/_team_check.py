@@ -17,7 +17,7 @@ from ._team_model_options import read_fallback, read_old_tool_tokens, with_struc
 from ._team_models import Models, read_entrypoint, read_models
 from ._team_permissions import read_permissions
 from ._team_toolsets import read_toolset, toolset_type
-from ._team_values import Section, Value, listed, nearest, quoted
+from ._team_values import Section, Value, listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -188,7 +188,7 @@ def _instruction(section: Section) -> str:
 
 def _sub_agents(name: str, section: Section, names: Mapping[str, Value]) -> tuple[str, ...]:
     given = section.get("sub_agents")
-    chosen: list[str] = []
+    chosen: dict[str, None] = {}
     for item, other in (given.texts() if given is not None else None) or ():
         if other == name:
             item.report(
@@ -198,12 +198,12 @@ def _sub_agents(name: str, section: Section, names: Mapping[str, Value]) -> tupl
             item.report(f"{quoted(other)} is listed twice.", "Keep it once.")
         elif other not in names:
             _report_agent(item, other, [known for known in names if known != name])
-        chosen.append(other)
+        chosen[other] = None
     return tuple(chosen)
 
 
 def _report_agent(item: Value, other: str, names: Iterable[str]) -> None:
-    meant = nearest(other, names)
+    meant = item.nearest(other, names)
     if meant is None and ("/" in other or ":" in other):
         item.report("Agents of other files are not supported by this version.", "Define the agent under `agents`.")
         return

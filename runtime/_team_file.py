@@ -144,12 +144,13 @@ def _read(path: str | os.PathLike[str], findings: Findings) -> str | None:
 def _content(path: str | os.PathLike[str]) -> bytes:
     """Return the beginning of a file, or of what comes through a pipe; raises OSError or ValueError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(kind):
+        os.close(descriptor)  # `fdopen` would fail, and leave it open
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        kind = os.fstat(descriptor).st_mode
         if stat.S_ISREG(kind):
             return file.read(_LARGEST_FILE + 1)
-        if stat.S_ISDIR(kind):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         content = bytearray()
         while len(content) <= _LARGEST_FILE:
             # A FIFO that nobody writes to is not ready, and would not be for ever.

@@ -16,7 +16,7 @@ import msgspec
 from ._mcp_server import McpServer
 from ._team_keys import MCP, REMOTE, TOOLSET_OWNERS
 from ._team_lifecycle import read_lifecycle
-from ._team_values import Keys, Section, Value, listed, nearest, quoted
+from ._team_values import Keys, Section, Value, listed, quoted
 
 if TYPE_CHECKING:
     pass
@@ -124,7 +124,7 @@ def _referred(section: Section, ref: str, known: McpDefinitions) -> McpFields | 
     if ref in known.definitions:
         return known.definitions[ref]
     if not known.is_open:
-        meant = nearest(ref, known.definitions)
+        meant = section.values["ref"].nearest(ref, known.definitions)
         remedy = f"Did you mean `{meant}`?" if meant else f"Write `{_DOCKER}NAME` for a server of Docker's catalog."
         if known.definitions and not meant:
             remedy = f"Defined are: {listed(known.definitions)}. {remedy}"

@@ -16,7 +16,7 @@ from ._references import TARGET_FORM, is_target
 from ._team import ModelConfig
 from ._team_keys import MODEL, PROVIDER
 from ._team_model_options import expandable, read_cost, read_options, read_thinking_budget
-from ._team_values import Section, Value, listed, nearest, quoted
+from ._team_values import Section, Value, listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ class Models(msgspec.Struct, frozen=True):
     def _report_name(self, value: Value, reference: str) -> None:
         if self.models_open:
             return
-        meant = nearest(reference, self.models)
+        meant = value.nearest(reference, self.models)
         if meant is not None:
             remedy = f"Did you mean `{meant}`?"
         elif self.models:
@@ -122,7 +122,7 @@ class Models(msgspec.Struct, frozen=True):
         """Note that there is no such provider."""
         if self.providers_open:
             return
-        meant = nearest(provider, {*PROVIDERS, *self.providers, PYTHON})
+        meant = value.nearest(provider, {*PROVIDERS, *self.providers, PYTHON})
         known = f"Did you mean `{meant}`?" if meant else f"Known are: {listed({*PROVIDERS, *self.providers, PYTHON})}."
         remedy = f"{known} Define any other under `providers`, or give the model a `base_url` in `models`."
         value.report(f"There is no provider {quoted(provider)}.", remedy)

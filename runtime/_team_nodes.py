@@ -16,10 +16,39 @@ import msgspec
 
 from ._problems import Problem
 
-__all__ = ["BROKEN", "Findings", "Node", "item_path", "key_path", "nodes_of_mapping"]
+__all__ = [
+    "BROKEN",
+    "MOST_DEEP",
+    "MOST_ENTRIES",
+    "MOST_VALUES",
+    "Findings",
+    "Node",
+    "item_path",
+    "key_path",
+    "nodes_of_mapping",
+]
 
 BROKEN: Final = object()
 """Stands for a value that could not be read and has been reported; every check passes over it in silence."""
+
+
+MOST_VALUES: Final = 20_000
+"""Values that a team may have, those in free-form places and repeated ones included: what it takes to check them is
+bounded by that. Fifty agents with all that they can have are some thousands."""
+
+MOST_ENTRIES: Final = 1_000
+"""Entries of one list or mapping; also the most agents. OpenAI takes no longer list in a schema, either."""
+
+MOST_DEEP: Final = 60
+"""Levels, with those of schemas and options."""
+
+_LONGEST_PATH: Final = 300
+"""Characters of a path in a message; longer ones are cut, as a file can have long keys at each level."""
+
+_LONGEST_KEY: Final = 80
+
+_MOST_SUGGESTIONS: Final = 20
+"""Problems for which a name is looked for that was probably meant, which takes longer than all else."""
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -57,6 +86,11 @@ class Findings:
         self._problems: list[tuple[int, Problem]] = []
         self._ignored: list[tuple[int, str]] = []
 
+    @property
+    def may_suggest(self) -> bool:
+        """Whether there are so few problems that it is worth the time to look for what was meant."""
+        return len(self._problems) < _MOST_SUGGESTIONS
+
     def add(self, node: Node, path: str, message: str, remedy: str = "") -> None:
         """Note that something is wrong; `path`, `message` and `remedy` as in `Problem`."""
         problem = Problem(source=self.source, line=node.line, path=path, message=message, remedy=remedy)
@@ -86,6 +120,10 @@ class Findings:
 def key_path(parent: str, key: object) -> str:
     """Return the path of a key below `parent`: `agents.root`, or `agents["my agent"]` where a dot would mislead."""
     text = key if isinstance(key, str) else repr(key)
+    if len(text) > _LONGEST_KEY:
+        text = f"{text[:_LONGEST_KEY]}…"
+    if len(parent) > _LONGEST_PATH:
+        return parent if parent.endswith("…") else f"{parent}…"
     if not re.fullmatch(r"[\w-]+", text):
         return f"{parent}[{json.dumps(text)}]"
     return f"{parent}.{text}" if parent else text
@@ -93,15 +131,24 @@ def key_path(parent: str, key: object) -> str:
 
 def item_path(parent: str, index: int) -> str:
     """Return the path of an item of the list `parent`."""
-    return f"{parent}[{index}]"
+    return parent if parent.endswith("…") else f"{parent}[{index}]"
 
 
 def nodes_of_mapping(value: object, findings: Findings) -> Node:
-    """Make nodes of Python data; a container that holds itself is reported and cut off there."""
+    """Make nodes of Python data; a container that holds itself, or too much, is reported and cut off there."""
     positions = itertools.count()
 
     def convert(value: object, path: str, above: frozenset[int]) -> Node:
         position = next(positions)
+        if position >= MOST_VALUES:
+            node = Node(BROKEN, 0, position)
+            if position == MOST_VALUES:
+                findings.add(node, path, f"There are more than {MOST_VALUES:,} values.", "Split the team.")
+            return node
+        if isinstance(value, Mapping | list | tuple) and len(value) > MOST_ENTRIES:
+            node = Node(BROKEN, 0, position)
+            findings.add(node, path, f"There are more than {MOST_ENTRIES:,} entries.", "Split it.")
+            return node
         if not isinstance(value, Mapping | list | tuple):
             return Node(_plain(value), 0, position)
         if id(value) in above:

@@ -10,7 +10,7 @@ from ._team_keys import PERMISSIONS
 from ._team_toolsets import TOOLSETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from ._team import AgentConfig
     from ._team_values import Section, Value
@@ -19,6 +19,9 @@ __all__ = ["read_permissions"]
 
 _OTHER_TOOLS = ("transfer_task",)
 """Tools that come without a toolset."""
+
+_MOST_COMPARED = 100_000
+"""Patterns times tools; with more of them nothing is noted as without effect."""
 
 
 def read_permissions(top: Section, agents: Mapping[str, AgentConfig]) -> Permissions:
@@ -36,8 +39,9 @@ def read_permissions(top: Section, agents: Mapping[str, AgentConfig]) -> Permiss
     return Permissions(allow=allow, ask=ask, deny=deny)
 
 
-def _patterns(given: Value | None, tools: Iterable[str] | None) -> tuple[str, ...]:
+def _patterns(given: Value | None, tools: Collection[str] | None) -> tuple[str, ...]:
     patterns = (given.texts() if given is not None else None) or []
+    is_little = tools is None or len(patterns) * len(tools) < _MOST_COMPARED
     for item, pattern in patterns:
         try:
             argument_patterns(pattern)
@@ -48,7 +52,7 @@ def _patterns(given: Value | None, tools: Iterable[str] | None) -> tuple[str, ..
             )
             continue
         name = tool_pattern(pattern).lower()
-        if tools is not None and not any(fnmatch.fnmatchcase(tool.lower(), name) for tool in tools):
+        if is_little and tools is not None and not any(fnmatch.fnmatchcase(tool.lower(), name) for tool in tools):
             item.findings.ignore(item.node, item.path)
     return tuple(pattern for _, pattern in patterns)
 

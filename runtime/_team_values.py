@@ -17,10 +17,17 @@ from ._text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Keys", "Section", "Value", "listed", "nearest", "quoted"]
+__all__ = ["Keys", "Section", "Value", "listed", "quoted"]
 
 _LARGEST = 2**63 - 1
 """Larger numbers cross to no other process and mean nothing in a team file."""
+
+
+_LONGEST_NAME = 100
+"""Characters of a name that is looked for among others, or shown."""
+
+_MOST_NAMES = 60
+"""Names that a message lists."""
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -125,10 +132,14 @@ class Value(msgspec.Struct, frozen=True):
 
     def unknown(self, what: str, name: str, known: Iterable[str]) -> str | None:
         """Note a name that is not one of those known; returns the one that was probably meant."""
-        meant = nearest(name, known)
+        meant = self.nearest(name, known)
         remedy = f"Did you mean `{meant}`?" if meant is not None else f"Known are: {listed(known)}."
         self.report(f"There is no {what} `{one_line(name, 60)}`.", remedy)
         return meant
+
+    def nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """Return the one of the known names that was probably meant, or None; also if much else is wrong."""
+        return _nearest(name, known) if self.findings.may_suggest else None
 
     def items(self) -> list[Value] | None:
         """Read a list."""
@@ -211,16 +222,20 @@ class Value(msgspec.Struct, frozen=True):
             self.report(f"This must be {what}, not {_kind(value)}.", remedy)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the one of the known names that was probably meant, or None."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    # Comparing takes as long as both names are long, multiplied.
+    if len(name) > _LONGEST_NAME:
+        return None
+    by_folded = {candidate.casefold(): candidate for candidate in known if len(candidate) <= _LONGEST_NAME}
     found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.7)
     return by_folded[found[0]] if found else None
 
 
 def listed(names: Iterable[str]) -> str:
     """Return names as a message shows them, in a stable order."""
-    return ", ".join(sorted(names))
+    shown = sorted(names)
+    more = f" and {len(shown) - _MOST_NAMES:,} more" if len(shown) > _MOST_NAMES else ""
+    return ", ".join(one_line(name, _LONGEST_NAME) for name in shown[:_MOST_NAMES]) + more
 
 
 def quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""YAML text to located nodes.
+"""YAML text to located nodes, of a bounded number.
 
 Scalars are read by the rules of YAML 1.2, as other readers of such files do, not by PyYAML's own of YAML 1.1: there
 `no`, `on`, `12:30` and `2024-05-01` are no text. Nothing here constructs objects or knows what a team file means.
@@ -11,18 +11,23 @@ from typing import Any
 
 import msgspec
 import yaml
-from yaml.reader import ReaderError
+from yaml.reader import Reader
 
-from ._team_nodes import BROKEN, Findings, Node, item_path, key_path
+from ._team_nodes import BROKEN, MOST_DEEP, MOST_ENTRIES, MOST_VALUES, Findings, Node, item_path, key_path
 
 __all__ = ["nodes_of_yaml"]
 
 _PREFIX = "tag:yaml.org,2002:"
 _TOP = Node(None, 1, 0)
+_TOO_DEEP = ("The values are nested too deeply.", "A team file needs no more than six levels.")
 _SYNTAX_REMEDY = "Look at the indentation, colons and quotes around this line."
 
 
-class _Loader(yaml.SafeLoader):
+# The parser in C takes a twentieth of the time; some installations of PyYAML lack it.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc] # one of two
     """PyYAML's parser with the scalars of YAML 1.2, and underscores between digits."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
@@ -49,24 +54,26 @@ def nodes_of_yaml(text: str, findings: Findings) -> Node | None:
     """Parse a document.
 
     Returns:
-        Its top node, or None after a syntax error or for an empty document, which are then in `findings`.
-
-    Raises:
-        RecursionError: the document is nested too deeply.
+        Its top node, or None after a syntax error, for an empty document or one that holds too much, which are then in
+        `findings`.
     """
+    strange = Reader.NON_PRINTABLE.search(text)
+    if strange is not None:
+        line = text.count("\n", 0, strange.start()) + 1
+        findings.add(Node(None, line, 0), "", f"The character U+{ord(strange[0]):04X} may not occur.", "Remove it.")
+        return None
     try:
+        if _has_too_much(text, findings):
+            return None
         top = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
+        if "nesting depth" in (error.problem or ""):  # the parser in C has a limit of its own
+            findings.add(Node(None, line, 0), "", *_TOO_DEEP)
+            return None
         detail = error.problem or error.context or "syntax error"
         findings.add(Node(None, line, 0), "", f"This is not valid YAML: {detail}.", _SYNTAX_REMEDY)
-        return None
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        findings.add(
-            Node(None, line, 0), "", f"The character U+{ord(text[error.position]):04X} may not occur.", "Remove it."
-        )
         return None
     except (ValueError, OverflowError) as error:
         # PyYAML lets these through, without a place, for an escape beyond Unicode and the like.
@@ -76,6 +83,55 @@ def nodes_of_yaml(text: str, findings: Findings) -> Node | None:
         findings.add(_TOP, "", "The file is empty.", "Give it at least `agents` with one agent.")
         return None
     return _Builder(findings).build(top, "")
+
+
+def _has_too_much(text: str, findings: Findings) -> bool:
+    """Note and tell whether a document holds more than a team file may: before anything is built of it.
+
+    An alias counts for all that it repeats, as whatever reads the document later goes through it again.
+    """
+    sizes: dict[str, int] = {}  # of what has an anchor, by its name
+    opened: list[
+        tuple[str | None, int, int]
+    ] = []  # what is not closed: its anchor, where it began, entries it may have
+    total = entries = 0
+    room = MOST_ENTRIES
+    for event in yaml.parse(text, Loader=_Loader):
+        before = total
+        match event:
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                total, entries = total + 1, entries + 1
+                opened.append((event.anchor, before, room - entries))
+                room, entries = MOST_ENTRIES * (1 + isinstance(event, yaml.MappingStartEvent)), 0
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                anchor, start, room = opened.pop()
+                entries = 0
+                sizes[anchor or ""] = total - start
+            case yaml.ScalarEvent():
+                total, entries = total + 1, entries + 1
+                sizes[event.anchor or ""] = 1
+            case yaml.AliasEvent():
+                total, entries = total + sizes.get(event.anchor or "", 1), entries + 1
+            case _:
+                pass  # the document's own
+        fault = _fault(total, entries > room, len(opened))
+        if fault:
+            findings.add(Node(None, event.start_mark.line + 1 if event.start_mark else 0, 0), "", *fault)
+            return True
+    return False
+
+
+def _fault(values: int, is_long: bool, depth: int) -> tuple[str, str] | None:
+    if values > MOST_VALUES:
+        return (
+            f"With this line the file has more than {MOST_VALUES:,} values, those that aliases repeat included.",
+            "Split the team.",
+        )
+    if is_long:
+        return f"The list or mapping that is here has more than {MOST_ENTRIES:,} entries.", "Split it."
+    if depth > MOST_DEEP:
+        return _TOO_DEEP
+    return None
 
 
 class _Builder:
