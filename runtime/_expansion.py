@@ -5,6 +5,7 @@ Responsible for what such a reference may look like, and for saying which variab
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ __all__ = ["expand", "expand_all", "expand_variable", "referenced", "references_
 
 _TEMPLATE = re.compile(r"\$\{(?P<inside>env\.[^}]*)\}")
 _SHELL_LIKE = re.compile(r"\$(?:\{(?P<inside>[^}]*)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$))")
+_WITHOUT_BRACES = re.compile(r"\$(?:(?P<inside>(?!))|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<dollar>\$))")
 _INSIDE = re.compile(r"""(?:env\.)?([A-Za-z_][A-Za-z0-9_]*)(?:\s*\|\|\s*(?:'([^']*)'|"([^"]*)"))?\s*""")
 
 
@@ -29,7 +31,8 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     Raises:
         ValueError: a variable is not set and has no default, or a reference is not understood; says which.
     """
-    return _TEMPLATE.sub(lambda match: _value(match[0], match["inside"], environ), text)
+    closed, rest = _parted(text)
+    return _TEMPLATE.sub(lambda match: _value(match[0], match["inside"], environ), closed) + rest
 
 
 def expand_variable(text: str, environ: Mapping[str, str]) -> str:
@@ -42,7 +45,8 @@ def expand_variable(text: str, environ: Mapping[str, str]) -> str:
     def replaced(match: re.Match[str]) -> str:
         return "$" if match["dollar"] else _value(match[0], match["name"] or match["inside"], environ)
 
-    return _SHELL_LIKE.sub(replaced, text)
+    closed, rest = _parted(text)
+    return _SHELL_LIKE.sub(replaced, closed) + _WITHOUT_BRACES.sub(replaced, rest)
 
 
 def expand_all(data: Any, environ: Mapping[str, str]) -> Any:
@@ -79,7 +83,9 @@ def template_fault(text: str) -> str | None:
 
 def referenced(text: str) -> tuple[str, ...]:
     """Return the names of the variables that `text` may refer to, in either form."""
-    inner = (match["name"] or match["inside"] or "" for match in _SHELL_LIKE.finditer(text))
+    closed, rest = _parted(text)
+    matches = itertools.chain(_SHELL_LIKE.finditer(closed), _WITHOUT_BRACES.finditer(rest))
+    inner = (match["name"] or match["inside"] or "" for match in matches)
     return tuple(content[1] for one in inner if (content := _INSIDE.fullmatch(one)))
 
 
@@ -98,12 +104,18 @@ def references_in(data: Any) -> Iterator[str]:
             pass
 
 
+def _parted(text: str) -> tuple[str, str]:
+    """Return the part of a text in which braces may close, and the rest, where looking for that would never end."""
+    end = text.rfind("}") + 1
+    return text[:end], text[end:]
+
+
 def _value(reference: str, inside: str, environ: Mapping[str, str]) -> str:
     content = _INSIDE.fullmatch(inside)
     if content is None:
         raise ValueError(
-            f"{reference} is not understood. Write ${{env.NAME}}, or ${{env.NAME || 'default'}}; in a variable's value "
-            "$$ is a dollar sign."
+            f"{one_line(reference, 100)} is not understood. Write ${{env.NAME}}, or ${{env.NAME || 'default'}}; "
+            "in a variable's value $$ is a dollar sign."
         )
     default = content[2] if content[2] is not None else content[3]
     value = environ.get(content[1])

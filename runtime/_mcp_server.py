@@ -134,7 +134,7 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             title=self.title,
             arguments=(command, *arguments) if command else (),
             env=env,
-            cwd=working_directory / Path(values.get("cwd", self.cwd)).expanduser(),
+            cwd=working_directory / os.path.expanduser(values.get("cwd", self.cwd)),  # noqa: PTH111 - never raises
             url=values.get("url", self.url),
             transport=self.transport,
             headers={name: values.get("headers", text, named=name) for name, text in self.headers.items()},
@@ -171,7 +171,7 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             return str(error)
         if not resolved.arguments:
             return ""
-        if not resolved.cwd.is_dir():
+        if not os.path.isdir(resolved.cwd):  # noqa: PTH112 - never raises
             # As the file has it: the value of a variable may be somebody's business, and is not the file's author's.
             folder = f"`{one_line(self.cwd, _SHOWN_TITLE)}`" if "${" in self.cwd else resolved.cwd
             return f"The MCP server {self.title} is to start in {folder}, which is no folder."

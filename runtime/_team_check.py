@@ -140,7 +140,7 @@ def _agent(
         toolsets=tuple(toolset for item in _toolsets(section) if (toolset := read_toolset(item, mcps)) is not None),
         max_iterations=(max_iterations and max_iterations.whole(least=0)) or 0,
         num_history_items=(history and history.whole(least=0)) or 0,
-        add_prompt_files=tuple(name for _, name in (files and files.texts()) or ()),
+        add_prompt_files=files.file_names() if files is not None else (),
         add_date=(add_date and add_date.boolean()) or False,
         add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
         workdir=_workdir(workdir) if workdir is not None else "shared",

@@ -33,6 +33,9 @@ _UNITS: Final = {
 
 _SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
+_LONGEST_SIZE: Final = 100
+"""Characters of a size that are read."""
+
 _SIZES: Final = frozenset({"max_output", "max_result"})
 """Settings that are numbers of bytes."""
 
@@ -128,7 +131,7 @@ def _size(value: Value, *, least: int) -> int | None:
     """Read a number of bytes: a whole number, or text with a unit such as `512MB`."""
     if not isinstance(value.node.value, str):
         return value.whole(least=least)
-    found = _SIZE.fullmatch(value.node.value)
+    found = _SIZE.fullmatch(value.node.value[:_LONGEST_SIZE])
     unit = _UNITS.get(found[2].upper()) if found else None
     size = int(float(found[1]) * unit) if found and unit is not None else None
     if size is None or size < least:

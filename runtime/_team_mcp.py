@@ -153,9 +153,11 @@ def _fields(section: Section) -> McpFields:
 def _texts(section: Section) -> McpFields:
     fields: McpFields = {}
     for key in ("command", "cwd", "ref", "name"):
-        if (given := section.get(key)) is not None and (text := given.text()) is not None:
+        given = section.get(key)
+        text = None if given is None else given.file_name() if key == "cwd" else given.text()
+        if text is not None:
             fields[key] = text
-    if (folder := section.get("working_dir")) is not None and (text := folder.text()) is not None:
+    if (folder := section.get("working_dir")) is not None and (text := folder.file_name()) is not None:
         if "cwd" in fields:
             folder.report("`cwd` and `working_dir` mean the same, and both are given.", "Keep one of the two.")
         fields["cwd"] = text
@@ -176,7 +178,7 @@ def _remote(remote: Value) -> McpFields:
         remote.report("There is no `url`.", "Give the address of the MCP server.")
     address = url.text() if url is not None else None
     if url is not None and address is not None:
-        if not re.match(r"https?://[^/\s]|\$\{env\.", address) or re.search(r"\s(?![^{]*\})", address):
+        if not re.match(r"https?://[^/\s]|\$\{env\.", address) or re.search(r"\s", re.sub(r"\{[^{}]*\}", "", address)):
             url.report("This is no address of a server.", "Write it like `https://host/mcp`.")
         elif re.match(r"https?://[^/]*@", address):
             url.report("The address holds a user or a password.", "Send it as a header, as `${env.NAME}`.")

@@ -64,7 +64,7 @@ def _script(name: str, entry: Value) -> dict[str, Any] | None:
     if (env := section.get("env")) is not None:
         script["env"] = env.environment()
     if (folder := section.get("working_dir")) is not None:
-        script["working_dir"] = folder.text() or ""
+        script["working_dir"] = folder.file_name() or ""
     return script
 
 

@@ -198,7 +198,7 @@ def _options(section: Section) -> dict[str, Any]:
     if (timeout := section.get("timeout")) is not None:
         options["timeout"] = timeout.number(above=True)
     if (path := section.get("path")) is not None:
-        options["path"] = path.text()
+        options["path"] = path.file_name()
     if (env := section.get("env")) is not None:
         options["env"] = env.environment()
     allow, allow_list = section.get("allow"), section.get("allow_list")
@@ -206,5 +206,5 @@ def _options(section: Section) -> dict[str, Any]:
         allow_list.report("`allow` and `allow_list` mean the same, and both are given.", "Keep one of the two.")
     folders = allow if allow is not None else allow_list
     if folders is not None:
-        options["allow"] = [folder for _, folder in folders.texts() or ()]
+        options["allow"] = list(folders.file_names())
     return options

@@ -26,6 +26,8 @@ _LARGEST = 2**63 - 1
 _LONGEST_NAME = 100
 """Characters of a name that is looked for among others, or shown."""
 
+_LONGEST_PATH = 4_000
+
 _MOST_NAMES = 60
 """Names that a message lists."""
 
@@ -170,6 +172,18 @@ class Value(msgspec.Struct, frozen=True):
         else:
             return value
         return None
+
+    def file_name(self) -> str | None:
+        """Read the path of a file or folder."""
+        text = self.text()
+        if text is not None and len(text) > _LONGEST_PATH:
+            self.report(f"A path has at most {_LONGEST_PATH:,} characters.", "Give a shorter one.")
+            return None
+        return text
+
+    def file_names(self) -> tuple[str, ...]:
+        """Read a list of paths; wrong ones are reported and left out."""
+        return tuple(name for item in self.items() or () if (name := item.file_name()) is not None)
 
     def boolean(self) -> bool | None:
         """Read true or false."""

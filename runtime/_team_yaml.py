@@ -19,6 +19,9 @@ __all__ = ["nodes_of_yaml"]
 
 _PREFIX = "tag:yaml.org,2002:"
 _TOP = Node(None, 1, 0)
+_CHARACTERS = 1_000
+"""Characters of a text that count like a value."""
+
 _TOO_DEEP = ("The values are nested too deeply.", "A team file needs no more than six levels.")
 _SYNTAX_REMEDY = "Look at the indentation, colons and quotes around this line."
 
@@ -108,8 +111,8 @@ def _has_too_much(text: str, findings: Findings) -> bool:
                 entries = 0
                 sizes[anchor or ""] = total - start
             case yaml.ScalarEvent():
-                total, entries = total + 1, entries + 1
-                sizes[event.anchor or ""] = 1
+                total, entries = total + 1 + len(event.value) // _CHARACTERS, entries + 1
+                sizes[event.anchor or ""] = total - before
             case yaml.AliasEvent():
                 total, entries = total + sizes.get(event.anchor or "", 1), entries + 1
             case _:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from subactors.runtime import TeamFileError
-from subactors.runtime._team_file import load_team, team_from_mapping
+from subactors.runtime._dry_look import DryLook
+from subactors.runtime._team_file import check_team, load_team, team_from_mapping
 
 A = "agents:\n  root:\n    model: openai/x\n"
 LINES = 100
@@ -192,3 +193,50 @@ def test_what_a_model_takes_from_the_environment_is_not_shown(tmp_path: Path, mo
     team = {"agents": {"root": {"model": "m"}}, "models": {"m": model}}
     _, lines = check(tmp_path, json.dumps(team), SECRET_X=SECRET, SECRET_Y=SECRET)
     assert SECRET not in "\n".join(lines)
+
+
+LONG = 150_000
+TEXTS = {
+    "references that do not end": "${env." * (LONG // 6),
+    "blanks before a brace": "https://h/" + " }" * (LONG // 2),
+    "a number and blanks": "1" + " " * LONG + "!",
+    "digits": "9" * 400,
+    "a module of many parts": "os." + "a." * (LONG // 2) + "b:f",
+    "a path of many folders": "/a" * (LONG // 2),
+    "a name too long for a file": "x" * 1_000,
+    "the home of nobody": "~nobodyatall/x",
+    "stars": "*a" * (LONG // 2),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_text_of_any_kind_in_any_place_is_checked(tmp_path: Path, text: str) -> None:
+    server = {"type": "mcp", "command": text, "args": [text], "cwd": text, "env": {"A": text}}
+    script = {"cmd": text, "working_dir": text, "env": {"A": text}}
+    toolsets = {
+        "server": server,
+        "folder": {"type": "mcp", "command": "cat", "cwd": text},
+        "remote": {"type": "mcp", "remote": {"url": text, "headers": {"A": text}}},
+        "docker": {"type": "mcp", "ref": f"docker:{text}"},
+        "script": {"type": "script", "shell": {"s": script}},
+        "shell": {"type": "shell", "env": {"A": text}},
+        "memory": {"type": "memory", "path": text},
+        "files": {"type": "filesystem", "allow": [text]},
+        "fetch": {"type": "fetch", "allowed_domains": [text]},
+    }
+    agents: dict[str, object] = {
+        name: {"model": "openai/x", "toolsets": [toolset]} for name, toolset in toolsets.items()
+    }
+    agents["entrypoint"] = {"entrypoint": text}
+    agents["function"] = {"model": f"python/{text}"}
+    agents["model"] = {"model": text}
+    agents["files_of_prompts"] = {"model": "openai/x", "add_prompt_files": [text]}
+    agents["limits"] = {"model": "openai/x", "limits": {"memory": text, "wall_clock": text}}
+    for name, agent in agents.items():
+        mapping = {"agents": {name: agent}, "permissions": {"deny": [text]}}
+        file = tmp_path / "team.yaml"
+        file.write_text(json.dumps(mapping))
+        team, problems = check_team(file)
+        lines = list(DryLook(team, os.environ, tmp_path).lines()) if team is not None else list(map(str, problems))
+        assert lines
+        assert max(map(len, lines)) < 10_000
