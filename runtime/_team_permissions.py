@@ -20,8 +20,8 @@ __all__ = ["read_permissions"]
 _OTHER_TOOLS = ("transfer_task",)
 """Tools that come without a toolset."""
 
-_MOST_COMPARED = 100_000
-"""Patterns times tools; with more of them nothing is noted as without effect."""
+_MOST_COMPARED = 20_000
+"""Patterns times tools, and their characters; where it is more, nothing is noted as without effect."""
 
 
 def read_permissions(top: Section, agents: Mapping[str, AgentConfig]) -> Permissions:
@@ -41,7 +41,8 @@ def read_permissions(top: Section, agents: Mapping[str, AgentConfig]) -> Permiss
 
 def _patterns(given: Value | None, tools: Collection[str] | None) -> tuple[str, ...]:
     patterns = (given.texts() if given is not None else None) or []
-    is_little = tools is None or len(patterns) * len(tools) < _MOST_COMPARED
+    work = len(patterns) * len(tools or ()) + sum(len(tool_pattern(pattern)) for _, pattern in patterns)
+    is_little = work < _MOST_COMPARED
     for item, pattern in patterns:
         try:
             argument_patterns(pattern)
