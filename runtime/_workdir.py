@@ -56,7 +56,7 @@ _MAKING: Final = 300.0
 _SECONDS: Final = 30.0
 """Seconds for each other command of git."""
 
-_CLOSING: Final = 10.0
+_CLOSING: Final = 20.0
 """Seconds that a host that closes takes for the worktrees that are left; the next host looks at the others."""
 
 _LOCK_PAUSE: Final = 0.02

@@ -281,7 +281,7 @@ def test_a_tree_deeper_than_python_goes_is_removed_with_its_worktree(repository:
         assert not folder.exists()
         assert not (state / "worktrees").exists()
     finally:
-        subprocess.run(["rm", "-rf", state], check=True)  # pytest could not
+        subprocess.run(["/bin/rm", "-rf", state], check=True)  # pytest could not
 
 
 def test_a_task_that_is_started_again_does_not_go_on_in_a_forged_worktree(repository: Path, state: Path) -> None:
