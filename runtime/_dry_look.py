@@ -79,7 +79,7 @@ class DryLook:
             self._say_of(name, f"would not run here: {sentence}")
         keys = [] if reasons else missing_keys(agent, environ, folders)
         for sentence in keys:
-            # Files are checked where there are no keys, too: said, and no failure of the check.
+            # Files are checked where there are no keys, too: no failure of the check while another agent would run.
             self._say_of(name, f"not before there is a key: {sentence}")
         for note in notes_on(agent, environ, folder, folders):
             self._say_of(name, note)
