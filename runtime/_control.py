@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import socket
 import struct
@@ -30,6 +31,8 @@ from ._supervisor_messages import ReplyTo
 
 __all__ = ["ControlServer", "Loop"]
 
+logger = logging.getLogger("subactors.runtime")
+
 _CONNECTIONS: Final = 32
 """How many there may be at once; the next one takes the place of one of the process that has most of them."""
 
@@ -50,6 +53,9 @@ _LONGEST_WAIT: Final = 60.0
 
 _PATIENCE: Final = 10.0
 """Seconds; a connection to which nothing is owed, and on which nothing has moved for that long, is closed."""
+
+_LOOK_AGAIN: Final = 5.0
+"""Seconds between two looks at whether the socket is still where others look for it."""
 
 _CREDENTIALS: Final = struct.Struct("iII")
 
@@ -105,19 +111,17 @@ class ControlServer:
         self._connections: dict[_Connection, None] = {}  # in the order of their last use
         self._closed = False
         self.unsent = 0
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            with address(path) as name:
-                self._listener.bind(name)
-            self._listener.listen()
+            self._listener = _listening(path)
+            self._place = os.lstat(path)
         except OSError as error:
-            self._listener.close()
             raise StateError(
                 f"The control socket {path} cannot be made: {error.strerror or error}. "
                 "Choose another state folder with state_dir, --state-dir or SUBACTORS_STATE_DIR."
             ) from error
         let_go_when_forked(self)
         loop.call(self._listen)
+        self._timer = loop.call_later(_LOOK_AGAIN, self._look)
 
     def close(self) -> None:
         """Hear nobody any more; answers that have been given before are sent as far as the socket takes them.
@@ -126,6 +130,7 @@ class ControlServer:
         """
         if not self._closed:
             self._closed = True
+            self._timer.cancel()
             with contextlib.suppress(OSError):
                 self._path.unlink()
             self._loop.call(self._close)
@@ -173,6 +178,30 @@ class ControlServer:
         if not self._closed:
             self._loop.watch(self._listener.fileno(), READ, self._accept)
 
+    def _look(self) -> None:
+        """Make the socket anew if somebody has removed it, or put something else there."""
+        if self._closed:
+            return
+        self._timer = self._loop.call_later(_LOOK_AGAIN, self._look)
+        try:
+            if os.path.samestat(os.lstat(self._path), self._place):
+                return
+            os.unlink(self._path)  # noqa: PTH108 - as with what is next
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        try:
+            listener = _listening(self._path)
+            self._place = os.lstat(self._path)
+        except OSError:
+            return  # the folder is gone, too, which the journal says
+        self._loop.unwatch(self._listener.fileno())
+        self._listener.close()
+        self._listener = listener
+        self._listen()
+        logger.warning("Somebody had removed or replaced the control socket %s. It has been made anew.", self._path)
+
     def _accept(self, _events: int) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
             if not self._accept_one():
@@ -209,6 +238,8 @@ class ControlServer:
         next((connection for connection in of_most if connection.is_idle), of_most[0]).close()
 
     def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._path.unlink()  # it may have been made anew since
         self._loop.unwatch(self._listener.fileno())
         self._listener.close()
         for connection in list(self._connections):
@@ -354,6 +385,19 @@ class _ReplyAddress:
             error = RunError(f"The answer has {len(data):,} bytes, and too much waits to be taken already. Ask again.")
             data = frame(Refusal(self._id, type(error).__name__, str(error)))
         self._connection.send(data)
+
+
+def _listening(path: Path) -> socket.socket:
+    """Return a socket that listens there; raises OSError if it cannot."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        with address(path) as name:
+            listener.bind(name)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _credentials(peer: socket.socket) -> tuple[int, int]:

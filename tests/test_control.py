@@ -336,6 +336,31 @@ def test_who_holds_all_connections_keeps_no_other_process_out(host: Host, asking
             assert host.connections() == 32
 
 
+@pytest.mark.parametrize("kind", ["nothing", "fifo", "socket"])
+def test_a_socket_that_was_removed_or_replaced_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("subactors.runtime._control._LOOK_AGAIN", 0.05)
+    host = Host(tmp_path)
+    try:
+        host.path.unlink()
+        if kind == "fifo":
+            os.mkfifo(host.path)
+        elif kind == "socket":
+            with socket.socket(socket.AF_UNIX) as other, address(host.path) as name:
+                other.bind(name)
+
+        def is_well() -> bool:
+            with contextlib.suppress(OSError):
+                return host.is_well()
+            return False
+
+        wait_until(is_well, "the host is reached again")
+    finally:
+        host.close()
+    assert not host.path.exists()
+
+
 def test_who_waits_for_an_answer_is_not_dropped_for_those_of_one_process_that_come(host: Host) -> None:
     with contextlib.ExitStack() as stack, host.connect() as waiting:
         number = waiting.send(StopTask("agent_task_1"))
