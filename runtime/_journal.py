@@ -78,6 +78,7 @@ _COMMIT_BYTES: Final = 16_384
 
 _STORAGE_ERRORS: Final = frozenset(
     {
+        sqlite3.SQLITE_AUTH,  # somebody has put a trigger or a view into it, which is not run
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_CORRUPT,
@@ -404,6 +405,8 @@ def execute(connection: sqlite3.Connection, statements: Sequence[Statement]) -> 
 
 
 def _said(error: sqlite3.Error | OSError) -> str:
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_AUTH:
+        return "somebody has put a trigger or a view into it"
     return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
 
 
