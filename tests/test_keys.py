@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from model_server import Calls, ModelServer, Status, Text
 from observing import descendants_of
+from subactors.actors._fence import offer
 from subactors.actors._zygote_connection import encoded
 from subactors.runtime import Runtime
 from subactors.runtime._keys import Keys
@@ -192,6 +193,31 @@ def test_a_loop_of_the_hosts_own_keeps_keys_from_its_commands_too(runtime: Runti
         assert names_in(call(toolset, "shell", cmd=SAYS_ALL).text) == set()
     with runtime.toolset("named") as toolset:
         assert names_in(call(toolset, "shell", cmd=SAYS_ALL).text) == {"MINE", "GEMINI_API_KEY"}
+
+
+LOOKS_INTO_ITS_TASK = """
+import os
+found = []
+for line in open(f"/proc/{os.getppid()}/maps"):
+    found.append(line)
+print(len(found), "readable")
+"""
+
+
+@pytest.mark.skipif(offer().kind != "signals and tracing", reason="this kernel has no scopes for a fence")
+@pytest.mark.parametrize("agent", ["shell", "named"])
+def test_a_command_can_not_look_for_keys_in_the_memory_of_its_task(runtime: Runtime, agent: str) -> None:
+    text = said(runtime, agent, "shell", cmd=f"{sys.executable} -c '{LOOKS_INTO_ITS_TASK.strip()}'")
+    assert "readable" not in text
+    assert "Permission denied" in text
+    assert "Permission denied" in said(runtime, agent, "shell", cmd="cat /proc/$PPID/environ /proc/$PPID/mem")
+    # Of itself, and what it starts, it can see everything.
+    assert "PATH" in said(runtime, agent, "shell", cmd="sleep 9 & cat /proc/$!/environ /proc/$$/environ")
+
+
+@pytest.mark.skipif(offer().kind != "signals and tracing", reason="this kernel has no scopes for a fence")
+def test_a_command_that_cannot_be_started_says_why_behind_its_fence_too(runtime: Runtime) -> None:
+    assert "could not be started" in said(runtime, "shell", "shell", cmd="x" * 300_000)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from ...actors._fence import call_fenced
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -108,16 +110,19 @@ class ProcessGroup:
             OSError: it cannot be started.
             ValueError: an argument or a variable holds a NUL byte or what is no text.
         """
-        process = subprocess.Popen(
-            list(arguments),
-            stdin=stdin,
-            stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
-            bufsize=0,
-            cwd=working_directory,
-            env=dict(environ),
-            pass_fds=tuple(descriptors),
-            start_new_session=True,
+        # A command or a server has no use for the memory of its task, in which the key of a model is.
+        process = call_fenced(
+            lambda: subprocess.Popen(
+                list(arguments),
+                stdin=stdin,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
+                bufsize=0,
+                cwd=working_directory,
+                env=dict(environ),
+                pass_fds=tuple(descriptors),
+                start_new_session=True,
+            )
         )
         try:
             return cls(process, output)
