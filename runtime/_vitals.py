@@ -34,6 +34,9 @@ _LIMITED_INTERVAL: Final = 0.1
 _LOG_INTERVAL: Final = 0.25
 """Seconds between looks at the sizes of logs, at least."""
 
+_LOG_REST: Final = 1.0
+"""Seconds between looks at the sizes of logs, at most: to cut one that grows fast takes long, and longer the later."""
+
 _SHARE: Final = 0.004
 _LOG_SHARE: Final = 0.002
 """Of one core, at most, for looks at trees and for looks at logs: after each there is a rest that makes up for it."""
@@ -156,7 +159,8 @@ class VitalsSampler:
                 began = time.monotonic()
                 for watch in running.values():
                     bound_log(watch.log)
-                next_logs = max(now + _LOG_INTERVAL, _rested(began, _LOG_SHARE))
+                rested = min(_rested(began, _LOG_SHARE), time.monotonic() + _LOG_REST)
+                next_logs = max(now + _LOG_INTERVAL, rested)
             due = min(next_logs, next_look if waiting else next_round, *([next_limited] if limited else []))
             self._wanted.wait(max(0.0, due - time.monotonic()))
 
