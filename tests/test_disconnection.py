@@ -13,6 +13,7 @@ from observing import Holdings, Process, wait_until
 from subactors.actors import ProcessActor, ProcessSystem, StartError
 from subactors.actors import _process as process_module
 from subactors.actors import _system as system_module
+from subactors.actors import _zygote_connection as connection_module
 from subactors.runtime import Runtime
 from teams import PATIENCE, entrypoint, run_and_wait
 
@@ -24,7 +25,9 @@ AGENTS = ["loses_and_lives_on", "loses_and_returns", "loses_and_speaks", "speaks
 def _hosts_look_often() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process_module, "_CLOSED_CHANNEL_GRACE", 0.2)
-        patch.setattr(system_module, "_LOOK_EVERY", 0.05)
+        patch.setattr(system_module, "_LOOK_AT_CHANNELS_EVERY", 0.05)
+        for module in (system_module, connection_module):  # what one looks after, the other adds up
+            patch.setattr(module, "LOOK_EVERY", 0.05)
         yield
 
 
