@@ -22,6 +22,9 @@ __all__ = ["ControlClient"]
 
 _CREDENTIALS: Final = struct.Struct("iII")
 
+_PAUSE: Final = 0.005
+"""Seconds between two tries to connect."""
+
 _from_host: msgspec.msgpack.Decoder[FromHost] = msgspec.msgpack.Decoder(FromHost)
 
 
@@ -45,12 +48,24 @@ class ControlClient:
         try:
             self._socket.settimeout(timeout)
             with address(path) as name:
-                self._socket.connect(name)
+                self._connect(name)
             credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         except OSError:
             self._socket.close()
             raise
         self.host_pid: int = _CREDENTIALS.unpack(credentials)[0]
+
+    def _connect(self, name: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._socket.connect(name)
+            except (
+                BlockingIOError
+            ):  # too many wait to be accepted, and with a time-out the system does not wait for that
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE)
 
     def __enter__(self) -> Self:
         return self
