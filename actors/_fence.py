@@ -80,7 +80,7 @@ def offer() -> FenceOffer:
         return FenceOffer(
             "signals and tracing",
             f"a Landlock domain for each task (version {version}): it can neither signal, trace nor read host, zygote "
-            "and other tasks",
+            "and other tasks; their limits and priorities (prlimit, renice) it can change",
         )
     since = "Linux 6.12 keeps it from signalling them, too"
     if version >= _WITH_REFER:

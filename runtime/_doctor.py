@@ -51,6 +51,7 @@ def examine(state_dir: str | None = None) -> Iterator[Finding]:
     yield _exits()
     yield _orphans()
     yield _fence()
+    yield Finding("zygote", True, "asked every second while it owes something; replaced when it is stopped or stuck")
     yield Finding("limit wall_clock, tokens, iterations, output", True, "held by the host")
     yield Finding("limit cpu", True, "RLIMIT_CPU for each process, and the tree's use looked at every 0.1 s")
     groups = CgroupTree.find()
