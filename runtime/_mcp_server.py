@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -105,7 +105,12 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.docker:
             return f"docker:{self.docker}"
         if self.command:
-            return one_line(" ".join([Path(self.command).name, *self.args]), _SHOWN_TITLE)
+            # A key in the file itself is nobody's business either.
+            arguments = [
+                text if "${" in text else blotted(text, _literal_secrets("args", text, option), "***")
+                for option, text in self._options()
+            ]
+            return one_line(" ".join([Path(self.command).name, *arguments]), _SHOWN_TITLE)
         if "${" in self.url:
             return one_line(self.url.partition("?")[0], _SHOWN_TITLE)
         parts = urlsplit(self.url)
@@ -157,8 +162,9 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return "secrets" if self.docker else "env"
 
     def _options(self) -> list[tuple[str, str]]:
-        """Return the arguments, each after the one before it, which may say what it is."""
-        return list(zip(("", *self.args), self.args, strict=False))
+        """Return the arguments, each after the option that it is the value of, if it is one."""
+        before = (argument if argument.startswith("-") else "" for argument in ("", *self.args))
+        return list(zip(before, self.args, strict=False))
 
     def missing(self, environ: Mapping[str, str], working_directory: Path) -> str:
         """Return what this machine lacks to use the server, as a sentence with the remedy; empty if nothing is seen.
@@ -225,9 +231,7 @@ class _Values:
             place = "env" if is_env else key
             raise ValueError(f"{error} The MCP server {self._title} needs it: it stands in `{place}`.") from None
         found = [self._environ.get(name, "") for name in _secret_references(key, text, named)]
-        if key == "secrets" or names_a_secret(named):
-            found += [value, *value.split()]  # of "Bearer …" the second word alone is as secret
-        found += _PASSWORD.findall(value)
+        found += _literal_secrets(key, value, named)
         self._secrets.update(filter(is_secret, found))
         return value
 
@@ -252,6 +256,18 @@ def _secret_references(key: str, text: str, named: str) -> list[str]:
     option = text.partition("$")[0].rstrip(" =:")
     is_for_secret = key in _EVERY_VALUE or names_a_secret(named) or names_a_secret(option)
     return [name for name in referenced(text) if is_for_secret or names_a_secret(name)]
+
+
+def _literal_secrets(key: str, value: str, named: str) -> list[str]:
+    """Return the parts of a value that are likely to be secret, without references; arguments as above."""
+    found = _PASSWORD.findall(value)
+    if key == "secrets" or names_a_secret(named):
+        found += [value, *value.split()]  # of "Bearer …" the second word alone is as secret
+    if key == "args" and (option := re.fullmatch(r"(-[^=]*)=(.*)", value)) and names_a_secret(option[1]):
+        found.append(option[2])
+    if key == "url":
+        found += [text for name, text in parse_qsl(value.partition("?")[2]) if names_a_secret(name)]
+    return found
 
 
 def _named_texts(data: Any, named: str = "") -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 from observing import is_gone
 from subactors.runtime import ToolAnswer, ToolsetError
+from subactors.runtime._mcp_server import McpServer
 from subactors.runtime._tools import ToolBox
 from subactors.runtime.toolsets._mcp import McpToolset
 from subactors.runtime.toolsets._think import ThinkToolset
@@ -317,6 +318,28 @@ def test_what_a_server_is_given_is_a_secret_by_its_names_or_as_a_password(
 ) -> None:
     (name,) = env
     assert call("environment", {"name": name}, server=script(env=env), environ=environ).text == said
+
+
+@pytest.mark.parametrize("options", [("--token", "s3cret-value-4711"), ("--api-key=s3cret-value-4711",)])
+def test_a_secret_among_the_arguments_is_hidden_in_answers_and_in_what_the_server_is_called(
+    options: tuple[str, ...],
+) -> None:
+    server = script(*options)
+    assert call("echo", {"text": "I have s3cret-value-4711"}, server=server).text == '{"text": "I have ***"}'
+    title = McpServer(**server).title
+    assert "4711" not in title
+    assert "***" in title
+
+
+def test_an_argument_after_a_program_with_a_telling_name_is_no_secret() -> None:
+    server = script("server-auth", "/folder/of-much.data")
+    assert call("echo", {"text": "/folder/of-much.data"}, server=server).text == '{"text": "/folder/of-much.data"}'
+    assert McpServer(**server).title.endswith("server-auth /folder/of-much.data")
+
+
+def test_a_token_in_the_address_of_a_server_is_a_secret() -> None:
+    server = McpServer(url="https://host/mcp?region=northern-europe&access_token=s3cret%2Fvalue-4711")
+    assert server.resolve({}, Path()).secrets == ("s3cret/value-4711",)
 
 
 def test_a_secret_is_hidden_in_why_a_server_does_not_start() -> None:
