@@ -100,6 +100,7 @@ class StdioServer:
                 working_directory=self._server.cwd,
                 stdin=stdin,
                 stdout=stdout,
+                reads_task=bool(self._server.secret_files),  # by paths that its own programs can open, too
             )
             ours.pop_all()
             return group, output_file, input_file

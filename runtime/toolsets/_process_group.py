@@ -94,6 +94,7 @@ class ProcessGroup:
         stdin: int = subprocess.DEVNULL,
         stdout: int | None = None,
         descriptors: Sequence[int] = (),
+        reads_task: bool = False,
     ) -> ProcessGroup:
         """Start a program; its output and error output are one stream, unless `stdout` takes the output.
 
@@ -105,14 +106,16 @@ class ProcessGroup:
             stdin: descriptor of what it can read; nothing, if not given.
             stdout: descriptor that takes its output; then only its error output is watched here.
             descriptors: further descriptors that it inherits under the same numbers; the caller's stay open.
+            reads_task: whether it may look into this process, as it must to open a descriptor of it by its path.
 
         Raises:
             OSError: it cannot be started.
             ValueError: an argument or a variable holds a NUL byte or what is no text.
         """
+
         # A command or a server has no use for the memory of its task, in which the key of a model is.
-        process = call_fenced(
-            lambda: subprocess.Popen(
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
                 list(arguments),
                 stdin=stdin,
                 stdout=subprocess.PIPE if stdout is None else stdout,
@@ -123,7 +126,8 @@ class ProcessGroup:
                 pass_fds=tuple(descriptors),
                 start_new_session=True,
             )
-        )
+
+        process = start() if reads_task else call_fenced(start)
         try:
             return cls(process, output)
         except BaseException:
