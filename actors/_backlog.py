@@ -16,8 +16,8 @@ _HIGH: Final = 256
 _LOW: Final = 64
 """Messages with which it becomes full, and with which it is full no longer."""
 
-_HIGH_BYTES: Final = 32 * 1024 * 1024
-"""As `_HIGH`, for their size; it is full no longer at half of it."""
+_HIGH_BYTES: Final = 1024 * 1024
+"""As `_HIGH`, for their size; it is full no longer at half of it. A single message may be longer."""
 
 
 class Backlog:

@@ -2,7 +2,8 @@
 
 It knows frames, not what they mean: that is for who receives them. All reading happens in the I/O thread. Writes that
 would block are kept and go on when the socket is writable, and a child that takes nothing of what waits for it is
-reported. A child is not read while its supervisor is behind, and only now and then when it floods its output.
+reported. A child is not read while its supervisor is behind. What a child sends is handled for a millisecond at a time;
+one that sends more, or what takes longer, has a rest for it, and all who flood share one part of the thread.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import logging
 import os
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ._backlog import Backlog
 from ._errors import ProtocolError
 from ._io import READ, WRITE
-from ._outbox import Outbox
+from ._outbox import STUCK_AFTER, Outbox
 from ._wire import OUTPUT, FrameDecoder, FromChild, decode_from_child
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._io import IOThread
 
 __all__ = ["Beginning", "ChannelReceiver", "HostChannel", "NewChannel", "open_channel"]
@@ -39,7 +43,7 @@ _FLOOD: Final = 64 * 1024
 """Bytes of output in one read that count as a flood."""
 
 _REST: Final = 0.001
-"""Seconds for which a child that floods is not read; the shortest that epoll can sleep.
+"""Seconds for which a child that floods is not read, at least; the shortest that epoll can sleep.
 
 To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
 With what fits into the buffer above it is more than 200 MB a second that get through.
@@ -50,6 +54,18 @@ _KNOWN_BY: Final = 128
 
 _MOST_LOST: Final = 2
 """Zygotes that a process may lose before it has begun: what it starts with may be what they end of."""
+
+_TURN: Final = 0.001
+"""Seconds for which frames of a child are handled before others get their turn."""
+
+_REST_FACTOR: Final = 2.0
+"""The rest of a child that floods, by the CPU time that it has taken: all who flood get a third of the thread."""
+
+_FULL: Final = 1024 * 1024
+"""Bytes that may wait for a child before its next request is taken up; an answer may be longer."""
+
+_LAST_TURNS: Final = 5.0
+"""Seconds in which what an ended process has sent is handled in turn with others; then all of it is, at once."""
 
 
 class ChannelReceiver(Protocol):
@@ -150,7 +166,10 @@ class HostChannel:
         self._closed = False
         self._unreadable = False
         self._resting = False
-        self._draining = False
+        self._on_room: Callable[[], None] | None = None
+        self._drained: Callable[[], None] | None = None
+        self._reads_left = _DRAIN_READS
+        self._hurries = False
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
@@ -172,6 +191,18 @@ class HostChannel:
         """Bytes that the process has not taken yet."""
         with self._lock:
             return self._outbox.size
+
+    def lacks_room(self, callback: Callable[[], None]) -> bool:
+        """Tell whether so much waits for the process that it is to read first; then the call is made when it has.
+
+        Also when it has ended. In the I/O thread, or before this returns.
+        """
+        with self._lock:
+            if self._closed or self._outbox.size <= _FULL:
+                return False
+            self._on_room = callback
+        self._io.call_later(STUCK_AFTER, lambda: self._look_at_reader(callback))
+        return True
 
     def handled(self) -> None:
         """Say that the oldest message that was counted is dealt with; reading goes on when enough of them are."""
@@ -205,7 +236,12 @@ class HostChannel:
         if events & WRITE:
             with self._lock:
                 self._outbox.flush()
+                on_room = self._on_room if self._outbox.size <= _FULL // 2 else None
+                if on_room is not None:
+                    self._on_room = None
             self.watch()
+            if on_room is not None:
+                on_room()
         if events & READ and self._is_read:
             self._read_once()
 
@@ -214,32 +250,67 @@ class HostChannel:
         self._unreadable = True
         self._io.unwatch(self._socket.fileno())
 
-    def drain(self) -> None:
-        """Hand over what the process said before it ended, however far behind its supervisor is."""
-        self._draining = True
-        if not self._handle(b""):
-            return
-        for _ in range(_DRAIN_READS):
-            if not self._read_once():
-                break
+    def drain(self, drained: Callable[[], None]) -> None:
+        """Hand over what the process said before it ended, and make the call then: mostly before this returns.
+
+        One that has flooded has its turns and rests as before, and its supervisor time to come after.
+        """
+        self._drained = drained
+        if not (self._resting or self._backlog.is_full):
+            self._drain_on()
+        if self._drained is not None:
+            self._io.call_later(_LAST_TURNS, self.hurry)
+
+    def hurry(self) -> None:
+        """Come to the end of `drain` without turns and rests."""
+        if self._drained is not None:
+            self._hurries = True
+            self._drain_on()
+
+    def _drain_on(self) -> None:
+        more = self._handle(b"")
+        while more and self._reads_left and self._may_go_on:
+            self._reads_left -= 1
+            more = self._read_once()
+        if (not more or not self._reads_left) and self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained()
 
     def close(self) -> None:
         """Close the host's end; what waits is dropped."""
         with self._lock:
             self._closed = True
             self._outbox.clear()
+            on_room, self._on_room = self._on_room, None
         self._io.unwatch(self._socket.fileno())
         self._socket.close()
+        if on_room is not None:
+            on_room()
+
+    def _look_at_reader(self, callback: Callable[[], None]) -> None:
+        """Report a process that has read nothing of its answers for long; else look again later."""
+        with self._lock:
+            if self._on_room is not callback:
+                return
+            size, left = self._outbox.size, STUCK_AFTER - self._outbox.idle
+        if left > 0:
+            self._io.call_later(left, lambda: self._look_at_reader(callback))
+        else:
+            self._receiver.on_violation(f"it stopped reading; {size:,} bytes waited for it")
+
+    @property
+    def _may_go_on(self) -> bool:
+        return self._hurries or not (self._resting or self._backlog.is_full)
 
     @property
     def _is_read(self) -> bool:
-        return not (self._unreadable or self._resting or self._backlog.is_full)
+        return self._drained is None and not self._unreadable and self._may_go_on
 
     def _read_once(self) -> bool:
         """Read and handle what is there; False when there is no more."""
         data: bytes | memoryview
         try:
-            if self._draining:
+            if self._drained is not None:
                 # Not into the buffer: its bytes may be in use, when another's message has led to this end.
                 data = self._socket.recv(_DRAIN_SIZE)
             else:
@@ -256,20 +327,24 @@ class HostChannel:
         return self._handle(data)
 
     def _handle(self, data: bytes | memoryview) -> bool:
-        """Handle the frames that are whole with this, up to where the backlog is full; False if one was wrong."""
+        """Handle the frames that are whole with this, for no longer than a turn; False if one was wrong."""
         said: list[memoryview] = []
+        flood = 0
+        until, began = time.monotonic() + _TURN, time.thread_time()
+        is_over = False
         try:
             try:
                 for kind, payload in self._decoder.feed(data):
                     if kind == OUTPUT:
                         said.append(payload)
-                        continue
-                    self._hand_over(said)
-                    self._receiver.on_message(decode_from_child(payload))
-                    if self._backlog.is_full and not self._draining:
+                    else:
+                        flood += self._hand_over(said)
+                        self._receiver.on_message(decode_from_child(payload))
+                    is_over = time.monotonic() > until
+                    if (is_over or self._backlog.is_full) and not self._hurries:
                         break  # the rest stays in the decoder
             finally:
-                self._hand_over(said)
+                flood += self._hand_over(said)
         except ProtocolError as error:
             self._receiver.on_violation(str(error))
             return False
@@ -278,24 +353,34 @@ class HostChannel:
             logger.exception("%s: the host could not handle what it sent.", self._receiver)
             self._receiver.on_violation(f"the host could not handle what it sent: {type(error).__name__}: {error}")
             return False
+        if is_over or flood >= _FLOOD:
+            self._rest(max(_REST, (time.thread_time() - began) * _REST_FACTOR))
         return True
 
-    def _hand_over(self, said: list[memoryview]) -> None:
+    def _hand_over(self, said: list[memoryview]) -> int:
         """Hand over pieces of output as one: a flood of small ones costs little more than a few large ones."""
-        if said:
-            data = b"".join(said)
-            said.clear()
-            self._receiver.on_output(data)
-            if len(data) >= _FLOOD and not (self._resting or self._draining):
-                self._resting = True
-                self.watch()
-                self._io.call_later(_REST, self._end_rest)
+        if not said:
+            return 0
+        data = b"".join(said)
+        said.clear()
+        self._receiver.on_output(data)
+        return len(data)
+
+    def _rest(self, seconds: float) -> None:
+        if not (self._resting or self._hurries):
+            self._resting = True
+            self.watch()
+            self._io.rest(seconds, self._end_rest)
 
     def _end_rest(self) -> None:
         self._resting = False
-        self.watch()
+        self._resume()
 
     def _resume(self) -> None:
-        if not (self._closed or self._unreadable):
+        if self._closed or not self._may_go_on:
+            return
+        if self._drained is not None:
+            self._drain_on()
+        elif not self._unreadable:
             self._handle(b"")  # what was there already, and may fill the backlog again
             self.watch()

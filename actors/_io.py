@@ -37,6 +37,9 @@ _LONGEST_SLEEP = 3600.0
 _READ_SIZE: Final = 1_048_576
 """Bytes read from one descriptor before the next gets its turn."""
 
+_LEAST_PAUSE: Final = 0.001
+"""Seconds between two who flood, the shortest that epoll can sleep: all others have their turn in between."""
+
 _TIDY_LEAST: Final = 100
 """Timers of which none is looked for that has been cancelled; beyond them that is done each time they have doubled."""
 
@@ -87,6 +90,8 @@ class IOThread:
         self._timers: list[tuple[float, int, Timer]] = []
         self._tidy_at = _TIDY_LEAST
         self._sequence = itertools.count()
+        self._resting: deque[tuple[float, Callback]] = deque()
+        self._rests_until = 0.0
         self._woken = False
         self._closing = False
         self._lock = threading.Lock()
@@ -135,6 +140,24 @@ class IOThread:
         if self._watches.pop(descriptor, None) is not None:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(descriptor)
+
+    def rest(self, seconds: float, callback: Callback) -> None:
+        """Have a call made for one who floods, after a rest.
+
+        The rests of all who flood follow each other, so that together they get no more of this thread than one alone.
+        """
+        now = time.monotonic()
+        self._rests_until = max(self._rests_until, now) + seconds
+        self._resting.append((self._rests_until, callback))
+        if len(self._resting) == 1:
+            self.call_later(seconds, self._end_rest)
+
+    def _end_rest(self) -> None:
+        # It stays in the queue during its call: if that asks for another rest, there is one timer all the same.
+        self._guard(self._resting[0][1])
+        self._resting.popleft()
+        if self._resting:
+            self.call_later(max(_LEAST_PAUSE, self._resting[0][0] - time.monotonic()), self._end_rest)
 
     def _wake(self) -> None:
         # The I/O thread itself makes the calls that are queued before it sleeps again.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["Outbox"]
+__all__ = ["STUCK_AFTER", "Outbox"]
 
 _LIMIT: Final = 32 * 1024 * 1024
 _PATIENCE: Final = 5.0
@@ -18,6 +18,9 @@ _PATIENCE: Final = 5.0
 
 One that reads, however slowly, is not broken because its host speaks faster.
 """
+
+STUCK_AFTER: Final = 10.0
+"""Seconds in which a child that has asked for more than a megabyte has read none of it: then it counts as broken."""
 
 
 class Outbox:
@@ -42,9 +45,14 @@ class Outbox:
         return self._size
 
     @property
+    def idle(self) -> float:
+        """Seconds since the child has taken anything."""
+        return time.monotonic() - self._last_taken
+
+    @property
     def is_stuck(self) -> bool:
         """Whether the child has stopped reading: more waits than may, and it has taken nothing for a while."""
-        return self._size > _LIMIT and time.monotonic() - self._last_taken > _PATIENCE
+        return self._size > _LIMIT and self.idle > _PATIENCE
 
     def put(self, frame: memoryview) -> None:
         """Send a frame; what the socket does not take waits until `flush`. Mostly it takes all of it at once."""

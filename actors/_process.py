@@ -125,6 +125,7 @@ class ActorProcess:
         self._pidfd_watched = False
         self._kill_wanted = False
         self._gone = False
+        self._is_ending = False
         self._looked_at = False
         self._losing = False
         self._disconnected = False
@@ -219,6 +220,10 @@ class ActorProcess:
                 self._signal(signal.SIGUSR1)
             return self._is_ready
 
+    def lacks_room(self, callback: Callable[[], None]) -> bool:
+        """Tell whether so many answers wait for the process that it is to read first; then the call is made later."""
+        return self._channel.lacks_room(callback)
+
     def handled(self) -> None:
         """Say that the oldest report or request is dealt with; reading goes on when the backlog is short again."""
         self._channel.handled()
@@ -282,10 +287,20 @@ class ActorProcess:
 
     def on_end(self, seen: ProcessExit) -> None:
         """Publish the end, once: first what the child still said, then the facts, then the failed asks."""
-        if self.end is not None:
+        if self._is_ending:
             return
-        if not self._violation:
-            self._channel.drain()
+        self._is_ending = True
+        if self._violation:
+            self._publish_end(seen)
+        else:
+            self._channel.drain(lambda: self._publish_end(seen))
+
+    def on_closed(self, seen: ProcessExit) -> None:
+        """The I/O thread has ended; called by whoever has ended it. Publish the end if that is still to be done."""
+        self.on_end(seen)
+        self._channel.hurry()
+
+    def _publish_end(self, seen: ProcessExit) -> None:
         end = msgspec.structs.replace(
             seen,
             ready=self._is_ready,
@@ -441,7 +456,7 @@ class ActorProcess:
 
         This end does not notice while a thread is reading from the other, or another process has that, too.
         """
-        if self.pid is None or self.end is not None or self._gone or self._losing or self._finished:
+        if self.pid is None or self._is_ending or self._gone or self._losing or self._finished:
             return
         # One that has been forked just now may not have come to what makes it a child.
         if (self._is_ready or self._looked_at) and _linux.has_lost(self.pid, CHANNEL, self._link):

@@ -2,6 +2,8 @@
 
 It holds the truth about its children, and it alone. Its mailbox never waits: not for a child, not for the zygote; what
 takes time comes back to it as a message. Layers above subclass it and say what reports, requests and ends mean.
+
+What a child has for it is taken in turns: one message of each child at a time, so that no child keeps others waiting.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import contextlib
 import logging
 import os
 import queue
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -22,7 +25,8 @@ from ._exit import ProcessExit
 from ._io import Timer
 from ._process import ActorProcess
 from ._system import ProcessSystem
-from ._wire import ProcessLimits, error_data
+from ._turns import TurnQueue
+from ._wire import MAXIMUM_FRAME, ErrorData, ProcessLimits, error_data
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
@@ -30,6 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
 
 logger = logging.getLogger("subactors.actors")
+
+_DEAR: Final = 0.001
+"""Seconds of CPU time beyond which the work for one message of a child is charged to it."""
+
+_REST_FACTOR: Final = 3.0
+"""How long its next turn is put off for it, by that time: a child gets a quarter of this thread with such messages."""
+
+_TOO_LONG: Final = "The request has {:,} bytes, and {:,} is the limit. Put what is long into a file, and name that."
 
 _DUMP_TIME: Final = 0.003
 """Seconds that a process has to write its stacks before it is killed, once it has begun to."""
@@ -69,14 +81,16 @@ class Child:
         spec: what was asked for.
         process: the running, or ended, process; it is there once that has been asked for.
         stopping: whether it has been asked to stop.
+        turns: what it has for its supervisor.
     """
 
-    __slots__ = ("process", "spec", "stopping")
+    __slots__ = ("process", "spec", "stopping", "turns")
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
         self.process: ActorProcess
         self.stopping = False
+        self.turns = TurnQueue()
 
 
 # --- messages to a supervisor ---------------------------------------------------------------------------------------
@@ -90,6 +104,12 @@ class StartChild(msgspec.Struct, frozen=True):
 
 class StopChild(msgspec.Struct, frozen=True):
     """Anyone to the supervisor: take a child down the stop ladder; the reply comes at once."""
+
+    child: Child
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    """To the supervisor: it is the child's turn."""
 
     child: Child
 
@@ -156,6 +176,12 @@ class Supervisor(pykka.ThreadingActor):
     # A host that ends without closing must not hang on this thread; the zygote ends the children then.
     use_daemon_thread = True
 
+    last_reports: ClassVar[tuple[type, ...]] = ()
+    """Reports after which no other of the same child is decoded, nor handed over."""
+
+    most_request: ClassVar[int] = MAXIMUM_FRAME
+    """Longest request, in bytes; a longer one is refused without being decoded."""
+
     report_decoder: ClassVar[msgspec.msgpack.Decoder[Any] | None] = None
     """Decodes what children report, in the I/O thread; a report that it refuses is a violation of the protocol."""
 
@@ -165,6 +191,7 @@ class Supervisor(pykka.ThreadingActor):
     def __init__(self, system: ProcessSystem) -> None:
         super().__init__()
         self._system = system
+        self._handled: Callable[[], None] | None = None
 
     @staticmethod
     def _create_actor_inbox() -> ActorInbox:
@@ -204,6 +231,23 @@ class Supervisor(pykka.ThreadingActor):
         """
         return self._system.call_later(delay, lambda: _tell(self.actor_ref, message))
 
+    def tell_in_turn(self, child: Child, message: object) -> None:
+        """Send this supervisor a message that is work for a child; it comes when that has its turn.
+
+        May be called in any thread.
+        """
+        if child.turns.put(message):
+            _tell(self.actor_ref, _Turn(child))
+
+    def postpone_handled(self) -> Callable[[], None]:
+        """Within `child_reported`: have the report counted as one that waits until the function returned is called.
+
+        That may be in any thread. A child with too much that waits is not read.
+        """
+        handled, self._handled = self._handled, None
+        assert handled is not None  # noqa: S101 - a mistake of a subclass
+        return handled
+
     def child_ready(self, child: Child) -> None:
         """Hook: the child's constructor has returned."""
 
@@ -231,7 +275,11 @@ class Supervisor(pykka.ThreadingActor):
                 return self.start_child(spec)
             case StopChild(child):
                 self.stop_child(child)
-            case _Ready(child) | _Reported(child) | _Requested(child) | _GraceOver(child):
+            case _Turn(child):
+                self._take_turn(child)
+            case _GraceOver(child):
+                self._end_by_force(child)
+            case _Ready(child) | _Reported(child) | _Requested(child):
                 try:
                     self._hear(message)
                 except Exception:
@@ -243,22 +291,40 @@ class Supervisor(pykka.ThreadingActor):
                 return super().on_receive(message)
         return None
 
-    def _hear(self, message: _Ready | _Reported | _Requested | _GraceOver) -> None:
-        match message:
-            case _Reported(child, report):
-                try:
-                    self.child_reported(child, report)
-                finally:
-                    child.process.handled()
-            case _Requested(child, request, reply_to):
-                try:
-                    self.child_requested(child, request, reply_to)
-                finally:
-                    child.process.handled()
-            case _Ready(child):
-                self.child_ready(child)
-            case _GraceOver(child):
-                self._end_by_force(child)
+    def _take_turn(self, child: Child) -> None:
+        """Handle one message that a child has waiting, and see to its next turn."""
+        turn = _Turn(child)
+        if child.process.lacks_room(lambda: _tell(self.actor_ref, turn)):
+            return
+        began = time.thread_time()
+        message = child.turns.take()
+        if message is not None:
+            try:
+                self.on_receive(message)
+            finally:
+                used = time.thread_time() - began
+                if used > _DEAR:
+                    self.tell_later(used * _REST_FACTOR, turn)
+                elif child.turns.go_on():
+                    _tell(self.actor_ref, turn)
+        elif child.turns.go_on():
+            _tell(self.actor_ref, turn)
+
+    def _hear(self, message: _Ready | _Reported | _Requested) -> None:
+        child = message.child
+        if isinstance(message, _Ready):
+            self.child_ready(child)
+            return
+        self._handled = child.process.handled
+        try:
+            if isinstance(message, _Reported):
+                self.child_reported(child, message.report)
+            else:
+                self.child_requested(child, message.request, message.reply_to)
+        finally:
+            if self._handled is not None:
+                self._handled()
+                self._handled = None
 
     def _end_by_force(self, child: Child) -> None:
         if child.process.end is not None:
@@ -296,13 +362,13 @@ class _ChildListener:
     def __init__(self, child: Child, supervisor: Supervisor) -> None:
         self._child = child
         self._supervisor = supervisor
-        self._reference = supervisor.actor_ref
+        self._has_last_report = False
         self._exit_timer: Timer | None = None
 
     def process_ready(self, process: ActorProcess) -> None:
         """Forward."""
         del process
-        _tell(self._reference, _Ready(self._child))
+        self._tell(_Ready(self._child))
 
     def process_output(self, process: ActorProcess, data: bytes) -> None:
         """Hand over in this thread."""
@@ -310,14 +376,23 @@ class _ChildListener:
         self._supervisor.child_output(self._child, data)
 
     def process_report(self, process: ActorProcess, body: bytes) -> None:
-        """Decode and forward."""
-        del process
-        _tell(self._reference, _Reported(self._child, _decode(self._supervisor.report_decoder, body, "report")))
+        """Decode and forward, unless there is to be none any more."""
+        if self._has_last_report:
+            process.handled()
+            return
+        report = _decode(self._supervisor.report_decoder, body, "report")
+        self._has_last_report = isinstance(report, self._supervisor.last_reports)
+        self._tell(_Reported(self._child, report))
 
     def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
         """Decode and forward, with the address for the answer."""
+        most = self._supervisor.most_request
+        if len(body) > most:
+            process.refuse(request_id, ErrorData("builtins.ValueError", _TOO_LONG.format(len(body), most)))
+            process.handled()
+            return
         request = _decode(self._supervisor.request_decoder, body, "request")
-        _tell(self._reference, _Requested(self._child, request, ReplyAddress(process, request_id)))
+        self._tell(_Requested(self._child, request, ReplyAddress(process, request_id)))
 
     def process_finished(self, process: ActorProcess) -> None:
         """See to it that the process exits now."""
@@ -332,7 +407,10 @@ class _ChildListener:
         del process
         if self._exit_timer is not None:
             self._exit_timer.cancel()  # it would keep the child until it is due
-        _tell(self._reference, _Ended(self._child, end))
+        self._tell(_Ended(self._child, end))
+
+    def _tell(self, message: object) -> None:
+        self._supervisor.tell_in_turn(self._child, message)
 
 
 def _decode(decoder: msgspec.msgpack.Decoder[Any] | None, body: bytes, what: str) -> Any:

@@ -272,7 +272,7 @@ class ProcessSystem:
         if self._zygote is not None:
             self._zygote.wait(_ZYGOTE_EXIT_LIMIT)
         for process in list(self._processes.values()):
-            process.on_end(ProcessExit(unobserved="the process system was closed"))
+            process.on_closed(ProcessExit(unobserved="the process system was closed"))
 
     def _configure(self) -> Configuration:
         """Return what zygotes are given: the host's environment and module path when the first is wanted."""

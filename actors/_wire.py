@@ -81,6 +81,9 @@ STANDS_BY: Final = b"\x01"
 _MESSAGE: Final = 0
 OUTPUT: Final = 1
 
+_MOST_DECODED: Final = 512 * 1024
+"""Longest message, in bytes, with attributes: some milliseconds' work, and ten thousand names of fifty letters."""
+
 _ERROR_TEXT: Final = 100_000
 """Longest text, and longest traceback, of an exception in characters; a longer one loses its middle."""
 
@@ -381,6 +384,9 @@ FromZygote: TypeAlias = Forked | ForkFailed | Exited | PreloadFailed
 
 _encoder = msgspec.msgpack.Encoder()
 _from_child: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
+_large_from_child: msgspec.msgpack.Decoder[Reply | ReplyError | Report | Request | StartFailed | Stopped] = (
+    msgspec.msgpack.Decoder(Reply | ReplyError | Report | Request | StartFailed | Stopped)
+)
 _to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
 _from_zygote: msgspec.msgpack.Decoder[FromZygote] = msgspec.msgpack.Decoder(FromZygote)
 
@@ -436,8 +442,10 @@ def output_header(size: int) -> bytes:
 
 def decode_from_child(payload: bytes | memoryview) -> FromChild:
     """Return a child's message; raises ProtocolError, saying what was wrong, for anything that is not one."""
+    # Attributes become an object each, and megabytes of them a second's work; the others keep their bytes as they are.
+    decoder = _from_child if len(payload) <= _MOST_DECODED else _large_from_child
     try:
-        return _from_child.decode(payload)
+        return decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
         raise ProtocolError(f"a message that is none of the declared types: {error}") from error
 
@@ -457,7 +465,7 @@ class FrameDecoder:
     def __init__(self, limit: int | None = MAXIMUM_FRAME) -> None:
         self._limit = limit
         self._begun = bytearray()
-        self._left = b""
+        self._left = memoryview(b"")
 
     @property
     def torn(self) -> bool:
@@ -473,7 +481,9 @@ class FrameDecoder:
         Raises:
             ProtocolError: a header announces an unknown kind or more than the limit. The stream is useless after it.
         """
-        view = memoryview(self._left + data if self._left else data)
+        # What is left of bytes that were copied before is not copied again, however often only a part of it is taken.
+        is_own = bool(self._left) and not data
+        view = self._left if is_own else memoryview(bytes(self._left) + data if self._left else data)
         position = 0
         try:
             if self._begun:
@@ -491,7 +501,7 @@ class FrameDecoder:
             self._begun += view[position:]
             position = len(view)
         finally:
-            self._left = bytes(view[position:])
+            self._left = view[position:] if is_own else memoryview(bytes(view[position:]))
 
     def _go_on(self, view: memoryview) -> int:
         """Take what the frame that has begun still lacks, its header first; return how many bytes that were."""
