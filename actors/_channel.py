@@ -58,8 +58,8 @@ _MOST_LOST: Final = 2
 _TURN: Final = 0.001
 """Seconds for which frames of a child are handled before others get their turn."""
 
-_REST_FACTOR: Final = 2.0
-"""The rest of a child that floods, by the CPU time that it has taken: all who flood get a third of the thread."""
+_REST_FACTOR: Final = 4.0
+"""The rest of a child that floods, by the CPU time that it has taken: all who flood get a fifth of the thread."""
 
 _FULL: Final = 1024 * 1024
 """Bytes that may wait for a child before its next request is taken up; an answer may be longer."""

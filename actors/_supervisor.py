@@ -26,7 +26,7 @@ from ._io import Timer
 from ._process import ActorProcess
 from ._system import ProcessSystem
 from ._turns import TurnQueue
-from ._wire import MAXIMUM_FRAME, ErrorData, ProcessLimits, error_data
+from ._wire import MAXIMUM_FRAME, ErrorData, ProcessLimits, error_data, fault_text
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
 
 logger = logging.getLogger("subactors.actors")
-
-_DEAR: Final = 0.001
-"""Seconds of CPU time beyond which the work for one message of a child is charged to it."""
-
-_REST_FACTOR: Final = 3.0
-"""How long its next turn is put off for it, by that time: a child gets a quarter of this thread with such messages."""
 
 _TOO_LONG: Final = "The request has {:,} bytes, and {:,} is the limit. Put what is long into a file, and name that."
 
@@ -192,6 +186,7 @@ class Supervisor(pykka.ThreadingActor):
         super().__init__()
         self._system = system
         self._handled: Callable[[], None] | None = None
+        self._charged = 0.0
 
     @staticmethod
     def _create_actor_inbox() -> ActorInbox:
@@ -238,6 +233,10 @@ class Supervisor(pykka.ThreadingActor):
         """
         if child.turns.put(message):
             _tell(self.actor_ref, _Turn(child))
+
+    def charge(self, seconds: float) -> None:
+        """Within a hook: charge the child for work that its message makes elsewhere, as for CPU time of this thread."""
+        self._charged += seconds
 
     def postpone_handled(self) -> Callable[[], None]:
         """Within `child_reported`: have the report counted as one that waits until the function returned is called.
@@ -296,17 +295,17 @@ class Supervisor(pykka.ThreadingActor):
         turn = _Turn(child)
         if child.process.lacks_room(lambda: _tell(self.actor_ref, turn)):
             return
-        began = time.thread_time()
+        rest = 0.0
         message = child.turns.take()
         if message is not None:
+            began = time.thread_time()
             try:
                 self.on_receive(message)
             finally:
-                used = time.thread_time() - began
-                if used > _DEAR:
-                    self.tell_later(used * _REST_FACTOR, turn)
-                elif child.turns.go_on():
-                    _tell(self.actor_ref, turn)
+                rest = child.turns.charge(time.thread_time() - began + self._charged)
+                self._charged = 0.0
+        if rest:
+            self._system.call_after_rest(rest, lambda: _tell(self.actor_ref, turn))
         elif child.turns.go_on():
             _tell(self.actor_ref, turn)
 
@@ -419,7 +418,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[Any] | None, body: bytes, what: str
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
-        raise ProtocolError(f"a {what} that is none of the declared types: {error}") from error
+        raise ProtocolError(f"a {what} that is none of the declared types: {fault_text(error)}") from error
 
 
 def _tell(reference: pykka.ActorRef[Any], message: object) -> None:

@@ -246,6 +246,10 @@ class ProcessSystem:
         """Make a call in `delay` seconds, in the I/O thread, where it must not wait for anything."""
         return self._io.call_later(delay, callback)
 
+    def call_after_rest(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Make a call for one who floods, in the I/O thread, after a rest that follows those of all who do."""
+        self._io.call(lambda: self._io.rest(seconds, callback))
+
     def call(self, callback: Callable[[], None]) -> None:
         """Make a call in the I/O thread, where it must not wait for anything."""
         self._io.call(callback)

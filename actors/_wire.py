@@ -61,6 +61,7 @@ __all__ = [
     "encode_packet",
     "encode_plain",
     "error_data",
+    "fault_text",
     "output_header",
 ]
 
@@ -81,8 +82,11 @@ STANDS_BY: Final = b"\x01"
 _MESSAGE: Final = 0
 OUTPUT: Final = 1
 
-_MOST_DECODED: Final = 512 * 1024
-"""Longest message, in bytes, with attributes: some milliseconds' work, and ten thousand names of fifty letters."""
+_MOST_DECODED: Final = 256 * 1024
+"""Longest message, in bytes, with attributes: ten thousand of them, and no more than some milliseconds' work."""
+
+_FAULT_TEXT: Final = 200
+"""Characters of what a decoder says of a message, as it may repeat what was sent."""
 
 _ERROR_TEXT: Final = 100_000
 """Longest text, and longest traceback, of an exception in characters; a longer one loses its middle."""
@@ -447,7 +451,13 @@ def decode_from_child(payload: bytes | memoryview) -> FromChild:
     try:
         return decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
-        raise ProtocolError(f"a message that is none of the declared types: {error}") from error
+        raise ProtocolError(f"a message that is none of the declared types: {fault_text(error)}") from error
+
+
+def fault_text(error: BaseException) -> str:
+    """Return what a decoder says of a message, without what may be long in it."""
+    text = str(error)
+    return text if len(text) <= _FAULT_TEXT else f"{text[:_FAULT_TEXT]}…"
 
 
 def decode_to_child(payload: bytes | memoryview) -> ToChild:

@@ -1,6 +1,8 @@
-"""Which tasks may be started: every refusal, with its remedy, in one place. Changes nothing."""
+"""Admission: which tasks may be started, and every refusal, with its remedy, in one place. Changes nothing."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from ._errors import (
     CapacityError,
@@ -15,8 +17,16 @@ from ._requirements import check_requirements
 from ._supervisor_messages import Caller
 from ._task import Task
 from ._team import Team
+from ._text import one_line
 
 __all__ = ["check_run"]
+
+_OTHERS_SHARE: Final = 8
+_MOST_FOR_OTHERS: Final = 4
+"""Of so many slots one is kept for others than those who have tasks running, up to so many; half of it for the host."""
+
+_LEAST_SHARED: Final = 4
+"""Slots below which none is kept: a task that starts others could hardly work."""
 
 
 def check_run(
@@ -40,7 +50,7 @@ def check_run(
     if request.agent not in allowed:
         whose = "the team" if caller.agent is None else f"the sub_agents of {caller.agent!r}"
         raise UnknownAgentError(
-            f"There is no agent {request.agent!r} in {whose}. Available: {', '.join(allowed) or 'none'}."
+            f"There is no agent {one_line(request.agent, 100)!r} in {whose}. Available: {', '.join(allowed) or 'none'}."
         )
     if not request.task.strip():
         raise EmptyTaskError("The task is empty. Say what the agent is to do, with all it needs to know.")
@@ -64,9 +74,24 @@ def check_run(
         raise CapacityError(
             f"{running} tasks are running, and {settings.max_running} is the limit. Wait until one ends, or stop one."
         )
+    if parent is not None and not parent.is_root:
+        kept = _kept_for_others(settings.max_running, has_running=registry.has_running_branch(parent))
+        if settings.max_running - running <= kept:
+            raise CapacityError(
+                f"{running} of {settings.max_running} tasks are running, and the rest is kept for others than you and "
+                "those whom you have started. Wait until one of yours ends, or stop one."
+            )
     if len(registry) >= settings.max_tasks and running + unread == len(registry):
         raise CapacityError(
             f"{len(registry)} tasks are remembered, which is the limit: {running} are running, and "
             f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
         )
     return chain
+
+
+def _kept_for_others(max_running: int, *, has_running: bool) -> int:
+    """Return how many of the slots a task cannot take, by whether its branch has something running already."""
+    if max_running < _LEAST_SHARED:
+        return 0
+    kept = min(_MOST_FOR_OTHERS, -(-max_running // _OTHERS_SHARE))
+    return kept if has_running else -(-kept // 2)

@@ -161,6 +161,11 @@ class Journal:
         if committed is None or not self._commit_at_once():
             self._wakeups.put(None)
 
+    def write_later(self, statements: Sequence[Statement], committed: Committed) -> None:
+        """As `write`, for what nobody waits for: it is committed in the journal's thread, and told there."""
+        self._queue.append(_Write(statements, committed))
+        self._wakeups.put(None)
+
     def query(self, statement: Statement, answered: Answered) -> None:
         """Have a query answered, after what has been written before; with no rows where the journal cannot be read.
 

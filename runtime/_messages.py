@@ -70,7 +70,7 @@ class ViewTask(msgspec.Struct, frozen=True, tag="view"):
 class WaitTasks(msgspec.Struct, frozen=True, tag="wait"):
     """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have."""
 
-    task_ids: Annotated[list[str], msgspec.Meta(max_length=100_000)]
+    task_ids: Annotated[list[str], msgspec.Meta(max_length=10_000)]
     mode: Literal["all", "any"] = "all"
     timeout: float | None = None
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..actors import Timer
 from ._internal_messages import RateDue
 from ._messages import AwaitRate, RateTurn
 from ._rate_pace import RatePace
@@ -22,6 +23,9 @@ __all__ = ["RateKeeper"]
 
 _MOST_MODELS: Final = 100
 """Models whose pace is kept. The one that was refused longest ago is forgotten for another."""
+
+_MOST_MODELS_EACH: Final = 8
+"""As `_MOST_MODELS`, of those that one caller was the first to name: it pushes out its own, and not those of others."""
 
 _LONGEST_AFTER: Final = 3600.0
 """Seconds that a task may say its server has asked for."""
@@ -38,13 +42,16 @@ class _Queue:
         pace: when the next one may go.
         waiting: where the answers go, by the id of who waits.
         let_go: when whoever was let go last time was let go.
-        is_timed: whether a timer is running.
+        owner: id of who was the first to name it.
+        timer: lets the next one go; None if none is running.
     """
+
+    owner: str
 
     pace: RatePace = field(default_factory=RatePace)
     waiting: dict[str, tuple[ReplyTo, Task | None]] = field(default_factory=dict)
     let_go: dict[str, float] = field(default_factory=dict)
-    is_timed: bool = False
+    timer: Timer | None = None
 
 
 class RateKeeper:
@@ -54,7 +61,7 @@ class RateKeeper:
         later: sends the supervisor a message after so many seconds.
     """
 
-    def __init__(self, later: Callable[[float, RateDue], object]) -> None:
+    def __init__(self, later: Callable[[float, RateDue], Timer]) -> None:
         self._later = later
         self._queues: dict[str, _Queue] = {}
 
@@ -73,10 +80,12 @@ class RateKeeper:
             reply_to: where the answer goes.
         """
         now = time.monotonic()
-        queue = self._queue(request.server)
+        server = _shared(request.server, task)
+        queue = self._queue(server, caller)
         let_go = queue.let_go.pop(caller, None)
         if request.refused:
-            after = None if request.after is None else min(request.after, _LONGEST_AFTER)
+            # In this order, as what is no number is greater than nothing.
+            after = None if request.after is None else min(_LONGEST_AFTER, request.after)
             queue.pace.refuse(now, after, let_go)
         elif not queue.waiting and now - queue.pace.refused > _CALM:
             reply_to.set(RateTurn())
@@ -86,13 +95,13 @@ class RateKeeper:
         queue.waiting[caller] = reply_to, task
         if task is not None:
             task.rate_wait = request.model, now
-        self._advance(request.server, queue, now)
+        self._advance(server, queue, now)
 
     def due(self, server: str) -> None:
         """Let go who may go now; `RateDue` came."""
         queue = self._queues.get(server)
         if queue is not None:
-            queue.is_timed = False
+            queue.timer = None
             self._advance(server, queue, time.monotonic())
 
     def forget(self, caller: str) -> None:
@@ -111,16 +120,38 @@ class RateKeeper:
             if task is not None:
                 task.rate_wait = None
             reply_to.set(RateTurn())
-        if queue.waiting and not queue.is_timed:
-            queue.is_timed = True
-            self._later(max(0.0, queue.pace.next_time() - now), RateDue(server))
+        if queue.waiting and queue.timer is None:
+            queue.timer = self._later(max(0.0, queue.pace.next_time() - now), RateDue(server))
 
-    def _queue(self, server: str) -> _Queue:
+    def _queue(self, server: str, caller: str) -> _Queue:
         queue = self._queues.get(server)
         if queue is None:
-            if len(self._queues) >= _MOST_MODELS:
-                longest_ago = min(self._queues, key=lambda name: self._queues[name].pace.refused)
-                for reply_to, _ in self._queues.pop(longest_ago).waiting.values():
-                    reply_to.set(RateTurn())
-            queue = self._queues[server] = _Queue()
+            own = [name for name, known in self._queues.items() if known.owner == caller]
+            if len(own) >= _MOST_MODELS_EACH:
+                self._drop(own)
+            elif len(self._queues) >= _MOST_MODELS:
+                self._drop(list(self._queues))
+            queue = self._queues[server] = _Queue(caller)
         return queue
+
+    def _drop(self, servers: list[str]) -> None:
+        """Forget that one of these servers which has refused longest ago; who waits for it may go."""
+        dropped = self._queues.pop(min(servers, key=lambda name: self._queues[name].pace.refused))
+        if dropped.timer is not None:
+            dropped.timer.cancel()
+        for reply_to, task in dropped.waiting.values():
+            if task is not None:
+                task.rate_wait = None
+            reply_to.set(RateTurn())
+
+
+def _shared(server: str, task: Task | None) -> str:
+    """Return what a server is known by: one that is not seen to be a model's of the caller's is its agent's alone."""
+    if task is None:
+        return server
+    agent = task.setup.agent
+    models = [model for model in (agent.model, *agent.fallback.models) if model is not None]
+    # A name may hold variables that are known in the task's process only.
+    if any("${" in model.name or server.endswith(f" {model.name}"[:200]) for model in models):
+        return server
+    return f"{task.agent}: {server}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import sys
+from collections import deque
 from collections.abc import Iterable
 
 from ._internal_messages import Waiter
@@ -31,9 +33,11 @@ class TaskRegistry:
         self._roots = self._running_roots = 0
         self._numbers = itertools.count()
         self._forgettable: list[tuple[int, str]] = []
+        self._forgettable_of: dict[str, deque[str]] = {}
+        self._kept: dict[str | None, int] = {}
         self._waiters: dict[Waiter, None] = {}
         self._waiting_for: dict[str, dict[Waiter, None]] = {}
-        self._waits_of: dict[str | None, int] = {}
+        self._waits_of: dict[str | None, dict[Waiter, None]] = {}
 
     def __len__(self) -> int:
         """Return how many tasks are remembered, roots not counted."""
@@ -79,6 +83,19 @@ class TaskRegistry:
             return list(self._running.values())
         return [task for task in self._owned.get(owner, {}).values() if not task.is_over]
 
+    def has_running_branch(self, task: Task) -> bool:
+        """Tell whether something runs in a task's branch, beside the first of it.
+
+        A branch is what a root, or the host, has started, with all that it has started in turn.
+        """
+        owners = filter(None, map(self.get, task.owners))
+        first = next((owner for owner in owners if not owner.is_root), task)
+        return any(not each.is_over for each in self._owned.get(first.id, {}).values())
+
+    def kept_of(self, caller: str | None) -> int:
+        """Return about how many bytes are kept of what the tasks that a caller has started were given and answered."""
+        return self._kept.get(caller, 0)
+
     # --- changes ----------------------------------------------------------------------------------------------------
 
     def add(self, task: Task) -> None:
@@ -87,6 +104,7 @@ class TaskRegistry:
         self._tasks[task.id] = self._running[task.id] = task
         self._roots += task.is_root
         self._running_roots += task.is_root
+        self._keep(task, _size(task.text))
         for owner in task.owners:
             self._owned.setdefault(owner, {})[task.id] = task
 
@@ -96,6 +114,8 @@ class TaskRegistry:
         self._roots -= task.is_root
         if self._running.pop(task.id, None) is not None:
             self._running_roots -= task.is_root
+        self._keep(task, -_size(task.text) - _size(task.result))
+        self._forgettable_of.pop(task.id, None)
         for owner in task.owners:
             self._owned[owner].pop(task.id, None)
             if not self._owned[owner]:
@@ -106,6 +126,7 @@ class TaskRegistry:
         del self._running[task.id]
         self._running_roots -= task.is_root
         self._unread += not task.is_root
+        self._keep(task, _size(task.result))
         due = []
         for waiter in self._waiting_for.pop(task.id, ()):
             waiter.open -= 1
@@ -120,12 +141,30 @@ class TaskRegistry:
         task.read = True
         self._unread -= not task.is_root
         heapq.heappush(self._forgettable, (task.number, task.id))
+        if task.parent in self._tasks:
+            self._forgettable_of.setdefault(task.parent, deque()).append(task.id)
         return True
 
     def forget_oldest(self) -> None:
         """Forget the oldest task whose end has been seen; there must be one."""
-        _, task_id = heapq.heappop(self._forgettable)
+        while (task_id := heapq.heappop(self._forgettable)[1]) not in self._tasks:
+            pass  # it was forgotten as one of its parent's
         self.remove(self._tasks[task_id])
+
+    def forget_oldest_of(self, caller: str | None) -> bool:
+        """Forget the one whose end was seen first of those that a task has started; False if there is none."""
+        seen = self._forgettable_of.get(caller) if caller is not None else None
+        while seen:
+            task = self._tasks.get(seen.popleft())
+            if task is not None:
+                self.remove(task)
+                return True
+        return False
+
+    def _keep(self, task: Task, size: int) -> None:
+        self._kept[task.parent] = self._kept.get(task.parent, 0) + size
+        if self._kept[task.parent] <= 0:
+            del self._kept[task.parent]
 
     # --- who waits --------------------------------------------------------------------------------------------------
 
@@ -134,14 +173,19 @@ class TaskRegistry:
         """All who wait for an answer."""
         return list(self._waiters)
 
-    def waits_of(self, caller: Caller) -> int:
-        """Return how many of a caller's requests wait for an answer."""
-        return self._waits_of.get(caller.id, 0)
+    def waits_of(self, caller: str | None) -> list[Waiter]:
+        """Return those of a caller's requests that wait for an answer."""
+        return list(self._waits_of.get(caller, ()))
+
+    def waited_for_by(self, caller: str | None) -> tuple[int, int]:
+        """Return how many of a caller's requests wait for an answer, and for how many tasks, each counted anew."""
+        waits = self._waits_of.get(caller, {})
+        return len(waits), sum(len(waiter.tasks) for waiter in waits)
 
     def add_waiter(self, waiter: Waiter) -> None:
         """Take note of a request that waits for tasks, or is due already."""
         self._waiters[waiter] = None
-        self._waits_of[waiter.caller] = self._waits_of.get(waiter.caller, 0) + 1
+        self._waits_of.setdefault(waiter.caller, {})[waiter] = None
         for task in waiter.tasks:
             if not task.is_over:
                 waiter.open += 1
@@ -152,7 +196,7 @@ class TaskRegistry:
         if waiter not in self._waiters:
             return False
         del self._waiters[waiter]
-        self._waits_of[waiter.caller] -= 1
+        del self._waits_of[waiter.caller][waiter]
         if not self._waits_of[waiter.caller]:
             del self._waits_of[waiter.caller]
         for task in waiter.tasks:
@@ -162,3 +206,7 @@ class TaskRegistry:
                 if not waiting:
                     del self._waiting_for[task.id]
         return True
+
+
+def _size(text: str | None) -> int:
+    return sys.getsizeof(text) if text else 0

@@ -8,6 +8,7 @@ wait for has happened.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
 import time
@@ -33,7 +34,7 @@ from ..actors import (
 from ..actors._zygote_connection import environment
 from . import _record as record
 from ._admission import check_run
-from ._errors import RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
+from ._errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
 from ._internal_messages import Conversation, RateDue, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
 from ._journal import Journal
@@ -67,6 +68,7 @@ from ._supervisor_messages import Call, Caller, Close, ReplyTo
 from ._task import Task
 from ._task_actor import TaskActor
 from ._team import AgentConfig, Limits, Team
+from ._text import one_line
 from ._views import ID_PREFIX, Status, TaskList, TaskView, Vitals
 from ._vitals import VitalsSampler, Watch
 from ._workdir import WorktreeKeeper, worktree_folder
@@ -81,7 +83,26 @@ _MOST_TOOLS: Final = 100
 """Tools that a task is shown to be in at a time."""
 
 _MOST_WAITS: Final = 1000
-"""Requests of one task that may wait for an answer at a time."""
+_MOST_WAITED: Final = 20_000
+"""Requests of one task that may wait for an answer at a time, and the tasks that all of them may wait for."""
+
+_MOST_REQUEST: Final = 1024 * 1024
+"""Bytes of a request of a task; the text of a task that it starts is nearly all of it."""
+
+_MOST_KEPT: Final = 4_000_000
+"""Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
+
+_MOST_NAMED: Final = 20
+"""Tasks that an error names."""
+
+_FREE: Final = 256 * 1024
+_CHARGE: Final = 2e-8
+_CHARGE_EACH: Final = 2e-5
+"""Characters that a turn may add to a conversation for nothing; the seconds that are charged for each beyond, and for
+each message and turn: the journal's work."""
+
+_MESSAGE_COST: Final = 50
+"""Characters that each message of a conversation counts for on top of its own: a row of the journal."""
 
 _LONGEST_CONVERSATION: Final = 100_000_000
 """Characters of one task's conversation that the journal takes; no model reads a hundredth of it."""
@@ -106,6 +127,8 @@ class TaskSupervisor(Supervisor):
 
     report_decoder = msgspec.msgpack.Decoder(TaskReport)
     request_decoder = msgspec.msgpack.Decoder(TaskRequest)
+    last_reports = (Finished, Failed)
+    most_request = _MOST_REQUEST
 
     def __init__(
         self,
@@ -215,6 +238,9 @@ class TaskSupervisor(Supervisor):
                     self._await_rate(request, caller, reply_to)
                 case _:
                     assert_never(request)
+        except RunError as error:
+            # Without the frames of this module, which say nothing to whoever asked, and take longer than to refuse.
+            reply_to.set_exception(error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
             reply_to.set_exception(error)
 
@@ -225,6 +251,8 @@ class TaskSupervisor(Supervisor):
         chain = check_run(
             request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
         )
+        if parent is not None:
+            self._make_room(parent)
         while len(self._registry) >= self._settings.max_tasks:
             self._registry.forget_oldest()
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
@@ -272,6 +300,15 @@ class TaskSupervisor(Supervisor):
             task.deadline = self.tell_later(task.setup.limits.wall_clock, TimeIsUp(task))
         if self._hub.has_streams:  # to look at a task takes longer than to tell of it
             self._hub.publish(TaskStarted(self._view(task, output=False)))
+
+    def _make_room(self, parent: Task) -> None:
+        """Forget tasks that a task has started and seen the ends of, if the host keeps too much of them."""
+        while (kept := self._registry.kept_of(parent.id)) > _MOST_KEPT:
+            if not self._registry.forget_oldest_of(parent.id):
+                raise CapacityError(
+                    f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
+                    f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
+                )
 
     def _setup_of(self, name: str) -> tuple[AgentSetup, bytes]:
         """Return what the tasks of an agent have in common, and the same pickled."""
@@ -323,29 +360,45 @@ class TaskSupervisor(Supervisor):
         self._by_child[task.child] = task
 
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
-        # The same task twice is one task.
-        tasks = list({task_id: self._find(task_id, caller) for task_id in request.task_ids}.values())
-        self._check_patience(caller)
+        tasks = [self._find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
+        self._check_patience(caller, len(tasks))
         waiter = Waiter(tasks, request.mode, reply_to, caller.id)
         self._registry.add_waiter(waiter)
         if waiter.is_due:
             self._end_wait(waiter)
         elif request.timeout is not None:
-            waiter.timer = self.tell_later(max(0.0, request.timeout), WaitOver(waiter))
+            waiter.timer = self._system.call_later(max(0.0, request.timeout), lambda: self._let_end(waiter))
 
-    def _check_patience(self, caller: Caller) -> None:
-        """Refuse a request that would wait if its caller, a task, has too many that do."""
+    def _check_patience(self, caller: Caller, tasks: int) -> None:
+        """Refuse a request that would wait for tasks if its caller, a task, has too many that do."""
         if self._registry.get(caller.id) is None:
             return  # the host is trusted
-        if self._registry.waits_of(caller) >= _MOST_WAITS:
+        waits, waited_for = self._registry.waited_for_by(caller.id)
+        if waits >= _MOST_WAITS:
             raise RunError(f"{_MOST_WAITS:,} requests of this task wait for an answer already. Wait for some of them.")
+        if waited_for + tasks > _MOST_WAITED:
+            raise RunError(
+                f"The requests of this task that wait for an answer would wait for {waited_for + tasks:,} tasks in "
+                f"all, and {_MOST_WAITED:,} is the limit. Wait for some of them, or name fewer tasks."
+            )
 
-    def _end_wait(self, waiter: Waiter) -> None:
-        """Answer a waiter with those of its tasks that have ended, unless it has been answered."""
+    def _let_end(self, waiter: Waiter) -> None:
+        """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
+        caller = self._registry.get(waiter.caller)
+        child = caller.child if caller is not None else None
+        if child is None:
+            self._tell(WaitOver(waiter))
+        else:
+            self.tell_in_turn(child, WaitOver(waiter))
+
+    def _end_wait(self, waiter: Waiter, *, is_heard: bool = True) -> None:
+        """Answer a waiter with those of its tasks that have ended, unless it has been answered, or nobody hears it."""
         if not self._registry.remove_waiter(waiter):
             return
         if waiter.timer is not None:
             waiter.timer.cancel()  # it would keep the answer, output and all, until it is due
+        if not is_heard:
+            return
         over = [task for task in waiter.tasks if task.is_over]
         for task in over:
             self._note_read(task)
@@ -362,8 +415,8 @@ class TaskSupervisor(Supervisor):
         task = self._find(request.task_id, caller)
         if task.is_over and request.refuse_ended:
             raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
-        self._check_patience(caller)
         stopped = [task, *self._registry.running_tasks(task.id)]
+        self._check_patience(caller, len(stopped))
         self._stop_tasks(stopped, target=task, by=str(caller))
         waiter = Waiter(stopped, "all", reply_to, caller.id, request.limit)
         self._registry.add_waiter(waiter)
@@ -455,12 +508,15 @@ class TaskSupervisor(Supervisor):
 
     def _keep(self, task: Task, messages: list[str]) -> None:
         """Write down what a conversation has grown by and cost, if it could still be one with a model."""
-        task.conversation += sum(map(len, messages))
+        added = sum(map(len, messages)) + _MESSAGE_COST * len(messages)
+        self.charge((1 + len(messages)) * _CHARGE_EACH + max(0, added - _FREE) * _CHARGE)
+        task.conversation += added
         if task.conversation > _LONGEST_CONVERSATION:
             held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
             self._end_for_limit(task, f"No more than {held}", at_once=True)
         else:
-            self._journal.write([*record.messages(task, messages), *record.usage(task)])
+            statements = [*record.messages(task, messages), *record.usage(task)]
+            self._journal.write_later(statements, self.postpone_handled())
 
     def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
         task.usage += usage
@@ -489,6 +545,8 @@ class TaskSupervisor(Supervisor):
         self._watched.pop(task.id, None)
         if self._rates is not None:
             self._rates.forget(task.id)
+        for waiter in self._registry.waits_of(task.id):
+            self._end_wait(waiter, is_heard=False)
         bound_log(task.log)
         now = time.monotonic()
         if task.finished is not None and task.finished.in_file:
@@ -585,7 +643,7 @@ class TaskSupervisor(Supervisor):
         orphans = self._registry.running_tasks(task.id)
         self._stop_tasks(orphans, target=None, ended_owner=task.agent)
         for waiter in due:
-            self._end_wait(waiter)
+            self._let_end(waiter)
         self._check_closed()
 
     def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
@@ -606,10 +664,11 @@ class TaskSupervisor(Supervisor):
     def _find(self, task_id: str, caller: Caller) -> Task:
         task = self._registry.get(task_id)
         if task is None or not self._registry.may_see(caller, task):
-            known = ", ".join(task.id for task in self._registry.visible(caller))
+            known = [task.id for task in itertools.islice(self._registry.visible(caller), _MOST_NAMED + 1)]
+            names = ", ".join(known[:_MOST_NAMED]) + (" and more" if len(known) > _MOST_NAMED else "")
             raise UnknownTaskError(
-                f"There is no task {task_id!r} here. "
-                + (f"Known tasks: {known}." if known else "No task has been started yet.")
+                f"There is no task {one_line(task_id, 50)!r} here. "
+                + (f"Known tasks: {names}." if known else "No task has been started yet.")
             )
         return task
 

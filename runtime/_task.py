@@ -15,12 +15,17 @@ from ..actors._regular_files import is_folder, open_to_read
 from ._messages import AgentSetup, Failed, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
+from ._text import bounded
 from ._views import RATE_WAIT, TERMINAL, Status, TaskView, Vitals, iso_time
 
 __all__ = ["Task"]
 
 _LIST_TAIL: Final = 400
 """Bytes of output in a list; the last line of it is what people look at."""
+
+
+_LIST_TEXT: Final = 10_000
+"""Characters of a task's text in a list, head and tail."""
 
 
 @dataclass(eq=False, slots=True)
@@ -138,8 +143,8 @@ class Task:
                 self.last_entry = msgspec.structs.replace(self.last_entry, workdir=self._workdir())
             return self.last_entry
         entry = self.view(vitals=vitals, output=False)
-        if entry.traceback:
-            entry = msgspec.structs.replace(entry, traceback="")
+        if entry.traceback or len(self.text) > _LIST_TEXT:
+            entry = msgspec.structs.replace(entry, traceback="", task=bounded(self.text, _LIST_TEXT))
         if self.is_over:
             self.last_entry = entry
         return entry

@@ -51,7 +51,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: begins with `agent_task_`.
         agent: name of the agent that runs it.
-        task: what it was asked to do.
+        task: what it was asked to do; in `list` its head and tail, if it is longer than 10,000 characters.
         status: see `Status`.
         reason: why it ended as it did; empty while it runs and for a completed one.
         traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last
