@@ -353,8 +353,10 @@ class HostChannel:
             logger.exception("%s: the host could not handle what it sent.", self._receiver)
             self._receiver.on_violation(f"the host could not handle what it sent: {type(error).__name__}: {error}")
             return False
-        if is_over or flood >= _FLOOD:
+        if is_over:
             self._rest(max(_REST, (time.thread_time() - began) * _REST_FACTOR))
+        elif flood >= _FLOOD:
+            self._rest(_REST)
         return True
 
     def _hand_over(self, said: list[memoryview]) -> int:

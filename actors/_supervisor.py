@@ -3,7 +3,7 @@
 It holds the truth about its children, and it alone. Its mailbox never waits: not for a child, not for the zygote; what
 takes time comes back to it as a message. Layers above subclass it and say what reports, requests and ends mean.
 
-What a child has for it is taken in turns: one message of each child at a time, so that no child keeps others waiting.
+What a child has for it is taken in turns, a moment's work at a time, so that no child keeps others waiting.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
 
 logger = logging.getLogger("subactors.actors")
+
+_TURN: Final = 0.0002
+"""Seconds after which no other message of the same child is taken up in its turn."""
 
 _TOO_LONG: Final = "The request has {:,} bytes, and {:,} is the limit. Put what is long into a file, and name that."
 
@@ -291,19 +294,19 @@ class Supervisor(pykka.ThreadingActor):
         return None
 
     def _take_turn(self, child: Child) -> None:
-        """Handle one message that a child has waiting, and see to its next turn."""
+        """Handle what a child has waiting, for a moment, and see to its next turn."""
         turn = _Turn(child)
         if child.process.lacks_room(lambda: _tell(self.actor_ref, turn)):
             return
-        rest = 0.0
-        message = child.turns.take()
-        if message is not None:
-            began = time.thread_time()
-            try:
+        until, began = time.monotonic() + _TURN, time.thread_time()
+        try:
+            while (message := child.turns.take()) is not None:
                 self.on_receive(message)
-            finally:
-                rest = child.turns.charge(time.thread_time() - began + self._charged)
-                self._charged = 0.0
+                if time.monotonic() > until:
+                    break
+        finally:
+            rest = child.turns.charge(time.thread_time() - began + self._charged)
+            self._charged = 0.0
         if rest:
             self._system.call_after_rest(rest, lambda: _tell(self.actor_ref, turn))
         elif child.turns.go_on():

@@ -1,4 +1,4 @@
-"""Turns: what one child has for its supervisor, which takes one message of each child at a time."""
+"""Turns: what one child has for its supervisor, which takes a moment's work of each child at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["TurnQueue"]
 
 _DEAR: Final = 0.001
-"""Seconds of CPU time beyond which one message is charged at once."""
+"""Seconds of CPU time beyond which a turn is charged at once."""
 
 _CREDIT: Final = 0.1
 _REGAINED: Final = 0.05

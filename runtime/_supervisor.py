@@ -92,6 +92,9 @@ _MOST_REQUEST: Final = 1024 * 1024
 _MOST_KEPT: Final = 4_000_000
 """Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
 
+_MOST_OUTPUT: Final = 1_000_000
+"""Bytes of output in an answer to a task, that of all tasks in it together."""
+
 _MOST_NAMED: Final = 20
 """Tasks that an error names."""
 
@@ -229,7 +232,7 @@ class TaskSupervisor(Supervisor):
                 case ViewTask(task_id, limit):
                     task = self._find(task_id, caller)
                     self._note_read(task)
-                    reply_to.set(self._view(task, limit=limit))
+                    reply_to.set(self._view(task, limit=self._output_limit(caller, limit)))
                 case WaitTasks():
                     self._wait(request, caller, reply_to)
                 case StopTask():
@@ -362,7 +365,8 @@ class TaskSupervisor(Supervisor):
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         tasks = [self._find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
         self._check_patience(caller, len(tasks))
-        waiter = Waiter(tasks, request.mode, reply_to, caller.id)
+        limit = self._output_limit(caller, None, len(tasks))
+        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit)
         self._registry.add_waiter(waiter)
         if waiter.is_due:
             self._end_wait(waiter)
@@ -418,7 +422,8 @@ class TaskSupervisor(Supervisor):
         stopped = [task, *self._registry.running_tasks(task.id)]
         self._check_patience(caller, len(stopped))
         self._stop_tasks(stopped, target=task, by=str(caller))
-        waiter = Waiter(stopped, "all", reply_to, caller.id, request.limit)
+        limit = self._output_limit(caller, request.limit, len(stopped))
+        waiter = Waiter(stopped, "all", reply_to, caller.id, limit)
         self._registry.add_waiter(waiter)
         if waiter.is_due:
             self._end_wait(waiter)
@@ -674,6 +679,13 @@ class TaskSupervisor(Supervisor):
 
     def _task_list(self, views: list[TaskView]) -> TaskList:
         return TaskList(tasks=views, running=self._registry.running, max_running=self._settings.max_running)
+
+    def _output_limit(self, caller: Caller, wanted: int | None, tasks: int = 1) -> int | None:
+        """Return how many bytes of each task's output are in an answer: one to a task has no more than some in all."""
+        if self._registry.get(caller.id) is None:
+            return wanted
+        most = max(1, _MOST_OUTPUT // max(1, tasks))
+        return most if wanted is None else min(wanted, most)
 
     def _view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         return task.view(vitals=self._sampler.latest(task.id), output=output, limit=limit)
