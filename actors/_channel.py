@@ -64,8 +64,8 @@ _REST_FACTOR: Final = 4.0
 _FULL: Final = 1024 * 1024
 """Bytes that may wait for a child before its next request is taken up; an answer may be longer."""
 
-_LAST_TURNS: Final = 5.0
-"""Seconds in which what an ended process has sent is handled in turn with others; then all of it is, at once."""
+_LAST_TURNS: Final = 2.0
+"""Seconds for which what an ended process has sent waits for a supervisor that is behind; then it is handed over."""
 
 
 class ChannelReceiver(Protocol):
@@ -170,6 +170,7 @@ class HostChannel:
         self._drained: Callable[[], None] | None = None
         self._reads_left = _DRAIN_READS
         self._hurries = False
+        self._finishes = False
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
@@ -198,7 +199,7 @@ class HostChannel:
         Also when it has ended. In the I/O thread, or before this returns.
         """
         with self._lock:
-            if self._closed or self._outbox.size <= _FULL:
+            if self._closed or self._drained is not None or self._outbox.size <= _FULL:
                 return False
             self._on_room = callback
         self._io.call_later(STUCK_AFTER, lambda: self._look_at_reader(callback))
@@ -253,18 +254,26 @@ class HostChannel:
     def drain(self, drained: Callable[[], None]) -> None:
         """Hand over what the process said before it ended, and make the call then: mostly before this returns.
 
-        One that has flooded has its turns and rests as before, and its supervisor time to come after.
+        What one that has flooded has left is handled in turns as before, and its supervisor has time to come after.
         """
-        self._drained = drained
-        if not (self._resting or self._backlog.is_full):
+        with self._lock:
+            self._drained = drained
+            on_room, self._on_room = self._on_room, None
+        if on_room is not None:
+            on_room()
+        if self._may_go_on:
             self._drain_on()
         if self._drained is not None:
-            self._io.call_later(_LAST_TURNS, self.hurry)
+            self._io.call_later(_LAST_TURNS, self._hurry)
 
-    def hurry(self) -> None:
-        """Come to the end of `drain` without turns and rests."""
+    def _hurry(self) -> None:
+        self._hurries = True
+        self._resume()
+
+    def finish(self) -> None:
+        """Come to the end of `drain` at once; for whoever has ended the I/O thread."""
         if self._drained is not None:
-            self._hurries = True
+            self._hurries = self._finishes = True
             self._drain_on()
 
     def _drain_on(self) -> None:
@@ -300,7 +309,7 @@ class HostChannel:
 
     @property
     def _may_go_on(self) -> bool:
-        return self._hurries or not (self._resting or self._backlog.is_full)
+        return self._finishes or not (self._resting or (self._backlog.is_full and not self._hurries))
 
     @property
     def _is_read(self) -> bool:
@@ -341,7 +350,7 @@ class HostChannel:
                         flood += self._hand_over(said)
                         self._receiver.on_message(decode_from_child(payload))
                     is_over = time.monotonic() > until
-                    if (is_over or self._backlog.is_full) and not self._hurries:
+                    if (is_over or (self._backlog.is_full and not self._hurries)) and not self._finishes:
                         break  # the rest stays in the decoder
             finally:
                 flood += self._hand_over(said)
@@ -369,10 +378,15 @@ class HostChannel:
         return len(data)
 
     def _rest(self, seconds: float) -> None:
-        if not (self._resting or self._hurries):
-            self._resting = True
-            self.watch()
+        if self._resting or self._finishes:
+            return
+        self._resting = True
+        self.watch()
+        if self._drained is None:
             self._io.rest(seconds, self._end_rest)
+        else:
+            # There is not much more to come; who waits for the end is not to wait for those who flood.
+            self._io.call_later(_REST, self._end_rest)
 
     def _end_rest(self) -> None:
         self._resting = False

@@ -83,6 +83,7 @@ class ActorProcess:
         group: its control group; None if it has none.
         ready: done when the constructor returned; raises what it raised, or StartError.
         end: how the process ended; None while it has not.
+        is_ending: whether it is gone, and what it has said before is still being handed over, or has been.
         is_with_zygote: whether the zygote that runs has been asked for it; one that was lost leaves it False.
         fenced: whether it is behind a fence.
     """
@@ -125,7 +126,7 @@ class ActorProcess:
         self._pidfd_watched = False
         self._kill_wanted = False
         self._gone = False
-        self._is_ending = False
+        self.is_ending = False
         self._looked_at = False
         self._losing = False
         self._disconnected = False
@@ -287,9 +288,9 @@ class ActorProcess:
 
     def on_end(self, seen: ProcessExit) -> None:
         """Publish the end, once: first what the child still said, then the facts, then the failed asks."""
-        if self._is_ending:
+        if self.is_ending:
             return
-        self._is_ending = True
+        self.is_ending = True
         if self._violation:
             self._publish_end(seen)
         else:
@@ -298,7 +299,7 @@ class ActorProcess:
     def on_closed(self, seen: ProcessExit) -> None:
         """The I/O thread has ended; called by whoever has ended it. Publish the end if that is still to be done."""
         self.on_end(seen)
-        self._channel.hurry()
+        self._channel.finish()
 
     def _publish_end(self, seen: ProcessExit) -> None:
         end = msgspec.structs.replace(
@@ -456,7 +457,7 @@ class ActorProcess:
 
         This end does not notice while a thread is reading from the other, or another process has that, too.
         """
-        if self.pid is None or self._is_ending or self._gone or self._losing or self._finished:
+        if self.pid is None or self.is_ending or self._gone or self._losing or self._finished:
             return
         # One that has been forked just now may not have come to what makes it a child.
         if (self._is_ready or self._looked_at) and _linux.has_lost(self.pid, CHANNEL, self._link):

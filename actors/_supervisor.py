@@ -307,7 +307,7 @@ class Supervisor(pykka.ThreadingActor):
         finally:
             rest = child.turns.charge(time.thread_time() - began + self._charged)
             self._charged = 0.0
-        if rest:
+        if rest and not child.process.is_ending:
             self._system.call_after_rest(rest, lambda: _tell(self.actor_ref, turn))
         elif child.turns.go_on():
             _tell(self.actor_ref, turn)
@@ -321,7 +321,7 @@ class Supervisor(pykka.ThreadingActor):
         try:
             if isinstance(message, _Reported):
                 self.child_reported(child, message.report)
-            else:
+            elif not child.process.is_ending:  # else nobody is there to be answered
                 self.child_requested(child, message.request, message.reply_to)
         finally:
             if self._handled is not None:

@@ -21,12 +21,9 @@ from ._text import one_line
 
 __all__ = ["check_run"]
 
-_OTHERS_SHARE: Final = 8
+_OTHERS_SHARE: Final = 4
 _MOST_FOR_OTHERS: Final = 4
-"""Of so many slots one is kept for others than those who have tasks running, up to so many; half of it for the host."""
-
-_LEAST_SHARED: Final = 4
-"""Slots below which none is kept: a task that starts others could hardly work."""
+"""Of so many slots one is kept for those who have nothing running, up to so many; the first of them for the host."""
 
 
 def check_run(
@@ -91,7 +88,4 @@ def check_run(
 
 def _kept_for_others(max_running: int, *, has_running: bool) -> int:
     """Return how many of the slots a task cannot take, by whether its branch has something running already."""
-    if max_running < _LEAST_SHARED:
-        return 0
-    kept = min(_MOST_FOR_OTHERS, -(-max_running // _OTHERS_SHARE))
-    return kept if has_running else -(-kept // 2)
+    return min(max_running // _OTHERS_SHARE, _MOST_FOR_OTHERS if has_running else 1)

@@ -161,7 +161,7 @@ class Journal:
         if committed is None or not self._commit_at_once():
             self._wakeups.put(None)
 
-    def write_later(self, statements: Sequence[Statement], committed: Committed) -> None:
+    def write_later(self, statements: Sequence[Statement], committed: Committed | None) -> None:
         """As `write`, for what nobody waits for: it is committed in the journal's thread, and told there."""
         self._queue.append(_Write(statements, committed))
         self._wakeups.put(None)

@@ -521,7 +521,9 @@ class TaskSupervisor(Supervisor):
             self._end_for_limit(task, f"No more than {held}", at_once=True)
         else:
             statements = [*record.messages(task, messages), *record.usage(task)]
-            self._journal.write_later(statements, self.postpone_handled())
+            # What a process that is gone has left is no more than its channel holds, and its end waits for it.
+            is_ending = task.child is not None and task.child.process.is_ending
+            self._journal.write_later(statements, None if is_ending else self.postpone_handled())
 
     def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
         task.usage += usage
