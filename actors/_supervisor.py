@@ -281,14 +281,6 @@ class Supervisor(pykka.ThreadingActor):
                 self._take_turn(child)
             case _GraceOver(child):
                 self._end_by_force(child)
-            case _Ready(child) | _Reported(child) | _Requested(child):
-                try:
-                    self._hear(message)
-                except Exception:
-                    logger.exception("A message of %s could not be handled; it is ended.", child.process.actor)
-                    child.process.kill()
-            case _Ended(child, end):
-                self.child_ended(child, end)
             case _:
                 return super().on_receive(message)
         return None
@@ -301,7 +293,7 @@ class Supervisor(pykka.ThreadingActor):
         until, began = time.monotonic() + _TURN, time.thread_time()
         try:
             while (message := child.turns.take()) is not None:
-                self.on_receive(message)
+                self._take_up(message)
                 if time.monotonic() > until:
                     break
         finally:
@@ -311,6 +303,19 @@ class Supervisor(pykka.ThreadingActor):
             self._system.call_after_rest(rest, lambda: _tell(self.actor_ref, turn))
         elif child.turns.go_on():
             _tell(self.actor_ref, turn)
+
+    def _take_up(self, message: object) -> None:
+        match message:
+            case _Ready(child) | _Reported(child) | _Requested(child):
+                try:
+                    self._hear(message)
+                except Exception:
+                    logger.exception("A message of %s could not be handled; it is ended.", child.process.actor)
+                    child.process.kill()
+            case _Ended(child, end):
+                self.child_ended(child, end)
+            case _:
+                self.on_receive(message)
 
     def _hear(self, message: _Ready | _Reported | _Requested) -> None:
         child = message.child
