@@ -20,12 +20,12 @@ import msgspec
 import pykka
 
 from ._actor import ProcessActor
+from ._backlog import TurnQueue
 from ._errors import ProtocolError
 from ._exit import ProcessExit
 from ._io import Timer
 from ._process import ActorProcess
 from ._system import ProcessSystem
-from ._turns import TurnQueue
 from ._wire import MAXIMUM_FRAME, ErrorData, ProcessLimits, error_data, fault_text
 
 if TYPE_CHECKING:
@@ -279,8 +279,8 @@ class Supervisor(pykka.ThreadingActor):
                 self.stop_child(child)
             case _Turn(child):
                 self._take_turn(child)
-            case _GraceOver(child):
-                self._end_by_force(child)
+            case _GraceOver():
+                self._take_up(message)
             case _:
                 return super().on_receive(message)
         return None
@@ -290,14 +290,14 @@ class Supervisor(pykka.ThreadingActor):
         turn = _Turn(child)
         if child.process.lacks_room(lambda: _tell(self.actor_ref, turn)):
             return
-        until, began = time.monotonic() + _TURN, time.thread_time()
+        until = child.turns.begin() + _TURN
         try:
             while (message := child.turns.take()) is not None:
                 self._take_up(message)
                 if time.monotonic() > until:
                     break
         finally:
-            rest = child.turns.charge(time.thread_time() - began + self._charged)
+            rest = child.turns.end(self._charged)
             self._charged = 0.0
         if rest and not child.process.is_ending:
             self._system.call_after_rest(rest, lambda: _tell(self.actor_ref, turn))
@@ -306,7 +306,7 @@ class Supervisor(pykka.ThreadingActor):
 
     def _take_up(self, message: object) -> None:
         match message:
-            case _Ready(child) | _Reported(child) | _Requested(child):
+            case _Ready(child) | _Reported(child) | _Requested(child) | _GraceOver(child):
                 try:
                     self._hear(message)
                 except Exception:
@@ -317,10 +317,13 @@ class Supervisor(pykka.ThreadingActor):
             case _:
                 self.on_receive(message)
 
-    def _hear(self, message: _Ready | _Reported | _Requested) -> None:
+    def _hear(self, message: _Ready | _Reported | _Requested | _GraceOver) -> None:
         child = message.child
         if isinstance(message, _Ready):
             self.child_ready(child)
+            return
+        if isinstance(message, _GraceOver):
+            self._end_by_force(child)
             return
         self._handled = child.process.handled
         try:

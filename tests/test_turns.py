@@ -11,8 +11,8 @@ from observing import wait_until
 from speaking_actors import Speaker
 from subactors.actors import Child, ProcessSystem, ProtocolError
 from subactors.actors import _supervisor as supervisor_module
+from subactors.actors._backlog import TurnQueue
 from subactors.actors._io import IOThread
-from subactors.actors._turns import TurnQueue
 from subactors.actors._wire import Attribute, Attributes, decode_from_child, encode_frame
 
 PATIENCE = 30.0
