@@ -155,7 +155,8 @@ class ProcessSystem:
             args: the constructor's.
             kwargs: the constructor's.
             listener: is told what becomes of it.
-            capture: file that takes what the process writes to its standard output and error; made if missing.
+            capture: file that takes what the process writes to its standard output and error; made if missing. Where
+                it cannot be made, the process works without one.
             environ: the process's whole environment; the host's of this moment, without what is withheld, if None.
             limits: what the kernel holds the process to; None for nothing.
             fenced: whether it is put behind a fence; the system's own answer if None. With another answer than that,

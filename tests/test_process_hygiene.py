@@ -229,9 +229,11 @@ def test_what_a_killed_process_had_written_is_kept(system: ProcessSystem, tmp_pa
     assert capture.read_text() == "last words\n"
 
 
-def test_a_capture_file_that_cannot_be_made_is_an_error_of_the_start(system: ProcessSystem, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        Started(system, Worker, capture=str(tmp_path / "nowhere" / "capture"))
+def test_a_process_whose_capture_file_cannot_be_made_works_without_one(system: ProcessSystem, tmp_path: Path) -> None:
+    started = Started(system, Worker, capture=str(tmp_path / "nowhere" / "capture"))
+    assert started.proxy.descriptors().get(10)[1] == "/dev/null"
+    started.reference.stop()
+    assert started.wait_for_end().normal
 
 
 def test_a_segmentation_fault_leaves_its_traceback_in_the_capture_file(system: ProcessSystem, tmp_path: Path) -> None:
