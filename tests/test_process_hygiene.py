@@ -231,7 +231,7 @@ def test_what_a_killed_process_had_written_is_kept(system: ProcessSystem, tmp_pa
 
 def test_a_process_whose_capture_file_cannot_be_made_works_without_one(system: ProcessSystem, tmp_path: Path) -> None:
     started = Started(system, Worker, capture=str(tmp_path / "nowhere" / "capture"))
-    assert started.proxy.descriptors().get(10)[1] == "/dev/null"
+    assert started.proxy.descriptors().get(timeout=PATIENCE)[1] == "/dev/null"
     started.reference.stop()
     assert started.wait_for_end().normal
 

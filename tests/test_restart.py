@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -374,17 +373,19 @@ def test_each_attempt_has_a_process_of_its_own_and_the_view_shows_the_latest(run
 
 
 class HeldJournal:
-    """Keeps a run's journal from being written for as long as it is open."""
+    """Keeps a run's journal from being written and read for as long as it is open.
+
+    A lock on the file would be waited for no longer than a moment.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._connection = sqlite3.connect(journal(runtime), isolation_level=None)
+        self._lock = runtime._journal._lock
 
     def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._connection.execute("ROLLBACK")
-        self._connection.close()
+        self._lock.release()
 
 
 def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothing(tmp_path: Path) -> None:
