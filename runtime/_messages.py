@@ -134,7 +134,7 @@ REPLY_TYPES: dict[type, type] = {
 
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 LongText: TypeAlias = Annotated[str, msgspec.Meta(max_length=25_000)]
-Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
+Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
 
 
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool_called"):

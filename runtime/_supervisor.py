@@ -104,7 +104,7 @@ _CHARGE_EACH: Final = 2e-5
 """Characters that a turn may add to a conversation for nothing; the seconds that are charged for each beyond, and for
 each message and turn: the journal's work."""
 
-_MESSAGE_COST: Final = 50
+_MESSAGE_COST: Final = 1000
 """Characters that each message of a conversation counts for on top of its own: a row of the journal."""
 
 _LONGEST_CONVERSATION: Final = 100_000_000
