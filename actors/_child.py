@@ -320,14 +320,23 @@ def rehearse(actor: bytes, *, threads: bool = True) -> bool:
 
 def _in_time(play: Callable[[], bool]) -> bool:
     """Call a function, and raise in it when the time for a rehearsal is over; again and again if it goes on."""
-    handler = signal.signal(signal.SIGALRM, _give_up)
+    is_playing = True
+
+    def give_up(_number: int, _frame: object) -> None:
+        if is_playing:
+            raise _RehearsalLimit
+
+    handler = signal.signal(signal.SIGALRM, give_up)
     try:
         signal.setitimer(signal.ITIMER_REAL, _REHEARSAL_LIMIT, _REHEARSAL_LIMIT)
         try:
             return play()
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            is_playing = False
     finally:
+        # Said twice, as the limit may come right before it is said first; the next one is far away then.
+        is_playing = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
 
 
@@ -335,15 +344,15 @@ class _RehearsalLimit(KeyboardInterrupt):
     """A rehearsal has taken too long. An event loop lets an interrupt end it; other exceptions it only logs."""
 
 
-def _give_up(_number: int, _frame: object) -> NoReturn:
-    raise _RehearsalLimit
-
-
 def _forget_the_rehearsal() -> None:
     """Let go of what a rehearsal that broke off has left."""
     # It might be told to stop with all other actors of a process, and be waited for.
     for reference in pykka.ActorRegistry.get_all():
         pykka.ActorRegistry.unregister(reference)
+    # A loop that was interrupted while it ended is still the one that runs, and the one that minds generators.
+    sys.set_asyncgen_hooks(None, None)
+    if (asyncio := sys.modules.get("asyncio")) is not None:
+        asyncio._set_running_loop(None)  # noqa: SLF001 - documented for those who write event loops
     # Sockets and event loops are in circles, and are closed with them.
     gc.collect()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
@@ -10,7 +11,15 @@ from typing import Any
 
 from subactors.actors import ProcessActor
 
-__all__ = ["ClosesWhatWasOpen", "LeavesOpen", "NeverEnds", "Printing", "SwallowsTheLimit", "open_sockets"]
+__all__ = [
+    "ClosesWhatWasOpen",
+    "LeavesItsLoopRunning",
+    "LeavesOpen",
+    "NeverEnds",
+    "Printing",
+    "SwallowsTheLimit",
+    "open_sockets",
+]
 
 kept: list[Any] = []
 """What is open; a rehearsal may close it, or leave more."""
@@ -63,6 +72,16 @@ class NeverEnds(ProcessActor):
         circle = _Circle()
         threading.Event().wait()
         del circle
+
+
+class LeavesItsLoopRunning(ProcessActor):
+    """Has an event loop as one is that was interrupted while it ended."""
+
+    def on_start(self) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio._set_running_loop(loop)
+        sys.set_asyncgen_hooks(finalizer=lambda _generator: loop.stop())
+        threading.Event().wait()
 
 
 class SwallowsTheLimit(ProcessActor):

@@ -84,7 +84,10 @@ assert [number for number in own if own[number].startswith("socket:")] == [3], o
 # --- rehearsals that break off --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rehearsal", [rehearsing_actors.NeverEnds, rehearsing_actors.SwallowsTheLimit])
+@pytest.mark.parametrize(
+    "rehearsal",
+    [rehearsing_actors.NeverEnds, rehearsing_actors.SwallowsTheLimit, rehearsing_actors.LeavesItsLoopRunning],
+)
 def test_a_rehearsal_that_does_not_end_leaves_nothing_open_and_prints_nothing(
     rehearsal: type[ProcessActor], capfd: pytest.CaptureFixture[str]
 ) -> None:
