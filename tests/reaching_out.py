@@ -66,7 +66,8 @@ def _seize(pid: int) -> None:
 def _read_memory(pid: int) -> None:
     here = ctypes.create_string_buffer(8)
     vector = (ctypes.c_void_p * 2)(ctypes.addressof(here), 8)
-    _checked(_LIBC.syscall(_PROCESS_VM_READV, pid, vector, 1, vector, 1, 0))
+    no_flags = ctypes.c_ulong(0)  # as wide as the kernel reads: it is the one argument that goes by the stack
+    _checked(_LIBC.syscall(_PROCESS_VM_READV, pid, vector, 1, vector, 1, no_flags))
 
 
 def _open_memory(pid: int) -> None:
