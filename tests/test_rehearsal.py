@@ -86,7 +86,7 @@ def among_the_old(objects):
 first = new()
 settle_memory()
 second = new()
-assert among_the_old(first) > 90, among_the_old(first)
+assert among_the_old(first) > 60, among_the_old(first)
 assert among_the_old(second) < 30, among_the_old(second)
 """
     run(program)
