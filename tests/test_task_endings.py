@@ -375,7 +375,10 @@ def test_a_stop_cancels_a_model_that_can_be_cancelled(modelled: Runtime) -> None
 
 
 def test_a_model_that_cannot_be_cancelled_is_killed_after_the_grace_period(modelled: Runtime) -> None:
-    view = modelled.stop(speaking(modelled, "stuck"))
+    task_id = speaking(modelled, "stuck")
+    logs = modelled._folder.path / "log"
+    wait_until(lambda: any("stuck from here on" in log.read_text() for log in logs.iterdir()), "the model is stuck")
+    view = modelled.stop(task_id)
 
     assert view.status == "stopped"
     assert "killed after" in view.reason
