@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -18,7 +19,7 @@ from ._events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
 from ._report import dollars, duration, result_line, size
 from ._terminal import OutputLostError, err, out, own_stream
 from ._text import json_line, one_line
-from ._views import ID_PREFIX, TaskView
+from ._views import ID_PREFIX, TaskView, iso_time
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -168,13 +169,15 @@ class JsonLines:
 
     def answered(self, agent: str, text: str) -> None:
         """An event `answer`, the last one."""
-        self._follower.stop()
-        out.line(json_line({"event": "answer", "agent": agent, "text": text}))
+        self._end("answer", agent, text=text)
 
     def failed(self, agent: str, reason: str) -> None:
         """An event `failed`, the last one."""
+        self._end("failed", agent, reason=reason)
+
+    def _end(self, event: str, agent: str, **said: str) -> None:
         self._follower.stop()
-        out.line(json_line({"event": "failed", "agent": agent, "reason": reason}))
+        out.line(json_line({"event": event, "time": iso_time(time.time()), "agent": agent, **said}))
 
     def _show(self, event: Event) -> None:
         if self._wants_root and isinstance(event, TaskStarted):

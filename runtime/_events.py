@@ -17,7 +17,7 @@ import msgspec
 
 from ..actors._interrupts import LONGEST_SLEEP
 from ._output import TaskOutput as TaskOutputFile
-from ._views import TaskView
+from ._views import TaskView, iso_time
 
 __all__ = [
     "Event",
@@ -36,13 +36,23 @@ _QUEUE_LIMIT: Final = 10_000
 """Events, other than output, that wait for one reader; beyond it tool events are counted instead of kept."""
 
 
-class TaskStarted(msgspec.Struct, frozen=True, tag_field="event", tag="started"):
+class _Dated(msgspec.Struct, frozen=True, kw_only=True):
+    """What every event has.
+
+    Attributes:
+        time: when it happened, in the form of `TaskView.started_at`; of output, when the first of its text had come.
+    """
+
+    time: str = msgspec.field(default_factory=lambda: iso_time(time.time()))
+
+
+class TaskStarted(_Dated, frozen=True, tag_field="event", tag="started"):
     """A task was accepted; its process is starting."""
 
     task: TaskView
 
 
-class TaskOutput(msgspec.Struct, frozen=True, tag_field="event", tag="output"):
+class TaskOutput(_Dated, frozen=True, tag_field="event", tag="output"):
     """A task said something; `missed` counts the bytes before it that had already fallen out of its buffer."""
 
     task_id: str
@@ -50,7 +60,7 @@ class TaskOutput(msgspec.Struct, frozen=True, tag_field="event", tag="output"):
     missed: int = 0
 
 
-class TaskCalledTool(msgspec.Struct, frozen=True, tag_field="event", tag="tool_call"):
+class TaskCalledTool(_Dated, frozen=True, tag_field="event", tag="tool_call"):
     """A task's model called a tool; `arguments` is JSON text as the model wrote it."""
 
     task_id: str
@@ -58,7 +68,7 @@ class TaskCalledTool(msgspec.Struct, frozen=True, tag_field="event", tag="tool_c
     arguments: str
 
 
-class TaskGotToolAnswer(msgspec.Struct, frozen=True, tag_field="event", tag="tool_answer"):
+class TaskGotToolAnswer(_Dated, frozen=True, tag_field="event", tag="tool_answer"):
     """A tool answered; `text` is the beginning of the answer."""
 
     task_id: str
@@ -67,20 +77,20 @@ class TaskGotToolAnswer(msgspec.Struct, frozen=True, tag_field="event", tag="too
     is_error: bool
 
 
-class TaskEnded(msgspec.Struct, frozen=True, tag_field="event", tag="ended"):
+class TaskEnded(_Dated, frozen=True, tag_field="event", tag="ended"):
     """A task has reached its terminal status; all of its output came before. `task` has the end of its output only."""
 
     task: TaskView
 
 
-class TaskRestarting(msgspec.Struct, frozen=True, tag_field="event", tag="restarting"):
+class TaskRestarting(_Dated, frozen=True, tag_field="event", tag="restarting"):
     """An attempt of a task has failed, for the view's reason, and another begins after `delay` seconds."""
 
     task: TaskView
     delay: float
 
 
-class EventsMissed(msgspec.Struct, frozen=True, tag_field="event", tag="missed"):
+class EventsMissed(_Dated, frozen=True, tag_field="event", tag="missed"):
     """This reader was so far behind that tool events were dropped."""
 
     count: int
@@ -99,6 +109,7 @@ class _Follower:
         self.output = output
         self.offset = 0
         self.waiting = False
+        self.waiting_since = 0.0
         # A piece of output may end inside a character.
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -146,7 +157,8 @@ class EventStream(Iterator[Event]):
                 if not isinstance(item, _Follower):
                     return item
                 item.waiting = False
-            event = self._read(item)
+                since = item.waiting_since
+            event = self._read(item, iso_time(since))
             if event is not None:
                 return event
 
@@ -164,7 +176,7 @@ class EventStream(Iterator[Event]):
                 self._missed += 1
                 return
             if self._missed:
-                self._queue.append(EventsMissed(self._missed))
+                self._queue.append(EventsMissed(self._missed, time=event.time))
                 self._missed = 0
             self._queue.append(event)
             self._condition.notify_all()
@@ -177,6 +189,7 @@ class EventStream(Iterator[Event]):
                 follower = self._followers[task_id] = _Follower(task_id, output)
             if not follower.waiting:
                 follower.waiting = True
+                follower.waiting_since = time.time()
                 self._queue.append(follower)
                 self._condition.notify_all()
 
@@ -185,7 +198,7 @@ class EventStream(Iterator[Event]):
         with self._condition:
             self._followers.pop(task_id, None)
 
-    def _read(self, follower: _Follower) -> TaskOutput | None:
+    def _read(self, follower: _Follower, since: str) -> TaskOutput | None:
         piece = follower.output.read_from(follower.offset)
         follower.offset = piece.end
         if piece.missed:
@@ -196,7 +209,7 @@ class EventStream(Iterator[Event]):
                     follower.waiting = True
                     self._queue.appendleft(follower)  # before `ended`, which may be in the queue
         text = follower.decoder.decode(piece.data)
-        return TaskOutput(follower.task_id, text, piece.missed) if text else None
+        return TaskOutput(follower.task_id, text, piece.missed, time=since) if text else None
 
 
 class EventHub:

@@ -273,7 +273,7 @@ class Runtime:
         return [task.view for task in tasks if task.host_pid is None]
 
     def events(self) -> EventStream:
-        """Return a stream of what happens from now on: started, output, tool calls, ended.
+        """Return a stream of what happens from now on: started, output, tool calls, ended. Each event has its `time`.
 
         Of one task, tool calls come in their order, output in its order, and all of both before the end; output takes
         a shorter way than tool calls, so where it comes between them is left open.

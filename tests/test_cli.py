@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,6 +162,7 @@ def test_json_prints_one_event_a_line(folder: Path) -> None:
     assert "".join(event["text"] for event in words) == "starting\nThe answer to fail"
     assert {(event["agent"], event["task_id"]) for event in words} == {("root", ended["root"]["id"])}
     assert [event["text"] for event in events if event["event"] == "answer"] == ["The answer to fail"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"]) for event in events)
 
 
 def test_dispatch_prints_the_results_in_the_order_of_the_tasks(folder: Path) -> None:
@@ -269,7 +271,7 @@ def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: si
     who = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "the signal SIGTERM"}[number]
     assert ended["root"]["reason"].startswith(f"Stopped by {who}")
     reason = f"interrupted by {who}; every task has been stopped"
-    assert lines[-1] == {"event": "failed", "agent": "root", "reason": reason}
+    assert lines[-1] == {"event": "failed", "time": lines[-1]["time"], "agent": "root", "reason": reason}
 
 
 def test_a_second_ctrl_c_ends_the_command_at_once_and_leaves_no_process(folder: Path) -> None:

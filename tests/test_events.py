@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from observing import wait_until
 from subactors.runtime import (
@@ -23,7 +25,10 @@ from subactors.runtime import (
 )
 from subactors.runtime._events import EventHub
 from subactors.runtime._output import TaskOutput as TaskOutputFile
+from subactors.runtime._views import iso_time
 from teams import entrypoint_team, model, plan, run_and_wait
+
+TIME = "2026-01-31T12:00:00.000Z"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,15 @@ def said(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, TaskOutput))
 
 
+def output(text: str, task_id: str = "agent_task_1") -> TaskOutput:
+    return TaskOutput(task_id, text, time=TIME)
+
+
+def at_any_time(event: Event | None) -> Event | None:
+    """An event, with a time that can be compared."""
+    return event if event is None else msgspec.structs.replace(event, time=TIME)
+
+
 # --- in a runtime ---------------------------------------------------------------------------------------------------
 
 
@@ -64,7 +78,7 @@ def test_a_task_is_started_speaks_and_has_ended(runtime: Runtime) -> None:
     assert isinstance(started, TaskStarted)
     assert (started.task.id, started.task.agent, started.task.task) == (task_id, "says", "hello")
     assert started.task.status == "starting"
-    assert spoke == TaskOutput(task_id, "hello")
+    assert at_any_time(spoke) == output("hello", task_id)
     assert isinstance(ended, TaskEnded)
     assert (ended.task.status, ended.task.result, ended.task.output) == ("completed", "said", "hello")
 
@@ -87,10 +101,22 @@ def test_tool_calls_and_their_answers_come_in_their_order(runtime: Runtime) -> N
         "TaskEnded",
     ]
     _, called, answered, _, refused, _ = seen
-    assert called == TaskCalledTool(task_id, "think", '{"thought": "one"}')
-    assert answered == TaskGotToolAnswer(task_id, "think", "Thoughts so far:\none", is_error=False)
+    assert at_any_time(called) == TaskCalledTool(task_id, "think", '{"thought": "one"}', time=TIME)
+    assert at_any_time(answered) == TaskGotToolAnswer(
+        task_id, "think", "Thoughts so far:\none", is_error=False, time=TIME
+    )
     assert isinstance(refused, TaskGotToolAnswer)
     assert refused.is_error
+
+
+def test_every_event_says_when_it_happened(runtime: Runtime) -> None:
+    before = iso_time(time.time())
+    with runtime.events() as events:
+        seen = until_end_of(events, runtime.run("planner", plan([["think", {"thought": "one"}]], {"answer": "done"})))
+    after = iso_time(time.time())
+
+    assert {"TaskStarted", "TaskCalledTool", "TaskGotToolAnswer", "TaskOutput", "TaskEnded"} <= set(kinds(seen))
+    assert all(before <= event.time <= after for event in seen)
 
 
 def test_events_tell_of_what_tasks_have_started(runtime: Runtime) -> None:
@@ -130,7 +156,7 @@ def test_output_comes_while_the_task_runs(runtime: Runtime, tmp_path: Path) -> N
         assert isinstance(events.next(timeout=30), TaskStarted)
         for gate in gates:
             gate.touch()
-            assert events.next(timeout=30) == TaskOutput(task_id, gate.name)
+            assert at_any_time(events.next(timeout=30)) == output(gate.name, task_id)
         assert isinstance(events.next(timeout=30), TaskEnded)
 
 
@@ -187,7 +213,7 @@ def test_iteration_ends_when_the_runtime_is_closed_after_the_last_event() -> Non
 
 
 def called(number: int) -> TaskCalledTool:
-    return TaskCalledTool("agent_task_1", "tool", str(number))
+    return TaskCalledTool("agent_task_1", "tool", str(number), time=TIME)
 
 
 def test_next_gives_up_when_the_time_is_over() -> None:
@@ -232,57 +258,73 @@ def test_a_reader_that_never_reads_costs_little_and_learns_what_was_dropped() ->
     stream = hub.stream()
     for number in range(10_500):
         hub.publish(called(number))
-    ended: Any = TaskEnded(None)  # type: ignore[arg-type]  # its task does not matter here, but for its id
+    ended: Any = TaskEnded(None, time=TIME)  # type: ignore[arg-type]  # its task does not matter here, but for its id
     stream.publish(ended)
     stream.close()
 
     seen = list(stream)
 
     assert seen[:10_000] == [called(number) for number in range(10_000)]
-    assert seen[10_000:] == [EventsMissed(500), ended]
+    assert seen[10_000:] == [EventsMissed(500, time=TIME), ended]
+
+
+def test_output_has_the_time_when_it_came_however_late_it_is_read(tmp_path: Path) -> None:
+    hub = EventHub()
+    stream = hub.stream()
+    buffer = TaskOutputFile(tmp_path, "agent_task_1", 1000)
+    buffer.write(b"x")
+    hub.output("agent_task_1", buffer)
+    later = TaskCalledTool("agent_task_1", "tool", "{}")
+    hub.publish(later)
+    stream.close()
+    buffer.close()
+    came, *_ = list(stream)
+
+    assert isinstance(came, TaskOutput)
+    assert came.time <= later.time
 
 
 def test_output_is_read_from_where_the_task_keeps_it(tmp_path: Path) -> None:
     hub = EventHub()
     stream = hub.stream()
-    output = TaskOutputFile(tmp_path, "agent_task_1", 1000)
+    buffer = TaskOutputFile(tmp_path, "agent_task_1", 1000)
     for _ in range(100):
-        output.write(b"x")
-        hub.output("agent_task_1", output)
+        buffer.write(b"x")
+        hub.output("agent_task_1", buffer)
     stream.close()
-    output.close()
+    buffer.close()
 
-    assert list(stream) == [TaskOutput("agent_task_1", "x" * 100)]
+    assert [at_any_time(event) for event in stream] == [output("x" * 100)]
 
 
 def test_a_character_that_is_cut_waits_for_its_rest(tmp_path: Path) -> None:
     hub = EventHub()
     stream = hub.stream()
-    output = TaskOutputFile(tmp_path, "agent_task_1", 1000)
-    output.write("aé".encode()[:2])
-    hub.output("agent_task_1", output)
+    buffer = TaskOutputFile(tmp_path, "agent_task_1", 1000)
+    buffer.write("aé".encode()[:2])
+    hub.output("agent_task_1", buffer)
     first = stream.next(timeout=0)
-    output.write("éb".encode()[1:])
-    hub.output("agent_task_1", output)
+    buffer.write("éb".encode()[1:])
+    hub.output("agent_task_1", buffer)
 
-    assert (first, stream.next(timeout=0)) == (TaskOutput("agent_task_1", "a"), TaskOutput("agent_task_1", "éb"))
-    output.close()
+    assert (at_any_time(first), at_any_time(stream.next(timeout=0))) == (output("a"), output("éb"))
+    buffer.close()
 
 
 def test_a_gap_in_the_output_lies_between_two_events(tmp_path: Path) -> None:
     hub = EventHub()
     stream = hub.stream()
-    output = TaskOutputFile(tmp_path, "agent_task_1", 10)
-    output.write("12345é".encode())  # cut where the head ends
-    output.write(b"x" * 65_536)
-    output.write(b"y" * 4)
-    hub.output("agent_task_1", output)
+    buffer = TaskOutputFile(tmp_path, "agent_task_1", 10)
+    buffer.write("12345é".encode())  # cut where the head ends
+    buffer.write(b"x" * 65_536)
+    buffer.write(b"y" * 4)
+    hub.output("agent_task_1", buffer)
     stream.close()
-    output.close()
+    buffer.close()
 
     head, *tail = list(stream)
 
-    assert head == TaskOutput("agent_task_1", "12345")
+    assert at_any_time(head) == output("12345")
     assert isinstance(tail[0], TaskOutput)
     assert tail[0].missed > 65_000
     assert "".join(event.text for event in tail if isinstance(event, TaskOutput)).endswith("yyyy")
