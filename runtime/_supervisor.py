@@ -464,7 +464,7 @@ class TaskSupervisor(Supervisor):
         if task.status == "starting":
             self._change_status(task, "running")
         self._watched[task.id] = Watch(
-            lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._tell(Reached(task, sentence))
+            lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._reach(child, task, sentence)
         )
         self._sampler.task_started(task.setup.limits)
 
@@ -476,13 +476,17 @@ class TaskSupervisor(Supervisor):
         limit = task.setup.limits.output
         if limit is not None and task.output.size + len(data) > limit:
             data = data[: max(0, limit - task.output.size)]
-            child.process.kill()
-            if not task.reached:
-                said = size(limit)
-                self._tell(Reached(task, f"The limit output of {said} was reached: it went on saying more."))
+            self._reach(child, task, f"The limit output of {size(limit)} was reached: it went on saying more.")
         task.last_sign = time.monotonic()
         task.output.write(data)
         self._hub.output(task.id, task.output)
+
+    def _reach(self, child: Child, task: Task, sentence: str) -> None:
+        """End a task's process for a limit that it has reached. In any thread."""
+        if not task.reached:
+            # In its turn, and before the kill: neither a later answer nor the end may be heard of first.
+            self.tell_in_turn(child, Reached(task, sentence))
+        child.process.kill()  # not in its turn, for which it may have to wait: it could do harm meanwhile
 
     def child_reported(self, child: Child, report: TaskReport) -> None:
         """Take note of what a task's loop does."""
@@ -582,7 +586,8 @@ class TaskSupervisor(Supervisor):
             task.setup.agent.restart,
             task.restarts,
             failed=outcome.status == "failed",
-            stopped=stop is not None or outcome.final or self._closing is not None,
+            # One that had answered before it reached a limit is completed; its next attempt would have no limit left.
+            stopped=stop is not None or outcome.final or bool(task.reached) or self._closing is not None,
             now=now,
         )
         if not isinstance(decision, Again):
