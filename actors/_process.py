@@ -379,11 +379,11 @@ class ActorProcess:
         self._end_unobserved()
 
     def begin_again(self) -> bool:
-        """Return whether another zygote can be asked for the process, as it has never begun.
+        """Return whether another zygote can be asked for the process, as it has never begun, and is still wanted.
 
         Called when the lost one's children are gone: none of them will begin it after this look.
         """
-        if not self._beginning.may_be_repeated():
+        if self._kill_wanted or not self._beginning.may_be_repeated():
             return False
         self._zygote_lost = ""
         return True

@@ -12,11 +12,15 @@ import os
 import select
 import signal
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 __all__ = ["Program"]
 
 _CONTROL = 3
 """The descriptor at which the program finds its socket, unless it has that number here already."""
+
+_KILLED: Final = 5.0
+"""Seconds that a program may take to be gone once it is killed; mostly it is a moment."""
 
 
 class Program:
@@ -62,13 +66,18 @@ class Program:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
-    def wait(self, limit: float | None = None) -> bool:
+    def end(self) -> None:
+        """Kill it and wait for it, but not for long: one that hangs in the kernel ends when that lets go of it."""
+        self.kill()
+        self.wait(_KILLED)
+
+    def wait(self, limit: float) -> bool:
         """Wait until it has ended, up to `limit` seconds; return whether it has."""
         if self.pidfd < 0:
             return True
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        if not poll.poll(None if limit is None else limit * 1000):
+        if not poll.poll(limit * 1000):
             return False
         with contextlib.suppress(ChildProcessError):
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

@@ -175,8 +175,7 @@ class ZygoteConnection:
             # It never comes to it; or it has nothing to end, and may be busy with its imports for a while.
             self._program.kill()
         if not self._program.wait(limit) or stopped:
-            self._program.kill()
-            self._program.wait()
+            self._program.end()
             end_marked(self._mark)  # what it can no longer do itself
 
     def _send(self, packet: bytes, channel: socket.socket) -> bool:
@@ -240,8 +239,7 @@ class ZygoteConnection:
     def _lose(self) -> None:
         self.close()
         # Its socket closes in the middle of its exit: the status is decided, and the wait is a moment.
-        self._program.kill()
-        self._program.wait()
+        self._program.end()
         status = "an unknown status" if self._program.status is None else f"status {self._program.status}"
         how = self._given_up or f"ended with {status}"
         when = f", when it may have been importing {', '.join(self._importing)}" if self._importing else ""

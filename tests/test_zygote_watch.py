@@ -66,6 +66,16 @@ def test_what_was_asked_of_one_that_is_killed_meanwhile_is_started_by_the_next(
         process.ready.result(PATIENCE)
 
 
+def test_what_is_to_be_killed_by_then_is_not_asked_of_the_next(own_system: ProcessSystem, zygote: int) -> None:
+    os.kill(zygote, signal.SIGSTOP)
+    listener = Listener()
+    process = own_system.spawn(Worker, listener=listener)
+    process.kill()
+    os.kill(zygote, signal.SIGKILL)
+    assert listener.wait_for("ended").unobserved
+    assert process.pid is None
+
+
 def test_more_than_its_socket_takes_is_started_by_the_next(own_system: ProcessSystem, zygote: int) -> None:
     os.kill(zygote, signal.SIGSTOP)
     connection = own_system._zygote
