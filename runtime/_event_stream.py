@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["NOT_JSON", "EventDecoder", "StreamEvent"]
+__all__ = ["NOT_JSON", "EventDecoder", "StreamEvent", "is_flat"]
 
 NOT_JSON: Final = object()
 """The `data` of an event whose text is not JSON."""
@@ -212,12 +212,12 @@ def _parsed(text: str) -> Any:
         return NOT_JSON
     if isinstance(data, str) and data.lstrip().startswith("{"):
         return _parsed(data)  # encoded twice
-    return data if text.count("{") + text.count("[") < _DEEPEST or _is_flat(data) else NOT_JSON
+    return data if text.count("{") + text.count("[") < _DEEPEST or is_flat(data) else NOT_JSON
 
 
-def _is_flat(data: Any) -> bool:
-    """Whether data is not so deep that who goes through it may come to no end."""
-    level = [data]
+def is_flat(data: Any) -> bool:
+    """Whether plain data is not so deep that a recursion through it may fail."""
+    level = [data] if isinstance(data, dict | list) else []
     for _ in range(_DEEPEST):
         containers = [entry.values() if isinstance(entry, dict) else entry for entry in level]
         level = [inner for entry in containers for inner in entry if isinstance(inner, dict | list)]

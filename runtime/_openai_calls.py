@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,21 @@ _NOTHING = ("", "null", "none", "[]", '""', "undefined")
 
 
 class ShapeError(Exception):
-    """A field of a chunk is not what it is to be; the message says which, and what it is."""
+    """A field of a chunk is not what it is to be.
+
+    Args:
+        sentence: says so, with `{value}` for what it is, and `{kind}` for its type.
+        value: what it is, as the server sent it. Never part of the message: it may hold a key, and be of any length.
+    """
+
+    def __init__(self, sentence: str, value: object) -> None:
+        super().__init__(sentence)
+        self._sentence = sentence
+        self._value = value
+
+    def told(self, shown: Callable[[str], str]) -> str:
+        """Return the sentence; `shown` makes the text of a server fit for it."""
+        return self._sentence.format(value=shown(repr(self._value)), kind=type(self._value).__name__)
 
 
 @dataclass
@@ -196,13 +210,13 @@ def _pieces(entries: object) -> list[_Piece]:
         # Some languages write a list as an object whose keys are its indices.
         entries = list(entries.values()) if all(map(str.isdecimal, entries)) else [entries]
     if not isinstance(entries, list):
-        raise ShapeError(f"`tool_calls` is {entries!r}, and not a list")
+        raise ShapeError("`tool_calls` is {value}, and not a list", entries)
     pieces = []
     for entry in entries:
         if entry is None:
             continue
         if not isinstance(entry, dict):
-            raise ShapeError(f"a tool call is {entry!r}, and not an object")
+            raise ShapeError("a tool call is {value}, and not an object", entry)
         piece = _piece(entry)
         if piece.id or piece.name or piece.arguments or piece.extra:
             pieces.append(piece)
@@ -213,7 +227,7 @@ def _piece(entry: Mapping[str, Any]) -> _Piece:
     # Some servers leave out the object around name and arguments.
     function = entry.get("function") or entry
     if not isinstance(function, dict):
-        raise ShapeError(f"the `function` of a tool call is {function!r}, and not an object")
+        raise ShapeError("the `function` of a tool call is {value}, and not an object", function)
     name, arguments, extra = function.get("name"), function.get("arguments"), entry.get("extra_content")
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False) if arguments not in (None, []) else ""

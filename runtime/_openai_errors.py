@@ -26,11 +26,16 @@ from ._server_faults import Fault, Kind, read_fault
 from ._team import ModelConfig
 from ._text import one_line
 
-__all__ = ["BrokenStreamError", "ModelErrors"]
+__all__ = ["ModelErrors"]
 
 _WORDS_LIMIT = 600
 """Characters of a server's own words that go into a message: enough for a sentence, too few for a page of HTML."""
 
+_VALUE_LIMIT: Final = 100
+"""Characters of a value that a server sent where another was due."""
+
+_DEEPEST: Final = 10
+"""Errors in errors that are looked into for the words."""
 
 _TOO_LONG_STATUSES: Final = frozenset({400, 413, 422, 429, 500})
 """With which servers answer that a conversation is too long; 429 where it has more tokens than a minute may have."""
@@ -116,13 +121,14 @@ class ModelErrors:
     def failed_end(self, word: str, characters: int) -> BrokenStreamError:
         """Say that an answer ended for a reason that does not make it whole."""
         return self._broken(
-            f"{self._url} ended the answer after {characters} characters of text with the finish reason {word!r}, "
+            f"{self._url} ended the answer after {characters} characters of text with the finish reason "
+            f"{self.quoted(word)!r}, "
             "which does not say that it is complete. Try again; the server's log may say why."
         )
 
     def nothing_usable(self, word: str | None, aside: str, *, lacks_calls: bool) -> BrokenStreamError:
         """Say that an answer has nothing in it that an agent could use, or not what it says to have."""
-        reason = f"finish reason {word!r}" if word else "no finish reason"
+        reason = f"finish reason {self.quoted(word)!r}" if word else "no finish reason"
         if lacks_calls:
             return self._broken(
                 f"{self._url} said that the model calls tools ({reason}), and sent no call{aside}. Try again; the "
@@ -165,6 +171,11 @@ class ModelErrors:
     def too_long(self, said: str) -> ContextLengthError:
         """Say that the conversation does not fit."""
         return ContextLengthError(self._sentence(f"the conversation is too long for it, says {self._url} ({said})."))
+
+    def quoted(self, text: str, most: int = _VALUE_LIMIT) -> str:
+        """Return what a server sent as it may stand in a message: on one line, cut after so many characters."""
+        # In this order: cut first, and half a key could be left at the end.
+        return one_line(self._blotted(text), most)
 
     def error(self, message: str) -> ModelError:
         """Make an error that names the model, with the key blotted out."""
@@ -245,6 +256,7 @@ class ModelErrors:
                 )
             case _ if 300 <= status < 400:  # noqa: PLR2004 - the redirects of HTTP
                 target = error.response.headers.get("location", "an address it does not name")
+                target = self.quoted(target, _WORDS_LIMIT)
                 message = f"{self._url} redirects to {target} ({status}). Set base_url to the right address."
             case _ if status < 500:  # noqa: PLR2004 - HTTP's border between the client's and the server's fault
                 message = f"{self._url} rejected the request ({said})."
@@ -284,27 +296,19 @@ class ModelErrors:
         return f" in {self._variables}" if self._variables else ""
 
     def _name(self, error: BaseException) -> str:
-        text = self._words(str(error))
+        text = self.quoted(str(error), _WORDS_LIMIT)
         return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
     def _server_words(self, body: object) -> str:
         """Return what a server said in an error's body, whichever of the usual shapes it has."""
-        match body:
-            case None | "":
-                return ""
-            case str():
-                return self._words(body)
-            case Mapping():
-                for key in ("message", "detail", "error"):
-                    if words := body.get(key):
-                        return self._server_words(words)
-                return self._words(json.dumps(dict(body), ensure_ascii=False))
-            case _:
-                return self._words(json.dumps(body, ensure_ascii=False))
-
-    def _words(self, text: str) -> str:
-        # In this order: cut first, and half a key could be left at the end.
-        return one_line(self._blotted(text), _WORDS_LIMIT)
+        for _ in range(_DEEPEST):
+            inner = [body.get(key) for key in ("message", "detail", "error")] if isinstance(body, Mapping) else []
+            if not any(inner):
+                break
+            body = next(filter(None, inner))
+        if body is None:
+            return ""
+        return self.quoted(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False), _WORDS_LIMIT)
 
     def _blotted(self, text: str) -> str:
         secrets = (self.key or "", *self.secrets, *(self.proxy.secrets if self.proxy is not None else ()))

@@ -14,6 +14,7 @@ import functools
 import importlib
 import os
 import platform
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ from openai._base_client import get_platform
 
 from ..actors._linux import silenced
 from ._errors import ModelError
-from ._event_stream import NOT_JSON, EventDecoder, StreamEvent
+from ._event_stream import NOT_JSON, EventDecoder, StreamEvent, is_flat
 from ._finish_reasons import End
 from ._model import Message, Said, Turn, Usage
 from ._openai_errors import ModelErrors
@@ -37,7 +38,6 @@ from ._proxies import Proxy, ProxyError, connection_options, proxy_for
 from ._retries import RETRY_COUNT, BrokenStreamError, MislabelledError, Retries, TransientError
 from ._sendable import Server, sendable
 from ._team import ModelConfig
-from ._text import one_line
 from ._tools import ToolSchema
 
 __all__ = ["OpenAIModel", "canned_model", "warm_up"]
@@ -183,6 +183,8 @@ class OpenAIModel:
             )
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             words = str(error) if isinstance(error, openai.APIStatusError) else ""
+            if isinstance(error, openai.APIStatusError) and not is_flat(error.body):
+                error.body = error.response.text  # all that look at it would go through it
             if (server := self._server.learned(words, request["messages"])) is not None:
                 self._server = server
                 return await self._complete(messages, tools, on_text, retried)
@@ -237,8 +239,10 @@ class OpenAIModel:
                 if assembler.pieces > heard:
                     heard, until = assembler.pieces, clock() + self._silence
         if not assembler.is_completion and (strange := first or decoder.stray):
+            if decoder.is_no_stream and not first:
+                strange = re.sub(r"\s\S*\Z", "", strange)  # it was cut: its last word may be half of a key
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower() or "no content type"
-            raise self._errors.garbage(f"{kind}, which begins {one_line(strange, 300)!r}")
+            raise self._errors.garbage(f"{kind}, which begins {self._errors.quoted(strange, 300)!r}")
         return self._judged(assembler)
 
     async def _next(
@@ -283,7 +287,7 @@ class OpenAIModel:
             assembler.add_usage(event.data)
             return
         if event.data is NOT_JSON and event.name != "error":
-            self._misunderstood(f"{one_line(event.text, 200)!r}, which is not JSON", event, assembler)
+            self._misunderstood(f"{self._errors.quoted(event.text, 200)!r}, which is not JSON", event, assembler)
             return
         reported = event.text if event.data is NOT_JSON else reported_error(event.data, event.name)
         if reported is not None:
@@ -292,7 +296,7 @@ class OpenAIModel:
         try:
             assembler.add(event.data, is_bare=event.is_bare)
         except ShapeError as error:
-            self._misunderstood(str(error), event, assembler)
+            self._misunderstood(error.told(self._errors.quoted), event, assembler)
 
     def _misunderstood(self, what: str, event: StreamEvent, assembler: TurnAssembler) -> None:
         """Raise a ModelError that says what cannot be understood, unless the answer had ended before."""
@@ -311,7 +315,8 @@ class OpenAIModel:
         if assembler.refusal:
             raise self._errors.refusal(assembler.refusal)
         if end is End.REFUSED:
-            said = f" It had said: {one_line(spoken, 300)}" if (spoken := assembler.finish().content) else ""
+            spoken = self._errors.quoted(assembler.finish().content, 300)
+            said = f" It had said: {spoken}" if spoken else ""
             raise self._errors.refusal(f"the provider's content filter ended the answer ({word}).{said}")
         if end is End.FAILED:
             raise self._errors.failed_end(word or "", assembler.text_length)

@@ -21,7 +21,6 @@ from ._openai_calls import ShapeError, ToolCalls, whole_number
 from ._openai_opaque import OpaqueFields
 from ._openai_usage import UsageFigures
 from ._team import Cost
-from ._text import one_line
 
 __all__ = ["ShapeError", "TurnAssembler", "reported_error"]
 
@@ -131,7 +130,7 @@ class TurnAssembler:
             if chunk is None:
                 continue
             if not isinstance(chunk, dict):
-                raise ShapeError(f"{_shown(chunk)}, where a chunk was due")
+                raise ShapeError("{value} ({kind}), where a chunk was due", chunk)
             self.add_usage(chunk)
             for choice in self._choices(chunk):
                 self._add_choice(choice, is_bare=is_bare)
@@ -178,11 +177,11 @@ class TurnAssembler:
         if isinstance(choices, dict):
             choices = [choices]
         if not isinstance(choices, list):
-            raise ShapeError(f"`choices` is {_shown(choices)}, and not a list")
+            raise ShapeError("`choices` is {value} ({kind}), and not a list", choices)
         found = []
         for choice in filter(None, choices):
             if not isinstance(choice, dict):
-                raise ShapeError(f"a choice is {_shown(choice)}, and not an object")
+                raise ShapeError("a choice is {value} ({kind}), and not an object", choice)
             index = whole_number(choice.get("index")) or 0
             self._index = index if self._index is None else self._index
             if index == self._index:
@@ -197,7 +196,7 @@ class TurnAssembler:
             # `text` is what completions have, of which some servers make their chunks.
             delta = {"content": delta or choice.get("text")}
         if not isinstance(delta, dict | None) or not isinstance(message, dict | str | None):
-            raise ShapeError(f"a choice has neither delta nor message, but {_shown(delta or message)}")
+            raise ShapeError("a choice has neither delta nor message, but {value} ({kind})", delta or message)
         if message or any(value for name, value in (delta or {}).items() if name != "role"):
             self.pieces += 1
         says_something = bool(delta) and self._add_delta(delta or {})
@@ -327,7 +326,7 @@ def _text(content: object) -> str:
         case dict():
             return ""
         case _:
-            raise ShapeError(f"`content` is {_shown(content)}, and not text")
+            raise ShapeError("`content` is {value} ({kind}), and not text", content)
 
 
 def _refusal(message: Mapping[str, Any]) -> str:
@@ -343,7 +342,3 @@ def _is_thought(delta: Mapping[str, Any]) -> bool:
     extra = delta.get("extra_content")
     marks = extra.values() if isinstance(extra, dict) else ()
     return any(isinstance(mark, dict) and mark.get("thought") is True for mark in marks)
-
-
-def _shown(value: object) -> str:
-    return f"{one_line(repr(value), 100)} ({type(value).__name__})"

@@ -37,9 +37,11 @@ def ask(
     tools: Sequence[dict[str, Any]] = (),
     on_text: Callable[[str], None] = lambda _: None,
     environ: dict[str, str] | None = None,
+    retries: int = 2,
 ) -> Turn:
     async def complete() -> Turn:
-        client = open_model(model, environ={"ACME_KEY": KEY} if environ is None else environ, idle_timeout=idle_timeout)
+        environ_now = {"ACME_KEY": KEY} if environ is None else environ
+        client = open_model(model, environ=environ_now, idle_timeout=idle_timeout, retries=retries)
         try:
             return await client.complete([{"role": "user", "content": "Hello?"}], tools, on_text)
         finally:
@@ -159,6 +161,34 @@ def test_a_rejected_key_is_an_error_that_names_the_variables_and_not_the_key() -
     assert "does not accept the key" in message
     assert "ACME_KEY or ACME_TOKEN" in message
     assert "Incorrect API key provided: [key]." in message
+
+
+@pytest.mark.parametrize("length", range(0, 320, 16))
+def test_no_part_of_a_key_is_left_where_what_a_server_sent_is_cut(length: int) -> None:
+    long = f"{'=' * length} {KEY} {'=' * 1000}"
+    replies: list[Reply] = [
+        Raw(long),
+        Raw(f"{' ' * (1000 - length)}{KEY}"),
+        Chunks(f"{{{long}"),
+        Chunks({"choices": long}),
+        Chunks({"choices": [{"delta": {"tool_calls": [long]}}]}),
+        Chunks({"choices": [{"delta": {"content": long}, "finish_reason": "content_filter"}]}),
+        Chunks({"choices": [{"delta": {"content": "Well, "}, "finish_reason": long}]}),
+        Status(307, "elsewhere", headers={"location": f"http://else/{long.replace(' ', '/')}"}),
+    ]
+    for reply in replies:
+        with ModelServer(lambda _, reply=reply: reply) as server, pytest.raises(ModelError) as caught:
+            ask(config(server.base_url), retries=0)
+        assert "sk-" not in str(caught.value)
+        assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize("begin", ['{"error": ', '{"message": ', "["])
+def test_an_error_nested_more_deeply_than_anybody_would_is_an_error_in_words(begin: str) -> None:
+    end = "}" if begin.startswith("{") else "]"
+    for depth in (5, 300, *range(900, 990, 3), 2000):
+        message = failure(Status(400, body=f'{begin * depth}"no such thing"{end * depth}'))
+        assert "rejected the request (400: " in message
 
 
 def test_a_server_that_asks_for_an_unforeseen_key_is_told_about_token_key() -> None:
