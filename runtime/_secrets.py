@@ -86,25 +86,34 @@ def blotted(text: str, secrets: Iterable[str], mark: str) -> str:
         secrets: values, some of which may be none (`is_secret`), and one of which may hold another.
         mark: what stands in their place.
     """
-    held = frozenset(filter(is_secret, secrets))
-    if not held:
+    patterns = _patterns(tuple(secrets))
+    if patterns is None:
         return text
-    text = _pattern(held).sub(lambda _: mark, text)
+    plain, in_addresses = patterns
+    text = plain.sub(lambda _: mark, text)
     if not any(sign in text for sign in "%\\+"):
         return text  # nothing in it is encoded
     from ._decoded import encoded_spans  # noqa: PLC0415 - most texts have no such sign
 
-    # In an address a `+` may be a space.
-    spans = encoded_spans(text, _pattern(frozenset(secret.replace("+", " ") for secret in held)))
-    for start, end in reversed(spans):
+    for start, end in reversed(encoded_spans(text, in_addresses)):
         text = text[:start] + mark + text[end:]
     return text
 
 
 @functools.lru_cache(maxsize=64)
-def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
+def _patterns(secrets: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
+    """Return what finds those of these values that are secret, plain and decoded; None if none is.
+
+    Kept, because an answer of an MCP server is many texts, and judging a value takes longer than looking for it.
+    """
+    held = set(filter(is_secret, secrets))
+    # In an address a `+` may be a space.
+    return (_any_of(held), _any_of({secret.replace("+", " ") for secret in held})) if held else None
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
     # The longest first, or of a secret that begins with another one the rest would be left.
-    return re.compile("|".join(map(re.escape, sorted(secrets, key=lambda secret: (-len(secret), secret)))))
+    return re.compile("|".join(map(re.escape, sorted(texts, key=lambda text: (-len(text), text)))))
 
 
 def _bits_of_part(part: str) -> float:

@@ -179,8 +179,8 @@ class McpConnection:
 
     def without_secrets(self, text: str) -> str:
         """Return text of the server as it may be shown."""
-        text = self._server.without_secrets(text)
-        return blotted(text, self._proxy.secrets, "***") if self._proxy is not None else text
+        of_proxy = self._proxy.secrets if self._proxy is not None else ()
+        return blotted(text, (*self._server.secrets, *of_proxy), "***")
 
     def data_without_secrets(self, data: Any) -> Any:
         """Return plain data of the server as it may be shown."""
