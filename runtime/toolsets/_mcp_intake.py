@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import pydantic
 from mcp.shared.message import SessionMessage
-from mcp_types import ContentBlock, JSONRPCRequest, JSONRPCResponse
+from mcp_types import ContentBlock, JSONRPCError, JSONRPCRequest, JSONRPCResponse
 
 from .._text import bounded, one_line
 
@@ -74,9 +74,11 @@ class Intake:
 
     def received(self, item: SessionMessage | Exception) -> SessionMessage | Exception:
         """Return an item as the package can use it."""
-        if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCResponse):
+        if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCResponse | JSONRPCError):
             return item
         method, tool = self._asked.pop(str(item.message.id), ("", ""))
+        if isinstance(item.message, JSONRPCError):
+            return item
         result = item.message.result
         if method == "tools/list":
             result = self._list(result)
