@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from ._errors import RateLimitError, SubactorsError
 from ._messages import AwaitRate
 from ._model import Message, Model, Said, Turn, Usage
@@ -62,7 +60,7 @@ class PatientModel:
         while True:
             said = Said(on_text)
             try:
-                turn = await self._model.complete(messages, tools, said)
+                return await self._model.complete(messages, tools, said)
             except RateLimitError as error:
                 self._limited = error
                 now = time.monotonic()
@@ -71,8 +69,6 @@ class PatientModel:
                 if left <= 0.0 or (error.after or 0.0) > left:
                     raise self._gives_up(error, refusals, now - refused) from None
                 await self._wait(error, refusals, left, said)
-            else:
-                return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
 
     def take_unreported(self) -> Usage:
         """See `Model.take_unreported`."""
