@@ -66,7 +66,7 @@ def open_model(
 
 def _open(config: ModelConfig, environ: Mapping[str, str], idle_timeout: float, retries: int) -> Model:
     # Each imported only when used: openai alone takes half a second.
-    if config.provider == "python":
+    if config.is_function:
         from ._python_model import PythonModel  # noqa: PLC0415 - see above
 
         return PythonModel(config.name)
@@ -77,7 +77,7 @@ def _open(config: ModelConfig, environ: Mapping[str, str], idle_timeout: float, 
 
 def _patient(model: Model, configs: Sequence[ModelConfig], patience: float, gateway: Gateway | None = None) -> Model:
     """Return the model as one that waits for rate limits; functions have none."""
-    if all(config.provider == "python" for config in configs):
+    if all(config.is_function for config in configs):
         return model
     from ._patient_model import PatientModel  # noqa: PLC0415 - entrypoints and functions have no use for it
 

@@ -25,14 +25,9 @@ def modules_of(team: Team) -> list[str]:
     """Return what of the runtime itself, and of the libraries under it, the tasks of a team will want."""
     # The streams first, before a module keeps others.
     modules = ["subactors.runtime._speech:install", "subactors.runtime._task_work", "subactors.runtime._rehearsal"]
-    if any(agent.model is not None and agent.model.provider == "python" for agent in team.agents.values()):
+    if any(agent.model is not None and agent.model.is_function for agent in team.agents.values()):
         modules.append("subactors.runtime._python_model")
-    models = [
-        model
-        for agent in team.agents.values()
-        for model in (agent.model, *agent.fallback.models)
-        if model is not None and model.provider != "python"
-    ]
+    models = [model for agent in team.agents.values() for model in agent.models if not model.is_function]
     if models:
         without_tls = not any(may_use_tls(model, os.environ) for model in models)
         modules.append(f"subactors.runtime._models:{'preload_without_certificates' if without_tls else 'preload'}")

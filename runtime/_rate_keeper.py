@@ -47,7 +47,6 @@ class _Queue:
     """
 
     owner: str
-
     pace: RatePace = field(default_factory=RatePace)
     waiting: dict[str, tuple[ReplyTo, Task | None]] = field(default_factory=dict)
     let_go: dict[str, float] = field(default_factory=dict)
@@ -149,9 +148,7 @@ def _shared(server: str, task: Task | None) -> str:
     """Return what a server is known by: one that is not seen to be a model's of the caller's is its agent's alone."""
     if task is None:
         return server
-    agent = task.setup.agent
-    models = [model for model in (agent.model, *agent.fallback.models) if model is not None]
     # A name may hold variables that are known in the task's process only.
-    if any("${" in model.name or server.endswith(f" {model.name}"[:200]) for model in models):
+    if any("${" in model.name or server.endswith(f" {model.name}"[:200]) for model in task.setup.agent.models):
         return server
     return f"{task.agent}: {server}"

@@ -51,7 +51,7 @@ def would_fail(
         reasons.append(_target_fault(agent.entrypoint, folders))
     faults = _model_faults(agent, environ, folders)
     if all(fault for _, fault in faults):  # one that can answer is enough
-        reasons += [fault for model, fault in faults if model.provider == "python"]
+        reasons += [fault for model, fault in faults if model.is_function]
     for toolset in agent.toolsets:
         reasons += lacks_of(toolset, environ, working_directory) if not toolset.optional else []
     return [reason for reason in dict.fromkeys(reasons) if reason]
@@ -76,8 +76,8 @@ def notes_on(
 ) -> list[str]:
     """Return what speaks against nothing, but is worth knowing; arguments as of `would_fail`."""
     faults = _model_faults(agent, environ, folders)
-    models = [model for model in (agent.model, *agent.fallback.models) if model is not None and model.provider == AUTO]
-    notes = [f"would use the model {resolved(model, environ).reference}" for model in models]
+    chosen = (resolved(model, environ) for model in agent.models if model.provider == AUTO)
+    notes = [f"would use the model {model.reference}" for model in chosen]
     if not all(fault for _, fault in faults):
         notes += [f"would do without a model: {fault}" for _, fault in faults if fault]
     notes += [
@@ -98,12 +98,11 @@ def _model_faults(
     agent: AgentConfig, environ: Mapping[str, str], folders: Sequence[str]
 ) -> list[tuple[ModelConfig, str]]:
     """Return why each of an agent's models could not answer; empty if it could."""
-    models = [model for model in (agent.model, *agent.fallback.models) if model is not None]
-    return [(model, _model_fault(model, environ, folders)) for model in models]
+    return [(model, _model_fault(model, environ, folders)) for model in agent.models]
 
 
 def _model_fault(model: ModelConfig, environ: Mapping[str, str], folders: Sequence[str]) -> str:
-    if model.provider == "python":
+    if model.is_function:
         return _target_fault(model.name, folders)
     try:
         endpoint(model, environ)

@@ -116,9 +116,8 @@ class TaskWork:
         """Return where the user's own code begins: `package.module:function`, as the team file has it."""
         if self._spec.entrypoint is not None:
             return [self._spec.entrypoint]
-        agent = pickle.loads(self._spec.setup).agent  # noqa: S301 - the host is trusted
-        models = (agent.model, *agent.fallback.models)
-        return [model.name for model in models if model is not None and model.provider == "python"]
+        setup: AgentSetup = pickle.loads(self._spec.setup)  # noqa: S301 - the host is trusted
+        return [model.name for model in setup.agent.models if model.is_function]
 
     def _finished(self, result: Any) -> Finished:
         """Return the last report, with a result as whoever reads it will have it: text, or what JSON makes of it."""

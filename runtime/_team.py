@@ -16,6 +16,7 @@ from ._permissions import Permissions
 
 __all__ = [
     "MAY_BE_ZERO",
+    "PYTHON",
     "RATE_PATIENCE",
     "AgentConfig",
     "Cost",
@@ -28,6 +29,9 @@ __all__ = [
     "ToolsetConfig",
     "Workdir",
 ]
+
+PYTHON = "python"
+"""The provider whose models are functions."""
 
 RATE_PATIENCE = 600.0
 """Seconds that a turn waits for a rate limit, where the team file does not say: longer than any window of a minute."""
@@ -80,6 +84,11 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     thinking_budget: int | str | None = None
     cost: Cost | None = None
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of the user's, which runs in the task's process, and not a server's model."""
+        return self.provider == PYTHON
 
 
 class Fallback(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,7 +215,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_own_code(self) -> bool:
         """Whether its tasks run code of the user's in their own process."""
-        return self.entrypoint is not None or any(model.provider == "python" for model in self.models)
+        return self.entrypoint is not None or any(model.is_function for model in self.models)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

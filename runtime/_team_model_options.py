@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._team_values import Section, Value
 
 __all__ = [
+    "API_TYPE",
     "expandable",
     "read_cost",
     "read_fallback",
@@ -36,7 +37,8 @@ __all__ = [
 _OURS: Final = frozenset({"messages", "model", "n", "stream", "tools", "response_format"})
 """Parameters that a file cannot set, as the loop lives on them, or another key is for them."""
 
-_API_TYPE: Final = "openai_chatcompletions"
+API_TYPE: Final = "openai_chatcompletions"
+"""The only type of API that there is a client for."""
 
 _LEVELS: Final = ", ".join(LEVELS)
 
@@ -62,8 +64,8 @@ def read_options(section: Section) -> dict[str, Any]:
         if name in PROVIDER_OPTS:
             value.refuse(f"`{name}`", PROVIDER_OPTS[name])
         elif name == "api_type":
-            if value.node.value != _API_TYPE:
-                value.report("This API type is not supported by this version.", f"Use `{_API_TYPE}`.")
+            if value.node.value != API_TYPE:
+                value.report("This API type is not supported by this version.", f"Use `{API_TYPE}`.")
         elif name in _OURS:
             value.report(f"`{name}` is not for `provider_opts`.", "Remove it: every request has what it needs of this.")
         elif not _expandable_key(value, name):
@@ -166,7 +168,7 @@ def with_structured_output(agent: AgentConfig, given: Value | None) -> AgentConf
     name = form.get("name")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         section.values["name"].report("This name does not pass.", "Use letters, digits, `_` and `-`; 64 at most.")
-    if agent.model is not None and agent.model.provider == "python":
+    if agent.model is not None and agent.model.is_function:
         given.report("The agent's model is a function; `structured_output` is without effect.", "Remove it.")
     option = {"response_format": {"type": "json_schema", "json_schema": form}}
 

@@ -13,9 +13,9 @@ import msgspec
 
 from ._providers import AUTO, PROVIDERS, url_fault
 from ._references import TARGET_FORM, is_target
-from ._team import ModelConfig
+from ._team import PYTHON, ModelConfig
 from ._team_keys import MODEL, PROVIDER
-from ._team_model_options import expandable, read_cost, read_options, read_thinking_budget
+from ._team_model_options import API_TYPE, expandable, read_cost, read_options, read_thinking_budget
 from ._team_values import Section, Value, listed, quoted
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Models", "read_entrypoint", "read_models"]
 
-PYTHON = "python"
-"""The provider whose models are functions."""
-
 _REFERENCE_FORM = "Write it as `provider/model`, such as `openai/gpt-4o`"
-_API_TYPE = "openai_chatcompletions"
 
 
 class _OwnProvider(msgspec.Struct, frozen=True):
@@ -179,8 +175,8 @@ def _own_provider(value: Value) -> _OwnProvider | None:
     api_type = section.get("api_type")
     if api_type is not None:
         named = api_type.text()
-        if named is not None and named != _API_TYPE:
-            api_type.report(f"The API type {quoted(named)} is not supported by this version.", f"Use `{_API_TYPE}`.")
+        if named is not None and named != API_TYPE:
+            api_type.report(f"The API type {quoted(named)} is not supported by this version.", f"Use `{API_TYPE}`.")
     base_url = _base_url(section)
     if base_url is None and not section.means("base_url"):
         value.report("This provider has no `base_url`.", "Give the root of its OpenAI-compatible endpoint.")
