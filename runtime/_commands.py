@@ -49,7 +49,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
         if view.traceback and not as_json:
             err.line(view.traceback)
         _name_cut_off(runtime)
-        err.line(_cost(view))
+        err.sentence(_cost(view))
         return work.status or (0 if view.status == "completed" else _FAILED)
 
 
@@ -89,17 +89,17 @@ def check(path: str, working_dir: str | None = None) -> int:
     team, problems = check_team(path)
     if team is None or problems:
         for line in str(TeamFileError(problems)).splitlines():
-            out.line(line)
+            out.sentence(line)
         count = len(problems)
-        err.line(f"{path}: {count} problem{'' if count == 1 else 's'}.")
+        err.sentence(f"{path}: {count} problem{'' if count == 1 else 's'}.")
         return _USAGE
     agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
-    out.line(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
+    out.sentence(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
     from ._dry_look import DryLook  # noqa: PLC0415 - for this command only
 
     look = DryLook(team, os.environ, Path(working_dir or Path.cwd()))
     for line in look.lines():
-        out.line(line)
+        out.sentence(line)
     return 0 if look.is_good else _FAILED
 
 
@@ -117,7 +117,7 @@ def _name_cut_off(runtime: CommandRuntime) -> None:
             cut_off.setdefault(owner, []).append(f"{view.id} ({view.agent})")
     for owner, tasks in cut_off.items():
         were = "1 task was" if len(tasks) == 1 else f"{len(tasks)} tasks were"
-        err.line(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.")
+        err.sentence(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.")
 
 
 def _cost(view: TaskView) -> str:
@@ -151,7 +151,7 @@ def _fan_out(
 def _print_result(view: TaskView) -> None:
     if view.status == "completed":
         out.line(f"=== {view.id} {view.agent}: {view.task}")
-        out.line(result_text(view))
+        out.prose(result_text(view))
     else:
         out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
     out.line()

@@ -125,7 +125,7 @@ class PlainLines:
         """Print it on standard output."""
         del agent
         self._follower.stop()
-        out.line(text)
+        out.prose(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why on standard error."""
@@ -229,12 +229,12 @@ class LiveTable:
         """Print it on standard output, below the table."""
         del agent
         self._live.stop()
-        out.line(text)
+        out.prose(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why, below the table."""
         self._live.stop()
-        self._console.print(_words(f"{agent}: {reason}", "red"), soft_wrap=True)
+        self._console.print(_words(f"{agent}: {reason}", "red"), overflow="ignore", crop=False)
 
     def _print_above(self, text: str) -> None:
         """Print what somebody has to say meanwhile, such as a warning, above the table."""

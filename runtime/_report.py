@@ -99,7 +99,10 @@ def result_text(view: TaskView) -> str:
 
 def result_line(view: TaskView) -> str:
     """Return how a task's result begins, without reading its file."""
-    return f"(in {view.result_file})" if view.result_file else result_text(view).strip().split("\n", 1)[0]
+    if view.result_file:
+        return f"(in {view.result_file})"
+    text = view.result_as_json() if view.has_result else ""
+    return str(view.result).strip().split("\n", 1)[0] if text.startswith('"') else text[:_TASK_IN_VIEW]
 
 
 def said_before(output: str, result: str) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from ._past_runs import prune
 from ._report import dollars, duration, result_text, said_before, size, usage_text, working_directory
 from ._terminal import out, warn
 from ._text import json_line, one_line
-from ._views import TERMINAL, TaskView
+from ._views import ID_PREFIX, TERMINAL, TaskView
 
 __all__ = ["list_tasks", "prune_runs", "show_log", "stop_tasks", "view_task"]
 
@@ -39,6 +39,9 @@ _ROWS: Final = 200
 
 _TASK_ROOM: Final = 20
 """Characters of a task's text for which `ps` shortens other columns, on a narrow screen."""
+
+_LEFT_OUT: Final = ("HOST", "MEMORY", "CPU", "TOKENS")
+"""Columns that `ps` leaves out where the shortened ones still have no room, in this order; `view` has them all."""
 
 _TASK_WIDTH: Final = 80
 """Characters of a task's text in a table that no terminal bounds."""
@@ -87,7 +90,7 @@ def list_tasks(
     else:
         which = " of that kind" if statuses or agents or run else ""
         ended = "" if everything else " `--all` lists those that have ended, too." if which else ""
-        warn(f"{'There are no tasks' if everything else 'No tasks are running'}{which} in {root}.{ended}")
+        warn(f"{f'There are no tasks{which}' if everything else f'No tasks{which} are running'} in {root}.{ended}")
     return 0
 
 
@@ -159,11 +162,11 @@ def stop_tasks(root: Path, parts: Sequence[str]) -> int:
 
 def _print_stopped(stopped: Sequence[TaskView]) -> None:
     target, *owned = stopped
-    out.line(f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}.")
+    out.sentence(f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}.")
     if target.reason:
-        out.line(target.reason)
+        out.sentence(target.reason)
     for view in owned:
-        out.line(f"With it ended {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip())
+        out.sentence(f"With it ended {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip())
 
 
 def _say_why_not(task: TaskElsewhere, error: Exception) -> None:
@@ -182,11 +185,11 @@ def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
     """Remove old runs and print which; return the exit status."""
     pruned = prune(root, keep, unread=unread)
     for path, tasks in pruned.removed.items():
-        out.line(f"Removed {path.name}, with {tasks} task{'' if tasks == 1 else 's'}.")
+        out.sentence(f"Removed {path.name}, with {tasks} task{'' if tasks == 1 else 's'}.")
     for path, why in pruned.kept.items():
-        out.line(f"Kept {path.name}: {why}.")
+        out.sentence(f"Kept {path.name}: {why}.")
     if not pruned.removed and not pruned.kept:
-        out.line(f"No run in {root} is old enough.")
+        out.sentence(f"No run in {root} is old enough.")
     elif pruned.kept and not unread:
         warn("`subactors prune --unread` removes those, too.")
     return 0
@@ -243,9 +246,9 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
         end = task.output.text(2 * len(answer.encode()) + 1000)
         if said_before(end, answer) == end:
             _print_result(view)
-        out.line(f"\n{view.id} ({view.agent}) has ended after {duration(view.runtime)}: {view.status}.")
+        out.sentence(f"\n{view.id} ({view.agent}) has ended after {duration(view.runtime)}: {view.status}.")
         if view.reason:
-            out.line(view.reason)
+            out.sentence(view.reason)
     return 0 if view.status == "completed" else _FAILED
 
 
@@ -279,7 +282,10 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
     width = max(map(len, facts)) + 2
     for name, value in facts.items():
         if value:
-            out.line(f"{name + ':':{width}}{value.replace(chr(10), chr(10) + ' ' * width)}")
+            first, *others = value.split("\n")
+            out.sentence(f"{name + ':':{width}}{first}", hang=width)
+            for line in others:
+                out.sentence(" " * width + line, hang=0)
 
 
 def _print_traceback(view: TaskView) -> None:
@@ -291,7 +297,7 @@ def _print_traceback(view: TaskView) -> None:
 def _print_result(view: TaskView) -> None:
     if view.has_result:
         out.line("\n--- Result ---")
-        out.line(result_text(view))
+        out.prose(result_text(view))
 
 
 def _row(task: ListedTask) -> tuple[str, ...]:
@@ -333,7 +339,7 @@ def _print_table(tasks: Sequence[ListedTask]) -> None:
     if out.is_terminal:
         screen = shutil.get_terminal_size().columns
         if _room(columns, screen) < _TASK_ROOM:
-            columns = _narrowed(columns)
+            columns = _narrowed(columns, screen)
         room = max(10, _room(columns, screen))
     widths = _widths(columns)
     for row in zip(*columns, strict=True):
@@ -354,12 +360,19 @@ def _room(columns: Sequence[Sequence[str]], screen: int) -> int:
     return screen - sum(width + 2 for width in _widths(columns))
 
 
-def _narrowed(columns: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return columns for a narrow screen: times without what is plain, and no column that is empty."""
+def _narrowed(columns: Sequence[tuple[str, ...]], screen: int) -> list[tuple[str, ...]]:
+    """Return columns for a narrow screen: without what is plain, what is empty, and what matters least."""
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    times = {"STARTED", "ENDED"}
-    short = [tuple(_short_time(cell, today) for cell in column) if column[0] in times else column for column in columns]
-    return [column for column in short if column[0] == _HEAD[-1] or any(cell != "-" for cell in column[1:])]
+    shortened: dict[str, Callable[[str], str]] = {
+        "ID": lambda cell: cell.removeprefix(ID_PREFIX),
+        **dict.fromkeys(("STARTED", "ENDED"), lambda cell: _short_time(cell, today)),
+    }
+    short = [tuple(map(shortened.get(column[0], str), column)) for column in columns]
+    kept = [column for column in short if column[0] == _HEAD[-1] or any(cell != "-" for cell in column[1:])]
+    for name in _LEFT_OUT:
+        if _room(kept, screen) < _TASK_ROOM:
+            kept = [column for column in kept if column[0] != name]
+    return kept
 
 
 def _short_time(cell: str, today: str) -> str:

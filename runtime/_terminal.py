@@ -24,6 +24,7 @@ from typing import Any, Final, TextIO, cast
 
 from ..actors import open_standard_descriptors
 from ._control_sequences import Cleaner, clean
+from ._text import broken, broken_prose
 
 __all__ = [
     "InputError",
@@ -88,6 +89,14 @@ class Outlet:
         return self._is_terminal
 
     @property
+    def columns(self) -> int | None:
+        """How many characters a line of its terminal has; None if it goes to none, or the terminal does not tell."""
+        try:
+            return (os.get_terminal_size(self._descriptor).columns if self.is_terminal else 0) or None
+        except OSError:
+            return None
+
+    @property
     def encoding(self) -> str:
         """The name of the encoding, by the locale or PYTHONIOENCODING."""
         return getattr(self._original, "encoding", None) or "utf-8"
@@ -108,6 +117,23 @@ class Outlet:
     def line(self, text: str = "") -> None:
         """Write text and, unless it ends with one, a line break."""
         self.write(text if text.endswith("\n") else f"{text}\n")
+
+    def sentence(self, text: str, *, hang: int = 2) -> None:
+        """Write lines of sentences; a terminal gets them broken between words.
+
+        Args:
+            text: for people only, who copy no code or table out of it.
+            hang: by how much further a line's continuation is indented than itself.
+        """
+        columns = self.columns
+        if columns is not None:
+            text = "\n".join(broken(line, columns, " " * hang) for line in self.shown(text).split("\n"))
+        self.line(text)
+
+    def prose(self, text: str) -> None:
+        """Write an answer; a terminal gets its prose broken between words, and code and tables as they are."""
+        columns = self.columns
+        self.line(text if columns is None else broken_prose(self.shown(text), columns))
 
     def live(self, piece: str, *, last: bool = False) -> None:
         """Write the next piece of one text that comes in pieces; there is one such text at a time."""
@@ -248,7 +274,7 @@ def own_stream(outlet: Outlet) -> TextIO:
 
 def warn(sentence: str) -> None:
     """Say something on standard error, as from this program."""
-    err.line(f"subactors: {sentence}")
+    err.sentence(f"subactors: {sentence}")
 
 
 def take_over() -> None:

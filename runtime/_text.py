@@ -8,7 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["bounded", "head_and_tail", "json_line", "one_line"]
+__all__ = ["bounded", "broken", "broken_prose", "head_and_tail", "json_line", "one_line"]
+
+_MARK: Final = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+|>\s?)?")
+"""With which a line of prose begins: its indentation, and what makes it part of a list or a quotation."""
+
+_FENCES: Final = ("```", "~~~")
+_AS_THEY_ARE: Final = ("|", "{", "[", '"')
+"""Beginnings of lines of tables and of JSON."""
 
 _NOT_ASCII: Final = re.compile("[^\\x00-\\x7e]+")
 
@@ -43,6 +50,47 @@ def one_line(text: str, limit: int) -> str:
     # Four characters of input for one of output bound the work on huge texts.
     flat = " ".join(text[: limit * 4].split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def broken(line: str, columns: int, further: str = "") -> str:
+    """Return a line with breaks between its words where it is longer than `columns` characters.
+
+    A path, an id or an address stays whole, as somebody may want to copy it.
+
+    Args:
+        line: without a line break.
+        columns: how long a line may be.
+        further: with what the other lines begin, after the indentation of the first.
+    """
+    if len(line) <= columns:
+        return line
+    import textwrap  # noqa: PLC0415 - for long lines on terminals only
+
+    return textwrap.fill(
+        line,
+        columns,
+        subsequent_indent=line[: len(line) - len(line.lstrip())] + further,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def broken_prose(text: str, columns: int) -> str:
+    """Return Markdown with the lines of its prose broken as by `broken`; code, tables and JSON stay as they are."""
+    lines = []
+    is_code = False
+    for line in text.split("\n"):
+        begins_with = line.strip()
+        if begins_with.startswith(_FENCES):
+            is_code = not is_code
+        if is_code or line.startswith(("    ", "\t")) or begins_with.startswith(_AS_THEY_ARE):
+            lines.append(line)
+            continue
+        mark = _MARK.match(line)
+        found = mark[0].lstrip() if mark is not None else ""
+        lines.append(broken(line, columns, found if found.startswith(">") else " " * len(found)))
+    return "\n".join(lines)
 
 
 def json_line(value: Any) -> str:

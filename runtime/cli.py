@@ -89,9 +89,10 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
 @working_dir_option
 @state_option
 def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_output: str | None, **options: Any) -> int:
-    """Run AGENT of TEAM on every TASK at once, without an orchestrator, and print the results in order.
+    """Run AGENT of TEAM on every TASK at once.
 
-    A TASK of `-` stands for the lines of standard input. The exit status is 1 if any task did not complete.
+    There is no orchestrator; the results are printed in the order of the tasks. A TASK of `-` stands for the lines of
+    standard input. The exit status is 1 if any task did not complete.
     """
     team = _load(team_file)
     name = _agent(team, agent)
@@ -108,11 +109,11 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
 @team_argument
 @working_dir_option
 def check(team_file: Path, working_dir: str | None) -> int:
-    """Check TEAM and print everything that is wrong with it, with line and key. Runs nothing.
+    """Check TEAM and print all that is wrong with it. Runs nothing.
 
-    For a valid file it also reports which agents would run on this machine, which would not and why, and which keys
-    have no effect. The exit status is 2 for a wrong file, and 1 if an agent would not run here, or if none would before
-    there is a key.
+    Each problem comes with its line and key. For a valid file it also reports which agents would run on this machine,
+    which would not and why, and which keys have no effect. The exit status is 2 for a wrong file, and 1 if an agent
+    would not run here, or if none would before there is a key.
     """
     from ._commands import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
 
@@ -126,10 +127,10 @@ def check(team_file: Path, working_dir: str | None) -> int:
 @working_dir_option
 @state_option
 def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
-    """Serve the background agents of TEAM as tools to an MCP host, on standard input and output.
+    """Serve the background agents of TEAM as tools to an MCP host.
 
-    The host takes the place of the root agent: it may start its sub-agents, or all agents if it has none. Everything
-    ends with standard input.
+    It speaks on standard input and output. The host takes the place of the root agent: it may start its sub-agents, or
+    all agents if it has none. Everything ends with standard input.
     """
     team = _load(team_file)
     name = _agent(team, agent or team.root)
@@ -153,9 +154,10 @@ def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")
 @state_option
 def ps(state_dir: str | None, **options: Any) -> int:
-    """List the tasks that run on this machine, whichever program runs them.
+    """List the tasks that run on this machine.
 
-    STARTED and ENDED are in UTC, HOST is the process that runs a task, MEMORY what only its own processes use (USS).
+    They may be any program's. STARTED and ENDED are in UTC, HOST is the process that runs a task, MEMORY what only its
+    own processes use (USS). A narrow terminal gets shorter ids and fewer columns.
     """
     from ._task_commands import list_tasks  # noqa: PLC0415 - `--help` should not wait for it
 
@@ -168,10 +170,10 @@ def ps(state_dir: str | None, **options: Any) -> int:
 @click.option("--json", "as_json", is_flag=True, help="As JSON; with --follow one event a line.")
 @state_option
 def view(part: str, state_dir: str | None, **options: bool) -> int:
-    """Show everything about one task, also of a program that has ended or died.
+    """Show everything about one task.
 
-    ID may be any part of the id that only one task has. To see how a task has ended counts as having read its result.
-    With --follow the exit status is 1 if it did not complete.
+    Its program may have ended or died. ID may be any part of the id that only one task has. To see how a task has ended
+    counts as having read its result. With --follow the exit status is 1 if it did not complete.
     """
     from ._task_commands import view_task  # noqa: PLC0415 - `--help` should not wait for it
 
@@ -182,8 +184,9 @@ def view(part: str, state_dir: str | None, **options: bool) -> int:
 @id_argument
 @state_option
 def logs(part: str, state_dir: str | None) -> int:
-    """Print the log of a task: what its C code and the programs that it started wrote, and how it crashed.
+    """Print the log of a task.
 
+    The log is what its C code and the programs that it started wrote, and how it crashed.
     ID may be any part of the id that only one task has. What a task's Python code prints is its output, which `view`
     shows.
     """
@@ -196,10 +199,10 @@ def logs(part: str, state_dir: str | None) -> int:
 @click.argument("parts", metavar="ID...", nargs=-1, required=True)
 @state_option
 def stop(parts: tuple[str, ...], state_dir: str | None) -> int:
-    """Stop tasks, and what they have started, whichever program runs them, all at the same time.
+    """Stop tasks, and what they have started.
 
-    An ID may be any part of the id that only one task has. The exit status is 1 if one of them was not there to be
-    stopped; the others are stopped all the same.
+    They may be any program's, and are stopped all at the same time. An ID may be any part of the id that only one task
+    has. The exit status is 1 if one of them was not there to be stopped; the others are stopped all the same.
     """
     from ._task_commands import stop_tasks  # noqa: PLC0415 - `--help` should not wait for it
 
@@ -218,7 +221,7 @@ def stop(parts: tuple[str, ...], state_dir: str | None) -> int:
 @click.option("--unread", is_flag=True, help="Runs with results that nobody has read, or can read, too.")
 @state_option
 def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
-    """Remove what is kept of runs that have ended and whose results have all been read."""
+    """Remove runs that have ended, once all results are read."""
     from ._task_commands import prune_runs  # noqa: PLC0415 - `--help` should not wait for it
 
     return prune_runs(state_root(state_dir), keep=older_than * 86400, unread=unread)
@@ -227,13 +230,16 @@ def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
 @cli.command()
 @state_option
 def doctor(state_dir: str | None) -> int:
-    """Say what this machine offers for isolation and limits, what of it is used, and run a task on it."""
+    """Say what this machine offers, and run a task on it.
+
+    That is about isolation and limits, and what of it is used.
+    """
     from ._doctor import examine  # noqa: PLC0415 - `--help` should not wait for it
 
     good = True
     for finding in examine(state_dir):
         good = good and finding.good
-        out.line(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}")
+        out.sentence(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}", hang=4)
     return 0 if good else _FAILED
 
 
@@ -246,7 +252,10 @@ def doctor(state_dir: str | None) -> int:
 @click.option("--print", "print_file", is_flag=True, help="Print the team file and run nothing.")
 @json_option
 def demo(folder: Path, model: str | None, **options: bool) -> int:
-    """Survey the source code in DIR with a bundled team of background agents; needs no key and no server."""
+    """Survey the source code in DIR with a bundled team of agents.
+
+    It needs no key and no server.
+    """
     from .demo import PROMPT, load_demo_team, team_text  # noqa: PLC0415 - `--help` should not wait for it
 
     if options["print_file"]:
@@ -288,10 +297,10 @@ def _run_command() -> int:
         usage = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
             usage = f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n\n"
-        err.line(f"{usage}Error: {error.format_message()}")
+        err.sentence(f"{usage}Error: {error.format_message()}")
         return error.exit_code
     except TeamFileError as error:
-        err.line(str(error))
+        err.sentence(str(error))
         return _USAGE
     except SubactorsError as error:
         warn(str(error))

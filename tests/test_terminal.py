@@ -265,6 +265,33 @@ def test_the_live_table_stays_in_its_columns_where_the_locale_lacks_a_character(
     assert max(map(len, re.split(r"[\r\n]", plain.split("===")[0]))) <= 80
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "team.yaml"),
+        ("check", "not a team.yaml"),
+        ("run", "team.yaml", "--agent", "nobody", "x"),
+        ("view", "nothing"),
+        ("stop", "nothing", "nobody"),
+        ("ps",),
+        ("prune",),
+    ],
+    ids=repr,
+)
+def test_sentences_are_broken_between_words_on_a_narrow_terminal(folder: Path, arguments: tuple[str, ...]) -> None:
+    _, wide = in_terminal(folder, *arguments, columns=10_000)
+    _, shown = in_terminal(folder, *arguments, columns=50)
+    assert shown.split() == wide.split()
+    assert all(len(line) <= 50 or " " not in line.strip() for line in shown.splitlines())
+
+
+def test_an_answer_is_broken_between_words_on_a_narrow_terminal(folder: Path) -> None:
+    _, shown = in_terminal(folder, "run", "team.yaml", "> " + "word " * 30, columns=50, TERM="dumb")
+    answer = [line.removeprefix("> ") for line in shown.splitlines() if line.startswith("> word")]
+    assert len(answer) == 4
+    assert " ".join(answer).split() == ["word"] * 30
+
+
 def test_a_sequence_that_comes_in_two_pieces_is_caught_as_well(folder: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "dispatch", "team.yaml", "torn", "x"],

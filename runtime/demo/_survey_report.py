@@ -101,7 +101,7 @@ def _how(seen: Seen) -> str:
         for attempt in seen.started
         if (view := seen.views.get(attempt.task_id)) is not None
     ]
-    titles = ["agent", "task", "ended as", "runtime", "CPU time", "memory, peak"]
+    titles = ["agent", "task", "ended as", "runtime", "CPU", "memory"]
     return paragraphs("## How it was done", words, table(titles, rows, numbers=(3, 4, 5)), _while_they_ran(seen.looks))
 
 

@@ -96,7 +96,7 @@ def _answer(found: _Found, files: int, left_out: list[str]) -> str:
     )
     longest = sorted(found.functions, key=lambda item: (-item[1].lines, item[0], item[1].line))[:_SHOWN]
     rows = [
-        [f"{function.lines:,}", cell(function.name, 60), f"{cell(path, 80)}:{function.line}"]
+        [f"{function.lines:,}", cell(function.name, 30), f"{cell(path, 80)}:{function.line}"]
         for path, function in longest
     ]
     shown = table(["lines", "function", "where"], rows, numbers=(0,))
