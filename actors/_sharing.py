@@ -82,7 +82,10 @@ def _fill_gaps() -> Iterator[object]:
 
     They are close together there, and a large page that holds nothing new may stay whole. Yields what fills it.
     """
-    starts, ends = zip(*_linux.anonymous_memory(), strict=True)
+    memory = _linux.anonymous_memory()
+    starts, ends = zip(*memory, strict=True)
+    # Made in gaps themselves, which would be there again.
+    yield memory, starts, ends
     filled = 0
     for size in _SIZES:
         for filler in _of_size(size):
