@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 import msgspec
 import pykka
 
-from . import _cgroup, _linux, _regular_files
+from . import _cgroup, _linux
 from ._errors import ForkedError, RemoteError, StartError
 from ._mark import keep_mark
+from ._regular_files import make, open_to_log
 from ._wire import (
     STANDS_BY,
     Answer,
@@ -362,7 +363,7 @@ def _play(actor: bytes, *, threads: bool) -> bool:
     _leave_the_zygote(((_do_nothing, ()),))
     near, far = socket.socketpair()
     with near, far:
-        start = Start("", actor, b".", None, None, None)
+        start = Start("", actor, b".", None, None, os.devnull.encode())
         near.sendall(encode_frame(start))
         channel = ChildChannel(far)
         received = channel.receive_start()
@@ -408,10 +409,10 @@ def _settle_in(start: Start) -> None:
 def _open_log(path: bytes) -> int:
     """Open the file for standard output and error. It may have been replaced: by an earlier attempt, or a sibling."""
     try:
-        return _regular_files.open_to_log(path)
+        return open_to_log(path)
     except OSError:
         with contextlib.suppress(OSError):
-            return _regular_files.make(path)
+            return make(path)
     # Its folder is gone. A process that cannot log can work all the same.
     return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 

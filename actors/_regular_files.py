@@ -30,6 +30,8 @@ Name: TypeAlias = str | bytes | os.PathLike[str]
 
 _SAFELY: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
+_TO_LOG: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
+
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _IN_WORDS: Final = {
@@ -71,7 +73,7 @@ def open_to_log(path: Name) -> int:
     Raises:
         OSError: it cannot be opened without waiting, or is a link.
     """
-    return _open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY, None)
+    return os.open(path, _TO_LOG, 0o600)
 
 
 def make(path: Name, *, folder: int | None = None) -> int:
