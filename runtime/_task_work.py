@@ -30,7 +30,6 @@ from ._references import resolve
 from ._result_file import pack_result, write_result
 from ._secrets import blotted
 from ._speech import speech
-from ._state import RunFiles
 from ._surroundings import Surroundings
 from ._text import bounded
 from ._tools import ToolAnswer
@@ -125,6 +124,8 @@ class TaskWork:
             data = encode_result(result)
             text = pack_result(data, self._spec.max_result)
             if text is None:
+                from ._state import RunFiles  # noqa: PLC0415 - what the host needs of it, each fork would pay for
+
                 # The log is in the run's folder, too; not to send that name as well makes a start cheaper.
                 run = RunFiles(Path(self._supervisor.captured_in).parents[1])
                 write_result(run.result(self._spec.id), data)
@@ -146,7 +147,7 @@ class TaskWork:
         spec = self._spec
         shared = Path(spec.working_directory or Path.cwd()) if spec.entrypoint is None else None
         enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id)
-        if spec.entrypoint is not None:
+        if spec.entrypoint is not None and spec.keys:  # mostly there are none
             os.environ.update(spec.keys)  # after `enter`, which may run git
         self.at_work = True
         try:

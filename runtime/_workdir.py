@@ -25,7 +25,6 @@ import msgspec
 
 from ..actors._regular_files import open_to_read
 from ._errors import WorkdirError
-from ._forks import unforked
 from ._team import Workdir
 from ._text import one_line
 
@@ -245,6 +244,8 @@ class WorktreeKeeper:
             self._thread.join()
 
     def _run(self) -> None:
+        from ._forks import unforked  # noqa: PLC0415 - it is called after each fork, and tasks import this module, too
+
         while (path := self._ended.get()) is not None:
             try:
                 with unforked:  # a process forked in the middle of an import could never import that module
