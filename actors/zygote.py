@@ -39,7 +39,8 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from . import _ancillary, _cgroup, _child, _fence, _linux
+from . import _ancillary, _cgroup, _fence, _linux
+from ._child import Step, rehearse, serve
 from ._loading import load
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
@@ -73,7 +74,6 @@ class _Zygote:
     """
 
     def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:
-        self._control = control
         self._rehearsal = configuration.rehearsal
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
@@ -93,9 +93,14 @@ class _Zygote:
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._fenced_steps = self._steps(descriptor_limits, *_fence.steps_of_a_fence())
         self._open_steps = self._steps(descriptor_limits)
+        # The children's, made ahead, with something else behind it in each. What it is need not be asked of the kernel.
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
+        # Its number becomes free, which mostly is `CHANNEL`: what comes with a request has the right one at once.
+        self._control = control.dup()
+        control.close()
 
     @staticmethod
-    def _steps(descriptor_limits: tuple[int, int], *fence: _child.Step) -> tuple[_child.Step, ...]:
+    def _steps(descriptor_limits: tuple[int, int], *fence: Step) -> tuple[Step, ...]:
         """Return what a child calls first. The fence is put on before anything of the actor runs."""
         return (
             (os.setsid, ()),
@@ -146,8 +151,8 @@ class _Zygote:
                 break
 
     def _rehearse(self) -> None:
-        """Make the way that every actor goes a well-trodden one; see `_child.rehearse`."""
-        if not _child.rehearse(self._rehearsal, threads=False):
+        """Make the way that every actor goes a well-trodden one; see `rehearse`."""
+        if not rehearse(self._rehearsal, threads=False):
             raise TimeoutError("A rehearsal did not come to its end.")
         # What the interpreter calls in a new process.
         threading._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001 - private, and the stub does not know it
@@ -183,11 +188,13 @@ class _Zygote:
             if self._oom_score is not None:
                 # For the moment of the fork: children inherit it and need not write it.
                 os.pwrite(self._oom_score, _OOM_SCORE, 0)
+            # Here, so that a child need not look for it.
+            steps = self._fenced_steps if request.fenced else self._open_steps
+            rehearsal = self._rehearsal if request.standby else None
             try:
                 pid = os.fork()
                 if pid == 0:
-                    steps = self._fenced_steps if request.fenced else self._open_steps
-                    self._live_as_child(channel, steps, self._rehearsal if request.standby else None)
+                    self._live_as_child(channel, steps, rehearsal)
             finally:
                 if self._oom_score is not None:
                     os.pwrite(self._oom_score, self._own_oom_score, 0)
@@ -203,15 +210,13 @@ class _Zygote:
         finally:
             os.close(pidfd)
 
-    def _live_as_child(self, channel: int, steps: tuple[_child.Step, ...], rehearsal: bytes | None) -> NoReturn:
+    def _live_as_child(self, channel: int, steps: tuple[Step, ...], rehearsal: bytes | None) -> NoReturn:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
         code = 1
         try:
             if channel != CHANNEL:
                 os.dup2(channel, CHANNEL, False)
-            # Told what it is, a socket need not ask the kernel.
-            ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
-            _child.serve(ours, self._pid, steps, rehearsal=rehearsal)
+            serve(self._channel, self._pid, steps, rehearsal=rehearsal)
             code = 0
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()
