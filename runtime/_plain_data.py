@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ._encodable import encodable
+from ._result import is_too_deep
 from ._text import one_line
 
 __all__ = ["NotPlainError", "encode_result"]
@@ -53,6 +54,13 @@ def encode_result(result: Any) -> bytes:
     """
     if type(result) is str:
         return msgspec.json.encode(encodable(result))
+    data = _encoded(result)
+    if is_too_deep(data):
+        raise NotPlainError(_TOO_DEEP)
+    return data
+
+
+def _encoded(result: Any) -> bytes:
     try:
         data = msgspec.json.encode(result, enc_hook=_converted)
     except _ENCODING_ERRORS:
@@ -85,9 +93,7 @@ class _Check:
         try:
             plain = self._walk(msgspec.to_builtins(result, enc_hook=self._convert), ())
         except RecursionError:
-            raise NotPlainError(
-                "it is nested too deeply, or holds itself. Return text, or data of fewer levels, such as rows."
-            ) from None
+            raise NotPlainError(_TOO_DEEP) from None
         if self._numbers:
             raise NotPlainError(
                 f"{_enumerated(self._numbers)}. JSON has no such numbers: return None, or text, in their place."
@@ -148,6 +154,7 @@ class _Check:
                 raise NotPlainError(f"a key of {_place(way)} is of type {type(key).__name__}. {_KEYS}")
 
 
+_TOO_DEEP: Final = "it is nested too deeply, or holds itself. Return text, or data of fewer levels, such as rows."
 _REMEDY: Final = (
     "Return text, or None, truths, numbers, lists and mappings of these, or what becomes that: dataclasses, pydantic "
     "and attrs objects, enums, dates, paths, sets, NumPy values."

@@ -71,6 +71,8 @@ REPORTS: dict[str, Any] = {
     "no JSON": _finished("{1: 2}"),
     "number": _finished("1e999"),
     "nested": _finished("[" * 900 + "]" * 900),
+    "nested mappings": _finished('{"a": ' * 501 + "0" + "}" * 501),
+    "nested behind text": _finished('["\\\\", "\\"]]", ' * 501 + "0" + "]" * 501),
     "empty lists": _finished("[" + "[]," * 2_500_000 + "[]]"),
     "empty mappings behind text": _finished("[" + '"\\"[",' * 500_000 + "{}," * 1_000_000 + "[]]"),
     "empty texts": _finished("[" + '"",' * 2_500_000 + "[]]"),

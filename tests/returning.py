@@ -143,6 +143,13 @@ class Text(str):
     __slots__ = ()
 
 
+@dataclasses.dataclass
+class Outer:
+    """Holds another."""
+
+    inner: Any
+
+
 def _circle() -> Any:
     circle: list[Any] = []
     circle.append(circle)
@@ -150,9 +157,23 @@ def _circle() -> Any:
 
 
 def _deep(levels: int) -> Any:
-    nested: Any = []
+    nested: Any = None
     for _ in range(levels):
         nested = [nested, None]
+    return nested
+
+
+def _deep_mapping(levels: int) -> Any:
+    nested: Any = "[{"
+    for _ in range(levels):
+        nested = {"in": nested}
+    return nested
+
+
+def _deep_object(levels: int) -> Any:
+    nested: Any = None
+    for _ in range(levels):
+        nested = Outer(nested)
     return nested
 
 
@@ -182,7 +203,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "keys": lambda: {1: "a", None: "b", 2.5: "c", Path("d"): 1, Colour.RED: 2, Level.HIGH: 3, Scalar(4.0): 4},
     "truth as key": lambda: {True: 1, False: 0},
     "nothing": lambda: {"a": None, "b": [None]},
-    "deep": lambda: _deep(300),
+    "deep": lambda: _deep(500),
     # What cannot be:
     "nan": lambda: {"score": NAN, "limit": INFINITY},
     "nan in an array": lambda: {"rows": [1, {"values": Array([1.0, -INFINITY])}]},
@@ -200,7 +221,10 @@ VALUES: dict[str, Callable[[], Any]] = {
     "long number as key": lambda: {"a": {2**20_000: 1}},
     "long number alone": lambda: -(2**20_000),
     "circle": _circle,
-    "too deep": lambda: _deep(5000),
+    "too deep": lambda: _deep(501),
+    "too deep by far": lambda: _deep(5000),
+    "too deep mappings": lambda: _deep_mapping(501),
+    "too deep objects": lambda: _deep_object(501),
 }
 
 

@@ -39,7 +39,7 @@ def _the_supervisor_goes_on(runtime: Runtime) -> Iterator[None]:
 @pytest.mark.parametrize(
     "kind",
     [
-        *("no text", "extension", "no JSON", "number", "nested"),
+        *("no text", "extension", "no JSON", "number", "nested", "nested mappings", "nested behind text"),
         *("empty lists", "empty mappings behind text", "empty texts", "many messages", "many first messages"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from run_folders import subactors
 from subactors.runtime import Runtime, StateError, TeamFileError
+from subactors.runtime._result import check_result, decode_result_file
 from teams import PATIENCE, call, model, run_and_wait
 
 AGENTS = {
@@ -59,12 +60,12 @@ def test_a_result_becomes_plain_data(runtime: Runtime, kind: str, expected: Any)
     assert (view.status, view.reason, view.result) == ("completed", "", expected)
 
 
-def test_a_result_of_some_hundred_levels_is_one(runtime: Runtime) -> None:
+def test_a_result_of_five_hundred_levels_is_one(runtime: Runtime) -> None:
     levels, nested = 0, run_and_wait(runtime, "value", "deep").result
     while nested:
         levels, nested = levels + 1, nested[0]
 
-    assert levels == 300
+    assert levels == 500
 
 
 # --- what cannot ----------------------------------------------------------------------------------------------------
@@ -90,6 +91,9 @@ def test_a_result_of_some_hundred_levels_is_one(runtime: Runtime) -> None:
         ("long number alone", "result is a number of thousands of digits, which Python does not read."),
         ("circle", "it is nested too deeply, or holds itself. Return text, or"),
         ("too deep", "it is nested too deeply, or holds itself. Return text, or"),
+        ("too deep by far", "it is nested too deeply, or holds itself. Return text, or"),
+        ("too deep mappings", "it is nested too deeply, or holds itself. Return text, or"),
+        ("too deep objects", "it is nested too deeply, or holds itself. Return text, or"),
     ],
 )
 def test_what_json_cannot_hold_fails_the_task_and_is_named_with_its_place(
@@ -120,6 +124,22 @@ def test_a_result_of_more_than_can_be_sent_arrives_whole(runtime: Runtime, agent
     assert len(view.as_data(whole=True)["result"]) == length
     assert json.loads(Path(view.result_file).read_text()) == view.result
     assert Path(view.result_file).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("value", ['{"a":', '["]", "[",'])
+def test_a_file_with_more_levels_than_any_result_has_cannot_be_read_and_says_so(tmp_path: Path, value: str) -> None:
+    file, end = tmp_path / "result.json", "]" if value.startswith("[") else "}"
+    file.write_text(value * 500 + "1" + end * 500)
+    decode_result_file(str(file))
+
+    file.write_text(value * 501 + "1" + end * 501)
+    with pytest.raises(StateError, match="cannot be read: it is nested in more than 500 levels"):
+        decode_result_file(str(file))
+
+
+@pytest.mark.parametrize("value", ["[[[[[[[[[[", '{\\"[', "\\[", "[]", '"\\\\\\"[["'])
+def test_brackets_in_texts_and_beside_each_other_are_no_levels(value: str) -> None:
+    check_result(json.dumps({value: [value] * 1000, "rows": [[], {value: [{}]}] * 1000}))
 
 
 def test_a_result_beyond_the_limit_fails_the_task_names_limit_and_remedy_and_keeps_the_output() -> None:
