@@ -114,8 +114,8 @@ def _keep_own_frames(traceback: TracebackException, roots: tuple[str, ...], dept
     """Leave out all other frames, here and in what belongs to it; return whether any are left."""
     own = [frame for frame in traceback.stack if _is_own(frame.filename, roots)]
     traceback.stack[:] = own
-    # Where a syntax error is says its text, not its frames.
-    found = bool(own) or issubclass(traceback.exc_type or Exception, SyntaxError)
+    # Where a syntax error is says its text, not its frames. It alone has such text; to ask for the type is deprecated.
+    found = bool(own) or hasattr(traceback, "offset")
     if not own:
         traceback.stack = None  # type: ignore[assignment]  # as the module itself does for an exception without frames
     if not depth:

@@ -196,6 +196,11 @@ def test_a_traceback_is_bounded() -> None:
     assert "characters left out here" in text
 
 
+def test_a_syntax_error_has_its_place_in_the_traceback_and_other_errors_without_frames_have_none() -> None:
+    assert 'File "steps.py", line 3' in own_traceback(SyntaxError("no", ("steps.py", 3, 5, "def (", 3, 6)), [])
+    assert own_traceback(ValueError("no"), []) == ""
+
+
 # --- where it can be read -------------------------------------------------------------------------------------------
 
 
