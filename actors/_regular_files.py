@@ -20,6 +20,7 @@ __all__ = [
     "has_content",
     "is_folder",
     "is_regular",
+    "length_of",
     "make",
     "open_to_change",
     "open_to_log",
@@ -114,6 +115,17 @@ def has_content(path: Name) -> bool:
     return status is not None and stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
+def length_of(path: Name) -> int:
+    """Return how many bytes a file has. It is looked at and not opened, which takes no descriptor.
+
+    Raises:
+        OSError: it is not a regular file, or not there.
+    """
+    status = os.lstat(path)
+    _check_kind(status, path)
+    return status.st_size
+
+
 def check_database(path: str | os.PathLike[str], *, follow: bool = False) -> None:
     """Check all that SQLite may open for a database: it takes a name, and would wait for a FIFO.
 
@@ -132,10 +144,7 @@ def check_database(path: str | os.PathLike[str], *, follow: bool = False) -> Non
             status = os.stat(name) if follow and not end else os.lstat(name)  # noqa: PTH116 - the name is no Path
         except FileNotFoundError:
             continue
-        if not stat.S_ISREG(status.st_mode):
-            if stat.S_ISLNK(status.st_mode):
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
-            raise OSError(errno.EINVAL, "it is no regular file", name)
+        _check_kind(status, name)
         if os.geteuid() not in {status.st_uid, 0}:
             raise PermissionError(errno.EPERM, "it belongs to another user", name)
 
@@ -225,6 +234,13 @@ def _open(path: Name, flags: int, folder: int | None) -> int:
         if (said := _IN_WORDS.get(error.errno or 0)) is not None:
             raise OSError(error.errno, said, os.fsdecode(path)) from None
         raise
+
+
+def _check_kind(status: os.stat_result, path: Name) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", os.fsdecode(path))
 
 
 def _status(path: Name) -> os.stat_result | None:

@@ -11,12 +11,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-from ..actors._regular_files import make, open_to_read
+from ..actors._regular_files import make
 from ._errors import StateError
 from ._report import size
 from ._result import MOST_VALUES, MOST_VALUES_IN_FILE, holds_more
 
-__all__ = ["file_fault", "pack_result", "write_result"]
+__all__ = ["pack_result", "write_result"]
 
 _SENT: Final = 8 * 1024 * 1024 - 4096
 """Bytes of a result that is sent: what a message may have, without what is around it."""
@@ -62,24 +62,6 @@ def write_result(path: str, data: bytes) -> None:
     except OSError as error:
         what = f"The result of {size(len(data))} cannot be written to {path}"
         raise StateError(f"{what}: {error.strerror or error}.") from error
-
-
-def file_fault(path: str, limit: int) -> str:
-    """Return what is wrong with a result's file, as the end of a sentence; empty if nothing. It is not read.
-
-    Args:
-        path: the file.
-        limit: bytes that it may have.
-    """
-    try:
-        descriptor = open_to_read(path)
-    except OSError as error:
-        return f"its result cannot be read: {error.strerror or error}"
-    try:
-        found = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-    return f"its result has {size(found)}, more than max_result ({size(limit)})" if found > limit else ""
 
 
 def _write(path: str, data: bytes) -> None:

@@ -406,7 +406,10 @@ class TaskSupervisor(Supervisor):
         over = [task for task in waiter.tasks if task.is_over]
         for task in over:
             self._note_read(task)
-        waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in over]))
+        try:
+            waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in over]))
+        except Exception as error:  # noqa: BLE001 - as in `_answer`, but for a timer or a task's end
+            waiter.reply_to.set_exception(error)
 
     def _await_rate(self, request: AwaitRate, caller: Caller, reply_to: ReplyTo) -> None:
         if self._rates is None:
@@ -561,9 +564,7 @@ class TaskSupervisor(Supervisor):
         bound_log(task.log)
         now = time.monotonic()
         if task.finished is not None and task.finished.in_file:
-            from ._result_file import file_fault  # noqa: PLC0415 - few results are so large
-
-            fault = file_fault(self._folder.result(task.id), self._settings.max_result)
+            fault = task.result_fault(self._folder.result(task.id))
             if fault:
                 task.finished, end = None, msgspec.structs.replace(end, violation=end.violation or fault)
         stop = None

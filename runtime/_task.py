@@ -11,10 +11,12 @@ from typing import Final
 import msgspec
 
 from ..actors import Child, RestartHistory, Timer
-from ..actors._regular_files import is_folder, open_to_read
+from ..actors._regular_files import is_folder, length_of, open_to_read
+from ._encodable import encodable
 from ._messages import AgentSetup, Failed, Finished, TaskSpec
 from ._model import Usage
 from ._output import TaskOutput
+from ._report import size
 from ._text import bounded
 from ._views import RATE_WAIT, TERMINAL, Status, TaskView, Vitals, iso_time
 
@@ -187,7 +189,8 @@ class Task:
     def _workdir(self) -> str:
         # A worktree with nothing new is removed soon after the end.
         folder = self.spec.own_folder
-        return folder if folder and is_folder(folder) else ""
+        # Fit to be sent: whoever asks may be a task, and the state folder may have any name.
+        return encodable(folder) if folder and is_folder(folder) else ""
 
     def _doing(self) -> str:
         if self.status != "running" or self.setup.agent.entrypoint is not None:
@@ -201,13 +204,25 @@ class Task:
         silent = time.monotonic() - self.last_sign
         return silent if self.status == "running" and silent > self.setup.settings.stall_after else 0.0
 
+    def result_fault(self, path: str) -> str:
+        """Return what is wrong with the file of its result, as the end of a sentence; empty if nothing.
+
+        It is not opened: a host that has no descriptor left must not lose a result for it.
+        """
+        try:
+            length = length_of(path)
+        except OSError as error:
+            return f"its result cannot be read: {error.strerror or error}"
+        most = self.spec.max_result
+        return f"its result has {size(length)}, more than max_result ({size(most)})" if length > most else ""
+
     def log_tail(self, limit: int) -> str:
         """Return the end of what the process wrote to standard output and error."""
         try:
             descriptor = open_to_read(self.log)
             try:
-                size = os.fstat(descriptor).st_size
-                return os.pread(descriptor, limit, max(0, size - limit)).decode("utf-8", "replace")
+                length = os.fstat(descriptor).st_size
+                return os.pread(descriptor, limit, max(0, length - limit)).decode("utf-8", "replace")
             finally:
                 os.close(descriptor)
         except OSError:

@@ -254,6 +254,24 @@ time.sleep(600)
     assert git(repository, "branch", "--format", "%(refname:short)") == "main"
 
 
+@pytest.mark.parametrize(
+    ("other", "answer"),
+    [
+        (entrypoint("echo", workdir="private"), "answered"),
+        # Whoever reads that needs the file's own name. Nobody else is worse off for it.
+        ({"entrypoint": "returning:rows"}, "surrogates not allowed"),
+    ],
+    ids=["folder", "result file"],
+)
+def test_a_state_folder_whose_name_is_no_text_ends_nothing(other: Any, answer: str, tmp_path: Path) -> None:
+    waits = {"model": "python/unfair:waits_for_one", "sub_agents": ["other"]}
+    with Runtime.from_mapping(
+        {"agents": {"waits": waits, "other": other}}, state_dir=tmp_path / os.fsdecode(b"state\xff")
+    ) as runtime:
+        assert answer in run_and_wait(runtime, "waits").result
+        assert [view.status for view in runtime.list()] == ["completed"] * 2
+
+
 def test_a_worktree_needs_a_repository(state: Path, tmp_path: Path) -> None:
     with (
         Runtime.from_mapping(team("worktree"), state_dir=state, working_dir=tmp_path) as runtime,

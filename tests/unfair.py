@@ -53,6 +53,12 @@ def waits_for_many(messages: Any, tools: Any) -> str:
     return json.dumps([str(wait.exception()) for wait in waits if wait.done()])
 
 
+def waits_for_one(messages: Any, tools: Any) -> str:
+    """Wait for one task to end, and say what the answer was."""
+    del messages, tools
+    return _refusal(WaitTasks([_start("other", "go")]))
+
+
 def names_too_many(messages: Any, tools: Any) -> str:
     """Wait for more tasks than any request may name."""
     del messages, tools
