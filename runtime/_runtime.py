@@ -327,7 +327,8 @@ class Runtime:
                 if self._control is not None:
                     steps.callback(self._control.close)
                 if self._housekeeping.is_alive():
-                    steps.callback(self._housekeeping.join)
+                    # Not without end: of each of hundreds of runs somebody may hold the journal.
+                    steps.callback(self._housekeeping.join, _CLOSE_MARGIN)
                 steps.callback(self._worktrees.hurry_up)
                 self._end_tasks()
 

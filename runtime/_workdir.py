@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from ..actors._regular_files import open_to_read
+from ..actors._regular_files import make, open_to_read
 from ._errors import WorkdirError
 from ._team import Workdir
 from ._text import one_line
@@ -57,6 +57,9 @@ _SECONDS: Final = 30.0
 
 _CLOSING: Final = 20.0
 """Seconds that a host that closes takes for the worktrees that are left; the next host looks at the others."""
+
+_LAST: Final = 5.0
+"""Seconds beyond these that closing waits for a look that is under way, and for a file system that does not answer."""
 
 _LOCK_PAUSE: Final = 0.02
 """Seconds between two attempts to be alone in a repository."""
@@ -227,11 +230,13 @@ class WorktreeKeeper:
 
     def ended(self, path: Path) -> None:
         """Take note that the task of a worktree has ended. Returns at once."""
+        self._ended.put(path)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="subactors-worktrees", daemon=True)
-                self._thread.start()
-        self._ended.put(path)
+                thread = threading.Thread(target=self._run, name="subactors-worktrees", daemon=True)
+                with contextlib.suppress(RuntimeError):  # the system has none left: the next call, or host, sees to it
+                    thread.start()
+                    self._thread = thread
 
     def hurry_up(self) -> None:
         """Have everything end soon: the host closes."""
@@ -241,7 +246,7 @@ class WorktreeKeeper:
         """Look at those that are left, as far as there is time, and end the thread; after `hurry_up`."""
         if self._thread is not None:
             self._ended.put(None)
-            self._thread.join()
+            self._thread.join(self.hurry.left + _LAST)
 
     def _run(self) -> None:
         from ._forks import unforked  # noqa: PLC0415 - it is called after each fork, and tasks import this module, too
@@ -296,9 +301,7 @@ def _remember(path: Path, origin: Origin) -> None:
         # Not found: the host has removed the run's last worktree just now, and the folder with it.
         with contextlib.suppress(FileNotFoundError):
             new = record.with_suffix(".new")
-            new.unlink(missing_ok=True)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(make(new), "wb") as file:
                 file.write(msgspec.json.encode(origin))
             new.replace(record)
             return

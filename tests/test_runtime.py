@@ -555,6 +555,17 @@ def test_close_of_a_runtime_that_was_never_used() -> None:
     Runtime.from_mapping(entrypoint_team()).close()
 
 
+def test_close_does_not_wait_for_ever_for_a_look_at_earlier_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = threading.Event()
+    monkeypatch.setattr("subactors.runtime._runtime._CLOSE_MARGIN", 1.0)
+    monkeypatch.setattr("subactors.runtime._past_runs.recover", lambda _root: is_over.wait())
+    runtime = Runtime.from_mapping(entrypoint_team())
+    runtime.close()
+    assert runtime._housekeeping.is_alive()
+    is_over.set()
+    runtime._housekeeping.join()
+
+
 @pytest.mark.parametrize(
     "use",
     [

@@ -6,13 +6,14 @@ import fcntl
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from observing import wait_until
 from subactors.runtime import Runtime
-from subactors.runtime._workdir import Hurry
+from subactors.runtime._workdir import Hurry, WorktreeKeeper, worktree_folder
 from subactors.runtime._worktrees import sweep, tidy
 from teams import model, plan, run_and_wait
 
@@ -307,3 +308,24 @@ def test_a_closing_host_leaves_the_worktrees_it_has_no_time_for_to_the_next(
     assert folder.exists()
     sweep(state)
     wait_until(lambda: not os.path.lexists(folder), "the worktree is removed")
+
+
+def test_a_worktree_that_ends_while_no_thread_is_left_is_looked_at_with_the_next(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (worktree_folder(state / "run_1", name) for name in "ab")
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    keeper = WorktreeKeeper()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        keeper.ended(first)
+    keeper.ended(second)
+    keeper.hurry_up()
+    keeper.close()
+    assert not first.exists()
+    assert not second.exists()
