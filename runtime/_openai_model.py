@@ -10,12 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import importlib
-import os
 import platform
 import re
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +23,7 @@ import openai
 from openai._base_client import get_platform
 
 from ..actors._linux import silenced
+from ._certificates import authorities, no_authorities
 from ._errors import ModelError
 from ._event_stream import NOT_JSON, EventDecoder, StreamEvent, is_flat
 from ._finish_reasons import End
@@ -384,27 +382,15 @@ def warm_up(*, secure: bool) -> None:
 def _http_client(timeout: openai.Timeout, *, secure: bool, proxy: Proxy | None = None) -> httpx2.AsyncClient:
     """Make the connection pool for one server. Redirects are reported and not followed: a key is for one address.
 
-    Loading the certificates of all authorities is most of what a client costs, so it is done once (`_authorities`), and
-    not at all for a server without TLS, such as one on this machine: should TLS be used there, verification fails.
+    No certificates are loaded for a server without TLS, such as one on this machine: should TLS be used there,
+    verification fails.
     """
-    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-    context = _authorities(*(os.environ.get(name) for name in variables)) if secure else _no_authorities()
     return openai.DefaultAsyncHttpxClient(
-        verify=context, timeout=timeout, follow_redirects=False, **connection_options(proxy)
+        verify=authorities() if secure else no_authorities(),
+        timeout=timeout,
+        follow_redirects=False,
+        **connection_options(proxy),
     )
-
-
-@functools.lru_cache(maxsize=1)
-def _authorities(file: str | None, folder: str | None) -> ssl.SSLContext:
-    """Return what checks certificates, as these environment variables have it; forked processes inherit it."""
-    del file, folder  # read by the library: they are here so that another value makes another context
-    return httpx2.create_ssl_context()
-
-
-@functools.lru_cache(maxsize=1)
-def _no_authorities() -> ssl.SSLContext:
-    """Return what lets no server pass, for those without TLS; making it costs a millisecond, so one does for all."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def _events(response: httpx2.Response, decoder: EventDecoder) -> AsyncGenerator[StreamEvent]:

@@ -348,8 +348,8 @@ async def leaves_a_stubborn_coroutine(task: EntrypointTask) -> str:
 def counts_certificates(task: EntrypointTask) -> int:
     """Return how many contexts with certificates of authorities its process has from the zygote."""
     del task
-    models = sys.modules["subactors.runtime._openai_model"]
-    return int(models._authorities.cache_info().currsize)
+    certificates = sys.modules["subactors.runtime._certificates"]
+    return int(certificates._authorities.cache_info().currsize)
 
 
 def starts_a_process(task: EntrypointTask) -> None:

@@ -22,6 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CONNECTION_CLOSED, CallToolResult, Implementation
 from mcp_types import Tool as McpTool
 
+from .._certificates import authorities
 from .._errors import ToolsetError
 from .._proxies import Proxy, ProxyError, connection_options, proxy_for
 from .._secrets import blotted
@@ -252,7 +253,8 @@ class McpConnection:
             headers=headers,
             timeout=timeout,
             auth=auth,
-            verify=httpx2.create_ssl_context(),  # by itself it would not look at SSL_CERT_FILE where proxies are chosen
+            # Also without TLS: the package follows a redirect to the same host with it.
+            verify=authorities(),
             event_hooks={"response": [self._answered]},
             **connection_options(self._proxy),
         )

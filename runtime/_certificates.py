@@ -1,0 +1,32 @@
+"""Certificates: what checks those of servers, loaded once for all clients of a process.
+
+Loading the certificates of all authorities is most of what a client costs. Where the zygote has loaded them, the tasks
+that are forked from it have them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+
+import httpx2
+
+__all__ = ["authorities", "no_authorities"]
+
+
+def authorities() -> ssl.SSLContext:
+    """Return what lets those servers pass that an authority vouches for, as SSL_CERT_FILE and SSL_CERT_DIR have it."""
+    return _authorities(*(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+
+
+@functools.lru_cache(maxsize=1)
+def _authorities(file: str | None, folder: str | None) -> ssl.SSLContext:
+    del file, folder  # read by the library: they are here so that another value makes another context
+    return httpx2.create_ssl_context()
+
+
+@functools.lru_cache(maxsize=1)
+def no_authorities() -> ssl.SSLContext:
+    """Return what lets no server pass, for those without TLS; making it costs a millisecond, so one does for all."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
