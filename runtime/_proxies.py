@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from ._own_addresses import Address, is_own
 from ._text import one_line
 
 __all__ = ["Proxy", "ProxyError", "connection_options", "proxy_for"]
@@ -173,21 +174,10 @@ def _is_local(host: str) -> bool:
     address = _address(host)
     if address is None:
         return host == "localhost" or host.endswith(".localhost") or host == socket.gethostname().lower()
-    return address.is_loopback or address.is_unspecified or _is_own(address)
+    return address.is_loopback or address.is_unspecified or is_own(address)
 
 
-def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether this machine has an address: only then may somebody listen there. Nothing is sent."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - the versions of IP
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as endpoint:
-            endpoint.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(host: str) -> Address | None:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

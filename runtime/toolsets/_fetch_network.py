@@ -10,13 +10,13 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final
 
 import httpcore2
 
-__all__ = ["CheckedNetwork", "RefusedAddressError", "is_own", "refusal"]
+from .._own_addresses import Address, is_own
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+__all__ = ["CheckedNetwork", "RefusedAddressError", "refusal"]
 
 _METADATA: Final = tuple(
     map(
@@ -45,8 +45,6 @@ _METADATA_NAMES: Final = frozenset(
 
 _NEVER: Final = "an address of this machine's own network or cloud, which this tool never reaches"
 _UNLESS: Final = "which this tool may not reach (the team file can say `allow_private_ips: true`)"
-
-_ANY_PORT: Final = 9
 
 _PATIENCE: Final = 5.0
 """Seconds for each address of a host but its last."""
@@ -120,21 +118,6 @@ def refusal(address: Address, *, allow_private: bool) -> str:
     if not address.is_global or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local):
         return f"a private address, {_UNLESS}"
     return f"an address of this machine itself, {_UNLESS}" if is_own(address) else ""
-
-
-def is_own(address: Address) -> bool:
-    """Whether an address is one of this machine's own, on whatever interface, a public one say.
-
-    The kernel is asked, and nothing is sent: to reach itself, a machine uses the same address, or a loopback one.
-    """
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - of the protocol
-    with socket.socket(family, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.connect((str(address), _ANY_PORT))
-        except OSError:
-            return False  # no way leads there
-        source = ipaddress.ip_address(asking.getsockname()[0].partition("%")[0])
-    return source == address or source.is_loopback
 
 
 def _embedded(address: Address) -> ipaddress.IPv4Address | None:
