@@ -19,10 +19,10 @@ def is_own(address: Address) -> bool:
     The kernel is asked for the way there: to reach itself, a machine uses the same address, or a loopback one.
     """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - of the protocol
-    with socket.socket(family, socket.SOCK_DGRAM) as asking:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
             asking.connect((str(address), _ANY_PORT))
-        except OSError:
-            return False  # no way leads there
-        source = ipaddress.ip_address(asking.getsockname()[0].partition("%")[0])
+            source = ipaddress.ip_address(asking.getsockname()[0].partition("%")[0])
+    except OSError:
+        return False  # no way leads there, or the machine has no such protocol
     return source == address or source.is_loopback
