@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from ._expansion import references_in
-from ._providers import AUTO, PROVIDERS, resolved
+from ._providers import AUTO, PROVIDERS, references_of, resolved
 from ._secrets import names_a_secret
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Keys:
             return self.names
         needed: set[str] = set()
         for model in agent.models:
-            needed.update(model.key_variables, references_in([model.name, model.base_url, model.options]))
+            needed.update(model.key_variables, references_of(model))
         for toolset in agent.toolsets:
             needed.update(references_in(toolset.options))
         return self.names & needed
@@ -108,7 +108,7 @@ def keys_of_models(models: Iterable[ModelConfig]) -> Iterator[str]:
     """Yield the variables that hold keys of models, as a team file has them."""
     for model in models:
         yield from model.key_variables
-        yield from filter(names_a_secret, references_in([model.name, model.base_url, model.options]))
+        yield from filter(names_a_secret, references_of(model))
 
 
 def keys_of_server(server: Mapping[str, Any]) -> Iterator[str]:

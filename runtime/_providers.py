@@ -16,7 +16,7 @@ import msgspec
 from ._errors import MissingKeyError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ._team import ModelConfig
 
@@ -27,6 +27,7 @@ __all__ = [
     "Provider",
     "endpoint",
     "may_use_tls",
+    "references_of",
     "resolved",
     "secrets_of_model",
     "url_fault",
@@ -190,11 +191,17 @@ def resolved(config: ModelConfig, environ: Mapping[str, str]) -> ModelConfig:
 
 def secrets_of_model(config: ModelConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return what else of a model must be in no message than its key: a token in its address, say."""
-    from ._expansion import references_in  # noqa: PLC0415 - as above
     from ._secrets import names_a_secret  # noqa: PLC0415 - as above
 
-    names = filter(names_a_secret, references_in([config.name, config.base_url, config.options]))
+    names = filter(names_a_secret, references_of(config))
     return tuple(environ[name] for name in names if name in environ)
+
+
+def references_of(config: ModelConfig) -> Iterator[str]:
+    """Yield the names of the variables that a model's definition refers to."""
+    from ._expansion import references_in  # noqa: PLC0415 - as above
+
+    return references_in([config.name, config.base_url, config.options])
 
 
 def may_use_tls(config: ModelConfig, environ: Mapping[str, str]) -> bool:
