@@ -66,7 +66,10 @@ _CONNECT_TIMEOUT = 10.0
 
 
 class _AdaptedError(Exception):
-    """The server has refused a parameter, which has been changed: ask again."""
+    """The server has refused something of the request, which has been changed: ask again.
+
+    The message says so to whoever hears the model; empty where nothing of what the team file says was changed.
+    """
 
 
 class OpenAIModel:
@@ -148,7 +151,8 @@ class OpenAIModel:
             try:
                 turn = await self._complete(messages, tools, said, retries.count)
             except _AdaptedError as error:
-                on_text(f"[{self._config.reference}: {error}]\n")
+                if str(error):
+                    on_text(f"[{self._config.reference}: {error}]\n")
                 continue
             except MislabelledError as error:
                 try:
@@ -185,7 +189,7 @@ class OpenAIModel:
                 error.body = error.response.text  # all that look at it would go through it
             if (server := self._server.learned(words, request["messages"])) is not None:
                 self._server = server
-                return await self._complete(messages, tools, on_text, retried)
+                raise _AdaptedError from None
             if isinstance(error, openai.APIStatusError) and (
                 changed := self._parameters.adapt(error.status_code, error.body)
             ):
