@@ -16,7 +16,7 @@ from typing import Any
 from ._call_arguments import CallArguments, is_object, read
 from ._encodable import encodable
 from ._model import ToolCall
-from ._openai_opaque import merged, sendable
+from ._openai_opaque import journalable, merged
 
 __all__ = ["ShapeError", "ToolCalls", "new_call_id", "whole_number"]
 
@@ -139,7 +139,7 @@ class ToolCalls:
             text = call.arguments.text
             # `{` is not JSON, so that the tool is not called without the arguments that it was to get.
             arguments = "{" if is_cut and call is self._calls[-1] and not text else encodable(_plain(text))
-            extra = sendable(call.extra) if call.extra else None
+            extra = journalable(call.extra) if call.extra else None
             calls.append(ToolCall(encodable(call.id), encodable(call.name), arguments, extra))
         return tuple(calls)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ._encodable import encodable
 
-__all__ = ["OpaqueFields", "merged", "sendable"]
+__all__ = ["OpaqueFields", "journalable", "merged"]
 
 _TEXTS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 _BLOBS: Final = ("reasoning_opaque",)
@@ -70,7 +70,7 @@ class OpaqueFields:
     def finish(self) -> dict[str, Any]:
         """Return the fields as they go back to the server, without those that JSON cannot hold."""
         fields = {**self._texts, **self._lists, _EXTRA: self._extra}
-        kept = {name: sendable(value) for name, value in fields.items() if value or name in self._texts}
+        kept = {name: journalable(value) for name, value in fields.items() if value or name in self._texts}
         return {name: value for name, value in kept.items() if value is not None}
 
 
@@ -125,7 +125,7 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def sendable(value: Any) -> Any:
+def journalable(value: Any) -> Any:
     """Return a value as it can be journaled and sent: surrogates are joined or replaced; None where it cannot be."""
     try:
         text = encodable(json.dumps(value, ensure_ascii=False, allow_nan=False))
