@@ -184,16 +184,8 @@ class OpenAIModel:
                 stream_cls=openai.AsyncStream[object],
             )
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-            words = str(error) if isinstance(error, openai.APIStatusError) else ""
-            if isinstance(error, openai.APIStatusError) and not is_flat(error.body):
-                error.body = error.response.text  # all that look at it would go through it
-            if (server := self._server.learned(words, request["messages"])) is not None:
-                self._server = server
-                raise _AdaptedError from None
-            if isinstance(error, openai.APIStatusError) and (
-                changed := self._parameters.adapt(error.status_code, error.body)
-            ):
-                raise _AdaptedError(changed) from None
+            if isinstance(error, openai.APIStatusError):
+                self._adapt(error, request["messages"])
             # Its cause can quote headers, and with them the key; so none of it is chained.
             raise self._errors.request_failed(error) from None
         assembler = TurnAssembler(on_text, self._config.cost)
@@ -205,6 +197,20 @@ class OpenAIModel:
             # Refused, broken off or stopped: what the server has counted until then is spent all the same.
             self._unreported += assembler.usage
             raise
+
+    def _adapt(self, error: openai.APIStatusError, sent: Sequence[Message]) -> None:
+        """Change what the server has refused, where that can be known.
+
+        Raises:
+            _AdaptedError: something was changed.
+        """
+        if not is_flat(error.body):
+            error.body = error.response.text  # whoever looks at it would go through all of it
+        if (server := self._server.learned(str(error), sent)) is not None:
+            self._server = server
+            raise _AdaptedError from None
+        if changed := self._parameters.adapt(error.status_code, error.body):
+            raise _AdaptedError(changed) from None
 
     def take_unreported(self) -> Usage:
         """See `Model.take_unreported`."""
