@@ -25,30 +25,23 @@ _LONG = 600.0
 """Seconds; nobody waits for them to pass."""
 
 
+def _steps(task: EntrypointTask) -> Iterator[int]:
+    try:
+        yield 1
+    finally:
+        task.emit("closed")
+
+
 def holds_a_generator(task: EntrypointTask) -> None:
     """Be stopped while a generator waits in the middle of a `try`."""
-
-    def steps() -> Iterator[int]:
-        try:
-            yield 1
-        finally:
-            task.emit("closed")
-
-    held = steps()
+    held = _steps(task)
     task.emit(f"step {next(held)} ")
     time.sleep(_LONG)
 
 
 def exits_with_a_generator(task: EntrypointTask) -> None:
     """The same, but exit."""
-
-    def steps() -> Iterator[int]:
-        try:
-            yield 1
-        finally:
-            task.emit("closed")
-
-    held = steps()
+    held = _steps(task)
     task.emit(f"step {next(held)} ")
     sys.exit(1)
 

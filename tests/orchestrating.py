@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from subactors.runtime import AgentToolset
-from teams import call, entrypoint_team, model
+from subactors.runtime import AgentToolset, Runtime
+from teams import call, entrypoint_team, model, run_and_wait
 
 WORKERS = ["echo", "says", "waits", "deaf", "floods_and_waits", "returns", "raises", "report"]
 
@@ -16,6 +18,14 @@ def orchestrated(**more: Any) -> dict[str, Any]:
         "follows_a_plan", sub_agents=WORKERS, toolsets=[{"type": "background_agents"}, {"type": "think"}], **more
     )
     return entrypoint_team(boss=boss)
+
+
+@contextmanager
+def orchestrated_runtime() -> Iterator[Runtime]:
+    """A host for such a team that has run a task; the tests of a file share one."""
+    with Runtime.from_mapping(orchestrated(), stop_grace=0.5, max_tasks=10_000, standby=0) as runtime:
+        run_and_wait(runtime, "echo")
+        yield runtime
 
 
 def started(toolset: AgentToolset, agent: str, task: str = "go") -> str:

@@ -50,29 +50,28 @@ def plants_its_next_piece(task: EntrypointTask) -> str:
     return "said"
 
 
+def _replace(path: Path, kind: str) -> str:
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    return "replaced"
+
+
 def replaces_its_first_piece(task: EntrypointTask) -> str:
     """Put something in the place of what this task has said."""
     task.emit("x" * 5000)
     path = _run() / "output" / f"{task.id}.0.out"
     while not path.exists() or path.stat().st_size < 5000:
         pass
-    path.unlink()
-    if task.text == "fifo":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/zero")
-    return "replaced"
+    return _replace(path, task.text)
 
 
 def replaces_the_lock(task: EntrypointTask) -> str:
     """Put something in the place of the lock of the run."""
     path = _run() / "lock"
-    path.unlink()
-    if task.text == "fifo":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/zero")
-    return "replaced"
+    return _replace(path, task.text)
 
 
 def locks_the_journal(task: EntrypointTask) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from observing import wait_until
-from orchestrating import orchestrated, started
+from orchestrating import orchestrated, orchestrated_runtime, started
 from subactors.runtime import AgentToolset, Runtime, TaskView
 from subactors.runtime._messages import TaskRequest
 from subactors.runtime._team import AgentConfig, ToolsetConfig
@@ -27,8 +27,7 @@ FOUR = ["run_background_agent", "list_background_agents", "view_background_agent
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(orchestrated(), stop_grace=0.5, max_tasks=10_000, standby=0) as runtime:
-        run_and_wait(runtime, "echo")
+    with orchestrated_runtime() as runtime:
         yield runtime
 
 

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from observing import wait_until
-from orchestrating import orchestrated, started
+from orchestrating import orchestrated, orchestrated_runtime, started
 from subactors.runtime import AgentToolset, Runtime
 from teams import call, entrypoint_team, model, plan, run_and_wait, speaking
 
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(orchestrated(), stop_grace=0.5, max_tasks=10_000, standby=0) as runtime:
-        run_and_wait(runtime, "echo")
+    with orchestrated_runtime() as runtime:
         yield runtime
 
 
