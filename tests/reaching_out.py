@@ -6,8 +6,10 @@ Nothing here does harm where it succeeds: signals are number 0, what is written 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -22,6 +24,7 @@ from subactors.runtime import EntrypointTask
 
 _SLEEP: Final = shutil.which("sleep") or ""
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_X32, _PRLIMIT = 0x40000000, 302
 _PTRACE_SEIZE, _PTRACE_DETACH = 0x4206, 17
 _TGKILL, _RT_SIGQUEUEINFO, _PROCESS_VM_READV, _PIDFD_GETFD = {"x86_64": (234, 129, 310, 438)}.get(
     os.uname().machine
@@ -84,6 +87,20 @@ def _steal(pid: int) -> None:
         os.close(pidfd)
 
 
+def _limit(pid: int) -> None:
+    resource.prlimit(pid, resource.RLIMIT_CORE, resource.prlimit(pid, resource.RLIMIT_CORE))
+
+
+def _limit_as_x32(pid: int) -> None:
+    if os.uname().machine != "x86_64":
+        raise PermissionError
+    limits = (ctypes.c_uint64 * 2)(*resource.prlimit(pid, resource.RLIMIT_CORE))
+    result = _LIBC.syscall(_X32 | _PRLIMIT, pid, resource.RLIMIT_CORE, limits, None)
+    if result < 0 and ctypes.get_errno() == errno.ENOSYS:  # there are no such programs on this kernel
+        raise PermissionError
+    _checked(result)
+
+
 WAYS: Final[dict[str, Callable[[int], object]]] = {
     "kill": lambda pid: os.kill(pid, 0),
     "killpg": lambda pid: os.killpg(os.getpgid(pid), 0),
@@ -98,6 +115,8 @@ WAYS: Final[dict[str, Callable[[int], object]]] = {
     "/proc/PID/fd": lambda pid: Path(f"/proc/{pid}/fd/0").readlink(),
     "/proc/PID/root": lambda pid: Path(f"/proc/{pid}/root").readlink(),
     "pidfd_getfd": _steal,
+    "prlimit": _limit,
+    "prlimit of a program for x32": _limit_as_x32,
 }
 
 
@@ -197,3 +216,12 @@ def stays(task: EntrypointTask) -> str:
     task.emit("here")
     task.wait_for_stop(600)
     return "stopped"
+
+
+def limits_itself(_task: EntrypointTask) -> list[object]:
+    """Answer what limits it has when it has lowered its own, and what a program that it starts then has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+    program = "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return [soft - 1 == resource.getrlimit(resource.RLIMIT_NOFILE)[0], soft - 1 == int(done.stdout)]

@@ -59,6 +59,11 @@ def test_nor_does_a_program_that_it_starts(runtime: Runtime, way: str) -> None:
     assert view.result == {"host": "refused", "zygote": "refused", "sibling": "refused"}, view.reason
 
 
+@some
+def test_it_limits_itself_and_what_it_starts(runtime: Runtime) -> None:
+    assert run_and_wait(runtime, "limits_itself").result == [True, True]
+
+
 @whole
 def test_it_reaches_no_abstract_socket_of_others(runtime: Runtime) -> None:
     name = os.urandom(8).hex()
