@@ -34,7 +34,10 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
         user_seconds: CPU time in user mode, of the process and the children that it reaped.
         system_seconds: CPU time in the kernel, likewise.
         peak_bytes: its largest resident set.
-        survivors: processes of its tree that SIGKILL had not ended when this was reported.
+        survivors: number of processes that were left when the end was reported, which does not wait for them for ever.
+            All of them had been killed, or were just being found; they are hunted until the process system ends. Where
+            several processes ended at a time, they may be another's.
+        survivor_ids: process ids of the first of them.
         group: what the kernel counted in its control group; None if it was in none.
     """
 
@@ -51,6 +54,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
     system_seconds: float = 0.0
     peak_bytes: int = 0
     survivors: int = 0
+    survivor_ids: tuple[int, ...] = ()
     group: GroupUse | None = None
 
     @property

@@ -58,6 +58,9 @@ _MOST_FILLED: Final = 16_000_000
 _FIELDS_WITHOUT_NAME: Final = 5
 """In a line of `/proc/PID/maps` for anonymous memory."""
 
+_LISTING_GOES_ON: Final = 2048
+"""Bytes: what reads less has come to the end, as the kernel fills a page before."""
+
 
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
 """Loaded once, in the zygote: each load makes classes, some 60 pages that a child would have to copy."""
@@ -266,6 +269,8 @@ def children_in(descriptor: int) -> list[bytes]:
     listed = b""
     while piece := os.pread(descriptor, 65536, len(listed)):
         listed += piece
+        if len(piece) < _LISTING_GOES_ON:
+            break
     return listed.split()
 
 

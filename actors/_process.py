@@ -275,6 +275,7 @@ class ActorProcess:
                 system_seconds=exited.system_seconds,
                 peak_bytes=exited.peak_bytes,
                 survivors=exited.survivors,
+                survivor_ids=exited.survivor_ids,
                 group=exited.group,
             )
         )

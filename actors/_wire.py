@@ -371,7 +371,8 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
         user_seconds: CPU time in user mode, children that it reaped included.
         system_seconds: CPU time in the kernel.
         peak_bytes: largest resident set.
-        survivors: processes of its tree that a SIGKILL did not end in time.
+        survivors: number of processes that were left, perhaps by it, when it could wait for them no longer.
+        survivor_ids: ids of the first of them.
         group: what was counted in its control group; None if it was in none.
     """
 
@@ -380,7 +381,8 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
     user_seconds: float
     system_seconds: float
     peak_bytes: int
-    survivors: int
+    survivors: int = 0
+    survivor_ids: tuple[int, ...] = ()
     group: GroupUse | None = None
 
 

@@ -1,11 +1,11 @@
 """The zygote: a small program that imports what tasks need once, then forks one process per actor on request.
 
 Started by the host as `python -m subactors.actors.zygote`, it serves one control socket and ends when that closes. It
-reaps every child, ends what a dead actor left behind, and reports each exit once.
+reaps every child, ends what a dead actor left behind (see `_hunt`), and reports each exit once, within a bound.
 
 It must never start a thread, an event loop or a pool, and never open a client: a fork copies only the calling thread,
-so a lock that another thread holds would stay locked in every child. It must never kill a process that it is not the
-parent of: only a parent that has not yet reaped can be sure whose process id it names.
+so a lock that another thread holds would stay locked in every child. It must never kill a process by an id that may be
+another's: only a parent that has not yet reaped, or who has a pidfd, can be sure whom it means.
 
 Why not `multiprocessing`'s fork server: it freezes environment, directory and descriptors when it starts, re-imports
 the host's `__main__`, leaves its children alive when the host is killed, and knows nothing of grandchildren. Nor its
@@ -21,9 +21,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import atexit
 import contextlib
-import faulthandler
 import gc
-import io
 import logging
 import os
 import resource
@@ -41,10 +39,18 @@ import msgspec
 
 from . import _ancillary, _cgroup, _fence, _linux
 from ._child import Step, rehearse, serve
+from ._hunt import Hunt
 from ._loading import load
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
 from ._wire import CHANNEL, HERE, Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
+from ._zygote_setup import (
+    OOM_SCORE,
+    drop_the_hosts_signal_setup,
+    open_oom_score,
+    prepare_for_children,
+    raise_descriptor_limit,
+)
 
 __all__ = ["main"]
 
@@ -56,12 +62,28 @@ _REHEARSALS: Final = 12
 
 _SIGKILL: Final = int(signal.SIGKILL)
 
-_HOLD_NOTHING_BACK: Final = {type(None), logging.NullHandler, type(logging.lastResort)}
-"""Types of handlers; None is one that is gone."""
+_LOOK_EVERY: Final = 0.15
+"""Seconds between two looks for what has become a child and was not forked here, of which no signal tells: a process
+that is no subreaper any more has daemons, or one asks for its parent to be its child's. Some microseconds each."""
 
-_OOM_SCORE: Final = b"500"
-"""What an actor's process adds to its badness, so that the kernel kills it before the host when memory runs out."""
+_SLICE: Final = 0.001
+"""Seconds for which what is hunted, or ended, may keep the zygote from requests. What is begun is done, so it may be
+somewhat more."""
 
+_REMAINS_LIMIT: Final = SWEEP_LIMIT
+"""Seconds that a task's end waits for what it has left, all of which is killed, to be gone."""
+
+_POPULATION_LIMIT: Final = 0.2
+"""The same where there are ever new ones, of which nobody can tell whose they are."""
+
+_SETTLED: Final = 0.05
+"""Seconds after an end in which all that it leaves shows itself, if nothing forks any more."""
+
+_END_LIMIT: Final = 1.8
+"""Seconds that all may take to be gone once the host is; where there are ever new ones, it goes on."""
+
+_MOST_NAMED: Final = 20
+"""Process ids of survivors that are told; a packet has a size."""
 
 _requests: Final = msgspec.msgpack.Decoder(Fork)
 
@@ -78,17 +100,18 @@ class _Zygote:
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
         self._pid = os.getpid()
-        descriptor_limits = _raise_descriptor_limit()
+        descriptor_limits = raise_descriptor_limit()
         self._children: dict[int, int] = {}
-        self._dying: list[Exited] = []
+        self._dying: list[tuple[Exited, float, float]] = []
         self._groups: dict[int, str] = {}
-        self._sweep_until = 0.0
         self._host = host
-        self._oom_score, self._own_oom_score = _open_oom_score()
+        self._oom_score, self._own_oom_score = open_oom_score()
         self._wakeup, wakeup_end = os.pipe()
         os.set_blocking(self._wakeup, False)
         os.set_blocking(wakeup_end, False)
-        self._listing = _linux.open_children()
+        self._hunt = Hunt(self._children)
+        self._is_hunting = False
+        self._looked = 0.0
         signal.signal(signal.SIGCHLD, _wake_up)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._fenced_steps = self._steps(descriptor_limits, *_fence.steps_of_a_fence())
@@ -129,10 +152,8 @@ class _Zygote:
         chores = deque([self._rehearse, self._settle_code, *[self._rehearse] * _REHEARSALS, settle_memory])
         quiet = False
         while True:
-            # Milliseconds; an orphan that is being killed has no other alarm.
             are_due = chores and self._forks_to_come <= 0
-            timeout = 20 if self._dying else None if not are_due else 0 if quiet else _QUIET
-            ready = dict(poll.poll(timeout))
+            ready = dict(poll.poll(self._patience(0 if quiet else _QUIET) if are_due else self._patience(None)))
             quiet = not ready and not self._dying
             if quiet and are_due:
                 try:
@@ -143,12 +164,22 @@ class _Zygote:
             if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
                 self._reap()
-            elif self._dying:
+            elif self._dying or self._hunt.prey or time.monotonic() - self._looked > _LOOK_EVERY:
                 self._reap()
             if self._host in ready:
                 break
             if self._control.fileno() in ready and not self._take_request():
                 break
+
+    def _patience(self, chore: int | None) -> int | None:
+        """Return for how many milliseconds there is nothing to do, if nobody says otherwise; None for ever."""
+        if self._is_hunting:
+            return 0
+        if chore is not None:
+            return chore
+        if self._dying or self._hunt.prey:
+            return 20  # what is being killed mostly tells of its end
+        return int(_LOOK_EVERY * 1000) if self._children else None
 
     def _rehearse(self) -> None:
         """Make the way that every actor goes a well-trodden one; see `rehearse`."""
@@ -187,7 +218,7 @@ class _Zygote:
         try:
             if self._oom_score is not None:
                 # For the moment of the fork: children inherit it and need not write it.
-                os.pwrite(self._oom_score, _OOM_SCORE, 0)
+                os.pwrite(self._oom_score, OOM_SCORE, 0)
             # Here, so that a child need not look for it.
             steps = self._fenced_steps if request.fenced else self._open_steps
             rehearsal = self._rehearsal if request.standby else None
@@ -234,8 +265,10 @@ class _Zygote:
             os._exit(code)
 
     def _reap(self) -> None:
-        """Collect every child that has ended, its tree first, and report those that are gone with theirs."""
-        died = False
+        """Collect children that have ended, end what they leave, and report those that are gone with that."""
+        now = time.monotonic()
+        # Who is found to have ended now was alive at the last look: what had been seen before is not of it.
+        since, self._looked = self._looked, now
         while (ended := _peek_ended_child()) is not None:
             key = self._children.pop(ended, None)
             if key is not None:
@@ -247,53 +280,47 @@ class _Zygote:
             _, status, usage = os.wait4(ended, 0)
             if key is not None:
                 code = os.waitstatus_to_exitcode(status)
-                exited = Exited(key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, survivors=0)
+                exited = Exited(key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
                 group = self._groups.get(key)
                 if group is not None:
                     _cgroup.kill(group)
                     exited = msgspec.structs.replace(exited, group=_cgroup.use_of(group))
-                self._dying.append(exited)
-                died = True
-        survivors = self._kill_orphans()
-        if survivors and died:
-            self._sweep_until = time.monotonic() + SWEEP_LIMIT
-        if not survivors or time.monotonic() > self._sweep_until:
-            self._report_the_dead(survivors)
+                self._dying.append((exited, since, now))
+            elif time.monotonic() - now > _SLICE:
+                break  # they may end as fast as they are collected; actors have been here for longer, and come first
+        self._is_hunting = self._hunt.chase(_SLICE)
+        if self._dying:
+            self._report_the_dead()
 
-    def _report_the_dead(self, survivors: int) -> None:
-        for exited in self._dying:
+    def _report_the_dead(self) -> None:
+        """Report who is gone with all that may be of it, or has been waited for as long as it may be."""
+        now = time.monotonic()
+        waiting = []
+        for dying in self._dying:
+            exited, since, died = dying
+            remains = [seen for seen in self._hunt.prey.values() if seen >= since] if self._hunt.prey else []
+            if remains or self._is_hunting:
+                is_population = self._is_hunting or any(seen > died + _SETTLED for seen in remains)
+                if now < died + (_POPULATION_LIMIT if is_population else _REMAINS_LIMIT):
+                    waiting.append(dying)
+                    continue
+                left = self._hunt.living(since)
+                exited = msgspec.structs.replace(exited, survivors=len(left), survivor_ids=left[:_MOST_NAMED])
             if exited.key in self._groups:
                 _cgroup.remove(self._groups.pop(exited.key))
-            self._send(msgspec.structs.replace(exited, survivors=survivors) if survivors else exited)
-        self._dying.clear()
-
-    def _kill_orphans(self) -> int:
-        """Kill the children that the zygote did not fork; return how many there are.
-
-        Every actor's process is a subreaper, so while it lives its daemons become its own children. What arrives here
-        has outlived its actor.
-        """
-        children = _linux.children_in(self._listing)
-        if len(children) == len(self._children):
-            return 0  # forked here and not reaped yet, so it is these
-        orphans = [pid for pid in map(int, children) if pid not in self._children]
-        for pid in orphans:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return len(orphans)
+            self._send(exited)
+        self._dying = waiting
 
     def _end_everything(self) -> None:
         for group in self._groups.values():
             _cgroup.kill(group)
-        deadline = time.monotonic() + SWEEP_LIMIT
-        while (children := _linux.children_in(self._listing)) and time.monotonic() < deadline:
-            for pid in map(int, children):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-                    if pid in self._children:
-                        os.killpg(pid, signal.SIGKILL)
-            while (ended := _peek_ended_child()) is not None:
-                os.waitpid(ended, 0)
+        self._children.clear()  # so all are hunted
+        deadline = time.monotonic() + _END_LIMIT
+        while True:
+            if self._hunt.chase(_SLICE):
+                continue
+            if not self._hunt.prey or time.monotonic() > deadline:
+                break
             time.sleep(0.001)
         for group in self._groups.values():
             _cgroup.remove(group)
@@ -324,70 +351,6 @@ def _peek_ended_child() -> int | None:
     return ended.si_pid if ended is not None else None
 
 
-def _raise_descriptor_limit() -> tuple[int, int]:
-    """Go from the soft to the hard limit, as each child costs some; return both, which children get back."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft, hard
-
-
-def _open_oom_score() -> tuple[int | None, bytes]:
-    """Return a descriptor of the zygote's `oom_score_adj`, None where children need not have it raised, and its value.
-
-    The kernel takes the zygote last, as with it all actors end. Lowering it again to what it was needs no privilege.
-    """
-    # A container may have no writable /proc; actors run all the same.
-    with contextlib.suppress(OSError):
-        descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
-        own = os.read(descriptor, 16).strip()
-        if int(own) < int(_OOM_SCORE):
-            return descriptor, own
-        os.close(descriptor)
-    return None, b""
-
-
-def _shut_logging_down() -> None:
-    """Do what `logging` does at its exit, where there is a handler that may hold something back."""
-    for handler in logging._handlerList:  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
-        if type(handler()) not in _HOLD_NOTHING_BACK:
-            logging.shutdown()
-            return
-
-
-def _drop_the_hosts_signal_setup() -> None:
-    """Unblock and no longer ignore what the host's I/O thread blocks and the host ignores; both outlive an exec."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}  # Python itself ignores the last two
-    for number in signal.valid_signals() - kept:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _prepare_for_children() -> None:
-    """Set up what every child would have to, so that they inherit it instead."""
-    # The host decides what a Ctrl-C at the terminal means; neither this session nor its children's hears of it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    # A process that wakes up as the host sends it something would take the core that the host is sending on, and all
-    # who wait for the host would wait for that process, too.
-    _linux.be_background_work()
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A process that is killed loses what sits in a buffer.
-            stream.reconfigure(line_buffering=True)
-    # By number: a child has its own file behind it.
-    faulthandler.enable(file=2, all_threads=True)
-    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-    # What the modules here want done at their exit is not for each child to do; what keeps its own order is.
-    atexit._clear()  # noqa: SLF001 - there is no other way
-    atexit.register(_shut_logging_down)
-    multiprocessing = sys.modules.get("multiprocessing.util")
-    if multiprocessing is not None:
-        atexit.register(multiprocessing._exit_function)  # noqa: SLF001 - it is what that module registers itself
-
-
 def _receive_configuration(control: socket.socket) -> Configuration | None:
     """Wait for the first packet: a file in memory that holds the configuration, of any length; None without a host."""
     packet, descriptor = _ancillary.receive(control)
@@ -407,7 +370,7 @@ def main() -> None:
     control = socket.socket(fileno=number)
     control.set_inheritable(False)
     _linux.set_process_name("subactors-zyg")
-    _drop_the_hosts_signal_setup()
+    drop_the_hosts_signal_setup()
     configuration = _receive_configuration(control)
     if configuration is None:
         return
@@ -425,7 +388,7 @@ def main() -> None:
         with contextlib.suppress(OSError):  # the host is gone: `serve` sees it, too
             control.send(encode_packet(failure))
     _linux.open_standard_descriptors()
-    _prepare_for_children()
+    prepare_for_children()
     zygote = _Zygote(control, host, configuration)
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()
