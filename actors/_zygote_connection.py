@@ -7,12 +7,15 @@ processes may come from any thread, which then need not wake the I/O thread for 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
+import resource
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +23,7 @@ import msgspec
 
 from . import _ancillary
 from ._errors import StartError, SubactorsError
-from ._io import READ, WRITE, IOThread
+from ._io import READ, WRITE, IOThread, Timer
 from ._mark import MARK, end_marked, new_mark
 from ._program import Program
 from ._wire import HERE, Configuration, Fork, encode_packet
@@ -40,6 +43,13 @@ _SILENCE_LIMIT: Final = 5.0
 
 _LOADING_LIMIT: Final = 60.0
 """The same for one that still imports what tasks will need."""
+
+_FOR_NOW: Final = frozenset({errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM})
+"""Why no descriptor can be sent for now. The first: this user has more of them on their way than this process may have
+open, which any process of the user can bring about; tasks may not have open quite so many."""
+
+_AGAIN: Final = 0.1
+"""Seconds until that is tried again."""
 
 _STOPPED: Final = frozenset("Tt")
 _STATE, _USER_TIME, _SYSTEM_TIME = 0, 11, 12
@@ -66,7 +76,9 @@ class ZygoteConnection:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._closed = False
-        self._unsent: list[tuple[bytes, socket.socket]] = []
+        self._unsent: list[tuple[bytes, socket.socket | FileIO]] = []
+        self._is_held_up = False
+        self._again: Timer | None = None
         self._used = False
         self._is_loading = True
         self._has_spoken = True
@@ -101,10 +113,9 @@ class ZygoteConnection:
         self._io.watch(self._program.pidfd, READ, self._on_program_ended)
         self._watcher = _Watch(self._program.pid)
         # In a file, as it may be longer than a packet.
-        with os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0) as file:
-            file.write(msgspec.msgpack.encode(configuration))
-            with contextlib.suppress(OSError):  # the zygote is gone; reading says so
-                _ancillary.send(self._control, b"configuration", file.fileno())
+        file = os.fdopen(os.memfd_create("subactors"), "w+b", buffering=0)
+        file.write(msgspec.msgpack.encode(configuration))
+        self._send(b"configuration", file)
         self._watch()
 
     def fork(
@@ -143,6 +154,9 @@ class ZygoteConnection:
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_RDWR)
             self._control.close()
+            for _, channel in self._unsent:
+                if isinstance(channel, FileIO):
+                    channel.close()
             self._unsent.clear()
 
     def look(self, *, awaited: bool) -> None:
@@ -164,7 +178,7 @@ class ZygoteConnection:
             return
         with self._lock:
             # Where other packets wait, these ask as well. What it does not take has been asked before.
-            if awaited and not self._closed and not self._unsent:
+            if awaited and not self._closed and (self._is_held_up or not self._unsent):
                 with contextlib.suppress(OSError):
                     self._control.send(HERE)
 
@@ -178,13 +192,14 @@ class ZygoteConnection:
             self._program.end()
             end_marked(self._mark)  # what it can no longer do itself
 
-    def _send(self, packet: bytes, channel: socket.socket) -> bool:
+    def _send(self, packet: bytes, channel: socket.socket | FileIO) -> bool:
         """Send a packet, or keep it until the socket takes it; return whether all is sent. Called with the lock."""
         self._unsent.append((packet, channel))
         return len(self._unsent) == 1 and self._flush()
 
     def _flush(self) -> bool:
         """Send what the socket takes; return whether that is all. Called with the lock."""
+        self._is_held_up = False
         while self._unsent:
             packet, channel = self._unsent[0]
             if channel.fileno() < 0:  # nobody wants it any more
@@ -194,15 +209,31 @@ class ZygoteConnection:
                 _ancillary.send(self._control, packet, channel.fileno())
             except BlockingIOError:
                 return False
-            except OSError:
-                return True  # the zygote is gone; reading says so
+            except OSError as error:
+                if error.errno not in _FOR_NOW:
+                    return True  # the zygote is gone; reading says so
+                if error.errno == errno.ETOOMANYREFS and _raise_descriptor_limit():
+                    continue
+                self._is_held_up = True
+                return False
+            if isinstance(channel, FileIO):
+                channel.close()
             del self._unsent[0]
         return True
 
     def _watch(self) -> None:
         if not self._closed:
-            events = READ | (WRITE if self._unsent else 0)
+            events = READ | (WRITE if self._unsent and not self._is_held_up else 0)
             self._io.watch(self._control.fileno(), events, self._on_control)
+            if self._is_held_up and self._again is None:
+                self._again = self._io.call_later(_AGAIN, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again = None
+        with self._lock:
+            if not self._closed:
+                self._flush()
+        self._watch()
 
     def _on_control(self, events: int) -> None:
         if events & WRITE:
@@ -294,6 +325,15 @@ class _Watch:
                 ", while it imported modules" if loading else ""
             )
         return ""
+
+
+def _raise_descriptor_limit() -> bool:
+    """Go from the soft to the hard limit; return whether that makes a difference."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return soft != hard
+    return False
 
 
 def _is_stopped(pid: int) -> bool:

@@ -312,3 +312,42 @@ def test_out_of_descriptors_is_an_error_of_that_start_alone() -> None:
 def test_a_low_soft_limit_of_descriptors_limits_nothing() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert run_host(DESCRIPTOR_HOST.replace("range(200)", "range(60)"), soft=64, hard=hard) == ["60"]
+
+
+HELD_UP_HOST = """
+import array, ctypes, resource, socket, struct
+from actor_classes import Echo
+from listening import Listener
+from observing import wait_until
+from subactors.actors import ProcessSystem
+
+# Whoever is privileged may have any number of descriptors on their way.
+ctypes.CDLL(None).capset(struct.pack("=Ii", 0x20080522, 0), struct.pack("=6I", *[0] * 6))
+system = ProcessSystem(standby=0)
+{before}
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+near.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [near.fileno()] * 253))])
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, {hard}))
+process = system.spawn(Echo, listener=Listener())
+if {held_up}:
+    wait_until(lambda: system._zygote is not None and system._zygote._is_held_up, "it is held up")
+    near.close()
+    far.close()
+process.ready.result(30)
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] == {hard})
+system.close()
+"""
+
+
+def test_a_host_that_may_send_no_descriptor_for_now_sends_it_later() -> None:
+    started = "system.spawn(Echo, listener=Listener()).ready.result(30)"
+    assert run_host(HELD_UP_HOST, before=started, hard=200, held_up=True) == ["True"]
+
+
+def test_so_does_one_that_is_just_starting_its_zygote() -> None:
+    assert run_host(HELD_UP_HOST, before="", hard=200, held_up=True) == ["True"]
+
+
+def test_a_host_whose_soft_limit_keeps_it_from_sending_descriptors_raises_it() -> None:
+    assert run_host(HELD_UP_HOST, before="", hard=400, held_up=False) == ["True"]
