@@ -33,12 +33,21 @@ _HOLD_NOTHING_BACK: Final = {type(None), logging.NullHandler, type(logging.lastR
 """Types of handlers; None is one that is gone."""
 
 
+_MOST_KEPT: Final = 4096
+"""Descriptors that no child may have beyond those that host and zygote may: several packets' worth for each of many."""
+
+
 def raise_descriptor_limit() -> tuple[int, int]:
-    """Go from the soft to the hard limit, as each child costs some; return both, which children get back."""
+    """Go from the soft to the hard limit, as each child costs some; return what children are to have.
+
+    That is a little less than the hard limit. Who has more descriptors on their way through sockets than it may have
+    open can send no more, and all processes of a user count together. So no child can keep host or zygote from it.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft, hard
+    most = hard - min(hard // 4, _MOST_KEPT)
+    return min(soft, most), most
 
 
 def open_oom_score() -> tuple[int | None, bytes]:
