@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Final
 
 from ._errors import WorkdirError
@@ -54,7 +55,11 @@ _PASSED_ON: Final = frozenset({"PATH", "LD_LIBRARY_PATH", "TMPDIR", "GIT_EXEC_PA
 """Variables of the host that git needs to run at all; no key, and nothing that names a program."""
 
 _PAUSE: Final = 0.2
-"""Seconds between two looks at whether the host is in a hurry by now."""
+"""Seconds between two looks at whether the host is in a hurry by now, and whether the command does anything."""
+
+_ASLEEP: Final = 3.0
+"""Seconds for which a command may sleep without using the processor: git waits for nothing but disks, which is another
+state, or for what a task has put in the place of a file, such as a FIFO."""
 
 
 def git(
@@ -151,14 +156,28 @@ def _run(
         raise WorkdirError(f"{what} cannot be run: {error}. Install {command[0]}.") from None
     try:
         _limit(process.pid)
+        before, awake = "", time.monotonic()
         while (left := min(end - time.monotonic(), hurry.left)) > 0:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(min(left, _PAUSE))
+            now = _sleep_of(process.pid)
+            if not now or now != before:
+                before, awake = now, time.monotonic()
+            elif time.monotonic() - awake > _ASLEEP:
+                raise WorkdirError(f"{what} waited for something that is no file, and was ended.")
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
     raise WorkdirError(f"{what} took too long, and was ended.")
+
+
+def _sleep_of(pid: int) -> str:
+    """Return the processor time of a child that sleeps, as the kernel writes it; empty if it does anything."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return " ".join(fields[11:13]) if fields[0] == "S" else ""
+    return ""
 
 
 def _limit(pid: int) -> None:

@@ -207,6 +207,17 @@ def test_a_worktree_whose_administration_is_damaged_is_kept(repository: Path, st
     assert (folder / "file").exists()
 
 
+@pytest.mark.parametrize("file", ["HEAD", "$(cat $d/commondir)/config", "$(cat $d/commondir)/packed-refs"])
+def test_a_pipe_in_place_of_a_file_that_git_reads_holds_it_up_no_longer_than_a_moment(
+    repository: Path, state: Path, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    assert repository.exists()
+    command = f"d=$(git rev-parse --git-dir); cd $d; d=.; rm -f {file}; mkfifo {file}"
+    folder = worktree_after(state, command)
+    assert (folder / "file").exists()
+    assert "waited for something that is no file, and was ended" in caplog.text
+
+
 def test_a_link_in_place_of_a_worktree_leads_to_nothing_being_removed(
     repository: Path, state: Path, tmp_path: Path
 ) -> None:
