@@ -9,10 +9,8 @@ from __future__ import annotations
 import _thread
 import contextlib
 import fcntl
-import gc
 import os
 import pickle
-import signal
 import socket
 import sys
 import termios
@@ -25,9 +23,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import msgspec
-import pykka
 
 from . import _cgroup, _linux
+from ._breaking_off import comes_to_its_end
 from ._errors import ForkedError, RemoteError, StartError
 from ._mark import keep_mark
 from ._regular_files import make, open_to_log
@@ -310,52 +308,8 @@ def rehearse(actor: bytes, *, threads: bool = True) -> bool:
     Whatever the actor does, it prints nothing, and nothing of it is left. Returns whether it came to its end, which it
     does not if it raises or exits, or takes longer than `_REHEARSAL_LIMIT`.
     """
-    done = False
     with _linux.silenced():
-        with contextlib.suppress(BaseException):  # an actor may mean itself by exiting
-            done = _in_time(lambda: _play(actor, threads=threads))
-        if not done:
-            _forget_the_rehearsal()
-    return done
-
-
-def _in_time(play: Callable[[], bool]) -> bool:
-    """Call a function, and raise in it when the time for a rehearsal is over; again and again if it goes on."""
-    is_playing = True
-
-    def give_up(_number: int, _frame: object) -> None:
-        if is_playing:
-            raise _RehearsalLimit
-
-    handler = signal.signal(signal.SIGALRM, give_up)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, _REHEARSAL_LIMIT, _REHEARSAL_LIMIT)
-        try:
-            return play()
-        finally:
-            is_playing = False
-    finally:
-        # Said twice, as the limit may come right before it is said first; the next one is far away then.
-        is_playing = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-
-
-class _RehearsalLimit(KeyboardInterrupt):
-    """A rehearsal has taken too long. An event loop lets an interrupt end it; other exceptions it only logs."""
-
-
-def _forget_the_rehearsal() -> None:
-    """Let go of what a rehearsal that broke off has left."""
-    # It might be told to stop with all other actors of a process, and be waited for.
-    for reference in pykka.ActorRegistry.get_all():
-        pykka.ActorRegistry.unregister(reference)
-    # A loop that was interrupted while it ended is still the one that runs, and the one that minds generators.
-    sys.set_asyncgen_hooks(None, None)
-    if (asyncio := sys.modules.get("asyncio")) is not None:
-        asyncio._set_running_loop(None)  # noqa: SLF001 - documented for those who write event loops
-    # Sockets and event loops are in circles, and are closed with them.
-    gc.collect()
+        return comes_to_its_end(lambda: _play(actor, threads=threads), _REHEARSAL_LIMIT)
 
 
 def _play(actor: bytes, *, threads: bool) -> bool:

@@ -49,9 +49,11 @@ class OneLoop:
         finally:
             with self._lock:
                 self._loop = self._main = None
-            _cancel_the_rest(loop)
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+            try:
+                _cancel_the_rest(loop)
+                loop.run_until_complete(loop.shutdown_asyncgens())
+            finally:
+                loop.close()  # whoever interrupts may do so twice
 
     def cancel(self) -> None:
         """Cancel the coroutine; one that is run later is cancelled at its start."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+import selectors
 import signal
 import socket
 import sys
@@ -13,6 +16,7 @@ from subactors.actors import ProcessActor
 
 __all__ = [
     "ClosesWhatWasOpen",
+    "IsReferredToForEver",
     "LeavesItsLoopRunning",
     "LeavesOpen",
     "NeverEnds",
@@ -93,3 +97,21 @@ class SwallowsTheLimit(ProcessActor):
         except KeyboardInterrupt:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         threading.Event().wait()
+
+
+class IsReferredToForEver(ProcessActor):
+    """Has all kinds of things open, in places where no collector looks: a library may keep what it was not told to."""
+
+    def on_start(self) -> None:
+        loop = asyncio.new_event_loop()
+        near, far = socket.socketpair()
+        kept.append((loop, loop.create_task(_waits(far)), near.makefile("rb"), near))
+        kept.append(selectors.DefaultSelector())
+        kept.append(io.FileIO("/dev/null"))
+        os.open("/dev/null", os.O_RDONLY)
+        loop.run_forever()
+
+
+async def _waits(far: socket.socket) -> None:
+    await asyncio.open_connection(sock=far)
+    await asyncio.Future()

@@ -86,7 +86,12 @@ assert [number for number in own if own[number].startswith("socket:")] == [3], o
 
 @pytest.mark.parametrize(
     "rehearsal",
-    [rehearsing_actors.NeverEnds, rehearsing_actors.SwallowsTheLimit, rehearsing_actors.LeavesItsLoopRunning],
+    [
+        rehearsing_actors.NeverEnds,
+        rehearsing_actors.SwallowsTheLimit,
+        rehearsing_actors.LeavesItsLoopRunning,
+        rehearsing_actors.IsReferredToForEver,
+    ],
 )
 def test_a_rehearsal_that_does_not_end_leaves_nothing_open_and_prints_nothing(
     rehearsal: type[ProcessActor], capfd: pytest.CaptureFixture[str]
@@ -152,3 +157,46 @@ def test_a_rehearsal_with_a_model_that_is_too_slow_leaves_nothing_open_and_print
     program = SLOW.format(model=model, limit=limit, held=held)
     done = subprocess.run([sys.executable, "-X", "dev", "-c", program], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr, done.stdout.split()[1:]) == (0, "", ["set()"])
+
+
+ANYWHERE = """
+import signal
+
+counted, due, struck_at = 0, None, None
+
+def tracer(frame, event, _argument):
+    global counted, struck_at
+    counted += 1
+    if due is not None and counted >= due and signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+        # Once more in the middle of what the first interrupt has had done, as where that takes long.
+        counted = -100 if struck_at is None else -1_000_000_000
+        struck_at = frame.f_code.co_qualname, frame.f_lineno
+        signal.raise_signal(signal.SIGALRM)
+    return tracer
+
+def rehearse_traced():
+    sys.settrace(tracer)
+    try:
+        return _child.rehearse(actor, threads=False)
+    finally:
+        sys.settrace(None)
+
+_child._REHEARSAL_LIMIT = _openai_model._REHEARSAL_TIME = 20.0
+assert rehearse_traced()
+whole = counted
+for tenth in range(1, 10):
+    counted, due, struck_at = 0, whole * tenth // 10, None
+    done = rehearse_traced()
+    assert not _linux.open_descriptors() - before, struck_at
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0), struck_at
+    assert struck_at is not None and not done, (struck_at, done)
+due = None
+assert _child.rehearse(actor, threads=False)
+print("rehearses as before")
+"""
+
+
+def test_a_rehearsal_may_be_broken_off_anywhere() -> None:
+    program = SLOW.format(model=5.0, limit=20.0, held=0) + ANYWHERE
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1:]) == (0, "", ["rehearses as before"])
