@@ -11,7 +11,7 @@ from ._outcome import Outcome
 from ._supervisor_messages import ReplyTo
 from ._task import Task
 
-__all__ = ["Conversation", "RateDue", "Reached", "Recorded", "Restart", "TimeIsUp", "WaitOver", "Waiter"]
+__all__ = ["CheckSampler", "Conversation", "RateDue", "Reached", "Recorded", "Restart", "TimeIsUp", "WaitOver", "Waiter"]
 
 
 class Waiter(msgspec.Struct, eq=False):
@@ -80,6 +80,10 @@ class TimeIsUp(msgspec.Struct, frozen=True):
     """A timer to the supervisor: a task has run for as long as it may."""
 
     task: Task
+
+
+class CheckSampler(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: see that limits on trees are still held."""
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -185,6 +185,8 @@ def _head(view: TaskView) -> str:
         facts.append(f"CPU {vitals.cpu_seconds:.2f} s{percent}")
         if vitals.memory_bytes:
             facts.append(f"memory {size(vitals.memory_bytes)}{' at its peak' if view.ended else ''}")
+        if vitals.note:
+            facts.append(vitals.note)
     return " · ".join(facts)
 
 

@@ -36,7 +36,7 @@ from . import _record as record
 from ._admission import check_run
 from ._errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
-from ._internal_messages import Conversation, RateDue, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
+from ._internal_messages import CheckSampler, Conversation, RateDue, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
 from ._journal import Journal
 from ._last_words import last_words
 from ._messages import (
@@ -78,6 +78,9 @@ if TYPE_CHECKING:
     from ._rate_keeper import RateKeeper
 
 __all__ = ["TaskSupervisor"]
+
+_CHECK: Final = 1.0
+"""Seconds between looks at whether limits on trees are held, while there are tasks."""
 
 _MOST_TOOLS: Final = 100
 """Tools that a task is shown to be in at a time."""
@@ -162,6 +165,7 @@ class TaskSupervisor(Supervisor):
         self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
+        self._is_checking = False
         self._rates: RateKeeper | None = None
 
     def on_receive(self, message: Any) -> Any:
@@ -185,6 +189,9 @@ class TaskSupervisor(Supervisor):
                 self._end_for_limit(task, f"The limit wall_clock of {limit} was reached: it had run for {ran:.1f} s.")
             case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
+            case CheckSampler():
+                self._is_checking = False
+                self._check_sampler()
             case Close(done):
                 self._close(done)
             case _:
@@ -470,6 +477,15 @@ class TaskSupervisor(Supervisor):
             lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._reach(child, task, sentence)
         )
         self._sampler.task_started(task.setup.limits)
+        self._check_sampler(first=True)
+
+    def _check_sampler(self, *, first: bool = False) -> None:
+        """See that the sampler gets on, and again in a while, for as long as there is anything to look at."""
+        if self._watched and not self._is_checking:
+            self._is_checking = True
+            if not first:
+                self._sampler.check()
+            self.tell_later(_CHECK, CheckSampler())
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""

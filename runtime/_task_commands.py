@@ -270,6 +270,7 @@ def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
         "CPU": _cpu(view, both=True),
         "Memory": _memory(view) + (" at its peak" if view.ended and _memory(view) else ""),
         "Processes": str(view.vitals.processes) if view.vitals is not None and view.vitals.processes else "",
+        "Looks": view.vitals.note if view.vitals is not None else "",
         "Usage": f"{usage_text(view.usage)}, {view.usage.requests:,} requests" if view.usage.requests else "",
         "In all": f"{usage_text(view.total_usage)}, with the tasks it started"
         if view.total_usage != view.usage

@@ -33,16 +33,19 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cpu_percent: share of one core since the sample before; None for an ended task and before the second sample.
-        cpu_seconds: CPU time so far, of the whole tree as far as it lives, and of what the task's process has reaped.
-        memory_bytes: unique set size of the tree (USS: what ending it would free); for an ended task the largest that
-            was sampled, 0 if it ended before its first sample.
+        cpu_seconds: CPU time so far, of the whole tree, also of processes of it that are gone.
+        memory_bytes: what ending the tree would free: its unique set size (USS), what of it is swapped out, and shared
+            memory that it has open or mapped, each page once; for an ended task the largest that was sampled, 0 if it
+            ended before its first sample.
         processes: processes in the tree; 0 for an ended task.
+        note: what of the tree could not be looked at, or why it cannot be looked at now; empty if nothing is missing.
     """
 
     cpu_percent: float | None = None
     cpu_seconds: float = 0.0
     memory_bytes: int = 0
     processes: int = 0
+    note: str = ""
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
