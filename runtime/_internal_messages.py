@@ -11,7 +11,17 @@ from ._outcome import Outcome
 from ._supervisor_messages import ReplyTo
 from ._task import Task
 
-__all__ = ["CheckSampler", "Conversation", "RateDue", "Reached", "Recorded", "Restart", "TimeIsUp", "WaitOver", "Waiter"]
+__all__ = [
+    "CheckSampler",
+    "Conversation",
+    "RateDue",
+    "Reached",
+    "Recorded",
+    "Restart",
+    "TimeIsUp",
+    "WaitOver",
+    "Waiter",
+]
 
 
 class Waiter(msgspec.Struct, eq=False):

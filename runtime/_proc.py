@@ -5,6 +5,7 @@ It must import nothing and keep nothing open: whoever looks at others has to go 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -22,10 +23,11 @@ _PIECE: Final = 1 << 16
 
 
 class ProcReader:
-    """Reads files and lists folders of `/proc`; for one thread."""
+    """Reads files and lists folders of `/proc`; may be used in any thread. Takes its reserve when it is made."""
 
     def __init__(self) -> None:
         self._reserve: list[int] = []
+        self.refill()
 
     def refill(self) -> None:
         """Get back what is missing of the reserve, as far as it is there."""
@@ -37,8 +39,9 @@ class ProcReader:
 
     def close(self) -> None:
         """Let go of the reserve."""
-        while self._reserve:
-            os.close(self._reserve.pop())
+        with contextlib.suppress(IndexError):
+            while True:
+                os.close(self._reserve.pop())
 
     def read(self, path: str, most: int = 1 << 20) -> bytes:
         """Return what is in a file, up to so many bytes and a little more; raises OSError."""
@@ -55,7 +58,8 @@ class ProcReader:
             except OSError as error:
                 if error.errno not in {errno.EMFILE, errno.ENFILE} or not self._reserve:
                     raise
-                os.close(self._reserve.pop())
+                with contextlib.suppress(IndexError):
+                    os.close(self._reserve.pop())
             try:
                 return do()
             except OSError as error:

@@ -36,7 +36,17 @@ from . import _record as record
 from ._admission import check_run
 from ._errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
-from ._internal_messages import CheckSampler, Conversation, RateDue, Reached, Recorded, Restart, TimeIsUp, Waiter, WaitOver
+from ._internal_messages import (
+    CheckSampler,
+    Conversation,
+    RateDue,
+    Reached,
+    Recorded,
+    Restart,
+    TimeIsUp,
+    Waiter,
+    WaitOver,
+)
 from ._journal import Journal
 from ._last_words import last_words
 from ._messages import (
@@ -173,10 +183,8 @@ class TaskSupervisor(Supervisor):
         match message:
             case Call(request, caller, reply_to):
                 self._answer(request, caller, reply_to)
-            case WaitOver(waiter):
-                self._end_wait(waiter)
-            case RateDue(server) if self._rates is not None:
-                self._rates.due(server)
+            case WaitOver() | RateDue() | CheckSampler():
+                self._take_timer(message)
             case Recorded(task, outcome):
                 self._announce(task, outcome)
             case Restart(task):
@@ -189,14 +197,24 @@ class TaskSupervisor(Supervisor):
                 self._end_for_limit(task, f"The limit wall_clock of {limit} was reached: it had run for {ran:.1f} s.")
             case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
-            case CheckSampler():
-                self._is_checking = False
-                self._check_sampler()
             case Close(done):
                 self._close(done)
             case _:
                 return super().on_receive(message)
         return None
+
+    def _take_timer(self, message: WaitOver | RateDue | CheckSampler) -> None:
+        match message:
+            case WaitOver(waiter):
+                self._end_wait(waiter)
+            case RateDue(server):
+                if self._rates is not None:
+                    self._rates.due(server)
+            case CheckSampler():
+                self._is_checking = False
+                self._check_sampler()
+            case _:
+                assert_never(message)
 
     def on_stop(self) -> None:
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""

@@ -79,10 +79,14 @@ class _Process(NamedTuple):
 
 
 class Machine:
-    """What looks at all trees have in common; for one thread."""
+    """What looks at all trees have in common; for one thread.
 
-    def __init__(self) -> None:
-        self.reader = ProcReader()
+    Args:
+        reader: reads `/proc`.
+    """
+
+    def __init__(self, reader: ProcReader) -> None:
+        self.reader = reader
         self.mounts = Mounts(self.reader)
         self._segments: list[tuple[int, int, int, int]] = []
         self._segments_at = self._parents_at = 0.0
@@ -92,10 +96,6 @@ class Machine:
         """Be ready for a look; raises OSError."""
         self.reader.refill()
         self.mounts.refresh()
-
-    def close(self) -> None:
-        """Let go of what is kept in reserve."""
-        self.reader.close()
 
     def segments(self) -> list[tuple[int, int, int, int]]:
         """Return System V segments, see there; raises OSError."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from observing import wait_until
 from subactors.runtime import Runtime, Vitals
-from subactors.runtime import _vitals as vitals_module
+from subactors.runtime import _looker as looker_module
 from subactors.runtime._team import Limits
 from subactors.runtime._vitals import VitalsSampler, Watch
 from teams import entrypoint_team, run_and_wait, speaking
@@ -60,9 +60,9 @@ def test_a_process_is_sampled_again_and_again(busy: int) -> None:
 
 def test_logs_are_looked_at_often_even_if_that_takes_long(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(vitals_module, "bound_log", looks.append)
-    monkeypatch.setattr(vitals_module, "_LOG_REST", 0.01)
-    monkeypatch.setattr(vitals_module, "_rested", lambda began, _share: began + 1000)
+    monkeypatch.setattr(looker_module, "bound_log", looks.append)
+    monkeypatch.setattr(looker_module, "_LOG_REST", 0.01)
+    monkeypatch.setattr(looker_module, "_rested", lambda began, _share: began + 1000)
     sampler = VitalsSampler(lambda: {"a": watch(busy)})
     sampler.task_started(Limits())
     try:
