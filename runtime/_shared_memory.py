@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from ._proc import ProcReader
 
-__all__ = ["Found", "Mounts", "Object", "is_worth_it", "segments"]
+__all__ = ["Found", "Mounts", "Object", "is_worth_it", "private_in", "segments"]
 
 Object: TypeAlias = tuple[int, int]
 """Device and inode."""
@@ -46,7 +46,7 @@ _SMAPS: Final = re.compile(
     rb"^[0-9a-f]+-[0-9a-f]+ \S{4} [0-9a-f]+ 00:(?!00 )([0-9a-f]+) (\d+)[^\n]*\n((?:[A-Z][^\n]*\n)+)", re.MULTILINE
 )
 _PSS: Final = re.compile(rb"^Pss: +(\d+)", re.MULTILINE)
-_PRIVATE: Final = re.compile(rb"^Private_(?:Clean|Dirty): +(\d+)", re.MULTILINE)
+_PRIVATE: Final = re.compile(rb"^(?:Private_\w+|SwapPss): +(\d+)", re.MULTILINE)
 
 _SEGMENT_FIELDS: Final = 16
 
@@ -164,18 +164,19 @@ class Found:
                 self._note_named(name.decode(errors="surrogateescape"), key)
         return found
 
-    def shares(self, process: str) -> int:
-        """Note a process's share of what it has mapped; return how much of it only this process has mapped, in bytes.
+    def shares(self, process: str) -> int | None:
+        """Note a process's share of what it has mapped; return how much other memory is only its own, in bytes.
 
-        Raises OSError.
+        None if it has more mappings than are read. Raises OSError.
         """
-        private = 0
-        for minor, inode, rest in _SMAPS.findall(self._reader.read(f"{process}/smaps", _MOST_TEXT)):
+        text = self._reader.read(f"{process}/smaps", _MOST_TEXT)
+        other = private_in(text)
+        for minor, inode, rest in _SMAPS.findall(text):
             key = _key(minor, inode)
             if self._mounts.is_memory(key[0]):
-                private += 1024 * sum(map(int, _PRIVATE.findall(rest)))
+                other -= private_in(rest)
                 self._mapped[key] = self._mapped.get(key, 0) + 1024 * sum(map(int, _PSS.findall(rest)))
-        return private
+        return other if len(text) < _MOST_TEXT else None
 
     def add_segment(self, segment: int, size: int) -> None:
         """Note a System V segment."""
@@ -234,6 +235,11 @@ class Found:
                 return
             if (status.st_dev, status.st_ino) == key:
                 self._note(status)
+
+
+def private_in(text: bytes) -> int:
+    """Return the bytes of private memory, also swapped out, that a text of `smaps` or `smaps_rollup` tells of."""
+    return 1024 * sum(map(int, _PRIVATE.findall(text)))
 
 
 def is_worth_it(size: int) -> bool:

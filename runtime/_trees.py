@@ -12,10 +12,11 @@ import errno
 import os
 import re
 import time
+from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from ._proc import ProcReader
-from ._shared_memory import Found, Mounts, Object, is_worth_it, segments
+from ._shared_memory import Found, Mounts, Object, is_worth_it, private_in, segments
 
 __all__ = ["Machine", "Tree", "TreeUse"]
 
@@ -44,8 +45,6 @@ _PROCESS_CLOCK: Final = 2
 _UNUSED: Final = (0.0, 0.0)
 _GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
 
-_PRIVATE: Final = re.compile(rb"^Private_\w+: +(\d+)", re.MULTILINE)
-_SWAPPED: Final = re.compile(rb"^SwapPss: +(\d+)", re.MULTILINE)
 _SHARED_PART: Final = re.compile(rb"^Pss_Shmem: +(\d+)", re.MULTILINE)
 
 
@@ -267,24 +266,31 @@ class Tree:
             return bound, bound
         if bound < exact_from:
             return None, bound
-        private, shares = 0, {}
+        private = sum(self._private(found, processes))
+        return private + found.total(self._seen_of, self._mapped), bound
+
+    def _private(self, found: Found, processes: dict[int, _Process]) -> Iterator[int]:
+        """Measure what is each process's own, in bytes, and note what it shares."""
+        private, shares = {}, {}
         for process in processes.values():
             try:
                 text = self._read(f"{process.folder}/smaps_rollup")
             except PermissionError:
                 self._note_unseen("memory of processes that hide it, so that all of it counts as private")
-                private += process.resident
-                continue
+                yield process.resident
             except (FileNotFoundError, ProcessLookupError):
                 continue  # ended meanwhile
-            private += 1024 * sum(map(int, _PRIVATE.findall(text)))
-            shares[process.folder] = 1024 * sum(map(int, _SHARED_PART.findall(text)))
-        if is_worth_it(sum(shares.values())):
-            for folder, share in shares.items():
-                if share:
-                    with contextlib.suppress(*_GONE):
-                        private -= found.shares(folder)
-        return max(0, private) + found.total(self._seen_of, self._mapped), bound
+            else:
+                private[process.folder] = private_in(text)
+                shares[process.folder] = 1024 * sum(map(int, _SHARED_PART.findall(text)))
+        is_close = is_worth_it(sum(shares.values()))
+        for folder, size in private.items():
+            other = None
+            if is_close and shares[folder]:
+                # From one text both, as it changes: what another has mapped meanwhile is private no more.
+                with contextlib.suppress(*_GONE):
+                    other = found.shares(folder)
+            yield size if other is None else other
 
     def _find_shared(self, found: Found, processes: dict[int, _Process]) -> None:
         """Find the shared memory of a tree: what is open each time, what is mapped or a thread's own now and then."""

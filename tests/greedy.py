@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -75,3 +78,44 @@ def says_without_end(task: EntrypointTask) -> NoReturn:
     """Say a kilobyte after the other."""
     while True:
         task.emit("x" * 999 + "\n")
+
+
+def fills_a_memfd(task: EntrypointTask) -> str:
+    """Fill memory that is mapped by nobody, and that only another process has open in the end."""
+    task.emit("so far ")
+    held = os.memfd_create("held")
+    subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], pass_fds=[held])
+    for _ in range(300):
+        os.write(held, bytes(1_000_000))
+    os.close(held)
+    task.wait_for_stop(_LONG)
+    return "nobody ended it"
+
+
+def shares_memory(task: EntrypointTask) -> str:
+    """Fill memory that is shared with another process, as `multiprocessing` does."""
+    task.emit("so far ")
+    memory = mmap.mmap(-1, 300_000_000)
+    if not os.fork():
+        while True:
+            memory[::4096]
+            time.sleep(0.01)
+    for at in range(0, len(memory), 1_000_000):
+        memory[at : at + 1_000_000] = bytes(1_000_000)
+    task.wait_for_stop(_LONG)
+    return "nobody ended it"
+
+
+def has_unreaped_children_compute(task: EntrypointTask) -> str:
+    """Have children use CPU time, one after the other, that nobody waits for: nowhere is it counted as the parent's."""
+    task.emit("so far ")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for _ in range(100):
+        if not os.fork():
+            until = time.process_time() + 0.25
+            while time.process_time() < until:
+                pass
+            os._exit(0)
+        with contextlib.suppress(ChildProcessError):
+            os.wait()
+    return "nobody ended it"

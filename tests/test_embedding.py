@@ -228,7 +228,7 @@ import os, sys, threading
 class Slow:
     asked, go_on = threading.Event(), threading.Event()
     def find_spec(self, name, path=None, target=None):
-        if name == "psutil":
+        if name == "subactors.runtime._past_runs":
             self.asked.set()
             self.go_on.wait(20)
 sys.meta_path.insert(0, Slow())
@@ -238,7 +238,7 @@ with Runtime.from_mapping(team) as runtime:
     threading.Timer(0.1, Slow.go_on.set).start()
     child = os.fork()
     if child == 0:
-        import psutil
+        import subactors.runtime._past_runs
         print("imported", flush=True)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id).status)
