@@ -12,8 +12,8 @@ from ._supervisor_messages import ReplyTo
 from ._task import Task
 
 __all__ = [
-    "CheckSampler",
     "Conversation",
+    "MendSampler",
     "RateDue",
     "Reached",
     "Recorded",
@@ -92,8 +92,8 @@ class TimeIsUp(msgspec.Struct, frozen=True):
     task: Task
 
 
-class CheckSampler(msgspec.Struct, frozen=True):
-    """A timer to the supervisor: see that limits on trees are still held."""
+class MendSampler(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: the thread that holds limits on trees has died, or does not get on."""
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -37,8 +37,8 @@ from ._admission import check_run
 from ._errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
 from ._internal_messages import (
-    CheckSampler,
     Conversation,
+    MendSampler,
     RateDue,
     Reached,
     Recorded,
@@ -183,7 +183,7 @@ class TaskSupervisor(Supervisor):
         match message:
             case Call(request, caller, reply_to):
                 self._answer(request, caller, reply_to)
-            case WaitOver() | RateDue() | CheckSampler():
+            case WaitOver() | RateDue() | MendSampler():
                 self._take_timer(message)
             case Recorded(task, outcome):
                 self._announce(task, outcome)
@@ -203,16 +203,15 @@ class TaskSupervisor(Supervisor):
                 return super().on_receive(message)
         return None
 
-    def _take_timer(self, message: WaitOver | RateDue | CheckSampler) -> None:
+    def _take_timer(self, message: WaitOver | RateDue | MendSampler) -> None:
         match message:
             case WaitOver(waiter):
                 self._end_wait(waiter)
             case RateDue(server):
                 if self._rates is not None:
                     self._rates.due(server)
-            case CheckSampler():
-                self._is_checking = False
-                self._check_sampler()
+            case MendSampler():
+                self._sampler.mend()
             case _:
                 assert_never(message)
 
@@ -495,15 +494,18 @@ class TaskSupervisor(Supervisor):
             lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._reach(child, task, sentence)
         )
         self._sampler.task_started(task.setup.limits)
-        self._check_sampler(first=True)
-
-    def _check_sampler(self, *, first: bool = False) -> None:
-        """See that the sampler gets on, and again in a while, for as long as there is anything to look at."""
-        if self._watched and not self._is_checking:
+        if not self._is_checking:
             self._is_checking = True
-            if not first:
-                self._sampler.check()
-            self.tell_later(_CHECK, CheckSampler())
+            self._system.call_later(_CHECK, self._check_sampler)
+
+    def _check_sampler(self) -> None:
+        """See that the sampler gets on, for as long as there is anything to look at. Runs in the I/O thread."""
+        if not self._sampler.gets_on():
+            self._tell(MendSampler())
+        self._is_checking = False
+        if self._watched:
+            self._is_checking = True
+            self._system.call_later(_CHECK, self._check_sampler)
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""

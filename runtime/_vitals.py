@@ -19,7 +19,7 @@ from ._views import Vitals
 __all__ = ["VitalsSampler", "Watch"]
 
 _STUCK: Final = 5
-"""Checks in a row that find the thread at the same work, after which it is given up."""
+"""Looks in a row that find the thread at the same work, after which it is given up."""
 
 _MOST_GIVEN_UP: Final = 8
 """Threads that may hang at a time before no other is started."""
@@ -41,7 +41,7 @@ class VitalsSampler:
         self._board = Board(running)
         self._thread: Looker | None = None
         self._given_up: list[Looker] = []
-        self._checked = (-1, 0)
+        self._asked = (-1, 0)
 
     def latest(self, task_id: str) -> Vitals | None:
         """Return the last sample of a task; None if there is none yet. Its note says if it cannot be looked at now."""
@@ -64,20 +64,28 @@ class VitalsSampler:
         if is_limited(limits):
             self._board.wanted.set()
 
-    def check(self) -> None:
-        """See that the thread lives and gets on, and have another take its place if not; to be called now and then."""
+    def gets_on(self) -> bool:
+        """Whether the thread lives and gets on, as far as is seen by asking now and then; `mend` is due if not.
+
+        For one thread, which may be another than the one that mends.
+        """
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            return False
+        is_at_the_same = thread.doing is not None and self._asked[0] == thread.step
+        self._asked = (thread.step, self._asked[1] + 1 if is_at_the_same else 0)
+        return self._asked[1] < _STUCK
+
+    def mend(self) -> None:
+        """Have another thread take the place of one that has died, hangs or could not be started."""
         thread = self._thread
         if thread is None:
             self._start()
         elif not thread.is_alive():
             say("The thread that holds limits on memory, processes and CPU time has ended unexpectedly.")
             self._start()
-        elif thread.doing is None or self._checked[0] != thread.step:
-            self._checked = (thread.step, 0)
-        else:
-            self._checked = (thread.step, self._checked[1] + 1)
-            if self._checked[1] >= _STUCK:
-                self._give_up(thread, thread.doing)
+        elif (work := thread.doing) is not None and self._asked[1] >= _STUCK:
+            self._give_up(thread, work)
 
     def close(self) -> None:
         """End the thread and wait for it, though not for one that hangs."""
@@ -104,7 +112,7 @@ class VitalsSampler:
             say("Limits on memory, processes and CPU time are held again.")
         self._board.trouble = ""
         self._thread = thread
-        self._checked = (-1, 0)
+        self._asked = (-1, 0)
 
     def _give_up(self, thread: Looker, work: Work) -> None:
         self._given_up = [hanging for hanging in self._given_up if hanging.is_alive()]
