@@ -36,6 +36,7 @@ from . import _record as record
 from ._admission import check_run
 from ._errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ._events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
+from ._forks import unforked
 from ._internal_messages import (
     Conversation,
     MendSampler,
@@ -80,12 +81,12 @@ from ._task_actor import TaskActor
 from ._team import AgentConfig, Limits, Team
 from ._text import one_line
 from ._views import ID_PREFIX, Status, TaskList, TaskView, Vitals
-from ._vitals import VitalsSampler, Watch
 from ._workdir import WorktreeKeeper, worktree_folder
 
 if TYPE_CHECKING:
     from ._keys import Keys
     from ._rate_keeper import RateKeeper
+    from ._vitals import Watch
 
 __all__ = ["TaskSupervisor"]
 
@@ -174,6 +175,10 @@ class TaskSupervisor(Supervisor):
         self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
         self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
+        # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
+        with unforked:  # a process forked in the middle of an import could never import that module
+            from ._vitals import VitalsSampler  # noqa: PLC0415 - who imports the package may never run a task
+
         self._sampler = VitalsSampler(lambda: dict(self._watched))
         self._is_checking = False
         self._rates: RateKeeper | None = None
@@ -490,7 +495,7 @@ class TaskSupervisor(Supervisor):
         task = self._by_child[child]
         if task.status == "starting":
             self._change_status(task, "running")
-        self._watched[task.id] = Watch(
+        self._watched[task.id] = self._sampler.watch(
             lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._reach(child, task, sentence)
         )
         self._sampler.task_started(task.setup.limits)

@@ -1,7 +1,7 @@
 """The vitals sampler: a thread that looks at the process trees of running tasks, and at their logs, now and then.
 
 It never costs more than a small share of a core: the more there is to look at, the longer it rests. It holds limits, so
-that nothing may end it unnoticed: a look that fails costs that look, and the supervisor checks every second that the
+that nothing may end it unnoticed: a look that fails costs that look, and it is asked every second whether the
 thread lives and gets on. One that does not is replaced, and what it hangs at is left alone.
 """
 
@@ -35,7 +35,12 @@ class VitalsSampler:
 
     Args:
         running: returns the running tasks by their id; called in the sampler's thread.
+
+    Attributes:
+        watch: makes what is known of a task.
     """
+
+    watch: Final = Watch
 
     def __init__(self, running: Callable[[], Mapping[str, Watch]]) -> None:
         self._board = Board(running)
