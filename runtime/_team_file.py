@@ -7,9 +7,11 @@ no other exception leaves for bad content. Must never import or run the author's
 from __future__ import annotations
 
 import errno
+import io
 import os
 import select
 import stat
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,6 +36,12 @@ _LARGEST_FILE = 4_000_000
 
 _PATIENCE = 5.0
 """Seconds that a pipe may say nothing."""
+
+_MOMENT = 0.5
+"""The same for one that nobody has open to write to."""
+
+_LONGEST = 20.0
+"""Seconds for all that comes through a pipe."""
 
 _TOP = Node(None, 1, 0)
 _NO_PLACE = Node(None, 0, 0)
@@ -151,16 +159,25 @@ def _content(path: str | os.PathLike[str]) -> bytes:
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         if stat.S_ISREG(kind):
             return file.read(_LARGEST_FILE + 1)
-        content = bytearray()
-        while len(content) <= _LARGEST_FILE:
-            # A FIFO that nobody writes to is not ready, and would not be for ever.
-            if not select.select([descriptor], [], [], _PATIENCE)[0]:
-                raise TimeoutError(errno.ETIMEDOUT, f"nothing came from it for {_PATIENCE:g} s")
-            piece = file.read(65536)
-            if piece == b"":
-                break
-            content += piece or b""
-        return bytes(content)
+        return _through_a_pipe(file)
+
+
+def _through_a_pipe(file: io.FileIO) -> bytes:
+    piece = file.read(65536)
+    # None: somebody has it open to write to. Else it is a FIFO that nobody may ever write to.
+    patience = _MOMENT if piece == b"" else _PATIENCE
+    content = bytearray(piece or b"")
+    end = time.monotonic() + _LONGEST
+    while len(content) <= _LARGEST_FILE:
+        if not select.select([file], [], [], patience)[0]:
+            raise TimeoutError(errno.ETIMEDOUT, f"nothing came from it for {patience:g} s")
+        if time.monotonic() > end:
+            raise TimeoutError(errno.ETIMEDOUT, f"it did not come to its end within {_LONGEST:g} s")
+        piece = file.read(65536)
+        if piece == b"":
+            break
+        content += piece or b""
+    return bytes(content)
 
 
 def _parse(text: str, findings: Findings) -> Node | None:

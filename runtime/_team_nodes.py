@@ -50,6 +50,9 @@ _LONGEST_KEY: Final = 80
 _MOST_SUGGESTIONS: Final = 20
 """Problems for which a name is looked for that was probably meant, which takes longer than all else."""
 
+_MOST_COMPARISONS: Final = 5_000_000
+"""Pairs of characters that are compared for them all, which takes a quarter of a second."""
+
 
 class Node(msgspec.Struct, frozen=True):
     """A value and where it is.
@@ -84,12 +87,19 @@ class Findings:
     def __init__(self, source: str) -> None:
         self.source = source
         self._problems: list[tuple[int, Problem]] = []
+        self._comparisons = _MOST_COMPARISONS
         self._ignored: list[tuple[int, str]] = []
 
-    @property
-    def may_suggest(self) -> bool:
-        """Whether there are so few problems that it is worth the time to look for what was meant."""
-        return len(self._problems) < _MOST_SUGGESTIONS
+    def may_suggest(self, comparisons: int) -> bool:
+        """Whether there are so few problems that it is worth the time to look for what was meant.
+
+        Args:
+            comparisons: how many characters that takes, times how many each is compared with.
+        """
+        if len(self._problems) >= _MOST_SUGGESTIONS or comparisons > self._comparisons:
+            return False
+        self._comparisons -= comparisons
+        return True
 
     def add(self, node: Node, path: str, message: str, remedy: str = "") -> None:
         """Note that something is wrong; `path`, `message` and `remedy` as in `Problem`."""

@@ -141,7 +141,13 @@ class Value(msgspec.Struct, frozen=True):
 
     def nearest(self, name: str, known: Iterable[str]) -> str | None:
         """Return the one of the known names that was probably meant, or None; also if much else is wrong."""
-        return _nearest(name, known) if self.findings.may_suggest else None
+        # Comparing takes as long as both names are long, multiplied.
+        comparable = [one for one in known if len(one) <= _LONGEST_NAME]
+        if len(name) > _LONGEST_NAME or not self.findings.may_suggest(len(name) * sum(map(len, comparable))):
+            return None
+        by_folded = {candidate.casefold(): candidate for candidate in comparable}
+        found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.7)
+        return by_folded[found[0]] if found else None
 
     def items(self) -> list[Value] | None:
         """Read a list."""
@@ -234,15 +240,6 @@ class Value(msgspec.Struct, frozen=True):
     def _expected(self, what: str, value: Any, remedy: str = "") -> None:
         if value is not BROKEN:
             self.report(f"This must be {what}, not {_kind(value)}.", remedy)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str | None:
-    # Comparing takes as long as both names are long, multiplied.
-    if len(name) > _LONGEST_NAME:
-        return None
-    by_folded = {candidate.casefold(): candidate for candidate in known if len(candidate) <= _LONGEST_NAME}
-    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.7)
-    return by_folded[found[0]] if found else None
 
 
 def listed(names: Iterable[str]) -> str:

@@ -29,6 +29,9 @@ _SYNTAX_REMEDY = "Look at the indentation, colons and quotes around this line."
 # The parser in C takes a twentieth of the time; some installations of PyYAML lack it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_LONGEST_NUMBER = 100
+"""Digits of one that is not decimal: to write a long one as a decimal takes for ever."""
+
 
 class _Loader(_Base):  # type: ignore[misc] # one of two
     """PyYAML's parser with the scalars of YAML 1.2, and underscores between digits."""
@@ -228,9 +231,9 @@ def _scalar(node: yaml.Node) -> bool | int | float | str | None:
             return None
         case "bool" if text.lower() in ("true", "false"):
             return text.lower() == "true"
-        case "int" if text.startswith(("0x", "0o")):
+        case "int" if text.startswith(("0x", "0o")) and len(text) <= _LONGEST_NUMBER:
             return int(text[2:], 16 if text[1] == "x" else 8)
-        case "int":
+        case "int":  # what is left of the others fails here
             return int(text)  # more digits than Python converts are a ValueError too
         case "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
-from subactors.runtime import TeamFileError
+from subactors.runtime import TeamFileError, _team_file
 from subactors.runtime._dry_look import DryLook
 from subactors.runtime._team_file import check_team, load_team, team_from_mapping
+from subactors.runtime._team_nodes import Findings
 
 A = "agents:\n  root:\n    model: openai/x\n"
 LINES = 100
@@ -106,6 +109,8 @@ MISTAKES = {
     + many("  model{n}: {{provider: openai, model: x}}\n")
     + "agents:\n"
     + many("  a{n}: {{model: modex{n}}}\n"),
+    "long names that are nearly right": "agents:\n"
+    + many("  {n:0>60}: {{model: openai/x, sub_agents: [x{n:0>59}]}}\n"),
     "a long key above": "agents:\n  ? " + "x" * 1_000_000 + "\n  :\n" + many("    k{n}: 1\n"),
     "long keys": "agents:\n" + many("  ? " + "w" * 2_000 + "{n}\n  : []\n"),
 }
@@ -117,6 +122,51 @@ def test_of_many_mistakes_the_first_are_shown_and_the_others_counted(tmp_path: P
     assert status == 2
     assert "more problems." in lines[-2]
     assert lines[-1].endswith(" problems.")
+
+
+def test_what_was_meant_is_looked_for_as_long_as_that_takes_little() -> None:
+    findings = Findings("team.yaml")
+    assert findings.may_suggest(60 * 1_000)
+    assert not findings.may_suggest(60 * 60 * 5_000)
+    assert [findings.may_suggest(60 * 60 * 900) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 4_000, "0x" + "f" * 1_000_000, "0o" + "7" * 1_000_000])
+def test_a_number_that_would_take_for_ever_to_write_down_is_a_mistake(tmp_path: Path, number: str) -> None:
+    status, lines = check(tmp_path, f"{A}    max_iterations: {number}\n")
+    assert status == 2
+    assert "This value cannot be read as !!int" in lines[0]
+
+
+def test_a_pipe_that_nobody_writes_to_is_waited_for_a_moment(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (problem,) = check_team(tmp_path / "pipe")[1]
+    assert "nothing came from it for 0.5 s" in problem.message
+
+
+def test_a_pipe_that_goes_on_and_on_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_team_file, "_LONGEST", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    writing = os.open(tmp_path / "pipe", os.O_WRONLY)
+    given_up = threading.Event()
+
+    def drip() -> None:
+        with contextlib.suppress(BrokenPipeError):
+            while not given_up.wait(0.01):
+                os.write(writing, b"#")
+
+    thread = threading.Thread(target=drip)
+    try:
+        os.write(writing, b"#")
+        thread.start()
+        (problem,) = check_team(tmp_path / "pipe")[1]
+    finally:
+        given_up.set()
+        thread.join()
+        os.close(reading)
+        os.close(writing)
+    assert "it did not come to its end within 0.1 s" in problem.message
 
 
 def test_a_team_of_many_agents_is_looked_at_in_few_lines(tmp_path: Path) -> None:
