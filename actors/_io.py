@@ -1,5 +1,7 @@
 """The host's one I/O thread: every channel, every pidfd, the zygote's socket and all timers, in one epoll.
 
+What epoll has no room for is polled beside it.
+
 It must never wait for anything but that, and what goes wrong for one descriptor must not reach the others: an exception
 in a callback is logged and the loop goes on.
 
@@ -9,9 +11,11 @@ Not over a selector of the standard library, whose keys and maps were a tenth of
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import itertools
 import logging
+import math
 import os
 import select
 import threading
@@ -84,6 +88,8 @@ class IOThread:
         self._name = name
         self.buffer = memoryview(bytearray(_READ_SIZE))
         self._epoll = select.epoll()
+        self._poll: select.poll | None = None
+        self._beside: set[int] = set()
         self._watches: dict[int, _Watch] = {}
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._calls: deque[Callback] = deque()
@@ -129,17 +135,45 @@ class IOThread:
             return
         before, watch = self._watches.get(descriptor), _Watch(events, callback)
         if before is None:
-            self._epoll.register(descriptor, _mask(events))
+            self._register(descriptor, _mask(events))
         elif before.events != events:
-            self._epoll.modify(descriptor, _mask(events))
+            (self._poll if self._poll is not None and descriptor in self._beside else self._epoll).modify(
+                descriptor, _mask(events)
+            )
         if watch != before:
             self._watches[descriptor] = watch
 
     def unwatch(self, descriptor: int) -> None:
         """Forget a descriptor; it need not be watched. To be called before it is closed."""
-        if self._watches.pop(descriptor, None) is not None:
-            with contextlib.suppress(OSError):
-                self._epoll.unregister(descriptor)
+        if self._watches.pop(descriptor, None) is None:
+            return
+        if self._poll is not None and descriptor in self._beside:
+            self._poll.unregister(descriptor)
+            self._beside.discard(descriptor)
+            if not self._beside:
+                self._poll = None
+            return
+        with contextlib.suppress(OSError):
+            self._epoll.unregister(descriptor)
+
+    def _register(self, descriptor: int, mask: int) -> None:
+        try:
+            self._epoll.register(descriptor, mask)
+        except OSError as error:
+            # All processes of a user share how much they may have watched in this way, so any of them can use it up.
+            if error.errno != errno.ENOSPC:
+                raise
+            if self._poll is None:
+                self._poll = select.poll()
+                self._poll.register(self._epoll.fileno(), select.POLLIN)
+            self._poll.register(descriptor, mask)  # the bits mean the same
+            self._beside.add(descriptor)
+
+    def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        if self._poll is None:
+            return self._epoll.poll(timeout)
+        ready = self._poll.poll(None if timeout is None else math.ceil(timeout * 1000))
+        return [found for found in ready if found[0] in self._beside] + self._epoll.poll(0)
 
     def rest(self, seconds: float, callback: Callback) -> None:
         """Have a call made for one who floods, after a rest.
@@ -173,7 +207,7 @@ class IOThread:
 
     def _run(self) -> None:
         while True:
-            ready = self._epoll.poll(self._timeout())
+            ready = self._wait(self._timeout())
             for (descriptor, mask), watch in zip(ready, [self._watches.get(one) for one, _ in ready], strict=True):
                 # An earlier callback of this round may have ended the watch, and even given its number to another.
                 if watch is not None and self._watches.get(descriptor) is watch:

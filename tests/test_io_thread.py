@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import queue
+import select
 import socket
 import sys
 import threading
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from observing import descriptors
-from subactors.actors._io import READ, IOThread
+from subactors.actors._io import READ, WRITE, IOThread
 
 PATIENCE = 10.0
 
@@ -216,3 +218,55 @@ def test_everything_is_without_effect_after_closing(
     io.watch(pair[0].fileno(), READ, lambda _: None)
     io.unwatch(pair[0].fileno())
     assert not caplog.records
+
+
+class _Full:
+    """An epoll that takes no more: what a process of the same user can bring about, which tests had better not."""
+
+    def __init__(self, epoll: select.epoll) -> None:
+        self._epoll = epoll
+
+    def register(self, descriptor: int, _events: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), descriptor)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._epoll, name)
+
+
+def test_what_the_system_has_no_room_to_watch_is_watched_all_the_same(
+    io: IOThread, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = pair
+    seen: queue.Queue[tuple[str, int]] = queue.Queue()
+    full = _Full(io._epoll)
+
+    def fill() -> None:
+        monkeypatch.setattr(io, "_epoll", full)
+        io.watch(left.fileno(), READ, lambda events: seen.put((left.recv(10).decode(), events)))
+
+    io.call(fill)
+    for word in ("one", "two"):
+        right.send(word.encode())
+        assert seen.get(timeout=PATIENCE) == (word, READ)
+    io.call(
+        lambda: io.watch(
+            left.fileno(), READ | WRITE, lambda events: (seen.put(("", events)), io.unwatch(left.fileno()))
+        )
+    )
+    assert seen.get(timeout=PATIENCE) == ("", WRITE)
+    right.send(b"three")
+    io.call(lambda: seen.put(("called", 0)))
+    assert seen.get(timeout=PATIENCE) == ("called", 0)
+    assert io._poll is None
+
+
+def test_timers_and_calls_come_while_there_is_no_room(
+    io: IOThread, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(io, "_epoll", _Full(io._epoll))
+    made: queue.Queue[str] = queue.Queue()
+    io.call(lambda: io.watch(pair[0].fileno(), READ, lambda _: None))
+    io.call_later(0.01, lambda: made.put("timer"))
+    assert made.get(timeout=PATIENCE) == "timer"
+    io.call(lambda: made.put("call"))
+    assert made.get(timeout=PATIENCE) == "call"
