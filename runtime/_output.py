@@ -13,6 +13,7 @@ nothing of the host is in their way; the host cuts what has grown too long (`bou
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import threading
@@ -275,7 +276,7 @@ class TaskOutput:
 def bound_log(path: str) -> None:
     """Cut a file that has grown too long to its end, under a line that says so.
 
-    What is written meanwhile may be lost, or come before that line.
+    What is written meanwhile may be lost.
 
     May be called in any thread; a file that is missing is left so, and so is a link, or a file with a second name.
     """
@@ -287,8 +288,11 @@ def bound_log(path: str) -> None:
         try:
             size = os.fstat(descriptor).st_size
             end = os.pread(descriptor, _KEPT_OF_LOG, size - _KEPT_OF_LOG)
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, b"[%d bytes were left out here.]\n" % (size - len(end)) + end)
+            # Over what is there, and then cut: its writer, which goes on meanwhile, would be quicker than one that cuts
+            # first, and would have the line end up anywhere.
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)  # not appended to, for once
+            kept = os.pwrite(descriptor, b"[%d bytes were left out here.]\n" % (size - len(end)) + end, 0)
+            os.ftruncate(descriptor, kept)
         finally:
             os.close(descriptor)
 
