@@ -239,7 +239,10 @@ class Looker(threading.Thread):
         board = self._board
         watch = running.get(task_id)
         work = ("tree", task_id)
-        if watch is None or board.stuck[work] > 1:  # also without waiting for locks it hung
+        if watch is None:
+            return
+        if board.stuck[work] > 1:  # also without waiting for locks it hung
+            board.failed[task_id] = "a look at it hangs"
             return
         try:
             with self._at(work):
