@@ -32,6 +32,9 @@ _DEEPEST: Final = 64
 """Generations that one walk goes down; those below come up as the ones above end."""
 
 
+_LONGEST_WALK: Final = 0.02
+"""Seconds that one may take; some thousand processes. Those that it does not come to are children here soon."""
+
 _LINKS_OF_ONE_THREAD: Final = 3
 """Of `/proc/PID/task`, which has a folder for each thread."""
 
@@ -70,12 +73,12 @@ class Hunt:
                     self._be_calm()
                 return False
             self._be_urgent()
-            new = self._kill(listed, now)
+            new, reaped = self._kill(listed, now)
             for pid in new:
                 if time.monotonic() > end:
                     return True
-                self._follow(_listings_of(pid), _DEEPEST, end)
-            if not new:
+                self._follow(_listings_of(pid), _DEEPEST, end + _LONGEST_WALK)
+            if not new and not reaped:  # whoever was alive beneath one that is reaped has come up since
                 return False
             now = time.monotonic()
             if now > end:
@@ -102,14 +105,16 @@ class Hunt:
                 os.sched_setscheduler(0, *self._calm)
             self._calm = None
 
-    def _kill(self, listed: list[int], now: float) -> list[int]:
-        """Reap or kill each; return those that had not been seen before, and may have children."""
+    def _kill(self, listed: list[int], now: float) -> tuple[list[int], bool]:
+        """Reap or kill each; return those that are new, and may have children, and whether any was reaped."""
         before, prey = self.prey, {}
         groups: set[int] = set()
         new = []
+        reaped = False
         for pid in listed:
             try:
                 if os.waitpid(pid, os.WNOHANG | _ALL_KINDS)[0]:
+                    reaped = True
                     continue
             except ChildProcessError:  # a long listing may have an entry twice
                 continue
@@ -128,10 +133,10 @@ class Hunt:
                 except (ProcessLookupError, PermissionError):
                     pass
         self.prey = prey
-        return new
+        return new, reaped
 
     def _follow(self, listings: list[int], depth: int, end: float) -> None:
-        """Kill the children of a process that is killed, and theirs. Closes the listings of its threads' children."""
+        """Kill the children of a process that is killed, and theirs. Closes the listings."""
         try:
             for listing in listings:
                 self._follow_thread(listing, depth, end)

@@ -53,7 +53,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     Attributes:
         status: a terminal one.
-        reason: why; empty for a completed task.
+        reason: why; empty for a completed task that has left nothing.
         final: whether another attempt would end the same way: a limit was reached, or the configuration is wrong.
     """
 
@@ -73,7 +73,7 @@ def judge(
     reached: str = "",
     failure: Failed | None = None,
 ) -> Outcome:
-    """Decide.
+    """Decide, and say what is left of it, if anything is.
 
     What the loop itself said comes first: an answer that was given before a stop arrived is an answer. Then what broke,
     then a limit, then the stop.
@@ -88,6 +88,25 @@ def judge(
         failure: what the process told of the exception that ended it, if it came to that.
         log: the end of what the process wrote to its standard error.
     """
+    outcome = _judge(
+        end, finished=finished, stop=stop, log=log, limits=limits, late=late, reached=reached, failure=failure
+    )
+    if not end.survivors:
+        return outcome
+    return msgspec.structs.replace(outcome, reason=f"{outcome.reason}\n{_remains(end)}".strip())
+
+
+def _judge(
+    end: ProcessExit,
+    *,
+    finished: Finished | None,
+    stop: StopRequest | None,
+    log: str,
+    limits: Limits,
+    late: bool,
+    reached: str,
+    failure: Failed | None,
+) -> Outcome:
     if finished is not None and not finished.early and not late:
         return Outcome("completed", "")
     if end.violation:
@@ -109,6 +128,19 @@ def judge(
     if end.finished:
         return Outcome("failed", "The task's process ended without an answer, as if it had been stopped.")
     return Outcome("failed", f"The task's process {end}.{_quote(log)}")
+
+
+def _remains(end: ProcessExit) -> str:
+    """Say which processes were left. The end of a task does not wait for them for ever."""
+    named = ", ".join(map(str, end.survivor_ids))
+    if end.survivors == 1:
+        what, they = "A process that it seems to have started was", "it is"
+    else:
+        what, they = f"{end.survivors:,} processes that it seems to have started were", "they are"
+        if end.survivors > len(end.survivor_ids) and named:
+            named += ", …"
+    ids = f" ({'id' if end.survivors == 1 else 'ids'} {named})" if named else ""
+    return f"{what} not gone by then{ids}: {they} killed as long as this host runs, and with it."
 
 
 def how_stopped(by: str, ended_owner: str) -> str:

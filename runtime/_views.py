@@ -56,7 +56,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         agent: name of the agent that runs it.
         task: what it was asked to do; in `list` its head and tail, if it is longer than 10,000 characters.
         status: see `Status`.
-        reason: why it ended as it did; empty while it runs and for a completed one.
+        reason: why it ended as it did; empty while it runs, and for a completed one that has left no process behind.
         traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last
             attempt; empty if it did not, and in `list`.
         runtime: seconds from its start to now, or to its end.

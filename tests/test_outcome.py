@@ -155,3 +155,30 @@ def test_an_error_that_has_nothing_to_do_with_the_control_group_is_told_as_it_is
     end = msgspec.structs.replace(RAISED, group=GroupUse(refused_forks=1, entries=2048))
 
     assert judge(end, finished=None, stop=None, log="", limits=LIMITS).reason == "OwnError: no good"
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (msgspec.structs.replace(NORMAL, survivors=1, survivor_ids=(4711,)), "was not gone by then (id 4711): it is"),
+        (
+            msgspec.structs.replace(NORMAL, survivors=2, survivor_ids=(7, 9)),
+            "2 processes that it seems to have started",
+        ),
+        (msgspec.structs.replace(NORMAL, survivors=2, survivor_ids=(7, 9)), "(ids 7, 9): they are"),
+        (msgspec.structs.replace(NORMAL, survivors=1200, survivor_ids=(7, 9)), "1,200 processes"),
+        (msgspec.structs.replace(NORMAL, survivors=1200, survivor_ids=(7, 9)), "(ids 7, 9, …)"),
+        (msgspec.structs.replace(UNSEEN, survivors=3), "3 processes that it seems to have started were not gone"),
+    ],
+)
+def test_what_is_left_of_a_task_is_said_with_its_ids(end: ProcessExit, words: str) -> None:
+    outcome = judge(end, finished=ANSWERED, stop=None, log="")
+    assert outcome.status == "completed"
+    assert words in outcome.reason
+
+
+def test_what_is_left_is_said_after_the_reason() -> None:
+    end = msgspec.structs.replace(EXITED, survivors=1, survivor_ids=(4711,))
+    first, second = judge(end, finished=None, stop=None, log="").reason.split("\n")
+    assert first == "The task's process ended by itself with exit status 3."
+    assert second.startswith("A process that it seems to have started")

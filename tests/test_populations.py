@@ -1,0 +1,172 @@
+"""Processes that fork anew as fast as they are killed outlive neither their actor nor the host, nor hold up others."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listening import Started
+from observing import GONE_WITHIN, is_gone, wait_until
+from populations import KINDS, Kind, is_extinct, leave_tree, members, new_name, start_population
+from subactors.actors import ProcessActor, ProcessSystem
+from subactors.runtime import Runtime
+from teams import entrypoint_team, run_and_wait
+
+PATIENCE = 30.0
+CLONE_PARENT = 0x8000
+
+
+class Leaving(ProcessActor):
+    """Starts what is to outlive it."""
+
+    def population(self, kind: Kind, name: str, *, marked: bool = False) -> None:
+        start_population(kind, name, dict(os.environ) if marked else None)
+
+    def populations_beside(self, kind: Kind, name: str) -> None:
+        """Start one after the other, which are the zygote's children at once, for as long as this lives."""
+        leave_tree()
+        while True:
+            daemonise(lambda: start_population(kind, name))
+            self.supervisor.emit("one more")
+            time.sleep(0.05)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def daemon_beside(self) -> int:
+        leave_tree()
+        return daemonise(lambda: time.sleep(600))
+
+    def sibling_by_clone(self) -> int:
+        pid = ctypes.CDLL(None).syscall(56 if os.uname().machine == "x86_64" else 220, CLONE_PARENT | 17, 0, 0, 0, 0)
+        if pid == 0:
+            os.execve("/bin/sleep", ["sleep", "600"], {})  # noqa: S606 - that is what is wanted
+        return int(pid)
+
+
+def daemonise(work: Any) -> int:
+    """Do something in a process that is no child of this one; return its id, 0 if it is ended before it can tell."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(writing, str(os.getpid()).encode())
+            work()
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    told = os.read(reading, 20)
+    os.close(reading)
+    return int(told or 0)
+
+
+def wait_for_extinction(name: str, limit: float = 10.0) -> None:
+    wait_until(lambda: is_extinct(name), f"nobody of {name} lives", limit)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_population_does_not_outlive_its_actor(system: ProcessSystem, kind: Kind, how: str) -> None:
+    name = new_name()
+    started = Started(system, Leaving)
+    started.proxy.population(kind, name).get(timeout=PATIENCE)
+    wait_until(lambda: members(name), "the population lives")
+    if how == "stopped":
+        started.reference.stop()
+    else:
+        started.process.kill()
+    started.wait_for_end()
+    wait_for_extinction(name)
+
+
+def test_a_daemon_that_leaves_the_tree_of_a_living_actor_is_ended(system: ProcessSystem) -> None:
+    started = Started(system, Leaving)
+    daemon = started.proxy.daemon_beside().get(timeout=PATIENCE)
+    wait_until(lambda: not daemon or is_gone(daemon), "the daemon is gone")
+    assert started.proxy.pid().get(timeout=PATIENCE) == started.process.pid
+    started.reference.stop()
+
+
+@pytest.mark.skipif(os.uname().machine not in {"x86_64", "aarch64"}, reason="the system call's number is not known")
+def test_what_an_actor_makes_a_child_of_its_parent_is_ended(system: ProcessSystem) -> None:
+    started = Started(system, Leaving)
+    sibling = started.proxy.sibling_by_clone().get(timeout=PATIENCE)
+    wait_until(lambda: is_gone(sibling), "the sibling is gone")
+    started.reference.stop()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_actors_end_does_not_wait_for_populations(system: ProcessSystem, kind: Kind) -> None:
+    name = new_name()
+    hostile = Started(system, Leaving)
+    hostile.proxy.populations_beside.defer(kind, name)
+    for _ in range(3):
+        hostile.listener.wait_for("output")
+        other = Started(system, Leaving)
+        other.reference.stop()
+        assert other.wait_for_end().normal
+    hostile.process.kill()
+    hostile.wait_for_end()
+    wait_for_extinction(name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_population_does_not_outlive_the_host(kind: Kind) -> None:
+    name = new_name()
+    program = f"""
+import sys
+from test_populations import Leaving
+from subactors.actors import ProcessActor
+proxy = Leaving.start().proxy()
+proxy.population({kind!r}, {name!r}).get(timeout=30)
+print("started", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    ) as host:
+        assert host.stdout is not None
+        assert host.stdout.readline() == "started\n"
+        wait_until(lambda: members(name), "the population lives")
+        host.kill()
+        host.wait()
+        wait_for_extinction(name, limit=2 * GONE_WITHIN)  # looking takes a while, too
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_marked_population_does_not_outlive_the_zygote(own_system: ProcessSystem, kind: Kind) -> None:
+    name = new_name()
+    started = Started(own_system, Leaving)
+    started.proxy.population(kind, name, marked=True).get(timeout=PATIENCE)
+    wait_until(lambda: members(name), "the population lives")
+    assert started.process.pid is not None
+    os.kill(int(Path(f"/proc/{started.process.pid}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+    started.wait_for_end()
+    wait_for_extinction(name)
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_that_leaves_a_population_ends_and_the_next_one_too(kind: Kind) -> None:
+    name = new_name()
+    team = entrypoint_team(leaving={"entrypoint": "populations:leaves"})
+    with Runtime.from_mapping(team) as runtime:
+        view = run_and_wait(runtime, "leaving", f"{kind}/{name}")
+        assert (view.status, view.result) == ("completed", "left")
+        assert not view.reason or "not gone by then" in view.reason
+        assert run_and_wait(runtime, "echo", "hello").status == "completed"
+        wait_for_extinction(name)
