@@ -22,6 +22,7 @@ __all__ = [
     "LIBC",
     "anonymous_memory",
     "be_background_work",
+    "be_urgent",
     "become_subreaper",
     "check_platform",
     "children_in",
@@ -145,6 +146,24 @@ def be_background_work() -> None:
     with contextlib.suppress(OSError):
         if os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def be_urgent() -> Callable[[], None]:
+    """Have the kernel put this thread before all that is not urgent, where it may: root's. Returns what ends that.
+
+    For who kills what forks anew: there may be thousands that want a core, and it would get as much of one as each of
+    them. To make those wait instead does not help. Where sessions share the processor (autogroup), neither niceness nor
+    an idle policy counts between them, and they make new sessions.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+
+    def be_calm() -> None:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, policy, parameters)
+
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    return be_calm
 
 
 def open_descriptors() -> set[int]:

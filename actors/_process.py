@@ -25,6 +25,7 @@ from ._rebuild import encode_object, rebuild
 from ._reply import EncodedReply
 from ._wire import (
     CHANNEL,
+    MOST_NAMED,
     Answer,
     Ask,
     Attributes,
@@ -131,7 +132,7 @@ class ActorProcess:
         self._losing = False
         self._disconnected = False
         self._zygote_lost = ""
-        self._swept: int | None = None
+        self._swept: tuple[int, tuple[int, ...]] | None = None
         self._timer: Timer | None = None
         self._is_ready = False
         self._finished = False
@@ -374,9 +375,9 @@ class ActorProcess:
         if self.pid is None and not self._zygote_lost:
             self.on_end(ProcessExit(unobserved="it had not been forked yet"))
 
-    def on_swept(self, survivors: int) -> None:
-        """What the lost zygote's children had started has been ended, but for so many."""
-        self._swept = survivors
+    def on_swept(self, survivors: tuple[int, ...] | None) -> None:
+        """What the lost zygote's children had started has been ended, but for these; None if nobody knows yet."""
+        self._swept = (1, ()) if survivors is None else (len(survivors), survivors[:MOST_NAMED])
         self._end_unobserved()
 
     def begin_again(self) -> bool:
@@ -392,7 +393,8 @@ class ActorProcess:
     def _end_unobserved(self) -> None:
         """Publish the end once the process is gone, and what it has started, too."""
         if self._swept is not None and (self._pidfd is None or self._gone):
-            self.on_end(ProcessExit(unobserved=self._zygote_lost, survivors=self._swept))
+            number, ids = self._swept
+            self.on_end(ProcessExit(unobserved=self._zygote_lost, survivors=number, survivor_ids=ids))
 
     def _on_pidfd(self, events: int) -> None:
         del events

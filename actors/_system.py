@@ -26,7 +26,7 @@ from ._errors import StartError, SubactorsError
 from ._exit import ProcessExit, ProcessListener
 from ._io import IOThread, Timer
 from ._linux import check_platform, open_standard_descriptors
-from ._mark import SWEEP_LIMIT, end_marked
+from ._mark import SWEEP_LIMIT
 from ._process import ActorProcess
 from ._rebuild import encode_object
 from ._standby import StandbyPool
@@ -436,7 +436,7 @@ class ProcessSystem:
         if any(process.theirs is not None for process in lost):
             self._start_zygote()  # it takes a moment, too
 
-        def swept(survivors: int) -> None:
+        def swept(survivors: tuple[int, ...] | None) -> None:
             # Once, whether the sweep or the timer is first: one that is asked for again may lose another zygote.
             told, lost[:] = list(lost), []
             for process in told:
@@ -451,12 +451,16 @@ class ProcessSystem:
             sweep.start()
         except RuntimeError:  # the system has no thread left
             self._sweep(mark, swept)
-        self._io.call_later(2 * SWEEP_LIMIT, lambda: swept(1))
+        self._io.call_later(2 * SWEEP_LIMIT, lambda: swept(None))
 
-    def _sweep(self, mark: str, swept: Callable[[int], None]) -> None:
-        """End what a lost zygote has left behind. Runs in a thread of its own."""
+    def _sweep(self, mark: str, swept: Callable[[tuple[int, ...]], None]) -> None:
+        """End what a lost zygote has left behind, for as long as there is any. Runs in a thread of its own."""
+        from ._sweep import end_marked  # noqa: PLC0415 - imported when the zygote was started
+
         survivors = end_marked(mark)
         self._io.call(lambda: swept(survivors))
+        while survivors and not self._closed:
+            survivors = end_marked(mark)
 
     def _forget(self, key: int) -> None:
         """Drop an ended process; the last thing that happens to it."""

@@ -23,6 +23,7 @@ __all__ = [
     "CHANNEL",
     "HERE",
     "MAXIMUM_FRAME",
+    "MOST_NAMED",
     "OUTPUT",
     "STANDS_BY",
     "Answer",
@@ -75,6 +76,9 @@ CHANNEL: Final = 3
 
 HERE: Final = b"here"
 """What the zygote says when it begins to serve and whenever the host says it: that it is there, and listens."""
+
+MOST_NAMED: Final = 20
+"""Process ids of survivors that are told: a packet has a size, and a reason is read by people."""
 
 STANDS_BY: Final = b"\x01"
 """The first byte on the channel of a process that was forked ahead, before any frame: it waits for its actor now."""

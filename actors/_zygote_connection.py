@@ -24,7 +24,7 @@ import msgspec
 from . import _ancillary
 from ._errors import StartError, SubactorsError
 from ._io import READ, WRITE, IOThread, Timer
-from ._mark import MARK, end_marked, new_mark
+from ._mark import MARK, new_mark
 from ._program import Program
 from ._wire import HERE, Configuration, Fork, encode_packet
 
@@ -108,6 +108,9 @@ class ZygoteConnection:
             except OSError as error:
                 self._control.close()
                 raise StartError(f"{sys.executable} did not start: {error}") from error
+        # While the zygote imports: when it is needed the host may have no descriptor left to read it.
+        from . import _sweep  # noqa: F401, PLC0415
+
         # Processes that are forked from the host in this moment hold the socket's other end, too, so its closing alone
         # would not tell of the zygote's end.
         self._io.watch(self._program.pidfd, READ, self._on_program_ended)
@@ -190,6 +193,8 @@ class ZygoteConnection:
             self._program.kill()
         if not self._program.wait(limit) or stopped:
             self._program.end()
+            from ._sweep import end_marked  # noqa: PLC0415 - see above
+
             end_marked(self._mark)  # what it can no longer do itself
 
     def _send(self, packet: bytes, channel: socket.socket | FileIO) -> bool:

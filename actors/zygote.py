@@ -43,7 +43,7 @@ from ._hunt import Hunt
 from ._loading import load
 from ._mark import SWEEP_LIMIT, keep_mark
 from ._sharing import settle_code, settle_memory
-from ._wire import CHANNEL, HERE, Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
+from ._wire import CHANNEL, HERE, MOST_NAMED, Configuration, Exited, Fork, Forked, ForkFailed, FromZygote, encode_packet
 from ._zygote_setup import (
     OOM_SCORE,
     drop_the_hosts_signal_setup,
@@ -81,9 +81,6 @@ _SETTLED: Final = 0.05
 
 _END_LIMIT: Final = 1.8
 """Seconds that all may take to be gone once the host is; where there are ever new ones, it goes on."""
-
-_MOST_NAMED: Final = 20
-"""Process ids of survivors that are told; a packet has a size."""
 
 _requests: Final = msgspec.msgpack.Decoder(Fork)
 
@@ -305,7 +302,7 @@ class _Zygote:
                     waiting.append(dying)
                     continue
                 left = self._hunt.living(since)
-                exited = msgspec.structs.replace(exited, survivors=len(left), survivor_ids=left[:_MOST_NAMED])
+                exited = msgspec.structs.replace(exited, survivors=len(left), survivor_ids=left[:MOST_NAMED])
             if exited.key in self._groups:
                 _cgroup.remove(self._groups.pop(exited.key))
             self._send(exited)

@@ -1,0 +1,128 @@
+"""Ends what a lost zygote has left behind: every process with its mark, and what descends from one.
+
+Runs in the host. It must never signal a process but through a pidfd that was opened before the mark was seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from . import _family, _linux
+from ._mark import MARK, SWEEP_LIMIT
+
+__all__ = ["end_marked"]
+
+_PAUSE: Final = 0.005
+"""Seconds without news after which all processes are looked at again."""
+
+_LONGEST_WATCH: Final = 0.05
+"""Seconds after which they are in any case."""
+
+_MOST_ADOPTERS: Final = 4
+
+_LONGEST_ENVIRONMENT: Final = 8 * 1024 * 1024
+"""Bytes of an environment that are looked at; the kernel lets no program start with more."""
+
+
+def end_marked(mark: str) -> tuple[int, ...]:
+    """Kill every process that was started with a mark, and what descends from it, until there is none.
+
+    Takes up to `SWEEP_LIMIT` seconds, from any thread; zombies count as gone. A process that was started with a cleared
+    environment is found only below one that has the mark; one that the user of this process may not look at is not.
+
+    Args:
+        mark: the variable's value; only its last part, the zygote's own, is looked for.
+
+    Returns:
+        Ids of those that the last look has found.
+    """
+    sweep = _Sweep(mark.rpartition(":")[2].encode())
+    deadline = time.monotonic() + SWEEP_LIMIT
+    looks_without = 0
+    be_calm = _linux.be_urgent()
+    try:
+        while True:
+            found = sweep.look_at_all()
+            # Who is in the middle of an exec shows no environment for a moment, and who forks may be passed by.
+            looks_without = 0 if found else looks_without + 1
+            if looks_without == 2 or time.monotonic() > deadline:  # noqa: PLR2004 - the second look is for those
+                return tuple(found)
+            sweep.watch_adopters(_PAUSE)
+    finally:
+        be_calm()
+        sweep.close()
+
+
+class _Sweep:
+    """One search for the processes of a mark.
+
+    A look at all processes takes milliseconds. Those that fork anew meanwhile soon are children of who adopts orphans,
+    mostly of init, and that list is short.
+    """
+
+    def __init__(self, own: bytes) -> None:
+        self._own = own
+        self._adopters: dict[int, int] = {}
+        self._known: set[bytes] = set()
+
+    def look_at_all(self) -> list[int]:
+        self._known.clear()
+        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and self._kill_if_marked(int(entry))]  # noqa: PTH208 - names are enough
+
+    def watch_adopters(self, pause: float) -> None:
+        """End what comes to them, until for a while nothing has."""
+        last = first = time.monotonic()
+        while self._adopters and (now := time.monotonic()) < min(last + pause, first + _LONGEST_WATCH):
+            for adopter, listing in list(self._adopters.items()):
+                try:
+                    listed = _linux.children_in(listing)
+                except OSError:
+                    os.close(self._adopters.pop(adopter))
+                    continue
+                for name in listed:
+                    if name not in self._known:
+                        self._known.add(name)
+                        if self._kill_if_marked(int(name)):
+                            last = now
+        if not self._adopters:
+            time.sleep(pause)
+
+    def close(self) -> None:
+        for listing in self._adopters.values():
+            os.close(listing)
+
+    def _kill_if_marked(self, pid: int) -> bool:
+        """Kill a process if it has the mark, and what descends from it; return whether it had."""
+        # It is gone, or another user's, or there is no descriptor for it: then the next look may find it.
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(pid)
+            try:
+                if _is_marked(pid, self._own):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    self._follow(pid, pidfd)
+                    return True
+            finally:
+                os.close(pidfd)
+        return False
+
+    def _follow(self, pid: int, pidfd: int) -> None:
+        adopter = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+        if adopter not in self._adopters and len(self._adopters) < _MOST_ADOPTERS and adopter != os.getpid():
+            self._adopters[adopter] = os.open(f"/proc/{adopter}/task/{adopter}/children", os.O_RDONLY | os.O_CLOEXEC)
+        _family.end_descendants(pid, pidfd, time.monotonic() + _LONGEST_WATCH, self._adopters.get(adopter))
+
+
+def _is_marked(pid: int, own: bytes) -> bool:
+    with Path(f"/proc/{pid}/environ").open("rb", buffering=0) as file:
+        environ = b""
+        while len(environ) < _LONGEST_ENVIRONMENT and (piece := file.read(1 << 16)):
+            environ += piece
+    prefix = MARK.encode() + b"="
+    return any(
+        own in entry.removeprefix(prefix).split(b":") for entry in environ.split(b"\0") if entry.startswith(prefix)
+    )
