@@ -11,6 +11,7 @@ import resource
 import secrets
 import shutil
 import sqlite3
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -19,11 +20,16 @@ from pathlib import Path
 
 from ..actors import CgroupTree
 from ..actors._fence import offer
-from ._errors import SubactorsError
+from ..actors._regular_files import open_to_read
+from ._errors import SubactorsError, WorkdirError
+from ._git import limited
 from ._keys import known_keys
 from ._report import size
 from ._runtime import Runtime
 from ._state import state_root
+from ._team_nodes import MOST_DEEP, MOST_ENTRIES, MOST_VALUES
+from ._text import one_line
+from ._workdir import Hurry
 
 __all__ = ["Finding", "examine"]
 
@@ -59,8 +65,28 @@ def examine(state_dir: str | None = None) -> Iterator[Finding]:
     yield _processes(groups)
     yield _control_groups(groups)
     yield _descriptors()
+    yield Finding(
+        "turns",
+        True,
+        "what tasks send is handled a moment at a time, in turn; a quarter of the slots, four at most, is kept for "
+        "others than whoever takes them; CPU, disk and rate limits of this machine are shared all the same",
+    )
     yield _keys()
+    yield _git()
+    yield Finding(
+        "fetch",
+        True,
+        "metadata of clouds refused always, this machine and private networks unless `allow_private_ips: true`; a "
+        "public address that a router maps to this machine cannot be told",
+    )
+    yield Finding(
+        "team files",
+        True,
+        f"{MOST_VALUES:,} values, {MOST_ENTRIES:,} entries of each list or mapping, {MOST_DEEP} levels at most; what a "
+        "team names in `entrypoint`, `preload` and `mcp` is run as it is, once tasks are started",
+    )
     yield _state(state_dir)
+    yield _files(state_dir)
     yield _task(state_dir)
 
 
@@ -127,19 +153,62 @@ def _keys() -> Finding:
     return Finding("keys", True, f"{', '.join(found)}: {how}; the host's own environment still has them")
 
 
+def _git() -> Finding:
+    try:
+        with limited(["git", "--version"], what="`git --version`", environ=dict(os.environ), hurry=Hurry()) as printed:
+            version = one_line(printed.read(100).decode(errors="replace"), 60)
+    except WorkdirError as error:
+        return Finding("git", True, f"not used, so agents cannot have `workdir: worktree`: {error}")
+    how = "runs in processes with limits, and over a task's worktree with no configuration, hook or filter of it"
+    return Finding("git", True, f"{version}: {how}; when a worktree is made, its task runs your filters")
+
+
+def _files(state_dir: str | None) -> Finding:
+    what, folder = "files of the state folder", _own_folder(state_dir)
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+        os.mkfifo(folder / "pipe")
+        (folder / "link").symlink_to(os.devnull)
+        opened = [name for name in ("pipe", "link") if _opens(folder / name)]
+    except OSError as error:
+        return Finding(what, False, f"could not be tried: {error}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if opened:
+        return Finding(what, False, f"what must be refused was opened: a {' and a '.join(opened)}")
+    how = "regular ones only are opened, without waiting or following links: a pipe and a link were refused just now"
+    return Finding(what, True, f"{how}; tasks can still forge and delete them")
+
+
+def _opens(path: Path) -> bool:
+    try:
+        os.close(open_to_read(path))
+    except OSError:
+        return False
+    return True
+
+
+def _own_folder(state_dir: str | None) -> Path:
+    """Return a folder for what is nobody's, which is not there yet; its name is one that is removed as a left-over."""
+    return state_root(state_dir) / f".run_doctor_{secrets.token_hex(4)}"
+
+
 def _state(state_dir: str | None) -> Finding:
     root = state_root(state_dir)
     existing = next(folder for folder in [root, *root.parents] if folder.exists())
     free = shutil.disk_usage(existing).free
     good = os.access(existing, os.W_OK) and free > 100_000_000  # noqa: PLR2004 - some outputs' worth
     writable = "writable" if os.access(existing, os.W_OK) else "not writable"
+    mode = existing.stat().st_mode
+    if existing == root and mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        good, writable = False, f"{writable}, by others, too, from whom the next run takes that if it may"
     return Finding("state folder", good, f"{root}, {writable}, {size(free)} free; SQLite {sqlite3.sqlite_version}, WAL")
 
 
 def _task(state_dir: str | None) -> Finding:
     team = {"agents": {"echo": {"entrypoint": "subactors.runtime.testing:echo"}}}
-    # A state folder of its own, as this is nobody's task. Its name is one that is removed as a left-over, too.
-    folder = state_root(state_dir) / f".run_doctor_{secrets.token_hex(4)}"
+    folder = _own_folder(state_dir)
     try:
         with Runtime.from_mapping(team, state_dir=folder) as runtime:
             times = []
