@@ -70,9 +70,9 @@ def silent(task):
 def streams(task):
     opened = os.open("/dev/null", os.O_RDONLY)
     kinds = [os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)]
-    program = "import os; print(*[os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)])"
+    program = "import os; print(*[os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)], sep='|', end='')"
     child = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    return {"opened": opened, "kinds": kinds, "child": child.stdout.split()}
+    return {"opened": opened, "kinds": kinds, "child": child.stdout.split('|')}
 """
 
 

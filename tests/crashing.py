@@ -63,7 +63,7 @@ def remembers(messages: Messages, tools: Messages) -> dict[str, Any] | str:
     with attempt.open("a") as file:
         file.write(f"{os.getpid()} {turn}\n")
     if turn < _CRASHES_IN_TURN:
-        command = f"echo turn {turn} >> {folder / 'calls'}"
+        command = f"echo turn {turn} >> '{folder / 'calls'}'"
         return {"content": f"Turn {turn}.", "tool_calls": [_call("shell", {"cmd": command})]}
     if not (folder / "crashed").exists():
         (folder / "crashed").touch()

@@ -179,8 +179,8 @@ def stand_in(folder: Path) -> Path:
     """Make a `docker` that serves MCP when it is asked for the gateway, and writes down what it was asked."""
     docker = folder / "docker"
     docker.write_text(
-        f'#!/bin/sh\necho "$@" >>{folder}/asked\n'
-        f'[ "$1 $2 $3" = "mcp gateway run" ] && exec {sys.executable} {SCRIPT}\nexit 125\n'
+        f'#!/bin/sh\necho "$@" >>"{folder}/asked"\n'
+        f'[ "$1 $2 $3" = "mcp gateway run" ] && exec "{sys.executable}" "{SCRIPT}"\nexit 125\n'
     )
     docker.chmod(0o755)
     return docker
@@ -258,7 +258,7 @@ def test_a_server_of_docker_gets_configuration_and_secrets_in_files_that_nobody_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker = stand_in(tmp_path)
-    lines = docker.read_text().replace("[ ", f'cat "$7" "$9" >{tmp_path}/files\n[ ')
+    lines = docker.read_text().replace("[ ", f'cat "$7" "$9" >"{tmp_path}/files"\n[ ')
     docker.write_text(lines)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("HUB_TOKEN", "s3cret-value")

@@ -254,7 +254,7 @@ def test_a_server_starts_in_the_folder_that_the_file_names(tmp_path: Path) -> No
 
 
 def test_a_reference_in_arguments_is_replaced_and_any_other_dollar_is_left() -> None:
-    server = {"command": "sh", "args": ("-c", 'exec "${env.PYTHON}" $0', SCRIPT)}
+    server = {"command": "sh", "args": ("-c", 'exec "${env.PYTHON}" "$0"', SCRIPT)}
     assert call("count", server=server, environ={"PYTHON": sys.executable}).text == "1"
 
 

@@ -111,7 +111,7 @@ def test_a_toolset_that_is_not_optional_still_ends_the_task(tmp_path: Path) -> N
 
 def test_a_toolset_that_went_missing_before_a_restart_is_told_to_the_model_that_goes_on(tmp_path: Path) -> None:
     program = tmp_path / "server"
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} {SCRIPT}\n")
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{SCRIPT}"\n')
     program.chmod(0o700)
 
     def crash(request: Request) -> Reply:
