@@ -5,7 +5,8 @@ domains below its own it can, so whatever it starts is its own to end. Two proce
 in two domains. Nothing here hides a file: a domain that bounds signals and tracing alone leaves files as they are.
 
 For root there is one way around: who may watch the whole machine's performance may read any process's environment and
-map of memory, without having to be allowed to trace it. So root's processes lose the two capabilities that say so.
+map of memory, without having to be allowed to trace it. So root's processes lose the two capabilities that say so, and
+a third one, with which they could raise their own limits.
 
 What Landlock does not look at is another process's limits, with which that can be killed as well. A filter of system
 calls (`_limits_filter`) keeps from changing them.
@@ -52,6 +53,7 @@ _WITH_REFER: Final = 2
 """In Linux 5.19. In a domain of version 1 nobody can move a file to another folder, which would break honest work."""
 
 _CAP_SYS_ADMIN: Final = 21
+_CAP_SYS_RESOURCE: Final = 24
 _CAP_PERFMON: Final = 38
 _CAPABILITIES_OF_64_BITS: Final = 0x20080522
 _CAPABILITY_SETS: Final = struct.Struct("=6I")
@@ -153,7 +155,7 @@ def steps_of_a_fence() -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
         return steps
     before = _CAPABILITY_SETS.unpack(held.raw)
     # Three sets of the first 32 capabilities, then of the others.
-    lost = (*[1 << _CAP_SYS_ADMIN] * 3, *[1 << (_CAP_PERFMON - 32)] * 3)
+    lost = (*[1 << _CAP_SYS_ADMIN | 1 << _CAP_SYS_RESOURCE] * 3, *[1 << (_CAP_PERFMON - 32)] * 3)
     after = _CAPABILITY_SETS.pack(*(had & ~without for had, without in zip(before, lost, strict=True)))
     if after != held.raw:
         # To hold less cannot fail. No program that is run brings them back, as privileges are not gained any more.

@@ -262,7 +262,7 @@ def limit_process(cpu_seconds: float | None, data_bytes: int | None) -> None:
         )
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         most = used + data_bytes if hard == resource.RLIM_INFINITY else min(hard, used + data_bytes)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def kill_group_led_by(pidfd: int) -> None:

@@ -225,3 +225,17 @@ def limits_itself(_task: EntrypointTask) -> list[object]:
     program = "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     return [soft - 1 == resource.getrlimit(resource.RLIMIT_NOFILE)[0], soft - 1 == int(done.stdout)]
+
+
+def raises_its_limits(_task: EntrypointTask) -> list[str]:
+    """Answer what comes of raising the limits that it was given."""
+    return [_try(_raise_limit, kind) for kind in (resource.RLIMIT_DATA, resource.RLIMIT_CPU)]
+
+
+def _raise_limit(kind: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    try:
+        resource.setrlimit(kind, (hard, hard))
+        resource.setrlimit(kind, (hard, hard + 1))
+    except ValueError as error:  # so Python calls it
+        raise PermissionError from error

@@ -38,6 +38,7 @@ def runtime() -> Iterator[Runtime]:
     team = {name: agent(name) for name in own if not name.startswith("_")}
     team["privileged"] = agent("says_what_it_may", privileges="keep")
     team["limited"] = agent("stops_itself", limits={"wall_clock": 0.5})
+    team["bounded"] = agent("raises_its_limits", limits={"memory": 200_000_000, "cpu": 10})
     settings = {"stop_grace": 0.3, "max_tasks": 10_000, "standby": 0}
     with Runtime.from_mapping({"agents": team}, **settings) as runtime:
         speaking(runtime, "stays")
@@ -57,6 +58,11 @@ def test_a_task_reaches_neither_host_nor_zygote_nor_another_task(runtime: Runtim
 def test_nor_does_a_program_that_it_starts(runtime: Runtime, way: str) -> None:
     view = run_and_wait(runtime, "tries_from_a_program", way)
     assert view.result == {"host": "refused", "zygote": "refused", "sibling": "refused"}, view.reason
+
+
+@some
+def test_it_does_not_raise_the_limits_that_it_was_given(runtime: Runtime) -> None:
+    assert run_and_wait(runtime, "bounded").result == ["refused", "refused"]
 
 
 @some
