@@ -91,17 +91,24 @@ def _comets_in_sessions(is_over: Callable[[], bool]) -> None:
 
 
 def _branching(is_over: Callable[[], bool]) -> None:
-    """Each generation also brings those lines back that have not been heard of."""
+    """Each generation also brings those lines back that have not been heard of.
+
+    A line that was only slow ends when it sees that another has its place, or they would fill the machine.
+    """
     heard = memoryview(mmap.mmap(-1, 8 * SLOTS)).cast("d")
+    holders = memoryview(mmap.mmap(-1, 8 * SLOTS)).cast("d")
     own = 0
+    mine = holders[own] = time.monotonic()
     while not is_over():
         for line in range(SLOTS):
             if time.monotonic() - heard[line] > 0.02:
-                heard[line] = time.monotonic()
+                holder = heard[line] = holders[line] = time.monotonic()
                 if not os.fork():
                     os.setsid()
-                    own = line
+                    own, mine = line, holder
                     break
+        if holders[own] != mine:
+            return
         heard[own] = time.monotonic()
         if os.fork():
             return
