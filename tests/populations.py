@@ -1,7 +1,7 @@
 """Populations: processes that fork anew as fast as they are killed, and actors and tasks that leave some.
 
-As a program, `python populations.py KIND NAME`, it is the first of one, and has all of it called NAME. One that nobody
-ends does so by itself after a while.
+As a program, `python populations.py KIND PULSE`, it is the first of one. PULSE is a file that all of it write to, as
+who lives for the time of a fork only is seen by nobody. One that nobody ends does so by itself after a while.
 """
 
 from __future__ import annotations
@@ -10,33 +10,49 @@ import ctypes
 import mmap
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
-__all__ = ["KINDS", "Kind", "is_extinct", "leave_tree", "leaves", "members", "new_name", "start_population"]
+__all__ = ["KINDS", "Kind", "generations", "is_extinct", "leave_tree", "leaves", "new_pulse", "start_population"]
 
 Kind = Literal["comet", "comets in sessions", "branching", "stopped"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+IsOver: TypeAlias = Callable[[], bool]
 
 LIFE: Final = 20.0
+STILL: Final = 0.5
+BEAT: Final = struct.Struct("=qd")
 SLOTS: Final = 8
 STOPPED: Final = 100
 PR_SET_NAME: Final = 15
 PR_SET_CHILD_SUBREAPER: Final = 36
 
 
-def new_name() -> str:
-    """Return a name for a population, which is short enough for one of a process."""
-    return f"pop{os.urandom(5).hex()}"
+def new_pulse(folder: Path) -> Path:
+    """Return a file for a population to write to, with a short name, which its processes have as well."""
+    pulse = folder / f"pop{os.urandom(5).hex()}"
+    pulse.write_bytes(BEAT.pack(0, 0.0))
+    return pulse
 
 
-def members(name: str) -> list[int]:
-    """Return who of a population can be seen to live; some may be missed, as they come and go."""
-    found = []
+def generations(pulse: Path) -> int:
+    """How many have been born, about."""
+    return int(BEAT.unpack(pulse.read_bytes())[0])
+
+
+def is_extinct(pulse: Path) -> bool:
+    """Whether nobody has been born lately, nor can be seen to live."""
+    if time.monotonic() - BEAT.unpack(pulse.read_bytes())[1] < STILL:
+        return False
+    return not _has_members(pulse.name)
+
+
+def _has_members(name: str) -> bool:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -44,18 +60,13 @@ def members(name: str) -> list[int]:
             except OSError:
                 continue
             if f"({name})" in state and state.rpartition(")")[2].split()[0] not in {"Z", "X"}:
-                found.append(int(entry.name))
-    return found
+                return True
+    return False
 
 
-def is_extinct(name: str) -> bool:
-    """Whether several looks find nobody."""
-    return not any(members(name) for _ in range(5))
-
-
-def start_population(kind: Kind, name: str, environ: Mapping[str, str] | None = None) -> None:
+def start_population(kind: Kind, pulse: str, environ: Mapping[str, str] | None = None) -> None:
     """Start a population in a session of its own, with an empty environment if none is given."""
-    command = [sys.executable, "-I", "-S", __file__, kind, name]
+    command = [sys.executable, "-I", "-S", __file__, kind, pulse]
     with subprocess.Popen(command, env=environ or {}, start_new_session=True, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         first.stdout.read(1)  # it lives
@@ -68,19 +79,19 @@ def leave_tree() -> None:
 
 
 def leaves(task: Any) -> str:
-    """Leave a population, as a task's entrypoint; the text is its kind and its name."""
-    kind, name = task.text.split("/")
-    start_population(kind, name)
+    """Leave a population, as a task's entrypoint; the text is its kind and where its pulse is."""
+    kind, pulse = task.text.split(":")
+    start_population(kind, pulse)
     return "left"
 
 
-def _comet(is_over: Callable[[], bool]) -> None:
+def _comet(is_over: IsOver) -> None:
     while not is_over():
         if os.fork():
             return
 
 
-def _comets_in_sessions(is_over: Callable[[], bool]) -> None:
+def _comets_in_sessions(is_over: IsOver) -> None:
     for _ in range(3):
         if not os.fork():
             break
@@ -90,7 +101,7 @@ def _comets_in_sessions(is_over: Callable[[], bool]) -> None:
         os.setsid()
 
 
-def _branching(is_over: Callable[[], bool]) -> None:
+def _branching(is_over: IsOver) -> None:
     """Each generation also brings those lines back that have not been heard of.
 
     A line that was only slow ends when it sees that another has its place, or they would fill the machine.
@@ -114,7 +125,7 @@ def _branching(is_over: Callable[[], bool]) -> None:
             return
 
 
-def _stopped(is_over: Callable[[], bool]) -> None:
+def _stopped(is_over: IsOver) -> None:
     """Some stop themselves for good, once there is the next."""
     generation = 0
     while not is_over():
@@ -126,18 +137,28 @@ def _stopped(is_over: Callable[[], bool]) -> None:
         os.setsid()
 
 
-def _live(kind: str, name: str) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+def _live(kind: str, pulse: str) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_NAME, Path(pulse).name.encode(), 0, 0, 0)
+    with open(pulse, "r+b") as file:  # noqa: PTH123 - an open file is what is mapped
+        beat = mmap.mmap(file.fileno(), BEAT.size)
     end = time.monotonic() + LIFE
+
+    def is_over() -> bool:
+        """Beat once, as each of them does who comes here."""
+        now = time.monotonic()
+        beat[:] = BEAT.pack(BEAT.unpack(beat[:])[0] + 1, now)
+        return now > end
+
+    is_over()
     os.write(1, b"x")
     os.close(1)
-    work: dict[str, Callable[[Callable[[], bool]], Any]] = {
+    work: dict[str, Callable[[IsOver], Any]] = {
         "comet": _comet,
         "comets in sessions": _comets_in_sessions,
         "branching": _branching,
         "stopped": _stopped,
     }
-    work[kind](lambda: time.monotonic() > end)
+    work[kind](is_over)
     os._exit(0)
 
 

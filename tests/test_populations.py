@@ -14,26 +14,29 @@ from typing import Any
 import pytest
 from listening import Started
 from observing import GONE_WITHIN, is_gone, wait_until
-from populations import KINDS, Kind, is_extinct, leave_tree, members, new_name, start_population
+from populations import KINDS, Kind, generations, is_extinct, leave_tree, new_pulse, start_population
 from subactors.actors import ProcessActor, ProcessSystem
 from subactors.runtime import Runtime
 from teams import entrypoint_team, run_and_wait
 
 PATIENCE = 30.0
+ENOUGH = 20
+"""Generations after which a population has found its way."""
+
 CLONE_PARENT = 0x8000
 
 
 class Leaving(ProcessActor):
     """Starts what is to outlive it."""
 
-    def population(self, kind: Kind, name: str, *, marked: bool = False) -> None:
-        start_population(kind, name, dict(os.environ) if marked else None)
+    def population(self, kind: Kind, pulse: str, *, marked: bool = False) -> None:
+        start_population(kind, pulse, dict(os.environ) if marked else None)
 
-    def populations_beside(self, kind: Kind, name: str) -> None:
+    def populations_beside(self, kind: Kind, pulse: str) -> None:
         """Start one after the other, which are the zygote's children at once, for as long as this lives."""
         leave_tree()
         while True:
-            daemonise(lambda: start_population(kind, name))
+            daemonise(lambda: start_population(kind, pulse))
             self.supervisor.emit("one more")
             time.sleep(0.05)
 
@@ -68,23 +71,31 @@ def daemonise(work: Any) -> int:
     return int(told or 0)
 
 
-def wait_for_extinction(name: str, limit: float = 10.0) -> None:
-    wait_until(lambda: is_extinct(name), f"nobody of {name} lives", limit)
+def wait_for_life(pulse: Path) -> None:
+    wait_until(lambda: generations(pulse) > ENOUGH, "the population lives", PATIENCE)
+
+
+def wait_for_extinction(pulse: Path, limit: float = 10.0) -> None:
+    wait_until(lambda: is_extinct(pulse), f"nobody of {pulse.name} lives", limit)
+
+
+@pytest.fixture
+def pulse(tmp_path: Path) -> Path:
+    return new_pulse(tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_a_population_does_not_outlive_its_actor(system: ProcessSystem, kind: Kind, how: str) -> None:
-    name = new_name()
+def test_a_population_does_not_outlive_its_actor(system: ProcessSystem, kind: Kind, how: str, pulse: Path) -> None:
     started = Started(system, Leaving)
-    started.proxy.population(kind, name).get(timeout=PATIENCE)
-    wait_until(lambda: members(name), "the population lives")
+    started.proxy.population(kind, str(pulse)).get(timeout=PATIENCE)
+    wait_for_life(pulse)
     if how == "stopped":
         started.reference.stop()
     else:
         started.process.kill()
     started.wait_for_end()
-    wait_for_extinction(name)
+    wait_for_extinction(pulse)
 
 
 def test_a_daemon_that_leaves_the_tree_of_a_living_actor_is_ended(system: ProcessSystem) -> None:
@@ -104,10 +115,9 @@ def test_what_an_actor_makes_a_child_of_its_parent_is_ended(system: ProcessSyste
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_another_actors_end_does_not_wait_for_populations(system: ProcessSystem, kind: Kind) -> None:
-    name = new_name()
+def test_another_actors_end_does_not_wait_for_populations(system: ProcessSystem, kind: Kind, pulse: Path) -> None:
     hostile = Started(system, Leaving)
-    hostile.proxy.populations_beside.defer(kind, name)
+    hostile.proxy.populations_beside.defer(kind, str(pulse))
     for _ in range(3):
         hostile.listener.wait_for("output")
         other = Started(system, Leaving)
@@ -115,18 +125,17 @@ def test_another_actors_end_does_not_wait_for_populations(system: ProcessSystem,
         assert other.wait_for_end().normal
     hostile.process.kill()
     hostile.wait_for_end()
-    wait_for_extinction(name)
+    wait_for_extinction(pulse)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_population_does_not_outlive_the_host(kind: Kind) -> None:
-    name = new_name()
+def test_a_population_does_not_outlive_the_host(kind: Kind, pulse: Path) -> None:
     program = f"""
 import sys
 from test_populations import Leaving
 from subactors.actors import ProcessActor
 proxy = Leaving.start().proxy()
-proxy.population({kind!r}, {name!r}).get(timeout=30)
+proxy.population({kind!r}, {str(pulse)!r}).get(timeout=30)
 print("started", flush=True)
 sys.stdin.read()
 """
@@ -139,34 +148,32 @@ sys.stdin.read()
     ) as host:
         assert host.stdout is not None
         assert host.stdout.readline() == "started\n"
-        wait_until(lambda: members(name), "the population lives")
+        wait_for_life(pulse)
         host.kill()
         host.wait()
-        wait_for_extinction(name, limit=2 * GONE_WITHIN)  # looking takes a while, too
+        wait_for_extinction(pulse, limit=2 * GONE_WITHIN)  # looking takes a while, too
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_marked_population_does_not_outlive_the_zygote(own_system: ProcessSystem, kind: Kind) -> None:
-    name = new_name()
+def test_a_marked_population_does_not_outlive_the_zygote(own_system: ProcessSystem, kind: Kind, pulse: Path) -> None:
     started = Started(own_system, Leaving)
-    started.proxy.population(kind, name, marked=True).get(timeout=PATIENCE)
-    wait_until(lambda: members(name), "the population lives")
+    started.proxy.population(kind, str(pulse), marked=True).get(timeout=PATIENCE)
+    wait_for_life(pulse)
     assert started.process.pid is not None
     os.kill(int(Path(f"/proc/{started.process.pid}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
     started.wait_for_end()
-    wait_for_extinction(name)
+    wait_for_extinction(pulse)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_task_that_leaves_a_population_ends_and_the_next_one_too(kind: Kind) -> None:
-    name = new_name()
+def test_a_task_that_leaves_a_population_ends_and_the_next_one_too(kind: Kind, pulse: Path) -> None:
     team = entrypoint_team(leaving={"entrypoint": "populations:leaves"})
     with Runtime.from_mapping(team) as runtime:
-        view = run_and_wait(runtime, "leaving", f"{kind}/{name}")
+        view = run_and_wait(runtime, "leaving", f"{kind}:{pulse}")
         assert (view.status, view.result) == ("completed", "left")
         assert not view.reason or "not gone by then" in view.reason
         assert run_and_wait(runtime, "echo", "hello").status == "completed"
-        wait_for_extinction(name)
+        wait_for_extinction(pulse)
