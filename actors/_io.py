@@ -24,6 +24,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
+from ._errors import StartError
+
 __all__ = ["READ", "WRITE", "IOThread", "Timer"]
 
 logger = logging.getLogger("subactors.actors")
@@ -103,6 +105,21 @@ class IOThread:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.watch(self._wakeup, READ, lambda _: os.eventfd_read(self._wakeup))
+
+    def begin(self) -> None:
+        """Start the thread now, if that is not done.
+
+        Raises:
+            StartError: the machine has no room for a thread; the next use tries again.
+        """
+        with self._lock:
+            if self._thread is None and not self._closing:
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise StartError(f"The thread {self._name} did not start: {error}.") from error
+                self._thread = thread
 
     def call(self, callback: Callback) -> None:
         """Have the I/O thread make a call; without effect once the thread is closed."""
@@ -197,10 +214,8 @@ class IOThread:
         # The I/O thread itself makes the calls that are queued before it sleeps again.
         if (self._woken and self._thread is not None) or threading.current_thread() is self._thread:
             return
+        self.begin()
         with self._lock:
-            if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
             if not self._woken and not self._epoll.closed:
                 self._woken = True
                 os.eventfd_write(self._wakeup, 1)

@@ -132,6 +132,7 @@ class ProcessSystem:
         """Start the zygote now, so that the first actor need not wait for its imports; returns at once."""
         check_platform()
         self._check_usable()
+        self._io.begin()
         self._configure()
         self._io.call(self._start_zygote)
 
@@ -166,11 +167,12 @@ class ProcessSystem:
 
         Raises:
             UnsupportedPlatformError: not on this operating system.
-            StartError: the host has no descriptor left for its channel.
+            StartError: the host has no descriptor left for its channel, or no thread for what comes from actors.
             SubactorsError: the system is closed, or belongs to the process that this one was forked from.
         """
         check_platform()
         self._check_usable()
+        self._io.begin()
         shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         configuration = self._configure()
         variables = environment(self._withheld) if environ is None else encoded(environ)

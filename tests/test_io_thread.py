@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 from observing import descriptors
+from subactors.actors import StartError
 from subactors.actors._io import READ, WRITE, IOThread
 
 PATIENCE = 10.0
@@ -39,6 +40,21 @@ def test_a_thread_starts_with_the_first_use_only(io: IOThread) -> None:
     assert not any(thread.name == "io-under-test" for thread in threading.enumerate())
     io.call(lambda: None)
     assert any(thread.name == "io-under-test" for thread in threading.enumerate())
+
+
+def test_a_thread_that_cannot_be_started_is_an_error_in_words_and_the_next_use_tries_again(
+    io: IOThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_thread: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    called = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(StartError, match="The thread io-under-test did not start: can't start new thread"):
+            io.call(called.set)
+    io.call(lambda: None)
+    assert called.wait(PATIENCE)
 
 
 def test_calls_are_made_in_order_on_one_thread(io: IOThread) -> None:
