@@ -18,7 +18,8 @@ ALLOWED = {
     "runtime/testing.py": "sub-agents that misbehave on purpose, in processes of their own",
     "runtime/toolsets/_search_program.py": "a program of its own, which a pipe is read from",
     "actors/_child.py": "in an actor's process, whose standard error is its log",
-    "actors/zygote.py": "in an actor's process, the same; it sets up the streams that children inherit",
+    "actors/zygote.py": "in an actor's process, the same",
+    "actors/_zygote_setup.py": "sets up the streams that children inherit",
     "actors/_linux.py": "silences the zygote, and leaves nothing in its streams",
 }
 
