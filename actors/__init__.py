@@ -3,9 +3,8 @@
 This package knows nothing of agents, models or tasks. Importing it starts nothing.
 """
 
-from ._actor import ProcessActor, SupervisorRef
-from ._cgroup import CgroupTree
-from ._errors import (
+from .actor import ProcessActor, SupervisorRef
+from .errors import (
     ForkedError,
     PlainDataError,
     ProtocolError,
@@ -14,14 +13,15 @@ from ._errors import (
     SubactorsError,
     UnsupportedPlatformError,
 )
-from ._exit import ProcessExit, ProcessListener
-from ._io import Timer
-from ._linux import check_platform, open_standard_descriptors
-from ._process import ActorProcess
-from ._restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
-from ._supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
-from ._system import ProcessSystem
-from ._wire import ErrorData, GroupUse, ProcessLimits
+from .host.exit import ProcessExit, ProcessListener
+from .host.io import Timer
+from .host.process import ActorProcess
+from .host.system import ProcessSystem
+from .linux.cgroup import CgroupTree
+from .linux.kernel import check_platform, open_standard_descriptors
+from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
+from .supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
+from .wire.messages import ErrorData, GroupUse, ProcessLimits
 
 __all__ = [
     "NEVER",

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from subactors.runtime import EventStream, Runtime, TaskOutput
-from subactors.runtime._journal import Journal
+from subactors.runtime.runs.journal import Journal
 
 from . import gate
 from .model_server import ModelServer

@@ -34,8 +34,10 @@ Mark = tuple[str, int, float]
 
 def install() -> None:
     """Wrap the steps, in the zygote; its children note when they come by."""
-    from subactors.actors import _actor, _child  # noqa: PLC0415 - in the zygote only
-    from subactors.runtime import _task_actor, _task_work  # noqa: PLC0415 - in the zygote only
+    from subactors.actors import actor  # noqa: PLC0415 - in the zygote only
+    from subactors.actors.child import life as life_module  # noqa: PLC0415 - in the zygote only
+    from subactors.runtime.child import actor as actor_module  # noqa: PLC0415 - in the zygote only
+    from subactors.runtime.child import work  # noqa: PLC0415 - in the zygote only
 
     marks: list[Mark] = []
 
@@ -57,14 +59,14 @@ def install() -> None:
 
         setattr(owner, name, wrapped)
 
-    wrap(_child, "serve", _FIRST)
-    wrap(_child, "_leave_the_zygote", "leaving the zygote")
-    wrap(_child.ChildChannel, "receive_start", "waiting for Start", "Start is there")
-    wrap(_child, "_settle_in", "taking on the host's view")
-    wrap(_child, "_build_actor", "unpickling, thread, constructor")
-    wrap(_actor.ProcessActor, "_subactors_serve", "saying Ready")
-    wrap(_task_actor.TaskActor, "on_receive", "the actor's loop begins")
-    wrap(_task_work.TaskWork, "run", "the task's work", "the loop ends")
+    wrap(life_module, "serve", _FIRST)
+    wrap(life_module, "_leave_the_zygote", "leaving the zygote")
+    wrap(life_module.ChildChannel, "receive_start", "waiting for Start", "Start is there")
+    wrap(life_module, "_settle_in", "taking on the host's view")
+    wrap(life_module, "_build_actor", "unpickling, thread, constructor")
+    wrap(actor.ProcessActor, "_subactors_serve", "saying Ready")
+    wrap(actor_module.TaskActor, "on_receive", "the actor's loop begins")
+    wrap(work.TaskWork, "run", "the task's work", "the loop ends")
     leave = os._exit
 
     def exit_with_marks(code: int) -> NoReturn:
@@ -115,5 +117,8 @@ def _print(lives: list[list[Mark]]) -> None:
 
 if __name__ == "__main__":
     main()
-elif os.environ.get(_FOLDER) and getattr(sys.modules["__main__"].__spec__, "name", "") == "subactors.actors.zygote":
+elif (
+    os.environ.get(_FOLDER)
+    and getattr(sys.modules["__main__"].__spec__, "name", "") == "subactors.actors.zygote.__main__"
+):
     install()

@@ -14,8 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._entrypoint import EntrypointTask
-    from ._errors import (
+    from .child.entrypoint import EntrypointTask
+    from .errors import (
         CapacityError,
         ContextLengthError,
         DelegationError,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         LoopError,
         MissingKeyError,
         ModelError,
+        Problem,
         RateLimitError,
         RefusalError,
         RequirementError,
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
         UnknownTaskError,
         WorkdirError,
     )
-    from ._events import (
+    from .models.base import Usage
+    from .orchestrator import AgentToolset
+    from .runtime import Runtime
+    from .supervisor.events import (
         Event,
         EventsMissed,
         EventStream,
@@ -49,13 +53,9 @@ if TYPE_CHECKING:
         TaskRestarting,
         TaskStarted,
     )
-    from ._model import Usage
-    from ._problems import Problem
-    from ._runtime import Runtime
-    from ._team import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
-    from ._tools import ToolAnswer, ToolSchema
-    from ._toolset import AgentToolset
-    from ._views import Status, TaskList, TaskView, Vitals
+    from .tasks.views import Status, TaskList, TaskView, Vitals
+    from .team.config import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
+    from .toolsets.base import ToolAnswer, ToolSchema
 
 __all__ = [
     "AgentConfig",
@@ -108,53 +108,53 @@ __all__ = [
 ]
 
 _HOMES: dict[str, str] = {
-    "AgentConfig": "_team",
-    "AgentToolset": "_toolset",
-    "CapacityError": "_errors",
-    "ContextLengthError": "_errors",
-    "DelegationError": "_errors",
-    "EmptyTaskError": "_errors",
-    "EntrypointTask": "_entrypoint",
-    "Event": "_events",
-    "EventStream": "_events",
-    "EventsMissed": "_events",
-    "ImportTargetError": "_errors",
-    "Limits": "_team",
-    "LoopError": "_errors",
-    "MissingKeyError": "_errors",
-    "ModelConfig": "_team",
-    "ModelError": "_errors",
-    "Problem": "_problems",
-    "RateLimitError": "_errors",
-    "RefusalError": "_errors",
-    "RequirementError": "_errors",
-    "RunError": "_errors",
-    "Runtime": "_runtime",
-    "RuntimeClosedError": "_errors",
-    "Settings": "_team",
-    "StateError": "_errors",
-    "Status": "_views",
-    "SubactorsError": "_errors",
-    "TaskCalledTool": "_events",
-    "TaskEnded": "_events",
-    "TaskEndedError": "_errors",
-    "TaskGotToolAnswer": "_events",
-    "TaskList": "_views",
-    "TaskOutput": "_events",
-    "TaskRestarting": "_events",
-    "TaskStarted": "_events",
-    "TaskView": "_views",
-    "Team": "_team",
-    "TeamFileError": "_errors",
-    "ToolAnswer": "_tools",
-    "ToolSchema": "_tools",
-    "ToolsetConfig": "_team",
-    "ToolsetError": "_errors",
-    "UnknownAgentError": "_errors",
-    "UnknownTaskError": "_errors",
-    "Usage": "_model",
-    "Vitals": "_views",
-    "WorkdirError": "_errors",
+    "AgentConfig": "team.config",
+    "AgentToolset": "orchestrator",
+    "CapacityError": "errors",
+    "ContextLengthError": "errors",
+    "DelegationError": "errors",
+    "EmptyTaskError": "errors",
+    "EntrypointTask": "child.entrypoint",
+    "Event": "supervisor.events",
+    "EventStream": "supervisor.events",
+    "EventsMissed": "supervisor.events",
+    "ImportTargetError": "errors",
+    "Limits": "team.config",
+    "LoopError": "errors",
+    "MissingKeyError": "errors",
+    "ModelConfig": "team.config",
+    "ModelError": "errors",
+    "Problem": "errors",
+    "RateLimitError": "errors",
+    "RefusalError": "errors",
+    "RequirementError": "errors",
+    "RunError": "errors",
+    "Runtime": "runtime",
+    "RuntimeClosedError": "errors",
+    "Settings": "team.config",
+    "StateError": "errors",
+    "Status": "tasks.views",
+    "SubactorsError": "errors",
+    "TaskCalledTool": "supervisor.events",
+    "TaskEnded": "supervisor.events",
+    "TaskEndedError": "errors",
+    "TaskGotToolAnswer": "supervisor.events",
+    "TaskList": "tasks.views",
+    "TaskOutput": "supervisor.events",
+    "TaskRestarting": "supervisor.events",
+    "TaskStarted": "supervisor.events",
+    "TaskView": "tasks.views",
+    "Team": "team.config",
+    "TeamFileError": "errors",
+    "ToolAnswer": "toolsets.base",
+    "ToolSchema": "toolsets.base",
+    "ToolsetConfig": "team.config",
+    "ToolsetError": "errors",
+    "UnknownAgentError": "errors",
+    "UnknownTaskError": "errors",
+    "Usage": "models.base",
+    "Vitals": "tasks.views",
+    "WorkdirError": "errors",
 }
 """Which module each name is of."""
 

@@ -24,9 +24,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ..actors._wire import Report, Request, encode_frame, encode_plain
-from ._entrypoint import EntrypointTask
-from ._messages import RunTask, ToolCalled
+from ..actors.wire.messages import Report, Request, encode_frame, encode_plain
+from .child.entrypoint import EntrypointTask
+from .tasks.messages import RunTask, ToolCalled
 
 __all__ = [
     "BEFORE",

@@ -10,9 +10,9 @@ import time
 from typing import Any, NoReturn
 
 import msgspec
-from subactors.actors._child import ChildChannel
+from subactors.actors.child.life import ChildChannel
 from subactors.runtime import EntrypointTask
-from subactors.runtime._messages import ListTasks, RunTask, WaitTasks
+from subactors.runtime.tasks.messages import ListTasks, RunTask, WaitTasks
 from subactors.runtime.testing import _channel_descriptor
 
 _LONG = 600.0

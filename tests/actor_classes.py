@@ -20,7 +20,7 @@ from typing import Any, Literal, NoReturn
 import pykka
 from observing import descriptors
 from subactors.actors import ProcessActor
-from subactors.actors._wire import output_header
+from subactors.actors.wire.messages import output_header
 
 __all__ = [
     "Daemon",

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from model_server import ModelServer, Reply
-from subactors.runtime import _retries
-from subactors.runtime._errors import ModelError
-from subactors.runtime._model import Turn
-from subactors.runtime._models import open_model
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.errors import ModelError
+from subactors.runtime.models import retries as retries_module
+from subactors.runtime.models.base import Turn
+from subactors.runtime.models.open import open_model
+from subactors.runtime.team.config import ModelConfig
 
 __all__ = ["STREAM", "answer", "ask", "called", "config", "failure", "said", "whole"]
 
@@ -33,7 +33,7 @@ def ask(server: ModelServer, *, idle_timeout: float = 20.0, heard: list[str] | N
             await model.close()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_retries, "_FIRST_PAUSE", 0.0)
+        patch.setattr(retries_module, "_FIRST_PAUSE", 0.0)
         return asyncio.run(complete())
 
 

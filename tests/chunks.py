@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from subactors.runtime._model import Turn
-from subactors.runtime._openai_stream import TurnAssembler
+from subactors.runtime.models.base import Turn
+from subactors.runtime.models.openai.stream import TurnAssembler
 
 __all__ = ["assemble", "calls_of", "delta", "entry", "piece"]
 

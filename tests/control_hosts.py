@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from subactors.actors._io import IOThread
+from subactors.actors.host.io import IOThread
 from subactors.runtime import TaskList, TaskView, UnknownTaskError
-from subactors.runtime._control import ControlServer
-from subactors.runtime._control_client import ControlClient
-from subactors.runtime._control_wire import address
-from subactors.runtime._messages import ListTasks, TaskRequest, ViewTask
-from subactors.runtime._supervisor_messages import ReplyTo
+from subactors.runtime.control.client import ControlClient
+from subactors.runtime.control.server import ControlServer
+from subactors.runtime.control.wire import address
+from subactors.runtime.tasks.gateway import ReplyTo
+from subactors.runtime.tasks.messages import ListTasks, TaskRequest, ViewTask
 
 PATIENCE = 10.0
 

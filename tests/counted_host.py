@@ -45,9 +45,11 @@ def thinks_once(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> 
 
 def count_passing(counts: Counter[str]) -> None:
     """Have each thing counted where it passes in this process: channels, the zygote's socket, mailbox, journal."""
-    from subactors.actors import _process, _system, _zygote_connection  # noqa: PLC0415 - tasks import this module, too, and need none of it
-    from subactors.actors._wire import Exited, Forked, FrameDecoder  # noqa: PLC0415
-    from subactors.runtime import _journal, _supervisor  # noqa: PLC0415
+    from subactors.actors.host import process, system  # noqa: PLC0415 - tasks import this module, too, and need none of it
+    from subactors.actors.host import zygote as zygote_module  # noqa: PLC0415 - tasks import this module, too, and need none of it
+    from subactors.actors.wire.messages import Exited, Forked, FrameDecoder  # noqa: PLC0415
+    from subactors.runtime.runs import journal  # noqa: PLC0415
+    from subactors.runtime.supervisor import supervisor  # noqa: PLC0415
 
     def after(owner: Any, name: str, note: Callable[[Any, tuple[Any, ...]], None]) -> None:
         original = getattr(owner, name)
@@ -67,14 +69,12 @@ def count_passing(counts: Counter[str]) -> None:
         counts.update({"messages with the zygote": 1})
         counts.update({"forks": isinstance(message, Forked), "exits": isinstance(message, Exited)})
 
-    after(_process, "encode_frame", to_child)
-    after(_system, "decode_from_zygote", from_zygote)
-    after(_zygote_connection, "encode_packet", lambda _result, _args: counts.update({"messages with the zygote": 1}))
-    after(
-        _supervisor.TaskSupervisor, "on_receive", lambda _result, _args: counts.update({"messages in the mailbox": 1})
-    )
-    after(_journal.Journal, "write", lambda _result, _args: counts.update({"journal writes": 1}))
-    after(_journal.Journal, "_open", lambda connection, _: connection.set_trace_callback(statement))
+    after(process, "encode_frame", to_child)
+    after(system, "decode_from_zygote", from_zygote)
+    after(zygote_module, "encode_packet", lambda _result, _args: counts.update({"messages with the zygote": 1}))
+    after(supervisor.TaskSupervisor, "on_receive", lambda _result, _args: counts.update({"messages in the mailbox": 1}))
+    after(journal.Journal, "write", lambda _result, _args: counts.update({"journal writes": 1}))
+    after(journal.Journal, "_open", lambda connection, _: connection.set_trace_callback(statement))
 
     def statement(sql: str) -> None:
         word = sql.split(maxsplit=1)[0]

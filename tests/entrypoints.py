@@ -348,7 +348,7 @@ async def leaves_a_stubborn_coroutine(task: EntrypointTask) -> str:
 def counts_certificates(task: EntrypointTask) -> int:
     """Return how many contexts with certificates of authorities its process has from the zygote."""
     del task
-    certificates = sys.modules["subactors.runtime._certificates"]
+    certificates = sys.modules["subactors.runtime.net.certificates"]
     return int(certificates._authorities.cache_info().currsize)
 
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._filesystem import FilesystemToolset
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.filesystem.toolset import FilesystemToolset
 
 
 def working_directory(tmp_path: Path) -> Path:

@@ -9,7 +9,7 @@ import sys
 import time
 
 from subactors.actors import ProcessActor
-from subactors.actors._wire import Attribute, Attributes
+from subactors.actors.wire.messages import Attribute, Attributes
 
 __all__ = ["Hostile"]
 

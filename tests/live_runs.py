@@ -6,14 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from subactors.actors._io import IOThread
+from subactors.actors.host.io import IOThread
 from subactors.runtime import TaskEndedError, TaskList, TaskView, UnknownTaskError
-from subactors.runtime._control import ControlServer
-from subactors.runtime._journal import Journal
-from subactors.runtime._messages import ListTasks, StopTask, TaskRequest, ViewTask
-from subactors.runtime._output import TaskOutput
-from subactors.runtime._state import RunFolder
-from subactors.runtime._supervisor_messages import ReplyTo
+from subactors.runtime.control.server import ControlServer
+from subactors.runtime.runs.folder import RunFolder
+from subactors.runtime.runs.journal import Journal
+from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.tasks.gateway import ReplyTo
+from subactors.runtime.tasks.messages import ListTasks, StopTask, TaskRequest, ViewTask
 
 PATIENCE = 30.0
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from subactors.runtime._journal import Journal, Statement
-from subactors.runtime._output import TaskOutput
-from subactors.runtime._state import RunFolder
+from subactors.runtime.runs.folder import RunFolder
+from subactors.runtime.runs.journal import Journal, Statement
+from subactors.runtime.runs.output import TaskOutput
 
 __all__ = ["Host", "command", "host", "make_old", "past_run", "python", "subactors", "task_row"]
 
@@ -24,7 +24,7 @@ PATIENCE = 30.0
 _HOLDER = """\
 import sys
 from pathlib import Path
-from subactors.runtime._state import RunFolder
+from subactors.runtime.runs.folder import RunFolder
 
 folder = RunFolder.create(Path(sys.argv[1]))
 print(folder.path, flush=True)

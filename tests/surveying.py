@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from subactors.runtime._agent import run_agent
-from subactors.runtime._model import ToolCall, Turn
-from subactors.runtime._permissions import Permissions
-from subactors.runtime._surroundings import Surroundings
-from subactors.runtime._tools import ToolAnswer
+from subactors.runtime.agent.run import run_agent
+from subactors.runtime.agent.surroundings import Surroundings
 from subactors.runtime.demo import load_demo_team
+from subactors.runtime.models.base import ToolCall, Turn
+from subactors.runtime.team.permissions import Permissions
+from subactors.runtime.toolsets.base import ToolAnswer
 
 __all__ = ["SURVEYORS", "Listener", "function", "rows", "small_project", "survey", "write"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from subactors.runtime._errors import TeamFileError
-from subactors.runtime._team_file import team_from_mapping
+from subactors.runtime.errors import TeamFileError
+from subactors.runtime.teamfile.load import team_from_mapping
 
 if TYPE_CHECKING:
-    from subactors.runtime._team import Team
+    from subactors.runtime.team.config import Team
 
 __all__ = ["problem", "problems", "team"]
 

@@ -13,7 +13,7 @@ from listening import Started
 from observing import wait_until
 from process_actors import PATIENCE, get, hooks
 from subactors.actors import PlainDataError, ProcessSystem, RemoteError
-from subactors.actors._wire import MAXIMUM_FRAME
+from subactors.actors.wire.messages import MAXIMUM_FRAME
 
 pytestmark = pytest.mark.usefixtures("system")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from answers import STREAM, answer, ask, config, failure, said, whole
 from model_server import Chunks, ModelServer, Raw, Reply, Request, Text
-from subactors.runtime._errors import ModelError
-from subactors.runtime._model import Usage
-from subactors.runtime._models import open_model
+from subactors.runtime.errors import ModelError
+from subactors.runtime.models.base import Usage
+from subactors.runtime.models.open import open_model
 
 
 def framed(*events: dict[str, Any] | str, lead: str = "data: ", end: str = "\n\n") -> str:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from answers import STREAM, answer, ask, called, config, failure, said, whole
 from model_server import Chunks, ModelServer, Raw, Reply, Text, Wire
-from subactors.runtime import _openai_model
-from subactors.runtime._errors import ModelError, RefusalError
-from subactors.runtime._model import Turn, Usage
-from subactors.runtime._models import open_agent_model
-from subactors.runtime._team import AgentConfig, Fallback
+from subactors.runtime.errors import ModelError, RefusalError
+from subactors.runtime.models.base import Turn, Usage
+from subactors.runtime.models.open import open_agent_model
+from subactors.runtime.models.openai import client
+from subactors.runtime.team.config import AgentConfig, Fallback
 
 BROKE_OFF = "\n[The answer broke off here, and is asked for again.]\n"
 CALLING = ("tool_calls", "function_call", "tool_use")
@@ -228,7 +228,7 @@ def test_events_that_say_nothing_are_signs_of_life_and_no_more(event: dict[str, 
 
 
 def test_reasoning_is_more_than_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_openai_model, "_SIGNS_OF_LIFE", 0.1)
+    monkeypatch.setattr(client, "_SIGNS_OF_LIFE", 0.1)
     thought = {"choices": [{"delta": {"reasoning": "hm"}}]}
 
     class Thinking(Reply):

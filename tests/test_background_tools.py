@@ -15,11 +15,11 @@ import pytest
 from observing import wait_until
 from orchestrating import orchestrated, orchestrated_runtime, started
 from subactors.runtime import AgentToolset, Runtime, TaskView
-from subactors.runtime._messages import TaskRequest
-from subactors.runtime._team import AgentConfig, ToolsetConfig
-from subactors.runtime._team_toolsets import TOOLSETS
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets import build_toolsets
+from subactors.runtime.tasks.messages import TaskRequest
+from subactors.runtime.team.config import AgentConfig, ToolsetConfig
+from subactors.runtime.teamfile.toolsets import TOOLSETS
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.build import build_toolsets
 from teams import call, model, plan, run_and_wait
 
 FOUR = ["run_background_agent", "list_background_agents", "view_background_agent", "stop_background_agent"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from subactors.runtime._text import broken, broken_prose
+from subactors.runtime.text import broken, broken_prose
 
 
 def test_a_line_that_has_room_stays_as_it_is() -> None:

@@ -20,9 +20,9 @@ from listening import Listener
 from observing import is_gone, look_at, wait_until
 from run_folders import host
 from subactors.actors import CgroupTree, ProcessExit, ProcessLimits, ProcessSystem
-from subactors.actors import _cgroup as cgroups
+from subactors.actors.linux import cgroup as cgroups
 from subactors.runtime import Runtime
-from subactors.runtime._doctor import Finding, examine
+from subactors.runtime.cli.doctor import Finding, examine
 from teams import PATIENCE, run_and_wait, speaking
 
 
@@ -241,7 +241,8 @@ def test_a_group_is_killed_whole_and_then_removed(tree: Path) -> None:
     group = str(tree / "subactors-1-0a")
     code = f"""\
 import subprocess, sys
-from subactors.actors import ProcessLimits, _cgroup
+from subactors.actors import ProcessLimits
+from subactors.actors.linux import cgroup as _cgroup
 _cgroup.enter({group!r}, ProcessLimits(tree_bytes=10**9, tree_processes=5))
 print(subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL).pid, flush=True)
 input()

@@ -111,7 +111,7 @@ def test_a_worktree_needs_a_repository(folder: Path) -> None:
 
 def test_importing_nothing_holds_for_the_modules_of_this_program_too() -> None:
     code = (
-        "import sys; from subactors.runtime._readiness import _target_fault; before = set(sys.modules); "
+        "import sys; from subactors.runtime.cli.readiness import _target_fault; before = set(sys.modules); "
         "assert not _target_fault('xml.dom.minidom:parse'); print('xml' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,10 +13,10 @@ import pytest
 from control_hosts import PATIENCE, TASKS, VIEW, Host
 from run_folders import python
 from subactors.runtime import RunError, RuntimeClosedError, TaskEndedError, TaskList, UnknownTaskError
-from subactors.runtime._control_client import ControlClient
-from subactors.runtime._control_wire import Asked, Cutter, address, frame
-from subactors.runtime._messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
-from subactors.runtime._supervisor_messages import ReplyTo
+from subactors.runtime.control.client import ControlClient
+from subactors.runtime.control.wire import Asked, Cutter, address, frame
+from subactors.runtime.tasks.gateway import ReplyTo
+from subactors.runtime.tasks.messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_another_process_of_the_user_is_answered(host: Host) -> None:
     asking = """\
 import sys
 from pathlib import Path
-from subactors.runtime._control_client import ControlClient
-from subactors.runtime._messages import ListTasks
+from subactors.runtime.control.client import ControlClient
+from subactors.runtime.tasks.messages import ListTasks
 with ControlClient(Path(sys.argv[1]), 10.0) as client:
     print(client.host_pid, client.ask(ListTasks(), 10.0).tasks[0].id)
 """

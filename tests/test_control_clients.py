@@ -17,8 +17,8 @@ from control_hosts import PATIENCE, TASKS, Host
 from observing import wait_until
 from run_folders import python
 from subactors.runtime import RunError
-from subactors.runtime._control_wire import Asked, frame
-from subactors.runtime._messages import ListTasks, StopTask, ViewTask
+from subactors.runtime.control.wire import Asked, frame
+from subactors.runtime.tasks.messages import ListTasks, StopTask, ViewTask
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_who_hangs_up_in_the_middle_of_a_request_or_before_the_answer_harms_nobo
 def test_who_never_reads_keeps_nobody_from_being_answered_and_is_dropped(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subactors.runtime._control._PATIENCE", 0.2)
+    monkeypatch.setattr("subactors.runtime.control.server._PATIENCE", 0.2)
     with host.connect_raw() as raw:
         raw.sendall(frame(Asked(1, msgspec.Raw(msgspec.msgpack.encode(ViewTask("large"))))))
         assert host.asked.get(timeout=PATIENCE)
@@ -84,7 +84,7 @@ def test_who_never_reads_keeps_nobody_from_being_answered_and_is_dropped(
 
 
 def test_who_says_nothing_or_half_a_thing_is_dropped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subactors.runtime._control._PATIENCE", 0.2)
+    monkeypatch.setattr("subactors.runtime.control.server._PATIENCE", 0.2)
     with host.connect_raw() as silent, host.connect_raw() as halting:
         halting.sendall(b"\0\0")
         assert is_closed(silent)
@@ -92,7 +92,7 @@ def test_who_says_nothing_or_half_a_thing_is_dropped(host: Host, monkeypatch: py
 
 
 def test_who_waits_for_an_answer_is_not_dropped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subactors.runtime._control._PATIENCE", 0.05)
+    monkeypatch.setattr("subactors.runtime.control.server._PATIENCE", 0.05)
     with host.connect() as waiting:
         number = waiting.send(StopTask("agent_task_1"))
         _, reply_to = host.asked.get(timeout=PATIENCE)
@@ -112,7 +112,7 @@ def test_who_asks_too_much_at_once_is_dropped(host: Host) -> None:
 
 
 def test_what_waits_to_be_taken_is_bounded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subactors.runtime._control._UNSENT_LIMIT", 15_000_000)
+    monkeypatch.setattr("subactors.runtime.control.server._UNSENT_LIMIT", 15_000_000)
     with host.connect_raw() as idle, host.connect() as client:
         idle.sendall(frame(Asked(1, msgspec.Raw(msgspec.msgpack.encode(ViewTask("large"))))))
         wait_until(lambda: host.connections() == 2 and host.server.unsent > 5_000_000, "it does not read")
@@ -167,7 +167,7 @@ def test_who_waits_for_an_answer_is_not_dropped_for_those_of_one_process_that_co
 def test_who_sends_one_request_byte_by_byte_for_too_long_is_dropped(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subactors.runtime._control._PATIENCE", 0.1)
+    monkeypatch.setattr("subactors.runtime.control.server._PATIENCE", 0.1)
     with host.connect_raw() as raw, contextlib.suppress(ConnectionError):
         raw.sendall(struct.pack(">I", 200_000))
         while host.connections():

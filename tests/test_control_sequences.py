@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from subactors.runtime._control_sequences import Cleaner, clean
+from subactors.runtime.terminal.control_sequences import Cleaner, clean
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ import pytest
 from control_hosts import PATIENCE, TASKS, Host
 from observing import descriptors, wait_until
 from run_folders import python
-from subactors.actors._io import IOThread
+from subactors.actors.host.io import IOThread
 from subactors.runtime import StateError
-from subactors.runtime._control import ControlServer
-from subactors.runtime._control_client import ControlClient
-from subactors.runtime._control_wire import address
-from subactors.runtime._messages import ListTasks, StopTask
+from subactors.runtime.control.client import ControlClient
+from subactors.runtime.control.server import ControlServer
+from subactors.runtime.control.wire import address
+from subactors.runtime.tasks.messages import ListTasks, StopTask
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 def test_a_socket_that_was_removed_or_replaced_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("subactors.runtime._control._LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("subactors.runtime.control.server._LOOK_AGAIN", 0.05)
     host = Host(tmp_path)
     try:
         host.path.unlink()
@@ -91,7 +91,7 @@ def test_nobody_is_there_after_the_end(tmp_path: Path) -> None:
 
 
 def test_only_the_user_can_reach_the_socket(tmp_path: Path) -> None:
-    from subactors.runtime._state import RunFolder  # noqa: PLC0415 - for this test only
+    from subactors.runtime.runs.folder import RunFolder  # noqa: PLC0415 - for this test only
 
     folder = RunFolder.create(tmp_path)
     host = Host(folder.path)
@@ -107,8 +107,8 @@ def test_a_process_that_the_host_has_forked_does_not_keep_the_socket(tmp_path: P
     forking = """\
 import multiprocessing, os, sys
 from pathlib import Path
-from subactors.actors._io import IOThread
-from subactors.runtime._control import ControlServer
+from subactors.actors.host.io import IOThread
+from subactors.runtime.control.server import ControlServer
 
 def live_on(path):
     print(path, flush=True)

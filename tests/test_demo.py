@@ -16,14 +16,14 @@ import msgspec
 import pytest
 from model_server import Calls, ModelServer, Text
 from subactors.runtime import AgentConfig, Runtime, Team, TeamFileError
-from subactors.runtime._agent import run_agent
-from subactors.runtime._prompt import starting_messages
-from subactors.runtime._report import describe_list, describe_view
-from subactors.runtime._team_file import check_team
-from subactors.runtime._views import TaskList, TaskView, Vitals
+from subactors.runtime.agent.prompt import starting_messages
+from subactors.runtime.agent.run import run_agent
 from subactors.runtime.demo import PROMPT, coordinator, load_demo_team, team_text
-from subactors.runtime.demo._conversation import AnsweredCall
-from subactors.runtime.demo._tasks import Seen
+from subactors.runtime.demo.conversation import AnsweredCall
+from subactors.runtime.demo.tasks import Seen
+from subactors.runtime.tasks.views import TaskList, TaskView, Vitals
+from subactors.runtime.tasks.wording import describe_list, describe_view
+from subactors.runtime.teamfile.load import check_team
 from surveying import SURVEYORS, Listener, rows, small_project, survey
 
 

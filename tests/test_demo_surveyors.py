@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from subactors.runtime.demo._brace_source import functions as brace_functions
-from subactors.runtime.demo._import_graph import circles, import_graph
+from subactors.runtime.demo.brace_source import functions as brace_functions
+from subactors.runtime.demo.import_graph import circles, import_graph
 from surveying import SURVEYORS, Listener, function, rows, small_project, survey, write
 
 

@@ -11,9 +11,9 @@ import pytest
 from disconnecting import WAYS, ClosesInConstructor, Disconnecting, LosesAtRehearsal
 from observing import Holdings, Process, wait_until
 from subactors.actors import ProcessActor, ProcessSystem, StartError
-from subactors.actors import _process as process_module
-from subactors.actors import _system as system_module
-from subactors.actors import _zygote_connection as connection_module
+from subactors.actors.host import process as process_module
+from subactors.actors.host import system as system_module
+from subactors.actors.host import zygote as connection_module
 from subactors.runtime import Runtime
 from teams import PATIENCE, entrypoint, run_and_wait
 

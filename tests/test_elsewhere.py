@@ -14,10 +14,10 @@ import pytest
 from observing import descendants_of, wait_until
 from run_folders import Host, command, host, subactors
 from subactors.runtime import Runtime
-from subactors.runtime._elsewhere import find, tasks_of
-from subactors.runtime._journal_reader import JournalReader
-from subactors.runtime._past_runs import prune, recover
-from subactors.runtime._state import runs
+from subactors.runtime.control.other_hosts import find, tasks_of
+from subactors.runtime.runs.folder import runs
+from subactors.runtime.runs.reader import JournalReader
+from subactors.runtime.runs.upkeep import prune, recover
 from teams import entrypoint_team, model, plan, run_and_wait, wait_until_running
 
 PATIENCE = 30.0

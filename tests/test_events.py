@@ -23,9 +23,9 @@ from subactors.runtime import (
     TaskOutput,
     TaskStarted,
 )
-from subactors.runtime._events import EventHub
-from subactors.runtime._output import TaskOutput as TaskOutputFile
-from subactors.runtime._views import iso_time
+from subactors.runtime.runs.output import TaskOutput as TaskOutputFile
+from subactors.runtime.supervisor.events import EventHub
+from subactors.runtime.tasks.views import iso_time
 from teams import entrypoint_team, model, plan, run_and_wait
 
 TIME = "2026-01-31T12:00:00.000Z"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from subactors.runtime._expansion import expand, expand_variable, referenced
+from subactors.runtime.team.expansion import expand, expand_variable, referenced
 
 ENVIRON = {"A": "one", "EMPTY": ""}
 

@@ -13,7 +13,7 @@ import pytest
 from failing import CAUSE
 from run_folders import past_run, subactors, task_row
 from subactors.runtime import Runtime, TaskEnded, TaskRestarting, TaskView
-from subactors.runtime._failure import LONGEST_REASON, LONGEST_TRACEBACK, describe_error, own_traceback
+from subactors.runtime.child.failure import LONGEST_REASON, LONGEST_TRACEBACK, describe_error, own_traceback
 from teams import PATIENCE, call, model, run_and_wait, speaking
 
 FILE = failing.__file__

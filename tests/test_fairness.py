@@ -11,10 +11,10 @@ import pytest
 from observing import wait_until
 from subactors.actors import Timer
 from subactors.runtime import Runtime
-from subactors.runtime import _supervisor as supervisor_module
-from subactors.runtime._internal_messages import RateDue
-from subactors.runtime._messages import AwaitRate
-from subactors.runtime._rate_keeper import RateKeeper
+from subactors.runtime.supervisor import supervisor as supervisor_module
+from subactors.runtime.supervisor.messages import RateDue
+from subactors.runtime.supervisor.rate_keeper import RateKeeper
+from subactors.runtime.tasks.messages import AwaitRate
 from teams import entrypoint, run_and_wait, speaking
 
 PATIENCE = 60.0

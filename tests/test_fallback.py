@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from model_server import Chunks, Cut, ModelServer, Refusal, Status, Text
-from subactors.runtime._errors import ContextLengthError, ModelError, RefusalError
-from subactors.runtime._model import Turn, Usage
-from subactors.runtime._models import open_agent_model
-from subactors.runtime._team import AgentConfig, Cost, Fallback, ModelConfig
+from subactors.runtime.errors import ContextLengthError, ModelError, RefusalError
+from subactors.runtime.models.base import Turn, Usage
+from subactors.runtime.models.open import open_agent_model
+from subactors.runtime.team.config import AgentConfig, Cost, Fallback, ModelConfig
 
 FAILS = Status(500, "on fire", {"x-should-retry": "false"})
 

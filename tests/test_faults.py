@@ -12,8 +12,8 @@ from typing import Any, Final
 import psutil
 import pytest
 from observing import Process, descendants_of, is_gone, wait_until
-from subactors.actors import _outbox as outbox_module
-from subactors.actors import _process as process_module
+from subactors.actors.host import outbox as outbox_module
+from subactors.actors.host import process as process_module
 from subactors.runtime import Runtime, TaskView
 from subactors.runtime.testing import BEFORE, FAULTS, fault_team
 from teams import PATIENCE, run_and_wait

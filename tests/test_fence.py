@@ -13,10 +13,9 @@ import reaching_out
 from actor_classes import Worker
 from listening import Listener, Started
 from observing import wait_until
-from subactors.actors import ProcessSystem, StartError
-from subactors.actors import _fence as fence
+from subactors.actors import ProcessSystem, StartError, fence
 from subactors.runtime import Runtime
-from subactors.runtime._doctor import examine
+from subactors.runtime.cli.doctor import examine
 from team_mapping import problem
 from teams import run_and_wait, speaking
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from pages import Page, Pages
-from subactors.runtime._own_addresses import is_own
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._fetch import FetchToolset
-from subactors.runtime.toolsets._fetch_network import refusal
+from subactors.runtime.net.own_addresses import is_own
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.fetch.network import refusal
+from subactors.runtime.toolsets.fetch.toolset import FetchToolset
 
 PRIVATE = {"allow_private_ips": True}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from filesystem_calls import call, edits, names_in, working_directory
-from subactors.runtime._tools import ToolAnswer
+from subactors.runtime.toolsets.base import ToolAnswer
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 from filesystem_calls import call, working_directory
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._filesystem import FilesystemToolset
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.filesystem.toolset import FilesystemToolset
 
 CATASTROPHIC = "(a+)+$"
 

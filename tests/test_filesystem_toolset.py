@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 from filesystem_calls import call, edits, working_directory
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._filesystem import FilesystemToolset
-from subactors.runtime.toolsets._folders import AllowedFolders, opened_file, opened_folder
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.filesystem.folders import AllowedFolders, opened_file, opened_folder
+from subactors.runtime.toolsets.filesystem.toolset import FilesystemToolset
 
 WRITING = {"write_file", "edit_file", "create_directory", "remove_directory"}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from filesystem_calls import call, edits, names_in, working_directory
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._filesystem import FilesystemToolset
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.filesystem.toolset import FilesystemToolset
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from subactors.actors import _process as process_module
+from subactors.actors.host import process as process_module
 from subactors.runtime import Runtime
 from teams import run_and_wait
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from observing import wait_until
 from subactors.runtime import Limits, Runtime
-from subactors.runtime import _looker as looker_module
-from subactors.runtime import _supervisor as supervisor_module
-from subactors.runtime import _trees as trees_module
-from subactors.runtime._vitals import VitalsSampler, Watch
+from subactors.runtime.supervisor import supervisor as supervisor_module
+from subactors.runtime.vitals import looker as looker_module
+from subactors.runtime.vitals import trees as trees_module
+from subactors.runtime.vitals.sampler import VitalsSampler, Watch
 from teams import PATIENCE, run_and_wait, speaking
 
 LIMITS = Limits(processes=1)

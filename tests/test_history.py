@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from model_server import Calls, ModelServer, Reply, Request, Status, Text
-from subactors.runtime._errors import ContextLengthError
-from subactors.runtime._history import History
-from subactors.runtime._loop import AgentLoop
-from subactors.runtime._model import Message, ToolCall, Turn
-from subactors.runtime._models import open_model
-from subactors.runtime._team import AgentConfig, ModelConfig
-from subactors.runtime._tools import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
+from subactors.runtime.agent.history import History
+from subactors.runtime.agent.loop import AgentLoop
+from subactors.runtime.errors import ContextLengthError
+from subactors.runtime.models.base import Message, ToolCall, Turn
+from subactors.runtime.models.open import open_model
+from subactors.runtime.team.config import AgentConfig, ModelConfig
+from subactors.runtime.toolsets.base import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
 
 TOO_LONG = "This model's maximum context length is 8192 tokens. However, your messages resulted in 20000 tokens."
 

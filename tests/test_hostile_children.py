@@ -14,9 +14,9 @@ from actor_classes import Echo
 from hostile_actor import Hostile
 from listening import Started, supervision
 from subactors.actors import ProcessExit, ProcessSystem, ProtocolError
-from subactors.actors import _outbox as outbox_module
-from subactors.actors import _process as process_module
-from subactors.actors._wire import (
+from subactors.actors.host import outbox as outbox_module
+from subactors.actors.host import process as process_module
+from subactors.actors.wire.messages import (
     ErrorData,
     FromChild,
     Ready,

@@ -11,10 +11,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from subactors.runtime import TeamFileError, _team_file
-from subactors.runtime._dry_look import DryLook
-from subactors.runtime._team_file import check_team, load_team, team_from_mapping
-from subactors.runtime._team_nodes import Findings
+from subactors.runtime import TeamFileError
+from subactors.runtime.cli.check import DryLook
+from subactors.runtime.teamfile import load
+from subactors.runtime.teamfile.load import check_team, load_team, team_from_mapping
+from subactors.runtime.teamfile.nodes import Findings
 
 A = "agents:\n  root:\n    model: openai/x\n"
 LINES = 100
@@ -145,7 +146,7 @@ def test_a_pipe_that_nobody_writes_to_is_waited_for_a_moment(tmp_path: Path) -> 
 
 
 def test_a_pipe_that_goes_on_and_on_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_team_file, "_LONGEST", 0.1)
+    monkeypatch.setattr(load, "_LONGEST", 0.1)
     os.mkfifo(tmp_path / "pipe")
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     writing = os.open(tmp_path / "pipe", os.O_WRONLY)

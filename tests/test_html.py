@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from subactors.runtime.toolsets._html import readable
+from subactors.runtime.toolsets.fetch.html import readable
 
 
 def markdown(page: str) -> str:

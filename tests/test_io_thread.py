@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import pytest
 from observing import descriptors
 from subactors.actors import StartError
-from subactors.actors._io import READ, WRITE, IOThread
+from subactors.actors.host.io import READ, WRITE, IOThread
 
 PATIENCE = 10.0
 

@@ -17,8 +17,8 @@ import pytest
 from observing import wait_until
 from run_folders import host, past_run, python, task_row
 from subactors.runtime import Usage, Vitals
-from subactors.runtime._journal import Journal
-from subactors.runtime._journal_reader import HOST_DIED, JournalReader
+from subactors.runtime.runs.journal import Journal
+from subactors.runtime.runs.reader import HOST_DIED, JournalReader
 
 PATIENCE = 10.0
 
@@ -107,7 +107,7 @@ def test_after_a_commit_that_took_long_the_next_is_left_to_the_journals_thread(
 ) -> None:
     write(journal)
     wait_until(lambda: journal_thread_is_through(journal), "the journal is open")
-    monkeypatch.setattr("subactors.runtime._journal._SLOW", 0.0)
+    monkeypatch.setattr("subactors.runtime.runs.journal._SLOW", 0.0)
     told_in: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
     for number in range(2):
         journal.write([task_row(number)], lambda: told_in.put(threading.current_thread()))
@@ -269,7 +269,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room_again(journal: Journal, pa
 
 
 def test_what_is_kept_for_later_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subactors.runtime._journal._KEPT_BYTES", 10_000)
+    monkeypatch.setattr("subactors.runtime.runs.journal._KEPT_BYTES", 10_000)
     path = tmp_path / "later" / "journal.sqlite"
     journal = Journal(path, {})
     for number in range(100):
@@ -385,8 +385,8 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from run_folders import task_row
-from subactors.runtime._journal import Journal
-from subactors.runtime._state import RunFolder
+from subactors.runtime.runs.journal import Journal
+from subactors.runtime.runs.folder import RunFolder
 
 folder = RunFolder.create(Path(sys.argv[1]))
 print(folder.path, flush=True)
@@ -423,7 +423,7 @@ def test_a_journal_is_read_by_others_while_it_is_written(tmp_path: Path) -> None
     reading = """\
 import sys
 from pathlib import Path
-from subactors.runtime._journal_reader import JournalReader
+from subactors.runtime.runs.reader import JournalReader
 counts = []
 while not counts or counts[-1] < 300:
     with JournalReader(Path(sys.argv[1]), live=True) as reader:
@@ -447,7 +447,7 @@ import multiprocessing, sqlite3, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from run_folders import task_row
-from subactors.runtime._journal import Journal
+from subactors.runtime.runs.journal import Journal
 
 def use():
     sqlite3.connect(":memory:").execute("CREATE TABLE a (b)")

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import pytest
 from observing import GONE_WITHIN, wait_until
 from subactors.runtime import Runtime
-from subactors.runtime._journal_reader import HOST_DIED, JournalReader
-from subactors.runtime._output import TaskOutput
-from subactors.runtime._state import RunFiles, runs
+from subactors.runtime.runs.folder import RunFiles, runs
+from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.reader import HOST_DIED, JournalReader
 from teams import PATIENCE, entrypoint, run_and_wait, speaking
 
 KILLS = int(os.environ.get("SUBACTORS_KILLS", "6"))

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from model_server import Calls, ModelServer, Status, Text
 from observing import descendants_of
-from subactors.actors._fence import offer
-from subactors.actors._zygote_connection import encoded
+from subactors.actors.fence import offer
+from subactors.actors.host.zygote import encoded
 from subactors.runtime import Runtime
-from subactors.runtime._keys import Keys
-from subactors.runtime._team_file import override_model, team_from_mapping
+from subactors.runtime.team.key_variables import Keys
+from subactors.runtime.teamfile.load import override_model, team_from_mapping
 from teams import call, run_and_wait, speaking
 
 SECRETS = {

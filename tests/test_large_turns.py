@@ -10,7 +10,7 @@ import large_turns
 import pytest
 from large_turns import SIZE
 from subactors.runtime import Runtime
-from subactors.runtime._task_work import _REPORTED_MESSAGES, _as_json
+from subactors.runtime.child.work import _REPORTED_MESSAGES, _as_json
 from teams import run_and_wait
 
 

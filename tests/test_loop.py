@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 from model_server import Calls, ModelServer, Text
-from subactors.runtime._errors import LoopError, ModelError
-from subactors.runtime._loop import AgentLoop
-from subactors.runtime._model import Message, Model, ToolCall, Turn, Usage
-from subactors.runtime._models import open_model
-from subactors.runtime._team import AgentConfig, ModelConfig
-from subactors.runtime._tools import NoParameters, Tool, ToolAnswer, ToolBox, ToolSchema, Toolset
+from subactors.runtime.agent.loop import AgentLoop
+from subactors.runtime.errors import LoopError, ModelError
+from subactors.runtime.models.base import Message, Model, ToolCall, Turn, Usage
+from subactors.runtime.models.open import open_model
+from subactors.runtime.team.config import AgentConfig, ModelConfig
+from subactors.runtime.toolsets.base import NoParameters, Tool, ToolAnswer, ToolBox, ToolSchema, Toolset
 
 
 class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

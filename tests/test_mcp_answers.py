@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from mcp_careless import ANSWERS, OverHttp
 from subactors.runtime import ToolAnswer
-from subactors.runtime._errors import ToolsetError
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._mcp import McpToolset
+from subactors.runtime.errors import ToolsetError
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.mcp.toolset import McpToolset
 
 SCRIPT = str(Path(__file__).parent / "mcp_careless.py")
 

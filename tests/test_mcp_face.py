@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from subactors.runtime import ToolAnswer
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._mcp import McpToolset
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.mcp.toolset import McpToolset
 
 PROGRAM = str(Path(sys.executable).with_name("subactors"))
 TEAM = """\

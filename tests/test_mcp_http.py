@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from subactors.runtime import ToolAnswer, ToolsetError
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._mcp import McpToolset
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.mcp.toolset import McpToolset
 
 PATHS = {"streamable-http": "mcp", "sse": "sse"}
 SECRET = "s3cret-value"  # noqa: S105 - of a test

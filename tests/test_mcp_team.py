@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from model_server import Calls, ModelServer, Text
 from subactors.runtime import RequirementError, Runtime, TeamFileError
-from subactors.runtime._team_file import load_team, team_from_mapping
+from subactors.runtime.teamfile.load import load_team, team_from_mapping
 from teams import model, plan, run_and_wait
 
 EXAMPLE = Path(__file__).parent / "example-team.yaml"

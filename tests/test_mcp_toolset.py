@@ -17,10 +17,10 @@ from urllib.parse import quote
 import pytest
 from observing import is_gone
 from subactors.runtime import ToolAnswer, ToolsetError
-from subactors.runtime._mcp_server import McpServer
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._mcp import McpToolset
-from subactors.runtime.toolsets._think import ThinkToolset
+from subactors.runtime.team.mcp_definition import McpServer
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.mcp.toolset import McpToolset
+from subactors.runtime.toolsets.think import ThinkToolset
 
 SCRIPT = str(Path(__file__).parent / "mcp_script.py")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._memory import MemoryToolset
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.memory import MemoryToolset
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from subactors.runtime._errors import ModelError
-from subactors.runtime._expansion import template_fault
-from subactors.runtime._providers import endpoint, may_use_tls, resolved
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.errors import ModelError
+from subactors.runtime.team.config import ModelConfig
+from subactors.runtime.team.expansion import template_fault
+from subactors.runtime.team.providers import endpoint, may_use_tls, resolved
 from team_mapping import problem, problems, team
 
 ENVIRON = {"NAME": " large ", "HOST": "http://gpu:8000/v1", "LEVEL": "4", "EMPTY": "", "NESTED": "${env.NAME}"}

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from model_server import ModelServer, Text
 from subactors.runtime import Runtime
-from subactors.runtime._errors import ModelError
-from subactors.runtime._models import open_model
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.errors import ModelError
+from subactors.runtime.models.open import open_model
+from subactors.runtime.team.config import ModelConfig
 from teams import run_and_wait
 
 
@@ -70,8 +70,8 @@ def test_a_certificate_is_believed_when_the_environment_names_it_and_not_before(
 def test_after_preloading_a_client_reads_no_certificates() -> None:
     script = """
 import ssl
-from subactors.runtime._models import open_model, preload
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.models.open import open_model, preload
+from subactors.runtime.team.config import ModelConfig
 
 preload()
 ssl.SSLContext.load_verify_locations = ssl.create_default_context = None

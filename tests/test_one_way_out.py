@@ -1,4 +1,4 @@
-"""Nothing in the package writes to standard output or error but `_terminal`: read in the source."""
+"""Nothing in the package writes to standard output or error but `runtime/terminal/streams`: read in the source."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import subactors.runtime
 ROOTS = [Path(package.__file__ or "").parent for package in (subactors.actors, subactors.runtime)]
 
 ALLOWED = {
-    "runtime/_terminal.py": "the one way",
-    "runtime/_speech.py": "in a task's process, where what is printed is the task's output",
-    "runtime/_rehearsal.py": "in a process that stands by, the same",
+    "runtime/terminal/streams.py": "the one way",
+    "runtime/child/speech.py": "in a task's process, where what is printed is the task's output",
+    "runtime/child/rehearsal.py": "in a process that stands by, the same",
     "runtime/testing.py": "sub-agents that misbehave on purpose, in processes of their own",
-    "runtime/toolsets/_search_program.py": "a program of its own, which a pipe is read from",
-    "actors/_child.py": "in an actor's process, whose standard error is its log",
-    "actors/zygote.py": "in an actor's process, the same",
-    "actors/_zygote_setup.py": "sets up the streams that children inherit",
-    "actors/_linux.py": "silences the zygote, and leaves nothing in its streams",
+    "runtime/toolsets/filesystem/search_program.py": "a program of its own, which a pipe is read from",
+    "actors/child/life.py": "in an actor's process, whose standard error is its log",
+    "actors/zygote/__main__.py": "in an actor's process, the same",
+    "actors/zygote/setup.py": "sets up the streams that children inherit",
+    "actors/linux/kernel.py": "silences the zygote, and leaves nothing in its streams",
 }
 
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from model_server import Calls, Chunks, Cut, KeepAlive, ModelServer, Raw, Refusal, Reply, Request, Stall, Status, Text
-from subactors.runtime._errors import ModelError
-from subactors.runtime._model import Turn, Usage
-from subactors.runtime._models import open_model
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.errors import ModelError
+from subactors.runtime.models.base import Turn, Usage
+from subactors.runtime.models.open import open_model
+from subactors.runtime.team.config import ModelConfig
 
 KEY = "sk-a-very-secret-key"
 NO_RETRY = {"x-should-retry": "false"}
@@ -413,8 +413,8 @@ def test_many_requests_at_once_share_one_client() -> None:
 def test_after_preloading_the_first_request_imports_nothing_and_starts_no_process() -> None:
     script = """
 import asyncio, subprocess, sys
-from subactors.runtime._models import open_model, preload
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.models.open import open_model, preload
+from subactors.runtime.team.config import ModelConfig
 
 async def main():
     model = open_model(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from chunks import assemble, calls_of, delta, entry
-from subactors.runtime._openai_stream import TurnAssembler
+from subactors.runtime.models.openai.stream import TurnAssembler
 
 SIGNATURE = {"google": {"thought_signature": "abc"}}
 

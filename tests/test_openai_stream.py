@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from chunks import assemble, delta
-from subactors.runtime._model import Usage
-from subactors.runtime._openai_stream import TurnAssembler
+from subactors.runtime.models.base import Usage
+from subactors.runtime.models.openai.stream import TurnAssembler
 
 
 def test_usage_in_a_last_chunk_without_choices_is_taken() -> None:

@@ -13,11 +13,11 @@ import pytest
 from model_server import Calls, ModelServer, Reply, Request, Text
 from run_folders import command
 from subactors.runtime import RequirementError, Runtime, TaskView, ToolsetError
-from subactors.runtime._team import ToolsetConfig
-from subactors.runtime._team_file import team_from_mapping
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._mcp import McpToolset
-from subactors.runtime.toolsets._optional import OptionalToolset
+from subactors.runtime.team.config import ToolsetConfig
+from subactors.runtime.teamfile.load import team_from_mapping
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.mcp.toolset import McpToolset
+from subactors.runtime.toolsets.optional import OptionalToolset
 
 SCRIPT = str(Path(__file__).parent / "mcp_script.py")
 SERVER = {"type": "mcp", "command": sys.executable, "args": [SCRIPT]}

@@ -7,9 +7,9 @@ import signal
 import msgspec
 import pytest
 from subactors.actors import ErrorData, GroupUse, ProcessExit
-from subactors.runtime._messages import Finished
-from subactors.runtime._outcome import Outcome, StopRequest, ended_owner, judge
-from subactors.runtime._team import Limits
+from subactors.runtime.supervisor.outcome import Outcome, StopRequest, ended_owner, judge
+from subactors.runtime.tasks.messages import Finished
+from subactors.runtime.team.config import Limits
 
 HALF_DONE = "what it was doing may be half done."
 STOP = StopRequest(grace=2.0, took=0.25, by="Ctrl-C")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from subactors.runtime._output import TaskOutput
+from subactors.runtime.runs.output import TaskOutput
 
 Fill = Callable[..., TaskOutput]
 

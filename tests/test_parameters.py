@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from model_server import ModelServer, Reply, Request, Status, Text
-from subactors.runtime._errors import ModelError
-from subactors.runtime._models import open_model
-from subactors.runtime._parameters import Parameters
-from subactors.runtime._team import ModelConfig
-from subactors.runtime._thinking import thinking_parameters
+from subactors.runtime.errors import ModelError
+from subactors.runtime.models.open import open_model
+from subactors.runtime.models.openai.parameters import Parameters
+from subactors.runtime.models.thinking import thinking_parameters
+from subactors.runtime.team.config import ModelConfig
 
 
 def parameters(name: str, provider: str = "openai", budget: int | str | None = None, **options: Any) -> dict[str, Any]:

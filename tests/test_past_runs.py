@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from run_folders import Host, host, make_old, past_run, task_row
 from subactors.runtime import TaskView
-from subactors.runtime._journal_reader import HOST_DIED, JournalReader
-from subactors.runtime._past_runs import mark_read, prune, recover
-from subactors.runtime._state import runs
+from subactors.runtime.runs.folder import runs
+from subactors.runtime.runs.reader import HOST_DIED, JournalReader
+from subactors.runtime.runs.upkeep import mark_read, prune, recover
 
 UNFINISHED = {"status": "running", "runtime": None, "result": None, "was_read": 0}
 
@@ -23,8 +23,8 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from run_folders import task_row
-from subactors.runtime._journal import Journal
-from subactors.runtime._state import RunFolder
+from subactors.runtime.runs.journal import Journal
+from subactors.runtime.runs.folder import RunFolder
 
 folder = RunFolder.create(Path(sys.argv[1]))
 journal = Journal(folder.journal, {{}})
@@ -82,7 +82,7 @@ def test_recovering_again_changes_nothing(tmp_path: Path, killed: Host) -> None:
 
 
 def test_several_processes_may_recover_at_once(tmp_path: Path, killed: Host) -> None:
-    code = "import sys; from pathlib import Path; from subactors.runtime._past_runs import recover\n"
+    code = "import sys; from pathlib import Path; from subactors.runtime.runs.upkeep import recover\n"
     code += "print(len(recover(Path(sys.argv[1]))))"
     programs = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from subactors.runtime import Runtime
-from subactors.runtime._permissions import Permissions
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._shell import ShellToolset
+from subactors.runtime.team.permissions import Permissions
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.shell.toolset import ShellToolset
 from teams import model, plan, run_and_wait
 
 

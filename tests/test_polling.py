@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from model_server import Calls, ModelServer, Reply, Request, Text
 from subactors.runtime import Runtime
-from subactors.runtime._errors import LoopError
-from subactors.runtime._model import Turn
-from subactors.runtime._tools import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
-from subactors.runtime.toolsets._think import ThinkToolset
+from subactors.runtime.errors import LoopError
+from subactors.runtime.models.base import Turn
+from subactors.runtime.toolsets.base import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
+from subactors.runtime.toolsets.think import ThinkToolset
 from test_loop import ECHO, AgentConfig, AgentLoop, Listener, Scripted, Tools, calls, user
 
 LIST = ("list", "{}")

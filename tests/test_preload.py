@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from subactors.runtime._preload import modules_of
-from subactors.runtime._team_file import team_from_mapping
+from subactors.runtime.child.preload import modules_of
+from subactors.runtime.teamfile.load import team_from_mapping
 
-CERTIFICATES = "subactors.runtime._models:preload"
+CERTIFICATES = "subactors.runtime.models.open:preload"
 
 
 @pytest.fixture(autouse=True)
@@ -41,4 +41,4 @@ def test_an_address_in_the_file_wins_over_the_environment(monkeypatch: pytest.Mo
 
 def test_a_team_without_models_loads_no_model_client() -> None:
     team = team_from_mapping({"agents": {"a": {"entrypoint": "somewhere:work"}}})
-    assert not any("_models" in module or "toolsets" in module for module in modules_of(team))
+    assert not any(".models." in module or "toolsets" in module for module in modules_of(team))

@@ -4,9 +4,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from subactors.runtime._model import Message
-from subactors.runtime._prompt import starting_messages
-from subactors.runtime._team import AgentConfig, ToolsetConfig
+from subactors.runtime.agent.prompt import starting_messages
+from subactors.runtime.models.base import Message
+from subactors.runtime.team.config import AgentConfig, ToolsetConfig
 
 
 def start(agent: AgentConfig, **fields: Any) -> list[Message]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from subactors.runtime import Runtime
-from subactors.runtime._prompt_files import find_prompt_files, prompt_file_paragraphs
+from subactors.runtime.agent.prompt_files import find_prompt_files, prompt_file_paragraphs
 from teams import model, run_and_wait
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from subactors.runtime._errors import ModelError
-from subactors.runtime._providers import PROVIDERS, Endpoint, endpoint, url_fault
-from subactors.runtime._team import ModelConfig
-from subactors.runtime._team_file import team_from_mapping
+from subactors.runtime.errors import ModelError
+from subactors.runtime.team.config import ModelConfig
+from subactors.runtime.team.providers import PROVIDERS, Endpoint, endpoint, url_fault
+from subactors.runtime.teamfile.load import team_from_mapping
 
 SECRET = "sk-very-secret"  # noqa: S105 - a made-up one, to look for in texts
 

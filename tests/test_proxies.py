@@ -15,13 +15,13 @@ import pytest
 from model_server import ModelServer, Text
 from proxy_server import ProxyServer
 from subactors.runtime import ToolsetError
-from subactors.runtime._errors import ModelError
-from subactors.runtime._model import Turn
-from subactors.runtime._models import open_agent_model, open_model
-from subactors.runtime._proxies import ProxyError, proxy_for
-from subactors.runtime._team import AgentConfig, Fallback, ModelConfig
-from subactors.runtime._tools import ToolBox
-from subactors.runtime.toolsets._mcp import McpToolset
+from subactors.runtime.errors import ModelError
+from subactors.runtime.models.base import Turn
+from subactors.runtime.models.open import open_agent_model, open_model
+from subactors.runtime.net.proxies import ProxyError, proxy_for
+from subactors.runtime.team.config import AgentConfig, Fallback, ModelConfig
+from subactors.runtime.toolsets.base import ToolBox
+from subactors.runtime.toolsets.mcp.toolset import McpToolset
 from test_mcp_http import web
 
 FAR = "http://model.example/v1"
@@ -271,5 +271,5 @@ def test_an_mcp_server_behind_a_socks_proxy_says_which_package_is_missing() -> N
 
 
 def test_nothing_is_imported_to_choose_a_proxy() -> None:
-    code = "import sys, subactors.runtime._proxies; sys.exit('httpx2' in sys.modules)"
+    code = "import sys, subactors.runtime.net.proxies; sys.exit('httpx2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

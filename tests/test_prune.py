@@ -37,6 +37,6 @@ def test_a_negative_age_is_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_the_commands_start_without_what_only_running_needs() -> None:
-    code = "import sys, subactors.runtime._task_commands\n"
+    code = "import sys, subactors.runtime.cli.tasks\n"
     code += "print([name for name in ('asyncio', 'openai', 'rich', 'yaml', 'psutil', 'mcp') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

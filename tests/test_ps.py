@@ -15,9 +15,9 @@ import pytest
 from live_runs import FIRST, PATIENCE, SECOND, UNFINISHED, live_run, running
 from run_folders import command, host, make_old, past_run, subactors, task_row
 from subactors.runtime import Vitals
-from subactors.runtime import _elsewhere as elsewhere
-from subactors.runtime._journal import Journal
-from subactors.runtime._model import Usage
+from subactors.runtime.control import other_hosts as elsewhere
+from subactors.runtime.models.base import Usage
+from subactors.runtime.runs.journal import Journal
 
 
 def test_ps_lists_what_runs_in_columns(tmp_path: Path) -> None:

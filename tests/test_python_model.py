@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from subactors.runtime._errors import ModelError, SubactorsError
-from subactors.runtime._model import Turn, Usage
-from subactors.runtime._models import open_model
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.errors import ModelError, SubactorsError
+from subactors.runtime.models.base import Turn, Usage
+from subactors.runtime.models.open import open_model
+from subactors.runtime.team.config import ModelConfig
 
 MESSAGES = [{"role": "user", "content": "Hello?"}]
 TOOLS = [{"type": "function", "function": {"name": "look", "description": "", "parameters": {}}}]

@@ -11,7 +11,7 @@ import pytest
 from model_server import Calls, ModelServer, Reply, Request, Status, Text
 from observing import wait_until
 from subactors.runtime import Runtime
-from subactors.runtime._report import describe_view
+from subactors.runtime.tasks.wording import describe_view
 
 LONG = Status(429, "slow down", {"retry-after": "300"})
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from model_server import Chunks, ModelServer, Raw, Reply, Status, Text
-from subactors.runtime._errors import ModelError, RateLimitError
-from subactors.runtime._model import Turn, Usage
-from subactors.runtime._models import open_agent_model, open_model
-from subactors.runtime._team import AgentConfig, Fallback, ModelConfig
+from subactors.runtime.errors import ModelError, RateLimitError
+from subactors.runtime.models.base import Turn, Usage
+from subactors.runtime.models.open import open_agent_model, open_model
+from subactors.runtime.team.config import AgentConfig, Fallback, ModelConfig
 
 SOON = {"retry-after-ms": "1"}
 BUSY = Status(429, "slow down", SOON)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from subactors.runtime._rate_pace import RatePace, pause_before, spread
+from subactors.runtime.models.rate_pace import RatePace, pause_before, spread
 
 
 @dataclass

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from observing import wait_until
 from subactors.actors import Child
-from subactors.actors import _supervisor as supervisor_module
-from subactors.actors._process import ActorProcess
+from subactors.actors import supervisor as supervisor_module
+from subactors.actors.host.process import ActorProcess
 from subactors.runtime import EventStream, Runtime, TaskEnded, TaskRestarting, TaskView
-from subactors.runtime._internal_messages import TimeIsUp
-from subactors.runtime._supervisor import TaskSupervisor
-from subactors.runtime._task import Task
+from subactors.runtime.supervisor.messages import TimeIsUp
+from subactors.runtime.supervisor.supervisor import TaskSupervisor
+from subactors.runtime.supervisor.task import Task
 from teams import PATIENCE, run_and_wait
 
 

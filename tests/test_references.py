@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from subactors.runtime._errors import ImportTargetError, SubactorsError
-from subactors.runtime._references import is_target, resolve
+from subactors.runtime.errors import ImportTargetError, SubactorsError
+from subactors.runtime.team.references import is_target, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

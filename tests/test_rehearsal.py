@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from subactors.runtime import _rehearsal
-from subactors.runtime._messages import Began, ToolAnswered, ToolCalled, TurnEnded
+from subactors.runtime.child import rehearsal
+from subactors.runtime.tasks.messages import Began, ToolAnswered, ToolCalled, TurnEnded
 
 
 class Task:
@@ -21,13 +21,13 @@ class Task:
 
 
 def test_a_team_with_models_rehearses_a_whole_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    import subactors.runtime._openai_model  # noqa: F401, PLC0415 - what a zygote has imported for such a team
+    import subactors.runtime.models.openai.client  # noqa: F401, PLC0415 - what a zygote has imported for such a team
 
     told: list[msgspec.Struct] = []
-    monkeypatch.setattr(_rehearsal, "encode_plain", told.append)
+    monkeypatch.setattr(rehearsal, "encode_plain", told.append)
     task: Any = Task()
 
-    assert _rehearsal.rehearse(task) == ""
+    assert rehearsal.rehearse(task) == ""
 
     assert [type(report) for report in told] == [Began, ToolCalled, ToolAnswered, TurnEnded, TurnEnded]
     assert [report.is_error for report in told if isinstance(report, ToolAnswered)] == [False]
@@ -42,7 +42,7 @@ def run(program: str) -> str:
 
 def test_code_that_is_brought_together_does_what_it_did() -> None:
     program = """
-from subactors.actors._sharing import settle_code
+from subactors.actors.zygote.sharing import settle_code
 
 def outer(base):
     def inner(number, *more, key=1):
@@ -72,8 +72,8 @@ print([a is b for a, b in zip(codes, [outer.__code__, inner.__code__, Shape.area
 
 def test_new_objects_are_made_apart_from_those_of_a_settled_process() -> None:
     program = """
-from subactors.actors import _linux
-from subactors.actors._sharing import settle_memory
+from subactors.actors.linux import kernel as _linux
+from subactors.actors.zygote.sharing import settle_memory
 
 def new():
     return [bytes(size) for size in range(20, 3000, 16)]

@@ -12,11 +12,11 @@ import pytest
 from observing import wait_until
 from run_folders import past_run, task_row
 from run_folders import subactors as command
-from subactors.actors import _regular_files as files
-from subactors.actors._regular_files import Folder
+from subactors.actors import regular_files as files
+from subactors.actors.regular_files import Folder
 from subactors.runtime import Runtime, StateError
-from subactors.runtime._output import TaskOutput, bound_log
-from subactors.runtime._state import RunFolder, host_pid, is_live, last_sign_of_life, runs
+from subactors.runtime.runs.folder import RunFolder, host_pid, is_live, last_sign_of_life, runs
+from subactors.runtime.runs.output import TaskOutput, bound_log
 from teams import PATIENCE, run_and_wait, speaking
 
 NAMES: Final = (
@@ -291,34 +291,34 @@ BY_NAME: Final = frozenset(
 """Methods of paths that open a file, or follow a link to look at it."""
 
 OTHERS: Final = {
-    "actors/_regular_files.py": "it is the one that opens files of the state folder",
-    "actors/_cgroup.py": "the kernel's files",
-    "runtime/_control_wire.py": "a folder, by O_PATH",
-    "runtime/_doctor.py": "the system's files, and whether there is a state folder",
-    "runtime/_journal_guard.py": "SQLite's connection to a journal, after a check",
-    "runtime/_journal_reader.py": "the same",
-    "runtime/_lacks.py": "whether the user's folders are there",
-    "runtime/_mcp_server.py": "whether the user's folders are there",
-    "runtime/_proc.py": "the kernel's files",
-    "runtime/_prompt.py": "whether the user's folders are there",
-    "runtime/_prompt_files.py": "whether the user's file, or what a link leads to, is there",
-    "runtime/_readiness.py": "whether the user's folders are there",
-    "runtime/_requirements.py": "whether the user's folders are there",
-    "runtime/_runtime.py": "whether the user's folder is there",
-    "runtime/_shared_memory.py": "the kernel's links to what is open or mapped in memory",
-    "runtime/_state.py": "whose the state folder is, to which a link may lead",
-    "runtime/_team_file.py": "the user's file, which may be a pipe: without waiting",
-    "runtime/_terminal.py": "standard input",
-    "runtime/_workdir.py": "in a task's process, or without following or waiting",
-    "runtime/_worktrees.py": "in a folder of the host's own making, or whether something is there",
+    "actors/regular_files.py": "it is the one that opens files of the state folder",
+    "actors/linux/cgroup.py": "the kernel's files",
+    "runtime/control/wire.py": "a folder, by O_PATH",
+    "runtime/cli/doctor.py": "the system's files, and whether there is a state folder",
+    "runtime/runs/journal_guard.py": "SQLite's connection to a journal, after a check",
+    "runtime/runs/reader.py": "the same",
+    "runtime/team/lacks.py": "whether the user's folders are there",
+    "runtime/team/mcp_definition.py": "whether the user's folders are there",
+    "runtime/vitals/proc.py": "the kernel's files",
+    "runtime/agent/prompt.py": "whether the user's folders are there",
+    "runtime/agent/prompt_files.py": "whether the user's file, or what a link leads to, is there",
+    "runtime/cli/readiness.py": "whether the user's folders are there",
+    "runtime/team/requirements.py": "whether the user's folders are there",
+    "runtime/runtime.py": "whether the user's folder is there",
+    "runtime/vitals/shared_memory.py": "the kernel's links to what is open or mapped in memory",
+    "runtime/runs/folder.py": "whose the state folder is, to which a link may lead",
+    "runtime/teamfile/load.py": "the user's file, which may be a pipe: without waiting",
+    "runtime/terminal/streams.py": "standard input",
+    "runtime/runs/workdir.py": "in a task's process, or without following or waiting",
+    "runtime/runs/worktrees.py": "in a folder of the host's own making, or whether something is there",
     "runtime/demo/__init__.py": "a file of the package",
-    "runtime/toolsets/_command.py": "whether a task's folder is there",
-    "runtime/toolsets/_files.py": "in a task's process, without following or waiting",
-    "runtime/toolsets/_folders.py": "the same",
-    "runtime/toolsets/_git_guard.py": "the same",
-    "runtime/toolsets/_memory.py": "SQLite's connection to a task's memory, after a check",
-    "runtime/toolsets/_search.py": "in a task's process, without following or waiting",
-    "runtime/toolsets/_search_program.py": "the same",
+    "runtime/toolsets/shell/command.py": "whether a task's folder is there",
+    "runtime/toolsets/filesystem/files.py": "in a task's process, without following or waiting",
+    "runtime/toolsets/filesystem/folders.py": "the same",
+    "runtime/toolsets/filesystem/git_guard.py": "the same",
+    "runtime/toolsets/memory.py": "SQLite's connection to a task's memory, after a check",
+    "runtime/toolsets/filesystem/search.py": "in a task's process, without following or waiting",
+    "runtime/toolsets/filesystem/search_program.py": "the same",
 }
 """What opens files, or looks at them, by other means, and which files these are."""
 
@@ -358,5 +358,5 @@ def test_files_are_opened_by_the_one_module_that_does_it_safely() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
         )
     }
-    assert found - OTHERS.keys() == set(), "use actors/_regular_files.py, or say here which files these are"
+    assert found - OTHERS.keys() == set(), "use actors/regular_files.py, or say here which files these are"
     assert OTHERS.keys() - found == set(), "these do not any more"

@@ -10,7 +10,7 @@ import pykka
 import pytest
 from actor_classes import OwnError
 from observing import wait_until
-from subactors.actors._reply import ReplyFuture
+from subactors.actors.wire.reply import ReplyFuture
 
 PATIENCE = 10.0
 WAITERS = 5

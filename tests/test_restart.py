@@ -14,8 +14,8 @@ import pytest
 from observing import is_gone, wait_until
 from subactors.actors import Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from subactors.runtime import Event, Runtime, TaskEnded, TaskRestarting
-from subactors.runtime._journal_reader import JournalReader
-from subactors.runtime._messages import StopTask
+from subactors.runtime.runs.reader import JournalReader
+from subactors.runtime.tasks.messages import StopTask
 from teams import PATIENCE, entrypoint, model, run_and_wait, speaking
 
 NO_GIVE_UP: Final = GiveUp(exhausted=False)

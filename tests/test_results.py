@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from run_folders import subactors
 from subactors.runtime import Runtime, StateError, TeamFileError
-from subactors.runtime._result import check_result, decode_result_file
+from subactors.runtime.tasks.result import check_result, decode_result_file
 from teams import PATIENCE, call, model, run_and_wait
 
 AGENTS = {

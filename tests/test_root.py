@@ -141,7 +141,7 @@ def test_an_entrypoint_root_is_a_task_with_a_journal_too(folder: Path) -> None:
 
 def test_the_host_of_a_run_imports_neither_a_model_client_nor_asyncio(folder: Path, server: ModelServer) -> None:
     code = (
-        "import sys, subactors.runtime.cli as cli\n"
+        "import sys, subactors.runtime.cli.main as cli\n"
         "try: cli.main()\n"
         "finally: print(sorted(sys.modules), file=sys.stderr)\n"
     )
@@ -158,7 +158,7 @@ def test_the_host_of_a_run_imports_neither_a_model_client_nor_asyncio(folder: Pa
     )
     assert done.stdout == "The answer.\n", done.stderr
     modules = set(json.loads(done.stderr.splitlines()[-1].replace("'", '"')))
-    assert "subactors.runtime._commands" in modules
+    assert "subactors.runtime.cli.run" in modules
     assert not modules & {"openai", "httpx2", "anyio", "asyncio", "ssl", "rich", "mcp", "hashlib"}
 
 

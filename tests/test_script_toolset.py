@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._script import ScriptToolset
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.shell.script import ScriptToolset
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "name": "inherited"}
 

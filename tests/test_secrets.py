@@ -6,9 +6,9 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
-from subactors.runtime._openai_errors import ModelErrors
-from subactors.runtime._secrets import blotted, is_secret
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.models.openai.errors import ModelErrors
+from subactors.runtime.team.config import ModelConfig
+from subactors.runtime.team.secrets import blotted, is_secret
 
 PLACEHOLDERS = [
     *("ollama", "EMPTY", "x", "none", "sk-no-key-required", "not-needed", "lm-studio", "your-api-key"),

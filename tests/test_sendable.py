@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from strict_servers import check, roles
-from subactors.runtime._model import Message
-from subactors.runtime._sendable import Server, for_function, sendable
-from subactors.runtime._team import ModelConfig
+from subactors.runtime.models.base import Message
+from subactors.runtime.models.sendable import Server, for_function, sendable
+from subactors.runtime.team.config import ModelConfig
 
 
 def server(provider: str = "acme", name: str = "large", base_url: str = "http://127.0.0.1:1/v1") -> Server:

@@ -6,7 +6,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from subactors.runtime._server_faults import Kind, read_fault
+from subactors.runtime.models.openai.server_faults import Kind, read_fault
 
 NOW = 1_800_000_000.0
 

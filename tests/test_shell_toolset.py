@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 import pytest
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._head_and_tail import HeadAndTail
-from subactors.runtime.toolsets._shell import ShellToolset
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.head_and_tail import HeadAndTail
+from subactors.runtime.toolsets.shell.toolset import ShellToolset
 
 ENVIRON = {"PATH": os.environ["PATH"], "SHELL": "/bin/sh", "HOME": "/", "COLOUR": "red"}
 LONG_TIMEOUT = 50.0

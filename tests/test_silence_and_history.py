@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from observing import wait_until
 from subactors.runtime import Runtime, UnknownTaskError
-from subactors.runtime._report import describe_list
-from subactors.runtime._views import TaskList, TaskView, Usage, Vitals
+from subactors.runtime.tasks.views import TaskList, TaskView, Usage, Vitals
+from subactors.runtime.tasks.wording import describe_list
 from teams import entrypoint_team, run_and_wait, wait_until_running
 
 SILENT_TEAM = {

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from observing import Holdings, wait_until
 from subactors.runtime import Runtime, TaskEnded, TaskStarted, TaskView
-from subactors.runtime._team import Settings
+from subactors.runtime.team.config import Settings
 from subactors.runtime.testing import fault_team
 from teams import PATIENCE, run_and_wait
 

@@ -18,14 +18,14 @@ class Interrupt(importlib.abc.MetaPathFinder):
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupt())
-from subactors.runtime._start import main
+from subactors.runtime.cli.__main__ import main
 sys.argv = ["subactors", "ps"]
 main()
 """
 
 
 @pytest.mark.parametrize(
-    "module", ["subactors.runtime.cli", "click", "subactors.actors", "msgspec", "subactors.runtime._task_commands"]
+    "module", ["subactors.runtime.cli.main", "click", "subactors.actors", "msgspec", "subactors.runtime.cli.tasks"]
 )
 def test_an_interrupt_while_the_program_is_imported_is_a_quiet_end(module: str) -> None:
     program = [sys.executable, "-c", PROGRAM.format(name=module)]
@@ -38,4 +38,4 @@ def test_an_interrupt_while_the_program_is_imported_is_a_quiet_end(module: str) 
 def test_the_command_begins_where_interrupts_are_seen_to() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
-    assert project["scripts"] == {"subactors": "subactors.runtime._start:main"}
+    assert project["scripts"] == {"subactors": "subactors.runtime.cli.__main__:main"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from observing import descriptors
 from run_folders import host, make_old, past_run, python
-from subactors.runtime._errors import StateError
-from subactors.runtime._state import (
+from subactors.runtime.errors import StateError
+from subactors.runtime.runs.folder import (
     RunFolder,
     host_pid,
     is_live,
@@ -104,7 +104,7 @@ def test_a_process_that_the_host_has_forked_does_not_keep_the_run_alive(tmp_path
     forking = """\
 import multiprocessing, sys
 from pathlib import Path
-from subactors.runtime._state import RunFolder
+from subactors.runtime.runs.folder import RunFolder
 
 def live_on(run):
     print(run, flush=True)
@@ -167,7 +167,7 @@ def test_only_one_process_takes_over_a_run(tmp_path: Path) -> None:
     taking = """\
 import sys
 from pathlib import Path
-from subactors.runtime._state import RunFolder
+from subactors.runtime.runs.folder import RunFolder
 print(RunFolder.take_over(Path(sys.argv[1])))
 """
     with python(taking, run) as program:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from live_runs import FIRST, SECOND, UNFINISHED, live_run, running
 from run_folders import host, past_run, subactors, task_row
-from subactors.runtime._journal import Journal
+from subactors.runtime.runs.journal import Journal
 
 
 def test_stop_has_the_host_stop_a_task_and_prints_how_it_ended(tmp_path: Path) -> None:

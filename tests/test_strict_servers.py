@@ -12,13 +12,13 @@ import pytest
 from model_server import Calls, Chunks, ModelServer, Reply, Request, Status, Text
 from strict_servers import check, roles
 from subactors.runtime import Runtime
-from subactors.runtime._errors import ModelError
-from subactors.runtime._loop import AgentLoop
-from subactors.runtime._model import Message, ToolCall, Turn
-from subactors.runtime._models import open_agent_model
-from subactors.runtime._permissions import Permissions
-from subactors.runtime._team import AgentConfig, Fallback, ModelConfig
-from subactors.runtime._tools import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
+from subactors.runtime.agent.loop import AgentLoop
+from subactors.runtime.errors import ModelError
+from subactors.runtime.models.base import Message, ToolCall, Turn
+from subactors.runtime.models.open import open_agent_model
+from subactors.runtime.team.config import AgentConfig, Fallback, ModelConfig
+from subactors.runtime.team.permissions import Permissions
+from subactors.runtime.toolsets.base import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
 from teams import PATIENCE
 
 REASONING = "I should look first."

@@ -26,8 +26,8 @@ from subactors.actors import (
     StartChild,
     Supervisor,
 )
-from subactors.actors._backlog import _HIGH
-from subactors.actors._channel import _FLOOD, _REST
+from subactors.actors.host.backlog import _HIGH
+from subactors.actors.host.channel import _FLOOD, _REST
 
 PATIENCE = 30.0
 

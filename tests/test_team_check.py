@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from subactors.runtime._errors import TeamFileError
-from subactors.runtime._team_file import check_team, team_from_mapping
+from subactors.runtime.errors import TeamFileError
+from subactors.runtime.teamfile.load import check_team, team_from_mapping
 from team_mapping import problem, team
 
 if TYPE_CHECKING:

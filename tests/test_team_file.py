@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from subactors.runtime._errors import SubactorsError, TeamFileError
-from subactors.runtime._permissions import Permissions
-from subactors.runtime._team import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
-from subactors.runtime._team_file import check_team, load_team, override_model, team_from_mapping
+from subactors.runtime.errors import SubactorsError, TeamFileError
+from subactors.runtime.team.config import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
+from subactors.runtime.team.permissions import Permissions
+from subactors.runtime.teamfile.load import check_team, load_team, override_model, team_from_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from subactors.runtime._problems import Problem
+    from subactors.runtime.errors import Problem
 
 COMPLETE = """\
 version: "2"
@@ -290,7 +290,7 @@ def test_checking_imports_neither_the_authors_code_nor_the_toolsets(tmp_path: Pa
     )
     script = (
         "import sys\n"
-        "from subactors.runtime._team_file import load_team\n"
+        "from subactors.runtime.teamfile.load import load_team\n"
         "assert 'yaml' not in sys.modules\n"
         "load_team('team.yaml')\n"
         "print([name for name in ('author_code', 'openai', 'mcp') if name in sys.modules])\n"

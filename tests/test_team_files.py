@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from subactors.runtime import Runtime
-from subactors.runtime._team_file import check_team
+from subactors.runtime.teamfile.load import check_team
 from teams import run_and_wait
 
 FILES = Path(__file__).parent / "team_files"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from subactors.actors import RestartPolicy
 from subactors.runtime import Limits
-from subactors.runtime._team_file import check_team
+from subactors.runtime.teamfile.load import check_team
 from team_mapping import problem, problems, team
 
 

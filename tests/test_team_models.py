@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from subactors.runtime._team import Cost
+from subactors.runtime.team.config import Cost
 from team_mapping import problem, problems, team
 
 

@@ -14,8 +14,8 @@ import pytest
 from model_server import Calls, Cut, ModelServer, Raw, Refusal, Reply, Request, Stall, Status, Text
 from observing import is_gone, wait_until
 from subactors.runtime import LoopError, ModelError, Runtime, TaskView, ToolAnswer
-from subactors.runtime._agent import run_agent
-from subactors.runtime._model import Message, ToolCall, Turn, Usage
+from subactors.runtime.agent.run import run_agent
+from subactors.runtime.models.base import Message, ToolCall, Turn, Usage
 from teams import PATIENCE, run_and_wait
 
 TEAM = """\

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from subactors.runtime._team import ToolsetConfig
-from subactors.runtime._team_file import check_team, load_team
+from subactors.runtime.team.config import ToolsetConfig
+from subactors.runtime.teamfile.load import check_team, load_team
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from subactors.runtime._problems import Problem
+    from subactors.runtime.errors import Problem
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_nothing_that_anybody_says_commands_the_terminal(folder: Path, arguments
     status, shown = in_terminal(folder, *arguments)
     assert is_clean(shown), shown
     assert "evil" in shown
-    assert "runtime/cli.py" not in shown  # no traceback of ours
+    assert "runtime/cli/main.py" not in shown  # no traceback of ours
     assert status in {0, 1, 2}
 
 
@@ -122,8 +122,8 @@ def test_views_and_lists_show_lines_and_text_without_sequences(folder: Path) -> 
 MEANWHILE = """
 import logging, sys, threading, warnings
 from subactors.runtime import Runtime
-from subactors.runtime._console import LiveTable
-from subactors.runtime._terminal import take_over
+from subactors.runtime.cli.display import LiveTable
+from subactors.runtime.terminal.streams import take_over
 
 EVIL = "evil \\x1b]0;title\\x07[bold]"
 

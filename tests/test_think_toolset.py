@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._think import ThinkToolset
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.think import ThinkToolset
 
 
 def think(box: ToolBox, thought: str) -> ToolAnswer:

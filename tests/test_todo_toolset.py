@@ -6,8 +6,8 @@ import asyncio
 import json
 from typing import Any
 
-from subactors.runtime._tools import ToolAnswer, ToolBox
-from subactors.runtime.toolsets._todo import TodoToolset
+from subactors.runtime.toolsets.base import ToolAnswer, ToolBox
+from subactors.runtime.toolsets.todo import TodoToolset
 
 
 def call(box: ToolBox, name: str, **arguments: Any) -> ToolAnswer:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from subactors.runtime._tool_names import plain_name
+from subactors.runtime.models.tool_names import plain_name
 
 
 @pytest.mark.parametrize(

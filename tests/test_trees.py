@@ -16,9 +16,9 @@ from typing import TypeAlias
 
 import pytest
 from observing import wait_until
-from subactors.actors._linux import open_descriptors
-from subactors.runtime._proc import ProcReader
-from subactors.runtime._trees import Machine, Tree, TreeUse
+from subactors.actors.linux.kernel import open_descriptors
+from subactors.runtime.vitals.proc import ProcReader
+from subactors.runtime.vitals.trees import Machine, Tree, TreeUse
 
 Start: TypeAlias = Callable[[str], int]
 
@@ -202,7 +202,7 @@ def test_a_process_of_a_thousand_threads_is_looked_at_with_its_children(machine:
 def test_more_descriptors_than_a_look_goes_through_are_said(
     machine: Machine, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subactors.runtime._trees._MOST_DESCRIPTORS", 50)
+    monkeypatch.setattr("subactors.runtime.vitals.trees._MOST_DESCRIPTORS", 50)
     pid = start("held = [os.open('/dev/null', os.O_RDONLY) for _ in range(100)]")
 
     assert use_of(machine, pid).unseen == "more than 50 descriptors"

@@ -10,10 +10,10 @@ from listening import RecordingSupervisor, supervision
 from observing import wait_until
 from speaking_actors import Speaker
 from subactors.actors import Child, ProcessSystem, ProtocolError
-from subactors.actors import _supervisor as supervisor_module
-from subactors.actors._backlog import TurnQueue
-from subactors.actors._io import IOThread
-from subactors.actors._wire import Attribute, Attributes, decode_from_child, encode_frame
+from subactors.actors import supervisor as supervisor_module
+from subactors.actors.host.backlog import TurnQueue
+from subactors.actors.host.io import IOThread
+from subactors.actors.wire.messages import Attribute, Attributes, decode_from_child, encode_frame
 
 PATIENCE = 30.0
 

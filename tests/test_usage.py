@@ -11,9 +11,9 @@ from model_server import Calls, Chunks, ModelServer, Refusal, Reply, Request, St
 from observing import wait_until
 from run_folders import past_run, task_row
 from subactors.runtime import Runtime
-from subactors.runtime._journal_reader import JournalReader
-from subactors.runtime._model import Usage
-from subactors.runtime._report import describe_view
+from subactors.runtime.models.base import Usage
+from subactors.runtime.runs.reader import JournalReader
+from subactors.runtime.tasks.wording import describe_view
 
 COST = {"input": 15_625, "output": 31_250}
 """Ten tokens in and five out cost 5/16: figures that add up without rounding."""

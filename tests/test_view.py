@@ -14,10 +14,10 @@ from typing import IO
 from live_runs import FIRST, PATIENCE, SECOND, UNFINISHED, live_run, running
 from run_folders import command, host, past_run, subactors, task_row
 from subactors.runtime import Vitals
-from subactors.runtime._journal import Journal
-from subactors.runtime._journal_reader import JournalReader
-from subactors.runtime._model import Usage
-from subactors.runtime._output import TaskOutput
+from subactors.runtime.models.base import Usage
+from subactors.runtime.runs.journal import Journal
+from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.reader import JournalReader
 
 # --- view -------------------------------------------------------------------------------------------------------------
 

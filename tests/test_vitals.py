@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from observing import wait_until
 from subactors.runtime import Runtime, Vitals
-from subactors.runtime import _looker as looker_module
-from subactors.runtime._team import Limits
-from subactors.runtime._vitals import VitalsSampler, Watch
+from subactors.runtime.team.config import Limits
+from subactors.runtime.vitals import looker as looker_module
+from subactors.runtime.vitals.sampler import VitalsSampler, Watch
 from teams import entrypoint_team, run_and_wait, speaking
 
 PARENT = """

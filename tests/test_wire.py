@@ -11,9 +11,7 @@ import msgspec
 import pytest
 from actor_classes import TextlessError
 from subactors.actors import ErrorData, PlainDataError, ProtocolError
-from subactors.actors._rebuild import rebuild
-from subactors.actors._reply import MOST_VALUES, EncodedReply, encode_reply
-from subactors.actors._wire import (
+from subactors.actors.wire.messages import (
     MAXIMUM_FRAME,
     OUTPUT,
     Ask,
@@ -32,6 +30,8 @@ from subactors.actors._wire import (
     error_data,
     output_header,
 )
+from subactors.actors.wire.rebuild import rebuild
+from subactors.actors.wire.reply import MOST_VALUES, EncodedReply, encode_reply
 
 
 def header(size: int, kind: int) -> bytes:

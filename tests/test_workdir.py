@@ -14,7 +14,7 @@ import pytest
 from observing import wait_until
 from run_folders import python, subactors
 from subactors.runtime import RequirementError, Runtime, TaskView
-from subactors.runtime._worktrees import sweep
+from subactors.runtime.runs.worktrees import sweep
 from teams import entrypoint, model, plan, run_and_wait, wait_until_running
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
@@ -116,7 +116,7 @@ def test_a_private_folder_is_new_for_each_task_and_stays_with_the_run(state: Pat
 
 
 def runtime_view(runtime: Runtime, view: TaskView) -> str:
-    from subactors.runtime._report import describe_view  # noqa: PLC0415 - for one test
+    from subactors.runtime.tasks.wording import describe_view  # noqa: PLC0415 - for one test
 
     return describe_view(runtime.view(view.id), 10_000)
 

@@ -17,8 +17,8 @@ from actor_classes import Daemon, Echo, GrandchildKind, Worker
 from listening import Listener, Started
 from observing import children_of, descriptors, is_gone, wait_until, wait_until_at_rest
 from subactors.actors import ProcessSystem, StartError
-from subactors.actors import _process as process_module
-from subactors.actors import _system as system_module
+from subactors.actors.host import process as process_module
+from subactors.actors.host import system as system_module
 
 PATIENCE = 30.0
 

@@ -48,7 +48,7 @@ def test_an_actor_has_its_channel_alone_whatever_its_zygote_has_closed_or_opened
 def test_where_the_kernel_closes_no_ranges_the_open_ones_are_looked_for() -> None:
     program = """
 import os
-from subactors.actors import _linux
+from subactors.actors.linux import kernel as _linux
 _linux._CLOSE_RANGE = 100_000  # no system call has this number
 close, arguments = _linux.closing_step(5)
 for number in (5, 7, 60):
@@ -122,10 +122,12 @@ def test_a_process_whose_rehearsal_breaks_off_stands_by_all_the_same() -> None:
 
 SLOW = """
 import asyncio, os, pickle, sys, time
-from subactors.actors import _child, _linux
-from subactors.runtime import _openai_model, _rehearsal
-from subactors.runtime._task_actor import TaskActor
-from subactors.runtime._team import Team
+from subactors.actors.child import life as _child
+from subactors.actors.linux import kernel as _linux
+from subactors.runtime.models.openai import client as _openai_model
+from subactors.runtime.child import rehearsal as _rehearsal
+from subactors.runtime.child.actor import TaskActor
+from subactors.runtime.team.config import Team
 
 _openai_model._REHEARSAL_TIME = {model}
 _child._REHEARSAL_LIMIT = {limit}
@@ -137,7 +139,7 @@ if {held}:
         return await original(*arguments)
     asyncio.StreamReader.readuntil = readuntil
 task = _rehearsal._spec(_rehearsal.AgentSetup(
-    agent=_rehearsal.AgentConfig(name="r", entrypoint="subactors.runtime._rehearsal:rehearse"),
+    agent=_rehearsal.AgentConfig(name="r", entrypoint="subactors.runtime.child.rehearsal:rehearse"),
     sub_agents=(), permissions=_rehearsal.Permissions(), settings=_rehearsal.Settings(),
 ))
 actor = pickle.dumps((TaskActor, (task,), {{}}))

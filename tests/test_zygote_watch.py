@@ -14,8 +14,8 @@ from actor_classes import Echo, Rehearsal, Worker
 from listening import Listener, Started
 from observing import children_of, is_gone, wait_until, wait_until_at_rest
 from subactors.actors import ActorProcess, ProcessSystem, StartError
-from subactors.actors import _system as system_module
-from subactors.actors import _zygote_connection as connection_module
+from subactors.actors.host import system as system_module
+from subactors.actors.host import zygote as connection_module
 
 PATIENCE = 30.0
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from abusing import _channel, send
 from subactors.actors import RemoteError
-from subactors.runtime._messages import ListTasks, RunTask, StopTask, ViewTask, WaitTasks
+from subactors.runtime.tasks.messages import ListTasks, RunTask, StopTask, ViewTask, WaitTasks
 
 _LONG = 60.0
 

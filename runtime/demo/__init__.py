@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from .._team import Team
+    from ..team.config import Team
 
 __all__ = ["PROMPT", "load_demo_team", "team_text"]
 
@@ -49,7 +49,7 @@ def load_demo_team(*, crash: bool = False, model: str | None = None) -> Team:
     """
     import yaml  # noqa: PLC0415 - needed only when the demonstration runs
 
-    from .._team_file import override_model, team_from_mapping  # noqa: PLC0415 - as above
+    from ..teamfile.load import override_model, team_from_mapping  # noqa: PLC0415 - as above
 
     team = team_from_mapping(yaml.safe_load(team_text(crash=crash)), source="the demonstration's team")
     return team if model is None else override_model(team, model)

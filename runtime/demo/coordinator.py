@@ -11,15 +11,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from .._model import Message
-from .._tools import ToolSchema
-from ._assignments import EXPECTED_OUTPUT, assignment
-from ._conversation import AnsweredCall, answered_calls, call, folder_name, system_text, turn
-from ._folder import File, Folder
-from ._reading import own_text
-from ._survey_report import survey_report
-from ._tasks import Look, Seen
-from ._words import count, listed
+from ..models.base import Message
+from ..toolsets.base import ToolSchema
+from .assignments import EXPECTED_OUTPUT, assignment
+from .conversation import AnsweredCall, answered_calls, call, folder_name, system_text, turn
+from .folder import File, Folder
+from .reading import own_text
+from .survey_report import survey_report
+from .tasks import Look, Seen
+from .words import count, listed
 
 __all__ = ["model"]
 

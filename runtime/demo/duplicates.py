@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
-from .._entrypoint import EntrypointTask
-from ._folder import is_made_by_tools
-from ._words import count
+from ..child.entrypoint import EntrypointTask
+from .folder import is_made_by_tools
+from .words import count
 
 __all__ = ["run"]
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from .._model import Message
-from .._tools import ToolSchema
-from . import _brace_source, _python_source
-from ._conversation import answered_calls, turn
-from ._folder import Folder
-from ._languages import BRACES, language_of
-from ._python_source import Function
-from ._reading import Reading, choose
-from ._words import cell, count, listed, paragraphs, table
+from ..models.base import Message
+from ..toolsets.base import ToolSchema
+from . import brace_source, python_source
+from .conversation import answered_calls, turn
+from .folder import Folder
+from .languages import BRACES, language_of
+from .python_source import Function
+from .reading import Reading, choose
+from .words import cell, count, listed, paragraphs, table
 
 __all__ = ["model"]
 
@@ -61,9 +61,9 @@ def _functions(texts: Mapping[str, str]) -> _Found:
 def _functions_of(path: str, text: str) -> list[Function] | None:
     language = language_of(path)
     if language != "Python":
-        return _brace_source.functions(text, language or "")
-    tree = _python_source.parse(text)
-    return None if tree is None else _python_source.functions(tree)
+        return brace_source.functions(text, language or "")
+    tree = python_source.parse(text)
+    return None if tree is None else python_source.functions(tree)
 
 
 def _progress(reading: Reading, files: int) -> str:

@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .._model import Message
-from .._tools import ToolSchema
-from ._conversation import answered_calls, folder_name, turn
-from ._folder import Folder
-from ._import_graph import COVERED, Graph, circles, import_count, import_graph
-from ._languages import BRACES, language_of
-from ._reading import Reading, choose
-from ._words import cell, count, listed, paragraphs, table
+from ..models.base import Message
+from ..toolsets.base import ToolSchema
+from .conversation import answered_calls, folder_name, turn
+from .folder import Folder
+from .import_graph import COVERED, Graph, circles, import_count, import_graph
+from .languages import BRACES, language_of
+from .reading import Reading, choose
+from .words import cell, count, listed, paragraphs, table
 
 __all__ = ["model"]
 

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .._model import Message
-from .._tools import ToolSchema
-from . import _brace_source, _python_source
-from ._conversation import AnsweredCall, answered_calls, call, turn
-from ._folder import Folder
-from ._languages import BRACES, language_of
-from ._reading import Reading, choose
-from ._words import cell, count, paragraphs, table
+from ..models.base import Message
+from ..toolsets.base import ToolSchema
+from . import brace_source, python_source
+from .conversation import AnsweredCall, answered_calls, call, turn
+from .folder import Folder
+from .languages import BRACES, language_of
+from .reading import Reading, choose
+from .words import cell, count, paragraphs, table
 
 __all__ = ["model"]
 
@@ -123,11 +123,11 @@ def _notes(path: str, source: str) -> list[_Note]:
 def _comments(path: str, text: str) -> dict[int, str]:
     language = language_of(path)
     if language == "Python":
-        comments = _python_source.comment_lines(text)
+        comments = python_source.comment_lines(text)
         if comments is not None:
             return comments
     elif language in BRACES:
-        return _brace_source.comments_only(text, language or "")
+        return brace_source.comments_only(text, language or "")
     pattern = _PROSE_LINE if language in _PROSE else _COMMENT_LINE
     return {
         number: found[1]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from .._model import Message
-from .._tools import ToolSchema
-from ._conversation import AnsweredCall, answered_calls, call, turn
-from ._folder import File, Folder
-from ._languages import language_of
-from ._reading import line_count
-from ._words import cell, count, listed, paragraphs, percent, size, table
+from ..models.base import Message
+from ..toolsets.base import ToolSchema
+from .conversation import AnsweredCall, answered_calls, call, turn
+from .folder import File, Folder
+from .languages import language_of
+from .reading import line_count
+from .words import cell, count, listed, paragraphs, percent, size, table
 
 __all__ = ["model"]
 

@@ -1,0 +1,1 @@
+"""Child: the life of one actor's process, from the fork to its exit."""

@@ -1,0 +1,1 @@
+"""Host: the side that starts actors' processes, talks to them, and sees them end."""

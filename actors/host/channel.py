@@ -1,0 +1,407 @@
+"""The host's end of the channel to one process: frames go out without waiting, and come in as fast as they are taken.
+
+It knows frames, not what they mean: that is for who receives them. All reading happens in the I/O thread. Writes that
+would block are kept and go on when the socket is writable, and a child that takes nothing of what waits for it is
+reported. A child is not read while its supervisor is behind. What a child sends is handled for a millisecond at a time;
+one that sends more, or what takes longer, has a rest for it, and all who flood share one part of the thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from ..errors import ProtocolError
+from ..wire.messages import OUTPUT, FrameDecoder, FromChild, decode_from_child
+from .backlog import Backlog
+from .io import READ, WRITE
+from .outbox import STUCK_AFTER, Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .io import IOThread
+
+__all__ = ["Beginning", "ChannelReceiver", "HostChannel", "NewChannel", "open_channel"]
+
+logger = logging.getLogger("subactors.actors")
+
+_DRAIN_READS: Final = 64
+"""Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
+
+_DRAIN_SIZE: Final = 32 * 1024
+"""Bytes for each of those; for more the C library would tidy up all its heap, at every end."""
+
+_SEND_BUFFER: Final = 512 * 1024
+"""Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
+
+_FLOOD: Final = 64 * 1024
+"""Bytes of output in one read that count as a flood."""
+
+_REST: Final = 0.001
+"""Seconds for which a child that floods is not read, at least; the shortest that epoll can sleep.
+
+To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
+With what fits into the buffer above it is more than 200 MB a second that get through.
+"""
+
+_KNOWN_BY: Final = 128
+"""Bytes by which a first message is known: the actor's URN is among them."""
+
+_MOST_LOST: Final = 2
+"""Zygotes that a process may lose before it has begun: what it starts with may be what they end of."""
+
+_TURN: Final = 0.001
+"""Seconds for which frames of a child are handled before others get their turn."""
+
+_REST_FACTOR: Final = 4.0
+"""The rest of a child that floods, by the CPU time that it has taken: all who flood get a fifth of the thread."""
+
+_FULL: Final = 1024 * 1024
+"""Bytes that may wait for a child before its next request is taken up; an answer may be longer."""
+
+_LAST_TURNS: Final = 2.0
+"""Seconds for which what an ended process has sent waits for a supervisor that is behind; then it is handed over."""
+
+
+class ChannelReceiver(Protocol):
+    """Who takes what comes. Every method is called in the I/O thread and must return at once."""
+
+    def on_output(self, data: bytes) -> None:
+        """The actor said something."""
+
+    def on_message(self, message: FromChild) -> None:
+        """A message; raises ProtocolError if it should not have come."""
+
+    def on_channel_closed(self) -> None:
+        """The process has closed its end, or is gone."""
+
+    def on_violation(self, what: str) -> None:
+        """What the process did breaks the protocol."""
+
+
+class NewChannel(NamedTuple):
+    """Both ends of a channel.
+
+    Attributes:
+        ours: the host's end, which does not block.
+        theirs: the process's.
+        link: what that one is called in `/proc/PID/fd`.
+    """
+
+    ours: socket.socket
+    theirs: socket.socket
+    link: str
+
+
+def open_channel() -> NewChannel:
+    """Make a channel. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    return NewChannel(ours, theirs, f"socket:[{os.fstat(theirs.fileno()).st_ino}]")
+
+
+class Beginning:
+    """A process that has been asked for, until the host hears that there is one.
+
+    The process's end of its channel stays open here so long, with the first message in it. A zygote that is lost before
+    it has forked takes nothing with it then: the next one is given the same end. It must never be given to a second
+    process where a first one has read from it. Used by one thread at a time.
+
+    Args:
+        theirs: the process's end of its channel; None where a process stood by that has it.
+
+    Attributes:
+        theirs: the same, until it is let go of.
+    """
+
+    def __init__(self, theirs: socket.socket | None) -> None:
+        self.theirs = theirs
+        self._first = b""
+        self._lost = 0
+
+    def sent(self, frame: bytes) -> None:
+        """Take note of the first message, which is being sent."""
+        self._first = frame[:_KNOWN_BY]
+
+    def may_be_repeated(self) -> bool:
+        """Whether another zygote can be asked: nobody has read the first message. Called once for each that is lost."""
+        self._lost += 1
+        if self.theirs is None or self._lost > _MOST_LOST:
+            return False
+        try:
+            return self.theirs.recv(_KNOWN_BY, socket.MSG_PEEK | socket.MSG_DONTWAIT) == self._first
+        except BlockingIOError:
+            return False
+
+    def over(self) -> None:
+        """Let go of their end: there is a process that has it, or there will be none."""
+        theirs, self.theirs = self.theirs, None
+        if theirs is not None:
+            theirs.close()
+
+
+class HostChannel:
+    """See the module. `send`, `waiting` and `handled` are for any thread, all else is for the I/O thread.
+
+    Args:
+        end: the host's end, which does not block; closed by `close`.
+        io: the I/O thread.
+        receiver: takes what comes.
+    """
+
+    def __init__(self, end: socket.socket, io: IOThread, receiver: ChannelReceiver) -> None:
+        self._socket = end
+        self._io = io
+        self._receiver = receiver
+        self._decoder = FrameDecoder()
+        self._backlog = Backlog()
+        self._outbox = Outbox(end)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._unreadable = False
+        self._resting = False
+        self._on_room: Callable[[], None] | None = None
+        self._drained: Callable[[], None] | None = None
+        self._reads_left = _DRAIN_READS
+        self._has_flooded = False
+        self._hurries = False
+        self._finishes = False
+
+    # --- from any thread --------------------------------------------------------------------------------------------
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame; without effect when the channel is closed."""
+        with self._lock:
+            if self._closed:
+                return
+            waited = bool(self._outbox)
+            self._outbox.put(memoryview(frame))
+            size, stuck = self._outbox.size, self._outbox.is_stuck
+        if waited and stuck:
+            self._io.call(lambda: self._receiver.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
+        elif size and not waited:
+            self._io.call(self.watch)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the process has not taken yet."""
+        with self._lock:
+            return self._outbox.size
+
+    def lacks_room(self, callback: Callable[[], None]) -> bool:
+        """Tell whether so much waits for the process that it is to read first; then the call is made when it has.
+
+        Also when it has ended. In the I/O thread, or before this returns.
+        """
+        with self._lock:
+            if self._closed or self._drained is not None or self._outbox.size <= _FULL:
+                return False
+            self._on_room = callback
+        self._io.call_later(STUCK_AFTER, lambda: self._look_at_reader(callback))
+        return True
+
+    def handled(self) -> None:
+        """Say that the oldest message that was counted is dealt with; reading goes on when enough of them are."""
+        if self._backlog.take():
+            self._io.call(self._resume)
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether what has come ends inside a frame."""
+        return self._decoder.torn
+
+    def count(self, size: int) -> None:
+        """Count a message of so many bytes that has come, and for which `handled` is owed."""
+        if self._backlog.add(size):
+            self.watch()
+
+    def watch(self) -> None:
+        """Have the I/O thread wait for what there is to wait for now."""
+        if self._closed:
+            return
+        events = (READ if self._is_read else 0) | (WRITE if self._outbox else 0)
+        if events:
+            self._io.watch(self._socket.fileno(), events, self.on_events)
+        else:
+            self._io.unwatch(self._socket.fileno())
+
+    def on_events(self, events: int) -> None:
+        """Write and read what is possible now."""
+        if events & WRITE:
+            with self._lock:
+                self._outbox.flush()
+                on_room = self._on_room if self._outbox.size <= _FULL // 2 else None
+                if on_room is not None:
+                    self._on_room = None
+            self.watch()
+            if on_room is not None:
+                on_room()
+        if events & READ and self._is_read:
+            self._read_once()
+
+    def stop_reading(self) -> None:
+        """Read no more."""
+        self._unreadable = True
+        self._io.unwatch(self._socket.fileno())
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """Hand over what the process said before it ended, and make the call then: mostly before this returns.
+
+        What one that has flooded has left is handled in turns as before, and its supervisor has time to come after.
+        """
+        with self._lock:
+            self._drained = drained
+            on_room, self._on_room = self._on_room, None
+        if on_room is not None:
+            on_room()
+        if self._may_go_on:
+            self._drain_on()
+        if self._drained is not None:
+            self._io.call_later(_LAST_TURNS, self._hurry)
+
+    def _hurry(self) -> None:
+        self._hurries = True
+        self._resume()
+
+    def finish(self) -> None:
+        """Come to the end of `drain` at once; for whoever has ended the I/O thread."""
+        if self._drained is not None:
+            self._hurries = self._finishes = True
+            self._drain_on()
+
+    def _drain_on(self) -> None:
+        more = self._handle(b"")
+        while more and self._reads_left and self._may_go_on:
+            self._reads_left -= 1
+            more = self._read_once()
+        if (not more or not self._reads_left) and self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained()
+
+    def close(self) -> None:
+        """Close the host's end; what waits is dropped."""
+        with self._lock:
+            self._closed = True
+            self._outbox.clear()
+            on_room, self._on_room = self._on_room, None
+        self._io.unwatch(self._socket.fileno())
+        self._socket.close()
+        if on_room is not None:
+            on_room()
+
+    def _look_at_reader(self, callback: Callable[[], None]) -> None:
+        """Report a process that has read nothing of its answers for long; else look again later."""
+        with self._lock:
+            if self._on_room is not callback:
+                return
+            size, left = self._outbox.size, STUCK_AFTER - self._outbox.idle
+        if left > 0:
+            self._io.call_later(left, lambda: self._look_at_reader(callback))
+        else:
+            self._receiver.on_violation(f"it stopped reading; {size:,} bytes waited for it")
+
+    @property
+    def _may_go_on(self) -> bool:
+        return self._finishes or not (self._resting or (self._backlog.is_full and not self._hurries))
+
+    @property
+    def _is_read(self) -> bool:
+        return self._drained is None and not self._unreadable and self._may_go_on
+
+    def _read_once(self) -> bool:
+        """Read and handle what is there; False when there is no more."""
+        data: bytes | memoryview
+        try:
+            if self._drained is not None:
+                # Not into the buffer: its bytes may be in use, when another's message has led to this end.
+                data = self._socket.recv(_DRAIN_SIZE)
+            else:
+                # Not recv, which takes memory for all that might come.
+                data = self._io.buffer[: self._socket.recv_into(self._io.buffer)]
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.stop_reading()
+            self._receiver.on_channel_closed()
+            return False
+        return self._handle(data)
+
+    def _handle(self, data: bytes | memoryview) -> bool:
+        """Handle the frames that are whole with this, for no longer than a turn; False if one was wrong."""
+        said: list[memoryview] = []
+        flood = 0
+        until = time.monotonic() + _TURN
+        began = time.thread_time() if self._has_flooded else 0.0
+        is_over = False
+        try:
+            try:
+                for kind, payload in self._decoder.feed(data):
+                    if kind == OUTPUT:
+                        said.append(payload)
+                    else:
+                        flood += self._hand_over(said)
+                        self._receiver.on_message(decode_from_child(payload))
+                    is_over = time.monotonic() > until
+                    if (is_over or (self._backlog.is_full and not self._hurries)) and not self._finishes:
+                        break  # the rest stays in the decoder
+            finally:
+                flood += self._hand_over(said)
+        except ProtocolError as error:
+            self._receiver.on_violation(str(error))
+            return False
+        except Exception as error:
+            # Frames behind this one may be lost, so the actor cannot go on; the others can.
+            logger.exception("%s: the host could not handle what it sent.", self._receiver)
+            self._receiver.on_violation(f"the host could not handle what it sent: {type(error).__name__}: {error}")
+            return False
+        if is_over:
+            # CPU time is a system call, so it is not measured before it matters.
+            used = time.thread_time() - began if self._has_flooded else _TURN
+            self._has_flooded = True
+            self._rest(max(_REST, used * _REST_FACTOR))
+        elif flood >= _FLOOD:
+            self._rest(_REST)
+        return True
+
+    def _hand_over(self, said: list[memoryview]) -> int:
+        """Hand over pieces of output as one: a flood of small ones costs little more than a few large ones."""
+        if not said:
+            return 0
+        data = b"".join(said)
+        said.clear()
+        self._receiver.on_output(data)
+        return len(data)
+
+    def _rest(self, seconds: float) -> None:
+        if self._resting or self._finishes:
+            return
+        self._resting = True
+        self.watch()
+        if self._drained is None:
+            self._io.rest(seconds, self._end_rest)
+        else:
+            # There is not much more to come; who waits for the end is not to wait for those who flood.
+            self._io.call_later(_REST, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._resting = False
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._closed or not self._may_go_on:
+            return
+        if self._drained is not None:
+            self._drain_on()
+        elif not self._unreadable:
+            self._handle(b"")  # what was there already, and may fill the backlog again
+            self.watch()

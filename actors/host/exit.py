@@ -1,0 +1,122 @@
+"""What is told of an actor's process: to whom, and how it ended, as facts and as a sentence for people.
+
+One `ProcessExit` a process, made in the host's I/O thread.
+"""
+
+from __future__ import annotations
+
+import signal as signal_module
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from ..wire.messages import ErrorData, GroupUse
+
+if TYPE_CHECKING:
+    from .process import ActorProcess
+
+__all__ = ["ProcessExit", "ProcessListener"]
+
+
+class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of an actor's process.
+
+    Attributes:
+        code: exit status; None if a signal ended it, or nobody knows.
+        signal: number of the signal that ended it, or None.
+        ready: whether the actor's constructor had returned.
+        finished: whether the actor's loop had ended and said so.
+        error: what the constructor or the actor's loop raised.
+        killed: whether the host sent SIGKILL.
+        violation: how it broke the protocol; empty if it did not.
+        disconnected: whether it was ended because it had closed its channel and lived on.
+        unobserved: why its exit status is unknown; empty if it is known.
+        user_seconds: CPU time in user mode, of the process and the children that it reaped.
+        system_seconds: CPU time in the kernel, likewise.
+        peak_bytes: its largest resident set.
+        survivors: number of processes that were left when the end was reported, which does not wait for them for ever.
+            All of them had been killed, or were just being found; they are hunted until the process system ends. Where
+            several processes ended at a time, they may be another's.
+        survivor_ids: process ids of the first of them.
+        group: what the kernel counted in its control group; None if it was in none.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    ready: bool = False
+    finished: bool = False
+    error: ErrorData | None = None
+    killed: bool = False
+    violation: str = ""
+    disconnected: bool = False
+    unobserved: str = ""
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    peak_bytes: int = 0
+    survivors: int = 0
+    survivor_ids: tuple[int, ...] = ()
+    group: GroupUse | None = None
+
+    @property
+    def normal(self) -> bool:
+        """Whether the actor ran to its end: nothing raised, nothing broken, exit status 0."""
+        return self.finished and self.error is None and not self.violation and self.code == 0
+
+    @property
+    def signal_name(self) -> str:
+        """The signal's name, such as `SIGSEGV`; empty if none ended it."""
+        if self.signal is None:
+            return ""
+        try:
+            return signal_module.Signals(self.signal).name
+        except ValueError:
+            return f"signal {self.signal}"
+
+    def __str__(self) -> str:
+        """Say what happened, in a clause that can follow `the process` or `because it`."""
+        if self.violation:
+            return f"broke the protocol: {self.violation}"
+        if self.disconnected:
+            return "closed its connection to the host"
+        if self.error is not None:
+            return f"raised {self.error}"
+        if self.unobserved:
+            return f"ended in a way nobody could observe: {self.unobserved}"
+        if self.killed and self.signal == signal_module.SIGKILL:
+            return "was killed"
+        if self.signal is not None:
+            return f"was ended by {self.signal_name}{self._hint()}"
+        if self.finished:
+            return "ended normally" if self.code == 0 else f"ended with exit status {self.code} after its last message"
+        return f"ended by itself with exit status {self.code}"
+
+    def _hint(self) -> str:
+        match self.signal:
+            case signal_module.SIGKILL:
+                return ", which was not sent from here (out of memory, or by hand)"
+            case signal_module.SIGXCPU:
+                return " (CPU time limit)"
+            case _:
+                return ""
+
+
+class ProcessListener(Protocol):
+    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """The actor's constructor has returned."""
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """The actor said something."""
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError if it is none of ours."""
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """The actor's loop has ended; the process is about to exit."""
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """The process is gone and reaped. Called exactly once, last."""

@@ -1,0 +1,224 @@
+"""Processes that stand by: forked ahead of time, so that the next actors need not wait for a fork.
+
+A process is handed out at most once, the oldest first. What dies while it stands by is dropped, and nobody
+hears of it. New ones are forked when no start has been under way for a moment: a fork and its rehearsal would take
+their time from the starts. It must never hand out a process that it has seen end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ..wire.messages import STANDS_BY
+from .channel import NewChannel, open_channel
+from .io import READ, IOThread, Timer
+
+if TYPE_CHECKING:
+    from .process import ActorProcess
+
+__all__ = ["Standby", "StandbyPool"]
+
+_QUIET: Final = 0.01
+"""Seconds without a start after which processes are forked ahead: longer than from one start to the next in a burst."""
+
+
+class Standby(msgspec.Struct):
+    """A process that waits for its first message.
+
+    Attributes:
+        key: number by which host and zygote name it.
+        channel: the host's end of its channel.
+        link: what the other end is called in `/proc/PID/fd`.
+        pid: its process id.
+        pidfd: of the process; whoever takes it closes it.
+        is_watched: whether the I/O thread looks at the channel.
+        process: what it has become, once it is taken. This and `is_watched` change with the system's lock.
+    """
+
+    key: int
+    channel: socket.socket
+    link: str
+    pid: int
+    pidfd: int
+    is_watched: bool = True
+    process: ActorProcess | None = None
+
+    def has_ended(self) -> bool:
+        """Whether the process is no more."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let it go: it ends as its channel closes."""
+        self.channel.close()
+        os.close(self.pidfd)
+
+
+class StandbyPool:
+    """Keeps some processes standing by. Used in the I/O thread, but `take`, which any thread may call with the lock.
+
+    Args:
+        size: how many.
+        lock: the system's.
+        io: watches their channels.
+        new_key: returns the number for a process.
+        fork: asks the zygote for a process of that number that serves a channel.
+        after: how many actors must have been started before any process stands by.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        lock: threading.Lock,
+        io: IOThread,
+        new_key: Callable[[], int],
+        fork: Callable[[int, socket.socket], None],
+        after: int = 0,
+    ) -> None:
+        self._size = size
+        self._lock = lock
+        self._io = io
+        self._new_key = new_key
+        self._fork = fork
+        self._coming: dict[int, NewChannel] = {}
+        self._rehearsing: dict[int, Standby] = {}
+        self._waiting: dict[int, Standby] = {}
+        self._ended: list[Standby] = []
+        self._starts = 0
+        self._still_to_start = after
+        self._fill_timer: Timer | None = None
+        self._closed = False
+
+    def take(self) -> Standby | None:
+        """Return a process for an actor to be; None if none stands by. Called with the system's lock."""
+        while self._waiting:
+            standby = self._waiting.pop(next(iter(self._waiting)))
+            if not standby.has_ended():
+                return standby
+            # The zygote's word of it is on the way, and the I/O thread may be at its channel.
+            self._ended.append(standby)
+            self._io.call(self._close_ended)
+        return None
+
+    def _close_ended(self) -> None:
+        with self._lock:
+            ended, self._ended = self._ended, []
+        for standby in ended:
+            self._io.unwatch(standby.channel.fileno())
+            standby.close()
+
+    def start_begun(self) -> None:
+        """An actor is being started. Called with the system's lock, in any thread."""
+        self._starts += 1
+        self._still_to_start -= 1
+
+    def start_over(self) -> None:
+        """An actor has been constructed, or has ended before. Called with the system's lock."""
+        self._starts -= 1
+        self._fill_soon()
+
+    def _fill_soon(self) -> None:
+        if self._fill_timer is not None:
+            self._fill_timer.cancel()
+            self._fill_timer = None
+        if self._size and not self._closed and not self._starts:
+            self._fill_timer = self._io.call_later(_QUIET, self._fill_after_quiet)
+
+    def _fill_after_quiet(self) -> None:
+        with self._lock:
+            self.fill()
+
+    def fill(self) -> None:
+        """Fork what is missing, unless an actor is being started. Called with the system's lock."""
+        if self._closed or self._starts or self._still_to_start > 0:
+            return
+        # Where the host has no descriptor left, or no zygote, starts themselves will tell.
+        with contextlib.suppress(OSError):
+            while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
+                channel = open_channel()
+                key = self._new_key()
+                self._coming[key] = channel
+                try:
+                    self._fork(key, channel.theirs)
+                except OSError:
+                    self.drop(key)
+                    raise
+
+    def on_forked(self, key: int, pid: int, pidfd: int | None) -> bool:
+        """A process exists; return whether it is one of these."""
+        coming = self._coming.pop(key, None)
+        if coming is None:
+            return False
+        channel, theirs, link = coming
+        theirs.close()
+        if pidfd is None:
+            channel.close()
+        else:
+            standby = self._rehearsing[key] = Standby(key, channel, link, pid, pidfd)
+            self._io.watch(channel.fileno(), READ, lambda events: self._on_events(standby, events))
+        return True
+
+    def drop(self, key: int) -> None:
+        """A process could not be forked, or has ended. Called with the system's lock."""
+        coming = self._coming.pop(key, None)
+        if coming is not None:
+            coming.ours.close()
+            coming.theirs.close()
+        rehearsing, waiting = self._rehearsing.pop(key, None), self._waiting.pop(key, None)
+        standby = rehearsing or waiting
+        if standby is not None:
+            self._io.unwatch(standby.channel.fileno())
+            standby.close()
+        if waiting is not None:  # else the next would go the same way; it is tried again with the next start
+            self._fill_soon()
+
+    def clear(self) -> None:
+        """Drop all: there is no zygote any more. Called with the system's lock."""
+        for key in [*self._coming, *self._rehearsing, *self._waiting]:
+            self.drop(key)
+
+    def close(self) -> None:
+        """Drop all, and fork no more. Called with the system's lock."""
+        self._closed = True
+        if self._fill_timer is not None:
+            self._fill_timer.cancel()
+        self.clear()
+
+    def _on_events(self, standby: Standby, events: int) -> None:
+        """A process is through with its rehearsal; or it has ended, or closed its channel and is of no more use.
+
+        Or what it has become says its first word: that goes to who it is, of which this thread has not heard yet.
+        """
+        said = b""
+        with self._lock:
+            process = standby.process
+            if process is None:
+                if standby.key in self._rehearsing:
+                    with contextlib.suppress(OSError):
+                        said = standby.channel.recv(len(STANDS_BY))
+                if said == STANDS_BY:
+                    self._waiting[standby.key] = self._rehearsing.pop(standby.key)
+                elif standby.key in self._rehearsing or standby.key in self._waiting:
+                    standby.kill()
+                    self.drop(standby.key)
+                else:  # about to be closed
+                    standby.is_watched = False
+                    self._io.unwatch(standby.channel.fileno())
+        if process is not None:
+            process.on_first_events(events)

@@ -1,0 +1,1 @@
+"""Linux: what this layer asks of the kernel. Decides nothing."""

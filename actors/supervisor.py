@@ -1,0 +1,438 @@
+"""`Supervisor`: a pykka actor that starts, watches and stops process actors.
+
+It holds the truth about its children, and it alone. Its mailbox never waits: not for a child, not for the zygote; what
+takes time comes back to it as a message. Layers above subclass it and say what reports, requests and ends mean.
+
+What a child has for it is taken in turns, a moment's work at a time, so that no child keeps others waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import msgspec
+import pykka
+
+from .actor import ProcessActor
+from .errors import ProtocolError
+from .host.backlog import TurnQueue
+from .host.exit import ProcessExit
+from .host.io import Timer
+from .host.process import ActorProcess
+from .host.system import ProcessSystem
+from .wire.messages import MAXIMUM_FRAME, ErrorData, ProcessLimits, error_data, fault_text
+
+if TYPE_CHECKING:
+    from pykka._actor import ActorInbox
+
+__all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
+
+logger = logging.getLogger("subactors.actors")
+
+_TURN: Final = 0.0002
+"""Seconds after which no other message of the same child is taken up in its turn."""
+
+_TOO_LONG: Final = "The request has {:,} bytes, and {:,} is the limit. Put what is long into a file, and name that."
+
+_DUMP_TIME: Final = 0.003
+"""Seconds that a process has to write its stacks before it is killed, once it has begun to."""
+
+_DUMP_LOOKS: Final = 30
+"""How often, so many seconds apart, to look whether it has begun: on a busy machine it may get no core for a while."""
+
+
+class ChildSpec(msgspec.Struct, frozen=True):
+    """What a child is, and how it is to be ended.
+
+    Attributes:
+        actor_class: the process actor.
+        args: its constructor's.
+        kwargs: its constructor's.
+        grace: seconds between asking it to stop and killing it.
+        capture: file for what its process writes to standard output and error; None lets it go to the host's.
+        environ: the process's environment; None is the host's at the start, without what the system withholds.
+        limits: what the kernel holds its process to; None for nothing.
+        fenced: whether its process is put behind a fence; the process system's own answer if None.
+    """
+
+    actor_class: type[ProcessActor]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    grace: float = 2.0
+    capture: str | None = None
+    environ: Mapping[str, str] | None = None
+    limits: ProcessLimits | None = None
+    fenced: bool | None = None
+
+
+class Child:
+    """A child of a supervisor. Its fields change in the supervisor's thread only.
+
+    Attributes:
+        spec: what was asked for.
+        process: the running, or ended, process; it is there once that has been asked for.
+        stopping: whether it has been asked to stop.
+        turns: what it has for its supervisor.
+    """
+
+    __slots__ = ("process", "spec", "stopping", "turns")
+
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.process: ActorProcess
+        self.stopping = False
+        self.turns = TurnQueue()
+
+
+# --- messages to a supervisor ---------------------------------------------------------------------------------------
+
+
+class StartChild(msgspec.Struct, frozen=True):
+    """Anyone to the supervisor: start a child; the reply is the `Child`, at once, long before it runs."""
+
+    spec: ChildSpec
+
+
+class StopChild(msgspec.Struct, frozen=True):
+    """Anyone to the supervisor: take a child down the stop ladder; the reply comes at once."""
+
+    child: Child
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    """To the supervisor: it is the child's turn."""
+
+    child: Child
+
+
+class _Ready(msgspec.Struct, frozen=True):
+    """The I/O thread to the supervisor: the child's constructor has returned."""
+
+    child: Child
+
+
+class _Reported(msgspec.Struct, frozen=True):
+    """The I/O thread to the supervisor: a decoded report."""
+
+    child: Child
+    report: Any
+
+
+class _Requested(msgspec.Struct, frozen=True):
+    """The I/O thread to the supervisor: a decoded request, and where the answer goes."""
+
+    child: Child
+    request: Any
+    reply_to: ReplyAddress
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    """The I/O thread to the supervisor: the child is gone and reaped."""
+
+    child: Child
+    end: ProcessExit
+
+
+class _GraceOver(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: the child has had its time to end by itself."""
+
+    child: Child
+
+
+class ReplyAddress:
+    """Where the answer to one child's request goes: good for one use, from any thread, at any later time."""
+
+    def __init__(self, process: ActorProcess, request_id: int) -> None:
+        self._process = process
+        self._request_id = request_id
+
+    def set(self, value: msgspec.Struct) -> None:
+        """Answer."""
+        self._process.answer(self._request_id, value)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Answer with an error; it arrives as a RemoteError that names its type."""
+        self._process.refuse(self._request_id, error_data(error))
+
+
+class Supervisor(pykka.ThreadingActor):
+    """Starts process actors, hears of everything that becomes of them, and ends them.
+
+    Subclasses override the `child_…` hooks. All but `child_output` run in the supervisor's own thread.
+
+    Args:
+        system: where its children's processes come from.
+    """
+
+    # A host that ends without closing must not hang on this thread; the zygote ends the children then.
+    use_daemon_thread = True
+
+    last_reports: ClassVar[tuple[type, ...]] = ()
+    """Reports after which no other of the same child is decoded, nor handed over."""
+
+    most_request: ClassVar[int] = MAXIMUM_FRAME
+    """Longest request, in bytes; a longer one is refused without being decoded."""
+
+    report_decoder: ClassVar[msgspec.msgpack.Decoder[Any] | None] = None
+    """Decodes what children report, in the I/O thread; a report that it refuses is a violation of the protocol."""
+
+    request_decoder: ClassVar[msgspec.msgpack.Decoder[Any] | None] = None
+    """As `report_decoder`, for requests."""
+
+    def __init__(self, system: ProcessSystem) -> None:
+        super().__init__()
+        self._system = system
+        self._handled: Callable[[], None] | None = None
+        self._charged = 0.0
+
+    @staticmethod
+    def _create_actor_inbox() -> ActorInbox:
+        # pykka's own is made of three condition variables; every message of every child goes through this one.
+        return queue.SimpleQueue()
+
+    # --- for subclasses, in the supervisor's thread -----------------------------------------------------------------
+
+    def start_child(self, spec: ChildSpec, *, accepted: Callable[[], object] | None = None) -> Child:
+        """Have a child started; returns at once. Raises and calls what `ProcessSystem.spawn` does."""
+        child = Child(spec)
+        child.process = self._system.spawn(
+            spec.actor_class,
+            spec.args,
+            spec.kwargs,
+            listener=_ChildListener(child, self),
+            capture=spec.capture,
+            environ=spec.environ,
+            limits=spec.limits,
+            fenced=spec.fenced,
+            accepted=accepted,
+        )
+        return child
+
+    def stop_child(self, child: Child) -> None:
+        """Begin the stop ladder: ask, wait for the grace period, dump the stacks, kill. May be repeated."""
+        if child.stopping or child.process.end is not None:
+            return
+        child.stopping = True
+        child.process.stop()
+        self.tell_later(child.spec.grace, _GraceOver(child))
+
+    def tell_later(self, delay: float, message: object) -> Timer:
+        """Send this supervisor a message in `delay` seconds; the timer holds it until then, and can cancel it.
+
+        May be called in any thread.
+        """
+        return self._system.call_later(delay, lambda: _tell(self.actor_ref, message))
+
+    def tell_in_turn(self, child: Child, message: object) -> None:
+        """Send this supervisor a message that is work for a child; it comes when that has its turn.
+
+        May be called in any thread.
+        """
+        if child.turns.put(message):
+            _tell(self.actor_ref, _Turn(child))
+
+    def charge(self, seconds: float) -> None:
+        """Within a hook: charge the child for work that its message makes elsewhere, as for CPU time of this thread."""
+        self._charged += seconds
+
+    def postpone_handled(self) -> Callable[[], None]:
+        """Within `child_reported`: have the report counted as one that waits until the function returned is called.
+
+        That may be in any thread. A child with too much that waits is not read.
+        """
+        handled, self._handled = self._handled, None
+        assert handled is not None  # noqa: S101 - a mistake of a subclass
+        return handled
+
+    def child_ready(self, child: Child) -> None:
+        """Hook: the child's constructor has returned."""
+
+    def child_output(self, child: Child, data: bytes) -> None:
+        """Hook: the child said something. Runs in the I/O thread, so that a flood never fills the mailbox."""
+
+    def child_reported(self, child: Child, report: Any) -> None:
+        """Hook: a report of the child, decoded."""
+
+    def child_requested(self, child: Child, request: Any, reply_to: ReplyAddress) -> None:
+        """Hook: a request of the child, decoded; the answer may be given at any later time."""
+
+    def child_ended(self, child: Child, end: ProcessExit) -> None:
+        """Hook: the child is gone, with everything that it had started. Called exactly once a child, last."""
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle one message; runs in the supervisor's thread.
+
+        What a hook raises ends the child that it was about, and not the supervisor with all the others.
+        """
+        match message:
+            case StartChild(spec):
+                return self.start_child(spec)
+            case StopChild(child):
+                self.stop_child(child)
+            case _Turn(child):
+                self._take_turn(child)
+            case _GraceOver():
+                self._take_up(message)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def _take_turn(self, child: Child) -> None:
+        """Handle what a child has waiting, for a moment, and see to its next turn."""
+        turn = _Turn(child)
+        if child.process.lacks_room(lambda: _tell(self.actor_ref, turn)):
+            return
+        until = child.turns.begin() + _TURN
+        try:
+            while (message := child.turns.take()) is not None:
+                self._take_up(message)
+                if time.monotonic() > until:
+                    break
+        finally:
+            rest = child.turns.end(self._charged)
+            self._charged = 0.0
+        if rest and not child.process.is_ending:
+            self._system.call_after_rest(rest, lambda: _tell(self.actor_ref, turn))
+        elif child.turns.go_on():
+            _tell(self.actor_ref, turn)
+
+    def _take_up(self, message: object) -> None:
+        match message:
+            case _Ready(child) | _Reported(child) | _Requested(child) | _GraceOver(child):
+                try:
+                    self._hear(message)
+                except Exception:
+                    logger.exception("A message of %s could not be handled; it is ended.", child.process.actor)
+                    child.process.kill()
+            case _Ended(child, end):
+                self.child_ended(child, end)
+            case _:
+                self.on_receive(message)
+
+    def _hear(self, message: _Ready | _Reported | _Requested | _GraceOver) -> None:
+        child = message.child
+        if isinstance(message, _Ready):
+            self.child_ready(child)
+            return
+        if isinstance(message, _GraceOver):
+            self._end_by_force(child)
+            return
+        self._handled = child.process.handled
+        try:
+            if isinstance(message, _Reported):
+                self.child_reported(child, message.report)
+            elif not child.process.is_ending:  # else nobody is there to be answered
+                self.child_requested(child, message.request, message.reply_to)
+        finally:
+            if self._handled is not None:
+                self._handled()
+                self._handled = None
+
+    def _end_by_force(self, child: Child) -> None:
+        if child.process.end is not None:
+            return
+        log = child.spec.capture
+        if log is None or not child.process.dump_stack():
+            child.process.kill()
+        else:
+            self._kill_after_dump(child, log, _length(log), _DUMP_LOOKS)
+
+    def _kill_after_dump(self, child: Child, log: str, before: int, looks: int) -> None:
+        """Kill a process once its log, `before` bytes long until now, has grown by its stacks, or has not for long."""
+
+        def look() -> None:
+            if _length(log) == before and looks and child.process.end is None:
+                self._kill_after_dump(child, log, before, looks - 1)
+            else:
+                # What it has begun to write it may still have to finish.
+                self._system.call_later(_DUMP_TIME, child.process.kill)
+
+        self._system.call_later(_DUMP_TIME, look)
+
+
+def _length(log: str) -> int:
+    """Return how long a log is; 0 where there is none."""
+    try:
+        return os.lstat(log).st_size
+    except OSError:
+        return 0
+
+
+class _ChildListener:
+    """Turns what happens to one child in the I/O thread into messages to its supervisor."""
+
+    def __init__(self, child: Child, supervisor: Supervisor) -> None:
+        self._child = child
+        self._supervisor = supervisor
+        self._has_last_report = False
+        self._exit_timer: Timer | None = None
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """Forward."""
+        del process
+        self._tell(_Ready(self._child))
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """Hand over in this thread."""
+        del process
+        self._supervisor.child_output(self._child, data)
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """Decode and forward, unless there is to be none any more."""
+        if self._has_last_report:
+            process.handled()
+            return
+        report = _decode(self._supervisor.report_decoder, body, "report")
+        self._has_last_report = isinstance(report, self._supervisor.last_reports)
+        self._tell(_Reported(self._child, report))
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """Decode and forward, with the address for the answer."""
+        most = self._supervisor.most_request
+        if len(body) > most:
+            process.refuse(request_id, ErrorData("builtins.ValueError", _TOO_LONG.format(len(body), most)))
+            process.handled()
+            return
+        request = _decode(self._supervisor.request_decoder, body, "request")
+        self._tell(_Requested(self._child, request, ReplyAddress(process, request_id)))
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """See to it that the process exits now."""
+        del process
+        # One whose loop has ended may still hang in a thread or a finalizer; that gets no longer than a stop. Set here,
+        # not by the supervisor: nearly every child ends like this, and the timer's thread is this one.
+        if self._exit_timer is None:
+            self._exit_timer = self._supervisor.tell_later(self._child.spec.grace, _GraceOver(self._child))
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """Forward."""
+        del process
+        if self._exit_timer is not None:
+            self._exit_timer.cancel()  # it would keep the child until it is due
+        self._tell(_Ended(self._child, end))
+
+    def _tell(self, message: object) -> None:
+        self._supervisor.tell_in_turn(self._child, message)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[Any] | None, body: bytes, what: str) -> Any:
+    if decoder is None:
+        raise ProtocolError(f"a {what}, where its supervisor takes none")
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
+        raise ProtocolError(f"a {what} that is none of the declared types: {fault_text(error)}") from error
+
+
+def _tell(reference: pykka.ActorRef[Any], message: object) -> None:
+    # A supervisor that has stopped has nobody left to tell.
+    with contextlib.suppress(pykka.ActorDeadError):
+        reference.tell(message)

@@ -1,0 +1,411 @@
+"""The zygote: a small program that imports what tasks need once, then forks one process per actor on request.
+
+Started by the host as `python -m subactors.actors.zygote`, it serves one control socket and ends when that closes. It
+reaps every child, ends what a dead actor left behind (see `hunt`), and reports each exit once, within a bound.
+
+It must never start a thread, an event loop or a pool, and never open a client: a fork copies only the calling thread,
+so a lock that another thread holds would stay locked in every child. It must never kill a process by an id that may be
+another's: only a parent that has not yet reaped, or who has a pidfd, can be sure whom it means.
+
+Why not `multiprocessing`'s fork server: it freezes environment, directory and descriptors when it starts, re-imports
+the host's `__main__`, leaves its children alive when the host is killed, and knows nothing of grandchildren. Nor its
+`Process` over a fork of our own: it opens two pipes for each, looks at all that live whenever one starts, and its
+bootstrap has each child copy some 150 pages, a fifth of what it copies in all.
+
+What costs a fork is not the call but the pages that parent and child touch after it, each of which is copied. So what
+can be set up here once, for all children to inherit, is set up in `main`, and the path of a fork is kept short.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
+import atexit
+import contextlib
+import gc
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from typing import Final, NoReturn
+
+import msgspec
+
+from .. import fence as fence_module
+from ..child.life import Step, rehearse, serve
+from ..linux import cgroup, kernel
+from ..linux.mark import SWEEP_LIMIT, keep_mark
+from ..wire import ancillary
+from ..wire.messages import (
+    CHANNEL,
+    HERE,
+    MOST_NAMED,
+    Configuration,
+    Exited,
+    Fork,
+    Forked,
+    ForkFailed,
+    FromZygote,
+    encode_packet,
+)
+from .hunt import Hunt
+from .loading import load
+from .setup import (
+    OOM_SCORE,
+    drop_the_hosts_signal_setup,
+    open_oom_score,
+    prepare_for_children,
+    raise_descriptor_limit,
+)
+from .sharing import settle_code, settle_memory
+
+__all__ = ["main"]
+
+_QUIET: Final = 10
+"""Milliseconds without anything to do after which the zygote sees to itself: not before the first forks are over."""
+
+_REHEARSALS: Final = 12
+"""After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
+
+_SIGKILL: Final = int(signal.SIGKILL)
+
+_LOOK_EVERY: Final = 0.15
+"""Seconds between two looks for what has become a child and was not forked here, of which no signal tells: a process
+that is no subreaper any more has daemons, or one asks for its parent to be its child's. Some microseconds each."""
+
+_SLICE: Final = 0.001
+"""Seconds for which what is hunted, or ended, may keep the zygote from requests. What is begun is done, so it may be
+somewhat more."""
+
+_REMAINS_LIMIT: Final = SWEEP_LIMIT
+"""Seconds that a task's end waits for what it has left, all of which is killed, to be gone."""
+
+_POPULATION_LIMIT: Final = 0.2
+"""The same where there are ever new ones, of which nobody can tell whose they are."""
+
+_SETTLED: Final = 0.05
+"""Seconds after an end in which all that it leaves shows itself, if nothing forks any more."""
+
+_END_LIMIT: Final = 1.8
+"""Seconds that all may take to be gone once the host is; where there are ever new ones, it goes on."""
+
+_requests: Final = msgspec.msgpack.Decoder(Fork)
+
+
+class _Zygote:
+    """The zygote's state: the children that it forked, and those whose tree is being ended.
+
+    What runs for each fork is written for few functions, names and objects, as each is a page or two that both sides
+    of the next fork copy: here `try` and `pass`, descriptors as numbers, and what is constant made ahead.
+    """
+
+    def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:
+        self._rehearsal = configuration.rehearsal
+        # So many forks come before the time that chores take is worth it.
+        self._forks_to_come = 0 if configuration.for_many else 2
+        self._pid = os.getpid()
+        descriptor_limits = raise_descriptor_limit()
+        self._children: dict[int, int] = {}
+        self._dying: list[tuple[Exited, float, float]] = []
+        self._groups: dict[int, str] = {}
+        self._host = host
+        self._oom_score, self._own_oom_score = open_oom_score()
+        self._wakeup, wakeup_end = os.pipe()
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(wakeup_end, False)
+        self._hunt = Hunt(self._children)
+        self._is_hunting = False
+        self._looked = 0.0
+        signal.signal(signal.SIGCHLD, _wake_up)
+        signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
+        self._fenced_steps = self._steps(descriptor_limits, *fence_module.steps_of_a_fence())
+        self._open_steps = self._steps(descriptor_limits)
+        # The children's, made ahead, with something else behind it in each. What it is need not be asked of the kernel.
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
+        # Its number becomes free, which mostly is `CHANNEL`: what comes with a request has the right one at once.
+        self._control = control.dup()
+        control.close()
+
+    @staticmethod
+    def _steps(descriptor_limits: tuple[int, int], *fence: Step) -> tuple[Step, ...]:
+        """Return what a child calls first. The fence is put on before anything of the actor runs."""
+        return (
+            (os.setsid, ()),
+            *kernel.steps_of_a_child("subactor"),
+            (signal.set_wakeup_fd, (-1,)),
+            # Not signal.signal: what that adds, names for the numbers, costs a new process more than the call.
+            (_signal.signal, (int(signal.SIGCHLD), int(signal.SIG_DFL))),
+            *fence,  # before the ruleset is closed
+            # What is open then, and no list made now: a module or a rehearsal may have what is closed later.
+            kernel.closing_step(CHANNEL + 1),
+            (resource.setrlimit, (resource.RLIMIT_NOFILE, descriptor_limits)),
+        )
+
+    def serve(self) -> None:
+        """Serve the control socket until the host closes it or dies, then end everything, whatever happens."""
+        try:
+            self._serve_requests()
+        finally:
+            self._end_everything()
+
+    def _serve_requests(self) -> None:
+        self._say(HERE)
+        poll = select.poll()
+        for descriptor in (self._control.fileno(), self._host, self._wakeup):
+            poll.register(descriptor, select.POLLIN)
+        chores = deque([self._rehearse, self._settle_code, *[self._rehearse] * _REHEARSALS, settle_memory])
+        quiet = False
+        while True:
+            are_due = chores and self._forks_to_come <= 0
+            ready = dict(poll.poll(self._patience(0 if quiet else _QUIET) if are_due else self._patience(None)))
+            quiet = not ready and not self._dying
+            if quiet and are_due:
+                try:
+                    chores.popleft()()
+                except BaseException:  # noqa: BLE001 - all that they do is save time, and an actor may mean itself by exiting
+                    while len(chores) > 1:  # what failed would fail again
+                        chores.popleft()
+            if self._wakeup in ready:
+                os.read(self._wakeup, 4096)
+                self._reap()
+            elif self._dying or self._hunt.prey or time.monotonic() - self._looked > _LOOK_EVERY:
+                self._reap()
+            if self._host in ready:
+                break
+            if self._control.fileno() in ready and not self._take_request():
+                break
+
+    def _patience(self, chore: int | None) -> int | None:
+        """Return for how many milliseconds there is nothing to do, if nobody says otherwise; None for ever."""
+        if self._is_hunting:
+            return 0
+        if chore is not None:
+            return chore
+        if self._dying or self._hunt.prey:
+            return 20  # what is being killed mostly tells of its end
+        return int(_LOOK_EVERY * 1000) if self._children else None
+
+    def _rehearse(self) -> None:
+        """Make the way that every actor goes a well-trodden one; see `rehearse`."""
+        if not rehearse(self._rehearsal, threads=False):
+            raise TimeoutError("A rehearsal did not come to its end.")
+        # What the interpreter calls in a new process.
+        threading._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001 - private, and the stub does not know it
+        logging._after_at_fork_child_reinit_locks()  # type: ignore[attr-defined]  # noqa: SLF001 - the same
+
+    def _settle_code(self) -> None:
+        settle_code(self._rehearse)
+
+    def _take_request(self) -> bool:
+        try:
+            packet, channel = ancillary.receive(self._control)
+        except ConnectionError:
+            return False
+        if not packet:
+            return False
+        if packet == HERE:
+            self._say(HERE)
+            return True
+        request = _requests.decode(packet)
+        if channel is None:
+            self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
+            return True
+        try:
+            self._fork(request, channel)
+        finally:
+            os.close(channel)
+        return True
+
+    def _fork(self, request: Fork, channel: int) -> None:
+        key, group = request.key, request.group
+        self._forks_to_come -= 1
+        try:
+            if self._oom_score is not None:
+                # For the moment of the fork: children inherit it and need not write it.
+                os.pwrite(self._oom_score, OOM_SCORE, 0)
+            # Here, so that a child need not look for it.
+            steps = self._fenced_steps if request.fenced else self._open_steps
+            rehearsal = self._rehearsal if request.standby else None
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    self._live_as_child(channel, steps, rehearsal)
+            finally:
+                if self._oom_score is not None:
+                    os.pwrite(self._oom_score, self._own_oom_score, 0)
+            self._children[pid] = key
+            if group is not None:
+                self._groups[key] = group
+            pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            self._send(ForkFailed(key, f"fork failed: {error.strerror or error}"))
+            return
+        try:
+            self._send(Forked(key, pid), pidfd)
+        finally:
+            os.close(pidfd)
+
+    def _live_as_child(self, channel: int, steps: tuple[Step, ...], rehearsal: bytes | None) -> NoReturn:
+        """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
+        code = 1
+        try:
+            if channel != CHANNEL:
+                os.dup2(channel, CHANNEL, False)
+            serve(self._channel, self._pid, steps, rehearsal=rehearsal)
+            code = 0
+        except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
+            traceback.print_exc()
+        try:
+            # What the interpreter does at its end, but for taking itself apart: that is a copy of every page.
+            if getattr(threading, "_shutdown_locks", True):  # before Python 3.13: there is a thread to wait for
+                threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
+            atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to do this without the rest
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+        except BaseException:  # noqa: BLE001 - the same
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _reap(self) -> None:
+        """Collect children that have ended, end what they leave, and report those that are gone with that."""
+        now = time.monotonic()
+        # Who is found to have ended now was alive at the last look: what had been seen before is not of it.
+        since, self._looked = self._looked, now
+        while (ended := _peek_ended_child()) is not None:
+            key = self._children.pop(ended, None)
+            if key is not None:
+                # The unreaped leader keeps its group's id from being used again, so this hits its own group only.
+                try:  # noqa: SIM105 - see the class
+                    os.killpg(ended, _SIGKILL)
+                except (ProcessLookupError, PermissionError):
+                    pass
+            _, status, usage = os.wait4(ended, 0)
+            if key is not None:
+                code = os.waitstatus_to_exitcode(status)
+                exited = Exited(key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+                group = self._groups.get(key)
+                if group is not None:
+                    cgroup.kill(group)
+                    exited = msgspec.structs.replace(exited, group=cgroup.use_of(group))
+                self._dying.append((exited, since, now))
+            elif time.monotonic() - now > _SLICE:
+                break  # they may end as fast as they are collected; actors have been here for longer, and come first
+        self._is_hunting = self._hunt.chase(_SLICE)
+        if self._dying:
+            self._report_the_dead()
+
+    def _report_the_dead(self) -> None:
+        """Report who is gone with all that may be of it, or has been waited for as long as it may be."""
+        now = time.monotonic()
+        waiting = []
+        for dying in self._dying:
+            exited, since, died = dying
+            remains = [seen for seen in self._hunt.prey.values() if seen >= since] if self._hunt.prey else []
+            if remains or self._is_hunting:
+                is_population = self._is_hunting or any(seen > died + _SETTLED for seen in remains)
+                if now < died + (_POPULATION_LIMIT if is_population else _REMAINS_LIMIT):
+                    waiting.append(dying)
+                    continue
+                left = self._hunt.living(since)
+                exited = msgspec.structs.replace(exited, survivors=len(left), survivor_ids=left[:MOST_NAMED])
+            if exited.key in self._groups:
+                cgroup.remove(self._groups.pop(exited.key))
+            self._send(exited)
+        self._dying = waiting
+
+    def _end_everything(self) -> None:
+        for group in self._groups.values():
+            cgroup.kill(group)
+        self._children.clear()  # so all are hunted
+        deadline = time.monotonic() + _END_LIMIT
+        while True:
+            if self._hunt.chase(_SLICE):
+                continue
+            if not self._hunt.prey or time.monotonic() > deadline:
+                break
+            time.sleep(0.001)
+        for group in self._groups.values():
+            cgroup.remove(group)
+
+    def _send(self, message: FromZygote, descriptor: int | None = None) -> None:
+        self._say(encode_packet(message), descriptor)
+
+    def _say(self, packet: bytes, descriptor: int | None = None) -> None:
+        try:
+            if descriptor is None:
+                self._control.send(packet)
+            else:
+                ancillary.send(self._control, packet, descriptor)
+        except ConnectionError:
+            pass  # the host is gone: the next turn of the loop sees it and ends everything
+
+
+def _wake_up(_number: int, _frame: object) -> None:
+    """Handle SIGCHLD, or it would not be written to the wake-up descriptor."""
+
+
+def _peek_ended_child() -> int | None:
+    """Return a child that has ended, leaving it unreaped; None if there is none."""
+    try:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return ended.si_pid if ended is not None else None
+
+
+def _receive_configuration(control: socket.socket) -> Configuration | None:
+    """Wait for the first packet: a file in memory that holds the configuration, of any length; None without a host."""
+    packet, descriptor = ancillary.receive(control)
+    if not packet or descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(0)
+        return msgspec.msgpack.decode(file.read(), type=Configuration)
+
+
+def main() -> None:
+    """Run the zygote on the control socket whose descriptor is the program's only argument."""
+    number = int(sys.argv[1])
+    # What the host's own code has left inheritable is the host's.
+    kernel.close_descriptors_but({0, 1, 2, number})
+    kernel.open_standard_descriptors()  # of which the host may have closed some
+    control = socket.socket(fileno=number)
+    control.set_inheritable(False)
+    kernel.set_process_name("subactors-zyg")
+    drop_the_hosts_signal_setup()
+    configuration = _receive_configuration(control)
+    if configuration is None:
+        return
+    sys.path[:] = map(os.fsdecode, configuration.sys_path)
+    keep_mark(configuration.environ, os.environb)
+    os.environb.clear()
+    os.environb.update(configuration.environ)
+    kernel.become_subreaper()
+    try:
+        # Before the imports, which take a while: what can be missing is told at once.
+        host = os.pidfd_open(configuration.host_pid)
+    except ProcessLookupError:
+        return  # the host died while this program started
+    for failure in load(configuration):
+        with contextlib.suppress(OSError):  # the host is gone: `serve` sees it, too
+            control.send(encode_packet(failure))
+    kernel.open_standard_descriptors()
+    prepare_for_children()
+    zygote = _Zygote(control, host, configuration)
+    # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
+    gc.freeze()
+    zygote.serve()
+    # Not sys.exit, which would take apart what is gone in a moment anyway.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The agent loop: ask the model, call the tools it asks for, and again, until it answers without a tool call.
+
+The same loop serves an orchestrator and its sub-agents. It never judges a tool call (the tools answer for themselves),
+never prints, and leaves the conversation such that it can be continued whenever it ends: a turn is in it with all
+answers to its tool calls, or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..errors import ContextLengthError, LoopError
+from ..models.base import Message, Model, ToolCall, Turn, Usage
+from ..team.config import AgentConfig
+from ..text import encodable
+from ..toolsets.base import ToolAnswer, ToolBox, ToolSchema
+from .history import History
+from .progress import Progress
+
+__all__ = ["AgentLoop", "LoopListener"]
+
+
+class LoopListener(Protocol):
+    """Hears what happens in a loop, in the thread of its event loop; must return soon.
+
+    What a method raises ends the loop.
+    """
+
+    def text(self, piece: str) -> None:
+        """Text came from the model, or a line break that keeps the texts of two turns apart."""
+
+    def tool_called(self, call: ToolCall) -> None:
+        """A tool call begins."""
+
+    def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
+        """A tool call ended; calls of one turn end in any order."""
+
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+        """A turn ended; called once for each answer of the model, whatever happens after it.
+
+        `messages_added` is what the conversation grew by: the model's message and the answers to its tool calls. It is
+        empty where the turn was broken off, so that only its usage counts.
+        """
+
+
+class AgentLoop:
+    """One agent at work on one conversation.
+
+    Args:
+        agent: for `max_iterations` and `max_old_tool_call_tokens`.
+        model: answers the turns; stays open.
+        tools: what the model may call; stays open.
+        listener: hears what happens.
+        max_identical_turns: so many turns in a row that bring nothing new end the loop; see `progress`.
+    """
+
+    def __init__(
+        self,
+        agent: AgentConfig,
+        model: Model,
+        tools: ToolBox,
+        listener: LoopListener,
+        max_identical_turns: int = 5,
+    ) -> None:
+        self._agent = agent
+        self._model = model
+        self._tools = tools
+        self._listener = listener
+        self._progress = Progress(agent.name, tools, max_identical_turns)
+
+    async def run(self, messages: list[Message]) -> str:
+        """Go on with the conversation until the final answer, and return it.
+
+        Cancelling ends all running tool calls before it returns.
+
+        Args:
+            messages: the conversation; grows by every finished turn.
+
+        Raises:
+            ModelError: the model could not answer.
+            ContextLengthError: the conversation is too long for the model, with old tool answers shortened.
+            LoopError: `max_iterations` was reached, or the model repeated itself.
+            Exception: whatever a `python/…` model raised.
+        """
+        if messages and messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls"):
+            # An earlier attempt ended between its final answer and its end.
+            return str(messages[-1]["content"])
+        schemas = self._tools.schemas
+        history = History(self._agent.max_old_tool_call_tokens, self._agent.num_history_items)
+        iterations = 0
+        while not self._agent.max_iterations or iterations < self._agent.max_iterations:
+            iterations += 1
+            turn = await self._turn(messages, history, schemas)
+            added: list[Message] = []
+            try:
+                self._progress.before(turn)
+                if turn.tool_calls and turn.content and not turn.content.endswith("\n"):
+                    self._listener.text("\n")
+                answers = await self._answers(turn.tool_calls)
+                added = [_assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
+                messages += added
+                await self._progress.after(turn, answers)
+            finally:
+                # Whatever became of the turn, its tokens are spent.
+                self._listener.turn_ended(turn, tuple(added))
+            if not turn.tool_calls:
+                return turn.content
+        raise LoopError(
+            f"Agent {self._agent.name!r} reached max_iterations ({self._agent.max_iterations}) without a final answer; "
+            "raise it (or `limits: iterations`) in the team file, or give the agent a smaller task."
+        )
+
+    async def _turn(self, messages: Sequence[Message], history: History, schemas: Sequence[ToolSchema]) -> Turn:
+        """Ask the model, with less of old tool answers where the conversation is too long for it."""
+        shortened = False
+        try:
+            while True:
+                try:
+                    return await self._model.complete(history.shown(messages), schemas, self._listener.text)
+                except ContextLengthError as error:
+                    if history.shorten(messages):
+                        shortened = True
+                        continue
+                    done = (
+                        "Old tool answers were shortened already" if shortened else "No tool answer could be shortened"
+                    )
+                    raise ContextLengthError(
+                        f"{error} {done}: give the agent a smaller task, or a model that takes longer conversations."
+                    ) from None
+        except BaseException:
+            spent = self._model.take_unreported()
+            if spent != Usage():
+                self._listener.turn_ended(Turn("", usage=spent), ())
+            raise
+
+    async def _answers(self, calls: Sequence[ToolCall]) -> list[ToolAnswer]:
+        """Call tools concurrently; returns the answers in the order of the calls, and leaves no call running."""
+        # A task group would wrap what a listener raises in an exception group, and hide a call that was cancelled from
+        # within; `gather` alone would, when cancelled, not wait for the calls to end.
+        running = [asyncio.create_task(self._answer(call)) for call in calls]
+        try:
+            return await asyncio.gather(*running)
+        except BaseException:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            raise
+
+    async def _answer(self, call: ToolCall) -> ToolAnswer:
+        self._listener.tool_called(call)
+        try:
+            answer = await self._tools.call(call.name, call.arguments)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something inside the tool was cancelled, not the agent.
+            answer = ToolAnswer(f"{call.name} failed: it was cancelled.", is_error=True)
+        self._listener.tool_answered(call, answer)
+        return answer
+
+
+def _assistant_message(turn: Turn) -> Message:
+    """Return a turn for the conversation, as it came; `models/sendable` makes it fit for the server that gets it."""
+    message: Message = {"role": "assistant", "content": turn.content}
+    if turn.tool_calls:
+        message |= {"content": turn.content or None, "tool_calls": [_tool_call(call) for call in turn.tool_calls]}
+    if turn.opaque:
+        message["opaque"] = turn.opaque
+    return message | {"provider": turn.provider} if turn.provider else message
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    made = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    return made if call.extra is None else {**made, "extra_content": call.extra}
+
+
+def _tool_message(call: ToolCall, answer: ToolAnswer) -> Message:
+    return {"role": "tool", "tool_call_id": call.id, "content": encodable(answer.text)}

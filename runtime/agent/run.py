@@ -1,0 +1,119 @@
+"""Puts an agent together: its toolsets, its model, its first messages, and the loop over them.
+
+The same in a task's process and in a host that runs an orchestrator; what differs comes in through `Surroundings`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+
+from ..models.base import Message
+from ..models.open import open_agent_model
+from ..team.config import AgentConfig
+from ..toolsets.base import ToolBox
+from ..toolsets.build import build_toolsets
+from .loop import AgentLoop, LoopListener
+from .prompt import starting_messages
+from .prompt_files import prompt_file_paragraphs
+from .surroundings import Surroundings
+
+__all__ = ["build_tool_box", "run_agent"]
+
+
+def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
+    """Return an agent's tools; its `open` must be awaited before they are all there, and its `close` is owed."""
+    return ToolBox(
+        build_toolsets(
+            agent,
+            gateway=around.gateway,
+            working_directory=around.working_directory,
+            shared_directory=around.shared_directory,
+            environ=around.environ,
+            withheld=around.withheld,
+            limit=around.settings.max_answer,
+        ),
+        permissions=around.permissions,
+        limit=around.settings.max_answer,
+    )
+
+
+async def run_agent(
+    agent: AgentConfig,
+    around: Surroundings,
+    listener: LoopListener,
+    *,
+    task: str,
+    expected_output: str | None,
+    is_sub_agent: bool,
+    conversation: Sequence[Message] = (),
+    began: Callable[[Sequence[Message]], None] | None = None,
+) -> str:
+    """Run an agent's loop to its final answer; toolsets and model are closed however it ends.
+
+    Args:
+        agent: the agent.
+        around: what it finds around it.
+        listener: hears what the loop does.
+        task: what to do.
+        expected_output: what the answer should look like.
+        is_sub_agent: whether another agent gave the task.
+        conversation: what an earlier attempt had come to, to be gone on with; empty: begin anew.
+        began: is called with the first messages of a new conversation.
+
+    Raises:
+        SubactorsError: model or tools could not be opened, the model could not answer, or the loop ended without an
+            answer.
+        Exception: whatever a `python/…` model raised.
+    """
+    settings = around.settings
+    model = open_agent_model(
+        agent,
+        environ=around.environ,
+        idle_timeout=settings.model_idle_timeout,
+        rate_patience=settings.rate_patience,
+        gateway=around.gateway,
+    )
+    try:
+        tools = build_tool_box(agent, around)
+        try:
+            await tools.open()
+            for sentence in tools.missing:
+                listener.text(f"[{sentence} The task goes on without it.]\n")
+            messages = _gone_on_with(conversation, tools)
+            if not messages:
+                messages = starting_messages(
+                    agent,
+                    toolset_instructions=tools.instructions,
+                    files=_prompt_files(agent, around),
+                    sub_agents=around.sub_agents,
+                    task=task,
+                    expected_output=expected_output,
+                    today=dt.datetime.now().astimezone().date(),
+                    working_directory=str(around.working_directory),
+                    is_sub_agent=is_sub_agent,
+                )
+                if began is not None:
+                    began(messages)
+            return await AgentLoop(agent, model, tools, listener).run(messages)
+        finally:
+            await tools.close()
+    finally:
+        await model.close()
+
+
+def _gone_on_with(conversation: Sequence[Message], tools: ToolBox) -> list[Message]:
+    """Return an earlier attempt's conversation; its model is told which toolsets are missing now, and were not then."""
+    messages = list(conversation)
+    start = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    told = "\n".join(str(message["content"]) for message in messages[:start])
+    news = [sentence for sentence in tools.missing if sentence not in told]
+    if messages and news:
+        messages.insert(start, {"role": "system", "content": "\n".join(["By now:", *news])})
+    return messages
+
+
+def _prompt_files(agent: AgentConfig, around: Surroundings) -> list[str]:
+    # In a new folder there are none.
+    folder = around.shared_directory if agent.workdir == "private" else around.working_directory
+    return prompt_file_paragraphs(agent.add_prompt_files, folder, around.environ)

@@ -1,0 +1,1 @@
+"""Child: what runs in a task's process."""

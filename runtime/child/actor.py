@@ -1,0 +1,69 @@
+"""The actor that is one task: it owns one sub-agent loop, in a process of its own.
+
+Its methods run in the task's process. The class itself is named in the host, so what it needs to do its work is
+imported when it works.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from ...actors import ProcessActor
+from ..tasks.messages import TaskSpec
+
+if TYPE_CHECKING:
+    from .work import TaskWork
+
+__all__ = ["TaskActor"]
+
+
+class _Begin:
+    """The actor to itself: begin."""
+
+
+class TaskActor(ProcessActor):
+    """One task. Started by the task supervisor; its last report is `Finished`, or it fails with what the loop raised.
+
+    Args:
+        spec: what to do.
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        super().__init__()
+        self._spec = spec
+        self._stop_requested = threading.Event()
+        self._work: TaskWork | None = None
+
+    def on_start(self) -> None:
+        """Send itself to work."""
+        self.actor_ref.tell(_Begin())
+
+    def on_receive(self, message: object) -> None:
+        """Do the work, all of it, and stop. Runs on the main thread."""
+        if not isinstance(message, _Begin):
+            super().on_receive(message)
+            return
+        from .work import TaskWork  # noqa: PLC0415 - the host, which only names this class, need not pay for it
+
+        self._work = TaskWork(self._spec, self.supervisor, self._stop_requested)
+        if self._stop_requested.is_set():
+            self._work.cancel()  # the stop may have come before there was anything to cancel
+        try:
+            finished = self._work.run()
+        except BaseException as error:
+            self._work.tell_failure(error)
+            raise
+        finally:
+            if logging.root.handlers:
+                # What the user's code logs is the task's output, and what pykka says of the actor's end is none of it.
+                logging.getLogger("pykka").disabled = True
+        self.supervisor.tell(finished)
+        self.stop()
+
+    def on_stop_requested(self) -> None:
+        """End the work early. Runs in the mailbox thread."""
+        self._stop_requested.set()
+        if self._work is not None:
+            self._work.cancel()

@@ -1,0 +1,220 @@
+"""Plain data: makes JSON text of what an entrypoint returns. Runs in the task's process.
+
+`msgspec` takes most of it as it is: mappings, sequences, sets, dataclasses, attrs classes, its own structs, enums,
+dates, decimals, UUIDs and bytes (as Base64). What it does not know is converted here, by what the object can do. No
+package that such objects come from is imported.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+from collections import UserString
+from collections.abc import Callable, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from ..tasks.result import is_too_deep
+from ..text import encodable, one_line
+
+__all__ = ["NotPlainError", "encode_result"]
+
+_REFUSED: Final = "\0refused\0"
+"""Stands for a value that is not plain data until it is known where it is."""
+
+_MOST_BITS: Final = 14_000
+"""Of a whole number: what has more may have more than 4,300 digits, which no reader takes in Python's own setting."""
+
+_MOST_PLACES: Final = 3
+"""Places in a result that an error names."""
+
+_SUSPECT: Final = (b"null", b'"nan":', b'"inf":', b'"-inf":')
+"""What may stand for a number that JSON does not have."""
+
+_ENCODING_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+
+Way: TypeAlias = tuple[Any, ...]
+"""Where a value is: empty, or the last key or number on the way to it and the way to that."""
+
+
+class NotPlainError(TypeError):
+    """A result holds what JSON cannot hold; the message says what, where, and what would do instead."""
+
+
+def encode_result(result: Any) -> bytes:
+    """Return a result as JSON text.
+
+    Raises:
+        NotPlainError: JSON cannot hold it.
+    """
+    if type(result) is str:
+        return msgspec.json.encode(encodable(result))
+    data = _encoded(result)
+    if is_too_deep(data):
+        raise NotPlainError(_TOO_DEEP)
+    return data
+
+
+def _encoded(result: Any) -> bytes:
+    try:
+        data = msgspec.json.encode(result, enc_hook=_converted)
+    except _ENCODING_ERRORS:
+        pass  # what is wrong, and where, is found below
+    else:
+        # Numbers that JSON does not have become null, or text as a key, without a word.
+        if not any(sign in data for sign in _SUSPECT) or _has_only_numbers_of_json(result):
+            return data
+    return msgspec.json.encode(_Check().plain(result))
+
+
+def _has_only_numbers_of_json(result: Any) -> bool:
+    """Whether what became null is nothing but None: in a third of the time that it takes to say where it is not."""
+    try:
+        json.dumps(msgspec.to_builtins(result, enc_hook=_converted), allow_nan=False)
+    except _ENCODING_ERRORS:
+        return False
+    return True
+
+
+class _Check:
+    """Makes plain data of one result, and knows where what is not plain was found."""
+
+    def __init__(self) -> None:
+        self._refused: list[str] = []
+        self._numbers: list[str] = []
+
+    def plain(self, result: Any) -> Any:
+        """Return it; raises NotPlainError."""
+        try:
+            plain = self._walk(msgspec.to_builtins(result, enc_hook=self._convert), ())
+        except RecursionError:
+            raise NotPlainError(_TOO_DEEP) from None
+        if self._numbers:
+            raise NotPlainError(
+                f"{_enumerated(self._numbers)}. JSON has no such numbers: return None, or text, in their place."
+            )
+        return plain
+
+    def _convert(self, value: Any) -> Any:
+        try:
+            return _converted(value)
+        except RecursionError:
+            raise
+        except NotPlainError as error:
+            self._refused.append(str(error))
+        except Exception as error:  # noqa: BLE001 - of a method of the object; it is told with its place
+            self._refused.append(f"could not be converted ({one_line(f'{type(error).__name__}: {error}', 300)})")
+        return _REFUSED
+
+    def _walk(self, value: Any, way: Way) -> Any:
+        match value:
+            case dict():
+                # No comprehensions here: they would halve the levels that there may be.
+                mapping = {}
+                for key, inner in value.items():
+                    mapping[self._key(key, way)] = self._walk(inner, (key, way))
+                return mapping
+            case list() | tuple():
+                sequence = []
+                for number, inner in enumerate(value):
+                    sequence.append(self._walk(inner, (number, way)))
+                return sequence
+            case str():
+                if value == _REFUSED and self._refused:
+                    raise NotPlainError(f"{_place(way)} {self._refused[0]}. {_REMEDY}")
+                return encodable(value)
+            case int() if value.bit_length() > _MOST_BITS:
+                raise NotPlainError(f"{_place(way)} {_TOO_LONG}")
+            case float() if not math.isfinite(value):
+                self._numbers.append(f"{_number(value)} at {_place(way)}")
+                return None
+            case _:
+                return value
+
+    def _key(self, key: Any, way: Way) -> str:
+        """Return a key as text, as Python's own `json` does."""
+        match key:
+            case str() if key == _REFUSED and self._refused:
+                raise NotPlainError(f"a key of {_place(way)} {self._refused[0]}. {_KEYS}")
+            case str():
+                return encodable(key)
+            case float() if not math.isfinite(key):
+                self._numbers.append(f"{_number(key)} as a key of {_place(way)}")
+                return ""
+            case int() if key.bit_length() > _MOST_BITS:
+                raise NotPlainError(f"a key of {_place(way)} {_TOO_LONG}")
+            case None | bool() | int() | float():
+                return json.dumps(key)
+            case _:
+                raise NotPlainError(f"a key of {_place(way)} is of type {type(key).__name__}. {_KEYS}")
+
+
+_TOO_DEEP: Final = "it is nested too deeply, or holds itself. Return text, or data of fewer levels, such as rows."
+_REMEDY: Final = (
+    "Return text, or None, truths, numbers, lists and mappings of these, or what becomes that: dataclasses, pydantic "
+    "and attrs objects, enums, dates, paths, sets, NumPy values."
+)
+_TOO_LONG: Final = "is a number of thousands of digits, which Python does not read. Return it as text, such as hex(…)."
+_KEYS: Final = "Return text as keys, or numbers, dates, enums or paths, which become text."
+
+
+_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
+    (os.PathLike, lambda path: encodable(os.fsdecode(path))),
+    # Subclasses of what is plain: msgspec takes no such values.
+    (str, str.__str__),
+    (UserString, str),
+    (int, int),
+    (float, float),
+    ((dt.date, dt.time), lambda moment: moment.isoformat()),
+    (Mapping, dict),
+    # And not all that has elements: those of a table would be the names of its columns.
+    ((AbstractSet, Sequence, ValuesView), list),
+)
+
+
+def _converted(value: Any) -> Any:
+    """Return what stands for a value that `msgspec` does not know; raises NotPlainError if there is nothing."""
+    kind = type(value)
+    # Asked of the type: an instance, such as a mock, may have any attribute.
+    if hasattr(kind, "model_dump"):
+        return _dumped(value)
+    if hasattr(kind, "__fields__") and hasattr(kind, "dict"):  # pydantic 1
+        return value.dict()
+    if hasattr(kind, "tolist") and hasattr(kind, "dtype"):  # NumPy, and those that are like it
+        return value.tolist()
+    if value is None or kind is bool:
+        raise NotPlainError("is a key that msgspec does not take")  # `_Check` does
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return convert(value)
+    raise NotPlainError(f"is of type {kind.__name__}")
+
+
+def _dumped(model: Any) -> Any:
+    try:
+        return model.model_dump(mode="json")
+    except ValueError:
+        return model.model_dump()  # a field of a type that the model cannot dump may be one that we can
+
+
+def _number(value: float) -> str:
+    return "NaN" if math.isnan(value) else "infinity" if value > 0 else "minus infinity"
+
+
+def _place(way: Way) -> str:
+    """Return where a value is, as one would write it: `result['rows'][3]`."""
+    steps: list[str] = []
+    while way:
+        key, way = way
+        steps.append(f"[{one_line(repr(key), 60)}]")
+    return "result" + "".join(reversed(steps))
+
+
+def _enumerated(places: list[str]) -> str:
+    shown = places[:_MOST_PLACES]
+    more = len(places) - len(shown)
+    return f"it holds {', '.join(shown)}{f' and {more:,} more' if more else ''}"

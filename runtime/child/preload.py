@@ -1,0 +1,62 @@
+"""What is imported once for all tasks of a team, in the process that theirs are forked from."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+from ..team.providers import may_use_tls
+from ..text import one_line
+
+if TYPE_CHECKING:
+    from ...actors import ErrorData
+    from ..team.config import Team
+
+__all__ = ["modules_of", "tell_of_failure"]
+
+logger = logging.getLogger("subactors.runtime")
+
+_HOMES: Final = {
+    "fetch": "fetch.toolset",
+    "filesystem": "filesystem.toolset",
+    "mcp": "mcp.toolset",
+    "script": "shell.script",
+    "shell": "shell.toolset",
+}
+"""The modules of toolsets that are not called like their type."""
+
+_SHOWN_ERROR: Final = 300
+"""Characters of a failed import's error that are logged: one line."""
+
+
+def modules_of(team: Team) -> list[str]:
+    """Return what of the runtime itself, and of the libraries under it, the tasks of a team will want."""
+    # The streams first, before a module keeps others.
+    modules = [
+        "subactors.runtime.child.speech:install",
+        "subactors.runtime.child.work",
+        "subactors.runtime.child.rehearsal",
+    ]
+    if any(agent.model is not None and agent.model.is_function for agent in team.agents.values()):
+        modules.append("subactors.runtime.models.python")
+    models = [model for agent in team.agents.values() for model in agent.models if not model.is_function]
+    if models:
+        without_tls = not any(may_use_tls(model, os.environ) for model in models)
+        modules.append(f"subactors.runtime.models.open:{'preload_without_certificates' if without_tls else 'preload'}")
+    for agent in team.agents.values():
+        modules += [
+            f"subactors.runtime.toolsets.{_HOMES.get(toolset.type, toolset.type)}"
+            for toolset in agent.toolsets
+            if toolset.type != "background_agents"  # every agent has it already
+        ]
+    if any(agent.model is not None for agent in team.agents.values()):
+        modules.append("subactors.runtime.toolsets.base:preload")
+    return list(dict.fromkeys(modules))
+
+
+def tell_of_failure(entry: str, error: ErrorData) -> None:
+    """Log that an entry of the team file's `preload` could not be imported. Runs in the I/O thread."""
+    name = error.type_name.rpartition(".")[2]
+    what = one_line(f"{name}: {error.message}" if error.message else name, _SHOWN_ERROR)
+    logger.warning("runtime.preload: %s could not be imported ahead of the tasks. %s", entry, what)

@@ -1,0 +1,93 @@
+"""What a process that stands by does ahead of its task: a task that comes to nothing, by the way that real ones go.
+
+It is over before the real one comes, and leaves nothing but memory that is the process's own already. The zygote does
+it, too, when it is idle. It must never reach out of the process, but to itself, and start no thread.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...actors import SupervisorRef
+from ...actors.wire.messages import encode_plain
+from ..tasks.messages import AgentSetup, TaskSpec
+from ..team.config import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
+from ..team.permissions import Permissions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from .entrypoint import EntrypointTask
+
+__all__ = ["rehearsal", "rehearse"]
+
+
+def rehearsal(team: Team) -> TaskSpec:
+    """Return a task of a team that rehearses."""
+    agent = AgentConfig(name="rehearsal", entrypoint=f"{__name__}:rehearse")
+    return _spec(AgentSetup(agent=agent, sub_agents=(), permissions=team.permissions, settings=team.settings))
+
+
+def _spec(setup: AgentSetup) -> TaskSpec:
+    return TaskSpec(
+        id="agent_task_rehearsal",
+        agent=setup.agent.name,
+        entrypoint=setup.agent.entrypoint,
+        workdir=setup.agent.workdir,
+        setup=pickle.dumps(setup),
+        task="Rehearse.",
+    )
+
+
+def rehearse(task: EntrypointTask) -> str:
+    """Say a word and, if this team has models, be an agent with one that is not there. Runs in the task's process."""
+    from .speech import speech  # noqa: PLC0415 - the host, which imports this module, need not pay for it
+
+    try:
+        print()  # noqa: T201 - it is said to nobody
+        task.emit("")
+        _be_an_agent_if_there_are_models()
+    finally:
+        speech.end()  # the zygote goes on
+    return ""
+
+
+def _be_an_agent_if_there_are_models() -> None:
+    models = sys.modules.get("subactors.runtime.models.openai.client")
+    if models is not None:
+        # The host, which imports this module, need not pay for them.
+        from ..agent.event_loop import OneLoop  # noqa: PLC0415
+
+        OneLoop().run(_be_an_agent(models.canned_model))
+
+
+async def _be_an_agent(canned_model: Callable[[], AbstractAsyncContextManager[ModelConfig]]) -> None:
+    from .work import TaskWork  # noqa: PLC0415 - as above
+
+    async with canned_model() as config:
+        agent = AgentConfig(
+            name="rehearsal", model=config, instruction="Rehearse.", toolsets=(ToolsetConfig(type="think"),)
+        )
+        setup = AgentSetup(agent=agent, sub_agents=(), permissions=Permissions(), settings=Settings())
+        await TaskWork(_spec(setup), _Nobody(), threading.Event()).run_agent(Path.cwd())
+
+
+class _Nobody(SupervisorRef):
+    """A supervisor that is not there, for what an agent would tell its own."""
+
+    def __init__(self) -> None:
+        pass
+
+    def emit(self, text: str) -> None:
+        """Say something to nobody."""
+
+    def tell(self, message: msgspec.Struct) -> None:
+        """Encode a report as if it were sent."""
+        encode_plain(message)

@@ -1,0 +1,334 @@
+"""What the command line shows while tasks run: a live table, plain lines, or one JSON object a line.
+
+A display only looks: it asks the runtime and follows its events. All that it shows goes through `terminal/streams`.
+What it gives to `rich` is cleaned before and never markup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+import msgspec
+
+from ..supervisor.events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
+from ..tasks.views import ID_PREFIX, TaskView, iso_time
+from ..tasks.wording import dollars, duration, result_line, size
+from ..terminal.control_sequences import clean
+from ..terminal.streams import OutputLostError, err, out, own_stream
+from ..text import json_line, one_line
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..runtime import Runtime
+
+__all__ = ["Display", "JsonLines", "LiveTable", "PlainLines"]
+
+_REFRESH_RATE: Final = 8
+"""Frames a second of the live table."""
+
+_MARGIN_ROWS: Final = 8
+"""Rows of the terminal that the table leaves free."""
+
+_WIDE: Final = 110
+"""Columns of a terminal in which everything has room."""
+
+_LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at whether anybody still reads, while there is nothing to tell."""
+
+
+class Display(Protocol):
+    """Shows a runtime at work; a context manager around the time that it works."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Show how it ended, and stop."""
+        ...
+
+    def answered(self, agent: str, text: str) -> None:
+        """The root of the run gave its final answer."""
+        ...
+
+    def failed(self, agent: str, reason: str) -> None:
+        """There will be no answer."""
+        ...
+
+
+class _EventFollower:
+    """A thread that hands each event to a function.
+
+    Args:
+        runtime: whose events.
+        show: is called with each.
+        idle: is called now and then while there is none.
+    """
+
+    def __init__(self, runtime: Runtime, show: Callable[[Any], None], idle: Callable[[], None] = lambda: None) -> None:
+        self._stream = runtime.events()
+        self._show = show
+        self._idle = idle
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="subactors-display", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Show what has been published until now, and end. May be repeated."""
+        self._closing = True
+        self._stream.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        # When nobody reads any more, whoever runs the tasks hears of it from the outlet, and ends this.
+        with contextlib.suppress(OutputLostError):
+            while True:
+                event = self._stream.next(_LOOK_EVERY)
+                if event is not None:
+                    self._show(event)
+                elif self._closing:
+                    return
+                else:
+                    self._idle()
+
+
+class PlainLines:
+    """A line on standard error when a task starts and one when it ends: for pipes and logs.
+
+    Args:
+        runtime: what to show.
+        has_root: whether the first task is the root of a run, whose end is told otherwise.
+    """
+
+    def __init__(self, runtime: Runtime, *, has_root: bool = False) -> None:
+        self._root = None if has_root else ""
+        self._follower = _EventFollower(runtime, self._show)
+
+    def __enter__(self) -> Self:
+        self._follower.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._follower.stop()
+
+    def answered(self, agent: str, text: str) -> None:
+        """Print it on standard output."""
+        del agent
+        self._follower.stop()
+        out.prose(text)
+
+    def failed(self, agent: str, reason: str) -> None:
+        """Say why on standard error."""
+        self._follower.stop()
+        err.line(f"{agent}: {reason}")
+
+    def _show(self, event: object) -> None:
+        match event:
+            case TaskStarted(task):
+                self._root = task.id if self._root is None else self._root
+                err.line(f"{task.id} {one_line(task.agent, 100)}: started: {one_line(task.task, 100)}")
+            case TaskRestarting(task):
+                reason = one_line(task.reason, 300)
+                err.line(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
+            case TaskEnded(task) if task.id != self._root:
+                reason = f": {one_line(task.reason, 300)}" if task.reason else ""
+                err.line(f"{task.id} {one_line(task.agent, 100)}: {task.status} after {duration(task.runtime)}{reason}")
+            case _:
+                pass
+
+
+class JsonLines:
+    """Every event as one line of JSON on standard output.
+
+    Args:
+        runtime: what to show.
+        has_root: whether the first task is the root of a run; what it says is an event `text`.
+    """
+
+    def __init__(self, runtime: Runtime, *, has_root: bool = False) -> None:
+        self._root = TaskView(id="", agent="", task="", status="starting")
+        self._wants_root = has_root
+        self._follower = _EventFollower(runtime, self._show, out.check)
+
+    def __enter__(self) -> Self:
+        self._follower.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._follower.stop()
+
+    def answered(self, agent: str, text: str) -> None:
+        """An event `answer`, the last one."""
+        self._end("answer", agent, text=text)
+
+    def failed(self, agent: str, reason: str) -> None:
+        """An event `failed`, the last one."""
+        self._end("failed", agent, reason=reason)
+
+    def _end(self, event: str, agent: str, **said: str) -> None:
+        self._follower.stop()
+        out.line(json_line({"event": event, "time": iso_time(time.time()), "agent": agent, **said}))
+
+    def _show(self, event: Event) -> None:
+        if self._wants_root and isinstance(event, TaskStarted):
+            self._wants_root, self._root = False, event.task
+        fields = msgspec.to_builtins(event)
+        if isinstance(event, TaskOutput) and event.task_id == self._root.id:
+            fields |= {"event": "text", "agent": self._root.agent}
+        if isinstance(event, TaskStarted | TaskEnded | TaskRestarting):
+            fields["task"] = event.task.as_data()
+        out.line(json_line(fields))
+
+
+class LiveTable:
+    """A table of the tasks on standard error, drawn anew several times a second: for terminals.
+
+    Args:
+        runtime: what to show.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        # Imported here: rich is for terminals only.
+        from rich.console import Console  # noqa: PLC0415 - see above
+        from rich.live import Live  # noqa: PLC0415 - see above
+
+        self._runtime = runtime
+        self._console = Console(file=own_stream(err))
+        self._unfinished = ""
+        self._taking = err.handing_lines_to(self._print_above)
+        self._live: Live = Live(
+            get_renderable=self._table,
+            console=self._console,
+            refresh_per_second=_REFRESH_RATE,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        self._taking.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._taking.__exit__(None, None, None)
+        self._live.stop()
+        if self._unfinished:
+            err.line(self._unfinished)
+
+    def answered(self, agent: str, text: str) -> None:
+        """Print it on standard output, below the table."""
+        del agent
+        self._live.stop()
+        out.prose(text)
+
+    def failed(self, agent: str, reason: str) -> None:
+        """Say why, below the table."""
+        self._live.stop()
+        self._console.print(_words(f"{agent}: {reason}", "red"), overflow="ignore", crop=False)
+
+    def _print_above(self, text: str) -> None:
+        """Print what somebody has to say meanwhile, such as a warning, above the table."""
+        *lines, self._unfinished = (self._unfinished + text).split("\n")
+        for line in lines:
+            self._console.print(_words(line), soft_wrap=True)
+
+    def _table(self) -> Table:
+        from rich import box  # noqa: PLC0415 - rich is for terminals only
+        from rich.table import Table  # noqa: PLC0415 - rich is for terminals only
+
+        rows = self._rows()
+        # On an ordinary screen of 80 columns there has to be room for what the tasks say.
+        narrow = self._console.width < _WIDE
+        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1))
+        table.add_column("task", no_wrap=True)
+        table.add_column("agent", no_wrap=True)
+        table.add_column("status", no_wrap=True)
+        table.add_column("runtime", justify="right", no_wrap=True)
+        table.add_column("CPU", justify="right", no_wrap=True)
+        table.add_column("memory", justify="right", no_wrap=True)
+        counts = not narrow or any(view.usage.input_tokens or view.usage.output_tokens for view in rows)
+        if counts:
+            table.add_column("tokens", justify="right", no_wrap=True)
+        costs = any(view.usage.cost for view in rows)
+        if costs:
+            table.add_column("cost", justify="right", no_wrap=True)
+        table.add_column("last said", no_wrap=True, ratio=1, overflow="ellipsis")
+        for view in rows:
+            tokens = view.usage.input_tokens + view.usage.output_tokens
+            memory = view.vitals.memory_bytes if view.vitals is not None else 0
+            cells = [
+                view.id.removeprefix(ID_PREFIX) if narrow else view.id,
+                view.agent,
+                view.status,
+                duration(view.runtime),
+                _cpu(view),
+                size(memory) if memory else "",
+                *([f"{tokens:,}" if view.usage.requests else ""] * counts),
+                *([dollars(view.usage.cost) if view.usage.cost else ""] * costs),
+                _telling_line(view),
+            ]
+            words = [_words(one_line(clean(cell), 300)) for cell in cells]
+            words[2].stylize(_STYLES.get(view.status, ""))
+            table.add_row(*words)
+        return table
+
+    def _rows(self) -> list[TaskView]:
+        """Return the tasks that fit on the screen: those at work, then the latest that have ended."""
+        views = self._runtime.list()
+        room = max(5, self._console.height - _MARGIN_ROWS)
+        if len(views) <= room:
+            return views
+        shown = {view.id for view in sorted(views, key=lambda view: view.ended)[:room]}
+        return [view for view in views if view.id in shown]
+
+
+_STYLES = {
+    "starting": "dim",
+    "running": "cyan",
+    "stopping": "yellow",
+    "restarting": "magenta",
+    "completed": "green",
+    "failed": "red",
+    "stopped": "yellow",
+}
+
+
+def _cpu(view: TaskView) -> str:
+    if view.vitals is None:
+        return ""
+    if view.vitals.cpu_percent is not None:
+        return f"{view.vitals.cpu_percent:.0f} %"
+    return f"{view.vitals.cpu_seconds:.2f} s"
+
+
+def _telling_line(view: TaskView) -> str:
+    """Return the line that says most about a task: why it failed, how its answer begins, or what it said last."""
+    if view.reason:
+        return _first_line(view.reason)
+    return _first_line(result_line(view)) if view.status == "completed" else _last_line(view.output)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0]
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _words(text: str, style: str = "") -> Text:
+    """Return text for `rich` to show as it is, without what would command the terminal."""
+    from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
+
+    return Text(clean(text), style=style)

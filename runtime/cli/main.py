@@ -1,0 +1,343 @@
+"""The command line, `subactors`: reads arguments and hands over. What the commands do is in `run`.
+
+Exit status: 0, 1 (something failed), 2 (wrong usage or a wrong team file), 128 and the signal's number (interrupted).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
+
+import click
+
+from ..errors import SubactorsError, TeamFileError
+from ..runs.folder import state_root
+from ..tasks.views import Status
+from ..terminal.streams import InputError, OutputLostError, err, exit_status, out, read_input, take_over, warn
+
+if TYPE_CHECKING:
+    from ..team.config import Team
+
+__all__ = ["cli", "main"]
+
+_USAGE = 2
+_FAILED = 1
+_INTERRUPTED = 130
+"""What shells call a program that Ctrl-C has ended."""
+
+team_argument = click.argument("team_file", metavar="TEAM", type=click.Path(path_type=Path))
+json_option = click.option("--json", "as_json", is_flag=True, help="One event a line on standard output, as JSON.")
+max_running_option = click.option(
+    "--max-running",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Tasks alive at once, in place of the team file's number.",
+)
+state_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="The folder with the journals of runs; $SUBACTORS_STATE_DIR, or the user's own state folder, if not given.",
+)
+working_dir_option = click.option(
+    "--working-dir",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Where the agents work, in place of the current directory.",
+)
+id_argument = click.argument("part", metavar="ID")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="subactors")
+def cli() -> None:
+    """Run teams of LLM agents whose background tasks are supervised processes of their own."""
+
+
+@cli.command()
+@team_argument
+@click.argument("prompt", required=False)
+@click.option("--agent", "-a", metavar="NAME", help="The agent to run, in place of the team's root.")
+@json_option
+@max_running_option
+@working_dir_option
+@state_option
+def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) -> int:
+    """Run the root agent of TEAM on PROMPT and print its answer.
+
+    PROMPT is read from standard input if it is `-`, or not given and standard input is no terminal. The answer goes to
+    standard output; the tasks, and in the end what the run cost, are shown on standard error, live if that is a
+    terminal. The root is a task like any other: `subactors view` shows it later, too.
+    """
+    team = _load(team_file)
+    name = _agent(team, agent or team.root)
+    from .run import run_root  # noqa: PLC0415 - `--help` should not wait for it
+
+    return run_root(team, name, _prompt(prompt), as_json=options.pop("as_json"), settings=_settings(options))
+
+
+@cli.command()
+@team_argument
+@click.argument("agent")
+@click.argument("tasks", metavar="TASK...", nargs=-1, required=True)
+@click.option("--expected-output", metavar="TEXT", help="What each answer should look like.")
+@json_option
+@max_running_option
+@working_dir_option
+@state_option
+def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_output: str | None, **options: Any) -> int:
+    """Run AGENT of TEAM on every TASK at once.
+
+    There is no orchestrator; the results are printed in the order of the tasks. A TASK of `-` stands for the lines of
+    standard input. The exit status is 1 if any task did not complete.
+    """
+    team = _load(team_file)
+    name = _agent(team, agent)
+    texts = [line for task in tasks for line in (_lines_of_input() if task == "-" else [task])]
+    if not texts or not all(text.strip() for text in texts):
+        raise click.UsageError("A TASK is empty.")
+    from .run import dispatch as dispatch_tasks  # noqa: PLC0415 - `--help` should not wait for it
+
+    as_json = options.pop("as_json")
+    return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=_settings(options))
+
+
+@cli.command()
+@team_argument
+@working_dir_option
+def check(team_file: Path, working_dir: str | None) -> int:
+    """Check TEAM and print all that is wrong with it. Runs nothing.
+
+    Each problem comes with its line and key. For a valid file it also reports which agents would run on this machine,
+    which would not and why, and which keys have no effect. The exit status is 2 for a wrong file, and 1 if an agent
+    would not run here, or if none would before there is a key.
+    """
+    from .run import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
+
+    return check_file(str(team_file), working_dir)
+
+
+@cli.command()
+@team_argument
+@click.option("--agent", "-a", metavar="NAME", help="The agent whose place the host takes, instead of the team's root.")
+@max_running_option
+@working_dir_option
+@state_option
+def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
+    """Serve the background agents of TEAM as tools to an MCP host.
+
+    It speaks on standard input and output. The host takes the place of the root agent: it may start its sub-agents, or
+    all agents if it has none. Everything ends with standard input.
+    """
+    team = _load(team_file)
+    name = _agent(team, agent or team.root)
+    from ..serve.mcp import serve  # noqa: PLC0415 - `--help` should not wait for it
+
+    return serve(team, name, settings=_settings(options))
+
+
+@cli.command()
+@click.option("--all", "-a", "everything", is_flag=True, help="Tasks that have ended, too, the newest last.")
+@click.option("-n", "at_most", type=click.IntRange(1), metavar="N", help="The newest N of the tasks listed.")
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice(get_args(Status)),
+    multiple=True,
+    help="Tasks of that status, also those that have ended; may be given more than once.",
+)
+@click.option("--agent", "agents", metavar="NAME", multiple=True, help="Tasks of that agent; as --status.")
+@click.option("--run", metavar="RUN", help="Tasks of that run: its folder, or any part of the folder's name.")
+@click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")
+@state_option
+def ps(state_dir: str | None, **options: Any) -> int:
+    """List the tasks that run on this machine.
+
+    They may be any program's. STARTED and ENDED are in UTC, HOST is the process that runs a task, MEMORY what only its
+    own processes use (USS). A narrow terminal gets shorter ids and fewer columns.
+    """
+    from .tasks import list_tasks  # noqa: PLC0415 - `--help` should not wait for it
+
+    return list_tasks(state_root(state_dir), **options)
+
+
+@cli.command()
+@id_argument
+@click.option("--follow", "-f", is_flag=True, help="Print what it says, as it comes, until it has ended.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; with --follow one event a line.")
+@state_option
+def view(part: str, state_dir: str | None, **options: bool) -> int:
+    """Show everything about one task.
+
+    Its program may have ended or died. ID may be any part of the id that only one task has. To see how a task has ended
+    counts as having read its result. With --follow the exit status is 1 if it did not complete.
+    """
+    from .tasks import view_task  # noqa: PLC0415 - `--help` should not wait for it
+
+    return view_task(state_root(state_dir), part, follow=options["follow"], as_json=options["as_json"])
+
+
+@cli.command()
+@id_argument
+@state_option
+def logs(part: str, state_dir: str | None) -> int:
+    """Print the log of a task.
+
+    The log is what its C code and the programs that it started wrote, and how it crashed.
+    ID may be any part of the id that only one task has. What a task's Python code prints is its output, which `view`
+    shows.
+    """
+    from .tasks import show_log  # noqa: PLC0415 - `--help` should not wait for it
+
+    return show_log(state_root(state_dir), part)
+
+
+@cli.command()
+@click.argument("parts", metavar="ID...", nargs=-1, required=True)
+@state_option
+def stop(parts: tuple[str, ...], state_dir: str | None) -> int:
+    """Stop tasks, and what they have started.
+
+    They may be any program's, and are stopped all at the same time. An ID may be any part of the id that only one task
+    has. The exit status is 1 if one of them was not there to be stopped; the others are stopped all the same.
+    """
+    from .tasks import stop_tasks  # noqa: PLC0415 - `--help` should not wait for it
+
+    return stop_tasks(state_root(state_dir), parts)
+
+
+@cli.command()
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=7.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Only runs that ended before that.",
+)
+@click.option("--unread", is_flag=True, help="Runs with results that nobody has read, or can read, too.")
+@state_option
+def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
+    """Remove runs that have ended, once all results are read."""
+    from .tasks import prune_runs  # noqa: PLC0415 - `--help` should not wait for it
+
+    return prune_runs(state_root(state_dir), keep=older_than * 86400, unread=unread)
+
+
+@cli.command()
+@state_option
+def doctor(state_dir: str | None) -> int:
+    """Say what this machine offers, and run a task on it.
+
+    That is about isolation and limits, and what of it is used.
+    """
+    from .doctor import examine  # noqa: PLC0415 - `--help` should not wait for it
+
+    good = True
+    for finding in examine(state_dir):
+        good = good and finding.good
+        out.sentence(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}", hang=4)
+    return 0 if good else _FAILED
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--crash", is_flag=True, help="Add a sub-agent that dies of SIGSEGV half way.")
+@click.option(
+    "--model", metavar="REF", help="Run the team with this model, such as openai/gpt-4o, in place of its own."
+)
+@click.option("--print", "print_file", is_flag=True, help="Print the team file and run nothing.")
+@json_option
+def demo(folder: Path, model: str | None, **options: bool) -> int:
+    """Survey the source code in DIR with a bundled team of agents.
+
+    It needs no key and no server.
+    """
+    from ..demo import PROMPT, load_demo_team, team_text  # noqa: PLC0415 - `--help` should not wait for it
+
+    if options["print_file"]:
+        out.line(team_text(crash=options["crash"]))
+        return 0
+    team = load_demo_team(crash=options["crash"], model=model)
+    os.chdir(folder)
+    from .run import run_root  # noqa: PLC0415 - `--help` should not wait for it
+
+    return run_root(team, team.root, PROMPT, as_json=options["as_json"], settings={})
+
+
+def main() -> NoReturn:
+    """Run the command line and exit; the entry point of the `subactors` command."""
+    take_over()
+    try:
+        status = _run_command()
+    except OutputLostError:
+        status = _FAILED
+    status = exit_status(status)
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        # A `python/…` model that hangs in a worker thread must not keep the command from ending.
+        os._exit(status)
+    sys.exit(status)
+
+
+def _run_command() -> int:
+    """Run the command that the arguments name, say what was wrong, and return the exit status."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return _INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        err.line(error.format_message())
+        return error.exit_code
+    except click.ClickException as error:
+        usage = ""
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            usage = f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n\n"
+        err.sentence(f"{usage}Error: {error.format_message()}")
+        return error.exit_code
+    except TeamFileError as error:
+        err.sentence(str(error))
+        return _USAGE
+    except SubactorsError as error:
+        warn(str(error))
+        return _FAILED
+    return status if isinstance(status, int) else 0
+
+
+def _load(path: Path) -> Team:
+    from ..teamfile.load import load_team  # noqa: PLC0415 - `--help` should not wait for it
+
+    return load_team(path)
+
+
+def _agent(team: Team, name: str) -> str:
+    if name not in team.agents:
+        raise click.UsageError(f"The team has no agent {name!r}. Agents: {', '.join(team.agents)}.")
+    return name
+
+
+def _prompt(argument: str | None) -> str:
+    if argument == "-" or (argument is None and not os.isatty(0)):
+        argument = _input()
+    if argument is None or not argument.strip():
+        raise click.UsageError("There is no PROMPT: give it as an argument, or on standard input.")
+    return argument
+
+
+def _lines_of_input() -> list[str]:
+    return [line for line in _input().splitlines() if line.strip()]
+
+
+def _input() -> str:
+    try:
+        return read_input()
+    except InputError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,166 @@
+"""What the commands of the command line do, once their arguments are read. Imported by `cli` when a command runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import CapacityError, TeamFileError
+from ..supervisor.outcome import ended_owner
+from ..tasks.views import TaskView
+from ..tasks.wording import describe_view, duration, result_text, usage_text
+from ..team.config import Team
+from ..team.requirements import check_requirements
+from ..teamfile.load import check_team
+from ..terminal.interruptible import Interrupted, Interruptible
+from ..terminal.streams import err, out
+from .display import Display, JsonLines, LiveTable, PlainLines
+from .host import CommandRuntime
+
+__all__ = ["check", "dispatch", "run_root"]
+
+_FAILED: Final = 1
+_USAGE: Final = 2
+_SHOWN_OUTPUT: Final = 10_000
+"""Characters of a failed task's output that `dispatch` prints."""
+
+
+def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any]) -> int:
+    """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status."""
+    check_requirements(team, agent, settings.get("working_dir", ""))
+    with Interruptible() as work, CommandRuntime(team, **settings) as runtime:
+        with _display(runtime, as_json=as_json, has_root=True) as display:
+            root = runtime.run_root(agent, prompt)
+            try:
+                work.result_of(runtime.ended([root]))
+                _wait_for_the_rest(runtime, work)
+            except Interrupted:
+                runtime.stop_all(work.cause)
+            view = runtime.view(root)
+            if view.status == "completed":
+                # Also where the interrupt came when it had answered.
+                display.answered(agent, result_text(view))
+            elif work.status and view.status == "stopped":
+                display.failed(agent, f"interrupted by {work.cause}; every task has been stopped")
+            else:
+                display.failed(agent, view.reason)
+        if view.traceback and not as_json:
+            err.line(view.traceback)
+        _name_cut_off(runtime)
+        err.sentence(_cost(view))
+        return work.status or (0 if view.status == "completed" else _FAILED)
+
+
+def dispatch(
+    team: Team,
+    agent: str,
+    tasks: Sequence[str],
+    expected_output: str | None,
+    *,
+    as_json: bool,
+    settings: dict[str, Any],
+) -> int:
+    """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
+    check_requirements(team, agent, settings.get("working_dir", ""))
+    with Interruptible() as work, CommandRuntime(team, **settings) as runtime:
+        with _display(runtime, as_json=as_json):
+            try:
+                views = _fan_out(runtime, work, agent, tasks, expected_output)
+                _wait_for_the_rest(runtime, work)
+            except Interrupted:
+                runtime.stop_all(work.cause)
+                return work.status
+        _name_cut_off(runtime)
+        if not as_json:
+            for view in views:
+                _print_result(view)
+        return 0 if all(view.status == "completed" for view in views) else _FAILED
+
+
+def check(path: str, working_dir: str | None = None) -> int:
+    """Print what is wrong with a team file, or what of it would run here; return the exit status.
+
+    Args:
+        path: the file.
+        working_dir: where its agents would work; None: the current directory.
+    """
+    team, problems = check_team(path)
+    if team is None or problems:
+        for line in str(TeamFileError(problems)).splitlines():
+            out.sentence(line)
+        count = len(problems)
+        err.sentence(f"{path}: {count} problem{'' if count == 1 else 's'}.")
+        return _USAGE
+    agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
+    out.sentence(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
+    from .check import DryLook  # noqa: PLC0415 - for this command only
+
+    look = DryLook(team, os.environ, Path(working_dir or Path.cwd()))
+    for line in look.lines():
+        out.sentence(line)
+    return 0 if look.is_good else _FAILED
+
+
+def _wait_for_the_rest(runtime: CommandRuntime, work: Interruptible) -> None:
+    """Wait until the tasks are gone that are being stopped, as what had started them has ended."""
+    work.result_of(runtime.ended([view.id for view in runtime.list() if not view.ended]))
+
+
+def _name_cut_off(runtime: CommandRuntime) -> None:
+    """Say on standard error which tasks were still at work when what had started them ended."""
+    cut_off: dict[str, list[str]] = {}
+    for view in runtime.list():
+        owner = ended_owner(view.reason) if view.status == "stopped" else ""
+        if owner:
+            cut_off.setdefault(owner, []).append(f"{view.id} ({view.agent})")
+    for owner, tasks in cut_off.items():
+        were = "1 task was" if len(tasks) == 1 else f"{len(tasks)} tasks were"
+        err.sentence(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.")
+
+
+def _cost(view: TaskView) -> str:
+    """Return what a run has cost, as one line."""
+    head = f"{view.id} {view.agent}: {view.status} after {duration(view.runtime)}"
+    return f"{head}. With all its tasks: {usage_text(view.total_usage)}."
+
+
+def _fan_out(
+    runtime: CommandRuntime, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
+) -> list[TaskView]:
+    """Run the tasks, starting the next whenever there is room; return their views in the order of the texts."""
+    ended: dict[str, TaskView] = {}
+    order: list[str] = []
+    waiting = list(reversed(tasks))
+    while len(ended) < len(tasks):
+        while waiting:
+            try:
+                order.append(runtime.run(agent, waiting[-1], expected_output=expected_output))
+            except CapacityError:
+                if len(order) == len(ended):
+                    raise  # nothing runs, so nothing will make room
+                break
+            waiting.pop()
+        running = [task_id for task_id in order if task_id not in ended]
+        for view in work.result_of(runtime.ended(running, "any")).tasks:
+            ended[view.id] = view
+    return [ended[task_id] for task_id in order]
+
+
+def _print_result(view: TaskView) -> None:
+    if view.status == "completed":
+        out.line(f"=== {view.id} {view.agent}: {view.task}")
+        out.prose(result_text(view))
+    else:
+        out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
+    out.line()
+
+
+def _display(runtime: CommandRuntime, *, as_json: bool, has_root: bool = False) -> Display:
+    if as_json:
+        return JsonLines(runtime, has_root=has_root)
+    # A dumb terminal cannot be drawn on.
+    if err.is_terminal and os.environ.get("TERM", "dumb") != "dumb":
+        return LiveTable(runtime)
+    return PlainLines(runtime, has_root=has_root)

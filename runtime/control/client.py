@@ -1,0 +1,137 @@
+"""The control client: asks the host of a run, from another process, and waits for the answer.
+
+It belongs to the one thread that made it, and never waits longer than it is told to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from .. import errors
+from ..tasks.messages import REPLY_TYPES, TaskRequest
+from .wire import Answer, Asked, Cutter, FromHost, Refusal, address, frame
+
+__all__ = ["ControlClient"]
+
+_CREDENTIALS: Final = struct.Struct("iII")
+
+_PAUSE: Final = 0.005
+"""Seconds between two tries to connect."""
+
+_from_host: msgspec.msgpack.Decoder[FromHost] = msgspec.msgpack.Decoder(FromHost)
+
+
+class ControlClient:
+    """A connection to a run's host.
+
+    Args:
+        path: the control socket.
+        timeout: seconds that connecting, and sending, may take.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._timeout = timeout
+        self._ids = itertools.count(1)
+        self._cutter = Cutter(None)
+        self._answers: dict[int, Answer | Refusal] = {}
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.settimeout(timeout)
+            with address(path) as name:
+                self._connect(name)
+            credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except OSError:
+            self._socket.close()
+            raise
+        self.host_pid: int = _CREDENTIALS.unpack(credentials)[0]
+
+    def _connect(self, name: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._socket.connect(name)
+            except (
+                BlockingIOError
+            ):  # too many wait to be accepted, and with a time-out the system does not wait for that
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def ask(self, request: TaskRequest, timeout: float | None) -> Any:
+        """Send a request and return the reply that belongs to it; raises as `send` and `receive` do."""
+        return self.receive(self.send(request), type(request), timeout)
+
+    def send(self, request: TaskRequest) -> int:
+        """Send a request and return its number; raises OSError if the host does not take it."""
+        number = next(self._ids)
+        self._socket.settimeout(self._timeout)
+        self._socket.sendall(frame(Asked(number, msgspec.Raw(msgspec.msgpack.encode(request)))))
+        return number
+
+    def receive(self, number: int, kind: type, timeout: float | None) -> Any:
+        """Wait for the answer to a request.
+
+        Args:
+            number: what `send` has returned.
+            kind: the request's type.
+            timeout: seconds; None waits for as long as the host is there.
+
+        Raises:
+            RunError: the host refuses, in the way that the type and its message say.
+            RuntimeClosedError: it is just ending.
+            TimeoutError: it did not answer in time.
+            ConnectionError: it has hung up, or said something that is no answer.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while number not in self._answers:
+            self._read(deadline)
+        answer = self._answers.pop(number)
+        if isinstance(answer, Refusal):
+            raise _local_error(answer)
+        try:
+            return msgspec.msgpack.decode(answer.body, type=REPLY_TYPES[kind])
+        except msgspec.MsgspecError as error:
+            raise ConnectionError(f"The host's answer cannot be understood: {error}.") from error
+
+    def _read(self, deadline: float | None) -> None:
+        remaining = None if deadline is None else deadline - time.monotonic()
+        if remaining is not None and remaining <= 0:
+            raise TimeoutError("The host does not answer.")
+        self._socket.settimeout(remaining)
+        data = self._socket.recv(1 << 20)
+        if not data:
+            raise ConnectionError("The host has closed the connection.")
+        try:
+            for message in self._cutter.feed(data):
+                answer = _from_host.decode(message)
+                self._answers[answer.id] = answer
+        except msgspec.MsgspecError as error:
+            raise ConnectionError(f"The host's answer cannot be understood: {error}.") from error
+
+
+def _local_error(refusal: Refusal) -> Exception:
+    """Return an error as the type that it had in the host."""
+    kind = getattr(errors, refusal.error, None) if refusal.error in errors.__all__ else None
+    if isinstance(kind, type) and issubclass(kind, errors.RunError | errors.RuntimeClosedError):
+        return kind(refusal.message)
+    return errors.RunError(f"{refusal.error}: {refusal.message}")

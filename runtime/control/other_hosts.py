@@ -1,0 +1,372 @@
+"""Tasks of other processes' runtimes, found by way of the state folder: a host that lives is asked, else its journal.
+
+It only looks, and stops a task where its host is asked to. One bad folder never hides the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from ..errors import RuntimeClosedError, StateError, SubactorsError, UnknownTaskError
+from ..runs.folder import RunFiles, host_pid, is_live, runs
+from ..runs.output import TaskOutput
+from ..runs.reader import JournalReader
+from ..runs.upkeep import mark_read
+from ..tasks.messages import ListTasks, StopTask, TaskRequest, ViewTask
+from ..tasks.views import ID_PREFIX, TaskView
+from .client import ControlClient
+
+__all__ = ["Finder", "ListedTask", "Survey", "TaskElsewhere", "find", "stop_together", "tasks_of"]
+
+PATIENCE: Final = 2.0
+"""Seconds that a host has to answer what it can answer at once."""
+
+_INTERVAL: Final = 0.1
+"""Seconds between two looks at a task that is followed."""
+
+_ON_ONE_CONNECTION: Final = 16
+"""Requests that a host hears on one connection while it has answered none of them."""
+
+_AT_ONCE: Final = 256
+"""Stops that are asked for together; a host has twice as many connections as one such lot may need."""
+
+
+@dataclass(frozen=True)
+class ListedTask:
+    """A task, and where it is.
+
+    Attributes:
+        view: the task; of its output there is no more than the end, and of a past run nothing.
+        run: its run's folder.
+        host_pid: process id of its host; None if that is gone.
+    """
+
+    view: TaskView
+    run: Path
+    host_pid: int | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The tasks of a state folder, the newest last, and sentences about what could not be read."""
+
+    tasks: list[ListedTask]
+    warnings: list[str]
+
+
+def tasks_of(
+    root: Path,
+    *,
+    past: bool = True,
+    at_most: int | None = None,
+    wanted: Callable[[TaskView], bool] = lambda _: True,
+    run: str = "",
+) -> Survey:
+    """Return the tasks of all runs.
+
+    Hosts that live are asked, all at the same time; what one does not answer soon is taken from its journal.
+
+    Args:
+        root: the state folder.
+        past: whether runs whose host is gone are wanted, too.
+        at_most: about how many tasks are wanted, the newest; past runs beyond that are not looked at.
+        wanted: whether a task is wanted.
+        run: any part of the names of the runs that are wanted.
+
+    Raises:
+        StateError: the state folder cannot be read.
+    """
+    found: dict[Path, list[ListedTask]] = {}
+    warnings: list[str] = []
+    paths = [path for path in runs(root) if run in path.name]
+    answers = _ask_all([path for path in paths if is_live(path)])
+    count = 0
+    for path in reversed(paths):
+        if path in answers:
+            found[path] = answers[path]
+        # Asked once more: the host may have ended since, which is why it did not answer.
+        elif is_live(path):
+            warnings.append(
+                f"The host of {path.name}{_process(path)} did not answer within {PATIENCE:g} s; "
+                "what is shown of it is what its journal says."
+            )
+            found[path] = _listed(path, warnings, live=True)
+        elif past and (at_most is None or count < at_most):
+            found[path] = _listed(path, warnings, live=False)
+        found[path] = [task for task in found.get(path, []) if wanted(task.view)]
+        count += len(found[path])
+    return Survey([task for path in paths for task in found[path]], warnings)
+
+
+class TaskElsewhere:
+    """One task, wherever it is: its host is asked while there is one, and its journal read afterwards.
+
+    For one thread; to be closed.
+
+    Attributes:
+        run: the folder of its run.
+        id: the task's id.
+        warning: a sentence on why what was last returned is not what the host says; empty if it is, or is final.
+    """
+
+    def __init__(self, run: Path, task_id: str) -> None:
+        self.run = run
+        self.id = task_id
+        self.warning = ""
+        self._files = RunFiles(run)
+        self._client: ControlClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hang_up()
+
+    @property
+    def output(self) -> TaskOutput:
+        """What it has said until now."""
+        return TaskOutput.open(self._files.output, self.id)
+
+    @property
+    def log(self) -> Path:
+        """The file with what its processes wrote to standard output and error; it need not be there."""
+        return self._files.log / f"{self.id}.log"
+
+    @property
+    def host_pid(self) -> int | None:
+        """Process id of its host; None if that is gone."""
+        return host_pid(self.run) if is_live(self.run) else None
+
+    def view(self) -> TaskView:
+        """Return the task without its output. If it has ended, that counts as having read its result.
+
+        Raises:
+            UnknownTaskError: it has been forgotten, or its run has been removed.
+            StateError: the journal cannot be read.
+        """
+        try:
+            view: TaskView = self._ask(ViewTask(self.id, limit=1), PATIENCE)
+        except UnknownTaskError:  # the host has forgotten it, its journal has not
+            view = self.view_by_journal()
+            self.warning = ""
+            return view
+        except (RuntimeClosedError, OSError):
+            return self.view_by_journal()
+        self.warning = ""
+        return msgspec.structs.replace(view, output="")
+
+    def view_by_journal(self) -> TaskView:
+        """Return what the journal says, without asking the host; else as `view`."""
+        live = is_live(self.run)
+        self.warning = f"The host{_process(self.run)} does not answer; this is what its journal says." if live else ""
+        try:
+            with JournalReader(self._files.journal, live=live) as reader:
+                view = reader.task(self.id)
+        except sqlite3.Error as error:
+            raise StateError(f"The journal {self._files.journal} cannot be read: {error}.") from error
+        if view is None:
+            raise UnknownTaskError(f"There is no task {self.id!r} in {self.run} any more.")
+        if view.ended and not live:
+            mark_read(self.run, [self.id])
+        return view
+
+    def follow(self, take: Callable[[bytes, int], None], idle: Callable[[], None] = lambda: None) -> TaskView:
+        """Hand over what the task says, from its beginning and as it comes, until it has ended; return how.
+
+        Args:
+            take: is called with bytes, and with how many right before them were not kept.
+            idle: is called each time when there was nothing more for now; what it raises ends the following.
+
+        Raises:
+            UnknownTaskError, StateError: see `view`.
+        """
+        offset = 0
+        while True:
+            view = self.view()
+            output = self.output
+            more = True
+            while more:
+                piece = output.read_from(offset)
+                offset, more = piece.end, piece.more
+                if piece.data:
+                    take(piece.data, piece.missed)
+            if view.ended:
+                return view
+            idle()
+            time.sleep(_INTERVAL)
+
+    def _ask(self, request: TaskRequest, timeout: float | None) -> Any:
+        if self._client is None:
+            if not is_live(self.run):
+                raise ConnectionError(f"The host of {self.run} is gone.")
+            self._client = ControlClient(self._files.control, PATIENCE)
+        try:
+            return self._client.ask(request, timeout)
+        except OSError:
+            self._hang_up()
+            raise
+
+    def _hang_up(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+def find(root: Path, part: str) -> TaskElsewhere:
+    """Return the task of that id, or the only one whose id has that part; raises as `Finder` and its `find`."""
+    return Finder(root).find(part)
+
+
+class Finder:
+    """Finds tasks by parts of their ids.
+
+    Args:
+        root: the state folder.
+
+    Raises:
+        StateError: the state folder cannot be read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._where: dict[str, Path] = {}
+        self._unreadable: list[str] = []
+        for path in reversed(runs(root)):
+            try:
+                with JournalReader(RunFiles(path).journal, live=True) as reader:
+                    self._where = {**dict.fromkeys(reader.ids(), path), **self._where}
+            except sqlite3.Error:
+                self._unreadable.append(path.name)
+
+    def find(self, part: str) -> TaskElsewhere:
+        """Return the task of that id, or the only one whose id has that part.
+
+        Raises:
+            UnknownTaskError: there is none, or there are several; the message says which are near.
+            StateError: the state folder cannot be read.
+        """
+        part = part.strip()
+        fitting = _fitting(part, self._where)
+        if not fitting:
+            # A host whose journal cannot be written knows tasks that nobody else does.
+            self._where |= {task.view.id: task.run for task in tasks_of(self._root, past=False).tasks}
+            fitting = _fitting(part, self._where)
+        if part and len(fitting) == 1:
+            return TaskElsewhere(self._where[fitting[0]], fitting[0])
+        if fitting:
+            raise UnknownTaskError(f"{len(fitting)} tasks fit {part!r}: {_some(fitting)}. Give more of the id.")
+        names = [task_id.removeprefix(ID_PREFIX) for task_id in self._where]
+        near = difflib.get_close_matches(part.removeprefix(ID_PREFIX), names, n=3, cutoff=0.5)
+        all_of_them = "`subactors ps --all` lists the tasks."
+        hint = f"Near it: {', '.join(ID_PREFIX + name for name in near)}." if near else all_of_them
+        unreadable = _some(self._unreadable)
+        damage = f" The journals of these runs cannot be read: {unreadable}." if unreadable else ""
+        raise UnknownTaskError(f"There is no task {part!r} in {self._root}. {hint}{damage}")
+
+
+def stop_together(tasks: Sequence[TaskElsewhere]) -> dict[str, list[TaskView] | Exception]:
+    """Have the hosts of tasks stop them, all at the same time, and wait until all that is gone.
+
+    Returns:
+        For each task's id, the task and what it owned; or a TaskEndedError if it had ended before, a RuntimeClosedError
+        if its host is just ending, and stops it anyway, or an OSError if its host is gone, or does not answer.
+    """
+    outcomes: dict[str, list[TaskView] | Exception] = {}
+    for start in range(0, len(tasks), _AT_ONCE):
+        with contextlib.ExitStack() as clients:
+            asked: list[tuple[str, ControlClient, int]] = []
+            for group in _groups(tasks[start : start + _AT_ONCE]):
+                try:
+                    client = clients.enter_context(_client_of(group[0].run))
+                    numbers = [client.send(StopTask(task.id, limit=1, refuse_ended=True)) for task in group]
+                    asked += [(task.id, client, number) for task, number in zip(group, numbers, strict=True)]
+                except (OSError, SubactorsError) as error:
+                    outcomes |= dict.fromkeys((task.id for task in group), error)
+            for task_id, client, number in asked:
+                try:
+                    outcomes[task_id] = client.receive(number, StopTask, None).tasks
+                except (OSError, SubactorsError) as error:
+                    outcomes[task_id] = error
+    return outcomes
+
+
+def _groups(tasks: Sequence[TaskElsewhere]) -> Iterator[list[TaskElsewhere]]:
+    """Yield the tasks, those of one host together, as many as it hears of on one connection."""
+    by_run: dict[Path, list[TaskElsewhere]] = {}
+    for task in tasks:
+        by_run.setdefault(task.run, []).append(task)
+    for group in by_run.values():
+        for start in range(0, len(group), _ON_ONE_CONNECTION):
+            yield group[start : start + _ON_ONE_CONNECTION]
+
+
+def _client_of(run: Path) -> ControlClient:
+    """Return a connection to the host of a run.
+
+    Raises:
+        OSError: the host is gone, or does not answer.
+        RuntimeClosedError: it is just ending.
+    """
+    if not is_live(run):
+        raise ConnectionError(f"The host of {run} is gone.")
+    client = ControlClient(RunFiles(run).control, PATIENCE)
+    try:
+        # A host that answers this is healthy. A stop itself may take as long as the team's settings allow.
+        client.ask(ListTasks(), PATIENCE)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _fitting(part: str, ids: Collection[str]) -> list[str]:
+    return [task_id for task_id in ids if part == task_id] or [task_id for task_id in ids if part in task_id]
+
+
+def _ask_all(paths: list[Path]) -> dict[Path, list[ListedTask]]:
+    """Return the tasks of those hosts that answer in time."""
+    answers: dict[Path, list[ListedTask]] = {}
+    deadline = time.monotonic() + PATIENCE
+    with contextlib.ExitStack() as clients:
+        asked: list[tuple[Path, ControlClient, int]] = []
+        for path in paths:
+            with contextlib.suppress(OSError):
+                client = clients.enter_context(ControlClient(RunFiles(path).control, PATIENCE))
+                asked.append((path, client, client.send(ListTasks())))
+        for path, client, number in asked:
+            with contextlib.suppress(OSError, SubactorsError):
+                # One that has answered long ago is heard, however slow those before it were.
+                reply = client.receive(number, ListTasks, max(0.01, deadline - time.monotonic()))
+                answers[path] = [ListedTask(view, path, client.host_pid) for view in reply.tasks]
+    return answers
+
+
+def _listed(path: Path, warnings: list[str], *, live: bool) -> list[ListedTask]:
+    """Return the tasks of a run by its journal, or none and a warning."""
+    try:
+        with JournalReader(RunFiles(path).journal, live=live) as reader:
+            listed = [ListedTask(view, path, host_pid(path) if live else None) for view in reader.tasks()]
+            warnings += reader.damaged
+            return listed
+    except sqlite3.Error as error:
+        warnings.append(f"The journal of {path} cannot be read: {error}.")
+        return []
+
+
+def _process(run: Path) -> str:
+    pid = host_pid(run)
+    return f" (process {pid})" if pid is not None else ""
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:10])
+    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"  # noqa: PLR2004 - a line of them

@@ -1,0 +1,69 @@
+"""How the demonstration's agents write: counts, sizes, tables. Text in, text out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from ..tasks.wording import size
+
+__all__ = ["cell", "count", "listed", "paragraphs", "percent", "size", "table"]
+
+
+def count(number: int, singular: str, plural: str = "") -> str:
+    """Return `1 file`, `1,234 files`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def listed(items: Sequence[str], most: int) -> str:
+    """Return the items with commas between them, and how many more there are beyond the first `most`."""
+    shown = ", ".join(items[:most])
+    return f"{shown} and {len(items) - most:,} more" if len(items) > most else shown
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share in percent, such that only all of it is 100 % and only nothing is 0 %."""
+    share = 100 * part / whole if whole else 0.0
+    if 0 < share < 1:
+        return "under 1 %"
+    return "over 99 %" if 99 < share < 100 else f"{share:.0f} %"  # noqa: PLR2004 - what would be rounded to all of it
+
+
+def cell(text: str, limit: int) -> str:
+    """Return text for a cell of a table: on one line, bounded, without what would end the cell."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split()).replace("|", "¦")
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def paragraphs(*parts: str) -> str:
+    """Return the parts that are not empty, with a blank line between them."""
+    return "\n\n".join(filter(None, parts))
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
+    """Return a Markdown table whose columns are aligned in plain text, too.
+
+    Args:
+        titles: of the columns.
+        rows: of cells.
+        numbers: the columns that are aligned at the right.
+    """
+    widths = [max([3, *(_width(row[column]) for row in [titles, *rows])]) for column in range(len(titles))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = []
+        for column, text in enumerate(cells):
+            space = " " * (widths[column] - _width(text))
+            padded.append(space + text if column in numbers else text + space)
+        return f"| {' | '.join(padded)} |"
+
+    rules = [f"{'-' * (width + 1)}{':' if column in numbers else '-'}" for column, width in enumerate(widths)]
+    return "\n".join([line(titles), f"|{'|'.join(rules)}|", *map(line, rows)])
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )

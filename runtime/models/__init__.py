@@ -1,0 +1,1 @@
+"""Models: who answers the turns of an agent."""

@@ -1,0 +1,130 @@
+"""What the agent loop asks of a model. The clients that do it are in `models/openai/client` and `python`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, Protocol
+
+import msgspec
+
+from ..toolsets.base import ToolSchema
+
+__all__ = ["Message", "Model", "Said", "ToolCall", "Turn", "Usage"]
+
+Message = dict[str, Any]
+"""A message in OpenAI's chat format.
+
+In a conversation, a model's message has two more keys where its turn has them: `opaque` and `provider` (see `Turn`).
+`sendable` takes them out again: no server and no function is sent them under these names.
+"""
+
+
+_MOST: Final = 2**63 - 1
+"""The largest whole number that crosses to every process and into the journal."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens as the model's server counted them; 0 where it did not say.
+
+    Attributes:
+        input_tokens: prompt tokens, cached ones included.
+        output_tokens: completion tokens, reasoning included.
+        requests: answered requests.
+        cost: US dollars, where the team file says what the model's tokens cost.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+    cost: Annotated[float, msgspec.Meta(ge=0.0, le=1e12)] = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        # Bounded, as what a task reports of itself adds up in its owners, too, and must not keep those from being told.
+        return Usage(
+            min(self.input_tokens + other.input_tokens, _MOST),
+            min(self.output_tokens + other.output_tokens, _MOST),
+            min(self.requests + other.requests, _MOST),
+            self.cost + other.cost,
+        )
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """One call that the model asks for.
+
+    Attributes:
+        id: the name that its answer refers to; never empty, and unique within the turn.
+        name: the tool, as the model wrote it.
+        arguments: the JSON text as the model wrote it, valid or not.
+        extra: the call's `extra_content` as it came, which its server wants back with the call (Gemini's thought
+            signature); None: there was none.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    extra: dict[str, Any] | None = None
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One answer of a model: text, tool calls, or both. Without tool calls it is the final answer.
+
+    Attributes:
+        content: the text; never the reasoning.
+        tool_calls: in the order in which they came.
+        usage: what the answer cost.
+        opaque: fields of the message that its server wants back with it (`reasoning_content`, `reasoning`,
+            `reasoning_details` and others; `content` where the text came with reasoning in it), pieces joined and
+            otherwise as they came.
+        provider: the server that may get `opaque` and the calls' `extra` back; empty: no server may.
+    """
+
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    opaque: dict[str, Any] = msgspec.field(default_factory=dict)
+    provider: str = ""
+
+
+class Model(Protocol):
+    """Something that answers a conversation; used from one event loop only."""
+
+    def take_unreported(self) -> Usage:
+        """Return, once, what answers cost that `complete` did not return: those that broke off or were refused."""
+        ...
+
+    async def complete(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
+    ) -> Turn:
+        """Answer the conversation.
+
+        Args:
+            messages: the conversation so far, in OpenAI's format.
+            tools: the tools that may be called.
+            on_text: called with each piece of text, in order, as it arrives.
+
+        Raises:
+            ModelError: the model could not answer; the message says why and what to do.
+            ContextLengthError: because the conversation is too long for it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class Said:
+    """Passes text on, and knows whether there was any.
+
+    Args:
+        on_text: gets each piece.
+    """
+
+    def __init__(self, on_text: Callable[[str], None]) -> None:
+        self._on_text = on_text
+        self.anything = False
+
+    def __call__(self, piece: str) -> None:
+        """Pass a piece on."""
+        self.anything = True
+        self._on_text(piece)

@@ -1,0 +1,1 @@
+"""OpenAI: the client of every server with a chat-completions endpoint."""

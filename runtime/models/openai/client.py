@@ -1,0 +1,421 @@
+"""The client of every model behind an OpenAI-compatible chat-completions endpoint.
+
+Sends the conversation, streams the answer, and reports whatever goes wrong as a `ModelError`. It never shows a key,
+never changes the conversation, and never decides what happens after a turn. Imports `openai`, which takes long: import
+this module only where such a model is used, or ahead of time in the process that task processes are forked from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib
+import platform
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+import httpx2
+import msgspec
+import openai
+from openai._base_client import get_platform
+
+from ....actors.linux.kernel import silenced
+from ...errors import ModelError
+from ...net.certificates import authorities, no_authorities
+from ...net.proxies import Proxy, ProxyError, connection_options, proxy_for
+from ...team.config import ModelConfig
+from ...team.providers import endpoint, resolved, secrets_of_model
+from ...toolsets.base import ToolSchema
+from ..base import Message, Said, Turn, Usage
+from ..retries import RETRY_COUNT, BrokenStreamError, MislabelledError, Retries, TransientError
+from ..sendable import Server, sendable
+from .errors import ModelErrors
+from .event_stream import NOT_JSON, EventDecoder, StreamEvent, is_flat
+from .finish_reasons import End
+from .parameters import Parameters
+from .stream import ShapeError, TurnAssembler, reported_error
+
+__all__ = ["OpenAIModel", "canned_model", "warm_up"]
+
+_SIGNS_OF_LIFE = 5
+"""So many times the idle time a server may fill with signs of life that say nothing (comments of the stream)."""
+
+_AFTER_END = 5.0
+"""Seconds that the usage may take to come after the end of an answer."""
+
+_AFTER_DONE = 0.1
+"""Seconds that a stream gets to close after it said `[DONE]`: its connection can be used again then."""
+
+_CANNED_CHUNKS = (
+    (
+        b'{"choices": [{"index": 0, "finish_reason": "tool_calls", "delta": {"tool_calls": '
+        b'[{"index": 0, "id": "1", "function": {"name": "think", "arguments": "{\\"thought\\": \\".\\"}"}}]}}]}'
+    ),
+    b'{"choices": [{"index": 0, "delta": {"content": "."}, "finish_reason": "stop"}]}',
+)
+"""The first streamed answer of a server that rehearses, and all that follow."""
+
+_REHEARSAL_TIME = 1.0
+"""Seconds after which a rehearsal is given up: a task may be waiting."""
+
+_CONNECT_TIMEOUT = 10.0
+"""Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
+
+
+class _AdaptedError(Exception):
+    """The server has refused something of the request, which has been changed: ask again.
+
+    The message says so to whoever hears the model; empty where nothing of what the team file says was changed.
+    """
+
+
+class OpenAIModel:
+    """A model behind an OpenAI-compatible endpoint; implements `Model`.
+
+    Args:
+        config: the model; its `options` go into the request as they are, and None takes a parameter out
+            (`stream_options: null` for a server that rejects it).
+        environ: where the key is looked up.
+        idle_timeout: seconds without a byte from the server before it counts as stalled.
+        retries: how often a request is sent again where that may help: no connection, or a fault of the server. A rate
+            limit is an error at once (`RateLimitError`): whoever asked decides whether to wait.
+
+    Raises:
+        ModelError: the key is missing, or key or base URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        environ: Mapping[str, str],
+        idle_timeout: float,
+        retries: int = 2,
+    ) -> None:
+        secrets = secrets_of_model(config, environ)
+        config = resolved(config, environ)
+        place = endpoint(config, environ)
+        key = place.api_key
+        self._config = msgspec.structs.replace(config, base_url=place.base_url)
+        self._server = Server.of(self._config)
+        self._errors = ModelErrors(self._config, key, idle_timeout, secrets=secrets)
+        self._unreachable: ModelError | None = None
+        try:
+            proxy = proxy_for(place.base_url, environ)
+        except ProxyError as error:
+            # Said by the first request: another model may stand in for this one, or never need it to.
+            proxy, self._unreachable = None, self._errors.error(str(error))
+        self._errors = dataclasses.replace(self._errors, proxy=proxy)
+        self._headers: dict[str, str | openai.Omit] = {"Authorization": f"Bearer {key}" if key else openai.omit}
+        if config.provider != "openai":
+            # The library takes these from OPENAI_… variables, which are nobody else's business.
+            self._headers |= {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
+        if config.provider == "azure" and key:
+            # Its older endpoints know the key under this name only.
+            self._headers["api-key"] = key
+        self._parameters = Parameters(self._config)
+        self._silence = idle_timeout * _SIGNS_OF_LIFE
+        self._unreported = Usage()
+        self._retries = retries
+        timeout = openai.Timeout(idle_timeout, connect=_CONNECT_TIMEOUT)
+        http_client = _http_client(timeout, secure=not place.base_url.startswith("http://"), proxy=proxy)
+        try:
+            self._client = openai.AsyncOpenAI(
+                # Never None, which would send the OpenAI key of the environment to whatever server this is.
+                api_key=key or "none",
+                base_url=place.base_url,
+                max_retries=0,  # `complete` does it, as it does for errors that come inside an answer
+                timeout=timeout,
+                http_client=http_client,
+            )
+        except httpx2.InvalidURL as error:
+            raise self._errors.error(f"the base URL is none: {error}. Correct base_url.") from None
+        # For a header. Else the client finds it out in a thread, which costs a task's process a millisecond.
+        self._client._platform = get_platform()  # noqa: SLF001 - there is no other way; where it is not used, no harm
+
+    async def complete(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None]
+    ) -> Turn:
+        """Answer the conversation; see `Model.complete`. Cancelling it closes the connection.
+
+        What had been said of an answer that broke off, and is asked for again, stays with whoever hears `on_text`.
+        """
+        if self._unreachable is not None:
+            raise self._unreachable
+        retries = Retries(self._retries)
+        while True:
+            said = Said(on_text)
+            try:
+                turn = await self._complete(messages, tools, said, retries.count)
+            except _AdaptedError as error:
+                if str(error):
+                    on_text(f"[{self._config.reference}: {error}]\n")
+                continue
+            except MislabelledError as error:
+                try:
+                    pause = retries.pause(error)
+                except ModelError:
+                    # This server says so of plain text, too.
+                    return msgspec.structs.replace(error.turn, usage=self.take_unreported())
+            except (BrokenStreamError, TransientError) as error:
+                pause = retries.pause(error)
+            else:
+                return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
+            if said.anything:
+                on_text("\n[The answer broke off here, and is asked for again.]\n")
+            await asyncio.sleep(pause)
+
+    async def _complete(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], on_text: Callable[[str], None], retried: int
+    ) -> Turn:
+        request = self._request(messages, tools)
+        try:
+            # Posted without the typed `chat.completions.create`: options of other providers go through as they are,
+            # and chunks come as plain data, to be checked here rather than trusted to have every field.
+            stream = await self._client.post(
+                "/chat/completions",
+                body=request,
+                cast_to=object,
+                options={"headers": {**self._headers, RETRY_COUNT: str(retried)}},
+                stream=True,
+                stream_cls=openai.AsyncStream[object],
+            )
+        except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            if isinstance(error, openai.APIStatusError):
+                self._adapt(error, request["messages"])
+            # Its cause can quote headers, and with them the key; so none of it is chained.
+            raise self._errors.request_failed(error) from None
+        assembler = TurnAssembler(on_text, self._config.cost)
+        try:
+            async with stream:
+                # Read here and not by the library, whose stream ends where an event has no data.
+                return await self._read(stream.response, assembler)
+        except BaseException:
+            # Refused, broken off or stopped: what the server has counted until then is spent all the same.
+            self._unreported += assembler.usage
+            raise
+
+    def _adapt(self, error: openai.APIStatusError, sent: Sequence[Message]) -> None:
+        """Change what the server has refused, where that can be known.
+
+        Raises:
+            _AdaptedError: something was changed.
+        """
+        if not is_flat(error.body):
+            error.body = error.response.text  # whoever looks at it would go through all of it
+        if (server := self._server.learned(str(error), sent)) is not None:
+            self._server = server
+            raise _AdaptedError from None
+        if changed := self._parameters.adapt(error.status_code, error.body):
+            raise _AdaptedError(changed) from None
+
+    def take_unreported(self) -> Usage:
+        """See `Model.take_unreported`."""
+        usage, self._unreported = self._unreported, Usage()
+        return usage
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
+        request = {
+            "stream_options": {"include_usage": True},
+            **self._parameters.now,
+            "model": self._config.name,
+            "messages": sendable(messages, self._server, has_tools=bool(tools)),
+            # An empty list is an error to several servers.
+            "tools": list(tools) or None,
+            "stream": True,
+        }
+        return {name: value for name, value in request.items() if value is not None}
+
+    async def _read(self, response: httpx2.Response, assembler: TurnAssembler) -> Turn:
+        decoder = EventDecoder()
+        first = ""
+        heard, clock = 0, asyncio.get_running_loop().time
+        until = clock() + self._silence
+        async with contextlib.aclosing(_events(response, decoder)) as events:
+            while (event := await self._next(events, assembler, until)) is not None:
+                if not event.is_done and event.data is not None:
+                    first = first or event.text
+                self._take(event, assembler)
+                # Events that say nothing are signs of life, as comments are.
+                if assembler.pieces > heard:
+                    heard, until = assembler.pieces, clock() + self._silence
+        if not assembler.is_completion and (strange := first or decoder.stray):
+            if decoder.is_no_stream and not first:
+                strange = re.sub(r"\s\S*\Z", "", strange)  # it was cut: its last word may be half of a key
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower() or "no content type"
+            raise self._errors.garbage(f"{kind}, which begins {self._errors.quoted(strange, 300)!r}")
+        return self._judged(assembler)
+
+    async def _next(
+        self, events: AsyncIterator[StreamEvent], assembler: TurnAssembler, until: float
+    ) -> StreamEvent | None:
+        """Return the stream's next event, or None at its end; every failure of it becomes a ModelError.
+
+        Once the answer has ended, nothing that goes wrong can take it back, and the server need not close the stream.
+
+        Args:
+            events: of the stream.
+            assembler: has what came before.
+            until: when (the event loop's clock) the server counts as stalled.
+        """
+        if assembler.is_ending:
+            patience = _AFTER_DONE if assembler.is_over else _AFTER_END
+            until = min(until, asyncio.get_running_loop().time() + patience)
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(events)
+        except StopAsyncIteration:
+            return None
+        except TimeoutError:
+            if assembler.is_ending:
+                return None
+            raise self._errors.silence(self._silence, assembler.text_length) from None
+        except (httpx2.HTTPError, ValueError) as error:
+            if assembler.end is not None:
+                return None
+            raise self._errors.stream_failed(error, assembler.text_length) from None
+
+    def _take(self, event: StreamEvent, assembler: TurnAssembler) -> None:
+        """Add an event to the answer.
+
+        Raises:
+            ModelError: it reports an error, or cannot be understood.
+        """
+        if event.is_done:
+            assembler.end_stream()
+            return
+        if assembler.is_over:
+            assembler.add_usage(event.data)
+            return
+        if event.data is NOT_JSON and event.name != "error":
+            self._misunderstood(f"{self._errors.quoted(event.text, 200)!r}, which is not JSON", event, assembler)
+            return
+        reported = event.text if event.data is NOT_JSON else reported_error(event.data, event.name)
+        if reported is not None:
+            assembler.add_usage(event.data)
+            raise self._errors.in_stream(reported, assembler.text_length, event.data)
+        try:
+            assembler.add(event.data, is_bare=event.is_bare)
+        except ShapeError as error:
+            self._misunderstood(error.told(self._errors.quoted), event, assembler)
+
+    def _misunderstood(self, what: str, event: StreamEvent, assembler: TurnAssembler) -> None:
+        """Raise a ModelError that says what cannot be understood, unless the answer had ended before."""
+        if event.is_bare and not assembler.is_completion:
+            raise self._errors.garbage(what) from None
+        if assembler.end is None:
+            raise self._errors.unreadable(what, assembler.text_length) from None
+
+    def _judged(self, assembler: TurnAssembler) -> Turn:
+        """Return the turn, if the answer is whole.
+
+        Raises:
+            ModelError: it was refused, is not whole, or has nothing in it.
+        """
+        end, word = assembler.end, assembler.finish_reason
+        if assembler.refusal:
+            raise self._errors.refusal(assembler.refusal)
+        if end is End.REFUSED:
+            spoken = self._errors.quoted(assembler.finish().content, 300)
+            said = f" It had said: {spoken}" if spoken else ""
+            raise self._errors.refusal(f"the provider's content filter ended the answer ({word}).{said}")
+        if end is End.FAILED:
+            raise self._errors.failed_end(word or "", assembler.text_length)
+        if end is End.CUT and not assembler.has_answer:
+            raise self._errors.error(
+                f"the model reached its token limit before it said anything{_after_thought(assembler)}. Raise "
+                "max_tokens, or shorten the conversation."
+            )
+        if not assembler.has_answer:
+            raise self._errors.nothing_usable(word, _after_thought(assembler), lacks_calls=assembler.lacks_calls)
+        if assembler.lacks_calls:
+            raise self._errors.mislabelled(word, assembler.finish(self._server.identity))
+        if end is None:
+            raise self._errors.broke_off(assembler.text_length)
+        return assembler.finish(self._server.identity)
+
+
+@contextlib.asynccontextmanager
+async def canned_model() -> AsyncIterator[ModelConfig]:
+    """Serve a model in this very event loop: it calls the tool `think` once, and then answers with a word."""
+    chunks = list(_CANNED_CHUNKS)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Python 3.11 writes of one that is cancelled to standard error, as of any that fails.
+        with contextlib.closing(writer), contextlib.suppress(asyncio.CancelledError, OSError, EOFError):
+            await reader.readuntil(b"\r\n\r\n")
+            chunk = chunks.pop(0) if len(chunks) > 1 else chunks[0]
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+            writer.write(head + b"data: " + chunk + b"\n\ndata: [DONE]\n\n")
+            await writer.drain()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, asyncio.timeout(_REHEARSAL_TIME):
+        port = server.sockets[0].getsockname()[1]
+        yield ModelConfig(reference="", provider="rehearsal", name="canned", base_url=f"http://127.0.0.1:{port}/v1")
+
+
+async def _ask_once() -> None:
+    async with canned_model() as config:
+        model = OpenAIModel(config, environ={}, idle_timeout=1.0, retries=0)
+        try:
+            await model.complete([{"role": "user", "content": ""}], [], lambda _text: None)
+        finally:
+            await model.close()
+
+
+def warm_up(*, secure: bool) -> None:
+    """Do once what the libraries put off until the first client and the first request of a process.
+
+    Leaves no thread, no event loop and no socket behind, and prints nothing.
+
+    Args:
+        secure: whether there is a server with TLS, and so something to load certificates for.
+    """
+    # Several modules are imported by the first client, the first use of an event loop, and the first look-up of a host.
+    openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=secure))
+    # Where a process may not listen even on its own machine, or takes too long, the first request will be slower.
+    with silenced(), contextlib.suppress(OSError, ModelError):
+        anyio.run(_ask_once)
+    importlib.import_module("concurrent.futures.thread")
+    # The library puts the platform into a header, and finding it out starts `uname`; Python remembers the answer.
+    platform.platform()
+
+
+def _http_client(timeout: openai.Timeout, *, secure: bool, proxy: Proxy | None = None) -> httpx2.AsyncClient:
+    """Make the connection pool for one server. Redirects are reported and not followed: a key is for one address.
+
+    No certificates are loaded for a server without TLS, such as one on this machine: should TLS be used there,
+    verification fails.
+    """
+    return openai.DefaultAsyncHttpxClient(
+        verify=authorities() if secure else no_authorities(),
+        timeout=timeout,
+        follow_redirects=False,
+        **connection_options(proxy),
+    )
+
+
+async def _events(response: httpx2.Response, decoder: EventDecoder) -> AsyncGenerator[StreamEvent]:
+    """Give the events of an answer as they come; ends early where it is plain that there are none."""
+    has_events = False
+    async with contextlib.aclosing(response.aiter_bytes()) as pieces:
+        async for piece in pieces:
+            for event in decoder.feed(piece):
+                has_events = True
+                yield event
+            if decoder.is_no_stream and not has_events:
+                return
+    for event in decoder.finish():
+        yield event
+
+
+def _after_thought(assembler: TurnAssembler) -> str:
+    return " (but had reasoned)" if assembler.has_reasoning else ""

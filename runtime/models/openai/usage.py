@@ -1,0 +1,78 @@
+"""Usage figures: reads what a server has counted, in whichever shape it comes, and says what it cost.
+
+Figures never fail an answer: what is not a number counts as not said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ...team.config import Cost
+from ..base import Usage
+
+__all__ = ["UsageFigures"]
+
+_MILLION: Final = 1_000_000
+
+_MOST: Final = 2**53
+"""The largest count that is taken: beyond it JSON's numbers are not exact, and no answer has so many tokens."""
+
+
+@dataclass
+class UsageFigures:
+    """The tokens of one answer, as far as its server has said; see `Usage` for what they are."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    _details: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, figures: object) -> bool:
+        """Take the figures of a chunk, and return whether there were any.
+
+        Where every chunk has some, each is the sum so far, so the largest counts: a last chunk may have zeros.
+        """
+        if isinstance(figures, list):
+            return sum(self.add(entry) for entry in figures if isinstance(entry, dict)) > 0
+        if not isinstance(figures, dict):
+            return False
+        prompt = _count(figures, "prompt_tokens", "input_tokens")
+        completion = _count(figures, "completion_tokens", "output_tokens")
+        self.prompt_tokens = max(self.prompt_tokens, prompt)
+        self.completion_tokens = max(self.completion_tokens, completion)
+        for name in ("prompt_tokens_details", "input_tokens_details"):
+            if isinstance(details := figures.get(name), dict):
+                self._details = details
+        return bool(prompt or completion)
+
+    def usage(self, cost: Cost | None) -> Usage:
+        """Return what one request has used, with what it cost if that is known."""
+        return Usage(self.prompt_tokens, self.completion_tokens, 1, self._price(cost))
+
+    def _price(self, cost: Cost | None) -> float:
+        if cost is None:
+            return 0.0
+        total, plain = 0.0, self.prompt_tokens
+        # What was read from or written to a cache has a price of its own.
+        for name, price in (("cached_tokens", cost.cache_read), ("cache_write_tokens", cost.cache_write)):
+            count = min(_count(self._details, name), plain)
+            if price is not None:
+                plain -= count
+                total += count * price
+        return (total + plain * cost.input + self.completion_tokens * cost.output) / _MILLION
+
+
+def _count(figures: Mapping[str, Any], *names: str) -> int:
+    """Return the first of these figures that is a number, also one in fractions or written as text; else 0."""
+    for name in names:
+        value = figures.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except (ValueError, OverflowError):
+                continue
+            if math.isfinite(number):
+                return int(min(max(0.0, number), _MOST))
+    return 0

@@ -1,0 +1,1 @@
+"""Net: how servers are reached, those of models and of tools alike."""

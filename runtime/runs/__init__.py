@@ -1,0 +1,1 @@
+"""Runs: what outlives a host. The state folder with its journals, output, results and worktrees."""

@@ -1,0 +1,261 @@
+"""Journals of runs from outside: reads them, whether their hosts live or not, and amends those whose hosts are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from ...actors.regular_files import check_database, is_folder
+from ..models.base import Usage
+from ..tasks.result import check_result
+from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
+from ..text import one_line
+from .folder import RunFiles, last_sign_of_life
+from .forks import unforked
+from .journal import Statement, execute
+from .journal_guard import distrust
+
+__all__ = ["HOST_DIED", "JournalReader", "amend"]
+
+HOST_DIED: Final = "The host died."
+
+_COLUMNS: Final = (
+    "id, agent, task, parent, started, status, reason, {traceback}, runtime, {ended}, result, {result_in_file}, "
+    "input_tokens, output_tokens, requests, {cost}, vitals, attempts, output_size, {workdir}, was_read"
+)
+
+_LATER: Final = {"result_in_file": "0", "cost": "0.0", "workdir": "''", "traceback": "''", "ended": "NULL"}
+"""Columns that a journal of an earlier version does not have, and what stands for them."""
+
+_LOCKED: Final = 2.0
+"""Seconds to wait for a lock; those of a healthy host are held for milliseconds."""
+
+_PATIENCE: Final = 10.0
+"""Seconds that SQLite may compute for one query, or one amendment."""
+
+_TOTAL: Final = """
+WITH RECURSIVE tree(id) AS (SELECT ? UNION SELECT task.id FROM task JOIN tree ON task.parent = tree.id)
+SELECT sum(input_tokens), sum(output_tokens), sum(requests), sum({cost}) FROM task JOIN tree ON task.id = tree.id
+"""
+"""What a task has used, and all that it started, and what those started."""
+
+
+class JournalReader:
+    """Reads a run's journal, whether its host lives or not; to be used and closed by the thread that made it.
+
+    Every method raises sqlite3.Error if the file is no journal, or damaged. A damaged row costs that row only.
+
+    Attributes:
+        damaged: sentences about the rows that `tasks` has left out.
+
+    Args:
+        path: the file, in the folder of its run.
+        live: whether the run's host lives; if not, tasks without an end show as failed.
+
+    Raises:
+        sqlite3.Error: there is no such file, or it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, live: bool) -> None:
+        self.damaged: list[str] = []
+        self._path = path
+        self._deadline = time.monotonic() + _PATIENCE
+        self._connection = _connect(path, lambda: time.monotonic() > self._deadline)
+        self._live = live
+        try:
+            columns = [name for _, name, *_ in self._rows("PRAGMA table_info(task)")]
+        except sqlite3.Error:
+            self.close()
+            raise
+        later = {name: name if name in columns else instead for name, instead in _LATER.items()}
+        self._cost = later["cost"]
+        self._columns = _COLUMNS.format(**later)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the file."""
+        with unforked:
+            self._connection.close()
+
+    def facts(self) -> dict[str, str]:
+        """Return what is noted about the run."""
+        return dict(self._rows("SELECT key, value FROM run"))
+
+    def ids(self) -> list[str]:
+        """Return the ids of all tasks, oldest first."""
+        return [task_id for (task_id,) in self._rows("SELECT id FROM task ORDER BY number") if _is_name(task_id)]
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of the tasks of which no end is written down."""
+        rows = self._rows("SELECT id, status FROM task ORDER BY number")
+        return [task_id for task_id, status in rows if status not in TERMINAL and _is_name(task_id)]
+
+    def tasks(self) -> list[TaskView]:
+        """Return all tasks, oldest first, without output, results and tracebacks."""
+        columns = self._columns.replace(" result,", " NULL,").replace(" traceback,", " '',")
+        views: list[TaskView] = []
+        self.damaged = []
+        for row in self._rows(f"SELECT {columns} FROM task ORDER BY number"):  # noqa: S608 - constants
+            try:
+                views.append(self._view(row))
+            except sqlite3.DatabaseError as error:
+                self.damaged.append(f"In the journal {self._path}, {error}.")
+        totals: dict[str, Usage] = {}
+        for view in reversed(views):  # what a task has started comes after it
+            totals[view.id] = total = view.usage + totals.get(view.id, Usage())
+            if view.parent is not None:
+                totals[view.parent] = totals.get(view.parent, Usage()) + total
+        return [msgspec.structs.replace(view, total_usage=totals[view.id]) for view in views]
+
+    def task(self, task_id: str) -> TaskView | None:
+        """Return a task with its result, without output; None if there is none of that id."""
+        rows = self._rows(f"SELECT {self._columns} FROM task WHERE id = ?", task_id)  # noqa: S608 - constants
+        if not rows:
+            return None
+        ((*figures,),) = self._rows(_TOTAL.format(cost=self._cost), task_id)
+        return msgspec.structs.replace(self._view(rows[0]), total_usage=Usage(*figures))
+
+    def unread(self) -> int:
+        """Return how many tasks' ends nobody has seen."""
+        ((count,),) = self._rows("SELECT count(*) FROM task WHERE was_read = 0")
+        return int(count)
+
+    def last_entry(self) -> float:
+        """Return when something was last written that has a time, in seconds since the epoch; 0 if nothing was."""
+        ((latest,),) = self._rows("SELECT max(at) FROM transition WHERE typeof(at) = 'real'")
+        return latest if latest is not None and math.isfinite(latest) else 0.0
+
+    def messages(self, task_id: str) -> list[dict[str, Any]]:
+        """Return a task's conversation."""
+        rows = self._rows("SELECT body FROM message WHERE task = ? ORDER BY number", task_id)
+        return [msgspec.json.decode(body) for (body,) in rows]
+
+    def died(self) -> float:
+        """Return when the host was last heard of, in seconds since the epoch: it died then, or later."""
+        return max(self.last_entry(), last_sign_of_life(self._path.parent))
+
+    def _rows(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+        self._deadline = time.monotonic() + _PATIENCE
+        with unforked:
+            return self._connection.execute(query, parameters).fetchall()
+
+    def _view(self, row: tuple[Any, ...]) -> TaskView:
+        try:
+            return self._view_of(msgspec.convert(row, _Row))
+        except (ArithmeticError, OSError, TypeError, ValueError, msgspec.MsgspecError) as error:
+            raise sqlite3.DatabaseError(
+                f"what it holds of {one_line(str(row[0]), 60)} cannot be read: {error}"
+            ) from error
+
+    def _view_of(self, row: _Row) -> TaskView:
+        status, reason, runtime, ended = row.status, row.reason, row.runtime, row.ended
+        if status not in TERMINAL and not self._live:
+            status, reason = "failed", HOST_DIED
+        if runtime is None:
+            runtime = max(0.0, (time.time() if self._live else self.died()) - row.started)
+        if ended is None and status in TERMINAL:  # the host died, or was of an earlier version
+            ended = row.started + runtime
+        if not math.isfinite(runtime) or not math.isfinite(row.cost):
+            raise ValueError("a number is not finite")
+        if not _is_name(row.id):
+            raise ValueError("an id is no name of a file")
+        return TaskView(
+            id=row.id,
+            agent=row.agent,
+            task=row.task,
+            status=status,
+            reason=reason,
+            traceback=row.traceback,
+            runtime=runtime,
+            started_at=iso_time(row.started),
+            ended_at=iso_time(ended) if ended is not None else None,
+            output_size=row.output_size,
+            result_json=_checked(row.result),
+            result_file=RunFiles(self._path.parent).result(row.id) if row.result_in_file else "",
+            usage=Usage(row.input_tokens, row.output_tokens, row.requests, row.cost),
+            vitals=msgspec.json.decode(row.vitals, type=Vitals) if row.vitals is not None else None,
+            attempts=row.attempts,
+            parent=row.parent,
+            workdir=row.workdir if row.workdir and is_folder(row.workdir) else "",
+        )
+
+
+class _Row(msgspec.Struct, array_like=True, frozen=True):
+    """What is read of a task, in the order of `_COLUMNS`: SQLite keeps anything in any column."""
+
+    id: str
+    agent: str
+    task: str
+    parent: str | None
+    started: float
+    status: Status
+    reason: str
+    traceback: str
+    runtime: float | None
+    ended: float | None
+    result: str | None
+    result_in_file: int
+    input_tokens: int
+    output_tokens: int
+    requests: int
+    cost: float
+    vitals: str | None
+    attempts: int
+    output_size: int
+    workdir: str
+    was_read: int
+
+
+def _is_name(task_id: object) -> bool:
+    """Whether an id is text, and no way to files elsewhere."""
+    return isinstance(task_id, str) and "/" not in task_id and "\0" not in task_id
+
+
+def _checked(result: str | None) -> str | None:
+    """Return a result as it is; raises TypeError for one that is damaged."""
+    if result is not None:
+        check_result(result)
+    return result
+
+
+def amend(path: Path, statements: Sequence[Statement]) -> None:
+    """Execute statements, all or none of them, on the journal of a run that the caller has taken over.
+
+    Raises:
+        sqlite3.Error: it is no journal, is damaged, or cannot be written.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    with unforked, contextlib.closing(_connect(path, lambda: time.monotonic() > deadline)) as connection:
+        execute(connection, statements)
+
+
+def _connect(path: Path, is_overdue: Callable[[], bool]) -> sqlite3.Connection:
+    """Open a journal that is there."""
+    try:
+        check_database(path)
+    except OSError as error:
+        raise sqlite3.OperationalError(f"{error.strerror or error} ({error.filename or path})") from error
+    # The name goes into a URI, in which some characters of a name mean something.
+    with unforked:
+        name = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=_LOCKED)
+        # Text that is not UTF-8 would be an error of the whole query, not of its row.
+        connection.text_factory = _decode
+        distrust(connection, is_overdue)
+    return connection
+
+
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "replace")

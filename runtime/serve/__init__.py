@@ -1,0 +1,1 @@
+"""Serve: the runtime as a server for other programs."""

@@ -1,0 +1,1 @@
+"""Supervisor: the truth about tasks, held by one thread of the host."""

@@ -1,0 +1,91 @@
+"""Admission: which tasks may be started, and every refusal, with its remedy, in one place. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import (
+    CapacityError,
+    DelegationError,
+    EmptyTaskError,
+    RunError,
+    UnknownAgentError,
+)
+from ..tasks.gateway import Caller
+from ..tasks.messages import RunTask
+from ..team.config import Team
+from ..team.requirements import check_requirements
+from ..text import one_line
+from .registry import TaskRegistry
+from .task import Task
+
+__all__ = ["check_run"]
+
+_OTHERS_SHARE: Final = 4
+_MOST_FOR_OTHERS: Final = 4
+"""Of so many slots one is kept for those who have nothing running, up to so many; the first of them for the host."""
+
+
+def check_run(
+    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry, working_directory: str
+) -> tuple[str, ...]:
+    """Refuse what must not run; return the chain of agents that the new task would end.
+
+    Args:
+        request: what is asked for.
+        caller: who asks.
+        parent: the caller's task, if it is one.
+        team: the agents and the settings in force.
+        registry: the tasks that are remembered.
+        working_directory: of tasks; empty: the current one.
+
+    Raises:
+        RunError: it must not run; the type and the message say why, and what would be right.
+    """
+    settings = team.settings
+    allowed = list(team.agents) if caller.agent is None else team.agents[caller.agent].sub_agents
+    if request.agent not in allowed:
+        whose = "the team" if caller.agent is None else f"the sub_agents of {caller.agent!r}"
+        raise UnknownAgentError(
+            f"There is no agent {one_line(request.agent, 100)!r} in {whose}. Available: {', '.join(allowed) or 'none'}."
+        )
+    if not request.task.strip():
+        raise EmptyTaskError("The task is empty. Say what the agent is to do, with all it needs to know.")
+    above = parent.chain if parent is not None else tuple(filter(None, [caller.agent]))
+    chain = (*above, request.agent)
+    if request.agent in above:
+        raise DelegationError(
+            f"{request.agent!r} is already at work further up: {' → '.join(chain)}. "
+            "Choose an agent that is not in this chain, or do the work yourself."
+        )
+    if len(chain) > settings.max_depth:
+        raise DelegationError(
+            f"The chain of agents would be {len(chain)} deep, and {settings.max_depth} is the limit: "
+            f"{' → '.join(chain)}. Do the work yourself."
+        )
+    check_requirements(team, request.agent, working_directory)
+    if parent is not None and parent.status != "running":
+        raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
+    running, unread = registry.running, registry.unread
+    if running >= settings.max_running:
+        raise CapacityError(
+            f"{running} tasks are running, and {settings.max_running} is the limit. Wait until one ends, or stop one."
+        )
+    if parent is not None and not parent.is_root:
+        kept = _kept_for_others(settings.max_running, has_running=registry.has_running_branch(parent))
+        if settings.max_running - running <= kept:
+            raise CapacityError(
+                f"{running} of {settings.max_running} tasks are running, and the rest is kept for others than you and "
+                "those whom you have started. Wait until one of yours ends, or stop one."
+            )
+    if len(registry) >= settings.max_tasks and running + unread == len(registry):
+        raise CapacityError(
+            f"{len(registry)} tasks are remembered, which is the limit: {running} are running, and "
+            f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
+        )
+    return chain
+
+
+def _kept_for_others(max_running: int, *, has_running: bool) -> int:
+    """Return how many of the slots a task cannot take, by whether its branch has something running already."""
+    return min(max_running // _OTHERS_SHARE, _MOST_FOR_OTHERS if has_running else 1)

@@ -1,0 +1,103 @@
+"""What timers, the journal, the sampler and the I/O thread tell the task supervisor; none of it leaves the host."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ...actors import Timer
+from ..tasks.gateway import ReplyTo
+from .outcome import Outcome
+from .task import Task
+
+__all__ = [
+    "Conversation",
+    "MendSampler",
+    "RateDue",
+    "Reached",
+    "Recorded",
+    "Restart",
+    "TimeIsUp",
+    "WaitOver",
+    "Waiter",
+]
+
+
+class Waiter(msgspec.Struct, eq=False):
+    """A `WaitTasks` or a `StopTask` that is not answered yet.
+
+    Attributes:
+        tasks: those that it is about.
+        mode: whether it waits for all of them, or for any.
+        caller: id of the task or orchestrator that waits; None for the host.
+        limit: bytes of output wanted in the answer; None is all.
+        timer: answers it when its time is over; None if it has no such time.
+        open: how many of the tasks have not ended; the registry counts.
+    """
+
+    tasks: list[Task]
+    mode: Literal["all", "any"]
+    reply_to: ReplyTo
+    caller: str | None
+    limit: int | None = None
+    timer: Timer | None = None
+    open: int = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what it waits for has happened."""
+        return self.open == 0 or (self.mode == "any" and self.open < len(self.tasks))
+
+
+class WaitOver(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: answer a `WaitTasks` with what there is."""
+
+    waiter: Waiter
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """The journal to the supervisor: the end of a task is written; now it may be told."""
+
+    task: Task
+    outcome: Outcome
+
+
+class RateDue(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: the next request to a limited model may go.
+
+    Attributes:
+        server: see `AwaitRate`.
+    """
+
+    server: str
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: the pause before a task's next attempt is over."""
+
+    task: Task
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """The journal to the supervisor: what the conversation of a task had come to."""
+
+    task: Task
+    messages: tuple[str, ...]
+
+
+class TimeIsUp(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: a task has run for as long as it may."""
+
+    task: Task
+
+
+class MendSampler(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: the thread that holds limits on trees has died, or does not get on."""
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """The sampler or the I/O thread to the supervisor: a task has reached a limit, and must not go on."""
+
+    task: Task
+    sentence: str

@@ -1,0 +1,212 @@
+"""The tasks that a supervisor remembers, whose they are, and who waits for them; and the counts of them.
+
+It keeps books, and decides nothing. What is asked of it at every start and every end of a task must not take longer for
+the number of tasks: it counts as they change, instead of looking through them. Used in the supervisor's thread only,
+but `get`, which any thread may use.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sys
+from collections import deque
+from collections.abc import Iterable
+
+from ..models.base import Usage
+from ..tasks.gateway import Caller
+from .messages import Waiter
+from .task import Task
+
+__all__ = ["TaskRegistry"]
+
+
+class TaskRegistry:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._owned: dict[str, dict[str, Task]] = {}
+        self._running: dict[str, Task] = {}
+        self._unread = 0
+        # Those of roots, which take up no room.
+        self._roots = self._running_roots = 0
+        self._numbers = itertools.count()
+        self._forgettable: list[tuple[int, str]] = []
+        self._forgettable_of: dict[str, deque[str]] = {}
+        self._kept: dict[str | None, int] = {}
+        self._waiters: dict[Waiter, None] = {}
+        self._waiting_for: dict[str, dict[Waiter, None]] = {}
+        self._waits_of: dict[str | None, dict[Waiter, None]] = {}
+
+    def __len__(self) -> int:
+        """Return how many tasks are remembered, roots not counted."""
+        return len(self._tasks) - self._roots
+
+    @property
+    def running(self) -> int:
+        """How many tasks have not ended, roots not counted."""
+        return len(self._running) - self._running_roots
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether no task runs, nor a root."""
+        return not self._running
+
+    @property
+    def unread(self) -> int:
+        """How many tasks have ended whose results nobody has seen, roots not counted."""
+        return self._unread
+
+    def get(self, task_id: str | None) -> Task | None:
+        """Return a task; None if it is not remembered, or None was asked for."""
+        return self._tasks.get(task_id) if task_id is not None else None
+
+    def visible(self, caller: Caller) -> Iterable[Task]:
+        """Return the tasks that a caller may see, oldest first."""
+        return (self._tasks if caller.id is None else self._owned.get(caller.id, {})).values()
+
+    def add_usage(self, task: Task, usage: Usage) -> None:
+        """Count what a task has used in its own total and in those of all who own it."""
+        owners = (self.get(owner) for owner in task.owners)
+        for user in (task, *filter(None, owners)):
+            user.total_usage += usage
+            user.last_entry = None  # an owner may have ended before what it started has
+
+    def may_see(self, caller: Caller, task: Task) -> bool:
+        """Tell whether a task is the caller's own, or one of its own tasks'; the host sees all."""
+        return caller.id is None or caller.id in task.owners
+
+    def running_tasks(self, owner: str | None = None) -> list[Task]:
+        """Return the tasks that have not ended, oldest first; only those of an owner if one is given."""
+        if owner is None:
+            return list(self._running.values())
+        return [task for task in self._owned.get(owner, {}).values() if not task.is_over]
+
+    def has_running_branch(self, task: Task) -> bool:
+        """Tell whether something runs in a task's branch, beside the first of it.
+
+        A branch is what a root, or the host, has started, with all that it has started in turn.
+        """
+        owners = filter(None, map(self.get, task.owners))
+        first = next((owner for owner in owners if not owner.is_root), task)
+        return any(not each.is_over for each in self._owned.get(first.id, {}).values())
+
+    def kept_of(self, caller: str | None) -> int:
+        """Return about how many bytes are kept of what the tasks that a caller has started were given and answered."""
+        return self._kept.get(caller, 0)
+
+    # --- changes ----------------------------------------------------------------------------------------------------
+
+    def add(self, task: Task) -> None:
+        """Remember a task that is about to start."""
+        task.number = next(self._numbers)
+        self._tasks[task.id] = self._running[task.id] = task
+        self._roots += task.is_root
+        self._running_roots += task.is_root
+        self._keep(task, _size(task.text))
+        for owner in task.owners:
+            self._owned.setdefault(owner, {})[task.id] = task
+
+    def remove(self, task: Task) -> None:
+        """Forget a task: one that could not be started, or that has ended."""
+        del self._tasks[task.id]
+        self._roots -= task.is_root
+        if self._running.pop(task.id, None) is not None:
+            self._running_roots -= task.is_root
+        self._keep(task, -_size(task.text) - _size(task.result))
+        self._forgettable_of.pop(task.id, None)
+        for owner in task.owners:
+            self._owned[owner].pop(task.id, None)
+            if not self._owned[owner]:
+                del self._owned[owner]
+
+    def ended(self, task: Task) -> list[Waiter]:
+        """Note that a task has its last status; return those who have waited for just that."""
+        del self._running[task.id]
+        self._running_roots -= task.is_root
+        self._unread += not task.is_root
+        self._keep(task, _size(task.result))
+        due = []
+        for waiter in self._waiting_for.pop(task.id, ()):
+            waiter.open -= 1
+            if waiter.is_due:
+                due.append(waiter)
+        return due
+
+    def note_read(self, task: Task) -> bool:
+        """Note that somebody has seen a task as it is; return whether that was its end, for the first time."""
+        if not task.is_over or task.read:
+            return False
+        task.read = True
+        self._unread -= not task.is_root
+        heapq.heappush(self._forgettable, (task.number, task.id))
+        if task.parent in self._tasks:
+            self._forgettable_of.setdefault(task.parent, deque()).append(task.id)
+        return True
+
+    def forget_oldest(self) -> None:
+        """Forget the oldest task whose end has been seen; there must be one."""
+        while (task_id := heapq.heappop(self._forgettable)[1]) not in self._tasks:
+            pass  # it was forgotten as one of its parent's
+        self.remove(self._tasks[task_id])
+
+    def forget_oldest_of(self, caller: str | None) -> bool:
+        """Forget the one whose end was seen first of those that a task has started; False if there is none."""
+        seen = self._forgettable_of.get(caller) if caller is not None else None
+        while seen:
+            task = self._tasks.get(seen.popleft())
+            if task is not None:
+                self.remove(task)
+                return True
+        return False
+
+    def _keep(self, task: Task, size: int) -> None:
+        self._kept[task.parent] = self._kept.get(task.parent, 0) + size
+        if self._kept[task.parent] <= 0:
+            del self._kept[task.parent]
+
+    # --- who waits --------------------------------------------------------------------------------------------------
+
+    @property
+    def waiters(self) -> list[Waiter]:
+        """All who wait for an answer."""
+        return list(self._waiters)
+
+    def waits_of(self, caller: str | None) -> list[Waiter]:
+        """Return those of a caller's requests that wait for an answer."""
+        return list(self._waits_of.get(caller, ()))
+
+    def waited_for_by(self, caller: str | None) -> tuple[int, int]:
+        """Return how many of a caller's requests wait for an answer, and for how many tasks, each counted anew."""
+        waits = self._waits_of.get(caller, {})
+        return len(waits), sum(len(waiter.tasks) for waiter in waits)
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        """Take note of a request that waits for tasks, or is due already."""
+        self._waiters[waiter] = None
+        self._waits_of.setdefault(waiter.caller, {})[waiter] = None
+        for task in waiter.tasks:
+            if not task.is_over:
+                waiter.open += 1
+                self._waiting_for.setdefault(task.id, {})[waiter] = None
+
+    def remove_waiter(self, waiter: Waiter) -> bool:
+        """Forget a request that is about to be answered; False if it has been."""
+        if waiter not in self._waiters:
+            return False
+        del self._waiters[waiter]
+        del self._waits_of[waiter.caller][waiter]
+        if not self._waits_of[waiter.caller]:
+            del self._waits_of[waiter.caller]
+        for task in waiter.tasks:
+            waiting = self._waiting_for.get(task.id)
+            if waiting is not None:
+                waiting.pop(waiter, None)
+                if not waiting:
+                    del self._waiting_for[task.id]
+        return True
+
+
+def _size(text: str | None) -> int:
+    return sys.getsizeof(text) if text else 0

@@ -1,0 +1,746 @@
+"""The task supervisor: the one place that knows which tasks there are, whose they are, and how they stand.
+
+A pykka actor. Everything else (the tool layer in the host, the tool layer in a task's process, the host program) asks
+it by message. It never waits: requests that take time (`WaitTasks`, `StopTask`) are kept and answered when what they
+wait for has happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pickle
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+import msgspec
+import pykka
+
+from ...actors import (
+    Again,
+    Child,
+    ChildSpec,
+    ProcessExit,
+    ProcessLimits,
+    ProcessSystem,
+    ReplyAddress,
+    Supervisor,
+    decide,
+)
+from ...actors.host.zygote import environment
+from ..child.actor import TaskActor
+from ..errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
+from ..models.base import Usage
+from ..runs.folder import RunFolder
+from ..runs.forks import unforked
+from ..runs.journal import Journal
+from ..runs.output import TaskOutput, bound_log
+from ..runs.workdir import WorktreeKeeper, worktree_folder
+from ..tasks.gateway import Call, Caller, Close, ReplyTo
+from ..tasks.messages import (
+    AgentSetup,
+    AwaitRate,
+    Began,
+    Failed,
+    Finished,
+    ListTasks,
+    RunTask,
+    StopTask,
+    TaskReport,
+    TaskRequest,
+    TaskSpec,
+    ToolAnswered,
+    ToolCalled,
+    TurnEnded,
+    ViewTask,
+    WaitTasks,
+)
+from ..tasks.messages import TaskStarted as TaskStartedReply
+from ..tasks.views import ID_PREFIX, Status, TaskList, TaskView, Vitals
+from ..tasks.wording import size
+from ..team.config import AgentConfig, Limits, Team
+from ..text import one_line
+from . import record
+from .admission import check_run
+from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
+from .messages import (
+    Conversation,
+    MendSampler,
+    RateDue,
+    Reached,
+    Recorded,
+    Restart,
+    TimeIsUp,
+    Waiter,
+    WaitOver,
+)
+from .outcome import Outcome, StopRequest, how_stopped, judge, last_words
+from .registry import TaskRegistry
+from .task import Task
+
+if TYPE_CHECKING:
+    from ..team.key_variables import Keys
+    from ..vitals.sampler import Watch
+    from .rate_keeper import RateKeeper
+
+__all__ = ["TaskSupervisor"]
+
+_CHECK: Final = 1.0
+"""Seconds between looks at whether limits on trees are held, while there are tasks."""
+
+_MOST_TOOLS: Final = 100
+"""Tools that a task is shown to be in at a time."""
+
+_MOST_WAITS: Final = 1000
+_MOST_WAITED: Final = 20_000
+"""Requests of one task that may wait for an answer at a time, and the tasks that all of them may wait for."""
+
+_MOST_REQUEST: Final = 1024 * 1024
+"""Bytes of a request of a task; the text of a task that it starts is nearly all of it."""
+
+_MOST_KEPT: Final = 4_000_000
+"""Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
+
+_MOST_OUTPUT: Final = 1_000_000
+"""Bytes of output in an answer to a task, that of all tasks in it together."""
+
+_MOST_NAMED: Final = 20
+"""Tasks that an error names."""
+
+_FREE: Final = 256 * 1024
+_CHARGE: Final = 2e-8
+_CHARGE_EACH: Final = 2e-5
+"""Characters that a turn may add to a conversation for nothing; the seconds that are charged for each beyond, and for
+each message and turn: the journal's work."""
+
+_MESSAGE_COST: Final = 1000
+"""Characters that each message of a conversation counts for on top of its own: a row of the journal."""
+
+_LONGEST_CONVERSATION: Final = 100_000_000
+"""Characters of one task's conversation that the journal takes; no model reads a hundredth of it."""
+
+_LOG_TAIL: Final = 16_384
+"""Bytes at the end of a process's standard error in which the reason for a crash is looked for."""
+
+
+class TaskSupervisor(Supervisor):
+    """See the module. It runs in a thread of its own in the host.
+
+    Args:
+        system: where processes come from.
+        team: the agents; its settings are in force.
+        folder: where what the tasks say and write is kept.
+        journal: takes what happens.
+        hub: takes the events.
+        worktrees: is told of worktrees whose tasks have ended.
+        keys: the team's key variables.
+        working_directory: of tasks; empty: the host's current directory when they start.
+    """
+
+    report_decoder = msgspec.msgpack.Decoder(TaskReport)
+    request_decoder = msgspec.msgpack.Decoder(TaskRequest)
+    last_reports = (Finished, Failed)
+    most_request = _MOST_REQUEST
+
+    def __init__(
+        self,
+        system: ProcessSystem,
+        team: Team,
+        folder: RunFolder,
+        journal: Journal,
+        hub: EventHub,
+        *,
+        worktrees: WorktreeKeeper,
+        keys: Keys,
+        working_directory: str,
+    ) -> None:
+        super().__init__(system)
+        self._team = team
+        self._settings = team.settings
+        self._folder = folder
+        self._outputs = folder.outputs
+        self._logs = folder.log
+        self._journal = journal
+        self._hub = hub
+        self._worktrees = worktrees
+        self._keys = keys
+        self._working_directory = working_directory
+        self._registry = TaskRegistry()
+        self._by_child: dict[Child, Task] = {}
+        self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
+        self._closing: Future[None] | None = None
+        self._watched: dict[str, Watch] = {}
+        # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
+        with unforked:  # a process forked in the middle of an import could never import that module
+            from ..vitals.sampler import VitalsSampler  # noqa: PLC0415 - who imports the package may never run a task
+
+        self._sampler = VitalsSampler(lambda: dict(self._watched))
+        self._is_checking = False
+        self._rates: RateKeeper | None = None
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle one message; runs in the supervisor's thread."""
+        match message:
+            case Call(request, caller, reply_to):
+                self._answer(request, caller, reply_to)
+            case WaitOver() | RateDue() | MendSampler():
+                self._take_timer(message)
+            case Recorded(task, outcome):
+                self._announce(task, outcome)
+            case Restart(task):
+                self._begin_restart(task)
+            case Conversation(task, messages):
+                self._restart(task, messages)
+            case TimeIsUp(task):
+                limit = f"{task.setup.limits.wall_clock:g} s"
+                ran = time.monotonic() - task.started
+                self._end_for_limit(task, f"The limit wall_clock of {limit} was reached: it had run for {ran:.1f} s.")
+            case Reached(task, sentence):
+                self._end_for_limit(task, sentence, at_once=True)
+            case Close(done):
+                self._close(done)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def _take_timer(self, message: WaitOver | RateDue | MendSampler) -> None:
+        match message:
+            case WaitOver(waiter):
+                self._end_wait(waiter)
+            case RateDue(server):
+                if self._rates is not None:
+                    self._rates.due(server)
+            case MendSampler():
+                self._sampler.mend()
+            case _:
+                assert_never(message)
+
+    def on_stop(self) -> None:
+        """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
+        self._sampler.close()
+        error = RuntimeClosedError("The runtime is closed.")
+        waiting = [waiter.reply_to for waiter in self._registry.waiters]
+        waiting += self._rates.waiting if self._rates is not None else ()
+        others = []
+        while not self.actor_inbox.empty():
+            envelope = self.actor_inbox.get()
+            if isinstance(envelope.message, Call):
+                waiting.append(envelope.message.reply_to)
+            else:
+                others.append(envelope)
+        for envelope in others:
+            self.actor_inbox.put(envelope)
+        for reply_to in waiting:
+            reply_to.set_exception(error)
+
+    def on_failure(self, *_: object) -> None:
+        """As `on_stop`."""
+        self.on_stop()
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def child_requested(self, child: Child, request: Any, reply_to: ReplyAddress) -> None:
+        """Answer a task that asks."""
+        task = self._by_child[child]
+        self._answer(request, Caller(task.id, task.agent), reply_to)
+
+    def _answer(self, request: TaskRequest, caller: Caller, reply_to: ReplyTo) -> None:
+        try:
+            match request:
+                case RunTask():
+                    self._run(request, caller, reply_to)
+                case ListTasks():
+                    latest = self._sampler.latest
+                    visible = self._registry.visible(caller)
+                    reply_to.set(self._task_list([task.entry(latest(task.id)) for task in visible]))
+                case ViewTask(task_id, limit):
+                    task = self._find(task_id, caller)
+                    self._note_read(task)
+                    reply_to.set(self._view(task, limit=self._output_limit(caller, limit)))
+                case WaitTasks():
+                    self._wait(request, caller, reply_to)
+                case StopTask():
+                    self._take_stop(request, caller, reply_to)
+                case AwaitRate():
+                    self._await_rate(request, caller, reply_to)
+                case _:
+                    assert_never(request)
+        except RunError as error:
+            # Without the frames of this module, which say nothing to whoever asked, and take longer than to refuse.
+            reply_to.set_exception(error.with_traceback(None))
+        except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
+            reply_to.set_exception(error)
+
+    def _run(self, request: RunTask, caller: Caller, reply_to: ReplyTo) -> None:
+        if self._closing is not None:
+            raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
+        parent = self._registry.get(caller.id)
+        chain = check_run(
+            request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
+        )
+        if parent is not None:
+            self._make_room(parent)
+        while len(self._registry) >= self._settings.max_tasks:
+            self._registry.forget_oldest()
+        task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
+        setup, encoded_setup = self._setup_of(request.agent)
+        agent = setup.agent
+        task = Task(
+            id=task_id,
+            agent=request.agent,
+            text=request.task,
+            parent=caller.id,
+            owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
+            chain=chain,
+            setup=setup,
+            output=TaskOutput(self._outputs, task_id, self._settings.max_output),
+            logs=self._logs,
+            is_root=caller.is_person,
+        )
+        task.spec = TaskSpec(
+            id=task_id,
+            agent=request.agent,
+            entrypoint=agent.entrypoint,
+            workdir=agent.workdir,
+            setup=encoded_setup,
+            task=request.task,
+            expected_output=request.expected_output,
+            working_directory=self._working_directory,
+            own_folder=self._own_folder(agent, task_id),
+            max_result=self._settings.max_result,
+            is_root=caller.is_person,
+        )
+        # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
+        self._registry.add(task)
+        # Whoever asked hears of the task when the journal has it; best before the zygote takes a core for it.
+        try:
+            self._start_attempt(
+                task,
+                accepted=lambda: self._journal.write(
+                    record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id))
+                ),
+            )
+        except BaseException:
+            self._registry.remove(task)
+            raise
+        if task.setup.limits.wall_clock is not None:
+            task.deadline = self.tell_later(task.setup.limits.wall_clock, TimeIsUp(task))
+        if self._hub.has_streams:  # to look at a task takes longer than to tell of it
+            self._hub.publish(TaskStarted(self._view(task, output=False)))
+
+    def _make_room(self, parent: Task) -> None:
+        """Forget tasks that a task has started and seen the ends of, if the host keeps too much of them."""
+        while (kept := self._registry.kept_of(parent.id)) > _MOST_KEPT:
+            if not self._registry.forget_oldest_of(parent.id):
+                raise CapacityError(
+                    f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
+                    f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
+                )
+
+    def _setup_of(self, name: str) -> tuple[AgentSetup, bytes]:
+        """Return what the tasks of an agent have in common, and the same pickled."""
+        if name not in self._setups:
+            agent = self._team.agents[name]
+            limits = agent.limits.over(self._settings.limits)
+            if limits.iterations is not None:
+                iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
+                agent = msgspec.structs.replace(agent, max_iterations=iterations)
+            setup = AgentSetup(
+                agent=agent,
+                sub_agents=tuple((other, self._team.agents[other].description) for other in agent.sub_agents),
+                permissions=self._team.permissions,
+                settings=self._settings,
+                limits=limits,
+            )
+            self._setups[name] = setup, pickle.dumps(setup)
+        return self._setups[name]
+
+    def _own_folder(self, agent: AgentConfig, task_id: str) -> str:
+        """Return the folder that a task is to have to itself, and which its process makes."""
+        match agent.workdir:
+            case "shared":
+                return ""
+            case "private":
+                return str(self._folder.work / task_id)
+            case "worktree":
+                return str(worktree_folder(self._folder.path, task_id))
+
+    def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
+        limits = task.setup.limits
+        task.finished = task.failure = None
+        task.traceback = ""
+        task.tools.clear()
+        task.last_sign = time.monotonic()
+        # Those of this moment, and for this attempt: the task itself is kept without them.
+        keys = self._keys.of(task.setup.agent, environment())
+        task.child = self.start_child(
+            ChildSpec(
+                TaskActor,
+                (msgspec.structs.replace(task.spec, keys=keys) if keys else task.spec,),
+                grace=self._settings.stop_grace,
+                capture=task.log,
+                limits=_process_limits(limits),
+                fenced=task.setup.agent.privileges == "drop",
+            ),
+            accepted=accepted,
+        )
+        self._by_child[task.child] = task
+
+    def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
+        tasks = [self._find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
+        self._check_patience(caller, len(tasks))
+        limit = self._output_limit(caller, None, len(tasks))
+        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit)
+        self._registry.add_waiter(waiter)
+        if waiter.is_due:
+            self._end_wait(waiter)
+        elif request.timeout is not None:
+            waiter.timer = self._system.call_later(max(0.0, request.timeout), lambda: self._let_end(waiter))
+
+    def _check_patience(self, caller: Caller, tasks: int) -> None:
+        """Refuse a request that would wait for tasks if its caller, a task, has too many that do."""
+        if self._registry.get(caller.id) is None:
+            return  # the host is trusted
+        waits, waited_for = self._registry.waited_for_by(caller.id)
+        if waits >= _MOST_WAITS:
+            raise RunError(f"{_MOST_WAITS:,} requests of this task wait for an answer already. Wait for some of them.")
+        if waited_for + tasks > _MOST_WAITED:
+            raise RunError(
+                f"The requests of this task that wait for an answer would wait for {waited_for + tasks:,} tasks in "
+                f"all, and {_MOST_WAITED:,} is the limit. Wait for some of them, or name fewer tasks."
+            )
+
+    def _let_end(self, waiter: Waiter) -> None:
+        """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
+        caller = self._registry.get(waiter.caller)
+        child = caller.child if caller is not None else None
+        if child is None:
+            self._tell(WaitOver(waiter))
+        else:
+            self.tell_in_turn(child, WaitOver(waiter))
+
+    def _end_wait(self, waiter: Waiter, *, is_heard: bool = True) -> None:
+        """Answer a waiter with those of its tasks that have ended, unless it has been answered, or nobody hears it."""
+        if not self._registry.remove_waiter(waiter):
+            return
+        if waiter.timer is not None:
+            waiter.timer.cancel()  # it would keep the answer, output and all, until it is due
+        if not is_heard:
+            return
+        over = [task for task in waiter.tasks if task.is_over]
+        for task in over:
+            self._note_read(task)
+        try:
+            waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in over]))
+        except Exception as error:  # noqa: BLE001 - as in `_answer`, but for a timer or a task's end
+            waiter.reply_to.set_exception(error)
+
+    def _await_rate(self, request: AwaitRate, caller: Caller, reply_to: ReplyTo) -> None:
+        if self._rates is None:
+            from .rate_keeper import RateKeeper  # noqa: PLC0415 - few runs meet a rate limit
+
+            self._rates = RateKeeper(self.tell_later)
+        self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
+
+    def _take_stop(self, request: StopTask, caller: Caller, reply_to: ReplyTo) -> None:
+        task = self._find(request.task_id, caller)
+        if task.is_over and request.refuse_ended:
+            raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
+        stopped = [task, *self._registry.running_tasks(task.id)]
+        self._check_patience(caller, len(stopped))
+        self._stop_tasks(stopped, target=task, by=str(caller))
+        limit = self._output_limit(caller, request.limit, len(stopped))
+        waiter = Waiter(stopped, "all", reply_to, caller.id, limit)
+        self._registry.add_waiter(waiter)
+        if waiter.is_due:
+            self._end_wait(waiter)
+
+    def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "", ended_owner: str = "") -> None:
+        """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
+        for task in reversed(tasks):
+            # One whose end is being written down has reached it; noting a stop now would undo that in the journal.
+            if task.is_over or task.concluded or task.stop_requested is not None:
+                continue
+            self._change_status(task, "stopping")
+            task.stop_requested = time.monotonic()
+            task.stop_by = by
+            if target is not None and task is not target:
+                task.stop_by += f", together with {target.id}, which had started it"
+            task.ended_owner = ended_owner
+            if task.child is not None and task.child in self._by_child:
+                self.stop_child(task.child)
+            else:
+                stopped = how_stopped(task.stop_by, task.ended_owner)
+                self._conclude(task, Outcome("stopped", f"{stopped} while it waited to be started again."), None)
+
+    def _close(self, done: Future[None]) -> None:
+        self._closing = done
+        self._stop_tasks(self._registry.running_tasks(), target=None, by="the end of the runtime")
+        self._check_closed()
+
+    def _check_closed(self) -> None:
+        closing = self._closing
+        if closing is not None and not closing.done() and self._registry.all_ended:
+            closing.set_result(None)
+
+    # --- what becomes of children -----------------------------------------------------------------------------------
+
+    def child_ready(self, child: Child) -> None:
+        """A task's process has begun."""
+        task = self._by_child[child]
+        if task.status == "starting":
+            self._change_status(task, "running")
+        self._watched[task.id] = self._sampler.watch(
+            lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._reach(child, task, sentence)
+        )
+        self._sampler.task_started(task.setup.limits)
+        if not self._is_checking:
+            self._is_checking = True
+            self._system.call_later(_CHECK, self._check_sampler)
+
+    def _check_sampler(self) -> None:
+        """See that the sampler gets on, for as long as there is anything to look at. Runs in the I/O thread."""
+        if not self._sampler.gets_on():
+            self._tell(MendSampler())
+        self._is_checking = False
+        if self._watched:
+            self._is_checking = True
+            self._system.call_later(_CHECK, self._check_sampler)
+
+    def child_output(self, child: Child, data: bytes) -> None:
+        """Keep what a task says. Runs in the I/O thread."""
+        spec: TaskSpec = child.spec.args[0]
+        task = self._registry.get(spec.id)
+        assert task is not None, spec.id  # noqa: S101 - it is forgotten after its end only
+        limit = task.setup.limits.output
+        if limit is not None and task.output.size + len(data) > limit:
+            data = data[: max(0, limit - task.output.size)]
+            self._reach(child, task, f"The limit output of {size(limit)} was reached: it went on saying more.")
+        task.last_sign = time.monotonic()
+        task.output.write(data)
+        self._hub.output(task.id, task.output)
+
+    def _reach(self, child: Child, task: Task, sentence: str) -> None:
+        """End a task's process for a limit that it has reached. In any thread."""
+        if not task.reached:
+            # In its turn, and before the kill: neither a later answer nor the end may be heard of first.
+            self.tell_in_turn(child, Reached(task, sentence))
+        child.process.kill()  # not in its turn, for which it may have to wait: it could do harm meanwhile
+
+    def child_reported(self, child: Child, report: TaskReport) -> None:
+        """Take note of what a task's loop does."""
+        task = self._by_child[child]
+        task.last_sign = time.monotonic()
+        match report:
+            case Began(messages):
+                self._keep(task, messages)
+            case ToolCalled(call_id, name, arguments):
+                if len(task.tools) < _MOST_TOOLS:
+                    task.tools[call_id] = name
+                self._hub.publish(TaskCalledTool(task.id, name, arguments))
+            case ToolAnswered(call_id, name, text, is_error):
+                task.tools.pop(call_id, None)
+                self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
+            case TurnEnded(usage, messages):
+                self._end_turn(task, usage, messages)
+            case Finished() if task.finished is None:
+                task.finished = report
+                # An answer that comes after a limit was reached is kept, but does not undo that.
+                task.finished_late = bool(task.reached)
+            case Finished():
+                pass
+            case Failed():
+                task.failure = task.failure or report
+            case _:
+                assert_never(report)
+
+    def _keep(self, task: Task, messages: list[str]) -> None:
+        """Write down what a conversation has grown by and cost, if it could still be one with a model."""
+        added = sum(map(len, messages)) + _MESSAGE_COST * len(messages)
+        self.charge((1 + len(messages)) * _CHARGE_EACH + max(0, added - _FREE) * _CHARGE)
+        task.conversation += added
+        if task.conversation > _LONGEST_CONVERSATION:
+            held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
+            self._end_for_limit(task, f"No more than {held}", at_once=True)
+        else:
+            statements = [*record.messages(task, messages), *record.usage(task)]
+            # What a process that is gone has left is no more than its channel holds, and its end waits for it.
+            is_ending = task.child is not None and task.child.process.is_ending
+            self._journal.write_later(statements, None if is_ending else self.postpone_handled())
+
+    def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
+        task.usage += usage
+        self._registry.add_usage(task, usage)
+        self._keep(task, messages)
+        used, limit = task.usage.input_tokens + task.usage.output_tokens, task.setup.limits.tokens
+        if limit is not None and used > limit:
+            self._end_for_limit(task, f"The limit tokens of {limit:,} was reached: it had used {used:,}.")
+
+    def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
+        """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""
+        if task.is_over or task.concluded or task.reached:
+            return
+        task.reached = sentence
+        if task.child is None or task.child not in self._by_child:
+            self._conclude(task, Outcome("failed", sentence), None)
+        elif at_once:
+            task.child.process.kill()
+        else:
+            self._change_status(task, "stopping")
+            self.stop_child(task.child)
+
+    def child_ended(self, child: Child, end: ProcessExit) -> None:
+        """Decide how an attempt ended, and whether there will be another."""
+        task = self._by_child.pop(child)
+        self._watched.pop(task.id, None)
+        if self._rates is not None:
+            self._rates.forget(task.id)
+        for waiter in self._registry.waits_of(task.id):
+            self._end_wait(waiter, is_heard=False)
+        bound_log(task.log)
+        now = time.monotonic()
+        if task.finished is not None and task.finished.in_file:
+            fault = task.result_fault(self._folder.result(task.id))
+            if fault:
+                task.finished, end = None, msgspec.structs.replace(end, violation=end.violation or fault)
+        stop = None
+        if task.stop_requested is not None:
+            stop = StopRequest(self._settings.stop_grace, now - task.stop_requested, task.stop_by, task.ended_owner)
+        outcome = judge(
+            end,
+            finished=task.finished,
+            late=task.finished_late,
+            stop=stop,
+            limits=task.setup.limits,
+            reached=task.reached,
+            failure=task.failure,
+            # Read where it may be quoted only: the mailbox should not wait for files at every end.
+            log="" if end.normal else last_words(task.log_tail(_LOG_TAIL)),
+        )
+        if end.error is not None and task.failure is not None and outcome.status != "completed":
+            task.traceback = task.failure.traceback
+        decision = decide(
+            task.setup.agent.restart,
+            task.restarts,
+            failed=outcome.status == "failed",
+            # One that had answered before it reached a limit is completed; its next attempt would have no limit left.
+            stopped=stop is not None or outcome.final or bool(task.reached) or self._closing is not None,
+            now=now,
+        )
+        if not isinstance(decision, Again):
+            policy = task.setup.agent.restart
+            if decision.exhausted and policy.max_restarts:
+                often = "once" if policy.max_restarts == 1 else f"{policy.max_restarts} times"
+                note = f"It had been started again {often} within {policy.period:g} s."
+                outcome = Outcome(outcome.status, f"{outcome.reason}\n{note}".strip())
+            self._conclude(task, outcome, end)
+            return
+        self._change_status(task, "restarting", outcome.reason)
+        task.reason = outcome.reason
+        if outcome.status == "completed":  # a permanent one begins anew
+            self._journal.write(record.forget_conversation(task))
+        self._hub.publish(TaskRestarting(self._view(task, output=False), decision.delay))
+        self.tell_later(decision.delay, Restart(task))
+
+    def _begin_restart(self, task: Task) -> None:
+        """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
+        if task.status != "restarting" or task.concluded:
+            return
+        self._journal.query(
+            record.conversation(task),
+            lambda rows: self._tell(Conversation(task, tuple(body for (body,) in rows))),
+        )
+
+    def _restart(self, task: Task, messages: tuple[str, ...]) -> None:
+        if task.status != "restarting" or task.concluded:
+            return
+        task.attempts += 1
+        task.reason = ""
+        task.spec = msgspec.structs.replace(task.spec, attempt=task.attempts, conversation=messages)
+        self._change_status(task, "starting")
+        try:
+            self._start_attempt(task)
+        except Exception as error:  # noqa: BLE001 - out of descriptors, say; the task ends for it, nobody else
+            self._conclude(task, Outcome("failed", f"It could not be started again: {error}"), None)
+
+    def _conclude(self, task: Task, outcome: Outcome, end: ProcessExit | None) -> None:
+        """Write down how a task ended; it is told when that is done."""
+        task.concluded = True
+        if task.deadline is not None:
+            task.deadline.cancel()  # it would keep the task until it is due
+        task.ended, task.ended_at = time.monotonic(), time.time()
+        task.output.close()
+        if task.setup.agent.workdir == "worktree":
+            self._worktrees.ended(Path(task.spec.own_folder))
+        if task.finished is not None:
+            task.result = None if task.finished.in_file else task.finished.result
+            task.result_file = self._folder.result(task.id) if task.finished.in_file else ""
+        used = end.user_seconds + end.system_seconds if end is not None else 0.0
+        task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._sampler.take_peak(task.id))
+        self._journal.write(
+            record.ended(task, outcome.status, outcome.reason), lambda: self._tell(Recorded(task, outcome))
+        )
+
+    def _announce(self, task: Task, outcome: Outcome) -> None:
+        """Tell everybody that a task has ended, and let go of what it owned."""
+        task.reason = outcome.reason
+        task.status = outcome.status
+        task.let_go()
+        if self._hub.has_streams:
+            self._hub.publish(TaskEnded(self._view(task, output=False) if task.traceback else task.entry(None)))
+        due = self._registry.ended(task)
+        orphans = self._registry.running_tasks(task.id)
+        self._stop_tasks(orphans, target=None, ended_owner=task.agent)
+        for waiter in due:
+            self._let_end(waiter)
+        self._check_closed()
+
+    def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
+        task.status = status
+        self._journal.write(record.transition(task, reason))
+
+    def _note_read(self, task: Task) -> None:
+        if self._registry.note_read(task):
+            self._journal.write(record.read(task))
+
+    def _tell(self, message: object) -> None:
+        """Send this supervisor a message from another thread; without effect when it has stopped."""
+        with contextlib.suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(message)
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    def _find(self, task_id: str, caller: Caller) -> Task:
+        task = self._registry.get(task_id)
+        if task is None or not self._registry.may_see(caller, task):
+            known = [task.id for task in itertools.islice(self._registry.visible(caller), _MOST_NAMED + 1)]
+            names = ", ".join(known[:_MOST_NAMED]) + (" and more" if len(known) > _MOST_NAMED else "")
+            raise UnknownTaskError(
+                f"There is no task {one_line(task_id, 50)!r} here. "
+                + (f"Known tasks: {names}." if known else "No task has been started yet.")
+            )
+        return task
+
+    def _task_list(self, views: list[TaskView]) -> TaskList:
+        return TaskList(tasks=views, running=self._registry.running, max_running=self._settings.max_running)
+
+    def _output_limit(self, caller: Caller, wanted: int | None, tasks: int = 1) -> int | None:
+        """Return how many bytes of each task's output are in an answer: one to a task has no more than some in all."""
+        if self._registry.get(caller.id) is None:
+            return wanted
+        most = max(1, _MOST_OUTPUT // max(1, tasks))
+        return most if wanted is None else min(wanted, most)
+
+    def _view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
+        return task.view(vitals=self._sampler.latest(task.id), output=output, limit=limit)
+
+
+def _process_limits(limits: Limits) -> ProcessLimits | None:
+    """Return what the kernel is to hold an attempt to; None if nothing, which makes a start cheaper."""
+    if limits.cpu is None and limits.memory is None and limits.processes is None:
+        return None
+    return ProcessLimits(limits.cpu, limits.memory, tree_bytes=limits.memory, tree_processes=limits.processes)

@@ -1,0 +1,228 @@
+"""The supervisor's record of one task. Its fields change in the supervisor's thread only."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ...actors import Child, RestartHistory, Timer
+from ...actors.regular_files import is_folder, length_of, open_to_read
+from ..models.base import Usage
+from ..runs.output import TaskOutput
+from ..tasks.messages import AgentSetup, Failed, Finished, TaskSpec
+from ..tasks.views import RATE_WAIT, TERMINAL, Status, TaskView, Vitals, iso_time
+from ..tasks.wording import size
+from ..text import bounded, encodable
+
+__all__ = ["Task"]
+
+_LIST_TAIL: Final = 400
+"""Bytes of output in a list; the last line of it is what people look at."""
+
+
+_LIST_TEXT: Final = 10_000
+"""Characters of a task's text in a list, head and tail."""
+
+
+@dataclass(eq=False, slots=True)
+class Task:
+    """One task.
+
+    Attributes:
+        id: begins with `agent_task_`.
+        agent: name of its agent.
+        text: what it was asked to do.
+        parent: id of who started it; None for the host.
+        owners: ids of all who own it: its parent, its parent's parent, and so on.
+        chain: the agents from the orchestrator's down to its own.
+        setup: its agent's.
+        output: what it has said.
+        logs: folder of `log`; all tasks have the same one.
+        is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
+        started: monotonic time.
+        started_at: the same, in seconds since the epoch.
+        child: its process actor, of the latest attempt.
+        spec: what its process is given.
+        deadline: due when it has run for as long as it may; None if it may for ever.
+        restarts: when it was started again.
+        attempts: how many processes it has had.
+        messages: how many messages of its conversation are in the journal.
+        conversation: how many characters of its conversation have come in, over all attempts.
+        reached: the limit that it has reached, as a sentence; empty if none.
+        concluded: whether its end has been decided, and is being written down before anybody is told.
+        last_sign: monotonic time at which it last said or did anything.
+        rate_wait: the model whose rate limit it waits for, and since when (monotonic); None if it waits for none.
+        tools: names of the tools that it is in, by the id of the call.
+        result: its final answer as JSON text; None while there is none, and where it is in a file.
+        result_file: the file with its final answer, where that was too large to be sent; else empty.
+        stop_requested: monotonic time at which a stop was asked for; None if none was.
+        stop_by: who asked; empty while nobody has.
+        ended_owner: the agent whose end it is stopped for; empty if somebody asked.
+        ended: monotonic time at which its end was decided; None while it is not.
+        ended_at: the same, in seconds since the epoch.
+        usage: of itself, over all attempts.
+        total_usage: with that of all tasks that it started, and theirs.
+        finished: its loop's last report, of the latest attempt.
+        failure: what it told of the exception that ended its latest attempt.
+        traceback: the part of that exception's traceback that is the user's own; empty if there is none.
+        finished_late: whether that came after a limit had been reached.
+        read: whether anybody has seen it ended.
+        number: its place among all tasks of the run.
+        last_entry: how it stands in lists since it has ended; made when first wanted.
+    """
+
+    id: str
+    agent: str
+    text: str
+    parent: str | None
+    owners: tuple[str, ...]
+    chain: tuple[str, ...]
+    setup: AgentSetup
+    output: TaskOutput
+    logs: Path
+    is_root: bool = False
+    started: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.time)
+    child: Child | None = None
+    spec: TaskSpec = field(init=False)
+    deadline: Timer | None = None
+    restarts: RestartHistory = field(default_factory=RestartHistory)
+    attempts: int = 1
+    messages: int = 0
+    conversation: int = 0
+    reached: str = ""
+    concluded: bool = False
+    last_sign: float = field(default_factory=time.monotonic)
+    rate_wait: tuple[str, float] | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    status: Status = "starting"
+    reason: str = ""
+    result: str | None = None
+    result_file: str = ""
+    usage: Usage = field(default_factory=Usage)
+    total_usage: Usage = field(default_factory=Usage)
+    vitals: Vitals | None = None
+    finished: Finished | None = None
+    failure: Failed | None = None
+    traceback: str = ""
+    finished_late: bool = False
+    stop_requested: float | None = None
+    stop_by: str = ""
+    ended_owner: str = ""
+    ended: float | None = None
+    ended_at: float | None = None
+    read: bool = False
+    number: int = 0
+    last_entry: TaskView | None = None
+
+    @property
+    def log(self) -> str:
+        """The path of the file with what its process wrote to standard output and error."""
+        return f"{self.logs}/{self.id}.log"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its status is final."""
+        return self.status in TERMINAL
+
+    def let_go(self) -> None:
+        """Let go of what only a running task needs, its process above all: thousands may be remembered."""
+        self.child = self.finished = self.failure = self.deadline = None
+
+    def entry(self, vitals: Vitals | None) -> TaskView:
+        """Return the task as it is now, with the last of its output only: an entry of a list.
+
+        One that has ended is not looked at again, nor are its files.
+        """
+        if self.last_entry is not None:
+            if self.last_entry.workdir:
+                self.last_entry = msgspec.structs.replace(self.last_entry, workdir=self._workdir())
+            return self.last_entry
+        entry = self.view(vitals=vitals, output=False)
+        if entry.traceback or len(self.text) > _LIST_TEXT:
+            entry = msgspec.structs.replace(entry, traceback="", task=bounded(self.text, _LIST_TEXT))
+        if self.is_over:
+            self.last_entry = entry
+        return entry
+
+    def view(self, *, vitals: Vitals | None = None, output: bool = True, limit: int | None = None) -> TaskView:
+        """Return the task as it is now.
+
+        Args:
+            vitals: the latest sample; an ended task has its own.
+            output: whether all output is wanted, or only its end.
+            limit: bytes of output wanted, head and tail; None is all that is kept.
+        """
+        # With a limit no more is read than is wanted: this is the supervisor's thread, and there may be megabytes.
+        text = self.output.text(limit) if output else self.output.tail_text(_LIST_TAIL)
+        return TaskView(
+            id=self.id,
+            agent=self.agent,
+            task=self.text,
+            status=self.status,
+            reason=self.reason,
+            traceback=self.traceback,
+            runtime=(self.ended if self.ended is not None else time.monotonic()) - self.started,
+            started_at=iso_time(self.started_at),
+            ended_at=iso_time(self.ended_at) if self.ended_at is not None and self.is_over else None,
+            output=text,
+            output_size=self.output.size,
+            result_json=self.result,
+            result_file=self.result_file,
+            usage=self.usage,
+            total_usage=self.total_usage,
+            vitals=self.vitals or vitals,
+            parent=self.parent,
+            attempts=self.attempts,
+            pid=None if self.is_over or self.child is None else self.child.process.pid,
+            workdir=self._workdir(),
+            doing=self._doing(),
+            silent=self._silent(),
+        )
+
+    def _workdir(self) -> str:
+        # A worktree with nothing new is removed soon after the end.
+        folder = self.spec.own_folder
+        # Fit to be sent: whoever asks may be a task, and the state folder may have any name.
+        return encodable(folder) if folder and is_folder(folder) else ""
+
+    def _doing(self) -> str:
+        if self.status != "running" or self.setup.agent.entrypoint is not None:
+            return ""
+        if self.rate_wait is not None:
+            model, since = self.rate_wait
+            return f"{RATE_WAIT}{model}, {time.monotonic() - since:.0f} s so far"
+        return f"in {', '.join(sorted(set(self.tools.values())))}" if self.tools else "waiting for its model"
+
+    def _silent(self) -> float:
+        silent = time.monotonic() - self.last_sign
+        return silent if self.status == "running" and silent > self.setup.settings.stall_after else 0.0
+
+    def result_fault(self, path: str) -> str:
+        """Return what is wrong with the file of its result, as the end of a sentence; empty if nothing.
+
+        It is not opened: a host that has no descriptor left must not lose a result for it.
+        """
+        try:
+            length = length_of(path)
+        except OSError as error:
+            return f"its result cannot be read: {error.strerror or error}"
+        most = self.spec.max_result
+        return f"its result has {size(length)}, more than max_result ({size(most)})" if length > most else ""
+
+    def log_tail(self, limit: int) -> str:
+        """Return the end of what the process wrote to standard output and error."""
+        try:
+            descriptor = open_to_read(self.log)
+            try:
+                length = os.fstat(descriptor).st_size
+                return os.pread(descriptor, limit, max(0, length - limit)).decode("utf-8", "replace")
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return ""

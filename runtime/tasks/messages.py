@@ -1,0 +1,275 @@
+"""The messages of the runtime: what is asked of the supervisor, and what a task's process tells it.
+
+Requests are the same whether they come from the host or, over a channel, from inside a task; the supervisor knows who
+asks from where the request came, never from what it says. What comes from a task is decoded against the closed unions
+`TaskRequest` and `TaskReport`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from ..models.base import Usage
+from ..team.config import AgentConfig, Limits, Settings, Workdir
+from ..team.permissions import Permissions
+from .result import check_result
+from .views import TaskList, TaskView
+
+__all__ = [
+    "REPLY_TYPES",
+    "AgentSetup",
+    "AwaitRate",
+    "Began",
+    "Failed",
+    "Finished",
+    "ListTasks",
+    "RateTurn",
+    "RunTask",
+    "StopTask",
+    "TaskReport",
+    "TaskRequest",
+    "TaskSpec",
+    "TaskStarted",
+    "ToolAnswered",
+    "ToolCalled",
+    "TurnEnded",
+    "ViewTask",
+    "WaitTasks",
+]
+
+
+# --- requests: tool layer or host to supervisor ---------------------------------------------------------------------
+
+
+class RunTask(msgspec.Struct, frozen=True, tag="run"):
+    """Start a task; answered with `TaskStarted` at once, while its process is still starting."""
+
+    agent: str
+    task: str
+    expected_output: str | None = None
+
+
+class ListTasks(msgspec.Struct, frozen=True, tag="list"):
+    """Answered with the `TaskList` of the caller's subtree (the host's: all)."""
+
+
+class ViewTask(msgspec.Struct, frozen=True, tag="view"):
+    """Answered with the `TaskView`, output included. Viewing an ended task counts as having read its result.
+
+    Attributes:
+        task_id: the task.
+        limit: bytes of output wanted, head and tail; None is all that is kept.
+    """
+
+    task_id: str
+    limit: int | None = None
+
+
+class WaitTasks(msgspec.Struct, frozen=True, tag="wait"):
+    """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have."""
+
+    task_ids: Annotated[list[str], msgspec.Meta(max_length=10_000)]
+    mode: Literal["all", "any"] = "all"
+    timeout: float | None = None
+
+
+class StopTask(msgspec.Struct, frozen=True, tag="stop"):
+    """Answered when the task and all that it owns are gone: the `TaskList` of what was stopped, the task itself first.
+
+    Attributes:
+        task_id: the task.
+        limit: bytes of output wanted, head and tail; None is all that is kept.
+        refuse_ended: whether a task that has ended is an error, or answered as it is.
+    """
+
+    task_id: str
+    limit: int | None = None
+    refuse_ended: bool = False
+
+
+class AwaitRate(msgspec.Struct, frozen=True, tag="await_rate"):
+    """Answered with `RateTurn` when the caller may send its next request to a model whose rate limit it has met.
+
+    Attributes:
+        model: reference of the model, to be shown.
+        server: what has the limit: address and name of the model there.
+        refused: whether the caller's last request was refused for the rate limit.
+        after: seconds until the server may be asked again, where it says so.
+    """
+
+    model: Annotated[str, msgspec.Meta(max_length=200)]
+    server: Annotated[str, msgspec.Meta(max_length=200)]
+    refused: bool
+    after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
+
+
+class RateTurn(msgspec.Struct, frozen=True):
+    """Supervisor to whoever asked: send your request now."""
+
+
+class TaskStarted(msgspec.Struct, frozen=True):
+    """Supervisor to whoever asked: the new task's id."""
+
+    task_id: str
+
+
+TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTask | AwaitRate
+
+REPLY_TYPES: dict[type, type] = {
+    RunTask: TaskStarted,
+    ListTasks: TaskList,
+    ViewTask: TaskView,
+    WaitTasks: TaskList,
+    StopTask: TaskList,
+    AwaitRate: RateTurn,
+}
+
+
+# --- reports: a task's process to the supervisor --------------------------------------------------------------------
+
+# The host keeps some of what is reported for each task, and for each reader of events, so it takes no more than it can
+# keep: what is longer is a violation of the protocol. `TaskWork` cuts what it reports.
+
+ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
+LongText: TypeAlias = Annotated[str, msgspec.Meta(max_length=25_000)]
+Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
+
+
+class ToolCalled(msgspec.Struct, frozen=True, tag="tool_called"):
+    """The task's model has called a tool."""
+
+    call_id: ShortText
+    name: ShortText
+    arguments: LongText
+
+
+class ToolAnswered(msgspec.Struct, frozen=True, tag="tool_answered"):
+    """A tool has answered; `text` is the beginning of the answer."""
+
+    call_id: ShortText
+    name: ShortText
+    text: LongText
+    is_error: bool
+
+
+class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended"):
+    """A turn of the loop has ended.
+
+    Attributes:
+        usage: what the turn cost.
+        messages: what the conversation grew by, each as JSON text; empty where the turn was broken off.
+    """
+
+    usage: Usage
+    messages: Messages
+
+
+class Began(msgspec.Struct, frozen=True, tag="began"):
+    """The loop begins; `messages` is what its conversation starts with, each as JSON text."""
+
+    messages: Messages
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
+    """The loop has returned, once and last.
+
+    Attributes:
+        result: the final answer as JSON text (see `result`); `null` if it was cut short before there was one.
+        early: whether a stop had arrived before it returned.
+        in_file: whether the answer is in the task's result file, and `result` means nothing.
+    """
+
+    result: str
+    early: bool
+    in_file: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a result that nobody behind could read; runs in the task's process, and in the host's I/O thread.
+
+        Raises:
+            TypeError: the result is none.
+        """
+        if not self.in_file:
+            check_result(self.result)
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The loop, or the entrypoint, has raised; the process ends for it. See `child/failure`.
+
+    Attributes:
+        reason: the exception as a sentence.
+        traceback: the frames of the user's own code; empty if there are none.
+    """
+
+    reason: LongText
+    traceback: LongText
+
+
+TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished | Failed
+
+
+# --- what a task's process is given ---------------------------------------------------------------------------------
+
+
+class AgentSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """What all tasks of an agent have in common.
+
+    Attributes:
+        agent: the agent.
+        sub_agents: name and description of each agent that it may start.
+        permissions: the team's.
+        settings: the team's settings, after the host's own.
+        limits: of each task.
+    """
+
+    agent: AgentConfig
+    sub_agents: tuple[tuple[str, str], ...]
+    permissions: Permissions
+    settings: Settings
+    limits: Limits = Limits()
+
+
+class TaskSpec(msgspec.Struct, frozen=True):
+    """Everything that a task's process needs to know; the supervisor makes it, the constructor of the actor takes it.
+
+    It is flat, and what only an agent with a model needs is left pickled: each class that a new process makes an
+    instance of is some pages that it has to copy.
+
+    Attributes:
+        id: the task's id.
+        agent: name of the agent that runs it.
+        entrypoint: the agent's; None: it has a model.
+        workdir: the agent's.
+        setup: the agent's `AgentSetup`, pickled.
+        task: what to do.
+        expected_output: what the answer should look like.
+        working_directory: the runtime's; empty: the current directory of its process.
+        own_folder: the folder that the task has to itself; empty if it has none.
+        max_result: bytes that its answer may have.
+        attempt: from 1; more after a restart.
+        conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
+        is_root: whether a person gave the task, and not another agent: then it is the user's message.
+        keys: variables that this attempt needs and no process inherits; see `team/key_variables`. They are in no
+        representation,
+            and whoever keeps the task keeps it without them.
+    """
+
+    id: str
+    agent: str
+    entrypoint: str | None
+    workdir: Workdir
+    setup: bytes
+    task: str
+    expected_output: str | None = None
+    working_directory: str = ""
+    own_folder: str = ""
+    max_result: int = 64_000_000
+    attempt: int = 1
+    conversation: tuple[str, ...] = ()
+    is_root: bool = False
+    keys: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"<TaskSpec {self.id} of {self.agent}>"

@@ -1,0 +1,173 @@
+"""What a caller sees of tasks: frozen values, made by the supervisor, safe to keep and to share between threads."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from ..models.base import Usage
+from .result import decode_result, decode_result_file, read_result_file
+
+__all__ = ["ID_PREFIX", "RATE_WAIT", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
+
+Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
+"""`starting → running → completed | failed | stopped`.
+
+`stopping` is between a stop and the end of the process tree, `restarting` between two attempts.
+"""
+
+TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
+
+
+ID_PREFIX = "agent_task_"
+"""How the id of every task begins."""
+
+RATE_WAIT = "waiting for the rate limit of "
+"""How `TaskView.doing` begins while a task waits for the rate limit of a model."""
+
+
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task's process tree uses.
+
+    Attributes:
+        cpu_percent: share of one core since the sample before; None for an ended task and before the second sample.
+        cpu_seconds: CPU time so far, of the whole tree, also of processes of it that are gone.
+        memory_bytes: what ending the tree would free: its unique set size (USS), what of it is swapped out, and shared
+            memory that it has open or mapped, each page once; for an ended task the largest that was sampled, 0 if it
+            ended before its first sample.
+        processes: processes in the tree; 0 for an ended task.
+        note: what of the tree could not be looked at, or why it cannot be looked at now; empty if nothing is missing.
+    """
+
+    cpu_percent: float | None = None
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+    processes: int = 0
+    note: str = ""
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """One task at one moment.
+
+    Attributes:
+        id: begins with `agent_task_`.
+        agent: name of the agent that runs it.
+        task: what it was asked to do; in `list` its head and tail, if it is longer than 10,000 characters.
+        status: see `Status`.
+        reason: why it ended as it did; empty while it runs, and for a completed one that has left no process behind.
+        traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last
+            attempt; empty if it did not, and in `list`.
+        runtime: seconds from its start to now, or to its end.
+        started_at: when it started, as ISO 8601 has it, in UTC: `2026-01-31T12:00:00.000Z`; of its first attempt.
+        ended_at: when it ended, in the same way; None while it has not.
+        output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
+        output_size: bytes that it has said in all.
+        result_json: its final answer as JSON text; None while there is none, and where it is in a file.
+        result_file: the file with its final answer, where that is above 8 MiB or a million values; else empty.
+        usage: tokens and cost, as far as model servers reported them and the team file has prices.
+        total_usage: the same with that of all tasks that it started, and theirs.
+        vitals: CPU and memory; None where no sample was taken.
+        attempts: how many processes it has had.
+        parent: id of the task or orchestrator that started it; None for one that the host started.
+        pid: id of its process; None before it exists and after its end.
+        workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
+        doing: what it was last seen to do: waiting for its model or for a rate limit, or in which tools; empty where
+            nobody can know.
+        silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
+    """
+
+    id: str
+    agent: str
+    task: str
+    status: Status
+    reason: str = ""
+    traceback: str = ""
+    runtime: float = 0.0
+    started_at: str = ""
+    ended_at: str | None = None
+    output: str = ""
+    output_size: int = 0
+    result_json: str | None = None
+    result_file: str = ""
+    usage: Usage = Usage()
+    total_usage: Usage = Usage()
+    vitals: Vitals | None = None
+    attempts: int = 1
+    parent: str | None = None
+    pid: int | None = None
+    workdir: str = ""
+    doing: str = ""
+    silent: float = 0.0
+
+    @property
+    def rate_wait(self) -> str:
+        """What it does, if it waits for the rate limit of a model; empty if it does not."""
+        return self.doing if self.doing.startswith(RATE_WAIT) else ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status is final."""
+        return self.status in TERMINAL
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a final answer, and it is not None."""
+        return bool(self.result_file) or self.result_json not in {None, "null"}
+
+    @property
+    def result(self) -> Any:
+        """Its final answer: text, or the plain data that an entrypoint returned; None while there is none.
+
+        It is made anew each time, as few look at those of all tasks; one that is in a file is read for it.
+
+        Raises:
+            StateError: the file is gone or damaged.
+        """
+        if self.result_file:
+            return decode_result_file(self.result_file)
+        return decode_result(self.result_json) if self.result_json is not None else None
+
+    def result_as_json(self) -> str:
+        """Return its final answer as JSON text, `null` while there is none; raises as `result` does."""
+        return read_result_file(self.result_file) if self.result_file else self.result_json or "null"
+
+    def as_data(self, *, whole: bool = False) -> dict[str, Any]:
+        """Return it as plain data for whoever is told in JSON: its fields, but with the result itself.
+
+        Args:
+            whole: whether a result that is in a file is read, too; else that is None. Raises as `result` does.
+        """
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return {("result" if name == "result_json" else name): value for name, value in fields.items()} | {
+            "result": None if self.result_file and not whole else self.result
+        }
+
+
+class TaskList(msgspec.Struct, frozen=True, kw_only=True):
+    """Several tasks, oldest first, and the room there is.
+
+    Attributes:
+        tasks: the tasks that were asked for.
+        running: tasks alive in the whole runtime.
+        max_running: how many may be.
+    """
+
+    tasks: list[TaskView]
+    running: int
+    max_running: int
+
+    def as_data(self) -> dict[str, Any]:
+        """As `TaskView.as_data`."""
+        return {**msgspec.to_builtins(self), "tasks": [view.as_data() for view in self.tasks]}
+
+
+def iso_time(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as ISO 8601 has it, in UTC and with milliseconds.
+
+    Raises:
+        ValueError, OverflowError, OSError: no calendar has that time.
+    """
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03}Z"

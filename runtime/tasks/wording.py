@@ -1,0 +1,194 @@
+"""Tasks in words: what a model, and a person at a pipe, reads of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ...actors.regular_files import is_regular
+from ..models.base import Usage
+from ..text import bounded, head_and_tail, one_line
+from .views import TaskList, TaskView
+
+__all__ = [
+    "describe_list",
+    "describe_stop",
+    "describe_view",
+    "dollars",
+    "duration",
+    "result_line",
+    "result_text",
+    "said_before",
+    "size",
+    "usage_text",
+    "working_directory",
+]
+
+_TASK_IN_LIST = 120
+_TASK_IN_VIEW = 1000
+_TRACEBACK_IN_VIEW = 4000
+
+_NO_COINCIDENCE = 16
+"""Characters of an answer from which on it is not at the end of the output by chance."""
+
+_BUSY = 10
+"""Per cent of a core from which a silent task counts as busy."""
+
+
+def describe_list(tasks: TaskList) -> str:
+    """Return a list of tasks, one paragraph each, under a line on the room there is."""
+    free = max(0, tasks.max_running - tasks.running)
+    slots = f"{tasks.running} of {tasks.max_running} slots are in use, {free} free."
+    if not tasks.tasks:
+        return f"You have no background tasks. {slots}"
+    running = sum(not view.ended for view in tasks.tasks)
+    lines = [f"{_count(len(tasks.tasks), 'background task')}, {running} still at work. {slots}"]
+    for view in tasks.tasks:
+        lines += ["", _head(view), f"  Task: {one_line(view.task, _TASK_IN_LIST)}"]
+        if view.reason:
+            lines.append(f"  Reason: {one_line(view.reason, 300)}")
+        if not view.ended and view.output.strip():
+            lines.append(f"  Last said: {one_line(view.output.strip().splitlines()[-1], _TASK_IN_LIST)}")
+    return "\n".join(lines)
+
+
+def describe_view(view: TaskView, limit: int) -> str:
+    """Return everything about one task: its result if it has one, else what it said, within `limit` characters."""
+    lines = [_head(view), f"Task: {bounded(view.task, _TASK_IN_VIEW)}"]
+    if view.reason:
+        lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
+    if view.workdir:
+        lines.append(f"Works in: {working_directory(view)}")
+    title = "Result" if view.status == "completed" else "Output until then" if view.ended else "Output so far"
+    head = "\n".join([*lines, "", f"--- {title} ---"])
+    tail = f"\n\n--- Traceback ---\n{bounded(view.traceback, _TRACEBACK_IN_VIEW)}" if view.traceback else ""
+    room = max(1000, limit - len(head) - len(tail) - 300)
+    if view.status == "completed":
+        body = _result(view, room)
+    elif not view.has_result:
+        body = _output(view, room)
+    else:
+        said = _output(view, room // 2)
+        body = f"{said_before(said, result_text(view))}\n\n--- Result until then ---\n{_result(view, room // 2)}"
+    return f"{head}\n{body or '(nothing)'}{tail}"
+
+
+def describe_stop(stopped: Sequence[TaskView]) -> str:
+    """Return what a stop ended, and how: the task itself first, then what it had started."""
+    target, *owned = stopped
+    lines = [f"{target.id} ({target.agent}) has ended after {duration(target.runtime)}: {target.status}."]
+    if target.reason:
+        lines.append(target.reason)
+    lines.append(f"It had said {size(target.output_size)}; view_background_agent shows it.")
+    if owned:
+        lines.append(f"With it ended {_count(len(owned), 'task')} that it had started:")
+        lines += [f"- {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip() for view in owned]
+    return "\n".join(lines)
+
+
+def result_text(view: TaskView) -> str:
+    """Return a task's result as text: itself, or JSON, indented if it is not in a file; raises as `TaskView.result`."""
+    if not view.has_result:
+        return ""
+    text = view.result_as_json()
+    if text.startswith('"'):
+        return str(view.result)
+    return text if view.result_file else msgspec.json.format(text, indent=2)
+
+
+def result_line(view: TaskView) -> str:
+    """Return how a task's result begins, without reading its file."""
+    if view.result_file:
+        return f"(in {view.result_file})"
+    text = view.result_as_json() if view.has_result else ""
+    return str(view.result).strip().split("\n", 1)[0] if text.startswith('"') else text[:_TASK_IN_VIEW]
+
+
+def said_before(output: str, result: str) -> str:
+    """Return the output up to the final answer, with which an agent's output ends, as it is told apart."""
+    said, answer = output.rstrip(), result.strip()
+    if not answer or not said.endswith(answer):
+        return output
+    before = said.removesuffix(answer)
+    # An attempt that broke off may have left half a line before it. But the 4 at the end of 24 is no answer.
+    return before if not before or before.endswith("\n") or len(answer) >= _NO_COINCIDENCE else output
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it: `3.2 s`, `4 min 05 s`, `2 h 11 min`."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def working_directory(view: TaskView) -> str:
+    """Return a task's own folder, with its branch if it is a git worktree; empty if it has none."""
+    is_worktree = view.workdir and is_regular(f"{view.workdir}/.git")
+    return f"{view.workdir} (git worktree, branch subactors/{view.id})" if is_worktree else view.workdir
+
+
+def usage_text(usage: Usage) -> str:
+    """Return what was used as people write it, with what it cost where that is known."""
+    tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    return f"{tokens}, {dollars(usage.cost)}" if usage.cost else tokens
+
+
+def dollars(amount: float) -> str:
+    """Return an amount with its cents, or with more places where it is less than ten of them."""
+    return f"${amount:,.2f}" if amount >= 0.1 else f"${amount:.4f}"  # noqa: PLR2004 - dollars
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people write it, with decimal units."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004 - decimal units
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _result(view: TaskView, limit: int) -> str:
+    return bounded(result_text(view), limit, hint="The host program can read all of it.")
+
+
+def _output(view: TaskView, limit: int) -> str:
+    """Return the output, cut once: what is cut of it here may have been cut out of more before."""
+    if len(view.output) <= limit:
+        return view.output
+    head, tail = head_and_tail(view.output, limit)
+    left_out = view.output_size - len(head.encode()) - len(tail.encode())
+    note = f"[{left_out:,} of {view.output_size:,} bytes left out here. The host program can read more of it.]"
+    return f"{head}\n\n{note}\n\n{tail}"
+
+
+def _head(view: TaskView) -> str:
+    facts = [f"{view.id}  {view.agent}  {view.status}  {duration(view.runtime)}"]
+    if view.attempts > 1:
+        facts.append(f"attempt {view.attempts}")
+    if view.rate_wait:
+        facts.append(view.rate_wait)
+    elif view.silent:
+        cpu = view.vitals.cpu_percent if view.vitals is not None else None
+        busy = "" if cpu is None else ", its CPU busy" if cpu > _BUSY else ", its CPU idle"
+        facts.append(f"silent for {duration(view.silent)}{', ' if view.doing else ''}{view.doing}{busy}")
+    if view.usage.requests:
+        facts.append(usage_text(view.usage))
+    if view.total_usage != view.usage:
+        facts.append(f"with its tasks {usage_text(view.total_usage)}")
+    if view.vitals is not None:
+        vitals = view.vitals
+        percent = f" ({vitals.cpu_percent:.0f} %)" if vitals.cpu_percent is not None else ""
+        facts.append(f"CPU {vitals.cpu_seconds:.2f} s{percent}")
+        if vitals.memory_bytes:
+            facts.append(f"memory {size(vitals.memory_bytes)}{' at its peak' if view.ended else ''}")
+        if vitals.note:
+            facts.append(vitals.note)
+    return " · ".join(facts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

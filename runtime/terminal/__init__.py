@@ -1,0 +1,1 @@
+"""Terminal: what a program writes to a person, and how a person interrupts it."""

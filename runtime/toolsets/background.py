@@ -1,0 +1,165 @@
+"""The `background_agents` toolset: what a model sees of the supervisor.
+
+It sends typed messages and puts the replies in words. It holds no state: which tasks there are, and whose, is the
+supervisor's to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from ..errors import SubactorsError
+from ..tasks.gateway import Gateway
+from ..tasks.messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask
+from ..tasks.wording import describe_list, describe_stop, describe_view
+from ..text import encodable
+from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
+
+__all__ = ["BackgroundAgentsToolset", "RunParameters", "ask", "errors_as_answers", "run_request"]
+
+_INSTRUCTION = """\
+## Background agents
+
+You can hand work to other agents and go on meanwhile. Each task runs in a process of its own.
+
+- Start all tasks that do not depend on each other at once, with one `run_background_agent` call each. Say everything
+  the agent needs to know: it does not see this conversation.
+- Do other work, or look at what they say with `list_background_agents` and `view_background_agent`. A task that has
+  ended keeps its result until you have viewed it.
+- A task that failed says why, and what it had said until then. It hurts no other task: start it again, or do without.
+- Use `stop_background_agent` for what is no longer needed. Before your last answer, see to it that you have the results
+  that you need: tasks that still run then are ended."""
+
+
+_BYTES_FOR_A_CHARACTER = 8
+"""How many bytes of output are asked for each character that is shown: four in each half, as UTF-8 may need, so that
+the cut to what is shown leaves nothing of an earlier cut."""
+
+
+class RunParameters(ToolParameters, frozen=True):
+    """The parameters of `run_background_agent` and `transfer_task`."""
+
+    agent: Annotated[str, msgspec.Meta(description="Name of the agent that is to do it; one of your sub-agents.")]
+    task: Annotated[str, msgspec.Meta(description="What it is to do, with all that it needs to know.")]
+    expected_output: Annotated[
+        str | None, msgspec.Meta(description="What its answer should look like, if that matters.")
+    ] = None
+
+
+class _TaskParameters(ToolParameters, frozen=True):
+    """The parameters of the tools that concern one task."""
+
+    task_id: Annotated[str, msgspec.Meta(description="The id that run_background_agent answered.")]
+
+
+def run_request(parameters: RunParameters) -> RunTask:
+    """Return the request; JSON can hold half characters, which nothing behind it can."""
+    expected = parameters.expected_output
+    return RunTask(parameters.agent, encodable(parameters.task), encodable(expected) if expected is not None else None)
+
+
+Handler = Callable[..., Awaitable[ToolAnswer]]
+
+
+def errors_as_answers(handler: Handler) -> Handler:
+    """Turn what the supervisor refuses into an answer for the model: its text says what would be right."""
+
+    @functools.wraps(handler)
+    async def guarded(*arguments: Any) -> ToolAnswer:
+        try:
+            return await handler(*arguments)
+        except SubactorsError as error:
+            return ToolAnswer(str(error), is_error=True)
+
+    return guarded
+
+
+async def ask(gateway: Gateway, request: TaskRequest) -> Any:
+    """Send a request and wait for its reply without holding up the event loop."""
+    return await asyncio.wrap_future(gateway.ask(request))
+
+
+class BackgroundAgentsToolset(Toolset):
+    """The four tools of one caller.
+
+    Args:
+        gateway: the caller's way to the supervisor.
+        limit: characters of one answer.
+    """
+
+    def __init__(self, gateway: Gateway, *, limit: int) -> None:
+        self.instruction = _INSTRUCTION
+        self._gateway = gateway
+        self._limit = limit
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """Run, list, view, stop."""
+        return (
+            Tool(
+                name="run_background_agent",
+                description=(
+                    "Start a task in the background and get its id at once. The agent works in a process of its own "
+                    "while you go on."
+                ),
+                parameters=RunParameters,
+                handler=self._run,
+            ),
+            Tool(
+                name="list_background_agents",
+                description="List your tasks, oldest first: status, runtime, tokens, CPU, memory, and free slots.",
+                parameters=NoParameters,
+                handler=self._list,
+                polling=True,
+            ),
+            Tool(
+                name="view_background_agent",
+                description="Look at one task at any time, in any state: what it has said so far, or its final result.",
+                parameters=_TaskParameters,
+                handler=self._view,
+                polling=True,
+            ),
+            Tool(
+                name="stop_background_agent",
+                description="End one task, and the tasks that it has started. What it has said stays readable.",
+                parameters=_TaskParameters,
+                handler=self._stop,
+            ),
+        )
+
+    async def at_work(self) -> bool:
+        """Whether a task of the caller runs, or one that such a task has started."""
+        try:
+            tasks = await ask(self._gateway, ListTasks())
+        except SubactorsError:
+            return False  # there is nobody any more who could run one
+        return any(not view.ended for view in tasks.tasks)
+
+    @errors_as_answers
+    async def _run(self, parameters: RunParameters) -> ToolAnswer:
+        started = await ask(self._gateway, run_request(parameters))
+        return ToolAnswer(
+            f"Started {started.task_id}: {parameters.agent} is at work in the background. "
+            f"Look at it with view_background_agent.",
+            {"task_id": started.task_id, "agent": parameters.agent},
+        )
+
+    @errors_as_answers
+    async def _list(self, _parameters: NoParameters) -> ToolAnswer:
+        tasks = await ask(self._gateway, ListTasks())
+        return ToolAnswer(describe_list(tasks), tasks.as_data())
+
+    @errors_as_answers
+    async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
+        view = await ask(self._gateway, ViewTask(parameters.task_id, limit=self._limit * _BYTES_FOR_A_CHARACTER))
+        return ToolAnswer(describe_view(view, self._limit), view.as_data())
+
+    @errors_as_answers
+    async def _stop(self, parameters: _TaskParameters) -> ToolAnswer:
+        stopped = await ask(self._gateway, StopTask(parameters.task_id, limit=self._limit, refuse_ended=True))
+        return ToolAnswer(describe_stop(stopped.tasks), stopped.as_data())

@@ -1,0 +1,340 @@
+"""Tools as a model sees them: schemas in, answers out.
+
+A tool call never raises: whatever is wrong with it (no such tool, arguments that are no JSON or of the wrong type, a
+denied tool, a handler that failed) becomes an answer that says so and how to do better, because the reader is a model
+that can try again. Nothing here knows of processes or of the supervisor.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..errors import ToolsetError
+from ..models.tool_names import plain_name
+from ..team.permissions import Permissions
+from ..text import bounded, one_line
+
+__all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "ToolSchema", "Toolset", "preload"]
+
+_SHOWN_NAME = 100
+"""Characters of a name that no tool has, in the answer to its call."""
+
+ToolSchema = dict[str, Any]
+"""A tool in OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
+
+
+class ToolAnswer(msgspec.Struct, frozen=True):
+    """What a tool call answers.
+
+    Attributes:
+        text: what the model reads.
+        data: the same for programs: plain data, or None where there is nothing but text.
+        is_error: whether the call failed; the text then says what to do.
+    """
+
+    text: str
+    data: Any = None
+    is_error: bool = False
+
+
+class ToolParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the parameters of tools derive from; a model that gives others is told so."""
+
+
+class NoParameters(ToolParameters, frozen=True):
+    """The parameters of a tool that has none."""
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """One tool.
+
+    Attributes:
+        name: what the model calls it.
+        description: what it does, for the model.
+        parameters: a frozen `msgspec.Struct` with `forbid_unknown_fields`; fields without a default are required, and
+            `Annotated[..., msgspec.Meta(description=...)]` describes each to the model. Or a JSON schema of an object,
+            where whoever answers the call checks the arguments.
+        handler: awaited with an instance of `parameters`, or with the arguments as a mapping if that is a schema, in
+            the event loop of the agent that called.
+        polling: whether it only looks at what changes by itself. Such calls may be repeated, as long as their toolset's
+            `at_work` says that something changes.
+        without_effect: whether it neither changes nor finds out anything, as `think`.
+    """
+
+    name: str
+    description: str
+    parameters: type[msgspec.Struct] | Mapping[str, Any]
+    handler: Callable[[Any], Awaitable[ToolAnswer]]
+    polling: bool = False
+    without_effect: bool = False
+
+    @property
+    def schema(self) -> ToolSchema:
+        """The tool in OpenAI's format, with the parameters' JSON schema inlined."""
+        schema = self.parameters if isinstance(self.parameters, Mapping) else _schema(self.parameters)
+        return {
+            "type": "function",
+            "function": {"name": self.name, "description": self.description, "parameters": dict(schema)},
+        }
+
+
+class Toolset(ABC):
+    """A group of tools with one lifetime: that of the task (or orchestrator) that it was built for.
+
+    Attributes:
+        instruction: a paragraph for the system prompt; may be empty.
+        needs_opening: whether `open` has to be awaited before it has tools.
+        optional: whether its agent starts without it where it cannot be had.
+        missing: why it is not there, as a sentence; empty if it is.
+    """
+
+    instruction: str = ""
+    needs_opening: bool = False
+    optional: bool = False
+    missing: str = ""
+
+    @property
+    @abstractmethod
+    def tools(self) -> Sequence[Tool]:
+        """The tools, in a stable order; those of a toolset that `needs_opening`, once it is open."""
+
+    async def open(self) -> None:  # noqa: B027 - most toolsets are ready as they are
+        """Make ready what `needs_opening`; called once, in the event loop that will call the tools.
+
+        Raises:
+            ToolsetError: it cannot be; the message says why. `close` is called all the same.
+        """
+
+    def leave_out(self, reason: str) -> None:
+        """Do without the toolset, for this reason; called of one that is `optional`."""
+        self.missing = reason
+
+    async def at_work(self) -> bool:
+        """Whether something that its polling tools look at may still change; called in their event loop."""
+        return True
+
+    async def close(self) -> None:  # noqa: B027 - most toolsets hold nothing
+        """Give back what the toolset holds; called once, in the event loop that called the tools."""
+
+
+class ToolBox:
+    """All tools of one agent: the schemas for its model, and the way to call them.
+
+    Args:
+        toolsets: what the agent has; of two tools with one name the first wins.
+        permissions: which calls may be made.
+        limit: characters of one answer that reach the model.
+    """
+
+    def __init__(
+        self,
+        toolsets: Sequence[Toolset],
+        *,
+        permissions: Permissions = Permissions(),  # noqa: B008 - a frozen value
+        limit: int = 30_000,
+    ) -> None:
+        self._toolsets = tuple(toolsets)
+        self._limit = limit
+        self._permissions = permissions
+        self._tools: dict[str, Tool] = {}
+        self._denied: set[str] = set()
+        for toolset in self._toolsets:
+            if not toolset.needs_opening:
+                self._add(toolset)
+
+    def _add(self, toolset: Toolset) -> None:
+        denied = {tool.name for tool in toolset.tools if self._permissions.denies_tool(tool.name)}
+        twice = [tool.name for tool in toolset.tools if tool.name in self._tools and tool.name not in denied]
+        if twice and toolset.needs_opening:
+            raise ToolsetError(
+                f"Two toolsets have a tool {twice[0]!r}. Give the MCP server's toolset a `name`, which then "
+                "stands before the names of its tools, or choose from them with `tools`."
+            )
+        self._denied |= denied
+        for tool in toolset.tools:
+            if tool.name not in denied:
+                self._tools.setdefault(tool.name, tool)
+
+    @property
+    def needs_opening(self) -> bool:
+        """Whether `open` has to be awaited before all tools are there."""
+        return any(toolset.needs_opening for toolset in self._toolsets)
+
+    async def open(self) -> None:
+        """Open the toolsets that need it, all at once; `close` is owed whatever happens.
+
+        Raises:
+            ToolsetError: one that is not optional cannot be opened, or has a tool of another's name.
+        """
+        import asyncio  # noqa: PLC0415 - who imports the runtime for something else need not pay for it
+
+        closed = [toolset for toolset in self._toolsets if toolset.needs_opening]
+        opening = [asyncio.create_task(toolset.open()) for toolset in closed]
+        try:
+            await asyncio.gather(*opening)
+        except BaseException:
+            for task in opening:
+                task.cancel()
+            await asyncio.gather(*opening, return_exceptions=True)
+            raise
+        for toolset in closed:
+            try:
+                self._add(toolset)
+            except ToolsetError as error:
+                if not toolset.optional:
+                    raise
+                toolset.leave_out(str(error))
+
+    @property
+    def schemas(self) -> list[ToolSchema]:
+        """The tools in OpenAI's format; denied ones are not offered."""
+        return [tool.schema for tool in self._tools.values()]
+
+    @property
+    def instructions(self) -> list[str]:
+        """The paragraphs that the toolsets add to the system prompt."""
+        return [toolset.instruction for toolset in self._toolsets if toolset.instruction]
+
+    @property
+    def missing(self) -> list[str]:
+        """Which optional toolsets are not there, and why: a sentence each."""
+        return [toolset.missing for toolset in self._toolsets if toolset.missing]
+
+    def is_polling(self, name: str) -> bool:
+        """Whether repeating a call of this tool is ordinary."""
+        tool = self._tool(name)
+        return tool is not None and tool.polling
+
+    def has_effect(self, name: str) -> bool:
+        """Whether a call of this tool may change something, or find something out."""
+        tool = self._tool(name)
+        return tool is not None and not tool.without_effect
+
+    async def at_work(self) -> bool:
+        """Whether something that polling tools look at may still change."""
+        looking = [toolset for toolset in self._toolsets if any(tool.polling for tool in toolset.tools)]
+        for toolset in looking:
+            if await toolset.at_work():
+                return True
+        return False
+
+    async def call(self, name: str, arguments: str) -> ToolAnswer:
+        """Call a tool with arguments as JSON text; answers, and never raises but on cancellation."""
+        tool = self._tool(name)
+        if tool is None:
+            return self._no_such_tool(name)
+        name = tool.name
+        try:
+            parameters = _parse(tool, arguments)
+        except ValueError as error:
+            return ToolAnswer(f"Invalid arguments for {name}: {error}", is_error=True)
+        refusal = self._permissions.refusal(name, _given(parameters))
+        if refusal:
+            return ToolAnswer(refusal, is_error=True)
+        try:
+            answer = await tool.handler(parameters)
+        except Exception as error:  # noqa: BLE001 - a tool that fails must not end the agent that called it
+            return ToolAnswer(f"{name} failed: {type(error).__name__}: {error}", is_error=True)
+        return msgspec.structs.replace(answer, text=bounded(answer.text, self._limit))
+
+    async def close(self) -> None:
+        """Close every toolset; what one raises does not keep the others open.
+
+        Those that `open` made ready are closed all at once, as each may take a moment; then the others, the last first.
+        """
+        import asyncio  # noqa: PLC0415 - as above
+
+        opened = [toolset.close() for toolset in self._toolsets if toolset.needs_opening]
+        await asyncio.gather(*opened, return_exceptions=True)
+        for toolset in reversed([toolset for toolset in self._toolsets if not toolset.needs_opening]):
+            try:
+                await toolset.close()
+            except Exception:  # noqa: BLE001, S112 - the task's outcome is decided; nothing to report it to
+                continue
+
+    def _tool(self, name: str) -> Tool | None:
+        """Return the tool that a model means; several write its name in a form of their own."""
+        return self._tools.get(name) or self._tools.get(plain_name(name))
+
+    def _no_such_tool(self, name: str) -> ToolAnswer:
+        if {name, plain_name(name)} & self._denied:
+            return ToolAnswer(f"Tool {plain_name(name)!r} is denied by the team file's permissions.", is_error=True)
+        available = ", ".join(self._tools) or "none"
+        missing = "".join(f" {sentence}" for sentence in self.missing)
+        shown = one_line(name, _SHOWN_NAME)
+        return ToolAnswer(f"There is no tool {shown!r}. Available tools: {available}.{missing}", is_error=True)
+
+
+def preload() -> None:
+    """Make the schemas of all tools that are loaded, once for all processes that are forked from this one."""
+    kinds = ToolParameters.__subclasses__()
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+        _schema(kind)
+
+
+@functools.cache
+def _schema(parameters: type[msgspec.Struct]) -> Mapping[str, Any]:
+    _, components = msgspec.json.schema_components([parameters], ref_template="#/$defs/{name}")
+    body = dict(components[parameters.__name__])
+    nested = {name: schema for name, schema in components.items() if name != parameters.__name__}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": body["properties"],
+        "required": body["required"],
+        "additionalProperties": False,
+    }
+    if nested:
+        schema["$defs"] = nested
+    return schema
+
+
+def _given(parameters: msgspec.Struct | dict[str, Any]) -> dict[str, Any]:
+    """Return a call's arguments as its handler gets them, by name; those left at their defaults are left out."""
+    if isinstance(parameters, dict):
+        return parameters
+    values = [(field, getattr(parameters, field.name)) for field in msgspec.structs.fields(parameters)]
+    return {
+        field.encode_name: msgspec.to_builtins(value)
+        for field, value in values
+        if field.required or value != field.default
+    }
+
+
+def _parse(tool: Tool, arguments: str) -> msgspec.Struct | dict[str, Any]:
+    """Turn the model's argument text into the tool's parameters; raises ValueError with the remedy in it."""
+    schema = tool.parameters
+    if isinstance(schema, Mapping):
+        required = schema.get("required", ())
+        fields = {name: name in required for name in schema.get("properties", {})}
+    else:
+        fields = {field.encode_name: field.required for field in msgspec.structs.fields(schema)}
+    signature = ", ".join(f"{name}{'*' if required else ''}" for name, required in fields.items()) or "none"
+    try:
+        # An empty string is how several models write "no arguments".
+        values = json.loads(arguments) if arguments.strip() else {}
+    except (ValueError, RecursionError, AttributeError) as error:
+        # AttributeError: a program gave something that is no text.
+        raise ValueError(
+            f"not valid JSON ({error}). Send one JSON object; parameters (* required): {signature}."
+        ) from None
+    if not isinstance(values, dict):
+        raise ValueError(  # noqa: TRY004 - one error type for all that is wrong with arguments
+            f"a JSON object is needed, not {type(values).__name__}. Parameters (* required): {signature}."
+        )
+    if isinstance(schema, Mapping):
+        return values
+    # Models send null for "not given".
+    values = {name: value for name, value in values.items() if value is not None or name not in fields}
+    try:
+        return msgspec.convert(values, schema)
+    except msgspec.ValidationError as error:
+        reason = re.sub(r"^Object (missing required|contains unknown) field", r"\1 parameter", str(error))
+        raise ValueError(f"{reason}. Parameters (* required): {signature}.") from None

@@ -1,0 +1,176 @@
+"""The toolsets, and how an agent's entry in the team file becomes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..tasks.gateway import Gateway
+from ..team.config import AgentConfig, ToolsetConfig
+from .background import BackgroundAgentsToolset
+from .base import Tool, Toolset
+from .transfer import TransferTaskToolset
+
+__all__ = ["build_toolsets"]
+
+_ORIGINAL = "{ORIGINAL_INSTRUCTIONS}"
+"""Stands for the toolset's own instruction in the one that replaces it, as in Docker's agent files."""
+
+
+class _Variables(NamedTuple):
+    """An environment, and the names of those variables in it that no program inherits."""
+
+    environ: Mapping[str, str]
+    withheld: Collection[str]
+
+
+def build_toolsets(
+    agent: AgentConfig,
+    *,
+    gateway: Gateway,
+    working_directory: Path,
+    shared_directory: Path | None = None,
+    environ: Mapping[str, str],
+    withheld: Collection[str] = (),
+    limit: int,
+) -> list[Toolset]:
+    """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
+
+    Args:
+        agent: from a checked team.
+        gateway: the agent's way to the supervisor.
+        working_directory: where its tools work.
+        shared_directory: where what is to outlive the agent's own folder is looked up; None: in the same.
+        environ: for what its tools start, and what the team file's values refer to.
+        withheld: names of variables in it that no program inherits.
+        limit: characters of one answer.
+    """
+    toolsets = []
+    variables = _Variables(environ, withheld)
+    for config in agent.toolsets:
+        # What is remembered must outlive a folder of the agent's own.
+        folder = shared_directory if config.type == "memory" and shared_directory else working_directory
+        toolsets.append(_chosen(config, gateway, folder, variables, limit))
+    if agent.sub_agents:
+        toolsets.append(TransferTaskToolset(gateway, limit=limit))
+    return toolsets
+
+
+def _build(
+    config: ToolsetConfig, gateway: Gateway, working_directory: Path, variables: _Variables, limit: int
+) -> Toolset:
+    # Imported when used: an agent that has no shell should not pay for one.
+    match config.type:
+        case "background_agents":
+            return BackgroundAgentsToolset(gateway, limit=limit)
+        case "think":
+            from .think import ThinkToolset  # noqa: PLC0415 - see above
+
+            return ThinkToolset()
+        case "todo":
+            from .todo import TodoToolset  # noqa: PLC0415 - see above
+
+            return TodoToolset()
+        case "memory":
+            from .memory import MemoryToolset  # noqa: PLC0415 - see above
+
+            return MemoryToolset(working_directory=working_directory, **config.options)
+        case "fetch":
+            from .fetch.toolset import FetchToolset  # noqa: PLC0415 - see above
+
+            return FetchToolset(limit=limit, **config.options)
+        case _:
+            return _build_local(config, working_directory, variables, limit)
+
+
+def _build_local(config: ToolsetConfig, working_directory: Path, variables: _Variables, limit: int) -> Toolset:
+    """Build a toolset that works in the working directory."""
+    environ, withheld = variables
+    match config.type:
+        case "script":
+            from .shell.script import ScriptToolset  # noqa: PLC0415 - see above
+
+            return ScriptToolset(
+                working_directory=working_directory, environ=environ, withheld=withheld, limit=limit, **config.options
+            )
+        case "shell":
+            from .shell.toolset import ShellToolset  # noqa: PLC0415 - see above
+
+            return ShellToolset(
+                working_directory=working_directory, environ=environ, withheld=withheld, limit=limit, **config.options
+            )
+        case "filesystem":
+            from .filesystem.toolset import FilesystemToolset  # noqa: PLC0415 - see above
+
+            return FilesystemToolset(working_directory=working_directory, limit=limit, **config.options)
+        case "mcp":
+            from .mcp.toolset import McpToolset  # noqa: PLC0415 - see above
+
+            return McpToolset(
+                working_directory=working_directory,
+                environ=environ,
+                withheld=withheld,
+                tools=config.tools,
+                **config.options,
+            )
+        case _:
+            raise AssertionError(f"the loader let the toolset type {config.type!r} pass")
+
+
+def _chosen(
+    config: ToolsetConfig, gateway: Gateway, working_directory: Path, variables: _Variables, limit: int
+) -> Toolset:
+    """Build a toolset as the team file chose it: with these tools, this instruction, and whether it may be missing."""
+
+    def build() -> Toolset:
+        return _select(config, _build(config, gateway, working_directory, variables, limit))
+
+    if not config.optional:
+        return build()
+    from ..team.lacks import lacks_of  # noqa: PLC0415 - few are
+    from .optional import OptionalToolset  # noqa: PLC0415 - as above
+
+    named = config.options.get("name")
+    name = f"{config.type} ({named})" if named else config.type
+    return OptionalToolset(name, lacks_of(config, variables.environ, working_directory), build)
+
+
+def _select(config: ToolsetConfig, toolset: Toolset) -> Toolset:
+    if config.tools is None and config.instruction is None:
+        return toolset
+    return _SelectedToolset(config, toolset)
+
+
+class _SelectedToolset(Toolset):
+    """A toolset with the tools and the instruction that the team file chose."""
+
+    def __init__(self, config: ToolsetConfig, inner: Toolset) -> None:
+        self._inner = inner
+        # The names of a server's tools are known to the toolset only, which chooses itself.
+        self._names = None if inner.needs_opening else config.tools
+        self._instruction = config.instruction
+        self.needs_opening = inner.needs_opening
+        self._choose_instruction()
+
+    def _choose_instruction(self) -> None:
+        own, chosen = self._inner.instruction, self._instruction
+        self.instruction = own if chosen is None else chosen.replace(_ORIGINAL, own)
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """The chosen tools, in the toolset's own order."""
+        return [tool for tool in self._inner.tools if self._names is None or tool.name in self._names]
+
+    async def open(self) -> None:
+        """Open the toolset."""
+        await self._inner.open()
+        self._choose_instruction()
+
+    async def at_work(self) -> bool:
+        """Ask the toolset."""
+        return await self._inner.at_work()
+
+    async def close(self) -> None:
+        """Close the toolset."""
+        await self._inner.close()

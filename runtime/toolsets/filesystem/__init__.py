@@ -1,0 +1,1 @@
+"""Filesystem: files inside allowed folders, read, written and searched."""

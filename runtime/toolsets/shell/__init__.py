@@ -1,0 +1,1 @@
+"""Shell: command lines, of a model or of the team file's author."""

@@ -1,0 +1,64 @@
+"""The `transfer_task` toolset: one task for a sub-agent, and its answer as the tool's answer.
+
+The same thing as a background task, in a process of its own, but the caller waits. A call that is cancelled stops the
+task that it waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from ..tasks.gateway import Gateway
+from ..tasks.messages import StopTask, TaskStarted, WaitTasks
+from ..tasks.wording import describe_view, result_text
+from .background import RunParameters, ask, errors_as_answers, run_request
+from .base import Tool, ToolAnswer, Toolset
+
+__all__ = ["TransferTaskToolset"]
+
+
+class TransferTaskToolset(Toolset):
+    """The one tool, `transfer_task`, of one caller.
+
+    Args:
+        gateway: the caller's way to the supervisor.
+        limit: characters of one answer.
+    """
+
+    def __init__(self, gateway: Gateway, *, limit: int) -> None:
+        self._gateway = gateway
+        self._limit = limit
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """The one tool."""
+        return (
+            Tool(
+                name="transfer_task",
+                description="Give one of your sub-agents a task, wait until it is done, and get its answer.",
+                parameters=RunParameters,
+                handler=self._transfer,
+            ),
+        )
+
+    @errors_as_answers
+    async def _transfer(self, parameters: RunParameters) -> ToolAnswer:
+        starting = self._gateway.ask(run_request(parameters))
+        try:
+            # Shielded: a call that is cancelled while the task starts must still learn which task to stop.
+            started = await asyncio.shield(asyncio.wrap_future(starting))
+            ended = await ask(self._gateway, WaitTasks([started.task_id]))
+        except asyncio.CancelledError:
+            # Nobody is left to use the answer. Not awaited: the one who cancels has a bound of its own.
+            starting.add_done_callback(self._stop_started)
+            raise
+        view = ended.tasks[0]
+        if view.status == "completed":
+            return ToolAnswer(result_text(view) or "(nothing)", view.as_data())
+        return ToolAnswer(describe_view(view, self._limit), view.as_data(), is_error=True)
+
+    def _stop_started(self, starting: Future[TaskStarted]) -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self._gateway.ask(StopTask(starting.result().task_id))
