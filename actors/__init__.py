@@ -13,9 +13,9 @@ from .errors import (
     SubactorsError,
     UnsupportedPlatformError,
 )
-from .host.exit import ProcessExit, ProcessListener
+from .host.exit import ProcessExit
 from .host.io import Timer
-from .host.process import ActorProcess
+from .host.process import ActorProcess, ProcessListener
 from .host.system import ProcessSystem
 from .linux.cgroup import CgroupTree
 from .linux.kernel import check_platform, open_standard_descriptors

@@ -20,7 +20,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeAlias
 
 import msgspec
 
@@ -32,6 +32,7 @@ from ..wire.messages import (
     STANDS_BY,
     Answer,
     Ask,
+    ErrorData,
     FrameDecoder,
     FromChild,
     ProcessLimits,
@@ -53,8 +54,6 @@ from .breaking_off import comes_to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from ..actor import ProcessActor
 
 __all__ = ["ChildChannel", "Step", "rehearse", "serve"]
 
@@ -382,11 +381,27 @@ def _enter_group(group: str, limits: ProcessLimits) -> None:
         os.environ.pop(cgroup.VARIABLE, None)
 
 
-def _build_actor(
-    start: Start, channel: ChildChannel, listen: Callable[[ProcessActor, ChildChannel], object]
-) -> ProcessActor:
+class Life(Protocol):
+    """What a process needs of its actor; `ProcessActor` has it."""
+
+    _subactors_failure: ErrorData | None
+
+    def _subactors_connect(self, urn: str, channel: ChildChannel) -> None:
+        """Take the way to the host. Called before the constructor."""
+
+    def _subactors_serve(self) -> None:
+        """Be the actor: from `Ready` to `Stopped`. Runs on the main thread."""
+
+    def _subactors_deliver(self, body: bytes, ask_id: int | None) -> None:
+        """Put a message in the mailbox. Runs in the mailbox thread."""
+
+    def _subactors_deliver_stop(self) -> None:
+        """Put a stop in the mailbox. Runs in the mailbox thread."""
+
+
+def _build_actor(start: Start, channel: ChildChannel, listen: Callable[[Life, ChildChannel], object]) -> Life:
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
-    actor: ProcessActor = actor_class.__new__(actor_class)
+    actor: Life = actor_class.__new__(actor_class)
     actor._subactors_connect(start.urn, channel)  # noqa: SLF001 - the class is made for this module
     if start.capture is not None:
         channel.capture = start.capture
@@ -400,13 +415,13 @@ def _build_actor(
     return actor
 
 
-def _listen(actor: ProcessActor, channel: ChildChannel) -> None:
+def _listen(actor: Life, channel: ChildChannel) -> None:
     """Start the mailbox thread."""
     # Not threading.Thread: its start waits for the new thread's first steps, and both copy pages for its bookkeeping.
     _thread.start_new_thread(_deliver, (actor, channel))
 
 
-def _deliver(actor: ProcessActor, channel: ChildChannel) -> None:
+def _deliver(actor: Life, channel: ChildChannel) -> None:
     """Sort the host's messages: the mailbox thread's whole life. It never runs the actor's message handlers."""
     while (message := channel.receive()) is not None:
         _sort(actor, channel, message)
@@ -422,7 +437,7 @@ def _wait_for_the_end() -> NoReturn:
     os._exit(1)
 
 
-def _sort(actor: ProcessActor, channel: ChildChannel, message: ToChild) -> None:
+def _sort(actor: Life, channel: ChildChannel, message: ToChild) -> None:
     match message:
         case Answer() | Refused():
             channel.settle(message)

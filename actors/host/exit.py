@@ -1,4 +1,4 @@
-"""What is told of an actor's process: to whom, and how it ended, as facts and as a sentence for people.
+"""Exit: how an actor's process ended, as facts and as a sentence for people.
 
 One `ProcessExit` a process, made in the host's I/O thread.
 """
@@ -6,16 +6,12 @@ One `ProcessExit` a process, made in the host's I/O thread.
 from __future__ import annotations
 
 import signal as signal_module
-from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ..wire.messages import ErrorData, GroupUse
 
-if TYPE_CHECKING:
-    from .process import ActorProcess
-
-__all__ = ["ProcessExit", "ProcessListener"]
+__all__ = ["ProcessExit"]
 
 
 class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,25 +94,3 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
                 return " (CPU time limit)"
             case _:
                 return ""
-
-
-class ProcessListener(Protocol):
-    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
-
-    def process_ready(self, process: ActorProcess) -> None:
-        """The actor's constructor has returned."""
-
-    def process_output(self, process: ActorProcess, data: bytes) -> None:
-        """The actor said something."""
-
-    def process_report(self, process: ActorProcess, body: bytes) -> None:
-        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError if it is none of ours."""
-
-    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
-        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
-
-    def process_finished(self, process: ActorProcess) -> None:
-        """The actor's loop has ended; the process is about to exit."""
-
-    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
-        """The process is gone and reaped. Called exactly once, last."""

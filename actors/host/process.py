@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 import pykka
@@ -27,6 +27,7 @@ from ..wire.messages import (
     ErrorData,
     Exited,
     FromChild,
+    Interface,
     Ready,
     Refused,
     Reply,
@@ -45,16 +46,15 @@ from ..wire.messages import (
 from ..wire.rebuild import encode_object, rebuild
 from ..wire.reply import EncodedReply
 from .channel import Beginning, HostChannel
-from .exit import ProcessExit, ProcessListener
+from .exit import ProcessExit
 from .io import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..actor import ProcessActor
     from .io import IOThread, Timer
 
-__all__ = ["ActorProcess"]
+__all__ = ["ActorProcess", "ProcessListener", "Shell"]
 
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
@@ -70,6 +70,43 @@ _FORK_LIMIT: Final = 1.0
 
 _REAP_LIMIT: Final = 5.0
 """Seconds that the zygote may take to report an exit that the pidfd has shown."""
+
+
+class ProcessListener(Protocol):
+    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """The actor's constructor has returned."""
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """The actor said something."""
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError if it is none of ours."""
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """The actor's loop has ended; the process is about to exit."""
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """The process is gone and reaped. Called exactly once, last."""
+
+
+class Shell(Protocol):
+    """What stands for an actor in the host: a `ProcessActor` without its process's state."""
+
+    actor_urn: str
+    actor_stopped: threading.Event
+
+    @property
+    def actor_ref(self) -> pykka.ActorRef[Any]:
+        """The reference to the actor."""
+        ...
+
+    def _subactors_learn(self, attributes: Interface) -> None:
+        """Take over the names of the actor's attributes. Runs in the I/O thread."""
 
 
 class ActorProcess:
@@ -92,7 +129,7 @@ class ActorProcess:
     def __init__(
         self,
         key: int,
-        actor: ProcessActor,
+        actor: Shell,
         channel: socket.socket,
         *,
         link: str,

@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol, Self
 
 from ..errors import StartError, SubactorsError
 from ..linux.cgroup import CgroupTree
@@ -37,16 +37,13 @@ from ..wire.messages import (
 )
 from ..wire.rebuild import encode_object
 from .channel import NewChannel, open_channel
-from .exit import ProcessExit, ProcessListener
+from .exit import ProcessExit
 from .io import IOThread, Timer
-from .process import ActorProcess
+from .process import ActorProcess, ProcessListener, Shell
 from .standby import StandbyPool
 from .zygote import LOOK_EVERY, ZygoteConnection, current_directory, encoded, environment, module_path
 
-if TYPE_CHECKING:
-    from ..actor import ProcessActor
-
-__all__ = ["ProcessSystem", "default_system"]
+__all__ = ["ProcessSystem", "Startable", "default_system"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -57,6 +54,18 @@ _LOOK_AT_CHANNELS_EVERY: Final = 2.0
 """Seconds between two looks at whether processes still have their channels; some microseconds for each."""
 
 _DESCRIPTORS_PER_PROCESS: Final = 4
+
+
+class Startable(Shell, Protocol):
+    """What the system needs of an actor's class: how to stand for its actors in the host. `ProcessActor` has it."""
+
+    @classmethod
+    def _subactors_shell(cls) -> Self:
+        """Return an actor that is not constructed, with an URN."""
+        ...
+
+    def _subactors_attach(self, process: ActorProcess) -> None:
+        """Send the actor's messages to this process from now on."""
 
 
 class ProcessSystem:
@@ -93,7 +102,7 @@ class ProcessSystem:
         late_preload: Sequence[str] = (),
         preload_failed: Callable[[str, ErrorData], None] = lambda _entry, _error: None,
         standby: int = 0,
-        rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None,
+        rehearsal: tuple[type[Startable], tuple[Any, ...]] | None = None,
         for_many: bool = True,
         withheld: Iterable[str] = (),
         fenced: bool = False,
@@ -138,7 +147,7 @@ class ProcessSystem:
 
     def spawn(
         self,
-        actor_class: type[ProcessActor],
+        actor_class: type[Startable],
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
@@ -285,9 +294,6 @@ class ProcessSystem:
         """Return what zygotes are given: the host's environment and module path when the first is wanted."""
         with self._lock:
             if self._configuration is None:
-                from ..actor import StopsAtOnce  # noqa: PLC0415 - that module needs this one
-
-                actor_class, args = self._rehearsal or (StopsAtOnce, ())
                 self._configuration = Configuration(
                     os.getpid(),
                     environment(self._withheld),
@@ -295,7 +301,7 @@ class ProcessSystem:
                     self._folders,
                     list(self._preload),
                     list(self._late_preload),
-                    encode_object((actor_class, args, {})),
+                    encode_object((*self._rehearsal, {})) if self._rehearsal else b"",
                     self._for_many,
                 )
             return self._configuration

@@ -302,6 +302,7 @@ class Configuration(msgspec.Struct, frozen=True):
         preload: modules that every actor will want, imported once.
         late_preload: the same, but with `folders` on the path; the host hears of those that fail.
         rehearsal: pickle of `(class, args, kwargs)` of an actor that processes which stand by start and end once.
+            Empty: of one that stops at once.
         for_many: whether the zygote rehearses from the beginning, or not before the second actor.
     """
 

@@ -24,6 +24,7 @@ import contextlib
 import gc
 import logging
 import os
+import pickle
 import resource
 import select
 import signal
@@ -38,6 +39,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from .. import fence as fence_module
+from ..actor import StopsAtOnce
 from ..child.life import Step, rehearse, serve
 from ..linux import cgroup, kernel
 from ..linux.mark import SWEEP_LIMIT, keep_mark
@@ -106,7 +108,7 @@ class _Zygote:
     """
 
     def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:
-        self._rehearsal = configuration.rehearsal
+        self._rehearsal = configuration.rehearsal or pickle.dumps((StopsAtOnce, (), {}))
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
         self._pid = os.getpid()
