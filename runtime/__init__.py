@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         UnknownTaskError,
         WorkdirError,
     )
-    from .models.base import Usage
+    from .models.base import ToolSchema, Usage
     from .orchestrator import AgentToolset
     from .runtime import Runtime
     from .supervisor.events import (
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     )
     from .tasks.views import Status, TaskList, TaskView, Vitals
     from .team.config import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
-    from .toolsets.base import ToolAnswer, ToolSchema
+    from .toolsets.base import ToolAnswer
 
 __all__ = [
     "AgentConfig",
@@ -147,7 +147,7 @@ _HOMES: dict[str, str] = {
     "Team": "team.config",
     "TeamFileError": "errors",
     "ToolAnswer": "toolsets.base",
-    "ToolSchema": "toolsets.base",
+    "ToolSchema": "models.base",
     "ToolsetConfig": "team.config",
     "ToolsetError": "errors",
     "UnknownAgentError": "errors",

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .agent.run import build_tool_box
 from .errors import RuntimeClosedError, UnknownAgentError
+from .models.base import ToolSchema
 from .team.requirements import check_requirements
-from .toolsets.base import ToolAnswer, ToolBox, ToolSchema
+from .toolsets.base import ToolAnswer, ToolBox
 
 if TYPE_CHECKING:
-    from .runtime import Runtime
+    from collections.abc import Callable
+
+    from .agent.surroundings import Surroundings
+    from .team.config import Team
 
 __all__ = ["AgentToolset", "open_toolset"]
 
@@ -147,14 +151,21 @@ class AgentToolset:
         return self._loop
 
 
-def open_toolset(runtime: Runtime, agent: str) -> AgentToolset:
-    """Return the tools of an agent, as a new orchestrator; see `Runtime.toolset`."""
-    config = runtime.team.agents.get(agent)
+def open_toolset(team: Team, agent: str, surroundings: Callable[[str], Surroundings]) -> AgentToolset:
+    """Return the tools of an agent, as a new orchestrator; see `Runtime.toolset`.
+
+    Args:
+        team: the team.
+        agent: the agent's name in it.
+        surroundings: returns what an agent of the team finds around it.
+    """
+    config = team.agents.get(agent)
     if config is None:
-        known = ", ".join(runtime.team.agents)
+        known = ", ".join(team.agents)
         raise UnknownAgentError(f"There is no agent {agent!r} in the team. Available: {known}.")
-    check_requirements(runtime.team, agent, str(runtime.surroundings(agent).working_directory))
-    tools = build_tool_box(config, runtime.surroundings(agent))
+    around = surroundings(agent)
+    check_requirements(team, agent, str(around.working_directory))
+    tools = build_tool_box(config, around)
     toolset = AgentToolset(tools)
     if tools.needs_opening:
         toolset.open()

@@ -22,7 +22,6 @@ import pykka
 
 from ..actors import ProcessSystem, check_platform, open_standard_descriptors
 from ..actors.interrupts import result_of
-from .agent.surroundings import Surroundings
 from .child.actor import TaskActor
 from .child.preload import modules_of, tell_of_failure
 from .child.rehearsal import rehearsal
@@ -31,7 +30,7 @@ from .errors import RuntimeClosedError, StateError, UnknownTaskError
 from .runs.folder import RunFolder, is_live, runs, state_root
 from .runs.forks import unforked
 from .runs.journal import Journal
-from .runs.workdir import WorktreeKeeper
+from .runs.worktree_keeper import WorktreeKeeper
 from .supervisor.events import EventHub, EventStream
 from .supervisor.supervisor import TaskSupervisor
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
@@ -42,6 +41,7 @@ from .text import encodable
 
 if TYPE_CHECKING:
     from ..actors.fence import FenceOffer
+    from .agent.surroundings import Surroundings
     from .orchestrator import AgentToolset
 
 __all__ = ["Runtime"]
@@ -293,7 +293,7 @@ class Runtime:
         """
         from .orchestrator import open_toolset  # noqa: PLC0415 - brings asyncio and the toolsets
 
-        toolset = open_toolset(self, agent)
+        toolset = open_toolset(self._team, agent, self.surroundings)
         with self._close_lock:
             if self._closed:
                 toolset.close()
@@ -362,6 +362,8 @@ class Runtime:
 
     def surroundings(self, agent: str) -> Surroundings:
         """Return what an orchestrator in this process needs to run an agent; for the command line and toolsets."""
+        from .agent.surroundings import Surroundings  # noqa: PLC0415 - for hosts that run an agent themselves
+
         self._check_usable()
         config = self._team.agents[agent]
         return Surroundings(

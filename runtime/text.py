@@ -12,6 +12,7 @@ __all__ = [
     "bounded",
     "broken",
     "broken_prose",
+    "duration",
     "encodable",
     "head_and_tail",
     "json_line",
@@ -108,6 +109,16 @@ def json_line(value: Any) -> str:
     except UnicodeEncodeError:  # half of a surrogate pair, as in the name of a file
         return json.dumps(value)
     return _NOT_ASCII.sub(lambda found: json.dumps(found.group()).strip('"').replace("\x7f", "\\u007f"), text)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it: `3.2 s`, `4 min 05 s`, `2 h 11 min`."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def encodable(text: str) -> str:

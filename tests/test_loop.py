@@ -9,10 +9,10 @@ import pytest
 from model_server import Calls, ModelServer, Text
 from subactors.runtime.agent.loop import AgentLoop
 from subactors.runtime.errors import LoopError, ModelError
-from subactors.runtime.models.base import Message, Model, ToolCall, Turn, Usage
+from subactors.runtime.models.base import Message, Model, ToolCall, ToolSchema, Turn, Usage
 from subactors.runtime.models.open import open_model
 from subactors.runtime.team.config import AgentConfig, ModelConfig
-from subactors.runtime.toolsets.base import NoParameters, Tool, ToolAnswer, ToolBox, ToolSchema, Toolset
+from subactors.runtime.toolsets.base import NoParameters, Tool, ToolAnswer, ToolBox, Toolset
 
 
 class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from observing import wait_until
 from subactors.runtime import Runtime
-from subactors.runtime.runs.workdir import Hurry, WorktreeKeeper, worktree_folder
+from subactors.runtime.runs.workdir import Hurry, worktree_folder
+from subactors.runtime.runs.worktree_keeper import WorktreeKeeper
 from subactors.runtime.runs.worktrees import sweep, tidy
 from teams import model, plan, run_and_wait
 
@@ -311,7 +312,7 @@ def test_a_closing_host_leaves_the_worktrees_it_has_no_time_for_to_the_next(
     repository: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert repository.exists()
-    monkeypatch.setattr("subactors.runtime.runs.workdir._CLOSING", 0.0)
+    monkeypatch.setattr("subactors.runtime.runs.worktree_keeper._CLOSING", 0.0)
     with Runtime.from_mapping(team({"type": "shell"}), state_dir=state) as runtime:
         runtime._worktrees.hurry_up()
         view = run_and_wait(runtime, "worker", plan([["shell", {"cmd": "pwd"}]], "answers"))

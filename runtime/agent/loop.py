@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..errors import ContextLengthError, LoopError
-from ..models.base import Message, Model, ToolCall, Turn, Usage
+from ..models.base import Message, Model, ToolCall, ToolSchema, Turn, Usage
 from ..team.config import AgentConfig
 from ..text import encodable
-from ..toolsets.base import ToolAnswer, ToolBox, ToolSchema
+from ..toolsets.base import ToolAnswer, ToolBox
 from .history import History
 from .progress import Progress
 

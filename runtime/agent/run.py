@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..models.base import Message
 from ..models.open import open_agent_model
+from ..tasks.messages import AwaitRate
 from ..team.config import AgentConfig
 from ..toolsets.base import ToolBox
 from ..toolsets.build import build_toolsets
@@ -17,6 +19,12 @@ from .loop import AgentLoop, LoopListener
 from .prompt import starting_messages
 from .prompt_files import prompt_file_paragraphs
 from .surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from ..errors import RateLimitError
+    from ..tasks.gateway import Gateway
 
 __all__ = ["build_tool_box", "run_agent"]
 
@@ -72,7 +80,7 @@ async def run_agent(
         environ=around.environ,
         idle_timeout=settings.model_idle_timeout,
         rate_patience=settings.rate_patience,
-        gateway=around.gateway,
+        ask_for_turn=_asking(around.gateway),
     )
     try:
         tools = build_tool_box(agent, around)
@@ -100,6 +108,15 @@ async def run_agent(
             await tools.close()
     finally:
         await model.close()
+
+
+def _asking(gateway: Gateway) -> Callable[[RateLimitError, bool], Future[Any]]:
+    """Return how a model asks the host for its turn, once it has met its rate limit."""
+
+    def ask(limit: RateLimitError, refused: bool) -> Future[Any]:
+        return gateway.ask(AwaitRate(limit.model[:200], limit.server[:200], refused, limit.after if refused else None))
+
+    return ask
 
 
 def _gone_on_with(conversation: Sequence[Message], tools: ToolBox) -> list[Message]:

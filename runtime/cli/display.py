@@ -16,10 +16,10 @@ import msgspec
 
 from ..supervisor.events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
 from ..tasks.views import ID_PREFIX, TaskView, iso_time
-from ..tasks.wording import dollars, duration, result_line, size
+from ..tasks.wording import dollars, result_line, size
 from ..terminal.control_sequences import clean
 from ..terminal.streams import OutputLostError, err, out, own_stream
-from ..text import json_line, one_line
+from ..text import duration, json_line, one_line
 
 if TYPE_CHECKING:
     from rich.live import Live

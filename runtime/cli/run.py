@@ -10,12 +10,13 @@ from typing import Any, Final
 from ..errors import CapacityError, TeamFileError
 from ..supervisor.outcome import ended_owner
 from ..tasks.views import TaskView
-from ..tasks.wording import describe_view, duration, result_text, usage_text
+from ..tasks.wording import describe_view, result_text, usage_text
 from ..team.config import Team
 from ..team.requirements import check_requirements
 from ..teamfile.load import check_team
 from ..terminal.interruptible import Interrupted, Interruptible
 from ..terminal.streams import err, out
+from ..text import duration
 from .display import Display, JsonLines, LiveTable, PlainLines
 from .host import CommandRuntime
 

@@ -21,9 +21,9 @@ from ..control.other_hosts import Finder, ListedTask, TaskElsewhere, find, stop_
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..runs.upkeep import prune
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
-from ..tasks.wording import dollars, duration, result_text, said_before, size, usage_text, working_directory
+from ..tasks.wording import dollars, result_text, said_before, size, usage_text, working_directory
 from ..terminal.streams import out, warn
-from ..text import json_line, one_line
+from ..text import duration, json_line, one_line
 
 __all__ = ["list_tasks", "prune_runs", "show_log", "stop_tasks", "view_task"]
 

@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ..models.base import Message
-from ..toolsets.base import ToolSchema
+from ..models.base import Message, ToolSchema
 from .assignments import EXPECTED_OUTPUT, assignment
 from .conversation import AnsweredCall, answered_calls, call, folder_name, system_text, turn
 from .folder import File, Folder

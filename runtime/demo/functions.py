@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..models.base import Message
-from ..toolsets.base import ToolSchema
+from ..models.base import Message, ToolSchema
 from . import brace_source, python_source
 from .conversation import answered_calls, turn
 from .folder import Folder

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..models.base import Message
-from ..toolsets.base import ToolSchema
+from ..models.base import Message, ToolSchema
 from .conversation import answered_calls, folder_name, turn
 from .folder import Folder
 from .import_graph import COVERED, Graph, circles, import_count, import_graph

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..models.base import Message
-from ..toolsets.base import ToolSchema
+from ..models.base import Message, ToolSchema
 from . import brace_source, python_source
 from .conversation import AnsweredCall, answered_calls, call, turn
 from .folder import Folder

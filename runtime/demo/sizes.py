@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..models.base import Message
-from ..toolsets.base import ToolSchema
+from ..models.base import Message, ToolSchema
 from .conversation import AnsweredCall, answered_calls, call, turn
 from .folder import File, Folder
 from .languages import language_of

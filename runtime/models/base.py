@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
-from ..toolsets.base import ToolSchema
+__all__ = ["RATE_WAIT", "Message", "Model", "Said", "ToolCall", "ToolSchema", "Turn", "Usage"]
 
-__all__ = ["Message", "Model", "Said", "ToolCall", "Turn", "Usage"]
+ToolSchema = dict[str, Any]
+"""A tool in OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
 
 Message = dict[str, Any]
 """A message in OpenAI's chat format.
@@ -18,6 +19,9 @@ In a conversation, a model's message has two more keys where its turn has them: 
 `sendable` takes them out again: no server and no function is sent them under these names.
 """
 
+
+RATE_WAIT = "waiting for the rate limit of "
+"""How `TaskView.doing` begins while a task waits for the rate limit of a model."""
 
 _MOST: Final = 2**63 - 1
 """The largest whole number that crosses to every process and into the journal."""

@@ -14,8 +14,7 @@ import msgspec
 
 from ..errors import ContextLengthError, ModelError, RateLimitError, RefusalError
 from ..text import one_line
-from ..toolsets.base import ToolSchema
-from .base import Message, Model, Said, Turn, Usage
+from .base import Message, Model, Said, ToolSchema, Turn, Usage
 
 __all__ = ["FallbackModel"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ..team.config import RATE_PATIENCE
 
 if TYPE_CHECKING:
-    from ..tasks.gateway import Gateway
     from ..team.config import AgentConfig, ModelConfig
     from .base import Model
+    from .patient import AskForTurn
 
 __all__ = ["open_agent_model", "open_model", "preload", "preload_without_certificates"]
 
@@ -21,24 +21,24 @@ def open_agent_model(
     environ: Mapping[str, str],
     idle_timeout: float,
     rate_patience: float = RATE_PATIENCE,
-    gateway: Gateway | None = None,
+    ask_for_turn: AskForTurn | None = None,
 ) -> Model:
     """Return an agent's model, with those that stand in for it; for the rest see `open_model`.
 
-    The rate limit of a model is waited for only where none of the others can answer. With a `gateway`, the tasks of the
-    host take turns at a limited model.
+    The rate limit of a model is waited for only where none of the others can answer. With `ask_for_turn`, the tasks of
+    the host take turns at a limited model.
     """
     assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no model
     fallback = agent.fallback
     configs = (agent.model, *fallback.models)
     models = [_open(config, environ, idle_timeout, fallback.retries) for config in configs]
     if len(models) == 1:
-        return _patient(models[0], configs, rate_patience, gateway)
+        return _patient(models[0], configs, rate_patience, ask_for_turn)
     from .fallback import FallbackModel  # noqa: PLC0415 - few agents have one
 
     references = (config.reference for config in configs)
     together = FallbackModel(list(zip(references, models, strict=True)), cooldown=fallback.cooldown)
-    return _patient(together, configs, rate_patience, gateway)
+    return _patient(together, configs, rate_patience, ask_for_turn)
 
 
 def open_model(
@@ -75,13 +75,15 @@ def _open(config: ModelConfig, environ: Mapping[str, str], idle_timeout: float, 
     return OpenAIModel(config, environ=environ, idle_timeout=idle_timeout, retries=retries)
 
 
-def _patient(model: Model, configs: Sequence[ModelConfig], patience: float, gateway: Gateway | None = None) -> Model:
+def _patient(
+    model: Model, configs: Sequence[ModelConfig], patience: float, ask_for_turn: AskForTurn | None = None
+) -> Model:
     """Return the model as one that waits for rate limits; functions have none."""
     if all(config.is_function for config in configs):
         return model
     from .patient import PatientModel  # noqa: PLC0415 - entrypoints and functions have no use for it
 
-    return PatientModel(model, patience=patience, gateway=gateway, is_alone=len(configs) == 1)
+    return PatientModel(model, patience=patience, ask_for_turn=ask_for_turn, is_alone=len(configs) == 1)
 
 
 def preload() -> None:

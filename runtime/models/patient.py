@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import RateLimitError, SubactorsError
-from ..tasks.messages import AwaitRate
-from ..tasks.views import RATE_WAIT
-from ..tasks.wording import duration
-from ..toolsets.base import ToolSchema
-from .base import Message, Model, Said, Turn, Usage
+from ..text import duration
+from .base import RATE_WAIT, Message, Model, Said, ToolSchema, Turn, Usage
 from .rate_pace import pause_before, spread
 
 if TYPE_CHECKING:
-    from ..tasks.gateway import Gateway
+    from concurrent.futures import Future
 
-__all__ = ["PatientModel"]
+__all__ = ["AskForTurn", "PatientModel"]
+
+AskForTurn: TypeAlias = "Callable[[RateLimitError, bool], Future[Any]]"
+"""Asks the host for the next request's turn: the limit that was met, and whether the last request was refused for it.
+The future is done when the request may go, and raises a SubactorsError where the host cannot say."""
 
 _UNTOLD: Final = 5.0
 """Seconds that a turn waits for the other tasks of the host before its output says so."""
@@ -35,14 +36,16 @@ class PatientModel:
     Args:
         model: raises `RateLimitError` where its limit is reached.
         patience: seconds that one turn may wait in all, from its first refusal.
-        gateway: the way to the host; None: there is none.
+        ask_for_turn: the way to the host; None: there is none.
         is_alone: whether `model` is one model. If so, and once it was limited, the host is asked before each request.
     """
 
-    def __init__(self, model: Model, *, patience: float, gateway: Gateway | None = None, is_alone: bool = True) -> None:
+    def __init__(
+        self, model: Model, *, patience: float, ask_for_turn: AskForTurn | None = None, is_alone: bool = True
+    ) -> None:
         self._model = model
         self._patience = patience
-        self._gateway = gateway
+        self._ask_for_turn = ask_for_turn
         self._is_alone = is_alone
         self._limited: RateLimitError | None = None
 
@@ -95,11 +98,11 @@ class PatientModel:
 
     async def _is_let_go(self, error: RateLimitError, *, refused: bool, timeout: float) -> bool:  # noqa: ASYNC109 - not a deadline of the caller's
         """Wait until the host says that the next request may go, or the time is over; False: it cannot say."""
-        if self._gateway is None:
+        if self._ask_for_turn is None:
             return False
-        request = AwaitRate(error.model[:200], error.server[:200], refused, error.after if refused else None)
+        turn = self._ask_for_turn(error, refused)
         try:
-            await asyncio.wait_for(asyncio.wrap_future(self._gateway.ask(request)), timeout)
+            await asyncio.wait_for(asyncio.wrap_future(turn), timeout)
         except TimeoutError:
             return True
         except SubactorsError:

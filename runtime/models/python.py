@@ -16,8 +16,7 @@ from typing import Any
 from ..errors import ModelError
 from ..team.references import resolve
 from ..text import encodable
-from ..toolsets.base import ToolSchema
-from .base import Message, ToolCall, Turn, Usage
+from .base import Message, ToolCall, ToolSchema, Turn, Usage
 from .openai.calls import new_call_id
 from .sendable import for_function
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
-import queue
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +30,6 @@ __all__ = [
     "WORKTREES",
     "Hurry",
     "Origin",
-    "WorktreeKeeper",
     "alone_in",
     "branch_of",
     "enter",
@@ -44,8 +40,6 @@ __all__ = [
     "worktree_folder",
 ]
 
-logger = logging.getLogger("subactors.runtime")
-
 WORKTREES: Final = "worktrees"
 """The folder of the state folder that holds them."""
 
@@ -54,12 +48,6 @@ _MAKING: Final = 300.0
 
 _SECONDS: Final = 30.0
 """Seconds for each other command of git."""
-
-_CLOSING: Final = 20.0
-"""Seconds that a host that closes takes for the worktrees that are left; the next host looks at the others."""
-
-_LAST: Final = 5.0
-"""Seconds beyond these that closing waits for a look that is under way, and for a file system that does not answer."""
 
 _LOCK_PAUSE: Final = 0.02
 """Seconds between two attempts to be alone in a repository."""
@@ -211,53 +199,6 @@ class Hurry:
     def left(self) -> float:
         """Seconds that are left; not below 0."""
         return max(0.0, self._end - time.monotonic())
-
-
-class WorktreeKeeper:
-    """Looks at worktrees whose tasks have ended, one after the other, in a thread of its own.
-
-    `ended` may be called from any thread; the thread is started by the first call.
-
-    Attributes:
-        hurry: begun when the host closes.
-    """
-
-    def __init__(self) -> None:
-        self.hurry = Hurry()
-        self._ended: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def ended(self, path: Path) -> None:
-        """Take note that the task of a worktree has ended. Returns at once."""
-        self._ended.put(path)
-        with self._lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="subactors-worktrees", daemon=True)
-                with contextlib.suppress(RuntimeError):  # the system has none left: the next call, or host, sees to it
-                    thread.start()
-                    self._thread = thread
-
-    def hurry_up(self) -> None:
-        """Have everything end soon: the host closes."""
-        self.hurry.begin(_CLOSING)
-
-    def close(self) -> None:
-        """Look at those that are left, as far as there is time, and end the thread; after `hurry_up`."""
-        if self._thread is not None:
-            self._ended.put(None)
-            self._thread.join(self.hurry.left + _LAST)
-
-    def _run(self) -> None:
-        from .forks import unforked  # noqa: PLC0415 - it is called after each fork, and tasks import this module, too
-
-        while (path := self._ended.get()) is not None:
-            try:
-                with unforked:  # a process forked in the middle of an import could never import that module
-                    from .worktrees import tidy  # noqa: PLC0415 - for hosts that have worktrees
-                tidy(path, self.hurry)
-            except Exception:  # the others are looked at all the same
-                logger.exception("The worktree %s could not be looked at, and is kept.", path)
 
 
 # --- what is remembered of a worktree -------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ from ..runs.folder import RunFolder
 from ..runs.forks import unforked
 from ..runs.journal import Journal
 from ..runs.output import TaskOutput, bound_log
-from ..runs.workdir import WorktreeKeeper, worktree_folder
+from ..runs.workdir import worktree_folder
+from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.gateway import Call, Caller, Close, ReplyTo
 from ..tasks.messages import (
     AgentSetup,

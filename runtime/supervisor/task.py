@@ -12,10 +12,10 @@ import msgspec
 
 from ...actors import Child, RestartHistory, Timer
 from ...actors.regular_files import is_folder, length_of, open_to_read
-from ..models.base import Usage
+from ..models.base import RATE_WAIT, Usage
 from ..runs.output import TaskOutput
 from ..tasks.messages import AgentSetup, Failed, Finished, TaskSpec
-from ..tasks.views import RATE_WAIT, TERMINAL, Status, TaskView, Vitals, iso_time
+from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
 from ..tasks.wording import size
 from ..text import bounded, encodable
 

@@ -7,10 +7,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from ..models.base import Usage
+from ..models.base import RATE_WAIT, Usage
 from .result import decode_result, decode_result_file, read_result_file
 
-__all__ = ["ID_PREFIX", "RATE_WAIT", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
+__all__ = ["ID_PREFIX", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
 
 Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
 """`starting → running → completed | failed | stopped`.
@@ -23,9 +23,6 @@ TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
 
 ID_PREFIX = "agent_task_"
 """How the id of every task begins."""
-
-RATE_WAIT = "waiting for the rate limit of "
-"""How `TaskView.doing` begins while a task waits for the rate limit of a model."""
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from ...actors.regular_files import is_regular
 from ..models.base import Usage
-from ..text import bounded, head_and_tail, one_line
+from ..text import bounded, duration, head_and_tail, one_line
 from .views import TaskList, TaskView
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "describe_stop",
     "describe_view",
     "dollars",
-    "duration",
     "result_line",
     "result_text",
     "said_before",
@@ -113,16 +112,6 @@ def said_before(output: str, result: str) -> str:
     before = said.removesuffix(answer)
     # An attempt that broke off may have left half a line before it. But the 4 at the end of 24 is no answer.
     return before if not before or before.endswith("\n") or len(answer) >= _NO_COINCIDENCE else output
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people write it: `3.2 s`, `4 min 05 s`, `2 h 11 min`."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:  # noqa: PLR2004 - an hour
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def working_directory(view: TaskView) -> str:

@@ -17,17 +17,15 @@ from typing import Any
 import msgspec
 
 from ..errors import ToolsetError
+from ..models.base import ToolSchema
 from ..models.tool_names import plain_name
 from ..team.permissions import Permissions
 from ..text import bounded, one_line
 
-__all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "ToolSchema", "Toolset", "preload"]
+__all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "Toolset", "preload"]
 
 _SHOWN_NAME = 100
 """Characters of a name that no tool has, in the answer to its call."""
-
-ToolSchema = dict[str, Any]
-"""A tool in OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):

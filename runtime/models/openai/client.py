@@ -28,8 +28,7 @@ from ...net.certificates import authorities, no_authorities
 from ...net.proxies import Proxy, ProxyError, connection_options, proxy_for
 from ...team.config import ModelConfig
 from ...team.providers import endpoint, resolved, secrets_of_model
-from ...toolsets.base import ToolSchema
-from ..base import Message, Said, Turn, Usage
+from ..base import Message, Said, ToolSchema, Turn, Usage
 from ..retries import RETRY_COUNT, BrokenStreamError, MislabelledError, Retries, TransientError
 from ..sendable import Server, sendable
 from .errors import ModelErrors
