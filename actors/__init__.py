@@ -1,6 +1,22 @@
 """Actors in operating-system processes: pykka's model, with a zygote, a typed wire and supervision.
 
 This package knows nothing of agents, models or tasks. Importing it starts nothing.
+
+General layout. A room imports only rooms above it in this list (`tests/test_layers.py` holds it). Public is what the
+`__all__` of this package, of `interrupts`, `regular_files` and `fence` say.
+
+    errors.py         the errors of this layer
+    interrupts.py     waits that Ctrl-C ends (public)
+    regular_files.py  opens files where tasks can put something else in their place (public)
+    restart.py        restart policies
+    wire/             messages between host, zygote and child
+    linux/            what is asked of the kernel
+    fence.py          keeps processes from each other (public)
+    child/            an actor's process: its life from the fork to its exit
+    host/             the host's side of processes: system, process, channel, the I/O thread
+    actor.py          `ProcessActor`: its shell in the host, the actor in the child
+    supervisor.py     `Supervisor`: starts, watches and stops process actors
+    zygote/           the program that forks actors' processes
 """
 
 from .actor import ProcessActor, SupervisorRef
@@ -14,17 +30,22 @@ from .errors import (
     UnsupportedPlatformError,
 )
 from .host.exit import ProcessExit
-from .host.io import Timer
+from .host.io import READ, WRITE, Timer
 from .host.process import ActorProcess, ProcessListener
 from .host.system import ProcessSystem
+from .host.zygote import environment
 from .linux.cgroup import CgroupTree
-from .linux.kernel import check_platform, open_standard_descriptors
+from .linux.kernel import check_platform, open_standard_descriptors, silenced
+from .linux.mark import MARK
 from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from .supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
-from .wire.messages import ErrorData, GroupUse, ProcessLimits
+from .wire.messages import ErrorData, GroupUse, ProcessLimits, encode_plain
 
 __all__ = [
+    "MARK",
     "NEVER",
+    "READ",
+    "WRITE",
     "ActorProcess",
     "Again",
     "CgroupTree",
@@ -56,5 +77,8 @@ __all__ = [
     "UnsupportedPlatformError",
     "check_platform",
     "decide",
+    "encode_plain",
+    "environment",
     "open_standard_descriptors",
+    "silenced",
 ]

@@ -6,6 +6,30 @@
 
 Importing it starts nothing, and imports nothing yet: each name brings what it needs when it is first used. A task's
 process has no use for the supervisor, and the help of the command line none for either.
+
+General layout. A room imports only rooms above it in this list (`tests/test_layers.py` holds it). Public is what the
+`__all__` of this package and of `testing` say.
+
+    errors.py text.py  all errors; text with bounds
+    net/               how servers are reached: proxies, certificates
+    team/              what is configured: frozen values, keys, what this machine lacks
+    models/            who answers a turn: clients of model servers, and functions in their place
+    teamfile/          reads a team file into a team, and tells all of its mistakes at once
+    tasks/             the language of tasks: requests, reports, views, gateways
+    runs/              what outlives a host: journal, output, results, worktrees
+    vitals/            what tasks use of the machine, looked at by a thread of its own
+    toolsets/          what an agent may do
+    agent/             one agent at work: its loop, its prompt
+    control/           other hosts: asks them, and is asked by their users
+    child/             in a task's process: its actor, its work, its streams
+    supervisor/        in the host, one thread: the truth about tasks
+    orchestrator.py    an agent's tools, for a host with a loop of its own
+    runtime.py         `Runtime`: the library
+    testing.py         the fault kit (public)
+    demo/              the demonstration
+    terminal/          what a program writes to a person, and how a person interrupts it
+    serve/             the runtime as a server for other programs
+    cli/               the program `subactors`
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from ...actors.host.io import READ, WRITE
+from ...actors import READ, WRITE
 from ..errors import RunError, StateError
 from ..runs.forks import let_go_when_forked
 from ..tasks.gateway import ReplyTo

@@ -30,8 +30,8 @@ from ...actors import (
     ReplyAddress,
     Supervisor,
     decide,
+    environment,
 )
-from ...actors.host.zygote import environment
 from ..child.actor import TaskActor
 from ..errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ..models.base import Usage

@@ -22,7 +22,7 @@ import msgspec
 import openai
 from openai._base_client import get_platform
 
-from ....actors.linux.kernel import silenced
+from ....actors import silenced
 from ...errors import ModelError
 from ...net.certificates import authorities, no_authorities
 from ...net.proxies import Proxy, ProxyError, connection_options, proxy_for

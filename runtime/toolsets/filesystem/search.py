@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ....actors.linux.mark import MARK
+from ....actors import MARK
 from ..head_and_tail import HeadAndTail
 from ..process_group import ProcessGroup
 from .folders import FileError, Place, explained, kind, opened_folder
