@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from listening import Started
-from observing import Holdings, Process
+from process_listeners import Started
+from processes_and_waits import Holdings, Process
 from subactors.actors import ProcessActor, ProcessSystem
 
 _PATIENCE = 5.0

@@ -1,7 +1,7 @@
 """What a task costs, in things that do not depend on the machine, each with a bound: a guard against getting slower.
 
 Bounds are some 20 % above what was measured, which is beside each as a comment. What costs more than that on purpose
-is measured again with `python tests/counted_host.py plain 40` (and `agent 40`, `idle 10`) and by running this file
+is measured again with `python tests/kit/counting_host.py plain 40` (and `agent 40`, `idle 10`) and by running this file
 with `-s`, which prints all that it has counted; the bound and its comment change together. Cheaper is always fine.
 """
 
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from counted_host import BEGINS, ENDS
+from counting_host import BEGINS, ENDS
 
-HOST: Final = str(Path(__file__).parent / "counted_host.py")
+HOST: Final = str(Path(__file__).parent / "kit" / "counting_host.py")
 TASKS: Final = 20
 TRACED_TASKS: Final = 10
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from observing import GONE_WITHIN, children_of, is_gone, wait_until
+from processes_and_waits import GONE_WITHIN, children_of, is_gone, wait_until
 
 PATIENCE = 40.0
 
@@ -55,7 +55,7 @@ class Host:
     def __init__(self, folder: Path, *arguments: str, **keywords: Any) -> None:
         self.temporary = folder / "temporary"
         self.temporary.mkdir(exist_ok=True)
-        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(self.temporary)}
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "kit"), "TMPDIR": str(self.temporary)}
         self.program = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
@@ -135,7 +135,7 @@ def test_optimised_and_isolated_interpreters_work(start: Start, tmp_path: Path) 
     script = str(tmp_path / "host.py")
 
     assert start(RUN, "-OO", script).finish() == (0, "completed hello\n", "")
-    text = f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n{RUN}"
+    text = f"import sys; sys.path.append({str(Path(__file__).parent / 'kit')!r})\n{RUN}"
     assert start(text, "-I", script).finish() == (0, "completed hello\n", "")
 
 

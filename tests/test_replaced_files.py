@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from observing import wait_until
+from processes_and_waits import wait_until
 from run_folders import past_run, task_row
 from run_folders import subactors as command
 from subactors.actors import regular_files as files
@@ -28,7 +28,7 @@ NAMES: Final = (
     "damages_the_journal",
     "echoes",
 )
-TEAM: Final[dict[str, Any]] = {"agents": {name: {"entrypoint": f"replacing:{name}"} for name in NAMES}}
+TEAM: Final[dict[str, Any]] = {"agents": {name: {"entrypoint": f"file_replacing_entrypoints:{name}"} for name in NAMES}}
 HEAD: Final = 5000
 
 
@@ -62,7 +62,10 @@ def test_what_a_task_puts_in_the_place_of_its_log_holds_up_nobody(runtime: Runti
 def test_a_log_that_was_replaced_is_made_anew_for_the_next_attempt(tmp_path: Path) -> None:
     team = {
         "agents": {
-            "bad": {"entrypoint": "replacing:replaces_its_log", "restart": {"policy": "transient", "max_restarts": 2}}
+            "bad": {
+                "entrypoint": "file_replacing_entrypoints:replaces_its_log",
+                "restart": {"policy": "transient", "max_restarts": 2},
+            }
         }
     }
     with Runtime.from_mapping(team, state_dir=tmp_path / "state") as runtime:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import psutil
 import pytest
-from observing import Holdings, wait_until
+from processes_and_waits import Holdings, wait_until
 from subactors.runtime import Runtime, TaskEnded, TaskStarted, TaskView
 from subactors.runtime.team.config import Settings
 from subactors.runtime.testing import fault_team
@@ -137,9 +137,9 @@ class Soak:
 def runtime() -> Iterator[Runtime]:
     team: dict[str, Any] = fault_team(max_running=THREADS * 3, max_tasks=200, max_output=200_000, stop_grace=0.2)
     team["agents"]["leak_memory"]["limits"] = {"memory": "100MB"}
-    team["agents"]["sibling"] = {"entrypoint": "siblings:works_in_steps"}
+    team["agents"]["sibling"] = {"entrypoint": "healthy_entrypoints:works_in_steps"}
     team["agents"]["restarts"] = {
-        "entrypoint": "crashing:crashes_at_first",
+        "entrypoint": "crashing_entrypoints:crashes_at_first",
         "restart": {"policy": "transient", "backoff": 0.01},
     }
     with Runtime.from_mapping(team) as runtime:

@@ -1,0 +1,240 @@
+"""Processes that stand by for the next actors: that they are used, replaced, dropped and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from actor_classes import Echo, EndlessConstructor, FailingConstructor, Rehearsal, Worker
+from processes_and_waits import Holdings, Process, is_gone, wait_until, wait_until_at_rest
+from subactors.actors import ProcessActor, ProcessSystem, StartError
+from subactors.runtime import Runtime
+from teams import PATIENCE, entrypoint_team, run_and_wait
+
+
+@pytest.fixture
+def standing_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessSystem]:
+    """A process system that keeps two processes standing by, and has none yet."""
+    system = ProcessSystem(standby=2)
+    monkeypatch.setattr(ProcessActor, "system", system)
+    yield system
+    system.close()
+
+
+def actors_since(before: Holdings) -> list[Process]:
+    return [process for process in before.new_processes() if process.name == "subactor" and not process.ended]
+
+
+def two_stand_by(system: ProcessSystem) -> set[int]:
+    wait_until(lambda: len(system._standby._waiting) == 2, "two processes stand by")
+    return {standby.pid for standby in system._standby._waiting.values()}
+
+
+def test_the_next_actors_are_the_processes_that_stand_by(standing_by: ProcessSystem) -> None:
+    standing_by.prepare()
+    waiting = two_stand_by(standing_by)
+
+    actors = [Worker.start() for _ in range(2)]
+
+    assert {actor.proxy().pid().get(timeout=PATIENCE) for actor in actors} == waiting
+    for actor in actors:
+        actor.stop()
+
+
+def test_those_that_are_used_are_replaced(standing_by: ProcessSystem) -> None:
+    standing_by.prepare()
+    first = two_stand_by(standing_by)
+    actor = Worker.start()
+    assert actor.proxy().pid().get(timeout=PATIENCE) in first
+    actor.stop()
+
+    second = two_stand_by(standing_by)
+
+    assert len(first & second) == 1
+
+
+def test_more_actors_than_stand_by_start_all_the_same(standing_by: ProcessSystem) -> None:
+    standing_by.prepare()
+    two_stand_by(standing_by)
+
+    actors = [Echo.start() for _ in range(6)]
+
+    assert [actor.ask(number, timeout=PATIENCE) for number, actor in enumerate(actors)] == list(range(6))
+    for actor in actors:
+        actor.stop()
+
+
+def test_one_that_dies_while_it_stands_by_is_not_handed_out(standing_by: ProcessSystem) -> None:
+    standing_by.prepare()
+    killed = two_stand_by(standing_by)
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(is_gone(pid) for pid in killed), "they have ended")
+
+    actor = Echo.start()
+
+    assert actor.ask("there", timeout=PATIENCE) == "there"
+    actor.stop()
+    assert not two_stand_by(standing_by) & killed
+
+
+def test_an_actor_from_one_that_stood_by_has_the_hosts_directory_and_environment_of_its_start(
+    standing_by: ProcessSystem, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing_by.prepare()
+    two_stand_by(standing_by)
+    folder = tmp_path_factory.mktemp("later")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SUBACTORS_TEST_LATER", "set since")
+
+    actor = Worker.start()
+
+    proxy = actor.proxy()
+    assert proxy.directory().get(timeout=PATIENCE) == str(folder)
+    assert proxy.environment().get(timeout=PATIENCE)["SUBACTORS_TEST_LATER"] == "set since"
+    actor.stop()
+
+
+def test_a_killed_zygote_takes_them_along_and_the_next_has_new_ones(standing_by: ProcessSystem) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    first = two_stand_by(standing_by)
+    (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+
+    os.kill(zygote, signal.SIGKILL)
+    wait_until(lambda: all(is_gone(pid) for pid in first), "they are gone with it")
+    actor = None
+    while actor is None:
+        with contextlib.suppress(StartError):  # in the moment before the host hears of it
+            actor = Echo.start()
+    actor.stop()
+
+    assert not two_stand_by(standing_by) & first
+
+
+@pytest.mark.parametrize("killed", ["subactors-zyg", "subactor"])
+def test_one_that_is_killed_before_its_first_word_ends_the_start(
+    standing_by: ProcessSystem, tmp_path: Path, killed: str
+) -> None:
+    before = Holdings()
+    standing_by.prepare()
+    waiting = two_stand_by(standing_by)
+    began = tmp_path / "began"
+    began.touch()
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            EndlessConstructor.start(str(began))
+        except StartError as error:
+            errors.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    wait_until(began.read_text, "its constructor runs")
+    assert int(began.read_text()) in waiting
+    if killed == "subactor":
+        os.kill(int(began.read_text()), signal.SIGKILL)
+    else:
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == killed)
+        os.kill(zygote, signal.SIGKILL)
+    starting.join(PATIENCE)
+
+    assert not starting.is_alive()
+    assert len(errors) == 1
+
+
+def test_a_host_that_closes_leaves_none(standing_by: ProcessSystem) -> None:
+    standing_by.prepare()
+    waiting = two_stand_by(standing_by)
+
+    standing_by.close()
+
+    assert all(is_gone(pid) for pid in waiting)
+
+
+def test_a_runtime_has_as_many_as_its_settings_say() -> None:
+    before = Holdings()
+    with Runtime.from_mapping(entrypoint_team(), standby=1) as runtime:
+        run_and_wait(runtime, "echo")
+        wait_until(lambda: len(actors_since(before)) == 1, "one stands by")
+    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime:
+        run_and_wait(runtime, "echo")
+        wait_until(lambda: not actors_since(before), "none is left")
+
+
+def test_an_idle_zygote_rehearses_and_has_no_thread_from_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = Holdings()
+    rehearsed = tmp_path / "rehearsed"
+    rehearsed.touch()
+    system = ProcessSystem(rehearsal=(Rehearsal, (str(rehearsed),)))
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        system.prepare()
+        wait_until(rehearsed.read_text, "the zygote has rehearsed")
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        actor = Echo.start()
+
+        assert actor.ask("there", timeout=PATIENCE) == "there"
+        assert set(rehearsed.read_text().split()) == {str(zygote)}
+        assert len(list(Path(f"/proc/{zygote}/task").iterdir())) == 1
+        actor.stop()
+    finally:
+        system.close()
+
+
+def test_where_one_actor_is_expected_nothing_is_got_ready_before_the_second(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = Holdings()
+    rehearsed = tmp_path / "rehearsed"
+    rehearsed.touch()
+    system = ProcessSystem(standby=2, rehearsal=(Rehearsal, (str(rehearsed),)), for_many=False)
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        first = Echo.start()
+        assert first.ask("alone", timeout=PATIENCE) == "alone"
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        wait_until_at_rest(zygote)
+        assert (rehearsed.read_text(), len(actors_since(before))) == ("", 1)
+
+        second = Echo.start()
+        two_stand_by(system)
+        wait_until(lambda: str(zygote) in rehearsed.read_text().split(), "the zygote has rehearsed")
+
+        first.stop()
+        second.stop()
+    finally:
+        system.close()
+
+
+@pytest.mark.parametrize("rehearsal", ["never ends", "exits"])
+def test_a_rehearsal_that_goes_wrong_does_the_zygote_no_harm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rehearsal: str
+) -> None:
+    began = tmp_path / "began"
+    began.touch()
+    endless, leaving = (EndlessConstructor, (str(began),)), (FailingConstructor, ("sys.exit",))
+    before = Holdings()
+    system = ProcessSystem(rehearsal=endless if rehearsal == "never ends" else leaving)
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        first = Echo.start()
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        if rehearsal == "never ends":
+            wait_until(began.read_text, "it rehearses")
+        wait_until_at_rest(zygote)
+        second = Echo.start()
+
+        assert second.ask("there", timeout=PATIENCE) == "there"
+        assert first.ask("still there", timeout=PATIENCE) == "still there"
+        assert not is_gone(zygote)
+        first.stop()
+        second.stop()
+    finally:
+        system.close()

@@ -1,0 +1,123 @@
+"""Turns: what children have for their supervisor is taken up in turn, and one that floods rests."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from process_listeners import RecordingSupervisor, supervision
+from processes_and_waits import wait_until
+from speaking_actors import Speaker
+from subactors.actors import Child, ProcessSystem, ProtocolError
+from subactors.actors import supervisor as supervisor_module
+from subactors.actors.host.backlog import TurnQueue
+from subactors.actors.host.io import IOThread
+from subactors.actors.wire.messages import Attribute, Attributes, decode_from_child, encode_frame
+
+PATIENCE = 30.0
+
+
+class Gated(RecordingSupervisor):
+    """Handles no report before the gate is open, and keeps whose it was."""
+
+    def __init__(self, system: ProcessSystem) -> None:
+        super().__init__(system)
+        self.gate = threading.Event()
+        self.order: list[Child] = []
+
+    def child_reported(self, child: Child, report: Any) -> None:
+        self.gate.wait(PATIENCE)
+        self.order.append(child)
+        super().child_reported(child, report)
+
+
+def test_a_child_with_one_report_does_not_wait_for_one_with_hundreds(
+    system: ProcessSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_TURN", 0.0)
+    with supervision(system, Gated) as supervisor:
+        gated = supervisor.reference._actor_weakref()
+        assert isinstance(gated, Gated)
+        loud, quiet = supervisor.start(Speaker), supervisor.start(Speaker)
+        for child in (loud, quiet):
+            child.process.ready.result(PATIENCE)
+        loud.process.ready.result().proxy().count_to.defer(200)
+        wait_until(lambda: len(loud.turns._messages) >= 100, "many reports wait")
+        quiet.process.ready.result().proxy().report.defer("once")
+        wait_until(lambda: quiet.turns._has_turn, "the other's waits, too")
+        gated.gate.set()
+        wait_until(lambda: len(gated.order) == 201, "all have been handled", limit=PATIENCE)
+        assert gated.order.index(quiet) < 10
+        for child in (loud, quiet):
+            supervisor.stop(child)
+        for _ in range(2):
+            supervisor.wait_for_end()
+
+
+def test_messages_of_a_child_keep_their_order_and_give_it_one_turn_at_a_time() -> None:
+    turns = TurnQueue()
+    assert [turns.put(number) for number in range(3)] == [True, False, False]
+    assert [turns.take(), turns.go_on(), turns.take(), turns.take(), turns.take()] == [0, True, 1, 2, None]
+    assert not turns.go_on()
+    assert turns.put("again")
+
+
+def test_light_work_costs_no_rest_until_there_is_too_much_of_it() -> None:
+    turns = TurnQueue()
+    rests = [turns.charge(0.0009) for _ in range(1000)]
+    assert not any(rests[:50])
+    assert sum(rests) > 1.0
+
+
+def test_heavy_work_costs_a_rest_at_once() -> None:
+    assert TurnQueue().charge(0.01) >= 0.01
+
+
+def test_the_rests_of_all_who_flood_follow_each_other() -> None:
+    io = IOThread("test-rests")
+    try:
+        came: list[str] = []
+        done = threading.Event()
+
+        def come(name: str, again: int) -> None:
+            came.append(name)
+            if again:
+                io.rest(0.001, lambda: come(name, again - 1))
+            elif len(came) == 6:
+                done.set()
+
+        io.call(lambda: [io.rest(0.001, lambda name=name: come(name, 1)) for name in "abc"])  # type: ignore[misc]
+        assert done.wait(PATIENCE)
+        assert came == ["a", "b", "c", "a", "b", "c"]
+    finally:
+        io.close()
+
+
+def test_a_rest_that_fails_keeps_the_others_from_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    io = IOThread("test-rests")
+    try:
+        done = threading.Event()
+
+        def fail() -> None:
+            raise ValueError("on purpose")
+
+        io.call(lambda: (io.rest(0.001, fail), io.rest(0.001, done.set)))
+        assert done.wait(PATIENCE)
+    finally:
+        io.close()
+    assert "on purpose" in caplog.text
+
+
+def test_attributes_that_would_take_long_to_decode_are_refused_for_their_length() -> None:
+    inner = {f"name_{number}": Attribute(callable=True) for number in range(200)}
+    wide = Attributes({f"name_{number}": Attribute(callable=False, inner=inner) for number in range(100)})
+    with pytest.raises(ProtocolError, match="none of the declared types"):
+        decode_from_child(encode_frame(wide)[5:])
+
+
+def test_what_is_said_of_a_message_does_not_repeat_it() -> None:
+    payload = encode_frame(Attributes({}))[5:].replace(b"\xaaattributes", b"\xdb\x00\x0f\x42\x40" + b"x" * 1_000_000, 1)
+    with pytest.raises(ProtocolError) as caught:
+        decode_from_child(payload)
+    assert len(str(caught.value)) < 400

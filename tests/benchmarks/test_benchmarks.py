@@ -1,0 +1,132 @@
+"""The benchmarks run, with the smallest numbers, for the contenders that need nothing more than the product does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.timeout(300)  # some ten programs that import a model client, one after the other
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_in_root(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("benchmarks") / "results.json"
+    chosen = [word for name in ["start", "stream"] for word in ("--only", name)]
+    peers = "floor,subactors,forkserver,asyncio"
+    done = run_in_root("-m", "benchmarks", "--smoke", "--peers", peers, *chosen, "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def test_each_contender_is_measured(results: dict[str, Any]) -> None:
+    starts = {each["contender"] for each in results["measurements"] if each["metric"] == "start"}
+
+    assert starts == {"floor", "subactors", "forkserver", "asyncio"}
+
+
+def test_a_measurement_has_median_spread_and_count(results: dict[str, Any]) -> None:
+    start = next(each for each in results["measurements"] if each["metric"] == "start")
+
+    assert start["count"] == len(start["rounds"]) * 2
+    assert 0 < start["least"] <= start["p50"] <= start["p95"] <= start["most"]
+    assert start["unit"] == "s"
+
+
+def test_what_a_contender_does_not_offer_is_skipped_with_a_word(results: dict[str, Any]) -> None:
+    assert {"scenario": "stream", "contender": "asyncio", "why": "output crosses no boundary"} in results["skipped"]
+
+
+def test_results_name_machine_versions_and_command(results: dict[str, Any]) -> None:
+    assert results["machine"]["cores"] > 0
+    assert results["versions"]["python"] == sys.version.split()[0]
+    assert results["command"].startswith("python -m benchmarks")
+
+
+def status_of_check(folder: Path, **medians: dict[str, float]) -> int:
+    """Have a run checked of which a metric's median is given for each contender; returns the exit status."""
+    lists: dict[str, Any] = {"isolation": [], "left_behind": [], "skipped": []}
+    measurements = [
+        {
+            "scenario": metric,
+            "contender": contender,
+            "metric": metric,
+            "tasks": 0,
+            "unit": "s",
+            "count": 1,
+            "spread": 0.0,
+            "rounds": [median],
+            **dict.fromkeys(["p50", "p95", "p99", "least", "most"], median),
+        }
+        for metric, contenders in medians.items()
+        for contender, median in contenders.items()
+    ]
+    path = folder / "results.json"
+    path.write_text(json.dumps({"measurements": measurements, "partial": True, **lists}))
+    done = run_in_root("-m", "benchmarks.report", str(path), "--check")
+    assert not done.stderr
+    return done.returncode
+
+
+@pytest.mark.parametrize(("stop", "status"), [(0.001, 0), (1.0, 1)])
+def test_a_missed_target_is_an_exit_status(tmp_path: Path, stop: float, status: int) -> None:
+    assert status_of_check(tmp_path, stop={"subactors": stop}) == status
+
+
+@pytest.mark.parametrize(("crash", "status"), [(0.0041, 0), (0.0043, 1)])
+def test_a_crash_may_be_known_as_long_after_the_floor_as_where_the_bound_was_set(
+    tmp_path: Path, crash: float, status: int
+) -> None:
+    assert status_of_check(tmp_path, crash={"floor": 0.002, "subactors": crash}) == status
+
+
+def test_the_report_has_targets_and_scenarios(results: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+
+    done = run_in_root("-m", "benchmarks.report", str(path), "--folder", str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "## Targets" in page
+    assert "| floor (fork, pidfd, socketpair) | start |" in page
+
+
+def test_what_a_host_leaves_behind_is_found_and_ended() -> None:
+    program = """
+import os, subprocess, sys
+from benchmarks.processes import MARK, end_all, marked
+os.environ[MARK] = "of this test alone"
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+found = marked("of this test alone")
+end_all(found)
+print([process.pid for process in found] == [left.pid], left.wait(), marked("of this test alone"))
+"""
+
+    done = run_in_root("-c", program)
+
+    assert done.stdout.strip() == "True -9 []", done.stderr
+
+
+def test_an_unknown_contender_is_an_error_that_names_those_there_are() -> None:
+    done = run_in_root("-m", "benchmarks", "--peers", "nobody")
+
+    assert done.returncode == 2
+    assert "no contender nobody; there are floor, subactors" in done.stderr

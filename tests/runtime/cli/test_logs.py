@@ -1,0 +1,97 @@
+"""`subactors logs`: what a task's processes wrote to descriptors 1 and 2, while it runs and when its host has gone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from run_folders import past_run, subactors, task_row
+from subactors.runtime import Runtime
+from teams import run_and_wait, speaking
+
+TEAM = {
+    "agents": {
+        name: {"entrypoint": f"printing_entrypoints:{name}"}
+        for name in ("below_python", "in_order", "writes_and_waits")
+    },
+    "runtime": {"standby": 0, "preload": ["printing_entrypoints"]},
+}
+ID = "agent_task_00000001"
+
+
+def logged(tmp_path: Path, data: bytes) -> Path:
+    """A past run of one task with this log."""
+    run = past_run(tmp_path, task_row(1))
+    (run / "log" / f"{ID}.log").write_bytes(data)
+    return run
+
+
+def test_the_log_of_a_task_is_printed_while_it_runs_and_when_the_host_has_gone(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path) as runtime:
+        ended = run_and_wait(runtime, "below_python")
+        running = speaking(runtime, "writes_and_waits")
+        live = subactors("logs", running, root=tmp_path)
+    done = subactors("logs", ended.id.removeprefix("agent_task_"), root=tmp_path)
+
+    assert (live.returncode, live.stdout, live.stderr) == (0, "from C\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("from C\nfrom a program\n")
+    assert done.stdout.endswith("from a fork\nfrom a worker\n")
+    assert "said" not in done.stdout
+
+
+def test_of_an_empty_log_it_says_where_to_look(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path) as runtime:
+        view = run_and_wait(runtime, "in_order")
+
+    done = subactors("logs", view.id, root=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"The log of {view.id} is empty." in done.stderr
+    assert f"`subactors view {view.id}`" in done.stderr
+
+
+def test_a_task_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    done = subactors("logs", "nothing", root=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "There is no task 'nothing'" in done.stderr
+
+
+def test_a_long_log_is_printed_whole_and_what_is_no_text_is_replaced(tmp_path: Path) -> None:
+    line = "é" * 49 + "\n"
+    logged(tmp_path, line.encode() * 30_000 + b"\xff\xc3")
+
+    done = subactors("logs", "00000001", root=tmp_path)
+
+    assert done.stdout == line * 30_000 + "��"
+
+
+def test_what_a_task_put_in_the_place_of_its_log_is_not_waited_for(tmp_path: Path) -> None:
+    run = past_run(tmp_path, task_row(1))
+    os.mkfifo(run / "log" / f"{ID}.log")
+
+    done = subactors("logs", ID, root=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot be read: it is no regular file" in done.stderr
+
+
+@pytest.mark.parametrize("link", ["/etc/hostname", "../journal.sqlite"])
+def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path, link: str) -> None:
+    run = past_run(tmp_path, task_row(1))
+    (run / "log" / f"{ID}.log").symlink_to(link)
+
+    done = subactors("logs", ID, root=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot be read" in done.stderr
+
+
+def test_a_crash_is_in_the_log(tmp_path: Path) -> None:
+    team = {"agents": {"crash": {"entrypoint": "subactors.runtime.testing:segfault"}}, "runtime": {"standby": 0}}
+    with Runtime.from_mapping(team, state_dir=tmp_path) as runtime:
+        view = run_and_wait(runtime, "crash")
+
+    assert "Fatal Python error: Segmentation fault" in subactors("logs", view.id, root=tmp_path).stdout

@@ -1,0 +1,344 @@
+"""The agents of the bundled demonstration, each on real files with its real tools."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from demo_surveys import SURVEYORS, Listener, function, rows, small_project, survey, write
+from subactors.runtime.demo.brace_source import functions as brace_functions
+from subactors.runtime.demo.import_graph import circles, import_graph
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return small_project(tmp_path / "project")
+
+
+def test_sizes_are_those_of_the_files(project: Path) -> None:
+    answer = survey("sizes", project)
+    counted: dict[str, list[int]] = {}
+    names = {".md": "Markdown", ".toml": "TOML", ".py": "Python", ".js": "JavaScript"}
+    for path in project.rglob("*"):
+        if path.is_file() and not {".git", "node_modules"} & set(path.parts):
+            tally = counted.setdefault(names[path.suffix], [0, 0, 0])
+            data = path.read_bytes()
+            for index, number in enumerate((1, len(data.splitlines()), len(data))):
+                tally[index] += number
+    table = {row[0]: row[1:] for row in rows(answer) if row[0] in counted}
+    assert table.keys() == counted.keys()
+    for language, (files, lines, size) in counted.items():
+        shown = f"{size} bytes" if size < 1000 else f"{size / 1000:.1f} kB"
+        assert table[language] == [str(files), str(lines), shown]
+    assert answer.startswith(f"8 files in 4 folders, {sum(c[2] for c in counted.values()) / 1000:.1f} kB: ")
+    assert f": {sum(c[1] for c in counted.values())} lines of text, " in answer
+    assert "Not opened, as made or fetched by tools: .git, node_modules." in answer
+
+
+def test_a_last_line_without_line_break_counts(tmp_path: Path) -> None:
+    files = {"a.py": "x\ny", "b.py": "x", "c.py": "", "d.py": "x\n", "e.js": "x" * 100_000}
+    answer = survey("sizes", write(tmp_path, files))
+    assert ": 5 lines of text, 80 % of them Python." in answer
+
+
+def test_environments_and_caches_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    files = {
+        "a.py": "x\n",
+        "my_env/pyvenv.cfg": "",
+        "my_env/b.py": "x\n",
+        "cache/CACHEDIR.TAG": "",
+        "cache/c.py": "x\n",
+    }
+    answer = survey("sizes", write(tmp_path, files))
+    assert answer.startswith("1 file in 1 folder,")
+    assert "tools: cache, my_env." in answer
+
+
+def test_a_build_folder_is_left_out_only_where_something_is_built(tmp_path: Path) -> None:
+    files = {"build/a.py": "x\n", "app/package.json": "{}", "app/build/b.py": "x\n"}
+    answer = survey("sizes", write(tmp_path, files))
+    assert "tools: app/build." in answer
+    assert ["build/a.py", "1"] in rows(answer)
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "folder", {"a.py": "x\n"})
+    outside = write(tmp_path / "outside", {"b.py": "x\n"})
+    (folder / "link").symlink_to(outside)
+    (folder / "circle").symlink_to(folder)
+    answer = survey("sizes", folder)
+    assert answer.startswith("1 file in 1 folder,")
+    assert "2 symbolic links not followed." in answer
+
+
+def test_odd_file_names_are_no_obstacle(tmp_path: Path) -> None:
+    names = ["two words.py", "a -> b.py", "x (3 bytes).py", "[brackets].py", "ünï|cödé.py", "DIR  d.py"]
+    answer = survey("functions", write(tmp_path, {name: function("f", 4) for name in names}))
+    assert answer.startswith("6 functions in 6 of 6 source files read;")
+
+
+@pytest.mark.parametrize("agent", SURVEYORS)
+def test_an_empty_folder_has_an_answer(tmp_path: Path, agent: str) -> None:
+    assert re.match(r"There are no files|No ", survey(agent, tmp_path))
+
+
+@pytest.mark.parametrize("agent", SURVEYORS)
+def test_a_folder_without_code_has_an_answer(tmp_path: Path, agent: str) -> None:
+    assert survey(agent, write(tmp_path, {"a.txt": "Words.\n", "b.bin": b"\0\1", "c": "x"}))
+
+
+def test_the_longest_functions_are_found_with_their_places(project: Path) -> None:
+    answer = survey("functions", project)
+    assert answer.startswith("3 functions in 3 of 6 source files read; the median is 3 lines, 1 has more than 50.")
+    assert rows(answer) == [
+        ["60", "longest", "core/engine.py:4"],
+        ["3", "small", "core/data.py:1"],
+        ["3", "start", "web/app.js:2"],
+    ]
+
+
+def test_methods_and_functions_in_functions_are_named_with_what_is_around_them(tmp_path: Path) -> None:
+    code = (
+        "class A:\n" + function("m", 3, "    ") + "def f():\n" + function("g", 2, "    ") + "    if f:\n        pass\n"
+    )
+    answer = survey("functions", write(tmp_path, {"a.py": code + "async def h():\n    try: pass\n    finally: pass\n"}))
+    assert {(row[0], row[1]) for row in rows(answer)} == {("3", "A.m"), ("5", "f"), ("2", "f.g"), ("3", "h")}
+
+
+def test_long_files_are_read_to_the_end(tmp_path: Path) -> None:
+    code = "".join(function(f"f{number}", 10) for number in range(500)) + function("last", 77)
+    listener = Listener()
+    answer = survey("functions", write(tmp_path, {"long.py": code}), listener)
+    assert rows(answer)[0] == ["77", "last", "long.py:5001"]
+    assert "501 functions in 1 of 1 source files read" in answer
+    assert len(listener.turns) > 3
+
+
+@pytest.mark.parametrize("long_lines", range(385, 399))
+def test_a_page_that_the_tool_cut_is_not_taken_for_whole(tmp_path: Path, long_lines: int) -> None:
+    # A page of lines of which a few do not fit into an answer: the note about the gap may be as long as the gap.
+    page = "#\n" * (398 - long_lines) + f"# {'x' * 73}\n" * long_lines + function("f", 2)
+    code = page + "#\n" * 500 + function("g", 3)
+    assert page.count("\n") == 400
+    answer = survey("functions", write(tmp_path, {"a.py": code}))
+    assert {row[1]: row[2] for row in rows(answer)} == {"f": "a.py:399", "g": "a.py:901"}
+
+
+def test_lines_too_long_for_an_answer_are_no_obstacle_to_others(tmp_path: Path) -> None:
+    long_line = f"x = '{'y' * 20_000}'\n"
+    answer = survey("functions", write(tmp_path, {"a.py": long_line * 5 + function("f", 4)}))
+    assert rows(answer) == [["4", "f", "a.py:6"]]
+
+
+def test_a_line_that_no_answer_can_hold_makes_a_file_unreadable(tmp_path: Path) -> None:
+    answer = survey("functions", write(tmp_path, {"a.py": f"x = '{'y' * 40_000}'\n", "b.py": function("f", 4)}))
+    assert rows(answer) == [["4", "f", "b.py:1"]]
+    assert "Could not be read as text: a.py." in answer
+
+
+def test_what_is_no_python_is_said(tmp_path: Path) -> None:
+    files = {"bad.py": "def f(:\n", "binary.py": b"\0\1\2", "latin.py": b"# \xe9\ndef f():\n    pass\n"}
+    answer = survey("functions", write(tmp_path, files))
+    assert rows(answer) == [["2", "f", "latin.py:2"]]
+    assert "No valid Python, hence not in it: bad.py." in answer
+    assert "Could not be read as text: binary.py." in answer
+    assert "Not valid UTF-8, read all the same: latin.py." in answer
+
+
+def test_a_bound_that_is_reached_is_said(tmp_path: Path) -> None:
+    files = {f"f{number}.py": function(f"f{number}", 4) for number in range(403)} | {"large.py": "#\n" * 200_000}
+    answer = survey("functions", write(tmp_path, files))
+    assert answer.startswith("400 functions in 400 of 400 source files read;")
+    assert "Not read, as larger than 250 kB: large.py." in answer
+    assert "Read were 400 files; 3 more were not" in answer
+
+
+JAVASCRIPT = """\
+const s = '}'; // {
+function a({x, y} = {}) {
+  if (x) {
+  }
+}
+class A {
+  async b() {
+    f(() => {
+    })
+  }
+}
+const c = async (x) => {
+}
+const d = function () {
+}
+let r = /[{'"]/;
+function e() {
+}
+"""
+
+TYPESCRIPT = """\
+export class A {
+  private m<T>(x: { a: T }): Promise<T> {
+    return `}${x}`
+  }
+}
+"""
+
+GO = """\
+type I interface {
+	F()
+}
+func (r *T) One(x interface{}) (int, error) {
+	for i := 0; i < 3; i++ {
+	}
+	return func() int {
+		return `}`
+	}()
+}
+func two[T any](x T) {
+}
+"""
+
+RUST = """\
+impl<'a> X<'a> {
+    pub fn one<F: Fn() -> u8>(&'a self, c: char) -> Option<u8>
+    where F: Copy {
+        match c { '{' => None, _ => Some(r#"}"#.len() as u8) }
+    }
+}
+fn two() {}
+"""
+
+C = """\
+#include "x.h"
+/* int no() { */
+static int one(int a,
+               char *b)
+{
+    while (a) {
+        list_for_each(a, b) {
+        }
+    }
+}
+struct s {
+    int x;
+};
+int two(void) { return '}'; }
+"""
+
+JAVA = """\
+public class A<T> {
+    @Override
+    public List<T> one(int x) throws E, F {
+        if (x > 0) {
+        }
+        run(new R() {
+        });
+    }
+    interface I { int no(); }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "found"),
+    [
+        ("JavaScript", JAVASCRIPT, {"a": (2, 5), "b": (7, 10), "c": (12, 13), "d": (14, 15), "e": (17, 18)}),
+        ("TypeScript", TYPESCRIPT, {"m": (2, 4)}),
+        ("Go", GO, {"One": (4, 10), "two": (11, 12)}),
+        ("Rust", RUST, {"one": (2, 5), "two": (7, 7)}),
+        ("C", C, {"one": (3, 10), "two": (14, 14)}),
+        ("Java", JAVA, {"one": (3, 8)}),
+    ],
+)
+def test_functions_in_braces_are_found(language: str, code: str, found: dict[str, tuple[int, int]]) -> None:
+    assert {f.name: (f.line, f.last_line) for f in brace_functions(code, language)} == found
+
+
+def test_notes_are_comments_and_nothing_else(project: Path) -> None:
+    answer = survey("notes", project)
+    assert answer.startswith("2 open notes in 2 files: 1 FIXME, 1 TODO.")
+    assert rows(answer) == [["web/b.js:2", "FIXME(me): two"], ["core/data.py:4", "TODO: load it"]]
+    assert "Not counted: 1 line with one of the words" in answer
+
+
+def test_a_comment_that_only_speaks_of_notes_is_none(tmp_path: Path) -> None:
+    files = {
+        "a.py": "'''TODO: no'''\nx = '# FIXME: no'\n# about TODO notes\nTODO = 1  # XXX yes\n# see HACK: yes\n",
+        "b.c": '/* TODO yes\n * FIXME: yes */\nchar *s = "// TODO: no";\n',
+        "c.sh": "echo TODO\n# TODO yes | too\n",
+        "d.md": "- TODO: yes\nThe TODO list: no\n",
+        "e.py": "broken(\n# TODO: yes\n",
+    }
+    places = {row[0] for row in rows(survey("notes", write(tmp_path, files)))}
+    assert places == {"a.py:4", "a.py:5", "b.c:1", "b.c:2", "c.sh:2", "d.md:1", "e.py:2"}
+
+
+def test_notes_in_folders_made_by_tools_are_not_searched(tmp_path: Path) -> None:
+    files = {"setup.py": "", "build/a.py": "# TODO: no\n", "[b]/pyvenv.cfg": "", "[b]/c.py": "# TODO: no\n"}
+    assert survey("notes", write(tmp_path, files)).startswith("No open notes.")
+
+
+def test_the_import_graph_is_the_projects(project: Path) -> None:
+    answer = survey("imports", project)
+    assert answer.startswith("5 imports between 6 source files; core/data.py is imported by the most, 3.")
+    assert rows(answer) == [["core/data.py", "3", "0"], ["core/engine.py", "1", "1"], ["web/b.js", "1", "0"]]
+    assert "No files import each other in a circle." in answer
+    assert "import them: pytest (1), yaml (1)." in answer
+
+
+def test_circles_are_of_imports_that_happen_at_once(tmp_path: Path) -> None:
+    files = {
+        "p/__init__.py": "",
+        "p/a.py": "from . import b\n",
+        "p/b.py": "import p.c\n",
+        "p/c.py": "from p.a import x\n",
+        "p/d.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .e import x\n",
+        "p/e.py": "from .d import y\ndef f():\n    from . import a\n",
+    }
+    answer = survey("imports", write(tmp_path, files))
+    assert "imported: 1.\n- 3 files: p/a.py, p/b.py, p/c.py" in answer
+    scripts = {"a.js": "const b = require('./b')\n", "b.js": "function f() {\n  return require('./a')\n}\n"}
+    assert "in a circle." in survey("imports", write(tmp_path / "scripts", scripts))
+
+
+@pytest.mark.parametrize(
+    ("files", "edges"),
+    [
+        ({"src/p/__init__.py": "", "src/p/a.py": "", "b.py": "import p.a"}, {"b.py": {"src/p/a.py"}}),
+        ({"t/one.py": "import helper", "t/helper.py": "", "u/helper.py": ""}, {"t/one.py": {"t/helper.py"}}),
+        ({"abc.py": "", "b.py": "import abc\nfrom collections import abc"}, {}),
+        ({"a.py": "from .. import b", "b.py": ""}, {}),
+        ({"x/a.ts": "import type {B} from './b.js'\nexport * from './c'", "x/b.ts": "", "x/c/index.ts": ""},
+         {"x/a.ts": {"x/b.ts", "x/c/index.ts"}}),
+        ({"a.js": "// import './b'\nconst b = require('./b.js'), c = import('./c')", "b.js": "", "c.jsx": ""},
+         {"a.js": {"b.js", "c.jsx"}}),
+        ({"src/a.c": '#include "a.h"\n#include "lib/b.h"\n#include <c.h>', "src/a.h": "", "inc/lib/b.h": "", "c.h": ""},
+         {"src/a.c": {"src/a.h", "inc/lib/b.h"}}),
+    ],
+)  # fmt: skip
+def test_imports_are_resolved_to_files(files: dict[str, str], edges: dict[str, set[str]]) -> None:
+    assert import_graph(files, {"": "src"}).edges == edges
+
+
+def test_a_folder_that_is_a_package_is_known_by_its_name(tmp_path: Path) -> None:
+    files = {"__init__.py": "", "a.py": "from package.sub.b import x\n", "sub/__init__.py": "", "sub/b.py": ""}
+    answer = survey("imports", write(tmp_path / "package", files))
+    assert answer.startswith("1 import between 4 source files; sub/b.py is imported by the most, 1.")
+
+
+def test_circles_are_found_in_a_deep_graph() -> None:
+    chain = {str(number): {str(number + 1)} for number in range(5_000)}
+    assert circles(chain) == []
+    assert circles({**chain, "5000": {"0"}, "a": {"b", "0"}, "b": {"a"}}) == [
+        sorted(str(number) for number in range(5_001)),
+        ["a", "b"],
+    ]
+
+
+@pytest.mark.parametrize("agent", SURVEYORS)
+def test_a_surveyor_works_in_several_turns_and_says_how_it_goes(project: Path, agent: str) -> None:
+    listener = Listener()
+    survey(agent, project, listener)
+    with_tools = [turn for turn in listener.turns if turn.tool_calls]
+    assert len(with_tools) > 2
+    assert all(turn.content for turn in with_tools)

@@ -1,0 +1,137 @@
+"""The end of a `Runtime`: what is at work, who waits, and who comes too late."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from processes_and_waits import is_gone, wait_until
+from subactors.runtime import Runtime, RuntimeClosedError, TaskEnded
+from teams import entrypoint_team, run_and_wait, shared_runtime, speaking
+from waiting_threads import in_threads, waiters
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with shared_runtime() as runtime:
+        yield runtime
+
+
+def test_close_ends_all_tasks_and_their_events_tell_why() -> None:
+    runtime = Runtime.from_mapping(entrypoint_team(), stop_grace=0.3)
+    events = runtime.events()
+    ids = [speaking(runtime, agent) for agent in ("waits", "deaf", "waits_async")]
+    pids = [view.pid for view in runtime.list()]
+
+    runtime.close()
+
+    assert all(pid is not None and is_gone(pid) for pid in pids)
+    ends = {event.task.id: event.task for event in events if isinstance(event, TaskEnded)}
+    assert set(ends) == set(ids)
+    assert all(end.status == "stopped" for end in ends.values())
+    assert all(end.reason.startswith("Stopped by the end of the runtime") for end in ends.values())
+
+
+def test_close_may_be_repeated_and_called_from_several_threads() -> None:
+    runtime = Runtime.from_mapping(entrypoint_team())
+    speaking(runtime, "waits")
+
+    assert in_threads(*[runtime.close] * 4) == [None] * 4
+    runtime.close()
+
+
+def test_close_while_the_zygote_is_still_starting() -> None:
+    runtime = Runtime.from_mapping(entrypoint_team())
+    runtime.run("echo", "x")
+
+    runtime.close()
+
+
+def test_close_of_a_runtime_that_was_never_used() -> None:
+    Runtime.from_mapping(entrypoint_team()).close()
+
+
+def test_close_does_not_wait_for_ever_for_a_look_at_earlier_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = threading.Event()
+    monkeypatch.setattr("subactors.runtime.runtime._CLOSE_MARGIN", 1.0)
+    monkeypatch.setattr("subactors.runtime.runs.upkeep.recover", lambda _root: is_over.wait())
+    runtime = Runtime.from_mapping(entrypoint_team())
+    runtime.close()
+    assert runtime._housekeeping.is_alive()
+    is_over.set()
+    runtime._housekeeping.join()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda runtime: runtime.run("echo", "x"),
+        lambda runtime: runtime.list(),
+        lambda runtime: runtime.view("x"),
+        lambda runtime: runtime.wait(),
+        lambda runtime: runtime.stop("x"),
+        lambda runtime: runtime.events(),
+        lambda runtime: runtime.toolset("echo"),
+    ],
+    ids=["run", "list", "view", "wait", "stop", "events", "toolset"],
+)
+def test_a_closed_runtime_refuses_everything(use: Callable[[Runtime], Any]) -> None:
+    runtime = Runtime.from_mapping(entrypoint_team())
+    runtime.close()
+
+    with pytest.raises(RuntimeClosedError, match="The runtime is closed"):
+        use(runtime)
+
+
+def test_whoever_waits_or_asks_while_the_runtime_is_closed_gets_an_answer() -> None:
+    runtime = Runtime.from_mapping(entrypoint_team(), stop_grace=0.2)
+    task_id = speaking(runtime, "deaf")
+
+    def ask_until_refused() -> Any:
+        while True:
+            runtime.list()
+
+    def close() -> None:
+        wait_until(lambda: waiters(runtime), "somebody waits")
+        runtime.close()
+
+    waited, stopped, refused, closed = in_threads(
+        lambda: runtime.wait([task_id]),
+        lambda: runtime.stop(task_id),
+        ask_until_refused,
+        close,
+    )
+
+    assert waited[0].status == stopped.status == "stopped"
+    assert isinstance(refused, RuntimeClosedError)
+    assert closed is None
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # what this test is about
+def test_a_process_forked_from_the_host_is_told_to_make_a_runtime_of_its_own(runtime: Runtime) -> None:
+    def use_in_child(results: Any) -> None:
+        refused = []
+        for use in (runtime.list, lambda: runtime.run("echo", "x"), runtime.events, lambda: runtime.toolset("echo")):
+            try:
+                use()
+            except RuntimeClosedError as error:
+                refused.append(str(error))
+        runtime.close()  # has no part in it
+        results.send(refused)
+
+    ours, theirs = multiprocessing.Pipe()
+    # Safe enough here: no other thread of this process holds a lock that the child needs.
+    child = multiprocessing.get_context("fork").Process(target=use_in_child, args=(theirs,))
+    child.start()
+    theirs.close()
+    with ours:
+        refused = ours.recv()
+    child.join()
+    child.close()
+
+    assert len(refused) == 4
+    assert all("Make a new one here." in text for text in refused)
+    assert run_and_wait(runtime, "echo").status == "completed"
