@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from subactors.runtime import EventStream, Runtime, TaskOutput
 from subactors.runtime.runs.journal import Journal
+from subactors.runtime.runs.schema import note_status
 
 from . import gate
 from .model_server import ModelServer
@@ -314,10 +315,7 @@ def _request_seconds(base_url: str) -> float:
 def _journal(folder: Path) -> tuple[float, float, float]:
     """Return the CPU seconds of a commit, of each write in it, and the seconds that a commit of one write takes."""
     journal = Journal(folder / "journal.sqlite", {})
-    statements = [
-        ("INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)", ("x", 1.0, "a", "", 1)),
-        ("UPDATE task SET status = ?, attempts = ? WHERE id = ?", ("running", 1, "x")),
-    ]
+    statements = note_status("x", "running", "", 1)
     thread = next(thread for thread in threading.enumerate() if thread.name == "subactors-journal")
     own = Path(f"/proc/self/task/{thread.native_id}")
 

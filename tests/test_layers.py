@@ -33,6 +33,7 @@ EXCEPTIONS: Final = {
     ("benchmarks.phases", "runtime.child.actor"): "the same",
     ("benchmarks.phases", "runtime.child.work"): "the same",
     ("benchmarks.costs", "runtime.runs.journal"): "it counts what is written",
+    ("benchmarks.costs", "runtime.runs.schema"): "the same",
 }
 """Imports of another package's private parts: importer, imported, and why."""
 

@@ -24,16 +24,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ..text import encodable
 from .forks import unforked
+from .schema import Statement
 
 if TYPE_CHECKING:
     from .journal_guard import JournalGuard
 
-__all__ = ["Journal", "Statement", "execute"]
+__all__ = ["Journal", "execute"]
 
 logger = logging.getLogger("subactors.runtime")
-
-Statement: TypeAlias = tuple[str, Sequence[Any]]
-"""SQL and its parameters."""
 
 Committed: TypeAlias = Callable[[], None]
 Answered: TypeAlias = Callable[[list[tuple[Any, ...]]], None]

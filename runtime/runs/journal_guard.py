@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from ...actors.regular_files import check_database, make, open_to_change
+from .schema import TABLES, insert_fact
 
 __all__ = ["JournalGuard", "distrust", "open_guarded", "replace_database"]
 
@@ -45,43 +46,6 @@ _OWN_QUERIES: Final = frozenset({None, "tree"})
 """Where a table may be read from: a statement itself, or the one subquery in ours that has a name."""
 
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS task (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    agent TEXT NOT NULL,
-    task TEXT NOT NULL,
-    expected_output TEXT,
-    parent TEXT,
-    started REAL NOT NULL,
-    ended REAL,
-    status TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '',
-    traceback TEXT NOT NULL DEFAULT '',
-    runtime REAL,
-    result TEXT,
-    result_in_file INTEGER NOT NULL DEFAULT 0,
-    input_tokens INTEGER NOT NULL DEFAULT 0,
-    output_tokens INTEGER NOT NULL DEFAULT 0,
-    requests INTEGER NOT NULL DEFAULT 0,
-    cost REAL NOT NULL DEFAULT 0,
-    vitals TEXT,
-    attempts INTEGER NOT NULL DEFAULT 1,
-    output_size INTEGER NOT NULL DEFAULT 0,
-    was_read INTEGER NOT NULL DEFAULT 0,
-    workdir TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE IF NOT EXISTS transition (
-    task TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, attempt INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS message (
-    task TEXT NOT NULL, number INTEGER NOT NULL, attempt INTEGER NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (task, number)
-) WITHOUT ROWID;
-"""
-
-
 def open_guarded(
     path: Path, facts: Mapping[str, str], *, patience: float, is_overdue: Callable[[], bool]
 ) -> tuple[sqlite3.Connection, JournalGuard]:
@@ -103,8 +67,9 @@ def open_guarded(
         distrust(connection, is_overdue)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
-        connection.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", facts.items())
+        connection.executescript(f"BEGIN IMMEDIATE; {TABLES}")
+        for fact in facts.items():
+            connection.execute(*insert_fact(*fact))
         connection.execute("COMMIT")
         return connection, JournalGuard(path)
     except (sqlite3.Error, OSError):

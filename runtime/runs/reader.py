@@ -15,36 +15,24 @@ import msgspec
 from ...actors.regular_files import check_database, is_folder
 from ..models.base import Usage
 from ..tasks.result import check_result
-from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
+from ..tasks.views import TERMINAL, TaskView, Vitals, iso_time
 from ..text import one_line
+from . import schema
 from .folder import RunFiles, last_sign_of_life
 from .forks import unforked
-from .journal import Statement, execute
+from .journal import execute
 from .journal_guard import distrust
+from .schema import Statement, TaskRow
 
 __all__ = ["HOST_DIED", "JournalReader", "amend"]
 
 HOST_DIED: Final = "The host died."
-
-_COLUMNS: Final = (
-    "id, agent, task, parent, started, status, reason, {traceback}, runtime, {ended}, result, {result_in_file}, "
-    "input_tokens, output_tokens, requests, {cost}, vitals, attempts, output_size, {workdir}, was_read"
-)
-
-_LATER: Final = {"result_in_file": "0", "cost": "0.0", "workdir": "''", "traceback": "''", "ended": "NULL"}
-"""Columns that a journal of an earlier version does not have, and what stands for them."""
 
 _LOCKED: Final = 2.0
 """Seconds to wait for a lock; those of a healthy host are held for milliseconds."""
 
 _PATIENCE: Final = 10.0
 """Seconds that SQLite may compute for one query, or one amendment."""
-
-_TOTAL: Final = """
-WITH RECURSIVE tree(id) AS (SELECT ? UNION SELECT task.id FROM task JOIN tree ON task.parent = tree.id)
-SELECT sum(input_tokens), sum(output_tokens), sum(requests), sum({cost}) FROM task JOIN tree ON task.id = tree.id
-"""
-"""What a task has used, and all that it started, and what those started."""
 
 
 class JournalReader:
@@ -70,13 +58,10 @@ class JournalReader:
         self._connection = _connect(path, lambda: time.monotonic() > self._deadline)
         self._live = live
         try:
-            columns = [name for _, name, *_ in self._rows("PRAGMA table_info(task)")]
+            self._table = schema.TaskTable([name for _, name, *_ in self._rows(schema.select_columns())])
         except sqlite3.Error:
             self.close()
             raise
-        later = {name: name if name in columns else instead for name, instead in _LATER.items()}
-        self._cost = later["cost"]
-        self._columns = _COLUMNS.format(**later)
 
     def __enter__(self) -> Self:
         return self
@@ -91,23 +76,22 @@ class JournalReader:
 
     def facts(self) -> dict[str, str]:
         """Return what is noted about the run."""
-        return dict(self._rows("SELECT key, value FROM run"))
+        return dict(self._rows(schema.select_facts()))
 
     def ids(self) -> list[str]:
         """Return the ids of all tasks, oldest first."""
-        return [task_id for (task_id,) in self._rows("SELECT id FROM task ORDER BY number") if _is_name(task_id)]
+        return [task_id for (task_id,) in self._rows(schema.select_ids()) if _is_name(task_id)]
 
     def unfinished(self) -> list[str]:
         """Return the ids of the tasks of which no end is written down."""
-        rows = self._rows("SELECT id, status FROM task ORDER BY number")
+        rows = self._rows(schema.select_statuses())
         return [task_id for task_id, status in rows if status not in TERMINAL and _is_name(task_id)]
 
     def tasks(self) -> list[TaskView]:
         """Return all tasks, oldest first, without output, results and tracebacks."""
-        columns = self._columns.replace(" result,", " NULL,").replace(" traceback,", " '',")
         views: list[TaskView] = []
         self.damaged = []
-        for row in self._rows(f"SELECT {columns} FROM task ORDER BY number"):  # noqa: S608 - constants
+        for row in self._rows(self._table.select_tasks()):
             try:
                 views.append(self._view(row))
             except sqlite3.DatabaseError as error:
@@ -121,45 +105,45 @@ class JournalReader:
 
     def task(self, task_id: str) -> TaskView | None:
         """Return a task with its result, without output; None if there is none of that id."""
-        rows = self._rows(f"SELECT {self._columns} FROM task WHERE id = ?", task_id)  # noqa: S608 - constants
+        rows = self._rows(self._table.select_task(task_id))
         if not rows:
             return None
-        ((*figures,),) = self._rows(_TOTAL.format(cost=self._cost), task_id)
+        ((*figures,),) = self._rows(self._table.select_total_usage(task_id))
         return msgspec.structs.replace(self._view(rows[0]), total_usage=Usage(*figures))
 
     def unread(self) -> int:
         """Return how many tasks' ends nobody has seen."""
-        ((count,),) = self._rows("SELECT count(*) FROM task WHERE was_read = 0")
+        ((count,),) = self._rows(schema.count_unread())
         return int(count)
 
     def last_entry(self) -> float:
         """Return when something was last written that has a time, in seconds since the epoch; 0 if nothing was."""
-        ((latest,),) = self._rows("SELECT max(at) FROM transition WHERE typeof(at) = 'real'")
+        ((latest,),) = self._rows(schema.select_last_entry())
         return latest if latest is not None and math.isfinite(latest) else 0.0
 
     def messages(self, task_id: str) -> list[dict[str, Any]]:
         """Return a task's conversation."""
-        rows = self._rows("SELECT body FROM message WHERE task = ? ORDER BY number", task_id)
+        rows = self._rows(schema.select_conversation(task_id))
         return [msgspec.json.decode(body) for (body,) in rows]
 
     def died(self) -> float:
         """Return when the host was last heard of, in seconds since the epoch: it died then, or later."""
         return max(self.last_entry(), last_sign_of_life(self._path.parent))
 
-    def _rows(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+    def _rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         self._deadline = time.monotonic() + _PATIENCE
         with unforked:
-            return self._connection.execute(query, parameters).fetchall()
+            return self._connection.execute(*statement).fetchall()
 
     def _view(self, row: tuple[Any, ...]) -> TaskView:
         try:
-            return self._view_of(msgspec.convert(row, _Row))
+            return self._view_of(msgspec.convert(row, TaskRow))
         except (ArithmeticError, OSError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise sqlite3.DatabaseError(
                 f"what it holds of {one_line(str(row[0]), 60)} cannot be read: {error}"
             ) from error
 
-    def _view_of(self, row: _Row) -> TaskView:
+    def _view_of(self, row: TaskRow) -> TaskView:
         status, reason, runtime, ended = row.status, row.reason, row.runtime, row.ended
         if status not in TERMINAL and not self._live:
             status, reason = "failed", HOST_DIED
@@ -190,32 +174,6 @@ class JournalReader:
             parent=row.parent,
             workdir=row.workdir if row.workdir and is_folder(row.workdir) else "",
         )
-
-
-class _Row(msgspec.Struct, array_like=True, frozen=True):
-    """What is read of a task, in the order of `_COLUMNS`: SQLite keeps anything in any column."""
-
-    id: str
-    agent: str
-    task: str
-    parent: str | None
-    started: float
-    status: Status
-    reason: str
-    traceback: str
-    runtime: float | None
-    ended: float | None
-    result: str | None
-    result_in_file: int
-    input_tokens: int
-    output_tokens: int
-    requests: int
-    cost: float
-    vitals: str | None
-    attempts: int
-    output_size: int
-    workdir: str
-    was_read: int
 
 
 def _is_name(task_id: object) -> bool:

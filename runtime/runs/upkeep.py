@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from ...actors.regular_files import Folder, exists, make
+from . import schema
 from .folder import RunFiles, RunFolder, last_sign_of_life, remove_leftovers, runs, time_of_start
 from .reader import HOST_DIED, JournalReader, amend
 
@@ -26,12 +27,6 @@ logger = logging.getLogger("subactors.runtime")
 
 KEEP: Final = 7 * 86400.0
 """Seconds for which an ended run is kept, if nothing else is said."""
-
-_NOTE_END: Final = "INSERT INTO transition SELECT id, ?, 'failed', ?, attempts FROM task WHERE id = ?"
-
-_END: Final = (
-    "UPDATE task SET status = 'failed', reason = ?, runtime = coalesce(runtime, max(0.0, ? - started)) WHERE id = ?"
-)
 
 
 @dataclass
@@ -77,7 +72,7 @@ def mark_read(path: Path, task_ids: Iterable[str]) -> None:
     """
     with _taken_over(path) as folder, contextlib.suppress(sqlite3.Error):
         if folder is not None:
-            amend(folder.journal, [("UPDATE task SET was_read = 1 WHERE id = ?", (task_id,)) for task_id in task_ids])
+            amend(folder.journal, [statement for task_id in task_ids for statement in schema.mark_read(task_id)])
 
 
 def prune(root: Path, keep: float = KEEP, *, unread: bool = False) -> Pruned:
@@ -136,7 +131,7 @@ def _end_unfinished(folder: RunFolder) -> list[str]:
     with JournalReader(folder.journal, live=False) as reader:
         unfinished, died = reader.unfinished(), reader.died()
     if unfinished:
-        ends = [[(_NOTE_END, (died, HOST_DIED, task_id)), (_END, (HOST_DIED, died, task_id))] for task_id in unfinished]
+        ends = [schema.note_death_of_host(task_id, died, HOST_DIED) for task_id in unfinished]
         amend(folder.journal, [statement for end in ends for statement in end])
     return unfinished
 

@@ -35,6 +35,7 @@ from ...actors import (
 from ..child.actor import TaskActor
 from ..errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
 from ..models.base import Usage
+from ..runs import schema
 from ..runs.folder import RunFolder
 from ..runs.forks import unforked
 from ..runs.journal import Journal
@@ -568,7 +569,11 @@ class TaskSupervisor(Supervisor):
             held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
             self._end_for_limit(task, f"No more than {held}", at_once=True)
         else:
-            statements = [*record.messages(task, messages), *record.usage(task)]
+            statements = [
+                *schema.append_messages(task.id, task.messages + 1, task.attempts, messages),
+                *schema.note_usage(task.id, task.usage),
+            ]
+            task.messages += len(messages)
             # What a process that is gone has left is no more than its channel holds, and its end waits for it.
             is_ending = task.child is not None and task.child.process.is_ending
             self._journal.write_later(statements, None if is_ending else self.postpone_handled())
@@ -643,7 +648,8 @@ class TaskSupervisor(Supervisor):
         self._change_status(task, "restarting", outcome.reason)
         task.reason = outcome.reason
         if outcome.status == "completed":  # a permanent one begins anew
-            self._journal.write(record.forget_conversation(task))
+            task.messages = 0
+            self._journal.write(schema.delete_conversation(task.id))
         self._hub.publish(TaskRestarting(self._view(task, output=False), decision.delay))
         self.tell_later(decision.delay, Restart(task))
 
@@ -652,7 +658,7 @@ class TaskSupervisor(Supervisor):
         if task.status != "restarting" or task.concluded:
             return
         self._journal.query(
-            record.conversation(task),
+            schema.select_conversation(task.id),
             lambda rows: self._tell(Conversation(task, tuple(body for (body,) in rows))),
         )
 
@@ -702,11 +708,11 @@ class TaskSupervisor(Supervisor):
 
     def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
         task.status = status
-        self._journal.write(record.transition(task, reason))
+        self._journal.write(schema.note_status(task.id, status, reason, task.attempts))
 
     def _note_read(self, task: Task) -> None:
         if self._registry.note_read(task):
-            self._journal.write(record.read(task))
+            self._journal.write(schema.mark_read(task.id))
 
     def _tell(self, message: object) -> None:
         """Send this supervisor a message from another thread; without effect when it has stopped."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from subactors.runtime.runs.folder import RunFolder
-from subactors.runtime.runs.journal import Journal, Statement
+from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.schema import Statement
 
 __all__ = ["Host", "command", "host", "make_old", "past_run", "python", "subactors", "task_row"]
 

@@ -1,0 +1,307 @@
+"""Schema: the tables of a run's journal, and every SQL statement that reads or changes them.
+
+A verb takes values and returns statements; it executes nothing. Statements of one list belong together: all of them are
+executed, or none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from ..models.base import Usage
+from ..tasks.views import Status
+
+__all__ = [
+    "TABLES",
+    "Statement",
+    "TaskRow",
+    "TaskTable",
+    "append_messages",
+    "count_unread",
+    "delete_conversation",
+    "insert_fact",
+    "insert_task",
+    "mark_read",
+    "note_death_of_host",
+    "note_end",
+    "note_status",
+    "note_usage",
+    "select_columns",
+    "select_conversation",
+    "select_facts",
+    "select_ids",
+    "select_last_entry",
+    "select_statuses",
+]
+
+Statement: TypeAlias = tuple[str, Sequence[Any]]
+"""SQL and its parameters."""
+
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS task (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    agent TEXT NOT NULL,
+    task TEXT NOT NULL,
+    expected_output TEXT,
+    parent TEXT,
+    started REAL NOT NULL,
+    ended REAL,
+    status TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    traceback TEXT NOT NULL DEFAULT '',
+    runtime REAL,
+    result TEXT,
+    result_in_file INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    requests INTEGER NOT NULL DEFAULT 0,
+    cost REAL NOT NULL DEFAULT 0,
+    vitals TEXT,
+    attempts INTEGER NOT NULL DEFAULT 1,
+    output_size INTEGER NOT NULL DEFAULT 0,
+    was_read INTEGER NOT NULL DEFAULT 0,
+    workdir TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS transition (
+    task TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, attempt INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS message (
+    task TEXT NOT NULL, number INTEGER NOT NULL, attempt INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (task, number)
+) WITHOUT ROWID;
+"""
+"""A script that makes what is missing. Times are seconds since the epoch; `task.runtime` is in seconds."""
+
+_LATER: Final = {"result_in_file": "0", "cost": "0.0", "workdir": "''", "traceback": "''", "ended": "NULL"}
+"""Columns that a journal of an earlier version does not have, and what stands for them."""
+
+
+# --- the run --------------------------------------------------------------------------------------------------------
+
+
+def insert_fact(key: str, value: str) -> Statement:
+    """Insert something about the run, in place of what was noted before."""
+    return ("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, value))
+
+
+def select_facts() -> Statement:
+    """Select what is noted about the run: keys and values."""
+    return ("SELECT key, value FROM run", ())
+
+
+# --- what happens to a task -----------------------------------------------------------------------------------------
+
+
+def insert_task(
+    task_id: str,
+    *,
+    agent: str,
+    text: str,
+    expected_output: str | None,
+    parent: str | None,
+    started: float,
+    status: Status,
+    workdir: str,
+) -> list[Statement]:
+    """Insert a task that was accepted, with its first status."""
+    return [
+        (
+            (
+                "INSERT INTO task (id, agent, task, expected_output, parent, started, status, workdir) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            ),
+            (task_id, agent, text, expected_output, parent, started, status, workdir),
+        ),
+        _insert_transition(task_id, status, "", 1),
+    ]
+
+
+def note_status(task_id: str, status: Status, reason: str, attempt: int) -> list[Statement]:
+    """Note a change of a task's status; `attempt` counts from 1."""
+    return [
+        _insert_transition(task_id, status, reason, attempt),
+        ("UPDATE task SET status = ?, attempts = ? WHERE id = ?", (status, attempt, task_id)),
+    ]
+
+
+def note_usage(task_id: str, usage: Usage) -> list[Statement]:
+    """Note what a task has used so far, over all attempts."""
+    return [
+        (
+            "UPDATE task SET input_tokens = ?, output_tokens = ?, requests = ?, cost = ? WHERE id = ?",
+            (usage.input_tokens, usage.output_tokens, usage.requests, usage.cost, task_id),
+        )
+    ]
+
+
+def note_end(
+    task_id: str,
+    *,
+    status: Status,
+    reason: str,
+    traceback: str,
+    runtime: float,
+    ended: float,
+    result: str | None,
+    result_in_file: bool,
+    vitals: str | None,
+    output_size: int,
+    attempt: int,
+) -> list[Statement]:
+    """Note how a task ended; `result` and `vitals` are JSON text."""
+    return [
+        (
+            (
+                "UPDATE task SET status = ?, reason = ?, traceback = ?, runtime = ?, ended = ?, result = ?, "
+                "result_in_file = ?, vitals = ?, output_size = ? WHERE id = ?"
+            ),
+            (status, reason, traceback, runtime, ended, result, result_in_file, vitals, output_size, task_id),
+        ),
+        _insert_transition(task_id, status, reason, attempt),
+    ]
+
+
+def note_death_of_host(task_id: str, died: float, reason: str) -> list[Statement]:
+    """Note that a task failed with its host, which was last heard of at `died`."""
+    return [
+        (
+            "INSERT INTO transition SELECT id, ?, 'failed', ?, attempts FROM task WHERE id = ?",
+            (died, reason, task_id),
+        ),
+        (
+            (
+                "UPDATE task SET status = 'failed', reason = ?, runtime = coalesce(runtime, max(0.0, ? - started)) "
+                "WHERE id = ?"
+            ),
+            (reason, died, task_id),
+        ),
+    ]
+
+
+def mark_read(task_id: str) -> list[Statement]:
+    """Note that somebody has seen a task's end."""
+    return [("UPDATE task SET was_read = 1 WHERE id = ?", (task_id,))]
+
+
+def _insert_transition(task_id: str, status: Status, reason: str, attempt: int) -> Statement:
+    return (
+        "INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)",
+        (task_id, time.time(), status, reason, attempt),
+    )
+
+
+# --- a task's conversation ------------------------------------------------------------------------------------------
+
+
+def append_messages(task_id: str, first_number: int, attempt: int, bodies: Iterable[str]) -> list[Statement]:
+    """Append messages, JSON text, to a task's conversation; they are numbered from `first_number` on."""
+    insert = "INSERT INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
+    return [(insert, (task_id, number, attempt, body)) for number, body in enumerate(bodies, first_number)]
+
+
+def delete_conversation(task_id: str) -> list[Statement]:
+    """Delete all messages of a task."""
+    return [("DELETE FROM message WHERE task = ?", (task_id,))]
+
+
+def select_conversation(task_id: str) -> Statement:
+    """Select the messages of a task, in order: their bodies."""
+    return ("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
+
+
+# --- what is read of tasks ------------------------------------------------------------------------------------------
+
+
+def select_ids() -> Statement:
+    """Select the ids of all tasks, oldest first."""
+    return ("SELECT id FROM task ORDER BY number", ())
+
+
+def select_statuses() -> Statement:
+    """Select id and status of all tasks, oldest first."""
+    return ("SELECT id, status FROM task ORDER BY number", ())
+
+
+def count_unread() -> Statement:
+    """Count the tasks whose end nobody has seen."""
+    return ("SELECT count(*) FROM task WHERE was_read = 0", ())
+
+
+def select_last_entry() -> Statement:
+    """Select the time of the latest change of a status; NULL if there was none."""
+    return ("SELECT max(at) FROM transition WHERE typeof(at) = 'real'", ())
+
+
+def select_columns() -> Statement:
+    """Select what SQLite knows of the columns of `task`; the second value of each row is a column's name."""
+    return ("PRAGMA table_info(task)", ())
+
+
+class TaskRow(msgspec.Struct, array_like=True, frozen=True):
+    """A row as `TaskTable` selects it. SQLite keeps anything in any column, so each row is checked against this."""
+
+    id: str
+    agent: str
+    task: str
+    parent: str | None
+    started: float
+    status: Status
+    reason: str
+    traceback: str
+    runtime: float | None
+    ended: float | None
+    result: str | None
+    result_in_file: int
+    input_tokens: int
+    output_tokens: int
+    requests: int
+    cost: float
+    vitals: str | None
+    attempts: int
+    output_size: int
+    workdir: str
+    was_read: int
+
+
+class TaskTable:
+    """The table `task` of one journal, which may be of an earlier version.
+
+    Args:
+        columns: the names of the columns that it has.
+    """
+
+    def __init__(self, columns: Container[str]) -> None:
+        self._instead = {name: instead for name, instead in _LATER.items() if name not in columns}
+
+    def select_tasks(self) -> Statement:
+        """Select all tasks, oldest first, without results and tracebacks."""
+        columns = self._columns({"result": "NULL", "traceback": "''"})
+        return (f"SELECT {columns} FROM task ORDER BY number", ())  # noqa: S608 - names of fields, and constants
+
+    def select_task(self, task_id: str) -> Statement:
+        """Select one task."""
+        return (f"SELECT {self._columns({})} FROM task WHERE id = ?", (task_id,))  # noqa: S608 - the same
+
+    def select_total_usage(self, task_id: str) -> Statement:
+        """Sum up what a task has used, all that it started, and what those started: the fields of `Usage`."""
+        cost = self._instead.get("cost", "cost")
+        return (
+            (
+                "WITH RECURSIVE tree(id) AS ("  # noqa: S608 - the same
+                "SELECT ? UNION SELECT task.id FROM task JOIN tree ON task.parent = tree.id) "
+                f"SELECT sum(input_tokens), sum(output_tokens), sum(requests), sum({cost}) "
+                "FROM task JOIN tree ON task.id = tree.id"
+            ),
+            (task_id,),
+        )
+
+    def _columns(self, unwanted: dict[str, str]) -> str:
+        """Return the fields of `TaskRow` as columns, with constants for those that are missing or not wanted."""
+        instead = {**self._instead, **unwanted}
+        return ", ".join(instead.get(name, name) for name in TaskRow.__struct_fields__)
