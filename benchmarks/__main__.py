@@ -179,7 +179,9 @@ def main() -> int:
     )
     parser.add_argument("--peers", metavar="A,B", help=f"of {', '.join(CONTENDERS)}; all that are installed by default")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the results to this file")
-    parser.add_argument("--report", action="store_true", help="write RESULTS.md and pictures/ beside this program")
+    parser.add_argument(
+        "--report", action="store_true", help="write results.json, RESULTS.md and pictures/ beside this program"
+    )
     parser.add_argument("--check", action="store_true", help="exit status 1 if a target is missed")
     given = parser.parse_args()
     contenders = given.peers.split(",") if given.peers else list(CONTENDERS)

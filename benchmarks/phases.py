@@ -1,4 +1,4 @@
-"""Where the start of a task goes: page faults and time of each step in its process, from the fork to the exit.
+"""Phases of a task's start: page faults and time of each step in its process, from the fork to the exit.
 
 `python -m benchmarks.phases [--standby N] [--tasks N]` prints a table of medians. The steps are functions of the
 product, wrapped in the zygote before it forks; each process writes what it saw to a file when it exits.
@@ -59,7 +59,7 @@ def install() -> None:
 
         setattr(owner, name, wrapped)
 
-    wrap(life_module, "serve", _FIRST)
+    wrap(sys.modules["__main__"], "serve", _FIRST)  # the zygote program has it under its own name
     wrap(life_module, "_leave_the_zygote", "leaving the zygote")
     wrap(life_module.ChildChannel, "receive_start", "waiting for Start", "Start is there")
     wrap(life_module, "_settle_in", "taking on the host's view")
@@ -92,7 +92,7 @@ def main() -> None:
                 time.sleep(0.05)  # so that those that stand by are replaced
                 runtime.wait([runtime.run("worker", "speak")])
         found = [json.loads(path.read_text()) for path in sorted(Path(folder).iterdir())]
-    # The zygote's own rehearsals are none of these.
+    # The zygote's own rehearsals have no such mark.
     tasks = [marks for marks in found if marks[0][0] == _FIRST]
     _print([_last_life(marks) for marks in tasks if any(step == "the task's work" for step, _, _ in marks)])
 

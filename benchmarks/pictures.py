@@ -1,4 +1,4 @@
-"""The pictures, as SVG; only what the results are enough for is drawn. Needs matplotlib."""
+"""Pictures of results, as SVG; only what the results are enough for is drawn. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from .contenders import CONTENDERS, contender_class
-from .report import formatted
 from .results import Results
+from .words import FAULT_TITLES, formatted, outcome_text
 from .work import FAULTS
 
 __all__ = ["draw"]
@@ -18,14 +18,6 @@ _OURS: Final = "#c0392b"
 _FLOOR: Final = "#2c3e50"
 _PEERS: Final = ("#2980b9", "#16a085", "#8e44ad", "#d68910", "#7f8c8d", "#27ae60", "#5d6d7e", "#a04000")
 _VERDICTS: Final = {"contained": "#abebc6", "partly": "#f9e79f", "lost": "#f5b7b1"}
-_PARTLY: Final = {"hang": "cannot be stopped", "leak": "no limit"}
-_FAULT_TITLES: Final = {
-    "raise": "exception",
-    "exit": "os._exit",
-    "segfault": "SIGSEGV",
-    "hang": "hang in C",
-    "leak": "memory leak",
-}
 
 
 def draw(results: Results, folder: Path) -> list[str]:
@@ -122,19 +114,14 @@ def _isolation(results: Results, plots: Any) -> Any:
     for row, name in enumerate(names):
         for cell in results.isolation:
             if cell.contender == name:
-                text = cell.verdict if cell.host == "alive" else "host lost"
-                if cell.verdict == "partly":
-                    text = _PARTLY.get(cell.fault, cell.verdict)
-                    if len(set(cell.siblings.split(" of "))) > 1:
-                        text = f"siblings: {cell.siblings}"
-                _box(axes, FAULTS.index(cell.fault), row, _VERDICTS[cell.verdict], text)
+                _box(axes, FAULTS.index(cell.fault), row, _VERDICTS[cell.verdict], outcome_text(cell))
         if name in left:
             count = left[name].left
             colour = _VERDICTS["lost" if count else "contained"]
             _box(axes, len(FAULTS), row, colour, f"{count} of {left[name].started} left" if count else "none left")
     axes.set_xlim(-0.5, len(FAULTS) + 0.5)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xticks(range(len(FAULTS) + 1), [*(_FAULT_TITLES[fault] for fault in FAULTS), "host killed,\n5 s later"])
+    axes.set_xticks(range(len(FAULTS) + 1), [*(FAULT_TITLES[fault] for fault in FAULTS), "host killed,\n5 s later"])
     axes.set_yticks(range(len(names)), [contender_class(name).title for name in names])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -1,13 +1,13 @@
-"""Results as a page and pictures: `python -m benchmarks.report results.json` writes RESULTS.md and pictures/ here.
+"""Report of results: `python -m benchmarks.report` writes RESULTS.md and pictures/ from results.json.
 
-Without matplotlib there are no pictures, and the page has none.
+The page has one table for each question, of medians alone; all other figures stay in results.json beside it. Without
+matplotlib there are no pictures, and the page has none.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,15 +15,16 @@ from typing import Final
 
 from .contenders import CONTENDERS, contender_class
 from .results import Measurement, Results
-from .scenarios import SCENARIOS
 from .targets import Verdict, judge
+from .words import FAULT_TITLES, digits, formatted, outcome_text
 from .work import FAULTS
 
-__all__ = ["formatted", "missed", "page", "targets_text", "write"]
+__all__ = ["missed", "page", "targets_text", "write"]
 
 _HERE: Final = Path(__file__).parent
 _WHY: Final = 300
 _PAGE: Final = "RESULTS.md"
+_DATA: Final = "results.json"
 _PICTURES: Final = "pictures"
 
 _PICTURE_TITLES: Final = {
@@ -35,14 +36,44 @@ _PICTURE_TITLES: Final = {
 
 _MARKS: Final = {True: "met", False: "**missed**", None: "not measured"}
 
-_BOUNDS: Final = (
-    "The bound is as it holds on this machine: where it hangs on the speed of forks, it is scaled by the floor; a "
-    "crash may be known as long after the floor as where its bound was set."
-)
+_QUESTIONS: Final = {
+    "How long until the first message of a task's code?": ("start",),
+    "How long until the first byte of an LLM task's request is at its server?": ("llm start",),
+    "How long does `run` keep its caller, with N tasks alive?": ("run returns",),
+    "What do N one-second tasks take beyond the second?": ("fan-out",),
+    "How long is a message of 100 bytes on its way to a process and back?": (
+        "round trip",
+        "round trip between two cores",
+    ),
+    "How fast does output arrive?": ("stream",),
+    "What does a flood of output do to other tasks?": (
+        "start to end, quiet",
+        "start to end, flooded",
+        "view, quiet",
+        "view, flooded",
+        "stop, quiet",
+        "stop, flooded",
+    ),
+    "How long does a stop take?": ("stop", "stop, refused: beyond the grace period"),
+    "How long until the host knows of a SIGSEGV?": ("crash",),
+    "How much memory does each of N idle tasks take (USS)?": ("memory per idle task",),
+    "By how much does everything grow for each of N idle tasks (PSS)?": (
+        "memory per idle task, by growth of everything (PSS)",
+    ),
+    "How much memory does an idle LLM task take?": (
+        "memory per idle LLM task",
+        "memory per idle LLM task, by growth of everything (PSS)",
+    ),
+    "How long does a cold start take?": ("cold start: import openai", "cold start", "cold start, LLM agent"),
+    "How long does the command line take?": ("subactors --help", "subactors ps"),
+    "How much CPU do idle tasks take?": ("host CPU, idle tasks", "CPU of tasks and zygote, idle"),
+    "What do N remembered tasks cost?": ("list", "view", "host memory per remembered task"),
+}
+"""Which metrics answer each question of the page."""
 
 
 def write(results: Results, folder: Path = _HERE) -> None:
-    """Write the page, and the pictures that the results are enough for."""
+    """Write the page and the results, and the pictures that these are enough for."""
     pictures: list[str] = []
     if importlib.util.find_spec("matplotlib") is None:
         print("matplotlib is not installed: no pictures", file=sys.stderr)
@@ -50,6 +81,7 @@ def write(results: Results, folder: Path = _HERE) -> None:
         from .pictures import draw  # noqa: PLC0415 - only where it can be imported
 
         pictures = draw(results, folder / _PICTURES)
+    results.save(folder / _DATA)
     (folder / _PAGE).write_text(page(results, pictures))
 
 
@@ -59,12 +91,9 @@ def page(results: Results, pictures: Sequence[str]) -> str:
         "# Results",
         _about(results),
         *(f"![{_PICTURE_TITLES[name]}]({_PICTURES}/{name}.svg)" for name in pictures),
-        "## Targets",
-        _BOUNDS,
-        _targets(judge(results)),
-        *_scenarios(results),
+        *_targets(judge(results)),
+        *(part for title, metrics in _QUESTIONS.items() for part in _question(results, title, metrics)),
         *_isolation(results),
-        *_left_behind(results),
         *_skipped(results),
     ]
     return "\n\n".join(parts) + "\n"
@@ -81,28 +110,6 @@ def targets_text(verdicts: Iterable[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def formatted(value: float, unit: str) -> str:
-    """Return a value with a unit that suits its size, to three digits."""
-    if math.isinf(value):
-        return "any"
-    if unit == "s":
-        for factor, name in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
-            if abs(value) * factor >= 1 or name == "µs":
-                return f"{_digits(value * factor)} {name}"
-    if unit == "B":
-        for size, name in ((1e6, "MB"), (1e3, "kB")):
-            if abs(value) >= size:
-                return f"{_digits(value / size)} {name}"
-    return f"{_digits(value)} {unit}".strip()
-
-
-def _digits(value: float) -> str:
-    if value == 0:
-        return "0"
-    places = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{places}f}"
-
-
 def _about(results: Results) -> str:
     machine = results.machine
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
@@ -111,8 +118,8 @@ def _about(results: Results) -> str:
         f"`{results.command}`, {size}, {results.seconds / 60:.0f} minutes; {machine['cores']} cores "
         f"({machine['processor']}), {machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}, "
         f"load {machine['load_before']:.1f} before. {versions}.\n\n"
-        "Medians; *spread* is half the distance between the quartiles, *rounds* the least and the greatest median of a "
-        "round. What each scenario measures, and what of it is fair, is told in [README.md](README.md)."
+        "Medians; in brackets, how many times the floor's. Quartiles, rounds and other metrics are in "
+        f"[{_DATA}]({_DATA}). [README.md](README.md) tells what each scenario measures, and what of it is fair."
     )
 
 
@@ -121,100 +128,106 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
-def _targets(verdicts: Iterable[Verdict]) -> str:
-    return _table(
-        ["", "target", "bound here", "measured", ""],
+def _targets(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return one line for each target; `targets.py` has the bounds in words."""
+    rows = [
         [
-            [
-                each.title,
-                each.text,
-                "-" if each.bound is None else formatted(each.bound, each.unit),
-                "-" if each.measured is None else formatted(each.measured, each.unit),
-                _MARKS[each.met],
-            ]
-            for each in verdicts
-        ],
-    )
-
-
-def _scenarios(results: Results) -> list[str]:
-    parts = []
-    for name, scenario in SCENARIOS.items():
-        measured = [each for each in results.measurements if each.scenario == name]
-        if measured:
-            rows = [_row(each, results) for each in sorted(measured, key=_order)]
-            head = ["", "", "tasks", "p50", "p95", "spread", "rounds", "values", "times the floor"]
-            parts += [f"## {scenario.title[0].upper()}{scenario.title[1:]}", _table(head, rows)]
-    return parts
-
-
-def _order(each: Measurement) -> tuple[str, int, int]:
-    return each.metric, each.tasks, list(CONTENDERS).index(each.contender)
-
-
-def _row(each: Measurement, results: Results) -> list[str]:
-    floor = results.find(each.metric, "floor", each.tasks)
-    ratio = "" if floor is None or floor.p50 <= 0 else f"{_digits(each.p50 / floor.p50)}"
-    return [
-        contender_class(each.contender).title,
-        each.metric,
-        str(each.tasks or ""),
-        formatted(each.p50, each.unit),
-        formatted(each.p95, each.unit),
-        f"{each.spread:.0%}",
-        f"{formatted(min(each.rounds), each.unit)} to {formatted(max(each.rounds), each.unit)}",
-        str(each.count),
-        ratio,
+            each.title,
+            "-" if each.measured is None else formatted(each.measured, each.unit),
+            "-" if each.bound is None else formatted(each.bound, each.unit),
+            _MARKS[each.met],
+        ]
+        for each in verdicts
     ]
+    met = sum(each.met is True for each in verdicts)
+    heading = f"## Which targets are met? {met} of {len(verdicts)}"
+    return [heading, _table(["target", "measured", "bound on this machine", ""], rows)]
+
+
+def _question(results: Results, title: str, metrics: Sequence[str]) -> list[str]:
+    """Return heading and table: contenders down, what was measured across, or the other way where that is shorter."""
+    found = [each for each in results.measurements if each.metric in metrics]
+    if not found:
+        return []
+    names = [name for name in CONTENDERS if any(each.contender == name for each in found)]
+    columns = sorted({(metrics.index(each.metric), each.tasks) for each in found})
+    if len(columns) == 1:
+        return [f"## {title}", _table(["", "p50", "p95"], [_spread(results, each) for each in _ordered(found)])]
+    titles = [_column(metrics, metric, tasks) for metric, tasks in columns]
+    cells = [[_cell(results, metrics[metric], name, tasks) for metric, tasks in columns] for name in names]
+    contenders = [contender_class(name).title for name in names]
+    if len(names) < len(columns):
+        titles, contenders = contenders, titles
+        cells = [list(row) for row in zip(*cells, strict=True)]
+    rows = [[first, *row] for first, row in zip(contenders, cells, strict=True)]
+    return [f"## {title}", _table(["", *titles], rows)]
+
+
+def _ordered(found: Iterable[Measurement]) -> list[Measurement]:
+    return sorted(found, key=lambda each: list(CONTENDERS).index(each.contender))
+
+
+def _spread(results: Results, each: Measurement) -> list[str]:
+    """Return a row of a table that has room for more than the median."""
+    title = contender_class(each.contender).title
+    return [title, _cell(results, each.metric, each.contender, each.tasks), formatted(each.p95, each.unit)]
+
+
+def _column(metrics: Sequence[str], metric: int, tasks: int) -> str:
+    """Return the title of a column: as much as tells it from the others."""
+    count = f"{tasks:,} tasks" if tasks else ""
+    return ", ".join(filter(None, (metrics[metric] if len(metrics) > 1 or not count else "", count)))
+
+
+def _cell(results: Results, metric: str, contender: str, tasks: int) -> str:
+    measured = results.find(metric, contender, tasks)
+    if measured is None:
+        return ""
+    return f"{formatted(measured.p50, measured.unit)}{_times_the_floor(results, measured)}"
+
+
+def _times_the_floor(results: Results, measured: Measurement) -> str:
+    floor = results.find(measured.metric, "floor", measured.tasks)
+    if measured.contender == "floor" or floor is None or floor.p50 <= 0:
+        return ""
+    return f" ({digits(measured.p50 / floor.p50)})"
 
 
 def _isolation(results: Results) -> list[str]:
-    if not results.isolation:
+    cells = {(cell.contender, cell.fault): outcome_text(cell) for cell in results.isolation}
+    left = {each.contender: f"{each.left} of {each.started} left" for each in results.left_behind}
+    names = [name for name in CONTENDERS if name in left or any(of == name for of, _ in cells)]
+    if not names:
         return []
+    head = ["", *(FAULT_TITLES[fault] for fault in FAULTS), "processes after SIGKILL of the host"]
     rows = [
-        [
-            contender_class(cell.contender).title,
-            cell.fault,
-            cell.verdict,
-            cell.task,
-            cell.siblings,
-            cell.host,
-            cell.next_task,
-        ]
-        for cell in results.isolation
+        [contender_class(name).title, *(cells.get((name, fault), "") for fault in FAULTS), left.get(name, "")]
+        for name in names
     ]
-    head = ["", "fault", "verdict", "what the host heard of the task", "siblings that ended well", "host", "next task"]
-    return [f"## Isolation: {', '.join(FAULTS)}", _table(head, rows)]
-
-
-def _left_behind(results: Results) -> list[str]:
-    if not results.left_behind:
-        return []
-    rows = [
-        [contender_class(each.contender).title]
-        + [str(number) for number in (each.started, each.left, each.tasks, each.children, each.daemons, each.others)]
-        for each in results.left_behind
-    ]
-    seconds = results.left_behind[0].seconds
-    head = ["", "processes before", "left", "tasks", "their children", "their daemons", "others"]
-    return [f"## Left {seconds:g} s after the host was killed with SIGKILL", _table(head, rows)]
+    return ["## What does a fault of one task do to the others, and to the host?", _table(head, rows)]
 
 
 def _skipped(results: Results) -> list[str]:
     if not results.skipped:
         return []
-    scenarios: dict[tuple[str, str], list[str]] = {}
+    whys: dict[str, list[str]] = {}
     for each in results.skipped:
-        scenarios.setdefault((each.contender, " ".join(each.why.split())[-_WHY:]), []).append(each.scenario)
-    lines = [f"- {name}, {', '.join(dict.fromkeys(of))}: {why}" for (name, why), of in scenarios.items()]
-    return ["## Not measured", "\n".join(lines)]
+        whys.setdefault(" ".join(each.why.split())[-_WHY:], []).append(f"{each.contender} {each.scenario}")
+    lines = [f"- {why}: {', '.join(dict.fromkeys(of))}" for why, of in whys.items()]
+    return ["## What was not measured?", "\n".join(lines)]
 
 
 def main() -> int:
     """Read results and write the report; exit status 1 if `--check` is given and a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
-    parser.add_argument("results", type=Path, help="what `python -m benchmarks --json FILE` has written")
-    parser.add_argument("--folder", type=Path, default=_HERE, help="where the page and the pictures go")
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        default=_HERE / _DATA,
+        help="what `python -m benchmarks --json FILE` has written; the results that are kept if not given",
+    )
+    parser.add_argument("--folder", type=Path, default=_HERE, help="where page, results and pictures go")
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a target is missed")
     given = parser.parse_args()
     results = Results.load(given.results)

@@ -1,4 +1,4 @@
-"""What was measured: values as they come, and what they come to; kept as JSON.
+"""Results: values as they come, and what they come to; kept as JSON.
 
 A host process writes one line for each value, so that what it had measured survives its end.
 """
@@ -49,6 +49,7 @@ class Measurement:
     """All values of one metric of one contender, over all rounds.
 
     Attributes:
+        p99, least, most: None in results that were read from an older page, which did not show them.
         rounds: the median of each round, for how much rounds differ.
         spread: half the distance between the quartiles, as a share of the median.
     """
@@ -61,9 +62,9 @@ class Measurement:
     count: int
     p50: float
     p95: float
-    p99: float
-    least: float
-    most: float
+    p99: float | None
+    least: float | None
+    most: float | None
     spread: float
     rounds: list[float]
 
@@ -135,8 +136,9 @@ class Results:
         return None
 
     def save(self, path: Path) -> None:
-        """Write them as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        """Write them as JSON, a line for each figure."""
+        fields = ",\n".join(f" {json.dumps(name)}: {_lines_of(value)}" for name, value in asdict(self).items())
+        path.write_text(f"{{\n{fields}\n}}\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -147,6 +149,12 @@ class Results:
         data["left_behind"] = [Left(**each) for each in data["left_behind"]]
         data["skipped"] = [Skipped(**each) for each in data["skipped"]]
         return cls(**data)
+
+
+def _lines_of(value: Any) -> str:
+    if not isinstance(value, list) or not value:
+        return json.dumps(value)
+    return "[\n  " + ",\n  ".join(json.dumps(each) for each in value) + "\n ]"
 
 
 def summarise(

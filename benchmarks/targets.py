@@ -1,4 +1,4 @@
-"""What must be reached, in one table, and whether it is.
+"""Targets: what must be reached, in one table, and whether it is.
 
 Bounds were set on one machine, whose floor is known. Where a bound hangs on how fast a machine forks, it is `scaled`:
 here it is as many times the floor that was measured here as it was of the floor there. Where the floor is how long the
@@ -39,12 +39,12 @@ class Value:
     per_task: bool = False
 
     def of(self, results: Results) -> float | None:
-        """Return it; None if it was not measured."""
+        """Return it; None if it was not measured, or not kept."""
         measured = self.measurement(results)
         if measured is None:
             return None
-        value: float = getattr(measured, self.statistic)
-        return value / self.tasks if self.per_task else value
+        value: float | None = getattr(measured, self.statistic)
+        return value / self.tasks if self.per_task and value is not None else value
 
     def measurement(self, results: Results) -> Measurement | None:
         """Return what it is taken from."""

@@ -105,8 +105,33 @@ def test_the_report_has_targets_and_scenarios(results: dict[str, Any], tmp_path:
 
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "RESULTS.md").read_text()
-    assert "## Targets" in page
-    assert "| floor (fork, pidfd, socketpair) | start |" in page
+    assert "## Which targets are met?" in page
+    assert "## How long until the first message of a task's code?\n\n|  | p50 | p95 |" in page
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+
+
+def test_the_page_that_is_kept_is_of_the_results_that_are_kept() -> None:
+    program = """
+from pathlib import Path
+from benchmarks.report import page
+from benchmarks.results import Results
+kept = Path("benchmarks/RESULTS.md").read_text()
+pictures = [path.stem for path in Path("benchmarks/pictures").iterdir() if f"({path.parent.name}/{path.name})" in kept]
+made = page(Results.load(Path("benchmarks/results.json")), sorted(pictures, key=kept.index))
+print(made == kept)
+"""
+
+    done = run_in_root("-c", program)
+
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_the_phases_of_a_start_are_told() -> None:
+    done = run_in_root("-m", "benchmarks.phases", "--tasks", "2")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 tasks\n")
+    assert "until the task's work" in done.stdout
 
 
 def test_what_a_host_leaves_behind_is_found_and_ended() -> None:
