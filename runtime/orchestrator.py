@@ -1,7 +1,7 @@
-"""An agent's tools for a host that has a loop of its own: schemas for its model, and a way to call them.
+"""Orchestrator: an agent's tools for a host with a loop of its own: schemas for its model, and a way to call them.
 
-The tools run in an event loop on a thread that belongs to the toolset, so that a call works from any thread and from
-inside any event loop alike.
+The tools run in an event loop on a thread that belongs to the toolset. So a call works from any thread, and from inside
+any event loop.
 """
 
 from __future__ import annotations

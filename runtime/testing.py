@@ -1,4 +1,4 @@
-"""A fault kit: sub-agents that misbehave on purpose, so that a host application can test its own handling of them.
+"""Fault kit: sub-agents that misbehave on purpose, so that a host application can test its own handling of them.
 
 Name them in a team (`entrypoint: subactors.runtime.testing:segfault`) or take `fault_team()`. Each says `before the
 fault` first, so that a test can wait for that output and knows that the fault comes next. They only ever harm the

@@ -1,4 +1,4 @@
-"""An event loop for one coroutine that another thread, or a signal, can cancel.
+"""Event loop: runs one coroutine, which another thread or a signal can cancel.
 
 Not `asyncio.run`: at its end that waits for worker threads without a bound, and a `python/…` model may be stuck in one.
 """

@@ -1,8 +1,8 @@
-"""What of a conversation its model is shown: all of it, but old tool answers shortened where it has become too long.
+"""History: selects what the model sees of a conversation. Old tool answers are shortened once it grows too long.
 
-The conversation itself stays whole: it is what the journal keeps and what a restart goes on with. Old turns are left
-out only where the team file asks for that (`num_history_items`). Else nothing but tool answers is ever shortened, and
-what has been once stays so: a beginning that does not change is what servers cache.
+The conversation itself stays whole, because the journal keeps it and a restart goes on with it. Old turns are left out
+only where the team file asks for that (`num_history_items`). Otherwise only tool answers are shortened, and stay so:
+servers cache a beginning that does not change.
 """
 
 from __future__ import annotations

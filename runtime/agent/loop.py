@@ -1,8 +1,8 @@
-"""The agent loop: ask the model, call the tools it asks for, and again, until it answers without a tool call.
+"""Agent loop: ask the model, call the tools it asks for, and again, until it answers without a tool call.
 
 The same loop serves an orchestrator and its sub-agents. It never judges a tool call (the tools answer for themselves),
-never prints, and leaves the conversation such that it can be continued whenever it ends: a turn is in it with all
-answers to its tool calls, or not at all.
+and never prints. Whenever it ends, the conversation can be continued: a turn is in it with all answers to its tool
+calls, or not at all.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Progress of a loop: ends one whose model asks for the same again and again.
+"""Progress: ends a loop whose model asks for the same again and again.
 
-Waiting is no repetition: a model that looks at its background tasks while one of them runs may do so as often as it
-likes. Once none runs any more, nothing that it looks at can change, and then looking is repetition, too, whatever it
-looks at in turn, and whatever it says or thinks meanwhile: only a call that succeeds and has an effect is progress.
-Runs in the loop's event loop.
+Waiting is not repetition: a model may look at its background tasks as often as it likes while one of them runs. Once
+none runs any more, nothing that it looks at can change. Then looking is repetition, whatever it looks at in turn, and
+whatever it says or thinks meanwhile; only a call that succeeds and has an effect is progress. Runs in the loop's event
+loop.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The conversation that an agent starts with.
+"""Prompt: the conversation that an agent starts with.
 
-Puts together what the team file, the toolsets and the task say; adds nothing that is not in one of them but the words
-that connect them. Reads nothing but whether the working directory is under version control.
+It puts together what the team file, the toolsets and the task say, and adds only words that connect them. It reads
+nothing but whether the working directory is under version control.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The files that `add_prompt_files` puts in an agent's system prompt, such as AGENTS.md.
+"""Prompt files: the files that `add_prompt_files` puts in an agent's system prompt, such as AGENTS.md.
 
-Reads files when a conversation begins, bounded; one that is missing or cannot be read is no reason not to work.
+It reads them when a conversation begins, bounded. The agent works without a file that is missing or cannot be read.
 """
 
 from __future__ import annotations

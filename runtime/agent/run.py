@@ -1,6 +1,6 @@
-"""Puts an agent together: its toolsets, its model, its first messages, and the loop over them.
+"""Agent run: puts an agent together from its toolsets, its model and its first messages, and runs the loop over them.
 
-The same in a task's process and in a host that runs an orchestrator; what differs comes in through `Surroundings`.
+The same in a task's process and in a host that runs an orchestrator; `Surroundings` brings in what differs.
 """
 
 from __future__ import annotations

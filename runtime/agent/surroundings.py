@@ -1,4 +1,4 @@
-"""What an agent finds around it, in a task's process or in a host that runs an orchestrator."""
+"""Surroundings: what an agent finds around it, in a task's process or in a host that runs an orchestrator."""
 
 from __future__ import annotations
 

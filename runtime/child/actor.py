@@ -1,4 +1,4 @@
-"""The actor that is one task: it owns one sub-agent loop, in a process of its own.
+"""Task actor: one task, in a process of its own.
 
 Its methods run in the task's process. The class itself is named in the host, so what it needs to do its work is
 imported when it works.

@@ -1,4 +1,4 @@
-"""What an `entrypoint` agent is given: the user's own function, called as `function(task)` in the task's process."""
+"""Entrypoint: the user's own function, called as `function(task)` in the task's process, and what it is given."""
 
 from __future__ import annotations
 

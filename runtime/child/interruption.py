@@ -1,11 +1,12 @@
-"""What work gets that goes on after its stop: an exception on the main thread, as Ctrl-C raises it.
+"""Interruption: ends work that goes on after its stop, by an exception on the main thread, as Ctrl-C raises it.
 
 The order is this. At once `stop_requested` is set, and coroutines are cancelled. Half the grace period later a function
-gets KeyboardInterrupt, so that its `finally` runs. One that has seen the stop is about to end by itself, with a result:
-it gets that only when there is hardly any time left. At the end of the grace period the host kills the process; nothing
-else ends code that no exception reaches, in C or in an `except` that catches everything.
+gets KeyboardInterrupt, so that its `finally` runs. A function that has seen the stop is about to end by itself, with a
+result: it gets the exception only when hardly any time is left. At the end of the grace period the host kills the
+process; nothing else ends code that no exception reaches, in C or in an `except` that catches everything.
 
-It must never interrupt what is not the user's: after the work has ended, or in the middle of a message to the host.
+It must never interrupt anything but the user's code: not after the work has ended, nor in the middle of a message to
+the host.
 """
 
 from __future__ import annotations

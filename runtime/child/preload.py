@@ -1,4 +1,4 @@
-"""What is imported once for all tasks of a team, in the process that theirs are forked from."""
+"""Preload: modules imported once for all tasks of a team, in the process that theirs are forked from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a process that stands by does ahead of its task: a task that comes to nothing, by the way that real ones go.
+"""Warm-up: a dummy task that takes the same path as a real one. Standby processes run it before they are handed out.
 
-It is over before the real one comes, and leaves nothing but memory that is the process's own already. The zygote does
-it, too, when it is idle. It must never reach out of the process, but to itself, and start no thread.
+It is over before the real task comes, and leaves nothing but memory that the process has made its own. The idle zygote
+runs it, too. It must never reach anything outside of its process, and start no thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The work of one task: the agent's loop, or the user's entrypoint, on the main thread of the task's process."""
+"""Task work: the agent's loop, or the user's entrypoint, on the main thread of the task's process."""
 
 from __future__ import annotations
 

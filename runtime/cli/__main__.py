@@ -1,4 +1,4 @@
-"""The program `subactors`: the command line, and what comes before it has been imported.
+"""Program `subactors`: the command line, and what comes before it has been imported.
 
 It imports nothing first, so that Ctrl-C in that moment is a quiet end like any other.
 """

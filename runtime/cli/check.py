@@ -1,7 +1,7 @@
-"""What `check` says of a team without mistakes: which agents would run on this machine, and what to know of them.
+"""Check: what `check` says of a team without mistakes: which agents would run here, and what to know of each.
 
-The file may be anybody's. So neither the time that this takes nor what it says grows with what is in the file, and
-what the environment holds is not shown.
+The file may be anybody's. So neither the time nor the length of the report grows with what is in the file, and no value
+of the environment is shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the command line shows while tasks run: a live table, plain lines, or one JSON object a line.
+"""Display: what the command line shows while tasks run: a live table, plain lines, or one JSON object a line.
 
-A display only looks: it asks the runtime and follows its events. All that it shows goes through `terminal/streams`.
-What it gives to `rich` is cleaned before and never markup.
+A display only looks: it asks the runtime and follows its events. Everything it shows goes through `terminal/streams`.
+Text for `rich` is cleaned before, and is never markup.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`subactors doctor`: what this machine offers, what of it is used, and whether a task really starts, answers and goes.
+"""Doctor: `subactors doctor`, what this machine offers, what the runtime uses of it, and whether a task really works.
 
-It reports what it has tried or read just now, nothing that it merely expects.
+It starts a task, has it answer and end. It reports what it has tried or read just now, nothing that it merely expects.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The runtime of the command line: for one root or one batch of tasks, and with waits that a signal can end."""
+"""Host of the command line: a runtime for one root or one batch of tasks, with waits that a signal can end."""
 
 from __future__ import annotations
 

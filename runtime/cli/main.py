@@ -1,4 +1,4 @@
-"""The command line, `subactors`: reads arguments and hands over. What the commands do is in `run`.
+"""Command line: `subactors` reads arguments and hands over. `run` and `tasks` do the work of the commands.
 
 Exit status: 0, 1 (something failed), 2 (wrong usage or a wrong team file), 128 and the signal's number (interrupted).
 """

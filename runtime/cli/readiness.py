@@ -1,7 +1,7 @@
-"""What of a team would run on this machine, what would not, and why: for `check`, which runs nothing.
+"""Readiness: which agents of a team would run here, which would not, and why; for `check`, which runs nothing.
 
-Looks at files and the environment; reads the source of entrypoints and never imports it, nor a package above it. That
-nothing is missing here is no promise that everything works.
+It looks at files and the environment. It reads the source of entrypoints and never imports it, nor a package above it.
+An agent without a complaint here may fail all the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the commands of the command line do, once their arguments are read. Imported by `cli` when a command runs."""
+"""Running commands: `run`, `dispatch` and `mcp`, once their arguments are read. Imported when one of them is called."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What `ps`, `view`, `logs`, `stop` and `prune` do: the commands for tasks that another process runs, or ran.
+"""Task commands: `ps`, `view`, `logs`, `stop` and `prune`, for tasks that another process runs, or ran.
 
-Imported by `cli` when one of them runs; it must not bring what only a process that runs tasks needs.
+Imported when one of them is called; it must not bring what only a process that runs tasks needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who does which part of the survey, and how the report calls that part."""
+"""Assignments: who does which part of the survey, and how the report calls that part."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What source in languages with braces shows without a parser: its functions, its comments, its imports by path.
+"""Brace source: what source in languages with braces shows without a parser: functions, comments, imports by path.
 
-By patterns, hence approximate: a function is what stands in braces after something that looks like a function's head.
+It works by patterns, hence approximately: a function is what stands in braces after something like a function's head.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A conversation as the demonstration's models see it: what they have asked, and what the tools answered.
+"""Conversation: what the demonstration's models have asked, and what the tools answered.
 
-A model function is called anew for every turn and keeps nothing, so all that it knows is in the messages.
+A model function is called anew for every turn and keeps nothing, so everything it knows is in the messages.
 """
 
 from __future__ import annotations

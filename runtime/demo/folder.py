@@ -1,6 +1,6 @@
-"""Walks the working directory with `list_directory`, level by level, and knows what was found and what left out.
+"""Folder walk: goes through the working directory with `list_directory`, level by level, and knows what it left out.
 
-Bounded: folders beyond a number are not opened, and folders that tools made or fetched never are.
+Bounded: it does not open folders beyond a number, nor folders that tools made or fetched.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which file imports which: resolves what source files import to files of the same folder.
+"""Import graph: resolves what source files import to files of the same folder.
 
-Looks at names and paths only. What cannot be resolved to exactly one file is from outside, or nothing.
+It looks at names and paths only. An import that does not resolve to exactly one file is from outside, or nothing.
 """
 
 from __future__ import annotations

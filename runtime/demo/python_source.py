@@ -1,4 +1,4 @@
-"""What Python source says about itself: its functions, its imports, its comments. Parses, and never runs anything."""
+"""Python source: its functions, its imports, its comments. Parses, and never runs anything."""
 
 from __future__ import annotations
 

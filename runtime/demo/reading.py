@@ -1,7 +1,7 @@
-"""Reads whole files with `read_file`, some in each turn, long ones in pages; never takes half a file for a whole.
+"""Reading: reads whole files with `read_file`, some in each turn, long ones in pages; never takes half a file as whole.
 
 An answer of the tool is bounded, and its text alone does not tell an error from a file that holds those words. So a
-file counts as read only when what came has the size that its folder lists, or when every line of it has come.
+file counts as read only when the answer has the size that its folder lists, or when every line of it has come.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The coordinator's report: what the agents found, and what became of each. Adds no figure of its own to a survey."""
+"""Survey report: what the agents found, and what became of each. Adds no figure of its own to a survey."""
 
 from __future__ import annotations
 

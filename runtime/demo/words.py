@@ -1,4 +1,4 @@
-"""How the demonstration's agents write: counts, sizes, tables. Text in, text out."""
+"""Words: how the demonstration's agents write counts, sizes and tables. Text in, text out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the agent loop asks of a model. The clients that do it are in `models/openai/client` and `python`."""
+"""Model: what the agent loop asks of one, and the types of a turn. `models/openai` and `models/python` are clients."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A model with others that stand in for it: what fails goes to the next, and is passed over for a while.
+"""Fallback model: a model with stand-ins. A model that fails is passed over for a while, and the next one answers.
 
-Decides only who answers. How often each is tried again before it counts as failed is its own client's business; what a
-model refuses is no failure, as that is an answer.
+It decides only who answers. Each client decides how often it tries again before it counts as failed. A model's refusal
+is not a failure, because it is an answer.
 """
 
 from __future__ import annotations

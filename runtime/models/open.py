@@ -1,4 +1,4 @@
-"""Opens the model of an agent: the one place that knows which class answers for which provider."""
+"""Opening a model: the only place that knows which class answers for which provider."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A Python function in the place of a model: deterministic agents inside the ordinary agent loop.
+"""Python model: a function in the place of a model, for deterministic agents inside the ordinary agent loop.
 
-Calls the function and turns what it returns into a turn. What the function raises goes through untouched, because it
-is the reason that the task's author needs to see. Nothing here may block the event loop, whatever the function does.
+It calls the function and makes a turn of what the function returns. An exception of the function passes unchanged,
+because its author needs to see that reason. Nothing here may block the event loop, whatever the function does.
 """
 
 from __future__ import annotations

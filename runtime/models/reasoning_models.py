@@ -1,4 +1,4 @@
-"""Reasoning models of OpenAI: which they are, by name. They take other parameters than all models before them."""
+"""Reasoning models: the names of OpenAI's. They take other parameters than all models before them."""
 
 from __future__ import annotations
 

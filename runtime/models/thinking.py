@@ -1,7 +1,7 @@
 """Thinking: turns a `thinking_budget` of a team file into the parameters that a provider has for it.
 
-Pure. A budget is a number of tokens (0: none, -1: as the model likes) or a level. Providers have one or the other, so
-the one that is missing is derived. Where a model does not have a level, the nearest that it has is taken.
+Pure. A budget is a number of tokens (0: none, -1: as the model likes) or a level. A provider takes one or the other, so
+the missing one is derived. Where a model lacks a level, the nearest one that it has is taken.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of tools: finds the tool that a model's own spelling means, in characters that every server accepts."""
+"""Tool names: finds the tool that a model's own spelling means, and writes names that every server accepts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Certificates: what checks those of servers, loaded once for all clients of a process.
+"""Certificates: the trusted authorities, loaded once for all clients of a process.
 
-Loading the certificates of all authorities is most of what a client costs. Where the zygote has loaded them, the tasks
-that are forked from it have them.
+Loading them is most of what a client costs. Tasks inherit those that the zygote has loaded.
 """
 
 from __future__ import annotations

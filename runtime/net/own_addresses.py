@@ -1,4 +1,4 @@
-"""Own addresses: tells which addresses are this machine's. Nothing is sent."""
+"""Own addresses: tells which addresses belong to this machine. It sends nothing."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Proxies: over which one a server is reached, as the environment says, and who is to blame when it is not.
+"""Proxies: chooses the proxy for a server, as the environment says, and names whose fault it is when one does not work.
 
-The HTTP library would make a client for every proxy that the environment names, needed or not, and fail where one of
-them cannot be made. So it is told to leave the environment alone, and the one proxy for one address is chosen here.
-User and password of a proxy appear in no message. Nothing here is imported that costs time; `connection_options` uses
-the library, which whoever calls it has.
+The HTTP library would make a client for every proxy that the environment names, needed or not, and fail where it cannot
+make one of them. So it is told to leave the environment alone, and the one proxy for one address is chosen here. No
+message shows user or password of a proxy. Nothing here imports anything slow; `connection_options` uses the library,
+which its callers have imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The face for MCP hosts: the four background tools over standard input and output (`subactors mcp`).
+"""MCP face: the four background tools for an MCP host, over standard input and output (`subactors mcp`).
 
 The program at the other end is the orchestrator. Standard output carries messages of the protocol and nothing else. The
 end of standard input ends everything.

@@ -1,7 +1,6 @@
-"""Ways to the supervisor: the same requests from the host and from inside a task's process.
+"""Gateways: ways to the supervisor, with the same requests from the host and from inside a task's process.
 
-A gateway belongs to one caller. What the caller may see and do is decided by the supervisor, which knows whose gateway
-it is.
+A gateway belongs to one caller. The supervisor knows whose gateway it is, and decides what that caller may see and do.
 """
 
 from __future__ import annotations

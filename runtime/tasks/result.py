@@ -1,7 +1,7 @@
-"""Results: a task's answer on its way and where it is kept, as JSON text, decoded only by who reads it.
+"""Results: a task's answer on its way and where it is kept, as JSON text, decoded only by its reader.
 
-Some megabytes of it can stand for some hundred as objects, which the host then neither makes nor keeps; and beyond a
-number of values they are refused, as no other thread runs while they are made.
+A few megabytes of JSON can become a few hundred as objects, and the host neither makes nor keeps those. A result beyond
+a number of values is refused, because no other thread runs while they are made.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a caller sees of tasks: frozen values, made by the supervisor, safe to keep and to share between threads."""
+"""Views: what a caller sees of tasks. Frozen values, safe to keep and to share between threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks in words: what a model, and a person at a pipe, reads of them."""
+"""Wording: tasks in words, for a model and for a person at a pipe."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a checked team is: frozen data, without YAML, lines or defaults left open.
+"""Team: frozen data of a checked team, without YAML, lines or open defaults.
 
-A team is built by the loader only (`teamfile/load`), travels to task processes as plain data, and never holds a secret:
-a model names the environment variable of its key, not the key.
+Only the loader builds a team (`teamfile/load`). A team travels to task processes as plain data. It never holds a
+secret: a model names the environment variable of its key, not the key.
 """
 
 from __future__ import annotations

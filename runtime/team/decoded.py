@@ -1,6 +1,6 @@
-"""Text in which characters are encoded as addresses and JSON do it, and where in it a decoded word stands.
+"""Decoded text: decodes text as addresses and JSON encode it, and finds where a decoded word stands in the original.
 
-Decodes all that can be decoded, whether it was meant so or not: what it finds is to be blotted out, never to be used.
+It decodes everything decodable, whether it was meant so or not, because its finds are blotted out and never used.
 """
 
 from __future__ import annotations

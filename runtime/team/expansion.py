@@ -1,6 +1,6 @@
-"""`${env.NAME}` in values of a team file, replaced when a task starts.
+"""Expansion: replaces `${env.NAME}` in values of a team file when a task starts.
 
-Responsible for what such a reference may look like, and for saying which variable is not set. Never shows a value.
+It decides what such a reference may look like, and says which variable is not set. It never shows a value.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keys: which environment variables hold the secrets of a team, and which of its tasks are given them.
+"""Key variables: which environment variables hold the secrets of a team, and which of its tasks get them.
 
-The zygote and the tasks inherit none of these variables, and so no program does that a tool starts: what a process
-inherits is in `/proc`, for every process of the same user to read. A task is given what it needs together with its
-work. Knows variables by their names only; a value is read when a task starts.
+The zygote and the tasks inherit none of these variables, and neither does a program that a tool starts: every process
+of the same user can read an inherited environment in `/proc`. A task gets the variables that it needs together with its
+work. This module knows variables by their names only; a value is read when a task starts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a toolset lacks on this machine: a command, a variable, a folder. Looks at files and the environment only.
+"""Toolset requirements: the command, variable or folder that a toolset lacks on this machine.
 
-That nothing is missing here is no promise that everything works. Asked before a task starts, and by `check`.
+Looks at files and the environment only, before a task starts and for `check`. A toolset may fail all the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One MCP server of a team file: what it is, and what this machine lacks to use it.
+"""MCP definition: one MCP server of a team file, and what this machine lacks to use it.
 
-Nothing here starts or connects anything: the host asks what is missing before a task starts, and `check` asks it of
-files that are not to be run. Secrets are in what `resolve` returns and nowhere before; no message shows one.
+Nothing here starts or connects anything: the host asks what is missing before a task starts, and `check` asks it for
+files that must not run. Only what `resolve` returns holds secrets; no message shows one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Which tool calls a team file lets through: patterns of tools and of their arguments.
+"""Permissions: which tool calls a team file lets through, as patterns of tools and of their arguments.
 
-A pattern is `tool`, or `tool:argument=glob`, with more of `:argument=glob` that must match too; `*` and `?` stand for
-any characters and any one, upper and lower case are the same. Nobody watches a background task, so a call that somebody
-should be asked about is refused like one that is denied. Patterns are a guard against mistakes, not a sandbox: a shell
-has many ways to say a thing.
+A pattern is `tool`, or `tool:argument=glob`, with more of `:argument=glob` that must match too. `*` and `?` stand for
+any characters and any one; upper and lower case are the same. Nobody watches a background task, so a call that a person
+should be asked about is refused like a denied one. Patterns are a guard against mistakes, not a sandbox: a shell has
+many ways to say a thing.
 """
 
 from __future__ import annotations

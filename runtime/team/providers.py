@@ -1,7 +1,7 @@
-"""The providers of models: where their OpenAI-compatible endpoints are, and which variables hold their keys.
+"""Providers: the addresses of their OpenAI-compatible endpoints, and the variables that hold their keys.
 
-Responsible for this table and for turning a model into an address and a key at the moment that a client is made. A key
-is never part of a message, of a representation, or of anything that is kept.
+It turns a model into an address and a key when a client is made. A key is never part of a message, of a representation,
+or of anything that is kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Turn `package.module:function` into the function it names.
+"""References: turns `package.module:function` into the function that it names.
 
-Responsible for the form of such a target and for importing it, with an error that says which part of it is wrong.
-Checking the form must never import anything: a team file is checked without running code of its author.
+It decides on the form of such a target, and imports it, with an error that says which part of it is wrong. Checking the
+form must never import anything: a team file is checked without running code of its author.
 """
 
 from __future__ import annotations

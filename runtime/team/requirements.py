@@ -1,6 +1,7 @@
-"""What this machine lacks to run an agent: asked before a task starts, and by `check`, which runs nothing.
+"""Agent requirements: what this machine lacks to run an agent.
 
-Looks at files and the environment only. That nothing is missing here is no promise that everything works.
+The host asks before a task starts; `check`, which runs nothing, asks, too. It looks at files and the environment only,
+so an agent may fail all the same.
 """
 
 from __future__ import annotations

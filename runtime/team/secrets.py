@@ -1,4 +1,4 @@
-"""Secrets in texts: which values are secret at all, and how they are blotted out.
+"""Secrets: which values are secret at all, and how texts have them blotted out.
 
 Servers that need no key are given a word for one (`ollama`, `EMPTY`, `not-needed`). To blot such a word out would
 garble every text that holds it, and hide nothing. So a value counts as secret only if it could not be guessed.

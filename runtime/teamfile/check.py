@@ -1,6 +1,6 @@
-"""Checks what a team file holds and makes a `Team` of it.
+"""Check: checks what a team file holds, and makes a `Team` of it.
 
-All mistakes are found in one go, each noted once at its place; one mistake must not make others appear. Nothing here
+It finds all mistakes in one go and notes each once, at its place; one mistake must not make others appear. Nothing here
 reads files, imports the author's code or looks at the environment.
 """
 

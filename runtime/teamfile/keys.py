@@ -1,6 +1,6 @@
-"""The keys of a team file, level by level: read, ignored, or refused because the file would lose something.
+"""Keys: the keys of a team file, level by level: read, ignored, or refused because the file would lose something.
 
-Tables only. The refused and ignored ones are those of Docker's agent files; what is in none of the tables is a mistake.
+Tables only. The refused and ignored keys are those of Docker's agent files; a key in none of the tables is a mistake.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Checks `lifecycle` of a toolset, a key of Docker's agent files: how a server is started, asked and started again.
+"""Lifecycle: checks `lifecycle` of a toolset, a key of Docker's files for starting, asking and restarting a server.
 
-What has a meaning here becomes options of the toolset; the rest is noted as without effect.
+Keys with a meaning here become options of the toolset; the others are noted as without effect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading `limits` and `restart` of a team file, and the settings of `runtime`."""
+"""Limits: reads `limits` and `restart` of a team file, and the settings of `runtime`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The ways into a team: from a file, from a mapping, and with another model.
+"""Loading: the ways to a team, from a file, from a mapping, and with another model.
 
-Responsible for reading the file and for turning whatever is wrong with its content into problems, all of them at once;
-no other exception leaves for bad content. Must never import or run the author's code.
+It reads the file and turns whatever is wrong with its content into problems, all of them at once; bad content raises no
+other exception. It must never import or run the author's code.
 """
 
 from __future__ import annotations

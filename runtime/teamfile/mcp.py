@@ -1,7 +1,7 @@
-"""Checks `mcps` at the top of a team file, and the toolsets of type `mcp` that may refer to it.
+"""MCP servers: checks `mcps` at the top of a team file, and the toolsets of type `mcp` that may refer to it.
 
-A toolset's own keys win over those of the definition that it refers to. Whether a server can be had on this machine is
-not asked here (`team/requirements`).
+A toolset's own keys win over those of the definition that it refers to. `team/requirements` asks whether this machine
+has what a server needs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Checks `providers` and `models`, and finds what a reference to a model means.
+"""Models: checks `providers` and `models`, and finds what a reference to a model means.
 
-Knows the forms of references; what is said of requests is read by `requests`. Never reads the environment:
-keys and addresses that it holds are looked up when a client is made (`team/providers`).
+It knows the forms of references; `requests` reads the keys about requests. It never reads the environment: keys and
+addresses there are looked up when a client is made (`team/providers`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a team file holds before it is checked: values with their places, and the list of what is wrong with them.
+"""Nodes: the content of a team file before it is checked, values with their places, and the list of mistakes in them.
 
-The same nodes come from YAML (`yaml`) and from Python mappings (here), so the checks know neither. Nothing here
-knows what a team file means.
+YAML (`yaml`) and Python mappings (here) give the same nodes, so the checks know neither. Nothing here knows what a team
+file means.
 """
 
 from __future__ import annotations

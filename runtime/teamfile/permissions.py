@@ -1,4 +1,4 @@
-"""Checks `permissions` of a team file: patterns that can match, and those that never will."""
+"""Permissions: checks `permissions` of a team file, and notes patterns that can never match."""
 
 from __future__ import annotations
 

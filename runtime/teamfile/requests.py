@@ -1,6 +1,6 @@
-"""Reads what a team file says about requests to models: their parameters, prices, stand-ins, and the form of answers.
+"""Requests: reads the keys about requests to models: parameters, prices, stand-ins, and the form of answers.
 
-Knows these keys only; which model a name means is `models`' business. Nothing here reads the environment.
+It knows these keys only; `models` knows which model a name means. Nothing here reads the environment.
 """
 
 from __future__ import annotations

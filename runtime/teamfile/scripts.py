@@ -1,6 +1,6 @@
-"""Checks the `shell` of a toolset of type `script`: the command lines that are its tools.
+"""Scripts: checks the `shell` of a toolset of type `script`, the command lines that are its tools.
 
-What a parameter's schema may say is bounded by what is checked when the tool is called. Runs none of the commands.
+A parameter's schema may say only what is checked when the tool is called. It runs none of the commands.
 """
 
 from __future__ import annotations

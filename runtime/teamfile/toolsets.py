@@ -1,7 +1,7 @@
-"""Checks the `toolsets` of an agent.
+"""Toolsets: checks the `toolsets` of an agent.
 
-Holds what a team file may say about each type of toolset, the names of its tools included. Must not import the toolsets
-themselves: a file is checked without loading what would run it.
+It holds what a team file may say about each type of toolset, the names of its tools included. It must not import the
+toolsets themselves: a file is checked without loading what would run it.
 """
 
 from __future__ import annotations

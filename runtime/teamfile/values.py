@@ -1,4 +1,4 @@
-"""Reading one value of a team file: typed, and with a problem noted at its place if it is not what it must be.
+"""Values: reads one value of a team file, typed, and notes a problem at its place if it has the wrong type or range.
 
 Each reader returns the value, or None after it has noted what is wrong, so that a caller can go on to find the next
 mistake. Nothing here knows which keys a team file has.

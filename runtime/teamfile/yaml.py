@@ -1,7 +1,7 @@
-"""YAML text to located nodes, of a bounded number.
+"""YAML: turns text into located nodes, of a bounded number.
 
-Scalars are read by the rules of YAML 1.2, as other readers of such files do, not by PyYAML's own of YAML 1.1: there
-`no`, `on`, `12:30` and `2024-05-01` are no text. Nothing here constructs objects or knows what a team file means.
+Scalars are read by the rules of YAML 1.2, as other readers of such files do, not by PyYAML's own of YAML 1.1, where
+`no`, `on`, `12:30` and `2024-05-01` are not text. Nothing here constructs objects or knows what a team file means.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Control sequences: takes out of text whatever could command a terminal, or deceive the person who reads it.
+"""Control sequences: takes out of text whatever could command a terminal, or deceive its reader.
 
 Lines, tabs and every visible character stay. It knows nothing of streams; `streams` applies it.
 """

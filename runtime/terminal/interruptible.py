@@ -1,7 +1,7 @@
-"""What ends a command early: a signal (Ctrl-C, SIGTERM, SIGHUP), or that nobody reads its standard output any more.
+"""Interruptible waits: a signal (Ctrl-C, SIGTERM, SIGHUP) ends them, and so does a lost reader of standard output.
 
-It ends the command's wait, which then stops its tasks. For the main thread. The handler only notes the signal: an
-exception that it raised would come at any place of the program.
+A wait that ends early has its command stop the command's tasks. For the main thread. The handler only notes the signal,
+because an exception that it raised would come at any place of the program.
 """
 
 from __future__ import annotations

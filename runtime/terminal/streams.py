@@ -1,11 +1,11 @@
-"""Terminal: the one place of this package that writes to standard output and standard error.
+"""Terminal: the only place of this package that writes to standard output and standard error.
 
-What goes to a terminal loses its control sequences here; a pipe or a file gets text unchanged. A character that the
-locale does not have is replaced. Standard output that cannot be written to ends the command (`OutputLostError`);
-standard error that cannot be written to is no reason to lose an answer.
+Text for a terminal loses its control sequences here; a pipe or a file gets text unchanged. A character that the locale
+lacks is replaced. Standard output that cannot be written to ends the command (`OutputLostError`). Standard error that
+cannot be written to does not, because the answer would be lost with it.
 
-It is for the command line: `take_over` puts it in the place of `sys.stdout` and `sys.stderr`, so that what `click`,
-`logging`, `warnings` and tracebacks print comes this way, too. Everything may be used in any thread.
+It is for the command line: `take_over` puts it in the place of `sys.stdout` and `sys.stderr`, so that the output of
+`click`, `logging`, `warnings` and tracebacks comes this way, too. Any thread may use any of it.
 """
 
 from __future__ import annotations

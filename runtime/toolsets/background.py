@@ -1,7 +1,7 @@
-"""The `background_agents` toolset: what a model sees of the supervisor.
+"""Background agents: the `background_agents` toolset, a model's view of the supervisor.
 
-It sends typed messages and puts the replies in words. It holds no state: which tasks there are, and whose, is the
-supervisor's to know.
+It sends typed messages and puts the replies into words. It holds no state: the supervisor knows which tasks there are,
+and whose.
 """
 
 from __future__ import annotations

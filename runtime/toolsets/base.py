@@ -1,8 +1,8 @@
-"""Tools as a model sees them: schemas in, answers out.
+"""Tools: what a model sees of them, schemas in, answers out.
 
-A tool call never raises: whatever is wrong with it (no such tool, arguments that are no JSON or of the wrong type, a
-denied tool, a handler that failed) becomes an answer that says so and how to do better, because the reader is a model
-that can try again. Nothing here knows of processes or of the supervisor.
+A tool call never raises. Whatever is wrong with it becomes an answer that says so and how to do better: an unknown
+tool, arguments that are not JSON or have the wrong type, a denied tool, a handler that failed. The reader is a model,
+and can try again. Nothing here knows of processes or of the supervisor.
 """
 
 from __future__ import annotations

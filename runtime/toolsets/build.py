@@ -1,4 +1,4 @@
-"""The toolsets, and how an agent's entry in the team file becomes them."""
+"""Building toolsets: makes them from an agent's entries in the team file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Keep the beginning and the end of a stream of bytes, in bounded memory, and read them as text.
+"""Head and tail: keeps the beginning and the end of a stream of bytes, in bounded memory, and reads them as text.
 
-For what arrives in pieces and may be endless: a command's output, a file of any size. Must never hold more than about
-twice its limit and one piece, whatever it is fed.
+For bytes that arrive in pieces and may be endless: a command's output, a file of any size. It must never hold more than
+about twice its limit and one piece.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The `memory` tools: notes that outlive the task, in an SQLite file.
+"""Memory: the `memory` tools, notes that outlive the task, in an SQLite file.
 
-Several tasks may use one file at the same time: each call opens it, does its work in one transaction, and closes it, in
-a worker thread. Must never hold the file between calls.
+Several tasks may use one file at the same time. Each call opens it, does its work in one transaction, and closes it, in
+a worker thread. The file must never be held between calls.
 """
 
 from __future__ import annotations

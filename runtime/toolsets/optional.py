@@ -1,4 +1,4 @@
-"""Optional toolsets: a task starts without those that are missing, and its model and its reader are told so."""
+"""Optional toolsets: a task starts without the missing ones, and tells its model and its reader so."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Run one program in a session and process group of its own, without threads, and leave nothing of the group behind.
+"""Process group: runs one program in a session and group of its own, without threads, and leaves nothing of it behind.
 
-Exit and output are watched by the running event loop through a pidfd and a pipe that never blocks: asyncio's own child
-watchers need a signal handler in the main thread or a thread per process, and this runs in any thread's loop. What the
-program started and moved out of its group (`setsid`) is not this module's concern; the end of the task takes that.
+The running event loop watches exit and output through a pidfd and a pipe that never blocks. asyncio's own child
+watchers need a signal handler in the main thread or a thread per process, and this runs in any thread's loop. Processes
+that the program moved out of its group (`setsid`) are not this module's concern; the end of the task takes those.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The `think` tool: a place for a model to reason in the open.
+"""Think: the `think` tool, a place for a model to reason in the open.
 
-The log belongs to one toolset, and a toolset belongs to one task: nothing here may be shared between tasks or outlive
+The log belongs to one toolset, and a toolset belongs to one task: tasks may share nothing here, and nothing may outlive
 one.
 """
 

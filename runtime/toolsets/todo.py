@@ -1,7 +1,7 @@
-"""The `todo` tools: a list of things to do that a model keeps for itself.
+"""Todo: the `todo` tools, a list of things to do that a model keeps for itself.
 
-The list belongs to one toolset, and a toolset belongs to one task: nothing here may be shared between tasks or outlive
-one.
+The list belongs to one toolset, and a toolset belongs to one task: tasks may share nothing here, and nothing may
+outlive one.
 """
 
 from __future__ import annotations

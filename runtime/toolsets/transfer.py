@@ -1,7 +1,6 @@
-"""The `transfer_task` toolset: one task for a sub-agent, and its answer as the tool's answer.
+"""Transfer: the `transfer_task` toolset. One task for a sub-agent, and its answer as the tool's answer.
 
-The same thing as a background task, in a process of its own, but the caller waits. A call that is cancelled stops the
-task that it waits for.
+The task is a background task, in a process of its own, but the caller waits. Cancelling the call stops the task.
 """
 
 from __future__ import annotations

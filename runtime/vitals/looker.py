@@ -1,4 +1,4 @@
-"""The thread that looks at trees and logs, see `sampler`: at each in its turn, and at limited ones often.
+"""Looker: the thread that looks at trees and logs for `sampler`, at each in turn, and at limited ones often.
 
 The less there is to look at, the less it rests. Whatever goes wrong in a look costs that look only.
 """

@@ -1,6 +1,6 @@
-"""Reader of `/proc`: also while the host has no descriptors left, as some are kept in reserve.
+"""Reader of `/proc`: works also while the host has no descriptors left, because it keeps some in reserve.
 
-It must import nothing and keep nothing open: whoever looks at others has to go on looking when nothing else works.
+It must import nothing and keep nothing open: it has to go on when nothing else works.
 """
 
 from __future__ import annotations

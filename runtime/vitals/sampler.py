@@ -1,8 +1,8 @@
-"""The vitals sampler: a thread that looks at the process trees of running tasks, and at their logs, now and then.
+"""Vitals sampler: a thread that looks at the process trees of running tasks, and at their logs, now and then.
 
 It never costs more than a small share of a core: the more there is to look at, the longer it rests. It holds limits, so
-that nothing may end it unnoticed: a look that fails costs that look, and it is asked every second whether the
-thread lives and gets on. One that does not is replaced, and what it hangs at is left alone.
+nothing may end it unnoticed. A look that fails costs that look. Every second the host asks whether the thread gets on,
+and replaces it if not; whatever it hangs at is left alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Shared memory of a process tree: what is in files that have no disk, whoever has them open or mapped.
+"""Shared memory: what a process tree holds in files that have no disk, open or mapped.
 
 Such memory belongs to an object, not to a process: a memfd, a file of a tmpfs, an anonymous shared mapping, a System V
-segment. Each object counts once for a tree. It must touch no file system but tmpfs, as others may never answer.
+segment. Each object counts once for a tree. It must touch no file system but tmpfs, because others may never answer.
 """
 
 from __future__ import annotations

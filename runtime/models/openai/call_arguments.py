@@ -1,6 +1,7 @@
 """Call arguments: puts the arguments of one tool call together, and knows at any time whether they are whole.
 
-A server may send a megabyte character by character, so that no piece may cost what has come before it. Pure.
+A server may send a megabyte character by character, so the cost of a piece must not grow with what came before it.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The client of every model behind an OpenAI-compatible chat-completions endpoint.
+"""OpenAI client: speaks to every model behind an OpenAI-compatible chat-completions endpoint.
 
-Sends the conversation, streams the answer, and reports whatever goes wrong as a `ModelError`. It never shows a key,
-never changes the conversation, and never decides what happens after a turn. Imports `openai`, which takes long: import
+It sends the conversation, streams the answer, and raises a `ModelError` for whatever goes wrong. It never shows a key,
+never changes the conversation, and never decides what happens after a turn. Importing `openai` takes long, so import
 this module only where such a model is used, or ahead of time in the process that task processes are forked from.
 """
 

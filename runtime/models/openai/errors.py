@@ -1,4 +1,4 @@
-"""Turns what goes wrong between us and a model's server into sentences that name the remedy.
+"""Errors of model servers: turns what goes wrong between us and a server into sentences that name the remedy.
 
 Nothing here may let a key out: whatever a server or the client library says is shown with the key blotted out, and
 addresses without the user name and password that they may hold.

@@ -1,4 +1,4 @@
-"""Event stream: takes the body of a model server's answer apart into events, whatever it is labelled as.
+"""Event stream: takes the body of a model server's answer apart into events, whatever content type it declares.
 
 It takes server-sent events, also those that break the standard: no blank line between events, no blank after `data:`,
 no line end at the end, a byte order mark anywhere. It takes plain JSON as well: one document, or one a line. Nothing

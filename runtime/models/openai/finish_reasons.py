@@ -1,6 +1,6 @@
-"""Finish reasons: what the words mean with which servers say why an answer ends.
+"""Finish reasons: what servers' words for the end of an answer mean.
 
-A word that is not known here never means that an answer is whole: half an answer must not pass for all of it.
+An unknown word never means that an answer is whole, because half an answer must not pass for all of it.
 """
 
 from __future__ import annotations

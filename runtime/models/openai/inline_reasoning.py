@@ -1,7 +1,7 @@
 """Inline reasoning: takes out of a text the reasoning with which it begins, between tags.
 
-So it comes from servers that do not know the tags of their model. Only the beginning is looked at: whatever comes
-later, a tag in an answer about such tags for one, is the answer's own.
+It comes from servers that do not know the tags of their model. Only the beginning is looked at. Whatever comes later is
+the answer's own, for example a tag in an answer about such tags.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Opaque fields: what a model's server wants back with its message, put together from the pieces of a stream.
+"""Opaque fields: fields that a model's server wants back with its message, put together from the pieces of a stream.
 
-Text is joined, lists of details are merged by index, objects by key; nothing else is changed, and nothing is
-understood. What is collected here is never part of the answer, as most of it is reasoning.
+Text is joined, lists of details are merged by index, objects by key. Nothing else is changed, and nothing is
+interpreted. These fields are never part of the answer, because most of them are reasoning.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Parameters of requests: what a team file says, in the names and values that the model at hand takes.
+"""Request parameters: translates a team file's parameters into the names and values that a model takes.
 
-Known models are translated for ahead. What a server refuses by name is translated or left out then, once and for all
-requests that follow: deployments and gateways have names that tell nothing.
+Known models are translated for in advance. A parameter that a server refuses by name is translated or left out from
+then on, for all later requests, because the names of deployments and gateways tell nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Server faults: what kind of failure a model's server reports, and when it says to come back.
 
 Pure. An error has the same kind whether it comes with a status of HTTP or inside a stream that began with 200. Every
-provider has words of its own; the tables below hold those that are published.
+provider has words of its own; the tables below hold the published ones.
 """
 
 from __future__ import annotations

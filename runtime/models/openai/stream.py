@@ -1,9 +1,8 @@
-"""Puts one turn together from the chunks of a streamed chat completion, or from a whole one.
+"""Turn assembly: puts one turn together from the chunks of a streamed chat completion, or from a whole one.
 
-Servers that call themselves OpenAI-compatible differ in what they leave out and what they repeat; those differences
-end here and in the modules for parts of a chunk: `calls`, `opaque`, `inline_reasoning`,
-`usage`, `finish_reasons`.
-Nothing in this file does input or output, and nothing here decides what becomes of an answer that is not whole.
+Servers that call themselves OpenAI-compatible differ in what they leave out and what they repeat. Those differences end
+here and in the modules for parts of a chunk: `calls`, `opaque`, `inline_reasoning`, `usage`, `finish_reasons`. Nothing
+in this file does input or output, and nothing here decides what becomes of an answer that is not whole.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Usage figures: reads what a server has counted, in whichever shape it comes, and says what it cost.
+"""Usage figures: reads the counts of a server, in whatever shape they come, and computes their cost.
 
-Figures never fail an answer: what is not a number counts as not said.
+Figures never fail an answer: anything but a number counts as missing.
 """
 
 from __future__ import annotations

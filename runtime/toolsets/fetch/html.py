@@ -1,7 +1,7 @@
-"""HTML as a model reads it best: Markdown, or plain text.
+"""HTML: turns a page into what a model reads best, Markdown or plain text.
 
-A pure function of the page; loads nothing that a page refers to. A broken page is read as far as it can be, and is
-never an error.
+A pure function of the page; it loads nothing that a page refers to. It reads a broken page as far as it can, and never
+raises an error for one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where `fetch` may connect to: every connection is made to an address that has been looked at.
+"""Network: the connections of `fetch`, each to an address that has been looked at.
 
-A name is resolved here, once, and the connection goes to what it resolved to: a name that changes its mind between a
-check and the connection gains nothing. Must be the only way from `fetch` to the network.
+A name is resolved here, once, and the connection goes to what it resolved to. So a name that changes its mind between
+check and connection gains nothing. This must be the only way from `fetch` to the network.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The `fetch` tool: read pages of the web, bounded in size and time.
+"""Fetch: the `fetch` tool, which reads pages of the web, bounded in size and time.
 
-Reads only (GET), sends no cookies and no credentials, and goes to the network through `network` alone, for the
-first address and for every redirect.
+It only reads (GET), sends no cookies and no credentials, and goes to the network through `network` alone, for the first
+address and for every redirect.
 """
 
 from __future__ import annotations

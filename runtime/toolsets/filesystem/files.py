@@ -1,7 +1,7 @@
-"""Read, write, list and remove files inside allowed folders: the blocking work behind the filesystem tools.
+"""Files: reads, writes, lists and removes files inside allowed folders; the blocking work behind the filesystem tools.
 
-Everything here runs in a worker thread, takes a `Place`, and raises FileError with a sentence for the model. What is
-read is bounded, what is written is whole or not written at all; nothing here may follow a link or wait for a device.
+Everything here runs in a worker thread, takes a `Place`, and raises FileError with a sentence for the model. Reads are
+bounded; a write is whole or does not happen. Nothing here may follow a link or wait for a device.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Confine paths to a working directory and some further folders, and open what is in them.
+"""Folders: confines paths to a working directory and some further folders, and opens what is in them.
 
-A path is resolved, links included, and must then lie in an allowed folder. It is opened from that folder downwards,
-one component at a time and following no link: a link put in place between the two steps is an error, never a way out.
-What remains: hard links, bind mounts, and somebody who may replace an allowed folder itself.
+A path is resolved, links included, and must then lie in an allowed folder. It is opened from that folder downwards, one
+component at a time and following no link, so a link put in place between the two steps is an error, never a way out.
+Three ways out remain: hard links, bind mounts, and somebody who may replace an allowed folder itself.
 """
 
 from __future__ import annotations

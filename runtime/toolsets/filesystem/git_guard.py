@@ -1,7 +1,7 @@
-"""Keep the file tools out of what git reads its configuration from.
+"""Git guard: keeps the file tools out of the places that git reads its configuration from.
 
-Whoever can write there has programs started by the next `git status`, of whomever. Git finds a repository by the name
-`.git`, which file systems know under other spellings, too, and by what a folder holds, whatever its name.
+Whoever can write there has programs started by anybody's next `git status`. Git finds a repository by the name `.git`,
+which file systems know under other spellings, too, and by what a folder holds, whatever its name.
 """
 
 from __future__ import annotations

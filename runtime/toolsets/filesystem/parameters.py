@@ -1,4 +1,4 @@
-"""What the filesystem tools take, as the model sees it; nothing but shapes and their descriptions."""
+"""Parameters: the arguments of the filesystem tools, as the model sees them; only shapes and their descriptions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Search in the contents of files, in a process of its own that is killed when its time is up.
+"""Search: searches the contents of files in a process of its own, which is killed when its time is up.
 
-Must never match in this process: see `search_program` for why.
+It must never match in this process: see `search_program` for why.
 """
 
 from __future__ import annotations

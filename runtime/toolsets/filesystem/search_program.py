@@ -1,8 +1,8 @@
-"""The program that searches files: run by `search` as a process of its own, on the standard library alone.
+"""Search program: searches files in a process of its own, started by `search`, on the standard library alone.
 
 A process, because a regular expression can take for ever, holds the interpreter's lock meanwhile, and can be stopped
 only from outside. It gets a descriptor of the folder to search and follows no link, so it cannot leave that folder; it
-reads and never writes. One request comes as JSON on its input; one JSON object a line goes out: `match`, at last
+reads and never writes. One request comes as JSON on its input. One JSON object a line goes out: `match`, at last
 `done`, or `error`.
 """
 

@@ -1,7 +1,7 @@
-"""The filesystem tools: what a model may ask for, and how the answers read.
+"""Filesystem tools: what a model may ask for, and how the answers read.
 
-Confined to the working directory and the folders that the team file allows (`folders`). Must never block the event
-loop with file work (`files` runs in worker threads) and never let an answer grow with what is on the disk.
+Confined to the working directory and the folders that the team file allows (`folders`). They must never block the event
+loop with file work (`files` runs in worker threads), and no answer may grow with what is on the disk.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""One connection to an MCP server: opened, asked, and closed, in one event loop.
+"""MCP connection: to one server, opened, used, and closed in one event loop.
 
-Responsible for the connection's lifetime, for its time limits, and for saying in a sentence what went wrong. Knows
-nothing of agents and models.
+It holds the connection's time limits, and says in a sentence what went wrong. It knows nothing of agents and models.
 """
 
 from __future__ import annotations

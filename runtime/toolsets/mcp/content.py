@@ -1,6 +1,6 @@
-"""What MCP servers say, in the words of a model's tools: names, schemas and answers.
+"""MCP content: turns names, schemas and answers of an MCP server into those of a model's tools.
 
-Pure functions. What a model cannot read (images, sound, binary resources) is described, never passed on.
+Pure functions. Images, sound and binary resources are described, never passed on, because models get text here.
 """
 
 from __future__ import annotations

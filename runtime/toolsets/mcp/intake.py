@@ -1,10 +1,10 @@
-"""Intake of MCP answers: makes what a server sends fit for the `mcp` package, and says where it breaks its word.
+"""MCP intake: makes what a server sends fit for the `mcp` package, and says where it breaks its word.
 
 The package throws a whole answer away for one field: structured content that does not keep to the schema that the
-server declared, a schema that is wrong itself, a kind of content it does not know. The model should read what was said
-all the same. So declared schemas stay here and never reach the package, and answers are checked here, with a note.
+server declared, a schema that is wrong itself, an unknown kind of content. The model should read the answer all the
+same. So declared schemas stay here and never reach the package, and answers are checked here, with a note.
 
-Runs in the event loop of the connection. Requests and what is no answer to one pass unchanged.
+Runs in the event loop of the connection. Requests, and messages that answer none, pass unchanged.
 """
 
 from __future__ import annotations

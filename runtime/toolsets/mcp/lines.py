@@ -1,6 +1,6 @@
-"""MCP messages as lines on a pair of pipes, for a client and for a server: framing, bounds and back-pressure.
+"""MCP lines: messages on a pair of pipes, for a client and for a server: framing, bounds and back-pressure.
 
-Knows neither tools nor processes. Runs in the event loop of whoever entered it.
+It knows neither tools nor processes. It runs in the event loop of whoever entered it.
 """
 
 from __future__ import annotations

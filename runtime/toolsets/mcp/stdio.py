@@ -1,8 +1,8 @@
-"""An MCP server as a program on pipes: started in a session of its own, spoken to line by line, ended for certain.
+"""MCP on pipes: a server's program, started in a session of its own, spoken to line by line, ended for certain.
 
-In place of the transport of the `mcp` package, because of what that leaves open: how long a line may be, how the
-program ended, what it said on standard error, and how long ending it may take. In a task's process a server ends with
-the task, even if neither can say a word any more; in a host that is killed it has the end of its input to go by.
+It replaces the transport of the `mcp` package, which leaves open how long a line may be, how the program ended, what it
+said on standard error, and how long ending it may take. In a task's process a server ends with the task, even if
+neither can say a word any more. In a host that is killed, a server sees the end of its input.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The `mcp` toolset: the tools of one MCP server, over a connection that belongs to one task and ends with it.
+"""MCP toolset: the tools of one MCP server, over a connection that belongs to one task and ends with it.
 
-What goes wrong before the task has begun ends the task, with a reason; what goes wrong in a call is the answer to that
-call. A connection that was lost is made anew at the next call, a few times.
+A failure before the task has begun ends the task, with a reason. A failure in a call is the answer to that call. A lost
+connection is made anew at the next call, a few times.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Run one command line in a shell, and put into words what became of it: what `shell` and `script` have in common.
+"""Command: runs one command line in a shell, and puts its outcome into words, for `shell` and `script`.
 
-Must never wait for a background job that a command leaves, and never hold more output than its limit.
+It must never wait for a background job that a command leaves, and never hold more output than its limit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The `script` tools: command lines of the team file's author, each a tool of its own.
+"""Script: the `script` tools, command lines of the team file's author, each a tool of its own.
 
-A model chooses the tool and its arguments; what it gives reaches the command as environment variables, never as part of
-the command line. Must never put a model's words where a shell would read them.
+A model chooses the tool and its arguments. These reach the command as environment variables, never as part of the
+command line: a model's words must never be where a shell would read them.
 """
 
 from __future__ import annotations

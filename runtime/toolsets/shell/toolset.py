@@ -1,7 +1,7 @@
-"""The `shell` tool: run a command line, bounded in time and output, and end everything it started.
+"""Shell: the `shell` tool, which runs a command line, bounded in time and output, and ends everything it started.
 
-A shell is not confined: whoever gives an agent this toolset lets it do what the user of this process may do. Must never
-wait for a background job that a command leaves, and never hold more output than its limit.
+A shell is not confined: an agent with this toolset may do what the user of this process may do. It must never wait for
+a background job that a command leaves, and never hold more output than its limit.
 """
 
 from __future__ import annotations
