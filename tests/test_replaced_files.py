@@ -16,7 +16,7 @@ from subactors.actors import regular_files as files
 from subactors.actors.regular_files import Folder
 from subactors.runtime import Runtime, StateError
 from subactors.runtime.runs.folder import RunFolder, host_pid, is_live, last_sign_of_life, runs
-from subactors.runtime.runs.output import TaskOutput, bound_log
+from subactors.runtime.runs.output import OutputFiles, bound_log
 from teams import PATIENCE, run_and_wait, speaking
 
 NAMES: Final = (
@@ -224,7 +224,7 @@ def test_a_folder_that_is_held_stays_what_it_was_when_another_takes_its_name(tmp
     (tmp_path / "output").mkdir()
     (tmp_path / "elsewhere").mkdir()
     with Folder(tmp_path / "output") as folder:
-        output = TaskOutput(folder, "agent_task_1", 1000)
+        output = OutputFiles(folder, "agent_task_1", 1000)
         (tmp_path / "output").rename(tmp_path / "moved")
         (tmp_path / "output").symlink_to(tmp_path / "elsewhere")
         output.write(b"said")
@@ -232,7 +232,7 @@ def test_a_folder_that_is_held_stays_what_it_was_when_another_takes_its_name(tmp
         assert output.text() == "said"
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert (tmp_path / "moved" / "agent_task_1.0.out").read_text() == "said"
-    assert TaskOutput.open(tmp_path / "output", "agent_task_1").text() == ""
+    assert OutputFiles.open(tmp_path / "output", "agent_task_1").text() == ""
 
 
 def test_output_of_an_earlier_run_that_seems_to_be_enormous_is_shown_in_part(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_output_of_an_earlier_run_that_seems_to_be_enormous_is_shown_in_part(tmp
     os.truncate(path, 2**40)
     (tmp_path / "agent_task_1.\N{SUPERSCRIPT TWO}.out").touch()
     (tmp_path / "agent_task_1.007.out").touch()
-    assert "bytes left out here" in TaskOutput.open(tmp_path, "agent_task_1").text(1000)
+    assert "bytes left out here" in OutputFiles.open(tmp_path, "agent_task_1").text(1000)
 
 
 # --- the state folder -----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import RuntimeClosedError, StateError, SubactorsError, UnknownTaskError
 from ..runs.folder import RunFiles, host_pid, is_live, runs
-from ..runs.output import TaskOutput
+from ..runs.output import OutputFiles
 from ..runs.reader import JournalReader
 from ..runs.upkeep import mark_read
 from ..tasks.messages import ListTasks, StopTask, TaskRequest, ViewTask
@@ -132,9 +132,9 @@ class TaskElsewhere:
         self._hang_up()
 
     @property
-    def output(self) -> TaskOutput:
+    def output(self) -> OutputFiles:
         """What it has said until now."""
-        return TaskOutput.open(self._files.output, self.id)
+        return OutputFiles.open(self._files.output, self.id)
 
     @property
     def log(self) -> Path:

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from ...actors.regular_files import Folder
 
-__all__ = ["Piece", "TaskOutput", "bound_log"]
+__all__ = ["OutputFiles", "Piece", "bound_log"]
 
 _CONTINUATION: Final = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
@@ -62,7 +62,7 @@ class Piece(NamedTuple):
     more: bool = False
 
 
-class TaskOutput:
+class OutputFiles:
     """The head and the tail of a stream of bytes, with a bound on both together.
 
     Offsets count all bytes ever written, so a reader can go on where it stopped, and learns what it missed.
@@ -88,7 +88,7 @@ class TaskOutput:
         self._short: bytes | None = b""
 
     @classmethod
-    def open(cls, folder: Path, task_id: str) -> TaskOutput:
+    def open(cls, folder: Path, task_id: str) -> OutputFiles:
         """Return the output of a task of an earlier run, as it was left."""
         output = cls(folder, task_id, 0)
         output._short = None

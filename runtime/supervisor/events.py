@@ -16,7 +16,7 @@ from typing import Final, Self, TypeAlias
 import msgspec
 
 from ...actors.interrupts import LONGEST_SLEEP
-from ..runs.output import TaskOutput as TaskOutputFile
+from ..runs.output import OutputFiles
 from ..tasks.views import TaskView, iso_time
 
 __all__ = [
@@ -104,7 +104,7 @@ Event: TypeAlias = (
 class _Follower:
     """Where one reader is in one task's output."""
 
-    def __init__(self, task_id: str, output: TaskOutputFile) -> None:
+    def __init__(self, task_id: str, output: OutputFiles) -> None:
         self.task_id = task_id
         self.output = output
         self.offset = 0
@@ -181,7 +181,7 @@ class EventStream(Iterator[Event]):
             self._queue.append(event)
             self._condition.notify_all()
 
-    def follow(self, task_id: str, output: TaskOutputFile) -> None:
+    def follow(self, task_id: str, output: OutputFiles) -> None:
         """Note that a task's output has grown; called by the hub."""
         with self._condition:
             follower = self._followers.get(task_id)
@@ -247,7 +247,7 @@ class EventHub:
             if isinstance(event, TaskEnded):
                 stream.forget(event.task.id)
 
-    def output(self, task_id: str, output: TaskOutputFile) -> None:
+    def output(self, task_id: str, output: OutputFiles) -> None:
         """Tell every stream that a task's output has grown."""
         for stream in self._streams:
             stream.follow(task_id, output)

@@ -39,7 +39,7 @@ from ..runs import schema
 from ..runs.folder import RunFolder
 from ..runs.forks import unforked
 from ..runs.journal import Journal
-from ..runs.output import TaskOutput, bound_log
+from ..runs.output import OutputFiles, bound_log
 from ..runs.workdir import worktree_folder
 from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.gateway import Call, Caller, Close, ReplyTo
@@ -299,7 +299,7 @@ class TaskSupervisor(Supervisor):
             owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
             chain=chain,
             setup=setup,
-            output=TaskOutput(self._outputs, task_id, self._settings.max_output),
+            output=OutputFiles(self._outputs, task_id, self._settings.max_output),
             logs=self._logs,
             is_root=caller.is_person,
         )

@@ -13,7 +13,7 @@ import msgspec
 from ...actors import Child, RestartHistory, Timer
 from ...actors.regular_files import is_folder, length_of, open_to_read
 from ..models.base import RATE_WAIT, Usage
-from ..runs.output import TaskOutput
+from ..runs.output import OutputFiles
 from ..tasks.messages import AgentSetup, Failed, Finished, TaskSpec
 from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
 from ..tasks.wording import size
@@ -83,7 +83,7 @@ class Task:
     owners: tuple[str, ...]
     chain: tuple[str, ...]
     setup: AgentSetup
-    output: TaskOutput
+    output: OutputFiles
     logs: Path
     is_root: bool = False
     started: float = field(default_factory=time.monotonic)

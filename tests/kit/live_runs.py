@@ -11,7 +11,7 @@ from subactors.runtime import TaskEndedError, TaskList, TaskView, UnknownTaskErr
 from subactors.runtime.control.server import ControlServer
 from subactors.runtime.runs.folder import RunFolder
 from subactors.runtime.runs.journal import Journal
-from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.tasks.gateway import ReplyTo
 from subactors.runtime.tasks.messages import ListTasks, StopTask, TaskRequest, ViewTask
 
@@ -32,7 +32,7 @@ class LiveRun:
         self.stopped: list[str] = []
         self.folder = RunFolder.create(root)
         self.journal = Journal(self.folder.journal, {})
-        self.outputs: dict[str, TaskOutput] = {}
+        self.outputs: dict[str, OutputFiles] = {}
         self._io = IOThread("io-under-test")
         self._server = ControlServer(self._io, self.folder.control, self._answer)
 
@@ -46,7 +46,7 @@ class LiveRun:
 
     def say(self, task_id: str, data: bytes) -> None:
         if task_id not in self.outputs:
-            self.outputs[task_id] = TaskOutput(self.folder.output, task_id, 1000)
+            self.outputs[task_id] = OutputFiles(self.folder.output, task_id, 1000)
         self.outputs[task_id].write(data)
 
     def _answer(self, request: TaskRequest, reply_to: ReplyTo) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from subactors.runtime.runs.folder import RunFolder
 from subactors.runtime.runs.journal import Journal
-from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.runs.schema import Statement
 
 __all__ = ["Host", "command", "host", "make_old", "past_run", "python", "subactors", "task_row"]
@@ -105,7 +105,7 @@ def past_run(root: Path, *statements: Statement, said: Mapping[str, bytes] | Non
     journal.write(statements)
     journal.close()
     for task_id, data in (said or {}).items():
-        output = TaskOutput(folder.output, task_id, 1000)
+        output = OutputFiles(folder.output, task_id, 1000)
         output.write(data)
         output.close()
     folder.release()

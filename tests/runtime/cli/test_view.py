@@ -16,7 +16,7 @@ from run_folders import command, host, past_run, subactors, task_row
 from subactors.runtime import Vitals
 from subactors.runtime.models.base import Usage
 from subactors.runtime.runs.journal import Journal
-from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.runs.reader import JournalReader
 
 # --- view -------------------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_follow_of_a_task_whose_host_is_killed_ends_with_that(tmp_path: Path) ->
         journal = Journal(holder.run / "journal.sqlite", {})
         journal.write([task_row(1, **UNFINISHED)])
         journal.close()
-        output = TaskOutput(holder.run / "output", FIRST, 1000)
+        output = OutputFiles(holder.run / "output", FIRST, 1000)
         output.write(b"hello\n")
         output.close()
         with following(tmp_path) as (program, said, _):

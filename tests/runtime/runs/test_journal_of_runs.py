@@ -25,7 +25,7 @@ import pytest
 from processes_and_waits import GONE_WITHIN, wait_until
 from subactors.runtime import Runtime
 from subactors.runtime.runs.folder import RunFiles, runs
-from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.runs.reader import HOST_DIED, JournalReader
 from teams import PATIENCE, entrypoint, run_and_wait, speaking
 
@@ -161,9 +161,9 @@ def check(run: RunFiles, told: Told) -> None:
         elif view.reason != HOST_DIED:
             assert "exit status 3" in view.reason
     for task_id, text in told.output.items():
-        assert TaskOutput.open(run.output, task_id).text().startswith(text)
+        assert OutputFiles.open(run.output, task_id).text().startswith(text)
         if kept[task_id].status == "completed":
-            assert TaskOutput.open(run.output, task_id).size == kept[task_id].output_size
+            assert OutputFiles.open(run.output, task_id).size == kept[task_id].output_size
     died = [view for view in kept.values() if view.reason == HOST_DIED]
     assert {view.status for view in died} <= {"failed"}
     assert {view.agent for view in kept.values()} <= {"says", "waits"}

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from subactors.runtime.runs.output import TaskOutput
+from subactors.runtime.runs.output import OutputFiles
 
-Fill = Callable[..., TaskOutput]
+Fill = Callable[..., OutputFiles]
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[Fill]:
     """Makes an output with a limit, in which something has been said."""
-    made: list[TaskOutput] = []
+    made: list[OutputFiles] = []
 
-    def fill(limit: int, *pieces: bytes) -> TaskOutput:
-        buffer = TaskOutput(tmp_path, f"agent_task_{len(made)}", limit)
+    def fill(limit: int, *pieces: bytes) -> OutputFiles:
+        buffer = OutputFiles(tmp_path, f"agent_task_{len(made)}", limit)
         made.append(buffer)
         return written(buffer, *pieces)
 
@@ -28,13 +28,13 @@ def filled(tmp_path: Path) -> Iterator[Fill]:
         buffer.close()
 
 
-def written(buffer: TaskOutput, *pieces: bytes) -> TaskOutput:
+def written(buffer: OutputFiles, *pieces: bytes) -> OutputFiles:
     for piece in pieces:
         buffer.write(piece)
     return buffer
 
 
-def read_all(buffer: TaskOutput, offset: int = 0) -> list[tuple[bytes, int]]:
+def read_all(buffer: OutputFiles, offset: int = 0) -> list[tuple[bytes, int]]:
     """Read from an offset to the end: pieces, and how much was missed before each."""
     pieces = []
     while True:
@@ -96,7 +96,7 @@ def test_the_files_are_bounded_however_much_is_said(filled: Fill, tmp_path: Path
 def test_what_was_said_can_be_read_from_the_files_alone(filled: Fill, tmp_path: Path) -> None:
     buffer = filled(1000, b"a" * 600, b"b" * 5000)
 
-    found = TaskOutput.open(tmp_path, "agent_task_0")
+    found = OutputFiles.open(tmp_path, "agent_task_0")
 
     assert found.size == 5600
     assert found.text().startswith("a" * 500 + "\n\n[")

@@ -23,7 +23,7 @@ from subactors.runtime import (
     TaskOutput,
     TaskStarted,
 )
-from subactors.runtime.runs.output import TaskOutput as TaskOutputFile
+from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.supervisor.events import EventHub
 from subactors.runtime.tasks.views import iso_time
 from teams import entrypoint_team, model, plan, run_and_wait
@@ -271,7 +271,7 @@ def test_a_reader_that_never_reads_costs_little_and_learns_what_was_dropped() ->
 def test_output_has_the_time_when_it_came_however_late_it_is_read(tmp_path: Path) -> None:
     hub = EventHub()
     stream = hub.stream()
-    buffer = TaskOutputFile(tmp_path, "agent_task_1", 1000)
+    buffer = OutputFiles(tmp_path, "agent_task_1", 1000)
     buffer.write(b"x")
     hub.output("agent_task_1", buffer)
     later = TaskCalledTool("agent_task_1", "tool", "{}")
@@ -287,7 +287,7 @@ def test_output_has_the_time_when_it_came_however_late_it_is_read(tmp_path: Path
 def test_output_is_read_from_where_the_task_keeps_it(tmp_path: Path) -> None:
     hub = EventHub()
     stream = hub.stream()
-    buffer = TaskOutputFile(tmp_path, "agent_task_1", 1000)
+    buffer = OutputFiles(tmp_path, "agent_task_1", 1000)
     for _ in range(100):
         buffer.write(b"x")
         hub.output("agent_task_1", buffer)
@@ -300,7 +300,7 @@ def test_output_is_read_from_where_the_task_keeps_it(tmp_path: Path) -> None:
 def test_a_character_that_is_cut_waits_for_its_rest(tmp_path: Path) -> None:
     hub = EventHub()
     stream = hub.stream()
-    buffer = TaskOutputFile(tmp_path, "agent_task_1", 1000)
+    buffer = OutputFiles(tmp_path, "agent_task_1", 1000)
     buffer.write("aé".encode()[:2])
     hub.output("agent_task_1", buffer)
     first = stream.next(timeout=0)
@@ -314,7 +314,7 @@ def test_a_character_that_is_cut_waits_for_its_rest(tmp_path: Path) -> None:
 def test_a_gap_in_the_output_lies_between_two_events(tmp_path: Path) -> None:
     hub = EventHub()
     stream = hub.stream()
-    buffer = TaskOutputFile(tmp_path, "agent_task_1", 10)
+    buffer = OutputFiles(tmp_path, "agent_task_1", 10)
     buffer.write("12345é".encode())  # cut where the head ends
     buffer.write(b"x" * 65_536)
     buffer.write(b"y" * 4)
