@@ -28,7 +28,7 @@ from .child.rehearsal import rehearsal
 from .control.server import ControlServer
 from .errors import RuntimeClosedError, StateError, UnknownTaskError
 from .runs.folder import RunFolder, is_live, runs, state_root
-from .runs.forks import unforked
+from .runs.forks import fork_lock
 from .runs.journal import Journal
 from .runs.worktree_keeper import WorktreeKeeper
 from .supervisor.events import EventHub, EventStream
@@ -345,7 +345,7 @@ class Runtime:
 
     def _keep_house(self) -> None:
         """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""
-        with unforked:  # a process forked in the middle of an import could never import that module
+        with fork_lock:  # a process forked in the middle of an import could never import that module
             from .runs.upkeep import prune, recover  # noqa: PLC0415 - not needed before the first task may start
             from .runs.worktrees import sweep  # noqa: PLC0415 - the same
 

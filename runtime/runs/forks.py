@@ -12,9 +12,9 @@ import threading
 from typing import Final, Protocol
 from weakref import WeakSet
 
-__all__ = ["Holder", "let_go_when_forked", "unforked"]
+__all__ = ["Holder", "fork_lock", "let_go_when_forked"]
 
-unforked: Final = threading.RLock()
+fork_lock: Final = threading.RLock()
 """To be held while at work in a library that has locks of its own, as SQLite has: a fork waits until it is free."""
 
 
@@ -36,9 +36,9 @@ def let_go_when_forked(holder: Holder) -> None:
 
 
 def _after_in_child() -> None:
-    unforked.release()
+    fork_lock.release()
     for holder in list(_holders):
         holder.let_go()
 
 
-os.register_at_fork(before=unforked.acquire, after_in_parent=unforked.release, after_in_child=_after_in_child)
+os.register_at_fork(before=fork_lock.acquire, after_in_parent=fork_lock.release, after_in_child=_after_in_child)

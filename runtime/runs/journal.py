@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ..text import encodable
-from .forks import unforked
+from .forks import fork_lock
 from .schema import Statement
 
 if TYPE_CHECKING:
@@ -191,11 +191,11 @@ class Journal:
         if self._failing or time.monotonic() < self._slow_until or not self._lock.acquire(blocking=False):
             return False
         try:
-            if self._connection is None or not self._is_little() or not unforked.acquire(blocking=False):
+            if self._connection is None or not self._is_little() or not fork_lock.acquire(blocking=False):
                 return False
             began = time.monotonic()
             if self._guard is None or not self._guard.is_free(began):
-                unforked.release()
+                fork_lock.release()
                 return False
             self._deadline = began + _LOCKED
             try:
@@ -205,7 +205,7 @@ class Journal:
             except sqlite3.Error:
                 return False  # the thread tries it again, and says so if it fails once more
             finally:
-                unforked.release()
+                fork_lock.release()
                 if time.monotonic() - began > _SLOW:
                     self._slow_until = time.monotonic() + _SLOW_FOR
             self._logged += _COMMIT_BYTES + sum(write.size for write in self._waiting)
@@ -274,7 +274,7 @@ class Journal:
     def _commit(self) -> None:
         """Commit what waits, in one transaction if that can be."""
         try:
-            with unforked:
+            with fork_lock:
                 self._commit_waiting()
         except (sqlite3.Error, OSError) as error:
             if not _is_lock(error):
@@ -308,7 +308,7 @@ class Journal:
         if self._connection is None or self._guard is None:
             return []
         try:
-            with unforked:
+            with fork_lock:
                 self._guard.await_unlocked(_LOCKED, to_read=True)
                 self._deadline = time.monotonic() + _LONGEST
                 return self._connection.execute(*statement).fetchall()
@@ -346,7 +346,7 @@ class Journal:
             with contextlib.suppress(OSError):
                 guard.mend()
         if connection is not None:
-            with unforked, contextlib.suppress(sqlite3.Error):
+            with fork_lock, contextlib.suppress(sqlite3.Error):
                 connection.close()
         if guard is not None:
             guard.release()

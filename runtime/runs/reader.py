@@ -19,7 +19,7 @@ from ..tasks.views import TERMINAL, TaskView, Vitals, iso_time
 from ..text import one_line
 from . import schema
 from .folder import RunFiles, last_sign_of_life
-from .forks import unforked
+from .forks import fork_lock
 from .journal import execute
 from .journal_guard import distrust
 from .schema import Statement, TaskRow
@@ -71,7 +71,7 @@ class JournalReader:
 
     def close(self) -> None:
         """Give back the file."""
-        with unforked:
+        with fork_lock:
             self._connection.close()
 
     def facts(self) -> dict[str, str]:
@@ -132,7 +132,7 @@ class JournalReader:
 
     def _rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         self._deadline = time.monotonic() + _PATIENCE
-        with unforked:
+        with fork_lock:
             return self._connection.execute(*statement).fetchall()
 
     def _view(self, row: tuple[Any, ...]) -> TaskView:
@@ -195,7 +195,7 @@ def amend(path: Path, statements: Sequence[Statement]) -> None:
         sqlite3.Error: it is no journal, is damaged, or cannot be written.
     """
     deadline = time.monotonic() + _PATIENCE
-    with unforked, contextlib.closing(_connect(path, lambda: time.monotonic() > deadline)) as connection:
+    with fork_lock, contextlib.closing(_connect(path, lambda: time.monotonic() > deadline)) as connection:
         execute(connection, statements)
 
 
@@ -206,7 +206,7 @@ def _connect(path: Path, is_overdue: Callable[[], bool]) -> sqlite3.Connection:
     except OSError as error:
         raise sqlite3.OperationalError(f"{error.strerror or error} ({error.filename or path})") from error
     # The name goes into a URI, in which some characters of a name mean something.
-    with unforked:
+    with fork_lock:
         name = f"{path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=_LOCKED)
         # Text that is not UTF-8 would be an error of the whole query, not of its row.

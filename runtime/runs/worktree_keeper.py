@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from .forks import unforked
+from .forks import fork_lock
 from .workdir import Hurry
 
 __all__ = ["WorktreeKeeper"]
@@ -61,7 +61,7 @@ class WorktreeKeeper:
     def _run(self) -> None:
         while (path := self._ended.get()) is not None:
             try:
-                with unforked:  # a process forked in the middle of an import could never import that module
+                with fork_lock:  # a process forked in the middle of an import could never import that module
                     from .worktrees import tidy  # noqa: PLC0415 - for hosts that have worktrees
                 tidy(path, self.hurry)
             except Exception:  # the others are looked at all the same

@@ -37,7 +37,7 @@ from ..errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError
 from ..models.base import Usage
 from ..runs import schema
 from ..runs.folder import RunFolder
-from ..runs.forks import unforked
+from ..runs.forks import fork_lock
 from ..runs.journal import Journal
 from ..runs.output import OutputFiles, bound_log
 from ..runs.workdir import worktree_folder
@@ -177,7 +177,7 @@ class TaskSupervisor(Supervisor):
         self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
         # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
-        with unforked:  # a process forked in the middle of an import could never import that module
+        with fork_lock:  # a process forked in the middle of an import could never import that module
             from ..vitals.sampler import VitalsSampler  # noqa: PLC0415 - who imports the package may never run a task
 
         self._sampler = VitalsSampler(lambda: dict(self._watched))
