@@ -23,7 +23,7 @@ import msgspec
 
 from ...actors import READ, WRITE
 from ..errors import RunError, StateError
-from ..runs.forks import let_go_when_forked
+from ..runs.forks import close_when_forked
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import RunTask, TaskRequest, WaitTasks
 from ..text import encodable
@@ -119,7 +119,7 @@ class ControlServer:
                 f"The control socket {path} cannot be made: {error.strerror or error}. "
                 "Choose another state folder with state_dir, --state-dir or SUBACTORS_STATE_DIR."
             ) from error
-        let_go_when_forked(self)
+        close_when_forked(self)
         loop.call(self._listen)
         self._timer = loop.call_later(_LOOK_AGAIN, self._look)
 
@@ -135,8 +135,8 @@ class ControlServer:
                 self._path.unlink()
             self._loop.call(self._close)
 
-    def let_go(self) -> None:
-        """Close, in a process that was forked from the host, what is the host's."""
+    def close_descriptors(self) -> None:
+        """Close the sockets in a process that was forked from the host."""
         self._listener.close()
         for connection in self._connections:
             connection.socket.close()

@@ -32,7 +32,7 @@ from typing import Final, Self
 
 from ...actors.regular_files import Folder, exists, make, open_to_change, open_to_read
 from ..errors import StateError
-from .forks import let_go_when_forked
+from .forks import close_when_forked
 
 __all__ = [
     "RunFiles",
@@ -145,7 +145,7 @@ class RunFolder(RunFiles):
         super().__init__(path)
         self._lock = lock
         self.outputs = Folder(self.output)
-        let_go_when_forked(self)
+        close_when_forked(self)
 
     @classmethod
     def create(cls, root: Path) -> Self:
@@ -215,7 +215,7 @@ class RunFolder(RunFiles):
         if lock >= 0:
             os.close(lock)
 
-    let_go = release
+    close_descriptors = release
     """In a forked process closing the descriptor leaves the lock to the host, as they share it."""
 
     def remove(self) -> None:

@@ -12,7 +12,7 @@ import threading
 from typing import Final, Protocol
 from weakref import WeakSet
 
-__all__ = ["Holder", "fork_lock", "let_go_when_forked"]
+__all__ = ["Holder", "close_when_forked", "fork_lock"]
 
 fork_lock: Final = threading.RLock()
 """To be held while at work in a library that has locks of its own, as SQLite has: a fork waits until it is free."""
@@ -21,7 +21,7 @@ fork_lock: Final = threading.RLock()
 class Holder(Protocol):
     """Holds descriptors that are the host's alone."""
 
-    def let_go(self) -> None:
+    def close_descriptors(self) -> None:
         """Close them; runs in the forked process, before anything else does."""
         ...
 
@@ -30,15 +30,15 @@ class Holder(Protocol):
 _holders: Final[WeakSet[Holder]] = WeakSet()
 
 
-def let_go_when_forked(holder: Holder) -> None:
-    """Have a holder let go in each process that is forked from this one while the holder is in use."""
+def close_when_forked(holder: Holder) -> None:
+    """Have a holder close its descriptors in each process that is forked from this one while the holder is in use."""
     _holders.add(holder)
 
 
 def _after_in_child() -> None:
     fork_lock.release()
     for holder in list(_holders):
-        holder.let_go()
+        holder.close_descriptors()
 
 
 os.register_at_fork(before=fork_lock.acquire, after_in_parent=fork_lock.release, after_in_child=_after_in_child)
