@@ -102,6 +102,6 @@ class DryLook:
 def _toolset_title(toolset: ToolsetConfig) -> str:
     if toolset.type != "mcp":
         return toolset.type
-    from ..team.mcp_definition import McpServer  # noqa: PLC0415 - for teams that have one
+    from ..team.mcp_definition import McpDefinition  # noqa: PLC0415 - for teams that have one
 
-    return f"mcp ({McpServer(**toolset.options['server']).title})"
+    return f"mcp ({McpDefinition(**toolset.options['server']).title})"

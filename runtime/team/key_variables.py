@@ -115,8 +115,8 @@ def keys_of_server(server: Mapping[str, Any]) -> Iterator[str]:
     """Yield the variables that hold secrets of an MCP server.
 
     Args:
-        server: the fields of `McpServer`; some may be missing.
+        server: the fields of `McpDefinition`; some may be missing.
     """
-    from .mcp_definition import McpServer  # noqa: PLC0415 - most teams have none
+    from .mcp_definition import McpDefinition  # noqa: PLC0415 - most teams have none
 
-    yield from McpServer(**server).secret_variables
+    yield from McpDefinition(**server).secret_variables

@@ -28,9 +28,9 @@ def lacks_of(toolset: ToolsetConfig, environ: Mapping[str, str], working_directo
     """
     match toolset.type:
         case "mcp":
-            from .mcp_definition import McpServer  # noqa: PLC0415 - most teams have none
+            from .mcp_definition import McpDefinition  # noqa: PLC0415 - most teams have none
 
-            found = [McpServer(**toolset.options["server"]).missing(environ, working_directory)]
+            found = [McpDefinition(**toolset.options["server"]).missing(environ, working_directory)]
         case "shell" | "script":
             found = list(_of_commands(toolset, environ, working_directory))
         case "memory":

@@ -23,7 +23,7 @@ from .secrets import blotted, is_secret, names_a_secret
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["McpServer", "ResolvedServer"]
+__all__ = ["McpDefinition", "ResolvedServer"]
 
 _PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins",
@@ -74,7 +74,7 @@ class ResolvedServer(msgspec.Struct, frozen=True, kw_only=True):
         return blotted(text, self.secrets, "***")
 
 
-class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class McpDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach a server, as the team file has it. Exactly one of `command`, `url` and `docker` is set.
 
     Attributes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..team.mcp_definition import McpServer
+from ..team.mcp_definition import McpDefinition
 from .keys import MCP, REMOTE, TOOLSET_OWNERS
 from .lifecycle import read_lifecycle
 from .values import Keys, Section, Value, listed, quoted
@@ -36,7 +36,7 @@ _OWNERS = MappingProxyType(
 """Keys that only some kinds of servers have."""
 
 McpFields = dict[str, Any]
-"""What one mapping says: the fields of `McpServer`, `ref`, and the toolset's own (`name`, `timeout`, …)."""
+"""What one mapping says: the fields of `McpDefinition`, `ref`, and the toolset's own (`name`, `timeout`, …)."""
 
 
 class McpDefinitions(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ def read_mcp(toolset: Value, section: Section, known: McpDefinitions) -> dict[st
 
 def server_of(fields: McpFields) -> dict[str, Any]:
     """Return what of these fields is the server's, and not the toolset's."""
-    known = {item.name for item in msgspec.structs.fields(McpServer)}
+    known = {item.name for item in msgspec.structs.fields(McpDefinition)}
     return {key: value for key, value in fields.items() if key in known}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp import MCPError
 
 from ...errors import ToolsetError
-from ...team.mcp_definition import McpServer
+from ...team.mcp_definition import McpDefinition
 from ...text import bounded, one_line
 from ..base import Tool, ToolAnswer, Toolset
 from ..shell.command import inherited
@@ -40,7 +40,7 @@ class McpToolset(Toolset):
         working_directory: where a server that is a program starts.
         environ: what references in the server's values mean, and what its program's environment is made of.
         withheld: names of variables in it that the program does not inherit.
-        server: the fields of `McpServer`.
+        server: the fields of `McpDefinition`.
         tools: the names of the tools to have, with or without the prefix; None is all.
         name: stands before the names of the tools, with a `_`; empty for none.
         timeout: seconds that a call may take.
@@ -63,7 +63,7 @@ class McpToolset(Toolset):
         startup_timeout: float = 60.0,
         max_restarts: int | None = 5,
     ) -> None:
-        self._config = McpServer(**server)
+        self._config = McpDefinition(**server)
         self._working_directory = working_directory
         self._environ = dict(environ)
         self._inherited = inherited(environ, withheld)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 from processes_and_waits import is_gone
 from subactors.runtime import ToolAnswer, ToolsetError
-from subactors.runtime.team.mcp_definition import McpServer
+from subactors.runtime.team.mcp_definition import McpDefinition
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.mcp.toolset import McpToolset
 from subactors.runtime.toolsets.think import ThinkToolset
@@ -326,7 +326,7 @@ def test_a_secret_among_the_arguments_is_hidden_in_answers_and_in_what_the_serve
 ) -> None:
     server = script(*options)
     assert call("echo", {"text": "I have s3cret-value-4711"}, server=server).text == '{"text": "I have ***"}'
-    title = McpServer(**server).title
+    title = McpDefinition(**server).title
     assert "4711" not in title
     assert "***" in title
 
@@ -334,11 +334,11 @@ def test_a_secret_among_the_arguments_is_hidden_in_answers_and_in_what_the_serve
 def test_an_argument_after_a_program_with_a_telling_name_is_no_secret() -> None:
     server = script("server-auth", "/folder/of-much.data")
     assert call("echo", {"text": "/folder/of-much.data"}, server=server).text == '{"text": "/folder/of-much.data"}'
-    assert McpServer(**server).title.endswith("server-auth /folder/of-much.data")
+    assert McpDefinition(**server).title.endswith("server-auth /folder/of-much.data")
 
 
 def test_a_token_in_the_address_of_a_server_is_a_secret() -> None:
-    server = McpServer(url="https://host/mcp?region=northern-europe&access_token=s3cret%2Fvalue-4711")
+    server = McpDefinition(url="https://host/mcp?region=northern-europe&access_token=s3cret%2Fvalue-4711")
     assert server.resolve({}, Path()).secrets == ("s3cret/value-4711",)
 
 
