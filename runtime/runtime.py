@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import msgspec
 import pykka
@@ -34,7 +34,7 @@ from .runs.worktree_keeper import WorktreeKeeper
 from .supervisor.events import EventHub, EventStream
 from .supervisor.supervisor import TaskSupervisor
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
-from .tasks.messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
+from .tasks.messages import ListTasks, Request, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
 from .tasks.views import TaskView
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
 from .text import encodable
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from .orchestrator import AgentToolset
 
 __all__ = ["Runtime"]
+
+Reply = TypeVar("Reply")
 
 _ELSEWHERE = "`subactors stop`"
 """Who asks through the control socket, as a reason tells it: nobody else stops tasks there."""
@@ -195,13 +197,11 @@ class Runtime:
             RuntimeClosedError: the runtime is closed.
             TypeError: what should be text is none.
         """
-        started: str = self._ask(RunTask(agent, _fit(task), _fit(expected_output))).task_id
-        return started
+        return self._ask(RunTask(agent, _fit(task), _fit(expected_output))).task_id
 
     def list(self) -> builtins.list[TaskView]:
         """Return all tasks, oldest first; of their output only the end."""
-        tasks: list[TaskView] = self._ask(ListTasks()).tasks
-        return tasks
+        return self._ask(ListTasks()).tasks
 
     def view(self, task_id: str) -> TaskView:
         """Return one task, with its output: of this run, or of an earlier one in the same state folder.
@@ -210,13 +210,12 @@ class Runtime:
             UnknownTaskError: there is no such task.
         """
         try:
-            view: TaskView = self._ask(ViewTask(task_id))
-        except UnknownTaskError as unknown:
+            return self._ask(ViewTask(task_id))
+        except UnknownTaskError:
             past = self._past_view(task_id)
             if past is None:
-                raise unknown from None
+                raise
             return past
-        return view
 
     def wait(
         self,
@@ -242,8 +241,7 @@ class Runtime:
         ids = [view.id for view in self.list()] if task_ids is None else list(task_ids)
         if not ids:
             return []
-        tasks: list[TaskView] = self._ask(WaitTasks(ids, mode, timeout)).tasks
-        return tasks
+        return self._ask(WaitTasks(ids, mode, timeout)).tasks
 
     def stop(self, task_id: str) -> TaskView:
         """Stop a task and all that it has started; return when all of it is gone.
@@ -253,8 +251,7 @@ class Runtime:
         Raises:
             UnknownTaskError: there is no such task.
         """
-        stopped: list[TaskView] = self._ask(StopTask(task_id)).tasks
-        return stopped[0]
+        return self._ask(StopTask(task_id)).tasks[0]
 
     def history(self) -> builtins.list[TaskView]:
         """Return the tasks of earlier runs in the same state folder, oldest first; `view` has their output and result.
@@ -397,7 +394,7 @@ class Runtime:
                     return msgspec.structs.replace(task.view_by_journal(), output=task.output.text())
         return None
 
-    def _ask(self, request: TaskRequest, gateway: HostGateway | None = None) -> Any:
+    def _ask(self, request: Request[Reply], gateway: HostGateway | None = None) -> Reply:
         self._check_usable()
         # What tasks ask was checked when it was decoded; what a program gives may be of any type.
         try:

@@ -28,8 +28,7 @@ class CommandRuntime(Runtime):
         that `max_running` and `max_tasks` give.
         """
         gateway = HostGateway(self._supervisor, Caller(is_person=True))
-        started: str = self._ask(RunTask(agent, encodable(prompt)), gateway).task_id
-        return started
+        return self._ask(RunTask(agent, encodable(prompt)), gateway).task_id
 
     def stop_all(self, by: str) -> None:
         """Stop all tasks at the same time, and wait until they are gone; `by` is who asks, for their reasons."""

@@ -10,15 +10,17 @@ import socket
 import struct
 import time
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
 from .. import errors
-from ..tasks.messages import REPLY_TYPES, TaskRequest
+from ..tasks.messages import Request
 from .wire import Answer, Asked, Cutter, FromHost, Refusal, address, frame
 
 __all__ = ["ControlClient"]
+
+Reply = TypeVar("Reply")
 
 _CREDENTIALS: Final = struct.Struct("iII")
 
@@ -77,18 +79,18 @@ class ControlClient:
         """Hang up."""
         self._socket.close()
 
-    def ask(self, request: TaskRequest, timeout: float | None) -> Any:
-        """Send a request and return the reply that belongs to it; raises as `send` and `receive` do."""
+    def ask(self, request: Request[Reply], timeout: float | None) -> Reply:
+        """Send a request and return its reply; raises as `send` and `receive` do."""
         return self.receive(self.send(request), type(request), timeout)
 
-    def send(self, request: TaskRequest) -> int:
+    def send(self, request: Request[Any]) -> int:
         """Send a request and return its number; raises OSError if the host does not take it."""
         number = next(self._ids)
         self._socket.settimeout(self._timeout)
         self._socket.sendall(frame(Asked(number, msgspec.Raw(msgspec.msgpack.encode(request)))))
         return number
 
-    def receive(self, number: int, kind: type, timeout: float | None) -> Any:
+    def receive(self, number: int, kind: type[Request[Reply]], timeout: float | None) -> Reply:
         """Wait for the answer to a request.
 
         Args:
@@ -109,7 +111,7 @@ class ControlClient:
         if isinstance(answer, Refusal):
             raise _local_error(answer)
         try:
-            return msgspec.msgpack.decode(answer.body, type=REPLY_TYPES[kind])
+            return kind.decode_reply(answer.body)
         except msgspec.MsgspecError as error:
             raise ConnectionError(f"The host's answer cannot be understood: {error}.") from error
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -21,11 +21,13 @@ from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.output import OutputFiles
 from ..runs.reader import JournalReader
 from ..runs.upkeep import mark_read
-from ..tasks.messages import ListTasks, StopTask, TaskRequest, ViewTask
+from ..tasks.messages import ListTasks, Request, StopTask, ViewTask
 from ..tasks.views import ID_PREFIX, TaskView
 from .client import ControlClient
 
 __all__ = ["Finder", "ListedTask", "Survey", "TaskElsewhere", "find", "stop_together", "tasks_of"]
+
+Reply = TypeVar("Reply")
 
 PATIENCE: Final = 2.0
 """Seconds that a host has to answer what it can answer at once."""
@@ -154,7 +156,7 @@ class TaskElsewhere:
             StateError: the journal cannot be read.
         """
         try:
-            view: TaskView = self._ask(ViewTask(self.id, limit=1), PATIENCE)
+            view = self._ask(ViewTask(self.id, limit=1), PATIENCE)
         except UnknownTaskError:  # the host has forgotten it, its journal has not
             view = self.view_by_journal()
             self.warning = ""
@@ -204,7 +206,7 @@ class TaskElsewhere:
             idle()
             time.sleep(_INTERVAL)
 
-    def _ask(self, request: TaskRequest, timeout: float | None) -> Any:
+    def _ask(self, request: Request[Reply], timeout: float | None) -> Reply:
         if self._client is None:
             if not is_live(self.run):
                 raise ConnectionError(f"The host of {self.run} is gone.")

@@ -28,7 +28,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
-    """The host to whoever asked: what `REPLY_TYPES` says for the request."""
+    """The host to whoever asked: the reply that the request's type names."""
 
     id: int
     body: msgspec.Raw

@@ -7,7 +7,7 @@ asks from where the request came, never from what it says. What comes from a tas
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -18,7 +18,6 @@ from .result import check_result
 from .views import TaskList, TaskView
 
 __all__ = [
-    "REPLY_TYPES",
     "AgentSetup",
     "AwaitRate",
     "Began",
@@ -26,6 +25,7 @@ __all__ = [
     "Finished",
     "ListTasks",
     "RateTurn",
+    "Request",
     "RunTask",
     "StopTask",
     "TaskReport",
@@ -40,10 +40,37 @@ __all__ = [
 ]
 
 
-# --- requests: tool layer or host to supervisor ---------------------------------------------------------------------
+# --- requests: tool layer or host to supervisor, and their replies --------------------------------------------------
+
+Reply_co = TypeVar("Reply_co", covariant=True)
 
 
-class RunTask(msgspec.Struct, frozen=True, tag="run"):
+class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
+    """What is asked of the supervisor; each kind says what it is answered with: `RunTask(Request[TaskStarted])`."""
+
+    @classmethod
+    def decode_reply(cls, reply: bytes | msgspec.Raw) -> Reply_co:
+        """Return the reply to such a request as it was before it was encoded.
+
+        Raises:
+            msgspec.MsgspecError: it is none.
+        """
+        base: Any = cls.__orig_bases__[0]  # type: ignore[attr-defined]  # what the class says in brackets
+        decoded: Reply_co = msgspec.msgpack.decode(reply, type=get_args(base)[0])
+        return decoded
+
+
+class RateTurn(msgspec.Struct, frozen=True):
+    """Supervisor to whoever asked: send your request now."""
+
+
+class TaskStarted(msgspec.Struct, frozen=True):
+    """Supervisor to whoever asked: the new task's id."""
+
+    task_id: str
+
+
+class RunTask(Request[TaskStarted], frozen=True, tag="run"):
     """Start a task; answered with `TaskStarted` at once, while its process is still starting."""
 
     agent: str
@@ -51,11 +78,11 @@ class RunTask(msgspec.Struct, frozen=True, tag="run"):
     expected_output: str | None = None
 
 
-class ListTasks(msgspec.Struct, frozen=True, tag="list"):
+class ListTasks(Request[TaskList], frozen=True, tag="list"):
     """Answered with the `TaskList` of the caller's subtree (the host's: all)."""
 
 
-class ViewTask(msgspec.Struct, frozen=True, tag="view"):
+class ViewTask(Request[TaskView], frozen=True, tag="view"):
     """Answered with the `TaskView`, output included. Viewing an ended task counts as having read its result.
 
     Attributes:
@@ -67,7 +94,7 @@ class ViewTask(msgspec.Struct, frozen=True, tag="view"):
     limit: int | None = None
 
 
-class WaitTasks(msgspec.Struct, frozen=True, tag="wait"):
+class WaitTasks(Request[TaskList], frozen=True, tag="wait"):
     """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have."""
 
     task_ids: Annotated[list[str], msgspec.Meta(max_length=10_000)]
@@ -75,7 +102,7 @@ class WaitTasks(msgspec.Struct, frozen=True, tag="wait"):
     timeout: float | None = None
 
 
-class StopTask(msgspec.Struct, frozen=True, tag="stop"):
+class StopTask(Request[TaskList], frozen=True, tag="stop"):
     """Answered when the task and all that it owns are gone: the `TaskList` of what was stopped, the task itself first.
 
     Attributes:
@@ -89,7 +116,7 @@ class StopTask(msgspec.Struct, frozen=True, tag="stop"):
     refuse_ended: bool = False
 
 
-class AwaitRate(msgspec.Struct, frozen=True, tag="await_rate"):
+class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
     """Answered with `RateTurn` when the caller may send its next request to a model whose rate limit it has met.
 
     Attributes:
@@ -105,26 +132,7 @@ class AwaitRate(msgspec.Struct, frozen=True, tag="await_rate"):
     after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
 
 
-class RateTurn(msgspec.Struct, frozen=True):
-    """Supervisor to whoever asked: send your request now."""
-
-
-class TaskStarted(msgspec.Struct, frozen=True):
-    """Supervisor to whoever asked: the new task's id."""
-
-    task_id: str
-
-
 TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTask | AwaitRate
-
-REPLY_TYPES: dict[type, type] = {
-    RunTask: TaskStarted,
-    ListTasks: TaskList,
-    ViewTask: TaskView,
-    WaitTasks: TaskList,
-    StopTask: TaskList,
-    AwaitRate: RateTurn,
-}
 
 
 # --- reports: a task's process to the supervisor --------------------------------------------------------------------

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from ..errors import SubactorsError
 from ..tasks.gateway import Gateway
-from ..tasks.messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask
+from ..tasks.messages import ListTasks, Request, RunTask, StopTask, ViewTask
 from ..tasks.wording import describe_list, describe_stop, describe_view
 from ..text import encodable
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
@@ -63,6 +63,7 @@ def run_request(parameters: RunParameters) -> RunTask:
     return RunTask(parameters.agent, encodable(parameters.task), encodable(expected) if expected is not None else None)
 
 
+Reply = TypeVar("Reply")
 Handler = Callable[..., Awaitable[ToolAnswer]]
 
 
@@ -79,7 +80,7 @@ def errors_as_answers(handler: Handler) -> Handler:
     return guarded
 
 
-async def ask(gateway: Gateway, request: TaskRequest) -> Any:
+async def ask(gateway: Gateway, request: Request[Reply]) -> Reply:
     """Send a request and wait for its reply without holding up the event loop."""
     return await asyncio.wrap_future(gateway.ask(request))
 
