@@ -52,6 +52,7 @@ from ..tasks.messages import (
     ListTasks,
     RunTask,
     StopTask,
+    TaskAccepted,
     TaskReport,
     TaskRequest,
     TaskSpec,
@@ -61,7 +62,6 @@ from ..tasks.messages import (
     ViewTask,
     WaitTasks,
 )
-from ..tasks.messages import TaskStarted as TaskStartedReply
 from ..tasks.views import ID_PREFIX, Status, TaskList, TaskView, Vitals
 from ..tasks.wording import size
 from ..team.config import AgentConfig, Limits, Team
@@ -323,7 +323,7 @@ class TaskSupervisor(Supervisor):
             self._start_attempt(
                 task,
                 accepted=lambda: self._journal.write(
-                    record.started(task, request), lambda: reply_to.set(TaskStartedReply(task_id))
+                    record.started(task, request), lambda: reply_to.set(TaskAccepted(task_id))
                 ),
             )
         except BaseException:

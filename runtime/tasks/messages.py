@@ -28,10 +28,10 @@ __all__ = [
     "Request",
     "RunTask",
     "StopTask",
+    "TaskAccepted",
     "TaskReport",
     "TaskRequest",
     "TaskSpec",
-    "TaskStarted",
     "ToolAnswered",
     "ToolCalled",
     "TurnEnded",
@@ -46,7 +46,7 @@ Reply_co = TypeVar("Reply_co", covariant=True)
 
 
 class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
-    """What is asked of the supervisor; each kind says what it is answered with: `RunTask(Request[TaskStarted])`."""
+    """What is asked of the supervisor; each kind says what it is answered with: `RunTask(Request[TaskAccepted])`."""
 
     @classmethod
     def decode_reply(cls, reply: bytes | msgspec.Raw) -> Reply_co:
@@ -64,14 +64,14 @@ class RateTurn(msgspec.Struct, frozen=True):
     """Supervisor to whoever asked: send your request now."""
 
 
-class TaskStarted(msgspec.Struct, frozen=True):
+class TaskAccepted(msgspec.Struct, frozen=True):
     """Supervisor to whoever asked: the new task's id."""
 
     task_id: str
 
 
-class RunTask(Request[TaskStarted], frozen=True, tag="run"):
-    """Start a task; answered with `TaskStarted` at once, while its process is still starting."""
+class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
+    """Start a task; answered with `TaskAccepted` at once, while its process is still starting."""
 
     agent: str
     task: str

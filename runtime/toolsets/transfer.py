@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from ..tasks.gateway import Gateway
-from ..tasks.messages import StopTask, TaskStarted, WaitTasks
+from ..tasks.messages import StopTask, TaskAccepted, WaitTasks
 from ..tasks.wording import describe_view, result_text
 from .background import RunParameters, ask, errors_as_answers, run_request
 from .base import Tool, ToolAnswer, Toolset
@@ -58,6 +58,6 @@ class TransferTaskToolset(Toolset):
             return ToolAnswer(result_text(view) or "(nothing)", view.as_data())
         return ToolAnswer(describe_view(view, self._limit), view.as_data(), is_error=True)
 
-    def _stop_started(self, starting: Future[TaskStarted]) -> None:
+    def _stop_started(self, starting: Future[TaskAccepted]) -> None:
         if not starting.cancelled() and starting.exception() is None:
             self._gateway.ask(StopTask(starting.result().task_id))

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from subactors.runtime.tasks.messages import ListTasks, RateTurn, Request, RunTask, TaskRequest, TaskStarted, ViewTask
+from subactors.runtime.tasks.messages import ListTasks, RateTurn, Request, RunTask, TaskAccepted, TaskRequest, ViewTask
 from subactors.runtime.tasks.views import TaskList, TaskView
 
 VIEW = TaskView(id="agent_task_1", agent="worker", task="work", status="running")
@@ -18,14 +18,14 @@ def test_every_kind_of_request_is_one_that_a_task_may_send() -> None:
 
 @pytest.mark.parametrize("kind", get_args(TaskRequest))
 def test_every_kind_of_request_names_its_reply(kind: type[Request[Any]]) -> None:
-    replies = {TaskStarted: TaskStarted("agent_task_1"), TaskView: VIEW, RateTurn: RateTurn()}
+    replies = {TaskAccepted: TaskAccepted("agent_task_1"), TaskView: VIEW, RateTurn: RateTurn()}
     (reply_type,) = get_args(kind.__orig_bases__[0])  # type: ignore[attr-defined]
     reply = replies.get(reply_type, TaskList(tasks=[VIEW], running=1, max_running=20))
 
     assert kind.decode_reply(msgspec.msgpack.encode(reply)) == reply
 
 
-@pytest.mark.parametrize(("kind", "reply"), [(RunTask, VIEW), (ViewTask, TaskStarted("x")), (ListTasks, 1)])
+@pytest.mark.parametrize(("kind", "reply"), [(RunTask, VIEW), (ViewTask, TaskAccepted("x")), (ListTasks, 1)])
 def test_what_is_no_reply_to_a_request_is_refused(kind: type[Request[Any]], reply: object) -> None:
     with pytest.raises(msgspec.ValidationError):
         kind.decode_reply(msgspec.msgpack.encode(reply))
