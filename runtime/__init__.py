@@ -64,7 +64,7 @@ if TYPE_CHECKING:
         WorkdirError,
     )
     from .models.base import ToolSchema, Usage
-    from .orchestrator import AgentToolset
+    from .orchestrator import OrchestratorTools
     from .runtime import Runtime
     from .supervisor.events import (
         Event,
@@ -83,7 +83,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentConfig",
-    "AgentToolset",
     "CapacityError",
     "ContextLengthError",
     "DelegationError",
@@ -98,6 +97,7 @@ __all__ = [
     "MissingKeyError",
     "ModelConfig",
     "ModelError",
+    "OrchestratorTools",
     "Problem",
     "RateLimitError",
     "RefusalError",
@@ -133,7 +133,7 @@ __all__ = [
 
 _HOMES: dict[str, str] = {
     "AgentConfig": "team.config",
-    "AgentToolset": "orchestrator",
+    "OrchestratorTools": "orchestrator",
     "CapacityError": "errors",
     "ContextLengthError": "errors",
     "DelegationError": "errors",

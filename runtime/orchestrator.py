@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
     from .team.config import Team
 
-__all__ = ["AgentToolset", "open_toolset"]
+__all__ = ["OrchestratorTools", "open_toolset"]
 
 
-class AgentToolset:
+class OrchestratorTools:
     """The tools of one orchestrator that the host runs itself.
 
     Every method may be called from any thread. Use it as a context manager or call `close`; the runtime, when it is
@@ -151,7 +151,7 @@ class AgentToolset:
         return self._loop
 
 
-def open_toolset(team: Team, agent: str, surroundings: Callable[[str], Surroundings]) -> AgentToolset:
+def open_toolset(team: Team, agent: str, surroundings: Callable[[str], Surroundings]) -> OrchestratorTools:
     """Return the tools of an agent, as a new orchestrator; see `Runtime.toolset`.
 
     Args:
@@ -166,7 +166,7 @@ def open_toolset(team: Team, agent: str, surroundings: Callable[[str], Surroundi
     around = surroundings(agent)
     check_requirements(team, agent, str(around.working_directory))
     tools = build_tool_box(config, around)
-    toolset = AgentToolset(tools)
+    toolset = OrchestratorTools(tools)
     if tools.needs_opening:
         toolset.open()
     return toolset

@@ -42,7 +42,7 @@ from .text import encodable
 if TYPE_CHECKING:
     from ..actors.fence import FenceOffer
     from .agent.surroundings import Surroundings
-    from .orchestrator import AgentToolset
+    from .orchestrator import OrchestratorTools
 
 __all__ = ["Runtime"]
 
@@ -124,7 +124,7 @@ class Runtime:
             working_directory=self._working_directory,
         )
         self._host = HostGateway(self._supervisor, Caller())
-        self._toolsets: builtins.list[AgentToolset] = []
+        self._toolsets: builtins.list[OrchestratorTools] = []
         self._control: ControlServer | None = None
         self._housekeeping = threading.Thread(target=self._keep_house, name="subactors-house", daemon=True)
         atexit.register(self.close)
@@ -279,7 +279,7 @@ class Runtime:
         self._check_usable()
         return self._hub.stream()
 
-    def toolset(self, agent: str) -> AgentToolset:
+    def toolset(self, agent: str) -> OrchestratorTools:
         """Return the tools of an agent, as its model would see them, for a loop of the host's own.
 
         Each call makes a new orchestrator: it sees and stops the tasks that it started, and no others.

@@ -482,4 +482,4 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'Runtim'"):
         _ = runtime.Runtim
-    assert runtime.AgentToolset.__name__ == "AgentToolset"
+    assert runtime.OrchestratorTools.__name__ == "OrchestratorTools"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from subactors.runtime import AgentToolset, Runtime
+from subactors.runtime import OrchestratorTools, Runtime
 from teams import call, entrypoint_team, model, run_and_wait
 
 WORKERS = ["echo", "says", "waits", "deaf", "floods_and_waits", "returns", "raises", "report"]
@@ -28,7 +28,7 @@ def orchestrated_runtime() -> Iterator[Runtime]:
         yield runtime
 
 
-def started(toolset: AgentToolset, agent: str, task: str = "go") -> str:
+def started(toolset: OrchestratorTools, agent: str, task: str = "go") -> str:
     """Start a task by the tool, and return its id."""
     answer = call(toolset, "run_background_agent", agent=agent, task=task)
     assert not answer.is_error, answer.text

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from orchestrator_team import orchestrated, orchestrated_runtime, started
 from processes_and_waits import wait_until
-from subactors.runtime import AgentToolset, Runtime, RuntimeClosedError, ToolAnswer, UnknownAgentError
+from subactors.runtime import OrchestratorTools, Runtime, RuntimeClosedError, ToolAnswer, UnknownAgentError
 from teams import call, model, task_ids
 
 
@@ -20,7 +20,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def toolset(runtime: Runtime) -> Iterator[AgentToolset]:
+def toolset(runtime: Runtime) -> Iterator[OrchestratorTools]:
     with runtime.toolset("boss") as toolset:
         yield toolset
 
@@ -54,14 +54,14 @@ def test_the_log_of_thoughts_belongs_to_one_orchestrator(runtime: Runtime) -> No
 # --- from where they may be called ----------------------------------------------------------------------------------
 
 
-def test_a_tool_may_be_called_inside_a_running_event_loop(toolset: AgentToolset) -> None:
+def test_a_tool_may_be_called_inside_a_running_event_loop(toolset: OrchestratorTools) -> None:
     async def main() -> ToolAnswer:
         return call(toolset, "transfer_task", agent="echo", task="x")
 
     assert asyncio.run(main()).text == "x"
 
 
-def test_tools_may_be_called_from_several_threads_at_once(toolset: AgentToolset) -> None:
+def test_tools_may_be_called_from_several_threads_at_once(toolset: OrchestratorTools) -> None:
     answers: dict[int, ToolAnswer] = {}
 
     def transfer(number: int) -> None:
@@ -76,7 +76,7 @@ def test_tools_may_be_called_from_several_threads_at_once(toolset: AgentToolset)
     assert {number: answer.text for number, answer in answers.items()} == {n: str(n) for n in range(5)}
 
 
-def test_a_transfer_does_not_keep_other_calls_from_being_answered(toolset: AgentToolset) -> None:
+def test_a_transfer_does_not_keep_other_calls_from_being_answered(toolset: OrchestratorTools) -> None:
     answers: list[ToolAnswer] = []
     transferring = threading.Thread(
         target=lambda: answers.append(call(toolset, "transfer_task", agent="waits", task="x"))

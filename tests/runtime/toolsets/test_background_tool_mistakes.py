@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from orchestrator_team import orchestrated, orchestrated_runtime, started
-from subactors.runtime import AgentToolset, Runtime
+from subactors.runtime import OrchestratorTools, Runtime
 from teams import call, run_and_wait
 
 
@@ -18,12 +18,12 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def toolset(runtime: Runtime) -> Iterator[AgentToolset]:
+def toolset(runtime: Runtime) -> Iterator[OrchestratorTools]:
     with runtime.toolset("boss") as toolset:
         yield toolset
 
 
-def still_works(toolset: AgentToolset) -> bool:
+def still_works(toolset: OrchestratorTools) -> bool:
     """Whether the four tools do what they should."""
     task_id = started(toolset, "waits")
     answers = [
@@ -85,7 +85,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("name", "arguments", "words"), WRONG, ids=[f"{i} {case[0]}" for i, case in enumerate(WRONG)])
 def test_wrong_input_is_answered_with_what_would_be_right_and_the_tools_work_on(
-    toolset: AgentToolset, name: str, arguments: str, words: str
+    toolset: OrchestratorTools, name: str, arguments: str, words: str
 ) -> None:
     answer = toolset.call(name, arguments)
 
@@ -96,12 +96,12 @@ def test_wrong_input_is_answered_with_what_would_be_right_and_the_tools_work_on(
 
 
 @pytest.mark.parametrize("arguments", [None, {"agent": "echo", "task": "x"}, 5, b"{}"])
-def test_arguments_that_are_no_text_are_answered_as_well(toolset: AgentToolset, arguments: Any) -> None:
+def test_arguments_that_are_no_text_are_answered_as_well(toolset: OrchestratorTools, arguments: Any) -> None:
     assert toolset.call("run_background_agent", arguments).is_error
     assert still_works(toolset)
 
 
-def test_unknown_ids_are_answered_with_the_callers_own(toolset: AgentToolset, runtime: Runtime) -> None:
+def test_unknown_ids_are_answered_with_the_callers_own(toolset: OrchestratorTools, runtime: Runtime) -> None:
     foreign = run_and_wait(runtime, "echo").id
     own = [started(toolset, "echo"), started(toolset, "echo")]
 
@@ -114,7 +114,7 @@ def test_unknown_ids_are_answered_with_the_callers_own(toolset: AgentToolset, ru
 
 @pytest.mark.parametrize(("agent", "status"), [("echo", "completed"), ("raises", "failed"), ("waits", "stopped")])
 def test_stop_of_a_task_that_has_ended_is_an_error_that_names_its_status(
-    runtime: Runtime, toolset: AgentToolset, agent: str, status: str
+    runtime: Runtime, toolset: OrchestratorTools, agent: str, status: str
 ) -> None:
     task_id = started(toolset, agent)
     if agent == "waits":

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from orchestrator_team import orchestrated, orchestrated_runtime, started
 from processes_and_waits import wait_until
-from subactors.runtime import AgentToolset, Runtime, TaskView
+from subactors.runtime import OrchestratorTools, Runtime, TaskView
 from subactors.runtime.tasks.messages import TaskRequest
 from subactors.runtime.team.config import AgentConfig, ToolsetConfig
 from subactors.runtime.teamfile.toolsets import TOOLSETS
@@ -32,7 +32,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def toolset(runtime: Runtime) -> Iterator[AgentToolset]:
+def toolset(runtime: Runtime) -> Iterator[OrchestratorTools]:
     with runtime.toolset("boss") as toolset:
         yield toolset
 
@@ -51,7 +51,7 @@ def parameters(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_the_tools_are_the_four_then_the_others_then_transfer_task(toolset: AgentToolset) -> None:
+def test_the_tools_are_the_four_then_the_others_then_transfer_task(toolset: OrchestratorTools) -> None:
     assert [schema["function"]["name"] for schema in toolset.schemas] == [*FOUR, "think", "transfer_task"]
 
 
@@ -74,7 +74,7 @@ def test_the_tools_are_the_four_then_the_others_then_transfer_task(toolset: Agen
     ],
 )
 def test_each_tool_has_the_parameters_of_the_contract(
-    toolset: AgentToolset, name: str, types: dict[str, Any], required: list[str]
+    toolset: OrchestratorTools, name: str, types: dict[str, Any], required: list[str]
 ) -> None:
     (schema,) = (schema for schema in toolset.schemas if schema["function"]["name"] == name)
 
@@ -84,7 +84,7 @@ def test_each_tool_has_the_parameters_of_the_contract(
     assert all(parameter["description"] for parameter in schema["function"]["parameters"]["properties"].values())
 
 
-def test_the_schemas_are_json(toolset: AgentToolset) -> None:
+def test_the_schemas_are_json(toolset: OrchestratorTools) -> None:
     assert json.loads(json.dumps(toolset.schemas)) == toolset.schemas
 
 
@@ -127,21 +127,25 @@ def test_run_answers_with_the_id_while_the_process_is_still_starting() -> None:
         assert view.id in answer.text
 
 
-def test_what_is_expected_reaches_the_agent(runtime: Runtime, toolset: AgentToolset) -> None:
+def test_what_is_expected_reaches_the_agent(runtime: Runtime, toolset: OrchestratorTools) -> None:
     for expected in ("three lines", None):
         answer = call(toolset, "run_background_agent", agent="report", task="x", expected_output=expected)
         (view,) = runtime.wait([answer.data["task_id"]])
         assert view.result["expected_output"] == expected
 
 
-def test_half_characters_in_a_task_become_whole_ones_or_are_replaced(runtime: Runtime, toolset: AgentToolset) -> None:
+def test_half_characters_in_a_task_become_whole_ones_or_are_replaced(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
     answer = toolset.call("run_background_agent", r'{"agent": "echo", "task": "\ud83d\ude00 and \ud800"}')
 
     (view,) = runtime.wait([answer.data["task_id"]])
     assert (view.status, view.result) == ("completed", "😀 and �")
 
 
-def test_list_has_the_callers_tasks_oldest_first_and_the_room_there_is(runtime: Runtime, toolset: AgentToolset) -> None:
+def test_list_has_the_callers_tasks_oldest_first_and_the_room_there_is(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
     assert call(toolset, "list_background_agents").text.startswith("You have no background tasks.")
     first = started(toolset, "waits", "Wait\nfor it.")
     second = started(toolset, "raises", "No good.")
@@ -162,7 +166,7 @@ def test_list_has_the_callers_tasks_oldest_first_and_the_room_there_is(runtime: 
     call(toolset, "stop_background_agent", task_id=first)
 
 
-def test_view_shows_live_output_then_the_result(runtime: Runtime, toolset: AgentToolset) -> None:
+def test_view_shows_live_output_then_the_result(runtime: Runtime, toolset: OrchestratorTools) -> None:
     task_id = started(toolset, "waits")
     wait_until(lambda: runtime.view(task_id).output, "it has spoken")
     live = call(toolset, "view_background_agent", task_id=task_id)
@@ -181,7 +185,7 @@ def test_view_shows_live_output_then_the_result(runtime: Runtime, toolset: Agent
     assert completed.text.endswith("--- Result ---\nthe answer")
 
 
-def test_a_structured_result_is_shown_as_json(runtime: Runtime, toolset: AgentToolset) -> None:
+def test_a_structured_result_is_shown_as_json(runtime: Runtime, toolset: OrchestratorTools) -> None:
     task_id = started(toolset, "returns", "mapping")
     runtime.wait([task_id])
 
@@ -191,14 +195,16 @@ def test_a_structured_result_is_shown_as_json(runtime: Runtime, toolset: AgentTo
     assert answer.data["result"] == {"a": [1, None, {"b": True}]}
 
 
-def test_a_task_that_has_said_and_returned_nothing_is_shown_as_that(runtime: Runtime, toolset: AgentToolset) -> None:
+def test_a_task_that_has_said_and_returned_nothing_is_shown_as_that(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
     task_id = started(toolset, "returns", "none")
     runtime.wait([task_id])
 
     assert call(toolset, "view_background_agent", task_id=task_id).text.endswith("--- Result ---\n(nothing)")
 
 
-def test_stop_says_what_was_ended_and_how(runtime: Runtime, toolset: AgentToolset) -> None:
+def test_stop_says_what_was_ended_and_how(runtime: Runtime, toolset: OrchestratorTools) -> None:
     willing, deaf = started(toolset, "waits"), started(toolset, "deaf")
     wait_until(lambda: all(runtime.view(task_id).output for task_id in (willing, deaf)), "they have spoken")
 
@@ -230,7 +236,7 @@ def test_stop_names_what_fell_with_the_task() -> None:
     assert len(answer.data["tasks"]) == 3
 
 
-def test_transfer_task_waits_and_answers_with_the_result(toolset: AgentToolset) -> None:
+def test_transfer_task_waits_and_answers_with_the_result(toolset: OrchestratorTools) -> None:
     answer = call(toolset, "transfer_task", agent="echo", task="the answer")
 
     assert (answer.text, answer.is_error) == ("the answer", False)
@@ -239,7 +245,7 @@ def test_transfer_task_waits_and_answers_with_the_result(toolset: AgentToolset) 
     assert call(toolset, "transfer_task", agent="returns", task="none").text == "(nothing)"
 
 
-def test_transfer_task_to_an_agent_that_fails_is_an_error_with_the_reason(toolset: AgentToolset) -> None:
+def test_transfer_task_to_an_agent_that_fails_is_an_error_with_the_reason(toolset: OrchestratorTools) -> None:
     answer = call(toolset, "transfer_task", agent="raises", task="no good")
 
     assert answer.is_error
@@ -248,7 +254,7 @@ def test_transfer_task_to_an_agent_that_fails_is_an_error_with_the_reason(toolse
     assert answer.data["status"] == "failed"
 
 
-def test_the_structured_twin_of_an_answer_is_plain_json(toolset: AgentToolset) -> None:
+def test_the_structured_twin_of_an_answer_is_plain_json(toolset: OrchestratorTools) -> None:
     task_id = started(toolset, "waits")
     answers = [
         call(toolset, "list_background_agents"),

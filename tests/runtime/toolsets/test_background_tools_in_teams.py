@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from orchestrator_team import orchestrated, orchestrated_runtime, started
 from processes_and_waits import wait_until
-from subactors.runtime import AgentToolset, Runtime
+from subactors.runtime import OrchestratorTools, Runtime
 from teams import call, entrypoint_team, model, plan, run_and_wait, speaking
 
 
@@ -19,7 +19,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def toolset(runtime: Runtime) -> Iterator[AgentToolset]:
+def toolset(runtime: Runtime) -> Iterator[OrchestratorTools]:
     with runtime.toolset("boss") as toolset:
         yield toolset
 
@@ -67,7 +67,7 @@ def test_an_entry_may_choose_tools_and_replace_the_instruction() -> None:
         runtime.wait([task_id])
 
 
-def test_a_model_sees_what_the_tools_are_for(toolset: AgentToolset) -> None:
+def test_a_model_sees_what_the_tools_are_for(toolset: OrchestratorTools) -> None:
     assert "## Background agents" in toolset.instructions
     assert "## Thinking aloud" in toolset.instructions
 
@@ -108,7 +108,7 @@ def test_looking_at_tasks_again_and_again_while_one_runs_is_no_repetition(runtim
 
 
 def test_a_speaking_task_can_be_read_by_the_host_while_its_orchestrator_reads_it(
-    runtime: Runtime, toolset: AgentToolset
+    runtime: Runtime, toolset: OrchestratorTools
 ) -> None:
     task_id = started(toolset, "waits")
     host_task = speaking(runtime, "waits")
