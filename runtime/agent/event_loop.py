@@ -10,7 +10,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
-__all__ = ["OneLoop"]
+__all__ = ["CancellableLoop"]
 
 Result = TypeVar("Result")
 
@@ -18,7 +18,7 @@ _TIME_TO_TIDY_UP: Final = 1.0
 """Seconds that coroutines which are left behind have to end, once they are cancelled."""
 
 
-class OneLoop:
+class CancellableLoop:
     """Runs one coroutine at a time. `run` belongs to one thread; `cancel` may be called from any, and from a signal."""
 
     has_cancelled = False

@@ -62,9 +62,9 @@ def _be_an_agent_if_there_are_models() -> None:
     models = sys.modules.get("subactors.runtime.models.openai.client")
     if models is not None:
         # The host, which imports this module, need not pay for them.
-        from ..agent.event_loop import OneLoop  # noqa: PLC0415
+        from ..agent.event_loop import CancellableLoop  # noqa: PLC0415
 
-        OneLoop().run(_be_an_agent(models.canned_model))
+        CancellableLoop().run(_be_an_agent(models.canned_model))
 
 
 async def _be_an_agent(canned_model: Callable[[], AbstractAsyncContextManager[ModelConfig]]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ...actors import ForkedError, SupervisorRef
-from ..agent.event_loop import OneLoop
+from ..agent.event_loop import CancellableLoop
 from ..agent.run import run_agent
 from ..agent.surroundings import Surroundings
 from ..models.base import Message, ToolCall, Turn
@@ -70,7 +70,7 @@ class TaskWork:
         self._spec = spec
         self._supervisor = supervisor
         self._stop = stop
-        self._loop = OneLoop()
+        self._loop = CancellableLoop()
 
     def run(self) -> Finished:
         """Work to the end and return the last report; raises what the loop or the entrypoint raised."""

@@ -23,7 +23,7 @@ from mcp_types import (
 )
 from mcp_types import Tool as McpTool
 
-from ..agent.event_loop import OneLoop
+from ..agent.event_loop import CancellableLoop
 from ..errors import SubactorsError
 from ..runtime import Runtime
 from ..team.config import AgentConfig, Team
@@ -55,7 +55,7 @@ def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
     """
     if not all(map(_can_be_waited_for, (0, 1))):
         raise SubactorsError(_NO_PIPES)
-    loop = OneLoop()
+    loop = CancellableLoop()
     with Interruptible(loop.cancel) as work, Runtime(team, **settings) as runtime:
         try:
             loop.run(_serve(runtime, agent))
