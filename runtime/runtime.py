@@ -384,13 +384,13 @@ class Runtime:
 
     def _past_view(self, task_id: str) -> TaskView | None:
         """Return a task of an earlier run; None if there is none with that id, or its host lives."""
-        from .control.other_hosts import TaskElsewhere  # noqa: PLC0415 - for hosts that look back
+        from .control.other_hosts import ForeignTask  # noqa: PLC0415 - for hosts that look back
 
         with contextlib.suppress(StateError):
             for path in reversed(runs(self._folder.path.parent)):
                 if is_live(path):
                     continue  # nor is its journal touched: this process may be its host
-                with contextlib.suppress(UnknownTaskError, StateError), TaskElsewhere(path, task_id) as task:
+                with contextlib.suppress(UnknownTaskError, StateError), ForeignTask(path, task_id) as task:
                     return msgspec.structs.replace(task.view_by_journal(), output=task.output.text())
         return None
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from ...actors.regular_files import has_content, open_to_read
-from ..control.other_hosts import Finder, ListedTask, TaskElsewhere, find, stop_together, tasks_of
+from ..control.other_hosts import Finder, ForeignTask, ListedTask, find, stop_together, tasks_of
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..runs.upkeep import prune
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
@@ -134,7 +134,7 @@ def stop_tasks(root: Path, parts: Sequence[str]) -> int:
     """
     status = 0
     finder = Finder(root)
-    tasks: dict[str, TaskElsewhere] = {}
+    tasks: dict[str, ForeignTask] = {}
     with contextlib.ExitStack() as stack:
         for part in parts:
             try:
@@ -169,7 +169,7 @@ def _print_stopped(stopped: Sequence[TaskView]) -> None:
         out.sentence(f"With it ended {view.id} ({view.agent}): {view.status}. {view.reason}".rstrip())
 
 
-def _say_why_not(task: TaskElsewhere, error: Exception) -> None:
+def _say_why_not(task: ForeignTask, error: Exception) -> None:
     """Say why a task could not be stopped."""
     if not isinstance(error, OSError | RuntimeClosedError):
         warn(str(error))
@@ -195,7 +195,7 @@ def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
     return 0
 
 
-def _view(task: TaskElsewhere, *, as_json: bool) -> int:
+def _view(task: ForeignTask, *, as_json: bool) -> int:
     view = task.view()
     if task.warning:
         warn(task.warning)
@@ -214,7 +214,7 @@ def _view(task: TaskElsewhere, *, as_json: bool) -> int:
     return 0
 
 
-def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
+def _follow(task: ForeignTask, *, as_json: bool) -> int:
     # What is cut inside a character by one read is made whole by the next.
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     ends_line = True
@@ -252,7 +252,7 @@ def _follow(task: TaskElsewhere, *, as_json: bool) -> int:
     return 0 if view.status == "completed" else _FAILED
 
 
-def _print_facts(view: TaskView, task: TaskElsewhere) -> None:
+def _print_facts(view: TaskView, task: ForeignTask) -> None:
     host_pid = task.host_pid
     facts = {
         "Task": view.id,

@@ -25,7 +25,7 @@ from ..tasks.messages import ListTasks, Request, StopTask, ViewTask
 from ..tasks.views import ID_PREFIX, TaskView
 from .client import ControlClient
 
-__all__ = ["Finder", "ListedTask", "Survey", "TaskElsewhere", "find", "stop_together", "tasks_of"]
+__all__ = ["Finder", "ForeignTask", "ListedTask", "Survey", "find", "stop_together", "tasks_of"]
 
 Reply = TypeVar("Reply")
 
@@ -109,7 +109,7 @@ def tasks_of(
     return Survey([task for path in paths for task in found[path]], warnings)
 
 
-class TaskElsewhere:
+class ForeignTask:
     """One task, wherever it is: its host is asked while there is one, and its journal read afterwards.
 
     For one thread; to be closed.
@@ -223,7 +223,7 @@ class TaskElsewhere:
             self._client = None
 
 
-def find(root: Path, part: str) -> TaskElsewhere:
+def find(root: Path, part: str) -> ForeignTask:
     """Return the task of that id, or the only one whose id has that part; raises as `Finder` and its `find`."""
     return Finder(root).find(part)
 
@@ -249,7 +249,7 @@ class Finder:
             except sqlite3.Error:
                 self._unreadable.append(path.name)
 
-    def find(self, part: str) -> TaskElsewhere:
+    def find(self, part: str) -> ForeignTask:
         """Return the task of that id, or the only one whose id has that part.
 
         Raises:
@@ -263,7 +263,7 @@ class Finder:
             self._where |= {task.view.id: task.run for task in tasks_of(self._root, past=False).tasks}
             fitting = _fitting(part, self._where)
         if part and len(fitting) == 1:
-            return TaskElsewhere(self._where[fitting[0]], fitting[0])
+            return ForeignTask(self._where[fitting[0]], fitting[0])
         if fitting:
             raise UnknownTaskError(f"{len(fitting)} tasks fit {part!r}: {_some(fitting)}. Give more of the id.")
         names = [task_id.removeprefix(ID_PREFIX) for task_id in self._where]
@@ -275,7 +275,7 @@ class Finder:
         raise UnknownTaskError(f"There is no task {part!r} in {self._root}. {hint}{damage}")
 
 
-def stop_together(tasks: Sequence[TaskElsewhere]) -> dict[str, list[TaskView] | Exception]:
+def stop_together(tasks: Sequence[ForeignTask]) -> dict[str, list[TaskView] | Exception]:
     """Have the hosts of tasks stop them, all at the same time, and wait until all that is gone.
 
     Returns:
@@ -301,9 +301,9 @@ def stop_together(tasks: Sequence[TaskElsewhere]) -> dict[str, list[TaskView] | 
     return outcomes
 
 
-def _groups(tasks: Sequence[TaskElsewhere]) -> Iterator[list[TaskElsewhere]]:
+def _groups(tasks: Sequence[ForeignTask]) -> Iterator[list[ForeignTask]]:
     """Yield the tasks, those of one host together, as many as it hears of on one connection."""
-    by_run: dict[Path, list[TaskElsewhere]] = {}
+    by_run: dict[Path, list[ForeignTask]] = {}
     for task in tasks:
         by_run.setdefault(task.run, []).append(task)
     for group in by_run.values():
