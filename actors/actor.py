@@ -171,7 +171,7 @@ class ProcessActor(pykka.Actor):
     def _subactors_deliver(self, body: bytes, ask_id: int | None) -> None:
         """Put a message in the mailbox. Runs in the mailbox thread."""
         assert self._subactors_channel is not None  # noqa: S101 - set before the mailbox thread starts
-        reply_to = _ReplyAddress(self._subactors_channel, ask_id) if ask_id is not None else None
+        reply_to = _ReplyToHost(self._subactors_channel, ask_id) if ask_id is not None else None
         try:
             message = pickle.loads(body)  # noqa: S301 - the host is trusted
         except Exception as error:
@@ -342,7 +342,7 @@ class _ChannelInbox(_NoInbox):
             self._process.ask(envelope.message, envelope.reply_to)
 
 
-class _ReplyAddress:
+class _ReplyToHost:
     """Where one ask's answer goes: pykka's `reply_to`, in the actor's process. Good for one use."""
 
     def __init__(self, channel: ChildChannel, ask_id: int) -> None:

@@ -149,7 +149,7 @@ class ControlServer:
             asked = _asked.decode(message)
         except msgspec.MsgspecError:
             return False
-        reply_to = _ReplyAddress(self._loop, connection, asked.id)
+        reply_to = _ReplyToConnection(self._loop, connection, asked.id)
         try:
             request = _request.decode(asked.request)
             if isinstance(request, RunTask):
@@ -358,7 +358,7 @@ class _Connection:
         self._timer = self._loop.call_later(_PATIENCE, self._check)
 
 
-class _ReplyAddress:
+class _ReplyToConnection:
     """Where the answer to one request goes; see `ReplyTo`."""
 
     def __init__(self, loop: Loop, connection: _Connection, request_id: int) -> None:

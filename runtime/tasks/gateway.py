@@ -97,7 +97,7 @@ class HostGateway:
         future: Future[Reply] = Future()
         try:
             # The union has every kind of request, which a test holds.
-            call = Call(cast("TaskRequest", request), self._caller, _FutureAddress(future))
+            call = Call(cast("TaskRequest", request), self._caller, _ReplyToFuture(future))
             self._supervisor.tell(call)
         except pykka.ActorDeadError:
             future.set_exception(errors.RuntimeClosedError("The runtime is closed."))
@@ -129,8 +129,8 @@ class TaskGateway:
         return future
 
 
-class _FutureAddress:
-    """A future as the address of a reply."""
+class _ReplyToFuture:
+    """Where the answer goes that somebody in the host waits for; see `ReplyTo`."""
 
     def __init__(self, future: Future[Any]) -> None:
         self._future = future
