@@ -1,4 +1,4 @@
-"""Processes that stand by: forked ahead of time, so that the next actors need not wait for a fork.
+"""Standby pool: processes forked ahead of time, so that the next actors need not wait for a fork.
 
 A process is handed out at most once, the oldest first. What dies while it stands by is dropped, and nobody
 hears of it. New ones are forked when no start has been under way for a moment: a fork and its rehearsal would take
@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Standby", "StandbyPool"]
 
+T = TypeVar("T")
+
 _QUIET: Final = 0.01
 """Seconds without a start after which processes are forked ahead: longer than from one start to the next in a burst."""
 
 
 class Standby(msgspec.Struct):
-    """A process that waits for its first message.
+    """A process that waits for its first message, and the start of an actor by it.
 
     Attributes:
         key: number by which host and zygote name it.
@@ -40,8 +42,9 @@ class Standby(msgspec.Struct):
         link: what the other end is called in `/proc/PID/fd`.
         pid: its process id.
         pidfd: of the process; whoever takes it closes it.
-        is_watched: whether the I/O thread looks at the channel.
-        process: what it has become, once it is taken. This and `is_watched` change with the system's lock.
+        io: the I/O thread.
+        is_watched: whether that looks at the channel.
+        process: what it has become, once it is taken. This and `is_watched` change with the pool's lock.
     """
 
     key: int
@@ -49,8 +52,22 @@ class Standby(msgspec.Struct):
     link: str
     pid: int
     pidfd: int
+    io: IOThread
     is_watched: bool = True
     process: ActorProcess | None = None
+
+    theirs: ClassVar[None] = None  # the process has it
+
+    def appoint(self, process: ActorProcess) -> None:
+        """Be the process of an actor. Called with the pool's lock, in `StandbyPool.take`."""
+        self.process = process
+        process.on_asked_for()
+        process.take_on(self.pid, self.pidfd)
+
+    def begin(self, process: ActorProcess) -> None:
+        """See to it that the process is heard, which has its first message."""
+        if not self.is_watched:  # it has ended just now: its pidfd says so
+            self.io.call(lambda: process.on_first_events(0))
 
     def has_ended(self) -> bool:
         """Whether the process is no more."""
@@ -70,11 +87,12 @@ class Standby(msgspec.Struct):
 
 
 class StandbyPool:
-    """Keeps some processes standing by. Used in the I/O thread, but `take`, which any thread may call with the lock.
+    """Keeps some processes standing by.
+
+    `take`, `start_begun` and `start_over` are for any thread, all else is for the I/O thread.
 
     Args:
         size: how many.
-        lock: the system's.
         io: watches their channels.
         new_key: returns the number for a process.
         fork: asks the zygote for a process of that number that serves a channel.
@@ -85,14 +103,13 @@ class StandbyPool:
         self,
         size: int,
         *,
-        lock: threading.Lock,
         io: IOThread,
         new_key: Callable[[], int],
         fork: Callable[[int, socket.socket], None],
         after: int = 0,
     ) -> None:
         self._size = size
-        self._lock = lock
+        self._lock = threading.Lock()
         self._io = io
         self._new_key = new_key
         self._fork = fork
@@ -105,15 +122,24 @@ class StandbyPool:
         self._fill_timer: Timer | None = None
         self._closed = False
 
-    def take(self) -> Standby | None:
-        """Return a process for an actor to be; None if none stands by. Called with the system's lock."""
-        while self._waiting:
-            standby = self._waiting.pop(next(iter(self._waiting)))
-            if not standby.has_ended():
-                return standby
-            # The zygote's word of it is on the way, and the I/O thread may be at its channel.
-            self._ended.append(standby)
-            self._io.call(self._close_ended)
+    def take(self, appoint: Callable[[Standby], T]) -> T | None:
+        """Begin a start with a process that stands by, and return what `appoint` makes of it; None if none does.
+
+        Args:
+            appoint: makes it the actor's, and may raise: then it goes on standing by. Called with the pool's lock, so
+                that who hears of its end finds it either here or where this has put it.
+        """
+        with self._lock:
+            while self._waiting:
+                key, standby = next(iter(self._waiting.items()))
+                if not standby.has_ended():
+                    taken = appoint(standby)
+                    del self._waiting[key]
+                    self._count_start()
+                    return taken
+                # The zygote's word of it is on the way, and the I/O thread may be at its channel.
+                self._ended.append(self._waiting.pop(key))
+                self._io.call(self._close_ended)
         return None
 
     def _close_ended(self) -> None:
@@ -124,58 +150,67 @@ class StandbyPool:
             standby.close()
 
     def start_begun(self) -> None:
-        """An actor is being started. Called with the system's lock, in any thread."""
+        """An actor is being started without a process of these."""
+        with self._lock:
+            self._count_start()
+
+    def _count_start(self) -> None:
         self._starts += 1
         self._still_to_start -= 1
 
     def start_over(self) -> None:
-        """An actor has been constructed, or has ended before. Called with the system's lock."""
-        self._starts -= 1
-        self._fill_soon()
+        """An actor has been constructed, or has ended before."""
+        with self._lock:
+            self._starts -= 1
+            self._fill_soon()
 
     def _fill_soon(self) -> None:
+        """Fork what is missing after a moment without a start. Called with the lock."""
         if self._fill_timer is not None:
             self._fill_timer.cancel()
             self._fill_timer = None
         if self._size and not self._closed and not self._starts:
-            self._fill_timer = self._io.call_later(_QUIET, self._fill_after_quiet)
-
-    def _fill_after_quiet(self) -> None:
-        with self._lock:
-            self.fill()
+            self._fill_timer = self._io.call_later(_QUIET, self.fill)
 
     def fill(self) -> None:
-        """Fork what is missing, unless an actor is being started. Called with the system's lock."""
-        if self._closed or self._starts or self._still_to_start > 0:
-            return
-        # Where the host has no descriptor left, or no zygote, starts themselves will tell.
-        with contextlib.suppress(OSError):
-            while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
-                channel = open_channel()
-                key = self._new_key()
-                self._coming[key] = channel
-                try:
-                    self._fork(key, channel.theirs)
-                except OSError:
-                    self.drop(key)
-                    raise
+        """Fork what is missing, unless an actor is being started."""
+        with self._lock:
+            if self._closed or self._starts or self._still_to_start > 0:
+                return
+            # Where the host has no descriptor left, or no zygote, starts themselves will tell.
+            with contextlib.suppress(OSError):
+                while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
+                    channel = open_channel()
+                    key = self._new_key()
+                    self._coming[key] = channel
+                    try:
+                        self._fork(key, channel.theirs)
+                    except OSError:
+                        self._drop(key)
+                        raise
 
     def on_forked(self, key: int, pid: int, pidfd: int | None) -> bool:
         """A process exists; return whether it is one of these."""
-        coming = self._coming.pop(key, None)
-        if coming is None:
-            return False
-        channel, theirs, link = coming
-        theirs.close()
-        if pidfd is None:
-            channel.close()
-        else:
-            standby = self._rehearsing[key] = Standby(key, channel, link, pid, pidfd)
-            self._io.watch(channel.fileno(), READ, lambda events: self._on_events(standby, events))
-        return True
+        with self._lock:
+            coming = self._coming.pop(key, None)
+            if coming is None:
+                return False
+            channel, theirs, link = coming
+            theirs.close()
+            if pidfd is None:
+                channel.close()
+            else:
+                standby = self._rehearsing[key] = Standby(key, channel, link, pid, pidfd, self._io)
+                self._io.watch(channel.fileno(), READ, lambda events: self._on_events(standby, events))
+            return True
 
-    def drop(self, key: int) -> None:
-        """A process could not be forked, or has ended. Called with the system's lock."""
+    def drop(self, key: int) -> bool:
+        """A process could not be forked, or has ended; return whether it was one of these."""
+        with self._lock:
+            return self._drop(key)
+
+    def _drop(self, key: int) -> bool:
+        """Let one go. Called with the lock."""
         coming = self._coming.pop(key, None)
         if coming is not None:
             coming.ours.close()
@@ -187,17 +222,20 @@ class StandbyPool:
             standby.close()
         if waiting is not None:  # else the next would go the same way; it is tried again with the next start
             self._fill_soon()
+        return coming is not None or standby is not None
 
     def clear(self) -> None:
-        """Drop all: there is no zygote any more. Called with the system's lock."""
-        for key in [*self._coming, *self._rehearsing, *self._waiting]:
-            self.drop(key)
+        """Drop all: there is no zygote any more."""
+        with self._lock:
+            for key in [*self._coming, *self._rehearsing, *self._waiting]:
+                self._drop(key)
 
     def close(self) -> None:
-        """Drop all, and fork no more. Called with the system's lock."""
-        self._closed = True
-        if self._fill_timer is not None:
-            self._fill_timer.cancel()
+        """Drop all, and fork no more."""
+        with self._lock:
+            self._closed = True
+            if self._fill_timer is not None:
+                self._fill_timer.cancel()
         self.clear()
 
     def _on_events(self, standby: Standby, events: int) -> None:
@@ -216,7 +254,7 @@ class StandbyPool:
                     self._waiting[standby.key] = self._rehearsing.pop(standby.key)
                 elif standby.key in self._rehearsing or standby.key in self._waiting:
                     standby.kill()
-                    self.drop(standby.key)
+                    self._drop(standby.key)
                 else:  # about to be closed
                     standby.is_watched = False
                     self._io.unwatch(standby.channel.fileno())

@@ -1,4 +1,4 @@
-"""The host's side of the zygote: starting the program, the control socket, and the news that it is gone.
+"""Zygote connection: starts the program, holds its control socket, and hears that it is gone.
 
 It decides nothing about processes: packets go to whoever made it. It must never wait, but in `wait`. Requests for
 processes may come from any thread, which then need not wake the I/O thread for them.
@@ -28,7 +28,15 @@ from ..wire.messages import HERE, Configuration, Fork, encode_packet
 from .io import READ, WRITE, IOThread, Timer
 from .program import Program
 
-__all__ = ["LOOK_EVERY", "ZygoteConnection", "current_directory", "encoded", "environment", "module_path"]
+__all__ = [
+    "LOOK_EVERY",
+    "ZygoteConnection",
+    "current_directory",
+    "encoded",
+    "environment",
+    "module_path",
+    "raise_descriptor_limit",
+]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -217,7 +225,7 @@ class ZygoteConnection:
             except OSError as error:
                 if error.errno not in _FOR_NOW:
                     return True  # the zygote is gone; reading says so
-                if error.errno == errno.ETOOMANYREFS and _raise_descriptor_limit():
+                if error.errno == errno.ETOOMANYREFS and raise_descriptor_limit():
                     continue
                 self._is_held_up = True
                 return False
@@ -332,7 +340,7 @@ class _Watch:
         return ""
 
 
-def _raise_descriptor_limit() -> bool:
+def raise_descriptor_limit() -> bool:
     """Go from the soft to the hard limit; return whether that makes a difference."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):

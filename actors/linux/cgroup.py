@@ -11,8 +11,10 @@ with such limits, as moving one into a group takes the kernel some milliseconds.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
+import threading
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,7 +22,9 @@ import msgspec
 
 from ..wire.messages import GroupUse, ProcessLimits
 
-__all__ = ["VARIABLE", "CgroupTree", "enter", "kill", "remove", "use_of"]
+__all__ = ["VARIABLE", "CgroupTree", "Groups", "enter", "kill", "remove", "use_of"]
+
+logger = logging.getLogger("subactors.actors")
 
 VARIABLE: Final = "SUBACTORS_CGROUP"
 """Environment variable that names a delegated group without processes of its own."""
@@ -83,6 +87,28 @@ class CgroupTree(msgspec.Struct, frozen=True):
     def new_group(self) -> str:
         """Return a name for a group that is still to be made."""
         return str(self.path / f"subactors-{os.getpid()}-{os.urandom(4).hex()}")
+
+
+class Groups:
+    """Names control groups for processes of a host; looks for the tree of them when the first is wanted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: tuple[CgroupTree | None] | None = None
+
+    def name_for(self, limits: ProcessLimits | None) -> str | None:
+        """Return a new group's name for a process, if it has limits for one and there is a tree; in any thread."""
+        if limits is None or (limits.tree_bytes is None and limits.tree_processes is None):
+            return None
+        with self._lock:
+            if self._found is None:
+                tree = CgroupTree.find()
+                if tree is not None and tree.problem:
+                    logger.warning("No control groups are used: %s.", tree.problem)
+                    tree = None
+                self._found = (tree,)
+        (tree,) = self._found
+        return tree.new_group() if tree is not None else None
 
 
 def enter(group: str, limits: ProcessLimits) -> None:

@@ -238,7 +238,7 @@ def test_closing_ends_the_zygote_in_order_though_a_forked_process_holds_its_sock
         os.close(writer)
         os.read(reader, 1)
         os._exit(0)
-    connection = system._zygote
+    connection = system._zygotes._zygote
     assert connection is not None
     system.close()
     assert connection._program.status == 0

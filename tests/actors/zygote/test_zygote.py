@@ -19,6 +19,7 @@ from processes_and_waits import children_of, descriptors, is_gone, wait_until, w
 from subactors.actors import ProcessSystem, StartError
 from subactors.actors.host import process as process_module
 from subactors.actors.host import system as system_module
+from subactors.actors.host import zygote_keeper as keeper_module
 
 PATIENCE = 30.0
 
@@ -172,7 +173,8 @@ def test_what_the_next_one_forks_lives_while_the_remains_of_the_last_one_are_end
 def test_an_actor_of_a_stopped_zygote_leaves_nothing_when_the_system_is_closed(
     own_system: ProcessSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system_module, "_ZYGOTE_EXIT_LIMIT", 0.2)
+    monkeypatch.setattr(system_module, "_KILL_LIMIT", 0.2)
+    monkeypatch.setattr(keeper_module, "_EXIT_LIMIT", 0.2)
     started = Started(own_system, Worker)
     daemon = started.proxy.grandchild("daemon").get(timeout=PATIENCE)
     os.kill(zygote_of(started), signal.SIGSTOP)
@@ -331,7 +333,7 @@ near.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [n
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, {hard}))
 process = system.spawn(Echo, listener=Listener())
 if {held_up}:
-    wait_until(lambda: system._zygote is not None and system._zygote._is_held_up, "it is held up")
+    wait_until(lambda: system._zygotes._zygote is not None and system._zygotes._zygote._is_held_up, "it is held up")
     near.close()
     far.close()
 process.ready.result(30)

@@ -78,7 +78,7 @@ def test_what_is_to_be_killed_by_then_is_not_asked_of_the_next(own_system: Proce
 
 def test_more_than_its_socket_takes_is_started_by_the_next(own_system: ProcessSystem, zygote: int) -> None:
     os.kill(zygote, signal.SIGSTOP)
-    connection = own_system._zygote
+    connection = own_system._zygotes._zygote
     assert connection is not None
     processes = ask_for(own_system, 1)
     while not connection._unsent:
