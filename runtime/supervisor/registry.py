@@ -1,4 +1,4 @@
-"""The tasks that a supervisor remembers, whose they are, and who waits for them; and the counts of them.
+"""Registry: the tasks that a supervisor remembers, whose they are, and how many there are of each kind.
 
 It keeps books, and decides nothing. What is asked of it at every start and every end of a task must not take longer for
 the number of tasks: it counts as they change, instead of looking through them. Used in the supervisor's thread only,
@@ -12,13 +12,18 @@ import itertools
 import sys
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
+from ..errors import UnknownTaskError
 from ..models.base import Usage
 from ..tasks.gateway import Caller
-from .messages import Waiter
+from ..text import one_line
 from .task import Task
 
 __all__ = ["TaskRegistry"]
+
+_MOST_NAMED: Final = 20
+"""Tasks that an error names."""
 
 
 class TaskRegistry:
@@ -35,9 +40,6 @@ class TaskRegistry:
         self._forgettable: list[tuple[int, str]] = []
         self._forgettable_of: dict[str, deque[str]] = {}
         self._kept: dict[str | None, int] = {}
-        self._waiters: dict[Waiter, None] = {}
-        self._waiting_for: dict[str, dict[Waiter, None]] = {}
-        self._waits_of: dict[str | None, dict[Waiter, None]] = {}
 
     def __len__(self) -> int:
         """Return how many tasks are remembered, roots not counted."""
@@ -72,6 +74,22 @@ class TaskRegistry:
         for user in (task, *filter(None, owners)):
             user.total_usage += usage
             user.last_entry = None  # an owner may have ended before what it started has
+
+    def find(self, task_id: str, caller: Caller) -> Task:
+        """Return a task that a caller may see.
+
+        Raises:
+            UnknownTaskError: no task has this id, or the caller may not see it.
+        """
+        task = self.get(task_id)
+        if task is None or not self.may_see(caller, task):
+            known = [task.id for task in itertools.islice(self.visible(caller), _MOST_NAMED + 1)]
+            names = ", ".join(known[:_MOST_NAMED]) + (" and more" if len(known) > _MOST_NAMED else "")
+            raise UnknownTaskError(
+                f"There is no task {one_line(task_id, 50)!r} here. "
+                + (f"Known tasks: {names}." if known else "No task has been started yet.")
+            )
+        return task
 
     def may_see(self, caller: Caller, task: Task) -> bool:
         """Tell whether a task is the caller's own, or one of its own tasks'; the host sees all."""
@@ -121,18 +139,12 @@ class TaskRegistry:
             if not self._owned[owner]:
                 del self._owned[owner]
 
-    def ended(self, task: Task) -> list[Waiter]:
-        """Note that a task has its last status; return those who have waited for just that."""
+    def ended(self, task: Task) -> None:
+        """Note that a task has its last status."""
         del self._running[task.id]
         self._running_roots -= task.is_root
         self._unread += not task.is_root
         self._keep(task, _size(task.result))
-        due = []
-        for waiter in self._waiting_for.pop(task.id, ()):
-            waiter.open -= 1
-            if waiter.is_due:
-                due.append(waiter)
-        return due
 
     def note_read(self, task: Task) -> bool:
         """Note that somebody has seen a task as it is; return whether that was its end, for the first time."""
@@ -165,47 +177,6 @@ class TaskRegistry:
         self._kept[task.parent] = self._kept.get(task.parent, 0) + size
         if self._kept[task.parent] <= 0:
             del self._kept[task.parent]
-
-    # --- who waits --------------------------------------------------------------------------------------------------
-
-    @property
-    def waiters(self) -> list[Waiter]:
-        """All who wait for an answer."""
-        return list(self._waiters)
-
-    def waits_of(self, caller: str | None) -> list[Waiter]:
-        """Return those of a caller's requests that wait for an answer."""
-        return list(self._waits_of.get(caller, ()))
-
-    def waited_for_by(self, caller: str | None) -> tuple[int, int]:
-        """Return how many of a caller's requests wait for an answer, and for how many tasks, each counted anew."""
-        waits = self._waits_of.get(caller, {})
-        return len(waits), sum(len(waiter.tasks) for waiter in waits)
-
-    def add_waiter(self, waiter: Waiter) -> None:
-        """Take note of a request that waits for tasks, or is due already."""
-        self._waiters[waiter] = None
-        self._waits_of.setdefault(waiter.caller, {})[waiter] = None
-        for task in waiter.tasks:
-            if not task.is_over:
-                waiter.open += 1
-                self._waiting_for.setdefault(task.id, {})[waiter] = None
-
-    def remove_waiter(self, waiter: Waiter) -> bool:
-        """Forget a request that is about to be answered; False if it has been."""
-        if waiter not in self._waiters:
-            return False
-        del self._waiters[waiter]
-        del self._waits_of[waiter.caller][waiter]
-        if not self._waits_of[waiter.caller]:
-            del self._waits_of[waiter.caller]
-        for task in waiter.tasks:
-            waiting = self._waiting_for.get(task.id)
-            if waiting is not None:
-                waiting.pop(waiter, None)
-                if not waiting:
-                    del self._waiting_for[task.id]
-        return True
 
 
 def _size(text: str | None) -> int:

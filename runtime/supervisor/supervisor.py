@@ -8,7 +8,6 @@ wait for has happened.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle
 import time
@@ -29,11 +28,12 @@ from ...actors import (
     ProcessSystem,
     ReplyAddress,
     Supervisor,
+    Timer,
     decide,
     environment,
 )
 from ..child.actor import TaskActor
-from ..errors import CapacityError, RunError, RuntimeClosedError, TaskEndedError, UnknownTaskError
+from ..errors import CapacityError, RunError, RuntimeClosedError
 from ..models.base import Usage
 from ..runs import schema
 from ..runs.folder import RunFolder
@@ -45,13 +45,10 @@ from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.gateway import Call, Caller, Close, ReplyTo
 from ..tasks.messages import (
     AgentSetup,
-    AwaitRate,
     Began,
     Failed,
     Finished,
-    ListTasks,
     RunTask,
-    StopTask,
     TaskAccepted,
     TaskReport,
     TaskRequest,
@@ -59,13 +56,10 @@ from ..tasks.messages import (
     ToolAnswered,
     ToolCalled,
     TurnEnded,
-    ViewTask,
-    WaitTasks,
 )
-from ..tasks.views import ID_PREFIX, Status, TaskList, TaskView, Vitals
+from ..tasks.views import ID_PREFIX, Status, Vitals
 from ..tasks.wording import size
 from ..team.config import AgentConfig, Limits, Team
-from ..text import one_line
 from . import record
 from .admission import check_run
 from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
@@ -77,17 +71,16 @@ from .messages import (
     Recorded,
     Restart,
     TimeIsUp,
-    Waiter,
     WaitOver,
 )
 from .outcome import Outcome, StopRequest, how_stopped, judge, last_words
 from .registry import TaskRegistry
 from .task import Task
+from .waiting import Answers
 
 if TYPE_CHECKING:
     from ..team.key_variables import Keys
     from ..vitals.sampler import Watch
-    from .rate_keeper import RateKeeper
 
 __all__ = ["TaskSupervisor"]
 
@@ -97,21 +90,11 @@ _CHECK: Final = 1.0
 _MOST_TOOLS: Final = 100
 """Tools that a task is shown to be in at a time."""
 
-_MOST_WAITS: Final = 1000
-_MOST_WAITED: Final = 20_000
-"""Requests of one task that may wait for an answer at a time, and the tasks that all of them may wait for."""
-
 _MOST_REQUEST: Final = 1024 * 1024
 """Bytes of a request of a task; the text of a task that it starts is nearly all of it."""
 
 _MOST_KEPT: Final = 4_000_000
 """Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
-
-_MOST_OUTPUT: Final = 1_000_000
-"""Bytes of output in an answer to a task, that of all tasks in it together."""
-
-_MOST_NAMED: Final = 20
-"""Tasks that an error names."""
 
 _FREE: Final = 256 * 1024
 _CHARGE: Final = 2e-8
@@ -182,7 +165,14 @@ class TaskSupervisor(Supervisor):
 
         self._sampler = VitalsSampler(lambda: dict(self._watched))
         self._is_checking = False
-        self._rates: RateKeeper | None = None
+        self._answers = Answers(
+            self._registry,
+            journal,
+            self,
+            latest=self._sampler.latest,
+            stop=lambda tasks, by: self._stop_tasks(tasks, target=tasks[0], by=by),
+            max_running=self._settings.max_running,
+        )
 
     def on_receive(self, message: Any) -> Any:
         """Handle one message; runs in the supervisor's thread."""
@@ -212,10 +202,9 @@ class TaskSupervisor(Supervisor):
     def _take_timer(self, message: WaitOver | RateDue | MendSampler) -> None:
         match message:
             case WaitOver(waiter):
-                self._end_wait(waiter)
+                self._answers.end(waiter)
             case RateDue(server):
-                if self._rates is not None:
-                    self._rates.due(server)
+                self._answers.rate_due(server)
             case MendSampler():
                 self._sampler.mend()
             case _:
@@ -225,8 +214,7 @@ class TaskSupervisor(Supervisor):
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._sampler.close()
         error = RuntimeClosedError("The runtime is closed.")
-        waiting = [waiter.reply_to for waiter in self._registry.waiters]
-        waiting += self._rates.waiting if self._rates is not None else ()
+        waiting = self._answers.owed
         others = []
         while not self.actor_inbox.empty():
             envelope = self.actor_inbox.get()
@@ -255,22 +243,8 @@ class TaskSupervisor(Supervisor):
             match request:
                 case RunTask():
                     self._run(request, caller, reply_to)
-                case ListTasks():
-                    latest = self._sampler.latest
-                    visible = self._registry.visible(caller)
-                    reply_to.set(self._task_list([task.entry(latest(task.id)) for task in visible]))
-                case ViewTask(task_id, limit):
-                    task = self._find(task_id, caller)
-                    self._note_read(task)
-                    reply_to.set(self._view(task, limit=self._output_limit(caller, limit)))
-                case WaitTasks():
-                    self._wait(request, caller, reply_to)
-                case StopTask():
-                    self._take_stop(request, caller, reply_to)
-                case AwaitRate():
-                    self._await_rate(request, caller, reply_to)
                 case _:
-                    assert_never(request)
+                    self._answers.answer(request, caller, reply_to)
         except RunError as error:
             # Without the frames of this module, which say nothing to whoever asked, and take longer than to refuse.
             reply_to.set_exception(error.with_traceback(None))
@@ -332,7 +306,7 @@ class TaskSupervisor(Supervisor):
         if task.setup.limits.wall_clock is not None:
             task.deadline = self.tell_later(task.setup.limits.wall_clock, TimeIsUp(task))
         if self._hub.has_streams:  # to look at a task takes longer than to tell of it
-            self._hub.publish(TaskStarted(self._view(task, output=False)))
+            self._hub.publish(TaskStarted(self._answers.view(task, output=False)))
 
     def _make_room(self, parent: Task) -> None:
         """Forget tasks that a task has started and seen the ends of, if the host keeps too much of them."""
@@ -391,75 +365,6 @@ class TaskSupervisor(Supervisor):
             accepted=accepted,
         )
         self._by_child[task.child] = task
-
-    def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
-        tasks = [self._find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
-        self._check_patience(caller, len(tasks))
-        limit = self._output_limit(caller, None, len(tasks))
-        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit)
-        self._registry.add_waiter(waiter)
-        if waiter.is_due:
-            self._end_wait(waiter)
-        elif request.timeout is not None:
-            waiter.timer = self._system.call_later(max(0.0, request.timeout), lambda: self._let_end(waiter))
-
-    def _check_patience(self, caller: Caller, tasks: int) -> None:
-        """Refuse a request that would wait for tasks if its caller, a task, has too many that do."""
-        if self._registry.get(caller.id) is None:
-            return  # the host is trusted
-        waits, waited_for = self._registry.waited_for_by(caller.id)
-        if waits >= _MOST_WAITS:
-            raise RunError(f"{_MOST_WAITS:,} requests of this task wait for an answer already. Wait for some of them.")
-        if waited_for + tasks > _MOST_WAITED:
-            raise RunError(
-                f"The requests of this task that wait for an answer would wait for {waited_for + tasks:,} tasks in "
-                f"all, and {_MOST_WAITED:,} is the limit. Wait for some of them, or name fewer tasks."
-            )
-
-    def _let_end(self, waiter: Waiter) -> None:
-        """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
-        caller = self._registry.get(waiter.caller)
-        child = caller.child if caller is not None else None
-        if child is None:
-            self._tell(WaitOver(waiter))
-        else:
-            self.tell_in_turn(child, WaitOver(waiter))
-
-    def _end_wait(self, waiter: Waiter, *, is_heard: bool = True) -> None:
-        """Answer a waiter with those of its tasks that have ended, unless it has been answered, or nobody hears it."""
-        if not self._registry.remove_waiter(waiter):
-            return
-        if waiter.timer is not None:
-            waiter.timer.cancel()  # it would keep the answer, output and all, until it is due
-        if not is_heard:
-            return
-        over = [task for task in waiter.tasks if task.is_over]
-        for task in over:
-            self._note_read(task)
-        try:
-            waiter.reply_to.set(self._task_list([self._view(task, limit=waiter.limit) for task in over]))
-        except Exception as error:  # noqa: BLE001 - as in `_answer`, but for a timer or a task's end
-            waiter.reply_to.set_exception(error)
-
-    def _await_rate(self, request: AwaitRate, caller: Caller, reply_to: ReplyTo) -> None:
-        if self._rates is None:
-            from .rate_keeper import RateKeeper  # noqa: PLC0415 - few runs meet a rate limit
-
-            self._rates = RateKeeper(self.tell_later)
-        self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
-
-    def _take_stop(self, request: StopTask, caller: Caller, reply_to: ReplyTo) -> None:
-        task = self._find(request.task_id, caller)
-        if task.is_over and request.refuse_ended:
-            raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
-        stopped = [task, *self._registry.running_tasks(task.id)]
-        self._check_patience(caller, len(stopped))
-        self._stop_tasks(stopped, target=task, by=str(caller))
-        limit = self._output_limit(caller, request.limit, len(stopped))
-        waiter = Waiter(stopped, "all", reply_to, caller.id, limit)
-        self._registry.add_waiter(waiter)
-        if waiter.is_due:
-            self._end_wait(waiter)
 
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "", ended_owner: str = "") -> None:
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
@@ -603,10 +508,7 @@ class TaskSupervisor(Supervisor):
         """Decide how an attempt ended, and whether there will be another."""
         task = self._by_child.pop(child)
         self._watched.pop(task.id, None)
-        if self._rates is not None:
-            self._rates.forget(task.id)
-        for waiter in self._registry.waits_of(task.id):
-            self._end_wait(waiter, is_heard=False)
+        self._answers.caller_gone(task.id)
         bound_log(task.log)
         now = time.monotonic()
         if task.finished is not None and task.finished.in_file:
@@ -650,7 +552,7 @@ class TaskSupervisor(Supervisor):
         if outcome.status == "completed":  # a permanent one begins anew
             task.messages = 0
             self._journal.write(schema.delete_conversation(task.id))
-        self._hub.publish(TaskRestarting(self._view(task, output=False), decision.delay))
+        self._hub.publish(TaskRestarting(self._answers.view(task, output=False), decision.delay))
         self.tell_later(decision.delay, Restart(task))
 
     def _begin_restart(self, task: Task) -> None:
@@ -698,52 +600,33 @@ class TaskSupervisor(Supervisor):
         task.status = outcome.status
         task.let_go()
         if self._hub.has_streams:
-            self._hub.publish(TaskEnded(self._view(task, output=False) if task.traceback else task.entry(None)))
-        due = self._registry.ended(task)
+            self._hub.publish(TaskEnded(self._answers.view(task, output=False) if task.traceback else task.entry(None)))
+        self._registry.ended(task)
         orphans = self._registry.running_tasks(task.id)
         self._stop_tasks(orphans, target=None, ended_owner=task.agent)
-        for waiter in due:
-            self._let_end(waiter)
+        self._answers.task_ended(task)
         self._check_closed()
 
     def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
         task.status = status
         self._journal.write(schema.note_status(task.id, status, reason, task.attempts))
 
-    def _note_read(self, task: Task) -> None:
-        if self._registry.note_read(task):
-            self._journal.write(schema.mark_read(task.id))
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """See `Mailbox`."""
+        return self._system.call_later(delay, callback)
+
+    def tell_for(self, task: Task | None, message: object) -> None:
+        """See `Mailbox`."""
+        child = task.child if task is not None else None
+        if child is None:
+            self._tell(message)
+        else:
+            self.tell_in_turn(child, message)
 
     def _tell(self, message: object) -> None:
         """Send this supervisor a message from another thread; without effect when it has stopped."""
         with contextlib.suppress(pykka.ActorDeadError):
             self.actor_ref.tell(message)
-
-    # --- looking ----------------------------------------------------------------------------------------------------
-
-    def _find(self, task_id: str, caller: Caller) -> Task:
-        task = self._registry.get(task_id)
-        if task is None or not self._registry.may_see(caller, task):
-            known = [task.id for task in itertools.islice(self._registry.visible(caller), _MOST_NAMED + 1)]
-            names = ", ".join(known[:_MOST_NAMED]) + (" and more" if len(known) > _MOST_NAMED else "")
-            raise UnknownTaskError(
-                f"There is no task {one_line(task_id, 50)!r} here. "
-                + (f"Known tasks: {names}." if known else "No task has been started yet.")
-            )
-        return task
-
-    def _task_list(self, views: list[TaskView]) -> TaskList:
-        return TaskList(tasks=views, running=self._registry.running, max_running=self._settings.max_running)
-
-    def _output_limit(self, caller: Caller, wanted: int | None, tasks: int = 1) -> int | None:
-        """Return how many bytes of each task's output are in an answer: one to a task has no more than some in all."""
-        if self._registry.get(caller.id) is None:
-            return wanted
-        most = max(1, _MOST_OUTPUT // max(1, tasks))
-        return most if wanted is None else min(wanted, most)
-
-    def _view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
-        return task.view(vitals=self._sampler.latest(task.id), output=output, limit=limit)
 
 
 def _process_limits(limits: Limits) -> ProcessLimits | None:

@@ -29,4 +29,4 @@ def in_threads(*actions: Callable[[], Any]) -> list[Any]:
 
 def waiters(runtime: Runtime) -> int:
     supervisor = runtime._supervisor._actor_weakref()
-    return len(supervisor._registry.waiters) if supervisor is not None else 0
+    return len(supervisor._answers._waiters.all) if supervisor is not None else 0

@@ -11,7 +11,7 @@ import pytest
 from processes_and_waits import wait_until
 from subactors.actors import Timer
 from subactors.runtime import Runtime
-from subactors.runtime.supervisor import supervisor as supervisor_module
+from subactors.runtime.supervisor import waiting
 from subactors.runtime.supervisor.messages import RateDue
 from subactors.runtime.supervisor.rate_keeper import RateKeeper
 from subactors.runtime.tasks.messages import AwaitRate
@@ -96,7 +96,7 @@ def test_a_task_that_a_wait_names_often_is_counted_and_answered_once(runtime: Ru
 def test_what_all_waits_of_a_task_wait_for_together_is_bounded(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "_MOST_WAITED", 200)
+    monkeypatch.setattr(waiting, "_MOST_WAITED", 200)
     refusals = said(runtime, "waits_for_many")
     assert len(refusals) == 10
     assert all("would wait for 210 tasks in all, and 200 is the limit" in words for words in refusals)

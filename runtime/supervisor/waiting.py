@@ -1,0 +1,267 @@
+"""Waiting: answers requests about tasks, at once or when the tasks that they wait for have ended.
+
+Nothing here waits. A request whose answer is not there yet is kept with its address, and the supervisor goes on.
+Used in the supervisor's thread only, but `let_end`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
+
+from ...actors import Timer
+from ..errors import RunError, TaskEndedError
+from ..runs import schema
+from ..runs.journal import Journal
+from ..tasks.gateway import Caller, ReplyTo
+from ..tasks.messages import AwaitRate, ListTasks, StopTask, ViewTask, WaitTasks
+from ..tasks.views import TaskList, TaskView, Vitals
+from .messages import Waiter, WaitOver
+from .registry import TaskRegistry
+from .task import Task
+
+if TYPE_CHECKING:
+    from .rate_keeper import RateKeeper
+
+__all__ = ["Answers", "Mailbox", "Waiters"]
+
+_MOST_WAITS: Final = 1000
+_MOST_WAITED: Final = 20_000
+"""Requests of one task that may wait for an answer at a time, and the tasks that all of them may wait for."""
+
+_MOST_OUTPUT: Final = 1_000_000
+"""Bytes of output in an answer to a task, that of all tasks in it together."""
+
+
+class Waiters:
+    """The requests that wait for tasks, by who waits and by what for. Keeps books, and decides nothing."""
+
+    def __init__(self) -> None:
+        self._all: dict[Waiter, None] = {}
+        self._for_task: dict[str, dict[Waiter, None]] = {}
+        self._of_caller: dict[str | None, dict[Waiter, None]] = {}
+
+    @property
+    def all(self) -> list[Waiter]:
+        """All who wait for an answer."""
+        return list(self._all)
+
+    def of(self, caller: str | None) -> list[Waiter]:
+        """Return those of a caller's requests that wait for an answer."""
+        return list(self._of_caller.get(caller, ()))
+
+    def counts_of(self, caller: str | None) -> tuple[int, int]:
+        """Return how many of a caller's requests wait for an answer, and for how many tasks, each counted anew."""
+        waits = self._of_caller.get(caller, {})
+        return len(waits), sum(len(waiter.tasks) for waiter in waits)
+
+    def add(self, waiter: Waiter) -> None:
+        """Take note of a request that waits for tasks, or is due already."""
+        self._all[waiter] = None
+        self._of_caller.setdefault(waiter.caller, {})[waiter] = None
+        for task in waiter.tasks:
+            if not task.is_over:
+                waiter.open += 1
+                self._for_task.setdefault(task.id, {})[waiter] = None
+
+    def remove(self, waiter: Waiter) -> bool:
+        """Forget a request that is about to be answered; False if it has been."""
+        if waiter not in self._all:
+            return False
+        del self._all[waiter]
+        del self._of_caller[waiter.caller][waiter]
+        if not self._of_caller[waiter.caller]:
+            del self._of_caller[waiter.caller]
+        for task in waiter.tasks:
+            waiting = self._for_task.get(task.id)
+            if waiting is not None:
+                waiting.pop(waiter, None)
+                if not waiting:
+                    del self._for_task[task.id]
+        return True
+
+    def ended(self, task: Task) -> list[Waiter]:
+        """Note that a task has its last status; return those who have waited for just that."""
+        due = []
+        for waiter in self._for_task.pop(task.id, ()):
+            waiter.open -= 1
+            if waiter.is_due:
+                due.append(waiter)
+        return due
+
+
+class Mailbox(Protocol):
+    """How the supervisor is reached by what belongs to it. Every method may be called from any thread."""
+
+    def tell_later(self, delay: float, message: object) -> Timer:
+        """Send it a message in `delay` seconds."""
+        ...
+
+    def tell_for(self, task: Task | None, message: object) -> None:
+        """Send it a message: work for a task, which comes in that task's turn; at once if that has no process."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Have something called in the I/O thread in `delay` seconds."""
+        ...
+
+
+class Answers:
+    """Answers what is asked about tasks; see the module.
+
+    Args:
+        registry: the tasks.
+        journal: is told which ends have been read.
+        mailbox: the supervisor's.
+        latest: returns the last sample of what a task uses.
+        stop: sends tasks down the stop ladder: all of them for the sake of the first, and who asked.
+        max_running: tasks that may run at a time; answers name it.
+    """
+
+    def __init__(
+        self,
+        registry: TaskRegistry,
+        journal: Journal,
+        mailbox: Mailbox,
+        *,
+        latest: Callable[[str], Vitals | None],
+        stop: Callable[[list[Task], str], None],
+        max_running: int,
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._mailbox = mailbox
+        self._latest = latest
+        self._stop = stop
+        self._max_running = max_running
+        self._waiters = Waiters()
+        self._rates: RateKeeper | None = None
+
+    @property
+    def owed(self) -> list[ReplyTo]:
+        """Where answers are owed."""
+        owed = [waiter.reply_to for waiter in self._waiters.all]
+        return owed if self._rates is None else owed + self._rates.waiting
+
+    def answer(
+        self, request: ListTasks | ViewTask | WaitTasks | StopTask | AwaitRate, caller: Caller, reply_to: ReplyTo
+    ) -> None:
+        """Answer a request, or keep it.
+
+        Raises:
+            RunError: it is refused.
+        """
+        match request:
+            case ListTasks():
+                visible = self._registry.visible(caller)
+                reply_to.set(self._list([task.entry(self._latest(task.id)) for task in visible]))
+            case ViewTask(task_id, limit):
+                task = self._registry.find(task_id, caller)
+                self._note_read(task)
+                reply_to.set(self.view(task, limit=self._output_limit(caller, limit)))
+            case WaitTasks():
+                self._wait(request, caller, reply_to)
+            case StopTask():
+                self._take_stop(request, caller, reply_to)
+            case AwaitRate():
+                self._await_rate(request, caller, reply_to)
+            case _:
+                assert_never(request)
+
+    def view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
+        """Return a task as it is now, with the last sample of what it uses; see `Task.view`."""
+        return task.view(vitals=self._latest(task.id), output=output, limit=limit)
+
+    def end(self, waiter: Waiter, *, is_heard: bool = True) -> None:
+        """Answer a waiter with those of its tasks that have ended, unless it has been answered, or nobody hears it."""
+        if not self._waiters.remove(waiter):
+            return
+        if waiter.timer is not None:
+            waiter.timer.cancel()  # it would keep the answer, output and all, until it is due
+        if not is_heard:
+            return
+        over = [task for task in waiter.tasks if task.is_over]
+        for task in over:
+            self._note_read(task)
+        try:
+            waiter.reply_to.set(self._list([self.view(task, limit=waiter.limit) for task in over]))
+        except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever waits hears it, the others go on
+            waiter.reply_to.set_exception(error)
+
+    def task_ended(self, task: Task) -> None:
+        """Have those answered who have waited for this task only."""
+        for waiter in self._waiters.ended(task):
+            self.let_end(waiter)
+
+    def caller_gone(self, task_id: str) -> None:
+        """Forget what a task has asked: its process has ended."""
+        if self._rates is not None:
+            self._rates.forget(task_id)
+        for waiter in self._waiters.of(task_id):
+            self.end(waiter, is_heard=False)
+
+    def let_end(self, waiter: Waiter) -> None:
+        """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
+        self._mailbox.tell_for(self._registry.get(waiter.caller), WaitOver(waiter))
+
+    def rate_due(self, server: str) -> None:
+        """Let go who waits for a model and may go now; `RateDue` came."""
+        if self._rates is not None:
+            self._rates.due(server)
+
+    def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
+        tasks = [self._registry.find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
+        self._check_patience(caller, len(tasks))
+        limit = self._output_limit(caller, None, len(tasks))
+        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit)
+        self._waiters.add(waiter)
+        if waiter.is_due:
+            self.end(waiter)
+        elif request.timeout is not None:
+            waiter.timer = self._mailbox.call_later(max(0.0, request.timeout), lambda: self.let_end(waiter))
+
+    def _take_stop(self, request: StopTask, caller: Caller, reply_to: ReplyTo) -> None:
+        task = self._registry.find(request.task_id, caller)
+        if task.is_over and request.refuse_ended:
+            raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
+        stopped = [task, *self._registry.running_tasks(task.id)]
+        self._check_patience(caller, len(stopped))
+        self._stop(stopped, str(caller))
+        limit = self._output_limit(caller, request.limit, len(stopped))
+        waiter = Waiter(stopped, "all", reply_to, caller.id, limit)
+        self._waiters.add(waiter)
+        if waiter.is_due:
+            self.end(waiter)
+
+    def _check_patience(self, caller: Caller, tasks: int) -> None:
+        """Refuse a request that would wait for tasks if its caller, a task, has too many that do."""
+        if self._registry.get(caller.id) is None:
+            return  # the host is trusted
+        waits, waited_for = self._waiters.counts_of(caller.id)
+        if waits >= _MOST_WAITS:
+            raise RunError(f"{_MOST_WAITS:,} requests of this task wait for an answer already. Wait for some of them.")
+        if waited_for + tasks > _MOST_WAITED:
+            raise RunError(
+                f"The requests of this task that wait for an answer would wait for {waited_for + tasks:,} tasks in "
+                f"all, and {_MOST_WAITED:,} is the limit. Wait for some of them, or name fewer tasks."
+            )
+
+    def _await_rate(self, request: AwaitRate, caller: Caller, reply_to: ReplyTo) -> None:
+        if self._rates is None:
+            from .rate_keeper import RateKeeper  # noqa: PLC0415 - few runs meet a rate limit
+
+            self._rates = RateKeeper(self._mailbox.tell_later)
+        self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
+
+    def _note_read(self, task: Task) -> None:
+        if self._registry.note_read(task):
+            self._journal.write(schema.mark_read(task.id))
+
+    def _list(self, views: list[TaskView]) -> TaskList:
+        return TaskList(tasks=views, running=self._registry.running, max_running=self._max_running)
+
+    def _output_limit(self, caller: Caller, wanted: int | None, tasks: int = 1) -> int | None:
+        """Return how many bytes of each task's output are in an answer: one to a task has no more than some in all."""
+        if self._registry.get(caller.id) is None:
+            return wanted
+        most = max(1, _MOST_OUTPUT // max(1, tasks))
+        return most if wanted is None else min(wanted, most)
