@@ -1,4 +1,4 @@
-"""Admission: which tasks may be started, and every refusal, with its remedy, in one place. Changes nothing."""
+"""Admission: which tasks may be started, and every refusal, with its remedy, in one place."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from ..errors import (
 )
 from ..tasks.gateway import Caller
 from ..tasks.messages import RunTask
+from ..tasks.wording import size
 from ..team.config import Team
 from ..team.requirements import check_requirements
 from ..text import one_line
 from .registry import TaskRegistry
 from .task import Task
 
-__all__ = ["check_run"]
+__all__ = ["check_run", "make_room"]
 
 _OTHERS_SHARE: Final = 4
 _MOST_FOR_OTHERS: Final = 4
 """Of so many slots one is kept for those who have nothing running, up to so many; the first of them for the host."""
 
+_MOST_KEPT: Final = 4_000_000
+"""Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
+
 
 def check_run(
     request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry, working_directory: str
 ) -> tuple[str, ...]:
-    """Refuse what must not run; return the chain of agents that the new task would end.
+    """Refuse what must not run; return the chain of agents that the new task would end. Changes nothing.
 
     Args:
         request: what is asked for.
@@ -84,6 +88,27 @@ def check_run(
             f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
         )
     return chain
+
+
+def make_room(registry: TaskRegistry, parent: Task | None, max_tasks: int) -> None:
+    """Forget tasks whose ends have been seen, so that another may be added.
+
+    Args:
+        registry: the tasks that are remembered; `check_run` has found that enough of them may be forgotten.
+        parent: the task that starts another; of those that it has started the host keeps so many bytes only.
+        max_tasks: how many tasks may be remembered.
+
+    Raises:
+        CapacityError: the host keeps too much for the parent, and none of it may be forgotten.
+    """
+    while parent is not None and (kept := registry.kept_of(parent.id)) > _MOST_KEPT:
+        if not registry.forget_oldest_of(parent.id):
+            raise CapacityError(
+                f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
+                f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
+            )
+    while len(registry) >= max_tasks:
+        registry.forget_oldest()
 
 
 def _kept_for_others(max_running: int, *, has_running: bool) -> int:

@@ -8,8 +8,6 @@ wait for has happened.
 from __future__ import annotations
 
 import contextlib
-import os
-import pickle
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,29 +20,23 @@ import pykka
 from ...actors import (
     Again,
     Child,
-    ChildSpec,
     ProcessExit,
-    ProcessLimits,
     ProcessSystem,
     ReplyAddress,
     Supervisor,
     Timer,
     decide,
-    environment,
 )
-from ..child.actor import TaskActor
-from ..errors import CapacityError, RunError, RuntimeClosedError
+from ..errors import RunError, RuntimeClosedError
 from ..models.base import Usage
 from ..runs import schema
 from ..runs.folder import RunFolder
 from ..runs.forks import fork_lock
 from ..runs.journal import Journal
-from ..runs.output import OutputFiles, bound_log
-from ..runs.workdir import worktree_folder
+from ..runs.output import bound_log
 from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.gateway import Call, Caller, Close, ReplyTo
 from ..tasks.messages import (
-    AgentSetup,
     Began,
     Failed,
     Finished,
@@ -57,11 +49,12 @@ from ..tasks.messages import (
     ToolCalled,
     TurnEnded,
 )
-from ..tasks.views import ID_PREFIX, Status, Vitals
+from ..tasks.views import Status, Vitals
 from ..tasks.wording import size
-from ..team.config import AgentConfig, Limits, Team
+from ..team.config import Team
 from . import record
-from .admission import check_run
+from .admission import check_run, make_room
+from .briefing import Briefings
 from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
 from .messages import (
     Conversation,
@@ -92,9 +85,6 @@ _MOST_TOOLS: Final = 100
 
 _MOST_REQUEST: Final = 1024 * 1024
 """Bytes of a request of a task; the text of a task that it starts is nearly all of it."""
-
-_MOST_KEPT: Final = 4_000_000
-"""Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
 
 _FREE: Final = 256 * 1024
 _CHARGE: Final = 2e-8
@@ -147,16 +137,13 @@ class TaskSupervisor(Supervisor):
         self._team = team
         self._settings = team.settings
         self._folder = folder
-        self._outputs = folder.outputs
-        self._logs = folder.log
         self._journal = journal
         self._hub = hub
         self._worktrees = worktrees
-        self._keys = keys
         self._working_directory = working_directory
         self._registry = TaskRegistry()
+        self._briefings = Briefings(team, folder, keys, working_directory)
         self._by_child: dict[Child, Task] = {}
-        self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
         self._closing: Future[None] | None = None
         self._watched: dict[str, Watch] = {}
         # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
@@ -258,38 +245,8 @@ class TaskSupervisor(Supervisor):
         chain = check_run(
             request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
         )
-        if parent is not None:
-            self._make_room(parent)
-        while len(self._registry) >= self._settings.max_tasks:
-            self._registry.forget_oldest()
-        task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
-        setup, encoded_setup = self._setup_of(request.agent)
-        agent = setup.agent
-        task = Task(
-            id=task_id,
-            agent=request.agent,
-            text=request.task,
-            parent=caller.id,
-            owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
-            chain=chain,
-            setup=setup,
-            output=OutputFiles(self._outputs, task_id, self._settings.max_output),
-            logs=self._logs,
-            is_root=caller.is_person,
-        )
-        task.spec = TaskSpec(
-            id=task_id,
-            agent=request.agent,
-            entrypoint=agent.entrypoint,
-            workdir=agent.workdir,
-            setup=encoded_setup,
-            task=request.task,
-            expected_output=request.expected_output,
-            working_directory=self._working_directory,
-            own_folder=self._own_folder(agent, task_id),
-            max_result=self._settings.max_result,
-            is_root=caller.is_person,
-        )
+        make_room(self._registry, parent, self._settings.max_tasks)
+        task = self._briefings.task(request, caller, parent, chain)
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.add(task)
         # Whoever asked hears of the task when the journal has it; best before the zygote takes a core for it.
@@ -297,7 +254,7 @@ class TaskSupervisor(Supervisor):
             self._start_attempt(
                 task,
                 accepted=lambda: self._journal.write(
-                    record.started(task, request), lambda: reply_to.set(TaskAccepted(task_id))
+                    record.started(task, request), lambda: reply_to.set(TaskAccepted(task.id))
                 ),
             )
         except BaseException:
@@ -308,62 +265,12 @@ class TaskSupervisor(Supervisor):
         if self._hub.has_streams:  # to look at a task takes longer than to tell of it
             self._hub.publish(TaskStarted(self._answers.view(task, output=False)))
 
-    def _make_room(self, parent: Task) -> None:
-        """Forget tasks that a task has started and seen the ends of, if the host keeps too much of them."""
-        while (kept := self._registry.kept_of(parent.id)) > _MOST_KEPT:
-            if not self._registry.forget_oldest_of(parent.id):
-                raise CapacityError(
-                    f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
-                    f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
-                )
-
-    def _setup_of(self, name: str) -> tuple[AgentSetup, bytes]:
-        """Return what the tasks of an agent have in common, and the same pickled."""
-        if name not in self._setups:
-            agent = self._team.agents[name]
-            limits = agent.limits.over(self._settings.limits)
-            if limits.iterations is not None:
-                iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
-                agent = msgspec.structs.replace(agent, max_iterations=iterations)
-            setup = AgentSetup(
-                agent=agent,
-                sub_agents=tuple((other, self._team.agents[other].description) for other in agent.sub_agents),
-                permissions=self._team.permissions,
-                settings=self._settings,
-                limits=limits,
-            )
-            self._setups[name] = setup, pickle.dumps(setup)
-        return self._setups[name]
-
-    def _own_folder(self, agent: AgentConfig, task_id: str) -> str:
-        """Return the folder that a task is to have to itself, and which its process makes."""
-        match agent.workdir:
-            case "shared":
-                return ""
-            case "private":
-                return str(self._folder.work / task_id)
-            case "worktree":
-                return str(worktree_folder(self._folder.path, task_id))
-
     def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
-        limits = task.setup.limits
         task.finished = task.failure = None
         task.traceback = ""
         task.tools.clear()
         task.last_sign = time.monotonic()
-        # Those of this moment, and for this attempt: the task itself is kept without them.
-        keys = self._keys.of(task.setup.agent, environment())
-        task.child = self.start_child(
-            ChildSpec(
-                TaskActor,
-                (msgspec.structs.replace(task.spec, keys=keys) if keys else task.spec,),
-                grace=self._settings.stop_grace,
-                capture=task.log,
-                limits=_process_limits(limits),
-                fenced=task.setup.agent.privileges == "drop",
-            ),
-            accepted=accepted,
-        )
+        task.child = self.start_child(self._briefings.child(task), accepted=accepted)
         self._by_child[task.child] = task
 
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "", ended_owner: str = "") -> None:
@@ -627,10 +534,3 @@ class TaskSupervisor(Supervisor):
         """Send this supervisor a message from another thread; without effect when it has stopped."""
         with contextlib.suppress(pykka.ActorDeadError):
             self.actor_ref.tell(message)
-
-
-def _process_limits(limits: Limits) -> ProcessLimits | None:
-    """Return what the kernel is to hold an attempt to; None if nothing, which makes a start cheaper."""
-    if limits.cpu is None and limits.memory is None and limits.processes is None:
-        return None
-    return ProcessLimits(limits.cpu, limits.memory, tree_bytes=limits.memory, tree_processes=limits.processes)

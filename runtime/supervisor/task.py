@@ -41,13 +41,13 @@ class Task:
         owners: ids of all who own it: its parent, its parent's parent, and so on.
         chain: the agents from the orchestrator's down to its own.
         setup: its agent's.
+        spec: what its process is given.
         output: what it has said.
         logs: folder of `log`; all tasks have the same one.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         started: monotonic time.
         started_at: the same, in seconds since the epoch.
         child: its process actor, of the latest attempt.
-        spec: what its process is given.
         deadline: due when it has run for as long as it may; None if it may for ever.
         restarts: when it was started again.
         attempts: how many processes it has had.
@@ -83,13 +83,13 @@ class Task:
     owners: tuple[str, ...]
     chain: tuple[str, ...]
     setup: AgentSetup
+    spec: TaskSpec
     output: OutputFiles
     logs: Path
     is_root: bool = False
     started: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
     child: Child | None = None
-    spec: TaskSpec = field(init=False)
     deadline: Timer | None = None
     restarts: RestartHistory = field(default_factory=RestartHistory)
     attempts: int = 1

@@ -1,0 +1,133 @@
+"""Briefing: what a new task is, and what its process is given. Starts nothing, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...actors import ChildSpec, ProcessLimits, environment
+from ..child.actor import TaskActor
+from ..runs.folder import RunFolder
+from ..runs.output import OutputFiles
+from ..runs.workdir import worktree_folder
+from ..tasks.gateway import Caller
+from ..tasks.messages import AgentSetup, RunTask, TaskSpec
+from ..tasks.views import ID_PREFIX
+from ..team.config import AgentConfig, Limits, Team
+from .task import Task
+
+if TYPE_CHECKING:
+    from ..team.key_variables import Keys
+
+__all__ = ["Briefings"]
+
+
+class Briefings:
+    """Makes tasks, and what their processes are given.
+
+    Args:
+        team: the agents; its settings are in force.
+        folder: where what the tasks say and write is kept.
+        keys: the team's key variables.
+        working_directory: of tasks; empty: the host's current directory when they start.
+    """
+
+    def __init__(self, team: Team, folder: RunFolder, keys: Keys, working_directory: str) -> None:
+        self._team = team
+        self._settings = team.settings
+        self._folder = folder
+        self._outputs = folder.outputs
+        self._logs = folder.log
+        self._keys = keys
+        self._working_directory = working_directory
+        self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
+
+    def task(self, request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...]) -> Task:
+        """Return a new task.
+
+        Args:
+            request: what it is to do.
+            caller: who wants it done.
+            parent: the caller's task, if it is one.
+            chain: the agents from the orchestrator's down to the new task's own.
+        """
+        task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
+        setup, encoded_setup = self._setup_of(request.agent)
+        spec = TaskSpec(
+            id=task_id,
+            agent=request.agent,
+            entrypoint=setup.agent.entrypoint,
+            workdir=setup.agent.workdir,
+            setup=encoded_setup,
+            task=request.task,
+            expected_output=request.expected_output,
+            working_directory=self._working_directory,
+            own_folder=self._own_folder(setup.agent, task_id),
+            max_result=self._settings.max_result,
+            is_root=caller.is_person,
+        )
+        return Task(
+            id=task_id,
+            agent=request.agent,
+            text=request.task,
+            parent=caller.id,
+            owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
+            chain=chain,
+            setup=setup,
+            spec=spec,
+            output=OutputFiles(self._outputs, task_id, self._settings.max_output),
+            logs=self._logs,
+            is_root=caller.is_person,
+        )
+
+    def child(self, task: Task) -> ChildSpec:
+        """Return what a task's next process is given."""
+        agent = task.setup.agent
+        # Those of this moment, and for this attempt: the task itself is kept without them.
+        keys = self._keys.of(agent, environment())
+        return ChildSpec(
+            TaskActor,
+            (msgspec.structs.replace(task.spec, keys=keys) if keys else task.spec,),
+            grace=self._settings.stop_grace,
+            capture=task.log,
+            limits=_process_limits(task.setup.limits),
+            fenced=agent.privileges == "drop",
+        )
+
+    def _setup_of(self, name: str) -> tuple[AgentSetup, bytes]:
+        """Return what the tasks of an agent have in common, and the same pickled."""
+        if name not in self._setups:
+            agent = self._team.agents[name]
+            limits = agent.limits.over(self._settings.limits)
+            if limits.iterations is not None:
+                iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
+                agent = msgspec.structs.replace(agent, max_iterations=iterations)
+            setup = AgentSetup(
+                agent=agent,
+                sub_agents=tuple((other, self._team.agents[other].description) for other in agent.sub_agents),
+                permissions=self._team.permissions,
+                settings=self._settings,
+                limits=limits,
+            )
+            self._setups[name] = setup, pickle.dumps(setup)
+        return self._setups[name]
+
+    def _own_folder(self, agent: AgentConfig, task_id: str) -> str:
+        """Return the folder that a task is to have to itself, and which its process makes."""
+        match agent.workdir:
+            case "shared":
+                return ""
+            case "private":
+                return str(self._folder.work / task_id)
+            case "worktree":
+                return str(worktree_folder(self._folder.path, task_id))
+
+
+def _process_limits(limits: Limits) -> ProcessLimits | None:
+    """Return what the kernel is to hold an attempt to; None if nothing, which makes a start cheaper."""
+    if limits.cpu is None and limits.memory is None and limits.processes is None:
+        return None
+    return ProcessLimits(limits.cpu, limits.memory, tree_bytes=limits.memory, tree_processes=limits.processes)
