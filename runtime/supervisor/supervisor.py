@@ -66,9 +66,9 @@ from .messages import (
     TimeIsUp,
     WaitOver,
 )
-from .outcome import Outcome, StopRequest, how_stopped, judge, last_words
+from .outcome import Outcome, how_stopped, judge, last_words
 from .registry import TaskRegistry
-from .task import Task
+from .task import Attempt, Task
 from .waiting import Answers
 
 if TYPE_CHECKING:
@@ -266,18 +266,18 @@ class TaskSupervisor(Supervisor):
             self._hub.publish(TaskStarted(self._answers.view(task, output=False)))
 
     def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
-        task.finished = task.failure = None
+        task.attempt = None
         task.traceback = ""
-        task.tools.clear()
         task.last_sign = time.monotonic()
-        task.child = self.start_child(self._briefings.child(task), accepted=accepted)
-        self._by_child[task.child] = task
+        child = self.start_child(self._briefings.child(task), accepted=accepted)
+        task.attempt = Attempt(child)
+        self._by_child[child] = task
 
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "", ended_owner: str = "") -> None:
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
         for task in reversed(tasks):
             # One whose end is being written down has reached it; noting a stop now would undo that in the journal.
-            if task.is_over or task.concluded or task.stop_requested is not None:
+            if task.concluded or task.stop_requested is not None:
                 continue
             self._change_status(task, "stopping")
             task.stop_requested = time.monotonic()
@@ -285,8 +285,8 @@ class TaskSupervisor(Supervisor):
             if target is not None and task is not target:
                 task.stop_by += f", together with {target.id}, which had started it"
             task.ended_owner = ended_owner
-            if task.child is not None and task.child in self._by_child:
-                self.stop_child(task.child)
+            if (child := task.running_child) is not None:
+                self.stop_child(child)
             else:
                 stopped = how_stopped(task.stop_by, task.ended_owner)
                 self._conclude(task, Outcome("stopped", f"{stopped} while it waited to be started again."), None)
@@ -347,28 +347,28 @@ class TaskSupervisor(Supervisor):
 
     def child_reported(self, child: Child, report: TaskReport) -> None:
         """Take note of what a task's loop does."""
-        task = self._by_child[child]
+        task, attempt = self._at_work(child)
         task.last_sign = time.monotonic()
         match report:
             case Began(messages):
                 self._keep(task, messages)
             case ToolCalled(call_id, name, arguments):
-                if len(task.tools) < _MOST_TOOLS:
-                    task.tools[call_id] = name
+                if len(attempt.tools) < _MOST_TOOLS:
+                    attempt.tools[call_id] = name
                 self._hub.publish(TaskCalledTool(task.id, name, arguments))
             case ToolAnswered(call_id, name, text, is_error):
-                task.tools.pop(call_id, None)
+                attempt.tools.pop(call_id, None)
                 self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
             case TurnEnded(usage, messages):
                 self._end_turn(task, usage, messages)
-            case Finished() if task.finished is None:
-                task.finished = report
+            case Finished() if attempt.finished is None:
+                attempt.finished = report
                 # An answer that comes after a limit was reached is kept, but does not undo that.
-                task.finished_late = bool(task.reached)
+                attempt.is_late = bool(task.reached)
             case Finished():
                 pass
             case Failed():
-                task.failure = task.failure or report
+                attempt.failure = attempt.failure or report
             case _:
                 assert_never(report)
 
@@ -387,7 +387,8 @@ class TaskSupervisor(Supervisor):
             ]
             task.messages += len(messages)
             # What a process that is gone has left is no more than its channel holds, and its end waits for it.
-            is_ending = task.child is not None and task.child.process.is_ending
+            child = task.running_child
+            is_ending = child is not None and child.process.is_ending
             self._journal.write_later(statements, None if is_ending else self.postpone_handled())
 
     def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
@@ -400,51 +401,36 @@ class TaskSupervisor(Supervisor):
 
     def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
         """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""
-        if task.is_over or task.concluded or task.reached:
+        if task.concluded or task.reached:
             return
         task.reached = sentence
-        if task.child is None or task.child not in self._by_child:
+        child = task.running_child
+        if child is None:
             self._conclude(task, Outcome("failed", sentence), None)
         elif at_once:
-            task.child.process.kill()
+            child.process.kill()
         else:
             self._change_status(task, "stopping")
-            self.stop_child(task.child)
+            self.stop_child(child)
 
     def child_ended(self, child: Child, end: ProcessExit) -> None:
         """Decide how an attempt ended, and whether there will be another."""
-        task = self._by_child.pop(child)
+        task, attempt = self._at_work(child)
+        del self._by_child[child]
+        attempt.is_over = True
         self._watched.pop(task.id, None)
         self._answers.caller_gone(task.id)
         bound_log(task.log)
-        now = time.monotonic()
-        if task.finished is not None and task.finished.in_file:
-            fault = task.result_fault(self._folder.result(task.id))
-            if fault:
-                task.finished, end = None, msgspec.structs.replace(end, violation=end.violation or fault)
-        stop = None
-        if task.stop_requested is not None:
-            stop = StopRequest(self._settings.stop_grace, now - task.stop_requested, task.stop_by, task.ended_owner)
-        outcome = judge(
-            end,
-            finished=task.finished,
-            late=task.finished_late,
-            stop=stop,
-            limits=task.setup.limits,
-            reached=task.reached,
-            failure=task.failure,
-            # Read where it may be quoted only: the mailbox should not wait for files at every end.
-            log="" if end.normal else last_words(task.log_tail(_LOG_TAIL)),
-        )
-        if end.error is not None and task.failure is not None and outcome.status != "completed":
-            task.traceback = task.failure.traceback
+        outcome = self._judge(task, attempt, end)
         decision = decide(
             task.setup.agent.restart,
             task.restarts,
             failed=outcome.status == "failed",
             # One that had answered before it reached a limit is completed; its next attempt would have no limit left.
-            stopped=stop is not None or outcome.final or bool(task.reached) or self._closing is not None,
-            now=now,
+            stopped=(
+                task.stop_requested is not None or outcome.final or bool(task.reached) or self._closing is not None
+            ),
+            now=time.monotonic(),
         )
         if not isinstance(decision, Again):
             policy = task.setup.agent.restart
@@ -461,6 +447,26 @@ class TaskSupervisor(Supervisor):
             self._journal.write(schema.delete_conversation(task.id))
         self._hub.publish(TaskRestarting(self._answers.view(task, output=False), decision.delay))
         self.tell_later(decision.delay, Restart(task))
+
+    def _judge(self, task: Task, attempt: Attempt, end: ProcessExit) -> Outcome:
+        if attempt.finished is not None and attempt.finished.in_file:
+            fault = task.result_fault(self._folder.result(task.id))
+            if fault:
+                attempt.finished, end = None, msgspec.structs.replace(end, violation=end.violation or fault)
+        outcome = judge(
+            end,
+            finished=attempt.finished,
+            late=attempt.is_late,
+            stop=task.stop_request(self._settings.stop_grace),
+            limits=task.setup.limits,
+            reached=task.reached,
+            failure=attempt.failure,
+            # Read where it may be quoted only: the mailbox should not wait for files at every end.
+            log="" if end.normal else last_words(task.log_tail(_LOG_TAIL)),
+        )
+        if end.error is not None and attempt.failure is not None and outcome.status != "completed":
+            task.traceback = attempt.failure.traceback
+        return outcome
 
     def _begin_restart(self, task: Task) -> None:
         """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
@@ -492,9 +498,10 @@ class TaskSupervisor(Supervisor):
         task.output.close()
         if task.setup.agent.workdir == "worktree":
             self._worktrees.ended(Path(task.spec.own_folder))
-        if task.finished is not None:
-            task.result = None if task.finished.in_file else task.finished.result
-            task.result_file = self._folder.result(task.id) if task.finished.in_file else ""
+        finished = task.attempt.finished if task.attempt is not None else None
+        if finished is not None:
+            task.result = None if finished.in_file else finished.result
+            task.result_file = self._folder.result(task.id) if finished.in_file else ""
         used = end.user_seconds + end.system_seconds if end is not None else 0.0
         task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._sampler.take_peak(task.id))
         self._journal.write(
@@ -502,10 +509,11 @@ class TaskSupervisor(Supervisor):
         )
 
     def _announce(self, task: Task, outcome: Outcome) -> None:
-        """Tell everybody that a task has ended, and let go of what it owned."""
+        """Tell everybody that a task has ended, and stop what it owned."""
         task.reason = outcome.reason
         task.status = outcome.status
-        task.let_go()
+        # Thousands of tasks may be remembered, and what only a running one needs, its process above all, is large.
+        task.attempt = task.deadline = None
         if self._hub.has_streams:
             self._hub.publish(TaskEnded(self._answers.view(task, output=False) if task.traceback else task.entry(None)))
         self._registry.ended(task)
@@ -513,6 +521,11 @@ class TaskSupervisor(Supervisor):
         self._stop_tasks(orphans, target=None, ended_owner=task.agent)
         self._answers.task_ended(task)
         self._check_closed()
+
+    def _at_work(self, child: Child) -> tuple[Task, Attempt]:
+        task = self._by_child[child]
+        assert task.attempt is not None, task.id  # noqa: S101 - its child is there
+        return task, task.attempt
 
     def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
         task.status = status
@@ -524,7 +537,7 @@ class TaskSupervisor(Supervisor):
 
     def tell_for(self, task: Task | None, message: object) -> None:
         """See `Mailbox`."""
-        child = task.child if task is not None else None
+        child = task.running_child if task is not None else None
         if child is None:
             self._tell(message)
         else:

@@ -1,4 +1,7 @@
-"""The supervisor's record of one task. Its fields change in the supervisor's thread only."""
+"""Task: the supervisor's record of one task, and of the attempt that is under way.
+
+Fields change in the supervisor's thread only.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ from ..tasks.messages import AgentSetup, Failed, Finished, TaskSpec
 from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
 from ..tasks.wording import size
 from ..text import bounded, encodable
+from .outcome import StopRequest
 
-__all__ = ["Task"]
+__all__ = ["Attempt", "Task"]
 
 _LIST_TAIL: Final = 400
 """Bytes of output in a list; the last line of it is what people look at."""
@@ -27,6 +31,27 @@ _LIST_TAIL: Final = 400
 
 _LIST_TEXT: Final = 10_000
 """Characters of a task's text in a list, head and tail."""
+
+
+@dataclass(eq=False, slots=True)
+class Attempt:
+    """One process of a task, and what it has told.
+
+    Attributes:
+        child: the process.
+        is_over: whether the process has ended.
+        tools: names of the tools that it is in, by the id of the call.
+        finished: its loop's last report.
+        is_late: whether that came after a limit had been reached.
+        failure: what it told of the exception that ended it.
+    """
+
+    child: Child
+    is_over: bool = False
+    tools: dict[str, str] = field(default_factory=dict)
+    finished: Finished | None = None
+    is_late: bool = False
+    failure: Failed | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -47,7 +72,7 @@ class Task:
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         started: monotonic time.
         started_at: the same, in seconds since the epoch.
-        child: its process actor, of the latest attempt.
+        attempt: the latest, until its end is told; None before the first.
         deadline: due when it has run for as long as it may; None if it may for ever.
         restarts: when it was started again.
         attempts: how many processes it has had.
@@ -57,7 +82,6 @@ class Task:
         concluded: whether its end has been decided, and is being written down before anybody is told.
         last_sign: monotonic time at which it last said or did anything.
         rate_wait: the model whose rate limit it waits for, and since when (monotonic); None if it waits for none.
-        tools: names of the tools that it is in, by the id of the call.
         result: its final answer as JSON text; None while there is none, and where it is in a file.
         result_file: the file with its final answer, where that was too large to be sent; else empty.
         stop_requested: monotonic time at which a stop was asked for; None if none was.
@@ -67,10 +91,7 @@ class Task:
         ended_at: the same, in seconds since the epoch.
         usage: of itself, over all attempts.
         total_usage: with that of all tasks that it started, and theirs.
-        finished: its loop's last report, of the latest attempt.
-        failure: what it told of the exception that ended its latest attempt.
-        traceback: the part of that exception's traceback that is the user's own; empty if there is none.
-        finished_late: whether that came after a limit had been reached.
+        traceback: the user's own part of the traceback of what ended its latest attempt; empty if there is none.
         read: whether anybody has seen it ended.
         number: its place among all tasks of the run.
         last_entry: how it stands in lists since it has ended; made when first wanted.
@@ -89,7 +110,7 @@ class Task:
     is_root: bool = False
     started: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
-    child: Child | None = None
+    attempt: Attempt | None = None
     deadline: Timer | None = None
     restarts: RestartHistory = field(default_factory=RestartHistory)
     attempts: int = 1
@@ -99,7 +120,6 @@ class Task:
     concluded: bool = False
     last_sign: float = field(default_factory=time.monotonic)
     rate_wait: tuple[str, float] | None = None
-    tools: dict[str, str] = field(default_factory=dict)
     status: Status = "starting"
     reason: str = ""
     result: str | None = None
@@ -107,10 +127,7 @@ class Task:
     usage: Usage = field(default_factory=Usage)
     total_usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
-    finished: Finished | None = None
-    failure: Failed | None = None
     traceback: str = ""
-    finished_late: bool = False
     stop_requested: float | None = None
     stop_by: str = ""
     ended_owner: str = ""
@@ -130,9 +147,20 @@ class Task:
         """Whether its status is final."""
         return self.status in TERMINAL
 
-    def let_go(self) -> None:
-        """Let go of what only a running task needs, its process above all: thousands may be remembered."""
-        self.child = self.finished = self.failure = self.deadline = None
+    @property
+    def running_child(self) -> Child | None:
+        """Its process; None while it has none."""
+        return None if self.attempt is None or self.attempt.is_over else self.attempt.child
+
+    def stop_request(self, grace: float) -> StopRequest | None:
+        """Return the stop that is under way; None if there is none.
+
+        Args:
+            grace: seconds that it has to end by itself.
+        """
+        if self.stop_requested is None:
+            return None
+        return StopRequest(grace, time.monotonic() - self.stop_requested, self.stop_by, self.ended_owner)
 
     def entry(self, vitals: Vitals | None) -> TaskView:
         """Return the task as it is now, with the last of its output only: an entry of a list.
@@ -179,7 +207,7 @@ class Task:
             vitals=self.vitals or vitals,
             parent=self.parent,
             attempts=self.attempts,
-            pid=None if self.is_over or self.child is None else self.child.process.pid,
+            pid=None if self.is_over or self.attempt is None else self.attempt.child.process.pid,
             workdir=self._workdir(),
             doing=self._doing(),
             silent=self._silent(),
@@ -197,7 +225,8 @@ class Task:
         if self.rate_wait is not None:
             model, since = self.rate_wait
             return f"{RATE_WAIT}{model}, {time.monotonic() - since:.0f} s so far"
-        return f"in {', '.join(sorted(set(self.tools.values())))}" if self.tools else "waiting for its model"
+        tools = sorted(set(self.attempt.tools.values())) if self.attempt is not None else ()
+        return f"in {', '.join(tools)}" if tools else "waiting for its model"
 
     def _silent(self) -> float:
         silent = time.monotonic() - self.last_sign

@@ -12,9 +12,11 @@ from typing import Any, Final
 import psutil
 import pytest
 from processes_and_waits import Process, descendants_of, is_gone, wait_until
+from subactors.actors import Child, ProcessExit
 from subactors.actors.host import outbox as outbox_module
 from subactors.actors.host import process as process_module
 from subactors.runtime import Runtime, TaskView
+from subactors.runtime.supervisor.supervisor import TaskSupervisor
 from subactors.runtime.testing import BEFORE, FAULTS, fault_team
 from teams import PATIENCE, run_and_wait
 
@@ -181,11 +183,22 @@ def test_the_others_are_answered_during_a_flood(runtime: Runtime, fault: str, te
     assert stopped.status == "stopped"
 
 
-def test_many_tiny_messages_leave_little_behind(runtime: Runtime) -> None:
+def test_many_tiny_messages_leave_little_behind(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = TaskSupervisor.child_ended
+    tools: list[int] = []
+
+    def count_and_end(supervisor: TaskSupervisor, child: Child, end: ProcessExit) -> None:
+        attempt = supervisor._by_child[child].attempt
+        assert attempt is not None
+        tools.append(len(attempt.tools))
+        ended(supervisor, child, end)
+
+    monkeypatch.setattr(TaskSupervisor, "child_ended", count_and_end)
     view = run_and_wait(runtime, "flood_messages", "1000")
     supervisor = runtime._supervisor._actor_weakref()
     assert supervisor is not None
-    assert len(supervisor._registry._tasks[view.id].tools) <= 100
+    assert max(tools) <= 100
+    assert supervisor._registry._tasks[view.id].attempt is None
 
 
 @pytest.mark.timeout(60 + FLOOD)
