@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Protocol
 
 import msgspec
 
-from ...actors import Timer
+from ...actors import Child, Timer
 from ..tasks.gateway import ReplyTo
 from .outcome import Outcome
 from .task import Task
 
 __all__ = [
     "Conversation",
+    "Mailbox",
     "MendSampler",
     "RateDue",
     "Reached",
@@ -101,3 +103,21 @@ class Reached(msgspec.Struct, frozen=True):
 
     task: Task
     sentence: str
+
+
+class Mailbox(Protocol):
+    """How the supervisor is reached by what belongs to it. Every method may be called from any thread."""
+
+    def tell_later(self, delay: float, message: object) -> Timer:
+        """Send it a message in `delay` seconds."""
+        ...
+
+    def tell_for(self, task: Task | None, message: object) -> None:
+        """Send it a message: work for a task, which comes in that task's turn; at once if that has no process."""
+
+    def tell_in_turn(self, child: Child, message: object) -> None:
+        """Send it a message: work for a child, which comes in that child's turn."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Have something called in the I/O thread in `delay` seconds."""
+        ...

@@ -28,7 +28,6 @@ from ...actors import (
     decide,
 )
 from ..errors import RunError, RuntimeClosedError
-from ..models.base import Usage
 from ..runs import schema
 from ..runs.folder import RunFolder
 from ..runs.forks import fork_lock
@@ -50,7 +49,6 @@ from ..tasks.messages import (
     TurnEnded,
 )
 from ..tasks.views import Status, Vitals
-from ..tasks.wording import size
 from ..team.config import Team
 from . import record
 from .admission import check_run, make_room
@@ -73,30 +71,14 @@ from .waiting import Answers
 
 if TYPE_CHECKING:
     from ..team.key_variables import Keys
-    from ..vitals.sampler import Watch
 
 __all__ = ["TaskSupervisor"]
-
-_CHECK: Final = 1.0
-"""Seconds between looks at whether limits on trees are held, while there are tasks."""
 
 _MOST_TOOLS: Final = 100
 """Tools that a task is shown to be in at a time."""
 
 _MOST_REQUEST: Final = 1024 * 1024
 """Bytes of a request of a task; the text of a task that it starts is nearly all of it."""
-
-_FREE: Final = 256 * 1024
-_CHARGE: Final = 2e-8
-_CHARGE_EACH: Final = 2e-5
-"""Characters that a turn may add to a conversation for nothing; the seconds that are charged for each beyond, and for
-each message and turn: the journal's work."""
-
-_MESSAGE_COST: Final = 1000
-"""Characters that each message of a conversation counts for on top of its own: a row of the journal."""
-
-_LONGEST_CONVERSATION: Final = 100_000_000
-"""Characters of one task's conversation that the journal takes; no model reads a hundredth of it."""
 
 _LOG_TAIL: Final = 16_384
 """Bytes at the end of a process's standard error in which the reason for a crash is looked for."""
@@ -145,18 +127,16 @@ class TaskSupervisor(Supervisor):
         self._briefings = Briefings(team, folder, keys, working_directory)
         self._by_child: dict[Child, Task] = {}
         self._closing: Future[None] | None = None
-        self._watched: dict[str, Watch] = {}
         # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
         with fork_lock:  # a process forked in the middle of an import could never import that module
-            from ..vitals.sampler import VitalsSampler  # noqa: PLC0415 - who imports the package may never run a task
+            from .limits import LimitKeeper  # noqa: PLC0415 - who imports the package may never run a task
 
-        self._sampler = VitalsSampler(lambda: dict(self._watched))
-        self._is_checking = False
+        self._limits = LimitKeeper(self)
         self._answers = Answers(
             self._registry,
             journal,
             self,
-            latest=self._sampler.latest,
+            latest=self._limits.latest,
             stop=lambda tasks, by: self._stop_tasks(tasks, target=tasks[0], by=by),
             max_running=self._settings.max_running,
         )
@@ -175,9 +155,7 @@ class TaskSupervisor(Supervisor):
             case Conversation(task, messages):
                 self._restart(task, messages)
             case TimeIsUp(task):
-                limit = f"{task.setup.limits.wall_clock:g} s"
-                ran = time.monotonic() - task.started
-                self._end_for_limit(task, f"The limit wall_clock of {limit} was reached: it had run for {ran:.1f} s.")
+                self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
             case Close(done):
@@ -193,13 +171,13 @@ class TaskSupervisor(Supervisor):
             case RateDue(server):
                 self._answers.rate_due(server)
             case MendSampler():
-                self._sampler.mend()
+                self._limits.mend()
             case _:
                 assert_never(message)
 
     def on_stop(self) -> None:
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
-        self._sampler.close()
+        self._limits.close()
         error = RuntimeClosedError("The runtime is closed.")
         waiting = self._answers.owed
         others = []
@@ -308,42 +286,16 @@ class TaskSupervisor(Supervisor):
         task = self._by_child[child]
         if task.status == "starting":
             self._change_status(task, "running")
-        self._watched[task.id] = self._sampler.watch(
-            lambda: child.process.pid, task.log, task.setup.limits, lambda sentence: self._reach(child, task, sentence)
-        )
-        self._sampler.task_started(task.setup.limits)
-        if not self._is_checking:
-            self._is_checking = True
-            self._system.call_later(_CHECK, self._check_sampler)
-
-    def _check_sampler(self) -> None:
-        """See that the sampler gets on, for as long as there is anything to look at. Runs in the I/O thread."""
-        if not self._sampler.gets_on():
-            self._tell(MendSampler())
-        self._is_checking = False
-        if self._watched:
-            self._is_checking = True
-            self._system.call_later(_CHECK, self._check_sampler)
+        self._limits.watch(task, child)
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
         spec: TaskSpec = child.spec.args[0]
         task = self._registry.get(spec.id)
         assert task is not None, spec.id  # noqa: S101 - it is forgotten after its end only
-        limit = task.setup.limits.output
-        if limit is not None and task.output.size + len(data) > limit:
-            data = data[: max(0, limit - task.output.size)]
-            self._reach(child, task, f"The limit output of {size(limit)} was reached: it went on saying more.")
         task.last_sign = time.monotonic()
-        task.output.write(data)
+        task.output.write(self._limits.cut_output(task, child, data))
         self._hub.output(task.id, task.output)
-
-    def _reach(self, child: Child, task: Task, sentence: str) -> None:
-        """End a task's process for a limit that it has reached. In any thread."""
-        if not task.reached:
-            # In its turn, and before the kill: neither a later answer nor the end may be heard of first.
-            self.tell_in_turn(child, Reached(task, sentence))
-        child.process.kill()  # not in its turn, for which it may have to wait: it could do harm meanwhile
 
     def child_reported(self, child: Child, report: TaskReport) -> None:
         """Take note of what a task's loop does."""
@@ -351,7 +303,7 @@ class TaskSupervisor(Supervisor):
         task.last_sign = time.monotonic()
         match report:
             case Began(messages):
-                self._keep(task, messages)
+                self._keep(task, child, messages)
             case ToolCalled(call_id, name, arguments):
                 if len(attempt.tools) < _MOST_TOOLS:
                     attempt.tools[call_id] = name
@@ -360,7 +312,11 @@ class TaskSupervisor(Supervisor):
                 attempt.tools.pop(call_id, None)
                 self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
             case TurnEnded(usage, messages):
-                self._end_turn(task, usage, messages)
+                task.usage += usage
+                self._registry.add_usage(task, usage)
+                self._keep(task, child, messages)
+                if limit_reached := self._limits.tokens_reached(task):
+                    self._end_for_limit(task, limit_reached)
             case Finished() if attempt.finished is None:
                 attempt.finished = report
                 # An answer that comes after a limit was reached is kept, but does not undo that.
@@ -372,32 +328,20 @@ class TaskSupervisor(Supervisor):
             case _:
                 assert_never(report)
 
-    def _keep(self, task: Task, messages: list[str]) -> None:
-        """Write down what a conversation has grown by and cost, if it could still be one with a model."""
-        added = sum(map(len, messages)) + _MESSAGE_COST * len(messages)
-        self.charge((1 + len(messages)) * _CHARGE_EACH + max(0, added - _FREE) * _CHARGE)
-        task.conversation += added
-        if task.conversation > _LONGEST_CONVERSATION:
-            held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
-            self._end_for_limit(task, f"No more than {held}", at_once=True)
-        else:
-            statements = [
-                *schema.append_messages(task.id, task.messages + 1, task.attempts, messages),
-                *schema.note_usage(task.id, task.usage),
-            ]
-            task.messages += len(messages)
-            # What a process that is gone has left is no more than its channel holds, and its end waits for it.
-            child = task.running_child
-            is_ending = child is not None and child.process.is_ending
-            self._journal.write_later(statements, None if is_ending else self.postpone_handled())
-
-    def _end_turn(self, task: Task, usage: Usage, messages: list[str]) -> None:
-        task.usage += usage
-        self._registry.add_usage(task, usage)
-        self._keep(task, messages)
-        used, limit = task.usage.input_tokens + task.usage.output_tokens, task.setup.limits.tokens
-        if limit is not None and used > limit:
-            self._end_for_limit(task, f"The limit tokens of {limit:,} was reached: it had used {used:,}.")
+    def _keep(self, task: Task, child: Child, messages: list[str]) -> None:
+        """Write down what a conversation has grown by, and what the task has cost so far."""
+        seconds, limit_reached = self._limits.add_messages(task, messages)
+        self.charge(seconds)
+        if limit_reached:
+            self._end_for_limit(task, limit_reached, at_once=True)
+            return
+        statements = [
+            *schema.append_messages(task.id, task.messages + 1, task.attempts, messages),
+            *schema.note_usage(task.id, task.usage),
+        ]
+        task.messages += len(messages)
+        # What a process that is gone has left is no more than its channel holds, and its end waits for it.
+        self._journal.write_later(statements, None if child.process.is_ending else self.postpone_handled())
 
     def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
         """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""
@@ -418,7 +362,7 @@ class TaskSupervisor(Supervisor):
         task, attempt = self._at_work(child)
         del self._by_child[child]
         attempt.is_over = True
-        self._watched.pop(task.id, None)
+        self._limits.forget(task)
         self._answers.caller_gone(task.id)
         bound_log(task.log)
         outcome = self._judge(task, attempt, end)
@@ -503,7 +447,7 @@ class TaskSupervisor(Supervisor):
             task.result = None if finished.in_file else finished.result
             task.result_file = self._folder.result(task.id) if finished.in_file else ""
         used = end.user_seconds + end.system_seconds if end is not None else 0.0
-        task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._sampler.take_peak(task.id))
+        task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._limits.take_peak(task.id))
         self._journal.write(
             record.ended(task, outcome.status, outcome.reason), lambda: self._tell(Recorded(task, outcome))
         )

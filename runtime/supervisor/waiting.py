@@ -7,23 +7,22 @@ Used in the supervisor's thread only, but `let_end`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
-from ...actors import Timer
 from ..errors import RunError, TaskEndedError
 from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, StopTask, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView, Vitals
-from .messages import Waiter, WaitOver
+from .messages import Mailbox, Waiter, WaitOver
 from .registry import TaskRegistry
 from .task import Task
 
 if TYPE_CHECKING:
     from .rate_keeper import RateKeeper
 
-__all__ = ["Answers", "Mailbox", "Waiters"]
+__all__ = ["Answers", "Waiters"]
 
 _MOST_WAITS: Final = 1000
 _MOST_WAITED: Final = 20_000
@@ -88,21 +87,6 @@ class Waiters:
             if waiter.is_due:
                 due.append(waiter)
         return due
-
-
-class Mailbox(Protocol):
-    """How the supervisor is reached by what belongs to it. Every method may be called from any thread."""
-
-    def tell_later(self, delay: float, message: object) -> Timer:
-        """Send it a message in `delay` seconds."""
-        ...
-
-    def tell_for(self, task: Task | None, message: object) -> None:
-        """Send it a message: work for a task, which comes in that task's turn; at once if that has no process."""
-
-    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Have something called in the I/O thread in `delay` seconds."""
-        ...
 
 
 class Answers:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from processes_and_waits import wait_until
 from subactors.runtime import Limits, Runtime
-from subactors.runtime.supervisor import supervisor as supervisor_module
+from subactors.runtime.supervisor import limits as limits_module
 from subactors.runtime.vitals import looker as looker_module
 from subactors.runtime.vitals import trees as trees_module
 from subactors.runtime.vitals.sampler import VitalsSampler, Watch
@@ -184,7 +184,7 @@ def test_a_look_that_hangs_is_left_alone_and_limits_are_held_by_another_thread(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_runtime_notices_that_the_thread_has_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "_CHECK", 0.05)
+    monkeypatch.setattr(limits_module, "_CHECK", 0.05)
     with Runtime.from_mapping(TEAM, stop_grace=0.3) as runtime:
         speaking(runtime, "waits", str(tmp_path / "end"))
         (thread,) = (thread for thread in threading.enumerate() if thread.name == "subactors-vitals")

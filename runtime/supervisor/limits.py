@@ -1,0 +1,128 @@
+"""Limits: sees what a task has reached, of time, output, conversation and tokens, and has its process tree watched.
+
+It says so in a sentence. To end the task for it is the supervisor's part.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from ...actors import Child
+from ..tasks.views import Vitals
+from ..tasks.wording import size
+from ..vitals.sampler import VitalsSampler, Watch
+from .messages import Mailbox, MendSampler, Reached
+from .task import Task
+
+__all__ = ["LimitKeeper"]
+
+_CHECK: Final = 1.0
+"""Seconds between looks at whether limits on trees are held, while there are tasks."""
+
+_FREE: Final = 256 * 1024
+_CHARGE: Final = 2e-8
+_CHARGE_EACH: Final = 2e-5
+"""Characters that a turn may add to a conversation for nothing; the seconds that are charged for each beyond, and for
+each message and turn: the journal's work."""
+
+_MESSAGE_COST: Final = 1000
+"""Characters that each message of a conversation counts for on top of its own: a row of the journal."""
+
+_LONGEST_CONVERSATION: Final = 100_000_000
+"""Characters of one task's conversation that the journal takes; no model reads a hundredth of it."""
+
+
+class LimitKeeper:
+    """See the module. Used in the supervisor's thread, but where a method says otherwise.
+
+    Args:
+        mailbox: the supervisor's; it is told `Reached` and `MendSampler`.
+    """
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._watched: dict[str, Watch] = {}
+        self._sampler = VitalsSampler(lambda: dict(self._watched))
+        self._is_checking = False
+
+    def latest(self, task_id: str) -> Vitals | None:
+        """Return the last sample of what a task uses; in any thread. See `VitalsSampler`."""
+        return self._sampler.latest(task_id)
+
+    def take_peak(self, task_id: str) -> int:
+        """Return the largest memory sampled of a task that has ended, in bytes, and forget it; 0 if it had none."""
+        return self._sampler.take_peak(task_id)
+
+    def mend(self) -> None:
+        """Have trees watched again; `MendSampler` came."""
+        self._sampler.mend()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._sampler.close()
+
+    def watch(self, task: Task, child: Child) -> None:
+        """Have the tree of a task's process looked at until `forget`."""
+        limits = task.setup.limits
+        self._watched[task.id] = Watch(
+            lambda: child.process.pid, task.log, limits, lambda sentence: self._end_at_once(task, child, sentence)
+        )
+        self._sampler.task_started(limits)
+        if not self._is_checking:
+            self._is_checking = True
+            self._mailbox.call_later(_CHECK, self._check)
+
+    def forget(self, task: Task) -> None:
+        """Look no more at a task whose process has ended."""
+        self._watched.pop(task.id, None)
+
+    def cut_output(self, task: Task, child: Child, data: bytes) -> bytes:
+        """Return what a task may still say; if that is not all of it, its process is killed. In the I/O thread."""
+        limit = task.setup.limits.output
+        if limit is None or task.output.size + len(data) <= limit:
+            return data
+        self._end_at_once(task, child, f"The limit output of {size(limit)} was reached: it went on saying more.")
+        return data[: max(0, limit - task.output.size)]
+
+    def add_messages(self, task: Task, messages: list[str]) -> tuple[float, str]:
+        """Count what a conversation has grown by, which could not be one with a model beyond some length.
+
+        Returns:
+            seconds to charge the task for it, and the limit that it has reached as a sentence; empty if none.
+        """
+        added = sum(map(len, messages)) + _MESSAGE_COST * len(messages)
+        task.conversation += added
+        seconds = (1 + len(messages)) * _CHARGE_EACH + max(0, added - _FREE) * _CHARGE
+        if task.conversation <= _LONGEST_CONVERSATION:
+            return seconds, ""
+        held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
+        return seconds, f"No more than {held}"
+
+    def tokens_reached(self, task: Task) -> str:
+        """Return the limit on tokens as a sentence if a task has reached it; else empty."""
+        used, limit = task.usage.input_tokens + task.usage.output_tokens, task.setup.limits.tokens
+        if limit is None or used <= limit:
+            return ""
+        return f"The limit tokens of {limit:,} was reached: it had used {used:,}."
+
+    def time_reached(self, task: Task) -> str:
+        """Return the limit on time as a sentence; its time is up."""
+        ran = time.monotonic() - task.started
+        return f"The limit wall_clock of {task.setup.limits.wall_clock:g} s was reached: it had run for {ran:.1f} s."
+
+    def _end_at_once(self, task: Task, child: Child, sentence: str) -> None:
+        """End a task's process for a limit that it has reached. In any thread."""
+        if not task.reached:
+            # In its turn, and before the kill: neither a later answer nor the end may be heard of first.
+            self._mailbox.tell_in_turn(child, Reached(task, sentence))
+        child.process.kill()  # not in its turn, for which it may have to wait: it could do harm meanwhile
+
+    def _check(self) -> None:
+        """See that the sampler gets on, for as long as there is anything to look at. Runs in the I/O thread."""
+        if not self._sampler.gets_on():
+            self._mailbox.tell_for(None, MendSampler())
+        self._is_checking = False
+        if self._watched:
+            self._is_checking = True
+            self._mailbox.call_later(_CHECK, self._check)
