@@ -20,7 +20,7 @@ from ..text import one_line
 from .registry import TaskRegistry
 from .task import Task
 
-__all__ = ["check_run", "make_room"]
+__all__ = ["admit"]
 
 _OTHERS_SHARE: Final = 4
 _MOST_FOR_OTHERS: Final = 4
@@ -30,22 +30,38 @@ _MOST_KEPT: Final = 4_000_000
 """Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
 
 
-def check_run(
+def admit(
     request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry, working_directory: str
 ) -> tuple[str, ...]:
-    """Refuse what must not run; return the chain of agents that the new task would end. Changes nothing.
+    """Refuse what must not run; else make room for the new task, and return the chain of agents that it would end.
 
     Args:
         request: what is asked for.
         caller: who asks.
         parent: the caller's task, if it is one.
         team: the agents and the settings in force.
-        registry: the tasks that are remembered.
+        registry: the tasks that are remembered; those whose ends have been seen are forgotten as room is needed.
         working_directory: of tasks; empty: the current one.
 
     Raises:
         RunError: it must not run; the type and the message say why, and what would be right.
     """
+    chain = _check(request, caller, parent, team=team, registry=registry, working_directory=working_directory)
+    while parent is not None and (kept := registry.kept_of(parent.id)) > _MOST_KEPT:
+        if not registry.forget_oldest_of(parent.id):
+            raise CapacityError(
+                f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
+                f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
+            )
+    while len(registry) >= team.settings.max_tasks:
+        registry.forget_oldest()
+    return chain
+
+
+def _check(
+    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry, working_directory: str
+) -> tuple[str, ...]:
+    """Refuse what must not run; see `admit`. Changes nothing."""
     settings = team.settings
     allowed = list(team.agents) if caller.agent is None else team.agents[caller.agent].sub_agents
     if request.agent not in allowed:
@@ -88,27 +104,6 @@ def check_run(
             f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
         )
     return chain
-
-
-def make_room(registry: TaskRegistry, parent: Task | None, max_tasks: int) -> None:
-    """Forget tasks whose ends have been seen, so that another may be added.
-
-    Args:
-        registry: the tasks that are remembered; `check_run` has found that enough of them may be forgotten.
-        parent: the task that starts another; of those that it has started the host keeps so many bytes only.
-        max_tasks: how many tasks may be remembered.
-
-    Raises:
-        CapacityError: the host keeps too much for the parent, and none of it may be forgotten.
-    """
-    while parent is not None and (kept := registry.kept_of(parent.id)) > _MOST_KEPT:
-        if not registry.forget_oldest_of(parent.id):
-            raise CapacityError(
-                f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
-                f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
-            )
-    while len(registry) >= max_tasks:
-        registry.forget_oldest()
 
 
 def _kept_for_others(max_running: int, *, has_running: bool) -> int:

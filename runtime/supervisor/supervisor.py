@@ -1,8 +1,7 @@
-"""The task supervisor: the one place that knows which tasks there are, whose they are, and how they stand.
+"""Task supervisor: the life of a task, from its acceptance over its attempts to its end.
 
 A pykka actor. Everything else (the tool layer in the host, the tool layer in a task's process, the host program) asks
-it by message. It never waits: requests that take time (`WaitTasks`, `StopTask`) are kept and answered when what they
-wait for has happened.
+it by message. It never waits: what takes time comes back to it as a message.
 """
 
 from __future__ import annotations
@@ -17,22 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 import pykka
 
-from ...actors import (
-    Again,
-    Child,
-    ProcessExit,
-    ProcessSystem,
-    ReplyAddress,
-    Supervisor,
-    Timer,
-    decide,
-)
+from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Supervisor, Timer
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
 from ..runs.folder import RunFolder
 from ..runs.forks import fork_lock
 from ..runs.journal import Journal
-from ..runs.output import bound_log
 from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.gateway import Call, Caller, Close, ReplyTo
 from ..tasks.messages import (
@@ -48,23 +37,15 @@ from ..tasks.messages import (
     ToolCalled,
     TurnEnded,
 )
-from ..tasks.views import Status, Vitals
+from ..tasks.views import Status
 from ..team.config import Team
 from . import record
-from .admission import check_run, make_room
+from .admission import admit
 from .briefing import Briefings
+from .ending import conclude, follow_up, judge_attempt
 from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
-from .messages import (
-    Conversation,
-    MendSampler,
-    RateDue,
-    Reached,
-    Recorded,
-    Restart,
-    TimeIsUp,
-    WaitOver,
-)
-from .outcome import Outcome, how_stopped, judge, last_words
+from .messages import Conversation, MendSampler, RateDue, Reached, Recorded, Restart, TimeIsUp, WaitOver, take_calls
+from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
 from .task import Attempt, Task
 from .waiting import Answers
@@ -74,14 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskSupervisor"]
 
-_MOST_TOOLS: Final = 100
-"""Tools that a task is shown to be in at a time."""
-
 _MOST_REQUEST: Final = 1024 * 1024
 """Bytes of a request of a task; the text of a task that it starts is nearly all of it."""
-
-_LOG_TAIL: Final = 16_384
-"""Bytes at the end of a process's standard error in which the reason for a crash is looked for."""
 
 
 class TaskSupervisor(Supervisor):
@@ -179,17 +154,7 @@ class TaskSupervisor(Supervisor):
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._limits.close()
         error = RuntimeClosedError("The runtime is closed.")
-        waiting = self._answers.owed
-        others = []
-        while not self.actor_inbox.empty():
-            envelope = self.actor_inbox.get()
-            if isinstance(envelope.message, Call):
-                waiting.append(envelope.message.reply_to)
-            else:
-                others.append(envelope)
-        for envelope in others:
-            self.actor_inbox.put(envelope)
-        for reply_to in waiting:
+        for reply_to in [*self._answers.owed, *take_calls(self.actor_inbox)]:
             reply_to.set_exception(error)
 
     def on_failure(self, *_: object) -> None:
@@ -220,10 +185,9 @@ class TaskSupervisor(Supervisor):
         if self._closing is not None:
             raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
         parent = self._registry.get(caller.id)
-        chain = check_run(
+        chain = admit(
             request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
         )
-        make_room(self._registry, parent, self._settings.max_tasks)
         task = self._briefings.task(request, caller, parent, chain)
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.add(task)
@@ -301,30 +265,22 @@ class TaskSupervisor(Supervisor):
         """Take note of what a task's loop does."""
         task, attempt = self._at_work(child)
         task.last_sign = time.monotonic()
+        attempt.hear(report, is_late=bool(task.reached))
         match report:
             case Began(messages):
                 self._keep(task, child, messages)
-            case ToolCalled(call_id, name, arguments):
-                if len(attempt.tools) < _MOST_TOOLS:
-                    attempt.tools[call_id] = name
-                self._hub.publish(TaskCalledTool(task.id, name, arguments))
-            case ToolAnswered(call_id, name, text, is_error):
-                attempt.tools.pop(call_id, None)
-                self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
             case TurnEnded(usage, messages):
                 task.usage += usage
                 self._registry.add_usage(task, usage)
                 self._keep(task, child, messages)
                 if limit_reached := self._limits.tokens_reached(task):
                     self._end_for_limit(task, limit_reached)
-            case Finished() if attempt.finished is None:
-                attempt.finished = report
-                # An answer that comes after a limit was reached is kept, but does not undo that.
-                attempt.is_late = bool(task.reached)
-            case Finished():
+            case ToolCalled(_, name, arguments):
+                self._hub.publish(TaskCalledTool(task.id, name, arguments))
+            case ToolAnswered(_, name, text, is_error):
+                self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
+            case Finished() | Failed():
                 pass
-            case Failed():
-                attempt.failure = attempt.failure or report
             case _:
                 assert_never(report)
 
@@ -364,24 +320,9 @@ class TaskSupervisor(Supervisor):
         attempt.is_over = True
         self._limits.forget(task)
         self._answers.caller_gone(task.id)
-        bound_log(task.log)
-        outcome = self._judge(task, attempt, end)
-        decision = decide(
-            task.setup.agent.restart,
-            task.restarts,
-            failed=outcome.status == "failed",
-            # One that had answered before it reached a limit is completed; its next attempt would have no limit left.
-            stopped=(
-                task.stop_requested is not None or outcome.final or bool(task.reached) or self._closing is not None
-            ),
-            now=time.monotonic(),
-        )
-        if not isinstance(decision, Again):
-            policy = task.setup.agent.restart
-            if decision.exhausted and policy.max_restarts:
-                often = "once" if policy.max_restarts == 1 else f"{policy.max_restarts} times"
-                note = f"It had been started again {often} within {policy.period:g} s."
-                outcome = Outcome(outcome.status, f"{outcome.reason}\n{note}".strip())
+        outcome = judge_attempt(task, attempt, end, folder=self._folder, grace=self._settings.stop_grace)
+        outcome, delay = follow_up(task, outcome, is_closing=self._closing is not None)
+        if delay is None:
             self._conclude(task, outcome, end)
             return
         self._change_status(task, "restarting", outcome.reason)
@@ -389,28 +330,8 @@ class TaskSupervisor(Supervisor):
         if outcome.status == "completed":  # a permanent one begins anew
             task.messages = 0
             self._journal.write(schema.delete_conversation(task.id))
-        self._hub.publish(TaskRestarting(self._answers.view(task, output=False), decision.delay))
-        self.tell_later(decision.delay, Restart(task))
-
-    def _judge(self, task: Task, attempt: Attempt, end: ProcessExit) -> Outcome:
-        if attempt.finished is not None and attempt.finished.in_file:
-            fault = task.result_fault(self._folder.result(task.id))
-            if fault:
-                attempt.finished, end = None, msgspec.structs.replace(end, violation=end.violation or fault)
-        outcome = judge(
-            end,
-            finished=attempt.finished,
-            late=attempt.is_late,
-            stop=task.stop_request(self._settings.stop_grace),
-            limits=task.setup.limits,
-            reached=task.reached,
-            failure=attempt.failure,
-            # Read where it may be quoted only: the mailbox should not wait for files at every end.
-            log="" if end.normal else last_words(task.log_tail(_LOG_TAIL)),
-        )
-        if end.error is not None and attempt.failure is not None and outcome.status != "completed":
-            task.traceback = attempt.failure.traceback
-        return outcome
+        self._hub.publish(TaskRestarting(self._answers.view(task, output=False), delay))
+        self.tell_later(delay, Restart(task))
 
     def _begin_restart(self, task: Task) -> None:
         """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
@@ -418,7 +339,7 @@ class TaskSupervisor(Supervisor):
             return
         self._journal.query(
             schema.select_conversation(task.id),
-            lambda rows: self._tell(Conversation(task, tuple(body for (body,) in rows))),
+            lambda rows: self.tell_for(None, Conversation(task, tuple(body for (body,) in rows))),
         )
 
     def _restart(self, task: Task, messages: tuple[str, ...]) -> None:
@@ -435,22 +356,11 @@ class TaskSupervisor(Supervisor):
 
     def _conclude(self, task: Task, outcome: Outcome, end: ProcessExit | None) -> None:
         """Write down how a task ended; it is told when that is done."""
-        task.concluded = True
-        if task.deadline is not None:
-            task.deadline.cancel()  # it would keep the task until it is due
-        task.ended, task.ended_at = time.monotonic(), time.time()
-        task.output.close()
+        conclude(task, end, folder=self._folder, peak=self._limits.take_peak(task.id))
         if task.setup.agent.workdir == "worktree":
             self._worktrees.ended(Path(task.spec.own_folder))
-        finished = task.attempt.finished if task.attempt is not None else None
-        if finished is not None:
-            task.result = None if finished.in_file else finished.result
-            task.result_file = self._folder.result(task.id) if finished.in_file else ""
-        used = end.user_seconds + end.system_seconds if end is not None else 0.0
-        task.vitals = Vitals(cpu_seconds=used, memory_bytes=self._limits.take_peak(task.id))
-        self._journal.write(
-            record.ended(task, outcome.status, outcome.reason), lambda: self._tell(Recorded(task, outcome))
-        )
+        recorded = Recorded(task, outcome)
+        self._journal.write(record.ended(task, outcome.status, outcome.reason), lambda: self.tell_for(None, recorded))
 
     def _announce(self, task: Task, outcome: Outcome) -> None:
         """Tell everybody that a task has ended, and stop what it owned."""
@@ -482,12 +392,8 @@ class TaskSupervisor(Supervisor):
     def tell_for(self, task: Task | None, message: object) -> None:
         """See `Mailbox`."""
         child = task.running_child if task is not None else None
-        if child is None:
-            self._tell(message)
-        else:
+        if child is not None:
             self.tell_in_turn(child, message)
-
-    def _tell(self, message: object) -> None:
-        """Send this supervisor a message from another thread; without effect when it has stopped."""
-        with contextlib.suppress(pykka.ActorDeadError):
+            return
+        with contextlib.suppress(pykka.ActorDeadError):  # it has stopped, and has nothing to do any more
             self.actor_ref.tell(message)

@@ -5,7 +5,6 @@ Fields change in the supervisor's thread only.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,18 @@ from typing import Final
 import msgspec
 
 from ...actors import Child, RestartHistory, Timer
-from ...actors.regular_files import is_folder, length_of, open_to_read
+from ...actors.regular_files import is_folder
 from ..models.base import RATE_WAIT, Usage
 from ..runs.output import OutputFiles
-from ..tasks.messages import AgentSetup, Failed, Finished, TaskSpec
+from ..tasks.messages import AgentSetup, Failed, Finished, TaskReport, TaskSpec, ToolAnswered, ToolCalled
 from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
-from ..tasks.wording import size
 from ..text import bounded, encodable
 from .outcome import StopRequest
 
 __all__ = ["Attempt", "Task"]
+
+_MOST_TOOLS: Final = 100
+"""Tools that a task is shown to be in at a time."""
 
 _LIST_TAIL: Final = 400
 """Bytes of output in a list; the last line of it is what people look at."""
@@ -52,6 +53,26 @@ class Attempt:
     finished: Finished | None = None
     is_late: bool = False
     failure: Failed | None = None
+
+    def hear(self, report: TaskReport, *, is_late: bool) -> None:
+        """Take note of a report.
+
+        Args:
+            report: what the process has told.
+            is_late: whether the task has reached a limit. An answer after that is kept, but does not undo it.
+        """
+        match report:
+            case ToolCalled(call_id, name, _) if len(self.tools) < _MOST_TOOLS:
+                self.tools[call_id] = name
+            case ToolAnswered(call_id):
+                self.tools.pop(call_id, None)
+            case Finished() if self.finished is None:
+                self.finished = report
+                self.is_late = is_late
+            case Failed():
+                self.failure = self.failure or report
+            case _:
+                pass
 
 
 @dataclass(eq=False, slots=True)
@@ -231,27 +252,3 @@ class Task:
     def _silent(self) -> float:
         silent = time.monotonic() - self.last_sign
         return silent if self.status == "running" and silent > self.setup.settings.stall_after else 0.0
-
-    def result_fault(self, path: str) -> str:
-        """Return what is wrong with the file of its result, as the end of a sentence; empty if nothing.
-
-        It is not opened: a host that has no descriptor left must not lose a result for it.
-        """
-        try:
-            length = length_of(path)
-        except OSError as error:
-            return f"its result cannot be read: {error.strerror or error}"
-        most = self.spec.max_result
-        return f"its result has {size(length)}, more than max_result ({size(most)})" if length > most else ""
-
-    def log_tail(self, limit: int) -> str:
-        """Return the end of what the process wrote to standard output and error."""
-        try:
-            descriptor = open_to_read(self.log)
-            try:
-                length = os.fstat(descriptor).st_size
-                return os.pread(descriptor, limit, max(0, length - limit)).decode("utf-8", "replace")
-            finally:
-                os.close(descriptor)
-        except OSError:
-            return ""
