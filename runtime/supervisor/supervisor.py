@@ -292,10 +292,10 @@ class TaskSupervisor(Supervisor):
             self._end_for_limit(task, limit_reached, at_once=True)
             return
         statements = [
-            *schema.append_messages(task.id, task.messages + 1, task.attempts, messages),
+            *schema.append_messages(task.id, task.message_count + 1, task.attempts, messages),
             *schema.note_usage(task.id, task.usage),
         ]
-        task.messages += len(messages)
+        task.message_count += len(messages)
         # What a process that is gone has left is no more than its channel holds, and its end waits for it.
         self._journal.write_later(statements, None if child.process.is_ending else self.postpone_handled())
 
@@ -328,7 +328,7 @@ class TaskSupervisor(Supervisor):
         self._change_status(task, "restarting", outcome.reason)
         task.reason = outcome.reason
         if outcome.status == "completed":  # a permanent one begins anew
-            task.messages = 0
+            task.message_count = 0
             self._journal.write(schema.delete_conversation(task.id))
         self._hub.publish(TaskRestarting(self._answers.view(task, output=False), delay))
         self.tell_later(delay, Restart(task))

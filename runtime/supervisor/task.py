@@ -97,7 +97,7 @@ class Task:
         deadline: due when it has run for as long as it may; None if it may for ever.
         restarts: when it was started again.
         attempts: how many processes it has had.
-        messages: how many messages of its conversation are in the journal.
+        message_count: how many messages of its conversation are in the journal.
         conversation: how many characters of its conversation have come in, over all attempts.
         reached: the limit that it has reached, as a sentence; empty if none.
         concluded: whether its end has been decided, and is being written down before anybody is told.
@@ -135,7 +135,7 @@ class Task:
     deadline: Timer | None = None
     restarts: RestartHistory = field(default_factory=RestartHistory)
     attempts: int = 1
-    messages: int = 0
+    message_count: int = 0
     conversation: int = 0
     reached: str = ""
     concluded: bool = False
