@@ -92,9 +92,9 @@ class LimitKeeper:
             seconds to charge the task for it, and the limit that it has reached as a sentence; empty if none.
         """
         added = sum(map(len, messages)) + _MESSAGE_COST * len(messages)
-        task.conversation += added
+        task.conversation_size += added
         seconds = (1 + len(messages)) * _CHARGE_EACH + max(0, added - _FREE) * _CHARGE
-        if task.conversation <= _LONGEST_CONVERSATION:
+        if task.conversation_size <= _LONGEST_CONVERSATION:
             return seconds, ""
         held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
         return seconds, f"No more than {held}"

@@ -98,7 +98,7 @@ class Task:
         restarts: when it was started again.
         attempts: how many processes it has had.
         message_count: how many messages of its conversation are in the journal.
-        conversation: how many characters of its conversation have come in, over all attempts.
+        conversation_size: how many characters of its conversation have come in, over all attempts.
         reached: the limit that it has reached, as a sentence; empty if none.
         concluded: whether its end has been decided, and is being written down before anybody is told.
         last_sign: monotonic time at which it last said or did anything.
@@ -136,7 +136,7 @@ class Task:
     restarts: RestartHistory = field(default_factory=RestartHistory)
     attempts: int = 1
     message_count: int = 0
-    conversation: int = 0
+    conversation_size: int = 0
     reached: str = ""
     concluded: bool = False
     last_sign: float = field(default_factory=time.monotonic)
