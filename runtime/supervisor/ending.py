@@ -44,7 +44,7 @@ def judge_attempt(task: Task, attempt: Attempt, end: ProcessExit, *, folder: Run
         late=attempt.is_late,
         stop=task.stop_request(grace),
         limits=task.setup.limits,
-        reached=task.reached,
+        reached=task.limit_reached,
         failure=attempt.failure,
         # Read where it may be quoted only: the mailbox should not wait for files at every end.
         log="" if end.normal else last_words(_log_tail(task.log)),
@@ -68,7 +68,7 @@ def follow_up(task: Task, outcome: Outcome, *, is_closing: bool) -> tuple[Outcom
         task.restarts,
         failed=outcome.status == "failed",
         # One that had answered before it reached a limit is completed; its next attempt would have no limit left.
-        stopped=task.stop_requested is not None or outcome.final or bool(task.reached) or is_closing,
+        stopped=task.stop_requested is not None or outcome.final or bool(task.limit_reached) or is_closing,
         now=time.monotonic(),
     )
     if isinstance(decision, Again):

@@ -113,7 +113,7 @@ class LimitKeeper:
 
     def _end_at_once(self, task: Task, child: Child, sentence: str) -> None:
         """End a task's process for a limit that it has reached. In any thread."""
-        if not task.reached:
+        if not task.limit_reached:
             # In its turn, and before the kill: neither a later answer nor the end may be heard of first.
             self._mailbox.tell_in_turn(child, Reached(task, sentence))
         child.process.kill()  # not in its turn, for which it may have to wait: it could do harm meanwhile

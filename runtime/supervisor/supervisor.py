@@ -265,7 +265,7 @@ class TaskSupervisor(Supervisor):
         """Take note of what a task's loop does."""
         task, attempt = self._at_work(child)
         task.last_sign = time.monotonic()
-        attempt.hear(report, is_late=bool(task.reached))
+        attempt.hear(report, is_late=bool(task.limit_reached))
         match report:
             case Began(messages):
                 self._keep(task, child, messages)
@@ -301,9 +301,9 @@ class TaskSupervisor(Supervisor):
 
     def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
         """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""
-        if task.concluded or task.reached:
+        if task.concluded or task.limit_reached:
             return
-        task.reached = sentence
+        task.limit_reached = sentence
         child = task.running_child
         if child is None:
             self._conclude(task, Outcome("failed", sentence), None)

@@ -99,7 +99,7 @@ class Task:
         attempts: how many processes it has had.
         message_count: how many messages of its conversation are in the journal.
         conversation_size: how many characters of its conversation have come in, over all attempts.
-        reached: the limit that it has reached, as a sentence; empty if none.
+        limit_reached: the limit that it has reached, as a sentence; empty if none.
         concluded: whether its end has been decided, and is being written down before anybody is told.
         last_sign: monotonic time at which it last said or did anything.
         rate_wait: the model whose rate limit it waits for, and since when (monotonic); None if it waits for none.
@@ -137,7 +137,7 @@ class Task:
     attempts: int = 1
     message_count: int = 0
     conversation_size: int = 0
-    reached: str = ""
+    limit_reached: str = ""
     concluded: bool = False
     last_sign: float = field(default_factory=time.monotonic)
     rate_wait: tuple[str, float] | None = None

@@ -103,7 +103,7 @@ def test_a_task_whose_time_is_up_after_its_answer_is_completed_and_not_started_a
     assert attempt is not None
     wait_until(lambda: attempt.finished is not None, "the answer", limit=PATIENCE)
     runtime._supervisor.tell(TimeIsUp(task))
-    wait_until(lambda: task.reached, "its time is up", limit=PATIENCE)
+    wait_until(lambda: task.limit_reached, "its time is up", limit=PATIENCE)
     file.touch()
     (view,) = runtime.wait([task_id], timeout=PATIENCE)
 
