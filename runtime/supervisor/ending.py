@@ -92,7 +92,7 @@ def conclude(task: Task, end: ProcessExit | None, *, folder: RunFolder, peak: in
     task.concluded = True
     if task.deadline is not None:
         task.deadline.cancel()  # it would keep the task until it is due
-    task.ended, task.ended_at = time.monotonic(), time.time()
+    task.ended_at, task.ran_for = time.time(), time.monotonic() - task.started
     task.output.close()
     finished = task.attempt.finished if task.attempt is not None else None
     if finished is not None:

@@ -29,14 +29,14 @@ def started(task: Task, request: RunTask) -> list[Statement]:
 
 def ended(task: Task, status: Status, reason: str) -> list[Statement]:
     """Return what to write when a task's end has been decided, before anybody is told."""
-    assert task.ended is not None  # noqa: S101 - the caller has just set both
+    assert task.ran_for is not None  # noqa: S101 - the caller has just set both
     assert task.ended_at is not None  # noqa: S101 - the same
     return note_end(
         task.id,
         status=status,
         reason=reason,
         traceback=task.traceback,
-        runtime=task.ended - task.started,
+        runtime=task.ran_for,
         ended=task.ended_at,
         result=task.result,
         result_in_file=bool(task.result_file),

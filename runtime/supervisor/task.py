@@ -108,8 +108,8 @@ class Task:
         stop_requested: monotonic time at which a stop was asked for; None if none was.
         stop_by: who asked; empty while nobody has.
         ended_owner: the agent whose end it is stopped for; empty if somebody asked.
-        ended: monotonic time at which its end was decided; None while it is not.
-        ended_at: the same, in seconds since the epoch.
+        ended_at: when its end was decided, in seconds since the epoch; None while it is not.
+        ran_for: seconds from its start to that; None while it is not.
         usage: of itself, over all attempts.
         total_usage: with that of all tasks that it started, and theirs.
         traceback: the user's own part of the traceback of what ended its latest attempt; empty if there is none.
@@ -152,8 +152,8 @@ class Task:
     stop_requested: float | None = None
     stop_by: str = ""
     ended_owner: str = ""
-    ended: float | None = None
     ended_at: float | None = None
+    ran_for: float | None = None
     read: bool = False
     number: int = 0
     last_entry: TaskView | None = None
@@ -216,7 +216,7 @@ class Task:
             status=self.status,
             reason=self.reason,
             traceback=self.traceback,
-            runtime=(self.ended if self.ended is not None else time.monotonic()) - self.started,
+            runtime=self.ran_for if self.ran_for is not None else time.monotonic() - self.started,
             started_at=iso_time(self.started_at),
             ended_at=iso_time(self.ended_at) if self.ended_at is not None and self.is_over else None,
             output=text,
