@@ -24,7 +24,7 @@ __all__ = [
     "Recorded",
     "Restart",
     "TimeIsUp",
-    "WaitOver",
+    "WaitTimedOut",
     "Waiter",
     "take_calls",
 ]
@@ -56,7 +56,7 @@ class Waiter(msgspec.Struct, eq=False):
         return self.open == 0 or (self.mode == "any" and self.open < len(self.tasks))
 
 
-class WaitOver(msgspec.Struct, frozen=True):
+class WaitTimedOut(msgspec.Struct, frozen=True):
     """A timer to the supervisor: answer a `WaitTasks` with what there is."""
 
     waiter: Waiter

@@ -44,7 +44,7 @@ from .admission import admit
 from .briefing import Briefings
 from .ending import conclude, follow_up, judge_attempt
 from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
-from .messages import Conversation, MendSampler, RateDue, Reached, Recorded, Restart, TimeIsUp, WaitOver, take_calls
+from .messages import Conversation, MendSampler, RateDue, Reached, Recorded, Restart, TimeIsUp, WaitTimedOut, take_calls
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
 from .task import Attempt, Task
@@ -121,7 +121,7 @@ class TaskSupervisor(Supervisor):
         match message:
             case Call(request, caller, reply_to):
                 self._answer(request, caller, reply_to)
-            case WaitOver() | RateDue() | MendSampler():
+            case WaitTimedOut() | RateDue() | MendSampler():
                 self._take_timer(message)
             case Recorded(task, outcome):
                 self._announce(task, outcome)
@@ -139,9 +139,9 @@ class TaskSupervisor(Supervisor):
                 return super().on_receive(message)
         return None
 
-    def _take_timer(self, message: WaitOver | RateDue | MendSampler) -> None:
+    def _take_timer(self, message: WaitTimedOut | RateDue | MendSampler) -> None:
         match message:
-            case WaitOver(waiter):
+            case WaitTimedOut(waiter):
                 self._answers.end(waiter)
             case RateDue(server):
                 self._answers.rate_due(server)

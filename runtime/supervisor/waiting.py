@@ -15,7 +15,7 @@ from ..runs.journal import Journal
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, StopTask, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView, Vitals
-from .messages import Mailbox, Waiter, WaitOver
+from .messages import Mailbox, Waiter, WaitTimedOut
 from .registry import TaskRegistry
 from .task import Task
 
@@ -185,7 +185,7 @@ class Answers:
 
     def let_end(self, waiter: Waiter) -> None:
         """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
-        self._mailbox.tell_for(self._registry.get(waiter.caller), WaitOver(waiter))
+        self._mailbox.tell_for(self._registry.get(waiter.caller), WaitTimedOut(waiter))
 
     def rate_due(self, server: str) -> None:
         """Let go who waits for a model and may go now; `RateDue` came."""
