@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conversation",
+    "DeadlinePassed",
     "Mailbox",
     "MendSampler",
     "RateDue",
     "Reached",
     "Recorded",
     "Restart",
-    "TimeIsUp",
     "WaitTimedOut",
     "Waiter",
     "take_calls",
@@ -92,7 +92,7 @@ class Conversation(msgspec.Struct, frozen=True):
     messages: tuple[str, ...]
 
 
-class TimeIsUp(msgspec.Struct, frozen=True):
+class DeadlinePassed(msgspec.Struct, frozen=True):
     """A timer to the supervisor: a task has run for as long as it may."""
 
     task: Task

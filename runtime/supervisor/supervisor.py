@@ -44,7 +44,17 @@ from .admission import admit
 from .briefing import Briefings
 from .ending import conclude, follow_up, judge_attempt
 from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
-from .messages import Conversation, MendSampler, RateDue, Reached, Recorded, Restart, TimeIsUp, WaitTimedOut, take_calls
+from .messages import (
+    Conversation,
+    DeadlinePassed,
+    MendSampler,
+    RateDue,
+    Reached,
+    Recorded,
+    Restart,
+    WaitTimedOut,
+    take_calls,
+)
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
 from .task import Attempt, Task
@@ -129,7 +139,7 @@ class TaskSupervisor(Supervisor):
                 self._begin_restart(task)
             case Conversation(task, messages):
                 self._restart(task, messages)
-            case TimeIsUp(task):
+            case DeadlinePassed(task):
                 self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
@@ -203,7 +213,7 @@ class TaskSupervisor(Supervisor):
             self._registry.remove(task)
             raise
         if task.setup.limits.wall_clock is not None:
-            task.deadline = self.tell_later(task.setup.limits.wall_clock, TimeIsUp(task))
+            task.deadline = self.tell_later(task.setup.limits.wall_clock, DeadlinePassed(task))
         if self._hub.has_streams:  # to look at a task takes longer than to tell of it
             self._hub.publish(TaskStarted(self._answers.view(task, output=False)))
 

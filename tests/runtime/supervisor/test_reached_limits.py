@@ -17,7 +17,7 @@ from subactors.actors import Child
 from subactors.actors import supervisor as supervisor_module
 from subactors.actors.host.process import ActorProcess
 from subactors.runtime import EventStream, Runtime, TaskEnded, TaskRestarting, TaskView
-from subactors.runtime.supervisor.messages import TimeIsUp
+from subactors.runtime.supervisor.messages import DeadlinePassed
 from subactors.runtime.supervisor.supervisor import TaskSupervisor
 from subactors.runtime.supervisor.task import Task
 from teams import PATIENCE, run_and_wait
@@ -102,7 +102,7 @@ def test_a_task_whose_time_is_up_after_its_answer_is_completed_and_not_started_a
     attempt = task.attempt
     assert attempt is not None
     wait_until(lambda: attempt.finished is not None, "the answer", limit=PATIENCE)
-    runtime._supervisor.tell(TimeIsUp(task))
+    runtime._supervisor.tell(DeadlinePassed(task))
     wait_until(lambda: task.limit_reached, "its time is up", limit=PATIENCE)
     file.touch()
     (view,) = runtime.wait([task_id], timeout=PATIENCE)
