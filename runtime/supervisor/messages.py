@@ -23,7 +23,7 @@ __all__ = [
     "RateDue",
     "Reached",
     "Recorded",
-    "Restart",
+    "RestartDue",
     "WaitTimedOut",
     "Waiter",
     "take_calls",
@@ -79,7 +79,7 @@ class RateDue(msgspec.Struct, frozen=True):
     server: str
 
 
-class Restart(msgspec.Struct, frozen=True):
+class RestartDue(msgspec.Struct, frozen=True):
     """A timer to the supervisor: the pause before a task's next attempt is over."""
 
     task: Task

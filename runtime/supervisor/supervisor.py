@@ -51,7 +51,7 @@ from .messages import (
     RateDue,
     Reached,
     Recorded,
-    Restart,
+    RestartDue,
     WaitTimedOut,
     take_calls,
 )
@@ -135,7 +135,7 @@ class TaskSupervisor(Supervisor):
                 self._take_timer(message)
             case Recorded(task, outcome):
                 self._announce(task, outcome)
-            case Restart(task):
+            case RestartDue(task):
                 self._begin_restart(task)
             case Conversation(task, messages):
                 self._restart(task, messages)
@@ -341,7 +341,7 @@ class TaskSupervisor(Supervisor):
             task.message_count = 0
             self._journal.write(schema.delete_conversation(task.id))
         self._hub.publish(TaskRestarting(self._answers.view(task, output=False), delay))
-        self.tell_later(delay, Restart(task))
+        self.tell_later(delay, RestartDue(task))
 
     def _begin_restart(self, task: Task) -> None:
         """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
