@@ -12,7 +12,7 @@ from ...actors import Child
 from ..tasks.views import Vitals
 from ..tasks.wording import size
 from ..vitals.sampler import VitalsSampler, Watch
-from .messages import Mailbox, MendSampler, Reached
+from .messages import DeadlinePassed, Mailbox, MendSampler, Reached
 from .task import Task
 
 __all__ = ["LimitKeeper"]
@@ -37,7 +37,7 @@ class LimitKeeper:
     """See the module. Used in the supervisor's thread, but where a method says otherwise.
 
     Args:
-        mailbox: the supervisor's; it is told `Reached` and `MendSampler`.
+        mailbox: the supervisor's; it is told `Reached`, `DeadlinePassed` and `MendSampler`.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:
@@ -61,6 +61,11 @@ class LimitKeeper:
     def close(self) -> None:
         """Watch no more."""
         self._sampler.close()
+
+    def begin(self, task: Task) -> None:
+        """Have its time measured from now on, over all attempts; `DeadlinePassed` comes when it is up."""
+        if task.setup.limits.wall_clock is not None:
+            task.deadline = self._mailbox.tell_later(task.setup.limits.wall_clock, DeadlinePassed(task))
 
     def watch(self, task: Task, child: Child) -> None:
         """Have the tree of a task's process looked at until `forget`."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from ...actors import Child, Timer
-from ..tasks.gateway import Call, ReplyTo
+from ..tasks.gateway import ReplyTo
 from .outcome import Outcome
 from .task import Task
-
-if TYPE_CHECKING:
-    from pykka._actor import ActorInbox
 
 __all__ = [
     "Conversation",
@@ -26,7 +23,6 @@ __all__ = [
     "RestartDue",
     "WaitTimedOut",
     "Waiter",
-    "take_calls",
 ]
 
 
@@ -125,14 +121,3 @@ class Mailbox(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Have something called in the I/O thread in `delay` seconds."""
         ...
-
-
-def take_calls(inbox: ActorInbox) -> list[ReplyTo]:
-    """Take the requests out of a mailbox, and return where their answers go."""
-    envelopes = []
-    while not inbox.empty():
-        envelopes.append(inbox.get())
-    for envelope in envelopes:
-        if not isinstance(envelope.message, Call):
-            inbox.put(envelope)
-    return [envelope.message.reply_to for envelope in envelopes if isinstance(envelope.message, Call)]

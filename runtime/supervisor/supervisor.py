@@ -44,21 +44,11 @@ from .admission import admit
 from .briefing import Briefings
 from .ending import conclude, follow_up, judge_attempt
 from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
-from .messages import (
-    Conversation,
-    DeadlinePassed,
-    MendSampler,
-    RateDue,
-    Reached,
-    Recorded,
-    RestartDue,
-    WaitTimedOut,
-    take_calls,
-)
+from .messages import Conversation, DeadlinePassed, MendSampler, RateDue, Reached, Recorded, RestartDue, WaitTimedOut
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
 from .task import Attempt, Task
-from .waiting import Answers
+from .waiting import Answers, take_calls
 
 if TYPE_CHECKING:
     from ..team.key_variables import Keys
@@ -212,8 +202,7 @@ class TaskSupervisor(Supervisor):
         except BaseException:
             self._registry.remove(task)
             raise
-        if task.setup.limits.wall_clock is not None:
-            task.deadline = self.tell_later(task.setup.limits.wall_clock, DeadlinePassed(task))
+        self._limits.begin(task)
         if self._hub.has_streams:  # to look at a task takes longer than to tell of it
             self._hub.publish(TaskStarted(self._answers.view(task, output=False)))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from ..errors import RunError, TaskEndedError
 from ..runs import schema
 from ..runs.journal import Journal
-from ..tasks.gateway import Caller, ReplyTo
+from ..tasks.gateway import Call, Caller, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, StopTask, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView, Vitals
 from .messages import Mailbox, Waiter, WaitTimedOut
@@ -20,9 +20,11 @@ from .registry import TaskRegistry
 from .task import Task
 
 if TYPE_CHECKING:
+    from pykka._actor import ActorInbox
+
     from .rate_keeper import RateKeeper
 
-__all__ = ["Answers", "Waiters"]
+__all__ = ["Answers", "Waiters", "take_calls"]
 
 _MOST_WAITS: Final = 1000
 _MOST_WAITED: Final = 20_000
@@ -249,3 +251,14 @@ class Answers:
             return wanted
         most = max(1, _MOST_OUTPUT // max(1, tasks))
         return most if wanted is None else min(wanted, most)
+
+
+def take_calls(inbox: ActorInbox) -> list[ReplyTo]:
+    """Take the requests out of a mailbox, and return where their answers go."""
+    envelopes = []
+    while not inbox.empty():
+        envelopes.append(inbox.get())
+    for envelope in envelopes:
+        if not isinstance(envelope.message, Call):
+            inbox.put(envelope)
+    return [envelope.message.reply_to for envelope in envelopes if isinstance(envelope.message, Call)]
