@@ -23,6 +23,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     control/           other hosts: asks them, and is asked by their users
     child/             in a task's process: its actor, its work, its streams
     supervisor/        in the host, one thread: the truth about tasks
+    host.py            builds, owns and closes all of the above; the way to the supervisor
     orchestrator.py    an agent's tools, for a host with a loop of its own
     runtime.py         `Runtime`: the library
     testing.py         the fault kit (public)

@@ -19,12 +19,9 @@ from .team.requirements import check_requirements
 from .toolsets.base import ToolAnswer, ToolBox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from .host import Host
 
-    from .agent.surroundings import Surroundings
-    from .team.config import Team
-
-__all__ = ["OrchestratorTools", "open_toolset"]
+__all__ = ["OrchestratorTools", "open_tools"]
 
 
 class OrchestratorTools:
@@ -151,22 +148,22 @@ class OrchestratorTools:
         return self._loop
 
 
-def open_toolset(team: Team, agent: str, surroundings: Callable[[str], Surroundings]) -> OrchestratorTools:
+def open_tools(host: Host, agent: str) -> OrchestratorTools:
     """Return the tools of an agent, as a new orchestrator; see `Runtime.toolset`.
 
     Args:
-        team: the team.
-        agent: the agent's name in it.
-        surroundings: returns what an agent of the team finds around it.
+        host: runs the tasks that the tools start, and closes the tools with itself.
+        agent: the agent's name in the host's team.
     """
-    config = team.agents.get(agent)
+    config = host.team.agents.get(agent)
     if config is None:
-        known = ", ".join(team.agents)
+        known = ", ".join(host.team.agents)
         raise UnknownAgentError(f"There is no agent {agent!r} in the team. Available: {known}.")
-    around = surroundings(agent)
-    check_requirements(team, agent, str(around.working_directory))
-    tools = build_tool_box(config, around)
-    toolset = OrchestratorTools(tools)
-    if tools.needs_opening:
-        toolset.open()
-    return toolset
+    around = host.surroundings(agent)
+    check_requirements(host.team, agent, str(around.working_directory))
+    box = build_tool_box(config, around)
+    tools = OrchestratorTools(box)
+    if box.needs_opening:
+        tools.open()
+    host.adopt(tools)
+    return tools

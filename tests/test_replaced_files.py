@@ -44,7 +44,7 @@ def goes_on(runtime: Runtime) -> bool:
 
 
 def run_of(runtime: Runtime) -> Path:
-    return runtime._folder.path
+    return runtime._host.folder.path
 
 
 # --- a live host ----------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_a_lock_on_the_journal_is_said_and_starts_go_on(
         assert goes_on(runtime)
     assert "cannot be written: database is locked by process" in caplog.text
     runtime.stop(held)
-    wait_until(lambda: not runtime._journal.failing, "the journal is written again", limit=PATIENCE)
+    wait_until(lambda: not runtime._host.journal.failing, "the journal is written again", limit=PATIENCE)
 
 
 @pytest.mark.parametrize("how", ["garbled", "index cut", "log cut", "deleted", "fifo", "folder deleted", "trigger"])

@@ -1,6 +1,6 @@
 """Display: what the command line shows while tasks run: a live table, plain lines, or one JSON object a line.
 
-A display only looks: it asks the runtime and follows its events. Everything it shows goes through `terminal/streams`.
+A display only looks: it asks the host and follows its events. Everything it shows goes through `terminal/streams`.
 Text for `rich` is cleaned before, and is never markup.
 """
 
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import msgspec
 
+from ...actors.interrupts import result_of
 from ..supervisor.events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
+from ..tasks.messages import ListTasks
 from ..tasks.views import ID_PREFIX, TaskView, iso_time
 from ..tasks.wording import dollars, result_line, size
 from ..terminal.control_sequences import clean
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ..runtime import Runtime
+    from ..host import Host
 
 __all__ = ["Display", "JsonLines", "LiveTable", "PlainLines"]
 
@@ -44,7 +46,7 @@ _LOOK_EVERY: Final = 0.5
 
 
 class Display(Protocol):
-    """Shows a runtime at work; a context manager around the time that it works."""
+    """Shows a host at work; a context manager around the time that it works."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -67,13 +69,13 @@ class _EventFollower:
     """A thread that hands each event to a function.
 
     Args:
-        runtime: whose events.
+        host: whose events.
         show: is called with each.
         idle: is called now and then while there is none.
     """
 
-    def __init__(self, runtime: Runtime, show: Callable[[Any], None], idle: Callable[[], None] = lambda: None) -> None:
-        self._stream = runtime.events()
+    def __init__(self, host: Host, show: Callable[[Any], None], idle: Callable[[], None] = lambda: None) -> None:
+        self._stream = host.events()
         self._show = show
         self._idle = idle
         self._closing = False
@@ -106,13 +108,13 @@ class PlainLines:
     """A line on standard error when a task starts and one when it ends: for pipes and logs.
 
     Args:
-        runtime: what to show.
+        host: what to show.
         has_root: whether the first task is the root of a run, whose end is told otherwise.
     """
 
-    def __init__(self, runtime: Runtime, *, has_root: bool = False) -> None:
+    def __init__(self, host: Host, *, has_root: bool = False) -> None:
         self._root = None if has_root else ""
-        self._follower = _EventFollower(runtime, self._show)
+        self._follower = _EventFollower(host, self._show)
 
     def __enter__(self) -> Self:
         self._follower.start()
@@ -151,14 +153,14 @@ class JsonLines:
     """Every event as one line of JSON on standard output.
 
     Args:
-        runtime: what to show.
+        host: what to show.
         has_root: whether the first task is the root of a run; what it says is an event `text`.
     """
 
-    def __init__(self, runtime: Runtime, *, has_root: bool = False) -> None:
+    def __init__(self, host: Host, *, has_root: bool = False) -> None:
         self._root = TaskView(id="", agent="", task="", status="starting")
         self._wants_root = has_root
-        self._follower = _EventFollower(runtime, self._show, out.check)
+        self._follower = _EventFollower(host, self._show, out.check)
 
     def __enter__(self) -> Self:
         self._follower.start()
@@ -194,15 +196,15 @@ class LiveTable:
     """A table of the tasks on standard error, drawn anew several times a second: for terminals.
 
     Args:
-        runtime: what to show.
+        host: what to show.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, host: Host) -> None:
         # Imported here: rich is for terminals only.
         from rich.console import Console  # noqa: PLC0415 - see above
         from rich.live import Live  # noqa: PLC0415 - see above
 
-        self._runtime = runtime
+        self._host = host
         self._console = Console(file=own_stream(err))
         self._unfinished = ""
         self._taking = err.handing_lines_to(self._print_above)
@@ -284,7 +286,7 @@ class LiveTable:
 
     def _rows(self) -> list[TaskView]:
         """Return the tasks that fit on the screen: those at work, then the latest that have ended."""
-        views = self._runtime.list()
+        views = result_of(self._host.ask(ListTasks())).tasks
         room = max(5, self._console.height - _MARGIN_ROWS)
         if len(views) <= room:
             return views

@@ -1,24 +1,28 @@
-"""Running commands: `run`, `dispatch` and `mcp`, once their arguments are read. Imported when one of them is called."""
+"""Running commands: `run`, `dispatch` and `check`, once their arguments are read. Imported when one is called."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from ...actors.interrupts import result_of
 from ..errors import CapacityError, TeamFileError
+from ..host import Host
 from ..supervisor.outcome import ended_owner
-from ..tasks.views import TaskView
+from ..tasks.gateway import Caller
+from ..tasks.messages import ListTasks, RunTask, StopTask, ViewTask, WaitTasks
+from ..tasks.views import TaskList, TaskView
 from ..tasks.wording import describe_view, result_text, usage_text
 from ..team.config import Team
 from ..team.requirements import check_requirements
 from ..teamfile.load import check_team
 from ..terminal.interruptible import Interrupted, Interruptible
 from ..terminal.streams import err, out
-from ..text import duration
+from ..text import duration, encodable
 from .display import Display, JsonLines, LiveTable, PlainLines
-from .host import CommandRuntime
 
 __all__ = ["check", "dispatch", "run_root"]
 
@@ -31,15 +35,16 @@ _SHOWN_OUTPUT: Final = 10_000
 def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any]) -> int:
     """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
-    with Interruptible() as work, CommandRuntime(team, **settings) as runtime:
-        with _display(runtime, as_json=as_json, has_root=True) as display:
-            root = runtime.run_root(agent, prompt)
+    with Interruptible() as work, Host(team, for_many=False, **settings) as host:
+        with _display(host, as_json=as_json, has_root=True) as display:
+            # As a person asks, the agent finds the prompt as the user's message, and takes up no room of its tasks.
+            root = result_of(host.ask(RunTask(agent, encodable(prompt)), Caller(is_person=True))).task_id
             try:
-                work.result_of(runtime.ended([root]))
-                _wait_for_the_rest(runtime, work)
+                work.result_of(_ended(host, [root]))
+                _wait_for_the_rest(host, work)
             except Interrupted:
-                runtime.stop_all(work.cause)
-            view = runtime.view(root)
+                _stop_all(host, work.cause)
+            view = result_of(host.ask(ViewTask(root)))
             if view.status == "completed":
                 # Also where the interrupt came when it had answered.
                 display.answered(agent, result_text(view))
@@ -49,7 +54,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
                 display.failed(agent, view.reason)
         if view.traceback and not as_json:
             err.line(view.traceback)
-        _name_cut_off(runtime)
+        _name_cut_off(host)
         err.sentence(_cost(view))
         return work.status or (0 if view.status == "completed" else _FAILED)
 
@@ -65,15 +70,15 @@ def dispatch(
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
-    with Interruptible() as work, CommandRuntime(team, **settings) as runtime:
-        with _display(runtime, as_json=as_json):
+    with Interruptible() as work, Host(team, for_many=False, **settings) as host:
+        with _display(host, as_json=as_json):
             try:
-                views = _fan_out(runtime, work, agent, tasks, expected_output)
-                _wait_for_the_rest(runtime, work)
+                views = _fan_out(host, work, agent, tasks, expected_output)
+                _wait_for_the_rest(host, work)
             except Interrupted:
-                runtime.stop_all(work.cause)
+                _stop_all(host, work.cause)
                 return work.status
-        _name_cut_off(runtime)
+        _name_cut_off(host)
         if not as_json:
             for view in views:
                 _print_result(view)
@@ -104,15 +109,31 @@ def check(path: str, working_dir: str | None = None) -> int:
     return 0 if look.is_good else _FAILED
 
 
-def _wait_for_the_rest(runtime: CommandRuntime, work: Interruptible) -> None:
+def _tasks(host: Host) -> list[TaskView]:
+    return result_of(host.ask(ListTasks())).tasks
+
+
+def _ended(host: Host, task_ids: Sequence[str], mode: Literal["all", "any"] = "all") -> Future[TaskList]:
+    """Return at once; the future holds the tasks when all, or any, have ended, and then they count as read."""
+    return host.ask(WaitTasks(list(task_ids), mode))
+
+
+def _stop_all(host: Host, by: str) -> None:
+    """Stop all tasks at the same time, and wait until they are gone; `by` is who asks, for their reasons."""
+    caller = Caller(title=by)
+    for stopping in [host.ask(StopTask(view.id, limit=1), caller) for view in _tasks(host) if not view.ended]:
+        result_of(stopping)
+
+
+def _wait_for_the_rest(host: Host, work: Interruptible) -> None:
     """Wait until the tasks are gone that are being stopped, as what had started them has ended."""
-    work.result_of(runtime.ended([view.id for view in runtime.list() if not view.ended]))
+    work.result_of(_ended(host, [view.id for view in _tasks(host) if not view.ended]))
 
 
-def _name_cut_off(runtime: CommandRuntime) -> None:
+def _name_cut_off(host: Host) -> None:
     """Say on standard error which tasks were still at work when what had started them ended."""
     cut_off: dict[str, list[str]] = {}
-    for view in runtime.list():
+    for view in _tasks(host):
         owner = ended_owner(view.reason) if view.status == "stopped" else ""
         if owner:
             cut_off.setdefault(owner, []).append(f"{view.id} ({view.agent})")
@@ -128,23 +149,25 @@ def _cost(view: TaskView) -> str:
 
 
 def _fan_out(
-    runtime: CommandRuntime, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
+    host: Host, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
 ) -> list[TaskView]:
     """Run the tasks, starting the next whenever there is room; return their views in the order of the texts."""
     ended: dict[str, TaskView] = {}
     order: list[str] = []
     waiting = list(reversed(tasks))
+    expected = None if expected_output is None else encodable(expected_output)
     while len(ended) < len(tasks):
         while waiting:
             try:
-                order.append(runtime.run(agent, waiting[-1], expected_output=expected_output))
+                request = RunTask(agent, encodable(waiting[-1]), expected)
+                order.append(result_of(host.ask(request)).task_id)
             except CapacityError:
                 if len(order) == len(ended):
                     raise  # nothing runs, so nothing will make room
                 break
             waiting.pop()
         running = [task_id for task_id in order if task_id not in ended]
-        for view in work.result_of(runtime.ended(running, "any")).tasks:
+        for view in work.result_of(_ended(host, running, "any")).tasks:
             ended[view.id] = view
     return [ended[task_id] for task_id in order]
 
@@ -158,10 +181,10 @@ def _print_result(view: TaskView) -> None:
     out.line()
 
 
-def _display(runtime: CommandRuntime, *, as_json: bool, has_root: bool = False) -> Display:
+def _display(host: Host, *, as_json: bool, has_root: bool = False) -> Display:
     if as_json:
-        return JsonLines(runtime, has_root=has_root)
+        return JsonLines(host, has_root=has_root)
     # A dumb terminal cannot be drawn on.
     if err.is_terminal and os.environ.get("TERM", "dumb") != "dumb":
-        return LiveTable(runtime)
-    return PlainLines(runtime, has_root=has_root)
+        return LiveTable(host)
+    return PlainLines(host, has_root=has_root)

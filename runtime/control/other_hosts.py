@@ -25,7 +25,7 @@ from ..tasks.messages import ListTasks, Request, StopTask, ViewTask
 from ..tasks.views import ID_PREFIX, TaskView
 from .client import ControlClient
 
-__all__ = ["Finder", "ForeignTask", "ListedTask", "Survey", "find", "stop_together", "tasks_of"]
+__all__ = ["Finder", "ForeignTask", "ListedTask", "Survey", "find", "past_view", "stop_together", "tasks_of"]
 
 Reply = TypeVar("Reply")
 
@@ -273,6 +273,17 @@ class Finder:
         unreadable = _some(self._unreadable)
         damage = f" The journals of these runs cannot be read: {unreadable}." if unreadable else ""
         raise UnknownTaskError(f"There is no task {part!r} in {self._root}. {hint}{damage}")
+
+
+def past_view(root: Path, task_id: str) -> TaskView | None:
+    """Return a task of an earlier run, with its output; None if there is none with that id, or its host lives."""
+    with contextlib.suppress(StateError):
+        for path in reversed(runs(root)):
+            if is_live(path):
+                continue  # nor is its journal touched: this process may be its host
+            with contextlib.suppress(UnknownTaskError, StateError), ForeignTask(path, task_id) as task:
+                return msgspec.structs.replace(task.view_by_journal(), output=task.output.text())
+    return None
 
 
 def stop_together(tasks: Sequence[ForeignTask]) -> dict[str, list[TaskView] | Exception]:

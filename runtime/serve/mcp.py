@@ -25,7 +25,7 @@ from mcp_types import Tool as McpTool
 
 from ..agent.event_loop import CancellableLoop
 from ..errors import SubactorsError
-from ..runtime import Runtime
+from ..host import Host
 from ..team.config import AgentConfig, Team
 from ..terminal.interruptible import Interruptible
 from ..toolsets.background import BackgroundAgentsToolset
@@ -56,18 +56,18 @@ def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
     if not all(map(_can_be_waited_for, (0, 1))):
         raise SubactorsError(_NO_PIPES)
     loop = CancellableLoop()
-    with Interruptible(loop.cancel) as work, Runtime(team, **settings) as runtime:
+    with Interruptible(loop.cancel) as work, Host(team, **settings) as host:
         try:
-            loop.run(_serve(runtime, agent))
+            loop.run(_serve(host, agent))
         except asyncio.CancelledError:
             return work.status
     return 0
 
 
-async def _serve(runtime: Runtime, agent: str) -> None:
-    team = runtime.team
+async def _serve(host: Host, agent: str) -> None:
+    team = host.team
     names = team.agents[agent].sub_agents or tuple(team.agents)
-    gateway = runtime.gateway(agent if team.agents[agent].sub_agents else None)
+    gateway = host.gateway(agent if team.agents[agent].sub_agents else None)
     toolset = BackgroundAgentsToolset(gateway, limit=team.settings.max_answer)
     tools = ToolBox([toolset], permissions=team.permissions, limit=team.settings.max_answer)
     agents = "\n".join(_line(team.agents[name]) for name in names)

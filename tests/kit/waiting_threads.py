@@ -28,5 +28,5 @@ def in_threads(*actions: Callable[[], Any]) -> list[Any]:
 
 
 def waiters(runtime: Runtime) -> int:
-    supervisor = runtime._supervisor._actor_weakref()
+    supervisor = runtime._host.supervisor._actor_weakref()
     return len(supervisor._answers._waiters.all) if supervisor is not None else 0

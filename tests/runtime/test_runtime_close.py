@@ -56,13 +56,13 @@ def test_close_of_a_runtime_that_was_never_used() -> None:
 
 def test_close_does_not_wait_for_ever_for_a_look_at_earlier_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     is_over = threading.Event()
-    monkeypatch.setattr("subactors.runtime.runtime._CLOSE_MARGIN", 1.0)
+    monkeypatch.setattr("subactors.runtime.host._CLOSE_MARGIN", 1.0)
     monkeypatch.setattr("subactors.runtime.runs.upkeep.recover", lambda _root: is_over.wait())
     runtime = Runtime.from_mapping(entrypoint_team())
     runtime.close()
-    assert runtime._housekeeping.is_alive()
+    assert runtime._host.housekeeping.is_alive()
     is_over.set()
-    runtime._housekeeping.join()
+    runtime._host.housekeeping.join()
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_wait_that_is_over_is_forgotten(runtime: Runtime) -> None:
 
     assert waiters(runtime) == 0
     soon = time.monotonic() + 60  # when others are due that end processes
-    assert [timer.due for due, _, timer in runtime._system._io._timers if due > soon and not timer.cancelled] == []
+    assert [timer.due for due, _, timer in runtime._host.system._io._timers if due > soon and not timer.cancelled] == []
     runtime.stop(waiting)
 
 

@@ -22,7 +22,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 def log_of(runtime: Runtime, task_id: str) -> str:
-    return (runtime._folder.log / f"{task_id}.log").read_text()
+    return (runtime._host.folder.log / f"{task_id}.log").read_text()
 
 
 def test_what_a_forked_process_emits_is_the_log_and_tears_nothing(runtime: Runtime) -> None:

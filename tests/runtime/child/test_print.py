@@ -38,7 +38,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 def log_of(runtime: Runtime, view: TaskView) -> str:
-    return (runtime._folder.log / f"{view.id}.log").read_text()
+    return (runtime._host.folder.log / f"{view.id}.log").read_text()
 
 
 def test_what_is_printed_is_output_in_order_with_what_is_emitted(runtime: Runtime) -> None:

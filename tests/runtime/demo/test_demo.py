@@ -37,7 +37,7 @@ def orchestrate(team: Team, listener: Listener | None = None, **settings: Any) -
     with Runtime(team, **settings) as runtime:
         running = run_agent(
             team.agents[team.root],
-            runtime.surroundings(team.root),
+            runtime._host.surroundings(team.root),
             listener or Listener(),
             task=PROMPT,
             expected_output=None,

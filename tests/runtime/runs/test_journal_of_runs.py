@@ -198,8 +198,8 @@ def test_tasks_go_on_when_nothing_can_be_written_and_it_is_told_once_and_made_up
             flooding = run_and_wait(runtime, "floods", "20")
             answers = [run_and_wait(runtime, "echo", str(number)).result for number in range(5)]
             listed = [view.status for view in runtime.list()]
-        wait_until(lambda: not runtime._journal.failing, "the journal is written again", limit=PATIENCE)
-        path = runtime._folder.journal
+        wait_until(lambda: not runtime._host.journal.failing, "the journal is written again", limit=PATIENCE)
+        path = runtime._host.folder.journal
         kept_output = runtime.view(flooding.id).output
 
     assert (ended.status, ended.result) == ("completed", "the file is there")

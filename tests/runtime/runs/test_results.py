@@ -224,7 +224,7 @@ def test_a_large_result_is_there_when_the_host_has_gone_and_for_later_ones(tmp_p
 
 def test_a_result_that_cannot_be_written_fails_the_task_and_says_where(tmp_path: Path) -> None:
     with Runtime.from_mapping({"agents": AGENTS}, standby=0, state_dir=tmp_path) as runtime:
-        (runtime._folder.path / "results").write_text("in the way")
+        (runtime._host.folder.path / "results").write_text("in the way")
         view = run_and_wait(runtime, "text", str(LARGE))
 
     assert view.status == "failed"

@@ -314,7 +314,7 @@ def test_a_closing_host_leaves_the_worktrees_it_has_no_time_for_to_the_next(
     assert repository.exists()
     monkeypatch.setattr("subactors.runtime.runs.worktree_keeper._CLOSING", 0.0)
     with Runtime.from_mapping(team({"type": "shell"}), state_dir=state) as runtime:
-        runtime._worktrees.hurry_up()
+        runtime._host.worktrees.hurry_up()
         view = run_and_wait(runtime, "worker", plan([["shell", {"cmd": "pwd"}]], "answers"))
         folder = Path(json.loads(view.result)[0].strip())
     assert folder.exists()

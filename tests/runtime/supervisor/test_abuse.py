@@ -78,4 +78,4 @@ def test_a_conversation_without_end_is_not_kept_without_end(runtime: Runtime) ->
 
     assert (view.status, view.attempts, view.output) == ("failed", 1, "so far ")
     assert view.reason == "No more than 100 MB of its conversation are kept, and it went on adding more."
-    assert runtime._folder.journal.stat().st_size < 200_000_000
+    assert runtime._host.folder.journal.stat().st_size < 200_000_000

@@ -195,7 +195,7 @@ def test_many_tiny_messages_leave_little_behind(runtime: Runtime, monkeypatch: p
 
     monkeypatch.setattr(TaskSupervisor, "child_ended", count_and_end)
     view = run_and_wait(runtime, "flood_messages", "1000")
-    supervisor = runtime._supervisor._actor_weakref()
+    supervisor = runtime._host.supervisor._actor_weakref()
     assert supervisor is not None
     assert max(tools) <= 100
     assert supervisor._registry._tasks[view.id].attempt is None
@@ -239,7 +239,7 @@ def test_a_flood_is_taken_to_its_end_while_the_others_are_answered_and_the_host_
 
 def test_standard_error_is_kept_within_bounds_while_it_is_written_and_afterwards(runtime: Runtime) -> None:
     task_id = runtime.run("fill_stderr", "100000")
-    log = runtime._folder.log / f"{task_id}.log"
+    log = runtime._host.folder.log / f"{task_id}.log"
 
     wait_until(lambda: b"bytes were left out here" in beginning(log), "the file has been cut", limit=PATIENCE)
     runtime.stop(task_id)
@@ -249,7 +249,7 @@ def test_standard_error_is_kept_within_bounds_while_it_is_written_and_afterwards
 
 def test_a_log_that_grew_too_long_before_anybody_looked_is_cut_at_the_end_of_its_task(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "fill_stderr", "30")
-    log = runtime._folder.log / f"{view.id}.log"
+    log = runtime._host.folder.log / f"{view.id}.log"
 
     assert view.result == "30 MB written"
     assert log.stat().st_size <= 10_000_000

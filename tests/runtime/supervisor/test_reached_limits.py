@@ -47,7 +47,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 def supervisor_of(runtime: Runtime) -> TaskSupervisor:
-    supervisor = runtime._supervisor._actor_weakref()
+    supervisor = runtime._host.supervisor._actor_weakref()
     assert isinstance(supervisor, TaskSupervisor)
     return supervisor
 
@@ -102,7 +102,7 @@ def test_a_task_whose_time_is_up_after_its_answer_is_completed_and_not_started_a
     attempt = task.attempt
     assert attempt is not None
     wait_until(lambda: attempt.finished is not None, "the answer", limit=PATIENCE)
-    runtime._supervisor.tell(DeadlinePassed(task))
+    runtime._host.supervisor.tell(DeadlinePassed(task))
     wait_until(lambda: task.limit_reached, "its time is up", limit=PATIENCE)
     file.touch()
     (view,) = runtime.wait([task_id], timeout=PATIENCE)

@@ -161,7 +161,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
 
 def journal(runtime: Runtime) -> Path:
     """The journal of the run."""
-    return runtime._folder.journal
+    return runtime._host.folder.journal
 
 
 def asked_of_journal(runtime: Runtime, query: str, *parameters: str) -> list[list[Any]]:
@@ -379,7 +379,7 @@ class HeldJournal:
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._lock = runtime._journal._lock
+        self._lock = runtime._host.journal._lock
 
     def __enter__(self) -> None:
         self._lock.acquire()

@@ -376,7 +376,7 @@ def test_a_stop_cancels_a_model_that_can_be_cancelled(modelled: Runtime) -> None
 
 def test_a_model_that_cannot_be_cancelled_is_killed_after_the_grace_period(modelled: Runtime) -> None:
     task_id = speaking(modelled, "stuck")
-    logs = modelled._folder.path / "log"
+    logs = modelled._host.folder.path / "log"
     wait_until(lambda: any("stuck from here on" in log.read_text() for log in logs.iterdir()), "the model is stuck")
     view = modelled.stop(task_id)
 

@@ -133,7 +133,7 @@ def test_a_stop_takes_what_the_task_has_started_last_started_first(family: Runti
     assert [view.status for view in ended] == ["stopped"] * 4
     assert all(f"together with {boss}, which had started it" in view.reason for view in ended[1:])
     assert all(pid is None or is_gone(pid) for pid in pids)
-    supervisor = family._supervisor._actor_weakref()
+    supervisor = family._host.supervisor._actor_weakref()
     assert supervisor is not None
     requests = [supervisor._registry._tasks[task_id].stop_requested or 0.0 for task_id in started]
     assert requests == sorted(requests, reverse=True)

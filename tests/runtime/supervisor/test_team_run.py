@@ -93,7 +93,7 @@ def orchestrate(runtime: Runtime, prompt: str = "Compare A with B.", heard: Hear
     return asyncio.run(
         run_agent(
             runtime.team.agents["coordinator"],
-            runtime.surroundings("coordinator"),
+            runtime._host.surroundings("coordinator"),
             heard or Heard(),
             task=prompt,
             expected_output=None,
@@ -457,7 +457,7 @@ def test_an_orchestrator_that_is_cancelled_stops_the_task_that_it_waits_for(
         running = asyncio.create_task(
             run_agent(
                 runtime.team.agents["coordinator"],
-                runtime.surroundings("coordinator"),
+                runtime._host.surroundings("coordinator"),
                 Heard(),
                 task="Go.",
                 expected_output=None,

@@ -29,7 +29,7 @@ from subactors.runtime import Runtime
 
 team = json.loads({json.dumps(entrypoint_team())!r})
 with Runtime.from_mapping(team, state_dir=sys.argv[1], stop_grace=0.5) as runtime:
-    print(runtime._folder.path, flush=True)
+    print(runtime._host.folder.path, flush=True)
     for line in sys.stdin:
         verb, _, rest = line.strip().partition(" ")
         if verb == "view":

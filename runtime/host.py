@@ -1,0 +1,304 @@
+"""Host: everything that runs the tasks of one team in this process: built, owned and closed here.
+
+It knows no task: the supervisor does, and `ask` is the way to it. It installs no signal handler and writes to no
+standard stream.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+
+import msgspec
+import pykka
+
+from ..actors import ProcessSystem, check_platform, open_standard_descriptors
+from ..actors.interrupts import result_of
+from .child.actor import TaskActor
+from .child.preload import modules_of, tell_of_failure
+from .child.rehearsal import rehearsal
+from .control.server import ControlServer
+from .errors import RuntimeClosedError, StateError
+from .runs.folder import RunFolder, state_root
+from .runs.forks import fork_lock
+from .runs.journal import Journal
+from .runs.worktree_keeper import WorktreeKeeper
+from .supervisor.events import EventHub, EventStream
+from .supervisor.supervisor import TaskSupervisor
+from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
+from .tasks.messages import Request, TaskRequest
+from .team.config import MAY_BE_ZERO, Limits, Settings, Team
+
+if TYPE_CHECKING:
+    from .agent.surroundings import Surroundings
+
+__all__ = ["Closable", "Host"]
+
+Reply = TypeVar("Reply")
+
+_ELSEWHERE: Final = "`subactors stop`"
+"""Who asks through the control socket, as a reason tells it: nobody else stops tasks there."""
+
+_CLOSE_MARGIN: Final = 5.0
+"""Seconds beyond the grace period that closing may take."""
+
+
+class Closable(Protocol):
+    """Something that needs the host, and is closed with it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed before."""
+        ...
+
+    def close(self) -> None:
+        """Close it; may be repeated."""
+        ...
+
+
+class Host:
+    """Runs the tasks of one team; see `Runtime` for the arguments, for what is raised, and for how it ends.
+
+    Every method may be called from any thread of the process that made the host.
+
+    Args:
+        for_many: see `ProcessSystem`; a program that embeds the runtime has some use for it.
+
+    Attributes:
+        team: the team, with the settings that are in force.
+        folder: the run's folder.
+        journal: of this run.
+        system: starts the processes.
+        worktrees: the git worktrees of tasks.
+        supervisor: reference to the task supervisor.
+        housekeeping: the thread that sees to earlier runs.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+        for_many: bool = True,
+        **settings: Any,
+    ) -> None:
+        self.team = msgspec.structs.replace(team, settings=_in_force(team.settings, settings))
+        self._working_directory = _folder(working_dir)
+        self._owner = os.getpid()
+        self._closed = False
+        self._close_lock = threading.Lock()
+        check_platform()
+        open_standard_descriptors()
+        from .team.key_variables import Keys  # noqa: PLC0415 - for those who have a team; to import this package is cheap
+
+        self.folder = RunFolder.create(state_root(state_dir))
+        self.journal = Journal(self.folder.journal, {"host": str(self._owner), "team": team.source})
+        self._hub = EventHub()
+        self._keys = Keys(self.team)
+        self.system = ProcessSystem(
+            preload=modules_of(self.team),
+            standby=self.team.settings.standby,
+            folders=self.team.folders,
+            late_preload=self.team.settings.preload,
+            preload_failed=tell_of_failure,
+            rehearsal=(TaskActor, (rehearsal(self.team),)),
+            for_many=for_many,
+            withheld=self._keys.names,
+            fenced=True,
+        )
+        self.worktrees = WorktreeKeeper()
+        self.supervisor = TaskSupervisor.start(
+            self.system,
+            self.team,
+            self.folder,
+            self.journal,
+            self._hub,
+            worktrees=self.worktrees,
+            keys=self._keys,
+            working_directory=self._working_directory,
+        )
+        self._adopted: list[Closable] = []
+        self._control: ControlServer | None = None
+        self.housekeeping = threading.Thread(target=self._keep_house, name="subactors-house", daemon=True)
+        atexit.register(self.close)
+        try:
+            self.system.prepare()
+            self._control = ControlServer(self.system.io, self.folder.control, self._answer_elsewhere)
+            self.housekeeping.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder that this run's is in, beside those of other runs."""
+        return self.folder.path.parent
+
+    def ask(self, request: Request[Reply], caller: Caller = Caller()) -> Future[Reply]:  # noqa: B008 - frozen
+        """Ask the supervisor; the future holds its reply, or raises a SubactorsError.
+
+        Args:
+            request: what is asked.
+            caller: on whose behalf; without one, on the host program's.
+
+        Raises:
+            RuntimeClosedError: the host is closed, or belongs to another process.
+            TypeError: a field of the request has the wrong type.
+        """
+        self.check_usable()
+        # What tasks ask was checked when it was decoded; what a program gives may be of any type.
+        try:
+            checked = msgspec.convert(msgspec.structs.asdict(request), type(request))
+        except msgspec.ValidationError as error:
+            raise TypeError(f"An argument has the wrong type: {error}.") from None
+        return HostGateway(self.supervisor, caller).ask(checked)
+
+    def gateway(self, agent: str | None) -> HostGateway:
+        """Return a new orchestrator's way to the supervisor.
+
+        Args:
+            agent: whose sub-agents it may start; None: any agent.
+        """
+        return HostGateway(self.supervisor, Caller(f"orchestrator_{os.urandom(4).hex()}", agent))
+
+    def surroundings(self, agent: str) -> Surroundings:
+        """Return what a new orchestrator in this process needs to run an agent of the team."""
+        from .agent.surroundings import Surroundings  # noqa: PLC0415 - for hosts that run an agent themselves
+
+        self.check_usable()
+        config = self.team.agents[agent]
+        folder = Path(self._working_directory or Path.cwd())
+        return Surroundings(
+            gateway=self.gateway(agent),
+            sub_agents=[(name, self.team.agents[name].description) for name in config.sub_agents],
+            permissions=self.team.permissions,
+            settings=self.team.settings,
+            working_directory=folder,
+            shared_directory=folder,
+            environ=os.environ,
+            withheld=self._keys.names,
+        )
+
+    def events(self) -> EventStream:
+        """Return a stream of what happens from now on."""
+        self.check_usable()
+        return self._hub.stream()
+
+    def adopt(self, other: Closable) -> None:
+        """Close something with the host; if that is closed already, at once.
+
+        Raises:
+            RuntimeClosedError: it is.
+        """
+        with self._close_lock:
+            if self._closed:
+                other.close()
+            self.check_usable()
+            self._adopted = [*(other for other in self._adopted if not other.closed), other]
+
+    def check_usable(self) -> None:
+        """Raise RuntimeClosedError if the host is closed, or belongs to the process that this one was forked from."""
+        if os.getpid() != self._owner:
+            raise RuntimeClosedError(
+                "This runtime belongs to the process that this one was forked from. Make a new one here."
+            )
+        if self._closed:
+            raise RuntimeClosedError("The runtime is closed.")
+
+    def close(self) -> None:
+        """Stop every task, wait until all is gone, and give back everything; see `Runtime.close`."""
+        if os.getpid() != self._owner:
+            return  # a forked process has no part in it
+        with self._close_lock:
+            if self._closed:
+                return
+            self._closed = True
+            atexit.unregister(self.close)
+            # Last in, first out; all of it, even if an interrupt cuts one short.
+            with contextlib.ExitStack() as steps:
+                steps.callback(self.folder.release)
+                steps.callback(self.journal.close)
+                steps.callback(self.worktrees.close)
+                steps.callback(self._hub.close)
+                for other in self._adopted:
+                    steps.callback(other.close)
+                steps.callback(self._stop_supervisor)
+                steps.callback(self.system.close, grace=0.0)
+                if self._control is not None:
+                    steps.callback(self._control.close)
+                if self.housekeeping.is_alive():
+                    # Not without end: of each of hundreds of runs somebody may hold the journal.
+                    steps.callback(self.housekeeping.join, _CLOSE_MARGIN)
+                steps.callback(self.worktrees.hurry_up)
+                self._end_tasks()
+
+    def _end_tasks(self) -> None:
+        """Have the supervisor end all tasks, and wait until they are gone."""
+        done: Future[None] = Future()
+        # The supervisor may be gone: `pykka.ActorRegistry.stop_all()` in the host stops it, too.
+        with contextlib.suppress(TimeoutError, pykka.ActorDeadError):
+            self.supervisor.tell(Close(done))
+            result_of(done, self.team.settings.stop_grace + _CLOSE_MARGIN)
+
+    def _stop_supervisor(self) -> None:
+        with contextlib.suppress(pykka.Timeout):
+            self.supervisor.stop(timeout=_CLOSE_MARGIN)
+
+    def _answer_elsewhere(self, request: TaskRequest, reply_to: ReplyTo) -> None:
+        """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
+        self.supervisor.tell(Call(request, Caller(title=_ELSEWHERE), reply_to))
+
+    def _keep_house(self) -> None:
+        """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""
+        with fork_lock:  # a process forked in the middle of an import could never import that module
+            from .runs.upkeep import prune, recover  # noqa: PLC0415 - not needed before the first task may start
+            from .runs.worktrees import sweep  # noqa: PLC0415 - the same
+
+        with contextlib.suppress(StateError):
+            recover(self.state_folder)
+            prune(self.state_folder)
+            sweep(self.state_folder, self.worktrees.hurry)
+
+
+def _folder(working_dir: str | os.PathLike[str] | None) -> str:
+    if working_dir is None:
+        return ""
+    folder = Path(os.fsdecode(working_dir)).absolute()
+    if not folder.is_dir():
+        raise ValueError(f"working_dir is {folder}, which is no folder.")
+    return str(folder)
+
+
+def _in_force(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return a team's settings after the host program's."""
+    known = [field.name for field in msgspec.structs.fields(Settings)]
+    for name in changes:
+        if name not in known:
+            raise TypeError(f"Runtime has no setting {name!r}; settings are {', '.join(known)}.")
+    values = {**msgspec.structs.asdict(settings), **changes}
+    values["limits"] = msgspec.to_builtins(values["limits"])
+    try:
+        changed = msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise TypeError(f"A setting of the runtime has the wrong type: {error}.") from None
+    for name, value in msgspec.structs.asdict(changed).items():
+        if isinstance(value, Limits | tuple):
+            continue
+        if not math.isfinite(value) or value < 0 or (value == 0 and name not in MAY_BE_ZERO):
+            least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
+            raise ValueError(f"The setting {name} is {value}; it must be a finite number {least}.")
+    return changed
