@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import itertools
 import socket
-import struct
 import time
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from .. import errors
-from ..tasks.messages import Request
-from .wire import Answer, Asked, Cutter, FromHost, Refusal, address, frame
+from ..errors import RunError
+from ..tasks.messages import Request, refusal
+from .wire import Answer, Asked, Cutter, FromHost, Refusal, address, frame, peer_of
 
 __all__ = ["ControlClient"]
 
 Reply = TypeVar("Reply")
-
-_CREDENTIALS: Final = struct.Struct("iII")
 
 _PAUSE: Final = 0.005
 """Seconds between two tries to connect."""
@@ -51,11 +48,10 @@ class ControlClient:
             self._socket.settimeout(timeout)
             with address(path) as name:
                 self._connect(name)
-            credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            self.host_pid, _ = peer_of(self._socket)
         except OSError:
             self._socket.close()
             raise
-        self.host_pid: int = _CREDENTIALS.unpack(credentials)[0]
 
     def _connect(self, name: str) -> None:
         deadline = time.monotonic() + self._timeout
@@ -109,7 +105,7 @@ class ControlClient:
             self._read(deadline)
         answer = self._answers.pop(number)
         if isinstance(answer, Refusal):
-            raise _local_error(answer)
+            raise refusal(answer.error, answer.message) or RunError(f"{answer.error}: {answer.message}")
         try:
             return kind.decode_reply(answer.body)
         except msgspec.MsgspecError as error:
@@ -129,11 +125,3 @@ class ControlClient:
                 self._answers[answer.id] = answer
         except msgspec.MsgspecError as error:
             raise ConnectionError(f"The host's answer cannot be understood: {error}.") from error
-
-
-def _local_error(refusal: Refusal) -> Exception:
-    """Return an error as the type that it had in the host."""
-    kind = getattr(errors, refusal.error, None) if refusal.error in errors.__all__ else None
-    if isinstance(kind, type) and issubclass(kind, errors.RunError | errors.RuntimeClosedError):
-        return kind(refusal.message)
-    return errors.RunError(f"{refusal.error}: {refusal.message}")

@@ -12,7 +12,6 @@ import errno
 import logging
 import os
 import socket
-import struct
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from ..runs.forks import close_when_forked
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import RunTask, TaskRequest, WaitTasks
 from ..text import encodable
-from .wire import Answer, Asked, Cutter, Refusal, address, frame
+from .wire import Answer, Asked, Cutter, Refusal, address, frame, peer_of
 
 __all__ = ["ControlServer", "Loop"]
 
@@ -56,8 +55,6 @@ _PATIENCE: Final = 10.0
 
 _LOOK_AGAIN: Final = 5.0
 """Seconds between two looks at whether the socket is still where others look for it."""
-
-_CREDENTIALS: Final = struct.Struct("iII")
 
 _request = msgspec.msgpack.Decoder(TaskRequest)
 _asked = msgspec.msgpack.Decoder(Asked)
@@ -217,7 +214,7 @@ class ControlServer:
                 self._loop.unwatch(self._listener.fileno())
                 self._loop.call_later(1.0, self._listen)
             return False
-        process, user = _credentials(peer)
+        process, user = peer_of(peer)
         if user not in {os.geteuid(), 0}:
             peer.close()
             return True
@@ -398,9 +395,3 @@ def _listening(path: Path) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _credentials(peer: socket.socket) -> tuple[int, int]:
-    """Return the ids of the process at the other end and of its user, as the kernel knows them."""
-    process, user, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return process, user

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-__all__ = ["Answer", "Asked", "Cutter", "FromHost", "Refusal", "address", "frame"]
+__all__ = ["Answer", "Asked", "Cutter", "FromHost", "Refusal", "address", "frame", "peer_of"]
 
 _LENGTH: Final = struct.Struct(">I")
+_CREDENTIALS: Final = struct.Struct("iII")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -93,3 +95,10 @@ def address(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Return the ids of the process at the other end and of its user, as the kernel knows them."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, _ = _CREDENTIALS.unpack(credentials)
+    return process, user

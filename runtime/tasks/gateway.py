@@ -12,8 +12,8 @@ import msgspec
 import pykka
 
 from ...actors import RemoteError, SupervisorRef
-from .. import errors
-from .messages import Request, TaskRequest
+from ..errors import RuntimeClosedError
+from .messages import Request, TaskRequest, refusal
 
 __all__ = [
     "Call",
@@ -100,7 +100,7 @@ class HostGateway:
             call = Call(cast("TaskRequest", request), self._caller, _ReplyToFuture(future))
             self._supervisor.tell(call)
         except pykka.ActorDeadError:
-            future.set_exception(errors.RuntimeClosedError("The runtime is closed."))
+            future.set_exception(RuntimeClosedError("The runtime is closed."))
         return future
 
 
@@ -121,7 +121,8 @@ class TaskGateway:
             try:
                 future.set_result(request.decode_reply(answer.result()))
             except RemoteError as error:
-                future.set_exception(_local_error(error))
+                name = error.type_name.rpartition(".")[2]
+                future.set_exception(refusal(name, error.message) or error)
             except Exception as error:  # noqa: BLE001 - whoever waits must not wait for ever
                 future.set_exception(error)
 
@@ -144,12 +145,3 @@ class _ReplyToFuture:
         """Answer with an error."""
         if self._future.set_running_or_notify_cancel():
             self._future.set_exception(error)
-
-
-def _local_error(error: RemoteError) -> Exception:
-    """Return a refusal of the supervisor as the type that it had there."""
-    name = error.type_name.rpartition(".")[2]
-    kind = getattr(errors, name, None) if name in errors.__all__ else None
-    if isinstance(kind, type) and issubclass(kind, errors.RunError | errors.RuntimeClosedError):
-        return kind(error.message)
-    return error

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, get_arg
 
 import msgspec
 
+from .. import errors
 from ..models.base import Usage
 from ..team.config import AgentConfig, Limits, Settings, Workdir
 from ..team.permissions import Permissions
@@ -37,6 +38,7 @@ __all__ = [
     "TurnEnded",
     "ViewTask",
     "WaitTasks",
+    "refusal",
 ]
 
 
@@ -133,6 +135,22 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
 
 
 TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTask | AwaitRate
+
+
+def refusal(error: str, message: str) -> errors.RunError | errors.RuntimeClosedError | None:
+    """Return with what the supervisor has refused a request in another process, as the type that it had there.
+
+    Args:
+        error: the name of its type.
+        message: what it says.
+
+    Returns:
+        None if that is not the name of a refusal.
+    """
+    kind = getattr(errors, error, None) if error in errors.__all__ else None
+    if isinstance(kind, type) and issubclass(kind, errors.RunError | errors.RuntimeClosedError):
+        return kind(message)
+    return None
 
 
 # --- reports: a task's process to the supervisor --------------------------------------------------------------------
