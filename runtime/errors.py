@@ -126,7 +126,7 @@ class EmptyTaskError(RunError, ValueError):
 
 
 class CapacityError(RunError):
-    """As many tasks run as may run at once; the message says how many, and how to make room."""
+    """No more tasks may run at once; the message says how many run, and how to make room."""
 
 
 class DelegationError(RunError):
@@ -134,7 +134,7 @@ class DelegationError(RunError):
 
 
 class RequirementError(RunError):
-    """What an agent, or one that it may start, needs is missing on this machine; the message says what to install."""
+    """The agent, or one it may start, needs something this machine lacks; the message says what to install."""
 
 
 class UnknownTaskError(RunError, LookupError):
@@ -154,11 +154,11 @@ class MissingKeyError(ModelError):
 
 
 class ContextLengthError(ModelError):
-    """The conversation is longer than what the model, or its server, takes."""
+    """The conversation is longer than the model, or its server, allows."""
 
 
 class RateLimitError(ModelError):
-    """The rate limit of a model is reached. Raised at last where `rate_patience` is over, or could not be enough.
+    """The rate limit of a model is reached. Raised once `rate_patience` is over, or where it could not be enough.
 
     Attributes:
         model: the reference of the model.
@@ -194,4 +194,4 @@ class StateError(SubactorsError):
 
 
 class RuntimeClosedError(SubactorsError):
-    """The runtime is closed, or was made by the process that this one was forked from."""
+    """The runtime is closed, or belongs to the process that this one was forked from."""

@@ -56,12 +56,12 @@ class OrchestratorTools:
 
     @property
     def instructions(self) -> str:
-        """What the toolsets add to the agent's system prompt."""
+        """The text that the toolsets add to the agent's system prompt."""
         return "\n\n".join(self._tools.instructions)
 
     @property
     def missing(self) -> list[str]:
-        """Which optional toolsets of the agent are missing, and why, a sentence each. The instructions say so, too."""
+        """The agent's missing optional toolsets, and why, a sentence each. The instructions say so, too."""
         return self._tools.missing
 
     def call(self, name: str, arguments: str = "{}") -> ToolAnswer:

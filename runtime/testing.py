@@ -201,7 +201,7 @@ def break_protocol(task: EntrypointTask) -> NoReturn:
 
 
 def unknown_message(task: EntrypointTask) -> NoReturn:
-    """Send the host a message of a type that there is not."""
+    """Send the host a message of an unknown type."""
     task.emit(BEFORE)
     _write(_frame(msgspec.msgpack.encode({"type": "promotion", "to": "host"})))
     _sleep_on()

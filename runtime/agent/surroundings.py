@@ -15,7 +15,7 @@ __all__ = ["Surroundings"]
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What an agent finds around it.
+    """The things that an agent finds around it.
 
     Attributes:
         gateway: its way to the supervisor.

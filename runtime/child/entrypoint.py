@@ -70,7 +70,7 @@ class EntrypointTask:
 
 
 def has_seen_stop(task_id: str) -> bool:
-    """Whether the function that was given a task has looked, and seen that it is to stop."""
+    """Whether a task's function has looked, and seen that it is to stop."""
     return task_id in _have_seen_stop
 
 

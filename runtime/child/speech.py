@@ -37,7 +37,7 @@ _LONGEST_HELD: Final = 8192
 
 
 class Speech:
-    """What a process says: text of several threads, in order, of each thread whole lines.
+    """Speech of a process: text of several threads, in order, whole lines of each.
 
     Every method may be called from any thread, from a signal handler and from a finalizer.
 
@@ -166,11 +166,9 @@ class _Stream(io.TextIOBase):
         self.flush()
 
     def writable(self) -> bool:
-        """Always."""
         return True
 
     def isatty(self) -> bool:
-        """Never."""
         return False
 
     def fileno(self) -> int:
@@ -202,7 +200,6 @@ class _Bytes(io.BufferedIOBase):
         return view.nbytes
 
     def flush(self) -> None:
-        """As the stream's."""
         self._stream.flush()
 
     def close(self) -> None:
@@ -210,15 +207,12 @@ class _Bytes(io.BufferedIOBase):
         self._stream.flush()
 
     def writable(self) -> bool:
-        """Always."""
         return True
 
     def isatty(self) -> bool:
-        """Never."""
         return False
 
     def fileno(self) -> int:
-        """As the stream's."""
         return self._stream.fileno()
 
 

@@ -30,7 +30,7 @@ _LOOKING: Final = 0.8
 
 
 class DryLook:
-    """What of a team would run here: looked at in a bounded time, and told in a bounded number of lines.
+    """A look at what of a team would run here, in a bounded time, told in a bounded number of lines.
 
     Args:
         team: a checked team.

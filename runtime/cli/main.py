@@ -68,13 +68,13 @@ def cli() -> None:
 def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) -> int:
     """Run the root agent of TEAM on PROMPT and print its answer.
 
-    PROMPT is read from standard input if it is `-`, or not given and standard input is no terminal. The answer goes to
+    PROMPT is read from standard input if it is `-`, or if it is missing and that is not a terminal. The answer goes to
     standard output; the tasks, and in the end what the run cost, are shown on standard error, live if that is a
     terminal. The root is a task like any other: `subactors view` shows it later, too.
     """
     team = _load(team_file)
     name = _agent(team, agent or team.root)
-    from .run import run_root  # noqa: PLC0415 - `--help` should not wait for it
+    from .run import run_root
 
     return run_root(team, name, _prompt(prompt), as_json=options.pop("as_json"), settings=_settings(options))
 
@@ -91,15 +91,15 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
 def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_output: str | None, **options: Any) -> int:
     """Run AGENT of TEAM on every TASK at once.
 
-    There is no orchestrator; the results are printed in the order of the tasks. A TASK of `-` stands for the lines of
-    standard input. The exit status is 1 if any task did not complete.
+    It needs no orchestrator. It prints the results in the order of the tasks. A TASK of `-` stands for the lines of
+    standard input, a task each. The exit status is 1 if any task did not complete.
     """
     team = _load(team_file)
     name = _agent(team, agent)
     texts = [line for task in tasks for line in (_lines_of_input() if task == "-" else [task])]
     if not texts or not all(text.strip() for text in texts):
         raise click.UsageError("A TASK is empty.")
-    from .run import dispatch as dispatch_tasks  # noqa: PLC0415 - `--help` should not wait for it
+    from .run import dispatch as dispatch_tasks
 
     as_json = options.pop("as_json")
     return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=_settings(options))
@@ -109,73 +109,73 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
 @team_argument
 @working_dir_option
 def check(team_file: Path, working_dir: str | None) -> int:
-    """Check TEAM and print all that is wrong with it. Runs nothing.
+    """Check TEAM and print everything that is wrong with it. Runs nothing.
 
-    Each problem comes with its line and key. For a valid file it also reports which agents would run on this machine,
+    Each problem has its line and key. For a valid file it also reports which agents would run on this machine,
     which would not and why, and which keys have no effect. The exit status is 2 for a wrong file, and 1 if an agent
     would not run here, or if none would before there is a key.
     """
-    from .run import check as check_file  # noqa: PLC0415 - `--help` should not wait for it
+    from .run import check as check_file
 
     return check_file(str(team_file), working_dir)
 
 
 @cli.command()
 @team_argument
-@click.option("--agent", "-a", metavar="NAME", help="The agent whose place the host takes, instead of the team's root.")
+@click.option("--agent", "-a", metavar="NAME", help="The agent whose place the MCP host takes, not the root.")
 @max_running_option
 @working_dir_option
 @state_option
 def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
     """Serve the background agents of TEAM as tools to an MCP host.
 
-    It speaks on standard input and output. The host takes the place of the root agent: it may start its sub-agents, or
-    all agents if it has none. Everything ends with standard input.
+    It speaks on standard input and output. The MCP host takes the place of the root agent: it may start the root's
+    sub-agents, or all agents if the root has none. Everything ends with standard input.
     """
     team = _load(team_file)
     name = _agent(team, agent or team.root)
-    from ..serve.mcp import serve  # noqa: PLC0415 - `--help` should not wait for it
+    from ..serve.mcp import serve
 
     return serve(team, name, settings=_settings(options))
 
 
 @cli.command()
-@click.option("--all", "-a", "everything", is_flag=True, help="Tasks that have ended, too, the newest last.")
-@click.option("-n", "at_most", type=click.IntRange(1), metavar="N", help="The newest N of the tasks listed.")
+@click.option("--all", "-a", "everything", is_flag=True, help="List tasks that have ended, too, the newest last.")
+@click.option("-n", "at_most", type=click.IntRange(1), metavar="N", help="List the newest N only.")
 @click.option(
     "--status",
     "statuses",
     type=click.Choice(get_args(Status)),
     multiple=True,
-    help="Tasks of that status, also those that have ended; may be given more than once.",
+    help="List tasks of that status, ended ones included; repeatable.",
 )
-@click.option("--agent", "agents", metavar="NAME", multiple=True, help="Tasks of that agent; as --status.")
-@click.option("--run", metavar="RUN", help="Tasks of that run: its folder, or any part of the folder's name.")
+@click.option("--agent", "agents", metavar="NAME", multiple=True, help="As --status, for an agent.")
+@click.option("--run", metavar="RUN", help="List tasks of that run: any part of its folder's name.")
 @click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")
 @state_option
 def ps(state_dir: str | None, **options: Any) -> int:
     """List the tasks that run on this machine.
 
-    They may be any program's. STARTED and ENDED are in UTC, HOST is the process that runs a task, MEMORY what only its
-    own processes use (USS). A narrow terminal gets shorter ids and fewer columns.
+    Tasks of every program of yours are listed. STARTED and ENDED are in UTC. HOST is the process that runs a task.
+    MEMORY is what only the task's processes use (USS). A narrow terminal gets shorter ids and fewer columns.
     """
-    from .tasks import list_tasks  # noqa: PLC0415 - `--help` should not wait for it
+    from .tasks import list_tasks
 
     return list_tasks(state_root(state_dir), **options)
 
 
 @cli.command()
 @id_argument
-@click.option("--follow", "-f", is_flag=True, help="Print what it says, as it comes, until it has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Print the task's output as it comes, until the task has ended.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; with --follow one event a line.")
 @state_option
 def view(part: str, state_dir: str | None, **options: bool) -> int:
     """Show everything about one task.
 
-    Its program may have ended or died. ID may be any part of the id that only one task has. To see how a task has ended
-    counts as having read its result. With --follow the exit status is 1 if it did not complete.
+    The program that ran it may have ended or died. ID may be any part of the id that only one task has. Viewing a task
+    that has ended counts as reading its result. With --follow the exit status is 1 if the task did not complete.
     """
-    from .tasks import view_task  # noqa: PLC0415 - `--help` should not wait for it
+    from .tasks import view_task
 
     return view_task(state_root(state_dir), part, follow=options["follow"], as_json=options["as_json"])
 
@@ -190,7 +190,7 @@ def logs(part: str, state_dir: str | None) -> int:
     ID may be any part of the id that only one task has. What a task's Python code prints is its output, which `view`
     shows.
     """
-    from .tasks import show_log  # noqa: PLC0415 - `--help` should not wait for it
+    from .tasks import show_log
 
     return show_log(state_root(state_dir), part)
 
@@ -201,10 +201,10 @@ def logs(part: str, state_dir: str | None) -> int:
 def stop(parts: tuple[str, ...], state_dir: str | None) -> int:
     """Stop tasks, and what they have started.
 
-    They may be any program's, and are stopped all at the same time. An ID may be any part of the id that only one task
+    It stops tasks of every program of yours, all at the same time. An ID may be any part of the id that only one task
     has. The exit status is 1 if one of them was not there to be stopped; the others are stopped all the same.
     """
-    from .tasks import stop_tasks  # noqa: PLC0415 - `--help` should not wait for it
+    from .tasks import stop_tasks
 
     return stop_tasks(state_root(state_dir), parts)
 
@@ -216,13 +216,13 @@ def stop(parts: tuple[str, ...], state_dir: str | None) -> int:
     default=7.0,
     show_default=True,
     metavar="DAYS",
-    help="Only runs that ended before that.",
+    help="Remove only runs that ended before that.",
 )
-@click.option("--unread", is_flag=True, help="Runs with results that nobody has read, or can read, too.")
+@click.option("--unread", is_flag=True, help="Remove runs with unread or unreadable results, too.")
 @state_option
 def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
     """Remove runs that have ended, once all results are read."""
-    from .tasks import prune_runs  # noqa: PLC0415 - `--help` should not wait for it
+    from .tasks import prune_runs
 
     return prune_runs(state_root(state_dir), keep=older_than * 86400, unread=unread)
 
@@ -232,9 +232,9 @@ def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
 def doctor(state_dir: str | None) -> int:
     """Say what this machine offers, and run a task on it.
 
-    That is about isolation and limits, and what of it is used.
+    It tells which means of isolation and of limits the machine has, and which of them are used.
     """
-    from .doctor import examine  # noqa: PLC0415 - `--help` should not wait for it
+    from .doctor import examine
 
     good = True
     for finding in examine(state_dir):
@@ -256,14 +256,14 @@ def demo(folder: Path, model: str | None, **options: bool) -> int:
 
     It needs no key and no server.
     """
-    from ..demo import PROMPT, load_demo_team, team_text  # noqa: PLC0415 - `--help` should not wait for it
+    from ..demo import PROMPT, load_demo_team, team_text
 
     if options["print_file"]:
         out.line(team_text(crash=options["crash"]))
         return 0
     team = load_demo_team(crash=options["crash"], model=model)
     os.chdir(folder)
-    from .run import run_root  # noqa: PLC0415 - `--help` should not wait for it
+    from .run import run_root
 
     return run_root(team, team.root, PROMPT, as_json=options["as_json"], settings={})
 
@@ -309,7 +309,7 @@ def _run_command() -> int:
 
 
 def _load(path: Path) -> Team:
-    from ..teamfile.load import load_team  # noqa: PLC0415 - `--help` should not wait for it
+    from ..teamfile.load import load_team
 
     return load_team(path)
 

@@ -181,8 +181,8 @@ def _names_in(path: Path) -> tuple[frozenset[str], bool]:
     """Return the names that a file's module defines, and whether there may be others, as in one too large to look into.
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
-        SyntaxError, ValueError, RecursionError, MemoryError: it is no Python, or none that can be parsed.
+        OSError: it cannot be read, or is not a regular file.
+        SyntaxError, ValueError, RecursionError, MemoryError: it is not Python that can be parsed.
     """
     with os.fdopen(open_to_read(path, follow=True), "rb") as file:
         source = file.read(_LARGEST_SOURCE + 1)

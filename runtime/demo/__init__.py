@@ -45,7 +45,7 @@ def load_demo_team(*, crash: bool = False, model: str | None = None) -> Team:
             model and stays as it is.
 
     Raises:
-        TeamFileError: `model` is no reference to a model.
+        TeamFileError: `model` is not a reference to a model.
     """
     import yaml  # noqa: PLC0415 - needed only when the demonstration runs
 

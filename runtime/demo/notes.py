@@ -1,6 +1,6 @@
 """The model of the agent `notes`: collects what authors have left to do, from the comments.
 
-A word in a string or in a name is no note, so the files in which a word occurs are read and their comments told apart.
+A word in a string or in a name is not a note. So files in which a word occurs are read, and their comments told apart.
 """
 
 from __future__ import annotations

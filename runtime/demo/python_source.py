@@ -44,7 +44,7 @@ class Import:
 
 
 def parse(text: str) -> ast.Module | None:
-    """Return the syntax tree; None for what is no Python."""
+    """Return the syntax tree; None if the text is not Python."""
     try:
         with warnings.catch_warnings():
             # What the parser thinks of somebody else's code belongs into nobody's output.
@@ -89,7 +89,7 @@ def imports(tree: ast.Module) -> Iterator[Import]:
 
 
 def comment_lines(text: str) -> dict[int, str] | None:
-    """Return the comment of each line that has one; None for what is no Python."""
+    """Return the comment of each line that has one; None if the text is not Python."""
     found: dict[int, str] = {}
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):

@@ -170,7 +170,7 @@ class Reading:
             half = lines // 2
             first = list(self._pages(file, start, half))
             yield from first
-            # What is no text at all should not be asked for line by line.
+            # A file that is not text should not be asked for line by line.
             if not any(piece is _MISSING for piece in first):
                 yield from self._pages(file, start + half, lines - half)
 

@@ -90,7 +90,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Model(Protocol):
-    """Something that answers a conversation; used from one event loop only."""
+    """Model: answers a conversation; used from one event loop only."""
 
     def take_unreported(self) -> Usage:
         """Return, once, what answers cost that `complete` did not return: those that broke off or were refused."""

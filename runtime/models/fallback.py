@@ -72,7 +72,6 @@ class FallbackModel:
         raise _together(failures, "\n".join(["No model could answer.", *sentences])) from None
 
     def take_unreported(self) -> Usage:
-        """See `Model.take_unreported`."""
         return sum((candidate.model.take_unreported() for candidate in self._candidates), Usage())
 
     async def close(self) -> None:

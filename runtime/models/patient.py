@@ -74,11 +74,9 @@ class PatientModel:
                 await self._wait(error, refusals, left, said)
 
     def take_unreported(self) -> Usage:
-        """See `Model.take_unreported`."""
         return self._model.take_unreported()
 
     async def close(self) -> None:
-        """Close the model."""
         await self._model.close()
 
     async def _wait(self, error: RateLimitError, refusals: int, left: float, say: Said) -> None:

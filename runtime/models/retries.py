@@ -96,7 +96,7 @@ class Retries:
 
     @property
     def _often(self) -> str:
-        """How often the request has been sent, as a sentence; empty for once."""
+        """Return how often the request has been sent, as a sentence; empty for once."""
         match self.count:
             case 0:
                 return ""

@@ -56,7 +56,7 @@ class Proxy:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must appear in no message."""
+        """Texts that must not appear in any message."""
         return (self.password, f"{self.user}:{self.password}") if self.password else ()
 
     @property
@@ -66,7 +66,7 @@ class Proxy:
 
     @property
     def asks_for_password(self) -> str:
-        """What to say where the proxy answers with status 407."""
+        """The sentence for a proxy that answers with status 407."""
         given = "does not accept the user and password in" if self.user else "asks for a user and password; put them in"
         return f"the proxy {self.address} {given} {self.variable} (http://user:password@host:port)."
 
@@ -107,7 +107,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
-        return None  # whoever connects will say that it is no address
+        return None  # whoever connects will say that it is not an address
     variable, value = _named(parts.scheme, environ)
     if not value or _is_local(host) or any(_excepts(entry, parts.scheme, host, port) for entry in _exceptions(environ)):
         return None

@@ -51,7 +51,7 @@ def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
         settings: of the runtime.
 
     Raises:
-        SubactorsError: standard input and output are no pipes.
+        SubactorsError: standard input and output are not pipes.
     """
     if not all(map(_can_be_waited_for, (0, 1))):
         raise SubactorsError(_NO_PIPES)
@@ -117,4 +117,4 @@ def _described(function: dict[str, Any], agents: str) -> McpTool:
 
 
 def _ignore(_: object) -> None:
-    """Neither what is no message nor the end of the input needs an answer: the session ends by itself."""
+    """Give no answer to garbage, nor to the end of the input: the session ends by itself."""

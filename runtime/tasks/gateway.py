@@ -29,7 +29,7 @@ Reply = TypeVar("Reply")
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks something of the supervisor.
+    """Caller: somebody who asks something of the supervisor.
 
     Attributes:
         id: a task's id, an orchestrator's id, or None for the host, which may do everything.
@@ -93,7 +93,6 @@ class HostGateway:
         self._caller = caller
 
     def ask(self, request: Request[Reply]) -> Future[Reply]:
-        """See `Gateway`."""
         future: Future[Reply] = Future()
         try:
             # The union has every kind of request, which a test holds.
@@ -111,7 +110,6 @@ class TaskGateway:
         self._supervisor = supervisor
 
     def ask(self, request: Request[Reply]) -> Future[Reply]:
-        """See `Gateway`."""
         future: Future[Reply] = Future()
 
         def settle(answer: Future[bytes]) -> None:

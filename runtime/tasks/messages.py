@@ -240,7 +240,7 @@ TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished
 
 
 class AgentSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """What all tasks of an agent have in common.
+    """Setup of an agent: what all of its tasks have in common.
 
     Attributes:
         agent: the agent.

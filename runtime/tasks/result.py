@@ -55,10 +55,10 @@ def decode_result(text: str) -> Any:
 
 
 def check_result(text: str) -> None:
-    """Refuse what is no answer; takes a tenth of a second at most, of which other threads wait for a part.
+    """Refuse what is not an answer; takes a tenth of a second at most, of which other threads wait for a part.
 
     Raises:
-        TypeError: it is no JSON, holds more than `MOST_VALUES` values, or is nested too deeply.
+        TypeError: it is not JSON, holds more than `MOST_VALUES` values, or is nested too deeply.
     """
     try:
         _decode_within(MOST_VALUES, text)

@@ -26,7 +26,7 @@ ID_PREFIX = "agent_task_"
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task's process tree uses.
+    """Vitals: what a task's process tree uses.
 
     Attributes:
         cpu_percent: share of one core since the sample before; None for an ended task and before the second sample.
@@ -100,7 +100,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rate_wait(self) -> str:
-        """What it does, if it waits for the rate limit of a model; empty if it does not."""
+        """The wait for a model's rate limit, in words; empty if it does not wait for one."""
         return self.doing if self.doing.startswith(RATE_WAIT) else ""
 
     @property

@@ -110,7 +110,7 @@ def said_before(output: str, result: str) -> str:
     if not answer or not said.endswith(answer):
         return output
     before = said.removesuffix(answer)
-    # An attempt that broke off may have left half a line before it. But the 4 at the end of 24 is no answer.
+    # An attempt that broke off may have left half a line before it. But the 4 at the end of 24 is not an answer.
     return before if not before or before.endswith("\n") or len(answer) >= _NO_COINCIDENCE else output
 
 

@@ -44,7 +44,7 @@ Workdir: TypeAlias = Literal["shared", "private", "worktree"]
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model's tokens cost, in US dollars per million.
+    """Cost of a model's tokens, in US dollars per million.
 
     Attributes:
         input: prompt tokens.
@@ -92,7 +92,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fallback(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens when an agent's model cannot answer.
+    """Fallback: what happens when an agent's model cannot answer.
 
     Attributes:
         models: stand in for it, the first that can answer.
@@ -124,7 +124,7 @@ class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one task may use; None is no limit. Each ends its own task only, with a reason that names it.
+    """Limits on what one task may use; None means no limit. Each ends its own task only, with a reason that names it.
 
     Attributes:
         wall_clock: seconds from the start of the task, restarts included.

@@ -51,7 +51,7 @@ def _of_commands(toolset: ToolsetConfig, environ: Mapping[str, str], working_dir
     for name, script in scripts.items():
         folder = working_directory / os.path.expanduser(script.get("working_dir", ""))  # noqa: PTH111 - never raises
         if not os.path.isdir(folder):  # noqa: PTH112 - the same
-            yield f"The script {name} works in {folder}, which is no folder."
+            yield f"The script {name} works in {folder}, which is not a folder."
 
 
 def _of_file(path: Path) -> str:

@@ -180,7 +180,7 @@ class McpDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if not os.path.isdir(resolved.cwd):  # noqa: PTH112 - never raises
             # As the file has it: the value of a variable may be somebody's business, and is not the file's author's.
             folder = f"`{one_line(self.cwd, _SHOWN_TITLE)}`" if "${" in self.cwd else resolved.cwd
-            return f"The MCP server {self.title} is to start in {folder}, which is no folder."
+            return f"The MCP server {self.title} is to start in {folder}, which is not a folder."
         program = _program({**environ, **resolved.env}, resolved)
         if self.docker:
             return self._missing_for_docker(program, environ)

@@ -121,7 +121,7 @@ _AUTO_MODELS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where requests for a model go.
+    """Endpoint: where requests for a model go.
 
     Attributes:
         base_url: root of the OpenAI-compatible endpoint.
@@ -142,7 +142,7 @@ def endpoint(config: ModelConfig, environ: Mapping[str, str]) -> Endpoint:
         environ: the environment of the task that is going to use the model.
 
     Raises:
-        ModelError: a key is needed and no variable holds one, what a variable holds is no key or no address, or a
+        ModelError: a key is needed and no variable holds one, what a variable holds is not a key or no address, or a
             variable that the file refers to is not set.
     """
     config = resolved(config, environ)

@@ -15,7 +15,7 @@ from typing import Final
 __all__ = ["blotted", "is_secret", "names_a_secret"]
 
 _LEAST_LENGTH: Final = 8
-"""Characters. Whatever is shorter is no key, and stands in too many texts."""
+"""Characters. Whatever is shorter is not a key, and stands in too many texts."""
 
 _LEAST_BITS: Final = 20.0
 """What it takes to guess a value. A word of a dictionary is below it."""
@@ -50,7 +50,7 @@ _PLACEHOLDERS: Final = frozenset(
     anthropic google azure groq dev development prod production staging hello world
     """.split()  # noqa: SIM905 - as a list it would be a page
 )
-"""The words of which people make values that are no keys. They add nothing to what it takes to guess a value."""
+"""Words that people build stand-ins for keys from. They add nothing to what it takes to guess a value."""
 
 _UNUSUAL_SIGN: Final = r"[^\w\-. :/<>\[\]{}()*#]"
 """One that joins no words."""

@@ -174,7 +174,7 @@ PROVIDER_OPTS = MappingProxyType(
         "transport": "its way to the provider",
     }
 )
-"""The options of Docker's agent files that are no parameters of a request; all others go into each request."""
+"""The options of Docker's agent files that are not parameters of a request; all others go into each request."""
 
 FALLBACK = Keys(supported=frozenset({"models", "retries", "cooldown"}))
 

@@ -70,7 +70,7 @@ def _modules(value: Value) -> tuple[str, ...]:
     modules = value.texts() or []
     for entry, name in modules:
         if not all(part.isidentifier() for part in name.split(".")):
-            entry.report(f"{quoted(name)} is no name of a module.", "Write it as in an import: package.module.")
+            entry.report(f"{quoted(name)} is not the name of a module.", "Write it as in an import: package.module.")
     return tuple(name for _, name in modules)
 
 
@@ -136,7 +136,7 @@ def _size(value: Value, *, least: int) -> int | None:
     size = int(float(found[1]) * unit) if found and unit is not None else None
     if size is None or size < least:
         value.report(
-            f"{quoted(value.node.value)} is no size of at least {least:,} bytes.",
+            f"{quoted(value.node.value)} is not a size of at least {least:,} bytes.",
             "Use a number of bytes, or one with a unit: 512MB, 2GB, 1GiB.",
         )
         return None

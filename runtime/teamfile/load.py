@@ -108,7 +108,7 @@ def override_model(team: Team, reference: str) -> Team:
     model = Models(models_open=True).find(Value(Node(reference, 0, 0), "", findings))
     if model is None:
         if not findings.problems:
-            message = f"{quoted(reference)} is no reference to a model."
+            message = f"{quoted(reference)} is not a reference to a model."
             findings.add(_NO_PLACE, "", message, "Write it as `provider/model`, such as `openai/gpt-4o`.")
         raise TeamFileError(findings.problems)
     agents = {

@@ -40,7 +40,7 @@ McpFields = dict[str, Any]
 
 
 class McpDefinitions(msgspec.Struct, frozen=True):
-    """What `mcps` defines; None stands for a definition with mistakes, which have been noted.
+    """Definitions of `mcps`; None stands for one with mistakes, which have been noted.
 
     Attributes:
         definitions: by name.
@@ -179,7 +179,7 @@ def _remote(remote: Value) -> McpFields:
     address = url.text() if url is not None else None
     if url is not None and address is not None:
         if not re.match(r"https?://[^/\s]|\$\{env\.", address) or re.search(r"\s", re.sub(r"\{[^{}]*\}", "", address)):
-            url.report("This is no address of a server.", "Write it like `https://host/mcp`.")
+            url.report("This is not the address of a server.", "Write it like `https://host/mcp`.")
         elif re.match(r"https?://[^/]*@", address):
             url.report("The address holds a user or a password.", "Send it as a header, as `${env.NAME}`.")
         fields["url"] = address
@@ -200,7 +200,7 @@ def _remote(remote: Value) -> McpFields:
 def _header(name: str, value: Value) -> str | None:
     text = value.text(blank=True)
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        value.report("This is no name of a header.", "Write it like `Authorization`.")
+        value.report("This is not the name of a header.", "Write it like `Authorization`.")
         return None
     if text is not None and re.search(r"[\r\n]", text):
         value.report("A header is one line.", "Remove the line break.")

@@ -34,7 +34,7 @@ class _OwnProvider(msgspec.Struct, frozen=True):
 
 
 class Models(msgspec.Struct, frozen=True):
-    """What a team file defines; None stands for a definition with mistakes, which have been noted.
+    """Models and providers of a team file; None stands for one with mistakes, which have been noted.
 
     Attributes:
         models: by name.

@@ -69,7 +69,7 @@ class Node(msgspec.Struct, frozen=True):
     position: int
 
     def plain(self) -> Any:
-        """Return the value as plain data; keys become text, and what is no data None."""
+        """Return the value as plain data; keys become text, and anything but data becomes None."""
         if isinstance(self.value, dict):
             return {str(key): item.plain() for key, item in self.value.items()}
         if isinstance(self.value, tuple):
@@ -78,7 +78,7 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Findings:
-    """What the checks of one file have found.
+    """Findings of the checks of one file.
 
     Args:
         source: the file's name as the user gave it, or `<mapping>`.

@@ -48,7 +48,7 @@ def _patterns(given: Value | None, tools: Collection[str] | None) -> tuple[str, 
             argument_patterns(pattern)
         except ValueError:
             item.report(
-                "This is no pattern of a tool call.",
+                "This is not a pattern of tool calls.",
                 "Write `tool`, or `tool:argument=pattern`, with `*` and `?` for any characters and any one character.",
             )
             continue

@@ -90,7 +90,7 @@ def read_thinking_budget(section: Section, options: Mapping[str, Any]) -> int | 
         if word.removeprefix("adaptive/") in LEVELS:
             return word
         if not re.fullmatch(r"-1|\d{1,9}", word):
-            value.report(f"{quoted(given)} is no thinking budget.", f"Use a number of tokens, or one of: {_LEVELS}.")
+            value.report(f"{quoted(given)} is not a thinking budget.", f"Use a number of tokens, or one of: {_LEVELS}.")
             return None
         tokens: int | None = int(word)
     else:
@@ -141,7 +141,7 @@ def read_fallback(given: Value | None, find: Callable[[Value], ModelConfig | Non
 
 
 def read_old_tool_tokens(given: Value | None) -> int:
-    """Read `max_old_tool_call_tokens`: -1 is no bound, and 0 is the default."""
+    """Read `max_old_tool_call_tokens`: -1 means no bound, and 0 is the default."""
     number = given.whole(least=-1) if given is not None else None
     default: int = AgentConfig(name="").max_old_tool_call_tokens
     return max(0, number) if number else default
@@ -187,7 +187,7 @@ def seconds(value: Value) -> float | None:
         return value.number()
     if not re.fullmatch(f"(?:{_PART})+", given.strip()):
         value.report(
-            f"{quoted(given)} is no duration.", "Write a number of seconds, or one with units: 30s, 1m, 1m30s."
+            f"{quoted(given)} is not a duration.", "Write a number of seconds, or one with units: 30s, 1m, 1m30s."
         )
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, given))
@@ -221,7 +221,7 @@ def _data(value: Value, *, expanded: bool = False) -> Any:
             return text if text is None or not expanded or expandable(value, text) else None
         case int() | float() as number if not isinstance(number, bool):
             if math.isfinite(number):
-                # A whole number too large for the way to the task's process is no parameter of anything.
+                # A whole number too large for the way to the task's process is not a parameter of anything.
                 return number if isinstance(number, float) else value.whole(least=-(2**63))
             value.report("JSON has no such number.", "Give a finite number.")
             return None

@@ -36,7 +36,7 @@ def read_scripts(toolset: Value, section: Section) -> dict[str, Any]:
 
 def _script(name: str, entry: Value) -> dict[str, Any] | None:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-        entry.report("This is no name of a tool.", "Use up to 64 letters, digits, `_` and `-`.")
+        entry.report("This is not the name of a tool.", "Use up to 64 letters, digits, `_` and `-`.")
         return None
     section = entry.section(SCRIPT)
     if section is None:
@@ -71,7 +71,7 @@ def _script(name: str, entry: Value) -> dict[str, Any] | None:
 def _schema(name: str, value: Value) -> dict[str, Any] | None:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         value.report(
-            "A parameter is an environment variable of the command, and this is no name of one.",
+            "A parameter is an environment variable of the command, and this is not the name of one.",
             "Use letters, digits and `_`.",
         )
         return None

@@ -109,7 +109,7 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     options = _options(section)
     if name == "script":
         options["shell"] = read_scripts(toolset, section)
-    # A script with mistakes has been reported; that its tool is missing here is no mistake of its own.
+    # A script with mistakes has been reported; that its tool is missing here is not a mistake of its own.
     tools = _tools(section, name, tuple(options["shell"]) or None if name == "script" else kind.tools)
     if name != "mcp":
         return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=options, optional=bool(optional))
@@ -181,7 +181,8 @@ def _domain(item: Value, domain: str) -> str | None:
     if re.fullmatch(r"(\*?\.)?[^\s/:*]+", domain):
         return domain
     item.report(
-        f"{quoted(domain)} is no name of a host.", "Write `example.com`, or `*.example.com` for its subdomains only."
+        f"{quoted(domain)} is not the name of a host.",
+        "Write `example.com`, or `*.example.com` for its subdomains only.",
     )
     return None
 

@@ -64,7 +64,7 @@ class Section(msgspec.Struct, frozen=True):
         return self.values.get(key)
 
     def means(self, key: str) -> bool:
-        """Whether the key is given, or was meant: then its absence is no mistake of its own."""
+        """Whether the key is given, or was meant: then its absence is not a mistake of its own."""
         return key in self.values or key in self.misspelt
 
 
@@ -85,7 +85,7 @@ class Value(msgspec.Struct, frozen=True):
         self.findings.add(self.node, self.path, message, remedy)
 
     def entries(self) -> dict[str, Value] | None:
-        """Read a mapping with keys of the author's own; entries under keys that are no text are noted and left out."""
+        """Read a mapping with keys of the author's own; entries under keys that are not text are noted and left out."""
         value = self.node.value
         if not isinstance(value, dict):
             self._expected("a mapping of names to values", value)
@@ -96,7 +96,10 @@ class Value(msgspec.Struct, frozen=True):
             if not isinstance(key, str):
                 entry.report(f"The key is {_kind(key)}, not text.", "Put it in quotes.")
             elif not key.strip() or not _usable(key):
-                entry.report("The key is empty or holds a character that is no text.", "Give it a readable name.")
+                entry.report(
+                    "The key is empty or holds an invalid character.",
+                    "Give it a readable name.",
+                )
             else:
                 entries[key] = entry
         return entries
@@ -170,9 +173,7 @@ class Value(msgspec.Struct, frozen=True):
             hint = "Put it in quotes." if isinstance(value, bool | int | float) else ""
             self._expected("text", value, hint)
         elif not _usable(value):
-            self.report(
-                "The text holds a character that is no text (U+0000 or half of a surrogate pair).", "Remove it."
-            )
+            self.report("The text holds an invalid character (U+0000 or half of a surrogate pair).", "Remove it.")
         elif not blank and not value.strip():
             self.report("The text is empty.", "Write something, or leave the key out.")
         else:

@@ -90,7 +90,7 @@ class Interruptible:
 
     @property
     def cause(self) -> str:
-        """What has ended the work, for people who read it as the one who did something."""
+        """The cause of the end, in words, as the subject of a sentence."""
         if not self.status:
             return "the loss of standard output"
         number = signal.Signals(self.status - _SIGNALLED)

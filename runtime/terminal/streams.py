@@ -90,7 +90,7 @@ class Outlet:
 
     @property
     def columns(self) -> int | None:
-        """How many characters a line of its terminal has; None if it goes to none, or the terminal does not tell."""
+        """Characters of a line of its terminal; None without a terminal, or if that does not tell."""
         try:
             return (os.get_terminal_size(self._descriptor).columns if self.is_terminal else 0) or None
         except OSError:
@@ -234,7 +234,6 @@ class _Stream(io.TextIOBase):
         self._outlet = outlet
 
     def write(self, text: str) -> int:
-        """Write."""
         self._outlet.write(text)
         return len(text)
 
@@ -250,7 +249,6 @@ class _Stream(io.TextIOBase):
         return self._outlet.is_terminal
 
     def fileno(self) -> int:
-        """Return its descriptor."""
         return 1 if self._outlet is out else 2
 
 
@@ -262,7 +260,6 @@ class _OwnStream(_Stream):
         self.encoding = outlet.encoding
 
     def write(self, text: str) -> int:
-        """Write."""
         self._outlet.own(text)
         return len(text)
 
@@ -280,7 +277,7 @@ def warn(sentence: str) -> None:
 def take_over() -> None:
     """Have all that is printed in this process come this way; what of the standard streams is closed becomes empty."""
     open_standard_descriptors()
-    # Asked for now, as one that is gone later is no terminal any more.
+    # Asked for now, as one that is gone later is not a terminal any more.
     _ = out.is_terminal, err.is_terminal
     streams: Any = sys
     streams.stdout, streams.stderr = _Stream(out), _Stream(err)

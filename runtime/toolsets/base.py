@@ -29,7 +29,7 @@ _SHOWN_NAME = 100
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
-    """What a tool call answers.
+    """Answer of a tool call.
 
     Attributes:
         text: what the model reads.
@@ -43,7 +43,7 @@ class ToolAnswer(msgspec.Struct, frozen=True):
 
 
 class ToolParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the parameters of tools derive from; a model that gives others is told so."""
+    """Base of the parameters of tools; a parameter that it does not know is an error for the model."""
 
 
 class NoParameters(ToolParameters, frozen=True):
@@ -202,7 +202,7 @@ class ToolBox:
 
     @property
     def missing(self) -> list[str]:
-        """Which optional toolsets are not there, and why: a sentence each."""
+        """The missing optional toolsets, and why: a sentence each."""
         return [toolset.missing for toolset in self._toolsets if toolset.missing]
 
     def is_polling(self, name: str) -> bool:
@@ -319,7 +319,7 @@ def _parse(tool: Tool, arguments: str) -> msgspec.Struct | dict[str, Any]:
         # An empty string is how several models write "no arguments".
         values = json.loads(arguments) if arguments.strip() else {}
     except (ValueError, RecursionError, AttributeError) as error:
-        # AttributeError: a program gave something that is no text.
+        # AttributeError: a program gave something that is not text.
         raise ValueError(
             f"not valid JSON ({error}). Send one JSON object; parameters (* required): {signature}."
         ) from None

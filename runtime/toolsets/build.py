@@ -163,14 +163,11 @@ class _SelectedToolset(Toolset):
         return [tool for tool in self._inner.tools if self._names is None or tool.name in self._names]
 
     async def open(self) -> None:
-        """Open the toolset."""
         await self._inner.open()
         self._choose_instruction()
 
     async def at_work(self) -> bool:
-        """Ask the toolset."""
         return await self._inner.at_work()
 
     async def close(self) -> None:
-        """Close the toolset."""
         await self._inner.close()

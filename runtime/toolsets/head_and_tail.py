@@ -20,7 +20,7 @@ _MOST_CONTINUATIONS = 3
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What was kept of a stream.
+    """Excerpt: what was kept of a stream.
 
     Attributes:
         head: the beginning; the whole text when nothing was left out.
@@ -60,7 +60,7 @@ class HeadAndTail:
             del self._tail[: -self._tail_limit]
 
     def excerpt(self) -> Excerpt:
-        """What is kept so far, as text; a character that the cut went through is left out whole."""
+        """Return what is kept so far, as text; a character that the cut went through is left out whole."""
         tail = bytes(self._tail[-self._tail_limit :])
         left_out = self.total - len(self._head) - len(tail)
         if not left_out:

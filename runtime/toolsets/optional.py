@@ -62,10 +62,8 @@ class OptionalToolset(Toolset):
             self.instruction = self._inner.instruction
 
     async def at_work(self) -> bool:
-        """Ask the toolset."""
         return self._inner is not None and await self._inner.at_work()
 
     async def close(self) -> None:
-        """Close the toolset."""
         if self._inner is not None:
             await self._inner.close()

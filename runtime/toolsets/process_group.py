@@ -36,7 +36,7 @@ _STEP = 0.01
 
 @dataclass(frozen=True)
 class Ending:
-    """How a program ended.
+    """The end of a program.
 
     Attributes:
         exit_status: what it returned; None when a signal ended it, or when nobody could tell us.
@@ -110,7 +110,7 @@ class ProcessGroup:
 
         Raises:
             OSError: it cannot be started.
-            ValueError: an argument or a variable holds a NUL byte or what is no text.
+            ValueError: an argument or a variable holds a NUL byte, or is not text.
         """
 
         # A command or a server has no use for the memory of its task, in which the key of a model is.

@@ -32,7 +32,6 @@ class TransferTaskToolset(Toolset):
 
     @property
     def tools(self) -> Sequence[Tool]:
-        """The one tool."""
         return (
             Tool(
                 name="transfer_task",

@@ -83,7 +83,7 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 class Board:
-    """What the sampler and its threads share; it may be used in any thread.
+    """Board: shared by the sampler and its threads; any thread may use it.
 
     Attributes:
         running: see `VitalsSampler`.
@@ -107,7 +107,7 @@ class Board:
 
 
 class _Seen(msgspec.Struct):
-    """What is kept of a task from look to look; times are as `time.monotonic` has them.
+    """Memory of a task from look to look; times are as `time.monotonic` has them.
 
     Attributes:
         cpu: when its CPU time was last taken for its share of a core, and what it was.

@@ -52,7 +52,7 @@ _SEGMENT_FIELDS: Final = 16
 
 
 class Mounts:
-    """Which devices and places are memory; for one thread.
+    """Mounts: which devices and places are memory; for one thread.
 
     Attributes:
         internal: device of what is in no mount's list; -1 until it is known.

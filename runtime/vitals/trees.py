@@ -49,7 +49,7 @@ _SHARED_PART: Final = re.compile(rb"^Pss_Shmem: +(\d+)", re.MULTILINE)
 
 
 class TreeUse(NamedTuple):
-    """What a tree used at one moment.
+    """Use of a tree at one moment.
 
     Attributes:
         cpu_seconds: CPU time so far, also of processes that are gone, as far as that is known.
@@ -78,7 +78,7 @@ class _Process(NamedTuple):
 
 
 class Machine:
-    """What looks at all trees have in common; for one thread.
+    """Machine: what looks at all trees have in common; for one thread.
 
     Args:
         reader: reads `/proc`.

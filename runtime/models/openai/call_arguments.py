@@ -50,7 +50,7 @@ class CallArguments:
 
     @property
     def text(self) -> str:
-        """What has come."""
+        """The text so far."""
         return "".join(self._pieces)
 
     @property

@@ -65,7 +65,7 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What one entry of `tool_calls` says, with what is missing or null left empty."""
+    """One entry of `tool_calls`; a missing or null field is empty."""
 
     index: int | None
     id: str

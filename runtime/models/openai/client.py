@@ -212,12 +212,10 @@ class OpenAIModel:
             raise _AdaptedError(changed) from None
 
     def take_unreported(self) -> Usage:
-        """See `Model.take_unreported`."""
         usage, self._unreported = self._unreported, Usage()
         return usage
 
     async def close(self) -> None:
-        """Give back connections."""
         await self._client.close()
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:

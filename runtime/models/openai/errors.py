@@ -114,7 +114,7 @@ class ModelErrors:
     def unreadable(self, what: str, characters: int) -> BrokenStreamError:
         """Say that there was something in a chat completion that cannot be understood."""
         return self._broken(
-            f"{self._url} sent something that is no streamed chat completion, after {characters} characters of text: "
+            f"{self._url} sent something that is not a streamed chat completion, after {characters} characters of it: "
             f"{what}. Try again; if it happens again, the server, or a proxy before it, is at fault."
         )
 
@@ -151,9 +151,9 @@ class ModelErrors:
         )
 
     def garbage(self, what: str) -> ModelError:
-        """Say that the server sent something that is no chat completion."""
+        """Say that the server sent something that is not a chat completion."""
         return self.error(
-            f"{self._url} sent something that is no streamed chat completion: {what}. "
+            f"{self._url} sent something that is not a streamed chat completion: {what}. "
             f"Check that base_url is the root of an OpenAI-compatible endpoint (it often ends with /v1).{self._way}"
         )
 

@@ -12,7 +12,7 @@ __all__ = ["End", "calls_tools", "finish_word", "meaning"]
 
 
 class End(Enum):
-    """How an answer ended."""
+    """The end of an answer."""
 
     WHOLE = "whole"
     """With all that the model wanted to say."""

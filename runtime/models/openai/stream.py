@@ -79,12 +79,12 @@ class TurnAssembler:
 
     @property
     def usage(self) -> Usage:
-        """What the answer has cost so far, as far as the server has said."""
+        """Usage of the answer so far, as far as the server has said."""
         return self._figures.usage(self.cost)
 
     @property
     def end(self) -> End | None:
-        """How the answer ended; None where nothing has said that it did."""
+        """The answer's end; None while nothing has said that it ended."""
         if self.finish_reason is not None:
             return meaning(self.finish_reason)
         return End.WHOLE if self.is_over else None

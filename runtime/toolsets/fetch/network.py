@@ -99,7 +99,6 @@ class CheckedNetwork(httpcore2.AsyncNetworkBackend):
         return await self._network.connect_tcp(str(allowed[-1]), port, timeout, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
         await asyncio.sleep(seconds)
 
 

@@ -54,7 +54,7 @@ class FetchParameters(ToolParameters, frozen=True):
 
 
 class FetchedPage(msgspec.Struct, frozen=True):
-    """What became of one address.
+    """One address, and what became of it.
 
     Attributes:
         url: as it was given.
@@ -185,9 +185,9 @@ class FetchToolset(Toolset):
         try:
             address = httpx2.URL(url.strip())
         except (httpx2.InvalidURL, ValueError) as error:
-            raise _FetchError(f"{one_line(url, 200)!r} is no address of a page: {error}.") from None
+            raise _FetchError(f"{one_line(url, 200)!r} is not the address of a page: {error}.") from None
         if address.scheme not in {"http", "https"} or not address.host:
-            raise _FetchError(f"{one_line(str(address), 200)} is no address that starts with http:// or https://.")
+            raise _FetchError(f"{one_line(str(address), 200)} does not start with http:// or https://.")
         if address.userinfo:
             raise _FetchError("The address holds a user or a password; this tool does not sign in.")
         host = address.raw_host.decode("ascii").lower().rstrip(".")
@@ -204,7 +204,7 @@ def _joined(address: httpx2.URL, location: str) -> str:
     try:
         return str(address.join(location))
     except (httpx2.InvalidURL, ValueError) as error:
-        raise _FetchError(f"It redirects to {one_line(location, 200)!r}, which is no address: {error}.") from None
+        raise _FetchError(f"It redirects to {one_line(location, 200)!r}, which is not an address: {error}.") from None
 
 
 def _matches(host: str, pattern: str) -> bool:
@@ -236,7 +236,7 @@ def _with_text(page: FetchedPage, body: bytes, form: Format, *, is_whole: bool) 
     is_binary = b"\0" in body[:1000] if not media_type else not _TEXT_TYPE.match(media_type)
     text, error = "", f"The server answered with status {page.status}." if page.status >= _FIRST_ERROR else ""
     if is_binary and body:
-        error = error or f"Its content is no text but {media_type or 'binary'}, {len(body):,} bytes."
+        error = error or f"Its content is not text but {media_type or 'binary'}, {len(body):,} bytes."
     else:
         text = _decoded(body, page.type)
         if _HTML_TYPE.match(media_type) and form != "html":

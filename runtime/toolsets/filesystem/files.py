@@ -47,7 +47,7 @@ _SMALLEST_NODE = 25
 
 
 class FileText(msgspec.Struct, frozen=True):
-    """What was read of a file.
+    """Text that was read of a file.
 
     Attributes:
         path: the file, as the model may name it.
@@ -132,7 +132,7 @@ def _after_newlines(chunk: bytes, count: int, newlines: int) -> int:
 
 
 def _shown_lines(kept: HeadAndTail, first: int, last: int) -> tuple[str, bool]:
-    """What was kept of the lines `first` to `last`, cut at line ends where there are any, with a word about the gap."""
+    """Return what was kept of the lines `first` to `last`, cut at line ends if there are any, a word on the gap."""
     excerpt = kept.excerpt()
     if not excerpt.left_out:
         return excerpt.head, excerpt.exact

@@ -68,7 +68,7 @@ class Place:
         return self.parts[-1]
 
     def child(self, name: str) -> Place:
-        """What is called `name` in this folder."""
+        """Return the place called `name` in this folder."""
         shown = printable(name)
         return Place(self.root, (*self.parts, name), shown if self.shown == "." else os.path.join(self.shown, shown))  # noqa: PTH118 - as above
 
@@ -91,7 +91,7 @@ class AllowedFolders:
         """Resolve a path; blocking.
 
         Raises:
-            FileError: it is blank, is no path, or leads out of the allowed folders.
+            FileError: it is blank, is not a path, or leads out of the allowed folders.
         """
         if not path.strip():
             raise FileError("The path is blank. Give a path, or . for the working directory.")
@@ -100,7 +100,7 @@ class AllowedFolders:
                 raise ValueError("embedded null byte")  # noqa: TRY301 - what Python says from 3.13 on
             resolved = Path(os.path.realpath(self._working_directory / path))
         except ValueError as error:
-            raise FileError(f"{printable(path)!r} is no path: {error}.") from None
+            raise FileError(f"{printable(path)!r} is not a path: {error}.") from None
         for root in self.roots:
             if resolved.is_relative_to(root):
                 parts = resolved.relative_to(root).parts
@@ -120,7 +120,7 @@ def explained(place: Place) -> Iterator[None]:
         if error.errno == errno.ENOENT:
             reason = f"{place.shown} does not exist."
         elif error.errno == errno.ENOTDIR:
-            reason = f"{place.shown} is no folder, or leads through something that is none."
+            reason = f"{place.shown} is not a folder, or leads through something else than folders."
         elif error.errno == errno.ELOOP:
             reason = f"{place.shown} leads in a circle of symbolic links, or through one that was put there just now."
         else:
@@ -159,7 +159,7 @@ def opened_file(place: Place) -> Iterator[tuple[int, os.stat_result]]:
 
     Raises:
         OSError: as the system says.
-        FileError: it is no regular file.
+        FileError: it is not a regular file.
     """
     if not place.parts:
         raise FileError(f"{place.shown} is a folder, not a file.")
@@ -187,7 +187,7 @@ def require_regular(status: os.stat_result, place: Place) -> None:
 
 
 def kind(mode: int) -> str:
-    """What a mode says it is: `file`, `directory`, `link` or `other`."""
+    """Return what a mode says it is: `file`, `directory`, `link` or `other`."""
     if stat.S_ISREG(mode):
         return "file"
     if stat.S_ISDIR(mode):

@@ -40,7 +40,7 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What a search went through: files searched, lines that match, files left out and why."""
+    """Counts of a search: files searched, lines that match, files left out and why."""
 
     files: int
     matches: int
@@ -50,14 +50,14 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a search found; `counts` is None when it was stopped because its time was up."""
+    """Matches of a search; `counts` is None when it was stopped because its time was up."""
 
     matches: list[Match]
     counts: Counts | None
 
 
 class _Message(msgspec.Struct, frozen=True):
-    """What the search program says; exactly one of the three."""
+    """A message of the search program; exactly one of the three."""
 
     match: Match | None = None
     done: Counts | None = None
@@ -146,7 +146,7 @@ def _opened(place: Place) -> tuple[int, str | None]:
 
 
 def _parsed(text: str, place: Place, *, only: bool, whole: bool) -> tuple[list[Match], Counts | None]:
-    """What the program said, with paths as the model may use them; raises FileError with what it complained of."""
+    """Return the program's message, with paths as the model may use them; raises FileError with its complaint."""
     matches: list[Match] = []
     counts: Counts | None = None
     for line in text.splitlines():

@@ -172,7 +172,7 @@ def _entries(folder: int) -> Iterator[tuple[str, bool]]:
 
 
 def _content(folder: int, name: str) -> bytes | None:
-    """A regular file's bytes, at most one more than `LARGEST_FILE`; None for what is no regular file."""
+    """A regular file's bytes, at most one more than `LARGEST_FILE`; None if it is not a regular file."""
     descriptor = os.open(name, _FILE, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -321,7 +321,7 @@ def _look_at(task: asyncio.Task[Any]) -> None:
 
 
 def _innermost(failure: BaseException | None) -> Any:
-    """Return what a group of exceptions is about: the first one that is no cancellation."""
+    """Return what a group of exceptions is about: the first one that is not a cancellation."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     return failure

@@ -93,7 +93,7 @@ def _text_of(block: ContentBlock) -> str:
             resource = block.resource
             if isinstance(resource, BlobResourceContents):
                 kind = resource.mime_type or "binary data"
-                return f"[The resource {resource.uri} ({kind}, {_size(resource.blob):,} bytes), which is no text.]"
+                return f"[The resource {resource.uri} ({kind}, {_size(resource.blob):,} bytes), which is not text.]"
             return f"[The resource {resource.uri}:]\n{resource.text}"
         case _:
             assert_never(block)

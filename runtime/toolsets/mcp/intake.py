@@ -183,7 +183,7 @@ def _short(text: str) -> str:
 
 
 class _Reading:
-    """What the package reads from, in place of a transport's stream."""
+    """A stream for the package to read from, in place of a transport's."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class _Reading:
 
 
 class _Writing:
-    """What the package writes to, in place of a transport's stream."""
+    """A stream for the package to write to, in place of a transport's."""
 
     def __init__(self, stream: WriteStream[SessionMessage], heard: Callable[[SessionMessage], None]) -> None:
         self._stream = stream

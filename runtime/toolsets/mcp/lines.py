@@ -30,7 +30,7 @@ _LONGEST_LINE: Final = 16 * 2**20
 """Bytes of one message; who sends a longer one is not heard any more."""
 
 _MOST_NOISE: Final = 1_000_000
-"""Bytes, in a row, that are no message; then the peer is taken for a program that does not speak the protocol."""
+"""Bytes, in a row, without a message; then the peer is taken for a program that does not speak the protocol."""
 
 
 @contextlib.asynccontextmanager
@@ -42,7 +42,7 @@ async def messages(
     Args:
         from_peer: unbuffered; what the peer writes.
         to_peer: unbuffered; what the peer reads.
-        heard: is called with each line that is no message.
+        heard: is called with each line that is not a message.
         ended: is called when the peer is not heard any more, with a sentence if it is to blame.
 
     Raises:
@@ -92,7 +92,7 @@ async def _read(
                     continue
                 noise = 0
                 await incoming.send(SessionMessage(message))
-            fault = "It writes what are no messages of the protocol to its standard output."
+            fault = "It writes other things than messages of the protocol to its standard output."
     except asyncio.LimitOverrunError:
         fault = f"It sent a message of more than {_LONGEST_LINE:,} bytes."
     except (asyncio.IncompleteReadError, anyio.ClosedResourceError, anyio.BrokenResourceError):
@@ -105,7 +105,7 @@ def _message(line: bytes) -> JSONRPCMessage:
     try:
         return jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
-        # Half of a surrogate pair, which JSON can write and no text can hold, or bytes that are no UTF-8.
+        # Half of a surrogate pair, which JSON can write and no text can hold, or bytes that are not UTF-8.
         value = json.loads(line.decode("utf-8", "replace"))
         if isinstance(value, dict) and "id" in value and not isinstance(value.get("result", {}), dict):
             # Some answer a call with the bare text. Passed over, it would leave the call without an answer.

@@ -56,7 +56,7 @@ class StdioServer:
 
         Raises:
             OSError: it cannot be started.
-            ValueError: an argument or a variable holds what is no text.
+            ValueError: an argument or a variable is not text.
         """
         with contextlib.ExitStack() as files:
             group, from_program, to_program = self._start(files)

@@ -132,7 +132,7 @@ def _text(output: HeadAndTail) -> str:
 def _answer(ending: Ending, output: str, timed_out_after: float | None, more_time: str) -> ToolAnswer:
     """Put into words what happened.
 
-    A command that fails is no error of the call: models run tests and checks in order to see them fail. One that was
+    A failed command is not an error of the call: models run tests and checks in order to see them fail. One that was
     killed for its time has not done what was asked, so that is.
     """
     signal_name = None if ending.signal_number is None else _signal_name(ending.signal_number)

@@ -191,7 +191,7 @@ def test_llmock_finds_that_a_stream_that_breaks_is_asked_for_again(
         ("disconnect", "broke the connection after"),
         ("truncate", "without saying that it was complete"),
         ("stall", "stalled: nothing came for 1.5 s"),
-        ("malformed", "something that is no streamed chat completion"),
+        ("malformed", "something that is not a streamed chat completion"),
     ],
 )
 def test_a_stream_of_llmock_that_breaks_again_is_the_reason_of_the_task(

@@ -115,7 +115,7 @@ def test_a_definition_is_what_a_toolset_says_nothing_about() -> None:
         ),
         ({"command": "x", "lifecycle": {"retries": 5}}, ".lifecycle.retries", "There is no key `retries`."),
         ({"command": "x", "lifecycle": {"max_restarts": -2}}, ".lifecycle.max_restarts", "at least -1"),
-        ({"command": "x", "lifecycle": {"call_timeout": "1x"}}, ".lifecycle.call_timeout", "is no duration"),
+        ({"command": "x", "lifecycle": {"call_timeout": "1x"}}, ".lifecycle.call_timeout", "is not a duration"),
         ({"command": "x", "lifecycle": {"backoff": {"jitter": 2}}}, ".lifecycle.backoff.jitter", "from 0 to 1"),
         ({"command": "x", "shell": {"a": 1}}, ".shell", "It belongs in a toolset of type `script`."),
         ({"ref": "docker:"}, ".ref", "names no server. Write it like `docker:duckduckgo`."),

@@ -316,7 +316,7 @@ def test_a_model_can_stand_in_for_all_models_of_a_team() -> None:
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("gpt-4o", "'gpt-4o' is no reference to a model. Write it as `provider/model`"),
+        ("gpt-4o", "'gpt-4o' is not a reference to a model. Write it as `provider/model`"),
         ("opanai/gpt-4o", "There is no provider 'opanai'. Did you mean `openai`?"),
         ("openai/", "names no model"),
         ("python/nothing", "`python/package.module:function`"),

@@ -67,7 +67,7 @@ def test_a_size_is_a_number_of_bytes_or_has_a_unit(text: object, size: int) -> N
 @pytest.mark.parametrize("text", ["much", "5 XB", "-5MB", "1e9", "MB", "", "1,000MB", "5MB/s", "5MB", "0"])
 def test_what_is_no_size_or_too_little_memory_for_a_process_is_refused(text: str) -> None:
     found = problem("agents.a.limits.memory", a={"limits": {"memory": text}})
-    assert found.startswith(f"'{text}' is no size of at least 10,000,000 bytes.")
+    assert found.startswith(f"'{text}' is not a size of at least 10,000,000 bytes.")
     assert "512MB, 2GB, 1GiB" in found
 
 

@@ -204,7 +204,7 @@ def test_the_numbers_of_a_fallback_mean_what_they_mean_in_docker_files(
         ({"models": ["opanai/x"]}, ".models[0]", "Did you mean `openai`?"),
         ({"models": "openai/x"}, ".models", "Put it in brackets"),
         ({"retries": -2}, ".retries", "at least -1"),
-        ({"cooldown": "soon"}, ".cooldown", "'soon' is no duration."),
+        ({"cooldown": "soon"}, ".cooldown", "'soon' is not a duration."),
         ({"cooldown": -1}, ".cooldown", "at least 0"),
         ({"model": ["openai/x"]}, ".model", "Did you mean `models`?"),
     ],

@@ -25,7 +25,7 @@ SERVER = {"type": "mcp", "command": sys.executable, "args": [SCRIPT]}
 MISSING: dict[str, tuple[dict[str, Any], str]] = {
     "command": ({"type": "mcp", "command": "no-such-command"}, "needs the command 'no-such-command'"),
     "variable": ({**SERVER, "env": {"A": "${env.NOT_SET_ANYWHERE}"}}, "NOT_SET_ANYWHERE is not set"),
-    "folder": ({**SERVER, "cwd": "/nowhere"}, "which is no folder"),
+    "folder": ({**SERVER, "cwd": "/nowhere"}, "which is not a folder"),
     "death": (
         {"type": "mcp", "command": "sh", "args": ["-c", "echo the database is away >&2; exit 4"]},
         "the database is away",

@@ -189,7 +189,7 @@ def test_a_resource_of_text_is_its_text() -> None:
 
 
 def test_a_binary_resource_is_described() -> None:
-    assert call("blob").text == "[The resource file:///a.bin (application/zip, 70 bytes), which is no text.]"
+    assert call("blob").text == "[The resource file:///a.bin (application/zip, 70 bytes), which is not text.]"
 
 
 def test_an_empty_answer_says_that_there_was_none() -> None:
@@ -362,7 +362,7 @@ def test_what_is_missing_is_named_as_the_file_has_it_and_not_by_the_value_of_a_v
     assert "needs the command '${env.PROGRAM}'" in reason
     assert "v3ry" not in reason
     reason = failure(script(cwd="${env.FOLDER}/x"), environ=environ)
-    assert "is to start in `${env.FOLDER}/x`, which is no folder" in reason
+    assert "is to start in `${env.FOLDER}/x`, which is not a folder" in reason
     assert "v3ry" not in reason
 
 
@@ -379,7 +379,7 @@ def test_a_program_that_is_no_server_fails_the_start_with_what_it_said() -> None
 
 def test_a_program_that_floods_its_output_fails_the_start_at_once() -> None:
     reason = failure({"command": "yes", "args": ("no message " * 100,)})
-    assert "It writes what are no messages of the protocol to its standard output." in reason
+    assert "It writes other things than messages of the protocol to its standard output." in reason
 
 
 def test_a_server_that_says_nothing_fails_the_start_when_its_time_is_up() -> None:
