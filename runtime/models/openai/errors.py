@@ -114,7 +114,7 @@ class ModelErrors:
     def unreadable(self, what: str, characters: int) -> BrokenStreamError:
         """Say that there was something in a chat completion that cannot be understood."""
         return self._broken(
-            f"{self._url} sent something that is not a streamed chat completion, after {characters} characters of it: "
+            f"{self._url} sent something that is not a streamed chat completion after {characters} characters of text: "
             f"{what}. Try again; if it happens again, the server, or a proxy before it, is at fault."
         )
 

@@ -301,7 +301,7 @@ def test_another_model_answers_when_one_is_limited_at_aimock(
     [
         ({"truncateAfterChunks": 3, "latency": 50}, "broke the connection after"),
         ({"chaos": {"dropRate": 1.0}}, "The fault is the server's"),
-        ({"chaos": {"malformedRate": 1.0}}, "no streamed chat completion"),
+        ({"chaos": {"malformedRate": 1.0}}, "not a streamed chat completion"),
         ({"chaos": {"disconnectRate": 1.0}}, "closed the connection without an answer"),
     ],
 )

@@ -293,7 +293,7 @@ def test_a_stream_that_ends_before_anything_was_said_is_an_error() -> None:
 def test_a_web_page_in_place_of_a_stream_is_an_error_that_shows_its_beginning() -> None:
     message = failure(Raw("<html><title>Welcome to nginx!</title></html>"))
 
-    assert "no streamed chat completion" in message
+    assert "not a streamed chat completion" in message
     assert "Welcome to nginx!" in message
 
 
@@ -302,12 +302,12 @@ def test_json_in_place_of_a_stream_is_an_error_that_shows_its_beginning() -> Non
 
 
 def test_an_event_that_is_no_json_is_an_error() -> None:
-    assert "no streamed chat completion" in failure(Chunks("{half an"))
+    assert "not a streamed chat completion" in failure(Chunks("{half an"))
 
 
 def test_an_event_that_is_no_chunk_is_an_error() -> None:
-    assert "no streamed chat completion" in failure(Chunks('"just a string"'))
-    assert "no streamed chat completion" in failure(Chunks({"choices": [{"delta": {"content": 17}}]}))
+    assert "not a streamed chat completion" in failure(Chunks('"just a string"'))
+    assert "not a streamed chat completion" in failure(Chunks({"choices": [{"delta": {"content": 17}}]}))
 
 
 def test_an_error_inside_the_stream_is_an_error_in_the_servers_words() -> None:

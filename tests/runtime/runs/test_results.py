@@ -235,5 +235,5 @@ def test_a_result_that_cannot_be_written_fails_the_task_and_says_where(tmp_path:
 def test_the_limit_is_read_from_the_team_file_as_a_size() -> None:
     with Runtime.from_mapping({"agents": AGENTS, "runtime": {"max_result": "2MB"}}, standby=0) as runtime:
         assert runtime.team.settings.max_result == 2_000_000
-    with pytest.raises(TeamFileError, match="no size of at least 1 bytes"):
+    with pytest.raises(TeamFileError, match="not a size of at least 1 bytes"):
         Runtime.from_mapping({"agents": AGENTS, "runtime": {"max_result": "2 apples"}})

@@ -237,7 +237,7 @@ def test_a_researcher_sees_its_task_and_nothing_of_the_coordinators_conversation
         (Status(500, "oops", {"x-should-retry": "false"}), "The fault is the server's; try again later."),
         (Refusal("I will not."), "I will not."),
         (Cut("half a sen"), "broke the connection after 10 characters of text"),
-        (Raw("<html>hello</html>"), "no streamed chat completion"),
+        (Raw("<html>hello</html>"), "not a streamed chat completion"),
     ],
     ids=["400", "401", "404", "429", "500", "refusal", "cut", "html"],
 )

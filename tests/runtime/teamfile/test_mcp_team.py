@@ -126,7 +126,7 @@ def test_a_definition_is_what_a_toolset_says_nothing_about() -> None:
         ({"remote": {"url": "host/mcp"}}, ".remote.url", "Write it like `https://host/mcp`."),
         ({"remote": {"url": "https://me:key@host/mcp"}}, ".remote.url", "holds a user or a password"),
         ({"remote": {"url": "https://h", "transport_type": "ws"}}, ".remote.transport_type", "no transport `ws`"),
-        ({"remote": {"url": "https://h", "headers": {"a b": "c"}}}, '.remote.headers["a b"]', "no name of a header"),
+        ({"remote": {"url": "https://h", "headers": {"a b": "c"}}}, '.remote.headers["a b"]', "the name of a header"),
         ({"remote": {"url": "https://h", "headers": {"a": "b\nc"}}}, ".remote.headers.a", "A header is one line."),
         ({"remote": {"url": "https://h", "oauth": {"a": "b"}}}, ".remote.oauth", "its way to sign in"),
     ],

@@ -97,7 +97,7 @@ def test_limits_of_all_tasks_are_a_setting() -> None:
 
 
 def test_wrong_limits_of_all_tasks_are_refused_too() -> None:
-    assert "no size" in problem("runtime.limits.output", runtime={"limits": {"output": "lots"}})
+    assert "not a size" in problem("runtime.limits.output", runtime={"limits": {"output": "lots"}})
     assert "This must be a mapping" in problem("runtime.limits", runtime={"limits": 5})
 
 

@@ -42,7 +42,7 @@ def problems_of(path: Path, content: str | bytes) -> tuple[Problem, ...]:
         ("agents:\n  a:\n    <<: text\n    model: openai/x\n", 3, "agents.a", "merge key"),
         (f"agents:\n  a: {{model: openai/x, max_iterations: {'9' * 9000}}}\n", 2, "agents.a.max_iterations", "!!int"),
         ('agents:\n  a: {model: openai/x, description: "\\ud800"}\n', 2, "", "not valid YAML"),
-        ('agents:\n  a: {model: openai/x, description: "\\0"}\n', 2, "agents.a.description", "no text"),
+        ('agents:\n  a: {model: openai/x, description: "\\0"}\n', 2, "agents.a.description", "an invalid character"),
     ],
 )
 def test_yaml_that_means_no_plain_data_is_one_problem_at_its_place(

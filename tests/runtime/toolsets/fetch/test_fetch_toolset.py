@@ -49,7 +49,7 @@ def test_several_pages_are_read_at_once_and_one_that_fails_spoils_nothing() -> N
         answer = fetch(f"{pages.address}/a", f"{pages.address}/b", "ftp://example.com/")
     assert not answer.is_error
     assert [page["text"] for page in answer.data["pages"]] == ["first", "{}", ""]
-    assert "starts with http:// or https://" in answer.data["pages"][2]["error"]
+    assert "does not start with http:// or https://" in answer.data["pages"][2]["error"]
 
 
 def test_a_status_of_an_error_is_an_error_with_the_page() -> None:

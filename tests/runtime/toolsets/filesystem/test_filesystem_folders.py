@@ -55,7 +55,7 @@ def test_a_file_cannot_be_listed(folder: Path) -> None:
     (folder / "a").touch()
     answer = call(folder, "list_directory", {"path": "a"})
     assert answer.is_error
-    assert "no folder" in answer.text
+    assert "not a folder" in answer.text
 
 
 def test_a_tree_is_answered_as_json(folder: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_file_below_a_file_is_an_error(folder: Path) -> None:
     (folder / "a").write_text("x")
     answer = call(folder, "write_file", {"path": "a/b", "content": "x"})
     assert answer.is_error
-    assert "no folder" in answer.text
+    assert "not a folder" in answer.text
 
 
 def test_content_that_no_file_can_hold_is_an_error_and_writes_nothing(folder: Path) -> None:
