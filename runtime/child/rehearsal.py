@@ -40,7 +40,7 @@ def _spec(setup: AgentSetup) -> TaskSpec:
         agent=setup.agent.name,
         entrypoint=setup.agent.entrypoint,
         workdir=setup.agent.workdir,
-        setup=pickle.dumps(setup),
+        pickled_setup=pickle.dumps(setup),
         task="Rehearse.",
     )
 

@@ -91,7 +91,7 @@ class TaskWork:
         May be called more than once, from the main thread too.
         """
         self._loop.cancel()
-        setup: AgentSetup = pickle.loads(self._spec.setup)  # noqa: S301 - the host is trusted
+        setup: AgentSetup = pickle.loads(self._spec.pickled_setup)  # noqa: S301 - the host is trusted
         interrupt_in_time(self, self._supervisor, setup.settings.stop_grace)
 
     def knows_of_stop(self) -> bool:
@@ -114,7 +114,7 @@ class TaskWork:
         """Return where the user's own code begins: `package.module:function`, as the team file has it."""
         if self._spec.entrypoint is not None:
             return [self._spec.entrypoint]
-        setup: AgentSetup = pickle.loads(self._spec.setup)  # noqa: S301 - the host is trusted
+        setup: AgentSetup = pickle.loads(self._spec.pickled_setup)  # noqa: S301 - the host is trusted
         return [model.name for model in setup.agent.models if model.is_function]
 
     def _finished(self, result: Any) -> Finished:
@@ -179,7 +179,7 @@ class TaskWork:
             shared: the runtime's working directory.
         """
         spec = self._spec
-        setup: AgentSetup = pickle.loads(spec.setup)  # noqa: S301 - the host is trusted
+        setup: AgentSetup = pickle.loads(spec.pickled_setup)  # noqa: S301 - the host is trusted
         environ = {**os.environ, **spec.keys} if spec.keys else os.environ
         if spec.keys and setup.agent.keys and setup.agent.has_own_code:
             os.environ.update(spec.keys)

@@ -55,13 +55,13 @@ class Briefings:
             chain: the agents from the orchestrator's down to the new task's own.
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
-        setup, encoded_setup = self._setup_of(request.agent)
+        setup, pickled_setup = self._setup_of(request.agent)
         spec = TaskSpec(
             id=task_id,
             agent=request.agent,
             entrypoint=setup.agent.entrypoint,
             workdir=setup.agent.workdir,
-            setup=encoded_setup,
+            pickled_setup=pickled_setup,
             task=request.task,
             expected_output=request.expected_output,
             working_directory=self._working_directory,

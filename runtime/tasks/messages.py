@@ -268,7 +268,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         agent: name of the agent that runs it.
         entrypoint: the agent's; None: it has a model.
         workdir: the agent's.
-        setup: the agent's `AgentSetup`, pickled.
+        pickled_setup: the agent's `AgentSetup`.
         task: what to do.
         expected_output: what the answer should look like.
         working_directory: the runtime's; empty: the current directory of its process.
@@ -286,7 +286,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     agent: str
     entrypoint: str | None
     workdir: Workdir
-    setup: bytes
+    pickled_setup: bytes
     task: str
     expected_output: str | None = None
     working_directory: str = ""
