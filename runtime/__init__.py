@@ -18,6 +18,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     tasks/             the language of tasks: requests, reports, views, gateways
     runs/              what outlives a host: journal, output, results, worktrees
     vitals/            what tasks use of the machine, looked at by a thread of its own
+    place/             where tasks run, and what they use and leave there
     toolsets/          what an agent may do
     agent/             one agent at work: its loop, its prompt
     control/           other hosts: asks them, and is asked by their users

@@ -31,7 +31,6 @@ from .runs.forks import fork_lock
 from .runs.journal import Journal
 from .runs.worktree_keeper import WorktreeKeeper
 from .supervisor.events import EventHub, EventStream
-from .supervisor.supervisor import TaskSupervisor
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
@@ -115,13 +114,18 @@ class Host:
             fenced=True,
         )
         self.worktrees = WorktreeKeeper()
+        # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
+        with fork_lock:  # a process forked in the middle of an import could never import that module
+            from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
+            from .supervisor.supervisor import TaskSupervisor  # noqa: PLC0415 - the same
+
         self.supervisor = TaskSupervisor.start(
             self.system,
             self.team,
-            self.folder,
+            LocalPlace(self.folder, self.worktrees),
             self.journal,
             self._hub,
-            worktrees=self.worktrees,
+            outputs=self.folder.outputs,
             keys=self._keys,
             working_directory=self._working_directory,
         )

@@ -127,6 +127,23 @@ def test_files_and_folders_import_each_other_in_no_circle(folder: str) -> None:
     graphlib.TopologicalSorter(needs).prepare()  # raises a CycleError that names the circle
 
 
+def test_the_supervisor_reaches_what_tasks_use_and_leave_through_their_place_alone() -> None:
+    behind = (
+        "actors.host",
+        "actors.linux",
+        "runtime.place.local",
+        "runtime.runs.folder",
+        "runtime.runs.work",
+        "runtime.vitals",
+    )
+
+    assert [
+        found
+        for found in IMPORTS
+        if found.importer.startswith("runtime.supervisor.") and found.imported.startswith(behind)
+    ] == []
+
+
 def test_actors_know_nothing_of_the_runtime_nor_either_of_the_benchmarks() -> None:
     above = {"actors": ("runtime", "benchmarks"), "runtime": ("benchmarks",), "benchmarks": ()}
 

@@ -10,16 +10,16 @@ import msgspec
 
 from ...actors import ChildSpec, ProcessLimits, environment
 from ..child.actor import TaskActor
-from ..runs.folder import RunFolder
 from ..runs.output import OutputFiles
-from ..runs.workdir import worktree_folder
 from ..tasks.gateway import Caller
 from ..tasks.messages import AgentSetup, RunTask, TaskSpec
 from ..tasks.views import ID_PREFIX
-from ..team.config import AgentConfig, Limits, Team
+from ..team.config import Limits, Team
 from .task import Task
 
 if TYPE_CHECKING:
+    from ...actors.regular_files import Folder
+    from ..place.base import Place
     from ..team.key_variables import Keys
 
 __all__ = ["Briefings"]
@@ -30,17 +30,17 @@ class Briefings:
 
     Args:
         team: the agents; its settings are in force.
-        folder: where what the tasks say and write is kept.
+        place: where tasks run.
+        outputs: folder of what they say.
         keys: the team's key variables.
         working_directory: of tasks; empty: the host's current directory when they start.
     """
 
-    def __init__(self, team: Team, folder: RunFolder, keys: Keys, working_directory: str) -> None:
+    def __init__(self, team: Team, place: Place, outputs: Folder, *, keys: Keys, working_directory: str) -> None:
         self._team = team
         self._settings = team.settings
-        self._folder = folder
-        self._outputs = folder.outputs
-        self._logs = folder.log
+        self._place = place
+        self._outputs = outputs
         self._keys = keys
         self._working_directory = working_directory
         self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
@@ -56,6 +56,7 @@ class Briefings:
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, pickled_setup = self._setup_of(request.agent)
+        body = self._place.body(task_id, setup.agent.workdir)
         spec = TaskSpec(
             id=task_id,
             agent=request.agent,
@@ -65,7 +66,7 @@ class Briefings:
             task=request.task,
             expected_output=request.expected_output,
             working_directory=self._working_directory,
-            own_folder=self._own_folder(setup.agent, task_id),
+            own_folder=body.own_folder,
             max_result=self._settings.max_result,
             is_root=caller.is_person,
         )
@@ -79,7 +80,7 @@ class Briefings:
             setup=setup,
             spec=spec,
             output=OutputFiles(self._outputs, task_id, self._settings.max_output),
-            logs=self._logs,
+            body=body,
             is_root=caller.is_person,
         )
 
@@ -92,7 +93,7 @@ class Briefings:
             TaskActor,
             (msgspec.structs.replace(task.spec, keys=keys) if keys else task.spec,),
             grace=self._settings.stop_grace,
-            capture=task.log,
+            capture=task.body.capture,
             limits=_process_limits(task.setup.limits),
             fenced=agent.privileges == "drop",
         )
@@ -114,16 +115,6 @@ class Briefings:
             )
             self._setups[name] = setup, pickle.dumps(setup)
         return self._setups[name]
-
-    def _own_folder(self, agent: AgentConfig, task_id: str) -> str:
-        """Return the folder that a task is to have to itself, and which its process makes."""
-        match agent.workdir:
-            case "shared":
-                return ""
-            case "private":
-                return str(self._folder.work / task_id)
-            case "worktree":
-                return str(worktree_folder(self._folder.path, task_id))
 
 
 def _process_limits(limits: Limits) -> ProcessLimits | None:

@@ -6,14 +6,15 @@ It says so in a sentence. To end the task for it is the supervisor's part.
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ...actors import Child
-from ..tasks.views import Vitals
 from ..tasks.wording import size
-from ..vitals.sampler import VitalsSampler, Watch
 from .messages import DeadlinePassed, Mailbox, MendSampler, Reached
 from .task import Task
+
+if TYPE_CHECKING:
+    from ..place.base import Place
 
 __all__ = ["LimitKeeper"]
 
@@ -38,29 +39,13 @@ class LimitKeeper:
 
     Args:
         mailbox: the supervisor's; it is told `Reached`, `DeadlinePassed` and `MendSampler`.
+        place: where tasks run.
     """
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, place: Place) -> None:
         self._mailbox = mailbox
-        self._watched: dict[str, Watch] = {}
-        self._sampler = VitalsSampler(lambda: dict(self._watched))
+        self._place = place
         self._is_checking = False
-
-    def latest(self, task_id: str) -> Vitals | None:
-        """Return the last sample of what a task uses; in any thread. See `VitalsSampler`."""
-        return self._sampler.latest(task_id)
-
-    def take_peak(self, task_id: str) -> int:
-        """Return the largest memory sampled of a task that has ended, in bytes, and forget it; 0 if it had none."""
-        return self._sampler.take_peak(task_id)
-
-    def mend(self) -> None:
-        """Have trees watched again; `MendSampler` came."""
-        self._sampler.mend()
-
-    def close(self) -> None:
-        """Watch no more."""
-        self._sampler.close()
 
     def begin(self, task: Task) -> None:
         """Have its time measured from now on, over all attempts; `DeadlinePassed` comes when it is up."""
@@ -69,18 +54,20 @@ class LimitKeeper:
 
     def watch(self, task: Task, child: Child) -> None:
         """Have the tree of a task's process looked at until `forget`."""
-        limits = task.setup.limits
-        self._watched[task.id] = Watch(
-            lambda: child.process.pid, task.log, limits, lambda sentence: self._end_at_once(task, child, sentence)
+        self._place.watch(
+            task.id,
+            task.body,
+            child.process,
+            task.setup.limits,
+            lambda sentence: self._end_at_once(task, child, sentence),
         )
-        self._sampler.task_started(limits)
         if not self._is_checking:
             self._is_checking = True
             self._mailbox.call_later(_CHECK, self._check)
 
     def forget(self, task: Task) -> None:
         """Look no more at a task whose process has ended."""
-        self._watched.pop(task.id, None)
+        self._place.forget(task.id)
 
     def cut_output(self, task: Task, child: Child, data: bytes) -> bytes:
         """Return what a task may still say; if that is not all of it, its process is killed. In the I/O thread."""
@@ -124,10 +111,10 @@ class LimitKeeper:
         child.process.kill()  # not in its turn, for which it may have to wait: it could do harm meanwhile
 
     def _check(self) -> None:
-        """See that the sampler gets on, for as long as there is anything to look at. Runs in the I/O thread."""
-        if not self._sampler.gets_on():
+        """See that the looks go on, for as long as there is anything to look at. Runs in the I/O thread."""
+        if not self._place.gets_on():
             self._mailbox.tell_for(None, MendSampler())
         self._is_checking = False
-        if self._watched:
+        if self._place.is_watching:
             self._is_checking = True
             self._mailbox.call_later(_CHECK, self._check)

@@ -1,4 +1,7 @@
-"""What timers, the journal, the sampler and the I/O thread tell the task supervisor; none of it leaves the host."""
+"""Messages: what timers, the journal, the place and the I/O thread tell the task supervisor, through its `Mailbox`.
+
+None of it leaves the host.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ class MendSampler(msgspec.Struct, frozen=True):
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """The sampler or the I/O thread to the supervisor: a task has reached a limit, and must not go on."""
+    """The place or the I/O thread to the supervisor: a task has reached a limit, and must not go on."""
 
     task: Task
     sentence: str

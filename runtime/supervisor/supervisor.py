@@ -10,7 +10,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
@@ -19,10 +18,7 @@ import pykka
 from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Supervisor, Timer
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
-from ..runs.folder import RunFolder
-from ..runs.forks import fork_lock
 from ..runs.journal import Journal
-from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.gateway import Call, Caller, Close, ReplyTo
 from ..tasks.messages import (
     Began,
@@ -44,6 +40,7 @@ from .admission import admit
 from .briefing import Briefings
 from .ending import conclude, follow_up, judge_attempt
 from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
+from .limits import LimitKeeper
 from .messages import Conversation, DeadlinePassed, MendSampler, RateDue, Reached, Recorded, RestartDue, WaitTimedOut
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
@@ -51,6 +48,8 @@ from .task import Attempt, Task
 from .waiting import Answers, take_calls
 
 if TYPE_CHECKING:
+    from ...actors.regular_files import Folder
+    from ..place.base import Place
     from ..team.key_variables import Keys
 
 __all__ = ["TaskSupervisor"]
@@ -65,10 +64,10 @@ class TaskSupervisor(Supervisor):
     Args:
         system: where processes come from.
         team: the agents; its settings are in force.
-        folder: where what the tasks say and write is kept.
+        place: where tasks run.
         journal: takes what happens.
         hub: takes the events.
-        worktrees: is told of worktrees whose tasks have ended.
+        outputs: folder of what tasks say.
         keys: the team's key variables.
         working_directory: of tasks; empty: the host's current directory when they start.
     """
@@ -82,36 +81,31 @@ class TaskSupervisor(Supervisor):
         self,
         system: ProcessSystem,
         team: Team,
-        folder: RunFolder,
+        place: Place,
         journal: Journal,
         hub: EventHub,
         *,
-        worktrees: WorktreeKeeper,
+        outputs: Folder,
         keys: Keys,
         working_directory: str,
     ) -> None:
         super().__init__(system)
         self._team = team
         self._settings = team.settings
-        self._folder = folder
+        self._place = place
         self._journal = journal
         self._hub = hub
-        self._worktrees = worktrees
         self._working_directory = working_directory
         self._registry = TaskRegistry()
-        self._briefings = Briefings(team, folder, keys, working_directory)
+        self._briefings = Briefings(team, place, outputs, keys=keys, working_directory=working_directory)
         self._by_child: dict[Child, Task] = {}
         self._closing: Future[None] | None = None
-        # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
-        with fork_lock:  # a process forked in the middle of an import could never import that module
-            from .limits import LimitKeeper  # noqa: PLC0415 - who imports the package may never run a task
-
-        self._limits = LimitKeeper(self)
+        self._limits = LimitKeeper(self, place)
         self._answers = Answers(
             self._registry,
             journal,
             self,
-            latest=self._limits.latest,
+            latest=place.latest,
             stop=lambda tasks, by: self._stop_tasks(tasks, target=tasks[0], by=by),
             max_running=self._settings.max_running,
         )
@@ -146,13 +140,13 @@ class TaskSupervisor(Supervisor):
             case RateDue(server):
                 self._answers.rate_due(server)
             case MendSampler():
-                self._limits.mend()
+                self._place.mend()
             case _:
                 assert_never(message)
 
     def on_stop(self) -> None:
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
-        self._limits.close()
+        self._place.close()
         error = RuntimeClosedError("The runtime is closed.")
         for reply_to in [*self._answers.owed, *take_calls(self.actor_inbox)]:
             reply_to.set_exception(error)
@@ -319,7 +313,7 @@ class TaskSupervisor(Supervisor):
         attempt.is_over = True
         self._limits.forget(task)
         self._answers.caller_gone(task.id)
-        outcome = judge_attempt(task, attempt, end, folder=self._folder, grace=self._settings.stop_grace)
+        outcome = judge_attempt(task, attempt, end, grace=self._settings.stop_grace)
         outcome, delay = follow_up(task, outcome, is_closing=self._closing is not None)
         if delay is None:
             self._conclude(task, outcome, end)
@@ -355,9 +349,7 @@ class TaskSupervisor(Supervisor):
 
     def _conclude(self, task: Task, outcome: Outcome, end: ProcessExit | None) -> None:
         """Write down how a task ended; it is told when that is done."""
-        conclude(task, end, folder=self._folder, peak=self._limits.take_peak(task.id))
-        if task.setup.agent.workdir == "worktree":
-            self._worktrees.ended(Path(task.spec.own_folder))
+        conclude(task, end, peak=self._place.take_peak(task.id))
         recorded = Recorded(task, outcome)
         self._journal.write(record.ended(task, outcome.status, outcome.reason), lambda: self.tell_for(None, recorded))
 

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from ...actors import Child, RestartHistory, Timer
-from ...actors.regular_files import is_folder
 from ..models.base import RATE_WAIT, Usage
 from ..runs.output import OutputFiles
 from ..tasks.messages import AgentSetup, Failed, Finished, TaskReport, TaskSpec, ToolAnswered, ToolCalled
 from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
 from ..text import bounded, encodable
 from .outcome import StopRequest
+
+if TYPE_CHECKING:
+    from ..place.base import Body
 
 __all__ = ["Attempt", "Task"]
 
@@ -89,7 +90,7 @@ class Task:
         setup: its agent's.
         spec: what its process is given.
         output: what it has said.
-        logs: folder of `log`; all tasks have the same one.
+        body: what it has where it runs.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         started: monotonic time.
         started_at: the same, in seconds since the epoch.
@@ -127,7 +128,7 @@ class Task:
     setup: AgentSetup
     spec: TaskSpec
     output: OutputFiles
-    logs: Path
+    body: Body
     is_root: bool = False
     started: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
@@ -157,11 +158,6 @@ class Task:
     read: bool = False
     number: int = 0
     last_entry: TaskView | None = None
-
-    @property
-    def log(self) -> str:
-        """The path of the file with what its process wrote to standard output and error."""
-        return f"{self.logs}/{self.id}.log"
 
     @property
     def is_over(self) -> bool:
@@ -235,10 +231,8 @@ class Task:
         )
 
     def _workdir(self) -> str:
-        # A worktree with nothing new is removed soon after the end.
-        folder = self.spec.own_folder
         # Fit to be sent: whoever asks may be a task, and the state folder may have any name.
-        return encodable(folder) if folder and is_folder(folder) else ""
+        return encodable(self.body.present_folder())
 
     def _doing(self) -> str:
         if self.status != "running" or self.setup.agent.entrypoint is not None:

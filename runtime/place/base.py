@@ -1,0 +1,104 @@
+"""Place and Body: what the supervisor knows of where tasks run.
+
+The supervisor knows no process id, no control group and no path that a task's process writes. It asks the place, which
+answers in values. The host's own machine is the only place now, see `local`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ...actors import ActorProcess
+from ..tasks.views import Vitals
+from ..team.config import Limits, Workdir
+
+__all__ = ["Body", "Place"]
+
+
+class Body(Protocol):
+    """What one task has at its place, over all attempts. Used in the supervisor's thread."""
+
+    @property
+    def capture(self) -> str:
+        """Where what its processes write to standard output and error goes; see `ChildSpec.capture`."""
+        ...
+
+    @property
+    def own_folder(self) -> str:
+        """The folder that it is to have to itself, which its process makes; empty if it has none."""
+        ...
+
+    @property
+    def result_file(self) -> str:
+        """The file for its final answer, where that is too large to be sent."""
+        ...
+
+    def present_folder(self) -> str:
+        """Return its own folder as long as that is there; else empty."""
+        ...
+
+    def result_fault(self, most: int) -> str:
+        """Return what is wrong with the file of its final answer, as the end of a sentence; empty if nothing.
+
+        Args:
+            most: bytes that it may have.
+        """
+        ...
+
+    def bound_log(self) -> None:
+        """Keep what its processes have written within bounds: one has ended."""
+
+    def log_tail(self) -> str:
+        """Return the end of what its processes have written to standard output and error."""
+        ...
+
+    def release(self) -> None:
+        """Give back what nobody needs after its end. Returns at once."""
+
+
+class Place(Protocol):
+    """Where tasks run. Used in the supervisor's thread, but where a method says otherwise."""
+
+    def body(self, task_id: str, workdir: Workdir) -> Body:
+        """Return what a new task is to have here."""
+        ...
+
+    def watch(
+        self, task_id: str, body: Body, process: ActorProcess, limits: Limits, reached: Callable[[str], None]
+    ) -> None:
+        """Look at what a task's process tree uses, until `forget`.
+
+        Args:
+            task_id: the task's id.
+            body: what it has here.
+            process: its process.
+            limits: what its tree may use.
+            reached: is called with a sentence, in another thread, each time that a limit is found reached.
+        """
+
+    def forget(self, task_id: str) -> None:
+        """Look no more at a task whose process has ended."""
+
+    def latest(self, task_id: str) -> Vitals | None:
+        """Return the last sample of what a task uses; None if there is none yet. In any thread."""
+        ...
+
+    def take_peak(self, task_id: str) -> int:
+        """Return the largest memory seen of a task that has ended, in bytes, and forget it; 0 if none was."""
+        ...
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether there is anything to look at. In any thread."""
+        ...
+
+    def gets_on(self) -> bool:
+        """Whether the looks go on, as far as asking now and then shows; `mend` is due if not. In the I/O thread."""
+        ...
+
+    def mend(self) -> None:
+        """Begin the looks anew."""
+
+    def close(self) -> None:
+        """Look at nothing any more. Bounded."""

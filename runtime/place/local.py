@@ -1,0 +1,147 @@
+"""Local place: the host's own machine. Tasks run in processes of its zygote, and leave files in the run's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ...actors import ActorProcess
+from ...actors.regular_files import is_folder, length_of, open_to_read
+from ..runs.folder import RunFolder
+from ..runs.output import bound_log
+from ..runs.workdir import worktree_folder
+from ..runs.worktree_keeper import WorktreeKeeper
+from ..tasks.views import Vitals
+from ..tasks.wording import size
+from ..team.config import Limits, Workdir
+from ..vitals.sampler import VitalsSampler, Watch
+from .base import Body
+
+__all__ = ["LocalPlace"]
+
+_LOG_TAIL: Final = 16_384
+"""Bytes at the end of a log in which the reason for a crash is looked for."""
+
+
+class _LocalBody:
+    """A task's files; see `Body`."""
+
+    __slots__ = ("_place", "_task_id", "_workdir")
+
+    def __init__(self, place: LocalPlace, task_id: str, workdir: Workdir) -> None:
+        self._place = place
+        self._task_id = task_id
+        self._workdir = workdir
+
+    @property
+    def capture(self) -> str:
+        """See `Body`."""
+        return f"{self._place.logs}/{self._task_id}.log"
+
+    @property
+    def own_folder(self) -> str:
+        """See `Body`."""
+        match self._workdir:
+            case "shared":
+                return ""
+            case "private":
+                return str(self._place.folder.work / self._task_id)
+            case "worktree":
+                return str(worktree_folder(self._place.folder.path, self._task_id))
+
+    @property
+    def result_file(self) -> str:
+        """See `Body`."""
+        return self._place.folder.result(self._task_id)
+
+    def present_folder(self) -> str:
+        """See `Body`. A worktree with nothing new is removed soon after the end."""
+        folder = self.own_folder
+        return folder if folder and is_folder(folder) else ""
+
+    def result_fault(self, most: int) -> str:
+        """See `Body`. It is not opened: a host that has no descriptor left must not lose a result for it."""
+        try:
+            length = length_of(self.result_file)
+        except OSError as error:
+            return f"its result cannot be read: {error.strerror or error}"
+        return f"its result has {size(length)}, more than max_result ({size(most)})" if length > most else ""
+
+    def bound_log(self) -> None:
+        """See `Body`."""
+        bound_log(self.capture)
+
+    def log_tail(self) -> str:
+        """See `Body`."""
+        try:
+            descriptor = open_to_read(self.capture)
+            try:
+                length = os.fstat(descriptor).st_size
+                return os.pread(descriptor, _LOG_TAIL, max(0, length - _LOG_TAIL)).decode("utf-8", "replace")
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return ""
+
+    def release(self) -> None:
+        """See `Body`."""
+        if self._workdir == "worktree":
+            self._place.worktrees.ended(Path(self.own_folder))
+
+
+class LocalPlace:
+    """See the module, and `Place`.
+
+    Args:
+        folder: of the run.
+        worktrees: is told of worktrees whose tasks have ended.
+    """
+
+    def __init__(self, folder: RunFolder, worktrees: WorktreeKeeper) -> None:
+        self.folder = folder
+        self.logs = folder.log
+        self.worktrees = worktrees
+        self._watched: dict[str, Watch] = {}
+        self._sampler = VitalsSampler(lambda: dict(self._watched))
+
+    def body(self, task_id: str, workdir: Workdir) -> Body:
+        """See `Place`."""
+        return _LocalBody(self, task_id, workdir)
+
+    def watch(
+        self, task_id: str, body: Body, process: ActorProcess, limits: Limits, reached: Callable[[str], None]
+    ) -> None:
+        """See `Place`."""
+        self._watched[task_id] = Watch(lambda: process.pid, body.capture, limits, reached)
+        self._sampler.task_started(limits)
+
+    def forget(self, task_id: str) -> None:
+        """See `Place`."""
+        self._watched.pop(task_id, None)
+
+    def latest(self, task_id: str) -> Vitals | None:
+        """See `Place`."""
+        return self._sampler.latest(task_id)
+
+    def take_peak(self, task_id: str) -> int:
+        """See `Place`."""
+        return self._sampler.take_peak(task_id)
+
+    @property
+    def is_watching(self) -> bool:
+        """See `Place`."""
+        return bool(self._watched)
+
+    def gets_on(self) -> bool:
+        """See `Place`."""
+        return self._sampler.gets_on()
+
+    def mend(self) -> None:
+        """See `Place`."""
+        self._sampler.mend()
+
+    def close(self) -> None:
+        """See `Place`."""
+        self._sampler.close()
