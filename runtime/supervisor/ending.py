@@ -58,7 +58,7 @@ def follow_up(task: Task, outcome: Outcome, *, is_closing: bool) -> tuple[Outcom
         task.restarts,
         failed=outcome.status == "failed",
         # One that had answered before it reached a limit is completed; its next attempt would have no limit left.
-        stopped=task.stop_requested is not None or outcome.final or bool(task.limit_reached) or is_closing,
+        stopped=task.stop is not None or outcome.final or bool(task.limit_reached) or is_closing,
         now=time.monotonic(),
     )
     if isinstance(decision, Again):

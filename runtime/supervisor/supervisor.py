@@ -44,7 +44,7 @@ from .limits import LimitKeeper
 from .messages import Conversation, DeadlinePassed, MendSampler, RateDue, Reached, Recorded, RestartDue, WaitTimedOut
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
-from .task import Attempt, Task
+from .task import Attempt, Stop, Task
 from .waiting import Answers, take_calls
 
 if TYPE_CHECKING:
@@ -212,18 +212,15 @@ class TaskSupervisor(Supervisor):
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
         for task in reversed(tasks):
             # One whose end is being written down has reached it; noting a stop now would undo that in the journal.
-            if task.concluded or task.stop_requested is not None:
+            if task.concluded or task.stop is not None:
                 continue
             self._change_status(task, "stopping")
-            task.stop_requested = time.monotonic()
-            task.stop_by = by
-            if target is not None and task is not target:
-                task.stop_by += f", together with {target.id}, which had started it"
-            task.ended_owner = ended_owner
+            beside = "" if target is None or task is target else f", together with {target.id}, which had started it"
+            task.stop = Stop(time.monotonic(), by + beside, ended_owner)
             if (child := task.running_child) is not None:
                 self.stop_child(child)
             else:
-                stopped = how_stopped(task.stop_by, task.ended_owner)
+                stopped = how_stopped(task.stop.by, task.stop.ended_owner)
                 self._conclude(task, Outcome("stopped", f"{stopped} while it waited to be started again."), None)
 
     def _close(self, done: Future[None]) -> None:

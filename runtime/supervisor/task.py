@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ from .outcome import StopRequest
 if TYPE_CHECKING:
     from ..place.base import Body
 
-__all__ = ["Attempt", "Task"]
+__all__ = ["Attempt", "Stop", "Task"]
 
 _MOST_TOOLS: Final = 100
 """Tools that a task is shown to be in at a time."""
@@ -33,6 +33,20 @@ _LIST_TAIL: Final = 400
 
 _LIST_TEXT: Final = 10_000
 """Characters of a task's text in a list, head and tail."""
+
+
+class Stop(NamedTuple):
+    """A stop that was asked for.
+
+    Attributes:
+        requested: monotonic time at which it was.
+        by: who asked, for the reason; empty if nobody did.
+        ended_owner: the agent whose end the task is stopped for; empty if somebody asked.
+    """
+
+    requested: float
+    by: str
+    ended_owner: str
 
 
 @dataclass(eq=False, slots=True)
@@ -106,9 +120,7 @@ class Task:
         rate_wait: the model whose rate limit it waits for, and since when (monotonic); None if it waits for none.
         result: its final answer as JSON text; None while there is none, and where it is in a file.
         result_file: the file with its final answer, where that was too large to be sent; else empty.
-        stop_requested: monotonic time at which a stop was asked for; None if none was.
-        stop_by: who asked; empty while nobody has.
-        ended_owner: the agent whose end it is stopped for; empty if somebody asked.
+        stop: the stop that was asked for; None if none was. It may come between two attempts.
         ended_at: when its end was decided, in seconds since the epoch; None while it is not.
         ran_for: seconds from its start to that; None while it is not.
         usage: of itself, over all attempts.
@@ -150,9 +162,7 @@ class Task:
     total_usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
     traceback: str = ""
-    stop_requested: float | None = None
-    stop_by: str = ""
-    ended_owner: str = ""
+    stop: Stop | None = None
     ended_at: float | None = None
     ran_for: float | None = None
     read: bool = False
@@ -175,9 +185,9 @@ class Task:
         Args:
             grace: seconds that it has to end by itself.
         """
-        if self.stop_requested is None:
+        if self.stop is None:
             return None
-        return StopRequest(grace, time.monotonic() - self.stop_requested, self.stop_by, self.ended_owner)
+        return StopRequest(grace, time.monotonic() - self.stop.requested, self.stop.by, self.stop.ended_owner)
 
     def entry(self, vitals: Vitals | None) -> TaskView:
         """Return the task as it is now, with the last of its output only: an entry of a list.

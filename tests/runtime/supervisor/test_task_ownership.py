@@ -135,7 +135,8 @@ def test_a_stop_takes_what_the_task_has_started_last_started_first(family: Runti
     assert all(pid is None or is_gone(pid) for pid in pids)
     supervisor = family._host.supervisor._actor_weakref()
     assert supervisor is not None
-    requests = [supervisor._registry._tasks[task_id].stop_requested or 0.0 for task_id in started]
+    stops = [supervisor._registry._tasks[task_id].stop for task_id in started]
+    requests = [stop.requested if stop is not None else 0.0 for stop in stops]
     assert requests == sorted(requests, reverse=True)
     assert 0.0 not in requests
 
