@@ -40,9 +40,11 @@ from .linux.mark import MARK
 from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from .supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
 from .wire.messages import ErrorData, GroupUse, ProcessLimits, encode_plain
+from .wire.value_count import MOST_VALUES
 
 __all__ = [
     "MARK",
+    "MOST_VALUES",
     "NEVER",
     "READ",
     "WRITE",

@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 from typing import Final
 
+from ...actors import MOST_VALUES
 from ...actors.regular_files import make
 from ..errors import StateError
-from ..tasks.result import MOST_VALUES, MOST_VALUES_IN_FILE, holds_more
+from ..tasks.result import MOST_VALUES_IN_FILE, holds_more
 from ..tasks.wording import size
 
 __all__ = ["pack_result", "write_result"]

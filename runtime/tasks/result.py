@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
+from ...actors import MOST_VALUES
 from ...actors.regular_files import open_to_read
 from ..errors import StateError
 
 __all__ = [
     "MOST_LEVELS",
-    "MOST_VALUES",
     "MOST_VALUES_IN_FILE",
     "check_result",
     "decode_result",
@@ -27,12 +27,9 @@ __all__ = [
     "read_result_file",
 ]
 
-MOST_VALUES: Final = 1_000_000
-"""Values that an answer which is sent may hold, those in lists and mappings counted; a text is one, however long. They
-are made once in the host's I/O thread, to check them."""
-
 MOST_VALUES_IN_FILE: Final = 10_000_000
-"""The same of an answer in a file, which nobody reads but who wants it: some seconds, and about a gigabyte."""
+"""Values that an answer in a file may hold. Only who wants it reads it, in some seconds and about a gigabyte. One that
+is sent may hold `MOST_VALUES`, as the answer to any ask."""
 
 MOST_LEVELS: Final = 500
 """Lists and mappings that may be inside of each other. Python 3.11 reads some 900, with nothing else on its stack, and

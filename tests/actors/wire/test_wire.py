@@ -31,7 +31,8 @@ from subactors.actors.wire.messages import (
     output_header,
 )
 from subactors.actors.wire.rebuild import rebuild
-from subactors.actors.wire.reply import MOST_VALUES, EncodedReply, encode_reply
+from subactors.actors.wire.reply import EncodedReply, encode_reply
+from subactors.actors.wire.value_count import MOST_VALUES
 
 
 def header(size: int, kind: int) -> bytes:
