@@ -104,7 +104,8 @@ class _Zygote:
     """The zygote's state: the children that it forked, and those whose tree is being ended.
 
     What runs for each fork is written for few functions, names and objects, as each is a page or two that both sides
-    of the next fork copy: here `try` and `pass`, descriptors as numbers, and what is constant made ahead.
+    of the next fork copy: here `try` and `pass` (`contextlib.suppress` is 9 pages more), descriptors as numbers, and
+    what is constant made ahead.
     """
 
     def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:

@@ -260,8 +260,8 @@ class AgentSetup(msgspec.Struct, frozen=True, kw_only=True):
 class TaskSpec(msgspec.Struct, frozen=True):
     """Everything that a task's process needs to know; the supervisor makes it, the constructor of the actor takes it.
 
-    It is flat, and what only an agent with a model needs is left pickled: each class that a new process makes an
-    instance of is some pages that it has to copy.
+    It is flat, and what only an agent with a model needs is left pickled, once for all tasks of the agent. With an
+    `AgentSetup` in it, a start takes 0.1 ms more in the host, and as much and 15 page faults in a task without a model.
 
     Attributes:
         id: the task's id.
