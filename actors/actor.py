@@ -1,23 +1,20 @@
-"""`ProcessActor`: to processes what `pykka.ThreadingActor` is to threads.
+"""ProcessActor: to processes what `pykka.ThreadingActor` is to threads.
 
-One class, two lives. In the host `start` makes a *shell*: an instance whose constructor never ran, that gives the
-`ActorRef` and the proxies something to hold. In the actor's own process the real instance is made; constructor, hooks
-and message handlers run there, on the main thread, and nothing of them ever runs in the host. A class that is called
-instead of started gives an ordinary object without a process, for a test of its methods.
+In the host `start` makes a *shell*, which gives the `ActorRef` and the proxies something to hold. In the actor's own
+process the instance is made, and has a `Life` there; constructor, hooks and message handlers run there, on the main
+thread, and nothing of them ever runs in the host. A class that is called instead of started gives an ordinary object
+without a process, for a test of its methods.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import pickle
-import queue
 import threading
 import uuid
 from concurrent.futures import Future
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 import pykka
@@ -27,8 +24,8 @@ from pykka._envelope import Envelope
 from .errors import SubactorsError
 from .host.system import ProcessSystem, default_system
 from .interrupts import result_of
-from .wire.messages import Attribute, Attributes, ErrorData, Interface, Ready, Reply, ReplyError, Stopped, error_data
-from .wire.reply import ReplyFuture, encode_reply
+from .wire.messages import OWN_ATTRIBUTES, Attribute, ErrorData, Interface
+from .wire.reply import ReplyFuture
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -36,7 +33,8 @@ if TYPE_CHECKING:
 
     from pykka._actor import ActorInbox
 
-    from .child.life import ChildChannel
+    from .child.actor_life import Life
+    from .child.channel import ChildChannel
     from .host.exit import ProcessExit
     from .host.process import ActorProcess
 
@@ -59,12 +57,9 @@ class ProcessActor(pykka.Actor):
     system: ClassVar[ProcessSystem | None] = None
     """The process system that `start` uses; None means one for the whole host, made at first use."""
 
-    # What is ours on an instance of a user's class begins so that the user's own names do not meet it.
-    # Set before the constructor runs: by `_subactors_attach` on the shell, by `_subactors_connect` in the process.
-    _subactors_process: ActorProcess | None = None
-    _subactors_learned: frozenset[str] = frozenset()
-    _subactors_channel: ChildChannel | None = None
-    _subactors_urn: str | None = None
+    # What is ours on a user's class is prefixed, so that it cannot clash with the user's names.
+    _subactors_life: Life | None = None
+    """The actor's life in its process; set before the constructor runs."""
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
@@ -87,18 +82,21 @@ class ProcessActor(pykka.Actor):
         return reference
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        if self._subactors_channel is None:
+        if self._subactors_life is None:
             super().__init__()
             return  # made directly: there is no process, and the mailbox refuses messages
-        assert self._subactors_urn is not None  # noqa: S101 - set together with the channel
-        self._subactors_be(self._subactors_urn, self._subactors_arrivals)
+        # What the constructor of `pykka.Actor` sets; that one makes an URN and a mailbox, which are not wanted.
+        self.actor_urn = self._subactors_life.urn
+        self.actor_inbox = self._subactors_life.mailbox
+        self.actor_stopped = threading.Event()
+        self._actor_ref = pykka.ActorRef(self)
 
     @property
     def supervisor(self) -> SupervisorRef:
         """The way to the supervisor of this actor; to be used in the actor's process only, from any thread."""
-        if self._subactors_channel is None:
+        if self._subactors_life is None:
             raise TypeError("Only the actor itself, in its process, can talk to its supervisor.")
-        return SupervisorRef(self._subactors_channel)
+        return SupervisorRef(self._subactors_life.channel)
 
     def on_stop_requested(self) -> None:
         """Hook: a stop has arrived, and messages that came before it may still be waiting or at work.
@@ -122,110 +120,28 @@ class ProcessActor(pykka.Actor):
     def _start_actor_loop(self) -> None:
         raise NotImplementedError("A ProcessActor's loop is started by its process.")
 
-    def _subactors_be(self, urn: str, inbox: ActorInbox) -> None:
-        """Set what the constructor of `pykka.Actor` sets; that one makes an URN and a mailbox, which are not wanted."""
-        self.actor_urn = urn
-        self.actor_inbox = inbox
-        self.actor_stopped = threading.Event()
-        self._actor_ref = pykka.ActorRef(self)
-
-    # --- in the host: the shell -------------------------------------------------------------------------------------
-
     @classmethod
-    def _subactors_shell(cls) -> Self:
-        shell = cls.__new__(cls)
-        shell.actor_urn = uuid.uuid4().urn
-        return shell
-
-    def _subactors_attach(self, process: ActorProcess) -> None:
-        self._subactors_process = process
-        self._subactors_be(self.actor_urn, _ChannelInbox(process))
-
-    def _subactors_learn(self, attributes: Interface) -> None:
-        """Take over the names of all the real actor's attributes, for proxies to find. Runs in the I/O thread."""
-        learned = {
-            name: _placeholder(attribute)
-            for name, attribute in attributes.items()
-            if not name.startswith("_") and name not in _OWN_ATTRIBUTES
-        }
-        # Those of earlier announcements go, so that an actor cannot fill the host with ever new names.
-        for name in self._subactors_learned - learned.keys():
-            del self.__dict__[name]
-        self.__dict__.update(learned)
-        self._subactors_learned = frozenset(learned)
+    def _subactors_shell(cls) -> _Shell:
+        """Return what stands for an actor of this class in the host."""
+        return _Shell(cls)
 
     # --- in the actor's process -------------------------------------------------------------------------------------
 
-    def _subactors_connect(self, urn: str, channel: ChildChannel) -> None:
-        self._subactors_urn = urn
-        self._subactors_channel = channel
-        # The mailbox is there before the constructor runs: a message that comes early must not keep the mailbox thread
-        # from handing over the answer that the constructor may be waiting for.
-        self._subactors_arrivals: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
-        self._subactors_failure: ErrorData | None = None
-        self._subactors_announced: set[str] = set()
-        self._subactors_stop_lock = threading.Lock()
-        self._subactors_constructed = False
-        self._subactors_stop_arrived = False
-
-    def _subactors_deliver(self, body: bytes, ask_id: int | None) -> None:
-        """Put a message in the mailbox. Runs in the mailbox thread."""
-        assert self._subactors_channel is not None  # noqa: S101 - set before the mailbox thread starts
-        reply_to = _ReplyToHost(self._subactors_channel, ask_id) if ask_id is not None else None
-        try:
-            message = pickle.loads(body)  # noqa: S301 - the host is trusted
-        except Exception as error:
-            if reply_to is not None:
-                reply_to.fail(error)
-            else:
-                logger.exception("A message could not be unpickled in the actor's process; it is dropped.")
-            return
-        self._subactors_arrivals.put(Envelope(message, reply_to=reply_to))  # type: ignore[arg-type]  # has what pykka calls
-
-    def _subactors_deliver_stop(self) -> None:
-        """Put a stop in the mailbox. Runs in the mailbox thread."""
-        with self._subactors_stop_lock:
-            self._subactors_stop_arrived = True
-            constructed = self._subactors_constructed
-        if constructed:
-            # Before the stop: an idle actor might be gone before its hook has run.
-            self._subactors_call_stop_hook()
-        self._subactors_arrivals.put(Envelope(messages._ActorStop()))  # noqa: SLF001 - pykka keeps its stop message private
-
-    def _subactors_call_stop_hook(self) -> None:
-        try:
-            self.on_stop_requested()
-        except BaseException:  # the mailbox must go on, whatever the hook does
-            logger.exception("%s: on_stop_requested failed; the stop goes on.", self)
-
-    def _subactors_serve(self) -> None:
-        """Be the actor: from `Ready` to `Stopped`. Runs on the main thread."""
-        assert self._subactors_channel is not None  # noqa: S101 - set before the constructor ran
-        pykka.ActorRegistry.register(self.actor_ref)
-        attributes = _interface(self)
-        self._subactors_announced = set(self.__dict__)
-        self._subactors_channel.send(Ready(attributes))
-        with self._subactors_stop_lock:
-            self._subactors_constructed = True
-            stop_arrived = self._subactors_stop_arrived
-        if stop_arrived:
-            self._subactors_call_stop_hook()
-        self._actor_loop()
-        self._subactors_channel.send(Stopped(self._subactors_failure))
-
     def _actor_loop_setup(self) -> None:
         super()._actor_loop_setup()
-        self._subactors_announce_attributes()
+        assert self._subactors_life is not None  # noqa: S101 - this runs in the actor's process only
+        self._subactors_life.announce()
 
     def _handle_receive(self, message: Any) -> Any:
-        assert self._subactors_channel is not None  # noqa: S101 - this runs in the actor's process only
+        life = self._subactors_life
+        assert life is not None  # noqa: S101 - the same
         try:
             answer = super()._handle_receive(message)
-            self._subactors_channel.end_fork(None)
+            life.channel.end_fork(None)
         except BaseException as error:
-            self._subactors_channel.end_fork(error)
+            life.channel.end_fork(error)
             if not isinstance(error, Exception):  # SystemExit and the like end the actor without pykka's failure hook
-                self._subactors_failure = error_data(error)
+                life.fail(error)
                 # pykka holds the exception to the end, and with it what its frames hold: a generator in the middle of
                 # a `try`, or a file, would never be closed.
                 clear_frames(error.__traceback__)
@@ -233,7 +149,7 @@ class ProcessActor(pykka.Actor):
         else:
             return answer
         finally:
-            self._subactors_announce_attributes()
+            life.announce()
 
     def _handle_failure(
         self,
@@ -241,23 +157,60 @@ class ProcessActor(pykka.Actor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exception_value is not None:
-            self._subactors_failure = error_data(exception_value)
+        if exception_value is not None and self._subactors_life is not None:
+            self._subactors_life.fail(exception_value)
         super()._handle_failure(exception_type, exception_value, traceback)
 
-    def _subactors_announce_attributes(self) -> None:
-        if self.__dict__.keys() - self._subactors_announced - _OWN_ATTRIBUTES:
-            attributes = _interface(self)
-            if attributes.keys() - self._subactors_announced:
-                assert self._subactors_channel is not None  # noqa: S101 - this runs in the actor's process only
-                self._subactors_channel.send(Attributes(attributes))
-            self._subactors_announced = set(self.__dict__)
 
+class _Shell:
+    """What stands for an actor in its host: gives the `ActorRef` and the proxies something to hold.
 
-_DEEPEST_ATTRIBUTE: Final = 10
-"""Levels of traversable attributes inside one another that proxies see."""
+    It is no instance of the actor's class, but says that it is one: proxies find there what can be called.
+    """
 
-_OWN_ATTRIBUTES = frozenset({"actor_urn", "actor_inbox", "actor_stopped", "actor_ref"})
+    # What proxies find on it is the actor's, so what is its own begins with an underscore, but for what pykka wants.
+
+    def __init__(self, actor_class: type[ProcessActor]) -> None:
+        self._actor_class = actor_class
+        self._learned: frozenset[str] = frozenset()
+        self.actor_urn = uuid.uuid4().urn
+        self.actor_stopped = threading.Event()
+
+    @property  # type: ignore[misc]  # see above
+    def __class__(self) -> type[ProcessActor]:  # type: ignore[override]
+        return self._actor_class
+
+    def __getattr__(self, name: str) -> Any:
+        # Proxies look into what can be traversed, where the class has it.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._actor_class, name)
+
+    def __str__(self) -> str:
+        return f"{self._actor_class.__name__} ({self.actor_urn})"
+
+    @property
+    def actor_ref(self) -> pykka.ActorRef[Any]:
+        """The reference to the actor."""
+        return self._actor_ref
+
+    def _subactors_attach(self, process: ActorProcess) -> None:
+        self._subactors_process = process
+        self.actor_inbox = _ChannelInbox(process)
+        self._actor_ref: pykka.ActorRef[Any] = pykka.ActorRef(self)
+
+    def _subactors_learn(self, attributes: Interface) -> None:
+        """Take over the names of all the real actor's attributes, for proxies to find. Runs in the I/O thread."""
+        learned = {
+            name: _placeholder(attribute)
+            for name, attribute in attributes.items()
+            if not name.startswith("_") and name not in OWN_ATTRIBUTES
+        }
+        # Those of earlier announcements go, so that an actor cannot fill the host with ever new names.
+        for name in self._learned - learned.keys():
+            del self.__dict__[name]
+        self.__dict__.update(learned)
+        self._learned = frozenset(learned)
 
 
 class StopsAtOnce(ProcessActor):
@@ -342,30 +295,6 @@ class _ChannelInbox(_NoInbox):
             self._process.ask(envelope.message, envelope.reply_to)
 
 
-class _ReplyToHost:
-    """Where one ask's answer goes: pykka's `reply_to`, in the actor's process. Good for one use."""
-
-    def __init__(self, channel: ChildChannel, ask_id: int) -> None:
-        self._channel = channel
-        self._ask_id = ask_id
-
-    def set(self, value: Any = None) -> None:
-        """Answer; raises PlainDataError for what is not plain data, which pykka then hands to `set_exception`."""
-        self._channel.send(Reply(self._ask_id, encode_reply(value)))
-
-    def set_exception(self, exc_info: Any = None) -> None:
-        """Answer with the exception given, or the one being handled."""
-        import sys  # noqa: PLC0415 - only here
-
-        error = (exc_info or sys.exc_info())[1]
-        assert error is not None  # noqa: S101 - pykka calls this in an except clause
-        self.fail(error)
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with an exception."""
-        self._channel.send(ReplyError(self._ask_id, error_data(error)))
-
-
 class _Unsupervised:
     """The listener of actors that were started without a supervisor."""
 
@@ -393,35 +322,6 @@ class _Unsupervised:
         """Say in the log what nobody else will hear."""
         if not end.normal:
             logger.warning("%s: its process %s", process.actor.actor_ref, end)
-
-
-def _interface(actor: ProcessActor) -> Interface:
-    """Describe the attributes that an instance has of its own; the class is known in the host."""
-    described: Interface = {}
-    for name, value in list(vars(actor).items()):
-        if not name.startswith("_") and name not in _OWN_ATTRIBUTES and not _is_proxy_to(value, actor):
-            described[name] = _describe(value)
-    return described
-
-
-def _is_proxy_to(value: object, actor: ProcessActor) -> bool:
-    """Tell whether a value is an actor's proxy to itself, which pykka's proxies do not show either."""
-    return isinstance(value, pykka.ActorProxy) and value.actor_ref.actor_urn == actor.actor_urn
-
-
-def _describe(value: object, above: frozenset[int] = frozenset()) -> Attribute:
-    inner: dict[str, Attribute] | None = None
-    traversable = (
-        getattr(value, "_pykka_traversable", False) is True or getattr(value, "pykka_traversable", False) is True
-    )
-    # What contains itself is entered once.
-    if traversable and id(value) not in above and len(above) < _DEEPEST_ATTRIBUTE:
-        inner = {}
-        for name in dir(value):
-            if not name.startswith("_"):
-                with contextlib.suppress(Exception):  # a property that fails is not part of the interface
-                    inner[name] = _describe(getattr(value, name), above | {id(value)})
-    return Attribute(callable(value), inner)
 
 
 class _RemoteObject:

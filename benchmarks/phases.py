@@ -34,7 +34,7 @@ Mark = tuple[str, int, float]
 
 def install() -> None:
     """Wrap the steps, in the zygote; its children note when they come by."""
-    from subactors.actors import actor  # noqa: PLC0415 - in the zygote only
+    from subactors.actors.child import actor_life  # noqa: PLC0415 - in the zygote only
     from subactors.actors.child import life as life_module  # noqa: PLC0415 - in the zygote only
     from subactors.runtime.child import actor as actor_module  # noqa: PLC0415 - in the zygote only
     from subactors.runtime.child import work  # noqa: PLC0415 - in the zygote only
@@ -64,7 +64,7 @@ def install() -> None:
     wrap(life_module.ChildChannel, "receive_start", "waiting for Start", "Start is there")
     wrap(life_module, "_settle_in", "taking on the host's view")
     wrap(life_module, "_build_actor", "unpickling, thread, constructor")
-    wrap(actor.ProcessActor, "_subactors_serve", "saying Ready")
+    wrap(actor_life.Life, "serve", "saying Ready")
     wrap(actor_module.TaskActor, "on_receive", "the actor's loop begins")
     wrap(work.TaskWork, "run", "the task's work", "the loop ends")
     leave = os._exit

@@ -95,7 +95,7 @@ class ProcessListener(Protocol):
 
 
 class Shell(Protocol):
-    """What stands for an actor in the host: a `ProcessActor` without its process's state."""
+    """What stands for an actor in the host: says that it is a `ProcessActor`, and has no process's state."""
 
     actor_urn: str
     actor_stopped: threading.Event
@@ -104,6 +104,9 @@ class Shell(Protocol):
     def actor_ref(self) -> pykka.ActorRef[Any]:
         """The reference to the actor."""
         ...
+
+    def _subactors_attach(self, process: ActorProcess) -> None:
+        """Send the actor's messages to this process from now on."""
 
     def _subactors_learn(self, attributes: Interface) -> None:
         """Take over the names of the actor's attributes. Runs in the I/O thread."""

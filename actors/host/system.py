@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import SubactorsError
 from ..linux.cgroup import Groups
@@ -54,16 +54,13 @@ Starter: TypeAlias = Standby | ForkStart
 """How an actor comes to its process. Both have the key, the channel, what to do when it is known here, and the rest."""
 
 
-class Startable(Shell, Protocol):
-    """What the system needs of an actor's class: how to stand for its actors in the host. `ProcessActor` has it."""
+class Startable(Protocol):
+    """What the system needs of an actor's class. `ProcessActor` has it."""
 
     @classmethod
-    def _subactors_shell(cls) -> Self:
-        """Return an actor that is not constructed, with an URN."""
+    def _subactors_shell(cls) -> Shell:
+        """Return what stands for an actor of this class in the host."""
         ...
-
-    def _subactors_attach(self, process: ActorProcess) -> None:
-        """Send the actor's messages to this process from now on."""
 
 
 class ProcessSystem:
@@ -227,7 +224,7 @@ class ProcessSystem:
         )
 
     def _appoint(
-        self, starter: Starter, shell: Startable, listener: ProcessListener, group: str | None, *, fenced: bool
+        self, starter: Starter, shell: Shell, listener: ProcessListener, group: str | None, *, fenced: bool
     ) -> ActorProcess:
         """Return the process of an actor, which is known from now on to those who hear of it."""
         process = ActorProcess(

@@ -25,6 +25,7 @@ __all__ = [
     "MAXIMUM_FRAME",
     "MOST_NAMED",
     "OUTPUT",
+    "OWN_ATTRIBUTES",
     "STANDS_BY",
     "Answer",
     "Ask",
@@ -138,6 +139,9 @@ def _presentable(text: str) -> str:
     # Half a surrogate pair, as in the names of files and in badly cut text, has no UTF-8.
     return text.encode("utf-8", "replace").decode()
 
+
+OWN_ATTRIBUTES: Final = frozenset({"actor_urn", "actor_inbox", "actor_stopped", "actor_ref"})
+"""What every actor has, in its process as in the host: it is not told."""
 
 Interface: TypeAlias = dict[str, "Attribute"]
 

@@ -1,7 +1,7 @@
-"""The zygote: a small program that imports what tasks need once, then forks one process per actor on request.
+"""Zygote: a small program that imports what tasks need once, then forks one process per actor on request.
 
 Started by the host as `python -m subactors.actors.zygote`, it serves one control socket and ends when that closes. It
-reaps every child, ends what a dead actor left behind (see `hunt`), and reports each exit once, within a bound.
+reaps every child, ends what a dead actor left behind, and reports each exit once, within a bound (see `reaper`).
 
 It must never start a thread, an event loop or a pool, and never open a client: a fork copies only the calling thread,
 so a lock that another thread holds would stay locked in every child. It must never kill a process by an id that may be
@@ -18,11 +18,8 @@ can be set up here once, for all children to inherit, is set up in `main`, and t
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
-import atexit
 import contextlib
 import gc
-import logging
 import os
 import pickle
 import resource
@@ -31,7 +28,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from collections import deque
 from typing import Final, NoReturn
@@ -41,23 +37,22 @@ import msgspec
 from .. import fence as fence_module
 from ..actor import StopsAtOnce
 from ..child.life import Step, rehearse, serve
-from ..linux import cgroup, kernel
-from ..linux.mark import SWEEP_LIMIT, keep_mark
+from ..linux import kernel
+from ..linux.mark import keep_mark
 from ..wire import ancillary
 from ..wire.messages import (
     CHANNEL,
     HERE,
-    MOST_NAMED,
     Configuration,
-    Exited,
     Fork,
     Forked,
     ForkFailed,
     FromZygote,
     encode_packet,
 )
-from .hunt import Hunt
+from .cpython import SHUTDOWN_LOCKS, end_threads, run_exit_functions, run_what_follows_a_fork, set_signal_handler
 from .loading import load
+from .reaper import Reaper
 from .setup import (
     OOM_SCORE,
     drop_the_hosts_signal_setup,
@@ -75,33 +70,11 @@ _QUIET: Final = 10
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
 
-_SIGKILL: Final = int(signal.SIGKILL)
-
-_LOOK_EVERY: Final = 0.15
-"""Seconds between two looks for what has become a child and was not forked here, of which no signal tells: a process
-that is no subreaper any more has daemons, or one asks for its parent to be its child's. Some microseconds each."""
-
-_SLICE: Final = 0.001
-"""Seconds for which what is hunted, or ended, may keep the zygote from requests. What is begun is done, so it may be
-somewhat more."""
-
-_REMAINS_LIMIT: Final = SWEEP_LIMIT
-"""Seconds that a task's end waits for what it has left, all of which is killed, to be gone."""
-
-_POPULATION_LIMIT: Final = 0.2
-"""The same where there are ever new ones, of which nobody can tell whose they are."""
-
-_SETTLED: Final = 0.05
-"""Seconds after an end in which all that it leaves shows itself, if nothing forks any more."""
-
-_END_LIMIT: Final = 1.8
-"""Seconds that all may take to be gone once the host is; where there are ever new ones, it goes on."""
-
 _requests: Final = msgspec.msgpack.Decoder(Fork)
 
 
 class _Zygote:
-    """The zygote's state: the children that it forked, and those whose tree is being ended.
+    """Serves the control socket: forks, and has the rest done while nothing is asked.
 
     What runs for each fork is written for few functions, names and objects, as each is a page or two that both sides
     of the next fork copy: here `try` and `pass` (`contextlib.suppress` is 9 pages more), descriptors as numbers, and
@@ -114,17 +87,12 @@ class _Zygote:
         self._forks_to_come = 0 if configuration.for_many else 2
         self._pid = os.getpid()
         descriptor_limits = raise_descriptor_limit()
-        self._children: dict[int, int] = {}
-        self._dying: list[tuple[Exited, float, float]] = []
-        self._groups: dict[int, str] = {}
+        self._reaper = Reaper(self._send)
         self._host = host
         self._oom_score, self._own_oom_score = open_oom_score()
         self._wakeup, wakeup_end = os.pipe()
         os.set_blocking(self._wakeup, False)
         os.set_blocking(wakeup_end, False)
-        self._hunt = Hunt(self._children)
-        self._is_hunting = False
-        self._looked = 0.0
         signal.signal(signal.SIGCHLD, _wake_up)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._fenced_steps = self._steps(descriptor_limits, *fence_module.steps_of_a_fence())
@@ -142,8 +110,7 @@ class _Zygote:
             (os.setsid, ()),
             *kernel.steps_of_a_child("subactor"),
             (signal.set_wakeup_fd, (-1,)),
-            # Not signal.signal: what that adds, names for the numbers, costs a new process more than the call.
-            (_signal.signal, (int(signal.SIGCHLD), int(signal.SIG_DFL))),
+            (set_signal_handler, (int(signal.SIGCHLD), int(signal.SIG_DFL))),
             *fence,  # before the ruleset is closed
             # What is open then, and no list made now: a module or a rehearsal may have what is closed later.
             kernel.closing_step(CHANNEL + 1),
@@ -155,7 +122,7 @@ class _Zygote:
         try:
             self._serve_requests()
         finally:
-            self._end_everything()
+            self._reaper.end_everything()
 
     def _serve_requests(self) -> None:
         self._say(HERE)
@@ -166,8 +133,8 @@ class _Zygote:
         quiet = False
         while True:
             are_due = chores and self._forks_to_come <= 0
-            ready = dict(poll.poll(self._patience(0 if quiet else _QUIET) if are_due else self._patience(None)))
-            quiet = not ready and not self._dying
+            ready = dict(poll.poll(self._reaper.patience((0 if quiet else _QUIET) if are_due else None)))
+            quiet = not ready and not self._reaper.dying
             if quiet and are_due:
                 try:
                     chores.popleft()()
@@ -176,31 +143,19 @@ class _Zygote:
                         chores.popleft()
             if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
-                self._reap()
-            elif self._dying or self._hunt.prey or time.monotonic() - self._looked > _LOOK_EVERY:
-                self._reap()
+                self._reaper.reap()
+            elif self._reaper.is_due:
+                self._reaper.reap()
             if self._host in ready:
                 break
             if self._control.fileno() in ready and not self._take_request():
                 break
 
-    def _patience(self, chore: int | None) -> int | None:
-        """Return for how many milliseconds there is nothing to do, if nobody says otherwise; None for ever."""
-        if self._is_hunting:
-            return 0
-        if chore is not None:
-            return chore
-        if self._dying or self._hunt.prey:
-            return 20  # what is being killed mostly tells of its end
-        return int(_LOOK_EVERY * 1000) if self._children else None
-
     def _rehearse(self) -> None:
         """Make the way that every actor goes a well-trodden one; see `rehearse`."""
         if not rehearse(self._rehearsal, threads=False):
             raise TimeoutError("A rehearsal did not come to its end.")
-        # What the interpreter calls in a new process.
-        threading._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001 - private, and the stub does not know it
-        logging._after_at_fork_child_reinit_locks()  # type: ignore[attr-defined]  # noqa: SLF001 - the same
+        run_what_follows_a_fork()
 
     def _settle_code(self) -> None:
         settle_code(self._rehearse)
@@ -242,9 +197,9 @@ class _Zygote:
             finally:
                 if self._oom_score is not None:
                     os.pwrite(self._oom_score, self._own_oom_score, 0)
-            self._children[pid] = key
+            self._reaper.children[pid] = key
             if group is not None:
-                self._groups[key] = group
+                self._reaper.groups[key] = group
             pidfd = os.pidfd_open(pid)
         except OSError as error:
             self._send(ForkFailed(key, f"fork failed: {error.strerror or error}"))
@@ -265,10 +220,9 @@ class _Zygote:
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()
         try:
-            # What the interpreter does at its end, but for taking itself apart: that is a copy of every page.
-            if getattr(threading, "_shutdown_locks", True):  # before Python 3.13: there is a thread to wait for
-                threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
-            atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to do this without the rest
+            if getattr(threading, SHUTDOWN_LOCKS, True):
+                end_threads()
+            run_exit_functions()
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
@@ -276,67 +230,6 @@ class _Zygote:
             traceback.print_exc()
         finally:
             os._exit(code)
-
-    def _reap(self) -> None:
-        """Collect children that have ended, end what they leave, and report those that are gone with that."""
-        now = time.monotonic()
-        # Who is found to have ended now was alive at the last look: what had been seen before is not of it.
-        since, self._looked = self._looked, now
-        while (ended := _peek_ended_child()) is not None:
-            key = self._children.pop(ended, None)
-            if key is not None:
-                # The unreaped leader keeps its group's id from being used again, so this hits its own group only.
-                try:  # noqa: SIM105 - see the class
-                    os.killpg(ended, _SIGKILL)
-                except (ProcessLookupError, PermissionError):
-                    pass
-            _, status, usage = os.wait4(ended, 0)
-            if key is not None:
-                code = os.waitstatus_to_exitcode(status)
-                exited = Exited(key, code, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
-                group = self._groups.get(key)
-                if group is not None:
-                    cgroup.kill(group)
-                    exited = msgspec.structs.replace(exited, group=cgroup.use_of(group))
-                self._dying.append((exited, since, now))
-            elif time.monotonic() - now > _SLICE:
-                break  # they may end as fast as they are collected; actors have been here for longer, and come first
-        self._is_hunting = self._hunt.chase(_SLICE)
-        if self._dying:
-            self._report_the_dead()
-
-    def _report_the_dead(self) -> None:
-        """Report who is gone with all that may be of it, or has been waited for as long as it may be."""
-        now = time.monotonic()
-        waiting = []
-        for dying in self._dying:
-            exited, since, died = dying
-            remains = [seen for seen in self._hunt.prey.values() if seen >= since] if self._hunt.prey else []
-            if remains or self._is_hunting:
-                is_population = self._is_hunting or any(seen > died + _SETTLED for seen in remains)
-                if now < died + (_POPULATION_LIMIT if is_population else _REMAINS_LIMIT):
-                    waiting.append(dying)
-                    continue
-                left = self._hunt.living(since)
-                exited = msgspec.structs.replace(exited, survivors=len(left), survivor_ids=left[:MOST_NAMED])
-            if exited.key in self._groups:
-                cgroup.remove(self._groups.pop(exited.key))
-            self._send(exited)
-        self._dying = waiting
-
-    def _end_everything(self) -> None:
-        for group in self._groups.values():
-            cgroup.kill(group)
-        self._children.clear()  # so all are hunted
-        deadline = time.monotonic() + _END_LIMIT
-        while True:
-            if self._hunt.chase(_SLICE):
-                continue
-            if not self._hunt.prey or time.monotonic() > deadline:
-                break
-            time.sleep(0.001)
-        for group in self._groups.values():
-            cgroup.remove(group)
 
     def _send(self, message: FromZygote, descriptor: int | None = None) -> None:
         self._say(encode_packet(message), descriptor)
@@ -353,15 +246,6 @@ class _Zygote:
 
 def _wake_up(_number: int, _frame: object) -> None:
     """Handle SIGCHLD, or it would not be written to the wake-up descriptor."""
-
-
-def _peek_ended_child() -> int | None:
-    """Return a child that has ended, leaving it unreaped; None if there is none."""
-    try:
-        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    return ended.si_pid if ended is not None else None
 
 
 def _receive_configuration(control: socket.socket) -> Configuration | None:

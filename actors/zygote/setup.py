@@ -1,4 +1,4 @@
-"""What the zygote sets up once, before it serves, so that every child inherits it and need not do it itself.
+"""Setup: what the zygote does once, before it serves, so that every child inherits it and need not do it itself.
 
 Everything here runs in the zygote, before its first fork.
 """
@@ -17,6 +17,7 @@ import sys
 from typing import Final
 
 from ..linux import kernel
+from .cpython import exit_function_of_multiprocessing, forget_exit_functions, handlers_of_logging
 
 __all__ = [
     "OOM_SCORE",
@@ -67,8 +68,8 @@ def open_oom_score() -> tuple[int | None, bytes]:
 
 def _shut_logging_down() -> None:
     """Do what `logging` does at its exit, where there is a handler that may hold something back."""
-    for handler in logging._handlerList:  # type: ignore[attr-defined]  # noqa: SLF001 - the stub does not know it
-        if type(handler()) not in _HOLD_NOTHING_BACK:
+    for handler in handlers_of_logging():
+        if type(handler) not in _HOLD_NOTHING_BACK:
             logging.shutdown()
             return
 
@@ -99,8 +100,8 @@ def prepare_for_children() -> None:
     faulthandler.enable(file=2, all_threads=True)
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
     # What the modules here want done at their exit is not for each child to do; what keeps its own order is.
-    atexit._clear()  # noqa: SLF001 - there is no other way
+    forget_exit_functions()
     atexit.register(_shut_logging_down)
-    multiprocessing = sys.modules.get("multiprocessing.util")
-    if multiprocessing is not None:
-        atexit.register(multiprocessing._exit_function)  # noqa: SLF001 - it is what that module registers itself
+    end_multiprocessing = exit_function_of_multiprocessing()
+    if end_multiprocessing is not None:
+        atexit.register(end_multiprocessing)

@@ -1,4 +1,4 @@
-"""How processes come to share memory with the zygote that they are forked from, as it sees to in a quiet moment.
+"""Sharing: what the zygote does in a quiet moment, so that forked processes share more of its memory.
 
 A page is shared until either side writes to it. CPython writes to an object's own page whenever it is used, and makes
 new objects wherever there is room, so what helps is to leave old ones alone, and to have new ones elsewhere.
@@ -15,6 +15,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Final
 
 from ..linux import kernel
+from .cpython import use_new_code
 
 __all__ = ["settle_code", "settle_memory"]
 
@@ -60,8 +61,7 @@ def settle_code(rehearse: Callable[[], object]) -> None:
     gc.freeze()
     # In the order of their first use: what one process runs and another does not is mostly apart then.
     for functions in users.values():
-        for function in functions:
-            function.__code__ = function.__code__.replace()
+        use_new_code(functions)
 
 
 def settle_memory() -> None:

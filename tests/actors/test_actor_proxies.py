@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Self
+
+import pykka
 import pytest
-from actor_classes import Greeter, SelfProxying
+from actor_classes import Greeter, Inside, SelfProxying
 from process_actors import get
 from processes_and_waits import wait_until
 from subactors.actors import ProcessActor
@@ -50,6 +55,32 @@ def test_a_proxy_goes_into_traversable_attributes() -> None:
     greeter.inside.depth = 2
     assert get(greeter.inside.depth) == 2
     greeter.stop()
+
+
+def test_a_proxy_goes_into_traversable_attributes_of_the_class() -> None:
+    class Sharing(ProcessActor):
+        shared = pykka.traversable(Inside())
+
+    actor = Sharing.start()
+    assert get(actor.proxy().shared.double(21)) == 42
+    actor.stop()
+
+
+def test_nothing_of_an_actors_class_runs_in_the_host(tmp_path: Path) -> None:
+    class Noting(ProcessActor):
+        def __new__(cls, *_arguments: object) -> Self:
+            with (tmp_path / "made").open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            return super().__new__(cls)
+
+        def pid(self) -> int:
+            return os.getpid()
+
+    actor = Noting.start()
+    assert actor.actor_class is Noting
+    pid = get(actor.proxy().pid())
+    assert (tmp_path / "made").read_text() == f"{pid}\n"
+    actor.stop()
 
 
 def test_a_proxy_goes_into_an_attribute_that_contains_itself() -> None:

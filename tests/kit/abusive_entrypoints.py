@@ -10,7 +10,7 @@ import time
 from typing import Any, NoReturn
 
 import msgspec
-from subactors.actors.child.life import ChildChannel
+from subactors.actors.child.channel import ChildChannel
 from subactors.runtime import EntrypointTask
 from subactors.runtime.tasks.messages import ListTasks, RunTask, WaitTasks
 from subactors.runtime.testing import _channel_descriptor

@@ -260,8 +260,8 @@ class Worker(ProcessActor):
         return descriptors()
 
     def channel_descriptor(self) -> int:
-        assert self._subactors_channel is not None
-        return self._subactors_channel._socket.fileno()
+        assert self._subactors_life is not None
+        return self._subactors_life.channel._socket.fileno()
 
     def read_stdin(self) -> str:
         return sys.stdin.read()
@@ -401,12 +401,12 @@ class Worker(ProcessActor):
             case "own environment":
                 return subprocess.Popen(_SLEEP, env={**os.environ, "OWN": "1"}, start_new_session=True).pid
             case "channel holder":
-                assert self._subactors_channel is not None
-                channel = self._subactors_channel._socket.fileno()
+                assert self._subactors_life is not None
+                channel = self._subactors_life.channel._socket.fileno()
                 return subprocess.Popen(_SLEEP, start_new_session=True, pass_fds=(channel,)).pid
             case "channel writer":
-                assert self._subactors_channel is not None
-                channel = self._subactors_channel._socket.fileno()
+                assert self._subactors_life is not None
+                channel = self._subactors_life.channel._socket.fileno()
                 program = f"import os\nwhile True: os.write({channel}, {output_header(1000)!r} + bytes(1000))"
                 command = [sys.executable, "-S", "-c", program]
                 return subprocess.Popen(command, start_new_session=True, pass_fds=(channel,)).pid

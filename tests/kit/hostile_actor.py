@@ -18,8 +18,8 @@ class Hostile(ProcessActor):
     """Writes to its channel what no healthy child writes."""
 
     def _socket(self) -> socket.socket:
-        assert self._subactors_channel is not None
-        return self._subactors_channel._socket
+        assert self._subactors_life is not None
+        return self._subactors_life.channel._socket
 
     def send_bytes(self, data: bytes) -> None:
         self._socket().sendall(data)
@@ -54,5 +54,5 @@ class Hostile(ProcessActor):
 
     def announce_names(self, names: list[str]) -> None:
         """Announce attributes of any name."""
-        assert self._subactors_channel is not None
-        self._subactors_channel.send(Attributes({name: Attribute(callable=False) for name in names}))
+        assert self._subactors_life is not None
+        self._subactors_life.channel.send(Attributes({name: Attribute(callable=False) for name in names}))
