@@ -28,6 +28,7 @@ __all__ = [
     "children_in",
     "close_descriptors_but",
     "closing_step",
+    "end_with_parent",
     "fill_heap",
     "gather_private_memory",
     "has_lost",
@@ -130,6 +131,11 @@ def gather_private_memory() -> None:
         if start < end:
             # What it cannot do it leaves: the memory is the same in any case.
             LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
+
+
+def end_with_parent(*, wanted: bool) -> None:
+    """Have the kernel kill this process when the thread that started it ends, or no longer."""
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL if wanted else 0)
 
 
 def become_subreaper() -> None:

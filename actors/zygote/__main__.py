@@ -267,6 +267,8 @@ def main() -> None:
     control = socket.socket(fileno=number)
     control.set_inheritable(False)
     kernel.set_process_name("subactors-zyg")
+    # A module that never ends its import would keep it from seeing that the host is gone. There is nothing to end yet.
+    kernel.end_with_parent(wanted=True)
     drop_the_hosts_signal_setup()
     configuration = _receive_configuration(control)
     if configuration is None:
@@ -289,6 +291,8 @@ def main() -> None:
     zygote = _Zygote(control, host, configuration)
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()
+    # From here on it ends what it has forked first.
+    kernel.end_with_parent(wanted=False)
     zygote.serve()
     # Not sys.exit, which would take apart what is gone in a moment anyway.
     os._exit(0)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes_and_waits import is_gone, wait_until
 from subactors.actors.host import process as process_module
 from subactors.runtime import Runtime
 from teams import run_and_wait
 
 HANGS = """\
 import os, pathlib, time
+pathlib.Path(__file__).with_name("imports").write_text(str(os.getpid()))
 wait = pathlib.Path(__file__).with_name("wait")
 while wait.exists():
     time.sleep(0.01)
@@ -72,3 +77,20 @@ def test_a_runtime_whose_zygote_hangs_is_closed(team: Path) -> None:
     with Runtime.from_file(team / "team.yaml") as runtime:
         runtime.run("work", "x")
         runtime.run("work", "y")
+
+
+def test_a_zygote_that_hangs_is_gone_with_its_host(team: Path) -> None:
+    program = """
+import sys
+from subactors.runtime import Runtime
+with Runtime.from_file("team.yaml") as runtime:
+    runtime.run("work", "x")
+    sys.stdin.read()
+"""
+    environ = {**os.environ, "PYTHONPATH": str(team), "SUBACTORS_STATE_DIR": str(team / "state")}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=team, env=environ, stdin=subprocess.PIPE) as host:
+        imports = team / "imports"
+        wait_until(lambda: imports.exists() and imports.read_text(), "the import has begun", limit=30)
+        host.kill()
+    zygote = int(imports.read_text())
+    wait_until(lambda: is_gone(zygote), "the zygote is gone")
