@@ -1,15 +1,15 @@
-"""The fence around an actor's process: a Landlock domain of its own, which is the kernel's.
+"""Fence: a Landlock domain of its own around each actor's process, held by the kernel.
 
-Out of its domain a process cannot signal, stop, trace or read another one, whoever its user is, root included; into the
-domains below its own it can, so whatever it starts is its own to end. Two processes that were forked side by side are
-in two domains. Nothing here hides a file: a domain that bounds signals and tracing alone leaves files as they are.
+Out of its domain a process cannot signal, stop, trace or read another one, whoever its user is, root included. Into the
+domains below its own it can, so it may end whatever it starts. Two processes that were forked side by side are in two
+domains. Nothing here hides a file: a domain that bounds signals and tracing alone leaves files as they are.
 
-For root there is one way around: who may watch the whole machine's performance may read any process's environment and
-map of memory, without having to be allowed to trace it. So root's processes lose the two capabilities that say so, and
-a third one, with which they could raise their own limits.
+For root there is one way around: a process that may watch the whole machine's performance may read any process's
+environment and map of memory, without permission to trace it. So root's processes lose the two capabilities for that,
+and a third one, with which they could raise their own limits.
 
-What Landlock does not look at is another process's limits, with which that can be killed as well. A filter of system
-calls (`linux/limits_filter`) keeps from changing them.
+Landlock does not look at another process's limits, and these can kill, too. A filter of system calls
+(`linux/limits_filter`) keeps a process from changing them.
 
 Ruleset and filter are made once, in the zygote. To put on each costs a new process less than a tenth of a millisecond.
 """

@@ -1,8 +1,8 @@
-"""Waiting such that an interrupt at the terminal (Ctrl-C) ends it, whenever it comes.
+"""Interruptible waits: an interrupt at the terminal (Ctrl-C) ends them, whenever it comes.
 
 CPython runs signal handlers in the main thread, between two instructions. A signal that arrives while that thread is
-about to wait for a lock, or that the system gives to another thread, does not end the wait: the handler runs when it is
-over, which may be never. So no wait that can take long is one wait.
+about to wait for a lock, or that the system gives to another thread, does not end the wait: the handler runs when the
+wait is over, which may be never. So a wait that can take long is many short ones.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _TO_LOG: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _IN_WORDS: Final = {
-    errno.ENXIO: "it is no regular file",  # a FIFO that nobody reads, or a socket
+    errno.ENXIO: "it is not a regular file",  # a FIFO that nobody reads, or a socket
     errno.EISDIR: "it is a folder",
 }
 
@@ -141,7 +141,7 @@ def check_database(path: str | os.PathLike[str], *, follow: bool = False) -> Non
     for end in ("", "-wal", "-shm", "-journal"):
         name = f"{os.fspath(path)}{end}"
         try:
-            status = os.stat(name) if follow and not end else os.lstat(name)  # noqa: PTH116 - the name is no Path
+            status = os.stat(name) if follow and not end else os.lstat(name)  # noqa: PTH116 - the name is not a Path
         except FileNotFoundError:
             continue
         _check_kind(status, name)
@@ -240,7 +240,7 @@ def _check_kind(status: os.stat_result, path: Name) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", os.fsdecode(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", os.fsdecode(path))
 
 
 def _status(path: Name) -> os.stat_result | None:
@@ -253,7 +253,7 @@ def _status(path: Name) -> os.stat_result | None:
 def _checked(path: Name, descriptor: int, *, is_changed: bool) -> int:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        said = "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no regular file"
+        said = "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is not a regular file"
     elif is_changed and status.st_nlink > 1:
         said = "it has a second name"
     else:

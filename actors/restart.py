@@ -28,7 +28,7 @@ class RestartPolicy(msgspec.Struct, frozen=True):
 
     Attributes:
         restart: see `Restart`.
-        max_restarts: so many within `period` are allowed; one more, and the child stays down.
+        max_restarts: restarts allowed within `period`; one more, and the child stays down.
         period: seconds of the sliding window in which restarts are counted.
         backoff: seconds before the first restart; doubles with each within the period.
         max_backoff: longest pause, in seconds.

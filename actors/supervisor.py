@@ -44,7 +44,7 @@ _DUMP_TIME: Final = 0.003
 """Seconds that a process has to write its stacks before it is killed, once it has begun to."""
 
 _DUMP_LOOKS: Final = 30
-"""How often, so many seconds apart, to look whether it has begun: on a busy machine it may get no core for a while."""
+"""How often to look whether it has begun, and the seconds between: on a busy machine it may get no core for a while."""
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
@@ -386,7 +386,7 @@ class _ChildListener:
         self._supervisor.child_output(self._child, data)
 
     def process_report(self, process: ActorProcess, body: bytes) -> None:
-        """Decode and forward, unless there is to be none any more."""
+        """Decode and forward, unless reports are to be dropped."""
         if self._has_last_report:
             process.handled()
             return
@@ -407,8 +407,8 @@ class _ChildListener:
     def process_finished(self, process: ActorProcess) -> None:
         """See to it that the process exits now."""
         del process
-        # One whose loop has ended may still hang in a thread or a finalizer; that gets no longer than a stop. Set here,
-        # not by the supervisor: nearly every child ends like this, and the timer's thread is this one.
+        # After its loop a process may still hang in a thread or finalizer; it gets the same grace as a stop. The timer
+        # is set here, in its own thread, because nearly every child ends this way.
         if self._exit_timer is None:
             self._exit_timer = self._supervisor.tell_later(self._child.spec.grace, _GraceOver(self._child))
 

@@ -1,4 +1,4 @@
-"""`Runtime`: the product as a library whose methods block.
+"""Runtime: the product as a library whose methods block.
 
 It is thin: a `Host` does the work, and lives and ends with it.
 """
@@ -48,7 +48,7 @@ class Runtime:
     Raises:
         StateError: the state folder cannot be used.
         TypeError: a setting that does not exist, or has the wrong type.
-        ValueError: a setting is out of its range, or `working_dir` is no folder.
+        ValueError: a setting is out of its range, or `working_dir` is not a folder.
         UnsupportedPlatformError: not on this operating system.
     """
 
@@ -119,9 +119,9 @@ class Runtime:
             UnknownAgentError: the team has no such agent.
             EmptyTaskError: there is nothing to do.
             CapacityError: as many tasks run, or wait to be read, as may.
-            RequirementError: the agent, or one that it may start, needs what this machine has not.
+            RequirementError: the agent, or one it may start, needs something this machine lacks.
             RuntimeClosedError: the runtime is closed.
-            TypeError: what should be text is none.
+            TypeError: an argument is not a string.
         """
         return self._ask(RunTask(agent, _fit(task), _fit(expected_output))).task_id
 
@@ -199,8 +199,8 @@ class Runtime:
     def events(self) -> EventStream:
         """Return a stream of what happens from now on: started, output, tool calls, ended. Each event has its `time`.
 
-        Of one task, tool calls come in their order, output in its order, and all of both before the end; output takes
-        a shorter way than tool calls, so where it comes between them is left open.
+        Within a task, tool calls arrive in order, output arrives in order, and both precede its end. Their order
+        relative to each other is not guaranteed.
 
         Iterating blocks until something happens, and ends when the stream or the runtime is closed.
         """
@@ -231,5 +231,5 @@ class Runtime:
 
 
 def _fit(text: Any) -> Any:
-    """Make text that a program gives fit to be sent; what is no text is refused later."""
+    """Make text that a program gives fit to be sent; what is not text is refused later."""
     return encodable(text) if isinstance(text, str) else text

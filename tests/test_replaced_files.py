@@ -189,7 +189,7 @@ def test_a_database_beside_which_a_fifo_stands_is_not_opened(tmp_path: Path, end
     os.mkfifo(run / f"journal.sqlite{end}", 0o400)
     listed = command("ps", "--all", root=tmp_path)
     assert listed.returncode == 0
-    assert f"it is no regular file ({run}/journal.sqlite{end})" in listed.stderr
+    assert f"it is not a regular file ({run}/journal.sqlite{end})" in listed.stderr
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "second name"])

@@ -1,7 +1,8 @@
-"""Calls of code that may take too long, in a process that goes on afterwards: broken off in time, with nothing left.
+"""Breaking off: calls code that may take too long, and ends the call in time, with nothing of it left.
 
-The limit may strike anywhere, in the middle of what a library does to keep its own order: between a descriptor and the
-object that closes it, or in an event loop's last steps. So what is open afterwards is looked for, and closed.
+The process goes on afterwards. The limit may strike anywhere, in the middle of what a library does to keep its own
+order: between a descriptor and the object that closes it, or in an event loop's last steps. So descriptors that are
+open afterwards are looked for, and closed.
 """
 
 from __future__ import annotations

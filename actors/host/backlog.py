@@ -122,7 +122,7 @@ class TurnQueue:
         return self.charge(min(used, _DEAR) + extra)
 
     def charge(self, used: float) -> float:
-        """Charge the child so many seconds of CPU time; return for how long it is to rest."""
+        """Charge the child that many seconds of CPU time; return for how long it is to rest."""
         now = time.monotonic()
         self._credit = min(_CREDIT, self._credit + (now - self._charged_at) * _REGAINED) - used
         self._charged_at = now

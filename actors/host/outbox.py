@@ -1,4 +1,4 @@
-"""What the host has for a child and its socket does not take at once. It never waits, and decides nothing."""
+"""Outbox: bytes that the host has for a child and the socket does not take yet. It never waits, and decides nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Standby pool: processes forked ahead of time, so that the next actors need not wait for a fork.
 
-A process is handed out at most once, the oldest first. What dies while it stands by is dropped, and nobody
-hears of it. New ones are forked when no start has been under way for a moment: a fork and its rehearsal would take
-their time from the starts. It must never hand out a process that it has seen end.
+A process is handed out at most once, the oldest first. One that dies on standby is dropped, and nobody is told. New
+ones are forked when no start has been under way for a moment, because a fork and its rehearsal would take their time
+from the starts. It must never hand out a process that it has seen end.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class StandbyPool:
         self._still_to_start -= 1
 
     def start_over(self) -> None:
-        """An actor has been constructed, or has ended before."""
+        """An actor has finished starting, or died first."""
         with self._lock:
             self._starts -= 1
             self._fill_soon()
@@ -241,7 +241,7 @@ class StandbyPool:
     def _on_events(self, standby: Standby, events: int) -> None:
         """A process is through with its rehearsal; or it has ended, or closed its channel and is of no more use.
 
-        Or what it has become says its first word: that goes to who it is, of which this thread has not heard yet.
+        Or the actor that it has become says its first word, and this thread has not heard yet which actor that is.
         """
         said = b""
         with self._lock:

@@ -1,4 +1,4 @@
-"""Ends what a lost zygote has left behind: every process with its mark, and what descends from one.
+"""Sweep: ends what a lost zygote has left behind: every process with its mark, and what descends from one.
 
 Runs in the host. It must never signal a process but through a pidfd that was opened before the mark was seen.
 """
@@ -146,7 +146,7 @@ class _Sweep:
 
 
 def _ancestors() -> list[int]:
-    """Return this process's ancestors, of which the first that is a subreaper, or else the last, adopts orphans."""
+    """Return this process's ancestors; the first that is a subreaper, or else the last, adopts orphans."""
     found: list[int] = []
     pid = os.getppid()
     while pid and len(found) < _MOST_ADOPTERS:

@@ -1,11 +1,10 @@
-"""Control groups, version 2: the strongest fence there is, where the host has been given a tree of them to write in.
+"""Control groups, version 2: the strongest limits there are, where the host has been given a tree of them to write in.
 
-A process with limits for its whole tree gets a group of its own there: the host names it, the process makes it and goes
-into it, and the zygote ends and removes it. Where there is no such tree nothing here is used, and whoever sets limits
-has to hold them otherwise.
+A process with limits for its whole tree gets a group of its own there: the host names it, the process makes and enters
+it, and the zygote ends and removes it. Without such a tree nothing here is used, and limits have to be held otherwise.
 
 It must never write outside the tree that it was given, nor remove a group in which something lives. Only for processes
-with such limits, as moving one into a group takes the kernel some milliseconds.
+with such limits, because moving one into a group takes the kernel some milliseconds.
 """
 
 from __future__ import annotations
@@ -160,7 +159,7 @@ def remove(group: str) -> None:
 def _problem(path: Path) -> str:
     """Return why groups cannot be made under a path; empty if nothing speaks against it."""
     if not (path / "cgroup.controllers").exists():
-        return f"{path} is no control group of version 2"
+        return f"{path} is not a control group of version 2"
     if not os.access(path, os.W_OK):
         return f"{path} is not writable"
     try:

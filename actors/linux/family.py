@@ -1,9 +1,9 @@
-"""Ends the descendants of a process that is being killed, from the top down.
+"""Family: ends the descendants of a process that is being killed, from the top down.
 
-A process that has a SIGKILL pending forks no more: the kernel looks for it when a child is linked to its parent, under
-the lock that the kill takes. So the list of its children is complete, and is one of what is to be killed next, each of
-which is in turn its end as a parent. That is how those are reached who fork anew before anybody sees that they are
-there: whoever forks and exits becomes another's child only when it is quite gone, and by then there is the next.
+A process with a pending SIGKILL forks no more: the kernel looks for it when a child is linked to its parent, under the
+lock that the kill takes. So the list of its children is complete. They are killed next, and then their children's lists
+are complete. This reaches processes that fork anew before anybody sees them: one that forks and exits becomes another's
+child only when it is quite gone, and by then the next one is there.
 
 It must never signal a process by an id that may be another's: only through a pidfd that was opened while the process
 was seen to be of the family.

@@ -1,8 +1,8 @@
-"""A filter of system calls, of one rule: a process changes its own limits, and nobody else's.
+"""Limits filter: a filter of system calls with one rule: a process changes its own limits, and nobody else's.
 
-Landlock does not look at `prlimit`, with which any process of the same user can take another's descriptors or time for
-computing: a host that may have no descriptor any more is as good as killed. The kernel cannot tell a filter whose
-number a process id is, so a process cannot change the limits of what it has started either, but before it starts it.
+Landlock does not look at `prlimit`. With it any process of the same user can take another's descriptors or CPU time,
+and a host without descriptors is as good as killed. The kernel cannot tell a filter whose number a process id is. So a
+process cannot change the limits of what it has started either; it sets them before it starts it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _program(processor: _Processor) -> bytes:
         # Of oneself is 0.
         (_LOAD, 0, 0, _PID),
         (_EQUALS, 4, 0, 0),
-        # Both halves of the address of new limits: to read another's is no harm.
+        # Both halves of the address of new limits: reading another's does no harm.
         (_LOAD, 0, 0, _NEW_LIMIT),
         (_EQUALS, 0, 3, 0),
         (_LOAD, 0, 0, _NEW_LIMIT + 4),

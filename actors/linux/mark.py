@@ -1,7 +1,7 @@
-"""The mark by which what a killed zygote leaves behind is found: a variable in the environment of all its descendants.
+"""Mark: the variable in the environment of all descendants of a zygote, by which the host finds what it left.
 
-Who leaves its parent's session and its parents has no tie left to its actor but the environment that it was started
-with. See `host/sweep` for how they are found.
+A process that leaves its parent's session and its parents has no tie left to its actor but the environment that it was
+started with. `host/sweep` finds such processes.
 """
 
 from __future__ import annotations

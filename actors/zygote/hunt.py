@@ -1,17 +1,17 @@
-"""How the zygote ends what outlives its task: processes that became its children and were not forked by it.
+"""Hunt: ends what outlives its task: processes that became the zygote's children and were not forked by it.
 
-They may fork anew as fast as they are killed. Each kill ends a branch, and to kill a whole group is one step of the
-kernel. What makes it hard is to see them in time. Who forks and exits becomes a child here only when its parent is
-quite gone, which takes longer than to fork the next one. So each that is found is followed down, see `linux/family`.
+They may fork anew as fast as they are killed. Each kill ends a branch, and killing a whole group is one step of the
+kernel. The difficulty is to see them in time: a process that forks and exits becomes a child here only when its parent
+is quite gone, which takes longer than to fork the next one. So each one found is followed down, see `linux/family`.
 
-What does not work instead: to look every some milliseconds; to look at this process's own children alone, however
-often, which is late for each generation; to give them a lower priority, which does not count between sessions; a
-control group, which few hosts may make, as to move a process into it takes milliseconds at a fork, and later comes as
-late as a kill; a limit on processes, which counts all of the user's; and a namespace for process ids, which takes
-privileges, and gives a task other ids than its host sees.
+These do not work instead: looking every few milliseconds; looking at this process's own children alone, however often,
+which is late for each generation; a lower priority, which does not count between sessions; a control group, which few
+hosts may make, takes milliseconds at a fork, and is as late as a kill when entered later; a limit on processes, which
+counts all of the user's; a namespace for process ids, which takes privileges, and gives a task other ids than its host
+sees.
 
-It must never signal a process whose id may be another's by now: here that is one that this process has not reaped, a
-group of which such a one is a member, or a pidfd that was opened while the process was seen to be of this family.
+It must never signal a process whose id may be another's by now. Safe are a process that this one has not reaped, its
+group, and a pidfd that was opened while the process was seen to be of this family.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the zygote imports before its first fork, for all actors to share."""
+"""Loading: the imports of the zygote before its first fork, for all actors to share."""
 
 from __future__ import annotations
 

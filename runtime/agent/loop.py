@@ -53,7 +53,7 @@ class AgentLoop:
         model: answers the turns; stays open.
         tools: what the model may call; stays open.
         listener: hears what happens.
-        max_identical_turns: so many turns in a row that bring nothing new end the loop; see `progress`.
+        max_identical_turns: turns in a row without anything new that end the loop; see `progress`.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class Progress:
     Args:
         agent: its name, for the message.
         tools: says which calls look at something, and whether that may still change.
-        most: so many turns in a row that bring nothing new end the loop.
+        most: turns in a row without anything new that end the loop.
     """
 
     def __init__(self, agent: str, tools: ToolBox, most: int) -> None:

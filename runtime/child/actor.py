@@ -57,7 +57,7 @@ class TaskActor(ProcessActor):
             raise
         finally:
             if logging.root.handlers:
-                # What the user's code logs is the task's output, and what pykka says of the actor's end is none of it.
+                # What the user's code logs is the task's output; what pykka says of the actor's end is not.
                 logging.getLogger("pykka").disabled = True
         self.supervisor.tell(finished)
         self.stop()

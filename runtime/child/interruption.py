@@ -28,7 +28,7 @@ _NOTICED: Final = 0.9
 """The same, for work that knows of it."""
 
 _lock: Final = threading.Lock()
-"""Held by whoever interrupts, for that moment. Made in the zygote: who is not stopped has nothing to do with it."""
+"""Held by the interrupting thread, for that moment. Made in the zygote: a task without a stop pays nothing."""
 
 
 class Interruptible(Protocol):

@@ -81,7 +81,7 @@ def _has_only_numbers_of_json(result: Any) -> bool:
 
 
 class _Check:
-    """Makes plain data of one result, and knows where what is not plain was found."""
+    """Makes plain data of one result, and knows where it found something that is not plain."""
 
     def __init__(self) -> None:
         self._refused: list[str] = []

@@ -1,4 +1,4 @@
-"""The control client: asks the host of a run, from another process, and waits for the answer.
+"""Control client: asks the host of a run, from another process, and waits for the answer.
 
 It belongs to the one thread that made it, and never waits longer than it is told to.
 """
@@ -98,7 +98,7 @@ class ControlClient:
             RunError: the host refuses, in the way that the type and its message say.
             RuntimeClosedError: it is just ending.
             TimeoutError: it did not answer in time.
-            ConnectionError: it has hung up, or said something that is no answer.
+            ConnectionError: it has hung up, or said something that is not an answer.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while number not in self._answers:

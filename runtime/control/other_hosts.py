@@ -1,6 +1,6 @@
-"""Tasks of other processes' runtimes, found by way of the state folder: a host that lives is asked, else its journal.
+"""Other hosts: finds tasks of other processes' runtimes by the state folder, and asks a living host, else its journal.
 
-It only looks, and stops a task where its host is asked to. One bad folder never hides the others.
+It only looks, and stops a task by asking its host. One bad folder never hides the others.
 """
 
 from __future__ import annotations

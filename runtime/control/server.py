@@ -1,8 +1,8 @@
-"""The control server: lets the user's other processes look at, and stop, the tasks of this host.
+"""Control server: lets the user's other processes look at, and stop, the tasks of this host.
 
-It listens on a Unix socket in the run's folder and lives in the host's I/O thread, where it must never wait: whoever
-sends garbage, sends half a message or does not read loses the connection, and nobody else notices. Only processes of
-the same user, or root's, are heard; what they ask is decoded against a closed union.
+It listens on a Unix socket in the run's folder and lives in the host's I/O thread, where it must never wait. A peer
+that sends garbage, sends half a message or does not read loses the connection, and nobody else notices. It answers only
+processes of the same user, or root's, and decodes their requests against a closed union.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _UNSENT_LIMIT: Final = 64_000_000
 """Bytes of answers that may wait to be taken, of all connections together; one beyond that is refused."""
 
 _LONGEST_WAIT: Final = 60.0
-"""Seconds; whoever wants to wait longer asks again. It bounds how long the supervisor remembers one who has gone."""
+"""Seconds; a peer that wants to wait longer asks again. It bounds how long the supervisor remembers a lost one."""
 
 _PATIENCE: Final = 10.0
 """Seconds; a connection to which nothing is owed, and on which nothing has moved for that long, is closed."""
@@ -141,7 +141,7 @@ class ControlServer:
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
     def request(self, message: bytes, connection: _Connection) -> bool:
-        """Take a request; False if it is none, and the connection is not worth keeping."""
+        """Take a request; False if it is not one, and the connection is not worth keeping."""
         try:
             asked = _asked.decode(message)
         except msgspec.MsgspecError:

@@ -1,4 +1,4 @@
-"""What goes over a run's control socket: requests from another process of the same user, and the host's answers.
+"""Control wire: messages on a run's control socket, requests of the same user's processes and the host's answers.
 
 A message is four bytes of length and msgpack. Only data crosses, decoded against the types that are declared here and
 in `tasks/messages`; neither side can make the other run anything.
@@ -30,14 +30,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
-    """The host to whoever asked: the reply that the request's type names."""
+    """The host to the asker: the reply that the request's type names."""
 
     id: int
     body: msgspec.Raw
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
-    """The host to whoever asked: the name of an error of `errors`, and what it says."""
+    """The host to the asker: the name of an error of `errors`, and what it says."""
 
     id: int
     error: str
@@ -48,7 +48,7 @@ FromHost: TypeAlias = Answer | Refusal
 
 
 def frame(message: Any) -> bytes:
-    """Return a message as it is sent; raises TypeError, ValueError or OverflowError if it holds what is no data."""
+    """Return a message as it is sent; raises TypeError, ValueError or OverflowError if it holds what is not data."""
     payload = msgspec.msgpack.encode(message)
     return _LENGTH.pack(len(payload)) + payload
 

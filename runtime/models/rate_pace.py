@@ -37,7 +37,7 @@ _NEVER: Final = float("-inf")
 
 
 def pause_before(refusals: int, after: float | None) -> float:
-    """Return how many seconds to wait after so many refusals in a row.
+    """Return how many seconds to wait after that many refusals in a row.
 
     The pause begins with what the server asks for, or with a second, and doubles up to a minute.
 

@@ -23,7 +23,7 @@ _LEAST_TOKENS: Final = 1024
 """Anthropic's least."""
 
 _BOUNDS: Final = ((1024, "minimal"), (4096, "low"), (16384, "medium"))
-"""Up to so many tokens, a number is this level for models that take levels only; `high` beyond."""
+"""Most tokens for which a number is this level, for models that take levels only; beyond, it is `high`."""
 
 _CLAUDE_BY_TOKENS: Final = re.compile(r"claude-(?:3|(?:opus|sonnet|haiku)-4(?:-[0-5](?!\d)|-20|@|$))")
 """Claude models that take a number of tokens; later ones take a level, and some of them no number."""

@@ -126,7 +126,7 @@ class RunFiles:
 
     @property
     def settled(self) -> Path:
-        """Is there once the host is gone and every task in the journal has its end."""
+        """Marker file: the host is gone and every task in the journal has an end."""
         return self.path / "settled"
 
 

@@ -1,8 +1,8 @@
-"""What must not go wrong when the host forks a process, as `multiprocessing` may have it do at any time.
+"""Forks of the host: what must not go wrong when something like `multiprocessing` forks it, which may be at any time.
 
-Such a process inherits every descriptor: with the run's lock it would make the run look alive, and with the control
-socket it would take calls that nobody answers, for as long as it lives. And it inherits the locks inside of libraries
-as they were in that moment, of which one that was held stays so for ever.
+The new process inherits every descriptor. With the run's lock it would make the run look alive; with the control socket
+it would take calls that nobody answers, for as long as it lives. It also inherits the locks inside of libraries as they
+were in that moment, and one that was held stays so for ever.
 """
 
 from __future__ import annotations

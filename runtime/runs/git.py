@@ -164,7 +164,7 @@ def _run(
             if not now or now != before:
                 before, awake = now, time.monotonic()
             elif time.monotonic() - awake > _ASLEEP:
-                raise WorkdirError(f"{what} waited for something that is no file, and was ended.")
+                raise WorkdirError(f"{what} waited for something other than a file, and was ended.")
     finally:
         if process.poll() is None:
             process.kill()

@@ -1,8 +1,8 @@
-"""The journal: what must be known after the host has died, in SQLite.
+"""Journal: what must be known after the host has died, in SQLite.
 
-Whoever writes hands over statements and is called back when they are committed. The journal's own thread commits them,
-so that a slow disk, or a file that somebody else has locked, holds up nobody who writes. Writes that arrive together
-are committed together.
+Writers hand over statements, and are called back when these are committed. The journal's own thread commits them, so
+that a slow disk, or a file that somebody else has locked, holds up no writer. Writes that arrive together are committed
+together.
 
 A commit does not wait for the disk's own cache: it survives the death of the host in any way, not the loss of power. A
 journal that cannot be written says so once, holds up nothing that runs, and is tried again with what it has missed.
@@ -36,7 +36,7 @@ Committed: TypeAlias = Callable[[], None]
 Answered: TypeAlias = Callable[[list[tuple[Any, ...]]], None]
 
 _RETRY_AFTER: Final = 1.0
-"""Seconds after which what could not be written is tried again, if nothing else is to be written before."""
+"""Seconds after which a failed write is tried again, if nothing else is to be written before."""
 
 _LOCKED: Final = 0.2
 """Seconds to wait for a lock of somebody else, by each of the two ways to wait for one. Then whoever waits for what is

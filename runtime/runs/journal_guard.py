@@ -1,4 +1,4 @@
-"""Guard of a journal's files: opens them, and sees to it that nothing done to them kills the host or holds it up.
+"""Journal guard: opens a journal's files, and sees to it that nothing done to them kills the host or holds it up.
 
 SQLite asks for more trust than these files deserve. It maps the index of its log (`-shm`) into memory, and a page that
 is cut from a mapped file kills whoever touches it (SIGBUS). It waits for locks on that index for up to ten seconds,
@@ -59,7 +59,7 @@ def open_guarded(
 
     Raises:
         OSError: one of its files is not a regular file, or is another user's.
-        sqlite3.Error: it cannot be opened, or is no journal.
+        sqlite3.Error: it cannot be opened, or is not a journal.
     """
     _check_before_opening(path)
     connection = sqlite3.connect(path, isolation_level=None, timeout=patience, check_same_thread=False)
@@ -166,7 +166,7 @@ def replace_database(connection: sqlite3.Connection, path: Path) -> None:
         connection.backup(target)
     for end in (*_FILES, "-journal"):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{path}{end}")  # noqa: PTH108 - the name is no Path
+            os.unlink(f"{path}{end}")  # noqa: PTH108 - the name is not a Path
     os.rename(new, path)  # noqa: PTH104 - the same
 
 

@@ -1,13 +1,13 @@
-"""What one task has said: in files, bounded, written by the I/O thread, read by anyone, also when the host is gone.
+"""Output: what one task has said, in bounded files. The I/O thread writes them; anyone reads, without the host, too.
 
 It is not in the supervisor's mailbox on purpose: a task that floods its output must fill nobody's queue. It is not in
-memory either: what has been said survives the host, and a thousand remembered tasks cost it nothing.
+memory either: output survives the host, and a thousand remembered tasks cost it nothing.
 
-The files of a task are pieces of one stream, named by the offset at which each begins; the first is the head, the
-others are the tail, of which the oldest piece goes when a new one begins.
+The files of a task are pieces of one stream, named by the offset at which each begins. The first piece is the head, the
+others are the tail; when a new one begins, the oldest of the tail goes.
 
-What a task's processes write to standard output and error goes to its log directly, at the end (O_APPEND), so that
-nothing of the host is in their way; the host cuts what has grown too long (`bound_log`).
+A task's processes write standard output and error directly to its log, at the end (O_APPEND), so that nothing of the
+host is in their way. The host cuts a log that has grown too long (`bound_log`).
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class OutputFiles:
             self._pieces.clear()
 
     def text(self, limit: int | None = None) -> str:
-        """Return what is kept, or a head and a tail of it of together `limit` bytes, with a line for what is not."""
+        """Return what is kept; if that is more than `limit` bytes, head and tail, with a line for what is left out."""
         # A whole piece falls out of the tail at a time, so a little more than the bound may be there.
         most = self._limit or _MOST_SHOWN
         limit = min(limit or most, most)
@@ -189,7 +189,7 @@ class OutputFiles:
         self._pieces.append((self._size, 0))
 
     def _skip(self, surplus: int) -> int:
-        """Leave out so many bytes, and the tail before them, as they would fall out again at once; return how many."""
+        """Leave out that many bytes, and the tail before them, which would fall out at once; return how many."""
         if surplus <= 0 or not self._pieces:
             return 0
         for piece in self._tail():
@@ -234,7 +234,7 @@ class OutputFiles:
             self._pieces.append((self._size, 0))
 
     def _first(self, count: int) -> bytes:
-        """Return so many bytes of the beginning, or those before a gap. Called with the lock."""
+        """Return that many bytes of the beginning, or those before a gap. Called with the lock."""
         data = b""
         for start, length in self._pieces:
             if start != len(data) or len(data) >= count:
@@ -243,7 +243,7 @@ class OutputFiles:
         return data
 
     def _last(self, count: int) -> bytes:
-        """Return so many bytes of the end, or those behind a gap. Called with the lock."""
+        """Return that many bytes of the end, or those behind a gap. Called with the lock."""
         data, begin = b"", self._size
         for start, length in reversed(self._pieces):
             if start + length != begin or len(data) >= count:

@@ -1,4 +1,4 @@
-"""Journals of runs from outside: reads them, whether their hosts live or not, and amends those whose hosts are gone."""
+"""Journal reader: reads journals of runs from outside, with or without a host, and amends those of dead hosts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PATIENCE: Final = 10.0
 class JournalReader:
     """Reads a run's journal, whether its host lives or not; to be used and closed by the thread that made it.
 
-    Every method raises sqlite3.Error if the file is no journal, or damaged. A damaged row costs that row only.
+    Every method raises sqlite3.Error if the file is not a journal, or damaged. A damaged row costs that row only.
 
     Attributes:
         damaged: sentences about the rows that `tasks` has left out.
@@ -83,7 +83,7 @@ class JournalReader:
         return [task_id for (task_id,) in self._rows(schema.select_ids()) if _is_name(task_id)]
 
     def unfinished(self) -> list[str]:
-        """Return the ids of the tasks of which no end is written down."""
+        """Return the ids of the tasks without a written end."""
         rows = self._rows(schema.select_statuses())
         return [task_id for task_id, status in rows if status not in TERMINAL and _is_name(task_id)]
 
@@ -154,7 +154,7 @@ class JournalReader:
         if not math.isfinite(runtime) or not math.isfinite(row.cost):
             raise ValueError("a number is not finite")
         if not _is_name(row.id):
-            raise ValueError("an id is no name of a file")
+            raise ValueError("an id is not the name of a file")
         return TaskView(
             id=row.id,
             agent=row.agent,
@@ -192,7 +192,7 @@ def amend(path: Path, statements: Sequence[Statement]) -> None:
     """Execute statements, all or none of them, on the journal of a run that the caller has taken over.
 
     Raises:
-        sqlite3.Error: it is no journal, is damaged, or cannot be written.
+        sqlite3.Error: it is not a journal, is damaged, or cannot be written.
     """
     deadline = time.monotonic() + _PATIENCE
     with fork_lock, contextlib.closing(_connect(path, lambda: time.monotonic() > deadline)) as connection:

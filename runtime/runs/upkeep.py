@@ -1,7 +1,7 @@
-"""What is done to runs whose host is gone: unfinished tasks get their end, results are marked as read, old runs go.
+"""Upkeep of runs whose host is gone: ends unfinished tasks, marks results as read, removes old runs.
 
-A run whose host lives is never touched, as its lock cannot be had. Nor is a result removed that nobody has read, unless
-that is asked for in so many words.
+A run whose host lives is never touched, because its lock cannot be taken. Unread results are removed only with
+`unread=True`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Folders that agents have to themselves: a scratch folder, or a git worktree of the current repository.
+"""Working directories: folders that agents have to themselves, a scratch folder or a git worktree of the repository.
 
 A task's process makes its folder before its agent begins (`enter`). A scratch folder lives as long as the folder of its
-run. What becomes of a worktree once its task has ended is decided in the host (`worktrees`), by what is remembered of
-it here. Must never go on with a worktree that is not as git has made it.
+run. Once a task has ended, the host decides what becomes of its worktree (`worktrees`), by what is remembered of it
+here. It must never go on with a worktree that is not as git has made it.
 """
 
 from __future__ import annotations

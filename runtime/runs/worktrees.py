@@ -1,8 +1,8 @@
-"""Worktrees whose tasks have ended: what the host does about them, in a thread of its own, or the next host.
+"""Worktrees whose tasks have ended: the host, or the next one, keeps or removes them, in a thread of its own.
 
-One that holds nothing new is removed with its branch, any other is kept. Must never remove what is neither committed
-elsewhere nor ignored by git, and must never have a program started by what a task wrote: git looks at a worktree with
-an administrative folder that the host makes for that look alone.
+A worktree that holds nothing new is removed with its branch, any other is kept. It must never remove what is neither
+committed elsewhere nor ignored by git. It must never have a program started by what a task wrote: git looks at a
+worktree with an administrative folder that the host makes for that look alone.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _tidy(path: Path, hurry: Hurry) -> None:
         raise WorkdirError("A link has been put in its place, or above it.")
     origin = recall(path)
     if origin is None:
-        raise WorkdirError("It is not known of which repository it is.")
+        raise WorkdirError("Its repository is not known.")
     if not origin.link:  # whoever was making it was killed: nobody has worked there
         with contextlib.suppress(WorkdirError, OSError):  # not so far as to have such a file
             _remove_administration(path, Path(origin.repository), _read_small(path / ".git"))
@@ -137,7 +137,7 @@ def _has_news(path: Path, origin: Origin, hurry: Hurry) -> bool:
             )
         )
         if not _ID.fullmatch(head):
-            raise WorkdirError("Its HEAD is no commit.")
+            raise WorkdirError("Its HEAD is not a commit.")
         places = _clean_folder(Path(own), repository, administration, head)
         places["GIT_WORK_TREE"] = str(path)
         config = _faithful_settings(repository, hurry)
@@ -175,7 +175,7 @@ def _clean_folder(own: Path, repository: Path, administration: Path, head: str) 
         (own / "info" / "exclude").write_bytes(os.fsencode(_read_small(repository / "info" / "exclude")))
     index = administration / "index"
     if not stat.S_ISREG(index.lstat().st_mode):
-        raise WorkdirError("Its index is no regular file.")
+        raise WorkdirError("Its index is not a regular file.")
     places = {
         "GIT_DIR": str(own),
         "GIT_INDEX_FILE": str(index),
@@ -263,7 +263,7 @@ def _remove_tree(path: Path, hurry: Hurry) -> None:
 
 
 def _read_small(path: Path) -> str:
-    """Return the text of a file that a task may have replaced; raises OSError if it is no regular file."""
+    """Return the text of a file that a task may have replaced; raises OSError if it is not a regular file."""
     with os.fdopen(open_to_read(path), "rb") as file:
         return os.fsdecode(file.read(_SMALL))
 

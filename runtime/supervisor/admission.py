@@ -24,7 +24,7 @@ __all__ = ["admit"]
 
 _OTHERS_SHARE: Final = 4
 _MOST_FOR_OTHERS: Final = 4
-"""Of so many slots one is kept for those who have nothing running, up to so many; the first of them for the host."""
+"""Slots for each one kept for callers with nothing running, and the most that are kept; the first is the host's."""
 
 _MOST_KEPT: Final = 4_000_000
 """Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""

@@ -1,4 +1,4 @@
-"""How a task ended: the one place that turns what was seen of its process into a status and a reason."""
+"""Outcome: turns what was seen of a task's process into a status and a reason, which happens here only."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class _Queue:
     Attributes:
         pace: when the next one may go.
         waiting: where the answers go, by the id of who waits.
-        let_go: when whoever was let go last time was let go.
+        let_go: when the last task was let go.
         owner: id of who was the first to name it.
         timer: lets the next one go; None if none is running.
     """
@@ -57,7 +57,7 @@ class RateKeeper:
     """See the module.
 
     Args:
-        later: sends the supervisor a message after so many seconds.
+        later: sends the supervisor a message after that many seconds.
     """
 
     def __init__(self, later: Callable[[float, RateDue], Timer]) -> None:
@@ -83,7 +83,7 @@ class RateKeeper:
         queue = self._queue(server, caller)
         let_go = queue.let_go.pop(caller, None)
         if request.refused:
-            # In this order, as what is no number is greater than nothing.
+            # In this order, as what is not a number is greater than nothing.
             after = None if request.after is None else min(_LONGEST_AFTER, request.after)
             queue.pace.refuse(now, after, let_go)
         elif not queue.waiting and now - queue.pace.refused > _CALM:

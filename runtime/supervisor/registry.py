@@ -1,8 +1,7 @@
 """Registry: the tasks that a supervisor remembers, whose they are, and how many there are of each kind.
 
-It keeps books, and decides nothing. What is asked of it at every start and every end of a task must not take longer for
-the number of tasks: it counts as they change, instead of looking through them. Used in the supervisor's thread only,
-but `get`, which any thread may use.
+Bookkeeping only. Starting and ending a task must cost the same however many there are, so totals are kept, not
+recomputed. For the supervisor's thread; any thread may call `get`.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class _ReplyToFuture:
         self._future = future
 
     def set(self, value: Any) -> None:
-        """Answer, unless whoever asked has given up."""
+        """Answer, unless the caller has given up."""
         if self._future.set_running_or_notify_cancel():
             self._future.set_result(value)
 

@@ -131,7 +131,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         return read_result_file(self.result_file) if self.result_file else self.result_json or "null"
 
     def as_data(self, *, whole: bool = False) -> dict[str, Any]:
-        """Return it as plain data for whoever is told in JSON: its fields, but with the result itself.
+        """Return it as plain data, for readers of JSON: its fields, but with the result itself.
 
         Args:
             whole: whether a result that is in a file is read, too; else that is None. Raises as `result` does.

@@ -83,7 +83,7 @@ def blotted(text: str, secrets: Iterable[str], mark: str) -> str:
 
     Args:
         text: anything; cut it afterwards, as a cut could leave half of a secret.
-        secrets: values, some of which may be none (`is_secret`), and one of which may hold another.
+        secrets: values; some may not be secret (`is_secret`), and one may hold another.
         mark: what stands in their place.
     """
     patterns = _patterns(tuple(secrets))

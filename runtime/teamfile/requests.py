@@ -132,7 +132,7 @@ def read_fallback(given: Value | None, find: Callable[[Value], ModelConfig | Non
     if models is not None:
         found = [find(item) for item in models.items() or ()]
         chosen["models"] = tuple(model for model in found if model is not None)
-    # As in Docker's agent files: -1 is none, and 0 is the default.
+    # As in Docker's agent files: -1 means no retries, and 0 is the default.
     if retries is not None and (number := retries.whole(least=-1)):
         chosen["retries"] = max(0, number)
     if cooldown is not None and (duration := seconds(cooldown)):

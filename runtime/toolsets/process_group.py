@@ -113,7 +113,7 @@ class ProcessGroup:
             ValueError: an argument or a variable holds a NUL byte, or is not text.
         """
 
-        # A command or a server has no use for the memory of its task, in which the key of a model is.
+        # A command or a server must not read the memory of its task, because the key of a model is in it.
         def start() -> subprocess.Popen[bytes]:
             return subprocess.Popen(
                 list(arguments),

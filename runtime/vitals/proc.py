@@ -44,7 +44,7 @@ class ProcReader:
                 os.close(self._reserve.pop())
 
     def read(self, path: str, most: int = 1 << 20) -> bytes:
-        """Return what is in a file, up to so many bytes and a little more; raises OSError."""
+        """Return what is in a file, up to that many bytes and a little more; raises OSError."""
         return self._try(lambda: _read(path, most))
 
     def names(self, path: str) -> list[str]:

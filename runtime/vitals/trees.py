@@ -146,7 +146,7 @@ class Tree:
 
         Args:
             root: id of its first process.
-            exact_from: its memory is measured if it may use so many bytes; 0 always, infinity never.
+            exact_from: bytes that it may use before its memory is measured; 0 always, infinity never.
 
         Raises:
             OSError: that cannot be done now, for want of descriptors, say.

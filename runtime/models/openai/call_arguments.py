@@ -87,7 +87,7 @@ class CallArguments:
 
 
 def read(text: str, *, strict: bool = False) -> Any:
-    """Return what a text is in JSON; None if it is none.
+    """Return the value of a JSON text; None if it is not JSON.
 
     Args:
         text: JSON, or anything else.

@@ -114,7 +114,7 @@ class ToolCalls:
                 named.add(id(call))
 
     def add_whole(self, entries: object) -> None:
-        """Take the `tool_calls` of a whole message, of which some may have come before.
+        """Take the `tool_calls` of a whole message; some of them may have come before.
 
         Raises:
             ShapeError: as `add`.

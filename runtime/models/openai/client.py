@@ -40,7 +40,7 @@ from .stream import ShapeError, TurnAssembler, reported_error
 __all__ = ["OpenAIModel", "canned_model", "warm_up"]
 
 _SIGNS_OF_LIFE = 5
-"""So many times the idle time a server may fill with signs of life that say nothing (comments of the stream)."""
+"""How many idle timeouts a server may fill with keep-alive comments alone."""
 
 _AFTER_END = 5.0
 """Seconds that the usage may take to come after the end of an answer."""
@@ -80,7 +80,7 @@ class OpenAIModel:
         environ: where the key is looked up.
         idle_timeout: seconds without a byte from the server before it counts as stalled.
         retries: how often a request is sent again where that may help: no connection, or a fault of the server. A rate
-            limit is an error at once (`RateLimitError`): whoever asked decides whether to wait.
+            limit is an error at once (`RateLimitError`): the caller decides whether to wait.
 
     Raises:
         ModelError: the key is missing, or key or base URL cannot be used.
@@ -131,7 +131,7 @@ class OpenAIModel:
                 http_client=http_client,
             )
         except httpx2.InvalidURL as error:
-            raise self._errors.error(f"the base URL is none: {error}. Correct base_url.") from None
+            raise self._errors.error(f"the base URL is not valid: {error}. Correct base_url.") from None
         # For a header. Else the client finds it out in a thread, which costs a task's process a millisecond.
         self._client._platform = get_platform()  # noqa: SLF001 - there is no other way; where it is not used, no harm
 

@@ -81,7 +81,7 @@ class ModelErrors:
                 return self.error(f"the request to {self._url} failed: {self._name(error)}")
 
     def stream_failed(self, error: Exception, characters: int) -> ModelError:
-        """Say why an answer broke off after so many characters of text."""
+        """Say why an answer broke off after that many characters of text."""
         match error:
             case httpx2.TimeoutException():
                 return self._broken(
@@ -97,7 +97,7 @@ class ModelErrors:
                 return self.garbage(self._name(error))
 
     def in_stream(self, error: object, characters: int, event: object = None) -> ModelError:
-        """Say what error a server reported in its answer, in whichever shape, after so many characters of text.
+        """Say what error a server reported in its answer, in whichever shape, after that many characters of text.
 
         It is of the same kind as one that comes with a status of HTTP. The `event` that it came in may have the status.
         """
@@ -173,7 +173,7 @@ class ModelErrors:
         return ContextLengthError(self._sentence(f"the conversation is too long for it, says {self._url} ({said})."))
 
     def quoted(self, text: str, most: int = _VALUE_LIMIT) -> str:
-        """Return what a server sent as it may stand in a message: on one line, cut after so many characters."""
+        """Return what a server sent as it may stand in a message: on one line, cut after that many characters."""
         # In this order: cut first, and half a key could be left at the end.
         return one_line(self._blotted(text), most)
 

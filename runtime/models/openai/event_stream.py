@@ -44,7 +44,7 @@ _REPEATED: Final = re.compile(r"(\s*data:)+")
 
 _FREE_TRIES: Final = 100
 _VAIN: Final = 8
-"""So often it is tried whether data is whole; beyond that, only so many times its length may be read in vain."""
+"""How often data is tried for being whole; beyond that, how many times its length may be read in vain."""
 
 _DEEPEST: Final = 100
 """Levels of objects and lists in an event; no server needs as many."""

@@ -78,7 +78,7 @@ class InlineReasoning:
         return text
 
     def _ended(self, text: str) -> str:
-        """Look for the end of the reasoning, of which the text may hold a part."""
+        """Look for the end of the reasoning; the text may hold a part of it."""
         _, tag, after = text.partition(self._end)
         if not tag:
             self.held = text[-len(self._end) + 1 :]

@@ -276,7 +276,7 @@ def _reset(value: str | None, now: float) -> float | None:
 
 
 def _moment(value: str | None, now: float) -> float | None:
-    """Read `Retry-After`: seconds, or a date, of which what is left is returned."""
+    """Read `Retry-After`: seconds, or a date; returns the seconds that are left."""
     number = _number(value)
     if number is not None or not value:
         return number

@@ -192,7 +192,7 @@ class TurnAssembler:
         self._figures.add(choice.get("usage"))
         delta, message = choice.get("delta") or None, choice.get("message") or None
         if isinstance(delta, str) or (delta is None and message is None):
-            # `text` is what completions have, of which some servers make their chunks.
+            # `text` is what completions have; some servers make their chunks of those.
             delta = {"content": delta or choice.get("text")}
         if not isinstance(delta, dict | None) or not isinstance(message, dict | str | None):
             raise ShapeError("a choice has neither delta nor message, but {value} ({kind})", delta or message)

@@ -18,7 +18,7 @@ __all__ = ["UsageFigures"]
 _MILLION: Final = 1_000_000
 
 _MOST: Final = 2**53
-"""The largest count that is taken: beyond it JSON's numbers are not exact, and no answer has so many tokens."""
+"""The largest count that is taken: beyond it JSON's numbers are not exact, and no answer has that many tokens."""
 
 
 @dataclass

@@ -251,7 +251,7 @@ def _decoded(body: bytes, content_type: str) -> str:
     declared = _CHARSET.search(content_type) or _CHARSET.search(body[:2000].decode("latin-1"))
     try:
         return body.decode(declared[1] if declared else "utf-8", "replace")
-    except (LookupError, ValueError):  # no such encoding, or one that is none of text
+    except (LookupError, ValueError):  # no such encoding, or not an encoding of text
         return body.decode("utf-8", "replace")
 
 

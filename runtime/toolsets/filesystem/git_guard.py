@@ -31,7 +31,7 @@ def refuse_git(place: Place) -> None:
     """
     if any(map(_is_git, (*place.root.parts, *place.parts))):
         raise FileError(_refusal(place, "below a .git"))
-    with suppress(OSError):  # a folder is missing, or is none: the tool itself says what is wrong
+    with suppress(OSError):  # a folder is missing, or is a file: the tool itself says what is wrong
         folder = os.open(place.root, FOLDER)
         try:
             for part in place.parts:

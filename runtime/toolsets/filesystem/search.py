@@ -27,7 +27,7 @@ __all__ = ["Counts", "Found", "Match", "search"]
 _PROGRAM = Path(__file__).with_name("search_program.py")
 
 _INHERITED = frozenset({MARK, "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR"})
-"""The variables that the search may need. It reads what others wrote, and has no use for the task's own."""
+"""The variables that the search may need. It reads what others wrote, and does not need the task's own."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ async def search(
     """
     # Not in a thread: it is less work than starting a process, and a cancelled thread could not hand it over.
     top, only = _opened(place)
-    # Each match is some JSON around its text, of which every character may need six.
+    # Each match is some JSON around its text, and every character of the text may need six.
     output = HeadAndTail(8 * characters + 200 * most + 65_536)
     request = {
         "folder": top,

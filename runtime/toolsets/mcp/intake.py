@@ -41,7 +41,7 @@ _BLOCKS: Final[pydantic.TypeAdapter[Any]] = pydantic.TypeAdapter(ContentBlock)
 
 
 def note_of(meta: Any) -> str:
-    """Return the note on an answer, for whoever reads it; empty if it kept its word."""
+    """Return the note on an answer, for its reader; empty if the server kept its word."""
     note = meta.get(_META, "") if isinstance(meta, dict) else ""
     return note if isinstance(note, str) else ""
 

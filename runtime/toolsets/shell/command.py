@@ -77,7 +77,7 @@ async def run_command(
 
 
 def folder_for(name: str, working_directory: Path, *, what: str) -> Path:
-    """Return the folder to run a command in; raises ValueError for one that is none, with the remedy in it."""
+    """Return the folder to run a command in; raises ValueError if there is no such folder, with the remedy in it."""
     try:
         folder = working_directory / Path(name).expanduser()
         exists, is_folder = folder.exists(), folder.is_dir()

@@ -156,7 +156,7 @@ def test_a_folder_that_is_no_control_group_is_no_tree(
     (tmp_path / "file").touch()
     monkeypatch.setenv("SUBACTORS_CGROUP", str(tmp_path / name))
 
-    why = f"not used: {tmp_path / name} is no control group of version 2"
+    why = f"not used: {tmp_path / name} is not a control group of version 2"
     assert control_groups() == Finding("control groups", False, why)
 
 
@@ -170,7 +170,7 @@ def test_where_the_tree_is_wrong_limits_are_held_otherwise(
 
     assert [view.status for view in views] == ["failed", "completed"]
     assert views[0].reason.startswith("The limit memory of 150 MB was reached: its tree used ")
-    assert caplog.messages == [f"No control groups are used: {tmp_path} is no control group of version 2."]
+    assert caplog.messages == [f"No control groups are used: {tmp_path} is not a control group of version 2."]
 
 
 def test_a_group_with_processes_of_its_own_is_no_tree(tree: Path) -> None:

@@ -75,7 +75,7 @@ def test_what_a_task_put_in_the_place_of_its_log_is_not_waited_for(tmp_path: Pat
     done = subactors("logs", ID, root=tmp_path)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert "cannot be read: it is no regular file" in done.stderr
+    assert "cannot be read: it is not a regular file" in done.stderr
 
 
 @pytest.mark.parametrize("link", ["/etc/hostname", "../journal.sqlite"])

@@ -171,7 +171,7 @@ def test_a_result_of_too_many_values_for_anybody_fails_the_task(runtime: Runtime
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("fifo", "its result cannot be read: it is no regular file"),
+        ("fifo", "its result cannot be read: it is not a regular file"),
         ("link", "its result cannot be read: Too many levels of symbolic links"),
         ("gone", "its result cannot be read: No such file"),
         ("larger", "its result has 70 MB, more than max_result (64 MB)"),

@@ -216,7 +216,7 @@ def test_a_pipe_in_place_of_a_file_that_git_reads_holds_it_up_no_longer_than_a_m
     command = f"d=$(git rev-parse --git-dir); cd $d; d=.; rm -f {file}; mkfifo {file}"
     folder = worktree_after(state, command)
     assert (folder / "file").exists()
-    assert "waited for something that is no file, and was ended" in caplog.text
+    assert "waited for something other than a file, and was ended" in caplog.text
 
 
 def test_a_link_in_place_of_a_worktree_leads_to_nothing_being_removed(
