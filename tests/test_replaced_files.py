@@ -307,7 +307,7 @@ OTHERS: Final = {
     "runtime/agent/prompt_files.py": "whether the user's file, or what a link leads to, is there",
     "runtime/cli/readiness.py": "whether the user's folders are there",
     "runtime/team/requirements.py": "whether the user's folders are there",
-    "runtime/runtime.py": "whether the user's folder is there",
+    "runtime/host.py": "whether the user's folder is there",
     "runtime/vitals/shared_memory.py": "the kernel's links to what is open or mapped in memory",
     "runtime/runs/folder.py": "whose the state folder is, to which a link may lead",
     "runtime/teamfile/load.py": "the user's file, which may be a pipe: without waiting",
