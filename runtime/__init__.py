@@ -5,7 +5,7 @@
         print(runtime.wait([task_id])[0].result)
 
 Importing it starts nothing, and imports nothing yet: each name brings what it needs when it is first used. A task's
-process has no use for the supervisor, and the help of the command line none for either.
+process does not need the supervisor, and the help of the command line needs neither.
 
 General layout. A room imports only rooms above it in this list (`tests/test_layers.py` holds it). Public is what the
 `__all__` of this package and of `testing` say.

@@ -1,4 +1,4 @@
-"""What this layer asks of Linux beyond the standard library. It must hold no policy: one call, one fact."""
+"""Kernel: calls of Linux that the standard library lacks. It must hold no policy: one call, one fact."""
 
 from __future__ import annotations
 

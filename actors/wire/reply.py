@@ -1,4 +1,4 @@
-"""The answer to an ask, on its way from a child to whoever asked: it is decoded by who asked, not in the I/O thread.
+"""Reply: the answer to an ask, on its way from a child to its asker, who decodes it, and not the I/O thread.
 
 An answer of more values than `value_count` allows is never decoded.
 """

@@ -97,7 +97,7 @@ def _fill_gaps() -> Iterator[object]:
 
 
 def _of_size(size: int) -> Iterator[object]:
-    """Yield ever new objects that take so many bytes."""
+    """Yield ever new objects of that many bytes."""
     for number in itertools.count():
         if size == sys.getsizeof(object()):
             yield object()

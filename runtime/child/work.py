@@ -118,7 +118,7 @@ class TaskWork:
         return [model.name for model in setup.agent.models if model.is_function]
 
     def _finished(self, result: Any) -> Finished:
-        """Return the last report, with a result as whoever reads it will have it: text, or what JSON makes of it."""
+        """Return the last report, with a result as its reader will have it: text, or what JSON makes of it."""
         try:
             data = encode_result(result)
             text = pack_result(data, self._spec.max_result)
@@ -248,7 +248,7 @@ def _as_json(messages: Sequence[Message]) -> list[str]:
 
 
 def _shortened(message: Message, limit: int) -> Message:
-    """Return what of a message can be kept if its JSON text is to have no more than so many characters."""
+    """Return as much of a message as can be kept if its JSON text may have no more than that many characters."""
     kept: Message = {name: message[name] for name in ("role", "tool_call_id") if name in message}
     calls = message.get("tool_calls") or []
     share = limit // (_LONGEST_ESCAPE * (len(calls) + 1))

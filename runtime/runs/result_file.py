@@ -1,7 +1,7 @@
-"""Result files: where an answer is kept that is too large to be sent. One file a task, JSON text, in the run's folder.
+"""Result files: answers that are too large to be sent. One file a task, JSON text, in the run's folder.
 
 The task's process writes it, and says so in its last report. The host looks at it once the process, and all that it had
-started, is gone. It is read (`tasks/result`) by whoever wants the answer, at that moment and not before.
+started, is gone. Whoever wants the answer reads the file (`tasks/result`), at that moment and not before.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Limits: sees what a task has reached, of time, output, conversation and tokens, and has its process tree watched.
+"""Limits: sees which limit a task has reached: time, output, conversation, tokens; and has its process tree watched.
 
-It says so in a sentence. To end the task for it is the supervisor's part.
+It says so in a sentence; the supervisor ends the task.
 """
 
 from __future__ import annotations

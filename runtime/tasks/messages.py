@@ -55,7 +55,7 @@ class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
         """Return the reply to such a request as it was before it was encoded.
 
         Raises:
-            msgspec.MsgspecError: it is none.
+            msgspec.MsgspecError: it is not such a message.
         """
         base: Any = cls.__orig_bases__[0]  # type: ignore[attr-defined]  # what the class says in brackets
         decoded: Reply_co = msgspec.msgpack.decode(reply, type=get_args(base)[0])
@@ -63,11 +63,11 @@ class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
 
 
 class RateTurn(msgspec.Struct, frozen=True):
-    """Supervisor to whoever asked: send your request now."""
+    """Supervisor to the asker: send your request now."""
 
 
 class TaskAccepted(msgspec.Struct, frozen=True):
-    """Supervisor to whoever asked: the new task's id."""
+    """Supervisor to the asker: the new task's id."""
 
     task_id: str
 
@@ -215,7 +215,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
         """Refuse a result that nobody behind could read; runs in the task's process, and in the host's I/O thread.
 
         Raises:
-            TypeError: the result is none.
+            TypeError: the result is not plain data.
         """
         if not self.in_file:
             check_result(self.result)

@@ -52,7 +52,7 @@ def decode_result(text: str) -> Any:
 
 
 def check_result(text: str) -> None:
-    """Refuse what is not an answer; takes a tenth of a second at most, of which other threads wait for a part.
+    """Refuse what is not an answer; takes a tenth of a second at most; other threads wait for a part of it.
 
     Raises:
         TypeError: it is not JSON, holds more than `MOST_VALUES` values, or is nested too deeply.
@@ -99,7 +99,7 @@ def _unreadable(path: str, error: Exception) -> StateError:
 
 
 def holds_more(text: str, most: int) -> bool:
-    """Whether there are more than so many values, where it is JSON; for other text the answer means nothing."""
+    """Whether JSON text has more values than that; for other text the answer means nothing."""
     if text.startswith('"') or len(text) <= most or _values(text) <= most:
         return False
     # Some of what was counted may be inside of texts.
