@@ -15,11 +15,13 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     child/            an actor's process: its life from the fork to its exit
     host/             the host's side of processes: system, process, channel, the I/O thread
     actor.py          `ProcessActor`: its shell in the host, the actor in the child
+    children.py       what a supervisor knows of a child, and hears of it
     supervisor.py     `Supervisor`: starts, watches and stops process actors
     zygote/           the program that forks actors' processes
 """
 
 from .actor import ProcessActor, SupervisorRef
+from .children import Child, ChildSpec, ReplyAddress, StartChild, StopChild
 from .errors import (
     ForkedError,
     PlainDataError,
@@ -38,7 +40,7 @@ from .linux.cgroup import CgroupTree
 from .linux.kernel import check_platform, open_standard_descriptors, silenced
 from .linux.mark import MARK
 from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
-from .supervisor import Child, ChildSpec, ReplyAddress, StartChild, StopChild, Supervisor
+from .supervisor import Supervisor
 from .wire.messages import ErrorData, GroupUse, ProcessLimits, encode_plain
 from .wire.value_count import MOST_VALUES
 

@@ -1,4 +1,4 @@
-"""`Supervisor`: a pykka actor that starts, watches and stops process actors.
+"""Supervisor: a pykka actor that starts, watches and stops process actors.
 
 It holds the truth about its children, and it alone. Its mailbox never waits: not for a child, not for the zygote; what
 takes time comes back to it as a message. Layers above subclass it and say what reports, requests and ends mean.
@@ -13,25 +13,36 @@ import logging
 import os
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 import pykka
 
-from .actor import ProcessActor
+from .children import (
+    Child,
+    ChildEnded,
+    ChildReady,
+    ChildReported,
+    ChildRequested,
+    ChildSpec,
+    ChildTurn,
+    GraceOver,
+    ReplyAddress,
+    StartChild,
+    StopChild,
+)
 from .errors import ProtocolError
-from .host.backlog import TurnQueue
 from .host.exit import ProcessExit
 from .host.io import Timer
 from .host.process import ActorProcess
 from .host.system import ProcessSystem
-from .wire.messages import MAXIMUM_FRAME, ErrorData, ProcessLimits, error_data, fault_text
+from .wire.messages import MAXIMUM_FRAME, ErrorData, fault_text
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
 
-__all__ = ["Child", "ChildSpec", "ReplyAddress", "StartChild", "StopChild", "Supervisor"]
+__all__ = ["Supervisor"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -45,120 +56,6 @@ _DUMP_TIME: Final = 0.003
 
 _DUMP_LOOKS: Final = 30
 """How often to look whether it has begun, and the seconds between: on a busy machine it may get no core for a while."""
-
-
-class ChildSpec(msgspec.Struct, frozen=True):
-    """What a child is, and how it is to be ended.
-
-    Attributes:
-        actor_class: the process actor.
-        args: its constructor's.
-        kwargs: its constructor's.
-        grace: seconds between asking it to stop and killing it.
-        capture: file for what its process writes to standard output and error; None lets it go to the host's.
-        environ: the process's environment; None is the host's at the start, without what the system withholds.
-        limits: what the kernel holds its process to; None for nothing.
-        fenced: whether its process is put behind a fence; the process system's own answer if None.
-    """
-
-    actor_class: type[ProcessActor]
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    grace: float = 2.0
-    capture: str | None = None
-    environ: Mapping[str, str] | None = None
-    limits: ProcessLimits | None = None
-    fenced: bool | None = None
-
-
-class Child:
-    """A child of a supervisor. Its fields change in the supervisor's thread only.
-
-    Attributes:
-        spec: what was asked for.
-        process: the running, or ended, process; it is there once that has been asked for.
-        stopping: whether it has been asked to stop.
-        turns: what it has for its supervisor.
-    """
-
-    __slots__ = ("process", "spec", "stopping", "turns")
-
-    def __init__(self, spec: ChildSpec) -> None:
-        self.spec = spec
-        self.process: ActorProcess
-        self.stopping = False
-        self.turns = TurnQueue()
-
-
-# --- messages to a supervisor ---------------------------------------------------------------------------------------
-
-
-class StartChild(msgspec.Struct, frozen=True):
-    """Anyone to the supervisor: start a child; the reply is the `Child`, at once, long before it runs."""
-
-    spec: ChildSpec
-
-
-class StopChild(msgspec.Struct, frozen=True):
-    """Anyone to the supervisor: take a child down the stop ladder; the reply comes at once."""
-
-    child: Child
-
-
-class _Turn(msgspec.Struct, frozen=True):
-    """To the supervisor: it is the child's turn."""
-
-    child: Child
-
-
-class _Ready(msgspec.Struct, frozen=True):
-    """The I/O thread to the supervisor: the child's constructor has returned."""
-
-    child: Child
-
-
-class _Reported(msgspec.Struct, frozen=True):
-    """The I/O thread to the supervisor: a decoded report."""
-
-    child: Child
-    report: Any
-
-
-class _Requested(msgspec.Struct, frozen=True):
-    """The I/O thread to the supervisor: a decoded request, and where the answer goes."""
-
-    child: Child
-    request: Any
-    reply_to: ReplyAddress
-
-
-class _Ended(msgspec.Struct, frozen=True):
-    """The I/O thread to the supervisor: the child is gone and reaped."""
-
-    child: Child
-    end: ProcessExit
-
-
-class _GraceOver(msgspec.Struct, frozen=True):
-    """A timer to the supervisor: the child has had its time to end by itself."""
-
-    child: Child
-
-
-class ReplyAddress:
-    """Where the answer to one child's request goes: good for one use, from any thread, at any later time."""
-
-    def __init__(self, process: ActorProcess, request_id: int) -> None:
-        self._process = process
-        self._request_id = request_id
-
-    def set(self, value: msgspec.Struct) -> None:
-        """Answer."""
-        self._process.answer(self._request_id, value)
-
-    def set_exception(self, error: BaseException) -> None:
-        """Answer with an error; it arrives as a RemoteError that names its type."""
-        self._process.refuse(self._request_id, error_data(error))
 
 
 class Supervisor(pykka.ThreadingActor):
@@ -220,7 +117,7 @@ class Supervisor(pykka.ThreadingActor):
             return
         child.stopping = True
         child.process.stop()
-        self.tell_later(child.spec.grace, _GraceOver(child))
+        self.tell_later(child.spec.grace, GraceOver(child))
 
     def tell_later(self, delay: float, message: object) -> Timer:
         """Send this supervisor a message in `delay` seconds; the timer holds it until then, and can cancel it.
@@ -235,7 +132,7 @@ class Supervisor(pykka.ThreadingActor):
         May be called in any thread.
         """
         if child.turns.put(message):
-            _tell(self.actor_ref, _Turn(child))
+            _tell(self.actor_ref, ChildTurn(child))
 
     def charge(self, seconds: float) -> None:
         """Within a hook: charge the child for work that its message makes elsewhere, as for CPU time of this thread."""
@@ -277,9 +174,9 @@ class Supervisor(pykka.ThreadingActor):
                 return self.start_child(spec)
             case StopChild(child):
                 self.stop_child(child)
-            case _Turn(child):
+            case ChildTurn(child):
                 self._take_turn(child)
-            case _GraceOver():
+            case GraceOver():
                 self._take_up(message)
             case _:
                 return super().on_receive(message)
@@ -287,7 +184,7 @@ class Supervisor(pykka.ThreadingActor):
 
     def _take_turn(self, child: Child) -> None:
         """Handle what a child has waiting, for a moment, and see to its next turn."""
-        turn = _Turn(child)
+        turn = ChildTurn(child)
         if child.process.lacks_room(lambda: _tell(self.actor_ref, turn)):
             return
         until = child.turns.begin() + _TURN
@@ -306,28 +203,28 @@ class Supervisor(pykka.ThreadingActor):
 
     def _take_up(self, message: object) -> None:
         match message:
-            case _Ready(child) | _Reported(child) | _Requested(child) | _GraceOver(child):
+            case ChildReady(child) | ChildReported(child) | ChildRequested(child) | GraceOver(child):
                 try:
                     self._hear(message)
                 except Exception:
                     logger.exception("A message of %s could not be handled; it is ended.", child.process.actor)
                     child.process.kill()
-            case _Ended(child, end):
+            case ChildEnded(child, end):
                 self.child_ended(child, end)
             case _:
                 self.on_receive(message)
 
-    def _hear(self, message: _Ready | _Reported | _Requested | _GraceOver) -> None:
+    def _hear(self, message: ChildReady | ChildReported | ChildRequested | GraceOver) -> None:
         child = message.child
-        if isinstance(message, _Ready):
+        if isinstance(message, ChildReady):
             self.child_ready(child)
             return
-        if isinstance(message, _GraceOver):
+        if isinstance(message, GraceOver):
             self._end_by_force(child)
             return
         self._handled = child.process.handled
         try:
-            if isinstance(message, _Reported):
+            if isinstance(message, ChildReported):
                 self.child_reported(child, message.report)
             elif not child.process.is_ending:  # else nobody is there to be answered
                 self.child_requested(child, message.request, message.reply_to)
@@ -378,7 +275,7 @@ class _ChildListener:
     def process_ready(self, process: ActorProcess) -> None:
         """Forward."""
         del process
-        self._tell(_Ready(self._child))
+        self._tell(ChildReady(self._child))
 
     def process_output(self, process: ActorProcess, data: bytes) -> None:
         """Hand over in this thread."""
@@ -392,7 +289,7 @@ class _ChildListener:
             return
         report = _decode(self._supervisor.report_decoder, body, "report")
         self._has_last_report = isinstance(report, self._supervisor.last_reports)
-        self._tell(_Reported(self._child, report))
+        self._tell(ChildReported(self._child, report))
 
     def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
         """Decode and forward, with the address for the answer."""
@@ -402,7 +299,7 @@ class _ChildListener:
             process.handled()
             return
         request = _decode(self._supervisor.request_decoder, body, "request")
-        self._tell(_Requested(self._child, request, ReplyAddress(process, request_id)))
+        self._tell(ChildRequested(self._child, request, ReplyAddress(process, request_id)))
 
     def process_finished(self, process: ActorProcess) -> None:
         """See to it that the process exits now."""
@@ -410,14 +307,14 @@ class _ChildListener:
         # After its loop a process may still hang in a thread or finalizer; it gets the same grace as a stop. The timer
         # is set here, in its own thread, because nearly every child ends this way.
         if self._exit_timer is None:
-            self._exit_timer = self._supervisor.tell_later(self._child.spec.grace, _GraceOver(self._child))
+            self._exit_timer = self._supervisor.tell_later(self._child.spec.grace, GraceOver(self._child))
 
     def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
         """Forward."""
         del process
         if self._exit_timer is not None:
             self._exit_timer.cancel()  # it would keep the child until it is due
-        self._tell(_Ended(self._child, end))
+        self._tell(ChildEnded(self._child, end))
 
     def _tell(self, message: object) -> None:
         self._supervisor.tell_in_turn(self._child, message)
