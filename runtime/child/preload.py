@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from ..team.providers import may_use_tls
+from ..team.toolset_kinds import TOOLSETS
 from ..text import one_line
 
 if TYPE_CHECKING:
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["modules_of", "tell_of_failure"]
 
 logger = logging.getLogger("subactors.runtime")
-
-_HOMES: Final = {
-    "fetch": "fetch.toolset",
-    "filesystem": "filesystem.toolset",
-    "mcp": "mcp.toolset",
-    "script": "shell.script",
-    "shell": "shell.toolset",
-}
-"""The modules of toolsets that are not called like their type."""
 
 _SHOWN_ERROR: Final = 300
 """Characters of a failed import's error that are logged: one line."""
@@ -46,7 +38,7 @@ def modules_of(team: Team) -> list[str]:
         modules.append(f"subactors.runtime.models.open:{'preload_without_certificates' if without_tls else 'preload'}")
     for agent in team.agents.values():
         modules += [
-            f"subactors.runtime.toolsets.{_HOMES.get(toolset.type, toolset.type)}"
+            f"subactors.runtime.toolsets.{TOOLSETS[toolset.type].module}"
             for toolset in agent.toolsets
             if toolset.type != "background_agents"  # every agent has it already
         ]

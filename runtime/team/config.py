@@ -109,7 +109,7 @@ class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of an agent's `toolsets`.
 
     Attributes:
-        type: one of `teamfile/toolsets.TOOLSETS`.
+        type: one of `toolset_kinds.TOOLSETS`.
         tools: names to keep of the toolset's tools; None keeps all.
         instruction: replaces the toolset's own instruction text; None keeps it.
         options: the keys that belong to this type alone, checked by the loader.

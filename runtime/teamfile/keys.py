@@ -10,6 +10,7 @@ from types import MappingProxyType
 import msgspec
 
 from ..team.config import Limits, Settings
+from ..team.toolset_kinds import TOOLSETS
 from .values import Keys
 
 __all__ = [
@@ -219,22 +220,7 @@ TOOLSET = Keys(
 """What every toolset may have; `toolsets` adds the keys of each type."""
 
 MCP = Keys(
-    supported=frozenset(
-        {
-            "command",
-            "args",
-            "env",
-            "cwd",
-            "working_dir",
-            "remote",
-            "ref",
-            "config",
-            "name",
-            "timeout",
-            "startup_timeout",
-            "lifecycle",
-        }
-    ),
+    supported=frozenset(TOOLSETS["mcp"].options),
     ignored=frozenset({"version"}),
     refused=MappingProxyType({key: loss for key, loss in TOOLSET.refused.items() if key != "working_dir"}),
 )
@@ -248,35 +234,30 @@ REMOTE = Keys(
 SCRIPT = Keys(supported=frozenset({"cmd", "description", "args", "required", "env", "working_dir"}))
 """What an entry of the `shell` of a toolset of type `script` may have."""
 
-TOOLSET_OWNERS = MappingProxyType(
+_ELSEWHERE = MappingProxyType(
     {
-        "env": ("shell", "script", "mcp"),
-        "timeout": ("shell", "script", "fetch", "mcp"),
-        "allow_private_ips": ("fetch",),
-        "allowed_domains": ("fetch",),
-        "blocked_domains": ("fetch",),
-        "cwd": ("mcp",),
-        "startup_timeout": ("mcp",),
-        "allow": ("filesystem",),
-        "allow_git": ("filesystem",),
-        "allow_list": ("filesystem",),
-        "ref": ("mcp",),
-        "remote": ("mcp",),
-        "config": ("mcp",),
-        "command": ("mcp", "lsp"),
-        "args": ("mcp", "lsp"),
-        "version": ("mcp", "lsp"),
-        "name": ("mcp", "a2a"),
-        "url": ("a2a", "openapi"),
-        "headers": ("a2a", "openapi"),
-        "api_config": ("api",),
-        "shell": ("script",),
-        "path": ("memory", "tasks"),
-        "shared": ("todo",),
-        "models": ("model_picker",),
-        "file_types": ("lsp",),
+        "todo": ("shared",),
+        "mcp": ("version",),
+        "tasks": ("path",),
+        "lsp": ("command", "args", "version", "file_types"),
+        "a2a": ("name", "url", "headers"),
+        "openapi": ("url", "headers"),
+        "api": ("api_config",),
+        "model_picker": ("models",),
     }
 )
+"""Keys of types of toolsets that only these may have in Docker's agent files, and that mean nothing in this version."""
+
+
+def _owners() -> dict[str, tuple[str, ...]]:
+    owners: dict[str, tuple[str, ...]] = {}
+    for name, keys in [*((name, kind.options) for name, kind in TOOLSETS.items()), *_ELSEWHERE.items()]:
+        for key in keys:
+            owners[key] = (*owners.get(key, ()), name)
+    return owners
+
+
+TOOLSET_OWNERS = MappingProxyType(_owners())
 """Keys that only some types of toolsets have, and which."""
 
 UNSUPPORTED_TOOLSETS = MappingProxyType(

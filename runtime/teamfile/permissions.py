@@ -6,8 +6,8 @@ import fnmatch
 from typing import TYPE_CHECKING
 
 from ..team.permissions import Permissions, argument_patterns, tool_pattern
+from ..team.toolset_kinds import TOOLSETS
 from .keys import PERMISSIONS
-from .toolsets import TOOLSETS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

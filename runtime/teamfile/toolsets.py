@@ -1,83 +1,26 @@
 """Toolsets: checks the `toolsets` of an agent.
 
-It holds what a team file may say about each type of toolset, the names of its tools included. It must not import the
-toolsets themselves: a file is checked without loading what would run it.
+What an entry of each type may say is in `team/toolset_kinds`. The toolsets themselves must not be imported here: a file
+is checked without loading what would run it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import msgspec
 
 from ..team.config import ToolsetConfig
+from ..team.toolset_kinds import TOOLSETS, Reading, ToolsetKind
 from .keys import MCP, TOOLSET, TOOLSET_OWNERS, UNSUPPORTED_TOOLSETS
 from .mcp import McpDefinitions, read_mcp
 from .scripts import read_scripts
 from .values import Keys, Section, Value, listed, quoted
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["TOOLSETS", "ToolsetKind", "read_toolset", "toolset_type"]
-
-
-@dataclass(frozen=True)
-class ToolsetKind:
-    """A type of toolset.
-
-    Attributes:
-        tools: the names of its tools, for `tools`; None if a server or the entry itself says them.
-        keys: the keys that an entry of this type may have beside those of all types.
-        refused: those that Docker's agent files may have and this version has not; to what the file would lose.
-    """
-
-    tools: tuple[str, ...] | None
-    keys: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
-
-
-TOOLSETS: Mapping[str, ToolsetKind] = MappingProxyType(
-    {
-        "background_agents": ToolsetKind(
-            ("run_background_agent", "list_background_agents", "view_background_agent", "stop_background_agent")
-        ),
-        "think": ToolsetKind(("think",)),
-        "shell": ToolsetKind(("shell",), ("env", "timeout")),
-        "filesystem": ToolsetKind(
-            (
-                "read_file",
-                "read_multiple_files",
-                "write_file",
-                "edit_file",
-                "list_directory",
-                "directory_tree",
-                "search_files_content",
-                "create_directory",
-                "remove_directory",
-            ),
-            ("allow", "allow_git", "allow_list", "readonly"),
-        ),
-        "todo": ToolsetKind(
-            ("create_todo", "create_todos", "update_todos", "list_todos"),
-            refused=MappingProxyType({"shared": "the list that several agents share"}),
-        ),
-        "memory": ToolsetKind(
-            ("add_memory", "get_memories", "search_memories", "update_memory", "delete_memory"), ("path",)
-        ),
-        "fetch": ToolsetKind(
-            ("fetch",),
-            ("timeout", "allow_private_ips", "allowed_domains", "blocked_domains"),
-            MappingProxyType({"headers": "the headers that it sends"}),
-        ),
-        "script": ToolsetKind(None, ("shell", "env", "timeout")),
-        "mcp": ToolsetKind(None, tuple(sorted(MCP.supported))),
-    }
-)
-"""The types there are."""
+__all__ = ["read_toolset", "toolset_type"]
 
 
 def toolset_type(toolset: Value) -> str | None:
@@ -106,7 +49,7 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     instruction = given.text(blank=True) if given is not None else None
     may_be_missing = section.get("optional")
     optional = may_be_missing.boolean() if may_be_missing is not None else None
-    options = _options(section)
+    options = _options(section, kind)
     if name == "script":
         options["shell"] = read_scripts(toolset, section)
     # A script with mistakes has been reported; that its tool is missing here is not a mistake of its own.
@@ -147,7 +90,7 @@ def _report_type(toolset: Value) -> None:
 
 
 def _keys(name: str, kind: ToolsetKind) -> Keys:
-    own = frozenset(kind.keys)
+    own = frozenset(kind.options)
     elsewhere = {
         key: f"in a toolset of type {' or '.join(f'`{owner}`' for owner in owners)}"
         for key, owners in TOOLSET_OWNERS.items()
@@ -177,6 +120,10 @@ def _tools(section: Section, name: str, known: tuple[str, ...] | None) -> tuple[
     return tuple(tool for _, tool in named)
 
 
+def _domains(domains: Value) -> list[str]:
+    return [domain for item in domains.texts() or () if (domain := _domain(*item))]
+
+
 def _domain(item: Value, domain: str) -> str | None:
     if re.fullmatch(r"(\*?\.)?[^\s/:*]+", domain):
         return domain
@@ -187,25 +134,27 @@ def _domain(item: Value, domain: str) -> str | None:
     return None
 
 
-def _options(section: Section) -> dict[str, Any]:
-    """Read the keys that belong to one type alone; those of other types are not in the section."""
+_READERS: Final[Mapping[Reading, Callable[[Value], Any]]] = MappingProxyType(
+    {
+        "boolean": Value.boolean,
+        "seconds": lambda value: value.number(above=True),
+        "file": Value.file_name,
+        "folders": lambda value: list(value.file_names()),
+        "environment": Value.environment,
+        "domains": _domains,
+    }
+)
+
+
+def _options(section: Section, kind: ToolsetKind) -> dict[str, Any]:
+    """Read the keys that belong to one type alone, but for those that a module of its own reads."""
     options: dict[str, Any] = {}
-    for key in ("readonly", "allow_git", "allow_private_ips"):
-        if (truth := section.get(key)) is not None:
-            options[key] = truth.boolean()
-    for key in ("allowed_domains", "blocked_domains"):
-        if (domains := section.get(key)) is not None:
-            options[key] = [domain for item in domains.texts() or () if (domain := _domain(*item))]
-    if (timeout := section.get("timeout")) is not None:
-        options["timeout"] = timeout.number(above=True)
-    if (path := section.get("path")) is not None:
-        options["path"] = path.file_name()
-    if (env := section.get("env")) is not None:
-        options["env"] = env.environment()
-    allow, allow_list = section.get("allow"), section.get("allow_list")
-    if allow is not None and allow_list is not None:
-        allow_list.report("`allow` and `allow_list` mean the same, and both are given.", "Keep one of the two.")
-    folders = allow if allow is not None else allow_list
-    if folders is not None:
-        options["allow"] = list(folders.file_names())
+    for key, reading in kind.options.items():
+        value, same = section.get(key), kind.other_names.get(key, key)
+        if value is None or reading == "apart":
+            continue
+        if same != key and section.get(same) is not None:
+            value.report(f"`{same}` and `{key}` mean the same, and both are given.", "Keep one of the two.")
+        else:
+            options[same] = _READERS[reading](value)
     return options

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import importlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from ..tasks.gateway import Gateway
 from ..team.config import AgentConfig, ToolsetConfig
-from .background import BackgroundAgentsToolset
+from ..team.toolset_kinds import TOOLSETS, Given
 from .base import Tool, Toolset
 from .transfer import TransferTaskToolset
 
@@ -16,13 +17,6 @@ __all__ = ["build_toolsets"]
 
 _ORIGINAL = "{ORIGINAL_INSTRUCTIONS}"
 """Stands for the toolset's own instruction in the one that replaces it, as in Docker's agent files."""
-
-
-class _Variables(NamedTuple):
-    """An environment, and the names of those variables in it that no program inherits."""
-
-    environ: Mapping[str, str]
-    withheld: Collection[str]
 
 
 def build_toolsets(
@@ -46,85 +40,27 @@ def build_toolsets(
         withheld: names of variables in it that no program inherits.
         limit: characters of one answer.
     """
-    toolsets = []
-    variables = _Variables(environ, withheld)
-    for config in agent.toolsets:
-        # What is remembered must outlive a folder of the agent's own.
-        folder = shared_directory if config.type == "memory" and shared_directory else working_directory
-        toolsets.append(_chosen(config, gateway, folder, variables, limit))
+    given: dict[Given, Any] = {
+        "gateway": gateway,
+        "working_directory": working_directory,
+        "environ": environ,
+        "withheld": withheld,
+        "limit": limit,
+    }
+    shared = {**given, "working_directory": shared_directory or working_directory}
+    toolsets = [
+        _chosen(config, shared if TOOLSETS[config.type].in_shared_folder else given) for config in agent.toolsets
+    ]
     if agent.sub_agents:
         toolsets.append(TransferTaskToolset(gateway, limit=limit))
     return toolsets
 
 
-def _build(
-    config: ToolsetConfig, gateway: Gateway, working_directory: Path, variables: _Variables, limit: int
-) -> Toolset:
-    # Imported when used: an agent that has no shell should not pay for one.
-    match config.type:
-        case "background_agents":
-            return BackgroundAgentsToolset(gateway, limit=limit)
-        case "think":
-            from .think import ThinkToolset  # noqa: PLC0415 - see above
-
-            return ThinkToolset()
-        case "todo":
-            from .todo import TodoToolset  # noqa: PLC0415 - see above
-
-            return TodoToolset()
-        case "memory":
-            from .memory import MemoryToolset  # noqa: PLC0415 - see above
-
-            return MemoryToolset(working_directory=working_directory, **config.options)
-        case "fetch":
-            from .fetch.toolset import FetchToolset  # noqa: PLC0415 - see above
-
-            return FetchToolset(limit=limit, **config.options)
-        case _:
-            return _build_local(config, working_directory, variables, limit)
-
-
-def _build_local(config: ToolsetConfig, working_directory: Path, variables: _Variables, limit: int) -> Toolset:
-    """Build a toolset that works in the working directory."""
-    environ, withheld = variables
-    match config.type:
-        case "script":
-            from .shell.script import ScriptToolset  # noqa: PLC0415 - see above
-
-            return ScriptToolset(
-                working_directory=working_directory, environ=environ, withheld=withheld, limit=limit, **config.options
-            )
-        case "shell":
-            from .shell.toolset import ShellToolset  # noqa: PLC0415 - see above
-
-            return ShellToolset(
-                working_directory=working_directory, environ=environ, withheld=withheld, limit=limit, **config.options
-            )
-        case "filesystem":
-            from .filesystem.toolset import FilesystemToolset  # noqa: PLC0415 - see above
-
-            return FilesystemToolset(working_directory=working_directory, limit=limit, **config.options)
-        case "mcp":
-            from .mcp.toolset import McpToolset  # noqa: PLC0415 - see above
-
-            return McpToolset(
-                working_directory=working_directory,
-                environ=environ,
-                withheld=withheld,
-                tools=config.tools,
-                **config.options,
-            )
-        case _:
-            raise AssertionError(f"the loader let the toolset type {config.type!r} pass")
-
-
-def _chosen(
-    config: ToolsetConfig, gateway: Gateway, working_directory: Path, variables: _Variables, limit: int
-) -> Toolset:
+def _chosen(config: ToolsetConfig, given: Mapping[Given, Any]) -> Toolset:
     """Build a toolset as the team file chose it: with these tools, this instruction, and whether it may be missing."""
 
     def build() -> Toolset:
-        return _select(config, _build(config, gateway, working_directory, variables, limit))
+        return _select(config, _build(config, given))
 
     if not config.optional:
         return build()
@@ -133,7 +69,16 @@ def _chosen(
 
     named = config.options.get("name")
     name = f"{config.type} ({named})" if named else config.type
-    return OptionalToolset(name, lacks_of(config, variables.environ, working_directory), build)
+    return OptionalToolset(name, lacks_of(config, given["environ"], given["working_directory"]), build)
+
+
+def _build(config: ToolsetConfig, given: Mapping[Given, Any]) -> Toolset:
+    kind = TOOLSETS[config.type]
+    # Imported when used: an agent that has no shell should not pay for one.
+    module = importlib.import_module(f"{__package__}.{kind.module}")
+    factory: Callable[..., Toolset] = getattr(module, kind.factory)
+    arguments = {name: config.tools if name == "tools" else given[name] for name in kind.takes}
+    return factory(**arguments, **config.options)
 
 
 def _select(config: ToolsetConfig, toolset: Toolset) -> Toolset:

@@ -17,7 +17,7 @@ from processes_and_waits import wait_until
 from subactors.runtime import OrchestratorTools, Runtime, TaskView
 from subactors.runtime.tasks.messages import TaskRequest
 from subactors.runtime.team.config import AgentConfig, ToolsetConfig
-from subactors.runtime.teamfile.toolsets import TOOLSETS
+from subactors.runtime.team.toolset_kinds import TOOLSETS
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.build import build_toolsets
 from teams import call, model, plan, run_and_wait
