@@ -1,4 +1,4 @@
-"""The errors of the actor layer. Every error of the product descends from `SubactorsError`.
+"""Errors of the actor layer. Every error of the product descends from `SubactorsError`.
 
 SubactorsError
 ├── UnsupportedPlatformError   this operating system cannot do what the runtime needs

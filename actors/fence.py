@@ -69,7 +69,7 @@ _Result = TypeVar("_Result")
 
 
 class FenceOffer(NamedTuple):
-    """What this kernel offers.
+    """Offer of this kernel.
 
     Attributes:
         kind: what a process behind a fence cannot do to those outside.

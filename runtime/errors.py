@@ -1,4 +1,4 @@
-"""The errors of the runtime, all under `SubactorsError`.
+"""Errors of the runtime, all under `SubactorsError`.
 
 Each is named for what happened, and its message says what to do.
 

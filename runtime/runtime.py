@@ -107,7 +107,7 @@ class Runtime:
 
     @property
     def fence(self) -> FenceOffer:
-        """What the kernel keeps tasks from doing to this process and each other; not those with `privileges: keep`."""
+        """The fence that this kernel offers between tasks and this process; not for those with `privileges: keep`."""
         from ..actors.fence import offer  # noqa: PLC0415 - for hosts that ask
 
         return offer()

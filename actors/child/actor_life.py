@@ -42,7 +42,7 @@ _DEEPEST_ATTRIBUTE: Final = 10
 
 
 class Living(Protocol):
-    """What a life needs of its actor; `ProcessActor` has it."""
+    """Living: what a life needs of its actor; `ProcessActor` has it."""
 
     actor_urn: str
     _subactors_life: Life | None
@@ -149,7 +149,7 @@ class Life:
 
 
 class _ReplyToHost:
-    """Where one ask's answer goes: pykka's `reply_to`, in the actor's process. Good for one use."""
+    """Address of one ask's answer: pykka's `reply_to`, in the actor's process. Good for one use."""
 
     def __init__(self, channel: ChildChannel, ask_id: int) -> None:
         self._channel = channel

@@ -51,7 +51,7 @@ _PROCESSORS: Final = {
 
 
 class Filter(NamedTuple):
-    """What a process calls to be behind the filter, once it can gain no privileges.
+    """Filter: a process calls it to be behind the filter, once it can gain no privileges.
 
     Attributes:
         arguments: of the C library's `syscall`, which returns 0.

@@ -54,7 +54,7 @@ _LONGEST_ESCAPE: Final = 16
 
 
 class TaskWork:
-    """What a task does. `run` belongs to the main thread, `cancel` to the mailbox thread.
+    """Work of a task. `run` belongs to the main thread, `cancel` to the mailbox thread.
 
     Args:
         spec: what to do.

@@ -135,7 +135,7 @@ class ForeignTask:
 
     @property
     def output(self) -> OutputFiles:
-        """What it has said until now."""
+        """Its output so far."""
         return OutputFiles.open(self._files.output, self.id)
 
     @property

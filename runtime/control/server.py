@@ -69,7 +69,7 @@ class Timer(Protocol):
 
 
 class Loop(Protocol):
-    """What the server needs of the host's I/O thread; see `subactors.actors.host.io.IOThread`."""
+    """Loop: what the server needs of the host's I/O thread; see `subactors.actors.host.io.IOThread`."""
 
     def call(self, callback: Callable[[], None], /) -> None:
         """Have the I/O thread make a call; from any thread."""
@@ -356,7 +356,7 @@ class _Connection:
 
 
 class _ReplyToConnection:
-    """Where the answer to one request goes; see `ReplyTo`."""
+    """Address on a connection, for the answer to one request; see `ReplyTo`."""
 
     def __init__(self, loop: Loop, connection: _Connection, request_id: int) -> None:
         self._loop = loop

@@ -27,7 +27,7 @@ _SCRIPT_INDEXES: Final = tuple(f"/index{ending}" for ending in _SCRIPT_ENDINGS i
 
 @dataclass
 class Graph:
-    """Who imports whom.
+    """Graph of who imports whom.
 
     Attributes:
         files: all files that were looked at.

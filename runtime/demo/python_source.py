@@ -22,7 +22,7 @@ class Function:
 
     @property
     def lines(self) -> int:
-        """How long it is."""
+        """Its length in lines."""
         return self.last_line - self.line + 1
 
 

@@ -1,4 +1,4 @@
-"""Background tasks as the coordinator's model sees them: in the texts that the `background_agents` tools answer.
+"""Task texts: background tasks as the coordinator's model sees them, in the answers of the `background_agents` tools.
 
 Reads these texts as a language model would, and must not know more than they say. What a text does not say is empty.
 """

@@ -80,7 +80,7 @@ _ALTERNATE: Final = re.compile(r"roles must alternate|only user and assistant", 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """Who gets a request.
+    """Server: who gets a request.
 
     Attributes:
         identity: what `Turn.provider` says of the turns that came from here.

@@ -17,7 +17,7 @@ __all__ = ["Body", "Place"]
 
 
 class Body(Protocol):
-    """What one task has at its place, over all attempts. Used in the supervisor's thread."""
+    """Body: what one task has at its place, over all attempts. For the supervisor's thread."""
 
     @property
     def capture(self) -> str:
@@ -58,7 +58,7 @@ class Body(Protocol):
 
 
 class Place(Protocol):
-    """Where tasks run. Used in the supervisor's thread, but where a method says otherwise."""
+    """Place: where tasks run. For the supervisor's thread, unless a method says otherwise."""
 
     def body(self, task_id: str, workdir: Workdir) -> Body:
         """Return what a new task is to have here."""

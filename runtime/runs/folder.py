@@ -81,7 +81,7 @@ def runs(root: Path) -> list[Path]:
 
 
 class RunFiles:
-    """What is where in a run's folder.
+    """Files of a run's folder.
 
     Args:
         path: the folder.

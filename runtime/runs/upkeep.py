@@ -31,7 +31,7 @@ KEEP: Final = 7 * 86400.0
 
 @dataclass
 class Pruned:
-    """What `prune` has done.
+    """Account of what `prune` has done.
 
     Attributes:
         removed: the folders that are gone, and how many tasks each had had.

@@ -186,7 +186,7 @@ def alone_in(repository: Path, seconds: float) -> Iterator[None]:
 
 
 class Hurry:
-    """How long may still be worked on worktrees: without end until `begin` is called, from any thread."""
+    """Time that is left to work on worktrees: without end until `begin` is called, from any thread."""
 
     def __init__(self) -> None:
         self._end = float("inf")
@@ -205,7 +205,7 @@ class Hurry:
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a worktree is from, as remembered outside of it, where its task's file tools do not reach.
+    """Origin of a worktree, as remembered outside of it, where its task's file tools do not reach.
 
     Attributes:
         repository: the folder that all worktrees of the repository share.

@@ -37,7 +37,7 @@ _QUEUE_LIMIT: Final = 10_000
 
 
 class _Dated(msgspec.Struct, frozen=True, kw_only=True):
-    """What every event has.
+    """Base of all events.
 
     Attributes:
         time: when it happened, in the form of `TaskView.started_at`; of output, when the first of its text had come.
@@ -102,7 +102,7 @@ Event: TypeAlias = (
 
 
 class _Follower:
-    """Where one reader is in one task's output."""
+    """Position of one reader in one task's output."""
 
     def __init__(self, task_id: str, output: OutputFiles) -> None:
         self.task_id = task_id

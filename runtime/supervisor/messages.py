@@ -109,7 +109,7 @@ class Reached(msgspec.Struct, frozen=True):
 
 
 class Mailbox(Protocol):
-    """How the supervisor is reached by what belongs to it. Every method may be called from any thread."""
+    """Mailbox: the way to the supervisor for what belongs to it. Any thread may call every method."""
 
     def tell_later(self, delay: float, message: object) -> Timer:
         """Send it a message in `delay` seconds."""

@@ -57,7 +57,7 @@ class StopRequest(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How an attempt ended.
+    """Outcome of an attempt.
 
     Attributes:
         status: a terminal one.

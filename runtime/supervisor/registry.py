@@ -46,7 +46,7 @@ class TaskRegistry:
 
     @property
     def running(self) -> int:
-        """How many tasks have not ended, roots not counted."""
+        """Number of tasks that have not ended, roots not counted."""
         return len(self._running) - self._running_roots
 
     @property
@@ -56,7 +56,7 @@ class TaskRegistry:
 
     @property
     def unread(self) -> int:
-        """How many tasks have ended whose results nobody has seen, roots not counted."""
+        """Number of ended tasks whose results nobody has seen, roots not counted."""
         return self._unread
 
     def get(self, task_id: str | None) -> Task | None:

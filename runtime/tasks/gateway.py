@@ -49,7 +49,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class ReplyTo(Protocol):
-    """Where an answer goes: a future in the host, a `ReplyAddress` for a task."""
+    """Address of an answer: a future in the host, a `ReplyAddress` for a task."""
 
     def set(self, value: Any) -> None:
         """Answer."""
@@ -129,7 +129,7 @@ class TaskGateway:
 
 
 class _ReplyToFuture:
-    """Where the answer goes that somebody in the host waits for; see `ReplyTo`."""
+    """Address in the host, where somebody waits for the answer; see `ReplyTo`."""
 
     def __init__(self, future: Future[Any]) -> None:
         self._future = future

@@ -48,7 +48,7 @@ Reply_co = TypeVar("Reply_co", covariant=True)
 
 
 class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
-    """What is asked of the supervisor; each kind says what it is answered with: `RunTask(Request[TaskAccepted])`."""
+    """Request to the supervisor; each kind says what it is answered with: `RunTask(Request[TaskAccepted])`."""
 
     @classmethod
     def decode_reply(cls, reply: bytes | msgspec.Raw) -> Reply_co:

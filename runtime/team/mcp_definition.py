@@ -75,7 +75,7 @@ class ResolvedServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McpDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to reach a server, as the team file has it. Exactly one of `command`, `url` and `docker` is set.
+    """Definition of a server, as the team file has it. Exactly one of `command`, `url` and `docker` is set.
 
     Attributes:
         command: the program of a server on standard input and output.
@@ -101,7 +101,7 @@ class McpDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def title(self) -> str:
-        """What messages call it: as the file has it, nothing of the environment; of an address host and path only."""
+        """Its name in messages: as the file has it, nothing of the environment; of an address host and path only."""
         if self.docker:
             return f"docker:{self.docker}"
         if self.command:

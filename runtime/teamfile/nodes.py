@@ -112,7 +112,7 @@ class Findings:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong, in the order of the file; of one place, in the order it was found.
+        """The problems, in the order of the file; those of one place, in the order they were found.
 
         What is wrong with an anchored value is said once, at the first path that leads there, however often it is used.
         """

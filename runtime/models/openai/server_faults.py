@@ -21,7 +21,7 @@ __all__ = ["Fault", "Kind", "error_in", "read_fault"]
 
 
 class Kind(enum.Enum):
-    """What becomes of a request that failed."""
+    """Kind of a failure: what becomes of the request."""
 
     RATE = enum.auto()
     """The rate limit is reached: the request is sent again when that is over."""
