@@ -32,7 +32,7 @@ __all__ = [
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
-    """What a child is, and how it is to be ended.
+    """Specification of a child: what it is, and how it is to be ended.
 
     Attributes:
         actor_class: the process actor.
@@ -130,7 +130,7 @@ class GraceOver(msgspec.Struct, frozen=True):
 
 
 class ReplyAddress:
-    """Where the answer to one child's request goes: good for one use, from any thread, at any later time."""
+    """Address of the answer to one child's request: good for one use, from any thread, at any later time."""
 
     def __init__(self, process: ActorProcess, request_id: int) -> None:
         self._process = process
