@@ -299,7 +299,7 @@ class _Unsupervised:
     """The listener of actors that were started without a supervisor."""
 
     def process_ready(self, process: ActorProcess) -> None:
-        """Nothing to do: whoever started it waits for the future."""
+        """Nothing to do: the starter waits for the future."""
 
     def process_output(self, process: ActorProcess, data: bytes) -> None:
         """Without a supervisor nobody keeps output."""

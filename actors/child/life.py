@@ -202,7 +202,7 @@ def _deliver(life: Life, channel: ChildChannel) -> None:
     """Sort the host's messages: the mailbox thread's whole life. It never runs the actor's message handlers."""
     while (message := channel.receive()) is not None:
         _sort(life, channel, message)
-    # Half a connection is none. If the host lives, what there is to tidy up can be.
+    # Half a connection is useless. If the host lives, what there is to tidy up can be.
     channel.give_up()
     life.deliver_stop()
     wait_for_the_end()

@@ -1,9 +1,9 @@
-"""The host's end of the channel to one process: frames go out without waiting, and come in as fast as they are taken.
+"""Host channel: the host's end of the channel to one process. Frames go out without waiting, and come in in turns.
 
-It knows frames, not what they mean: that is for who receives them. All reading happens in the I/O thread. Writes that
-would block are kept and go on when the socket is writable, and a child that takes nothing of what waits for it is
-reported. A child is not read while its supervisor is behind. What a child sends is handled for a millisecond at a time;
-one that sends more, or what takes longer, has a rest for it, and all who flood share one part of the thread.
+It knows frames, not what they mean: that is for their receiver. All reading happens in the I/O thread. A write that
+would block is kept and goes on when the socket is writable, and a child that takes nothing of what waits for it is
+reported. A child is not read while its supervisor is behind. What a child sends is handled for a millisecond at a time.
+A child that sends more, or costs longer, rests for it, and all who flood share one part of the thread.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Beginning:
             return False
 
     def over(self) -> None:
-        """Let go of their end: there is a process that has it, or there will be none."""
+        """Close their end: a process has it, or none ever will."""
         theirs, self.theirs = self.theirs, None
         if theirs is not None:
             theirs.close()
@@ -219,7 +219,7 @@ class HostChannel:
         return self._decoder.torn
 
     def count(self, size: int) -> None:
-        """Count a message of so many bytes that has come, and for which `handled` is owed."""
+        """Count a message of that many bytes that has come, and for which `handled` is owed."""
         if self._backlog.add(size):
             self.watch()
 

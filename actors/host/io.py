@@ -1,4 +1,4 @@
-"""The host's one I/O thread: every channel, every pidfd, the zygote's socket and all timers, in one epoll.
+"""I/O thread: the host's only one, with every channel, every pidfd, the zygote's socket and all timers in one epoll.
 
 What epoll has no room for is polled beside it.
 
@@ -47,7 +47,7 @@ _LEAST_PAUSE: Final = 0.001
 """Seconds between two who flood, the shortest that epoll can sleep: all others have their turn in between."""
 
 _TIDY_LEAST: Final = 100
-"""Timers of which none is looked for that has been cancelled; beyond them that is done each time they have doubled."""
+"""Timers up to which cancelled ones are not looked for; beyond, that is done each time their number has doubled."""
 
 
 class Timer:

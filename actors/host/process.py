@@ -1,4 +1,4 @@
-"""The host's side of one actor's process: its channel, what is asked of it, and its one end.
+"""Actor process: the host's side of one actor's process, with its channel, the requests to it, and its one end.
 
 Nothing here waits for the child. The end is published once, after the process is reaped and its channel drained.
 """
@@ -82,7 +82,7 @@ class ProcessListener(Protocol):
         """The actor said something."""
 
     def process_report(self, process: ActorProcess, body: bytes) -> None:
-        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError if it is none of ours."""
+        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError for one of an unknown type."""
 
     def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
         """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
@@ -263,7 +263,7 @@ class ActorProcess:
             return self._is_ready
 
     def lacks_room(self, callback: Callable[[], None]) -> bool:
-        """Tell whether so many answers wait for the process that it is to read first; then the call is made later."""
+        """Tell whether too many answers wait for the process, which is to read first; then the call is made later."""
         return self._channel.lacks_room(callback)
 
     def handled(self) -> None:
@@ -339,7 +339,7 @@ class ActorProcess:
             self._channel.drain(lambda: self._publish_end(seen))
 
     def on_closed(self, seen: ProcessExit) -> None:
-        """The I/O thread has ended; called by whoever has ended it. Publish the end if that is still to be done."""
+        """The I/O thread has ended; called by the thread that ended it. Publish the end if that is still to be done."""
         self.on_end(seen)
         self._channel.finish()
 
@@ -476,7 +476,7 @@ class ActorProcess:
                 self._listener.process_finished(self)
 
     def _refuse(self, what: str) -> None:
-        """End the child for an answer that cannot be read. Runs in the thread of whoever wanted it."""
+        """End the child for an answer that cannot be read. Runs in the asker's thread."""
         self._io.call(lambda: self.on_violation(what))
 
     def _on_ready(self, attributes: Any) -> None:

@@ -77,9 +77,8 @@ class ProcessSystem:
             started. It runs in the I/O thread and must not wait.
         standby: how many processes wait, forked ahead, for the next actors. Each costs some megabytes of memory, and
             saves its actor the time of a fork.
-        rehearsal: class and arguments of an actor that each process which stands by starts and ends once, ahead of its
-            own, and the zygote some times when it is idle; one like those that are to come, which stops by itself, and
-            soon. What goes for `preload` goes for it.
+        rehearsal: an actor (class, arguments) that each standby process runs once to warm up, and the idle zygote a few
+            times. Choose a typical one; it must soon stop by itself. The rules for `preload` apply.
         for_many: whether several actors are expected, so that processes stand by, and the zygote rehearses, from the
             beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
         withheld: names of the host's environment variables that neither the zygote nor any actor inherits. An actor
@@ -172,8 +171,8 @@ class ProcessSystem:
             limits: what the kernel holds the process to; None for nothing.
             fenced: whether it is put behind a fence; the system's own answer if None. With another answer than that,
                 none that stands by can be it.
-            accepted: is called here when none of the below can be raised any more, right before the process is asked
-                for, which from then on takes a core. It must not raise.
+            accepted: called in this thread once nothing can fail any more, just before the fork is requested. It must
+                not raise.
 
         Raises:
             UnsupportedPlatformError: not on this operating system.

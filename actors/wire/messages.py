@@ -1,8 +1,8 @@
-"""Frames and messages between the host and one actor's process, and between the host and the zygote.
+"""Messages: between the host and one actor's process, and between the host and the zygote, with their frames.
 
-Responsible for turning messages into bytes and bytes into declared types. It must never run code that a child chose:
-what a child sends is msgpack, decoded against the closed unions below; only the trusted direction (host to child)
-carries pickles, inside `Start.actor`, `Tell.body` and `Ask.body`.
+It turns messages into bytes and bytes into declared types. It must never run code that a child chose: a child sends
+msgpack, decoded against the closed unions below. Only the trusted direction (host to child) carries pickles, inside
+`Start.actor`, `Tell.body` and `Ask.body`.
 
 A frame is a five-byte header (length of the payload, kind) and the payload. Output has a kind of its own, so that a
 flood of it costs no decoding.
@@ -244,7 +244,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
         environ: the whole environment; None is the one that the zygote was given.
         sys_path: module search path; None as for `environ`.
         capture: file that takes descriptors 1 and 2; None leaves them where the host's go.
-        limits: for this process; None is none.
+        limits: for this process; None means no limits.
         group: the control group that it is to make and enter; None if it needs none, or there is no tree for it.
     """
 

@@ -1,4 +1,4 @@
-"""CPython's private parts that the zygote and its children call, each with its reason and its versions.
+"""CPython: its private parts that the zygote and its children call, each with its reason and its versions.
 
 All are in CPython 3.11 to 3.13, unless it is said otherwise; "since" is the oldest version that was looked at. A test
 calls each. Nothing else in this package uses a private name of the interpreter's own modules for a fork or an exit.
