@@ -124,25 +124,23 @@ def _agent(
         value.report(
             "This agent has neither `model` nor `entrypoint`.", "Give it a `model`, such as `openai/gpt-4o`."
         )  # fmt: skip
-    description, add_date = section.get("description"), section.get("add_date")
-    max_iterations, add_environment_info = section.get("max_iterations"), section.get("add_environment_info")
     workdir, keys, privileges = section.get("workdir"), section.get("keys"), section.get("privileges")
-    history, files = section.get("num_history_items"), section.get("add_prompt_files")
+    files = section.get("add_prompt_files")
     agent = AgentConfig(
         name=name,
         fallback=read_fallback(section.get("fallback"), models.find),
         max_old_tool_call_tokens=read_old_tool_tokens(section.get("max_old_tool_call_tokens")),
         model=models.find(model) if model is not None else None,
         entrypoint=read_entrypoint(entrypoint) if entrypoint is not None else None,
-        description=(description and description.text(blank=True)) or "",
+        description=section.text("description"),
         instruction=_instruction(section),
         sub_agents=_sub_agents(name, section, names),
         toolsets=tuple(toolset for item in _toolsets(section) if (toolset := read_toolset(item, mcps)) is not None),
-        max_iterations=(max_iterations and max_iterations.whole(least=0)) or 0,
-        num_history_items=(history and history.whole(least=0)) or 0,
+        max_iterations=section.whole("max_iterations"),
+        num_history_items=section.whole("num_history_items"),
         add_prompt_files=files.file_names() if files is not None else (),
-        add_date=(add_date and add_date.boolean()) or False,
-        add_environment_info=(add_environment_info and add_environment_info.boolean()) or False,
+        add_date=section.boolean("add_date"),
+        add_environment_info=section.boolean("add_environment_info"),
         workdir=_workdir(workdir) if workdir is not None else "shared",
         privileges=_privileges(privileges) if privileges is not None else "drop",
         limits=read_limits(section.get("limits")),

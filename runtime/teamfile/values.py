@@ -63,6 +63,21 @@ class Section(msgspec.Struct, frozen=True):
         """Return the value of a key, or None if it is not given."""
         return self.values.get(key)
 
+    def text(self, key: str) -> str:
+        """Read a text that may be empty; empty if the key is not given, or wrong."""
+        given = self.get(key)
+        return (given.text(blank=True) if given is not None else None) or ""
+
+    def boolean(self, key: str) -> bool:
+        """Read true or false; false if the key is not given, or wrong."""
+        given = self.get(key)
+        return given is not None and given.boolean() is True
+
+    def whole(self, key: str) -> int:
+        """Read a whole number of at least 0; 0 if the key is not given, or wrong."""
+        given = self.get(key)
+        return (given.whole(least=0) if given is not None else None) or 0
+
     def means(self, key: str) -> bool:
         """Whether the key is given, or was meant: then its absence is not a mistake of its own."""
         return key in self.values or key in self.misspelt
