@@ -326,7 +326,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[Any] | None, body: bytes, what: str
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
-        raise ProtocolError(f"a {what} that is none of the declared types: {fault_text(error)}") from error
+        raise ProtocolError(f"a {what} that fits none of the declared types: {fault_text(error)}") from error
 
 
 def _tell(reference: pykka.ActorRef[Any], message: object) -> None:

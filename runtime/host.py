@@ -283,7 +283,7 @@ def _folder(working_dir: str | os.PathLike[str] | None) -> str:
         return ""
     folder = Path(os.fsdecode(working_dir)).absolute()
     if not folder.is_dir():
-        raise ValueError(f"working_dir is {folder}, which is no folder.")
+        raise ValueError(f"working_dir is {folder}, which is not a folder.")
     return str(folder)
 
 

@@ -462,7 +462,7 @@ def decode_from_child(payload: bytes | memoryview) -> FromChild:
     try:
         return decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
-        raise ProtocolError(f"a message that is none of the declared types: {fault_text(error)}") from error
+        raise ProtocolError(f"a message that fits none of the declared types: {fault_text(error)}") from error
 
 
 def fault_text(error: BaseException) -> str:

@@ -30,7 +30,7 @@ class EncodedReply:
 
     Args:
         body: the answer as well-formed msgpack.
-        refused: is called, from whatever thread, with what is wrong if it is no plain data or holds too much.
+        refused: is called, from whatever thread, with what is wrong if it is not plain data or holds too much.
     """
 
     def __init__(self, body: bytes, refused: Callable[[str], None]) -> None:
@@ -47,7 +47,7 @@ class EncodedReply:
                 try:
                     self._value = _decode(self._body)
                 except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, MemoryError) as error:
-                    self._problem = f"an answer that is no plain data: {error}"
+                    self._problem = f"an answer that is not plain data: {error}"
                 self._body = None
                 if self._problem:
                     self._refused(self._problem)
@@ -71,7 +71,7 @@ class ReplyFuture(pykka.Future[Any]):
         self._pending.acquire()
 
     def get(self, *, timeout: float | None = None) -> Any:
-        """See pykka. Raises ProtocolError for an answer that is no plain data, or holds too much."""
+        """See pykka. Raises ProtocolError for an answer that is not plain data, or holds too much."""
         if self._outcome is None and self._get_hook is None:
             if not acquire(self._pending, timeout):
                 raise pykka.Timeout(f"{timeout} seconds")

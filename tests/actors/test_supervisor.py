@@ -152,7 +152,7 @@ def test_a_report_of_a_type_that_the_supervisor_does_not_take_ends_the_child(sup
     child = supervisor.start(Speaker)
     proxy(child).report_wrongly.defer()
     end = supervisor.wait_for_end()
-    assert "a report that is none of the declared types" in end.violation
+    assert "a report that fits none of the declared types" in end.violation
     assert end.killed
 
 

@@ -72,10 +72,10 @@ def message(payload: bytes) -> bytes:
         (garbage(100), "a frame of unknown kind 255"),
         (struct.pack(">IB", 1 << 31, 0), "a frame that announces 2,147,483,648 bytes; 8,388,608 are allowed"),
         (struct.pack(">IB", 1 << 31, 1), "a frame that announces 2,147,483,648 bytes; 8,388,608 are allowed"),
-        (message(b""), "a message that is none of the declared types"),
-        (message(b"garbage"), "a message that is none of the declared types"),
-        (message(msgspec.msgpack.encode({"type": "unheard_of"})), "a message that is none of the declared types"),
-        (message(b"\x91" * 200_000), "a message that is none of the declared types"),
+        (message(b""), "a message that fits none of the declared types"),
+        (message(b"garbage"), "a message that fits none of the declared types"),
+        (message(msgspec.msgpack.encode({"type": "unheard_of"})), "a message that fits none of the declared types"),
+        (message(b"\x91" * 200_000), "a message that fits none of the declared types"),
         (encode_frame(Reply(999, encode_plain("unasked"))), "a reply to an ask that is not open (999)"),
         (encode_frame(ReplyError(999, ErrorData("x", "y"))), "a reply to an ask that is not open (999)"),
         (encode_frame(Reply(-1, encode_plain("unasked"))), "a reply to an ask that is not open (-1)"),
@@ -114,10 +114,10 @@ def test_an_answer_that_cannot_be_read_ends_its_sender_when_it_is_wanted(
 ) -> None:
     started = Started(system, Hostile)
     pending = started.proxy.send_bytes_and_wait(encode_frame(Reply(1, msgspec.Raw(answer))))
-    with pytest.raises(ProtocolError, match="an answer that is no plain data"):
+    with pytest.raises(ProtocolError, match="an answer that is not plain data"):
         pending.get(timeout=PATIENCE)
     assert neighbour.ask("still answering?", timeout=PATIENCE) == "still answering?"
-    assert "an answer that is no plain data" in started.wait_for_end().violation
+    assert "an answer that is not plain data" in started.wait_for_end().violation
 
 
 def test_too_many_attributes_are_a_violation(system: ProcessSystem) -> None:
@@ -128,7 +128,7 @@ def test_too_many_attributes_are_a_violation(system: ProcessSystem) -> None:
 
 def test_a_pickle_is_not_unpickled(system: ProcessSystem) -> None:
     end = ended(system, "send_bytes", message(b"cos\nsystem\n(S'exit 1'\ntR."))
-    assert "a message that is none of the declared types" in end.violation
+    assert "a message that fits none of the declared types" in end.violation
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 12])

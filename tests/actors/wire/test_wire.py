@@ -207,7 +207,7 @@ def test_an_answer_of_too_many_values_is_refused_on_both_sides(value: object) ->
     for _ in range(2):
         with pytest.raises(ProtocolError, match="it holds more than 1,000,000 values"):
             reply.value()
-    assert problems == ["an answer that is no plain data: it holds more than 1,000,000 values"]
+    assert problems == ["an answer that is not plain data: it holds more than 1,000,000 values"]
 
 
 def test_a_dataclass_arrives_as_a_dict() -> None:

@@ -83,7 +83,7 @@ def test_tasks_and_orchestrators_work_in_the_runtimes_working_directory(state: P
 
 
 def test_a_working_directory_that_is_no_folder_is_refused(state: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="which is no folder"):
+    with pytest.raises(ValueError, match="which is not a folder"):
         Runtime.from_mapping(team("shared"), state_dir=state, working_dir=tmp_path / "nowhere")
 
 

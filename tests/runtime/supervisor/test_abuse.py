@@ -47,7 +47,7 @@ def test_a_result_that_nobody_could_read_breaks_the_protocol(runtime: Runtime, k
     view = run_and_wait(runtime, "reports", kind)
 
     assert (view.status, view.result, view.output) == ("failed", None, "so far ")
-    assert "broke the protocol: a report that is none of the declared types" in view.reason
+    assert "broke the protocol: a report that fits none of the declared types" in view.reason
 
 
 @pytest.mark.parametrize("kind", ["long id", "long name", "long arguments", "long answer", "usage that is text"])
@@ -55,7 +55,7 @@ def test_a_report_that_is_longer_than_any_may_be_breaks_the_protocol(runtime: Ru
     view = run_and_wait(runtime, "reports", kind)
 
     assert view.status == "failed"
-    assert "broke the protocol: a report that is none of the declared types" in view.reason
+    assert "broke the protocol: a report that fits none of the declared types" in view.reason
 
 
 def test_figures_beyond_what_the_journal_can_hold_are_shown_all_the_same(runtime: Runtime) -> None:

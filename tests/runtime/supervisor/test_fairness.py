@@ -105,7 +105,7 @@ def test_what_all_waits_of_a_task_wait_for_together_is_bounded(
 def test_a_wait_that_names_more_tasks_than_any_may_breaks_the_protocol(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "names_too_many")
     assert view.status == "failed"
-    assert "broke the protocol: a request that is none of the declared types" in view.reason
+    assert "broke the protocol: a request that fits none of the declared types" in view.reason
 
 
 def test_a_refusal_does_not_repeat_what_was_sent(runtime: Runtime) -> None:

@@ -91,7 +91,7 @@ EXPECTED: Final[dict[str, tuple[str, Check]]] = {
     "flood_messages": ("50000", completed("50000 messages sent")),
     "fill_stderr": ("50", completed("50 MB written")),
     "break_protocol": ("go", failed("broke the protocol: a frame that announces 2,147,483,648 bytes")),
-    "unknown_message": ("go", failed("broke the protocol: a message that is none of the declared types")),
+    "unknown_message": ("go", failed("broke the protocol: a message that fits none of the declared types")),
     "half_a_frame": ("go", failed("broke the protocol: its last frame is incomplete")),
     "close_channel": ("go", failed("its process closed its connection to the host")),
     "stop_reading": ("go", failed("broke the protocol: it stopped reading")),

@@ -191,9 +191,9 @@ def test_a_process_that_somebody_else_kills_is_failed_with_the_signal(
     [
         ("kind", "a frame of unknown kind 9"),
         ("length", "a frame that announces 2,147,483,648 bytes"),
-        ("garbage", "a message that is none of the declared types"),
-        ("report", "a report that is none of the declared types"),
-        ("request", "a request that is none of the declared types"),
+        ("garbage", "a message that fits none of the declared types"),
+        ("report", "a report that fits none of the declared types"),
+        ("request", "a request that fits none of the declared types"),
         ("torn", "frame"),
     ],
 )
