@@ -67,7 +67,7 @@ BOUNDS: Final[dict[str, dict[str, float]]] = {
     # Calls of the kernel that do something, for one plain task; see `WAITING`.
     "system calls": {
         "MainThread": 3,  # 2
-        "TaskSupervisor, subactors-journal": 66,  # 64: what one writes the other commits
+        "TaskSupervisor, subactors-journal": 66,  # 59: commits are made by one or the other, and in turn
         "subactors-io": 20,  # 15: its reads depend on what arrives together
         # 16; and 4 with which `os.fork` looks for threads in `/proc/self/stat`, from Python 3.12 on
         "zygote": 20 if sys.version_info < (3, 12) else 24,

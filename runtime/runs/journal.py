@@ -1,8 +1,9 @@
 """Journal: what must be known after the host has died, in SQLite.
 
-Writers hand over statements, and are called back when these are committed. The journal's own thread commits them, so
-that a slow disk, or a file that somebody else has locked, holds up no writer. Writes that arrive together are committed
-together.
+Writers hand over statements, and are called back when these are committed. A small write with a waiting caller is
+committed in the caller's thread, because waking another takes longer than the commit: it makes `run` return a quarter
+sooner. Everything slow is left to the journal's own thread: what nobody waits for, checkpoints, files that somebody
+else has locked, a slow or full disk. Writes that arrive together are committed together.
 
 A commit does not wait for the disk's own cache: it survives the death of the host in any way, not the loss of power. A
 journal that cannot be written says so once, holds up nothing that runs, and is tried again with what it has missed.
@@ -17,7 +18,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -38,9 +39,25 @@ Answered: TypeAlias = Callable[[list[tuple[Any, ...]]], None]
 _RETRY_AFTER: Final = 1.0
 """Seconds after which a failed write is tried again, if nothing else is to be written before."""
 
+_AT_ONCE_BYTES: Final = 32_000
+"""About how much is written in a matter of microseconds."""
+
+_SLOW: Final = 0.02
+"""Seconds after which a commit was not a matter of microseconds."""
+
+_SLOW_FOR: Final = 10.0
+"""Seconds for which all is left to the journal's thread after a slow commit in another."""
+
+_QUICK: Final = "PRAGMA busy_timeout = 0; PRAGMA wal_autocheckpoint = 0"
+_IN_ITS_TIME: Final = "PRAGMA busy_timeout = 200; PRAGMA wal_autocheckpoint = 1000"
+"""How long a commit waits for others' locks (milliseconds), and from how many pages on it makes a checkpoint.
+
+Pragmas take effect when they are compiled, and what is executed alone is compiled once: so these are scripts.
+"""
+
 _LOCKED: Final = 0.2
-"""Seconds to wait for a lock of somebody else, by each of the two ways to wait for one. Then whoever waits for what is
-written hears that it could not be, so such a lock delays a start by no more."""
+"""Seconds for which a lock of somebody else is waited for, by each of the two ways to wait for one. Whoever waits for
+what is written then hears at once that it could not be, so these are what such a lock delays a start by."""
 
 _LONGEST: Final = 10.0
 """Seconds that SQLite may compute for one commit or query: there is no more to a large one than to write it."""
@@ -50,6 +67,12 @@ _CLOSING: Final = 15.0
 
 _KEPT_BYTES: Final = 64_000_000
 """How much is kept in memory of what could not be written; what comes then is missing from the journal."""
+
+_LOG_BYTES: Final = 4_000_000
+"""Bytes that commits at once may add to SQLite's log before the journal's thread has to make one, and tidy up."""
+
+_COMMIT_BYTES: Final = 16_384
+"""About what a commit adds to that log beyond its own size: a page for each table and index."""
 
 _STORAGE_ERRORS: Final = frozenset(
     {
@@ -76,6 +99,7 @@ class _Write(NamedTuple):
 
     statements: Sequence[Statement]
     committed: Committed | None
+    is_query: bool = False
 
     @property
     def size(self) -> int:
@@ -88,7 +112,9 @@ class _Write(NamedTuple):
 
 
 class Journal:
-    """The one writer of a run's journal: a thread that commits in order what others write.
+    """The one writer of a run's journal.
+
+    What is written is queued in order; whoever holds the lock takes all of it and commits.
 
     Args:
         path: the file; made if missing.
@@ -98,13 +124,18 @@ class Journal:
     def __init__(self, path: Path, facts: dict[str, str]) -> None:
         self._path = path
         self._facts = {key: encodable(value) for key, value in facts.items()}
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        """What is written; None: nothing comes after it."""
+        self._queue: deque[_Write] = deque()
+        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._closing = False
+        self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._guard: JournalGuard | None = None
         self._deadline = 0.0
         self._is_lost = False
+        self._slow_until = 0.0
+        self._logged = 0
         self._waiting: deque[_Write] = deque()
+        self._untold: list[_Write] = []
         self._waiting_bytes = 0
         self._retry_at = 0.0
         self._failing = ""
@@ -117,13 +148,21 @@ class Journal:
         return self._failing
 
     def write(self, statements: Sequence[Statement], committed: Committed | None = None) -> None:
-        """Have statements executed, all or none of them. Returns at once; may be called from any thread.
+        """Have statements executed, all or none of them. Returns at once, or soon; may be called from any thread.
 
         Args:
             statements: in order.
-            committed: is called in the journal's thread when they are committed, or could not be for now.
+            committed: is called when they are committed, or could not be for now: in this thread, before this method
+                returns, or in the journal's.
         """
-        self._queue.put(_Write(statements, committed))
+        self._queue.append(_Write(statements, committed))
+        if committed is None or not self._commit_at_once():
+            self._wakeups.put(None)
+
+    def write_later(self, statements: Sequence[Statement], committed: Committed | None) -> None:
+        """As `write`, for what nobody waits for: it is committed in the journal's thread, and told there."""
+        self._queue.append(_Write(statements, committed))
+        self._wakeups.put(None)
 
     def query(self, statement: Statement, answered: Answered) -> None:
         """Have a query answered, after what has been written before; with no rows where the journal cannot be read.
@@ -132,65 +171,105 @@ class Journal:
             statement: the query.
             answered: is called in the journal's thread with the rows.
         """
-        self._queue.put(_Write((), lambda: answered(self._select(statement))))
+        self._queue.append(_Write((), lambda: answered(self._select(statement)), is_query=True))
+        self._wakeups.put(None)
 
     def close(self) -> None:
         """Write what is queued and end the thread; nothing may be written afterwards."""
-        self._queue.put(None)
+        self._closing = True
+        self._wakeups.put(None)
         self._thread.join(_CLOSING)
         if self._thread.is_alive():
             logger.error(
                 "The journal %s is not closed after %g s. What is not written yet is lost.", self._path, _CLOSING
             )
 
+    # --- in any thread ----------------------------------------------------------------------------------------------
+
+    def _commit_at_once(self) -> bool:
+        """Commit all that is queued, and tell; False if that has to wait for something, and is the thread's to do."""
+        if self._failing or time.monotonic() < self._slow_until or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._connection is None or not self._is_little() or not fork_lock.acquire(blocking=False):
+                return False
+            began = time.monotonic()
+            if self._guard is None or not self._guard.is_free(began):
+                fork_lock.release()
+                return False
+            self._deadline = began + _LOCKED
+            try:
+                self._take()
+                if not self._commit_together(self._connection):
+                    return False
+            except sqlite3.Error:
+                return False  # the thread tries it again, and says so if it fails once more
+            finally:
+                fork_lock.release()
+                if time.monotonic() - began > _SLOW:
+                    self._slow_until = time.monotonic() + _SLOW_FOR
+            self._logged += _COMMIT_BYTES + sum(write.size for write in self._waiting)
+            self._waiting.clear()
+            self._tell()
+            return True
+        finally:
+            self._lock.release()
+
+    # --- with the lock ----------------------------------------------------------------------------------------------
+
+    def _is_little(self) -> bool:
+        """Whether what there is to do is done in microseconds."""
+        if self._logged > _LOG_BYTES:
+            return False  # a checkpoint is due
+        writes = [*self._waiting, *self._queue]
+        return not any(write.is_query for write in writes) and sum(write.size for write in writes) < _AT_ONCE_BYTES
+
+    def _tell(self) -> None:
+        """Call back whoever has written what was taken."""
+        told, self._untold = self._untold, []
+        for write in told:
+            if write.committed is not None:
+                try:
+                    write.committed()
+                except Exception:  # the journal goes on, whatever becomes of one of those who use it
+                    logger.exception("What was to be done after a commit failed.")
+
+    def _take(self) -> None:
+        """Take what is queued, as far as there is room while nothing can be written."""
+        while self._queue:
+            write = self._queue.popleft()
+            self._untold.append(write)
+            if self._failing:
+                self._waiting_bytes += write.size
+                if self._waiting_bytes > _KEPT_BYTES:
+                    self._waiting_bytes -= write.size
+                    continue
+            self._waiting.append(write)
+
     # --- in the journal's thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._commit()  # so that a run without tasks has a journal, too
-        while self._commit_next():
-            pass
-        self._disconnect()
+        with self._lock:
+            self._commit()  # so that a run without tasks has a journal, too
+        closing = False
+        while not closing:
+            self._wait()
+            closing = self._closing
+            with self._lock:
+                self._take()
+                if closing or not self._failing or time.monotonic() >= self._retry_at:
+                    self._commit()
+                self._tell()
+        with self._lock:
+            self._disconnect()
 
-    def _commit_next(self) -> bool:
-        """Wait for what is written next, commit and tell; False if nothing comes after it.
-
-        In a method of its own, so that nothing of it stays in memory until there is more.
-        """
-        taken = self._take()
-        is_open = None not in taken
-        writes = [write for write in taken if write is not None]
-        self._keep(writes)
-        if not is_open or not self._failing or time.monotonic() >= self._retry_at:
-            self._commit()
-        for write in writes:
-            self._tell(write)
-        return is_open
-
-    def _take(self) -> list[_Write | None]:
-        """Wait until something is written, or it is time to try again; return all that is queued by then."""
+    def _wait(self) -> None:
+        """Wait until there is something to do, or it is time to try again."""
         timeout = max(0.0, self._retry_at - time.monotonic()) if self._failing else None
-        taken: list[_Write | None] = []
         with contextlib.suppress(queue.Empty):
-            taken.append(self._queue.get(timeout=timeout))
-            while True:
-                taken.append(self._queue.get_nowait())
-        return taken
-
-    def _keep(self, writes: Iterable[_Write]) -> None:
-        """Keep what is to be committed, as far as there is room while nothing can be."""
-        for write in writes:
-            if self._failing:
-                if self._waiting_bytes + write.size > _KEPT_BYTES:
-                    continue
-                self._waiting_bytes += write.size
-            self._waiting.append(write)
-
-    def _tell(self, write: _Write) -> None:
-        if write.committed is not None:
-            try:
-                write.committed()
-            except Exception:  # the journal goes on, whatever becomes of one of those who use it
-                logger.exception("What was to be done after a commit failed.")
+            self._wakeups.get(timeout=timeout)
+        while not self._wakeups.empty():
+            self._wakeups.get()
 
     def _commit(self) -> None:
         """Commit what waits, in one transaction if that can be."""
@@ -216,11 +295,14 @@ class Journal:
         if not self._waiting:
             return
         self._deadline = time.monotonic() + _LONGEST
+        self._connection.executescript(_IN_ITS_TIME)
         if self._commit_together(self._connection):
             self._waiting.clear()
         while self._waiting:
             self._commit_first(self._connection)
             self._waiting.popleft()
+        self._connection.executescript(_QUICK)
+        self._logged = 0
 
     def _select(self, statement: Statement) -> list[tuple[Any, ...]]:
         if self._connection is None or self._guard is None:
@@ -254,6 +336,7 @@ class Journal:
         connection, self._guard = open_guarded(
             self._path, self._facts, patience=_LOCKED, is_overdue=lambda: time.monotonic() > self._deadline
         )
+        connection.executescript(_QUICK)
         return connection
 
     def _disconnect(self) -> None:

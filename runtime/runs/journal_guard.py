@@ -109,6 +109,11 @@ class JournalGuard:
         else:
             self._size = size
 
+    def is_free(self, now: float) -> bool:
+        """Whether a commit need not wait for anything that can be seen beforehand."""
+        self.mend()
+        return not _holder(self._index) and not self.is_replaced(now)
+
     def is_replaced(self, now: float) -> bool:
         """Whether one of the files has been removed, or is another than it was; looked at now and then only."""
         if now < self._look_at:

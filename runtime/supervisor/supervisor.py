@@ -287,7 +287,7 @@ class TaskSupervisor(Supervisor):
         ]
         task.message_count += len(messages)
         # What a process that is gone has left is no more than its channel holds, and its end waits for it.
-        self._journal.write(statements, None if child.process.is_ending else self.postpone_handled())
+        self._journal.write_later(statements, None if child.process.is_ending else self.postpone_handled())
 
     def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
         """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""

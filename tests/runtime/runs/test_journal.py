@@ -43,11 +43,12 @@ def write(journal: Journal, *statements: Any) -> None:
     assert committed.wait(PATIENCE)
 
 
-def wait_until_through(journal: Journal) -> None:
-    """Wait until the journal has done all that it was given."""
-    through = threading.Event()
-    journal.query(("SELECT 1", ()), lambda _: through.set())
-    assert through.wait(PATIENCE)
+def journal_thread_is_through(journal: Journal) -> bool:
+    """Whether nothing is left for the journal's thread to do."""
+    if journal._lock.acquire(blocking=False):
+        journal._lock.release()
+        return not journal._queue and journal._wakeups.empty()
+    return False
 
 
 def ids(path: Path) -> list[str]:
@@ -78,17 +79,20 @@ def test_closing_writes_what_is_queued(journal: Journal, path: Path) -> None:
 
 def test_what_nobody_waits_for_is_written_too(journal: Journal, path: Path) -> None:
     journal.write([task_row(1)])
-    wait_until_through(journal)
+    wait_until(lambda: journal_thread_is_through(journal), "what was written is committed")
     assert ids(path) == ["agent_task_00000001"]
 
 
-def test_what_is_waited_for_is_committed_when_it_is_told(journal: Journal, path: Path) -> None:
-    told: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
-    journal.write([task_row(2)], lambda: told.put(ids(path)))
-    assert told.get(timeout=PATIENCE) == ["agent_task_00000002"]
+def test_what_is_waited_for_is_committed_before_anything_else_happens(journal: Journal, path: Path) -> None:
+    write(journal)
+    wait_until(lambda: journal_thread_is_through(journal), "the journal is open")
+    told_in = []
+    journal.write([task_row(2)], lambda: told_in.append(threading.current_thread()))
+    assert told_in == [threading.current_thread()]
+    assert ids(path) == ["agent_task_00000002"]
 
 
-def test_it_is_told_and_answered_in_the_journals_thread(journal: Journal) -> None:
+def test_what_takes_its_time_is_left_to_the_journals_thread(journal: Journal) -> None:
     write(journal, task_row(0))
     told_in: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
     big = ("UPDATE task SET result = ? WHERE number = 1", ("x" * 100_000,))
@@ -98,9 +102,25 @@ def test_it_is_told_and_answered_in_the_journals_thread(journal: Journal) -> Non
     assert told_in.get(timeout=PATIENCE) is journal._thread
 
 
+def test_after_a_commit_that_took_long_the_next_is_left_to_the_journals_thread(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal)
+    wait_until(lambda: journal_thread_is_through(journal), "the journal is open")
+    monkeypatch.setattr("subactors.runtime.runs.journal._SLOW", 0.0)
+    told_in: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    for number in range(2):
+        journal.write([task_row(number)], lambda: told_in.put(threading.current_thread()))
+    told = [told_in.get(timeout=PATIENCE) for _ in range(2)]
+    assert told == [threading.current_thread(), journal._thread]
+
+
 def test_a_journal_that_somebody_else_has_locked_holds_up_no_writer(journal: Journal, path: Path) -> None:
     write(journal, task_row(1))
     committed = threading.Event()
+    wait_until(lambda: journal_thread_is_through(journal), "the journal's thread has nothing to do")
+    assert journal._connection is not None
+    assert journal._connection.execute("PRAGMA busy_timeout").fetchall() == [(0,)]
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     journal.write([task_row(2)], committed.set)
@@ -115,7 +135,7 @@ def test_a_journal_that_somebody_else_has_locked_holds_up_no_writer(journal: Jou
 def test_the_log_of_a_journal_that_is_written_a_little_at_a_time_has_a_bound(journal: Journal, path: Path) -> None:
     log = path.with_name(f"{path.name}-wal")
     for number in range(400):
-        # 16 MB in all.
+        # 16 MB in all, but each of them is little enough for a commit at once, which makes no checkpoint.
         write(journal, task_row(number), ("UPDATE task SET result = ? WHERE number = ?", ("x" * 25_000, number)))
     write(journal)
     assert len(ids(path)) == 400
@@ -176,12 +196,11 @@ def test_what_cannot_be_written_costs_nothing_else_of_the_same_moment(
 def test_a_transaction_that_could_not_be_rolled_back_is_neither_kept_nor_in_the_way(
     journal: Journal, path: Path
 ) -> None:
-    def begin(_rows: object) -> None:
+    write(journal)
+    with journal._lock:
         assert journal._connection is not None
         journal._connection.execute("BEGIN IMMEDIATE")
         journal._connection.execute(*task_row(1))
-
-    journal.query(("SELECT 1", ()), begin)  # is answered in the journal's thread
     write(journal, task_row(2))
     assert ids(path) == ["agent_task_00000002"]
     assert not journal.failing

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -380,21 +379,13 @@ class HeldJournal:
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._journal = runtime._host.journal
-        self._released = threading.Event()
+        self._lock = runtime._host.journal._lock
 
     def __enter__(self) -> None:
-        held = threading.Event()
-
-        def hold(_rows: object) -> None:
-            held.set()
-            self._released.wait(PATIENCE)
-
-        self._journal.query(("SELECT 1", ()), hold)  # is answered in the journal's thread
-        assert held.wait(PATIENCE)
+        self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._released.set()
+        self._lock.release()
 
 
 def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothing(tmp_path: Path) -> None:
