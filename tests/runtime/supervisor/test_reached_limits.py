@@ -100,9 +100,8 @@ def test_a_task_whose_time_is_up_after_its_answer_is_completed_and_not_started_a
     task_id = runtime.run("answers and lives on", json.dumps({"file": str(file)}))
     task = task_of(runtime, task_id)
     wait_until(lambda: task.attempt is not None, "its process is asked for")  # the journal may have the task before
-    attempt = task.attempt
-    assert attempt is not None
-    wait_until(lambda: attempt.finished is not None, "the answer", limit=PATIENCE)
+    # Its id is told before its process is asked for.
+    wait_until(lambda: task.attempt is not None and task.attempt.finished is not None, "the answer", limit=PATIENCE)
     runtime._host.supervisor.tell(DeadlinePassed(task))
     wait_until(lambda: task.limit_reached, "its time is up", limit=PATIENCE)
     file.touch()
