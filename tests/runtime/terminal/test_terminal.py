@@ -131,7 +131,7 @@ def fail():
     raise ValueError("error " + EVIL)
 
 take_over()
-with Runtime.from_file("team.yaml") as runtime, LiveTable(runtime) as table:
+with Runtime.from_file("team.yaml") as runtime, LiveTable(runtime._host) as table:
     runtime.wait([runtime.run("a[/b]", "x")])
     logging.getLogger("subactors").warning("record " + EVIL)
     warnings.warn("warning " + EVIL)
