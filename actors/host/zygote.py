@@ -137,7 +137,6 @@ class ZygoteConnection:
         *,
         standby: bool = False,
         fenced: bool = False,
-        plain: bool = False,
         accepted: Callable[[], None] = lambda: None,
     ) -> bool:
         """Ask for a process that serves `channel`, which stays open here; may be called in any thread.
@@ -145,7 +144,7 @@ class ZygoteConnection:
         Returns False, and has done nothing, if the zygote is gone. Else `accepted` is called before anybody can hear
         that it is gone.
         """
-        packet = encode_packet(Fork(key, group, standby, fenced, plain))
+        packet = encode_packet(Fork(key, group, standby, fenced))
         with self._lock:
             if self._closed:
                 return False

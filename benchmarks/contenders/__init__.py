@@ -15,7 +15,6 @@ CONTENDERS: Final = {
     "subactors-standby": "subactors_runtime:SubactorsStandby",
     "actors": "subactors_actors:Actors",
     "actors-standby": "subactors_actors:ActorsStandby",
-    "context": "context:Context",
     "forkserver": "stdlib:ForkServer",
     "spawn": "stdlib:Spawn",
     "executor": "pools:Executor",

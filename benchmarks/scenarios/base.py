@@ -17,7 +17,6 @@ OWN_PROCESS = (
     *RUNTIME,
     "actors",
     "actors-standby",
-    "context",
     "forkserver",
     "spawn",
     "executor",
