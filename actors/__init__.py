@@ -41,7 +41,8 @@ from .linux.kernel import check_platform, open_standard_descriptors, silenced
 from .linux.mark import MARK
 from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from .supervisor import Supervisor
-from .wire.messages import ErrorData, GroupUse, ProcessLimits, encode_plain
+from .wire.frames import encode_plain
+from .wire.messages import ErrorData, GroupUse, ProcessLimits
 from .wire.value_count import MOST_VALUES
 
 __all__ = [

@@ -37,7 +37,8 @@ from .host.exit import ProcessExit
 from .host.io import Timer
 from .host.process import ActorProcess
 from .host.system import ProcessSystem
-from .wire.messages import MAXIMUM_FRAME, ErrorData, fault_text
+from .wire.frames import MAXIMUM_FRAME, fault_text
+from .wire.messages import ErrorData
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox

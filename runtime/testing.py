@@ -24,7 +24,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ..actors.wire.messages import Report, Request, encode_frame, encode_plain
+from ..actors.wire.frames import encode_frame, encode_plain
+from ..actors.wire.messages import Report, Request
 from .child.entrypoint import EntrypointTask
 from .tasks.messages import RunTask, ToolCalled
 

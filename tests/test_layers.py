@@ -28,6 +28,7 @@ PUBLIC: Final = (
 
 EXCEPTIONS: Final = {
     ("runtime.testing", "actors.wire.messages"): "the fault kit breaks the protocol, which nothing public can do",
+    ("runtime.testing", "actors.wire.frames"): "the same",
     ("benchmarks.phases", "actors.child.actor_life"): "it measures the steps of a start from inside of them",
     ("benchmarks.phases", "actors.child.life"): "the same",
     ("benchmarks.phases", "runtime.child.actor"): "the same",

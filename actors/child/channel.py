@@ -22,20 +22,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 
 from ..errors import ForkedError, RemoteError
-from ..wire.messages import (
-    Answer,
-    FrameDecoder,
-    FromChild,
-    Refused,
-    Report,
-    Request,
-    Start,
-    ToChild,
-    decode_to_child,
-    encode_frame,
-    encode_plain,
-    output_header,
-)
+from ..wire.frames import FrameDecoder, decode_to_child, encode_frame, encode_plain, output_header
+from ..wire.messages import Answer, FromChild, Refused, Report, Request, Start, ToChild
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,6 +19,7 @@ from ..errors import StartError
 from ..linux import cgroup, kernel
 from ..linux.mark import keep_mark
 from ..regular_files import make, open_to_log
+from ..wire.frames import encode_frame
 from ..wire.messages import (
     STANDS_BY,
     Answer,
@@ -30,7 +31,6 @@ from ..wire.messages import (
     Stop,
     Tell,
     ToChild,
-    encode_frame,
     error_data,
 )
 from .actor_life import Life

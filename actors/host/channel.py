@@ -9,14 +9,14 @@ A child that sends more, or costs longer, rests for it, and all who flood share 
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ProtocolError
-from ..wire.messages import OUTPUT, FrameDecoder, FromChild, decode_from_child
+from ..wire.frames import OUTPUT, FrameDecoder, decode_from_child
+from ..wire.messages import FromChild
 from .backlog import Backlog
 from .io import READ, WRITE
 from .outbox import STUCK_AFTER, Outbox
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .io import IOThread
 
-__all__ = ["Beginning", "ChannelReceiver", "HostChannel", "NewChannel", "open_channel"]
+__all__ = ["ChannelReceiver", "HostChannel"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -36,9 +36,6 @@ _DRAIN_READS: Final = 64
 _DRAIN_SIZE: Final = 32 * 1024
 """Bytes for each of those; for more the C library would tidy up all its heap, at every end."""
 
-_SEND_BUFFER: Final = 512 * 1024
-"""Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
-
 _FLOOD: Final = 64 * 1024
 """Bytes of output in one read that count as a flood."""
 
@@ -46,14 +43,8 @@ _REST: Final = 0.001
 """Seconds for which a child that floods is not read, at least; the shortest that epoll can sleep.
 
 To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
-With what fits into the buffer above it is more than 200 MB a second that get through.
+With what fits into the buffer of a channel it is more than 200 MB a second that get through.
 """
-
-_KNOWN_BY: Final = 128
-"""Bytes by which a first message is known: the actor's URN is among them."""
-
-_MOST_LOST: Final = 2
-"""Zygotes that a process may lose before it has begun: what it starts with may be what they end of."""
 
 _TURN: Final = 0.001
 """Seconds for which frames of a child are handled before others get their turn."""
@@ -82,68 +73,6 @@ class ChannelReceiver(Protocol):
 
     def on_violation(self, what: str) -> None:
         """What the process did breaks the protocol."""
-
-
-class NewChannel(NamedTuple):
-    """Both ends of a channel.
-
-    Attributes:
-        ours: the host's end, which does not block.
-        theirs: the process's.
-        link: what that one is called in `/proc/PID/fd`.
-    """
-
-    ours: socket.socket
-    theirs: socket.socket
-    link: str
-
-
-def open_channel() -> NewChannel:
-    """Make a channel. Raises OSError."""
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-    return NewChannel(ours, theirs, f"socket:[{os.fstat(theirs.fileno()).st_ino}]")
-
-
-class Beginning:
-    """A process that has been asked for, until the host hears that there is one.
-
-    The process's end of its channel stays open here so long, with the first message in it. A zygote that is lost before
-    it has forked takes nothing with it then: the next one is given the same end. It must never be given to a second
-    process where a first one has read from it. Used by one thread at a time.
-
-    Args:
-        theirs: the process's end of its channel; None where a process stood by that has it.
-
-    Attributes:
-        theirs: the same, until it is let go of.
-    """
-
-    def __init__(self, theirs: socket.socket | None) -> None:
-        self.theirs = theirs
-        self._first = b""
-        self._lost = 0
-
-    def sent(self, frame: bytes) -> None:
-        """Take note of the first message, which is being sent."""
-        self._first = frame[:_KNOWN_BY]
-
-    def may_be_repeated(self) -> bool:
-        """Whether another zygote can be asked: nobody has read the first message. Called once for each that is lost."""
-        self._lost += 1
-        if self.theirs is None or self._lost > _MOST_LOST:
-            return False
-        try:
-            return self.theirs.recv(_KNOWN_BY, socket.MSG_PEEK | socket.MSG_DONTWAIT) == self._first
-        except BlockingIOError:
-            return False
-
-    def over(self) -> None:
-        """Close their end: a process has it, or none ever will."""
-        theirs, self.theirs = self.theirs, None
-        if theirs is not None:
-            theirs.close()
 
 
 class HostChannel:

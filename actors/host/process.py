@@ -18,6 +18,7 @@ import pykka
 
 from ..errors import ProtocolError, StartError
 from ..linux import cgroup, kernel
+from ..wire.frames import encode_frame, encode_plain
 from ..wire.messages import (
     CHANNEL,
     MOST_NAMED,
@@ -40,12 +41,11 @@ from ..wire.messages import (
     Stopped,
     Tell,
     ToChild,
-    encode_frame,
-    encode_plain,
 )
 from ..wire.rebuild import encode_object, rebuild
 from ..wire.reply import EncodedReply
-from .channel import Beginning, HostChannel
+from .beginning import Beginning
+from .channel import HostChannel
 from .exit import ProcessExit
 from .io import READ
 

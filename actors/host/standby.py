@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 import msgspec
 
 from ..wire.messages import STANDS_BY
-from .channel import NewChannel, open_channel
+from .beginning import NewChannel, open_channel
 from .io import READ, IOThread, Timer
 
 if TYPE_CHECKING:

@@ -20,17 +20,8 @@ from typing import Any, Final, Protocol, TypeAlias
 from ..errors import SubactorsError
 from ..linux.cgroup import Groups
 from ..linux.kernel import check_platform, open_standard_descriptors
-from ..wire.messages import (
-    Configuration,
-    ErrorData,
-    Exited,
-    Forked,
-    ForkFailed,
-    PreloadFailed,
-    ProcessLimits,
-    Start,
-    decode_from_zygote,
-)
+from ..wire.frames import decode_from_zygote
+from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
 from ..wire.rebuild import encode_object
 from .exit import ProcessExit
 from .io import IOThread, Timer

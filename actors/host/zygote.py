@@ -24,7 +24,8 @@ import msgspec
 from ..errors import StartError, SubactorsError
 from ..linux.mark import MARK, new_mark
 from ..wire import ancillary
-from ..wire.messages import HERE, Configuration, Fork, encode_packet
+from ..wire.frames import encode_packet
+from ..wire.messages import HERE, Configuration, Fork
 from .io import READ, WRITE, IOThread, Timer
 from .program import Program
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeVar
 from ..errors import StartError, SubactorsError
 from ..linux.mark import SWEEP_LIMIT
 from ..wire.messages import Configuration
-from .channel import NewChannel, open_channel
+from .beginning import NewChannel, open_channel
 from .io import IOThread
 from .process import ActorProcess
 from .zygote import ZygoteConnection, current_directory, encoded, environment, module_path

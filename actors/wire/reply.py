@@ -16,7 +16,7 @@ import pykka
 
 from ..errors import PlainDataError, ProtocolError
 from ..interrupts import acquire
-from .messages import encode_plain
+from .frames import encode_plain
 from .value_count import check_count
 
 if TYPE_CHECKING:

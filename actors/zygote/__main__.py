@@ -40,16 +40,8 @@ from ..child.life import Step, rehearse, serve
 from ..linux import kernel
 from ..linux.mark import keep_mark
 from ..wire import ancillary
-from ..wire.messages import (
-    CHANNEL,
-    HERE,
-    Configuration,
-    Fork,
-    Forked,
-    ForkFailed,
-    FromZygote,
-    encode_packet,
-)
+from ..wire.frames import encode_packet
+from ..wire.messages import CHANNEL, HERE, Configuration, Fork, Forked, ForkFailed, FromZygote
 from .cpython import SHUTDOWN_LOCKS, end_threads, run_exit_functions, run_what_follows_a_fork, set_signal_handler
 from .loading import load
 from .reaper import Reaper

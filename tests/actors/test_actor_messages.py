@@ -13,7 +13,7 @@ from process_actors import PATIENCE, get, hooks
 from process_listeners import Started
 from processes_and_waits import wait_until
 from subactors.actors import PlainDataError, ProcessSystem, RemoteError
-from subactors.actors.wire.messages import MAXIMUM_FRAME
+from subactors.actors.wire.frames import MAXIMUM_FRAME
 
 pytestmark = pytest.mark.usefixtures("system")
 

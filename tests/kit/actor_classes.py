@@ -20,7 +20,7 @@ from typing import Any, Literal, NoReturn
 import pykka
 from processes_and_waits import descriptors
 from subactors.actors import ProcessActor
-from subactors.actors.wire.messages import output_header
+from subactors.actors.wire.frames import output_header
 
 __all__ = [
     "Daemon",

@@ -51,7 +51,8 @@ def count_passing(counts: Counter[str]) -> None:
     """Have each thing counted where it passes in this process: channels, the zygote's socket, mailbox, journal."""
     from subactors.actors.host import process, system  # noqa: PLC0415 - tasks import this module, too, and need none of it
     from subactors.actors.host import zygote as zygote_module  # noqa: PLC0415 - tasks import this module, too, and need none of it
-    from subactors.actors.wire.messages import Exited, Forked, FrameDecoder  # noqa: PLC0415
+    from subactors.actors.wire.frames import FrameDecoder  # noqa: PLC0415
+    from subactors.actors.wire.messages import Exited, Forked  # noqa: PLC0415
     from subactors.runtime.runs import journal  # noqa: PLC0415
     from subactors.runtime.supervisor import supervisor  # noqa: PLC0415
 

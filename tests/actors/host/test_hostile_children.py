@@ -16,19 +16,8 @@ from process_listeners import Started, supervision
 from subactors.actors import ProcessExit, ProcessSystem, ProtocolError
 from subactors.actors.host import outbox as outbox_module
 from subactors.actors.host import process as process_module
-from subactors.actors.wire.messages import (
-    ErrorData,
-    FromChild,
-    Ready,
-    Reply,
-    ReplyError,
-    Report,
-    Request,
-    Stopped,
-    encode_frame,
-    encode_plain,
-    output_header,
-)
+from subactors.actors.wire.frames import encode_frame, encode_plain, output_header
+from subactors.actors.wire.messages import ErrorData, FromChild, Ready, Reply, ReplyError, Report, Request, Stopped
 
 PATIENCE = 30.0
 

@@ -13,7 +13,8 @@ from subactors.actors import Child, ProcessSystem, ProtocolError
 from subactors.actors import supervisor as supervisor_module
 from subactors.actors.host.backlog import TurnQueue
 from subactors.actors.host.io import IOThread
-from subactors.actors.wire.messages import Attribute, Attributes, decode_from_child, encode_frame
+from subactors.actors.wire.frames import decode_from_child, encode_frame
+from subactors.actors.wire.messages import Attribute, Attributes
 
 PATIENCE = 30.0
 

@@ -11,25 +11,19 @@ import msgspec
 import pytest
 from actor_classes import TextlessError
 from subactors.actors import ErrorData, PlainDataError, ProtocolError
-from subactors.actors.wire.messages import (
+from subactors.actors.wire.frames import (
     MAXIMUM_FRAME,
     OUTPUT,
-    Ask,
-    Forked,
     FrameDecoder,
-    Reply,
-    Report,
-    Stop,
-    Stopped,
     decode_from_child,
     decode_from_zygote,
     decode_to_child,
     encode_frame,
     encode_packet,
     encode_plain,
-    error_data,
     output_header,
 )
+from subactors.actors.wire.messages import Ask, Forked, Reply, Report, Stop, Stopped, error_data
 from subactors.actors.wire.rebuild import rebuild
 from subactors.actors.wire.reply import EncodedReply, encode_reply
 from subactors.actors.wire.value_count import MOST_VALUES

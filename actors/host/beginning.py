@@ -1,0 +1,80 @@
+"""Beginning: a new channel, and the process that is to have its other end, until there is one."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Final, NamedTuple
+
+__all__ = ["Beginning", "NewChannel", "open_channel"]
+
+_SEND_BUFFER: Final = 512 * 1024
+"""Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
+
+_KNOWN_BY: Final = 128
+"""Bytes by which a first message is known: the actor's URN is among them."""
+
+_MOST_LOST: Final = 2
+"""Zygotes that a process may lose before it has begun: what it starts with may be what they end of."""
+
+
+class NewChannel(NamedTuple):
+    """Both ends of a channel.
+
+    Attributes:
+        ours: the host's end, which does not block.
+        theirs: the process's.
+        link: what that one is called in `/proc/PID/fd`.
+    """
+
+    ours: socket.socket
+    theirs: socket.socket
+    link: str
+
+
+def open_channel() -> NewChannel:
+    """Make a channel. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    return NewChannel(ours, theirs, f"socket:[{os.fstat(theirs.fileno()).st_ino}]")
+
+
+class Beginning:
+    """A process that has been asked for, until the host hears that there is one.
+
+    The process's end of its channel stays open here so long, with the first message in it. A zygote that is lost before
+    it has forked takes nothing with it then: the next one is given the same end. It must never be given to a second
+    process where a first one has read from it. Used by one thread at a time.
+
+    Args:
+        theirs: the process's end of its channel; None where a process stood by that has it.
+
+    Attributes:
+        theirs: the same, until it is let go of.
+    """
+
+    def __init__(self, theirs: socket.socket | None) -> None:
+        self.theirs = theirs
+        self._first = b""
+        self._lost = 0
+
+    def sent(self, frame: bytes) -> None:
+        """Take note of the first message, which is being sent."""
+        self._first = frame[:_KNOWN_BY]
+
+    def may_be_repeated(self) -> bool:
+        """Whether another zygote can be asked: nobody has read the first message. Called once for each that is lost."""
+        self._lost += 1
+        if self.theirs is None or self._lost > _MOST_LOST:
+            return False
+        try:
+            return self.theirs.recv(_KNOWN_BY, socket.MSG_PEEK | socket.MSG_DONTWAIT) == self._first
+        except BlockingIOError:
+            return False
+
+    def over(self) -> None:
+        """Close their end: a process has it, or none ever will."""
+        theirs, self.theirs = self.theirs, None
+        if theirs is not None:
+            theirs.close()
