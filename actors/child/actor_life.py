@@ -86,6 +86,13 @@ class Life:
         self._stop_arrived = False
         actor._subactors_life = self  # noqa: SLF001 - it is there for this
 
+    def let_actor_go(self) -> None:
+        """Have life and actor no longer refer to each other, so that both are gone when nobody else needs them.
+
+        For one whose process goes on, as after a rehearsal: what is left would stand between the objects of the next.
+        """
+        self._actor._subactors_life = None  # noqa: SLF001 - as above
+
     # --- in the mailbox thread --------------------------------------------------------------------------------------
 
     def deliver(self, body: bytes, ask_id: int | None) -> None:

@@ -120,6 +120,7 @@ def _play(actor: bytes, *, threads: bool) -> bool:
         listen = (lambda *_: _thread.start_new_thread(_do_nothing, ())) if threads else _do_nothing
         playing = _build_actor(received, channel, listen)
         playing.serve()
+        playing.let_actor_go()
         return playing.failure is None
 
 

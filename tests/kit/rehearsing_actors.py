@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import selectors
@@ -13,9 +14,11 @@ import threading
 from typing import Any
 
 from subactors.actors import ProcessActor
+from subactors.actors.child.channel import ChildChannel
 
 __all__ = [
     "ClosesWhatWasOpen",
+    "CountsChannels",
     "IsReferredToForEver",
     "LeavesItsLoopRunning",
     "LeavesOpen",
@@ -50,6 +53,21 @@ class ClosesWhatWasOpen(ProcessActor):
         while kept:
             kept.pop().close()
         self.stop()
+
+
+class CountsChannels(ProcessActor):
+    """Stops at once as a rehearsal; tells how many channels its process has objects of, without collecting any."""
+
+    def __init__(self, rehearsal: bool) -> None:
+        super().__init__()
+        self._rehearsal = rehearsal
+
+    def on_start(self) -> None:
+        if self._rehearsal:
+            self.stop()
+
+    def channels(self) -> int:
+        return sum(isinstance(each, ChildChannel) for each in gc.get_objects())
 
 
 class LeavesOpen(ProcessActor):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from actor_classes import Echo, EndlessConstructor, FailingConstructor, Rehearsal, Worker
 from processes_and_waits import Holdings, Process, is_gone, wait_until, wait_until_at_rest
+from rehearsing_actors import CountsChannels
 from subactors.actors import ProcessActor, ProcessSystem, StartError
 from subactors.runtime import Runtime
 from teams import PATIENCE, entrypoint_team, run_and_wait
@@ -44,6 +45,19 @@ def test_the_next_actors_are_the_processes_that_stand_by(standing_by: ProcessSys
     assert {actor.proxy().pid().get(timeout=PATIENCE) for actor in actors} == waiting
     for actor in actors:
         actor.stop()
+
+
+def test_of_a_rehearsal_that_came_to_its_end_no_channel_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = ProcessSystem(standby=2, rehearsal=(CountsChannels, (True,)))
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        system.prepare()
+        two_stand_by(system)
+        actor = CountsChannels.start(False)
+        assert actor.proxy().channels().get(timeout=PATIENCE) == 1
+        actor.stop()
+    finally:
+        system.close()
 
 
 def test_those_that_are_used_are_replaced(standing_by: ProcessSystem) -> None:
