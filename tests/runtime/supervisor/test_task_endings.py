@@ -16,8 +16,6 @@ from processes_and_waits import is_gone, wait_until
 from subactors.runtime import Runtime
 from teams import (
     entrypoint_team,
-    model,
-    plan,
     run_and_wait,
     shared_runtime,
     speaking,
@@ -287,102 +285,6 @@ def test_an_entrypoint_that_cannot_be_had_fails_the_task_and_says_why(target: st
 
     assert view.status == "failed"
     assert words in view.reason
-
-
-# --- agents with a model --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def modelled() -> Iterator[Runtime]:
-    agents = {
-        "shower": model("shows_its_conversation", instruction="Be brief.", toolsets=[{"type": "think"}]),
-        "streamer": model("streams"),
-        "raiser": model("raises"),
-        "thinker": model("thinks_without_end", toolsets=[{"type": "think"}], max_iterations=3),
-        "waiter": model("waits"),
-        "stuck": model("is_stuck"),
-        "missing": model("no_such_function"),
-        "planner": model("follows_a_plan", toolsets=[{"type": "think"}]),
-    }
-    with Runtime.from_mapping({"agents": agents}, stop_grace=0.5, standby=0) as runtime:
-        run_and_wait(runtime, "streamer")
-        yield runtime
-
-
-def test_a_sub_agent_is_told_its_instruction_its_task_and_what_is_expected(modelled: Runtime) -> None:
-    view = run_and_wait(modelled, "shower", "Find the door.", expected_output="its colour")
-
-    seen = json.loads(view.result)
-    assert [message["role"] for message in seen["messages"]] == ["system", "user"]
-    told, _ = (message["content"] for message in seen["messages"])
-    assert told.startswith("Be brief.")
-    assert "Find the door." in told
-    assert "its colour" in told
-    assert seen["tools"] == ["think"]
-
-
-def test_what_a_model_streams_is_output_and_answer(modelled: Runtime) -> None:
-    view = run_and_wait(modelled, "streamer")
-
-    assert (view.status, view.result, view.output) == ("completed", "One, two, three.", "One, two, three.")
-    assert view.usage.requests == 1
-
-
-def test_a_model_that_raises_fails_the_task_with_its_exception(modelled: Runtime) -> None:
-    view = run_and_wait(modelled, "raiser")
-
-    assert (view.status, view.reason) == ("failed", "KeyError: 'no such thing'")
-
-
-def test_a_model_that_cannot_be_had_fails_the_task_and_says_why(modelled: Runtime) -> None:
-    view = run_and_wait(modelled, "missing")
-
-    assert view.status == "failed"
-    assert "no attribute 'no_such_function'" in view.reason
-
-
-def test_max_iterations_fails_the_task_with_the_limit(modelled: Runtime) -> None:
-    view = run_and_wait(modelled, "thinker")
-
-    assert view.status == "failed"
-    assert "reached max_iterations (3) without a final answer" in view.reason
-    assert view.usage.requests == 3
-
-
-def test_identical_turns_fail_the_task_with_what_was_repeated(modelled: Runtime) -> None:
-    same = [["think", {"thought": "again"}]]
-
-    view = run_and_wait(modelled, "planner", plan(same, same, same, same, same, {"answer": "never"}))
-
-    assert view.status == "failed"
-    assert "5 identical turns in a row" in view.reason
-
-
-def test_the_log_of_thoughts_belongs_to_one_task(modelled: Runtime) -> None:
-    ids = [modelled.run("planner", plan([["think", {"thought": f"mine is {name}"}]], "answers")) for name in ("a", "b")]
-
-    answers = [json.loads(view.result) for view in modelled.wait(ids)]
-
-    assert answers == [["Thoughts so far:\nmine is a"], ["Thoughts so far:\nmine is b"]]
-
-
-def test_a_stop_cancels_a_model_that_can_be_cancelled(modelled: Runtime) -> None:
-    view = modelled.stop(speaking(modelled, "waiter"))
-
-    assert view.status == "stopped"
-    assert view.reason.startswith("Stopped by the host program; it ended ")
-    assert view.output == "so far "
-
-
-def test_a_model_that_cannot_be_cancelled_is_killed_after_the_grace_period(modelled: Runtime) -> None:
-    task_id = speaking(modelled, "stuck")
-    logs = modelled._host.folder.path / "log"
-    wait_until(lambda: any("stuck from here on" in log.read_text() for log in logs.iterdir()), "the model is stuck")
-    view = modelled.stop(task_id)
-
-    assert view.status == "stopped"
-    assert "killed after" in view.reason
-    assert view.output == "so far "
 
 
 # --- stopped --------------------------------------------------------------------------------------------------------
