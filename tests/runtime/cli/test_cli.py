@@ -245,16 +245,21 @@ def test_a_missing_team_file_ends_with_2_and_a_sentence(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "run", "team.yaml", "--json", "hang"],
+def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command, with what it prints in pipes."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as program:
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: signal.Signals) -> None:
+    with begun(folder, "run", "team.yaml", "--json", "hang") as program:
         assert program.stdout is not None
         lines = []
         for line in program.stdout:
@@ -275,14 +280,7 @@ def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: si
 
 
 def test_a_second_ctrl_c_ends_the_command_at_once_and_leaves_no_process(folder: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "run", "team.yaml", "--json", "hang"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as program:
+    with begun(folder, "run", "team.yaml", "--json", "hang") as program:
         assert program.stdout is not None
         for line in program.stdout:
             if json.loads(line)["event"] == "output":
@@ -434,14 +432,7 @@ def test_check_shows_an_agents_name_on_one_line(tmp_path: Path) -> None:
 
 
 def test_several_tasks_that_are_stopped_fall_together(folder: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "dispatch", "team.yaml", "pair", "one", "other", "--json"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as program:
+    with begun(folder, "dispatch", "team.yaml", "pair", "one", "other", "--json") as program:
         assert program.stdout is not None
         ids = []
         while len(ids) < 2:

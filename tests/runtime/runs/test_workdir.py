@@ -5,36 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from git_repositories import IDENTITY, git, new_repository
 from processes_and_waits import wait_until
 from run_folders import python, subactors
 from subactors.runtime import RequirementError, Runtime, TaskView
 from subactors.runtime.runs.worktrees import sweep
 from teams import entrypoint, model, plan, run_and_wait, wait_until_running
 
-IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *IDENTITY, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a commit, and a folder in it; the current directory."""
-    folder = tmp_path / "repository"
-    (folder / "inner").mkdir(parents=True)
-    git(folder, "init", "--quiet", "--initial-branch", "main")
-    (folder / "inner" / "file").write_text("first\n")
-    (folder / ".gitignore").write_text("*.o\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "-m", "First")
+    folder = new_repository(tmp_path / "repository", "inner/file")
     monkeypatch.chdir(folder)
     return folder
 

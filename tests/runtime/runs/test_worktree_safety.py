@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from git_repositories import IDENTITY, git, new_repository
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime
 from subactors.runtime.runs.workdir import Hurry, worktree_folder
@@ -18,23 +19,10 @@ from subactors.runtime.runs.worktree_keeper import WorktreeKeeper
 from subactors.runtime.runs.worktrees import sweep, tidy
 from teams import model, plan, run_and_wait
 
-IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *IDENTITY, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    git(folder, "init", "--quiet", "--initial-branch", "main")
-    (folder / "file").write_text("first\n")
-    (folder / ".gitignore").write_text("*.o\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "-m", "First")
+    folder = new_repository(tmp_path / "repository", "file")
     monkeypatch.chdir(folder)
     return folder
 
