@@ -116,7 +116,8 @@ def _memory(groups: CgroupTree | None) -> Finding:
         kernel = f"memory.max for the tree, in a control group of its own; {kernel}"
     if not Path("/proc/self/smaps_rollup").exists():
         return Finding("limit memory", False, f"{kernel}; no smaps_rollup, so looking at a tree is slow")
-    return Finding("limit memory", True, f"{kernel}, and the tree's unique set size (USS) looked at every 0.1 s")
+    tree = "what the tree alone uses (USS, and what its processes share) looked at every 0.1 s"
+    return Finding("limit memory", True, f"{kernel}, and {tree}")
 
 
 def _processes(groups: CgroupTree | None) -> Finding:

@@ -157,7 +157,8 @@ def ps(state_dir: str | None, **options: Any) -> int:
     """List the tasks that run on this machine.
 
     Tasks of every program of yours are listed. STARTED and ENDED are in UTC. HOST is the process that runs a task.
-    MEMORY is what only the task's processes use (USS). A narrow terminal gets shorter ids and fewer columns.
+    MEMORY is what only the task's processes use (USS, and what they share). A narrow terminal gets shorter ids and
+    fewer columns.
     """
     from .tasks import list_tasks
 
