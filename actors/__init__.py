@@ -43,6 +43,7 @@ from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolic
 from .supervisor import Supervisor
 from .wire.frames import encode_plain
 from .wire.messages import ErrorData, GroupUse, ProcessLimits
+from .wire.rebuild import encode_object
 from .wire.value_count import MOST_VALUES
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "UnsupportedPlatformError",
     "check_platform",
     "decide",
+    "encode_object",
     "encode_plain",
     "environment",
     "open_standard_descriptors",

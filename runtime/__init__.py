@@ -22,11 +22,13 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     toolsets/          what an agent may do
     agent/             one agent at work: its loop, its prompt
     control/           other hosts: asks them, and is asked by their users
+    verbs/             what a program asks, blocking and awaited: one implementation of each verb
     child/             in a task's process: its actor, its work, its streams
     supervisor/        in the host, one thread: the truth about tasks
     host.py            builds, owns and closes all of the above; the way to the supervisor
     orchestrator.py    an agent's tools, for a host with a loop of its own
-    runtime.py         `Runtime`: the library
+    runtime.py         `Runtime`: the library, blocking
+    async_runtime.py   `AsyncRuntime`: the library, awaited
     testing.py         the fault kit (public)
     demo/              the demonstration
     terminal/          what a program writes to a person, and how a person interrupts it
@@ -40,6 +42,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .async_runtime import AsyncRuntime
     from .child.entrypoint import EntrypointTask
     from .errors import (
         CapacityError,
@@ -79,12 +82,18 @@ if TYPE_CHECKING:
         TaskRestarting,
         TaskStarted,
     )
+    from .tasks.ends import TaskFailed, TaskStopped
     from .tasks.views import Status, TaskList, TaskView, Vitals
     from .team.config import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
     from .toolsets.base import ToolAnswer
+    from .verbs.awaited import AsyncTask
+    from .verbs.blocking import Task
+    from .verbs.decoding import NotOfTypeError
 
 __all__ = [
     "AgentConfig",
+    "AsyncRuntime",
+    "AsyncTask",
     "CapacityError",
     "ContextLengthError",
     "DelegationError",
@@ -99,6 +108,7 @@ __all__ = [
     "MissingKeyError",
     "ModelConfig",
     "ModelError",
+    "NotOfTypeError",
     "OrchestratorTools",
     "Problem",
     "RateLimitError",
@@ -111,14 +121,17 @@ __all__ = [
     "StateError",
     "Status",
     "SubactorsError",
+    "Task",
     "TaskCalledTool",
     "TaskEnded",
     "TaskEndedError",
+    "TaskFailed",
     "TaskGotToolAnswer",
     "TaskList",
     "TaskOutput",
     "TaskRestarting",
     "TaskStarted",
+    "TaskStopped",
     "TaskView",
     "Team",
     "TeamFileError",
@@ -135,7 +148,8 @@ __all__ = [
 
 _HOMES: dict[str, str] = {
     "AgentConfig": "team.config",
-    "OrchestratorTools": "orchestrator",
+    "AsyncRuntime": "async_runtime",
+    "AsyncTask": "verbs.awaited",
     "CapacityError": "errors",
     "ContextLengthError": "errors",
     "DelegationError": "errors",
@@ -150,6 +164,8 @@ _HOMES: dict[str, str] = {
     "MissingKeyError": "errors",
     "ModelConfig": "team.config",
     "ModelError": "errors",
+    "NotOfTypeError": "verbs.decoding",
+    "OrchestratorTools": "orchestrator",
     "Problem": "errors",
     "RateLimitError": "errors",
     "RefusalError": "errors",
@@ -161,14 +177,17 @@ _HOMES: dict[str, str] = {
     "StateError": "errors",
     "Status": "tasks.views",
     "SubactorsError": "errors",
+    "Task": "verbs.blocking",
     "TaskCalledTool": "supervisor.events",
     "TaskEnded": "supervisor.events",
     "TaskEndedError": "errors",
+    "TaskFailed": "tasks.ends",
     "TaskGotToolAnswer": "supervisor.events",
     "TaskList": "tasks.views",
     "TaskOutput": "supervisor.events",
     "TaskRestarting": "supervisor.events",
     "TaskStarted": "supervisor.events",
+    "TaskStopped": "tasks.ends",
     "TaskView": "tasks.views",
     "Team": "team.config",
     "TeamFileError": "errors",

@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
@@ -33,6 +33,7 @@ from .runs.worktree_keeper import WorktreeKeeper
 from .supervisor.events import EventHub, EventStream
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest
+from .tasks.views import Status, TaskView
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Host:
         journal: of this run.
         system: starts the processes.
         worktrees: the git worktrees of tasks.
+        registry: the tasks that are remembered; only the supervisor changes it.
         supervisor: reference to the task supervisor.
         housekeeping: the thread that sees to earlier runs.
     """
@@ -117,14 +119,17 @@ class Host:
         # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
         with fork_lock:  # a process forked in the middle of an import could never import that module
             from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
+            from .supervisor.registry import TaskRegistry  # noqa: PLC0415 - the same
             from .supervisor.supervisor import TaskSupervisor  # noqa: PLC0415 - the same
 
+        self.registry = TaskRegistry()
         self.supervisor = TaskSupervisor.start(
             self.system,
             self.team,
             LocalPlace(self.folder, self.worktrees),
             self.journal,
             self._hub,
+            registry=self.registry,
             outputs=self.folder.outputs,
             keys=self._keys,
             working_directory=self._working_directory,
@@ -164,12 +169,15 @@ class Host:
             TypeError: a field of the request has the wrong type.
         """
         self.check_usable()
-        # What tasks ask was checked when it was decoded; what a program gives may be of any type.
-        try:
-            checked = msgspec.convert(msgspec.structs.asdict(request), type(request))
-        except msgspec.ValidationError as error:
-            raise TypeError(f"An argument has the wrong type: {error}.") from None
-        return HostGateway(self.supervisor, caller).ask(checked)
+        return HostGateway(self.supervisor, caller).ask(_checked(request))
+
+    def way(self, *, acknowledges: bool = False) -> HostWay:
+        """Return the host program's way to the supervisor, for the verbs.
+
+        Args:
+            acknowledges: see `Caller.acknowledges`.
+        """
+        return HostWay(self, Caller(acknowledges=acknowledges))
 
     def gateway(self, agent: str | None) -> HostGateway:
         """Return a new orchestrator's way to the supervisor.
@@ -276,6 +284,46 @@ class Host:
             recover(self.state_folder)
             prune(self.state_folder)
             sweep(self.state_folder, self.worktrees.hurry)
+
+
+class HostWay:
+    """The host program's way to the supervisor; see `Way`."""
+
+    def __init__(self, host: Host, caller: Caller) -> None:
+        self._host = host
+        self._gateway = HostGateway(host.supervisor, caller)
+
+    def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
+        """See `Way`."""
+        self._host.check_usable()
+        self._gateway.send(_checked(request), reply_to)
+
+    def forget(self, reply_to: ReplyTo) -> None:
+        """See `Way`."""
+        self._gateway.forget(reply_to)
+
+    def acknowledge(self, task_ids: Sequence[str]) -> None:
+        """See `Way`."""
+        self._gateway.acknowledge(task_ids)
+
+    def status(self, task_id: str) -> Status | None:
+        """See `Way`."""
+        task = self._host.registry.get(task_id)
+        return None if task is None else task.status
+
+    def past(self, task_id: str) -> TaskView | None:
+        """See `Way`."""
+        from .control.other_hosts import past_view  # noqa: PLC0415 - for hosts that look back
+
+        return past_view(self._host.state_folder, task_id)
+
+
+def _checked(request: Request[Reply]) -> Request[Reply]:
+    """Return a request as it was; what tasks ask was checked when it was decoded, but a program may give anything."""
+    try:
+        return msgspec.convert(msgspec.structs.asdict(request), type(request))
+    except msgspec.ValidationError as error:
+        raise TypeError(f"An argument has the wrong type: {error}.") from None
 
 
 def _folder(working_dir: str | os.PathLike[str] | None) -> str:

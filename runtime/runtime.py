@@ -6,17 +6,14 @@ It is thin: a `Host` does the work, and lives and ends with it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from ..actors.interrupts import result_of
-from .errors import UnknownTaskError
 from .host import Host
 from .supervisor.events import EventStream
-from .tasks.messages import ListTasks, Request, RunTask, StopTask, ViewTask, WaitTasks
 from .tasks.views import TaskView
-from .team.config import Team
-from .text import encodable
+from .team.config import NO_TEAM, Team
+from .verbs.blocking import BlockingVerbs
 
 if TYPE_CHECKING:
     from ..actors.fence import FenceOffer
@@ -24,13 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
-Reply = TypeVar("Reply")
-
 TaskViews: TypeAlias = list[TaskView]
 """Has a name, as `list` is a method in what follows."""
 
 
-class Runtime:
+class Runtime(BlockingVerbs):
     """Runs the agents of one team, each task in a process of its own.
 
     Every method may be called from any thread of the process that made the runtime; a process forked from it must make
@@ -38,7 +33,7 @@ class Runtime:
     interpreter exits; one whose host is killed leaves no process behind.
 
     Args:
-        team: a checked team.
+        team: a checked team; None: no agents, for a program that submits functions.
         state_dir: folder in which this run gets a folder of its own, for the journal and for what tasks say; made with
             mode 0700 if missing. None is `$SUBACTORS_STATE_DIR`, or else `subactors` in the user's state folder.
         working_dir: where tasks work, and orchestrators of this process; None: the current directory of this process
@@ -54,13 +49,14 @@ class Runtime:
 
     def __init__(
         self,
-        team: Team,
+        team: Team | None = None,
         *,
         state_dir: str | os.PathLike[str] | None = None,
         working_dir: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> None:
-        self._host = Host(team, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
+        self._host = Host(team or NO_TEAM, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
+        super().__init__(self._host.way())
 
     @classmethod
     def from_file(
@@ -112,75 +108,6 @@ class Runtime:
 
         return offer()
 
-    def run(self, agent: str, task: str, *, expected_output: str | None = None) -> str:
-        """Start a task and return its id at once, while its process is still starting.
-
-        Raises:
-            UnknownAgentError: the team has no such agent.
-            EmptyTaskError: there is nothing to do.
-            CapacityError: as many tasks run, or wait to be read, as may.
-            RequirementError: the agent, or one it may start, needs something this machine lacks.
-            RuntimeClosedError: the runtime is closed.
-            TypeError: an argument is not a string.
-        """
-        return self._ask(RunTask(agent, _fit(task), _fit(expected_output))).task_id
-
-    def list(self) -> TaskViews:
-        """Return all tasks, oldest first; of their output only the end."""
-        return self._ask(ListTasks()).tasks
-
-    def view(self, task_id: str) -> TaskView:
-        """Return one task, with its output: of this run, or of an earlier one in the same state folder.
-
-        Raises:
-            UnknownTaskError: there is no such task.
-        """
-        try:
-            return self._ask(ViewTask(task_id))
-        except UnknownTaskError:
-            from .control.other_hosts import past_view  # noqa: PLC0415 - for hosts that look back
-
-            past = past_view(self._host.state_folder, task_id)
-            if past is None:
-                raise
-            return past
-
-    def wait(
-        self,
-        task_ids: Sequence[str] | None = None,
-        *,
-        mode: Literal["all", "any"] = "all",
-        timeout: float | None = None,
-    ) -> TaskViews:
-        """Wait until all, or any, of some tasks have ended, and return those that have, in the order given.
-
-        Args:
-            task_ids: which; None is all there are now.
-            mode: wait for all of them, or for any.
-            timeout: seconds to wait at most; then fewer are returned.
-
-        Raises:
-            UnknownTaskError: one of them is unknown.
-        """
-        if mode not in {"all", "any"}:
-            raise ValueError(f"mode is {mode!r}; it must be 'all' or 'any'.")
-        if isinstance(task_ids, str):
-            raise TypeError("wait takes a list of task ids, not one id: wait([task_id]).")
-        ids = [view.id for view in self.list()] if task_ids is None else list(task_ids)
-        if not ids:
-            return []
-        return self._ask(WaitTasks(ids, mode, timeout)).tasks
-
-    def stop(self, task_id: str) -> TaskView:
-        """Stop a task and all that it has started; return when all of it is gone.
-
-        That is within the grace period and a second. A task that has ended is returned as it is.
-
-        Raises:
-            UnknownTaskError: there is no such task.
-        """
-        return self._ask(StopTask(task_id)).tasks[0]
-
     def history(self) -> TaskViews:
         """Return the tasks of earlier runs in the same state folder, oldest first; `view` has their output and result.
 
@@ -225,11 +152,3 @@ class Runtime:
         An interrupt (`KeyboardInterrupt`) ends the wait: what still runs is killed.
         """
         self._host.close()
-
-    def _ask(self, request: Request[Reply]) -> Reply:
-        return result_of(self._host.ask(request))
-
-
-def _fit(text: Any) -> Any:
-    """Make text that a program gives fit to be sent; what is not text is refused later."""
-    return encodable(text) if isinstance(text, str) else text

@@ -164,7 +164,7 @@ if __name__ == "__main__":  # for multiprocessing
             with multiprocessing.get_context(method).Pool(2) as pool:
                 views = threads.map(lambda n: runtime.wait([runtime.run("echo", str(n))])[0], range(4))
                 print(method, pool.map(double, range(3)), [view.result for view in views])
-        print(runtime.stop(one).status)
+        print(runtime.stop(one)[0].status)
 """
     )
     status, output, _ = start(text).finish()
@@ -212,7 +212,7 @@ with Runtime.from_mapping(team) as runtime:
             (view,) = own.wait([own.run("echo", "from the child")])
             print(view.status, view.result, flush=True)
         os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id).status)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id)[0].status)
 """
     )
     status, output, _ = start(text).finish()
@@ -241,7 +241,7 @@ with Runtime.from_mapping(team) as runtime:
         import subactors.runtime.runs.upkeep
         print("imported", flush=True)
         os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id).status)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), runtime.stop(task_id)[0].status)
 """
     )
     status, output, _ = start(text).finish()

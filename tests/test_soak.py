@@ -85,7 +85,7 @@ class Soak:
             if not AGENTS[agent][1] or dice > 0.9:
                 with self._lock:
                     self._stopped.add(task_id)
-                self._note(self.runtime.stop(task_id))
+                self._note(self.runtime.stop(task_id)[0])
             else:
                 (view,) = self.runtime.wait([task_id], timeout=PATIENCE)
                 self._note(view)
@@ -95,7 +95,7 @@ class Soak:
         with self._lock:
             task_id = self._chance.choice(list(self.started)[-2 * THREADS :])
             self._stopped.add(task_id)
-        view = self.runtime.stop(task_id)
+        view = self.runtime.stop(task_id)[0]
         assert view.ended, view
 
     def _choose(self) -> tuple[str, str, float] | None:

@@ -59,7 +59,7 @@ class _Task:
         return views[0].reason
 
     def stop(self) -> None:
-        self._contender.runtime.stop(self.id)
+        self._contender.runtime.stop(self.id)[0]
 
 
 class Subactors(Contender):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["EntrypointTask", "call_entrypoint", "has_seen_stop"]
+__all__ = ["EntrypointTask", "call_entrypoint", "call_function", "has_seen_stop"]
 
 _have_seen_stop: Final[set[str]] = set()
 """Ids of tasks; here, as a task that is not stopped must not pay for a place of its own."""
@@ -20,6 +21,7 @@ class EntrypointTask:
         id: the task's id; begins with `agent_task_`.
         agent: name of the agent.
         text: what to do.
+        data: what to work on, as plain data; None if nothing was given.
         expected_output: what the answer should look like; None if nothing was said.
         attempt: from 1; more when an earlier process of the task has failed and the team file asks for a restart.
     """
@@ -33,11 +35,13 @@ class EntrypointTask:
         expected_output: str | None,
         emit: Callable[[str], None],
         stop: threading.Event,
+        data: Any = None,
         attempt: int = 1,
     ) -> None:
         self.id = id
         self.agent = agent
         self.text = text
+        self.data = data
         self.expected_output = expected_output
         self.attempt = attempt
         self._emit = emit
@@ -72,6 +76,16 @@ class EntrypointTask:
 def has_seen_stop(task_id: str) -> bool:
     """Whether a task's function has looked, and seen that it is to stop."""
     return task_id in _have_seen_stop
+
+
+def call_function(call: bytes) -> Any:
+    """Call a function that came with its task, as `call_entrypoint` does.
+
+    Args:
+        call: function, arguments and keyword arguments, pickled.
+    """
+    function, args, kwargs = pickle.loads(call)  # noqa: S301 - nobody but this process unpickles it
+    return function(*args, **kwargs)
 
 
 def call_entrypoint(function: Callable[..., Any], task: EntrypointTask) -> Any:

@@ -24,14 +24,14 @@ from ..runs.result_file import pack_result, write_result
 from ..runs.workdir import enter
 from ..tasks.gateway import TaskGateway
 from ..tasks.messages import AgentSetup, Began, Failed, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
+from ..tasks.plain_data import encode_result
 from ..team.references import resolve
 from ..team.secrets import blotted
 from ..text import bounded, encodable
 from ..toolsets.base import ToolAnswer
-from .entrypoint import EntrypointTask, call_entrypoint, has_seen_stop
+from .entrypoint import EntrypointTask, call_entrypoint, call_function, has_seen_stop
 from .failure import describe_error, own_traceback
 from .interruption import interrupt_in_time, let_interrupt_pass
-from .plain_data import encode_result
 from .speech import speech
 
 __all__ = ["TaskWork"]
@@ -155,17 +155,21 @@ class TaskWork:
             if spec.entrypoint is None:
                 assert shared is not None  # noqa: S101 - see above
                 return self._loop.run(self.run_agent(shared))
-            function = resolve(spec.entrypoint, what=f"The entrypoint of agent {spec.agent!r}")
             task = EntrypointTask(
                 id=spec.id,
                 agent=spec.agent,
                 text=spec.task,
+                data=msgspec.json.decode(spec.data) if spec.data is not None else None,
                 expected_output=spec.expected_output,
                 emit=self._emit,
                 stop=self._stop,
                 attempt=spec.attempt,
             )
-            outcome = call_entrypoint(function, task)
+            if spec.call:
+                outcome = call_function(spec.call)
+            else:
+                function = resolve(spec.entrypoint, what=f"The entrypoint of agent {spec.agent!r}")
+                outcome = call_entrypoint(function, task)
             return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:
             self.at_work = False

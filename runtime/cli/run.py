@@ -13,7 +13,7 @@ from ..errors import CapacityError, TeamFileError
 from ..host import Host
 from ..supervisor.outcome import ended_owner
 from ..tasks.gateway import Caller
-from ..tasks.messages import ListTasks, RunTask, StopTask, ViewTask, WaitTasks
+from ..tasks.messages import ListTasks, RunTask, StopTasks, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView
 from ..tasks.wording import describe_view, result_text, usage_text
 from ..team.config import Team
@@ -121,7 +121,7 @@ def _ended(host: Host, task_ids: Sequence[str], mode: Literal["all", "any"] = "a
 def _stop_all(host: Host, by: str) -> None:
     """Stop all tasks at the same time, and wait until they are gone; `by` is who asks, for their reasons."""
     caller = Caller(title=by)
-    for stopping in [host.ask(StopTask(view.id, limit=1), caller) for view in _tasks(host) if not view.ended]:
+    for stopping in [host.ask(StopTasks([view.id], limit=1), caller) for view in _tasks(host) if not view.ended]:
         result_of(stopping)
 
 

@@ -21,7 +21,7 @@ from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.output import OutputFiles
 from ..runs.reader import JournalReader
 from ..runs.upkeep import mark_read
-from ..tasks.messages import ListTasks, Request, StopTask, ViewTask
+from ..tasks.messages import ListTasks, Request, StopTasks, ViewTask
 from ..tasks.views import ID_PREFIX, TaskView
 from .client import ControlClient
 
@@ -300,13 +300,13 @@ def stop_together(tasks: Sequence[ForeignTask]) -> dict[str, list[TaskView] | Ex
             for group in _groups(tasks[start : start + _AT_ONCE]):
                 try:
                     client = clients.enter_context(_client_of(group[0].run))
-                    numbers = [client.send(StopTask(task.id, limit=1, refuse_ended=True)) for task in group]
+                    numbers = [client.send(StopTasks([task.id], limit=1, refuse_ended=True)) for task in group]
                     asked += [(task.id, client, number) for task, number in zip(group, numbers, strict=True)]
                 except (OSError, SubactorsError) as error:
                     outcomes |= dict.fromkeys((task.id for task in group), error)
             for task_id, client, number in asked:
                 try:
-                    outcomes[task_id] = client.receive(number, StopTask, None).tasks
+                    outcomes[task_id] = client.receive(number, StopTasks, None).tasks
                 except (OSError, SubactorsError) as error:
                     outcomes[task_id] = error
     return outcomes

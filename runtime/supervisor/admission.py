@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from ..errors import (
@@ -63,27 +64,17 @@ def _check(
 ) -> tuple[str, ...]:
     """Refuse what must not run; see `admit`. Changes nothing."""
     settings = team.settings
-    allowed = list(team.agents) if caller.agent is None else team.agents[caller.agent].sub_agents
-    if request.agent not in allowed:
-        whose = "the team" if caller.agent is None else f"the sub_agents of {caller.agent!r}"
-        raise UnknownAgentError(
-            f"There is no agent {one_line(request.agent, 100)!r} in {whose}. Available: {', '.join(allowed) or 'none'}."
-        )
-    if not request.task.strip():
-        raise EmptyTaskError("The task is empty. Say what the agent is to do, with all it needs to know.")
     above = parent.chain if parent is not None else tuple(filter(None, [caller.agent]))
-    chain = (*above, request.agent)
-    if request.agent in above:
-        raise DelegationError(
-            f"{request.agent!r} is already at work further up: {' → '.join(chain)}. "
-            "Choose an agent that is not in this chain, or do the work yourself."
-        )
+    chain = (*above, f"{request.agent}()" if request.call else request.agent)
+    if not request.call:
+        _check_agent(request, caller, parent, chain, team=team)
     if len(chain) > settings.max_depth:
         raise DelegationError(
             f"The chain of agents would be {len(chain)} deep, and {settings.max_depth} is the limit: "
             f"{' → '.join(chain)}. Do the work yourself."
         )
-    check_requirements(team, request.agent, working_directory)
+    if not request.call:
+        check_requirements(team, request.agent, working_directory)
     if parent is not None and parent.status != "running":
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
     running, unread = registry.running, registry.unread
@@ -104,6 +95,26 @@ def _check(
             f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
         )
     return chain
+
+
+def _check_agent(request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...], *, team: Team) -> None:
+    """Refuse an agent that the caller may not start, that has nothing to do, or that is at work further up."""
+    if parent is not None:
+        allowed: Collection[str] = parent.setup.agent.sub_agents
+    else:
+        allowed = team.agents if caller.agent is None else team.agents[caller.agent].sub_agents
+    if request.agent not in allowed:
+        whose = "the team" if caller.agent is None else f"the sub_agents of {caller.agent!r}"
+        raise UnknownAgentError(
+            f"There is no agent {one_line(request.agent, 100)!r} in {whose}. Available: {', '.join(allowed) or 'none'}."
+        )
+    if not request.task.strip():
+        raise EmptyTaskError("The task is empty. Say what the agent is to do, with all it needs to know.")
+    if request.agent in chain[:-1]:
+        raise DelegationError(
+            f"{request.agent!r} is already at work further up: {' → '.join(chain)}. "
+            "Choose an agent that is not in this chain, or do the work yourself."
+        )
 
 
 def _kept_for_others(max_running: int, *, has_running: bool) -> int:

@@ -12,9 +12,9 @@ from ...actors import ChildSpec, ProcessLimits, environment
 from ..child.actor import TaskActor
 from ..runs.output import OutputFiles
 from ..tasks.gateway import Caller
-from ..tasks.messages import AgentSetup, RunTask, TaskSpec
+from ..tasks.messages import AS_USUAL, AgentSetup, RunTask, TaskSpec
 from ..tasks.views import ID_PREFIX
-from ..team.config import Limits, Team
+from ..team.config import AgentConfig, Limits, Team
 from .task import Task
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Briefings:
             chain: the agents from the orchestrator's down to the new task's own.
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
-        setup, pickled_setup = self._setup_of(request.agent)
+        setup, pickled_setup = self._setup_of(request, parent)
         body = self._place.body(task_id, setup.agent.workdir)
         spec = TaskSpec(
             id=task_id,
@@ -69,6 +69,8 @@ class Briefings:
             own_folder=body.own_folder,
             max_result=self._settings.max_result,
             is_root=caller.is_person,
+            data=request.data,
+            call=request.call,
         )
         return Task(
             id=task_id,
@@ -81,6 +83,7 @@ class Briefings:
             spec=spec,
             output=OutputFiles(self._outputs, task_id, self._settings.max_output),
             body=body,
+            key=request.options.key,
             is_root=caller.is_person,
         )
 
@@ -98,23 +101,52 @@ class Briefings:
             fenced=agent.privileges == "drop",
         )
 
-    def _setup_of(self, name: str) -> tuple[AgentSetup, bytes]:
-        """Return what the tasks of an agent have in common, and the same pickled."""
-        if name not in self._setups:
-            agent = self._team.agents[name]
+    def _setup_of(self, request: RunTask, parent: Task | None) -> tuple[AgentSetup, bytes]:
+        """Return what a new task has in common with others that are asked for in the same way, and the same pickled."""
+        options = request.options
+        if not request.call and options == AS_USUAL:
+            known = self._setups.get(request.agent)
+            if known is None:
+                agent = self._team.agents[request.agent]
+                known = self._setups[request.agent] = self._setup(agent, agent.limits.over(self._settings.limits))
+            return known
+        if request.call:
+            agent = _function(request.agent, parent)
+            limits = self._settings.limits if parent is None else parent.setup.limits
+        else:
+            agent = self._team.agents[request.agent]
             limits = agent.limits.over(self._settings.limits)
-            if limits.iterations is not None:
-                iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
-                agent = msgspec.structs.replace(agent, max_iterations=iterations)
-            setup = AgentSetup(
-                agent=agent,
-                sub_agents=tuple((other, self._team.agents[other].description) for other in agent.sub_agents),
-                permissions=self._team.permissions,
-                settings=self._settings,
-                limits=limits,
-            )
-            self._setups[name] = setup, pickle.dumps(setup)
-        return self._setups[name]
+        agent = msgspec.structs.replace(
+            agent, restart=options.restart or agent.restart, workdir=options.workdir or agent.workdir
+        )
+        return self._setup(agent, limits if options.limits is None else limits.within(options.limits))
+
+    def _setup(self, agent: AgentConfig, limits: Limits) -> tuple[AgentSetup, bytes]:
+        if limits.iterations is not None:
+            iterations = min(limits.iterations, agent.max_iterations or limits.iterations)
+            agent = msgspec.structs.replace(agent, max_iterations=iterations)
+        setup = AgentSetup(
+            agent=agent,
+            sub_agents=tuple((other, self._team.agents[other].description) for other in agent.sub_agents),
+            permissions=self._team.permissions,
+            settings=self._settings,
+            limits=limits,
+        )
+        return setup, pickle.dumps(setup)
+
+
+def _function(name: str, parent: Task | None) -> AgentConfig:
+    """Return what stands for an agent where a function is the task: it may do no more than the task that starts it."""
+    if parent is None:
+        return AgentConfig(name=name, entrypoint="")
+    agent = parent.setup.agent
+    return AgentConfig(
+        name=name,
+        entrypoint="",
+        sub_agents=agent.sub_agents,
+        privileges=agent.privileges,
+        keys=agent.keys and agent.has_own_code,
+    )
 
 
 def _process_limits(limits: Limits) -> ProcessLimits | None:

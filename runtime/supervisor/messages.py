@@ -30,13 +30,14 @@ __all__ = [
 
 
 class Waiter(msgspec.Struct, eq=False):
-    """A `WaitTasks` or a `StopTask` that is not answered yet.
+    """A `WaitTasks` or a `StopTasks` that is not answered yet.
 
     Attributes:
         tasks: those that it is about.
         mode: whether it waits for all of them, or for any.
         caller: id of the task or orchestrator that waits; None for the host.
         limit: bytes of output wanted in the answer; None is all.
+        acknowledges: whether who waits tells by itself what it has read; see `Acknowledge`.
         timer: answers it when its time is over; None if it has no such time.
         open: how many of the tasks have not ended; the registry counts.
     """
@@ -46,6 +47,7 @@ class Waiter(msgspec.Struct, eq=False):
     reply_to: ReplyTo
     caller: str | None
     limit: int | None = None
+    acknowledges: bool = False
     timer: Timer | None = None
     open: int = 0
 

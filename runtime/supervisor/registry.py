@@ -39,6 +39,7 @@ class TaskRegistry:
         self._forgettable: list[tuple[int, str]] = []
         self._forgettable_of: dict[str, deque[str]] = {}
         self._kept: dict[str | None, int] = {}
+        self._by_key: dict[tuple[str | None, str], Task] = {}
 
     def __len__(self) -> int:
         """Return how many tasks are remembered, roots not counted."""
@@ -62,6 +63,10 @@ class TaskRegistry:
     def get(self, task_id: str | None) -> Task | None:
         """Return a task; None if it is not remembered, or None was asked for."""
         return self._tasks.get(task_id) if task_id is not None else None
+
+    def with_key(self, caller: str | None, key: str) -> Task | None:
+        """Return the task that a caller has started with a key; None if there is none, or it is forgotten."""
+        return self._by_key.get((caller, key))
 
     def visible(self, caller: Caller) -> Iterable[Task]:
         """Return the tasks that a caller may see, oldest first."""
@@ -122,6 +127,8 @@ class TaskRegistry:
         self._roots += task.is_root
         self._running_roots += task.is_root
         self._keep(task, _size(task.text))
+        if task.key is not None:
+            self._by_key[task.parent, task.key] = task
         for owner in task.owners:
             self._owned.setdefault(owner, {})[task.id] = task
 
@@ -133,6 +140,8 @@ class TaskRegistry:
             self._running_roots -= task.is_root
         self._keep(task, -_size(task.text) - _size(task.result))
         self._forgettable_of.pop(task.id, None)
+        if task.key is not None:
+            del self._by_key[task.parent, task.key]
         for owner in task.owners:
             self._owned[owner].pop(task.id, None)
             if not self._owned[owner]:

@@ -19,7 +19,7 @@ from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Superviso
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
 from ..runs.journal import Journal
-from ..tasks.gateway import Call, Caller, Close, ReplyTo
+from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
 from ..tasks.messages import (
     Began,
     Failed,
@@ -67,6 +67,7 @@ class TaskSupervisor(Supervisor):
         place: where tasks run.
         journal: takes what happens.
         hub: takes the events.
+        registry: for the tasks; empty.
         outputs: folder of what tasks say.
         keys: the team's key variables.
         working_directory: of tasks; empty: the host's current directory when they start.
@@ -85,6 +86,7 @@ class TaskSupervisor(Supervisor):
         journal: Journal,
         hub: EventHub,
         *,
+        registry: TaskRegistry,
         outputs: Folder,
         keys: Keys,
         working_directory: str,
@@ -96,7 +98,7 @@ class TaskSupervisor(Supervisor):
         self._journal = journal
         self._hub = hub
         self._working_directory = working_directory
-        self._registry = TaskRegistry()
+        self._registry = registry
         self._briefings = Briefings(team, place, outputs, keys=keys, working_directory=working_directory)
         self._by_child: dict[Child, Task] = {}
         self._closing: Future[None] | None = None
@@ -106,7 +108,7 @@ class TaskSupervisor(Supervisor):
             journal,
             self,
             latest=place.latest,
-            stop=lambda tasks, by: self._stop_tasks(tasks, target=tasks[0], by=by),
+            stop=lambda tree, by: self._stop_tasks(tree, target=tree[0], by=by),
             max_running=self._settings.max_running,
         )
 
@@ -127,6 +129,8 @@ class TaskSupervisor(Supervisor):
                 self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
+            case Acknowledge() | Forget():
+                self._answers.hear(message)
             case Close(done):
                 self._close(done)
             case _:
@@ -178,6 +182,11 @@ class TaskSupervisor(Supervisor):
     def _run(self, request: RunTask, caller: Caller, reply_to: ReplyTo) -> None:
         if self._closing is not None:
             raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
+        if request.options.key is not None:
+            earlier = self._registry.with_key(caller.id, request.options.key)
+            if earlier is not None:
+                reply_to.set(TaskAccepted(earlier.id))
+                return
         parent = self._registry.get(caller.id)
         chain = admit(
             request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory

@@ -105,6 +105,7 @@ class Task:
         spec: what its process is given.
         output: what it has said.
         body: what it has where it runs.
+        key: the name that whoever started it has given the piece of work; None if none.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         started: monotonic time.
         started_at: the same, in seconds since the epoch.
@@ -141,6 +142,7 @@ class Task:
     spec: TaskSpec
     output: OutputFiles
     body: Body
+    key: str | None = None
     is_root: bool = False
     started: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 from ..errors import RunError, TaskEndedError
 from ..runs import schema
 from ..runs.journal import Journal
-from ..tasks.gateway import Call, Caller, ReplyTo
-from ..tasks.messages import AwaitRate, ListTasks, StopTask, ViewTask, WaitTasks
+from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
+from ..tasks.messages import AwaitRate, ListTasks, StopTasks, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView, Vitals
 from .messages import Mailbox, Waiter, WaitTimedOut
 from .registry import TaskRegistry
@@ -38,14 +38,18 @@ class Waiters:
     """The requests that wait for tasks, by who waits and by what for. Keeps books, and decides nothing."""
 
     def __init__(self) -> None:
-        self._all: dict[Waiter, None] = {}
+        self._all: dict[ReplyTo, Waiter] = {}
         self._for_task: dict[str, dict[Waiter, None]] = {}
         self._of_caller: dict[str | None, dict[Waiter, None]] = {}
 
     @property
     def all(self) -> list[Waiter]:
         """All who wait for an answer."""
-        return list(self._all)
+        return list(self._all.values())
+
+    def with_address(self, reply_to: ReplyTo) -> Waiter | None:
+        """Return the request that is to be answered there; None if it has been, or never waited."""
+        return self._all.get(reply_to)
 
     def of(self, caller: str | None) -> list[Waiter]:
         """Return those of a caller's requests that wait for an answer."""
@@ -58,7 +62,7 @@ class Waiters:
 
     def add(self, waiter: Waiter) -> None:
         """Take note of a request that waits for tasks, or is due already."""
-        self._all[waiter] = None
+        self._all[waiter.reply_to] = waiter
         self._of_caller.setdefault(waiter.caller, {})[waiter] = None
         for task in waiter.tasks:
             if not task.is_over:
@@ -67,9 +71,8 @@ class Waiters:
 
     def remove(self, waiter: Waiter) -> bool:
         """Forget a request that is about to be answered; False if it has been."""
-        if waiter not in self._all:
+        if self._all.pop(waiter.reply_to, None) is None:
             return False
-        del self._all[waiter]
         del self._of_caller[waiter.caller][waiter]
         if not self._of_caller[waiter.caller]:
             del self._of_caller[waiter.caller]
@@ -99,7 +102,7 @@ class Answers:
         journal: is told which ends have been read.
         mailbox: the supervisor's.
         latest: returns the last sample of what a task uses.
-        stop: sends tasks down the stop ladder: all of them for the sake of the first, and who asked.
+        stop: sends a task and those that it owns down the stop ladder, and says who asked.
         max_running: tasks that may run at a time; answers name it.
     """
 
@@ -129,7 +132,7 @@ class Answers:
         return owed if self._rates is None else owed + self._rates.waiting
 
     def answer(
-        self, request: ListTasks | ViewTask | WaitTasks | StopTask | AwaitRate, caller: Caller, reply_to: ReplyTo
+        self, request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate, caller: Caller, reply_to: ReplyTo
     ) -> None:
         """Answer a request, or keep it.
 
@@ -142,11 +145,12 @@ class Answers:
                 reply_to.set(self._list([task.entry(self._latest(task.id)) for task in visible]))
             case ViewTask(task_id, limit):
                 task = self._registry.find(task_id, caller)
-                self._note_read(task)
+                if not caller.acknowledges:
+                    self._note_read(task)
                 reply_to.set(self.view(task, limit=self._output_limit(caller, limit)))
             case WaitTasks():
                 self._wait(request, caller, reply_to)
-            case StopTask():
+            case StopTasks():
                 self._take_stop(request, caller, reply_to)
             case AwaitRate():
                 self._await_rate(request, caller, reply_to)
@@ -166,12 +170,28 @@ class Answers:
         if not is_heard:
             return
         over = [task for task in waiter.tasks if task.is_over]
-        for task in over:
-            self._note_read(task)
+        if not waiter.acknowledges:
+            for task in over:
+                self._note_read(task)
         try:
             waiter.reply_to.set(self._list([self.view(task, limit=waiter.limit) for task in over]))
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever waits hears it, the others go on
             waiter.reply_to.set_exception(error)
+
+    def hear(self, message: Acknowledge | Forget) -> None:
+        """Take note of what a caller in the host has seen, or does not wait for any more."""
+        match message:
+            case Acknowledge(task_ids):
+                for task_id in task_ids:
+                    task = self._registry.get(task_id)
+                    if task is not None:  # else it was read, and forgotten, by another way
+                        self._note_read(task)
+            case Forget(reply_to):
+                waiter = self._waiters.with_address(reply_to)
+                if waiter is not None:
+                    self.end(waiter, is_heard=False)
+            case _:
+                assert_never(message)
 
     def task_ended(self, task: Task) -> None:
         """Have those answered who have waited for this task only."""
@@ -197,23 +217,26 @@ class Answers:
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         tasks = [self._registry.find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
         self._check_patience(caller, len(tasks))
-        limit = self._output_limit(caller, None, len(tasks))
-        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit)
+        limit = self._output_limit(caller, request.limit, len(tasks))
+        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, caller.acknowledges)
         self._waiters.add(waiter)
         if waiter.is_due:
             self.end(waiter)
         elif request.timeout is not None:
             waiter.timer = self._mailbox.call_later(max(0.0, request.timeout), lambda: self.let_end(waiter))
 
-    def _take_stop(self, request: StopTask, caller: Caller, reply_to: ReplyTo) -> None:
-        task = self._registry.find(request.task_id, caller)
-        if task.is_over and request.refuse_ended:
-            raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
-        stopped = [task, *self._registry.running_tasks(task.id)]
+    def _take_stop(self, request: StopTasks, caller: Caller, reply_to: ReplyTo) -> None:
+        targets = [self._registry.find(task_id, caller) for task_id in request.task_ids]
+        for task in targets:
+            if task.is_over and request.refuse_ended:
+                raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
+        trees = [[task, *self._registry.running_tasks(task.id)] for task in targets]
+        stopped = list(dict.fromkeys(task for tree in trees for task in tree))
         self._check_patience(caller, len(stopped))
-        self._stop(stopped, str(caller))
+        for tree in reversed(trees):
+            self._stop(tree, str(caller))
         limit = self._output_limit(caller, request.limit, len(stopped))
-        waiter = Waiter(stopped, "all", reply_to, caller.id, limit)
+        waiter = Waiter(stopped, "all", reply_to, caller.id, limit, caller.acknowledges)
         self._waiters.add(waiter)
         if waiter.is_due:
             self.end(waiter)

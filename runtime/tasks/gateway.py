@@ -5,6 +5,8 @@ A gateway belongs to one caller. The supervisor knows whose gateway it is, and d
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
 
@@ -16,12 +18,16 @@ from ..errors import RuntimeClosedError
 from .messages import Request, TaskRequest, refusal
 
 __all__ = [
+    "Acknowledge",
     "Call",
     "Caller",
     "Close",
+    "Forget",
     "Gateway",
     "HostGateway",
+    "Nobody",
     "ReplyTo",
+    "ReplyToFuture",
     "TaskGateway",
 ]
 
@@ -36,12 +42,15 @@ class Caller(msgspec.Struct, frozen=True):
         agent: the agent that it runs; None for the host.
         title: what reasons call it; empty: its agent, or the host program.
         is_person: whether a person asks, through the command line: what is started then is the root of the run.
+        acknowledges: whether it tells by itself which ends it has seen, with `Acknowledge`. An answer may be lost on
+            its way to a caller that is cancelled; what was in it must not count as seen then.
     """
 
     id: str | None = None
     agent: str | None = None
     title: str = ""
     is_person: bool = False
+    acknowledges: bool = False
 
     def __str__(self) -> str:
         """Return what it is called in the reason of a task that it has stopped."""
@@ -72,6 +81,18 @@ class Close(msgspec.Struct, frozen=True):
     done: Future[None]
 
 
+class Acknowledge(msgspec.Struct, frozen=True):
+    """The host to the supervisor: the program has seen these ends; see `Caller.acknowledges`."""
+
+    task_ids: Sequence[str]
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """The host to the supervisor: nobody waits for the answer any more that was to be given there."""
+
+    reply_to: ReplyTo
+
+
 class Gateway(Protocol):
     """Asks the supervisor on behalf of one caller; may be used from any thread."""
 
@@ -94,13 +115,28 @@ class HostGateway:
 
     def ask(self, request: Request[Reply]) -> Future[Reply]:
         future: Future[Reply] = Future()
+        self.send(request, ReplyToFuture(future))
+        return future
+
+    def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
+        """Send a request; its reply, or a SubactorsError, goes to an address, in the supervisor's thread."""
         try:
             # The union has every kind of request, which a test holds.
-            call = Call(cast("TaskRequest", request), self._caller, _ReplyToFuture(future))
-            self._supervisor.tell(call)
+            self._supervisor.tell(Call(cast("TaskRequest", request), self._caller, reply_to))
         except pykka.ActorDeadError:
-            future.set_exception(RuntimeClosedError("The runtime is closed."))
-        return future
+            reply_to.set_exception(RuntimeClosedError("The runtime is closed."))
+
+    def forget(self, reply_to: ReplyTo) -> None:
+        """Have a request that waits answered no more: whoever sent it has given up."""
+        self._tell(Forget(reply_to))
+
+    def acknowledge(self, task_ids: Sequence[str]) -> None:
+        """Tell which ends have been seen; see `Caller.acknowledges`."""
+        self._tell(Acknowledge(task_ids))
+
+    def _tell(self, message: Acknowledge | Forget) -> None:
+        with contextlib.suppress(pykka.ActorDeadError):  # the runtime is closed; it has told whoever waited
+            self._supervisor.tell(message)
 
 
 class TaskGateway:
@@ -111,24 +147,37 @@ class TaskGateway:
 
     def ask(self, request: Request[Reply]) -> Future[Reply]:
         future: Future[Reply] = Future()
-
-        def settle(answer: Future[bytes]) -> None:
-            # Runs in the mailbox thread of the process.
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(request.decode_reply(answer.result()))
-            except RemoteError as error:
-                name = error.type_name.rpartition(".")[2]
-                future.set_exception(refusal(name, error.message) or error)
-            except Exception as error:  # noqa: BLE001 - whoever waits must not wait for ever
-                future.set_exception(error)
-
-        self._supervisor.ask(request).add_done_callback(settle)
+        self.send(request, ReplyToFuture(future))
         return future
 
+    def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
+        """Send a request; its reply, or an error, goes to an address, in the mailbox thread of the process."""
 
-class _ReplyToFuture:
+        def settle(answer: Future[bytes]) -> None:
+            try:
+                reply = request.decode_reply(answer.result())
+            except RemoteError as error:
+                name = error.type_name.rpartition(".")[2]
+                reply_to.set_exception(refusal(name, error.message) or error)
+            except Exception as error:  # noqa: BLE001 - whoever waits must not wait for ever
+                reply_to.set_exception(error)
+            else:
+                reply_to.set(reply)
+
+        self._supervisor.ask(request).add_done_callback(settle)
+
+
+class Nobody:
+    """Address of an answer that nobody wants; see `ReplyTo`."""
+
+    def set(self, value: Any) -> None:
+        """Drop it."""
+
+    def set_exception(self, error: BaseException) -> None:
+        """Drop it."""
+
+
+class ReplyToFuture:
     """Address in the host, where somebody waits for the answer; see `ReplyTo`."""
 
     def __init__(self, future: Future[Any]) -> None:

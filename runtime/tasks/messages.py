@@ -7,10 +7,11 @@ asks from where the request came, never from what it says. What comes from a tas
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
+from ...actors import RestartPolicy
 from .. import errors
 from ..models.base import Usage
 from ..team.config import AgentConfig, Limits, Settings, Workdir
@@ -19,6 +20,7 @@ from .result import check_result
 from .views import TaskList, TaskView
 
 __all__ = [
+    "AS_USUAL",
     "AgentSetup",
     "AwaitRate",
     "Began",
@@ -27,8 +29,9 @@ __all__ = [
     "ListTasks",
     "RateTurn",
     "Request",
+    "RunOptions",
     "RunTask",
-    "StopTask",
+    "StopTasks",
     "TaskAccepted",
     "TaskReport",
     "TaskRequest",
@@ -43,6 +46,8 @@ __all__ = [
 
 
 # --- requests: tool layer or host to supervisor, and their replies --------------------------------------------------
+
+TaskIds: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
 
 Reply_co = TypeVar("Reply_co", covariant=True)
 
@@ -72,12 +77,45 @@ class TaskAccepted(msgspec.Struct, frozen=True):
     task_id: str
 
 
+class RunOptions(msgspec.Struct, frozen=True):
+    """How one task differs from others of its agent.
+
+    Attributes:
+        limits: what it may use; they only narrow those of its agent, and those of the task that starts it.
+        restart: when it is started again; None: as its agent has it; a function: never.
+        workdir: where it works; None: as its agent has it; a function: in the runtime's working directory.
+        key: a name of this piece of work, in the caller's own words. A second task of the same caller with the same
+            key is not started: the first is answered. None: it has no such name.
+    """
+
+    limits: Limits | None = None
+    restart: RestartPolicy | None = None
+    workdir: Workdir | None = None
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
+
+
+AS_USUAL: Final = RunOptions()
+
+
 class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
-    """Start a task; answered with `TaskAccepted` at once, while its process is still starting."""
+    """Start a task; answered with `TaskAccepted` at once, while its process is still starting.
+
+    Attributes:
+        agent: the agent that is to run it; where there is a `call`, what the task is called in its place.
+        task: what it is to do, in words.
+        expected_output: what the answer should look like.
+        data: what it is to work on, as JSON text; None if there is nothing.
+        call: a function and its arguments, pickled, that is the whole task, in place of an agent; else empty. Only the
+            task's own process unpickles it.
+        options: how it differs from others.
+    """
 
     agent: str
     task: str
     expected_output: str | None = None
+    data: str | None = None
+    call: bytes = b""
+    options: RunOptions = AS_USUAL
 
 
 class ListTasks(Request[TaskList], frozen=True, tag="list"):
@@ -97,23 +135,31 @@ class ViewTask(Request[TaskView], frozen=True, tag="view"):
 
 
 class WaitTasks(Request[TaskList], frozen=True, tag="wait"):
-    """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have."""
-
-    task_ids: Annotated[list[str], msgspec.Meta(max_length=10_000)]
-    mode: Literal["all", "any"] = "all"
-    timeout: float | None = None
-
-
-class StopTask(Request[TaskList], frozen=True, tag="stop"):
-    """Answered when the task and all that it owns are gone: the `TaskList` of what was stopped, the task itself first.
+    """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have.
 
     Attributes:
-        task_id: the task.
+        task_ids: the tasks.
+        mode: whether to wait for all of them, or for any.
+        timeout: seconds; None: without end.
+        limit: bytes of output wanted of each, head and tail; None is all that is kept.
+    """
+
+    task_ids: TaskIds
+    mode: Literal["all", "any"] = "all"
+    timeout: float | None = None
+    limit: int | None = None
+
+
+class StopTasks(Request[TaskList], frozen=True, tag="stop"):
+    """Answered when the tasks and all that they own are gone: the `TaskList` of each, and after it of what it owned.
+
+    Attributes:
+        task_ids: the tasks; all are asked to stop before any is waited for.
         limit: bytes of output wanted, head and tail; None is all that is kept.
         refuse_ended: whether a task that has ended is an error, or answered as it is.
     """
 
-    task_id: str
+    task_ids: TaskIds
     limit: int | None = None
     refuse_ended: bool = False
 
@@ -134,7 +180,7 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
     after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
 
 
-TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTask | AwaitRate
+TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate
 
 
 def refusal(error: str, message: str) -> errors.RunError | errors.RuntimeClosedError | None:
@@ -278,8 +324,9 @@ class TaskSpec(msgspec.Struct, frozen=True):
         conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
         is_root: whether a person gave the task, and not another agent: then it is the user's message.
         keys: variables that this attempt needs and no process inherits; see `team/key_variables`. They are in no
-        representation,
-            and whoever keeps the task keeps it without them.
+            representation, and whoever keeps the task keeps it without them.
+        data: what to work on, as JSON text; None if there is nothing.
+        call: a pickled function with its arguments, which is the whole task; else empty.
     """
 
     id: str
@@ -296,6 +343,8 @@ class TaskSpec(msgspec.Struct, frozen=True):
     conversation: tuple[str, ...] = ()
     is_root: bool = False
     keys: dict[str, str] = {}
+    data: str | None = None
+    call: bytes = b""
 
     def __repr__(self) -> str:
         return f"<TaskSpec {self.id} of {self.agent}>"

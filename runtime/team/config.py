@@ -7,7 +7,7 @@ secret: a model names the environment variable of its key, not the key.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,7 @@ from .permissions import Permissions
 
 __all__ = [
     "MAY_BE_ZERO",
+    "NO_TEAM",
     "PYTHON",
     "RATE_PATIENCE",
     "AgentConfig",
@@ -158,6 +159,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         chosen = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
         return msgspec.structs.replace(default, **chosen)
 
+    def within(self, other: Limits) -> Limits:
+        """Return the narrower of these limits and another's, each by itself."""
+        ours, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
+        both = {name: [limit for limit in (ours[name], theirs[name]) if limit is not None] for name in ours}
+        return Limits(**{name: min(limits) for name, limits in both.items() if limits})
+
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One agent. Exactly one of `model` and `entrypoint` is set.
@@ -165,7 +172,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: its key under `agents`.
         model: what answers its turns.
-        entrypoint: `package.module:function` that is the whole agent, in place of the loop.
+        entrypoint: `package.module:function` that is the whole agent, in place of the loop; empty: a function that
+            comes with each task.
         fallback: what happens when the model cannot answer.
         description: one line for the agents that may call it.
         instruction: its system prompt.
@@ -280,3 +288,7 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions = Permissions()
     ignored: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
+
+
+NO_TEAM: Final = Team(source="<no team>", agents={}, root="")
+"""For programs that have no agents, and functions only."""

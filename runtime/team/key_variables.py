@@ -65,14 +65,14 @@ class Keys:
         An agent with code of its own gets all of them, unless it says `keys: false`.
 
         Args:
-            agent: of the team.
+            agent: of the team, or what stands for one where a function is the task.
             variables: the host's environment at the moment when the task starts.
         """
         # Here each start pays for each name, and `os.environ` would encode it anew.
         there = {name: variables[encoded] for name, encoded in self._encoded if encoded in variables}
         if not there:
             return {}
-        names = self._needed[agent.name]
+        names = self._needed_by(agent) if agent.entrypoint == "" else self._needed[agent.name]
         held = {name: os.fsdecode(value) for name, value in there.items()}
         if any(model.provider == AUTO for model in agent.models):
             chosen = (resolved(model, held) for model in agent.models if model.provider == AUTO)

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import SubactorsError
 from ..tasks.gateway import Gateway
-from ..tasks.messages import ListTasks, Request, RunTask, StopTask, ViewTask
+from ..tasks.messages import ListTasks, Request, RunTask, StopTasks, ViewTask
 from ..tasks.wording import describe_list, describe_stop, describe_view
 from ..text import encodable
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
@@ -162,5 +162,5 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _stop(self, parameters: _TaskParameters) -> ToolAnswer:
-        stopped = await ask(self._gateway, StopTask(parameters.task_id, limit=self._limit, refuse_ended=True))
+        stopped = await ask(self._gateway, StopTasks([parameters.task_id], limit=self._limit, refuse_ended=True))
         return ToolAnswer(describe_stop(stopped.tasks), stopped.as_data())

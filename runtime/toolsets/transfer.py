@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from ..tasks.gateway import Gateway
-from ..tasks.messages import StopTask, TaskAccepted, WaitTasks
+from ..tasks.messages import StopTasks, TaskAccepted, WaitTasks
 from ..tasks.wording import describe_view, result_text
 from .background import RunParameters, ask, errors_as_answers, run_request
 from .base import Tool, ToolAnswer, Toolset
@@ -59,4 +59,4 @@ class TransferTaskToolset(Toolset):
 
     def _stop_started(self, starting: Future[TaskAccepted]) -> None:
         if not starting.cancelled() and starting.exception() is None:
-            self._gateway.ask(StopTask(starting.result().task_id))
+            self._gateway.ask(StopTasks([starting.result().task_id]))

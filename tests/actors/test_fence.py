@@ -106,7 +106,7 @@ def test_one_that_stops_itself_is_ended_by_its_limit(runtime: Runtime) -> None:
 
 
 def test_one_that_stops_itself_can_be_stopped(runtime: Runtime) -> None:
-    assert runtime.stop(speaking(runtime, "stops_itself")).status == "stopped"
+    assert runtime.stop(speaking(runtime, "stops_itself"))[0].status == "stopped"
 
 
 def test_privileges_are_dropped_or_kept() -> None:

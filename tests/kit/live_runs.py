@@ -13,7 +13,7 @@ from subactors.runtime.runs.folder import RunFolder
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.tasks.gateway import ReplyTo
-from subactors.runtime.tasks.messages import ListTasks, StopTask, TaskRequest, ViewTask
+from subactors.runtime.tasks.messages import ListTasks, StopTasks, TaskRequest, ViewTask
 
 PATIENCE = 30.0
 
@@ -55,7 +55,7 @@ class LiveRun:
                 reply_to.set(TaskList(tasks=list(self.views.values()), running=1, max_running=20))
             case ViewTask(task_id):
                 reply_to.set(self._find(task_id))
-            case StopTask(task_id):
+            case StopTasks([task_id]):
                 if self._find(task_id).ended:
                     raise TaskEndedError(f"Task {task_id} has ended already: completed.")
                 self.stopped.append(task_id)

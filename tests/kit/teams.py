@@ -77,7 +77,7 @@ def wait_until_running(runtime: Runtime, task_id: str) -> TaskView:
 
 def speaking(runtime: Runtime, agent: str, task: str = "go") -> str:
     """Start a task and return its id once it has said something."""
-    task_id = runtime.run(agent, task)
+    task_id = runtime.run(agent, task).id
     wait_until(lambda: runtime.view(task_id).output, "the task has said something", limit=PATIENCE)
     return task_id
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from abusive_entrypoints import _channel, send
 from subactors.actors import RemoteError
-from subactors.runtime.tasks.messages import ListTasks, RunTask, StopTask, ViewTask, WaitTasks
+from subactors.runtime.tasks.messages import ListTasks, RunTask, StopTasks, ViewTask, WaitTasks
 
 _LONG = 60.0
 
@@ -41,7 +41,7 @@ def names_the_same_task_often(messages: Any, tools: Any) -> str:
     del messages, tools
     task_id = _start("waits", "go")
     waits = [_channel().request(WaitTasks([task_id] * 10_000)) for _ in range(30)]
-    _ask(StopTask(task_id))
+    _ask(StopTasks([task_id]))
     return str([len(msgspec.msgpack.decode(wait.result(_LONG))["tasks"]) for wait in waits])
 
 
@@ -71,7 +71,7 @@ def asks_at_length(messages: Any, tools: Any) -> str:
     """Ask for what there is not, at length, and say what the answers were."""
     del messages, tools
     long = "x" * 100_000
-    asked = [ViewTask(long), StopTask(long), WaitTasks([long]), RunTask(long, "go"), RunTask("echo", long * 11)]
+    asked = [ViewTask(long), StopTasks([long]), WaitTasks([long]), RunTask(long, "go"), RunTask("echo", long * 11)]
     return json.dumps([_refusal(request) for request in asked])
 
 

@@ -100,7 +100,7 @@ def test_whoever_waits_or_asks_while_the_runtime_is_closed_gets_an_answer() -> N
 
     waited, stopped, refused, closed = in_threads(
         lambda: runtime.wait([task_id]),
-        lambda: runtime.stop(task_id),
+        lambda: runtime.stop(task_id)[0],
         ask_until_refused,
         close,
     )

@@ -67,7 +67,7 @@ def test_a_setting_out_of_its_range_is_refused(setting: dict[str, Any]) -> None:
 @pytest.mark.parametrize("grace", [0, 1e15])
 def test_any_grace_period_that_a_team_may_have_works(grace: float) -> None:
     with Runtime.from_mapping(entrypoint_team(), stop_grace=grace) as runtime:
-        assert runtime.stop(speaking(runtime, "waits")).status == "stopped"
+        assert runtime.stop(speaking(runtime, "waits"))[0].status == "stopped"
         speaking(runtime, "waits")
 
 

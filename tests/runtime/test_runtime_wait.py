@@ -93,7 +93,7 @@ def test_wait_for_one_task_twice_returns_it_once(runtime: Runtime) -> None:
 
 
 def test_wait_refuses_one_id_that_is_no_list(runtime: Runtime) -> None:
-    with pytest.raises(TypeError, match=r"wait\(\[task_id\]\)"):
+    with pytest.raises(TypeError, match=r"as a list: \[agent_task_1\]"):
         runtime.wait("agent_task_1")
 
 
@@ -105,6 +105,6 @@ def test_wait_refuses_another_mode(runtime: Runtime) -> None:
 def test_wait_returns_when_a_task_is_stopped(runtime: Runtime) -> None:
     task_id = speaking(runtime, "waits")
 
-    waited, stopped = in_threads(lambda: runtime.wait([task_id]), lambda: runtime.stop(task_id))
+    waited, stopped = in_threads(lambda: runtime.wait([task_id]), lambda: runtime.stop(task_id)[0])
 
     assert waited[0].status == stopped.status == "stopped"

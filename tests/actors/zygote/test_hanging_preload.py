@@ -52,7 +52,7 @@ def runtime(team: Path) -> Iterator[Runtime]:
 
 
 def test_a_task_that_cannot_begin_is_stopped(runtime: Runtime) -> None:
-    view = runtime.stop(runtime.run("work", "x"))
+    view = runtime.stop(runtime.run("work", "x"))[0]
 
     assert (view.status, view.result) == ("stopped", None)
     assert view.reason.endswith("; it had not begun, as its process did not come to exist.")

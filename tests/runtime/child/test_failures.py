@@ -165,7 +165,7 @@ def test_after_restarts_the_traceback_is_that_of_the_last_attempt(runtime: Runti
 
 
 def test_a_task_that_fails_as_it_is_stopped_says_where(runtime: Runtime) -> None:
-    view = runtime.stop(speaking(runtime, "fails_when_stopped"))
+    view = runtime.stop(speaking(runtime, "fails_when_stopped"))[0]
 
     assert view.status == "stopped"
     assert "raising OSError: no room to save" in view.reason

@@ -32,7 +32,7 @@ def runtime() -> Iterator[Runtime]:
 
 def stopped(runtime: Runtime, agent: str, task: str = "go") -> TaskView:
     """Return a task that has been stopped after it had said something."""
-    return runtime.stop(speaking(runtime, agent, task))
+    return runtime.stop(speaking(runtime, agent, task))[0]
 
 
 INTERRUPTED = "it went on, was interrupted (KeyboardInterrupt), and ended after "

@@ -16,7 +16,7 @@ from subactors.runtime import RunError, RuntimeClosedError, TaskEndedError, Task
 from subactors.runtime.control.client import ControlClient
 from subactors.runtime.control.wire import Asked, Cutter, address, frame
 from subactors.runtime.tasks.gateway import ReplyTo
-from subactors.runtime.tasks.messages import ListTasks, RunTask, StopTask, TaskRequest, ViewTask, WaitTasks
+from subactors.runtime.tasks.messages import ListTasks, RunTask, StopTasks, TaskRequest, ViewTask, WaitTasks
 
 
 @pytest.fixture
@@ -54,21 +54,21 @@ with ControlClient(Path(sys.argv[1]), 10.0) as client:
 
 def test_an_answer_may_come_later_and_from_another_thread(host: Host) -> None:
     with host.connect() as client:
-        number = client.send(StopTask("agent_task_1"))
+        number = client.send(StopTasks(["agent_task_1"]))
         request, reply_to = host.asked.get(timeout=PATIENCE)
-        assert request == StopTask("agent_task_1")
+        assert request == StopTasks(["agent_task_1"])
         threading.Thread(target=reply_to.set, args=(TASKS,)).start()
-        assert client.receive(number, StopTask, PATIENCE) == TASKS
+        assert client.receive(number, StopTasks, PATIENCE) == TASKS
 
 
 def test_answers_may_come_in_another_order_than_the_requests(host: Host) -> None:
     with host.connect() as client:
-        first, second = client.send(StopTask("a")), client.send(StopTask("b"))
+        first, second = client.send(StopTasks(["a"])), client.send(StopTasks(["b"]))
         (_, to_first), (_, to_second) = (host.asked.get(timeout=PATIENCE) for _ in range(2))
         to_second.set(TaskList(tasks=[], running=2, max_running=2))
         to_first.set(TaskList(tasks=[], running=1, max_running=1))
-        assert client.receive(first, StopTask, PATIENCE).running == 1
-        assert client.receive(second, StopTask, PATIENCE).running == 2
+        assert client.receive(first, StopTasks, PATIENCE).running == 1
+        assert client.receive(second, StopTasks, PATIENCE).running == 2
 
 
 def test_a_large_answer_arrives_whole(host: Host) -> None:
@@ -140,19 +140,19 @@ def test_a_request_may_come_byte_by_byte_and_two_at_once(host: Host) -> None:
 def test_an_answer_that_was_given_before_the_end_still_arrives(tmp_path: Path) -> None:
     host = Host(tmp_path)
     with host.connect() as client:
-        number = client.send(StopTask("agent_task_1"))
+        number = client.send(StopTasks(["agent_task_1"]))
         _, reply_to = host.asked.get(timeout=PATIENCE)
         reply_to.set(TASKS)
         host.close()
-        assert client.receive(number, StopTask, PATIENCE) == TASKS
+        assert client.receive(number, StopTasks, PATIENCE) == TASKS
 
 
 def test_a_host_that_does_not_answer_is_not_waited_for_longer_than_said(host: Host) -> None:
     with host.connect() as client:
         with pytest.raises(TimeoutError, match=r"timed out|does not answer"):
-            client.ask(StopTask("agent_task_1"), 0.05)
+            client.ask(StopTasks(["agent_task_1"]), 0.05)
         with pytest.raises(TimeoutError):
-            client.ask(StopTask("agent_task_1"), 0.0)
+            client.ask(StopTasks(["agent_task_1"]), 0.0)
 
 
 def test_an_answer_that_is_none_is_a_connection_error(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from processes_and_waits import wait_until
 from run_folders import python
 from subactors.runtime import RunError
 from subactors.runtime.control.wire import Asked, frame
-from subactors.runtime.tasks.messages import ListTasks, StopTask, ViewTask
+from subactors.runtime.tasks.messages import ListTasks, StopTasks, ViewTask
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_who_hangs_up_in_the_middle_of_a_request_or_before_the_answer_harms_nobo
     with host.connect_raw() as raw:
         raw.sendall(struct.pack(">I", 100) + b"half")
     with host.connect() as client:
-        client.send(StopTask("agent_task_1"))
+        client.send(StopTasks(["agent_task_1"]))
         _, reply_to = host.asked.get(timeout=PATIENCE)
     wait_until(lambda: host.connections() == 0, "both connections are forgotten")
     reply_to.set(TASKS)
@@ -94,18 +94,18 @@ def test_who_says_nothing_or_half_a_thing_is_dropped(host: Host, monkeypatch: py
 def test_who_waits_for_an_answer_is_not_dropped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("subactors.runtime.control.server._PATIENCE", 0.05)
     with host.connect() as waiting:
-        number = waiting.send(StopTask("agent_task_1"))
+        number = waiting.send(StopTasks(["agent_task_1"]))
         _, reply_to = host.asked.get(timeout=PATIENCE)
         with host.connect_raw() as silent:
             assert is_closed(silent)  # which takes longer than the one who waits may be silent
         reply_to.set(TASKS)
-        assert waiting.receive(number, StopTask, PATIENCE) == TASKS
+        assert waiting.receive(number, StopTasks, PATIENCE) == TASKS
 
 
 def test_who_asks_too_much_at_once_is_dropped(host: Host) -> None:
     with host.connect_raw() as raw:
         with contextlib.suppress(ConnectionError):
-            raw.sendall(frame(Asked(1, msgspec.Raw(msgspec.msgpack.encode(StopTask("a"))))) * 1000)
+            raw.sendall(frame(Asked(1, msgspec.Raw(msgspec.msgpack.encode(StopTasks(["a"]))))) * 1000)
         assert is_closed(raw)
     assert host.asked.qsize() <= 16
     assert host.is_well()
@@ -142,7 +142,7 @@ sys.stdin.read()
 
 @pytest.mark.parametrize(
     "asking",
-    [b"", b"\0\0", frame(Asked(1, msgspec.Raw(msgspec.msgpack.encode(StopTask("a")))))],
+    [b"", b"\0\0", frame(Asked(1, msgspec.Raw(msgspec.msgpack.encode(StopTasks(["a"])))))],
     ids=["says nothing", "says half a thing", "waits for an answer"],
 )
 def test_who_holds_all_connections_keeps_no_other_process_out(host: Host, asking: bytes) -> None:
@@ -157,11 +157,11 @@ def test_who_holds_all_connections_keeps_no_other_process_out(host: Host, asking
 
 def test_who_waits_for_an_answer_is_not_dropped_for_those_of_one_process_that_come(host: Host) -> None:
     with contextlib.ExitStack() as stack, host.connect() as waiting:
-        number = waiting.send(StopTask("agent_task_1"))
+        number = waiting.send(StopTasks(["agent_task_1"]))
         _, reply_to = host.asked.get(timeout=PATIENCE)
         hold(stack, host, asking=b"")
         reply_to.set(TASKS)
-        assert waiting.receive(number, StopTask, PATIENCE) == TASKS
+        assert waiting.receive(number, StopTasks, PATIENCE) == TASKS
 
 
 def test_who_sends_one_request_byte_by_byte_for_too_long_is_dropped(

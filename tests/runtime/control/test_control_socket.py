@@ -18,7 +18,7 @@ from subactors.runtime import StateError
 from subactors.runtime.control.client import ControlClient
 from subactors.runtime.control.server import ControlServer
 from subactors.runtime.control.wire import address
-from subactors.runtime.tasks.messages import ListTasks, StopTask
+from subactors.runtime.tasks.messages import ListTasks, StopTasks
 
 
 @pytest.fixture
@@ -77,13 +77,13 @@ def test_nobody_is_there_after_the_end(tmp_path: Path) -> None:
     host = Host(tmp_path)
     with host.connect() as client:
         assert client.ask(ListTasks(), PATIENCE) == TASKS
-        number = client.send(StopTask("agent_task_1"))
+        number = client.send(StopTasks(["agent_task_1"]))
         assert host.asked.get(timeout=PATIENCE)
         assert host.asked.get(timeout=PATIENCE)
         host.server.close()
         host.server.close()
         with pytest.raises(ConnectionError):
-            client.receive(number, StopTask, PATIENCE)
+            client.receive(number, StopTasks, PATIENCE)
     assert not host.path.exists()
     with pytest.raises(OSError, match="No such file"):
         host.connect()

@@ -57,7 +57,7 @@ def work():
     number = 0
     while True:
         number += 1
-        ids = [runtime.run("says", "die" if number % 5 == 0 else f"task {number}.{each}") for each in range(3)]
+        ids = [runtime.run("says", "die" if number % 5 == 0 else f"task {number}.{each}").id for each in range(3)]
         for task_id in ids:
             tell("started", task_id)
         for view in runtime.wait(ids):
@@ -66,7 +66,7 @@ def work():
 
 threading.Thread(target=follow, daemon=True).start()
 for _ in range(4):
-    tell("started", runtime.run("waits", "go"))
+    tell("started", runtime.run("waits", "go").id)
 workers = [threading.Thread(target=work, daemon=True) for _ in range(3)]
 for worker in workers:
     worker.start()

@@ -60,7 +60,7 @@ def test_a_report_that_is_longer_than_any_may_be_breaks_the_protocol(runtime: Ru
 
 def test_figures_beyond_what_the_journal_can_hold_are_shown_all_the_same(runtime: Runtime) -> None:
     task_id = speaking(runtime, "reports", "usage")
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
     assert view.status == "stopped"
 
 

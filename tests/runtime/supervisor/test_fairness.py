@@ -143,7 +143,7 @@ def test_while_tasks_flood_others_run_and_the_host_is_answered(runtime: Runtime,
         assert run_and_wait(runtime, "echo", str(number)).result == str(number)
     assert {view.status for view in runtime.list() if view.id in floods} == {"running"}
     for task_id in floods:
-        assert runtime.stop(task_id).status in {"stopped", "failed"}
+        assert runtime.stop(task_id)[0].status in {"stopped", "failed"}
 
 
 # --- rate limits ----------------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def test_a_fault_hurts_its_own_task_only_and_the_host_tells_how_it_ended(
     wait_until(lambda: runtime.view(faulty).output.startswith(BEFORE), "the fault", limit=PATIENCE)
     shown = {view.id for view in runtime.list()}  # answered while the fault is under way, or just over
     halfway = [runtime.view(sibling) for sibling in siblings]
-    view = runtime.stop(faulty) if fault in NEVER_ENDS else runtime.wait([faulty], timeout=PATIENCE)[0]
+    view = runtime.stop(faulty)[0] if fault in NEVER_ENDS else runtime.wait([faulty], timeout=PATIENCE)[0]
     go_on.touch()
     ended = runtime.wait(siblings, timeout=PATIENCE)
 
@@ -176,7 +176,7 @@ def test_the_others_are_answered_during_a_flood(runtime: Runtime, fault: str, te
 
     views = [run_and_wait(runtime, "echo", str(number)) for number in range(3)]
     listed = [view.status for view in runtime.list() if view.id == faulty]
-    stopped = runtime.stop(faulty)
+    stopped = runtime.stop(faulty)[0]
 
     assert [view.result for view in views] == ["0", "1", "2"]
     assert listed == ["running"]

@@ -127,7 +127,7 @@ def test_what_stays_within_its_limits_is_left_alone(runtime: Runtime) -> None:
     task_id = speaking(runtime, "roomy", "3")
     wait_until(lambda: (runtime.view(task_id).vitals or _nothing()).processes == 4, "it was looked at", limit=PATIENCE)
 
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
 
     assert (view.status, view.result) == ("stopped", "nobody ended it")
 
@@ -140,7 +140,7 @@ def test_a_stop_while_a_limit_ends_the_task_changes_nothing_about_the_reason(run
     task_id = runtime.run("wall_clock of a deaf one", "go")
     wait_until(lambda: runtime.view(task_id).status == "stopping", "the limit is reached", limit=PATIENCE)
 
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
 
     assert view.status == "failed"
     assert view.reason.startswith("The limit wall_clock of 0.5 s was reached")

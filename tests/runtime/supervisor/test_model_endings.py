@@ -86,7 +86,7 @@ def test_the_log_of_thoughts_belongs_to_one_task(runtime: Runtime) -> None:
 
 
 def test_a_stop_cancels_a_model_that_can_be_cancelled(runtime: Runtime) -> None:
-    view = runtime.stop(speaking(runtime, "waiter"))
+    view = runtime.stop(speaking(runtime, "waiter"))[0]
 
     assert view.status == "stopped"
     assert view.reason.startswith("Stopped by the host program; it ended ")
@@ -97,7 +97,7 @@ def test_a_model_that_cannot_be_cancelled_is_killed_after_the_grace_period(runti
     task_id = speaking(runtime, "stuck")
     logs = runtime._host.folder.path / "log"
     wait_until(lambda: any("stuck from here on" in log.read_text() for log in logs.iterdir()), "the model is stuck")
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
 
     assert view.status == "stopped"
     assert "killed after" in view.reason

@@ -75,7 +75,7 @@ def test_a_wait_for_a_rate_ends_at_once_when_the_task_is_stopped(tmp_path: Path)
     with ModelServer(lambda _: LONG) as server, runtime(server, tmp_path, stop_grace=30.0) as running:
         task = running.run("a", "go")
         wait_until(lambda: "rate limit" in running.view(task).doing, "it waits")
-        view = running.stop(task)
+        view = running.stop(task)[0]
 
         assert view.status == "stopped"
         assert "30 s" not in view.reason

@@ -15,7 +15,7 @@ from processes_and_waits import is_gone, wait_until
 from subactors.actors import Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
 from subactors.runtime import Event, Runtime, TaskEnded, TaskRestarting
 from subactors.runtime.runs.reader import JournalReader
-from subactors.runtime.tasks.messages import StopTask
+from subactors.runtime.tasks.messages import StopTasks
 from teams import PATIENCE, entrypoint, model, run_and_wait, speaking
 
 NO_GIVE_UP: Final = GiveUp(exhausted=False)
@@ -255,7 +255,7 @@ def test_between_two_attempts_a_task_is_restarting_with_the_reason(runtime: Runt
         wait_until(lambda: status_of(runtime, task_id) == "restarting", "the first attempt has crashed")
         view = runtime.view(task_id)
         (listed,) = (other for other in runtime.list() if other.id == task_id)
-        stopped = runtime.stop(task_id)
+        stopped = runtime.stop(task_id)[0]
         seen: list[Event] = []
         while not seen or not isinstance(seen[-1], TaskEnded):
             event = events.next(PATIENCE)
@@ -278,7 +278,7 @@ def test_a_stop_between_two_attempts_ends_the_task_at_once(runtime: Runtime, tmp
     crash(tmp_path, 1)
     wait_until(lambda: status_of(runtime, task_id) == "restarting", "the first attempt has crashed")
 
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
 
     assert (view.status, view.attempts, view.output) == ("stopped", 1, "attempt 1\n")
     assert "waited to be started again" in view.reason
@@ -287,13 +287,13 @@ def test_a_stop_between_two_attempts_ends_the_task_at_once(runtime: Runtime, tmp
 
 def test_a_stopped_task_is_not_started_again(runtime: Runtime, tmp_path: Path) -> None:
     task_id = speaking(runtime, "told", str(tmp_path))
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
     assert (view.status, view.attempts) == ("stopped", 1)
 
 
 def test_a_task_is_not_started_again_that_crashes_while_it_is_being_stopped(runtime: Runtime) -> None:
-    ran: list[str] = [runtime.run("transient", "3") for _ in range(5)]
-    views = [runtime.stop(task_id) for task_id in ran]
+    ran: list[str] = [runtime.run("transient", "3").id for _ in range(5)]
+    views = [runtime.stop(task_id)[0] for task_id in ran]
     assert {view.status for view in views} == {"stopped"}
     wait_until(lambda: all(view.ended for view in runtime.list() if view.id in ran), "all have ended")
 
@@ -396,7 +396,7 @@ def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothi
         with HeldJournal(runtime):
             told.touch()
             wait_until(lambda: _stands_still(runtime, task_id), "the end is decided")
-            stopping = runtime._host.ask(StopTask(task_id))
+            stopping = runtime._host.ask(StopTasks([task_id]))
             seen = runtime.view(task_id)  # asked after the stop, so answered after it was taken
         (view,) = stopping.result(PATIENCE).tasks
         path = journal(runtime)

@@ -211,7 +211,7 @@ def test_no_timeout_that_a_task_asks_for_disturbs_the_host(runtime: Runtime, tim
     task_id = speaking(runtime, "asks_what_nobody_may", timeout)
 
     assert run_and_wait(runtime, "echo").status == "completed"
-    assert runtime.stop(task_id).status == "stopped"
+    assert runtime.stop(task_id)[0].status == "stopped"
 
 
 def test_a_process_that_lives_on_after_its_answer_is_ended_and_its_answer_counts(runtime: Runtime) -> None:
@@ -291,7 +291,7 @@ def test_an_entrypoint_that_cannot_be_had_fails_the_task_and_says_why(target: st
 
 
 def test_a_task_that_looks_for_a_stop_ends_by_itself_and_its_answer_is_kept(runtime: Runtime) -> None:
-    view = runtime.stop(speaking(runtime, "waits"))
+    view = runtime.stop(speaking(runtime, "waits"))[0]
 
     assert view.status == "stopped"
     assert view.reason.startswith("Stopped by the host program; it ended ")
@@ -299,7 +299,7 @@ def test_a_task_that_looks_for_a_stop_ends_by_itself_and_its_answer_is_kept(runt
 
 
 def test_a_coroutine_is_cancelled_and_may_tidy_up(runtime: Runtime) -> None:
-    view = runtime.stop(speaking(runtime, "waits_async"))
+    view = runtime.stop(speaking(runtime, "waits_async"))[0]
 
     assert view.status == "stopped"
     assert view.reason.startswith("Stopped by the host program; it ended ")
@@ -307,13 +307,13 @@ def test_a_coroutine_is_cancelled_and_may_tidy_up(runtime: Runtime) -> None:
 
 
 def test_a_coroutine_may_answer_when_it_is_cancelled(runtime: Runtime) -> None:
-    view = runtime.stop(speaking(runtime, "answers_when_cancelled"))
+    view = runtime.stop(speaking(runtime, "answers_when_cancelled"))[0]
 
     assert (view.status, view.result) == ("stopped", "half of it")
 
 
 def test_a_task_that_raises_when_it_is_stopped_is_stopped_and_says_what_it_raised(runtime: Runtime) -> None:
-    view = runtime.stop(speaking(runtime, "raises_when_cancelled"))
+    view = runtime.stop(speaking(runtime, "raises_when_cancelled"))[0]
 
     assert view.status == "stopped"
     assert view.reason.startswith("Stopped by the host program; it ended ")
@@ -326,7 +326,7 @@ def test_a_task_that_ignores_everything_is_killed_after_the_grace_period(runtime
     pid = runtime.view(task_id).pid
     assert pid is not None
 
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
 
     assert view.status == "stopped"
     assert "did not react, and was killed after the grace period of 0.5 s" in view.reason

@@ -126,7 +126,7 @@ def test_a_stop_takes_what_the_task_has_started_last_started_first(family: Runti
     started = [view.id for view in family.list() if not view.ended]
     pids = [view.pid for view in family.list() if not view.ended]
 
-    view = family.stop(boss)
+    view = family.stop(boss)[0]
 
     assert view.status == "stopped"
     ended = [family.view(task_id) for task_id in started]

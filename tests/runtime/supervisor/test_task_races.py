@@ -78,7 +78,7 @@ def test_stops_from_several_threads_all_return_the_one_end(runtime: Runtime, age
     task_id = speaking(runtime, agent)
     views: list[TaskView] = []
 
-    _raced(runtime, task_id, *[lambda: views.append(runtime.stop(task_id))] * 4)
+    _raced(runtime, task_id, *[lambda: views.append(runtime.stop(task_id)[0])] * 4)
 
     assert [view.status for view in views] == ["stopped"] * 4
     assert len({view.reason for view in views}) == 1

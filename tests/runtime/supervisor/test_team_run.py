@@ -406,7 +406,7 @@ def test_a_task_that_waits_for_a_silent_server_can_be_stopped_and_lets_go_of_the
         server.wait_for_requests(1)
         wait_until(lambda: runtime.view(task_id).output == (silence.after or ""), "the first words")
 
-        view = runtime.stop(task_id)
+        view = runtime.stop(task_id)[0]
         server.wait_for_disconnects(1)
 
     assert view.status == "stopped"

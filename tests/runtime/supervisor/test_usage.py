@@ -98,7 +98,7 @@ def test_a_task_that_is_stopped_in_an_answer_has_used_what_the_server_has_counte
     with ModelServer([reply]) as server, Runtime.from_mapping(team(server), state_dir=tmp_path) as runtime:
         task = runtime.run("helper", "go")
         wait_until(lambda: "so far" in runtime.view(task).output, "its first words")
-        view = runtime.stop(task)
+        view = runtime.stop(task)[0]
 
     assert view.status == "stopped"
     assert view.usage == Usage(10, 5, 1, 0.3125)

@@ -124,7 +124,7 @@ def test_a_closed_toolset_refuses_calls_and_its_tasks_go_on(runtime: Runtime) ->
 
     with pytest.raises(RuntimeClosedError, match="The toolset is closed"):
         call(toolset, "list_background_agents")
-    assert runtime.stop(task_id).status == "stopped"
+    assert runtime.stop(task_id)[0].status == "stopped"
 
 
 def test_closing_the_runtime_closes_its_toolsets() -> None:

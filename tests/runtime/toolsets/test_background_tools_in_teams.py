@@ -94,7 +94,7 @@ def test_a_sub_agent_that_is_stopped_while_it_transfers_takes_the_task_with_it(r
     task_id = runtime.run("boss", plan([["transfer_task", {"agent": "waits", "task": "x"}]], "answers"))
     wait_until(lambda: [view for view in runtime.list() if view.parent == task_id and view.output], "it transfers")
 
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
 
     (child,) = (view for view in runtime.list() if view.parent == task_id)
     assert (view.status, child.status) == ("stopped", "stopped")

@@ -193,7 +193,7 @@ def test_a_running_task_has_vitals_and_an_ended_one_its_totals() -> None:
         task_id = speaking(runtime, "waits")
         wait_until(lambda: runtime.view(task_id).vitals, "a sample")
         live = runtime.view(task_id).vitals
-        ended = runtime.stop(task_id).vitals
+        ended = runtime.stop(task_id)[0].vitals
         short = run_and_wait(runtime, "echo").vitals
 
     assert live is not None

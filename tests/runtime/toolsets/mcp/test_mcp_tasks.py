@@ -217,7 +217,7 @@ def test_each_task_has_a_server_of_its_own(runtime: Runtime) -> None:
 
 def test_a_stopped_task_takes_its_server_and_all_that_it_started_with_it(runtime: Runtime) -> None:
     task_id, servers = hanging(runtime)
-    view = runtime.stop(task_id)
+    view = runtime.stop(task_id)[0]
     assert view.status == "stopped"
     assert "killed" not in view.reason
     assert all(map(is_gone, servers))
@@ -306,7 +306,7 @@ def test_a_secret_is_in_no_file_of_the_run_and_in_no_arguments(team: Team, monke
     (server,) = servers_of(team.runtime, task_id)
     assert b"API_KEY=s3cret-value" in Path(f"/proc/{server}/environ").read_bytes()
     assert b"s3cret" not in Path(f"/proc/{server}/cmdline").read_bytes()
-    team.runtime.stop(task_id)
+    team.runtime.stop(task_id)[0]
     files = [path for path in team.state.rglob("*") if path.is_file()]
     assert files
     assert [path for path in files if b"s3cret" in path.read_bytes()] == []

@@ -18,8 +18,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ..tasks.result import is_too_deep
 from ..text import encodable, one_line
+from .result import is_too_deep
 
 __all__ = ["NotPlainError", "encode_result"]
 

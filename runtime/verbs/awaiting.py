@@ -1,0 +1,242 @@
+"""Awaiting: waits for replies in an event loop, without a thread for any of them.
+
+A reply comes in the supervisor's thread. It is put beside others that are due in the same loop, and the loop is woken
+once for all of them. asyncio and trio are known; each event loop has one `Doorbell`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, Final, TypeVar
+
+from ..tasks.gateway import Nobody
+from ..tasks.messages import StopTasks, TaskAccepted
+from .steps import Steps, seen_ends
+from .way import Way
+
+__all__ = ["Doorbell", "doorbell", "driven", "in_thread"]
+
+logger = logging.getLogger("subactors.runtime")
+
+_NOT_YET: Final = object()
+
+T = TypeVar("T")
+
+
+class Doorbell:
+    """Calls functions in one event loop, soon, for any thread; rings once for all that have come meanwhile.
+
+    Args:
+        ring: has the loop call a function soon; may be called from any thread.
+    """
+
+    def __init__(self, ring: Callable[[Callable[[], None]], object]) -> None:
+        self._ring = ring
+        self._due: deque[Callable[[], None]] = deque()
+        self._has_rung = False
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have a function called in the loop. In any thread. Of a loop that is closed nobody hears it."""
+        self._due.append(function)
+        if not self._has_rung:
+            self._has_rung = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and so is whatever waited in it
+                self._ring(self._answer)
+
+    def _answer(self) -> None:
+        # First: what is added from now on rings again, and what was added before is in the line.
+        self._has_rung = False
+        for _ in range(len(self._due)):
+            try:
+                self._due.popleft()()
+            except Exception:
+                logger.exception("A callback of a task has raised an exception.")
+
+
+class _OfThread(threading.local):
+    loop: object = None
+    doorbell: Doorbell | None = None
+
+
+_of_thread: Final = _OfThread()
+
+
+def doorbell() -> Doorbell:
+    """Return the doorbell of the event loop that runs in this thread.
+
+    Raises:
+        RuntimeError: none does, or one of neither asyncio nor trio.
+    """
+    trio = _running_trio()
+    loop: Any = asyncio.get_running_loop() if trio is None else trio.lowlevel.current_trio_token()
+    if _of_thread.loop is not loop or _of_thread.doorbell is None:
+        _of_thread.loop = loop
+        _of_thread.doorbell = Doorbell(loop.call_soon_threadsafe if trio is None else loop.run_sync_soon)
+    return _of_thread.doorbell
+
+
+def _running_trio() -> Any:
+    """Return the module, if the code that calls runs under it; else None."""
+    trio = sys.modules.get("trio")
+    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+
+
+class _Slot:
+    """Takes the reply to one request; see `ReplyTo`. Made, and awaited, in the event loop.
+
+    There may be thousands that wait, so each is no more than itself and a future of the loop.
+    """
+
+    __slots__ = ("_abandoned", "_doorbell", "_reply", "_sleeper")
+
+    def __init__(self) -> None:
+        self._doorbell = doorbell()
+        self._reply: Any = _NOT_YET
+        self._abandoned: Way | None = None
+        self._sleeper: Any = None
+
+    def set(self, value: Any) -> None:
+        """Take the reply. In any thread."""
+        self._reply = value
+        if self._abandoned is not None:
+            _stop_unknown(value, self._abandoned)
+        else:
+            self._doorbell.call(self._awake)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Take what the request was refused with. In any thread."""
+        self.set(_Refused(error))
+
+    @property
+    def has_reply(self) -> bool:
+        """Whether the reply is there."""
+        return self._reply is not _NOT_YET
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Return the reply, or raise what the request was refused with."""
+        if self._reply is _NOT_YET:
+            trio = _running_trio()
+            if trio is None:
+                self._sleeper = asyncio.get_running_loop().create_future()
+                yield from self._sleeper
+            else:
+                self._sleeper = _SleeperOfTrio(trio)
+                yield from trio.lowlevel.wait_task_rescheduled(self._sleeper.abort).__await__()
+        if isinstance(self._reply, _Refused):
+            raise self._reply.error
+        return self._reply
+
+    def abandon(self, way: Way) -> None:
+        """See to it that nothing comes of a reply that nobody waits for any more: a task that nobody would know."""
+        # This thread sets the one and looks at the other, and the one that replies the other way round: at least one
+        # of them finds both.
+        self._abandoned = way
+        if self._reply is _NOT_YET:
+            way.forget(self)
+        else:
+            _stop_unknown(self._reply, way)
+
+    def _awake(self) -> None:
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
+
+
+class _SleeperOfTrio:
+    """A task of trio that sleeps, as a future of asyncio would have it."""
+
+    def __init__(self, trio: Any) -> None:
+        self._lowlevel = trio.lowlevel
+        self._task = trio.lowlevel.current_task()
+        self._is_done = False
+
+    def done(self) -> bool:
+        """Whether it was woken, or cancelled."""
+        return self._is_done
+
+    def set_result(self, _: None) -> None:
+        """Wake it."""
+        self._is_done = True
+        self._lowlevel.reschedule(self._task)
+
+    def abort(self, _raise_cancelled: object) -> Any:
+        """Let it be cancelled."""
+        self._is_done = True
+        return self._lowlevel.Abort.SUCCEEDED
+
+
+class _Refused:
+    """Stands for an error among replies."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _stop_unknown(reply: object, way: Way) -> None:
+    if isinstance(reply, TaskAccepted):
+        way.send(StopTasks([reply.task_id], limit=0), Nobody())
+
+
+async def driven(way: Way, verb: Steps[T]) -> T:
+    """Take a verb to its end. A wait that is cancelled is dropped, and stops no task that anybody knows."""
+    try:
+        request = next(verb)
+        while True:
+            slot = _Slot()
+            try:
+                way.send(request, slot)
+                reply = await slot
+            except Exception as error:  # noqa: BLE001 - refused; the verb decides
+                request = verb.throw(error)
+            except BaseException:  # cancelled, in whatever way
+                slot.abandon(way)
+                raise
+            else:
+                # Here, and not when it was sent: what is cancelled in the tick of the end has seen nothing.
+                if seen := seen_ends(request, reply):
+                    way.acknowledge(seen)
+                request = verb.send(reply)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+
+
+async def in_thread(function: Callable[[], None]) -> None:
+    """Call a function that blocks in a thread of its own, and wait for its end, whatever is cancelled meanwhile."""
+    ended = _Slot()
+
+    def work() -> None:
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001 - whoever waits hears it
+            ended.set_exception(error)
+        else:
+            ended.set(None)
+
+    thread = threading.Thread(target=work, name="subactors-close", daemon=True)
+    thread.start()
+    cancelled: BaseException | None = None
+    with _shield():
+        while not ended.has_reply:
+            try:
+                await ended
+            except BaseException as error:
+                if ended.has_reply:
+                    raise
+                cancelled = error
+    thread.join()  # it has nothing more to do
+    if cancelled is not None:
+        raise cancelled
+
+
+def _shield() -> contextlib.AbstractContextManager[object]:
+    """Return what keeps cancellations of trio and anyio out; asyncio's own come once each."""
+    library = _running_trio() or sys.modules.get("anyio")
+    return contextlib.nullcontext() if library is None else library.CancelScope(shield=True)

@@ -1,0 +1,99 @@
+"""Handles: what a program holds of a task that it has started. A handle keeps nothing alive, and costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from ..errors import UnknownTaskError
+from ..tasks.views import TERMINAL, Status, TaskView
+from .decoding import decode_as
+from .steps import result_of_view
+from .way import Way
+
+__all__ = ["TaskHandle", "TaskRef", "id_of", "ids_of"]
+
+
+class TaskHandle:
+    """What the handles of both forms have in common. Equal to another of the same task, and to the task's id.
+
+    Every member may be used from any thread, unless it says otherwise.
+
+    Attributes:
+        id: the task's id; begins with `agent_task_`. It is also what `str` returns.
+        agent: name of the agent, or of the function.
+    """
+
+    __slots__ = ("__weakref__", "_end", "_way", "agent", "id")
+
+    def __init__(self, task_id: str, agent: str, way: Way) -> None:
+        self.id = task_id
+        self.agent = agent
+        self._way = way
+        self._end: TaskView | None = None
+
+    def __str__(self) -> str:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} of {self.agent}>"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, TaskHandle):
+            return self.id == other.id
+        return self.id == other if isinstance(other, str) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def status(self) -> Status:
+        """What the task is at now; returns at once.
+
+        Raises:
+            UnknownTaskError: it has ended and was read, and is forgotten by now.
+        """
+        if self._end is not None:
+            return self._end.status
+        status = self._way.status(self.id)
+        if status is None:
+            raise UnknownTaskError(f"Task {self.id} has ended, its result has been read, and it is forgotten by now.")
+        return status
+
+    def done(self) -> bool:
+        """Whether it has ended; returns at once."""
+        if self._end is None:
+            status = self._way.status(self.id)
+            return status is None or status in TERMINAL
+        return True
+
+    def _result(self, view: TaskView, kind: Any) -> Any:
+        self._end = view
+        result = result_of_view(view)
+        return result if kind is None else decode_as(kind, result, f"The result of {self.id} ({self.agent})")
+
+
+TaskRef: TypeAlias = TaskHandle | str
+"""A task: its handle, or its id."""
+
+
+def ids_of(tasks: Iterable[TaskRef]) -> list[str]:
+    """Return the ids of tasks.
+
+    Raises:
+        TypeError: it is one task, and not several, or something in it is no task.
+    """
+    if isinstance(tasks, str | TaskHandle):
+        raise TypeError(f"Several tasks are wanted, as a list: [{tasks}].")
+    return [id_of(task) for task in tasks]
+
+
+def id_of(task: TaskRef) -> str:
+    """Return the id of a task.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(task, str | TaskHandle):
+        raise TypeError(f"A task's handle or id is wanted, not {type(task).__name__}.")
+    return str(task)

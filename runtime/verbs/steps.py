@@ -1,0 +1,139 @@
+"""Steps: each verb once, as a generator of requests. Whoever drives it waits for the replies: blocking, or awaiting.
+
+    def view(task_id):                          def drive(steps):
+        view = yield ViewTask(task_id)              request = next(steps)
+        return view                                 request = steps.send(reply_to(request)) …
+
+Nothing here waits, and nothing here knows a thread or an event loop. The alternative, the blocking form with threads
+around it, costs a thread for each wait; the other, the awaitable form in a loop of its own, costs the blocking form two
+hand-overs, and an import of asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from ..errors import UnknownTaskError
+from ..tasks.ends import TaskFailed, TaskStopped
+from ..tasks.messages import ListTasks, Request, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.views import TaskList, TaskView
+
+__all__ = [
+    "Mode",
+    "Steps",
+    "ended",
+    "list_tasks",
+    "result_of_view",
+    "run",
+    "seen_ends",
+    "stop",
+    "view",
+    "wait",
+]
+
+_OUTPUT_OF_FAILED: Final = 100_000
+"""Bytes of what a failed task has said that go with the error."""
+
+T = TypeVar("T")
+
+Steps: TypeAlias = Generator[Request[Any], Any, T]
+"""A verb at work: yields requests, is sent their replies, or thrown what they were refused with, and returns."""
+
+Mode: TypeAlias = Literal["all", "any"]
+
+
+def run(request: RunTask) -> Steps[str]:
+    """Start a task; returns its id."""
+    accepted: TaskAccepted = yield request
+    return accepted.task_id
+
+
+def list_tasks() -> Steps[list[TaskView]]:
+    """Return all tasks, oldest first."""
+    listed: TaskList = yield ListTasks()
+    return listed.tasks
+
+
+def view(task_id: str, past: Callable[[str], TaskView | None], limit: int | None = None) -> Steps[TaskView]:
+    """Return one task.
+
+    Args:
+        task_id: the task.
+        past: returns a task of an earlier run; None if there is none.
+        limit: bytes of output wanted; None: all.
+    """
+    try:
+        found: TaskView = yield ViewTask(task_id, limit)
+    except UnknownTaskError:
+        earlier = past(task_id)
+        if earlier is None:
+            raise
+        return earlier
+    return found
+
+
+def wait(task_ids: Sequence[str] | None, mode: Mode, timeout: float | None) -> Steps[list[TaskView]]:
+    """Return those of some tasks that have ended, once all have, or any, or the time is over; None: of all."""
+    if mode not in {"all", "any"}:
+        raise ValueError(f"mode is {mode!r}; it must be 'all' or 'any'.")
+    if task_ids is None:
+        task_ids = [view.id for view in (yield from list_tasks())]
+    if not task_ids:
+        return []
+    ended: TaskList = yield WaitTasks(list(task_ids), mode, timeout)
+    return ended.tasks
+
+
+def stop(task_ids: Sequence[str]) -> Steps[list[TaskView]]:
+    """Stop tasks, all at once; returns them, in the order given, when they are gone."""
+    if not task_ids:
+        return []
+    stopped: TaskList = yield StopTasks(list(task_ids))
+    views = {view.id: view for view in stopped.tasks}
+    return [views[task_id] for task_id in task_ids]
+
+
+def ended(task_id: str, timeout: float | None) -> Steps[TaskView]:
+    """Wait for a task, and return it; of what it has said, a part if it has failed, and else nothing.
+
+    Raises:
+        TimeoutError: it has not ended after `timeout` seconds.
+    """
+    listed: TaskList = yield WaitTasks([task_id], "all", timeout, limit=0)
+    if not listed.tasks:
+        raise TimeoutError(f"Task {task_id} has not ended after {timeout:g} s; it goes on.")
+    view: TaskView = listed.tasks[0]
+    if view.status != "completed":
+        view = yield ViewTask(task_id, limit=_OUTPUT_OF_FAILED)
+    return view
+
+
+def seen_ends(request: Request[Any], reply: object) -> list[str]:
+    """Return the ids of the ended tasks that whoever asked has seen with a reply; a list shows no results."""
+    if isinstance(request, ListTasks):
+        return []
+    match reply:
+        case TaskView():
+            return [reply.id] if reply.ended else []
+        case TaskList():
+            return [view.id for view in reply.tasks if view.ended]
+        case _:
+            return []
+
+
+def result_of_view(view: TaskView) -> object:
+    """Return the result of a task that has ended.
+
+    Raises:
+        TaskFailed: it has failed.
+        TaskStopped: it was stopped.
+        StateError: its result is in a file, and that is gone or damaged.
+    """
+    match view.status:
+        case "failed":
+            raise TaskFailed(view)
+        case "stopped":
+            raise TaskStopped(view)
+        case _:
+            return view.result
