@@ -86,12 +86,13 @@ if TYPE_CHECKING:
     from .tasks.views import Status, TaskList, TaskView, Vitals
     from .team.config import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
     from .toolsets.base import ToolAnswer
-    from .verbs.awaited import AsyncTask
-    from .verbs.blocking import Task
+    from .verbs.awaited import AsyncGroup, AsyncTask
+    from .verbs.blocking import Group, Task
     from .verbs.decoding import NotOfTypeError
 
 __all__ = [
     "AgentConfig",
+    "AsyncGroup",
     "AsyncRuntime",
     "AsyncTask",
     "CapacityError",
@@ -102,6 +103,7 @@ __all__ = [
     "Event",
     "EventStream",
     "EventsMissed",
+    "Group",
     "ImportTargetError",
     "Limits",
     "LoopError",
@@ -148,6 +150,7 @@ __all__ = [
 
 _HOMES: dict[str, str] = {
     "AgentConfig": "team.config",
+    "AsyncGroup": "verbs.awaited",
     "AsyncRuntime": "async_runtime",
     "AsyncTask": "verbs.awaited",
     "CapacityError": "errors",
@@ -158,6 +161,7 @@ _HOMES: dict[str, str] = {
     "Event": "supervisor.events",
     "EventStream": "supervisor.events",
     "EventsMissed": "supervisor.events",
+    "Group": "verbs.blocking",
     "ImportTargetError": "errors",
     "Limits": "team.config",
     "LoopError": "errors",

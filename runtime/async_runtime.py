@@ -31,7 +31,7 @@ class AsyncRuntime(AsyncVerbs):
         **settings: Any,
     ) -> None:
         self._host = Host(team or NO_TEAM, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
-        super().__init__(self._host.way(acknowledges=True))
+        super().__init__(self._host.way())
 
     @classmethod
     def from_file(

@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
@@ -35,6 +35,7 @@ from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest
 from .tasks.views import Status, TaskView
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
+from .verbs.callbacks import CallbackThread
 
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
@@ -171,13 +172,9 @@ class Host:
         self.check_usable()
         return HostGateway(self.supervisor, caller).ask(_checked(request))
 
-    def way(self, *, acknowledges: bool = False) -> HostWay:
-        """Return the host program's way to the supervisor, for the verbs.
-
-        Args:
-            acknowledges: see `Caller.acknowledges`.
-        """
-        return HostWay(self, Caller(acknowledges=acknowledges))
+    def way(self) -> HostWay:
+        """Return the host program's way to the supervisor, for the verbs."""
+        return HostWay(self)
 
     def gateway(self, agent: str | None) -> HostGateway:
         """Return a new orchestrator's way to the supervisor.
@@ -289,9 +286,27 @@ class Host:
 class HostWay:
     """The host program's way to the supervisor; see `Way`."""
 
-    def __init__(self, host: Host, caller: Caller) -> None:
+    acknowledges = True
+
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._gateway = HostGateway(host.supervisor, caller)
+        self._gateway = HostGateway(host.supervisor, Caller())
+        self._callbacks: CallbackThread | None = None
+
+    @property
+    def max_running(self) -> int:
+        """See `Way`."""
+        return self._host.team.settings.max_running
+
+    def call_back(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        # Two threads may both make one; the one that is not kept has no thread yet.
+        callbacks = self._callbacks
+        if callbacks is None:
+            callbacks = self._callbacks = CallbackThread()
+            with contextlib.suppress(RuntimeClosedError):  # it calls what there is, and ends
+                self._host.adopt(callbacks)
+        callbacks.call(function)
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """See `Way`."""

@@ -37,7 +37,7 @@ class Waiter(msgspec.Struct, eq=False):
         mode: whether it waits for all of them, or for any.
         caller: id of the task or orchestrator that waits; None for the host.
         limit: bytes of output wanted in the answer; None is all.
-        acknowledges: whether who waits tells by itself what it has read; see `Acknowledge`.
+        peek: see `Reading`.
         timer: answers it when its time is over; None if it has no such time.
         open: how many of the tasks have not ended; the registry counts.
     """
@@ -47,7 +47,7 @@ class Waiter(msgspec.Struct, eq=False):
     reply_to: ReplyTo
     caller: str | None
     limit: int | None = None
-    acknowledges: bool = False
+    peek: bool = False
     timer: Timer | None = None
     open: int = 0
 

@@ -145,7 +145,7 @@ class Answers:
                 reply_to.set(self._list([task.entry(self._latest(task.id)) for task in visible]))
             case ViewTask(task_id, limit):
                 task = self._registry.find(task_id, caller)
-                if not caller.acknowledges:
+                if not request.peek:
                     self._note_read(task)
                 reply_to.set(self.view(task, limit=self._output_limit(caller, limit)))
             case WaitTasks():
@@ -170,7 +170,7 @@ class Answers:
         if not is_heard:
             return
         over = [task for task in waiter.tasks if task.is_over]
-        if not waiter.acknowledges:
+        if not waiter.peek:
             for task in over:
                 self._note_read(task)
         try:
@@ -218,7 +218,7 @@ class Answers:
         tasks = [self._registry.find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
         self._check_patience(caller, len(tasks))
         limit = self._output_limit(caller, request.limit, len(tasks))
-        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, caller.acknowledges)
+        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, request.peek)
         self._waiters.add(waiter)
         if waiter.is_due:
             self.end(waiter)
@@ -236,7 +236,7 @@ class Answers:
         for tree in reversed(trees):
             self._stop(tree, str(caller))
         limit = self._output_limit(caller, request.limit, len(stopped))
-        waiter = Waiter(stopped, "all", reply_to, caller.id, limit, caller.acknowledges)
+        waiter = Waiter(stopped, "all", reply_to, caller.id, limit, request.peek)
         self._waiters.add(waiter)
         if waiter.is_due:
             self.end(waiter)

@@ -42,15 +42,12 @@ class Caller(msgspec.Struct, frozen=True):
         agent: the agent that it runs; None for the host.
         title: what reasons call it; empty: its agent, or the host program.
         is_person: whether a person asks, through the command line: what is started then is the root of the run.
-        acknowledges: whether it tells by itself which ends it has seen, with `Acknowledge`. An answer may be lost on
-            its way to a caller that is cancelled; what was in it must not count as seen then.
     """
 
     id: str | None = None
     agent: str | None = None
     title: str = ""
     is_person: bool = False
-    acknowledges: bool = False
 
     def __str__(self) -> str:
         """Return what it is called in the reason of a task that it has stopped."""
@@ -82,7 +79,7 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class Acknowledge(msgspec.Struct, frozen=True):
-    """The host to the supervisor: the program has seen these ends; see `Caller.acknowledges`."""
+    """The host to the supervisor: the program has seen these ends; see `Reading.peek`."""
 
     task_ids: Sequence[str]
 
@@ -131,7 +128,7 @@ class HostGateway:
         self._tell(Forget(reply_to))
 
     def acknowledge(self, task_ids: Sequence[str]) -> None:
-        """Tell which ends have been seen; see `Caller.acknowledges`."""
+        """Tell which ends have been seen; see `Reading.peek`."""
         self._tell(Acknowledge(task_ids))
 
     def _tell(self, message: Acknowledge | Forget) -> None:

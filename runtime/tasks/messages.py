@@ -28,6 +28,7 @@ __all__ = [
     "Finished",
     "ListTasks",
     "RateTurn",
+    "Reading",
     "Request",
     "RunOptions",
     "RunTask",
@@ -122,8 +123,19 @@ class ListTasks(Request[TaskList], frozen=True, tag="list"):
     """Answered with the `TaskList` of the caller's subtree (the host's: all)."""
 
 
-class ViewTask(Request[TaskView], frozen=True, tag="view"):
-    """Answered with the `TaskView`, output included. Viewing an ended task counts as having read its result.
+class Reading(Request[Reply_co], Generic[Reply_co], frozen=True, kw_only=True):
+    """A request whose reply shows ends of tasks, which then count as read.
+
+    Attributes:
+        peek: whether they do not: whoever asks tells later what it has seen, with `Acknowledge`, or only looks. A reply
+            may be lost on its way to a caller that is cancelled; what was in it must not count as read.
+    """
+
+    peek: bool = False
+
+
+class ViewTask(Reading[TaskView], frozen=True, tag="view"):
+    """Answered with the `TaskView`, output included.
 
     Attributes:
         task_id: the task.
@@ -134,7 +146,7 @@ class ViewTask(Request[TaskView], frozen=True, tag="view"):
     limit: int | None = None
 
 
-class WaitTasks(Request[TaskList], frozen=True, tag="wait"):
+class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
     """Answered when all, or any, of the tasks have ended, or the time is over: the `TaskList` of those that have.
 
     Attributes:
@@ -150,7 +162,7 @@ class WaitTasks(Request[TaskList], frozen=True, tag="wait"):
     limit: int | None = None
 
 
-class StopTasks(Request[TaskList], frozen=True, tag="stop"):
+class StopTasks(Reading[TaskList], frozen=True, tag="stop"):
     """Answered when the tasks and all that they own are gone: the `TaskList` of each, and after it of what it owned.
 
     Attributes:

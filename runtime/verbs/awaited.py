@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+from typing import Any, Self, TypeAlias
 
 from ...actors import RestartPolicy
+from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
-from .awaiting import driven
+from .awaiting import AsyncInbox, doorbell, driven, uncancelled
+from .completion import Completions, Ended
+from .groups import GroupBook, OnGroupError
 from .handle import TaskHandle, TaskRef, id_of, ids_of
+from .inbox import ReplyInto
+from .mapping import Mapping, OnError, Request, checked_size, outcomes_of, requests_for
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .way import Way
 
-__all__ = ["AsyncTask", "AsyncVerbs"]
+__all__ = ["AsyncGroup", "AsyncTask", "AsyncVerbs"]
 
 TaskViews: TypeAlias = list[TaskView]
-"""Has a name, as `list` is a method in what follows."""
+Tasks: TypeAlias = "list[AsyncTask]"
+"""These have names, as `list` is a method in what follows."""
 
 
 class AsyncTask(TaskHandle):
@@ -38,8 +44,7 @@ class AsyncTask(TaskHandle):
 
     async def result(self, timeout: float | None = None, *, type: Any = None) -> Any:  # noqa: A002, ASYNC109 - as `Task.result` has them; the supervisor keeps the time, in any event loop
         """Wait until the task has ended, and return its result; see `Task.result`."""
-        end = self._end
-        return self._result(end if end is not None else await driven(self._way, steps.ended(self.id, timeout)), type)
+        return self._result(await driven(self._way, steps.ended(self.id, timeout, self.end)), type)
 
     async def output(self) -> str:
         """Return what the task has said so far."""
@@ -48,6 +53,18 @@ class AsyncTask(TaskHandle):
     async def stop(self) -> TaskView:
         """Stop the task and all that it has started; see `Task.stop`. Cancelled, it stops them all the same."""
         return (await driven(self._way, steps.stop([self.id])))[0]
+
+    def add_done_callback(self, function: Callable[[AsyncTask], object]) -> None:
+        """Have a function called with this handle, in this event loop, when the task has ended; soon, if it has.
+
+        One that raises is logged. The result still is to be read. To be called in the loop.
+        """
+        bell = doorbell()
+
+        def ended(_reply: object) -> None:
+            bell.call(lambda: function(self))
+
+        self._way.send(WaitTasks([self.id], limit=0, peek=True), ReplyInto(ended))
 
 
 class AsyncVerbs:
@@ -76,8 +93,7 @@ class AsyncVerbs:
     ) -> AsyncTask:
         """Start a task of an agent and return at once; see `BlockingVerbs.run`."""
         options = options_of(limits, restart, workdir, key)
-        request = run_request(agent, task, expected_output, data, options)
-        return AsyncTask(await driven(self._way, steps.run(request)), agent, self._way)
+        return await self._start(run_request(agent, task, expected_output, data, options))
 
     async def submit(
         self,
@@ -92,8 +108,7 @@ class AsyncVerbs:
         **kwargs: Any,
     ) -> AsyncTask:
         """Run a function in a process of its own, and return at once; see `BlockingVerbs.submit`."""
-        request = call_request(function, args, kwargs, name, options_of(limits, restart, workdir, key))
-        return AsyncTask(await driven(self._way, steps.run(request)), request.agent, self._way)
+        return await self._start(call_request(function, args, kwargs, name, options_of(limits, restart, workdir, key)))
 
     async def list(self) -> TaskViews:
         """Return all tasks, oldest first; of their output only the end."""
@@ -116,3 +131,114 @@ class AsyncVerbs:
     async def stop(self, *tasks: TaskRef) -> TaskViews:
         """Stop tasks and all that they have started, at the same time; see `BlockingVerbs.stop`."""
         return await driven(self._way, steps.stop([id_of(task) for task in tasks]))
+
+    def map(
+        self,
+        work: Callable[[Any], Any] | str,
+        items: Iterable[Any],
+        *,
+        concurrency: int | None = None,
+        chunksize: int = 1,
+        on_error: OnError = "raise",
+        ordered: bool = True,
+    ) -> AsyncGenerator[Any]:
+        """Run a function, or an agent, for each of many items: `async for result in …`; see `BlockingVerbs.map`."""
+        requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL)
+        return self._map(requests, concurrency, on_error, ordered=ordered)
+
+    async def as_completed(
+        self,
+        tasks: Iterable[TaskRef],
+    ) -> AsyncGenerator[AsyncTask]:
+        """Yield tasks as they end, each once: `async for task in …`; see `BlockingVerbs.as_completed`."""
+        inbox: AsyncInbox[Ended] = AsyncInbox()
+        completions = Completions(self._way, tasks, inbox, AsyncTask)
+        try:
+            while len(completions):
+                yield completions.take(await inbox.get())
+        finally:
+            completions.close()
+
+    def group(self, *, on_error: OnGroupError = "stop") -> AsyncGroup:
+        """Return a group: `async with runtime.group() as group:`; see `BlockingVerbs.group`."""
+        return AsyncGroup(self._way, on_error)
+
+    async def _map(
+        self, requests: Iterator[Request], concurrency: int | None, on_error: OnError, *, ordered: bool
+    ) -> AsyncGenerator[Any]:
+        inbox: AsyncInbox[Any] = AsyncInbox()
+        mapping = Mapping(self._way, requests, inbox, concurrency=concurrency, ordered=ordered)
+        try:
+            while True:
+                mapping.fill()
+                for view, count in mapping.ready():
+                    for outcome in outcomes_of(view, count, on_error):
+                        yield outcome
+                    mapping.fill()
+                if mapping.is_over:
+                    return
+                mapping.take(await inbox.get())
+                while (arrived := inbox.take()) is not None:
+                    mapping.take(arrived)
+        finally:
+            mapping.close()
+
+    async def _start(self, request: RunTask) -> AsyncTask:
+        return AsyncTask(await driven(self._way, steps.run(request)), request.agent, self._way)
+
+
+class AsyncGroup(AsyncVerbs):
+    """Tasks that end with a block; see `Group`. Cancelled, as often as it may be, the block ends when they are gone."""
+
+    def __init__(self, way: Way, on_error: OnGroupError) -> None:
+        super().__init__(way)
+        self._book: GroupBook[AsyncTask] = GroupBook(way, on_error)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            try:
+                await driven(self._way, self._book.ended())
+            except BaseException:
+                await self._end()
+                raise
+            await driven(self._way, self._book.raise_failure())
+        else:
+            await self._end()
+
+    @property
+    def tasks(self) -> Tasks:
+        """Its tasks, oldest first."""
+        return [*self._book.handles.values()]
+
+    async def list(self) -> TaskViews:
+        """Return its tasks as they are now, oldest first; of their output only the end."""
+        return [view for view in await super().list() if view.id in self._book.handles]
+
+    async def wait(
+        self,
+        tasks: Iterable[TaskRef] | None = None,
+        *,
+        mode: Mode = "all",
+        timeout: float | None = None,  # noqa: ASYNC109 - as in `AsyncTask.result`
+    ) -> TaskViews:
+        """As `AsyncVerbs.wait`; without tasks it waits for those of the group."""
+        return await super().wait(self.tasks if tasks is None else tasks, mode=mode, timeout=timeout)
+
+    async def stop(self, *tasks: TaskRef) -> TaskViews:
+        """Stop tasks of the group, without arguments all of them; see `Group.stop`."""
+        if tasks:
+            return await super().stop(*tasks)
+        self._book.stop()
+        return await driven(self._way, self._book.ended())
+
+    async def _end(self) -> None:
+        """Stop all tasks, and wait until they are gone, whatever is cancelled meanwhile."""
+        self._book.stop()
+        await uncancelled(lambda: driven(self._way, self._book.ended()))
+
+    async def _start(self, request: RunTask) -> AsyncTask:
+        self._book.check_open()
+        return self._book.add(await super()._start(request))

@@ -12,15 +12,17 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
 
 from ..tasks.gateway import Nobody
-from ..tasks.messages import StopTasks, TaskAccepted
+from ..tasks.messages import Reading, StopTasks, TaskAccepted
 from .steps import Steps, seen_ends
 from .way import Way
 
-__all__ = ["Doorbell", "doorbell", "driven", "in_thread"]
+__all__ = ["AsyncInbox", "Doorbell", "doorbell", "driven", "in_thread", "uncancelled"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -38,10 +40,10 @@ class Doorbell:
 
     def __init__(self, ring: Callable[[Callable[[], None]], object]) -> None:
         self._ring = ring
-        self._due: deque[Callable[[], None]] = deque()
+        self._due: deque[Callable[[], object]] = deque()
         self._has_rung = False
 
-    def call(self, function: Callable[[], None]) -> None:
+    def call(self, function: Callable[[], object]) -> None:
         """Have a function called in the loop. In any thread. Of a loop that is closed nobody hears it."""
         self._due.append(function)
         if not self._has_rung:
@@ -87,19 +89,41 @@ def _running_trio() -> Any:
     return trio if trio is not None and trio.lowlevel.in_trio_run() else None
 
 
-class _Slot:
+class _Sleeping:
+    """Sleeps in an event loop until it is woken there; one sleeps at a time."""
+
+    __slots__ = ("_doorbell", "_sleeper")
+
+    def __init__(self) -> None:
+        self._doorbell = doorbell()
+        self._sleeper: Any = None
+
+    def _sleep(self) -> Generator[Any, None, None]:
+        trio = _running_trio()
+        if trio is None:
+            self._sleeper = asyncio.get_running_loop().create_future()
+            yield from self._sleeper
+        else:
+            self._sleeper = _SleeperOfTrio(trio)
+            yield from trio.lowlevel.wait_task_rescheduled(self._sleeper.abort).__await__()
+
+    def _awake(self) -> None:
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
+
+
+class _Slot(_Sleeping):
     """Takes the reply to one request; see `ReplyTo`. Made, and awaited, in the event loop.
 
     There may be thousands that wait, so each is no more than itself and a future of the loop.
     """
 
-    __slots__ = ("_abandoned", "_doorbell", "_reply", "_sleeper")
+    __slots__ = ("_abandoned", "_reply")
 
     def __init__(self) -> None:
-        self._doorbell = doorbell()
+        super().__init__()
         self._reply: Any = _NOT_YET
         self._abandoned: Way | None = None
-        self._sleeper: Any = None
 
     def set(self, value: Any) -> None:
         """Take the reply. In any thread."""
@@ -121,13 +145,7 @@ class _Slot:
     def __await__(self) -> Generator[Any, None, Any]:
         """Return the reply, or raise what the request was refused with."""
         if self._reply is _NOT_YET:
-            trio = _running_trio()
-            if trio is None:
-                self._sleeper = asyncio.get_running_loop().create_future()
-                yield from self._sleeper
-            else:
-                self._sleeper = _SleeperOfTrio(trio)
-                yield from trio.lowlevel.wait_task_rescheduled(self._sleeper.abort).__await__()
+            yield from self._sleep()
         if isinstance(self._reply, _Refused):
             raise self._reply.error
         return self._reply
@@ -142,9 +160,33 @@ class _Slot:
         else:
             _stop_unknown(self._reply, way)
 
-    def _awake(self) -> None:
-        if self._sleeper is not None and not self._sleeper.done():
-            self._sleeper.set_result(None)
+
+class AsyncInbox(_Sleeping, Generic[T]):
+    """Takes what other threads put in, for one coroutine that takes it out. Made in that one's event loop."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: deque[T] = deque()
+
+    def put(self, item: T) -> None:
+        """Put something in. In any thread."""
+        self._items.append(item)
+        self._doorbell.call(self._awake)
+
+    async def get(self) -> T:
+        """Take the oldest out, once there is one. Cancelled, it has taken nothing."""
+        while not self._items:
+            await self
+        return self._items.popleft()
+
+    def take(self) -> T | None:
+        """Take the oldest out, if there is one."""
+        return self._items.popleft() if self._items else None
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._sleep()
 
 
 class _SleeperOfTrio:
@@ -190,6 +232,8 @@ async def driven(way: Way, verb: Steps[T]) -> T:
         request = next(verb)
         while True:
             slot = _Slot()
+            if way.acknowledges and isinstance(request, Reading):
+                request = msgspec.structs.replace(request, peek=True)
             try:
                 way.send(request, slot)
                 reply = await slot
@@ -200,7 +244,7 @@ async def driven(way: Way, verb: Steps[T]) -> T:
                 raise
             else:
                 # Here, and not when it was sent: what is cancelled in the tick of the end has seen nothing.
-                if seen := seen_ends(request, reply):
+                if way.acknowledges and (seen := seen_ends(request, reply)):
                     way.acknowledge(seen)
                 request = verb.send(reply)
     except StopIteration as done:
@@ -220,18 +264,33 @@ async def in_thread(function: Callable[[], None]) -> None:
         else:
             ended.set(None)
 
+    async def wait() -> None:
+        await ended
+
     thread = threading.Thread(target=work, name="subactors-close", daemon=True)
     thread.start()
+    try:
+        await uncancelled(wait)
+    finally:
+        thread.join()  # it has nothing more to do
+
+
+async def uncancelled(wait: Callable[[], Awaitable[object]]) -> None:
+    """Wait for something, again each time that the wait is cancelled; raise the cancellation when it is over.
+
+    Args:
+        wait: begins to wait; what it waits for must come.
+    """
     cancelled: BaseException | None = None
     with _shield():
-        while not ended.has_reply:
+        while True:
             try:
-                await ended
-            except BaseException as error:
-                if ended.has_reply:
-                    raise
+                await wait()
+                break
+            except Exception:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a cancellation of asyncio, which comes once
                 cancelled = error
-    thread.join()  # it has nothing more to do
     if cancelled is not None:
         raise cancelled
 

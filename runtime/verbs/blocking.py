@@ -1,65 +1,33 @@
-"""Blocking: takes verbs to their ends in the calling thread."""
+"""Blocking: the verbs for programs whose threads wait."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self, TypeAlias, TypeVar
 
 from ...actors import RestartPolicy
-from ...actors.interrupts import result_of
-from ..tasks.gateway import Nobody, ReplyToFuture
-from ..tasks.messages import Request, StopTasks, TaskAccepted
+from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
+from .completion import Completions, Ended
+from .driving import completed, drive, results
+from .groups import GroupBook, OnGroupError
 from .handle import TaskHandle, TaskRef, id_of, ids_of
+from .inbox import Inbox, ReplyInto
+from .mapping import Mapping, OnError, checked_size, requests_for
 from .request import call_request, options_of, run_request
-from .steps import Mode, Steps
+from .steps import Mode
 from .way import Way
 
-__all__ = ["BlockingVerbs", "Task", "drive"]
+__all__ = ["BlockingVerbs", "Group", "Task"]
 
 TaskViews: TypeAlias = list[TaskView]
-"""Has a name, as `list` is a method in what follows."""
+Tasks: TypeAlias = "list[Task]"
+"""These have names, as `list` is a method in what follows."""
 
 T = TypeVar("T")
 Reply = TypeVar("Reply")
-
-
-def drive(way: Way, verb: Steps[T]) -> T:
-    """Take a verb to its end. An interrupt (`KeyboardInterrupt`) ends the wait, and stops no task that is known."""
-    try:
-        request = next(verb)
-        while True:
-            try:
-                reply = _answer(way, request)
-            except BaseException as error:  # noqa: BLE001 - the verb decides
-                request = verb.throw(error)
-            else:
-                request = verb.send(reply)
-    except StopIteration as done:
-        value: T = done.value
-        return value
-
-
-def _answer(way: Way, request: Request[Reply]) -> Reply:
-    future: Future[Reply] = Future()
-    reply_to = ReplyToFuture(future)
-    way.send(request, reply_to)
-    try:
-        return result_of(future)
-    except BaseException as error:
-        if not future.done() or future.exception() is not error:  # interrupted
-            way.forget(reply_to)
-            future.add_done_callback(lambda late: _stop_unknown(late, way))
-        raise
-
-
-def _stop_unknown(late: Future[Any], way: Way) -> None:
-    """Stop a task whose id came too late for whoever had it started. Runs in the thread that answers."""
-    if not late.cancelled() and late.exception() is None and isinstance(late.result(), TaskAccepted):
-        way.send(StopTasks([late.result().task_id], limit=0), Nobody())
 
 
 class Task(TaskHandle):
@@ -90,8 +58,7 @@ class Task(TaskHandle):
             NotOfTypeError: the result is not of that type.
             UnknownTaskError: it was read by other means, and is forgotten by now.
         """
-        end = self._end
-        return self._result(end if end is not None else drive(self._way, steps.ended(self.id, timeout)), type)
+        return self._result(drive(self._way, steps.ended(self.id, timeout, self.end)), type)
 
     def output(self) -> str:
         """Return what the task has said so far; raises as `view`."""
@@ -103,6 +70,18 @@ class Task(TaskHandle):
         That is within the grace period and a second. A task that has ended is returned as it is.
         """
         return drive(self._way, steps.stop([self.id]))[0]
+
+    def add_done_callback(self, function: Callable[[Task], object]) -> None:
+        """Have a function called with this handle when the task has ended; soon, if it has.
+
+        It is called in a thread of the runtime's, one callback after the other. One that raises is logged. The result
+        still is to be read.
+        """
+
+        def ended(_reply: object) -> None:
+            self._way.call_back(lambda: function(self))
+
+        self._way.send(WaitTasks([self.id], limit=0, peek=True), ReplyInto(ended))
 
 
 class BlockingVerbs:
@@ -147,9 +126,7 @@ class BlockingVerbs:
             RuntimeClosedError: the runtime is closed.
             TypeError: an argument has the wrong type.
         """
-        options = options_of(limits, restart, workdir, key)
-        request = run_request(agent, task, expected_output, data, options)
-        return Task(drive(self._way, steps.run(request)), agent, self._way)
+        return self._start(run_request(agent, task, expected_output, data, options_of(limits, restart, workdir, key)))
 
     def submit(
         self,
@@ -180,8 +157,7 @@ class BlockingVerbs:
             CapacityError: as many tasks run, or wait to be read, as may.
             RuntimeClosedError: the runtime is closed.
         """
-        request = call_request(function, args, kwargs, name, options_of(limits, restart, workdir, key))
-        return Task(drive(self._way, steps.run(request)), request.agent, self._way)
+        return self._start(call_request(function, args, kwargs, name, options_of(limits, restart, workdir, key)))
 
     def list(self) -> TaskViews:
         """Return all tasks, oldest first; of their output only the end."""
@@ -219,3 +195,120 @@ class BlockingVerbs:
             UnknownTaskError: there is no such task; none is stopped then.
         """
         return drive(self._way, steps.stop([id_of(task) for task in tasks]))
+
+    def map(
+        self,
+        work: Callable[[Any], Any] | str,
+        items: Iterable[Any],
+        *,
+        concurrency: int | None = None,
+        chunksize: int = 1,
+        on_error: OnError = "raise",
+        ordered: bool = True,
+    ) -> Iterator[Any]:
+        """Run a function, or an agent, for each of many items, and yield the results, as `Executor.map` does.
+
+        Nothing runs before the first result is asked for, and items are taken only as there is room for them. When the
+        iterator is closed or dropped, or an exception or an interrupt leaves the loop over it, what still runs is
+        stopped.
+
+        Args:
+            work: a function of one argument, or the name of an agent: a text is its task, all else its data.
+            items: may be endless.
+            concurrency: tasks at work at a time; None: as many as the runtime lets run.
+            chunksize: items that one process works through, for functions; one that fails fails all of them.
+            on_error: raise what a task has failed with, or yield it in place of its result.
+            ordered: yield in the order of the items, or as they end.
+
+        Raises:
+            TaskFailed: a task has failed.
+            TaskStopped: a task was stopped by somebody else.
+            TypeError: an item cannot be sent to another process.
+            ValueError: an argument is out of its range.
+        """
+        inbox: Inbox[Any] = Inbox()
+        requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL)
+        mapping = Mapping(self._way, requests, inbox, concurrency=concurrency, ordered=ordered)
+        return results(mapping, inbox, on_error)
+
+    def as_completed(self, tasks: Iterable[TaskRef], *, timeout: float | None = None) -> Iterator[Task]:
+        """Yield tasks as they end, each once; their results are still to be read.
+
+        Args:
+            tasks: which.
+            timeout: seconds from now, until which all must have ended; None: without end.
+
+        Raises:
+            TimeoutError: some have not ended in time; they go on.
+            UnknownTaskError: one of them is unknown.
+        """
+        inbox: Inbox[Ended] = Inbox()
+        return completed(Completions(self._way, tasks, inbox, Task), inbox, timeout)
+
+    def group(self, *, on_error: OnGroupError = "stop") -> Group:
+        """Return a group: `with runtime.group() as group:`. The tasks that it starts end with the block.
+
+        Args:
+            on_error: when one of its tasks fails: stop the others, and raise its `TaskFailed` at the end of the block;
+                or let them go on, and raise nothing.
+        """
+        return Group(self._way, on_error)
+
+    def _start(self, request: RunTask) -> Task:
+        return Task(drive(self._way, steps.run(request)), request.agent, self._way)
+
+
+class Group(BlockingVerbs):
+    """Tasks that end with a block; see `BlockingVerbs.group`.
+
+    Its verbs start tasks of it, and `list` and `wait` know no others. A block that ends as it should waits for them.
+    One that an exception or an interrupt leaves stops them, and waits until they are gone.
+    """
+
+    def __init__(self, way: Way, on_error: OnGroupError) -> None:
+        super().__init__(way)
+        self._book: GroupBook[Task] = GroupBook(way, on_error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._book.stop()
+        try:
+            drive(self._way, self._book.ended())
+        except BaseException:
+            self._book.stop()
+            drive(self._way, self._book.ended())
+            raise
+        if kind is None:
+            drive(self._way, self._book.raise_failure())
+
+    @property
+    def tasks(self) -> Tasks:
+        """Its tasks, oldest first."""
+        return [*self._book.handles.values()]
+
+    def list(self) -> TaskViews:
+        """Return its tasks as they are now, oldest first; of their output only the end."""
+        return [view for view in super().list() if view.id in self._book.handles]
+
+    def wait(
+        self, tasks: Iterable[TaskRef] | None = None, *, mode: Mode = "all", timeout: float | None = None
+    ) -> TaskViews:
+        """As `BlockingVerbs.wait`; without tasks it waits for those of the group."""
+        return super().wait(self.tasks if tasks is None else tasks, mode=mode, timeout=timeout)
+
+    def stop(self, *tasks: TaskRef) -> TaskViews:
+        """Stop tasks of the group, without arguments all of them, and return when they are gone.
+
+        A group of which all are stopped starts no more.
+        """
+        if tasks:
+            return super().stop(*tasks)
+        self._book.stop()
+        return drive(self._way, self._book.ended())
+
+    def _start(self, request: RunTask) -> Task:
+        self._book.check_open()
+        return self._book.add(super()._start(request))

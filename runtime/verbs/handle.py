@@ -22,15 +22,16 @@ class TaskHandle:
     Attributes:
         id: the task's id; begins with `agent_task_`. It is also what `str` returns.
         agent: name of the agent, or of the function.
+        end: the task as it ended, once this handle knows; the verbs keep it here.
     """
 
-    __slots__ = ("__weakref__", "_end", "_way", "agent", "id")
+    __slots__ = ("__weakref__", "_way", "agent", "end", "id")
 
     def __init__(self, task_id: str, agent: str, way: Way) -> None:
         self.id = task_id
         self.agent = agent
         self._way = way
-        self._end: TaskView | None = None
+        self.end: TaskView | None = None
 
     def __str__(self) -> str:
         return self.id
@@ -53,8 +54,8 @@ class TaskHandle:
         Raises:
             UnknownTaskError: it has ended and was read, and is forgotten by now.
         """
-        if self._end is not None:
-            return self._end.status
+        if self.end is not None:
+            return self.end.status
         status = self._way.status(self.id)
         if status is None:
             raise UnknownTaskError(f"Task {self.id} has ended, its result has been read, and it is forgotten by now.")
@@ -62,13 +63,13 @@ class TaskHandle:
 
     def done(self) -> bool:
         """Whether it has ended; returns at once."""
-        if self._end is None:
+        if self.end is None:
             status = self._way.status(self.id)
             return status is None or status in TERMINAL
         return True
 
     def _result(self, view: TaskView, kind: Any) -> Any:
-        self._end = view
+        self.end = view
         result = result_of_view(view)
         return result if kind is None else decode_as(kind, result, f"The result of {self.id} ({self.agent})")
 

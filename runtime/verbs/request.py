@@ -11,7 +11,7 @@ from ..tasks.plain_data import NotPlainError, encode_result
 from ..team.config import Limits, Workdir
 from ..text import encodable
 
-__all__ = ["call_request", "options_of", "run_request"]
+__all__ = ["call_request", "label_of", "options_of", "run_request"]
 
 
 def options_of(
@@ -50,9 +50,7 @@ def call_request(
     Raises:
         TypeError: it cannot be called, or it, or an argument, cannot be sent to another process.
     """
-    if not callable(function):
-        raise TypeError(f"submit wants a function, not {type(function).__name__}.")
-    label = name or getattr(function, "__qualname__", None) or type(function).__qualname__
+    label = name or label_of(function)
     try:
         call = encode_object((function, tuple(args), dict(kwargs)))
     except Exception as error:
@@ -61,6 +59,17 @@ def call_request(
             "pickled, such as a path in place of an open file."
         ) from error
     return RunTask(label, label, None, None, call, options)
+
+
+def label_of(function: Callable[..., Any]) -> str:
+    """Return what a task that is a function is called.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(function):
+        raise TypeError(f"A function is wanted, not {type(function).__name__}.")
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
 
 
 def _fit(text: Any) -> Any:

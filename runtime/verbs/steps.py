@@ -94,18 +94,28 @@ def stop(task_ids: Sequence[str]) -> Steps[list[TaskView]]:
     return [views[task_id] for task_id in task_ids]
 
 
-def ended(task_id: str, timeout: float | None) -> Steps[TaskView]:
-    """Wait for a task, and return it; of what it has said, a part if it has failed, and else nothing.
+def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[TaskView]:
+    """Wait for a task, and return it; of what it has said, a part if it has no result, and else nothing.
+
+    Args:
+        task_id: the task.
+        timeout: seconds; None: without end.
+        known: as it ended, if that is known.
 
     Raises:
         TimeoutError: it has not ended after `timeout` seconds.
     """
-    listed: TaskList = yield WaitTasks([task_id], "all", timeout, limit=0)
-    if not listed.tasks:
-        raise TimeoutError(f"Task {task_id} has not ended after {timeout:g} s; it goes on.")
-    view: TaskView = listed.tasks[0]
-    if view.status != "completed":
-        view = yield ViewTask(task_id, limit=_OUTPUT_OF_FAILED)
+    if known is None:
+        listed: TaskList = yield WaitTasks([task_id], "all", timeout, limit=0)
+        if not listed.tasks:
+            raise TimeoutError(f"Task {task_id} has not ended after {timeout:g} s; it goes on.")
+        known = listed.tasks[0]
+    if known.status == "completed" or known.output:
+        return known
+    try:
+        view: TaskView = yield ViewTask(task_id, limit=_OUTPUT_OF_FAILED)
+    except UnknownTaskError:
+        return known  # forgotten meanwhile
     return view
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..tasks.gateway import ReplyTo
@@ -13,7 +13,21 @@ __all__ = ["Way"]
 
 
 class Way(Protocol):
-    """See the module. Every method may be called from any thread, and returns at once."""
+    """See the module. Every method may be called from any thread, and returns at once.
+
+    Attributes:
+        acknowledges: whether `acknowledge` reaches the supervisor; else what a reply shows counts as read at once.
+    """
+
+    acknowledges: bool
+
+    @property
+    def max_running(self) -> int:
+        """How many tasks may run at a time."""
+        ...
+
+    def call_back(self, function: Callable[[], object]) -> None:
+        """Have a function of the program's called soon, in a thread that it may hold up."""
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """Send a request; its reply, or an error, goes to the address, in a thread that must not be held up.

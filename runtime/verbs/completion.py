@@ -1,0 +1,69 @@
+"""Completion: hears of the ends of several tasks, one after the other, as they come."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from ..tasks.messages import WaitTasks
+from ..tasks.views import TaskView
+from .handle import TaskHandle, TaskRef, id_of
+from .inbox import InboxLike, ReplyInto
+from .way import Way
+
+__all__ = ["Completions", "Ended"]
+
+Handle = TypeVar("Handle", bound=TaskHandle)
+
+Ended: TypeAlias = tuple[TaskRef, Any]
+"""A task, and the reply to the question whether it has ended: a `TaskList`, or an error."""
+
+
+class Completions(Generic[Handle]):
+    """Has the ends of tasks put into an inbox; each is put in once. Nothing counts as read for it.
+
+    Args:
+        way: to the supervisor.
+        tasks: which.
+        inbox: takes each, with its reply.
+        handle: makes a handle of an id and a name of an agent.
+    """
+
+    def __init__(
+        self,
+        way: Way,
+        tasks: Iterable[TaskRef],
+        inbox: InboxLike[Ended],
+        handle: Callable[[str, str, Way], Handle],
+    ) -> None:
+        self._way = way
+        self._handle = handle
+        self._open: dict[str, ReplyInto] = {}
+        for task_id, task in {id_of(task): task for task in tasks}.items():
+            reply_to = self._open[task_id] = ReplyInto(functools.partial(_put, inbox, task))
+            way.send(WaitTasks([task_id], limit=0, peek=True), reply_to)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def take(self, ended: Ended) -> Handle:
+        """Return the task that has ended; raises what the question was refused with."""
+        task, reply = ended
+        del self._open[str(task)]
+        if isinstance(reply, BaseException):
+            raise reply
+        if isinstance(task, TaskHandle):
+            return task  # type: ignore[return-value]  # whoever gave it has them of one form
+        view: TaskView = reply.tasks[0]
+        return self._handle(view.id, view.agent, self._way)
+
+    def close(self) -> None:
+        """Want to hear no more."""
+        for reply_to in self._open.values():
+            self._way.forget(reply_to)
+        self._open = {}
+
+
+def _put(inbox: InboxLike[Ended], task: TaskRef, reply: Any) -> None:
+    inbox.put((task, reply))

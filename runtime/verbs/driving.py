@@ -1,0 +1,93 @@
+"""Driving: takes verbs to their ends in the calling thread."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from ...actors.interrupts import result_of
+from ..tasks.gateway import Nobody, ReplyToFuture
+from ..tasks.messages import Request, StopTasks, TaskAccepted
+from .completion import Completions, Ended
+from .handle import TaskHandle
+from .inbox import Inbox
+from .mapping import Mapping, OnError, outcomes_of
+from .steps import Steps
+from .way import Way
+
+__all__ = ["completed", "drive", "results"]
+
+T = TypeVar("T")
+Reply = TypeVar("Reply")
+Handle = TypeVar("Handle", bound=TaskHandle)
+
+
+def drive(way: Way, verb: Steps[T]) -> T:
+    """Take a verb to its end. An interrupt (`KeyboardInterrupt`) ends the wait, and stops no task that is known."""
+    try:
+        request = next(verb)
+        while True:
+            try:
+                reply = _answer(way, request)
+            except BaseException as error:  # noqa: BLE001 - the verb decides
+                request = verb.throw(error)
+            else:
+                request = verb.send(reply)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+
+
+def _answer(way: Way, request: Request[Reply]) -> Reply:
+    future: Future[Reply] = Future()
+    reply_to = ReplyToFuture(future)
+    way.send(request, reply_to)
+    try:
+        return result_of(future)
+    except BaseException as error:
+        if not future.done() or future.exception() is not error:  # interrupted
+            way.forget(reply_to)
+            future.add_done_callback(lambda late: _stop_unknown(late, way))
+        raise
+
+
+def _stop_unknown(late: Future[Any], way: Way) -> None:
+    """Stop a task whose id came too late for whoever had it started. Runs in the thread that answers."""
+    if not late.cancelled() and late.exception() is None and isinstance(late.result(), TaskAccepted):
+        way.send(StopTasks([late.result().task_id], limit=0), Nobody())
+
+
+def results(mapping: Mapping, inbox: Inbox[Any], on_error: OnError) -> Iterator[Any]:
+    """Yield the results of a mapping; see `BlockingVerbs.map`."""
+    try:
+        while True:
+            mapping.fill()
+            for view, count in mapping.ready():
+                yield from outcomes_of(view, count, on_error)
+                mapping.fill()
+            if mapping.is_over:
+                return
+            mapping.take(inbox.get())
+            while (arrived := inbox.take()) is not None:
+                mapping.take(arrived)
+    finally:
+        mapping.close()
+
+
+def completed(completions: Completions[Handle], inbox: Inbox[Ended], timeout: float | None) -> Iterator[Handle]:
+    """Yield tasks as they end; see `BlockingVerbs.as_completed`."""
+    until = None if timeout is None else time.monotonic() + timeout
+    try:
+        while len(completions):
+            try:
+                ended = inbox.get(None if until is None else until - time.monotonic())
+            except queue.Empty:
+                raise TimeoutError(
+                    f"{len(completions)} tasks have not ended after {timeout:g} s; they go on."
+                ) from None
+            yield completions.take(ended)
+    finally:
+        completions.close()
