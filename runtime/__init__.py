@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from .verbs.awaited import AsyncGroup, AsyncTask
     from .verbs.blocking import Group, Task
     from .verbs.decoding import NotOfTypeError
+    from .verbs.executor import TaskCrashed, TaskExecutor
 
 __all__ = [
     "AgentConfig",
@@ -125,8 +126,10 @@ __all__ = [
     "SubactorsError",
     "Task",
     "TaskCalledTool",
+    "TaskCrashed",
     "TaskEnded",
     "TaskEndedError",
+    "TaskExecutor",
     "TaskFailed",
     "TaskGotToolAnswer",
     "TaskList",
@@ -183,8 +186,10 @@ _HOMES: dict[str, str] = {
     "SubactorsError": "errors",
     "Task": "verbs.blocking",
     "TaskCalledTool": "supervisor.events",
+    "TaskCrashed": "verbs.executor",
     "TaskEnded": "supervisor.events",
     "TaskEndedError": "errors",
+    "TaskExecutor": "verbs.executor",
     "TaskFailed": "tasks.ends",
     "TaskGotToolAnswer": "supervisor.events",
     "TaskList": "tasks.views",

@@ -40,6 +40,7 @@ def judge_attempt(task: Task, attempt: Attempt, end: ProcessExit, *, grace: floa
         log="" if end.normal else last_words(task.body.log_tail()),
     )
     if end.error is not None and attempt.failure is not None and outcome.status != "completed":
+        task.error = end.error.type_name.removeprefix("builtins.")
         task.traceback = attempt.failure.traceback
     return outcome
 

@@ -126,6 +126,7 @@ class Task:
         ran_for: seconds from its start to that; None while it is not.
         usage: of itself, over all attempts.
         total_usage: with that of all tasks that it started, and theirs.
+        error: see `TaskView`; of its latest attempt.
         traceback: the user's own part of the traceback of what ended its latest attempt; empty if there is none.
         read: whether anybody has seen it ended.
         number: its place among all tasks of the run.
@@ -163,6 +164,7 @@ class Task:
     usage: Usage = field(default_factory=Usage)
     total_usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
+    error: str = ""
     traceback: str = ""
     stop: Stop | None = None
     ended_at: float | None = None
@@ -223,6 +225,7 @@ class Task:
             task=self.text,
             status=self.status,
             reason=self.reason,
+            error=self.error,
             traceback=self.traceback,
             runtime=self.ran_for if self.ran_for is not None else time.monotonic() - self.started,
             started_at=iso_time(self.started_at),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import SubactorsError
+from ..text import one_line
 from .views import TaskView
 
 __all__ = ["TaskFailed", "TaskStopped"]
@@ -33,6 +34,9 @@ class _WithoutResult(SubactorsError):  # noqa: N818 - nobody catches it by this 
     def output(self) -> str:
         """What it had said, head and tail."""
         return self.view.output
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.view.id} of {self.view.agent}: {one_line(self.view.reason, 200)}>"
 
     def __str__(self) -> str:
         """Return what happened, and the user's own traceback if there is one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ...actors import RestartPolicy
 from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
@@ -19,6 +19,9 @@ from .mapping import Mapping, OnError, Request, checked_size, outcomes_of, reque
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .way import Way
+
+if TYPE_CHECKING:
+    from .executor import TaskExecutor
 
 __all__ = ["AsyncGroup", "AsyncTask", "AsyncVerbs"]
 
@@ -158,6 +161,12 @@ class AsyncVerbs:
                 yield completions.take(await inbox.get())
         finally:
             completions.close()
+
+    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+        """Return an executor, as for `loop.run_in_executor`; see `BlockingVerbs.executor`."""
+        from .executor import TaskExecutor  # noqa: PLC0415 - for programs that want one
+
+        return TaskExecutor(self._way, max_workers)
 
     def group(self, *, on_error: OnGroupError = "stop") -> AsyncGroup:
         """Return a group: `async with runtime.group() as group:`; see `BlockingVerbs.group`."""

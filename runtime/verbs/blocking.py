@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from ...actors import RestartPolicy
 from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
@@ -19,6 +19,9 @@ from .mapping import Mapping, OnError, checked_size, requests_for
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .way import Way
+
+if TYPE_CHECKING:
+    from .executor import TaskExecutor
 
 __all__ = ["BlockingVerbs", "Group", "Task"]
 
@@ -244,6 +247,16 @@ class BlockingVerbs:
         """
         inbox: Inbox[Ended] = Inbox()
         return completed(Completions(self._way, tasks, inbox, Task), inbox, timeout)
+
+    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+        """Return a `concurrent.futures.Executor` that calls each function in a process of its own.
+
+        Args:
+            max_workers: functions at work at a time; None: as many as the runtime lets run.
+        """
+        from .executor import TaskExecutor  # noqa: PLC0415 - for programs that want one
+
+        return TaskExecutor(self._way, max_workers)
 
     def group(self, *, on_error: OnGroupError = "stop") -> Group:
         """Return a group: `with runtime.group() as group:`. The tasks that it starts end with the block.
