@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import pickle
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ..verbs.awaited import AsyncVerbs
+    from ..verbs.blocking import BlockingVerbs
+    from ..verbs.way import Way
 
 __all__ = ["EntrypointTask", "call_entrypoint", "call_function", "has_seen_stop"]
 
@@ -35,6 +41,7 @@ class EntrypointTask:
         expected_output: str | None,
         emit: Callable[[str], None],
         stop: threading.Event,
+        way: Callable[[], Way],
         data: Any = None,
         attempt: int = 1,
     ) -> None:
@@ -46,6 +53,24 @@ class EntrypointTask:
         self.attempt = attempt
         self._emit = emit
         self._stop = stop
+        self._way = way
+
+    @functools.cached_property
+    def runtime(self) -> BlockingVerbs:
+        """The verbs, blocking, for tasks of this task's own: `run`, `submit`, `map`, `wait`, `stop` and others.
+
+        They reach what this task has started, and what that has. What still runs when this task ends is stopped.
+        """
+        from ..verbs.blocking import BlockingVerbs  # noqa: PLC0415 - few tasks start others
+
+        return BlockingVerbs(self._way())
+
+    @functools.cached_property
+    def async_runtime(self) -> AsyncVerbs:
+        """The same verbs, awaited."""
+        from ..verbs.awaited import AsyncVerbs  # noqa: PLC0415 - the same
+
+        return AsyncVerbs(self._way())
 
     def emit(self, text: str) -> None:
         """Say something: it can be seen at once, and survives whatever happens to the process next.

@@ -11,7 +11,7 @@ import pickle
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -33,6 +33,9 @@ from .entrypoint import EntrypointTask, call_entrypoint, call_function, has_seen
 from .failure import describe_error, own_traceback
 from .interruption import interrupt_in_time, let_interrupt_pass
 from .speech import speech
+
+if TYPE_CHECKING:
+    from ..verbs.way import Way
 
 __all__ = ["TaskWork"]
 
@@ -134,6 +137,13 @@ class TaskWork:
                 f"The entrypoint of agent {self._spec.agent!r} returned what JSON cannot hold: {error}"
             ) from error
 
+    def _way(self) -> Way:
+        """Return this task's way to the supervisor, for the verbs."""
+        from .task_way import TaskWay  # noqa: PLC0415 - few tasks start others
+
+        setup: AgentSetup = pickle.loads(self._spec.pickled_setup)  # noqa: S301 - the host is trusted
+        return TaskWay(self._supervisor, setup.settings.max_running)
+
     def _emit(self, text: str) -> None:
         if speech.held:
             speech.finish_lines()
@@ -163,6 +173,7 @@ class TaskWork:
                 expected_output=spec.expected_output,
                 emit=self._emit,
                 stop=self._stop,
+                way=self._way,
                 attempt=spec.attempt,
             )
             if spec.call:
