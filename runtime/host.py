@@ -35,10 +35,10 @@ from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest
 from .tasks.views import Status, TaskView
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
-from .verbs.callbacks import CallbackThread
 
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
+    from .verbs.callbacks import CallbackThread
 
 __all__ = ["Closable", "Host"]
 
@@ -303,6 +303,8 @@ class HostWay:
         # Two threads may both make one; the one that is not kept has no thread yet.
         callbacks = self._callbacks
         if callbacks is None:
+            from .verbs.callbacks import CallbackThread  # noqa: PLC0415 - for programs that want to be called
+
             callbacks = self._callbacks = CallbackThread()
             with contextlib.suppress(RuntimeClosedError):  # it calls what there is, and ends
                 self._host.adopt(callbacks)

@@ -6,22 +6,21 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from ...actors import RestartPolicy
-from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
+from ..tasks.messages import RunTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
-from .completion import Completions, Ended
-from .driving import completed, drive, results
-from .groups import GroupBook, OnGroupError
+from .driving import drive
 from .handle import TaskHandle, TaskRef, id_of, ids_of
-from .inbox import Inbox, ReplyInto
-from .mapping import Mapping, OnError, checked_size, requests_for
+from .inbox import ReplyInto
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .way import Way
 
 if TYPE_CHECKING:
     from .executor import TaskExecutor
+    from .groups import GroupBook, OnGroupError
+    from .mapping import OnError
 
 __all__ = ["BlockingVerbs", "Group", "Task"]
 
@@ -229,10 +228,17 @@ class BlockingVerbs:
             TypeError: an item cannot be sent to another process.
             ValueError: an argument is out of its range.
         """
-        inbox: Inbox[Any] = Inbox()
-        requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL)
-        mapping = Mapping(self._way, requests, inbox, concurrency=concurrency, ordered=ordered)
-        return results(mapping, inbox, on_error)
+        from .many import results  # noqa: PLC0415 - for programs that have many
+
+        return results(
+            self._way,
+            work,
+            items,
+            concurrency=concurrency,
+            chunksize=chunksize,
+            on_error=on_error,
+            ordered=ordered,
+        )
 
     def as_completed(self, tasks: Iterable[TaskRef], *, timeout: float | None = None) -> Iterator[Task]:
         """Yield tasks as they end, each once; their results are still to be read.
@@ -245,8 +251,9 @@ class BlockingVerbs:
             TimeoutError: some have not ended in time; they go on.
             UnknownTaskError: one of them is unknown.
         """
-        inbox: Inbox[Ended] = Inbox()
-        return completed(Completions(self._way, tasks, inbox, Task), inbox, timeout)
+        from .many import completed  # noqa: PLC0415 - as above
+
+        return completed(self._way, tasks, timeout, Task)
 
     def executor(self, max_workers: int | None = None) -> TaskExecutor:
         """Return a `concurrent.futures.Executor` that calls each function in a process of its own.
@@ -280,6 +287,8 @@ class Group(BlockingVerbs):
 
     def __init__(self, way: Way, on_error: OnGroupError) -> None:
         super().__init__(way)
+        from .groups import GroupBook  # noqa: PLC0415 - as above
+
         self._book: GroupBook[Task] = GroupBook(way, on_error)
 
     def __enter__(self) -> Self:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import queue
-import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ...actors.interrupts import result_of
 from ..tasks.gateway import Nobody, ReplyToFuture
 from ..tasks.messages import Request, StopTasks, TaskAccepted
-from .completion import Completions, Ended
-from .handle import TaskHandle
-from .inbox import Inbox
-from .mapping import Mapping, OnError, outcomes_of
 from .steps import Steps
 from .way import Way
 
-__all__ = ["completed", "drive", "results"]
+__all__ = ["drive"]
 
 T = TypeVar("T")
 Reply = TypeVar("Reply")
-Handle = TypeVar("Handle", bound=TaskHandle)
 
 
 def drive(way: Way, verb: Steps[T]) -> T:
@@ -58,36 +50,3 @@ def _stop_unknown(late: Future[Any], way: Way) -> None:
     """Stop a task whose id came too late for whoever had it started. Runs in the thread that answers."""
     if not late.cancelled() and late.exception() is None and isinstance(late.result(), TaskAccepted):
         way.send(StopTasks([late.result().task_id], limit=0), Nobody())
-
-
-def results(mapping: Mapping, inbox: Inbox[Any], on_error: OnError) -> Iterator[Any]:
-    """Yield the results of a mapping; see `BlockingVerbs.map`."""
-    try:
-        while True:
-            mapping.fill()
-            for view, count in mapping.ready():
-                yield from outcomes_of(view, count, on_error)
-                mapping.fill()
-            if mapping.is_over:
-                return
-            mapping.take(inbox.get())
-            while (arrived := inbox.take()) is not None:
-                mapping.take(arrived)
-    finally:
-        mapping.close()
-
-
-def completed(completions: Completions[Handle], inbox: Inbox[Ended], timeout: float | None) -> Iterator[Handle]:
-    """Yield tasks as they end; see `BlockingVerbs.as_completed`."""
-    until = None if timeout is None else time.monotonic() + timeout
-    try:
-        while len(completions):
-            try:
-                ended = inbox.get(None if until is None else until - time.monotonic())
-            except queue.Empty:
-                raise TimeoutError(
-                    f"{len(completions)} tasks have not ended after {timeout:g} s; they go on."
-                ) from None
-            yield completions.take(ended)
-    finally:
-        completions.close()

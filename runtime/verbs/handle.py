@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from ..errors import UnknownTaskError
 from ..tasks.views import TERMINAL, Status, TaskView
-from .decoding import decode_as
 from .steps import result_of_view
 from .way import Way
 
@@ -71,7 +70,11 @@ class TaskHandle:
     def _result(self, view: TaskView, kind: Any) -> Any:
         self.end = view
         result = result_of_view(view)
-        return result if kind is None else decode_as(kind, result, f"The result of {self.id} ({self.agent})")
+        if kind is None:
+            return result
+        from .decoding import decode_as  # noqa: PLC0415 - for programs that name a type
+
+        return decode_as(kind, result, f"The result of {self.id} ({self.agent})")
 
 
 TaskRef: TypeAlias = TaskHandle | str

@@ -7,7 +7,6 @@ from typing import Any
 
 from ...actors import RestartPolicy, encode_object
 from ..tasks.messages import AS_USUAL, RunOptions, RunTask
-from ..tasks.plain_data import NotPlainError, encode_result
 from ..team.config import Limits, Workdir
 from ..text import encodable
 
@@ -31,10 +30,7 @@ def run_request(
     Raises:
         TypeError: the data is not plain data.
     """
-    try:
-        encoded = encode_result(data).decode() if data is not None else None
-    except NotPlainError as error:
-        raise TypeError(f"The data of the task is not plain data: {error}") from None
+    encoded = _encoded(data) if data is not None else None
     return RunTask(agent, _fit(task), _fit(expected_output), encoded, options=options)
 
 
@@ -70,6 +66,15 @@ def label_of(function: Callable[..., Any]) -> str:
     if not callable(function):
         raise TypeError(f"A function is wanted, not {type(function).__name__}.")
     return getattr(function, "__qualname__", None) or type(function).__qualname__
+
+
+def _encoded(data: Any) -> str:
+    from ..tasks.plain_data import NotPlainError, encode_result  # noqa: PLC0415 - few tasks have any
+
+    try:
+        return encode_result(data).decode()
+    except NotPlainError as error:
+        raise TypeError(f"The data of the task is not plain data: {error}") from None
 
 
 def _fit(text: Any) -> Any:

@@ -1,0 +1,74 @@
+"""Many: mapping and completion, for a thread that waits; see `BlockingVerbs.map` and `as_completed`."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from ..tasks.messages import AS_USUAL
+from .completion import Completions, Ended
+from .handle import TaskHandle, TaskRef
+from .inbox import Inbox
+from .mapping import Mapping, OnError, checked_size, outcomes_of, requests_for
+from .way import Way
+
+__all__ = ["completed", "results"]
+
+Handle = TypeVar("Handle", bound=TaskHandle)
+
+
+def results(
+    way: Way,
+    work: Callable[[Any], Any] | str,
+    items: Iterable[Any],
+    *,
+    concurrency: int | None,
+    chunksize: int,
+    on_error: OnError,
+    ordered: bool,
+) -> Iterator[Any]:
+    """Yield the results of a mapping; see `BlockingVerbs.map`."""
+    inbox: Inbox[Any] = Inbox()
+    requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL)
+    return _results(Mapping(way, requests, inbox, concurrency=concurrency, ordered=ordered), inbox, on_error)
+
+
+def completed(
+    way: Way, tasks: Iterable[TaskRef], timeout: float | None, handle: Callable[[str, str, Way], Handle]
+) -> Iterator[Handle]:
+    """Yield tasks as they end; see `BlockingVerbs.as_completed`."""
+    inbox: Inbox[Ended] = Inbox()
+    return _completed(Completions(way, tasks, inbox, handle), inbox, timeout)
+
+
+def _results(mapping: Mapping, inbox: Inbox[Any], on_error: OnError) -> Iterator[Any]:
+    try:
+        while True:
+            mapping.fill()
+            for view, count in mapping.ready():
+                yield from outcomes_of(view, count, on_error)
+                mapping.fill()
+            if mapping.is_over:
+                return
+            mapping.take(inbox.get())
+            while (arrived := inbox.take()) is not None:
+                mapping.take(arrived)
+    finally:
+        mapping.close()
+
+
+def _completed(completions: Completions[Handle], inbox: Inbox[Ended], timeout: float | None) -> Iterator[Handle]:
+    until = None if timeout is None else time.monotonic() + timeout
+    try:
+        while len(completions):
+            try:
+                ended = inbox.get(None if until is None else until - time.monotonic())
+            except queue.Empty:
+                raise TimeoutError(
+                    f"{len(completions)} tasks have not ended after {timeout:g} s; they go on."
+                ) from None
+            yield completions.take(ended)
+    finally:
+        completions.close()
