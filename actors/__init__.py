@@ -43,7 +43,7 @@ from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolic
 from .supervisor import Supervisor
 from .wire.frames import encode_plain
 from .wire.messages import ErrorData, GroupUse, ProcessLimits
-from .wire.rebuild import encode_object
+from .wire.objects import encode_by_name, encode_by_value, encode_object
 from .wire.value_count import MOST_VALUES
 
 __all__ = [
@@ -83,6 +83,8 @@ __all__ = [
     "UnsupportedPlatformError",
     "check_platform",
     "decide",
+    "encode_by_name",
+    "encode_by_value",
     "encode_object",
     "encode_plain",
     "environment",

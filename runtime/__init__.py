@@ -42,6 +42,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..actors import RestartPolicy
     from .async_runtime import AsyncRuntime
     from .child.entrypoint import EntrypointTask
     from .errors import (
@@ -117,6 +118,7 @@ __all__ = [
     "RateLimitError",
     "RefusalError",
     "RequirementError",
+    "RestartPolicy",
     "RunError",
     "Runtime",
     "RuntimeClosedError",
@@ -177,6 +179,7 @@ _HOMES: dict[str, str] = {
     "RateLimitError": "errors",
     "RefusalError": "errors",
     "RequirementError": "errors",
+    "RestartPolicy": "team.config",
     "RunError": "errors",
     "Runtime": "runtime",
     "RuntimeClosedError": "errors",

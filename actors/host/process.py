@@ -42,7 +42,8 @@ from ..wire.messages import (
     Tell,
     ToChild,
 )
-from ..wire.rebuild import encode_object, rebuild
+from ..wire.objects import encode_object
+from ..wire.rebuild import rebuild
 from ..wire.reply import EncodedReply
 from .beginning import Beginning
 from .channel import HostChannel

@@ -22,7 +22,7 @@ from ..linux.cgroup import Groups
 from ..linux.kernel import check_platform, open_standard_descriptors
 from ..wire.frames import decode_from_zygote
 from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
-from ..wire.rebuild import encode_object
+from ..wire.objects import encode_object
 from .exit import ProcessExit
 from .io import IOThread, Timer
 from .process import ActorProcess, ProcessListener, Shell

@@ -1,19 +1,18 @@
-"""What crosses as what it was: exceptions from a child to the host, and objects from the host to a child.
+"""Exceptions that cross from a child to the host.
 
-Of exceptions only Python's own types are made again, and pykka's two; nothing that a child names is ever imported.
+Only Python's own types are made again, and pykka's two; nothing that a child names is ever imported.
 """
 
 from __future__ import annotations
 
 import builtins
-import pickle
 
 import pykka
 
 from ..errors import PlainDataError, RemoteError
 from .messages import ErrorData
 
-__all__ = ["encode_object", "rebuild"]
+__all__ = ["rebuild"]
 
 
 def rebuild(error: ErrorData) -> Exception:
@@ -41,17 +40,3 @@ def rebuild(error: ErrorData) -> Exception:
     if error.traceback:
         rebuilt.add_note(f"In the actor's process:\n{error.traceback}")
     return rebuilt
-
-
-def encode_object(value: object) -> bytes:
-    """Pickle for the trusted direction, host to child; what only the host's `__main__` knows travels by value."""
-    try:
-        data = pickle.dumps(value)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        data = b""
-    # The child has a `__main__` of its own: looking anything up in it would fail there.
-    if data and b"__main__" not in data:
-        return data
-    import cloudpickle  # noqa: PLC0415 - most hosts never need it
-
-    return bytes(cloudpickle.dumps(value))

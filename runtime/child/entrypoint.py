@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import pickle
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ..tasks.calls import Call
     from ..verbs.awaited import AsyncVerbs
     from ..verbs.blocking import BlockingVerbs
     from ..verbs.way import Way
@@ -103,19 +103,21 @@ def has_seen_stop(task_id: str) -> bool:
     return task_id in _have_seen_stop
 
 
-def call_function(call: bytes) -> Any:
-    """Call a function that came with its task, as `call_entrypoint` does.
-
-    Args:
-        call: function, arguments and keyword arguments, pickled.
-    """
-    function, args, kwargs = pickle.loads(call)  # noqa: S301 - nobody but this process unpickles it
-    return function(*args, **kwargs)
+def call_function(call: Call, label: str) -> Any:
+    """Call a function that came with its task, as `call_entrypoint` does."""
+    function, args, kwargs = call.open()
+    return _returned(function(*args, **kwargs), f"Function {label!r}")
 
 
 def call_entrypoint(function: Callable[..., Any], task: EntrypointTask) -> Any:
     """Call a sync entrypoint, on the calling thread; for an async one return its coroutine."""
-    outcome = function(task)
+    return _returned(function(task), "The entrypoint")
+
+
+def _returned(outcome: Any, what: str) -> Any:
     if inspect.isgenerator(outcome) or inspect.isasyncgen(outcome):
-        raise TypeError("The entrypoint is a generator function. Say text with task.emit(...), and return the result.")
+        raise TypeError(
+            f"{what} returned a generator, and a task has one result. Return a list of what it yields; what it is to "
+            "say meanwhile, it can print."
+        )
     return outcome

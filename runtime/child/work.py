@@ -115,6 +115,10 @@ class TaskWork:
 
     def _targets(self) -> list[str]:
         """Return where the user's own code begins: `package.module:function`, as the team file has it."""
+        if self._spec.call:
+            from ..tasks.calls import Call  # noqa: PLC0415 - as in `_work`
+
+            return [Call.decode(self._spec.call).module]
         if self._spec.entrypoint is not None:
             return [self._spec.entrypoint]
         setup: AgentSetup = pickle.loads(self._spec.pickled_setup)  # noqa: S301 - the host is trusted
@@ -133,9 +137,7 @@ class TaskWork:
                 write_result(run.result(self._spec.id), data)
             return Finished(text or "", early=self._stop.is_set(), in_file=text is None)
         except TypeError as error:  # JSON cannot hold it, or nobody could read it
-            raise TypeError(
-                f"The entrypoint of agent {self._spec.agent!r} returned what JSON cannot hold: {error}"
-            ) from error
+            raise TypeError(f"{_code_of(self._spec)} returned what JSON cannot hold: {error}") from error
 
     def _way(self) -> Way:
         """Return this task's way to the supervisor, for the verbs."""
@@ -177,10 +179,11 @@ class TaskWork:
                 attempt=spec.attempt,
             )
             if spec.call:
-                outcome = call_function(spec.call)
+                from ..tasks.calls import Call  # noqa: PLC0415 - for tasks that are functions
+
+                outcome = call_function(Call.decode(spec.call), spec.agent)
             else:
-                function = resolve(spec.entrypoint, what=f"The entrypoint of agent {spec.agent!r}")
-                outcome = call_entrypoint(function, task)
+                outcome = call_entrypoint(resolve(spec.entrypoint, what=_code_of(spec)), task)
             return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:
             self.at_work = False
@@ -218,6 +221,11 @@ class TaskWork:
             conversation=[msgspec.json.decode(message) for message in spec.conversation],
             began=lambda messages: self._supervisor.tell(Began(_as_json(messages))),
         )
+
+
+def _code_of(spec: TaskSpec) -> str:
+    """Return what the user's own code is called, as the beginning of a sentence."""
+    return f"Function {spec.agent!r}" if spec.call else f"The entrypoint of agent {spec.agent!r}"
 
 
 class _Reporter:

@@ -20,8 +20,9 @@ from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.gateway import Nobody
 from ..tasks.messages import RunOptions, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskView
+from .function import check_callable, label_of
 from .inbox import InboxLike, ReplyInto
-from .request import call_request, label_of, run_request
+from .request import call_request, run_request
 from .steps import result_of_view
 from .way import Way
 
@@ -216,6 +217,7 @@ def requests_for(
             request = run_request(work, item if is_text else "", None, None if is_text else item, options)
             yield (request if is_text else msgspec.structs.replace(request, task=request.data or "null")), None
         return
+    check_callable(work, "map")
     name = label_of(work)
     if chunksize == 1:
         for item in items:

@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...actors import RestartPolicy, encode_object
+import msgspec
+
+from ...actors import RestartPolicy
 from ..tasks.messages import AS_USUAL, RunOptions, RunTask
 from ..team.config import Limits, Workdir
 from ..text import encodable
 
-__all__ = ["call_request", "label_of", "options_of", "run_request"]
+__all__ = ["call_request", "options_of", "run_request"]
 
 
 def options_of(
     limits: Limits | None, restart: RestartPolicy | None, workdir: Workdir | None, key: str | None
 ) -> RunOptions:
-    """Return how a task differs from others."""
+    """Return how a task differs from others.
+
+    Raises:
+        TypeError: the limits, or the policy, are none.
+    """
     if limits is None and restart is None and workdir is None and key is None:
         return AS_USUAL
+    if limits is not None and not isinstance(limits, Limits):
+        raise TypeError(f"limits is a {type(limits).__name__}; give it as Limits(wall_clock=…), with a value for each.")
+    if restart is not None and not isinstance(restart, RestartPolicy):
+        raise TypeError(f'restart is a {type(restart).__name__}; give it as RestartPolicy("transient").')
     return RunOptions(limits, restart, workdir, key)
 
 
@@ -30,8 +40,17 @@ def run_request(
     Raises:
         TypeError: the data is not plain data.
     """
-    encoded = _encoded(data) if data is not None else None
+    encoded = None if data is None else _encoded(data)
     return RunTask(agent, _fit(task), _fit(expected_output), encoded, options=options)
+
+
+def _encoded(data: Any) -> str:
+    from ..tasks.plain_data import NotPlainError, encode_result  # noqa: PLC0415 - for programs that give data
+
+    try:
+        return encode_result(data).decode()
+    except NotPlainError as error:
+        raise TypeError(f"The data of the task is not plain data: {error}") from None
 
 
 def call_request(
@@ -40,41 +59,42 @@ def call_request(
     kwargs: Mapping[str, Any],
     name: str | None,
     options: RunOptions = AS_USUAL,
+    *,
+    by_value: bool = True,
 ) -> RunTask:
     """Return the request for a task that is a function; what a module has is sent by its name, all else by value.
 
+    Args:
+        function: what to call.
+        args: its arguments.
+        kwargs: its keyword arguments.
+        name: what the task is called; None: as the function is.
+        options: how the task differs from others.
+        by_value: whether code may be sent that the task's process cannot import.
+
     Raises:
         TypeError: it cannot be called, or it, or an argument, cannot be sent to another process.
+        ValueError: the name is empty.
     """
-    label = name or label_of(function)
+    from ..tasks.calls import encode_call  # noqa: PLC0415 - for programs that submit functions
+    from .function import check_callable, check_own_keywords, label_of, module_of  # noqa: PLC0415 - as above
+
+    check_callable(function, "submit")
+    if name is not None or options is not AS_USUAL:
+        check_own_keywords(function, {"name": name, **msgspec.structs.asdict(options)})
+    label = label_of(function, name)
     try:
-        call = encode_object((function, tuple(args), dict(kwargs)))
+        call = encode_call(function, args, kwargs, module_of(function), by_value=by_value)
     except Exception as error:
+        from .unsendable import describe_unsendable  # noqa: PLC0415 - as above
+
+        raise TypeError(describe_unsendable(function, args, kwargs, error)) from error
+    if call is None:
         raise TypeError(
-            f"{label} cannot be sent to a process of its own: {type(error).__name__}: {error}. Give it what can be "
-            "pickled, such as a path in place of an open file."
-        ) from error
+            f"{label} is not found by its name in another process, or something that it is given is not. A task can "
+            "hand on functions of modules only: put it into one, or have the host program submit it."
+        )
     return RunTask(label, label, None, None, call, options)
-
-
-def label_of(function: Callable[..., Any]) -> str:
-    """Return what a task that is a function is called.
-
-    Raises:
-        TypeError: it cannot be called.
-    """
-    if not callable(function):
-        raise TypeError(f"A function is wanted, not {type(function).__name__}.")
-    return getattr(function, "__qualname__", None) or type(function).__qualname__
-
-
-def _encoded(data: Any) -> str:
-    from ..tasks.plain_data import NotPlainError, encode_result  # noqa: PLC0415 - few tasks have any
-
-    try:
-        return encode_result(data).decode()
-    except NotPlainError as error:
-        raise TypeError(f"The data of the task is not plain data: {error}") from None
 
 
 def _fit(text: Any) -> Any:

@@ -1,0 +1,64 @@
+"""By value: pickles functions and classes that the child cannot import, code and all. Brings `cloudpickle`."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import threading
+from types import CodeType, ModuleType
+from typing import Any, Final
+
+import cloudpickle
+
+from .importable import is_importable
+
+__all__ = ["encode"]
+
+_NO_FILE: Final = "<dynamic-code>"
+"""What `cloudpickle` says in place of a file, so that what it makes is the same everywhere."""
+
+_lock: Final = threading.Lock()
+"""Around what `cloudpickle` knows of modules, which is the same for all threads."""
+
+
+def encode(value: object) -> tuple[bytes, set[str]]:
+    """Pickle an object; see `objects.encode_by_value`."""
+    buffer = io.BytesIO()
+    with _lock:
+        pickler = _ByValue(buffer, pickle.HIGHEST_PROTOCOL)
+        try:
+            pickler.dump(value)
+        finally:
+            for module in pickler.modules:
+                cloudpickle.unregister_pickle_by_value(module)
+    return buffer.getvalue(), pickler.files
+
+
+class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type information
+    """Pickles by value what is not found by name in another process, and keeps the names of files for tracebacks."""
+
+    def __init__(self, file: io.BytesIO, protocol: int) -> None:
+        super().__init__(file, protocol)
+        self.files: set[str] = set()
+        self.modules: list[ModuleType] = []
+
+    def reducer_override(self, value: Any) -> Any:
+        """See `pickle`."""
+        if isinstance(value, CodeType):
+            make, arguments = self.dispatch_table[CodeType](value)
+            self.files.add(value.co_filename)
+            return make, tuple(value.co_filename if part == _NO_FILE else part for part in arguments)
+        if isinstance(value, io.TextIOWrapper) and value is not sys.stdout and value is not sys.stderr:
+            # It would be read to its end, and be another file there.
+            raise TypeError("cannot pickle an open file")
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        if isinstance(name, str) and name != "__main__" and not is_importable(name):
+            self._take_by_value(name)
+        return super().reducer_override(value)
+
+    def _take_by_value(self, name: str) -> None:
+        module = sys.modules.get(name)
+        if isinstance(module, ModuleType) and name not in cloudpickle.list_registry_pickle_by_value():
+            cloudpickle.register_pickle_by_value(module)
+            self.modules.append(module)

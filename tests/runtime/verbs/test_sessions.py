@@ -1,0 +1,149 @@
+"""Functions of programs that are no module: of a script, of `python -c`, of standard input, of IPython."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SETUP = """
+import json
+from subactors.runtime import Runtime, TaskFailed
+
+factor = 3
+
+class Box:
+    def __init__(self, size):
+        self.size = size
+    def doubled(self):
+        return Box(self.size * 2)
+
+def area(box):
+    assert isinstance(box, Box)
+    return box.size * factor
+
+def later_area(box):
+    async def work():
+        return area(box)
+    return work()
+
+def answer():
+    return 1
+
+def fails():
+    raise ValueError("mine")
+"""
+
+WORK = """
+with Runtime(standby=0) as runtime:
+    def result(function, *args):
+        return runtime.submit(function, *args).result(30)
+
+    said = {
+        "function": result(area, Box(2)),
+        "async": result(later_area, Box(3)),
+        "method": result(Box(2).doubled().doubled().__getattribute__, "size"),
+        "lambda": result(lambda text: text * factor, "a"),
+    }
+    factor = 4
+    said["a variable that was changed"] = result(area, Box(2))
+    said["before"] = result(answer)
+
+    def answer():
+        return 2
+
+    said["after"] = result(answer)
+
+    class Box(Box):
+        def __init__(self, size):
+            super().__init__(size + 1)
+
+    said["a class that was defined again"] = result(area, Box(2))
+    try:
+        result(fails)
+    except TaskFailed as failed:
+        said["reason"], said["traceback"] = failed.reason, failed.traceback
+print(json.dumps(said))
+"""
+
+EXPECTED = {
+    "function": 6,
+    "async": 9,
+    "method": 8,
+    "lambda": "aaa",
+    "a variable that was changed": 8,
+    "before": 1,
+    "after": 2,
+    "a class that was defined again": 12,
+    "reason": "ValueError: mine",
+}
+
+
+def _said(command: list[str], text: str | None = None, cwd: Path | None = None) -> tuple[Any, str]:
+    done = subprocess.run(command, input=text, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    return said, said.pop("traceback")
+
+
+def test_a_script_hands_over_what_is_its_own(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"{SETUP}\n{WORK}")
+
+    said, traceback = _said([sys.executable, str(script)])
+
+    assert said == EXPECTED
+    assert f'File "{script}", line 26, in fails\n    raise ValueError("mine")' in traceback
+
+
+def test_a_script_without_a_guard_is_not_run_in_its_tasks(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f'open("runs", "a").write("x")\n{SETUP}\n{WORK}')
+
+    _said([sys.executable, str(script)], cwd=tmp_path)
+
+    assert (tmp_path / "runs").read_text() == "x"
+
+
+@pytest.mark.parametrize("standard_input", [False, True])
+def test_python_c_and_standard_input_hand_over_what_is_theirs(standard_input: bool) -> None:
+    program = f"{SETUP}\n{WORK}"
+    command = [sys.executable, *(["-"] if standard_input else ["-c", program])]
+
+    said, traceback = _said(command, program if standard_input else None)
+
+    assert said == EXPECTED
+    assert f'File "{"<stdin>" if standard_input else "<string>"}", line 26, in fails' in traceback
+
+
+def test_a_cell_of_ipython_hands_over_what_is_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("IPython")
+    session = textwrap.dedent(
+        """
+        from IPython.core.interactiveshell import InteractiveShell
+
+        shell = InteractiveShell.instance()
+        for cell in {cells!r}:
+            shell.run_cell(cell).raise_error()
+        """
+    ).format(cells=[SETUP, WORK])
+
+    said, traceback = _said([sys.executable, "-c", session], cwd=tmp_path)
+
+    assert said == EXPECTED
+    assert 'line 25, in fails\n    raise ValueError("mine")' in traceback
+
+
+def test_ipython_itself_runs_a_session(tmp_path: Path) -> None:
+    pytest.importorskip("IPython")
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=nocolor", "--ipython-dir", str(tmp_path), "-c"]
+
+    said, _ = _said([*command, f"{SETUP}\n{WORK}"], cwd=tmp_path)
+
+    assert said == EXPECTED
