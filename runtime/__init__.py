@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         TaskEnded,
         TaskGotToolAnswer,
         TaskOutput,
+        TaskQueued,
         TaskRestarting,
         TaskStarted,
     )
@@ -136,6 +137,7 @@ __all__ = [
     "TaskGotToolAnswer",
     "TaskList",
     "TaskOutput",
+    "TaskQueued",
     "TaskRestarting",
     "TaskStarted",
     "TaskStopped",
@@ -197,6 +199,7 @@ _HOMES: dict[str, str] = {
     "TaskGotToolAnswer": "supervisor.events",
     "TaskList": "tasks.views",
     "TaskOutput": "supervisor.events",
+    "TaskQueued": "supervisor.events",
     "TaskRestarting": "supervisor.events",
     "TaskStarted": "supervisor.events",
     "TaskStopped": "tasks.ends",

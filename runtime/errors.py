@@ -8,7 +8,7 @@ Each is named for what happened, and its message says what to do.
     ├── RunError               a request that the runtime refuses
     │   ├── UnknownAgentError
     │   ├── EmptyTaskError
-    │   ├── CapacityError      too many tasks run
+    │   ├── CapacityError      too many tasks run and are queued
     │   ├── DelegationError    too deep, or a circle of agents
     │   ├── RequirementError   what the agent needs is missing on this machine
     │   ├── UnknownTaskError
@@ -126,7 +126,7 @@ class EmptyTaskError(RunError, ValueError):
 
 
 class CapacityError(RunError):
-    """No more tasks may run at once; the message says how many run, and how to make room."""
+    """There is neither a slot for a task nor room in the queue, or too many ends are unread; says how to make room."""
 
 
 class DelegationError(RunError):

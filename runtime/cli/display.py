@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 import msgspec
 
 from ...actors.interrupts import result_of
-from ..supervisor.events import Event, TaskEnded, TaskOutput, TaskRestarting, TaskStarted
+from ..supervisor.events import Event, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
 from ..tasks.messages import ListTasks
 from ..tasks.views import ID_PREFIX, TaskView, iso_time
 from ..tasks.wording import dollars, result_line, size
@@ -139,6 +139,9 @@ class PlainLines:
             case TaskStarted(task):
                 self._root = task.id if self._root is None else self._root
                 err.line(f"{task.id} {one_line(task.agent, 100)}: started: {one_line(task.task, 100)}")
+            case TaskQueued(task):
+                place = f"queued at place {task.queue_place}"
+                err.line(f"{task.id} {one_line(task.agent, 100)}: {place}: {one_line(task.task, 100)}")
             case TaskRestarting(task):
                 reason = one_line(task.reason, 300)
                 err.line(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
@@ -187,7 +190,7 @@ class JsonLines:
         fields = msgspec.to_builtins(event)
         if isinstance(event, TaskOutput) and event.task_id == self._root.id:
             fields |= {"event": "text", "agent": self._root.agent}
-        if isinstance(event, TaskStarted | TaskEnded | TaskRestarting):
+        if isinstance(event, TaskQueued | TaskStarted | TaskEnded | TaskRestarting):
             fields["task"] = event.task.as_data()
         out.line(json_line(fields))
 
@@ -295,6 +298,7 @@ class LiveTable:
 
 
 _STYLES = {
+    "queued": "dim",
     "starting": "dim",
     "running": "cyan",
     "stopping": "yellow",
@@ -317,6 +321,8 @@ def _telling_line(view: TaskView) -> str:
     """Return the line that says most about a task: why it failed, how its answer begins, or what it said last."""
     if view.reason:
         return _first_line(view.reason)
+    if view.queue_place:
+        return f"place {view.queue_place} in the queue"
     return _first_line(result_line(view)) if view.status == "completed" else _last_line(view.output)
 
 

@@ -260,9 +260,11 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Status": view.status,
         "Reason": view.reason,
         "Doing": view.doing,
+        "Queued": view.queued_at or "",
+        "In the queue": f"place {view.queue_place}" if view.queue_place else "",
         "Started": view.started_at,
         "Ended": view.ended_at or "",
-        "Runtime": duration(view.runtime),
+        "Runtime": duration(view.runtime) if view.started_at else "",
         "Attempts": str(view.attempts) if view.attempts > 1 else "",
         "Started by": view.parent or "",
         "Process": str(view.pid or ""),
@@ -306,9 +308,10 @@ def _row(task: ListedTask) -> tuple[str, ...]:
     host = str(task.host_pid) if task.host_pid is not None else "-"
     tokens = view.usage.input_tokens + view.usage.output_tokens
     used = " ".join([*([f"{tokens:,}"] * (tokens > 0)), *([dollars(view.usage.cost)] * (view.usage.cost > 0))])
-    vitals = (duration(view.runtime), _cpu(view), _memory(view))
+    vitals = (duration(view.runtime) if view.started_at else "", _cpu(view), _memory(view))
     times = (_to_the_second(view.started_at), _to_the_second(view.ended_at or ""))
-    work = f"({view.rate_wait}) {view.task}" if view.rate_wait else view.task
+    state = view.rate_wait or (f"place {view.queue_place} in the queue" if view.queue_place else "")
+    work = f"({state}) {view.task}" if state else view.task
     cells = (view.id, view.agent, view.status, *times, *vitals, used, host, work)
     return tuple(one_line(out.shown(cell), 1000) or "-" for cell in cells)
 

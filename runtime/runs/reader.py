@@ -24,9 +24,10 @@ from .journal import execute
 from .journal_guard import distrust
 from .schema import Statement, TaskRow
 
-__all__ = ["HOST_DIED", "JournalReader", "amend"]
+__all__ = ["HOST_DIED", "HOST_DIED_QUEUED", "JournalReader", "amend"]
 
 HOST_DIED: Final = "The host died."
+HOST_DIED_QUEUED: Final = "The host died while the task was queued."
 
 _LOCKED: Final = 2.0
 """Seconds to wait for a lock; those of a healthy host are held for milliseconds."""
@@ -82,10 +83,10 @@ class JournalReader:
         """Return the ids of all tasks, oldest first."""
         return [task_id for (task_id,) in self._rows(schema.select_ids()) if _is_name(task_id)]
 
-    def unfinished(self) -> list[str]:
-        """Return the ids of the tasks without a written end."""
+    def unfinished(self) -> dict[str, bool]:
+        """Return the ids of the tasks without a written end, and whether each was queued."""
         rows = self._rows(schema.select_statuses())
-        return [task_id for task_id, status in rows if status not in TERMINAL and _is_name(task_id)]
+        return {task_id: status == "queued" for task_id, status in rows if status not in TERMINAL and _is_name(task_id)}
 
     def tasks(self) -> list[TaskView]:
         """Return all tasks, oldest first, without output, results and tracebacks."""
@@ -146,8 +147,14 @@ class JournalReader:
     def _view_of(self, row: TaskRow) -> TaskView:
         status, reason, runtime, ended = row.status, row.reason, row.runtime, row.ended
         if status not in TERMINAL and not self._live:
-            status, reason = "failed", HOST_DIED
-        if runtime is None:
+            if status == "queued":
+                reason, ended = HOST_DIED_QUEUED, self.died()
+            else:
+                reason = HOST_DIED
+            status = "failed"
+        if not row.attempts:
+            runtime = 0.0
+        elif runtime is None:
             runtime = max(0.0, (time.time() if self._live else self.died()) - row.started)
         if ended is None and status in TERMINAL:  # the host died, or was of an earlier version
             ended = row.started + runtime
@@ -163,7 +170,8 @@ class JournalReader:
             reason=reason,
             traceback=row.traceback,
             runtime=runtime,
-            started_at=iso_time(row.started),
+            started_at=iso_time(row.started) if row.attempts else "",
+            queued_at=iso_time(row.queued) if row.queued is not None else None,
             ended_at=iso_time(ended) if ended is not None else None,
             output_size=row.output_size,
             result_json=_checked(row.result),

@@ -28,6 +28,7 @@ __all__ = [
     "mark_read",
     "note_death_of_host",
     "note_end",
+    "note_start",
     "note_status",
     "note_usage",
     "select_columns",
@@ -51,6 +52,7 @@ CREATE TABLE IF NOT EXISTS task (
     expected_output TEXT,
     parent TEXT,
     started REAL NOT NULL,
+    queued REAL,
     ended REAL,
     status TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT '',
@@ -76,9 +78,19 @@ CREATE TABLE IF NOT EXISTS message (
     PRIMARY KEY (task, number)
 ) WITHOUT ROWID;
 """
-"""A script that makes what is missing. Times are seconds since the epoch; `task.runtime` is in seconds."""
+"""A script that makes what is missing. Times are seconds since the epoch; `task.runtime` is in seconds.
 
-_LATER: Final = {"result_in_file": "0", "cost": "0.0", "workdir": "''", "traceback": "''", "ended": "NULL"}
+A task that is queued has had no attempt, and what stands for its start is when it was queued.
+"""
+
+_LATER: Final = {
+    "result_in_file": "0",
+    "cost": "0.0",
+    "workdir": "''",
+    "traceback": "''",
+    "ended": "NULL",
+    "queued": "NULL",
+}
 """Columns that a journal of an earlier version does not have, and what stands for them."""
 
 
@@ -106,19 +118,33 @@ def insert_task(
     expected_output: str | None,
     parent: str | None,
     started: float,
+    queued: float | None,
     status: Status,
+    attempts: int,
     workdir: str,
 ) -> list[Statement]:
     """Insert a task that was accepted, with its first status."""
     return [
         (
             (
-                "INSERT INTO task (id, agent, task, expected_output, parent, started, status, workdir) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO task "
+                "(id, agent, task, expected_output, parent, started, queued, status, attempts, workdir) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ),
-            (task_id, agent, text, expected_output, parent, started, status, workdir),
+            (task_id, agent, text, expected_output, parent, started, queued, status, attempts, workdir),
         ),
-        _insert_transition(task_id, status, "", 1),
+        _insert_transition(task_id, status, "", attempts),
+    ]
+
+
+def note_start(task_id: str, *, started: float, status: Status, attempt: int) -> list[Statement]:
+    """Note that a queued task has started."""
+    return [
+        _insert_transition(task_id, status, "", attempt),
+        (
+            "UPDATE task SET started = ?, status = ?, attempts = ? WHERE id = ?",
+            (started, status, attempt, task_id),
+        ),
     ]
 
 
@@ -167,20 +193,16 @@ def note_end(
     ]
 
 
-def note_death_of_host(task_id: str, died: float, reason: str) -> list[Statement]:
+def note_death_of_host(task_id: str, died: float, reason: str, *, was_queued: bool) -> list[Statement]:
     """Note that a task failed with its host, which was last heard of at `died`."""
+    # A journal with queued tasks has the column `ended`; one of an earlier version may lack it.
+    times = "runtime = 0.0, ended = ?" if was_queued else "runtime = coalesce(runtime, max(0.0, ? - started))"
     return [
         (
             "INSERT INTO transition SELECT id, ?, 'failed', ?, attempts FROM task WHERE id = ?",
             (died, reason, task_id),
         ),
-        (
-            (
-                "UPDATE task SET status = 'failed', reason = ?, runtime = coalesce(runtime, max(0.0, ? - started)) "
-                "WHERE id = ?"
-            ),
-            (reason, died, task_id),
-        ),
+        (f"UPDATE task SET status = 'failed', reason = ?, {times} WHERE id = ?", (reason, died, task_id)),  # noqa: S608 - constants
     ]
 
 
@@ -251,6 +273,7 @@ class TaskRow(msgspec.Struct, array_like=True, frozen=True):
     task: str
     parent: str | None
     started: float
+    queued: float | None
     status: Status
     reason: str
     traceback: str

@@ -19,7 +19,7 @@ from typing import Final
 from ...actors.regular_files import Folder, exists, make
 from . import schema
 from .folder import RunFiles, RunFolder, last_sign_of_life, remove_leftovers, runs, time_of_start
-from .reader import HOST_DIED, JournalReader, amend
+from .reader import HOST_DIED, HOST_DIED_QUEUED, JournalReader, amend
 
 __all__ = ["KEEP", "Pruned", "mark_read", "prune", "recover"]
 
@@ -131,9 +131,14 @@ def _end_unfinished(folder: RunFolder) -> list[str]:
     with JournalReader(folder.journal, live=False) as reader:
         unfinished, died = reader.unfinished(), reader.died()
     if unfinished:
-        ends = [schema.note_death_of_host(task_id, died, HOST_DIED) for task_id in unfinished]
+        ends = [
+            schema.note_death_of_host(
+                task_id, died, HOST_DIED_QUEUED if was_queued else HOST_DIED, was_queued=was_queued
+            )
+            for task_id, was_queued in unfinished.items()
+        ]
         amend(folder.journal, [statement for end in ends for statement in end])
-    return unfinished
+    return list(unfinished)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,13 @@
-"""Admission: which tasks may be started, and every refusal, with its remedy, in one place."""
+"""Admission: which tasks may be started, now or later, and every refusal, with its remedy, in one place.
+
+What a task may take of the slots, and of the places in the queue, leaves some for others. So none can take the room of
+all, or starve the host.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..errors import (
     CapacityError,
@@ -15,26 +19,40 @@ from ..errors import (
 from ..tasks.gateway import Caller
 from ..tasks.messages import RunTask
 from ..tasks.wording import size
-from ..team.config import Team
+from ..team.config import Settings, Team
 from ..team.requirements import check_requirements
 from ..text import one_line
 from .registry import TaskRegistry
 from .task import Task
+from .task_queue import Claim
 
-__all__ = ["admit"]
+__all__ = ["Admission", "admit", "take_next"]
 
 _OTHERS_SHARE: Final = 4
 _MOST_FOR_OTHERS: Final = 4
-"""Slots for each one kept for callers with nothing running, and the most that are kept; the first is the host's."""
+"""Slots for each one kept for callers with nothing running, and the most that are kept; the first is the host's. Of the
+places in the queue there is as large a share for those with nothing queued, and half of it is the host's."""
 
 _MOST_KEPT: Final = 4_000_000
 """Bytes that the host may keep of the texts and results of tasks that one task has started, when it starts another."""
 
 
+class Admission(NamedTuple):
+    """Admission of a new task.
+
+    Attributes:
+        chain: the agents from the orchestrator's down to its own.
+        has_slot: whether it may start at once; else it is to be queued.
+    """
+
+    chain: tuple[str, ...]
+    has_slot: bool
+
+
 def admit(
     request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry, working_directory: str
-) -> tuple[str, ...]:
-    """Refuse what must not run; else make room for the new task, and return the chain of agents that it would end.
+) -> Admission:
+    """Refuse what must not run; else make room for the new task.
 
     Args:
         request: what is asked for.
@@ -47,22 +65,46 @@ def admit(
     Raises:
         RunError: it must not run; the type and the message say why, and what would be right.
     """
-    chain = _check(request, caller, parent, team=team, registry=registry, working_directory=working_directory)
+    chain = _check(request, caller, parent, team=team, working_directory=working_directory)
+    starts = _check_room(caller, parent, settings=team.settings, registry=registry)
     while parent is not None and (kept := registry.kept_of(parent.id)) > _MOST_KEPT:
         if not registry.forget_oldest_of(parent.id):
             raise CapacityError(
                 f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
                 f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
             )
-    while len(registry) >= team.settings.max_tasks:
+    while registry.ended_count >= team.settings.max_tasks:
         registry.forget_oldest()
-    return chain
+    return Admission(chain, starts)
+
+
+def take_next(*, settings: Settings, registry: TaskRegistry) -> Task | None:
+    """Give a slot to the queued task that is next; return it, or None if there is none for which there is a slot.
+
+    Where all tasks that run wait, or may wait, for queued ones that they have started, one of these starts beyond
+    `max_running`: else no slot might ever become free. That is one that was started at the greatest depth. So of those
+    beyond, each is deeper than the one before, and there are never more than `max_depth`.
+
+    Args:
+        settings: those in force.
+        registry: the tasks.
+    """
+    if not registry.queued:
+        return None
+    free = settings.max_running - registry.running
+    weakest = max((claim for claim in Claim if free > _kept_of_slots(settings, claim)), default=None)
+    task = registry.queue.first(weakest) if weakest is not None else None
+    if task is None and registry.all_wait_for_queued:
+        task = registry.queue.first_of_the_deepest()
+    if task is not None:
+        registry.start(task)
+    return task
 
 
 def _check(
-    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, registry: TaskRegistry, working_directory: str
+    request: RunTask, caller: Caller, parent: Task | None, *, team: Team, working_directory: str
 ) -> tuple[str, ...]:
-    """Refuse what must not run; see `admit`. Changes nothing."""
+    """Refuse what must not run whatever else does; return its chain of agents."""
     settings = team.settings
     above = parent.chain if parent is not None else tuple(filter(None, [caller.agent]))
     chain = (*above, f"{request.agent}()" if request.call else request.agent)
@@ -77,24 +119,42 @@ def _check(
         check_requirements(team, request.agent, working_directory)
     if parent is not None and parent.status != "running":
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
-    running, unread = registry.running, registry.unread
-    if running >= settings.max_running:
-        raise CapacityError(
-            f"{running} tasks are running, and {settings.max_running} is the limit. Wait until one ends, or stop one."
-        )
-    if parent is not None and not parent.is_root:
-        kept = _kept_for_others(settings.max_running, has_running=registry.has_running_branch(parent))
-        if settings.max_running - running <= kept:
-            raise CapacityError(
-                f"{running} of {settings.max_running} tasks are running, and the rest is kept for others than you and "
-                "those whom you have started. Wait until one of yours ends, or stop one."
-            )
-    if len(registry) >= settings.max_tasks and running + unread == len(registry):
-        raise CapacityError(
-            f"{len(registry)} tasks are remembered, which is the limit: {running} are running, and "
-            f"{unread} have ended whose results nobody has read. View one of those, or stop one that runs."
-        )
     return chain
+
+
+def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, registry: TaskRegistry) -> bool:
+    """Return whether there is a slot for a new task; refuse it if there is no place in the queue either.
+
+    Refuse it, too, if too many ends wait to be read. Changes nothing.
+    """
+    if registry.unread >= settings.max_tasks:
+        raise CapacityError(
+            f"{registry.ended_count} tasks are remembered, and {settings.max_tasks} is the limit: "
+            f"{registry.unread} have ended whose results nobody has read. View one of those."
+        )
+    free = settings.max_running - registry.running
+    if caller.is_person:
+        return True  # a root takes up no slot
+    if (
+        free > 0
+        and not registry.queue.has_any_of(caller.id)
+        and free > _kept_of_slots(settings, registry.claim(parent))
+    ):
+        return True
+    places = settings.max_queued - registry.queued
+    kept = _kept_of_places(settings, parent, registry)
+    if places > kept:
+        return False
+    running = f"{registry.running} of {settings.max_running} tasks are running"
+    queued = f" and {registry.queued} of {settings.max_queued} are queued" if settings.max_queued else ""
+    if places > 0 or (not settings.max_queued and registry.running < settings.max_running):
+        raise CapacityError(
+            f"{running}{queued}, and the rest is kept for others than you and those whom you have started. "
+            "Wait until one of yours ends, or stop one."
+        )
+    if not settings.max_queued:
+        running = f"{registry.running} tasks are running, and {settings.max_running} is the limit"
+    raise CapacityError(f"{running}{queued}. Wait until one ends, or stop one.")
 
 
 def _check_agent(request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...], *, team: Team) -> None:
@@ -117,6 +177,15 @@ def _check_agent(request: RunTask, caller: Caller, parent: Task | None, chain: t
         )
 
 
-def _kept_for_others(max_running: int, *, has_running: bool) -> int:
-    """Return how many of the slots a task cannot take, by whether its branch has something running already."""
-    return min(max_running // _OTHERS_SHARE, _MOST_FOR_OTHERS if has_running else 1)
+def _kept_of_slots(settings: Settings, claim: Claim) -> int:
+    """Return how many slots those with this claim cannot take."""
+    most = {Claim.ALL: 0, Claim.FIRST: 1, Claim.MORE: _MOST_FOR_OTHERS}[claim]
+    return min(settings.max_running // _OTHERS_SHARE, most)
+
+
+def _kept_of_places(settings: Settings, parent: Task | None, registry: TaskRegistry) -> int:
+    """Return how many places in the queue a caller cannot take, by whether its branch has something queued already."""
+    if parent is None or parent.is_root:
+        return 0
+    share = settings.max_queued // _OTHERS_SHARE
+    return share if registry.first_of_branch(parent).queued_below else share // 2

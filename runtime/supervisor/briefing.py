@@ -46,7 +46,7 @@ class Briefings:
         self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
 
     def task(self, request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...]) -> Task:
-        """Return a new task.
+        """Return a new task, as one that starts at once.
 
         Args:
             request: what it is to do.

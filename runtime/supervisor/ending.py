@@ -82,7 +82,7 @@ def conclude(task: Task, end: ProcessExit | None, *, peak: int) -> None:
     task.concluded = True
     if task.deadline is not None:
         task.deadline.cancel()  # it would keep the task until it is due
-    task.ended_at, task.ran_for = time.time(), time.monotonic() - task.started
+    task.ended_at, task.ran_for = time.time(), task.runtime
     task.output.close()
     task.body.release()
     finished = task.attempt.finished if task.attempt is not None else None

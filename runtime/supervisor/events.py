@@ -28,6 +28,7 @@ __all__ = [
     "TaskEnded",
     "TaskGotToolAnswer",
     "TaskOutput",
+    "TaskQueued",
     "TaskRestarting",
     "TaskStarted",
 ]
@@ -46,8 +47,14 @@ class _Dated(msgspec.Struct, frozen=True, kw_only=True):
     time: str = msgspec.field(default_factory=lambda: iso_time(time.time()))
 
 
+class TaskQueued(_Dated, frozen=True, tag_field="event", tag="queued"):
+    """A task was accepted and waits for a slot. `TaskStarted` comes when it has one, `TaskEnded` alone if never."""
+
+    task: TaskView
+
+
 class TaskStarted(_Dated, frozen=True, tag_field="event", tag="started"):
-    """A task was accepted; its process is starting."""
+    """A task's first process is starting: the task was accepted, or has waited in the queue."""
 
     task: TaskView
 
@@ -97,7 +104,14 @@ class EventsMissed(_Dated, frozen=True, tag_field="event", tag="missed"):
 
 
 Event: TypeAlias = (
-    TaskStarted | TaskOutput | TaskCalledTool | TaskGotToolAnswer | TaskEnded | TaskRestarting | EventsMissed
+    TaskQueued
+    | TaskStarted
+    | TaskOutput
+    | TaskCalledTool
+    | TaskGotToolAnswer
+    | TaskEnded
+    | TaskRestarting
+    | EventsMissed
 )
 
 

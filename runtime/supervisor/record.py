@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from ..runs.schema import Statement, insert_task, note_end
+from ..runs.schema import Statement, insert_task, note_end, note_start
 from ..tasks.messages import RunTask
 from ..tasks.views import Status
 from ..text import encodable
 from .task import Task
 
-__all__ = ["ended", "started"]
+__all__ = ["accepted", "ended", "started"]
 
 
-def started(task: Task, request: RunTask) -> list[Statement]:
+def accepted(task: Task, request: RunTask) -> list[Statement]:
     """Return what to write when a task is accepted."""
     return insert_task(
         task.id,
@@ -22,9 +22,16 @@ def started(task: Task, request: RunTask) -> list[Statement]:
         expected_output=request.expected_output,
         parent=task.parent,
         started=task.started_at,
+        queued=task.queued_at,
         status=task.status,
+        attempts=task.attempts,
         workdir=encodable(task.spec.own_folder),
     )
+
+
+def started(task: Task) -> list[Statement]:
+    """Return what to write when a task that was queued starts."""
+    return note_start(task.id, started=task.started_at, status=task.status, attempt=task.attempts)
 
 
 def ended(task: Task, status: Status, reason: str) -> list[Statement]:

@@ -1,4 +1,4 @@
-"""Registry: the tasks that a supervisor remembers, whose they are, and how many there are of each kind.
+"""Registry: the tasks that a supervisor remembers, whose they are, which have slots, and which are queued.
 
 Bookkeeping only. Starting and ending a task must cost the same however many there are, so totals are kept, not
 recomputed. For the supervisor's thread; any thread may call `get`.
@@ -10,7 +10,7 @@ import heapq
 import itertools
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..errors import UnknownTaskError
@@ -18,6 +18,7 @@ from ..models.base import Usage
 from ..tasks.gateway import Caller
 from ..text import one_line
 from .task import Task
+from .task_queue import Claim, TaskQueue
 
 __all__ = ["TaskRegistry"]
 
@@ -26,15 +27,20 @@ _MOST_NAMED: Final = 20
 
 
 class TaskRegistry:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        queue: the tasks that wait for a slot.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
         self._owned: dict[str, dict[str, Task]] = {}
-        self._running: dict[str, Task] = {}
-        self._unread = 0
-        # Those of roots, which take up no room.
-        self._roots = self._running_roots = 0
+        self._unended: dict[str, Task] = {}
+        self.queue = TaskQueue()
+        self._running = self._parents_of_queued = self._unread = 0
+        # Those of roots, which take up no room, are in this one only.
+        self._roots = 0
         self._numbers = itertools.count()
         self._forgettable: list[tuple[int, str]] = []
         self._forgettable_of: dict[str, deque[str]] = {}
@@ -47,13 +53,28 @@ class TaskRegistry:
 
     @property
     def running(self) -> int:
-        """Number of tasks that have not ended, roots not counted."""
-        return len(self._running) - self._running_roots
+        """Number of tasks that have slots: they have started and not ended; roots not counted."""
+        return self._running
+
+    @property
+    def queued(self) -> int:
+        """Number of tasks that wait for a slot."""
+        return len(self.queue)
+
+    @property
+    def ended_count(self) -> int:
+        """Number of remembered tasks that have ended, roots not counted."""
+        return len(self) - self._running - len(self.queue)
+
+    @property
+    def all_wait_for_queued(self) -> bool:
+        """Whether each task that has a slot has started, itself or by what it has started, one that is queued."""
+        return 0 < self._running == self._parents_of_queued
 
     @property
     def all_ended(self) -> bool:
-        """Whether no task runs, nor a root."""
-        return not self._running
+        """Whether no task runs or is queued, nor a root."""
+        return not self._unended
 
     @property
     def unread(self) -> int:
@@ -99,20 +120,24 @@ class TaskRegistry:
         """Tell whether a task is the caller's own, or one of its own tasks'; the host sees all."""
         return caller.id is None or caller.id in task.owners
 
-    def running_tasks(self, owner: str | None = None) -> list[Task]:
+    def unended_tasks(self, owner: str | None = None) -> list[Task]:
         """Return the tasks that have not ended, oldest first; only those of an owner if one is given."""
         if owner is None:
-            return list(self._running.values())
+            return list(self._unended.values())
         return [task for task in self._owned.get(owner, {}).values() if not task.is_over]
 
-    def has_running_branch(self, task: Task) -> bool:
-        """Tell whether something runs in a task's branch, beside the first of it.
+    def first_of_branch(self, task: Task) -> Task:
+        """Return the first task of another's branch.
 
         A branch is what a root, or the host, has started, with all that it has started in turn.
         """
-        owners = filter(None, map(self.get, task.owners))
-        first = next((owner for owner in owners if not owner.is_root), task)
-        return any(not each.is_over for each in self._owned.get(first.id, {}).values())
+        return next((owner for owner in self._owners(task) if not owner.is_root), task)
+
+    def claim(self, parent: Task | None) -> Claim:
+        """Return which slots the tasks of a parent may take; None stands for a parent that is not a task."""
+        if parent is None or parent.is_root:
+            return Claim.ALL
+        return Claim.MORE if self.first_of_branch(parent).running_below else Claim.FIRST
 
     def kept_of(self, caller: str | None) -> int:
         """Return about how many bytes are kept of what the tasks that a caller has started were given and answered."""
@@ -121,23 +146,39 @@ class TaskRegistry:
     # --- changes ----------------------------------------------------------------------------------------------------
 
     def add(self, task: Task) -> None:
-        """Remember a task that is about to start."""
+        """Remember a task that is about to start, or is queued; its status tells which."""
         task.number = next(self._numbers)
-        self._tasks[task.id] = self._running[task.id] = task
+        self._tasks[task.id] = self._unended[task.id] = task
         self._roots += task.is_root
-        self._running_roots += task.is_root
         self._keep(task, _size(task.text))
         if task.key is not None:
             self._by_key[task.parent, task.key] = task
         for owner in task.owners:
             self._owned.setdefault(owner, {})[task.id] = task
+        if task.status == "queued":
+            self._queue_up(task)
+        else:
+            self._take_slot(task)
+
+    def start(self, task: Task) -> None:
+        """Give a slot to a queued task."""
+        self.leave_queue(task)
+        self._take_slot(task)
+        self.queue.had_its_turn(task.parent)
+
+    def leave_queue(self, task: Task) -> None:
+        """Note that a task is not queued any more."""
+        self.queue.remove(task)
+        for owner in self._owners(task):
+            owner.queued_below -= 1
+            self._parents_of_queued -= owner.has_slot and not owner.queued_below
 
     def remove(self, task: Task) -> None:
         """Forget a task: one that could not be started, or that has ended."""
         del self._tasks[task.id]
         self._roots -= task.is_root
-        if self._running.pop(task.id, None) is not None:
-            self._running_roots -= task.is_root
+        if self._unended.pop(task.id, None) is not None:
+            self._give_slot_back(task)
         self._keep(task, -_size(task.text) - _size(task.result))
         self._forgettable_of.pop(task.id, None)
         if task.key is not None:
@@ -149,8 +190,8 @@ class TaskRegistry:
 
     def ended(self, task: Task) -> None:
         """Note that a task has its last status."""
-        del self._running[task.id]
-        self._running_roots -= task.is_root
+        del self._unended[task.id]
+        self._give_slot_back(task)
         self._unread += not task.is_root
         self._keep(task, _size(task.result))
 
@@ -180,6 +221,35 @@ class TaskRegistry:
                 self.remove(task)
                 return True
         return False
+
+    def _owners(self, task: Task) -> Iterator[Task]:
+        """Return those of a task's owners that are tasks and remembered, the first of its branch, or a root, first."""
+        return filter(None, map(self._tasks.get, task.owners))
+
+    def _queue_up(self, task: Task) -> None:
+        self.queue.put(task, self.claim(self.get(task.parent)))
+        for owner in self._owners(task):
+            self._parents_of_queued += owner.has_slot and not owner.queued_below
+            owner.queued_below += 1
+
+    def _take_slot(self, task: Task) -> None:
+        task.has_slot = not task.is_root
+        self._running += task.has_slot
+        for owner in self._owners(task):
+            owner.running_below += 1
+
+    def _give_slot_back(self, task: Task) -> None:
+        if not task.has_slot:
+            return  # it was queued to its end, or is a root
+        task.has_slot = False
+        self._running -= 1
+        self._parents_of_queued -= bool(task.queued_below)
+        for owner in self._owners(task):
+            owner.running_below -= 1
+        if task.owners:
+            first = self.first_of_branch(task)
+            if not first.running_below:
+                self.queue.is_alone(first.id)
 
     def _keep(self, task: Task, size: int) -> None:
         self._kept[task.parent] = self._kept.get(task.parent, 0) + size

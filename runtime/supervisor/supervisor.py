@@ -25,7 +25,6 @@ from ..tasks.messages import (
     Failed,
     Finished,
     RunTask,
-    TaskAccepted,
     TaskReport,
     TaskRequest,
     TaskSpec,
@@ -36,14 +35,14 @@ from ..tasks.messages import (
 from ..tasks.views import Status
 from ..team.config import Team
 from . import record
-from .admission import admit
 from .briefing import Briefings
 from .ending import conclude, follow_up, judge_attempt
-from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting, TaskStarted
+from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting
 from .limits import LimitKeeper
 from .messages import Conversation, DeadlinePassed, MendSampler, RateDue, Reached, Recorded, RestartDue, WaitTimedOut
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
+from .starting import Starter
 from .task import Attempt, Stop, Task
 from .waiting import Answers, take_calls
 
@@ -92,12 +91,10 @@ class TaskSupervisor(Supervisor):
         working_directory: str,
     ) -> None:
         super().__init__(system)
-        self._team = team
         self._settings = team.settings
         self._place = place
         self._journal = journal
         self._hub = hub
-        self._working_directory = working_directory
         self._registry = registry
         self._briefings = Briefings(team, place, outputs, keys=keys, working_directory=working_directory)
         self._by_child: dict[Child, Task] = {}
@@ -109,7 +106,19 @@ class TaskSupervisor(Supervisor):
             self,
             latest=place.latest,
             stop=lambda tree, by: self._stop_tasks(tree, target=tree[0], by=by),
-            max_running=self._settings.max_running,
+            settings=self._settings,
+        )
+        self._starter = Starter(
+            team,
+            registry=registry,
+            briefings=self._briefings,
+            answers=self._answers,
+            journal=journal,
+            hub=hub,
+            limits=self._limits,
+            working_directory=working_directory,
+            start_attempt=self._start_attempt,
+            failed=lambda task, reason: self._conclude(task, Outcome("failed", reason), None),
         )
 
     def on_receive(self, message: Any) -> Any:
@@ -169,8 +178,10 @@ class TaskSupervisor(Supervisor):
     def _answer(self, request: TaskRequest, caller: Caller, reply_to: ReplyTo) -> None:
         try:
             match request:
+                case RunTask() if self._closing is not None:
+                    raise RuntimeClosedError("The runtime is closing and takes no more tasks.")  # noqa: TRY301 - told below
                 case RunTask():
-                    self._run(request, caller, reply_to)
+                    self._starter.run(request, caller, reply_to)
                 case _:
                     self._answers.answer(request, caller, reply_to)
         except RunError as error:
@@ -178,36 +189,6 @@ class TaskSupervisor(Supervisor):
             reply_to.set_exception(error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
             reply_to.set_exception(error)
-
-    def _run(self, request: RunTask, caller: Caller, reply_to: ReplyTo) -> None:
-        if self._closing is not None:
-            raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
-        if request.options.key is not None:
-            earlier = self._registry.with_key(caller.id, request.options.key)
-            if earlier is not None:
-                reply_to.set(TaskAccepted(earlier.id))
-                return
-        parent = self._registry.get(caller.id)
-        chain = admit(
-            request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
-        )
-        task = self._briefings.task(request, caller, parent, chain)
-        # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
-        self._registry.add(task)
-        # Whoever asked hears of the task when the journal has it; best before the zygote takes a core for it.
-        try:
-            self._start_attempt(
-                task,
-                accepted=lambda: self._journal.write(
-                    record.started(task, request), lambda: reply_to.set(TaskAccepted(task.id))
-                ),
-            )
-        except BaseException:
-            self._registry.remove(task)
-            raise
-        self._limits.begin(task)
-        if self._hub.has_streams:  # to look at a task takes longer than to tell of it
-            self._hub.publish(TaskStarted(self._answers.view(task, output=False)))
 
     def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
         task.attempt = None
@@ -223,18 +204,24 @@ class TaskSupervisor(Supervisor):
             # One whose end is being written down has reached it; noting a stop now would undo that in the journal.
             if task.concluded or task.stop is not None:
                 continue
-            self._change_status(task, "stopping")
+            is_queued = task.status == "queued"
+            if is_queued:
+                self._registry.leave_queue(task)
+                task.status = "stopping"
+            else:
+                self._change_status(task, "stopping")
             beside = "" if target is None or task is target else f", together with {target.id}, which had started it"
             task.stop = Stop(time.monotonic(), by + beside, ended_owner)
             if (child := task.running_child) is not None:
                 self.stop_child(child)
             else:
                 stopped = how_stopped(task.stop.by, task.stop.ended_owner)
-                self._conclude(task, Outcome("stopped", f"{stopped} while it waited to be started again."), None)
+                meanwhile = "was queued" if is_queued else "waited to be started again"
+                self._conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}."), None)
 
     def _close(self, done: Future[None]) -> None:
         self._closing = done
-        self._stop_tasks(self._registry.running_tasks(), target=None, by="the end of the runtime")
+        self._stop_tasks(self._registry.unended_tasks(), target=None, by="the end of the runtime")
         self._check_closed()
 
     def _check_closed(self) -> None:
@@ -358,6 +345,9 @@ class TaskSupervisor(Supervisor):
         conclude(task, end, peak=self._place.take_peak(task.id))
         recorded = Recorded(task, outcome)
         self._journal.write(record.ended(task, outcome.status, outcome.reason), lambda: self.tell_for(None, recorded))
+        if task.queued_below:  # none of it is to start for an owner that is gone, though that is told later
+            queued = [each for each in self._registry.unended_tasks(task.id) if each.status == "queued"]
+            self._stop_tasks(queued, target=None, ended_owner=task.agent)
 
     def _announce(self, task: Task, outcome: Outcome) -> None:
         """Tell everybody that a task has ended, and stop what it owned."""
@@ -368,10 +358,12 @@ class TaskSupervisor(Supervisor):
         if self._hub.has_streams:
             self._hub.publish(TaskEnded(self._answers.view(task, output=False) if task.traceback else task.entry(None)))
         self._registry.ended(task)
-        orphans = self._registry.running_tasks(task.id)
+        orphans = self._registry.unended_tasks(task.id)
         self._stop_tasks(orphans, target=None, ended_owner=task.agent)
         self._answers.task_ended(task)
         self._check_closed()
+        if self._closing is None:
+            self._starter.fill_slots()
 
     def _at_work(self, child: Child) -> tuple[Task, Attempt]:
         task = self._by_child[child]

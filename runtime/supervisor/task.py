@@ -107,12 +107,16 @@ class Task:
         body: what it has where it runs.
         key: the name that whoever started it has given the piece of work; None if none.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
-        started: monotonic time.
+        queued_at: when it was queued, in seconds since the epoch; None: it never was, because there was a slot for it.
+        started: monotonic time; of one that is queued, when it was.
         started_at: the same, in seconds since the epoch.
+        has_slot: whether it takes up one of the slots.
+        running_below: how many of the tasks that it owns have slots.
+        queued_below: how many of the tasks that it owns are queued.
         attempt: the latest, until its end is told; None before the first.
         deadline: due when it has run for as long as it may; None if it may for ever.
         restarts: when it was started again.
-        attempts: how many processes it has had.
+        attempts: how many processes it has had; 0 before it has started.
         message_count: how many messages of its conversation are in the journal.
         conversation_size: how many characters of its conversation have come in, over all attempts.
         limit_reached: the limit that it has reached, as a sentence; empty if none.
@@ -145,8 +149,12 @@ class Task:
     body: Body
     key: str | None = None
     is_root: bool = False
+    queued_at: float | None = None
     started: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
+    has_slot: bool = False
+    running_below: int = 0
+    queued_below: int = 0
     attempt: Attempt | None = None
     deadline: Timer | None = None
     restarts: RestartHistory = field(default_factory=RestartHistory)
@@ -179,9 +187,27 @@ class Task:
         return self.status in TERMINAL
 
     @property
+    def runtime(self) -> float:
+        """Seconds since its start; 0 before it."""
+        return time.monotonic() - self.started if self.attempts else 0.0
+
+    @property
     def running_child(self) -> Child | None:
         """Its process; None while it has none."""
         return None if self.attempt is None or self.attempt.is_over else self.attempt.child
+
+    def queue(self) -> None:
+        """Make a task that is new one that is queued."""
+        self.status = "queued"
+        self.queued_at = self.started_at
+        self.attempts = 0
+
+    def leave_queue(self) -> None:
+        """Make a task that is queued one that starts now."""
+        self.status = "starting"
+        self.started, self.started_at = time.monotonic(), time.time()
+        self.attempts = 1
+        self.last_entry = None
 
     def stop_request(self, grace: float) -> StopRequest | None:
         """Return the stop that is under way; None if there is none.
@@ -193,29 +219,36 @@ class Task:
             return None
         return StopRequest(grace, time.monotonic() - self.stop.requested, self.stop.by, self.stop.ended_owner)
 
-    def entry(self, vitals: Vitals | None) -> TaskView:
+    def entry(self, vitals: Vitals | None, queue_place: int = 0) -> TaskView:
         """Return the task as it is now, with the last of its output only: an entry of a list.
 
         One that has ended is not looked at again, nor are its files.
+
+        Args:
+            vitals: the latest sample; an ended task has its own.
+            queue_place: its place in the queue.
         """
         if self.last_entry is not None:
             if self.last_entry.workdir:
                 self.last_entry = msgspec.structs.replace(self.last_entry, workdir=self._workdir())
             return self.last_entry
-        entry = self.view(vitals=vitals, output=False)
+        entry = self.view(vitals=vitals, output=False, queue_place=queue_place)
         if entry.traceback or len(self.text) > _LIST_TEXT:
             entry = msgspec.structs.replace(entry, traceback="", task=bounded(self.text, _LIST_TEXT))
         if self.is_over:
             self.last_entry = entry
         return entry
 
-    def view(self, *, vitals: Vitals | None = None, output: bool = True, limit: int | None = None) -> TaskView:
+    def view(
+        self, *, vitals: Vitals | None = None, output: bool = True, limit: int | None = None, queue_place: int = 0
+    ) -> TaskView:
         """Return the task as it is now.
 
         Args:
             vitals: the latest sample; an ended task has its own.
             output: whether all output is wanted, or only its end.
             limit: bytes of output wanted, head and tail; None is all that is kept.
+            queue_place: its place in the queue.
         """
         # With a limit no more is read than is wanted: this is the supervisor's thread, and there may be megabytes.
         text = self.output.text(limit) if output else self.output.tail_text(_LIST_TAIL)
@@ -227,8 +260,10 @@ class Task:
             reason=self.reason,
             error=self.error,
             traceback=self.traceback,
-            runtime=self.ran_for if self.ran_for is not None else time.monotonic() - self.started,
-            started_at=iso_time(self.started_at),
+            runtime=self.ran_for if self.ran_for is not None else self.runtime,
+            started_at=iso_time(self.started_at) if self.attempts else "",
+            queued_at=iso_time(self.queued_at) if self.queued_at is not None else None,
+            queue_place=queue_place,
             ended_at=iso_time(self.ended_at) if self.ended_at is not None and self.is_over else None,
             output=text,
             output_size=self.output.size,

@@ -13,8 +13,9 @@ from ..errors import RunError, TaskEndedError
 from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
-from ..tasks.messages import AwaitRate, ListTasks, StopTasks, ViewTask, WaitTasks
+from ..tasks.messages import AwaitRate, ListTasks, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView, Vitals
+from ..team.config import Settings
 from .messages import Mailbox, Waiter, WaitTimedOut
 from .registry import TaskRegistry
 from .task import Task
@@ -103,7 +104,7 @@ class Answers:
         mailbox: the supervisor's.
         latest: returns the last sample of what a task uses.
         stop: sends a task and those that it owns down the stop ladder, and says who asked.
-        max_running: tasks that may run at a time; answers name it.
+        settings: those in force; answers name how many tasks may run, and be queued.
     """
 
     def __init__(
@@ -114,14 +115,14 @@ class Answers:
         *,
         latest: Callable[[str], Vitals | None],
         stop: Callable[[list[Task], str], None],
-        max_running: int,
+        settings: Settings,
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._mailbox = mailbox
         self._latest = latest
         self._stop = stop
-        self._max_running = max_running
+        self._settings = settings
         self._waiters = Waiters()
         self._rates: RateKeeper | None = None
 
@@ -142,7 +143,10 @@ class Answers:
         match request:
             case ListTasks():
                 visible = self._registry.visible(caller)
-                reply_to.set(self._list([task.entry(self._latest(task.id)) for task in visible]))
+                places = self._registry.queue.places() if self._registry.queued else {}
+                reply_to.set(
+                    self._list([task.entry(self._latest(task.id), places.get(task.id, 0)) for task in visible])
+                )
             case ViewTask(task_id, limit):
                 task = self._registry.find(task_id, caller)
                 if not request.peek:
@@ -157,9 +161,13 @@ class Answers:
             case _:
                 assert_never(request)
 
+    def accepted(self, task: Task) -> TaskAccepted:
+        """Return the answer to whoever has started a task."""
+        return TaskAccepted(task.id, self._place(task))
+
     def view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         """Return a task as it is now, with the last sample of what it uses; see `Task.view`."""
-        return task.view(vitals=self._latest(task.id), output=output, limit=limit)
+        return task.view(vitals=self._latest(task.id), output=output, limit=limit, queue_place=self._place(task))
 
     def end(self, waiter: Waiter, *, is_heard: bool = True) -> None:
         """Answer a waiter with those of its tasks that have ended, unless it has been answered, or nobody hears it."""
@@ -230,7 +238,7 @@ class Answers:
         for task in targets:
             if task.is_over and request.refuse_ended:
                 raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")
-        trees = [[task, *self._registry.running_tasks(task.id)] for task in targets]
+        trees = [[task, *self._registry.unended_tasks(task.id)] for task in targets]
         stopped = list(dict.fromkeys(task for tree in trees for task in tree))
         self._check_patience(caller, len(stopped))
         for tree in reversed(trees):
@@ -261,12 +269,21 @@ class Answers:
             self._rates = RateKeeper(self._mailbox.tell_later)
         self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
 
+    def _place(self, task: Task) -> int:
+        return self._registry.queue.place(task) if task.status == "queued" else 0
+
     def _note_read(self, task: Task) -> None:
         if self._registry.note_read(task):
             self._journal.write(schema.mark_read(task.id))
 
     def _list(self, views: list[TaskView]) -> TaskList:
-        return TaskList(tasks=views, running=self._registry.running, max_running=self._max_running)
+        return TaskList(
+            tasks=views,
+            running=self._registry.running,
+            max_running=self._settings.max_running,
+            queued=self._registry.queued,
+            max_queued=self._settings.max_queued,
+        )
 
     def _output_limit(self, caller: Caller, wanted: int | None, tasks: int = 1) -> int | None:
         """Return how many bytes of each task's output are in an answer: one to a task has no more than some in all."""

@@ -73,9 +73,15 @@ class RateTurn(msgspec.Struct, frozen=True):
 
 
 class TaskAccepted(msgspec.Struct, frozen=True):
-    """Supervisor to the asker: the new task's id."""
+    """Supervisor to the asker: the new task's id.
+
+    Attributes:
+        task_id: the id.
+        queue_place: its place in the queue, from 1; 0 if it is not queued.
+    """
 
     task_id: str
+    queue_place: int = 0
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -99,7 +105,7 @@ AS_USUAL: Final = RunOptions()
 
 
 class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
-    """Start a task; answered with `TaskAccepted` at once, while its process is still starting.
+    """Start or queue a task; answered with `TaskAccepted` at once, while its process is still starting, or queued.
 
     Attributes:
         agent: the agent that is to run it; where there is a `call`, what the task is called in its place.

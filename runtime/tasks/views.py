@@ -12,9 +12,10 @@ from .result import decode_result, decode_result_file, read_result_file
 
 __all__ = ["ID_PREFIX", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
 
-Status: TypeAlias = Literal["starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
-"""`starting → running → completed | failed | stopped`.
+Status: TypeAlias = Literal["queued", "starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
+"""`queued → starting → running → completed | failed | stopped`.
 
+`queued` is left out where there is a slot for the task, and leads to `stopped` where it is stopped before there is one.
 `stopping` is between a stop and the end of the process tree, `restarting` between two attempts.
 """
 
@@ -58,8 +59,11 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
             empty if none did, and for a task of an earlier run.
         traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last
             attempt; empty if it did not, and in `list`.
-        runtime: seconds from its start to now, or to its end.
-        started_at: when it started, as ISO 8601 has it, in UTC: `2026-01-31T12:00:00.000Z`; of its first attempt.
+        runtime: seconds from its start to now, or to its end; 0 where it has not started.
+        started_at: when it started, as ISO 8601 has it, in UTC: `2026-01-31T12:00:00.000Z`; of its first attempt. Empty
+            while it is queued, and for one that was stopped then.
+        queued_at: when it was queued, in the same way; None for a task that started at once.
+        queue_place: its place in the queue, from 1; 0 if it is not queued, and where only the journal can be asked.
         ended_at: when it ended, in the same way; None while it has not.
         output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
         output_size: bytes that it has said in all.
@@ -68,7 +72,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         usage: tokens and cost, as far as model servers reported them and the team file has prices.
         total_usage: the same with that of all tasks that it started, and theirs.
         vitals: CPU and memory; None where no sample was taken.
-        attempts: how many processes it has had.
+        attempts: how many processes it has had; 0 before it has started.
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
         workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
@@ -86,6 +90,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str = ""
     runtime: float = 0.0
     started_at: str = ""
+    queued_at: str | None = None
+    queue_place: int = 0
     ended_at: str | None = None
     output: str = ""
     output_size: int = 0
@@ -150,13 +156,17 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         tasks: the tasks that were asked for.
-        running: tasks alive in the whole runtime.
-        max_running: how many may be.
+        running: tasks of the whole runtime that have started and not ended.
+        max_running: how many may be. One more may start where all that run wait for tasks that are queued.
+        queued: tasks of the whole runtime that wait for a slot.
+        max_queued: how many may.
     """
 
     tasks: list[TaskView]
     running: int
     max_running: int
+    queued: int = 0
+    max_queued: int = 0
 
     def as_data(self) -> dict[str, Any]:
         """As `TaskView.as_data`."""

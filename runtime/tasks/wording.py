@@ -39,10 +39,14 @@ def describe_list(tasks: TaskList) -> str:
     """Return a list of tasks, one paragraph each, under a line on the room there is."""
     free = max(0, tasks.max_running - tasks.running)
     slots = f"{tasks.running} of {tasks.max_running} slots are in use, {free} free."
+    if tasks.queued:
+        slots += f" {tasks.queued} of {tasks.max_queued} places in the queue are taken."
     if not tasks.tasks:
         return f"You have no background tasks. {slots}"
-    running = sum(not view.ended for view in tasks.tasks)
-    lines = [f"{_count(len(tasks.tasks), 'background task')}, {running} still at work. {slots}"]
+    queued = sum(view.status == "queued" for view in tasks.tasks)
+    running = sum(not view.ended for view in tasks.tasks) - queued
+    yours = f"{running} still at work" + (f", {queued} queued" if queued else "")
+    lines = [f"{_count(len(tasks.tasks), 'background task')}, {yours}. {slots}"]
     for view in tasks.tasks:
         lines += ["", _head(view), f"  Task: {one_line(view.task, _TASK_IN_LIST)}"]
         if view.reason:
@@ -156,6 +160,8 @@ def _output(view: TaskView, limit: int) -> str:
 
 def _head(view: TaskView) -> str:
     facts = [f"{view.id}  {view.agent}  {view.status}  {duration(view.runtime)}"]
+    if view.queue_place:
+        facts.append(f"place {view.queue_place} in the queue")
     if view.attempts > 1:
         facts.append(f"attempt {view.attempts}")
     if view.rate_wait:

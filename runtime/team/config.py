@@ -230,8 +230,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The team file's `runtime` mapping; every value may also be given to `Runtime(...)`, which wins.
 
     Attributes:
-        max_running: tasks alive at once.
-        max_tasks: tasks remembered; beyond it the oldest whose results have been read are forgotten.
+        max_running: tasks that run at once.
+        max_queued: tasks that wait until one of those has ended; 0: what cannot start at once is refused.
+        max_tasks: ended tasks remembered; beyond it the oldest whose results have been read are forgotten.
         max_output: bytes of live output kept per task; beyond it the head and the tail.
         max_result: bytes of a result as JSON text; a larger one fails its task.
         max_answer: characters of one tool answer that enter a model's context.
@@ -246,6 +247,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     max_running: int = 20
+    max_queued: int = 1000
     max_tasks: int = 100
     max_output: int = 10_000_000
     max_result: int = 64_000_000
@@ -260,7 +262,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
 
-MAY_BE_ZERO = frozenset({"rate_patience", "standby", "stop_grace"})
+MAY_BE_ZERO = frozenset({"max_queued", "rate_patience", "standby", "stop_grace"})
 """The settings that may be 0; the others must be above it."""
 
 

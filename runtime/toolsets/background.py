@@ -29,6 +29,7 @@ You can hand work to other agents and go on meanwhile. Each task runs in a proce
 
 - Start all tasks that do not depend on each other at once, with one `run_background_agent` call each. Say everything
   the agent needs to know: it does not see this conversation.
+- What is queued starts by itself as soon as there is room: do not start it again.
 - Do other work, or look at what they say with `list_background_agents` and `view_background_agent`. A task that has
   ended keeps its result until you have viewed it.
 - A task that failed says why, and what it had said until then. It hurts no other task: start it again, or do without.
@@ -106,14 +107,14 @@ class BackgroundAgentsToolset(Toolset):
                 name="run_background_agent",
                 description=(
                     "Start a task in the background and get its id at once. The agent works in a process of its own "
-                    "while you go on."
+                    "while you go on. Where no slot is free, the task is queued."
                 ),
                 parameters=RunParameters,
                 handler=self._run,
             ),
             Tool(
                 name="list_background_agents",
-                description="List your tasks, oldest first: status, runtime, tokens, CPU, memory, and free slots.",
+                description="List your tasks, oldest first: status, runtime, tokens, CPU, memory, and slots and queue.",
                 parameters=NoParameters,
                 handler=self._list,
                 polling=True,
@@ -143,11 +144,18 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _run(self, parameters: RunParameters) -> ToolAnswer:
-        started = await ask(self._gateway, run_request(parameters))
+        accepted = await ask(self._gateway, run_request(parameters))
+        data = {"task_id": accepted.task_id, "agent": parameters.agent}
+        if accepted.queue_place:
+            return ToolAnswer(
+                f"Queued {accepted.task_id}: {parameters.agent} starts by itself when a slot is free; it is number "
+                f"{accepted.queue_place} in the queue. Look at it with view_background_agent.",
+                {**data, "queue_place": accepted.queue_place},
+            )
         return ToolAnswer(
-            f"Started {started.task_id}: {parameters.agent} is at work in the background. "
+            f"Started {accepted.task_id}: {parameters.agent} is at work in the background. "
             f"Look at it with view_background_agent.",
-            {"task_id": started.task_id, "agent": parameters.agent},
+            data,
         )
 
     @errors_as_answers

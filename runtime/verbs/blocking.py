@@ -123,7 +123,7 @@ class BlockingVerbs:
         Raises:
             UnknownAgentError: the team has no such agent.
             EmptyTaskError: there is nothing to do.
-            CapacityError: as many tasks run, or wait to be read, as may.
+            CapacityError: as many tasks run and are queued, or have ended unread, as may.
             RequirementError: the agent, or one it may start, needs something this machine lacks.
             RuntimeClosedError: the runtime is closed.
             TypeError: an argument has the wrong type.
@@ -156,7 +156,7 @@ class BlockingVerbs:
 
         Raises:
             TypeError: it, or an argument, cannot be sent to another process.
-            CapacityError: as many tasks run, or wait to be read, as may.
+            CapacityError: as many tasks run and are queued, or have ended unread, as may.
             RuntimeClosedError: the runtime is closed.
         """
         return self._start(call_request(function, args, kwargs, name, options_of(limits, restart, workdir, key)))

@@ -66,8 +66,8 @@ def test_an_empty_task_is_refused(runtime: Runtime, task: str) -> None:
         runtime.run("echo", task)
 
 
-def test_a_task_beyond_the_limit_of_running_ones_is_refused_until_one_has_ended() -> None:
-    with Runtime.from_mapping(entrypoint_team(), max_running=2) as runtime:
+def test_without_a_queue_a_task_beyond_the_limit_of_running_ones_is_refused_until_one_has_ended() -> None:
+    with Runtime.from_mapping(entrypoint_team(), max_running=2, max_queued=0) as runtime:
         first, second = runtime.run("waits", "1"), runtime.run("waits", "2")
 
         with pytest.raises(CapacityError, match="2 tasks are running, and 2 is the limit"):

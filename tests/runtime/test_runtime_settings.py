@@ -24,7 +24,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 def test_settings_of_the_program_win_over_those_of_the_team() -> None:
-    team = {**entrypoint_team(), "runtime": {"max_running": 1, "max_tasks": 7}}
+    team = {**entrypoint_team(), "runtime": {"max_running": 1, "max_queued": 0, "max_tasks": 7}}
 
     with Runtime.from_mapping(team, max_running=2) as runtime:
         settings = runtime.team.settings
@@ -37,7 +37,7 @@ def test_settings_of_the_program_win_over_those_of_the_team() -> None:
 
 
 def test_an_unknown_setting_is_refused_with_those_there_are() -> None:
-    with pytest.raises(TypeError, match="no setting 'max_runing'; settings are max_running, max_tasks"):
+    with pytest.raises(TypeError, match="no setting 'max_runing'; settings are max_running, max_queued, max_tasks"):
         Runtime.from_mapping(entrypoint_team(), max_runing=2)
 
 
@@ -51,6 +51,7 @@ def test_a_setting_of_the_wrong_type_is_refused(setting: dict[str, Any]) -> None
     "setting",
     [
         {"max_running": 0},
+        {"max_queued": -1},
         {"max_tasks": -1},
         {"max_output": 0},
         {"stop_grace": -0.1},
@@ -100,7 +101,7 @@ def test_a_team_file_runs(tmp_path: Path) -> None:
 
 
 def test_beyond_the_limit_the_oldest_task_whose_result_was_read_is_forgotten() -> None:
-    with Runtime.from_mapping(entrypoint_team(), max_tasks=3) as runtime:
+    with Runtime.from_mapping(entrypoint_team(), max_tasks=2) as runtime:
         running = runtime.run("waits", "x")
         unread = runtime.run("echo", "unread")
         read = run_and_wait(runtime, "echo", "read").id

@@ -194,7 +194,7 @@ def test_a_crash_costs_one_part_and_is_told(project: Path) -> None:
 
 def test_a_task_that_is_refused_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
-    report = orchestrate(load_demo_team(), max_running=1)
+    report = orchestrate(load_demo_team(), max_running=1, max_queued=0)
     assert "- Missing: the longest functions. Agent `functions` could not be started" in report
     assert "1 is the limit" in report
     assert "1 background task, started in one turn" in report

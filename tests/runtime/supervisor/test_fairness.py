@@ -41,7 +41,9 @@ TEAM = {
 
 def opened(**settings: Any) -> Runtime:
     """Return a runtime with that team."""
-    return Runtime.from_mapping(TEAM, **{"max_tasks": 1000, "stop_grace": 0.5, "standby": 0, **settings})
+    return Runtime.from_mapping(
+        TEAM, **{"max_tasks": 1000, "max_queued": 0, "stop_grace": 0.5, "standby": 0, **settings}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,10 @@ def test_stop_of_a_task_that_has_ended_is_an_error_that_names_its_status(
 
 @pytest.mark.parametrize("name", ["run_background_agent", "transfer_task"])
 def test_capacity_is_an_error_that_says_how_to_make_room(name: str) -> None:
-    with Runtime.from_mapping(orchestrated(), max_running=1) as runtime, runtime.toolset("boss") as toolset:
+    with (
+        Runtime.from_mapping(orchestrated(), max_running=1, max_queued=0) as runtime,
+        runtime.toolset("boss") as toolset,
+    ):
         task_id = started(toolset, "waits")
 
         answer = call(toolset, name, agent="echo", task="x")

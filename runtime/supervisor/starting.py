@@ -1,0 +1,141 @@
+"""Starting: takes in new tasks, starts or queues them, and gives slots that have become free to queued ones.
+
+Used in the supervisor's thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..runs.journal import Journal
+from ..tasks.gateway import Caller, ReplyTo
+from ..tasks.messages import RunTask
+from ..team.config import Team
+from . import record
+from .admission import admit, take_next
+from .briefing import Briefings
+from .events import EventHub, TaskQueued, TaskStarted
+from .limits import LimitKeeper
+from .registry import TaskRegistry
+from .task import Task
+from .waiting import Answers
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class StartAttempt(Protocol):
+        """Starts a process of a task; calls `accepted` once nothing can fail any more."""
+
+        def __call__(self, task: Task, *, accepted: Callable[[], None]) -> None:
+            """See the class."""
+
+
+__all__ = ["Starter"]
+
+
+class Starter:
+    """See the module.
+
+    Args:
+        team: the agents; its settings are in force.
+        registry: the tasks.
+        briefings: makes tasks.
+        answers: tells what they are.
+        journal: is told of them before anybody else.
+        hub: takes the events.
+        limits: measures their time.
+        working_directory: of tasks; empty: the host's current directory when they start.
+        start_attempt: starts a process of a task.
+        failed: is called with a task that was queued and cannot be started, and with the reason.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        *,
+        registry: TaskRegistry,
+        briefings: Briefings,
+        answers: Answers,
+        journal: Journal,
+        hub: EventHub,
+        limits: LimitKeeper,
+        working_directory: str,
+        start_attempt: StartAttempt,
+        failed: Callable[[Task, str], None],
+    ) -> None:
+        self._team = team
+        self._registry = registry
+        self._briefings = briefings
+        self._answers = answers
+        self._journal = journal
+        self._hub = hub
+        self._limits = limits
+        self._working_directory = working_directory
+        self._start_attempt = start_attempt
+        self._failed = failed
+
+    def run(self, request: RunTask, caller: Caller, reply_to: ReplyTo) -> None:
+        """Start a task, or queue it; the answer is given when the journal has it.
+
+        Raises:
+            RunError: it is refused.
+        """
+        if request.options.key is not None:
+            earlier = self._registry.with_key(caller.id, request.options.key)
+            if earlier is not None:
+                reply_to.set(self._answers.accepted(earlier))
+                return
+        parent = self._registry.get(caller.id)
+        admission = admit(
+            request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
+        )
+        task = self._briefings.task(request, caller, parent, admission.chain)
+        if not admission.has_slot:
+            task.queue()
+        # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
+        self._registry.add(task)
+        if not admission.has_slot and (following := self._take_next()) is not task:
+            self._accept(task, request, reply_to)
+            if self._hub.has_streams:
+                self._hub.publish(TaskQueued(self._answers.view(task, output=False)))
+            self._fill(following)
+            return
+        task.queued_at = None
+        # Whoever asked hears of the task when the journal has it; best before the zygote takes a core for it.
+        try:
+            self._start(task, lambda: self._accept(task, request, reply_to))
+        except BaseException:
+            self._registry.remove(task)
+            raise
+
+    def fill_slots(self) -> None:
+        """Start queued tasks for as long as there are slots for them."""
+        self._fill(self._take_next())
+
+    def _fill(self, task: Task | None) -> None:
+        while task is not None:
+            self._start_queued(task)
+            task = self._take_next()
+
+    def _take_next(self) -> Task | None:
+        return take_next(settings=self._team.settings, registry=self._registry)
+
+    def _accept(self, task: Task, request: RunTask, reply_to: ReplyTo) -> None:
+        accepted = self._answers.accepted(task)
+        self._journal.write(record.accepted(task, request), lambda: reply_to.set(accepted))
+
+    def _start_queued(self, task: Task) -> None:
+        try:
+            self._start(task, lambda: self._journal.write(record.started(task)))
+        except Exception as error:  # noqa: BLE001 - out of descriptors, say; the task ends for it, nobody else
+            task.attempts = 0
+            self._failed(task, f"It could not be started: {error}")
+
+    def _start(self, task: Task, accepted: Callable[[], None]) -> None:
+        if task.status == "queued":
+            task.leave_queue()
+        self._start_attempt(task, accepted=accepted)
+        self._limits.begin(task)
+        if self._hub.has_streams:  # to look at a task takes longer than to tell of it
+            self._hub.publish(TaskStarted(self._answers.view(task, output=False)))

@@ -1,0 +1,147 @@
+"""Task queue: the tasks that are accepted and wait for a slot, first come first served for each owner.
+
+Owners take turns, so hundreds of tasks of one do not keep the first task of another waiting. To queue a task, and to
+take the next, cost the same however many are queued. Bookkeeping only: `admission` decides who gets a slot. For the
+supervisor's thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from .task import Task
+
+__all__ = ["Claim", "TaskQueue"]
+
+
+class Claim(IntEnum):
+    """Claim: which slots an owner may take; a smaller one takes more of the last slots."""
+
+    ALL = 0
+    """Every slot: the host, its orchestrators, and the root of a run."""
+    FIRST = 1
+    """All but the host's: a task in whose branch nothing else runs."""
+    MORE = 2
+    """All but those that are kept for others: any other task."""
+
+
+@dataclass(eq=False, slots=True)
+class _Line:
+    """The queued tasks of one owner.
+
+    Attributes:
+        claim: the owner's.
+        turn: the owner's place among owners; the smallest is next.
+        tasks: by their ids, first come first.
+    """
+
+    claim: Claim
+    turn: int
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+
+class TaskQueue:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str | None, _Line] = {}
+        # The same lines by claim. Within each, the one whose turn it is comes first.
+        self._by_claim: dict[Claim, dict[str | None, _Line]] = {claim: {} for claim in Claim}
+        self._turns = itertools.count()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Return how many tasks are queued."""
+        return self._count
+
+    def has_any_of(self, owner: str | None) -> bool:
+        """Tell whether tasks that an owner has started are queued; None stands for the host."""
+        return owner in self._lines
+
+    def place(self, task: Task) -> int:
+        """Return a queued task's place, from 1; see `places`."""
+        mine = self._lines[task.parent]
+        before = next(index for index, task_id in enumerate(mine.tasks) if task_id == task.id)
+        others = (line for line in self._lines.values() if line is not mine)
+        ahead = sum(min(len(line.tasks), before + (line.turn < mine.turn)) for line in others)
+        return before + ahead + 1
+
+    def places(self) -> dict[str, int]:
+        """Return the place of every queued task: in which order they start if any task may take any slot."""
+        rounds: list[Iterator[str]] = [
+            iter(line.tasks) for line in sorted(self._lines.values(), key=lambda line: line.turn)
+        ]
+        places: dict[str, int] = {}
+        while rounds:
+            left = []
+            for tasks in rounds:
+                task_id = next(tasks, None)
+                if task_id is not None:
+                    places[task_id] = len(places) + 1
+                    left.append(tasks)
+            rounds = left
+        return places
+
+    # --- changes ----------------------------------------------------------------------------------------------------
+
+    def put(self, task: Task, claim: Claim) -> None:
+        """Add a task behind those of the same owner.
+
+        Args:
+            task: the task.
+            claim: the owner's; heeded if it has no other task queued.
+        """
+        line = self._lines.get(task.parent)
+        if line is None:
+            line = self._lines[task.parent] = self._by_claim[claim][task.parent] = _Line(claim, next(self._turns))
+        line.tasks[task.id] = task
+        self._count += 1
+
+    def remove(self, task: Task) -> None:
+        """Remove a task."""
+        line = self._lines[task.parent]
+        del line.tasks[task.id]
+        self._count -= 1
+        if not line.tasks:
+            del self._lines[task.parent]
+            del self._by_claim[line.claim][task.parent]
+
+    def first(self, claim: Claim) -> Task | None:
+        """Return the task that is next of those whose owners have this claim or a stronger one; None if none is."""
+        firsts = [next(iter(self._by_claim[each].values()), None) for each in Claim if each <= claim]
+        line = min((line for line in firsts if line is not None), key=lambda line: line.turn, default=None)
+        return next(iter(line.tasks.values())) if line is not None else None
+
+    def first_of_the_deepest(self) -> Task | None:
+        """Return the first of those that tasks have started at the greatest depth, of the owner with the fewest left.
+
+        Looks at all owners, as only those are that run, and it is rarely wanted.
+        """
+        lines = [*self._by_claim[Claim.FIRST].values(), *self._by_claim[Claim.MORE].values()]
+        firsts = [(line, next(iter(line.tasks.values()))) for line in lines]
+        _, task = min(
+            firsts, key=lambda each: (-len(each[1].chain), len(each[0].tasks), each[0].turn), default=(None, None)
+        )
+        return task
+
+    def had_its_turn(self, owner: str | None) -> None:
+        """Note that a task of an owner has taken a slot: the owner comes behind all others now."""
+        line = self._lines.get(owner)
+        if line is not None:
+            line.turn = next(self._turns)
+            # What has just started runs in the owner's branch.
+            self._move(owner, line, Claim.ALL if line.claim is Claim.ALL else Claim.MORE)
+
+    def is_alone(self, owner: str) -> None:
+        """Note that nothing runs any more in the branch of a task beside itself."""
+        line = self._lines.get(owner)
+        if line is not None and line.claim is Claim.MORE:
+            self._move(owner, line, Claim.FIRST)
+
+    def _move(self, owner: str | None, line: _Line, claim: Claim) -> None:
+        del self._by_claim[line.claim][owner]
+        line.claim = claim
+        self._by_claim[claim][owner] = line
