@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,9 @@ def shared_runtime(**settings: Any) -> Iterator[Runtime]:
     settings = {"stop_grace": 0.5, "max_tasks": 10_000, "standby": 0, **settings}
     with Runtime.from_mapping(entrypoint_team(), **settings) as runtime:
         run_and_wait(runtime, "echo", "warm up")
+        called = threading.Event()
+        runtime.run("echo", "warm up").add_done_callback(lambda _: called.set())
+        called.wait(PATIENCE)
         yield runtime
 
 

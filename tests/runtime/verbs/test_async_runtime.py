@@ -1,0 +1,249 @@
+"""AsyncRuntime: the verbs, awaited; the same program under asyncio and trio where that matters."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import submitted
+import trio
+from subactors.runtime import AsyncRuntime, AsyncTask, Runtime, TaskFailed, TaskStopped
+from teams import PATIENCE, entrypoint_team
+
+BACKENDS = ["asyncio", "trio"]
+
+
+def in_loop(program: Callable[[AsyncRuntime], Awaitable[Any]], state: Path, backend: str = "asyncio") -> Any:
+    """Run a program with a runtime, in a new event loop."""
+
+    async def main() -> Any:
+        async with AsyncRuntime.from_mapping(entrypoint_team(), state_dir=state, standby=0, stop_grace=0.5) as runtime:
+            return await program(runtime)
+
+    if backend == "trio":
+        return trio.run(main)
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_task_is_awaited_for_its_result(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[Any]:
+        task = await runtime.run("echo", "x")
+        return [await task, await task.result(), await (await runtime.submit(submitted.add_later, 1))]
+
+    assert in_loop(program, tmp_path, backend) == ["x", "x", 2]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_wait_that_is_cancelled_stops_no_task(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> str:
+        task = await runtime.submit(submitted.wait_for, str(tmp_path / "go"))
+        with anyio.move_on_after(0.05):
+            await task
+        assert not task.done()
+        (tmp_path / "go").write_text("later")
+        return str(await task)
+
+    assert in_loop(program, tmp_path / "state", backend) == "later"
+
+
+def test_a_thousand_waits_cost_no_thread_and_leave_no_waiter(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        task = await runtime.submit(submitted.wait_for, "/nowhere")
+        threads = threading.active_count()
+        waits = [asyncio.ensure_future(task.result()) for _ in range(1000)]
+        await come_to(lambda: len(waiters(runtime)) == 1000)
+        assert threading.active_count() == threads
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await come_to(lambda: not waiters(runtime))
+        await task.stop()
+
+    in_loop(program, tmp_path)
+
+
+def waiters(runtime: AsyncRuntime) -> list[Any]:
+    """The requests that wait in the supervisor."""
+    supervisor: Any = runtime._host.supervisor._actor_weakref()
+    return list(supervisor._answers._waiters.all)
+
+
+async def come_to(condition: Callable[[], object]) -> None:
+    """Return as soon as the condition holds, in a loop of asyncio."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - of another thread's, which sets no event
+            await asyncio.sleep(0)
+
+
+def test_200_tasks_that_end_together_tell_each_waiter_that_stayed_once(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
+    print(f"seed {seed}")  # shown when the test fails
+    chance = random.Random(seed)  # noqa: S311 - as above
+
+    async def program(runtime: AsyncRuntime) -> None:
+        go = tmp_path / "go"
+        told: list[str] = []
+
+        async def wait(task: AsyncTask) -> None:
+            assert await task == "now"
+            told.append(task.id)
+
+        async with runtime.group() as group:
+            tasks = [await group.submit(submitted.wait_for, str(go)) for _ in range(20)]
+            waits = [(task, asyncio.ensure_future(wait(task))) for task in tasks for _ in range(10)]
+            await asyncio.sleep(0)
+            go.write_text("now")
+            cancelled = chance.sample(waits, 60)
+            for _, each in cancelled:
+                await asyncio.sleep(chance.random() * 0.002)
+                each.cancel()
+            ended = await asyncio.gather(*(each for _, each in waits), return_exceptions=True)
+        stayed = [task.id for (task, _), end in zip(waits, ended, strict=True) if end is None]
+        assert sorted(told) == sorted(stayed)
+        assert {type(end) for end in ended if end is not None} <= {asyncio.CancelledError}
+        assert [await task for task in tasks] == ["now"] * 20
+
+    in_loop(program, tmp_path / "state")
+
+
+def test_an_end_whose_waiter_is_cancelled_in_the_same_tick_does_not_count_as_read(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        task = await runtime.submit(submitted.add, 1)
+        wait = asyncio.ensure_future(task.result())
+        record = runtime._host.registry.get(task.id)
+        assert record is not None
+        await come_to(lambda: record.is_over)
+        wait.cancel()
+        await asyncio.gather(wait, return_exceptions=True)
+        await runtime.list()  # answered after whatever was told before
+        assert record.read == (not wait.cancelled())
+        assert await task == 2
+        await runtime.list()
+        assert record.read
+
+    in_loop(program, tmp_path)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_group_that_is_cancelled_ends_its_tasks_before_the_block_is_left(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[str]:
+        tasks: list[AsyncTask] = []
+        with anyio.move_on_after(0.2):
+            async with runtime.group() as group:
+                tasks.extend([await group.submit(submitted.wait_for, "/nowhere") for _ in range(3)])
+                await tasks[0]
+        return [task.status for task in tasks]
+
+    assert in_loop(program, tmp_path, backend) == ["stopped"] * 3
+
+
+def test_a_group_that_is_cancelled_again_and_again_still_ends_its_tasks(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        tasks: list[AsyncTask] = []
+
+        async def handler() -> None:
+            async with runtime.group() as group:
+                tasks.append(await group.run("deaf", "x"))
+                await tasks[0]
+
+        handling = asyncio.ensure_future(handler())
+        await come_to(lambda: tasks and tasks[0].status == "running")
+        while not handling.done():
+            handling.cancel()
+            await asyncio.sleep(0.01)
+        assert tasks[0].status == "stopped"
+
+    in_loop(program, tmp_path)
+
+
+def test_a_failure_in_a_group_stops_the_others_and_is_raised(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> str:
+        async with runtime.group() as group:
+            waiting = await group.submit(submitted.wait_for, "/nowhere")
+            await group.submit(submitted.fail_at, 7)
+            with pytest.raises(TaskStopped):
+                await waiting
+        return "never"
+
+    with pytest.raises(TaskFailed, match="not 7"):
+        in_loop(program, tmp_path)
+
+
+def test_a_start_that_is_cancelled_leaves_no_task_that_nobody_knows(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        for _ in range(20):
+            starting = asyncio.ensure_future(runtime.submit(submitted.wait_for, "/nowhere"))
+            await asyncio.sleep(0)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        await come_to(lambda: runtime._host.registry.all_ended)
+
+    in_loop(program, tmp_path)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_map_and_as_completed_are_iterated_asynchronously(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        assert [result async for result in runtime.map(submitted.square, range(8), concurrency=3)] == [
+            number**2 for number in range(8)
+        ]
+        tasks = [await runtime.submit(submitted.square, number) for number in range(4)]
+        assert sorted([await task async for task in runtime.as_completed(tasks)]) == [0, 1, 4, 9]
+
+    in_loop(program, tmp_path, backend)
+
+
+def test_the_verbs_work_in_several_loops_and_beside_a_blocking_runtime(tmp_path: Path) -> None:
+    with AsyncRuntimeInThreads(tmp_path / "async") as runtime, Runtime(state_dir=tmp_path, standby=0) as blocking:
+
+        async def work(number: int) -> int:
+            return int(await (await runtime.submit(submitted.add, number)))
+
+        results: list[int] = []
+        threads = [
+            threading.Thread(target=lambda number=number: results.append(asyncio.run(work(number))))  # type: ignore[misc]
+            for number in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        assert blocking.submit(submitted.add, 9).result(PATIENCE) == 10
+        for thread in threads:
+            thread.join()
+    assert sorted(results) == [1, 2, 3, 4]
+
+
+class AsyncRuntimeInThreads:
+    """A runtime that is made and closed outside of any loop."""
+
+    def __init__(self, state: Path) -> None:
+        self._runtime = AsyncRuntime(state_dir=state, standby=0)
+
+    def __enter__(self) -> AsyncRuntime:
+        return self._runtime
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run(self._runtime.close())
+
+
+def test_a_callback_is_called_in_the_loop(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        task = await runtime.submit(submitted.add, 1)
+        called: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        task.add_done_callback(called.set_result)
+        assert await asyncio.wait_for(called, PATIENCE) is task
+
+    in_loop(program, tmp_path)
+
+
+def test_an_executor_serves_run_in_executor(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(runtime.executor(), submitted.add, 4)
+
+    assert in_loop(program, tmp_path) == 5

@@ -1,0 +1,99 @@
+"""Groups: tasks that end with a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import submitted
+from subactors.runtime import RunError, Runtime, TaskFailed
+from teams import PATIENCE, shared_runtime
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with shared_runtime() as runtime:
+        yield runtime
+
+
+def test_a_block_that_ends_as_it_should_waits_for_its_tasks(runtime: Runtime) -> None:
+    with runtime.group() as group:
+        tasks = [group.submit(submitted.square, number) for number in range(4)]
+        tasks.append(group.run("echo", "x"))
+
+    assert all(task.done() for task in tasks)
+    assert [task.result(0) for task in tasks] == [0, 1, 4, 9, "x"]
+
+
+def test_an_exception_that_leaves_the_block_stops_its_tasks_and_no_others(runtime: Runtime) -> None:
+    other = runtime.submit(submitted.wait_for, "/nowhere")
+
+    def body() -> None:
+        with runtime.group() as group:
+            tasks.extend(group.submit(submitted.wait_for, "/nowhere") for _ in range(3))
+            raise KeyError("left")
+
+    tasks: list[object] = []
+    with pytest.raises(KeyError, match="left"):
+        body()
+    assert [runtime.view(str(task)).status for task in tasks] == ["stopped"] * 3
+    assert not other.done()
+    other.stop()
+
+
+def test_a_task_that_fails_has_the_others_stopped_and_is_what_the_block_raises(runtime: Runtime) -> None:
+    tasks = []
+
+    def body() -> None:
+        with runtime.group() as group:
+            tasks.append(group.submit(submitted.wait_for, "/nowhere"))
+            tasks.append(group.submit(submitted.fail_at, 7))
+
+    with pytest.raises(TaskFailed, match="not 7"):
+        body()
+    assert [task.status for task in tasks] == ["stopped", "failed"]
+
+
+def test_a_group_that_has_been_stopped_for_a_failure_starts_no_more(runtime: Runtime) -> None:
+    group = runtime.group()
+
+    def body() -> None:
+        with group:
+            group.submit(submitted.fail_at, 7)
+            group.wait(timeout=PATIENCE)
+            with pytest.raises(RunError, match="has failed"):
+                group.submit(submitted.add, 1)
+
+    with pytest.raises(TaskFailed):
+        body()
+    assert len(group.tasks) == 1
+
+
+def test_a_group_that_collects_lets_the_others_go_on_and_raises_nothing(runtime: Runtime, tmp_path: Path) -> None:
+    with runtime.group(on_error="collect") as group:
+        failing = group.submit(submitted.fail_at, 7)
+        going = group.submit(submitted.wait_for, str(tmp_path / "go"))
+        runtime.wait([failing], timeout=PATIENCE)
+        assert not going.done()
+        (tmp_path / "go").write_text("went on")
+
+    assert going.result(0) == "went on"
+    with pytest.raises(TaskFailed):
+        failing.result(0)
+
+
+def test_a_group_is_stopped_by_hand(runtime: Runtime) -> None:
+    with runtime.group() as group:
+        group.submit(submitted.wait_for, "/nowhere")
+        (view,) = group.stop()
+
+    assert view.status == "stopped"
+
+
+def test_a_group_lists_its_own_tasks_only(runtime: Runtime) -> None:
+    other = runtime.submit(submitted.add, 1)
+    with runtime.group() as group:
+        task = group.submit(submitted.add, 1)
+        assert [view.id for view in group.list()] == [task]
+    other.result(PATIENCE)
