@@ -8,7 +8,8 @@ from typing import Any
 
 import pykka
 import pytest
-from actor_classes import Echo, Hooked, OwnError, Worker
+from actor_classes import Echo, OwnError, Worker
+from hooked_actors import Hooked
 from process_actors import PATIENCE, get, hooks
 from process_listeners import Started
 from processes_and_waits import wait_until

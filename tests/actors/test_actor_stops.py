@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pykka
 import pytest
-from actor_classes import Echo, FailingOnStop, Hooked, Worker
+from actor_classes import Echo, Worker
+from hooked_actors import FailingOnStop, Hooked
 from process_actors import PATIENCE, get, hooks
 from process_listeners import Started
 from processes_and_waits import is_gone, wait_until
