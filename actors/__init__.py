@@ -9,18 +9,22 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     interrupts.py     waits that Ctrl-C ends (public)
     regular_files.py  opens files where tasks can put something else in their place (public)
     restart.py        restart policies
+    late_import.py    hears of the first import of `multiprocessing`
     wire/             messages between host, zygote and child
     linux/            what is asked of the kernel
     fence.py          keeps processes from each other (public)
     child/            an actor's process: its life from the fork to its exit
     host/             the host's side of processes: system, process, channel, the I/O thread
+    context/          a `multiprocessing` context on the zygote
     actor.py          `ProcessActor`: its shell in the host, the actor in the child
     children.py       what a supervisor knows of a child, and hears of it
     supervisor.py     `Supervisor`: starts, watches and stops process actors
     zygote/           the program that forks actors' processes
 """
 
-from .actor import ProcessActor, SupervisorRef
+from typing import TYPE_CHECKING, Any
+
+from .actor import ProcessActor, ProcessRef, SupervisorRef
 from .children import Child, ChildSpec, ReplyAddress, StartChild, StopChild
 from .errors import (
     ForkedError,
@@ -45,6 +49,19 @@ from .wire.frames import encode_plain
 from .wire.messages import ErrorData, GroupUse, ProcessLimits
 from .wire.value_count import MOST_VALUES
 
+if TYPE_CHECKING:
+    from .context.zygote_context import ZygoteContext, get_context
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs `multiprocessing` when it is wanted: most hosts never do, and its import takes milliseconds."""
+    if name in {"ZygoteContext", "get_context"}:
+        from .context import zygote_context  # noqa: PLC0415
+
+        return getattr(zygote_context, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "MARK",
     "MOST_VALUES",
@@ -65,6 +82,7 @@ __all__ = [
     "ProcessExit",
     "ProcessLimits",
     "ProcessListener",
+    "ProcessRef",
     "ProcessSystem",
     "ProtocolError",
     "RemoteError",
@@ -80,10 +98,12 @@ __all__ = [
     "SupervisorRef",
     "Timer",
     "UnsupportedPlatformError",
+    "ZygoteContext",
     "check_platform",
     "decide",
     "encode_plain",
     "environment",
+    "get_context",
     "open_standard_descriptors",
     "silenced",
 ]

@@ -14,7 +14,7 @@ import threading
 import uuid
 from concurrent.futures import Future
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import msgspec
 import pykka
@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from .host.exit import ProcessExit
     from .host.process import ActorProcess
 
-__all__ = ["ProcessActor", "StopsAtOnce", "SupervisorRef"]
+__all__ = ["ProcessActor", "ProcessRef", "StopsAtOnce", "SupervisorRef"]
 
 logger = logging.getLogger("subactors.actors")
+
+A = TypeVar("A", bound=pykka.Actor)
 
 
 class ProcessActor(pykka.Actor):
@@ -62,7 +64,7 @@ class ProcessActor(pykka.Actor):
     """The actor's life in its process; set before the constructor runs."""
 
     @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
+    def start(cls, *args: Any, **kwargs: Any) -> ProcessRef[Self]:
         """Start the actor in a new process and return when its constructor has returned there.
 
         Runs in the calling thread of the host. Arguments are pickled.
@@ -75,7 +77,7 @@ class ProcessActor(pykka.Actor):
         system = cls.system or default_system()
         process = system.spawn(cls, args, kwargs, listener=_Unsupervised())
         try:
-            reference: pykka.ActorRef[Self] = result_of(process.ready)
+            reference = cast("ProcessRef[Self]", result_of(process.ready))
         except BaseException:
             process.kill()  # an interrupt of the waiting, as by Ctrl-C, must not leave an actor that nobody knows of
             raise
@@ -197,7 +199,7 @@ class _Shell:
     def _subactors_attach(self, process: ActorProcess) -> None:
         self._subactors_process = process
         self.actor_inbox = _ChannelInbox(process)
-        self._actor_ref: pykka.ActorRef[Any] = pykka.ActorRef(self)
+        self._actor_ref: ProcessRef[Any] = ProcessRef(self)
 
     def _subactors_learn(self, attributes: Interface) -> None:
         """Take over the names of all the real actor's attributes, for proxies to find. Runs in the I/O thread."""
@@ -259,6 +261,16 @@ class SupervisorRef:
         return self._channel.hold(patience)
 
 
+class ProcessRef(pykka.ActorRef[A]):
+    """A reference to an actor, in its host. In the actor's process there is `multiprocessing.current_process()`."""
+
+    @property
+    def process(self) -> ActorProcess:
+        """The actor's process, as one of `multiprocessing`; also when it has ended."""
+        assert isinstance(self.actor_inbox, _ChannelInbox)  # noqa: S101 - it is made with one
+        return self.actor_inbox.process
+
+
 class _NoInbox:
     """The mailbox until a process has one: a message in it would wait for ever."""
 
@@ -279,7 +291,7 @@ class _ChannelInbox(_NoInbox):
     """The mailbox as the host sees it: what is put in goes over the channel."""
 
     def __init__(self, process: ActorProcess) -> None:
-        self._process = process
+        self.process = process
         self._owner = os.getpid()
 
     def put(self, envelope: Envelope[Any], /) -> None:
@@ -288,11 +300,11 @@ class _ChannelInbox(_NoInbox):
                 "This process was forked from the one that started the actor, and cannot use it. Start one here."
             )
         if isinstance(envelope.message, messages._ActorStop):  # noqa: SLF001 - pykka keeps its stop message private
-            self._process.stop(envelope.reply_to)
+            self.process.stop(envelope.reply_to)
         elif envelope.reply_to is None:
-            self._process.tell(envelope.message)
+            self.process.tell(envelope.message)
         else:
-            self._process.ask(envelope.message, envelope.reply_to)
+            self.process.ask(envelope.message, envelope.reply_to)
 
 
 class _Unsupervised:

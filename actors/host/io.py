@@ -84,10 +84,12 @@ class IOThread:
 
     Attributes:
         buffer: for reads whose bytes are dealt with before the next; for use in the I/O thread only.
+        owner: id of the process that has this thread; a fork of it has not.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.owner = os.getpid()
         self.buffer = memoryview(bytearray(_READ_SIZE))
         self._epoll = select.epoll()
         self._poll: select.poll | None = None

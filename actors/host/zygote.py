@@ -138,6 +138,7 @@ class ZygoteConnection:
         *,
         standby: bool = False,
         fenced: bool = False,
+        plain: bool = False,
         accepted: Callable[[], None] = lambda: None,
     ) -> bool:
         """Ask for a process that serves `channel`, which stays open here; may be called in any thread.
@@ -145,7 +146,7 @@ class ZygoteConnection:
         Returns False, and has done nothing, if the zygote is gone. Else `accepted` is called before anybody can hear
         that it is gone.
         """
-        packet = encode_packet(Fork(key, group, standby, fenced))
+        packet = encode_packet(Fork(key, group, standby, fenced, plain))
         with self._lock:
             if self._closed:
                 return False

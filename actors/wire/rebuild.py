@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import builtins
 import pickle
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pykka
 
 from ..errors import PlainDataError, RemoteError
 from .messages import ErrorData
 
-__all__ = ["encode_object", "rebuild"]
+__all__ = ["Packed", "encode_object", "give_main_by_value", "names_main", "rebuild"]
 
 
 def rebuild(error: ErrorData) -> Exception:
@@ -43,15 +46,49 @@ def rebuild(error: ErrorData) -> Exception:
     return rebuilt
 
 
+class Packed(NamedTuple):
+    """What a process starts with.
+
+    Attributes:
+        data: the pickle.
+        descriptors: what it names: the host's own, which are to be sent before they are closed.
+        authkey: the host's key for connections of `multiprocessing`, if it uses that.
+        tracker: which of the descriptors leads to the host's resource tracker, if that runs.
+    """
+
+    data: bytes
+    descriptors: Sequence[int] = ()
+    authkey: bytes | None = None
+    tracker: int | None = None
+
+
 def encode_object(value: object) -> bytes:
     """Pickle for the trusted direction, host to child; what only the host's `__main__` knows travels by value."""
     try:
         data = pickle.dumps(value)
     except (pickle.PicklingError, AttributeError, TypeError):
         data = b""
-    # The child has a `__main__` of its own: looking anything up in it would fail there.
-    if data and b"__main__" not in data:
+    if data and not names_main(data):
         return data
     import cloudpickle  # noqa: PLC0415 - most hosts never need it
 
+    give_main_by_value()
     return bytes(cloudpickle.dumps(value))
+
+
+def names_main(data: bytes) -> bool:
+    """Return whether a pickle may name something of the host's main module, of which an actor has none.
+
+    The child has a `__main__` of its own: looking anything up in it would fail there. The other name is the one that
+    `multiprocessing` gives to a main script in processes where it is not the program.
+    """
+    return b"__main__" in data or b"__mp_main__" in data
+
+
+def give_main_by_value() -> None:
+    """Have cloudpickle take a main script by value under its second name, too."""
+    main = sys.modules.get("__mp_main__")
+    if main is not None and main.__name__ == "__mp_main__":
+        import cloudpickle  # noqa: PLC0415 - most hosts never need it
+
+        cloudpickle.register_pickle_by_value(main)

@@ -36,7 +36,7 @@ import msgspec
 
 from .. import fence as fence_module
 from ..actor import StopsAtOnce
-from ..child.life import Step, rehearse, serve
+from ..child.life import Step, plain_processes, rehearse, serve
 from ..linux import kernel
 from ..linux.mark import keep_mark
 from ..wire import ancillary
@@ -175,6 +175,11 @@ class _Zygote:
     def _fork(self, request: Fork, channel: int) -> None:
         key, group = request.key, request.group
         self._forks_to_come -= 1
+        if request.plain:
+            # What it needs of `multiprocessing` is imported once, here; before the first of them nobody pays for it.
+            from ..context.child import be  # noqa: PLC0415 - see above
+
+            plain_processes[:] = [be]
         try:
             if self._oom_score is not None:
                 # For the moment of the fork: children inherit it and need not write it.
@@ -207,8 +212,7 @@ class _Zygote:
         try:
             if channel != CHANNEL:
                 os.dup2(channel, CHANNEL, False)
-            serve(self._channel, self._pid, steps, rehearsal=rehearsal)
-            code = 0
+            code = serve(self._channel, self._pid, steps, rehearsal=rehearsal)
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()
         try:
@@ -279,7 +283,7 @@ def main() -> None:
         with contextlib.suppress(OSError):  # the host is gone: `serve` sees it, too
             control.send(encode_packet(failure))
     kernel.open_standard_descriptors()
-    prepare_for_children()
+    prepare_for_children(configuration.host_name, configuration.host_pid)
     zygote = _Zygote(control, host, configuration)
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()

@@ -1,0 +1,155 @@
+"""What `multiprocessing` shares with a process, in what the process starts with: pickled here, and found there.
+
+Locks, queues, connections, shared values and a manager's proxies pickle only while a process is being started, and
+those of them that have descriptors hand these to whoever starts it. The descriptors travel with the process's first
+message, and in the pickle each is its place among them. Nothing here imports `multiprocessing`: who has not imported it
+has nothing of it to share.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections import ChainMap
+from typing import Any, Final
+
+from . import ancillary
+from .rebuild import Packed, give_main_by_value, names_main
+
+__all__ = [
+    "Inherited",
+    "Spawning",
+    "check_number",
+    "descriptor_of_tracker",
+    "in_memory",
+    "pack",
+    "pickled",
+    "received_descriptors",
+]
+
+_SHARED: Final = b"multiprocessing"
+
+received_descriptors: Final[list[int]] = []
+"""In a process that was started with some: their numbers there."""
+
+
+class Inherited:
+    """A descriptor in a pickle: its place among those that come with the first message."""
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+
+    def detach(self) -> int:
+        """Return the descriptor's number, in the process that was started; whoever asks owns it."""
+        return received_descriptors[self._place]
+
+
+class Spawning:
+    """What `multiprocessing` asks of whoever starts a process while it pickles what it shares.
+
+    Attributes:
+        descriptors: those that the process is to be given.
+    """
+
+    DupFd = Inherited
+
+    def __init__(self) -> None:
+        self.descriptors: list[int] = []
+
+    def duplicate_for_child(self, descriptor: int) -> int:
+        """Take a descriptor along; return its place."""
+        self.descriptors.append(descriptor)
+        return len(self.descriptors) - 1
+
+
+def pack(value: object) -> Packed:
+    """Pickle for an actor that is to be started; what only the host's `__main__` knows goes by value.
+
+    Raises:
+        Exception: what pickling raises; RuntimeError for what only processes of the start method `fork` can be given.
+        ValueError: there are more descriptors than a message can carry.
+    """
+    from multiprocessing.process import current_process  # noqa: PLC0415 - it is imported
+
+    spawning = Spawning()
+    data = pickled(value, spawning, has_main=False)
+    check_number(spawning)
+    authkey = bytes(current_process().authkey)
+    # What needs the tracker is made by a class of that name. Most actors are given nothing of the kind.
+    tracker = descriptor_of_tracker() if _SHARED in data else None
+    if tracker is None:
+        return Packed(data, spawning.descriptors, authkey)
+    return Packed(data, [*spawning.descriptors, tracker], authkey, len(spawning.descriptors))
+
+
+def descriptor_of_tracker() -> int | None:
+    """Return the descriptor that leads to this process's resource tracker; None where none runs."""
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    descriptor: int | None = getattr(tracker, "_fd", None)
+    return descriptor
+
+
+def check_number(spawning: Spawning) -> None:
+    """Raise ValueError if there are more descriptors than a message can carry, with one for the tracker."""
+    if len(spawning.descriptors) >= ancillary.MOST:
+        raise ValueError(
+            f"A process can be given {ancillary.MOST - 1} descriptors when it starts, and this would be given "
+            f"{len(spawning.descriptors)}. Hand over the others through a queue or a connection."
+        )
+
+
+def pickled(value: object, spawning: Spawning, *, has_main: bool) -> bytes:
+    """Pickle with what `multiprocessing` adds to it; what cannot be pickled by reference goes by value.
+
+    Args:
+        value: what to pickle.
+        spawning: takes the descriptors.
+        has_main: whether the process will have the host's main module; if not, what is of it goes by value.
+    """
+    from multiprocessing import context, reduction  # noqa: PLC0415 - it is imported, or wanted
+
+    kept = len(spawning.descriptors)
+    before = context.get_spawning_popen()
+    context.set_spawning_popen(spawning)  # type: ignore[arg-type]  # it has what is asked of it
+    try:
+        try:
+            data = bytes(reduction.ForkingPickler.dumps(value))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            data = b""
+        if data and (has_main or not names_main(data)):
+            return data
+        del spawning.descriptors[kept:]
+        if not has_main:
+            give_main_by_value()
+        return _by_value(value)
+    finally:
+        context.set_spawning_popen(before)
+
+
+_by_value_pickler: list[Any] = []
+
+
+def _by_value(value: object) -> bytes:
+    import io  # noqa: PLC0415 - rarely needed
+    from multiprocessing.reduction import ForkingPickler  # noqa: PLC0415
+
+    import cloudpickle  # noqa: PLC0415
+
+    if not _by_value_pickler:
+        # On the class: a table of an instance is one that cloudpickle does not look at, and the numbers of descriptors
+        # would cross as they are. Not a copy: types are registered at any time.
+        extra: Any = ForkingPickler._extra_reducers  # type: ignore[attr-defined]  # noqa: SLF001 - since Python 3.4
+        table = ChainMap(extra, cloudpickle.Pickler.dispatch_table)
+        _by_value_pickler.append(type("ByValue", (cloudpickle.Pickler,), {"dispatch_table": table}))
+    buffer = io.BytesIO()
+    _by_value_pickler[0](buffer).dump(value)
+    return buffer.getvalue()
+
+
+def in_memory(data: bytes) -> int:
+    """Return a descriptor of a file in memory that holds the data; the caller closes it."""
+    descriptor = os.memfd_create("subactors")
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        file.write(data)
+    return descriptor

@@ -1,0 +1,42 @@
+"""Cases of CPython's own suite of `multiprocessing`, on the context.
+
+The most telling ones; `SUBACTORS_CPYTHON=1` has all of them run, as `python tests/cpython_suite/run.py` does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUNNER = Path(__file__).parents[2] / "cpython_suite" / "run.py"
+NO_SUITE = 77
+
+CHOSEN = [
+    ["WithProcessesTestQueue.*", "WithProcessesTestSimpleQueue.*", "TestSimpleQueue.*"],
+    ["WithProcessesTestLock.*", "WithProcessesTestSemaphore.*", "WithProcessesTestEvent.*"],
+    ["WithProcessesTestValue.*", "WithProcessesTestArray.*", "WithProcessesTestHeap.*", "WithProcessesTestSharedC*"],
+    ["WithProcessesTestConnection.*", "WithProcessesTestListener*", "WithProcessesTestPicklingConnections.*"],
+    ["WithProcessesTestProcess.test_[a-k]*", "WithProcessesTestSubclassingProcess.*", "WithProcessesTestFinalize.*"],
+    ["WithProcessesTestSharedMemory.*", "WithProcessesTestManagerRestart.*", "WithManagerTestContainers.*"],
+    ["WithProcessesTestPoolWorker*", "TestStdinBadfiledescriptor.*", "TestCloseFds.*", "TestResourceTracker.*"],
+]
+GROUPS = [["*"]] if os.environ.get("SUBACTORS_CPYTHON") else CHOSEN
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("patterns", GROUPS, ids=lambda patterns: patterns[0])
+def test_cases_of_cpython_hold(patterns: list[str]) -> None:
+    chosen = [argument for pattern in patterns for argument in ("-k", pattern)]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(RUNNER), *chosen], capture_output=True, text=True, check=False
+    )
+    if done.returncode == NO_SUITE:
+        pytest.skip(done.stderr.strip())
+
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr[-20_000:]
+    assert not done.stdout.startswith("0 passed")
