@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from multiprocessing import connection, resource_tracker, sharedctypes
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -26,18 +26,6 @@ ENVIRON = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2] / "kit"), os.environ.get("PYTHONPATH", "")]),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _what_stays() -> object:
-    """The resource tracker, and the memory in which values are: both stay, and are there before anything is counted."""
-    resource_tracker.ensure_running()
-    return sharedctypes.RawValue("i", 0)
-
-
-@pytest.fixture
-def context(system: ProcessSystem) -> ZygoteContext:
-    return get_context(system)
 
 
 @pytest.fixture

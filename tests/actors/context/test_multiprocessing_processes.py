@@ -20,19 +20,6 @@ from subactors.actors import ProcessSystem, StartError, ZygoteContext, get_conte
 PATIENCE = 30.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _what_stays(_running_system: ProcessSystem) -> None:
-    """The resource tracker, which the first process starts and which stays, is there before anything is counted."""
-    process = get_context(_running_system).Process(target=int)
-    process.start()
-    process.join()
-
-
-@pytest.fixture
-def context(system: ProcessSystem) -> ZygoteContext:
-    return get_context(system)
-
-
 def ended(process: Any) -> int | None:
     process.start()
     process.join(PATIENCE)

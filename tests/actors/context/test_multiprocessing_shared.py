@@ -6,29 +6,14 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import sharedctypes
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import context_targets as targets
 import pytest
-from subactors.actors import ProcessSystem, ZygoteContext, get_context
+from subactors.actors import ZygoteContext
 
 PATIENCE = 30.0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _what_stays(_running_system: ProcessSystem) -> object:
-    """The resource tracker, which the first process starts and which stays, is there before anything is counted."""
-    process = get_context(_running_system).Process(target=int)
-    process.start()
-    process.join()
-    return sharedctypes.RawValue("i", 0)  # and so is the memory in which values are
-
-
-@pytest.fixture
-def context(system: ProcessSystem) -> ZygoteContext:
-    return get_context(system)
 
 
 @pytest.fixture
