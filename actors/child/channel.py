@@ -124,6 +124,11 @@ class ChildChannel:
             self.descriptors = descriptors_in(ancillary)
         self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(data))
         message = self.receive()
+        if isinstance(message, Start) and message.memory is not None:
+            with os.fdopen(self.descriptors[message.memory], "rb") as file:
+                file.seek(0)
+                self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(file.read()))
+            message = self._arrived.popleft()
         return message if isinstance(message, Start) else None
 
     def receive(self, *, wait: bool = True) -> ToChild | None:

@@ -40,17 +40,11 @@ __all__ = ["be"]
 def be(start: Start, channel: ChildChannel) -> int:
     """Be the process that the host describes; returns its exit code. Raises what unpickling it raises."""
     channel.close()
-    if start.memory is not None:
-        with os.fdopen(received_descriptors[start.memory], "rb") as file:
-            file.seek(0)
-            data = file.read()
-    else:
-        assert start.process is not None  # noqa: S101 - one of both there is
-        data = start.process
+    assert start.process is not None  # noqa: S101 - it is what makes it such a process
     if start.tracker is not None:
         tracker: Any = resource_tracker._resource_tracker
         tracker._fd = received_descriptors[start.tracker]
-    parts = io.BytesIO(data)
+    parts = io.BytesIO(start.process)
     current: Any = process.current_process()
     current._config = current._config  # as of now it is one of this process alone
     current._inheriting = True  # since Python 3.2; what is unpickled then is what the process is given

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Popen"]
 
 _LONG: Final = 32 * 1024
-"""Bytes that go in a process's first message; more go in a file, as nobody sends the rest."""
+"""Bytes of the longest first message; a longer one goes in a file, as nobody would send the rest of it."""
 
 
 class Popen(ForkedProcess):
@@ -65,7 +65,7 @@ class Popen(ForkedProcess):
     # --- from any thread --------------------------------------------------------------------------------------------
 
     def begin(self, channel: socket.socket, here: Surroundings, data: bytes, descriptors: Sequence[int]) -> None:
-        """Send all that is ever sent, and close the channel. Of a new one it is not much, and is taken at once.
+        """Send all that is ever sent, and close the channel. A new one takes at once as much as goes over it here.
 
         Args:
             channel: the host's end of it.
@@ -75,24 +75,12 @@ class Popen(ForkedProcess):
         """
         with contextlib.ExitStack() as sent:
             sent.enter_context(channel)
-            memory = None
-            if len(data) > _LONG:
-                memory = len(descriptors)
-                descriptors = [*descriptors, in_memory(data)]
+            start = Start("", b"", here.directory, here.environ, here.sys_path, None, process=data, tracker=0)
+            frame = encode_frame(start)
+            if len(frame) > _LONG:
+                descriptors = [*descriptors, in_memory(frame)]
                 sent.callback(os.close, descriptors[-1])
-            frame = encode_frame(
-                Start(
-                    urn="",
-                    actor=b"",
-                    directory=here.directory,
-                    environ=here.environ,
-                    sys_path=here.sys_path,
-                    capture=None,
-                    process=data if memory is None else None,
-                    memory=memory,
-                    tracker=0,
-                )
-            )
+                frame = encode_frame(Start("", b"", b"", None, None, None, memory=len(descriptors) - 1))
             self._beginning.sent(frame)
             send_first(channel, memoryview(frame), descriptors)
 

@@ -236,7 +236,7 @@ class Start(msgspec.Struct, frozen=True, tag="start", omit_defaults=True):
         limits: for this process; None means no limits.
         group: the control group that it is to make and enter; None if it needs none, or there is no tree for it.
         process: what `multiprocessing` pickles of a process that is no actor (see `context/child`).
-        memory: which of the descriptors is a file that holds that instead, as it is long.
+        memory: which of the descriptors is a file that holds the frame of the message itself, as that is long.
         authkey: the host's key for connections of `multiprocessing`, if it uses that.
         tracker: which of the descriptors leads to the host's resource tracker, if that runs.
     """

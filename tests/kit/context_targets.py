@@ -44,6 +44,10 @@ def put(queue: Any, value: object) -> None:
     queue.put(value)
 
 
+def put_variables(queue: Any) -> None:
+    queue.put(dict(os.environ))
+
+
 def echo(connection: Any) -> None:
     """Send back what comes, until None comes."""
     while (value := connection.recv()) is not None:
@@ -199,6 +203,12 @@ class Shares(ProcessActor):
     def write(self, text: str) -> None:
         data = text.encode()
         self._shared.buf[: len(data)] = data
+
+    def write_to(self, name: str, text: str) -> None:
+        write_to(name, text.encode())
+
+    def length_of(self, shared: Any) -> int:
+        return len(shared)
 
     def send(self, value: object) -> None:
         self._shared.send(value)

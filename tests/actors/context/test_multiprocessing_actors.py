@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.process import BaseProcess
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -187,6 +187,79 @@ def test_it_is_given_proxies_of_a_manager(context: ZygoteContext) -> None:
         reference.stop()
 
 
+def test_behind_a_fence_it_is_given_a_proxy_of_a_manager(
+    context: ZygoteContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = ProcessSystem(fenced=True)
+    monkeypatch.setattr(Shares, "system", system)
+    try:
+        with context.Manager() as manager:
+            shared = manager.list()
+            reference = Shares.start(shared)  # the proxy has the key of its manager with it
+            reference.proxy().append("from behind a fence").get()
+            assert list(shared) == ["from behind a fence"]
+            reference.stop()
+    finally:
+        system.close()
+
+
+def test_a_proxy_in_a_message_works(actor: ProcessRef[Shares], context: ZygoteContext) -> None:
+    with context.Manager() as manager:
+        shared = manager.list([1, 2])
+        assert get(actor.proxy().length_of(shared)) == 2
+
+
+def test_only_one_that_is_given_something_shared_has_the_hosts_tracker(context: ZygoteContext) -> None:
+    tracker = descriptors()[resource_tracker.getfd()]
+    plain, sharing = Shares.start(None), Shares.start(context.Lock())
+
+    assert tracker not in descriptors(plain.process.pid).values()
+    assert tracker in descriptors(sharing.process.pid).values()
+    plain.stop()
+    sharing.stop()
+
+
+@pytest.mark.parametrize("fenced", [False, True], ids=["no fence", "fence"])
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_segment_of_the_host_outlives_an_actor_that_was_given_it(
+    monkeypatch: pytest.MonkeyPatch, end: str, *, fenced: bool
+) -> None:
+    system = ProcessSystem(fenced=fenced)
+    monkeypatch.setattr(Shares, "system", system)
+    segment = SharedMemory(create=True, size=32)
+    try:
+        reference = Shares.start(segment)
+        get(reference.proxy().write("seen"))
+        _end(reference, end)
+        system.close()  # and with it a tracker that it may have started
+        SharedMemory(segment.name).close()
+    finally:
+        system.close()
+        segment.close()
+        segment.unlink()
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_segment_of_the_host_outlives_an_actor_that_opened_it_by_name(actor: ProcessRef[Shares], end: str) -> None:
+    segment = SharedMemory(create=True, size=32)
+    try:
+        get(actor.proxy().write_to(segment.name, "seen"))
+        assert bytes(segment.buf[:4]) == b"seen"
+        _end(actor, end)
+        SharedMemory(segment.name).close()
+    finally:
+        segment.close()
+        segment.unlink()
+
+
+def _end(reference: ProcessRef[Any], how: str) -> None:
+    if how == "kill":
+        reference.process.kill()
+        reference.process.join()
+    else:
+        reference.stop()
+
+
 def test_it_is_given_shared_memory(context: ZygoteContext) -> None:
     del context
     segment = SharedMemory(create=True, size=32)
@@ -236,25 +309,31 @@ SEGMENTS = Path("/dev/shm")  # noqa: S108 - where Linux has them
 
 LEAVING = """
 import sys
+import os, signal
 from context_targets import Holder
-from subactors.actors import ProcessActor
+from subactors.actors import ProcessSystem
 
 if __name__ == "__main__":
     if sys.argv[1] == "used":
         from multiprocessing import resource_tracker
         resource_tracker.ensure_running()
+    if sys.argv[1] == "fenced":
+        Holder.system = ProcessSystem(fenced=True)
     holder = Holder.start()
     print(holder.proxy().name().get(), flush=True)
     if sys.argv[2] == "kill":
-        holder._actor_weakref()._subactors_process.kill()
+        holder.process.kill()
     elif sys.argv[2] == "stop":
         holder.stop()
-    print("imported" if "multiprocessing" in sys.modules else "not imported", flush=True)
+    elif sys.argv[2] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if Holder.system:
+        Holder.system.close()
 """
 
 
-@pytest.mark.parametrize("end", ["kill", "stop", "leave"])
-@pytest.mark.parametrize("host", ["used", "unused"])
+@pytest.mark.parametrize("end", ["kill", "stop", "leave", "die"])
+@pytest.mark.parametrize("host", ["used", "unused", "fenced"])
 def test_a_segment_that_it_makes_is_gone_with_the_host(tmp_path: Path, host: str, end: str) -> None:
     script = tmp_path / "leaving.py"
     script.write_text(LEAVING)
@@ -263,9 +342,10 @@ def test_a_segment_that_it_makes_is_gone_with_the_host(tmp_path: Path, host: str
         env=ENVIRON,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         timeout=PATIENCE,
     )
+    assert done.returncode == (-signal.SIGKILL if end == "die" else 0), done.stderr
     name = done.stdout.split()[0]
 
     wait_until(lambda: not (SEGMENTS / name).exists(), f"{name} is gone")

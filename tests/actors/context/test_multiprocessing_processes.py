@@ -192,6 +192,19 @@ def test_a_lambda_may_hold_what_is_shared(context: ZygoteContext) -> None:
     queue.close()
 
 
+@pytest.mark.parametrize("size", [100_000, 1_000_000])
+def test_it_has_an_environment_of_megabytes(context: ZygoteContext, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    queue = context.SimpleQueue()
+    for number in range(10):
+        monkeypatch.setenv(f"SUBACTORS_LARGE_{number}", f"{number}" * size)
+    process = context.Process(target=targets.put_variables, args=(queue,))
+    process.start()
+    assert dict(os.environ).items() <= queue.get().items()
+    process.join(PATIENCE)
+    assert process.exitcode == 0
+    queue.close()
+
+
 @pytest.mark.parametrize("size", [10, 40_000, 5_000_000])
 def test_it_is_given_arguments_of_any_length_with_descriptors(context: ZygoteContext, size: int) -> None:
     queue = context.SimpleQueue()
