@@ -1,4 +1,4 @@
-"""Cases of CPython's suite that cannot hold on the context, and why. README of `actors/` has them as a table."""
+"""Cases of CPython's suites that cannot hold on the context, and why. README of `actors/` has them as a table."""
 
 from typing import Final
 
@@ -8,6 +8,8 @@ EXPECTED: Final = {
     "TestNoForkBomb.test_noforkbomb": _BY_NAME,
     "TestStartMethod.test_context": _BY_NAME,
     "TestFlags.test_flags": _BY_NAME,
+    "ProcessPoolForkserverProcessPoolShutdownTest.test_interpreter_shutdown": _BY_NAME,
+    "ProcessPoolForkserverProcessPoolShutdownTest.test_submit_after_interpreter_shutdown": _BY_NAME,
 }
 
 NOT_RUN: Final = {

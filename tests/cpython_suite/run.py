@@ -1,6 +1,7 @@
-"""Runs CPython's own suite of `multiprocessing` on the context: `python tests/cpython_suite/run.py [-k PATTERN] [-v]`.
+"""Runs CPython's own suites on the context: `python tests/cpython_suite/run.py [--executors] [-k PATTERN] [-v]`.
 
-It takes `test._test_multiprocessing` from the running Python, where the installation has it, and changes nothing of it.
+It takes `test._test_multiprocessing`, or the process pools of `test.test_concurrent_futures`, from the running Python,
+where the installation has them, and changes nothing of them but the start method.
 Exit status 0 says that every case passed that is not in `expected_failures.py`, 77 that there is no suite.
 """
 
@@ -25,18 +26,20 @@ def main() -> int:
     """Run the cases; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-k", action="append", metavar="PATTERN", help="only cases whose Class.name matches, with *")
+    parser.add_argument("--executors", action="store_true", help="the cases of process pools")
     parser.add_argument("-v", action="store_true", help="name each case")
     arguments = parser.parse_args()
-    if importlib.util.find_spec("test._test_multiprocessing") is None:
-        print("This Python was installed without its own tests (test._test_multiprocessing).", file=sys.stderr)
+    name = "test.test_concurrent_futures" if arguments.executors else "test._test_multiprocessing"
+    if importlib.util.find_spec(name) is None:
+        print(f"This Python was installed without its own tests ({name}).", file=sys.stderr)
         return NO_SUITE
     faulthandler.dump_traceback_later(HUNG, exit=True)
     # For the zygote, and for fresh interpreters that cases start.
     folder = str(Path(__file__).parent)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-    import zygote_cases  # noqa: PLC0415 - there may be none
+    module = importlib.import_module("executor_cases" if arguments.executors else "zygote_cases")
 
-    suite = unittest.TestSuite(cases(unittest.defaultTestLoader.loadTestsFromModule(zygote_cases), arguments.k))
+    suite = unittest.TestSuite(cases(unittest.defaultTestLoader.loadTestsFromModule(module), arguments.k))
     result = unittest.TextTestRunner(verbosity=2 if arguments.v else 1).run(suite)
     return verdict(result)
 

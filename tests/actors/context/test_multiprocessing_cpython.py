@@ -1,4 +1,4 @@
-"""Cases of CPython's own suite of `multiprocessing`, on the context.
+"""Cases of CPython's own suites of `multiprocessing` and `concurrent.futures`, on the context.
 
 The most telling ones; `SUBACTORS_CPYTHON=1` has all of them run, as `python tests/cpython_suite/run.py` does.
 """
@@ -22,17 +22,19 @@ CHOSEN = [
     ["WithProcessesTestConnection.*", "WithProcessesTestListener*", "WithProcessesTestPicklingConnections.*"],
     ["WithProcessesTestProcess.test_[a-k]*", "WithProcessesTestSubclassingProcess.*", "WithProcessesTestFinalize.*"],
     ["WithProcessesTestSharedMemory.*", "WithProcessesTestManagerRestart.*", "WithManagerTestContainers.*"],
+    ["--executors", "*InitializerTest.*", "*ProcessPoolExecutorTest.*", "*ProcessPoolAsCompletedTest*"],
     ["WithProcessesTestPoolWorker*", "TestStdinBadfiledescriptor.*", "TestCloseFds.*", "TestResourceTracker.*"],
 ]
-GROUPS = [["*"]] if os.environ.get("SUBACTORS_CPYTHON") else CHOSEN
+GROUPS = [["*"], ["--executors", "*"]] if os.environ.get("SUBACTORS_CPYTHON") else CHOSEN
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("patterns", GROUPS, ids=lambda patterns: patterns[0])
+@pytest.mark.parametrize("patterns", GROUPS, ids=lambda patterns: patterns[0].lstrip("-"))
 def test_cases_of_cpython_hold(patterns: list[str]) -> None:
-    chosen = [argument for pattern in patterns for argument in ("-k", pattern)]
+    options = [pattern for pattern in patterns if pattern.startswith("--")]
+    chosen = [f"-k{pattern}" for pattern in patterns if pattern not in options]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(RUNNER), *chosen], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", str(RUNNER), *options, *chosen], capture_output=True, text=True, check=False
     )
     if done.returncode == NO_SUITE:
         pytest.skip(done.stderr.strip())
