@@ -1,4 +1,4 @@
-"""The cases of CPython's `test_concurrent_futures` with a process pool, with the zygote in the place of the fork server.
+"""The cases of CPython's `test_concurrent_futures` with a process pool; the zygote is in the place of the fork server.
 
 Up to Python 3.11 they are one module, later a package of several.
 """
