@@ -34,7 +34,10 @@ __all__ = ["ChildChannel", "given_start", "name_of_actor", "serving", "wait_for_
 _READ = 32768
 """Bytes that are read at a time. To free 64 kB at once has the C library put its free memory in order, page by page."""
 
-_NOTHING = bytes(4)
+_NOTHING: Final = bytes(4)
+
+_waiting: Final = bytearray(4)
+"""How many bytes wait, as the kernel writes it. For `bytes` there would be two errors before, which are 10 pages."""
 
 _SOCKET: Final = int(socket.SOL_SOCKET)
 _PEER_CREDENTIALS: Final = int(socket.SO_PEERCRED)
@@ -134,9 +137,11 @@ class ChildChannel:
     def receive(self, *, wait: bool = True) -> ToChild | None:
         """Return the host's next message; None if it closed the channel, or if nobody waits and there is none yet."""
         while not self._arrived:
-            # Looked at before, as an exception would be a dozen pages.
-            if not wait and fcntl.ioctl(self._socket, termios.FIONREAD, _NOTHING) == _NOTHING:
-                return None
+            if not wait:
+                # Looked at before, as an exception would be a dozen pages.
+                fcntl.ioctl(self._socket.fileno(), termios.FIONREAD, _waiting)
+                if _waiting == _NOTHING:
+                    return None
             data = self._read()
             if not data:
                 return None
