@@ -34,6 +34,14 @@ class Body(Protocol):
         """The file for its final answer, where that is too large to be sent."""
         ...
 
+    @property
+    def pid(self) -> int | None:
+        """Id of its latest process, for people who look at that machine; None while that does not exist yet."""
+        ...
+
+    def begin(self, process: ActorProcess) -> None:
+        """Have it that an attempt of its runs in `process` from now on."""
+
     def present_folder(self) -> str:
         """Return its own folder as long as that is there; else empty."""
         ...
