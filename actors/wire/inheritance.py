@@ -12,7 +12,9 @@ import os
 import pickle
 import sys
 from collections import ChainMap
-from typing import Any, Final
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 from . import ancillary
 from .rebuild import Packed, give_main_by_value, names_main
@@ -63,6 +65,24 @@ class Spawning:
         return len(self.descriptors) - 1
 
 
+class _Multiprocessing(NamedTuple):
+    """What is called of it, looked up once: an import in a function, of what there is, takes microseconds each time."""
+
+    current_process: Callable[[], Any]
+    get_spawning_popen: Callable[[], Any]
+    set_spawning_popen: Callable[[Any], None]
+    dumps: Callable[[object], Any]
+
+
+@cache
+def _multiprocessing() -> _Multiprocessing:
+    from multiprocessing import context, process, reduction  # noqa: PLC0415 - it is imported, or wanted
+
+    return _Multiprocessing(
+        process.current_process, context.get_spawning_popen, context.set_spawning_popen, reduction.ForkingPickler.dumps
+    )
+
+
 def pack(value: object) -> Packed:
     """Pickle for an actor that is to be started; what only the host's `__main__` knows goes by value.
 
@@ -70,12 +90,10 @@ def pack(value: object) -> Packed:
         Exception: what pickling raises; RuntimeError for what only processes of the start method `fork` can be given.
         ValueError: there are more descriptors than a message can carry.
     """
-    from multiprocessing.process import current_process  # noqa: PLC0415 - it is imported
-
     spawning = Spawning()
     data = pickled(value, spawning, has_main=False)
     check_number(spawning)
-    authkey = bytes(current_process().authkey)
+    authkey = bytes(_multiprocessing().current_process().authkey)
     # What needs the tracker is made by a class of that name. Most actors are given nothing of the kind.
     tracker = descriptor_of_tracker() if _SHARED in data else None
     if tracker is None:
@@ -107,14 +125,13 @@ def pickled(value: object, spawning: Spawning, *, has_main: bool) -> bytes:
         spawning: takes the descriptors.
         has_main: whether the process will have the host's main module; if not, what is of it goes by value.
     """
-    from multiprocessing import context, reduction  # noqa: PLC0415 - it is imported, or wanted
-
+    module = _multiprocessing()
     kept = len(spawning.descriptors)
-    before = context.get_spawning_popen()
-    context.set_spawning_popen(spawning)  # type: ignore[arg-type]  # it has what is asked of it
+    before = module.get_spawning_popen()
+    module.set_spawning_popen(spawning)
     try:
         try:
-            data = bytes(reduction.ForkingPickler.dumps(value))
+            data = bytes(module.dumps(value))
         except (pickle.PicklingError, AttributeError, TypeError):
             data = b""
         if data and (has_main or not names_main(data)):
@@ -124,7 +141,7 @@ def pickled(value: object, spawning: Spawning, *, has_main: bool) -> bytes:
             give_main_by_value()
         return _by_value(value)
     finally:
-        context.set_spawning_popen(before)
+        module.set_spawning_popen(before)
 
 
 _by_value_pickler: list[Any] = []
