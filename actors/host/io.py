@@ -224,12 +224,7 @@ class IOThread:
 
     def _run(self) -> None:
         while True:
-            ready = self._wait(self._timeout())
-            for (descriptor, mask), watch in zip(ready, [self._watches.get(one) for one, _ in ready], strict=True):
-                # An earlier callback of this round may have ended the watch, and even given its number to another.
-                if watch is not None and self._watches.get(descriptor) is watch:
-                    events = (READ if mask & ~select.EPOLLOUT else 0) | (WRITE if mask & ~select.EPOLLIN else 0)
-                    self._guard(watch.callback, events & watch.events)
+            self._call_back(self._wait(self._timeout()))
             # Cleared before the queue is emptied: a call that arrives from here on wakes the thread again.
             self._woken = False
             self._fire_due_timers()
@@ -238,6 +233,14 @@ class IOThread:
             if self._closing and not self._calls:
                 break
         self._release()
+
+    def _call_back(self, ready: list[tuple[int, int]]) -> None:
+        """Make the calls of a round. No name for the last one stays behind: it may hold a process that has ended."""
+        for (descriptor, mask), watch in zip(ready, [self._watches.get(one) for one, _ in ready], strict=True):
+            # An earlier callback of this round may have ended the watch, and even given its number to another.
+            if watch is not None and self._watches.get(descriptor) is watch:
+                events = (READ if mask & ~select.EPOLLOUT else 0) | (WRITE if mask & ~select.EPOLLIN else 0)
+                self._guard(watch.callback, events & watch.events)
 
     def _timeout(self) -> float | None:
         while self._timers and self._timers[0][2].cancelled:

@@ -88,7 +88,9 @@ def test_join_waits_as_long_as_it_may(actor: ProcessRef[Shares]) -> None:
     assert actor.process.exitcode == 0
 
 
-@pytest.mark.parametrize(("means", "code"), [("terminate", -signal.SIGTERM), ("kill", -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("means", "code"), [("terminate", -signal.SIGTERM), ("kill", -signal.SIGKILL), ("interrupt", 1)]
+)
 def test_it_can_be_ended_as_a_process(actor: ProcessRef[Shares], means: str, code: int) -> None:
     getattr(actor.process, means)()
     actor.process.join(PATIENCE)
