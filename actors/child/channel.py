@@ -66,11 +66,13 @@ class ChildChannel:
     Attributes:
         capture: the file that takes what the process writes to descriptors 1 and 2; empty if they are the host's.
         descriptors: what came with the first message.
-        actor: class of the actor that it is for, and what that was started with, once the class is known.
+        start: what the process was started with; None where there is no actor, as in a rehearsal.
+        actor_class: class of the actor that it is for, once that is known.
     """
 
     descriptors: Sequence[int] = ()
-    actor: tuple[type, Start] | None = None
+    start: Start | None = None
+    actor_class: type | None = None
 
     is_forked = False
     """Whether this is a process that the actor's own code has forked."""
@@ -255,12 +257,10 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def given_start() -> Start | None:
     """Return what this process's actor was started with; None where there is none."""
-    return serving[0].actor[1] if serving and serving[0].actor is not None else None
+    return serving[0].start if serving else None
 
 
 def name_of_actor() -> str:
     """Return what the actor of this process is called; nothing where there is none yet, or never will be."""
-    if not serving or serving[0].actor is None:
-        return ""
-    actor_class, start = serving[0].actor
-    return f"{actor_class.__name__} ({start.urn})"
+    start, actor_class = given_start(), serving[0].actor_class if serving else None
+    return f"{actor_class.__name__} ({start.urn})" if start is not None and actor_class is not None else ""

@@ -87,6 +87,7 @@ def serve(
     start = channel.receive_start()
     if start is None:
         return 0
+    channel.start = start  # first, as what is unpickled may ask for its descriptors
     if channel.descriptors:
         received_descriptors[:] = channel.descriptors
     if not start.urn:
@@ -196,7 +197,7 @@ def _enter_group(group: str, limits: ProcessLimits) -> None:
 def _build_actor(start: Start, channel: ChildChannel, listen: Callable[[Life, ChildChannel], object]) -> Life:
     """Return the life of an actor that is constructed, and has not begun to work."""
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
-    channel.actor = actor_class, start
+    channel.actor_class = actor_class
     actor = actor_class.__new__(actor_class)
     life = Life(actor, start.urn, channel)
     if start.capture is not None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from context_targets import Shares
 from process_actors import get
-from processes_and_waits import descriptors, is_gone, wait_until
+from processes_and_waits import children_of, descriptors, is_gone, wait_until
 from subactors.actors import ProcessRef, ProcessSystem, ZygoteContext, get_context
 
 PATIENCE = 30.0
@@ -232,6 +232,7 @@ def test_a_segment_of_the_host_outlives_an_actor_that_was_given_it(
     try:
         reference = Shares.start(segment)
         get(reference.proxy().write("seen"))
+        assert children_of(reference.process.pid or 0) == []  # it has no tracker of its own
         _end(reference, end)
         system.close()  # and with it a tracker that it may have started
         SharedMemory(segment.name).close()
@@ -247,6 +248,7 @@ def test_a_segment_of_the_host_outlives_an_actor_that_opened_it_by_name(actor: P
     try:
         get(actor.proxy().write_to(segment.name, "seen"))
         assert bytes(segment.buf[:4]) == b"seen"
+        assert children_of(actor.process.pid or 0) == []
         _end(actor, end)
         SharedMemory(segment.name).close()
     finally:
