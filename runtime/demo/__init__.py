@@ -17,8 +17,9 @@ __all__ = ["PROMPT", "load_demo_team", "team_text"]
 
 PROMPT: Final = (
     "Survey the source code in the working directory and write a report for somebody who is new to it: what it "
-    "consists of, which functions are the longest, which notes (TODO, FIXME and the like) are open, and who imports "
-    "whom. Have every agent of your team do its part, all of them at the same time in the background."
+    "consists of, which functions are the longest, which notes (TODO, FIXME and the like) are open, and "
+    "which packages it is built on. Have every agent of your team do its part, all of them at the same time in the "
+    "background."
 )
 """What the person asks the coordinator."""
 

@@ -44,25 +44,14 @@ def run(task: EntrypointTask) -> NoReturn:
 
 
 def _files(top: Path) -> Iterator[Path]:
-    """Yield the regular files that are not empty, upper levels first, up to a bound."""
+    """Yield the regular files that are not empty, up to a bound."""
     found = 0
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop(0)
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError:
-            continue
-        names = {entry.name for entry in entries}
-        for entry in entries:
-            try:
-                status = entry.lstat()
-            except OSError:
-                continue
-            if stat.S_ISDIR(status.st_mode) and not is_made_by_tools(entry.name, names):
-                waiting.append(entry)
-            elif stat.S_ISREG(status.st_mode) and 0 < status.st_size <= _LARGEST_FILE:
-                yield entry
+    for folder, folders, names in os.walk(top):
+        folders[:] = sorted(name for name in folders if not is_made_by_tools(name, set(names)))
+        for path in (Path(folder, name) for name in sorted(names)):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= _LARGEST_FILE:
+                yield path
                 found += 1
                 if found == _MOST_FILES:
                     return
