@@ -8,12 +8,12 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from .folder import File, walk
 from .languages import JAVASCRIPT, language_of
-from .reading import Texts
+from .reading import Texts, text_of
 from .script import Steps, scripted
 from .source import parse
 from .words import cell, count, listed, paragraphs, table
@@ -21,6 +21,7 @@ from .words import cell, count, listed, paragraphs, table
 __all__ = ["model"]
 
 _SHOWN: Final = 10
+_LARGEST_PROJECT_FILE: Final = 250_000
 _SCRIPT_IMPORT: Final = re.compile(
     r"""^[ \t]*(?:import|export)\b[^'"`;()]*?['"]([^'"\n]+)['"]|\b(?:require|import)\s*\(\s*['"]([^'"\n]+)['"]\s*\)""",
     re.MULTILINE,
@@ -68,8 +69,10 @@ def _modules(paths: Collection[str]) -> set[str]:
 
 def _project_names(paths: Iterable[str]) -> set[str]:
     """Return the names of the project itself, where its files have some."""
-    texts = [Path(path).read_text(errors="replace") for path in paths if path in {"pyproject.toml", "package.json"}]
-    return {name.replace("-", "_") for text in texts for name in _PROJECT_NAME.findall(text)}
+    texts = [
+        text_of(path, _LARGEST_PROJECT_FILE) or b"" for path in paths if path in {"pyproject.toml", "package.json"}
+    ]
+    return {name.replace("-", "_") for text in texts for name in _PROJECT_NAME.findall(text.decode(errors="replace"))}
 
 
 def _packages(path: str, text: str) -> set[str] | None:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
+from ...actors.regular_files import open_to_read
 from .folder import File
 from .languages import language_of
 from .words import count, listed, size
 
-__all__ = ["Texts"]
+__all__ = ["Texts", "content_of", "text_of"]
 
 _MOST_BYTES: Final = 50_000_000
 _LARGEST_FILE: Final = 250_000
+
+
+def content_of(path: str, most: int) -> bytes | None:
+    """Return the content of a regular file of at most so many bytes; None for anything else."""
+    try:
+        with os.fdopen(open_to_read(path), "rb") as file:
+            content = file.read(most + 1)
+    except OSError:
+        return None
+    return content if len(content) <= most else None
+
+
+def text_of(path: str, most: int) -> bytes | None:
+    """Return the content of such a file, if it may be text."""
+    content = content_of(path, most)
+    return None if content is None or b"\0" in content else content
 
 
 @dataclass
@@ -47,14 +64,10 @@ class Texts:
                 self.beyond += file.size <= _LARGEST_FILE
                 continue
             self._room -= file.size
-            try:
-                text = Path(file.path).read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                text = "\0"
-            if "\0" in text:
+            if (data := text_of(file.path, _LARGEST_FILE)) is None:
                 self.unreadable.append(file.path)
             else:
-                latest[file.path] = text
+                latest[file.path] = data.decode(errors="replace")
         self.texts |= latest
         return latest
 

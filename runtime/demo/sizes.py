@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from .folder import File, walk
 from .languages import language_of
+from .reading import text_of
 from .script import Steps, scripted
 from .words import cell, count, listed, paragraphs, size, table
 
@@ -40,11 +40,8 @@ def _survey() -> Steps[str]:
 
 def _lines(path: str) -> int | None:
     """Return how many lines a file has; None if it is not text, or cannot be opened."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError:
-        return None
-    return None if b"\0" in data else data.count(b"\n") + (data[-1:] not in {b"", b"\n"})
+    data = text_of(path, _LARGEST_COUNTED)
+    return None if data is None else data.count(b"\n") + (data[-1:] not in {b"", b"\n"})
 
 
 def _answer(summary: str, files: Sequence[File], counted: Mapping[str, int]) -> list[str]:
