@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from ..errors import SubactorsError
@@ -362,9 +363,14 @@ def _pack(value: object) -> Packed:
     """Pickle what an actor starts with, and what goes with that where the host uses `multiprocessing`."""
     if "multiprocessing.context" not in sys.modules:
         return Packed(encode_object(value))
+    return _packing_with_multiprocessing()(value)
+
+
+@cache
+def _packing_with_multiprocessing() -> Callable[[object], Packed]:
     from ..wire.inheritance import pack  # noqa: PLC0415 - most hosts do without
 
-    return pack(value)
+    return pack
 
 
 _default_lock = threading.Lock()

@@ -72,14 +72,20 @@ class _Multiprocessing(NamedTuple):
     get_spawning_popen: Callable[[], Any]
     set_spawning_popen: Callable[[Any], None]
     dumps: Callable[[object], Any]
+    reducers: dict[type, Any]
 
 
 @cache
 def _multiprocessing() -> _Multiprocessing:
     from multiprocessing import context, process, reduction  # noqa: PLC0415 - it is imported, or wanted
 
+    pickler: Any = reduction.ForkingPickler
     return _Multiprocessing(
-        process.current_process, context.get_spawning_popen, context.set_spawning_popen, reduction.ForkingPickler.dumps
+        process.current_process,
+        context.get_spawning_popen,
+        context.set_spawning_popen,
+        pickler.dumps,
+        pickler._extra_reducers,  # noqa: SLF001 - since Python 3.4
     )
 
 
@@ -90,15 +96,35 @@ def pack(value: object) -> Packed:
         Exception: what pickling raises; RuntimeError for what only processes of the start method `fork` can be given.
         ValueError: there are more descriptors than a message can carry.
     """
+    authkey = bytes(_multiprocessing().current_process().authkey)
+    if data := _pickled_plainly(value):
+        return Packed(data, (), authkey)
     spawning = Spawning()
     data = pickled(value, spawning, has_main=False)
     check_number(spawning)
-    authkey = bytes(_multiprocessing().current_process().authkey)
-    # What needs the tracker is made by a class of that name. Most actors are given nothing of the kind.
+    # What needs the tracker is made by something of that module.
     tracker = descriptor_of_tracker() if _SHARED in data else None
     if tracker is None:
         return Packed(data, spawning.descriptors, authkey)
     return Packed(data, [*spawning.descriptors, tracker], authkey, len(spawning.descriptors))
+
+
+def _pickled_plainly(value: object) -> bytes:
+    """Pickle what has nothing to do with `multiprocessing`, as most actors' arguments; empty for all else.
+
+    Its own pickler takes three times as long. What it shares refuses to be pickled by another, or names its module.
+    """
+    try:
+        data = pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - whatever it is, it comes again where it is to be told
+        return b""
+    return b"" if _SHARED in data or names_main(data) or _others_share(len(_multiprocessing().reducers)) else data
+
+
+@cache
+def _others_share(_known: int) -> bool:
+    """Whether a library has told `multiprocessing` how to share types of its own; looked up when there are more."""
+    return any(kind.__module__.partition(".")[0] not in sys.stdlib_module_names for kind in _multiprocessing().reducers)
 
 
 def descriptor_of_tracker() -> int | None:
@@ -149,15 +175,13 @@ _by_value_pickler: list[Any] = []
 
 def _by_value(value: object) -> bytes:
     import io  # noqa: PLC0415 - rarely needed
-    from multiprocessing.reduction import ForkingPickler  # noqa: PLC0415
 
     import cloudpickle  # noqa: PLC0415
 
     if not _by_value_pickler:
         # On the class: a table of an instance is one that cloudpickle does not look at, and the numbers of descriptors
         # would cross as they are. Not a copy: types are registered at any time.
-        extra: Any = ForkingPickler._extra_reducers  # type: ignore[attr-defined]  # noqa: SLF001 - since Python 3.4
-        table = ChainMap(extra, cloudpickle.Pickler.dispatch_table)
+        table = ChainMap(_multiprocessing().reducers, cloudpickle.Pickler.dispatch_table)
         _by_value_pickler.append(type("ByValue", (cloudpickle.Pickler,), {"dispatch_table": table}))
     buffer = io.BytesIO()
     _by_value_pickler[0](buffer).dump(value)

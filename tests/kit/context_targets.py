@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from multiprocessing.reduction import ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +20,7 @@ from typing import Any, NoReturn
 from processes_and_waits import descriptors
 from subactors.actors import ProcessActor, get_context
 
-__all__ = ["Holder", "Shares", "Unpicklable"]
+__all__ = ["Handed", "Holder", "Shares", "Unpicklable"]
 
 PATIENCE = 30.0
 
@@ -172,6 +175,22 @@ class Unpicklable:
         return fail, ()
 
 
+class Handed:
+    """Something that a library may register with `multiprocessing`, to be shared in another way than it is pickled."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    @classmethod
+    @contextlib.contextmanager
+    def registered(cls) -> Iterator[None]:
+        ForkingPickler.register(cls, lambda _: (cls, ("by a reducer",)))
+        try:
+            yield
+        finally:
+            del ForkingPickler._extra_reducers[cls]  # type: ignore[attr-defined]  # the stub does not know it
+
+
 class Shares(ProcessActor):
     """Has something that `multiprocessing` shares."""
 
@@ -203,6 +222,9 @@ class Shares(ProcessActor):
     def write(self, text: str) -> None:
         data = text.encode()
         self._shared.buf[: len(data)] = data
+
+    def how(self) -> str:
+        return str(self._shared.how)
 
     def write_to(self, name: str, text: str) -> None:
         write_to(name, text.encode())

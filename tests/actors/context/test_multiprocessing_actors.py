@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from context_targets import Shares
+from context_targets import Handed, Shares
 from process_actors import get
 from processes_and_waits import children_of, descriptors, is_gone, wait_until
 from subactors.actors import ProcessRef, ProcessSystem, ZygoteContext, get_context
@@ -261,6 +262,27 @@ def _end(reference: ProcessRef[Any], how: str) -> None:
         reference.process.kill()
         reference.process.join()
     else:
+        reference.stop()
+
+
+def test_what_a_library_has_its_own_way_to_share_is_shared_so(actor: ProcessRef[Shares]) -> None:
+    del actor
+    with Handed.registered():
+        reference = Shares.start(Handed("by default"))
+        assert get(reference.proxy().how()) == "by a reducer"
+        reference.stop()
+    reference = Shares.start(Handed("by default"))
+    assert get(reference.proxy().how()) == "by default"
+    reference.stop()
+
+
+def test_it_is_given_a_socket(context: ZygoteContext) -> None:
+    del context
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reference = Shares.start(theirs)
+        reference.proxy().send(b"over a socket").get()
+        assert ours.recv(100) == b"over a socket"
         reference.stop()
 
 
