@@ -1,9 +1,9 @@
 """ProcessActor: to processes what `pykka.ThreadingActor` is to threads.
 
-In the host `start` makes a *shell*, which gives the `ActorRef` and the proxies something to hold. In the actor's own
-process the instance is made, and has a `Life` there; constructor, hooks and message handlers run there, on the main
-thread, and nothing of them ever runs in the host. A class that is called instead of started gives an ordinary object
-without a process, for a test of its methods.
+In the host `start` makes a *shell*, which gives the `ActorRef` and the proxies something to hold. The actor's own
+process makes the instance, which has a `Life` there. Constructor, hooks and message handlers run there, on the main
+thread. None of them ever runs in the host. A class that is called instead of started gives an ordinary object without a
+process, for a test of its methods.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ProcessActor(pykka.Actor):
 
     Use it like `pykka.ThreadingActor`: subclass it, `start` it, and talk to it through the `ActorRef` or a proxy.
     `__init__`, `on_start`, `on_receive`, `on_stop` and `on_failure` run in the actor's process, on its main thread.
-    Messages to the actor are pickled; what it answers is plain data (None, bool, int, float, str, bytes, lists and
-    dicts of these; dataclasses arrive as dicts), because the host never unpickles what a child sends.
+    Messages to the actor are pickled. It answers plain data, because the host never unpickles what a child sends: None,
+    bool, int, float, str, bytes, lists and dicts of these; dataclasses arrive as dicts.
 
     Pending asks of an actor whose process dies raise `pykka.ActorDeadError` at once, with the cause.
     """
@@ -103,10 +103,10 @@ class ProcessActor(pykka.Actor):
     def on_stop_requested(self) -> None:
         """Hook: a stop has arrived, and messages that came before it may still be waiting or at work.
 
-        Runs in the mailbox thread of the actor's process, at once, even while a message is being handled on the main
-        thread; it is the place to make long work end early. Only where the stop came before the constructor had
-        returned does it run right after that, on the main thread. The default does nothing: the stop waits its turn.
-        If it raises, that is logged, and the stop goes on.
+        Runs in the mailbox thread of the actor's process, at once, even while the main thread handles a message. It is
+        the place to make long work end early. Only where the stop came before the constructor had returned does it run
+        right after that, on the main thread. The default does nothing: the stop waits its turn. If it raises, that is
+        logged, and the stop goes on.
         """
 
     # --- pykka's implementor's seam ---------------------------------------------------------------------------------
@@ -144,8 +144,8 @@ class ProcessActor(pykka.Actor):
             life.channel.end_fork(error)
             if not isinstance(error, Exception):  # SystemExit and the like end the actor without pykka's failure hook
                 life.fail(error)
-                # pykka holds the exception to the end, and with it what its frames hold: a generator in the middle of
-                # a `try`, or a file, would never be closed.
+                # pykka holds the exception to the end, and with it what its frames hold. A generator in the middle of a
+                # `try`, or a file, would never be closed.
                 clear_frames(error.__traceback__)
             raise
         else:

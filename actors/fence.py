@@ -4,9 +4,9 @@ Out of its domain a process cannot signal, stop, trace or read another one, whoe
 domains below its own it can, so it may end whatever it starts. Two processes that were forked side by side are in two
 domains. Nothing here hides a file: a domain that bounds signals and tracing alone leaves files as they are.
 
-For root there is one way around: a process that may watch the whole machine's performance may read any process's
-environment and map of memory, without permission to trace it. So root's processes lose the two capabilities for that,
-and a third one, with which they could raise their own limits.
+Root has one way around: a process that may watch the whole machine's performance may read any process's environment and
+memory map, even if it must not trace it. So root's processes lose the two capabilities for that, and a third one, with
+which they could raise their own limits.
 
 Landlock does not look at another process's limits, and these can kill, too. A filter of system calls
 (`linux/limits_filter`) keeps a process from changing them.
@@ -185,9 +185,9 @@ def put_on(ruleset: int) -> None:
 def call_fenced(start: Callable[[], _Result]) -> _Result:
     """Make a call that starts a program which is to read nothing of this process, its memory least of all.
 
-    The program is in a domain below this process's own, so this process can still do with it what it likes; and it can
-    signal this process. Where this process is behind no fence, or the kernel has no scopes, it is just a call. Whatever
-    the call raises is raised here.
+    The program is in a domain below this process's own. So this process can still do with it what it likes, and the
+    program can signal this process. Where this process is behind no fence, or the kernel has no scopes, it is just a
+    call. Whatever the call raises is raised here.
     """
     ruleset = _ruleset_against_tracing()
     if ruleset is None:

@@ -1,7 +1,8 @@
 """What is done when a module of `multiprocessing` is imported for the first time in this process, if ever.
 
-An actor's process is one of `multiprocessing`, too; but most hosts and actors never import that, and its import takes
-as long as the start of an actor. So nothing here imports it: what has to be said to it is said when somebody else does.
+An actor's process is one of `multiprocessing`, too. But most hosts and actors never import that module, and its import
+takes as long as the start of an actor. So nothing here imports it: what has to be said to it is said when somebody else
+does.
 
 For that its folder has a finder of its own in `sys.path_importer_cache`, before anybody else has looked there. One in
 `sys.meta_path` would be asked at each import of anything, which costs each new process some pages.

@@ -1,6 +1,6 @@
 """Ancillary data: packets with a descriptor beside them, as host and zygote send them to each other.
 
-Instead of the standard library's `send_fds` and `recv_fds`: those go through an array and loops in Python, a dozen
+It replaces the standard library's `send_fds` and `recv_fds`. Those go through an array and loops in Python: a dozen
 pages that the zygote and its next child would both have to copy.
 """
 

@@ -1,9 +1,9 @@
 """What `multiprocessing` shares with a process, in what the process starts with: pickled here, and found there.
 
-Locks, queues, connections, shared values and a manager's proxies pickle only while a process is being started, and
-those of them that have descriptors hand these to whoever starts it. The descriptors travel with the process's first
-message, and in the pickle each is its place among them. Nothing here imports `multiprocessing`: who has not imported it
-has nothing of it to share.
+Locks, queues, connections, shared values and a manager's proxies pickle only while a process is being started. Those
+with descriptors hand them to the code that starts it. The descriptors travel with the process's first message, and in
+the pickle each is its place among them. Nothing here imports `multiprocessing`: who has not imported it has nothing of
+it to share.
 """
 
 from __future__ import annotations

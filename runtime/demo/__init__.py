@@ -1,7 +1,7 @@
 """The demonstration: a bundled team that surveys a folder of source code, without keys or a server.
 
-The team is an ordinary team file, `team.yaml`, whose models are Python functions of this package; with a real model in
-their place the same agents do the same work in their own way. Nothing here runs anything: that is the command line's
+The team is an ordinary team file, `team.yaml`, whose models are Python functions of this package. With a real model in
+their place, the same agents do the same work in their own way. Nothing here runs anything: that is the command line's
 part. Importing this module is cheap.
 """
 
