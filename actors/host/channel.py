@@ -1,7 +1,7 @@
 """Host channel: the host's end of the channel to one process. Frames go out without waiting, and come in in turns.
 
 It knows frames, not what they mean: that is for their receiver. All reading happens in the I/O thread. A write that
-would block is kept and goes on when the socket is writable, and a child that takes nothing of what waits for it is
+would block is kept, and goes on when the socket is writable. A child that takes nothing of what waits for it is
 reported. A child is not read while its supervisor is behind. What a child sends is handled for a millisecond at a time.
 A child that sends more, or costs longer, rests for it, and all who flood share one part of the thread.
 """

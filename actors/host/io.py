@@ -2,8 +2,8 @@
 
 What epoll has no room for is polled beside it.
 
-It must never wait for anything but that, and what goes wrong for one descriptor must not reach the others: an exception
-in a callback is logged and the loop goes on.
+It must never wait for anything else. What goes wrong for one descriptor must not reach the others: an exception in a
+callback is logged, and the loop goes on.
 
 Not over a selector of the standard library, whose keys and maps were a tenth of what a task costs the host.
 """

@@ -71,8 +71,8 @@ class ProcessSystem:
             beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
         withheld: names of the host's environment variables that neither the zygote nor any actor inherits. An actor
             that needs one is given it by whoever starts it, in its arguments or in `environ`.
-        fenced: whether processes are put behind a fence, as far as this kernel has one (see `fence`): they can
-            neither signal, trace nor read host, zygote or each other, and gain no privileges, as by `sudo`. Off, as an
+        fenced: whether processes are put behind a fence, as far as this kernel has one (see `fence`). They cannot
+            signal, trace or read host, zygote or each other then, and gain no privileges, as by `sudo`. Off, because an
             actor may do what its class could do in a thread.
     """
 

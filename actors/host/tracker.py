@@ -1,11 +1,11 @@
 """Tracker: the resource tracker of an actor, outside of the actor's process tree.
 
-`multiprocessing` has segments of shared memory and named semaphores removed by a tracker, a process that reads their
-names from a pipe until nobody has that open. A tracker that an actor started would be killed with the actor, and the
-names would be lost. An actor that is given something shared is given its host's tracker, too, when it starts.
+`multiprocessing` leaves it to a tracker to remove segments of shared memory and named semaphores. That process reads
+their names from a pipe, until nobody has the pipe open. A tracker that an actor started would be killed with the actor,
+and the names would be lost. An actor that is given something shared is given its host's tracker, too, when it starts.
 
-Any other asks for one with its first segment, by two pipes. If the host has a tracker, it answers with a path to that:
-with a tracker of its own, an actor that ends would remove what it has only opened. Behind a fence no actor can follow
+Any other asks for one with its first segment, by two pipes. If the host has a tracker, it answers with a path to that.
+With a tracker of its own, an actor that ends would remove what it has only opened. Behind a fence no actor can follow
 that path; there, and where the host has no tracker, the host starts one for the actor. It finds the pipes in `/proc`,
 as it takes no descriptor from what an actor sends, and opens what it has seen to be pipes.
 """

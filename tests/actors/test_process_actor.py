@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import pykka
 import pytest
 from actor_classes import Echo, Worker
+from answers_and_hooks import PATIENCE, get
 from hooked_actors import FailingConstructor, FailingOnStart, Hooked, WithoutSuper
-from process_actors import PATIENCE, get
 from processes_and_waits import is_gone, wait_until
 from proxied_actors import Greeter
 from subactors.actors import ProcessActor, RemoteError, StartError, SubactorsError

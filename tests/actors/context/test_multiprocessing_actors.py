@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers_and_hooks import get
 from context_targets import Shares
-from process_actors import get
 from processes_and_waits import descriptors, is_gone, wait_until
 from subactors.actors import ProcessRef, ProcessSystem, ZygoteContext
 

@@ -9,8 +9,8 @@ from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import pytest
+from answers_and_hooks import get
 from context_targets import Handed, Shares
-from process_actors import get
 from processes_and_waits import children_of, descriptors, wait_until
 from subactors.actors import ProcessRef, ProcessSystem, ZygoteContext, get_context
 
