@@ -22,10 +22,10 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     zygote/           the program that forks actors' processes
 """
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 from .actor import ProcessActor, ProcessRef, SupervisorRef
-from .children import Child, ChildSpec, ReplyAddress, StartChild, StopChild
 from .errors import (
     ForkedError,
     PlainDataError,
@@ -35,31 +35,56 @@ from .errors import (
     SubactorsError,
     UnsupportedPlatformError,
 )
-from .host.exit import ProcessExit
-from .host.io import READ, WRITE, Timer
-from .host.process import ActorProcess, ProcessListener
-from .host.system import ProcessSystem
-from .host.zygote import environment
-from .linux.cgroup import CgroupTree
 from .linux.kernel import check_platform, open_standard_descriptors, silenced
 from .linux.mark import MARK
 from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
-from .supervisor import Supervisor
 from .wire.frames import encode_plain
 from .wire.messages import ErrorData, GroupUse, ProcessLimits
 from .wire.value_count import MOST_VALUES
 
 if TYPE_CHECKING:
+    from .children import Child, ChildSpec, ReplyAddress, StartChild, StopChild
     from .context.zygote_context import ZygoteContext, get_context
+    from .host.exit import ProcessExit
+    from .host.io import READ, WRITE, Timer
+    from .host.process import ActorProcess, ProcessListener
+    from .host.system import ProcessSystem
+    from .host.zygote import environment
+    from .linux.cgroup import CgroupTree
+    from .supervisor import Supervisor
+
+
+_HOMES: Final = {
+    "ActorProcess": "host.process",
+    "CgroupTree": "linux.cgroup",
+    "Child": "children",
+    "ChildSpec": "children",
+    "ProcessExit": "host.exit",
+    "ProcessListener": "host.process",
+    "ProcessSystem": "host.system",
+    "READ": "host.io",
+    "ReplyAddress": "children",
+    "StartChild": "children",
+    "StopChild": "children",
+    "Supervisor": "supervisor",
+    "Timer": "host.io",
+    "WRITE": "host.io",
+    "ZygoteContext": "context.zygote_context",
+    "environment": "host.zygote",
+    "get_context": "context.zygote_context",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs `multiprocessing` when it is wanted: most hosts never do, and its import takes milliseconds."""
-    if name in {"ZygoteContext", "get_context"}:
-        from .context import zygote_context  # noqa: PLC0415
+    """Import what only a host needs when it is wanted: the zygote and all its children have no use for it.
 
-        return getattr(zygote_context, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    What needs `multiprocessing` most hosts never want, either, and its import takes milliseconds.
+    """
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
+    return found
 
 
 __all__ = [

@@ -22,7 +22,6 @@ from pykka import messages
 from pykka._envelope import Envelope
 
 from .errors import SubactorsError
-from .host.system import ProcessSystem, default_system
 from .interrupts import result_of
 from .wire.messages import OWN_ATTRIBUTES, Attribute, ErrorData, Interface
 from .wire.reply import ReplyFuture
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from .child.channel import ChildChannel
     from .host.exit import ProcessExit
     from .host.process import ActorProcess
+    from .host.system import ProcessSystem
 
 __all__ = ["ProcessActor", "ProcessRef", "StopsAtOnce", "SupervisorRef"]
 
@@ -74,6 +74,8 @@ class ProcessActor(pykka.Actor):
             StartError: the process ended before the constructor returned.
             UnsupportedPlatformError: not on this operating system.
         """
+        from .host.system import default_system  # noqa: PLC0415 - an actor's process, which starts none, has no use for it
+
         system = cls.system or default_system()
         process = system.spawn(cls, args, kwargs, listener=_Unsupervised())
         try:
