@@ -55,10 +55,10 @@ class Body(Protocol):
         ...
 
     def bound_log(self) -> None:
-        """Keep what its processes have written within bounds: one has ended."""
+        """Keep what its processes have written within bounds: one has ended. Mostly a look at one file, 20 µs."""
 
     def log_tail(self) -> str:
-        """Return the end of what its processes have written to standard output and error."""
+        """Return the end of what its processes have written to standard output and error; 35 µs, at a failure only."""
         ...
 
     def release(self) -> None:
