@@ -164,7 +164,7 @@ def steps_of_a_fence() -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
 
 
 def _install(arguments: tuple[int, int, int, bytes], _memory: object) -> None:
-    """Install a filter, whose two members these are: to look one up by its name would be 7 pages of a new process."""
+    """Install a filter, whose two members these are: to look one up by its name is pages of a new process."""
     if _syscall(*arguments):
         raise StartError(f"the kernel refused the filter of its calls: {os.strerror(ctypes.get_errno())}")
 

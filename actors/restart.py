@@ -83,6 +83,6 @@ def decide(
         return GiveUp(exhausted=True)
     pause = min(policy.max_backoff, policy.backoff * 2.0 ** min(len(times), _MOST_DOUBLINGS))
     times.append(now)
-    # Not of `random`: children of one zygote share its state, and each new process would set that up anew, 20 pages.
+    # Not of `random`: children of one zygote share its state, and each new process would set that up anew.
     share = int.from_bytes(os.urandom(4)) / 2**32
     return Again(pause * (1 - _JITTER * share))

@@ -37,7 +37,7 @@ _READ = 32768
 _NOTHING: Final = bytes(4)
 
 _waiting: Final = bytearray(4)
-"""How many bytes wait, as the kernel writes it. For `bytes` there would be two errors before, which are 10 pages."""
+"""How many bytes wait, as the kernel writes it. For `bytes` there would be two errors before, page by page."""
 
 _SOCKET: Final = int(socket.SOL_SOCKET)
 _PEER_CREDENTIALS: Final = int(socket.SO_PEERCRED)
