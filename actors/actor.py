@@ -1,9 +1,9 @@
 """ProcessActor: to processes what `pykka.ThreadingActor` is to threads.
 
-In the host `start` makes a *shell*, which gives the `ActorRef` and the proxies something to hold. In the actor's own
-process the instance is made, and has a `Life` there; constructor, hooks and message handlers run there, on the main
-thread, and nothing of them ever runs in the host. A class that is called instead of started gives an ordinary object
-without a process, for a test of its methods.
+In the host `start` makes a *shell*, which gives the `ActorRef` and the proxies something to hold. The actor's own
+process makes the instance, which has a `Life` there. Constructor, hooks and message handlers run there, on the main
+thread. None of them ever runs in the host. A class that is called instead of started gives an ordinary object without a
+process, for a test of its methods.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import uuid
 from concurrent.futures import Future
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import msgspec
 import pykka
@@ -22,7 +22,6 @@ from pykka import messages
 from pykka._envelope import Envelope
 
 from .errors import SubactorsError
-from .host.system import ProcessSystem, default_system
 from .interrupts import result_of
 from .wire.messages import OWN_ATTRIBUTES, Attribute, ErrorData, Interface
 from .wire.reply import ReplyFuture
@@ -37,10 +36,13 @@ if TYPE_CHECKING:
     from .child.channel import ChildChannel
     from .host.exit import ProcessExit
     from .host.process import ActorProcess
+    from .host.system import ProcessSystem
 
-__all__ = ["ProcessActor", "StopsAtOnce", "SupervisorRef"]
+__all__ = ["ProcessActor", "ProcessRef", "StopsAtOnce", "SupervisorRef"]
 
 logger = logging.getLogger("subactors.actors")
+
+A = TypeVar("A", bound=pykka.Actor)
 
 
 class ProcessActor(pykka.Actor):
@@ -48,8 +50,8 @@ class ProcessActor(pykka.Actor):
 
     Use it like `pykka.ThreadingActor`: subclass it, `start` it, and talk to it through the `ActorRef` or a proxy.
     `__init__`, `on_start`, `on_receive`, `on_stop` and `on_failure` run in the actor's process, on its main thread.
-    Messages to the actor are pickled; what it answers is plain data (None, bool, int, float, str, bytes, lists and
-    dicts of these; dataclasses arrive as dicts), because the host never unpickles what a child sends.
+    Messages to the actor are pickled. It answers plain data, because the host never unpickles what a child sends: None,
+    bool, int, float, str, bytes, lists and dicts of these; dataclasses arrive as dicts.
 
     Pending asks of an actor whose process dies raise `pykka.ActorDeadError` at once, with the cause.
     """
@@ -62,7 +64,7 @@ class ProcessActor(pykka.Actor):
     """The actor's life in its process; set before the constructor runs."""
 
     @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
+    def start(cls, *args: Any, **kwargs: Any) -> ProcessRef[Self]:
         """Start the actor in a new process and return when its constructor has returned there.
 
         Runs in the calling thread of the host. Arguments are pickled.
@@ -72,10 +74,12 @@ class ProcessActor(pykka.Actor):
             StartError: the process ended before the constructor returned.
             UnsupportedPlatformError: not on this operating system.
         """
+        from .host.system import default_system  # noqa: PLC0415 - an actor's process, which starts none, has no use for it
+
         system = cls.system or default_system()
         process = system.spawn(cls, args, kwargs, listener=_Unsupervised())
         try:
-            reference: pykka.ActorRef[Self] = result_of(process.ready)
+            reference = cast("ProcessRef[Self]", result_of(process.ready))
         except BaseException:
             process.kill()  # an interrupt of the waiting, as by Ctrl-C, must not leave an actor that nobody knows of
             raise
@@ -101,10 +105,10 @@ class ProcessActor(pykka.Actor):
     def on_stop_requested(self) -> None:
         """Hook: a stop has arrived, and messages that came before it may still be waiting or at work.
 
-        Runs in the mailbox thread of the actor's process, at once, even while a message is being handled on the main
-        thread; it is the place to make long work end early. Only where the stop came before the constructor had
-        returned does it run right after that, on the main thread. The default does nothing: the stop waits its turn.
-        If it raises, that is logged, and the stop goes on.
+        Runs in the mailbox thread of the actor's process, at once, even while the main thread handles a message. It is
+        the place to make long work end early. Only where the stop came before the constructor had returned does it run
+        right after that, on the main thread. The default does nothing: the stop waits its turn. If it raises, that is
+        logged, and the stop goes on.
         """
 
     # --- pykka's implementor's seam ---------------------------------------------------------------------------------
@@ -142,8 +146,8 @@ class ProcessActor(pykka.Actor):
             life.channel.end_fork(error)
             if not isinstance(error, Exception):  # SystemExit and the like end the actor without pykka's failure hook
                 life.fail(error)
-                # pykka holds the exception to the end, and with it what its frames hold: a generator in the middle of
-                # a `try`, or a file, would never be closed.
+                # pykka holds the exception to the end, and with it what its frames hold. A generator in the middle of a
+                # `try`, or a file, would never be closed.
                 clear_frames(error.__traceback__)
             raise
         else:
@@ -197,7 +201,7 @@ class _Shell:
     def _subactors_attach(self, process: ActorProcess) -> None:
         self._subactors_process = process
         self.actor_inbox = _ChannelInbox(process)
-        self._actor_ref: pykka.ActorRef[Any] = pykka.ActorRef(self)
+        self._actor_ref: ProcessRef[Any] = ProcessRef(self)
 
     def _subactors_learn(self, attributes: Interface) -> None:
         """Take over the names of all the real actor's attributes, for proxies to find. Runs in the I/O thread."""
@@ -259,6 +263,16 @@ class SupervisorRef:
         return self._channel.hold(patience)
 
 
+class ProcessRef(pykka.ActorRef[A]):
+    """A reference to an actor, in its host. In the actor's process there is `multiprocessing.current_process()`."""
+
+    @property
+    def process(self) -> ActorProcess:
+        """The actor's process, as one of `multiprocessing`; also when it has ended."""
+        assert isinstance(self.actor_inbox, _ChannelInbox)  # noqa: S101 - it is made with one
+        return self.actor_inbox.process
+
+
 class _NoInbox:
     """The mailbox until a process has one: a message in it would wait for ever."""
 
@@ -279,7 +293,7 @@ class _ChannelInbox(_NoInbox):
     """The mailbox as the host sees it: what is put in goes over the channel."""
 
     def __init__(self, process: ActorProcess) -> None:
-        self._process = process
+        self.process = process
         self._owner = os.getpid()
 
     def put(self, envelope: Envelope[Any], /) -> None:
@@ -288,11 +302,11 @@ class _ChannelInbox(_NoInbox):
                 "This process was forked from the one that started the actor, and cannot use it. Start one here."
             )
         if isinstance(envelope.message, messages._ActorStop):  # noqa: SLF001 - pykka keeps its stop message private
-            self._process.stop(envelope.reply_to)
+            self.process.stop(envelope.reply_to)
         elif envelope.reply_to is None:
-            self._process.tell(envelope.message)
+            self.process.tell(envelope.message)
         else:
-            self._process.ask(envelope.message, envelope.reply_to)
+            self.process.ask(envelope.message, envelope.reply_to)
 
 
 class _Unsupervised:

@@ -4,9 +4,9 @@ Out of its domain a process cannot signal, stop, trace or read another one, whoe
 domains below its own it can, so it may end whatever it starts. Two processes that were forked side by side are in two
 domains. Nothing here hides a file: a domain that bounds signals and tracing alone leaves files as they are.
 
-For root there is one way around: a process that may watch the whole machine's performance may read any process's
-environment and map of memory, without permission to trace it. So root's processes lose the two capabilities for that,
-and a third one, with which they could raise their own limits.
+Root has one way around: a process that may watch the whole machine's performance may read any process's environment and
+memory map, even if it must not trace it. So root's processes lose the two capabilities for that, and a third one, with
+which they could raise their own limits.
 
 Landlock does not look at another process's limits, and these can kill, too. A filter of system calls
 (`linux/limits_filter`) keeps a process from changing them.
@@ -26,7 +26,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from .errors import StartError
 from .linux.kernel import LIBC as _LIBC
-from .linux.limits_filter import Filter, make_filter
+from .linux.limits_filter import make_filter
 from .wire.messages import CHANNEL
 
 __all__ = ["FenceKind", "FenceOffer", "call_fenced", "make_ruleset", "offer", "put_on", "steps_of_a_fence"]
@@ -148,7 +148,7 @@ def steps_of_a_fence() -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
         return []
     steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = [(put_on, (ruleset,))]
     if (own_limits := make_filter()) is not None:
-        steps.append((_install, (own_limits,)))
+        steps.append((_install, own_limits))
     header = struct.pack("=Ii", _CAPABILITIES_OF_64_BITS, 0)
     held = ctypes.create_string_buffer(_CAPABILITY_SETS.size)
     if _LIBC.capget(header, held) != 0:
@@ -163,8 +163,9 @@ def steps_of_a_fence() -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
     return steps
 
 
-def _install(own_limits: Filter) -> None:
-    if _syscall(*own_limits.arguments):
+def _install(arguments: tuple[int, int, int, bytes], _memory: object) -> None:
+    """Install a filter, whose two members these are: to look one up by its name is pages of a new process."""
+    if _syscall(*arguments):
         raise StartError(f"the kernel refused the filter of its calls: {os.strerror(ctypes.get_errno())}")
 
 
@@ -184,9 +185,9 @@ def put_on(ruleset: int) -> None:
 def call_fenced(start: Callable[[], _Result]) -> _Result:
     """Make a call that starts a program which is to read nothing of this process, its memory least of all.
 
-    The program is in a domain below this process's own, so this process can still do with it what it likes; and it can
-    signal this process. Where this process is behind no fence, or the kernel has no scopes, it is just a call. Whatever
-    the call raises is raised here.
+    The program is in a domain below this process's own. So this process can still do with it what it likes, and the
+    program can signal this process. Where this process is behind no fence, or the kernel has no scopes, it is just a
+    call. Whatever the call raises is raised here.
     """
     ruleset = _ruleset_against_tracing()
     if ruleset is None:

@@ -1,8 +1,8 @@
 """Interruptible waits: an interrupt at the terminal (Ctrl-C) ends them, whenever it comes.
 
-CPython runs signal handlers in the main thread, between two instructions. A signal that arrives while that thread is
-about to wait for a lock, or that the system gives to another thread, does not end the wait: the handler runs when the
-wait is over, which may be never. So a wait that can take long is many short ones.
+CPython runs signal handlers in the main thread, between two instructions. A signal may arrive while that thread is
+about to wait for a lock, or the system may give it to another thread. Then it does not end the wait: the handler runs
+when the wait is over, which may be never. So a wait that can take long is many short ones.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Regular files: opens files in folders where tasks can put something else in a file's place.
 
-It must never wait, and never follow a link that stands at the end of a path: a FIFO, a device, a socket or a link is an
-error in words. Everything in the state folder is opened here, and nowhere else.
+It must never wait, and never follow a link at the end of a path. A FIFO, a device, a socket or a link is an error in
+words. Everything in the state folder is opened here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ touches nothing else.
 
 from __future__ import annotations
 
-import random
+import os
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -83,5 +83,6 @@ def decide(
         return GiveUp(exhausted=True)
     pause = min(policy.max_backoff, policy.backoff * 2.0 ** min(len(times), _MOST_DOUBLINGS))
     times.append(now)
-    # The system's generator: children of one zygote share the state of Python's.
-    return Again(pause * (1 - _JITTER * random.SystemRandom().random()))
+    # Not of `random`: children of one zygote share its state, and each new process would set that up anew.
+    share = int.from_bytes(os.urandom(4)) / 2**32
+    return Again(pause * (1 - _JITTER * share))

@@ -274,7 +274,6 @@ class _ChildListener:
         self._exit_timer: Timer | None = None
 
     def process_ready(self, process: ActorProcess) -> None:
-        """Forward."""
         del process
         self._tell(ChildReady(self._child))
 
@@ -311,7 +310,6 @@ class _ChildListener:
             self._exit_timer = self._supervisor.tell_later(self._child.spec.grace, GraceOver(self._child))
 
     def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
-        """Forward."""
         del process
         if self._exit_timer is not None:
             self._exit_timer.cancel()  # it would keep the child until it is due

@@ -65,6 +65,7 @@ _QUESTIONS: Final = {
         "memory per idle LLM task, by growth of everything (PSS)",
     ),
     "How long does a cold start take?": ("cold start: import openai", "cold start", "cold start, LLM agent"),
+    "How long does `concurrent.futures` take on a context?": ("executor up", "a process for each task"),
     "How long does the command line take?": ("subactors --help", "subactors ps"),
     "How much CPU do idle tasks take?": ("host CPU, idle tasks", "CPU of tasks and zygote, idle"),
     "What do N remembered tasks cost?": ("list", "view", "host memory per remembered task"),

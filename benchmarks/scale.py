@@ -41,6 +41,9 @@ _AS_THEY_ARE: Final = ("#", "|", "!", "*")
 """How parts of the page begin that are no paragraphs."""
 
 _LOADS: Final = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+_SHOWN_LOADS: Final = frozenset({0.3, 0.7, 0.9})
+"""Those in the table; the picture has all."""
+
 _CONCURRENT: Final = (10_000, 100_000, 1_000_000)
 
 _WORKLOADS: Final = (
@@ -81,15 +84,15 @@ def page(model: Model) -> str:
     drawn = _draw(model, loads)
     parts = [
         *_introduction(model),
-        "## What saturates first",
+        "## What saturates first?",
         *_saturation(model),
-        "## How many machines",
+        "## How many machines does it take?",
         *_machines(model, drawn),
-        "## Latency under load",
+        "## How long do `run` and a start take under load?",
         *_latencies(loads, drawn),
-        "## Checked against this machine",
+        "## How far off is the simulation?",
         *_check(model),
-        "## What is assumed",
+        "## What is assumed?",
         _ASSUMPTIONS,
     ]
     return "\n\n".join(part if part.startswith(_AS_THEY_ARE) else _paragraph(part) for part in parts) + "\n"
@@ -147,22 +150,13 @@ def _saturation(model: Model) -> list[str]:
     most = DESCRIPTOR_LIMIT / model.measured["descriptors"]
     names = [f"{name}, tasks/s" for name in model.capacity(_WORKLOADS[0], _MACHINES[0]).rates]
     head = ["one runtime", *names, "memory, tasks", "first", "tasks at once"]
-    machine = _MACHINES[1]
-    found = [(workload, model.capacity(workload, machine)) for workload in _WORKLOADS]
-    short = [
-        f"* {workload.name}: **{capacity.first}**, with {_count(capacity.most)} tasks at once"
-        + (f", at {_count(capacity.rate)} tasks a second." if capacity.first in capacity.rates else ".")
-        for workload, capacity in found
-    ]
     return [
-        f"In short, on a machine with {machine}, by one runtime and with nothing kept in reserve:",
-        "\n".join(short),
-        f"""Where each resource would be saturated by one runtime, what is first as the number of tasks grows, and
-        how many tasks at once one runtime holds when {PLANNED:.0%} of that is planned with.""",
+        f"""Where each resource saturates, with one runtime on a machine, and which is first as the number of tasks
+        grows. The last column plans with {PLANNED:.0%} of that.""",
         _table(head, rows),
-        f"""The supervisor's mailbox alone would take {_count(model.mailbox_rate())} plain tasks a second; it shares
-        the interpreter with the I/O thread and the callers, which is why the interpreter is what is listed.
-        {DESCRIPTOR_LIMIT:,} descriptors, which a program may have, are for {_count(most)} tasks.""",
+        f"""The supervisor's mailbox alone would take {_count(model.mailbox_rate())} plain tasks a second. It shares the
+        interpreter with the I/O thread and the callers, so the interpreter is what is listed. {DESCRIPTOR_LIMIT:,}
+        descriptors, which a program may have, are enough for {_count(most)} tasks.""",
     ]
 
 
@@ -179,9 +173,9 @@ def _machines(model: Model, drawn: bool) -> list[str]:
             rows.append((f"{machine}: {workload.name}", *cells, f"{fill.concurrent / fill.rate:,.0f} s"))
     head = ["machines for", *(f"{tasks:,} at once" for tasks in _CONCURRENT), "to fill one"]
     return [
-        """Machines with one runtime each; in brackets, where one runtime cannot use all of a machine: with as many
-        runtimes (host programs) on each as it can feed. Every task that ends is followed by another. *To fill
-        one* is how long a machine takes from none to all of its tasks.""",
+        """Machines with one runtime each. In brackets, where one runtime cannot use all of a machine: with as many
+        runtimes (host programs) on each as it can feed. Every task that ends is followed by another. *To fill one* is
+        how long a machine takes from none to all of its tasks.""",
         _table(head, rows),
         *(["![machines against tasks at once](pictures/scale_machines.svg)"] if drawn else []),
     ]
@@ -200,13 +194,13 @@ def _latencies(loads: dict[Machine, list[Loaded]], drawn: bool) -> list[str]:
         )
         for machine, each in loads.items()
         for loaded in each
+        if loaded.load in _SHOWN_LOADS
     ]
     stations = list(next(iter(loads.values()))[0].used)
     head = ["load", "tasks/s", "`run` p50, ms", "p99", "start p50, ms", "p95", *stations]
     return [
-        f"""Simulated: plain tasks of one second arrive independently of each other, {SIMULATED:,} at each load;
-        load is the share of the rate at which the first resource is saturated; the last columns are what was in
-        use.""",
+        f"""Simulated: plain tasks of one second arrive independently of each other, {SIMULATED:,} at each load. Load is
+        the share of the rate at which the first resource saturates. The last columns are what was in use.""",
         _table(head, rows),
         *(["![start latency against load](pictures/scale_latency.svg)"] if drawn else []),
     ]

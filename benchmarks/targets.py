@@ -146,6 +146,17 @@ _IMPORT: Final = Value("cold start: import openai", _FLOOR)
 _TIMES_THE_IMPORT: Final = "at most 1.3 times import openai"
 _ACROSS: Final = "round trip between two cores"
 
+
+def _against_the_fork_server(title: str, metric: str, tasks: int, times: float) -> Target:
+    return Target(
+        title,
+        Value(metric, ("context",), tasks),
+        1 / times,
+        f"at least {times:g} times as fast as with the fork server",
+        times=Value(metric, ("forkserver",), tasks),
+    )
+
+
 TARGETS: Final[tuple[Target, ...]] = (
     _at_most("run returns, 20 tasks alive: p50", Value("run returns", _BEST, 20), 0.5 * _MS, "0.5 ms"),
     _at_most("run returns, 20 tasks alive: p99", Value("run returns", _BEST, 20, "p99"), 2 * _MS, "2 ms"),
@@ -196,6 +207,9 @@ TARGETS: Final[tuple[Target, ...]] = (
         _TIMES_THE_IMPORT,
         times=_IMPORT,
     ),
+    _against_the_fork_server("executor of 2 workers up", "executor up", 2, 2),
+    _against_the_fork_server("executor of 8 workers up", "executor up", 8, 2),
+    _against_the_fork_server("a process for each of 100 tasks", "a process for each task", 100, 5),
     _at_most("subactors --help", Value("subactors --help", _PLAIN), 150 * _MS, "150 ms"),
     _at_most("subactors ps", Value("subactors ps", _PLAIN), 250 * _MS, "250 ms"),
     _at_most("list of 10,000 remembered tasks", Value("list", _PLAIN, 10_000), 5 * _MS, "5 ms"),

@@ -28,8 +28,10 @@ __all__ = [
     "WORK",
     "Say",
     "ask_model",
+    "expect",
     "hang_in_c",
     "leak",
+    "meet",
     "run",
     "serve",
     "serve_plainly",
@@ -262,3 +264,17 @@ IDLES: Final = frozenset({"idle", "refuse", "parent"})
 
 FAULTS: Final = ("raise", "exit", "segfault", "hang", "leak")
 """The columns of the isolation matrix."""
+
+
+_meeting: list[Any] = []
+
+
+def expect(barrier: Any) -> None:
+    """Say where the workers of an executor meet; runs in each of them first."""
+    _meeting[:] = [barrier]
+
+
+def meet(_number: int) -> int:
+    """Wait until all workers are here; return who this is."""
+    _meeting[0].wait(60)
+    return os.getpid()

@@ -26,6 +26,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     child/             in a task's process: its actor, its work, its streams
     supervisor/        in the host, one thread: the truth about tasks
     host.py            builds, owns and closes all of the above; the way to the supervisor
+    host_way.py        the host program's way to the supervisor, for the verbs
     orchestrator.py    an agent's tools, for a host with a loop of its own
     runtime.py         `Runtime`: the library, blocking
     async_runtime.py   `AsyncRuntime`: the library, awaited

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from .host import Host
+from .host_way import HostWay
 from .team.config import NO_TEAM, Team
 from .verbs.awaited import AsyncVerbs
 from .verbs.awaiting import in_thread
@@ -31,7 +32,7 @@ class AsyncRuntime(AsyncVerbs):
         **settings: Any,
     ) -> None:
         self._host = Host(team or NO_TEAM, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
-        super().__init__(self._host.way())
+        super().__init__(HostWay(self._host))
 
     @classmethod
     def from_file(

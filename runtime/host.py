@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
@@ -32,13 +32,11 @@ from .runs.journal import Journal
 from .runs.worktree_keeper import WorktreeKeeper
 from .supervisor.events import EventHub, EventStream
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
-from .tasks.messages import Request, TaskRequest
-from .tasks.views import Status, TaskView
+from .tasks.messages import Request, TaskRequest, checked
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
 
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
-    from .verbs.callbacks import CallbackThread
 
 __all__ = ["Closable", "Host"]
 
@@ -117,24 +115,7 @@ class Host:
             fenced=True,
         )
         self.worktrees = WorktreeKeeper()
-        # Here, and not when the first task runs: what cannot be imported ends no host that holds limits already.
-        with fork_lock:  # a process forked in the middle of an import could never import that module
-            from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
-            from .supervisor.registry import TaskRegistry  # noqa: PLC0415 - the same
-            from .supervisor.supervisor import TaskSupervisor  # noqa: PLC0415 - the same
-
-        self.registry = TaskRegistry()
-        self.supervisor = TaskSupervisor.start(
-            self.system,
-            self.team,
-            LocalPlace(self.folder, self.worktrees),
-            self.journal,
-            self._hub,
-            registry=self.registry,
-            outputs=self.folder.outputs,
-            keys=self._keys,
-            working_directory=self._working_directory,
-        )
+        self._start_supervisor()
         self._adopted: list[Closable] = []
         self._control: ControlServer | None = None
         self.housekeeping = threading.Thread(target=self._keep_house, name="subactors-house", daemon=True)
@@ -170,11 +151,7 @@ class Host:
             TypeError: a field of the request has the wrong type.
         """
         self.check_usable()
-        return HostGateway(self.supervisor, caller).ask(_checked(request))
-
-    def way(self) -> HostWay:
-        """Return the host program's way to the supervisor, for the verbs."""
-        return HostWay(self)
+        return HostGateway(self.supervisor, caller).ask(checked(request))
 
     def gateway(self, agent: str | None) -> HostGateway:
         """Return a new orchestrator's way to the supervisor.
@@ -255,6 +232,26 @@ class Host:
                 steps.callback(self.worktrees.hurry_up)
                 self._end_tasks()
 
+    def _start_supervisor(self) -> None:
+        # Imported here, and not when the first task runs: what cannot be imported ends no host with limits to hold.
+        with fork_lock:  # a process forked in the middle of an import could never import that module
+            from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
+            from .supervisor.registry import TaskRegistry  # noqa: PLC0415 - the same
+            from .supervisor.supervisor import TaskSupervisor  # noqa: PLC0415 - the same
+
+        self.registry = TaskRegistry()
+        self.supervisor = TaskSupervisor.start(
+            self.system,
+            self.team,
+            LocalPlace(self.folder, self.worktrees),
+            self.journal,
+            self._hub,
+            registry=self.registry,
+            outputs=self.folder.outputs,
+            keys=self._keys,
+            working_directory=self._working_directory,
+        )
+
     def _end_tasks(self) -> None:
         """Have the supervisor end all tasks, and wait until they are gone."""
         done: Future[None] = Future()
@@ -281,66 +278,6 @@ class Host:
             recover(self.state_folder)
             prune(self.state_folder)
             sweep(self.state_folder, self.worktrees.hurry)
-
-
-class HostWay:
-    """The host program's way to the supervisor; see `Way`."""
-
-    acknowledges = True
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._gateway = HostGateway(host.supervisor, Caller())
-        self._callbacks: CallbackThread | None = None
-
-    @property
-    def max_running(self) -> int:
-        """See `Way`."""
-        return self._host.team.settings.max_running
-
-    def call_back(self, function: Callable[[], object]) -> None:
-        """See `Way`."""
-        # Two threads may both make one; the one that is not kept has no thread yet.
-        callbacks = self._callbacks
-        if callbacks is None:
-            from .verbs.callbacks import CallbackThread  # noqa: PLC0415 - for programs that want to be called
-
-            callbacks = self._callbacks = CallbackThread()
-            with contextlib.suppress(RuntimeClosedError):  # it calls what there is, and ends
-                self._host.adopt(callbacks)
-        callbacks.call(function)
-
-    def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
-        """See `Way`."""
-        self._host.check_usable()
-        self._gateway.send(_checked(request), reply_to)
-
-    def forget(self, reply_to: ReplyTo) -> None:
-        """See `Way`."""
-        self._gateway.forget(reply_to)
-
-    def acknowledge(self, task_ids: Sequence[str]) -> None:
-        """See `Way`."""
-        self._gateway.acknowledge(task_ids)
-
-    def status(self, task_id: str) -> Status | None:
-        """See `Way`."""
-        task = self._host.registry.get(task_id)
-        return None if task is None else task.status
-
-    def past(self, task_id: str) -> TaskView | None:
-        """See `Way`."""
-        from .control.other_hosts import past_view  # noqa: PLC0415 - for hosts that look back
-
-        return past_view(self._host.state_folder, task_id)
-
-
-def _checked(request: Request[Reply]) -> Request[Reply]:
-    """Return a request as it was; what tasks ask was checked when it was decoded, but a program may give anything."""
-    try:
-        return msgspec.convert(msgspec.structs.asdict(request), type(request))
-    except msgspec.ValidationError as error:
-        raise TypeError(f"An argument has the wrong type: {error}.") from None
 
 
 def _folder(working_dir: str | os.PathLike[str] | None) -> str:

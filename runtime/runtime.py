@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from .host import Host
+from .host_way import HostWay
 from .supervisor.events import EventStream
 from .tasks.views import TaskView
 from .team.config import NO_TEAM, Team
@@ -56,7 +57,7 @@ class Runtime(BlockingVerbs):
         **settings: Any,
     ) -> None:
         self._host = Host(team or NO_TEAM, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
-        super().__init__(self._host.way())
+        super().__init__(HostWay(self._host))
 
     @classmethod
     def from_file(

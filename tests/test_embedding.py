@@ -2,87 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from host_programs import CROWD, RUN, SAY, START, Host
 from processes_and_waits import GONE_WITHIN, children_of, is_gone, wait_until
-
-PATIENCE = 40.0
-
-START = """
-from subactors.runtime import Runtime
-agents = ["echo", "waits", "deaf", "deaf_in_c", "keeps_daemons", "segfaults", "prints", "meet"]
-team = {"agents": {name: {"entrypoint": f"entrypoints:{name}"} for name in agents}}
-"""
-
-RUN = (
-    START
-    + """
-with Runtime.from_mapping(team) as runtime:
-    (view,) = runtime.wait([runtime.run("echo", "hello")])
-    print(view.status, view.result)
-"""
-)
-
-CROWD = (
-    START
-    + """
-import json, os, time
-runtime = Runtime.from_mapping(team, stop_grace=0.3)
-ids = [runtime.run(agent, "x") for agent in ("keeps_daemons", "waits", "deaf", "deaf_in_c")]
-while not all(runtime.view(task_id).output for task_id in ids):
-    time.sleep(0.01)
-daemons = json.loads(runtime.view(ids[0]).output)
-pids = json.dumps([runtime.view(task_id).pid for task_id in ids] + daemons)
-"""
-)
-SAY = "print(pids, flush=True)\n"
-
-
-class Host:
-    """A running program, with the tests' modules on its path and a folder of its own for temporary files."""
-
-    def __init__(self, folder: Path, *arguments: str, **keywords: Any) -> None:
-        self.temporary = folder / "temporary"
-        self.temporary.mkdir(exist_ok=True)
-        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "kit"), "TMPDIR": str(self.temporary)}
-        self.program = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=folder,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **{"stdin": subprocess.DEVNULL, **keywords},
-        )
-
-    def read_line(self) -> str:
-        assert self.program.stdout is not None
-        line: str = self.program.stdout.readline()
-        assert line, self.finish()
-        return line
-
-    def finish(self) -> tuple[int, str, str]:
-        """Wait for its end; returns exit status, output and errors."""
-        output, errors = self.program.communicate(timeout=PATIENCE)
-        return self.program.returncode, output, errors
-
-    def end(self) -> None:
-        if self.program.poll() is None:
-            self.program.kill()
-        with contextlib.suppress(ValueError):  # it has finished
-            self.program.communicate(timeout=PATIENCE)
-
 
 Start = Callable[..., Host]
 
@@ -440,46 +369,3 @@ except KeyboardInterrupt:
     assert host.finish() == (0, "interrupted\n", "")
     assert all(map(is_gone, pids))
     assert list(host.temporary.iterdir()) == []
-
-
-# --- what it offers -------------------------------------------------------------------------------------------------
-
-PACKAGES = ["subactors.actors", "subactors.runtime"]
-
-
-@pytest.mark.parametrize("name", PACKAGES)
-def test_every_public_name_is_there_and_in_order(name: str) -> None:
-    package = importlib.import_module(name)
-
-    assert [public for public in package.__all__ if not hasattr(package, public)] == []
-    assert len(set(package.__all__)) == len(package.__all__)
-
-
-@pytest.mark.parametrize("name", PACKAGES)
-def test_what_is_there_without_an_underscore_is_public(name: str) -> None:
-    package = importlib.import_module(name)
-
-    there = {
-        attribute
-        for attribute, value in vars(package).items()
-        if not attribute.startswith("_") and not isinstance(value, ModuleType)
-    }
-    assert there - set(package.__all__) - {"annotations", "TYPE_CHECKING", "Any"} == set()
-
-
-def test_every_error_of_the_runtime_and_every_event_is_public() -> None:
-    runtime = importlib.import_module("subactors.runtime")
-    errors = importlib.import_module("subactors.runtime.errors")
-    events = importlib.import_module("subactors.runtime.supervisor.events")
-
-    assert set(errors.__all__) - set(runtime.__all__) == set()
-    assert set(events.__all__) - {"EventHub"} - set(runtime.__all__) == set()
-    assert all(issubclass(getattr(errors, name), runtime.SubactorsError) for name in {*errors.__all__} - {"Problem"})
-
-
-def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
-    runtime = importlib.import_module("subactors.runtime")
-
-    with pytest.raises(AttributeError, match="no attribute 'Runtim'"):
-        _ = runtime.Runtim
-    assert runtime.OrchestratorTools.__name__ == "OrchestratorTools"

@@ -22,21 +22,26 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 
 from ..errors import ForkedError, RemoteError
+from ..wire.ancillary import ROOM, descriptors_in
 from ..wire.frames import FrameDecoder, decode_to_child, encode_frame, encode_plain, output_header
 from ..wire.messages import Answer, FromChild, Refused, Report, Request, Start, ToChild
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["ChildChannel", "serving", "wait_for_the_end"]
+__all__ = ["ChildChannel", "given_start", "name_of_actor", "serving", "wait_for_the_end"]
 
 _READ = 32768
 """Bytes that are read at a time. To free 64 kB at once has the C library put its free memory in order, page by page."""
 
-_NOTHING = bytes(4)
+_NOTHING: Final = bytes(4)
+
+_waiting: Final = bytearray(4)
+"""How many bytes wait, as the kernel writes it. For `bytes` there would be two errors before, page by page."""
 
 _SOCKET: Final = int(socket.SOL_SOCKET)
 _PEER_CREDENTIALS: Final = int(socket.SO_PEERCRED)
+_FLAGS: Final = int(socket.MSG_CMSG_CLOEXEC)
 
 _UNHEARD: Final = 6.0
 """Seconds that a process lives on without its channel: more than its host, if that lives, takes to notice and kill."""
@@ -60,7 +65,14 @@ class ChildChannel:
 
     Attributes:
         capture: the file that takes what the process writes to descriptors 1 and 2; empty if they are the host's.
+        descriptors: what came with the first message.
+        start: what the process was started with; None where there is no actor, as in a rehearsal.
+        actor_class: class of the actor that it is for, once that is known.
     """
+
+    descriptors: Sequence[int] = ()
+    start: Start | None = None
+    actor_class: type | None = None
 
     is_forked = False
     """Whether this is a process that the actor's own code has forked."""
@@ -111,16 +123,27 @@ class ChildChannel:
         return future
 
     def receive_start(self) -> Start | None:
-        """Wait for the first message; None if the host went away before it sent one."""
+        """Wait for the first message, and what comes with it; None if the host went away before it sent one."""
+        data, ancillary, _, _ = self._socket.recvmsg(_READ, ROOM, _FLAGS)
+        if ancillary:
+            self.descriptors = descriptors_in(ancillary)
+        self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(data))
         message = self.receive()
+        if isinstance(message, Start) and message.memory is not None:
+            with os.fdopen(self.descriptors[message.memory], "rb") as file:
+                file.seek(0)
+                self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(file.read()))
+            message = self._arrived.popleft()
         return message if isinstance(message, Start) else None
 
     def receive(self, *, wait: bool = True) -> ToChild | None:
         """Return the host's next message; None if it closed the channel, or if nobody waits and there is none yet."""
         while not self._arrived:
-            # Looked at before, as an exception would be a dozen pages.
-            if not wait and fcntl.ioctl(self._socket, termios.FIONREAD, _NOTHING) == _NOTHING:
-                return None
+            if not wait:
+                # Looked at before, as an exception would be a dozen pages.
+                fcntl.ioctl(self._socket.fileno(), termios.FIONREAD, _waiting)
+                if _waiting == _NOTHING:
+                    return None
             data = self._read()
             if not data:
                 return None
@@ -154,6 +177,10 @@ class ChildChannel:
         with contextlib.suppress(OSError):
             if self._is_there():
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of it, where all that the host says was in the first message."""
+        self._socket.close()
 
     def end_fork(self, error: BaseException | None) -> None:
         """End this process if it is a forked one whose code has come back from where it was forked.
@@ -226,3 +253,14 @@ def _after_fork() -> None:
 
 # Not to compare process ids: that would be a system call for each message.
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def given_start() -> Start | None:
+    """Return what this process's actor was started with; None where there is none."""
+    return serving[0].start if serving else None
+
+
+def name_of_actor() -> str:
+    """Return what the actor of this process is called; nothing where there is none yet, or never will be."""
+    start, actor_class = given_start(), serving[0].actor_class if serving else None
+    return f"{actor_class.__name__} ({start.urn})" if start is not None and actor_class is not None else ""

@@ -20,6 +20,7 @@ from ..linux import cgroup, kernel
 from ..linux.mark import keep_mark
 from ..regular_files import make, open_to_log
 from ..wire.frames import encode_frame
+from ..wire.inheritance import received_descriptors
 from ..wire.messages import (
     STANDS_BY,
     Answer,
@@ -49,14 +50,18 @@ _REHEARSAL_LIMIT: Final = 2.0
 """Seconds that a rehearsal may take: in the zygote requests wait meanwhile, and it may be the user's code."""
 
 
+plain_processes: Final[list[Callable[[Start, ChildChannel], int]]] = []
+"""What a process of `multiprocessing` does: nothing, until the zygote knows that there will be some."""
+
+
 def serve(
     channel_socket: socket.socket,
     zygote: int,
     steps: Sequence[Step],
     *,
     rehearsal: bytes | None,
-) -> None:
-    """Be the actor that the host's first message describes; returns when the actor's loop has ended.
+) -> int:
+    """Be what the host's first message describes; returns the exit status when that has ended.
 
     Args:
         channel_socket: the child's end of its channel.
@@ -68,7 +73,7 @@ def serve(
         _leave_the_zygote(steps)
     except StartError as error:
         ChildChannel(channel_socket).send(StartFailed(error_data(error)))
-        return
+        return 0
     if os.getppid() != zygote:
         os._exit(1)  # it had died before this process could ask to die with it
     if rehearsal is not None:
@@ -76,19 +81,32 @@ def serve(
         try:
             channel_socket.sendall(STANDS_BY)
         except ConnectionError:
-            return  # the host has no more use for it
+            return 0  # the host has no more use for it
     channel = ChildChannel(channel_socket)
     serving.append(channel)
     start = channel.receive_start()
     if start is None:
-        return
+        return 0
+    channel.start = start  # first, as what is unpickled may ask for its descriptors
+    if channel.descriptors:
+        received_descriptors[:] = channel.descriptors
+    if not start.urn:
+        _settle_in(start)
+        return _be_plain(start, channel)
     try:
         _settle_in(start)
         life = _build_actor(start, channel, _listen)
     except BaseException as error:  # noqa: BLE001 - whatever a constructor raises is the host's to know
         channel.send(StartFailed(error_data(error)))
-        return
+        return 0
     life.serve()
+    return 0
+
+
+def _be_plain(start: Start, channel: ChildChannel) -> int:
+    """Be a process of `multiprocessing`."""
+    serving.clear()  # there is nothing that may be said
+    return plain_processes[0](start, channel)
 
 
 def rehearse(actor: bytes, *, threads: bool = True) -> bool:
@@ -179,6 +197,7 @@ def _enter_group(group: str, limits: ProcessLimits) -> None:
 def _build_actor(start: Start, channel: ChildChannel, listen: Callable[[Life, ChildChannel], object]) -> Life:
     """Return the life of an actor that is constructed, and has not begun to work."""
     actor_class, args, kwargs = pickle.loads(start.actor)  # noqa: S301 - the host is trusted
+    channel.actor_class = actor_class
     actor = actor_class.__new__(actor_class)
     life = Life(actor, start.urn, channel)
     if start.capture is not None:

@@ -1,20 +1,23 @@
 """Host channel: the host's end of the channel to one process. Frames go out without waiting, and come in in turns.
 
 It knows frames, not what they mean: that is for their receiver. All reading happens in the I/O thread. A write that
-would block is kept and goes on when the socket is writable, and a child that takes nothing of what waits for it is
+would block is kept, and goes on when the socket is writable. A child that takes nothing of what waits for it is
 reported. A child is not read while its supervisor is behind. What a child sends is handled for a millisecond at a time.
 A child that sends more, or costs longer, rests for it, and all who flood share one part of the thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ProtocolError
+from ..wire import ancillary
 from ..wire.frames import OUTPUT, FrameDecoder, decode_from_child
 from ..wire.messages import FromChild
 from .backlog import Backlog
@@ -104,13 +107,22 @@ class HostChannel:
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
-    def send(self, frame: bytes) -> None:
-        """Send a frame; without effect when the channel is closed."""
+    def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send a frame; without effect when the channel is closed.
+
+        Args:
+            frame: what to send.
+            descriptors: what goes along; for the first frame only, of which a part is taken at once.
+        """
         with self._lock:
             if self._closed:
                 return
             waited = bool(self._outbox)
-            self._outbox.put(memoryview(frame))
+            view = memoryview(frame)
+            if descriptors:
+                with contextlib.suppress(ConnectionError):  # one that stood by has ended; its exit is on the way
+                    view = view[ancillary.send_first(self._socket, view, descriptors) :]
+            self._outbox.put(view)
             size, stuck = self._outbox.size, self._outbox.is_stuck
         if waited and stuck:
             self._io.call(lambda: self._receiver.on_violation(f"it stopped reading; {size:,} bytes waited for it"))

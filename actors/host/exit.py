@@ -6,12 +6,15 @@ One `ProcessExit` a process, made in the host's I/O thread.
 from __future__ import annotations
 
 import signal as signal_module
+from typing import Final
 
 import msgspec
 
 from ..wire.messages import ErrorData, GroupUse
 
 __all__ = ["ProcessExit"]
+
+_UNKNOWN: Final = 255
 
 
 class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,13 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
     def normal(self) -> bool:
         """Whether the actor ran to its end: nothing raised, nothing broken, exit status 0."""
         return self.finished and self.error is None and not self.violation and self.code == 0
+
+    @property
+    def exitcode(self) -> int:
+        """What `multiprocessing` calls the exit code: the status, or minus a signal's number; 255 if nobody knows."""
+        if self.signal is not None:
+            return -self.signal
+        return _UNKNOWN if self.code is None else self.code
 
     @property
     def signal_name(self) -> str:

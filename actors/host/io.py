@@ -2,8 +2,8 @@
 
 What epoll has no room for is polled beside it.
 
-It must never wait for anything but that, and what goes wrong for one descriptor must not reach the others: an exception
-in a callback is logged and the loop goes on.
+It must never wait for anything else. What goes wrong for one descriptor must not reach the others: an exception in a
+callback is logged, and the loop goes on.
 
 Not over a selector of the standard library, whose keys and maps were a tenth of what a task costs the host.
 """
@@ -84,10 +84,12 @@ class IOThread:
 
     Attributes:
         buffer: for reads whose bytes are dealt with before the next; for use in the I/O thread only.
+        owner: id of the process that has this thread; a fork of it has not.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.owner = os.getpid()
         self.buffer = memoryview(bytearray(_READ_SIZE))
         self._epoll = select.epoll()
         self._poll: select.poll | None = None
@@ -222,12 +224,7 @@ class IOThread:
 
     def _run(self) -> None:
         while True:
-            ready = self._wait(self._timeout())
-            for (descriptor, mask), watch in zip(ready, [self._watches.get(one) for one, _ in ready], strict=True):
-                # An earlier callback of this round may have ended the watch, and even given its number to another.
-                if watch is not None and self._watches.get(descriptor) is watch:
-                    events = (READ if mask & ~select.EPOLLOUT else 0) | (WRITE if mask & ~select.EPOLLIN else 0)
-                    self._guard(watch.callback, events & watch.events)
+            self._call_back(self._wait(self._timeout()))
             # Cleared before the queue is emptied: a call that arrives from here on wakes the thread again.
             self._woken = False
             self._fire_due_timers()
@@ -236,6 +233,14 @@ class IOThread:
             if self._closing and not self._calls:
                 break
         self._release()
+
+    def _call_back(self, ready: list[tuple[int, int]]) -> None:
+        """Make the calls of a round. No name for the last one stays behind: it may hold a process that has ended."""
+        for (descriptor, mask), watch in zip(ready, [self._watches.get(one) for one, _ in ready], strict=True):
+            # An earlier callback of this round may have ended the watch, and even given its number to another.
+            if watch is not None and self._watches.get(descriptor) is watch:
+                events = (READ if mask & ~select.EPOLLOUT else 0) | (WRITE if mask & ~select.EPOLLIN else 0)
+                self._guard(watch.callback, events & watch.events)
 
     def _timeout(self) -> float | None:
         while self._timers and self._timers[0][2].cancelled:

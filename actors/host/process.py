@@ -5,11 +5,11 @@ Nothing here waits for the child. The end is published once, after the process i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,14 +21,11 @@ from ..linux import cgroup, kernel
 from ..wire.frames import encode_frame, encode_plain
 from ..wire.messages import (
     CHANNEL,
-    MOST_NAMED,
     Answer,
     Ask,
     Attributes,
     ErrorData,
-    Exited,
     FromChild,
-    Interface,
     Ready,
     Refused,
     Reply,
@@ -41,21 +38,20 @@ from ..wire.messages import (
     Stopped,
     Tell,
     ToChild,
+    TrackerWanted,
 )
 from ..wire.objects import encode_object
 from ..wire.rebuild import rebuild
 from ..wire.reply import EncodedReply
-from .beginning import Beginning
+from .as_process import AsProcess
 from .channel import HostChannel
 from .exit import ProcessExit
-from .io import READ
+from .shell import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from .io import IOThread
 
-    from .io import IOThread, Timer
-
-__all__ = ["ActorProcess", "ProcessListener", "Shell"]
+__all__ = ["ActorProcess", "ProcessListener"]
 
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
@@ -65,12 +61,6 @@ _CLOSED_CHANNEL_GRACE: Final = 2.0
 
 _EXIT_FOLLOWS: Final = 0.1
 """Seconds between the end of a channel and that of its process, where the one comes of the other."""
-
-_FORK_LIMIT: Final = 1.0
-"""Seconds that the zygote may take to fork a process that is only wanted to be killed: it may hang in an import."""
-
-_REAP_LIMIT: Final = 5.0
-"""Seconds that the zygote may take to report an exit that the pidfd has shown."""
 
 
 class ProcessListener(Protocol):
@@ -95,39 +85,15 @@ class ProcessListener(Protocol):
         """The process is gone and reaped. Called exactly once, last."""
 
 
-class Shell(Protocol):
-    """What stands for an actor in the host: says that it is a `ProcessActor`, and has no process's state."""
-
-    actor_urn: str
-    actor_stopped: threading.Event
-
-    @property
-    def actor_ref(self) -> pykka.ActorRef[Any]:
-        """The reference to the actor."""
-        ...
-
-    def _subactors_attach(self, process: ActorProcess) -> None:
-        """Send the actor's messages to this process from now on."""
-
-    def _subactors_learn(self, attributes: Interface) -> None:
-        """Take over the names of the actor's attributes. Runs in the I/O thread."""
-
-
-class ActorProcess:
+class ActorProcess(AsProcess):
     """One actor's process, seen from the host.
 
     What begins with `on_` is for the I/O thread, but `on_asked_for`; that and all else may be called from any thread.
 
     Attributes:
-        key: number by which host and zygote name the process.
         actor: the host's shell of the actor; holds its URN and its reference.
-        pid: process id, None until it is forked.
-        group: its control group; None if it has none.
         ready: done when the constructor returned; raises what it raised, or StartError.
-        end: how the process ended; None while it has not.
         is_ending: whether it is gone, and what it has said before is still being handed over, or has been.
-        is_with_zygote: whether the zygote that runs has been asked for it; one that was lost leaves it False.
-        fenced: whether it is behind a fence.
     """
 
     def __init__(
@@ -145,36 +111,21 @@ class ActorProcess:
         forget: Callable[[int], None],
         group: str | None = None,
     ) -> None:
-        self.key = key
+        super().__init__(key, theirs=theirs, fenced=fenced, io=io, forget=forget, group=group)
         self.actor = actor
-        self.pid: int | None = None
-        self.group = group
         self.ready: Future[pykka.ActorRef[Any]] = Future()
-        self.end: ProcessExit | None = None
-        self.is_with_zygote = False
-        self.fenced = fenced
-        self._beginning = Beginning(theirs)
         self._channel = HostChannel(channel, io, self)
         self._link = link
-        self._io = io
         self._listener = listener
         self._start_over = start_over
-        self._forget = forget
-        self._lock = threading.Lock()
         self._pending: dict[int, pykka.Future[Any]] = {}
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
-        self._pidfd: int | None = None
-        self._pidfd_watched = False
-        self._kill_wanted = False
-        self._gone = False
         self.is_ending = False
         self._looked_at = False
         self._losing = False
         self._disconnected = False
-        self._zygote_lost = ""
-        self._swept: tuple[int, tuple[int, ...]] | None = None
-        self._timer: Timer | None = None
+        self._has_tracker = False
         self._is_ready = False
         self._finished = False
         self._error: ErrorData | None = None
@@ -183,6 +134,10 @@ class ActorProcess:
     def __str__(self) -> str:
         """Return the actor's name."""
         return str(self.actor)
+
+    @property
+    def _ended(self) -> threading.Event:
+        return self.actor.actor_stopped
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
@@ -230,27 +185,15 @@ class ActorProcess:
         if waiting > _ANSWERS_LIMIT:
             self._io.call(lambda: self.on_violation(f"it stopped reading; {waiting:,} bytes waited for it"))
 
-    def begin(self, start: Start) -> None:
-        """Send the first message, before any other."""
+    def begin(self, start: Start, descriptors: Sequence[int] = ()) -> None:
+        """Send the first message, before any other, and the descriptors that belong to it."""
         frame = encode_frame(start)
         self._beginning.sent(frame)
-        self._channel.send(frame)
+        self._channel.send(frame, descriptors)
 
     def send(self, message: ToChild) -> None:
         """Send a message; without effect when the process is gone."""
         self._channel.send(encode_frame(message))
-
-    def kill(self) -> None:
-        """Send SIGKILL; at once, or as soon as the process exists. Its tree is ended by the zygote.
-
-        One that does not come to exist for a while has ended, too: it is killed if it ever does.
-        """
-        with self._lock:
-            self._kill_wanted = True
-            self._signal(signal.SIGKILL)
-            is_forked = self.pid is not None
-        if not is_forked:
-            self._io.call_later(_FORK_LIMIT, self._end_unforked)
 
     def dump_stack(self) -> bool:
         """Have the process write the stacks of its threads to its captured standard error, even if stuck in C code.
@@ -271,30 +214,7 @@ class ActorProcess:
         """Say that the oldest report or request is dealt with; reading goes on when the backlog is short again."""
         self._channel.handled()
 
-    def on_asked_for(self) -> None:
-        """The zygote is being asked for the process, or has forked it ahead."""
-        self.is_with_zygote = True
-
-    def take_on(self, pid: int, pidfd: int) -> bool:
-        """Take on a process that exists; False, and the pidfd is closed, if this has ended meanwhile."""
-        with self._lock:
-            gone = self.end is not None
-            self._beginning.over()
-            if not gone:
-                self.pid = pid
-                self._pidfd = pidfd
-                if self._kill_wanted:
-                    self._signal(signal.SIGKILL)
-        if gone:
-            os.close(pidfd)
-        return not gone
-
     # --- in the I/O thread ------------------------------------------------------------------------------------------
-
-    def on_forked(self, pid: int, pidfd: int) -> None:
-        """The process exists."""
-        if self.take_on(pid, pidfd):
-            self._watch()
 
     def on_first_events(self, events: int) -> None:
         """The process stood by, and now says its first word as this one; its channel is watched, but not by this."""
@@ -306,21 +226,6 @@ class ActorProcess:
         """The process could not be forked."""
         self._error = ErrorData("subactors.actors.StartError", message)
         self.on_end(ProcessExit(unobserved=message))
-
-    def on_exited(self, exited: Exited) -> None:
-        """The zygote has reaped the process and its tree."""
-        self.on_end(
-            ProcessExit(
-                code=exited.code if exited.code >= 0 else None,
-                signal=-exited.code if exited.code < 0 else None,
-                user_seconds=exited.user_seconds,
-                system_seconds=exited.system_seconds,
-                peak_bytes=exited.peak_bytes,
-                survivors=exited.survivors,
-                survivor_ids=exited.survivor_ids,
-                group=exited.group,
-            )
-        )
 
     def on_violation(self, what: str) -> None:
         """The child broke the protocol: it ends for it. The first violation is the one that is told."""
@@ -369,6 +274,7 @@ class ActorProcess:
             os.close(pidfd)
         if self._timer is not None:
             self._timer.cancel()
+        self._disappear()
         self.actor.actor_stopped.set()
         pykka.ActorRegistry.unregister(self.actor.actor_ref)
         for future in pending:
@@ -383,70 +289,6 @@ class ActorProcess:
             self._listener.process_ended(self, end)
         finally:
             self._forget(self.key)
-
-    @property
-    def theirs(self) -> socket.socket | None:
-        """The process's end of its channel, until the host hears that there is a process that has it."""
-        return self._beginning.theirs
-
-    @property
-    def awaits_zygote(self) -> bool:
-        """Whether the zygote that runs has still to say that the process exists, or that it is gone."""
-        return self.is_with_zygote and (self.pid is None or self._gone)
-
-    def on_zygote_lost(self, how: str) -> None:
-        """The zygote is gone: the kernel ends its children, but nobody learns their exit status."""
-        self.is_with_zygote = False
-        self._zygote_lost = how
-        if self.theirs is None:
-            self._watch()  # one that stood by may not be
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._pidfd is not None:
-            # The kernel ends the zygote's children only. What they have started is found by the zygote's mark, unless
-            # it has cleared its environment: then it may still be in the group.
-            kernel.kill_group_led_by(self._pidfd)
-            if self.group is not None:
-                cgroup.kill(self.group)
-            if not self._gone:
-                self.kill()
-
-    def _end_unforked(self) -> None:
-        """Publish the end of a process that does not come to exist."""
-        if self.pid is None and not self._zygote_lost:
-            self.on_end(ProcessExit(unobserved="it had not been forked yet"))
-
-    def on_swept(self, survivors: tuple[int, ...] | None) -> None:
-        """What the lost zygote's children had started has been ended, but for these; None if nobody knows yet."""
-        self._swept = (1, ()) if survivors is None else (len(survivors), survivors[:MOST_NAMED])
-        self._end_unobserved()
-
-    def begin_again(self) -> bool:
-        """Return whether another zygote can be asked for the process, as it has never begun, and is still wanted.
-
-        Called when the lost one's children are gone: none of them will begin it after this look.
-        """
-        if self._kill_wanted or not self._beginning.may_be_repeated():
-            return False
-        self._zygote_lost = ""
-        return True
-
-    def _end_unobserved(self) -> None:
-        """Publish the end once the process is gone, and what it has started, too."""
-        if self._swept is not None and (self._pidfd is None or self._gone):
-            number, ids = self._swept
-            self.on_end(ProcessExit(unobserved=self._zygote_lost, survivors=number, survivor_ids=ids))
-
-    def _on_pidfd(self, events: int) -> None:
-        del events
-        assert self._pidfd is not None  # noqa: S101 - it is what was watched
-        self._io.unwatch(self._pidfd)
-        self._gone = True
-        if self._zygote_lost:
-            self._end_unobserved()
-        else:
-            late = f"the zygote did not report its exit within {_REAP_LIMIT:g} s"
-            self._set_timer(_REAP_LIMIT, lambda: self.on_end(ProcessExit(unobserved=late)))
 
     def on_output(self, data: bytes) -> None:
         """The actor said something."""
@@ -471,10 +313,21 @@ class ActorProcess:
                 self._on_ready(attributes)
             case StartFailed(error):
                 self._error = error
+            case TrackerWanted():
+                self._on_tracker_wanted(message)
             case Stopped(error):
                 self._error = error or self._error
                 self._finished = True
                 self._listener.process_finished(self)
+
+    def _on_tracker_wanted(self, message: TrackerWanted) -> None:
+        if self._has_tracker:
+            raise ProtocolError("it asked twice for a resource tracker")
+        self._has_tracker = True
+        if self.pid is not None and not self.is_ending:
+            from .tracker import give_tracker  # noqa: PLC0415 - hardly any actor wants one
+
+            give_tracker(self._io, self.pid, message, fenced=self.fenced)
 
     def _refuse(self, what: str) -> None:
         """End the child for an answer that cannot be read. Runs in the asker's thread."""
@@ -518,11 +371,6 @@ class ActorProcess:
         self._disconnected = True
         self.kill()
 
-    def _set_timer(self, delay: float, callback: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._io.call_later(delay, callback)
-
     def _torn_frame(self, seen: ProcessExit) -> str:
         # One that was killed in the middle of a frame has another reason for its end.
         return "its last frame is incomplete" if self._channel.is_torn and seen.code == 0 else ""
@@ -535,18 +383,9 @@ class ActorProcess:
         return future
 
     def _watch(self) -> None:
-        if self.end is not None:
-            return
-        if self._pidfd is not None and not self._pidfd_watched:
-            self._pidfd_watched = True
-            self._io.watch(self._pidfd, READ, self._on_pidfd)
-        self._channel.watch()
-
-    def _signal(self, number: signal.Signals) -> None:
-        """Send a signal; called with the lock held, so that the pidfd cannot be closed meanwhile."""
-        if self._pidfd is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, number)
+        super()._watch()
+        if self.end is None:
+            self._channel.watch()
 
     def _dead_error(self) -> pykka.ActorDeadError:
         return pykka.ActorDeadError(f"{self.actor.actor_ref}: its process {self.end}")

@@ -1,8 +1,8 @@
 """Program: starts one from the host without forking the host itself.
 
 `subprocess` waits, after its fork, for a pipe to be closed by the exec. A process that another thread forks in that
-moment, as `multiprocessing` does, has that pipe too and keeps it open for as long as it lives, and the starter waits as
-long. `posix_spawn` has no such pipe.
+moment, as `multiprocessing` does, has that pipe, too. It keeps the pipe open for as long as it lives, and the starter
+waits as long. `posix_spawn` has no such pipe.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def end_marked(mark: str) -> tuple[int, ...]:
     """Kill every process that was started with a mark, and what descends from it, until there is none.
 
     Takes up to `SWEEP_LIMIT` seconds, from any thread; zombies count as gone. A process that was started with a cleared
-    environment is found only below one that has the mark; one that the user of this process may not look at is not.
+    environment is found only below one that has the mark. One that the user of this process may not look at is not
+    found.
 
     Args:
         mark: the variable's value; only its last part, the zygote's own, is looked for.

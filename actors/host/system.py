@@ -1,21 +1,18 @@
 """Process system: one zygote and one I/O thread, and the actors' processes that hang on them.
 
-It knows all processes by their keys, and ends everything when it is closed. It must never wait for a child or the
-zygote, but in `close`, which is bounded.
+It ends everything when it is closed. It must never wait for a child or the zygote, but in `close`, which is bounded.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import itertools
 import os
-import resource
-import signal
+import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from ..errors import SubactorsError
 from ..linux.cgroup import Groups
@@ -23,23 +20,24 @@ from ..linux.kernel import check_platform, open_standard_descriptors
 from ..wire.frames import decode_from_zygote
 from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
 from ..wire.objects import encode_object
+from ..wire.rebuild import Packed
 from .exit import ProcessExit
+from .forked_process import ForkedProcess
 from .io import IOThread, Timer
-from .process import ActorProcess, ProcessListener, Shell
+from .process import ActorProcess, ProcessListener
+from .processes import Processes
+from .shell import Shell
 from .standby import Standby, StandbyPool
-from .zygote import LOOK_EVERY, environment, module_path, raise_descriptor_limit
+from .zygote import environment, module_path
 from .zygote_keeper import ForkStart, ZygoteKeeper
+
+if TYPE_CHECKING:
+    from .popen import Popen
 
 __all__ = ["ProcessSystem", "Startable", "default_system"]
 
 _KILL_LIMIT: Final = 2.0
 """Seconds that processes which were killed may take to be gone."""
-
-_LOOK_AT_CHANNELS_EVERY: Final = 2.0
-"""Seconds between two looks at whether processes still have their channels; some microseconds for each."""
-
-_DESCRIPTORS_PER_PROCESS: Final = 4
-
 
 Starter: TypeAlias = Standby | ForkStart
 """How an actor comes to its process. Both have the key, the channel, what to do when it is known here, and the rest."""
@@ -74,8 +72,8 @@ class ProcessSystem:
             beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
         withheld: names of the host's environment variables that neither the zygote nor any actor inherits. An actor
             that needs one is given it by whoever starts it, in its arguments or in `environ`.
-        fenced: whether processes are put behind a fence, as far as this kernel has one (see `fence`): they can
-            neither signal, trace nor read host, zygote or each other, and gain no privileges, as by `sudo`. Off, as an
+        fenced: whether processes are put behind a fence, as far as this kernel has one (see `fence`). They cannot
+            signal, trace or read host, zygote or each other then, and gain no privileges, as by `sudo`. Off, because an
             actor may do what its class could do in a thread.
     """
 
@@ -93,7 +91,7 @@ class ProcessSystem:
         fenced: bool = False,
     ) -> None:
         open_standard_descriptors()
-        self._preload = tuple(preload)
+        self._preload = list(preload)
         self._folders = [os.fsencode(folder) for folder in folders]
         self._late_preload = tuple(late_preload)
         self._preload_failed = preload_failed
@@ -102,8 +100,6 @@ class ProcessSystem:
         self._withheld = tuple(map(os.fsencode, withheld))
         self._fenced = fenced
         self._io = IOThread("subactors-io")
-        # Whoever has the pool's lock, too, has taken that first.
-        self._lock = threading.Lock()
         self._owner = os.getpid()
         self._keys = itertools.count(1)
         self._zygotes = ZygoteKeeper(
@@ -121,18 +117,15 @@ class ProcessSystem:
             fork=lambda key, channel: self._zygotes.fork_ahead(key, channel, fenced=fenced),
             after=0 if for_many else 2,
         )
-        self._processes: dict[int, ActorProcess] = {}
-        self._closed = False
-        self._looks = False
-        self._look_at_channels = 0.0
+        self._processes = Processes(self._io, lambda awaited: self._zygotes.look(awaited=awaited))
         self._groups = Groups()
-        self._idle = threading.Condition(self._lock)
+        from .in_multiprocessing import meet  # noqa: PLC0415 - importing this module is to bring little
+
+        meet(self._processes)
 
     def prepare(self) -> None:
         """Start the zygote now, so that the first actor need not wait for its imports; returns at once."""
-        check_platform()
-        self._check_usable()
-        self._io.begin()
+        self._make_ready()
         self._zygotes.configure()
         self._io.call(self._zygotes.start)
 
@@ -170,13 +163,11 @@ class ProcessSystem:
             StartError: the host has no descriptor left for its channel, or no thread for what comes from actors.
             SubactorsError: the system is closed, or belongs to the process that this one was forked from.
         """
-        check_platform()
-        self._check_usable()
-        self._io.begin()
+        self._make_ready()
         shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
-        actor = encode_object((actor_class, args, dict(kwargs or {})))
-        start = self._first_message(shell.actor_urn, actor, capture, environ, limits)
         behind_fence = self._fenced if fenced is None else fenced
+        packed = _pack((actor_class, args, dict(kwargs or {})))
+        start = self._first_message(shell.actor_urn, packed, capture, environ, limits, fenced=behind_fence)
 
         def appoint(starter: Starter) -> tuple[Starter, ActorProcess]:
             return starter, self._appoint(starter, shell, listener, start.group, fenced=behind_fence)
@@ -189,28 +180,58 @@ class ProcessSystem:
         starter, process = way
         if accepted is not None:
             accepted()
-        process.begin(start)
+        process.begin(start, packed.descriptors)
         starter.begin(process)
         return process
+
+    def launch(self, data: bytes, descriptors: list[int]) -> Popen:
+        """Have a process of the `multiprocessing` context started, and return at once; see `context`.
+
+        Args:
+            data: what the process is told, pickled (see `context/child`).
+            descriptors: what it is given; the first leads to the resource tracker.
+
+        Raises what `spawn` raises.
+        """
+        from .popen import Popen  # noqa: PLC0415 - only who uses `multiprocessing` needs it
+
+        self._make_ready()
+        self.preload(["subactors.actors.context.child"])
+
+        def appoint(starter: ForkStart) -> tuple[ForkStart, Popen]:
+            forget = self._processes.forget
+            popen = Popen(starter.key, theirs=starter.theirs, fenced=self._fenced, io=self._io, forget=forget)
+            popen.begin(starter.channel, self._zygotes.surroundings(None), data, descriptors)
+            self._processes.add(popen)
+            return starter, popen
+
+        starter, popen = self._zygotes.take(next(self._keys), "Process", appoint)
+        starter.begin(popen)
+        return popen
 
     def _first_message(
         self,
         urn: str,
-        actor: bytes,
+        packed: Packed,
         capture: str | None,
         environ: Mapping[str, str] | None,
         limits: ProcessLimits | None,
+        *,
+        fenced: bool,
     ) -> Start:
         here = self._zygotes.surroundings(environ)
         return Start(
             urn=urn,
-            actor=actor,
+            actor=packed.data,
             directory=here.directory,
             environ=here.environ,
             sys_path=here.sys_path,
             capture=os.path.join(here.directory, os.fsencode(capture)) if capture is not None else None,  # noqa: PTH118 - bytes
             limits=limits,
             group=self._groups.name_for(limits),
+            # Who is behind a fence must not have what it could make other processes of the host do something with.
+            authkey=packed.authkey if not fenced else None,
+            tracker=packed.tracker,
         )
 
     def _appoint(
@@ -227,19 +248,12 @@ class ProcessSystem:
             io=self._io,
             listener=listener,
             start_over=self._standby.start_over,
-            forget=self._forget,
+            forget=self._processes.forget,
             group=group,
         )
-        with self._lock:
-            if self._closed:
-                raise SubactorsError("The process system is closed.")
-            shell._subactors_attach(process)  # noqa: SLF001 - the class is made for this module
-            self._processes[process.key] = process
-            starter.appoint(process)
-            looks, self._looks = self._looks, True
-            self._raise_descriptor_limit(len(self._processes))
-        if not looks:
-            self._io.call_later(LOOK_EVERY, self._look)
+        shell._subactors_attach(process)  # noqa: SLF001 - the class is made for this module
+        self._processes.add(process)
+        starter.appoint(process)
         return process
 
     @property
@@ -263,27 +277,40 @@ class ProcessSystem:
         """Stop every process: ask, wait up to `grace` seconds in all, kill, end the zygote. May be repeated."""
         if os.getpid() != self._owner:
             return
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            processes = list(self._processes.values())
+        if not self._processes.close():
+            return
         self._zygotes.is_closing = True
         self._io.call(self._standby.close)
-        for process in processes:
+        for process in self._processes.all():
             process.stop()
-        if not self._wait_until_idle(grace):
-            for process in list(self._processes.values()):
+        if not self._processes.wait_for_ends(grace):
+            for process in self._processes.all():
                 process.kill()
-            self._wait_until_idle(_KILL_LIMIT)
+            self._processes.wait_for_ends(_KILL_LIMIT)
         # In the I/O thread, which may still have to come to the start that `prepare` has asked for.
         self._io.call(self._zygotes.close)
         self._io.close()
+        if (trackers := sys.modules.get(f"{__package__}.tracker")) is not None:
+            trackers.wait_for_trackers(self._io, _KILL_LIMIT)
         self._zygotes.wait()
-        for process in list(self._processes.values()):
+        for process in self._processes.all():
             process.on_closed(ProcessExit(unobserved="the process system was closed"))
 
+    def close_at_exit(self) -> None:
+        """Close at the host's exit, after `multiprocessing` has waited for its processes that are no daemons."""
+        is_wanted = any(process.is_plain for process in self._processes.all())
+        util = sys.modules.get("multiprocessing.util")
+        if is_wanted and util is not None and os.getpid() == self._owner:
+            util._exit_function()  # noqa: SLF001 - what it registers itself, and does once
+        self.close()
+
+    def preload(self, modules: Iterable[str]) -> None:
+        """Have the zygote import modules, too, if none has been wanted yet; without effect if one has."""
+        self._preload += [module for module in modules if module not in self._preload]
+
     def _configure(self) -> Configuration:
+        from .in_multiprocessing import host_name  # noqa: PLC0415 - imported with the first system
+
         return Configuration(
             os.getpid(),
             environment(self._withheld),
@@ -293,7 +320,14 @@ class ProcessSystem:
             list(self._late_preload),
             encode_object((*self._rehearsal, {})) if self._rehearsal else b"",
             self._for_many,
+            host_name(),
         )
+
+    def _make_ready(self) -> None:
+        """See to it that processes can be started; raises what `spawn` raises."""
+        check_platform()
+        self._check_usable()
+        self._io.begin()
 
     def _check_usable(self) -> None:
         if os.getpid() != self._owner:
@@ -301,40 +335,10 @@ class ProcessSystem:
                 "This process was forked from the one that made the process system, and has none of its threads. "
                 "Make a new one here."
             )
-        if self._closed:
+        if self._processes.is_closed:
             raise SubactorsError("The process system is closed.")
 
-    def _wait_until_idle(self, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        with self._idle:
-            while self._processes:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    return False
-                self._idle.wait(remaining)
-        return True
-
-    def _raise_descriptor_limit(self, processes: int) -> None:
-        """Go from the soft to the hard limit, once the soft one comes into sight."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft < hard and processes * _DESCRIPTORS_PER_PROCESS > soft // 2:
-            raise_descriptor_limit()
-
     # --- in the I/O thread ------------------------------------------------------------------------------------------
-
-    def _look(self) -> None:
-        """See whether zygote and channels are still there, and come again for as long as there are processes."""
-        with self._lock:
-            processes = list(self._processes.values())
-            self._looks = bool(processes)
-        self._zygotes.look(awaited=any(process.awaits_zygote for process in processes))
-        now = time.monotonic()
-        if now >= self._look_at_channels:
-            self._look_at_channels = now + _LOOK_AT_CHANNELS_EVERY
-            for process in processes:
-                process.look_at_channel()
-        if processes:
-            self._io.call_later(LOOK_EVERY, self._look)
 
     def _on_packet(self, packet: bytes, descriptor: int | None) -> None:
         match decode_from_zygote(packet):
@@ -342,7 +346,7 @@ class ProcessSystem:
                 self._preload_failed(entry, error)
             case Forked(key, pid):
                 if not self._standby.on_forked(key, pid, descriptor):
-                    self._take_forked(self._processes.get(key), pid, descriptor)
+                    self._processes.on_forked(key, pid, descriptor)
             case ForkFailed(key, what):
                 if not self._standby.drop(key) and (process := self._processes.get(key)) is not None:
                     process.on_start_failed(what)
@@ -350,29 +354,24 @@ class ProcessSystem:
                 if not self._standby.drop(key) and (process := self._processes.get(key)) is not None:
                     process.on_exited(exited)
 
-    def _take_forked(self, process: ActorProcess | None, pid: int, pidfd: int | None) -> None:
-        if process is None:
-            if pidfd is not None:
-                # It was to be killed before it existed.
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                os.close(pidfd)
-        elif pidfd is not None:
-            process.on_forked(pid, pidfd)
-        else:
-            # Without its pidfd it cannot be supervised; it ends as its channel closes.
-            process.on_start_failed("the host has no descriptor left for it (see RLIMIT_NOFILE)")
-
-    def _lose(self) -> list[ActorProcess]:
+    def _lose(self) -> list[ForkedProcess]:
         """Drop what stands by, as there is no zygote any more; return the processes that it had been asked for."""
         self._standby.clear()
-        return [process for process in list(self._processes.values()) if process.is_with_zygote]
+        return [process for process in self._processes.all() if process.is_with_zygote]
 
-    def _forget(self, key: int) -> None:
-        """Drop an ended process; the last thing that happens to it."""
-        with self._idle:
-            self._processes.pop(key, None)
-            self._idle.notify_all()
+
+def _pack(value: object) -> Packed:
+    """Pickle what an actor starts with, and what goes with that where the host uses `multiprocessing`."""
+    if "multiprocessing.context" not in sys.modules:
+        return Packed(encode_object(value))
+    return _packing_with_multiprocessing()(value)
+
+
+@cache
+def _packing_with_multiprocessing() -> Callable[[object], Packed]:
+    from ..wire.inheritance import pack  # noqa: PLC0415 - most hosts do without
+
+    return pack
 
 
 _default_lock = threading.Lock()
@@ -384,5 +383,5 @@ def default_system() -> ProcessSystem:
     with _default_lock:
         if not _default or _default[0]._owner != os.getpid():  # noqa: SLF001 - a forked child makes its own
             _default[:] = [ProcessSystem()]
-            atexit.register(_default[0].close)
+            atexit.register(_default[0].close_at_exit)
         return _default[0]

@@ -55,7 +55,7 @@ _LOADING_LIMIT: Final = 60.0
 
 _FOR_NOW: Final = frozenset({errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM})
 """Why no descriptor can be sent for now. The first: this user has more of them on their way than this process may have
-open, which any process of the user can bring about; tasks may not have open quite so many."""
+open. Any process of the user can bring that about. Tasks may not have open quite so many."""
 
 _AGAIN: Final = 0.1
 """Seconds until that is tried again."""
@@ -99,8 +99,9 @@ class ZygoteConnection:
         # Until it says that it serves it imports. Its own modules, of which most are ours, come first and are not told.
         self._importing = [*configuration.late_preload]
         environ = {
-            # Not this process's own: what is withheld from the zygote must not be in what it is started with either, as
-            # /proc shows that to whoever may look, whatever the program does to its environment later.
+            # Not this process's own environment: what is withheld from the zygote must not be in what it is started
+            # with either. /proc shows that to every process that may look, whatever the program does to its environment
+            # later.
             **configuration.environ,
             # Only for finding this package before the configuration arrives, which carries the path itself.
             b"PYTHONPATH": os.fsencode(os.pathsep).join(configuration.sys_path),
@@ -120,7 +121,7 @@ class ZygoteConnection:
         # While the zygote imports: when it is needed the host may have no descriptor left to read it.
         from . import sweep  # noqa: F401, PLC0415
 
-        # Processes that are forked from the host in this moment hold the socket's other end, too, so its closing alone
+        # Processes that are forked from the host in this moment hold the socket's other end, too. So its closing alone
         # would not tell of the zygote's end.
         self._io.watch(self._program.pidfd, READ, self._on_program_ended)
         self._watcher = _Watch(self._program.pid)
@@ -138,6 +139,7 @@ class ZygoteConnection:
         *,
         standby: bool = False,
         fenced: bool = False,
+        plain: bool = False,
         accepted: Callable[[], None] = lambda: None,
     ) -> bool:
         """Ask for a process that serves `channel`, which stays open here; may be called in any thread.
@@ -145,7 +147,7 @@ class ZygoteConnection:
         Returns False, and has done nothing, if the zygote is gone. Else `accepted` is called before anybody can hear
         that it is gone.
         """
-        packet = encode_packet(Fork(key, group, standby, fenced))
+        packet = encode_packet(Fork(key, group, standby, fenced, plain))
         with self._lock:
             if self._closed:
                 return False

@@ -11,15 +11,17 @@ import errno
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from ..errors import StartError, SubactorsError
 from ..linux.mark import SWEEP_LIMIT
 from ..wire.messages import Configuration
 from .beginning import NewChannel, open_channel
 from .io import IOThread
-from .process import ActorProcess
 from .zygote import ZygoteConnection, current_directory, encoded, environment, module_path
+
+if TYPE_CHECKING:
+    from .forked_process import ForkedProcess
 
 __all__ = ["ForkStart", "Surroundings", "ZygoteKeeper"]
 
@@ -44,7 +46,7 @@ class Surroundings(NamedTuple):
 
 
 class ForkStart:
-    """A start of an actor by a fork of its own.
+    """A start of a process by a fork of its own.
 
     Attributes:
         key: number by which host and zygote will name the process.
@@ -58,10 +60,10 @@ class ForkStart:
         self.channel, self.theirs, self.link = ends
         self._keeper = keeper
 
-    def appoint(self, process: ActorProcess) -> None:
-        """There is no process yet that could be the actor's."""
+    def appoint(self, process: ForkedProcess) -> None:
+        """There is no process yet that could be this one."""
 
-    def begin(self, process: ActorProcess) -> None:
+    def begin(self, process: ForkedProcess) -> None:
         """Ask for the process, whose first message is on the channel."""
         self._keeper.request(process, self.theirs)
 
@@ -89,7 +91,7 @@ class ZygoteKeeper:
         withheld: Sequence[bytes],
         on_packet: Callable[[bytes, int | None], None],
         on_started: Callable[[], None],
-        lose: Callable[[], list[ActorProcess]],
+        lose: Callable[[], Sequence[ForkedProcess]],
     ) -> None:
         self.is_closing = False
         self._io = io
@@ -132,8 +134,8 @@ class ZygoteKeeper:
 
         Args:
             key: the process's.
-            name: of the actor's class.
-            appoint: makes it the actor's, and may raise.
+            name: of its class.
+            appoint: makes it what it is to be, and may raise.
 
         Raises:
             StartError: the host has no descriptor left for its channel.
@@ -149,16 +151,21 @@ class ZygoteKeeper:
             ends.theirs.close()
             raise
 
-    def request(self, process: ActorProcess, theirs: socket.socket) -> None:
+    def request(self, process: ForkedProcess, theirs: socket.socket) -> None:
         """Have a process forked; where there is no zygote now, one is started for it."""
         if not self._ask(process, theirs):
             self._io.call(lambda: self._fork(process, theirs))
 
-    def _ask(self, process: ActorProcess, theirs: socket.socket) -> bool:
+    def _ask(self, process: ForkedProcess, theirs: socket.socket) -> bool:
         """Ask the zygote for a process; False if there is none now."""
         zygote = self._zygote
         return zygote is not None and zygote.fork(
-            process.key, theirs, process.group, fenced=process.fenced, accepted=process.on_asked_for
+            process.key,
+            theirs,
+            process.group,
+            fenced=process.fenced,
+            plain=process.is_plain,
+            accepted=process.on_asked_for,
         )
 
     # --- in the I/O thread ------------------------------------------------------------------------------------------
@@ -174,7 +181,7 @@ class ZygoteKeeper:
             self._zygote = ZygoteConnection(self._io, self.configure(), self._on_packet, self._on_lost)
             self._on_started()
 
-    def _fork(self, process: ActorProcess, theirs: socket.socket) -> None:
+    def _fork(self, process: ForkedProcess, theirs: socket.socket) -> None:
         try:
             self._ensure()
         except (OSError, SubactorsError) as error:
@@ -205,7 +212,7 @@ class ZygoteKeeper:
 
     def _on_lost(self, how: str, mark: str) -> None:
         self._zygote = None
-        lost = self._lose()
+        lost = list(self._lose())
         for process in lost:
             process.on_zygote_lost(how)
         if any(process.theirs is not None for process in lost):

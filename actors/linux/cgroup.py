@@ -1,6 +1,6 @@
 """Control groups, version 2: the strongest limits there are, where the host has been given a tree of them to write in.
 
-A process with limits for its whole tree gets a group of its own there: the host names it, the process makes and enters
+A process with limits for its whole tree gets a group of its own there. The host names it, the process makes and enters
 it, and the zygote ends and removes it. Without such a tree nothing here is used, and limits have to be held otherwise.
 
 It must never write outside the tree that it was given, nor remove a group in which something lives. Only for processes
@@ -29,8 +29,8 @@ VARIABLE: Final = "SUBACTORS_CGROUP"
 """Environment variable that names a delegated group without processes of its own."""
 
 _ENTRIES_PER_PROCESS: Final = 256
-"""The kernel counts threads like processes, so its fence must stand further out than the limit: it stops what forks
-faster than anybody looks, and leaves processes their threads."""
+"""The kernel counts threads like processes, so its bound must be larger than the limit. It stops what forks faster than
+anybody looks, and leaves processes their threads."""
 
 _MOST_ENTRIES: Final = 1 << 22
 """More than this the kernel refuses to be told."""

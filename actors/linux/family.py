@@ -1,11 +1,11 @@
 """Family: ends the descendants of a process that is being killed, from the top down.
 
-A process with a pending SIGKILL forks no more: the kernel looks for it when a child is linked to its parent, under the
+A process with a pending SIGKILL forks no more. The kernel checks for it when it links a child to its parent, under the
 lock that the kill takes. So the list of its children is complete. They are killed next, and then their children's lists
-are complete. This reaches processes that fork anew before anybody sees them: one that forks and exits becomes another's
-child only when it is quite gone, and by then the next one is there.
+are complete. This reaches processes that fork anew before anybody sees them. One that forks and exits becomes another's
+child only when it is quite gone. By then the next one is there.
 
-It must never signal a process by an id that may be another's: only through a pidfd that was opened while the process
+It must never signal a process by an id that may be another's. It uses only a pidfd that was opened while the process
 was seen to be of the family.
 """
 

@@ -1,6 +1,6 @@
 """Ancillary data: packets with a descriptor beside them, as host and zygote send them to each other.
 
-Instead of the standard library's `send_fds` and `recv_fds`: those go through an array and loops in Python, a dozen
+It replaces the standard library's `send_fds` and `recv_fds`. Those go through an array and loops in Python: a dozen
 pages that the zygote and its next child would both have to copy.
 """
 
@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["receive", "send"]
+__all__ = ["MOST", "ROOM", "descriptors_in", "receive", "send", "send_first"]
+
+MOST: Final = 253
+"""Descriptors that the kernel takes with one message."""
 
 _LIMIT: Final = 32768
 """Bytes of the longest packet."""
@@ -19,6 +23,9 @@ _SIZE: Final = 4
 """Bytes of a descriptor, which is a C int."""
 
 _ROOM: Final = socket.CMSG_LEN(_SIZE)  # for one, not two
+ROOM: Final = socket.CMSG_LEN(_SIZE * MOST)
+"""Bytes for the descriptors that come with the beginning of a stream."""
+
 _FLAGS: Final = int(socket.MSG_CMSG_CLOEXEC)
 _LEVEL: Final = int(socket.SOL_SOCKET)
 _RIGHTS: Final = int(socket.SCM_RIGHTS)
@@ -37,3 +44,18 @@ def receive(control: socket.socket) -> tuple[bytes, int | None]:
     """
     packet, ancillary, _, _ = control.recvmsg(_LIMIT, _ROOM, _FLAGS)
     return packet, int.from_bytes(ancillary[0][2][:_SIZE], _ORDER) if ancillary else None
+
+
+def send_first(channel: socket.socket, data: memoryview, descriptors: Sequence[int]) -> int:
+    """Send the beginning of a stream, with up to `MOST` descriptors; return how many bytes that were.
+
+    Raises what `socket.sendmsg` raises.
+    """
+    rights = b"".join(descriptor.to_bytes(_SIZE, _ORDER) for descriptor in descriptors)
+    return channel.sendmsg((data,), ((_LEVEL, _RIGHTS, rights),))
+
+
+def descriptors_in(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors that came beside something that was received with `ROOM` for them."""
+    rights = ancillary[0][2]
+    return [int.from_bytes(rights[at : at + _SIZE], _ORDER) for at in range(0, len(rights), _SIZE)]

@@ -17,6 +17,7 @@ __all__ = [
     "MOST_NAMED",
     "OWN_ATTRIBUTES",
     "STANDS_BY",
+    "STARTED",
     "Answer",
     "Ask",
     "Attribute",
@@ -45,6 +46,7 @@ __all__ = [
     "Stopped",
     "Tell",
     "ToChild",
+    "TrackerWanted",
     "error_data",
 ]
 
@@ -177,7 +179,25 @@ class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
     error: ErrorData | None = None
 
 
-FromChild: TypeAlias = Ready | StartFailed | Attributes | Reply | ReplyError | Report | Request | Stopped
+STARTED: Final = b"!"
+"""Answer to `TrackerWanted`: there is a tracker that reads from the pipe."""
+
+
+class TrackerWanted(msgspec.Struct, frozen=True, tag="tracker_wanted"):
+    """Child to host, once at most: a resource tracker is to read from a pipe of the child's (see `host/tracker`).
+
+    Attributes:
+        reader: the pipe's descriptor, in the child.
+        answer: descriptor of another pipe, in which the host says `STARTED`, or where it has a tracker itself.
+    """
+
+    reader: Annotated[int, msgspec.Meta(ge=0)]
+    answer: Annotated[int, msgspec.Meta(ge=0)]
+
+
+FromChild: TypeAlias = (
+    Ready | StartFailed | Attributes | Reply | ReplyError | Report | Request | Stopped | TrackerWanted
+)
 
 
 # --- host to child: trusted -----------------------------------------------------------------------------------------
@@ -199,8 +219,10 @@ class ProcessLimits(msgspec.Struct, frozen=True):
     tree_processes: int | None = None
 
 
-class Start(msgspec.Struct, frozen=True, tag="start"):
-    """Host to child, first: everything that makes a bare process this actor.
+class Start(msgspec.Struct, frozen=True, tag="start", omit_defaults=True):
+    """Host to child, first: everything that makes a bare process this actor, or a process of `multiprocessing`.
+
+    Descriptors may come with it; what is pickled in it names them by their places among these.
 
     Names of files and the environment are bytes, as the operating system has them: they need not be valid text.
 
@@ -213,6 +235,10 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
         capture: file that takes descriptors 1 and 2; None leaves them where the host's go.
         limits: for this process; None means no limits.
         group: the control group that it is to make and enter; None if it needs none, or there is no tree for it.
+        process: what `multiprocessing` pickles of a process that is no actor (see `context/child`).
+        memory: which of the descriptors is a file that holds the frame of the message itself, as that is long.
+        authkey: the host's key for connections of `multiprocessing`, if it uses that.
+        tracker: which of the descriptors leads to the host's resource tracker, if that runs.
     """
 
     urn: str
@@ -223,6 +249,10 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     capture: bytes | None
     limits: ProcessLimits | None = None
     group: str | None = None
+    process: bytes | None = None
+    memory: int | None = None
+    authkey: bytes | None = None
+    tracker: int | None = None
 
 
 class Tell(msgspec.Struct, frozen=True, tag="tell"):
@@ -275,6 +305,7 @@ class Configuration(msgspec.Struct, frozen=True):
         rehearsal: pickle of `(class, args, kwargs)` of an actor that processes which stand by start and end once.
             Empty: of one that stops at once.
         for_many: whether the zygote rehearses from the beginning, or not before the second actor.
+        host_name: what `multiprocessing` calls the host.
     """
 
     host_pid: int
@@ -285,21 +316,24 @@ class Configuration(msgspec.Struct, frozen=True):
     late_preload: list[str]
     rehearsal: bytes
     for_many: bool
+    host_name: str = "MainProcess"
 
 
-class Fork(msgspec.Struct, frozen=True, tag="fork"):
+class Fork(msgspec.Struct, frozen=True, tag="fork", omit_defaults=True):
     """Host to zygote, with one descriptor: fork a process that serves this channel.
 
     Attributes:
         group: the control group that the process will be in, to be ended and removed with it.
         standby: whether it will wait for its first message for a while, and should be ready for it.
         fenced: whether it is to be behind a fence; see `fence`.
+        plain: whether it will be a process of `multiprocessing`, and no actor.
     """
 
     key: int
     group: str | None = None
     standby: bool = False
     fenced: bool = False
+    plain: bool = False
 
 
 class PreloadFailed(msgspec.Struct, frozen=True, tag="preload_failed"):

@@ -6,13 +6,16 @@ Only Python's own types are made again, and pykka's two; nothing that a child na
 from __future__ import annotations
 
 import builtins
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pykka
 
 from ..errors import PlainDataError, RemoteError
 from .messages import ErrorData
 
-__all__ = ["rebuild"]
+__all__ = ["Packed", "give_main_by_value", "names_main", "rebuild"]
 
 
 def rebuild(error: ErrorData) -> Exception:
@@ -40,3 +43,37 @@ def rebuild(error: ErrorData) -> Exception:
     if error.traceback:
         rebuilt.add_note(f"In the actor's process:\n{error.traceback}")
     return rebuilt
+
+
+class Packed(NamedTuple):
+    """What a process starts with.
+
+    Attributes:
+        data: the pickle.
+        descriptors: what it names: the host's own, which are to be sent before they are closed.
+        authkey: the host's key for connections of `multiprocessing`, if it uses that.
+        tracker: which of the descriptors leads to the host's resource tracker, if that runs.
+    """
+
+    data: bytes
+    descriptors: Sequence[int] = ()
+    authkey: bytes | None = None
+    tracker: int | None = None
+
+
+def names_main(data: bytes) -> bool:
+    """Return whether a pickle may name something of the host's main module, of which an actor has none.
+
+    The child has a `__main__` of its own: looking anything up in it would fail there. The other name is the one that
+    `multiprocessing` gives to a main script in processes where it is not the program.
+    """
+    return b"__main__" in data or b"__mp_main__" in data
+
+
+def give_main_by_value() -> None:
+    """Have cloudpickle take a main script by value under its second name, too."""
+    main = sys.modules.get("__mp_main__")
+    if main is not None and main.__name__ == "__mp_main__":
+        import cloudpickle  # noqa: PLC0415 - most hosts never need it
+
+        cloudpickle.register_pickle_by_value(main)

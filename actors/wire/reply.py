@@ -87,15 +87,12 @@ class ReplyFuture(pykka.Future[Any]):
         return value.value() if isinstance(value, EncodedReply) else value
 
     def set(self, value: Any | None = None) -> None:
-        """See pykka."""
         self._settle((value, None))
 
     def set_exception(self, exc_info: OptExcInfo | None = None) -> None:
-        """See pykka."""
         self._settle((None, exc_info or sys.exc_info()))
 
     def set_get_hook(self, func: Callable[[float | None], Any]) -> None:
-        """See pykka."""
         with self._lock:
             if self._outcome is not None:
                 raise queue.Full

@@ -1,7 +1,8 @@
 """Value count: how many values encoded data would make, before anybody makes them.
 
-A few million bytes can stand for some hundred million once they are objects: 8 MiB of empty lists take 17 seconds and
-600 MB to decode, in which no other thread runs. A bound in bytes that prevents this would refuse long texts, too.
+A few million bytes can become hundreds of millions once they are objects. Decoding 8 MiB of empty lists takes 17
+seconds and 600 MB, and no other thread runs meanwhile. A bound in bytes that prevents this would refuse long texts,
+too.
 """
 
 from __future__ import annotations

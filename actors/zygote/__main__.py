@@ -28,15 +28,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import msgspec
 
 from .. import fence as fence_module
 from ..actor import StopsAtOnce
-from ..child.life import Step, rehearse, serve
+from ..child.life import Step, plain_processes, rehearse, serve
 from ..linux import kernel
 from ..linux.mark import keep_mark
 from ..wire import ancillary
@@ -78,8 +80,8 @@ class _Zygote:
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
         self._pid = os.getpid()
-        descriptor_limits = raise_descriptor_limit()
-        self._reaper = Reaper(self._send)
+        self._descriptor_limits = raise_descriptor_limit()
+        self._reaper = Reaper()
         self._host = host
         self._oom_score, self._own_oom_score = open_oom_score()
         self._wakeup, wakeup_end = os.pipe()
@@ -87,16 +89,20 @@ class _Zygote:
         os.set_blocking(wakeup_end, False)
         signal.signal(signal.SIGCHLD, _wake_up)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
-        self._fenced_steps = self._steps(descriptor_limits, *fence_module.steps_of_a_fence())
-        self._open_steps = self._steps(descriptor_limits)
+        self._fence = fence_module.steps_of_a_fence()
+        self._make_steps()
         # The children's, made ahead, with something else behind it in each. What it is need not be asked of the kernel.
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
         # Its number becomes free, which mostly is `CHANNEL`: what comes with a request has the right one at once.
         self._control = control.dup()
         control.close()
 
-    @staticmethod
-    def _steps(descriptor_limits: tuple[int, int], *fence: Step) -> tuple[Step, ...]:
+    def _make_steps(self) -> None:
+        """Make what a child calls first. Made anew when the memory's gaps are filled, it is on a few pages."""
+        self._fenced_steps = self._steps(*self._fence)
+        self._open_steps = self._steps()
+
+    def _steps(self, *fence: Step) -> tuple[Step, ...]:
         """Return what a child calls first. The fence is put on before anything of the actor runs."""
         return (
             (os.setsid, ()),
@@ -106,7 +112,7 @@ class _Zygote:
             *fence,  # before the ruleset is closed
             # What is open then, and no list made now: a module or a rehearsal may have what is closed later.
             kernel.closing_step(CHANNEL + 1),
-            (resource.setrlimit, (resource.RLIMIT_NOFILE, descriptor_limits)),
+            (resource.setrlimit, (resource.RLIMIT_NOFILE, self._descriptor_limits)),
         )
 
     def serve(self) -> None:
@@ -119,28 +125,27 @@ class _Zygote:
     def _serve_requests(self) -> None:
         self._say(HERE)
         poll = select.poll()
-        for descriptor in (self._control.fileno(), self._host, self._wakeup):
+        control = self._control.fileno()
+        for descriptor in (control, self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        chores = deque([self._rehearse, self._settle_code, *[self._rehearse] * _REHEARSALS, settle_memory])
+        rehearsals = [self._rehearse] * _REHEARSALS
+        chores = deque([self._rehearse, self._settle_code, self._make_steps, *rehearsals, settle_memory])
         quiet = False
         while True:
             are_due = chores and self._forks_to_come <= 0
             ready = dict(poll.poll(self._reaper.patience((0 if quiet else _QUIET) if are_due else None)))
             quiet = not ready and not self._reaper.dying
             if quiet and are_due:
-                try:
-                    chores.popleft()()
-                except BaseException:  # noqa: BLE001 - all that they do is save time, and an actor may mean itself by exiting
-                    while len(chores) > 1:  # what failed would fail again
-                        chores.popleft()
-            if self._wakeup in ready:
+                _do_first(chores)
+            is_told = self._wakeup in ready
+            if is_told:
                 os.read(self._wakeup, 4096)
-                self._reaper.reap()
-            elif self._reaper.is_due:
-                self._reaper.reap()
+            if is_told or time.monotonic() > self._reaper.due:
+                for exited in self._reaper.reap():
+                    self._send(exited)
             if self._host in ready:
                 break
-            if self._control.fileno() in ready and not self._take_request():
+            if control in ready and not self._take_request():
                 break
 
     def _rehearse(self) -> None:
@@ -175,6 +180,11 @@ class _Zygote:
     def _fork(self, request: Fork, channel: int) -> None:
         key, group = request.key, request.group
         self._forks_to_come -= 1
+        if request.plain:
+            # What it needs of `multiprocessing` is imported once, here; before the first of them nobody pays for it.
+            from ..context.child import be  # noqa: PLC0415 - see above
+
+            plain_processes[:] = [be]
         try:
             if self._oom_score is not None:
                 # For the moment of the fork: children inherit it and need not write it.
@@ -207,8 +217,7 @@ class _Zygote:
         try:
             if channel != CHANNEL:
                 os.dup2(channel, CHANNEL, False)
-            serve(self._channel, self._pid, steps, rehearsal=rehearsal)
-            code = 0
+            code = serve(self._channel, self._pid, steps, rehearsal=rehearsal)
         except BaseException:  # noqa: BLE001 - it may be anything, and this process has no other place for it
             traceback.print_exc()
         try:
@@ -234,6 +243,14 @@ class _Zygote:
                 ancillary.send(self._control, packet, descriptor)
         except ConnectionError:
             pass  # the host is gone: the next turn of the loop sees it and ends everything
+
+
+def _do_first(chores: deque[Callable[[], None]]) -> None:
+    try:
+        chores.popleft()()
+    except BaseException:  # noqa: BLE001 - all that they do is save time, and an actor may mean itself by exiting
+        while len(chores) > 1:  # what failed would fail again
+            chores.popleft()
 
 
 def _wake_up(_number: int, _frame: object) -> None:
@@ -279,7 +296,7 @@ def main() -> None:
         with contextlib.suppress(OSError):  # the host is gone: `serve` sees it, too
             control.send(encode_packet(failure))
     kernel.open_standard_descriptors()
-    prepare_for_children()
+    prepare_for_children(configuration.host_name, configuration.host_pid)
     zygote = _Zygote(control, host, configuration)
     # Objects outside the collector's lists are not written to by a collection in a child, so their pages stay shared.
     gc.freeze()

@@ -1,7 +1,7 @@
 """CPython: its private parts that the zygote and its children call, each with its reason and its versions.
 
 All are in CPython 3.11 to 3.13, unless it is said otherwise; "since" is the oldest version that was looked at. A test
-calls each. Nothing else in this package uses a private name of the interpreter's own modules for a fork or an exit.
+calls each. Nothing else that they run uses a private name of the interpreter's own modules for a fork or an exit.
 
 What a child calls is a name here, made ahead: to look a thing up by its module costs a new process a page or two.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -26,6 +26,8 @@ _SIGKILL: Final = int(signal.SIGKILL)
 _LOOK_EVERY: Final = 0.15
 """Seconds between two looks for what has become a child and was not forked here, of which no signal tells: a process
 that is no subreaper any more has daemons, or one asks for its parent to be its child's. Some microseconds each."""
+
+_LOOK_EVERY_MS: Final = int(_LOOK_EVERY * 1000)
 
 _SLICE: Final = 0.001
 """Seconds for which what is hunted, or ended, may keep the zygote from requests. What is begun is done, so it may be
@@ -47,31 +49,27 @@ _END_LIMIT: Final = 1.8
 class Reaper:
     """Used in the zygote's only thread.
 
-    Args:
-        report: says that a process is gone.
+    What runs for each fork has few functions and objects, see the zygote: `due` is no property, and nothing is called
+    back.
 
     Attributes:
         children: keys of the processes that have been forked and not reaped, by their process ids.
         groups: names of their control groups, by their keys.
         dying: those that have ended, and whose tree is being ended: what to report, when there was a look at all before
             they were seen to have ended, and when that was.
+        due: monotonic time from which on it is time for `reap`, though no signal has told of an end.
     """
 
-    __slots__ = ("_hunt", "_is_hunting", "_looked", "_report", "children", "dying", "groups")
+    __slots__ = ("_hunt", "_is_hunting", "_looked", "children", "due", "dying", "groups")
 
-    def __init__(self, report: Callable[[Exited], None]) -> None:
+    def __init__(self) -> None:
         self.children: dict[int, int] = {}
         self.groups: dict[int, str] = {}
         self.dying: list[tuple[Exited, float, float]] = []
-        self._report = report
         self._hunt = Hunt(self.children)
         self._is_hunting = False
         self._looked = 0.0
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time for `reap`, though no signal has told of an end."""
-        return bool(self.dying or self._hunt.prey) or time.monotonic() - self._looked > _LOOK_EVERY
+        self.due = 0.0
 
     def patience(self, chore: int | None) -> int | None:
         """Return for how many milliseconds there is nothing to do, if nobody says otherwise; None for ever.
@@ -85,10 +83,10 @@ class Reaper:
             return chore
         if self.dying or self._hunt.prey:
             return 20  # what is being killed mostly tells of its end
-        return int(_LOOK_EVERY * 1000) if self.children else None
+        return _LOOK_EVERY_MS if self.children else None
 
-    def reap(self) -> None:
-        """Collect children that have ended, end what they leave, and report those that are gone with that."""
+    def reap(self) -> Sequence[Exited]:
+        """Collect children that have ended, end what they leave, and return those that are gone with that."""
         now = time.monotonic()
         # Who is found to have ended now was alive at the last look: what had been seen before is not of it.
         since, self._looked = self._looked, now
@@ -112,13 +110,14 @@ class Reaper:
             elif time.monotonic() - now > _SLICE:
                 break  # they may end as fast as they are collected; actors have been here for longer, and come first
         self._is_hunting = self._hunt.chase(_SLICE)
-        if self.dying:
-            self._report_the_dead()
+        gone = self._take_the_gone() if self.dying else ()
+        self.due = 0.0 if self._is_hunting or self.dying or self._hunt.prey else now + _LOOK_EVERY
+        return gone
 
-    def _report_the_dead(self) -> None:
-        """Report who is gone with all that may be of it, or has been waited for as long as it may be."""
+    def _take_the_gone(self) -> list[Exited]:
+        """Return who is gone with all that may be of it, or has been waited for as long as it may be."""
         now = time.monotonic()
-        waiting = []
+        gone, waiting = [], []
         for dying in self.dying:
             exited, since, died = dying
             remains = [seen for seen in self._hunt.prey.values() if seen >= since] if self._hunt.prey else []
@@ -131,8 +130,9 @@ class Reaper:
                 exited = msgspec.structs.replace(exited, survivors=len(left), survivor_ids=left[:MOST_NAMED])
             if exited.key in self.groups:
                 cgroup.remove(self.groups.pop(exited.key))
-            self._report(exited)
+            gone.append(exited)
         self.dying = waiting
+        return gone
 
     def end_everything(self) -> None:
         """Kill all children, and what they have left, and wait for their end; that has a bound."""

@@ -14,8 +14,10 @@ import os
 import resource
 import signal
 import sys
+from types import ModuleType
 from typing import Final
 
+from ..late_import import when_imported
 from ..linux import kernel
 from .cpython import exit_function_of_multiprocessing, forget_exit_functions, handlers_of_logging
 
@@ -83,8 +85,10 @@ def drop_the_hosts_signal_setup() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def prepare_for_children() -> None:
+def prepare_for_children(host_name: str, host_pid: int) -> None:
     """Set up what every child would have to, so that they inherit it instead."""
+    when_imported("process", lambda _: _introduce(host_name, host_pid))
+    when_imported("resource_tracker", _adopt)
     # The host decides what a Ctrl-C at the terminal means; neither this session nor its children's hears of it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A process that wakes up as the host sends it something would take the core that the host is sending on, and all
@@ -105,3 +109,15 @@ def prepare_for_children() -> None:
     end_multiprocessing = exit_function_of_multiprocessing()
     if end_multiprocessing is not None:
         atexit.register(end_multiprocessing)
+
+
+def _introduce(host_name: str, host_pid: int) -> None:
+    from ..child.identity import introduce  # noqa: PLC0415 - it imports `multiprocessing`
+
+    introduce(host_name, host_pid)
+
+
+def _adopt(module: ModuleType) -> None:
+    from ..child.tracker import adopt  # noqa: PLC0415 - rarely needed
+
+    adopt(module)

@@ -15,6 +15,7 @@ CONTENDERS: Final = {
     "subactors-standby": "subactors_runtime:SubactorsStandby",
     "actors": "subactors_actors:Actors",
     "actors-standby": "subactors_actors:ActorsStandby",
+    "context": "context:Context",
     "forkserver": "stdlib:ForkServer",
     "spawn": "stdlib:Spawn",
     "executor": "pools:Executor",

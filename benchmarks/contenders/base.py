@@ -6,6 +6,7 @@ A contender lives in a host process of its own, and is used from that process's 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from multiprocessing.context import BaseContext
 from typing import ClassVar, Protocol
 
 __all__ = ["Contender", "NotOfferedError", "Task"]
@@ -89,6 +90,10 @@ class Contender:
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call something that waits for what tasks do to be seen elsewhere, while they run."""
         function()
+
+    def context(self) -> BaseContext:
+        """Return the context whose processes its tasks are, for what takes one."""
+        raise NotOfferedError("has no multiprocessing context")
 
     def open_echo(self) -> Callable[[bytes], bytes]:
         """Start something that answers each message with itself, and return what sends one and gets the answer."""

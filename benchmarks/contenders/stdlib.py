@@ -9,15 +9,15 @@ import contextlib
 import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.context import BaseContext, ForkServerContext
 from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import ClassVar
+from typing import Any
 
 from .. import work
 from .base import Contender, Task
 
-__all__ = ["ForkServer", "Spawn", "forkserver_context"]
+__all__ = ["ForkServer", "Processes", "Spawn", "forkserver_context"]
 
 
 def forkserver_context() -> ForkServerContext:
@@ -64,12 +64,12 @@ class _Task:
         self.process.join()
 
 
-class _Processes(Contender):
-    method: ClassVar[str]
+class Processes(Contender):
+    """A process for each task, of a context."""
 
     def __init__(self) -> None:
         self._tasks: list[_Task] = []
-        self._context: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
+        self._context: Any = multiprocessing.get_context("spawn")
 
     def close(self) -> None:
         """Kill what is left, and the server, which would live on until this process ends."""
@@ -78,6 +78,11 @@ class _Processes(Contender):
             task.process.join()
             task.channel.close()
         self._tasks.clear()
+
+    def context(self) -> BaseContext:
+        """Return the context."""
+        context: BaseContext = self._context
+        return context
 
     def start(self, name: str, argument: str = "") -> Task:
         """Start a process."""
@@ -116,7 +121,7 @@ class _Processes(Contender):
         return monotonic() - began
 
 
-class Spawn(_Processes):
+class Spawn(Processes):
     """A new interpreter for each task."""
 
     name = "spawn"
@@ -127,7 +132,7 @@ class Spawn(_Processes):
     lead = 2.5
 
 
-class ForkServer(_Processes):
+class ForkServer(Processes):
     """A fork of the fork server, which has `openai` imported."""
 
     name = "forkserver"

@@ -17,6 +17,7 @@ OWN_PROCESS = (
     *RUNTIME,
     "actors",
     "actors-standby",
+    "context",
     "forkserver",
     "spawn",
     "executor",

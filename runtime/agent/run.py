@@ -90,17 +90,7 @@ async def run_agent(
                 listener.text(f"[{sentence} The task goes on without it.]\n")
             messages = _gone_on_with(conversation, tools)
             if not messages:
-                messages = starting_messages(
-                    agent,
-                    toolset_instructions=tools.instructions,
-                    files=_prompt_files(agent, around),
-                    sub_agents=around.sub_agents,
-                    task=task,
-                    expected_output=expected_output,
-                    today=dt.datetime.now().astimezone().date(),
-                    working_directory=str(around.working_directory),
-                    is_sub_agent=is_sub_agent,
-                )
+                messages = _first_messages(agent, around, tools, task, expected_output, is_sub_agent=is_sub_agent)
                 if began is not None:
                     began(messages)
             return await AgentLoop(agent, model, tools, listener).run(messages)
@@ -117,6 +107,28 @@ def _asking(gateway: Gateway) -> Callable[[RateLimitError, bool], Future[Any]]:
         return gateway.ask(AwaitRate(limit.model[:200], limit.server[:200], refused, limit.after if refused else None))
 
     return ask
+
+
+def _first_messages(
+    agent: AgentConfig,
+    around: Surroundings,
+    tools: ToolBox,
+    task: str,
+    expected_output: str | None,
+    *,
+    is_sub_agent: bool,
+) -> list[Message]:
+    return starting_messages(
+        agent,
+        toolset_instructions=tools.instructions,
+        files=_prompt_files(agent, around),
+        sub_agents=around.sub_agents,
+        task=task,
+        expected_output=expected_output,
+        today=dt.datetime.now().astimezone().date(),
+        working_directory=str(around.working_directory),
+        is_sub_agent=is_sub_agent,
+    )
 
 
 def _gone_on_with(conversation: Sequence[Message], tools: ToolBox) -> list[Message]:

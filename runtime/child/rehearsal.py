@@ -59,7 +59,7 @@ def rehearse(task: EntrypointTask) -> str:
 
 
 def _be_an_agent_if_there_are_models() -> None:
-    models = sys.modules.get("subactors.runtime.models.openai.client")
+    models = sys.modules.get("subactors.runtime.models.openai.warm_up")
     if models is not None:
         # The host, which imports this module, need not pay for them.
         from ..agent.event_loop import CancellableLoop  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """The demonstration: a bundled team that surveys a folder of source code, without keys or a server.
 
-The team is an ordinary team file, `team.yaml`, whose models are Python functions of this package; with a real model in
-their place the same agents do the same work in their own way. Nothing here runs anything: that is the command line's
+The team is an ordinary team file, `team.yaml`, whose models are Python functions of this package. With a real model in
+their place, the same agents do the same work in their own way. Nothing here runs anything: that is the command line's
 part. Importing this module is cheap.
 """
 
@@ -17,8 +17,9 @@ __all__ = ["PROMPT", "load_demo_team", "team_text"]
 
 PROMPT: Final = (
     "Survey the source code in the working directory and write a report for somebody who is new to it: what it "
-    "consists of, which functions are the longest, which notes (TODO, FIXME and the like) are open, and who imports "
-    "whom. Have every agent of your team do its part, all of them at the same time in the background."
+    "consists of, which functions are the longest, which notes (TODO, FIXME and the like) are open, and "
+    "which packages it is built on. Have every agent of your team do its part, all of them at the same time in the "
+    "background."
 )
 """What the person asks the coordinator."""
 

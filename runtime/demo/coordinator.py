@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..models.base import Message, ToolSchema
-from .assignments import EXPECTED_OUTPUT, assignment
-from .conversation import AnsweredCall, answered_calls, call, folder_name, system_text, turn
 from .folder import File, Folder
-from .reading import own_text
-from .survey_report import survey_report
-from .tasks import Look, Seen
+from .report import survey_report, task_of
+from .script import call, turn
+from .tasks import AnsweredCall, Look, Seen, answered_calls
 from .words import count, listed
 
 __all__ = ["model"]
@@ -27,6 +25,8 @@ _LONGEST_PAUSE: Final = 2.0
 _GROWTH: Final = 1.15
 _MOST_LOOKS: Final = 90
 """About two and a half minutes; tasks that work longer are stopped."""
+
+_EXPECTED_OUTPUT: Final = "One sentence with the main finding, then short tables, then what was left out."
 
 _README: Final = re.compile(r"readme(\.\w+)?", re.IGNORECASE)
 _README_LINES: Final = 60
@@ -38,11 +38,12 @@ async def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Me
     calls = answered_calls(messages)
     if not calls:
         return turn("First a look at the folder.", [call("list_directory", path=".")])
-    top = Folder.seen(calls)
+    top = Folder()
+    folders = len(top.take(".", calls[0].answer))
     seen = Seen.in_calls(calls)
     if not seen.started:
         team = _team(messages)
-        return _start(team, top) if team else "There is no agent in my team, so there is no survey."
+        return _start(team, len(top.files), folders) if team else "There is no agent in my team, so there is no survey."
     if not seen.looks and seen.ids:
         readme = [call("read_file", path=file.path, limit=_README_LINES) for file in _readme(top)]
         words = "All are started. While they work: what do they say, and what does the README?"
@@ -53,17 +54,17 @@ async def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Me
         return turn(
             "All have ended. Now their results.", [call("view_background_agent", task_id=id_) for id_ in seen.ids]
         )
-    return survey_report(folder_name(messages) or "the working directory", _readme_text(calls, top), seen)
+    return survey_report(_folder_name(messages), _readme_text(calls, top), seen)
 
 
-def _start(team: Sequence[str], top: Folder) -> Message:
-    inside = f"{count(len(top.files), 'file')} and {count(len(top.pending), 'folder')} to look into"
+def _start(team: Sequence[str], files: int, folders: int) -> Message:
+    inside = f"{count(files, 'file')} and {count(folders, 'folder')} to look into"
     thought = (
         f"At the top there are {inside}. No agent needs what another finds out, so all of them can start at once: "
         f"{listed(team, 10)}."
     )
     starts = [
-        call("run_background_agent", agent=agent, task=assignment(agent).task, expected_output=EXPECTED_OUTPUT)
+        call("run_background_agent", agent=agent, task=task_of(agent), expected_output=_EXPECTED_OUTPUT)
         for agent in team
     ]
     return turn(f"Starting {count(len(team), 'agent')} in the background.", [call("think", thought=thought), *starts])
@@ -86,8 +87,18 @@ def _agents(looks: Sequence[Look]) -> str:
 
 def _team(messages: Sequence[Message]) -> list[str]:
     """Return the names of the agents that the system prompt lists."""
-    found = _TEAM.search(system_text(messages))
+    found = _TEAM.search(_system_text(messages))
     return [line.removeprefix("- ").partition(":")[0] for line in found[1].splitlines()] if found is not None else []
+
+
+def _folder_name(messages: Sequence[Message]) -> str:
+    """Return the working directory's name, as `add_environment_info` tells it."""
+    found = re.search(r"^- working directory: (.+)$", _system_text(messages), re.MULTILINE)
+    return found[1].rpartition("/")[2] or found[1] if found is not None else "the working directory"
+
+
+def _system_text(messages: Sequence[Message]) -> str:
+    return "\n\n".join(message["content"] for message in messages if message["role"] == "system")
 
 
 def _readme(top: Folder) -> list[File]:
@@ -100,6 +111,7 @@ def _readme_text(calls: Sequence[AnsweredCall], top: Folder) -> tuple[str, str] 
     for file in _readme(top):
         for made in calls:
             if made.name == "read_file" and made.arguments["path"] == file.path:
-                text = own_text(made.answer, file.size)
-                return (file.path, text) if text is not None else None
+                text, note, _ = made.answer.rpartition("\n[Lines ")
+                if note or len(made.answer.encode()) == file.size:  # anything else is an error in words
+                    return file.path, text if note else made.answer
     return None

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import os
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, NoReturn
 
+from ...actors.regular_files import has_content
 from ..child.entrypoint import EntrypointTask
 from .folder import is_made_by_tools
+from .reading import content_of
 from .words import count
 
 __all__ = ["run"]
@@ -27,10 +28,10 @@ _REPORTS: Final = 4
 
 def run(task: EntrypointTask) -> NoReturn:
     """Compare the first half of the files in the current folder, say what was found, and crash."""
-    files = list(_files(Path()))
+    files = list(itertools.islice(_files(), _MOST_FILES))
     task.emit(f"In process {os.getpid()}: {count(len(files), 'file')} to compare.\n")
     half = len(files) // 2
-    seen: dict[bytes, Path] = {}
+    seen: dict[bytes, str] = {}
     same = 0
     for number, path in enumerate(files[:half], 1):
         content = _digest(path)
@@ -43,38 +44,18 @@ def run(task: EntrypointTask) -> NoReturn:
     _read_address_zero()
 
 
-def _files(top: Path) -> Iterator[Path]:
-    """Yield the regular files that are not empty, upper levels first, up to a bound."""
-    found = 0
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop(0)
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError:
-            continue
-        names = {entry.name for entry in entries}
-        for entry in entries:
-            try:
-                status = entry.lstat()
-            except OSError:
-                continue
-            if stat.S_ISDIR(status.st_mode) and not is_made_by_tools(entry.name, names):
-                waiting.append(entry)
-            elif stat.S_ISREG(status.st_mode) and 0 < status.st_size <= _LARGEST_FILE:
-                yield entry
-                found += 1
-                if found == _MOST_FILES:
-                    return
+def _files() -> Iterator[str]:
+    """Yield the regular files that are not empty."""
+    for folder, folders, names in os.walk("."):
+        folders[:] = sorted(name for name in folders if not is_made_by_tools(name, set(names)))
+        paths = (os.path.join(folder, name).removeprefix("./") for name in sorted(names))  # noqa: PTH118 - as it prints
+        yield from filter(has_content, paths)
 
 
-def _digest(path: Path) -> bytes | None:
-    """Return a digest of a file's content; None for one that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        return None
+def _digest(path: str) -> bytes | None:
+    """Return a digest of a file's content; None for one that is too large or cannot be read."""
+    content = content_of(path, _LARGEST_FILE)
+    return None if content is None else hashlib.sha256(content).digest()
 
 
 def _read_address_zero() -> NoReturn:

@@ -6,42 +6,30 @@ Bounded: it does not open folders beyond a number, nor folders that tools made o
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from ..toolsets.filesystem.search_program import SKIPPED_FOLDERS
-from .conversation import AnsweredCall, call
-from .words import count, listed
+from .script import Steps, call, turn
+from .words import count, listed, number
 
-__all__ = ["File", "Folder", "is_made_by_tools"]
+__all__ = ["File", "Folder", "is_made_by_tools", "walk"]
 
 _MOST_FOLDERS: Final = 600
-_CALLS_A_TURN: Final = 40
+_CALLS_A_TURN: Final = 2
+"""Few, so that a person can watch the walk."""
 
 _ENTRY: Final = re.compile(r"(DIR |FILE|LINK|OTHER) (.+)")
 _SIZE: Final = re.compile(r"(.+) \(([\d,]+) bytes\)")
 _OMITTED: Final = re.compile(r"\[([\d,]+) of [\d,]+ entries left out here\.\]")
 
 _VISIBLE: Final = frozenset({".ci", ".circleci", ".github", ".gitlab"})
-_MADE: Final = frozenset({"bower_components", "htmlcov", "site-packages"})
+_MADE: Final = SKIPPED_FOLDERS | {"bower_components", "htmlcov", "site-packages"}
 _BUILD_OUTPUT: Final = frozenset({"build", "coverage", "dist", "out", "target", "vendor"})
 _PROJECT_FILES: Final = frozenset(
-    {
-        "CMakeLists.txt",
-        "Cargo.toml",
-        "Makefile",
-        "build.gradle",
-        "build.gradle.kts",
-        "composer.json",
-        "go.mod",
-        "package.json",
-        "pom.xml",
-        "pyproject.toml",
-        "setup.cfg",
-        "setup.py",
-    }
+    {"CMakeLists.txt", "Cargo.toml", "Makefile", "build.gradle", "build.gradle.kts", "composer.json", "go.mod"}
+    | {"package.json", "pom.xml", "pyproject.toml", "setup.cfg", "setup.py"}
 )
 _TOOLS_MARKS: Final = frozenset({"CACHEDIR.TAG", "pyvenv.cfg"})
 
@@ -61,7 +49,6 @@ class Folder:
     Attributes:
         files: in the order of the walk, upper levels first.
         folders: how many have been listed, the working directory itself among them.
-        pending: folders to list next.
         skipped: folders that were left out as made by tools.
         unlisted: folders that were left out because there are too many, or could not be listed.
         links: symbolic links, which are not followed.
@@ -70,41 +57,14 @@ class Folder:
 
     files: list[File] = field(default_factory=list)
     folders: int = 0
-    pending: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     links: int = 0
     omitted: int = 0
 
-    @classmethod
-    def seen(cls, calls: Sequence[AnsweredCall]) -> Folder:
-        """Return what the answers to `list_directory` show."""
-        answers = {made.arguments.get("path", "."): made.answer for made in calls if made.name == "list_directory"}
-        folder = cls()
-        waiting = deque(["."])
-        found = 0
-        while waiting:
-            path = waiting.popleft()
-            found += 1
-            if path in answers:
-                waiting.extend(folder._take(path, answers[path]))
-            elif found > _MOST_FOLDERS:
-                folder.unlisted.append(path)
-            else:
-                folder.pending.append(path)
-        return folder
-
-    def calls(self) -> list[dict[str, Any]]:
-        """Return the calls that list the next folders; none when the walk is over."""
-        return [call("list_directory", path=path) for path in self.pending[:_CALLS_A_TURN]]
-
     def summary(self) -> str:
         """Return what has been found so far, in a clause."""
         return f"{count(len(self.files), 'file')} in {count(self.folders, 'folder')}"
-
-    def progress(self) -> str:
-        """Return a sentence about the walk, while it goes on."""
-        return f"{self.summary()} so far; looking further down." if self.folders else "First a look at the folder."
 
     def left_out(self) -> list[str]:
         """Return sentences about what the walk left out."""
@@ -119,35 +79,50 @@ class Folder:
             words.append(f"{count(self.links, 'symbolic link')} not followed.")
         return words
 
-    def _take(self, path: str, answer: str) -> list[str]:
+    def take(self, path: str, answer: str) -> list[str]:
         """Take the listing of a folder; return the folders in it that are to be listed."""
-        kinds: dict[str, list[str]] = {"DIR ": [], "FILE": [], "LINK": [], "OTHER": []}
-        for line in answer.split("\n"):
-            entry = _ENTRY.fullmatch(line)
-            if entry is not None:
-                kinds[entry[1]].append(entry[2])
-        omitted = _OMITTED.search(answer)
-        if not any(kinds.values()) and not answer.endswith(" is empty."):
+        entries = [found.groups() for line in answer.split("\n") if (found := _ENTRY.fullmatch(line))]
+        if not entries and not answer.endswith(" is empty."):
             self.unlisted.append(path)
             return []
-        files = [File(sized[1], _number(sized[2])) for text in kinds["FILE"] if (sized := _SIZE.fullmatch(text))]
-        names = {file.path for file in files}
+        sized = [found for kind, text in entries if kind == "FILE" and (found := _SIZE.fullmatch(text))]
+        names = {found[1] for found in sized}
         if path != "." and names & _TOOLS_MARKS:
             self.skipped.append(path)
             return []
         self.folders += 1
-        self.links += len(kinds["LINK"])
-        self.omitted += _number(omitted[1]) if omitted is not None else 0
-        self.files += [File(_joined(path, file.path), file.size) for file in files]
+        self.links += sum(kind == "LINK" for kind, _ in entries)
+        self.omitted += number(omitted[1]) if (omitted := _OMITTED.search(answer)) else 0
+        self.files += [File(_joined(path, found[1]), number(found[2])) for found in sized]
         below: list[str] = []
-        for name in kinds["DIR "]:
+        for name in (text for kind, text in entries if kind == "DIR "):
             (self.skipped if is_made_by_tools(name, names) else below).append(_joined(path, name))
         return below
 
 
+def walk(look: Callable[[Sequence[File]], str]) -> Steps[Folder]:
+    """List the working directory and what is below it.
+
+    Args:
+        look: takes the files that the last turn has found, and returns what the next one says of them.
+    """
+    folder, waiting, words = Folder(), ["."], "First a look at the folder."
+    room = _MOST_FOLDERS - 1
+    while waiting:
+        paths, waiting = waiting[:_CALLS_A_TURN], waiting[_CALLS_A_TURN:]
+        answers = yield turn(words, [call("list_directory", path=path) for path in paths])
+        before = len(folder.files)
+        below = [path for listing in zip(paths, answers, strict=True) for path in folder.take(*listing)]
+        waiting += below[:room]
+        folder.unlisted += below[room:]
+        room -= len(below[:room])
+        words = f"{folder.summary()} so far{look(folder.files[before:])}."
+    return folder
+
+
 def is_made_by_tools(name: str, beside: set[str]) -> bool:
     """Whether a folder holds what tools made or fetched, by its name and the files that lie beside it."""
-    if name in SKIPPED_FOLDERS or name in _MADE or name.endswith(".egg-info"):
+    if name in _MADE or name.endswith(".egg-info"):
         return True
     if name.startswith("."):
         return name not in _VISIBLE
@@ -157,7 +132,3 @@ def is_made_by_tools(name: str, beside: set[str]) -> bool:
 
 def _joined(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
-
-
-def _number(text: str) -> int:
-    return int(text.replace(",", ""))

@@ -1,118 +1,95 @@
-"""The model of the agent `imports`: reads the source code and answers with who imports whom."""
+"""The model of the agent `imports`: reads the source code and finds out which packages it is built on."""
 
 from __future__ import annotations
 
+import ast
 import posixpath
-import tomllib
+import re
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import Final
 
-from ..models.base import Message, ToolSchema
-from .conversation import answered_calls, folder_name, turn
-from .folder import Folder
-from .import_graph import COVERED, Graph, circles, import_count, import_graph
-from .languages import BRACES, language_of
-from .reading import Reading, choose
+from .folder import File, walk
+from .languages import JAVASCRIPT, language_of
+from .reading import Texts, text_of
+from .script import Steps, scripted
+from .source import parse
 from .words import cell, count, listed, paragraphs, table
 
 __all__ = ["model"]
 
-_SHOWN: Final = 8
-_SHOWN_CIRCLES: Final = 3
-_SHOWN_IN_CIRCLE: Final = 8
-_PROJECT: Final = "pyproject.toml"
+_SHOWN: Final = 10
+_LARGEST_PROJECT_FILE: Final = 250_000
+_SCRIPT_IMPORT: Final = re.compile(
+    r"""^[ \t]*(?:import|export)\b[^'"`;()]*?['"]([^'"\n]+)['"]|\b(?:require|import)\s*\(\s*['"]([^'"\n]+)['"]\s*\)""",
+    re.MULTILINE,
+)
+_PROJECT_NAME: Final = re.compile(r"""^\s*"?name"?\s*[=:]\s*"([^"]+)\"""", re.MULTILINE)
 
 
-def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Message | str:
-    """List the folder, read the source files, answer with the import graph."""
-    calls = answered_calls(messages)
-    folder = Folder.seen(calls)
-    if folder.pending:
-        return turn(folder.progress(), folder.calls())
-    project = [file for file in folder.files if file.path == _PROJECT]
-    chosen = choose([*project, *(file for file in folder.files if language_of(file.path) in COVERED)])
-    reading = Reading(chosen.files, messages)
-    if reading.calls():
-        return turn(_progress(reading, len(chosen.files)), reading.calls())
-    texts = {path: text for path, text in reading.texts.items() if path != _PROJECT}
-    roots = _roots(reading.texts.get(_PROJECT, ""))
-    if "__init__.py" in texts:
-        # The folder itself is a package, which its modules may well be imported from by its name.
-        roots[folder_name(messages)] = "."
-    graph = import_graph(texts, roots)
-    uncovered = Counter(
-        language for file in folder.files if (language := language_of(file.path)) in BRACES - COVERED and language
+def _survey() -> Steps[str]:
+    source = Texts({"Python", *JAVASCRIPT})
+    imported: dict[str, set[str] | None] = {}
+
+    def look(files: Sequence[File]) -> str:
+        latest = {path: _packages(path, text) for path, text in source.read(files).items()}
+        imported.update(latest)
+        names = sorted({name for names in latest.values() for name in names or ()})
+        return f"; the latest import {listed(names, 3)}" if names else ""
+
+    folder = yield from walk(look)
+    own = _modules(source.texts) | _project_names(file.path for file in folder.files)
+    used = Counter(name for names in imported.values() for name in (names or set()) - own)
+    left_out = source.left_out()
+    if no_python := [path for path, names in imported.items() if names is None]:
+        left_out.append(f"No valid Python, hence not in it: {listed(no_python, 3)}.")
+    files = count(len(source.texts), "file")
+    if not used:
+        return paragraphs(f"No packages are imported, in {files} of Python or JavaScript.", "\n".join(left_out))
+    ranked = sorted(used.items(), key=lambda item: (-item[1], item[0]))
+    summary = (
+        f"{count(len(used), 'package')} imported by {files}; {cell(ranked[0][0], 40)} by the most, {ranked[0][1]:,}."
     )
-    return _answer(graph, uncovered, [*chosen.left_out(), *reading.left_out()])
+    rows = [[cell(name, 40), f"{number:,}"] for name, number in ranked[:_SHOWN]]
+    if len(ranked) > _SHOWN:
+        left_out.insert(0, f"{len(ranked) - _SHOWN:,} more are not shown.")
+    left_out.append("Not counted: the standard library, and what can be imported from this folder.")
+    return paragraphs(summary, table(["package", "by files"], rows, numbers=(1,)), "\n".join(left_out))
 
 
-def _roots(project: str) -> dict[str, str]:
-    """Return which folders hold which modules, as setuptools is told in pyproject.toml, and `src`."""
-    roots = {"": "src"}
-    try:
-        document: Any = tomllib.loads(project)
-    except tomllib.TOMLDecodeError:
-        return roots
-    for key in ("tool", "setuptools", "package-dir"):
-        document = document.get(key) if isinstance(document, Mapping) else None
-    if isinstance(document, Mapping):
-        roots |= {prefix: posixpath.normpath(path) for prefix, path in document.items() if isinstance(path, str)}
-    return roots
+def _modules(paths: Collection[str]) -> set[str]:
+    """Return by which names the files here can be imported: those that are in no package, and outermost packages."""
+    packages = {posixpath.dirname(path) for path in paths if posixpath.basename(path).startswith("__init__.")}
+    outermost = {posixpath.basename(path) for path in packages if posixpath.dirname(path) not in packages}
+    top = {path.partition("/")[0] for path in paths}
+    return top | outermost | {PurePosixPath(path).stem for path in paths if posixpath.dirname(path) not in packages}
 
 
-def _progress(reading: Reading, files: int) -> str:
-    if not reading.texts:
-        return f"{count(files, 'file')} may import each other; reading."
-    latest = {path: text for path, text in reading.latest.items() if path != _PROJECT}
-    return (
-        f"{len(reading.texts)} of {count(files, 'file')} read; the latest have {count(import_count(latest), 'import')}."
-    )
-
-
-def _answer(graph: Graph, uncovered: Mapping[str, int], left_out: list[str]) -> str:
-    if graph.unparsable:
-        left_out.append(f"No valid Python, hence not in it: {listed(graph.unparsable, 3)}.")
-    if uncovered:
-        others = ", ".join(f"{count(number, 'file')} of {language}" for language, number in sorted(uncovered.items()))
-        left_out.append(f"Imports are understood for Python, JavaScript, TypeScript and C; not in it are {others}.")
-    if not graph.files:
-        return paragraphs("No source code whose imports I understand.", "\n".join(left_out))
-    edges = [(source, target) for source, targets in graph.edges.items() for target in targets]
-    parts = [_summary(graph, edges)]
-    imported = Counter(target for _, target in edges)
-    if imported:
-        rows = [
-            [cell(path, 80), f"{number:,}", f"{len(graph.edges.get(path, ())):,}"]
-            for path, number in sorted(imported.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
-        ]
-        parts.append(table(["imported most", "by files", "imports files"], rows, numbers=(1, 2)))
-    parts.append(_circles(graph))
-    if graph.outside:
-        outside = sorted(graph.outside.items(), key=lambda item: (-len(item[1]), item[0]))
-        names = [f"{cell(name, 40)} ({len(paths)})" for name, paths in outside]
-        parts.append(f"Packages from outside, with the number of files that import them: {listed(names, 10)}.")
-    return paragraphs(*parts, "\n".join(left_out))
-
-
-def _summary(graph: Graph, edges: Sequence[tuple[str, str]]) -> str:
-    if not edges:
-        return f"{count(len(graph.files), 'source file')}, none of which imports another."
-    imported = Counter(target for _, target in edges)
-    path, number = min(imported.items(), key=lambda item: (-item[1], item[0]))
-    return (
-        f"{count(len(edges), 'import')} between {count(len(graph.files), 'source file')}; {cell(path, 80)} is imported "
-        f"by the most, {number:,}."
-    )
-
-
-def _circles(graph: Graph) -> str:
-    found = circles(graph.at_start)
-    if not found:
-        return "No files import each other in a circle." if graph.edges else ""
-    lines = [
-        f"Circles of imports, counting those that happen when a file is imported: {len(found):,}."
-        + (f" The {_SHOWN_CIRCLES} largest:" if len(found) > _SHOWN_CIRCLES else "")
+def _project_names(paths: Iterable[str]) -> set[str]:
+    """Return the names of the project itself, where its files have some."""
+    texts = [
+        text_of(path, _LARGEST_PROJECT_FILE) or b"" for path in paths if path in {"pyproject.toml", "package.json"}
     ]
-    lines += [f"- {count(len(group), 'file')}: {listed(group, _SHOWN_IN_CIRCLE)}" for group in found[:_SHOWN_CIRCLES]]
-    return "\n".join(lines)
+    return {name.replace("-", "_") for text in texts for name in _PROJECT_NAME.findall(text.decode(errors="replace"))}
+
+
+def _packages(path: str, text: str) -> set[str] | None:
+    """Return what a file imports, but for the standard library and relative imports; None if it is not Python."""
+    if language_of(path) != "Python":
+        names = [found[1] or found[2] for found in _SCRIPT_IMPORT.finditer(text)]
+        parts = [name.split("/") for name in names if not name.startswith((".", "/", "~", "#", "@/", "node:"))]
+        return {"/".join(name[: 2 if name[0].startswith("@") else 1]) for name in parts}
+    if (tree := parse(text)) is None:
+        return None
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names
+
+
+model = scripted(_survey)

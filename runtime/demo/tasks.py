@@ -5,25 +5,35 @@ Reads these texts as a language model would, and must not know more than they sa
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from .conversation import AnsweredCall
+from ..models.base import Message
 
-__all__ = ["Look", "Seen", "Started", "View"]
+__all__ = ["AnsweredCall", "Look", "Seen", "Started", "View", "answered_calls"]
 
 _STARTED: Final = re.compile(r"Started (agent_task_\w+):")
-_HEAD: Final = re.compile(
-    r"(?P<id>agent_task_\w+)  (?P<agent>.+?)  (?P<status>\w+)  (?P<runtime>[^·]+?)(?: · (?P<facts>.*))?"
-)
+_HEAD: Final = re.compile(r"(agent_task_\w+)  (.+?)  (\w+)  ([^·]+?)(?: · (.*))?")
+"""Id, agent, status, runtime and further facts of a task."""
+
 _LAST_SAID: Final = re.compile(r"^  Last said: (.*)$", re.MULTILINE)
 _CPU: Final = re.compile(r"\bCPU ([\d.,]+ \w+)")
 _MEMORY: Final = re.compile(r"\bmemory ([\d.,]+ \w+)")
 _SECTION: Final = re.compile(r"^--- (?:Result|Output so far|Output until then) ---\n", re.MULTILINE)
 _REASON: Final = re.compile(r"^Reason: (.*?)\s*\Z", re.MULTILINE | re.DOTALL)
 _AT_WORK: Final = frozenset({"queued", "starting", "running", "stopping", "restarting"})
+
+
+@dataclass(frozen=True)
+class AnsweredCall:
+    """A tool call and the tool's answer."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -37,15 +47,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Look:
-    """A task in a list.
-
-    Attributes:
-        task_id: the task.
-        agent: that runs it.
-        status: at that moment.
-        runtime: until that moment, in words.
-        said: its last line of output.
-    """
+    """A task in a list: status and runtime (in words) at that moment, and its last line of output."""
 
     task_id: str
     agent: str
@@ -61,16 +63,7 @@ class Look:
 
 @dataclass(frozen=True)
 class View:
-    """A task, viewed.
-
-    Attributes:
-        status: at that moment.
-        runtime: in words.
-        cpu: CPU time, in words.
-        memory: in words.
-        reason: why it ended as it did.
-        text: its result, or what it has said.
-    """
+    """A task, viewed: figures in words, why it ended as it did, and its result or what it has said."""
 
     status: str
     runtime: str
@@ -80,7 +73,7 @@ class View:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
     """All that a conversation tells about the coordinator's tasks.
 
@@ -92,37 +85,35 @@ class Seen:
         stopping: whether any was asked to stop.
     """
 
-    started: Sequence[Started]
-    looks: Sequence[Sequence[Look]]
-    views: dict[str, View]
-    viewed_since: frozenset[str]
-    stopping: bool
+    started: list[Started] = field(default_factory=list)
+    looks: list[list[Look]] = field(default_factory=list)
+    views: dict[str, View] = field(default_factory=dict)
+    viewed_since: set[str] = field(default_factory=set)
+    stopping: bool = False
 
     @classmethod
     def in_calls(cls, calls: Sequence[AnsweredCall]) -> Seen:
         """Read the answers of the tools."""
-        started: list[Started] = []
-        looks: list[list[Look]] = []
-        views: dict[str, View] = {}
-        viewed_since: set[str] = set()
+        seen = cls()
         for made in calls:
             match made.name:
                 case "run_background_agent":
                     found = _STARTED.match(made.answer)
                     task_id, refusal = (found[1], "") if found is not None else ("", made.answer)
-                    started.append(Started(made.arguments["agent"], task_id, refusal))
+                    seen.started.append(Started(made.arguments["agent"], task_id, refusal))
                 case "list_background_agents":
-                    looks.append(_listed(made.answer))
-                    viewed_since.clear()
+                    seen.looks.append(_listed(made.answer))
+                    seen.viewed_since.clear()
                 case "view_background_agent":
-                    viewed_since.add(made.arguments["task_id"])
-                    view = _viewed(made.answer)
-                    if view is not None:
-                        views[made.arguments["task_id"]] = view
+                    task_id = made.arguments["task_id"]
+                    seen.viewed_since.add(task_id)
+                    if (view := _viewed(made.answer)) is not None:
+                        seen.views[task_id] = view
+                case "stop_background_agent":
+                    seen.stopping = True
                 case _:
                     continue
-        stopping = any(made.name == "stop_background_agent" for made in calls)
-        return cls(started, looks, views, frozenset(viewed_since), stopping)
+        return seen
 
     @property
     def ids(self) -> list[str]:
@@ -135,13 +126,23 @@ class Seen:
         return [look for look in self.looks[-1] if look.at_work] if self.looks else []
 
 
+def answered_calls(messages: Sequence[Message]) -> list[AnsweredCall]:
+    """Return all tool calls so far, in the order in which they were made."""
+    answers = {message["tool_call_id"]: message["content"] for message in messages if message["role"] == "tool"}
+    return [
+        AnsweredCall(made["function"]["name"], json.loads(made["function"]["arguments"]), answers[made["id"]])
+        for message in messages
+        for made in message.get("tool_calls", ())
+    ]
+
+
 def _listed(answer: str) -> list[Look]:
     looks = []
     for paragraph in answer.split("\n\n"):
-        head = _HEAD.fullmatch(paragraph.split("\n", 1)[0])
-        if head is not None:
+        if head := _HEAD.fullmatch(paragraph.partition("\n")[0]):
             said = _LAST_SAID.search(paragraph)
-            looks.append(Look(head["id"], head["agent"], head["status"], head["runtime"], said[1] if said else ""))
+            task_id, agent, status, runtime, _ = head.groups("")
+            looks.append(Look(task_id, agent, status, runtime, said[1] if said else ""))
     return looks
 
 
@@ -151,14 +152,7 @@ def _viewed(answer: str) -> View | None:
     section = _SECTION.search(rest)
     if head is None or section is None:
         return None
-    facts = head["facts"] or ""
-    cpu, memory = _CPU.search(facts), _MEMORY.search(facts)
-    reason = _REASON.search(rest[: section.start()])
-    return View(
-        status=head["status"],
-        runtime=head["runtime"],
-        cpu=cpu[1] if cpu is not None else "",
-        memory=memory[1] if memory is not None else "",
-        reason=reason[1] if reason is not None else "",
-        text=rest[section.end() :].strip(),
-    )
+    *_, status, runtime, facts = head.groups("")
+    texts = [(_CPU, facts), (_MEMORY, facts), (_REASON, rest[: section.start()])]
+    cpu, memory, reason = (found[1] if (found := pattern.search(text)) else "" for pattern, text in texts)
+    return View(status, runtime, cpu, memory, reason, rest[section.end() :].strip())

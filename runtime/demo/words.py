@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..tasks.wording import size
 
-__all__ = ["cell", "count", "listed", "paragraphs", "percent", "size", "table"]
+__all__ = ["cell", "count", "listed", "number", "paragraphs", "size", "table"]
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
@@ -15,18 +15,15 @@ def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def number(text: str) -> int:
+    """Return the number that `count` wrote."""
+    return int(text.replace(",", ""))
+
+
 def listed(items: Sequence[str], most: int) -> str:
     """Return the items with commas between them, and how many more there are beyond the first `most`."""
     shown = ", ".join(items[:most])
     return f"{shown} and {len(items) - most:,} more" if len(items) > most else shown
-
-
-def percent(part: int, whole: int) -> str:
-    """Return a share in percent, such that only all of it is 100 % and only nothing is 0 %."""
-    share = 100 * part / whole if whole else 0.0
-    if 0 < share < 1:
-        return "under 1 %"
-    return "over 99 %" if 99 < share < 100 else f"{share:.0f} %"  # noqa: PLR2004 - what would be rounded to all of it
 
 
 def cell(text: str, limit: int) -> str:

@@ -101,7 +101,7 @@ def preload_without_certificates() -> None:
 
 def _preload(*, secure: bool) -> None:
     from . import patient, python  # noqa: PLC0415 - heavy, see above
-    from .openai import client  # noqa: PLC0415 - heavy, see above
+    from .openai.warm_up import warm_up  # noqa: PLC0415 - heavy, see above
 
     del patient, python
-    client.warm_up(secure=secure)
+    warm_up(secure=secure)

@@ -28,12 +28,13 @@ _LOG_TAIL: Final = 16_384
 class _LocalBody:
     """A task's files; see `Body`."""
 
-    __slots__ = ("_place", "_task_id", "_workdir")
+    __slots__ = ("_place", "_process", "_task_id", "_workdir")
 
     def __init__(self, place: LocalPlace, task_id: str, workdir: Workdir) -> None:
         self._place = place
         self._task_id = task_id
         self._workdir = workdir
+        self._process: ActorProcess | None = None
 
     @property
     def capture(self) -> str:
@@ -55,6 +56,15 @@ class _LocalBody:
     def result_file(self) -> str:
         """See `Body`."""
         return self._place.folder.result(self._task_id)
+
+    @property
+    def pid(self) -> int | None:
+        """See `Body`."""
+        return self._process.pid if self._process is not None else None
+
+    def begin(self, process: ActorProcess) -> None:
+        """See `Body`."""
+        self._process = process
 
     def present_folder(self) -> str:
         """See `Body`. A worktree with nothing new is removed soon after the end."""
@@ -87,6 +97,7 @@ class _LocalBody:
 
     def release(self) -> None:
         """See `Body`."""
+        self._process = None
         if self._workdir == "worktree":
             self._place.worktrees.ended(Path(self.own_folder))
 

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from ..text import encodable
 from .forks import fork_lock
 from .schema import Statement
+from .statements import described, execute, is_lock, is_of_storage
 
 if TYPE_CHECKING:
     from .journal_guard import JournalGuard
 
-__all__ = ["Journal", "execute"]
+__all__ = ["Journal"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -73,25 +74,6 @@ _LOG_BYTES: Final = 4_000_000
 
 _COMMIT_BYTES: Final = 16_384
 """About what a commit adds to that log beyond its own size: a page for each table and index."""
-
-_STORAGE_ERRORS: Final = frozenset(
-    {
-        sqlite3.SQLITE_AUTH,  # somebody has put a trigger or a view into it, which is not run
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_READONLY,
-    }
-)
-"""What is wrong with the file and its disk, and may pass; any other error is one of the statement."""
 
 
 class _Write(NamedTuple):
@@ -277,9 +259,9 @@ class Journal:
             with fork_lock:
                 self._commit_waiting()
         except (sqlite3.Error, OSError) as error:
-            if not _is_lock(error):
+            if not is_lock(error):
                 self._disconnect()
-            self._fail(_said(error))
+            self._fail(described(error))
         else:
             self._failing = ""
 
@@ -313,7 +295,7 @@ class Journal:
                 self._deadline = time.monotonic() + _LONGEST
                 return self._connection.execute(*statement).fetchall()
         except (sqlite3.Error, OSError) as error:
-            self._fail(_said(error))
+            self._fail(described(error))
             return []
 
     def _fail(self, why: str) -> None:
@@ -379,7 +361,7 @@ class Journal:
         try:
             execute(connection, [statement for write in self._waiting for statement in write.statements])
         except Exception as error:
-            if _is_of_storage(error):
+            if is_of_storage(error):
                 raise
             return False
         return True
@@ -388,35 +370,6 @@ class Journal:
         try:
             execute(connection, self._waiting[0].statements)
         except Exception as error:
-            if _is_of_storage(error):
+            if is_of_storage(error):
                 raise
             logger.exception("The journal %s cannot take something, which will be missing from it.", self._path)
-
-
-def execute(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
-    """Execute statements, all or none of them."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for sql, parameters in statements:
-            connection.execute(sql, parameters)
-        connection.execute("COMMIT")
-    except BaseException:
-        # After some errors SQLite has rolled back itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _said(error: sqlite3.Error | OSError) -> str:
-    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_AUTH:
-        return "somebody has put a trigger or a view into it"
-    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-
-
-def _is_lock(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _is_of_storage(error: Exception) -> bool:
-    # The low byte says what is wrong, the others which variety of it.
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _STORAGE_ERRORS

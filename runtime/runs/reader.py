@@ -20,9 +20,9 @@ from ..text import one_line
 from . import schema
 from .folder import RunFiles, last_sign_of_life
 from .forks import fork_lock
-from .journal import execute
 from .journal_guard import distrust
 from .schema import Statement, TaskRow
+from .statements import execute
 
 __all__ = ["HOST_DIED", "HOST_DIED_QUEUED", "JournalReader", "amend"]
 

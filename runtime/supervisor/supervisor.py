@@ -195,6 +195,7 @@ class TaskSupervisor(Supervisor):
         task.error = task.traceback = ""
         task.last_sign = time.monotonic()
         child = self.start_child(self._briefings.child(task), accepted=accepted)
+        task.body.begin(child.process)
         task.attempt = Attempt(child)
         self._by_child[child] = task
 

@@ -274,7 +274,7 @@ class Task:
             vitals=self.vitals or vitals,
             parent=self.parent,
             attempts=self.attempts,
-            pid=None if self.is_over or self.attempt is None else self.attempt.child.process.pid,
+            pid=None if self.is_over else self.body.pid,
             workdir=self._workdir(),
             doing=self._doing(),
             silent=self._silent(),

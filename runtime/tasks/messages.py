@@ -42,6 +42,7 @@ __all__ = [
     "TurnEnded",
     "ViewTask",
     "WaitTasks",
+    "checked",
     "refusal",
 ]
 
@@ -50,6 +51,7 @@ __all__ = [
 
 TaskIds: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
 
+Reply = TypeVar("Reply")
 Reply_co = TypeVar("Reply_co", covariant=True)
 
 
@@ -199,6 +201,18 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
 
 
 TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate
+
+
+def checked(request: Request[Reply]) -> Request[Reply]:
+    """Return a request as it was; what tasks ask was checked when it was decoded, but a program may give anything.
+
+    Raises:
+        TypeError: a field has the wrong type.
+    """
+    try:
+        return msgspec.convert(msgspec.structs.asdict(request), type(request))
+    except msgspec.ValidationError as error:
+        raise TypeError(f"An argument has the wrong type: {error}.") from None
 
 
 def refusal(error: str, message: str) -> errors.RunError | errors.RuntimeClosedError | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .expansion import expand_variable
+from .toolset_kinds import TOOLSETS
 
 if TYPE_CHECKING:
     from .config import ToolsetConfig
@@ -26,16 +27,16 @@ def lacks_of(toolset: ToolsetConfig, environ: Mapping[str, str], working_directo
         environ: the environment that it would work in.
         working_directory: where it would work.
     """
-    match toolset.type:
-        case "mcp":
+    match TOOLSETS[toolset.type].needs:
+        case "server":
             from .mcp_definition import McpDefinition  # noqa: PLC0415 - most teams have none
 
             found = [McpDefinition(**toolset.options["server"]).missing(environ, working_directory)]
-        case "shell" | "script":
+        case "commands":
             found = list(_of_commands(toolset, environ, working_directory))
-        case "memory":
+        case "file":
             found = [_of_file(working_directory / toolset.options.get("path", "memory.db"))]
-        case _:
+        case "nothing":
             found = []
     return [sentence for sentence in found if sentence]
 

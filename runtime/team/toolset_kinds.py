@@ -12,13 +12,16 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["TOOLSETS", "Given", "Reading", "ToolsetKind"]
+__all__ = ["TOOLSETS", "Given", "Needs", "Reading", "ToolsetKind"]
 
 Reading: TypeAlias = Literal["boolean", "seconds", "file", "folders", "environment", "domains", "apart"]
 """How the value of a key is read; `apart`: by a module of `teamfile` that belongs to the type."""
 
 Given: TypeAlias = Literal["gateway", "working_directory", "environ", "withheld", "limit", "tools"]
 """What a toolset may be given beside its options; see `toolsets.build.build_toolsets`."""
+
+Needs: TypeAlias = Literal["nothing", "commands", "file", "server"]
+"""What a toolset needs of the machine; see `team.lacks`."""
 
 
 class ToolsetKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,7 @@ class ToolsetKind(msgspec.Struct, frozen=True, kw_only=True):
             arguments of its class, too.
         other_names: keys among them that mean the same as another one; to that one.
         refused: keys that Docker's agent files may have and this version has not; to what the file would lose.
+        needs: what the machine must have for its tools to work.
         in_shared_folder: whether it works in the runtime's folder, even if the agent has one of its own.
     """
 
@@ -43,6 +47,7 @@ class ToolsetKind(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, Reading] = {}
     other_names: Mapping[str, str] = {}
     refused: Mapping[str, str] = {}
+    needs: Needs = "nothing"
     in_shared_folder: bool = False
 
 
@@ -61,12 +66,14 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
             tools=("shell",),
             takes=("working_directory", "environ", "withheld", "limit"),
             options={"env": "environment", "timeout": "seconds"},
+            needs="commands",
         ),
         "script": ToolsetKind(
             module="shell.script",
             factory="ScriptToolset",
             takes=("working_directory", "environ", "withheld", "limit"),
             options={"shell": "apart", "env": "environment", "timeout": "seconds"},
+            needs="commands",
         ),
         "filesystem": ToolsetKind(
             module="filesystem.toolset",
@@ -98,6 +105,7 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
             tools=("add_memory", "get_memories", "search_memories", "update_memory", "delete_memory"),
             takes=("working_directory",),
             options={"path": "file"},
+            needs="file",
             in_shared_folder=True,
         ),
         "fetch": ToolsetKind(
@@ -131,6 +139,7 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
                 "startup_timeout": "apart",
                 "lifecycle": "apart",
             },
+            needs="server",
         ),
     }
 )

@@ -7,6 +7,7 @@ and can try again. Nothing here knows of processes or of the supervisor.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -271,11 +272,17 @@ class ToolBox:
 
 
 def preload() -> None:
-    """Make the schemas of all tools that are loaded, once for all processes that are forked from this one."""
+    """Make the schemas of all tools that are loaded, once for all processes that are forked from this one.
+
+    And what their parameters are parsed by: what annotations mean takes Python's parser, 75 pages of a process.
+    """
     kinds = ToolParameters.__subclasses__()
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
         _schema(kind)
+        _fields(kind)
+        with contextlib.suppress(msgspec.ValidationError):
+            msgspec.convert(None, kind)
 
 
 @functools.cache
@@ -294,11 +301,16 @@ def _schema(parameters: type[msgspec.Struct]) -> Mapping[str, Any]:
     return schema
 
 
+@functools.cache
+def _fields(parameters: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(parameters)
+
+
 def _given(parameters: msgspec.Struct | dict[str, Any]) -> dict[str, Any]:
     """Return a call's arguments as its handler gets them, by name; those left at their defaults are left out."""
     if isinstance(parameters, dict):
         return parameters
-    values = [(field, getattr(parameters, field.name)) for field in msgspec.structs.fields(parameters)]
+    values = [(field, getattr(parameters, field.name)) for field in _fields(type(parameters))]
     return {
         field.encode_name: msgspec.to_builtins(value)
         for field, value in values
@@ -313,7 +325,7 @@ def _parse(tool: Tool, arguments: str) -> msgspec.Struct | dict[str, Any]:
         required = schema.get("required", ())
         fields = {name: name in required for name in schema.get("properties", {})}
     else:
-        fields = {field.encode_name: field.required for field in msgspec.structs.fields(schema)}
+        fields = {field.encode_name: field.required for field in _fields(schema)}
     signature = ", ".join(f"{name}{'*' if required else ''}" for name, required in fields.items()) or "none"
     try:
         # An empty string is how several models write "no arguments".

@@ -8,8 +8,9 @@ from typing import Any
 
 import pykka
 import pytest
-from actor_classes import Echo, Hooked, OwnError, Worker
-from process_actors import PATIENCE, get, hooks
+from actor_classes import Echo, OwnError, Worker
+from answers_and_hooks import PATIENCE, get, hooks
+from hooked_actors import Hooked
 from process_listeners import Started
 from processes_and_waits import wait_until
 from subactors.actors import PlainDataError, ProcessSystem, RemoteError

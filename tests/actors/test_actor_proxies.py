@@ -8,9 +8,9 @@ from typing import Self
 
 import pykka
 import pytest
-from actor_classes import Greeter, Inside, SelfProxying
-from process_actors import get
+from answers_and_hooks import get
 from processes_and_waits import wait_until
+from proxied_actors import Greeter, Inside, SelfProxying
 from subactors.actors import ProcessActor
 
 pytestmark = pytest.mark.usefixtures("system")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pykka
 import pytest
-from actor_classes import Echo, FailingOnStop, Hooked, Worker
-from process_actors import PATIENCE, get, hooks
+from actor_classes import Echo, Worker
+from answers_and_hooks import PATIENCE, get, hooks
+from hooked_actors import FailingOnStop, Hooked
 from process_listeners import Started
 from processes_and_waits import is_gone, wait_until
 from subactors.actors import ProcessSystem

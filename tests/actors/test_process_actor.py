@@ -10,9 +10,11 @@ from typing import Any, NoReturn
 
 import pykka
 import pytest
-from actor_classes import Echo, FailingConstructor, FailingOnStart, Greeter, Hooked, WithoutSuper, Worker
-from process_actors import PATIENCE, get
+from actor_classes import Echo, Worker
+from answers_and_hooks import PATIENCE, get
+from hooked_actors import FailingConstructor, FailingOnStart, Hooked, WithoutSuper
 from processes_and_waits import is_gone, wait_until
+from proxied_actors import Greeter
 from subactors.actors import ProcessActor, RemoteError, StartError, SubactorsError
 
 pytestmark = pytest.mark.usefixtures("system")

@@ -14,10 +14,8 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, NoReturn
 
-import pykka
 from processes_and_waits import descriptors
 from subactors.actors import ProcessActor
 from subactors.actors.wire.frames import output_header
@@ -25,19 +23,11 @@ from subactors.actors.wire.frames import output_header
 __all__ = [
     "Daemon",
     "Echo",
-    "FailingConstructor",
-    "FailingOnStart",
-    "FailingOnStop",
     "GrandchildKind",
-    "Greeter",
     "Holder",
-    "Hooked",
-    "Inside",
     "OwnError",
     "Point",
-    "SelfProxying",
     "TextlessError",
-    "WithoutSuper",
     "Worker",
     "start_crowd",
     "start_daemon",
@@ -88,154 +78,6 @@ class Echo(ProcessActor):
 
     def on_receive(self, message: Any) -> Any:
         return message
-
-
-class Inside:
-    """A traversable attribute."""
-
-    def __init__(self) -> None:
-        self.depth = 1
-
-    def double(self, number: int) -> int:
-        return 2 * number
-
-
-class Greeter(ProcessActor):
-    """Has attributes of every kind, and gets more as it goes."""
-
-    kind = "greeter"
-
-    def __init__(self, name: str, *, mark: str = "!") -> None:
-        super().__init__()
-        self.name = name
-        self.mark = mark
-        self.inside = pykka.traversable(Inside())
-        self._private = "hidden"
-
-    def on_start(self) -> None:
-        self.started = True
-
-    def greet(self, whom: str = "you") -> str:
-        """Say hello."""
-        return f"{self.name} greets {whom}{self.mark}"
-
-    def add_attribute(self) -> None:
-        """Have an attribute that was not there before."""
-        self.late = "late"
-
-
-class SelfProxying(ProcessActor):
-    """Keeps proxies to itself, and defers work to itself through them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps: list[int] = []
-        self.made_early = self.actor_ref.proxy()
-
-    def on_start(self) -> None:
-        self.made_on_start = self.actor_ref.proxy()
-
-    def count_down(self, number: int) -> None:
-        """Count, one message a step, by each proxy in turn."""
-        self.steps.append(number)
-        if number:
-            later = self.made_early if number % 2 else self.made_on_start
-            later.count_down.defer(number - 1)
-
-
-class Hooked(ProcessActor):
-    """Writes into a file which hook ran, in which process and thread."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__()
-        self._file = Path(file)
-        self._stop_heard = threading.Event()
-        self._note("__init__")
-
-    def _note(self, hook: str) -> None:
-        with self._file.open("a") as file:
-            file.write(f"{hook} {os.getpid()} {threading.current_thread().name}\n")
-
-    def on_start(self) -> None:
-        self._note("on_start")
-
-    def on_receive(self, message: Any) -> Any:
-        self._note("on_receive")
-        if isinstance(message, BaseException):
-            raise message
-        if message == "work until stopped":
-            self._stop_heard.wait(30)
-        return message
-
-    def on_stop(self) -> None:
-        self._note("on_stop")
-
-    def on_stop_requested(self) -> None:
-        self._note("on_stop_requested")
-        self._stop_heard.set()
-
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        del exception_type, exception_value, traceback
-        self._note("on_failure")
-
-
-class FailingConstructor(ProcessActor):
-    """Its constructor ends as it is told."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__()
-        match how:
-            case "builtin":
-                raise ValueError("a bad value")
-            case "own":
-                raise OwnError("a bad thing")
-            case "os._exit":
-                os._exit(7)
-            case "sys.exit":
-                sys.exit(7)
-            case "sleep":
-                time.sleep(600)
-            case "signal":
-                os.kill(os.getpid(), signal.SIGKILL)
-            case "surrogate":
-                raise ValueError("half a pair: \ud83d")
-            case _:
-                raise AssertionError(how)
-
-
-class EndlessConstructor(ProcessActor):
-    """Writes a file in its constructor, which never returns."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__()
-        Path(file).write_text(str(os.getpid()))
-        threading.Event().wait()
-
-
-class WithoutSuper(ProcessActor):
-    """Forgets to call its superclass's constructor."""
-
-    def __init__(self) -> None:
-        pass
-
-
-class FailingOnStart(ProcessActor):
-    """Its `on_start` raises."""
-
-    def on_start(self) -> None:
-        raise OwnError("cannot begin")
-
-
-class FailingOnStop(ProcessActor):
-    """Its `on_stop` raises."""
-
-    def on_stop(self) -> None:
-        raise OwnError("cannot end")
 
 
 class Worker(ProcessActor):

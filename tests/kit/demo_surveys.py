@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,7 +57,8 @@ def survey(agent: str, folder: Path, listener: Listener | None = None) -> str:
     running = run_agent(
         team.agents[agent], around, listener or Listener(), task="Survey.", expected_output=None, is_sub_agent=True
     )
-    return asyncio.run(running)
+    with contextlib.chdir(folder):  # as in a task's process
+        return asyncio.run(running)
 
 
 def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
@@ -87,12 +89,13 @@ def small_project(folder: Path) -> Path:
         folder,
         {
             "README.md": "# A project\n\n[![badge](x)](y)\n\nIt does this\nand that.\n\nMore.\n",
-            "pyproject.toml": "[tool.setuptools.package-dir]\n'product.core' = 'core'\n",
+            "pyproject.toml": '[project]\nname = "product"\n',
             "core/__init__.py": "from . import data\n",
             "core/data.py": function("small", 3) + "# TODO: load it\n",
             "core/engine.py": "import json\nimport yaml\nfrom .data import small\n" + function("longest", 60),
             "tests/test_engine.py": "import pytest\nfrom product.core import engine\nfrom product.core.data import *\n",
-            "web/app.js": "import { b } from './b';\nfunction start() {\n  return 'TODO';\n}\n",
+            "web/app.js": "import { b } from './b';\n"
+            "const c = require('@x/c/d');\nfunction start() {\n  return 'TODO';\n}\n",
             "web/b.js": "export const b = 1;\n// FIXME(me): two\n",
             ".git/config.py": "def never(): pass\n",
             "node_modules/x/index.js": "function never() {}\n",

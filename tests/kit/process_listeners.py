@@ -24,9 +24,19 @@ from subactors.actors import (
     Supervisor,
 )
 
-__all__ = ["Heard", "Listener", "RecordingSupervisor", "Started", "Supervision", "supervision"]
+__all__ = [
+    "PATIENCE",
+    "Heard",
+    "Listener",
+    "RecordingSupervisor",
+    "Started",
+    "Supervision",
+    "pid_of",
+    "proxy",
+    "supervision",
+]
 
-_PATIENCE = 30.0
+PATIENCE = 30.0
 """Seconds to wait for something that must come."""
 
 
@@ -82,7 +92,7 @@ class Started:
     ) -> None:
         self.listener = Listener()
         self.process = system.spawn(actor_class, args, listener=self.listener, capture=capture, environ=environ)
-        self.reference: pykka.ActorRef[Any] = self.process.ready.result(_PATIENCE)
+        self.reference: pykka.ActorRef[Any] = self.process.ready.result(PATIENCE)
 
     @functools.cached_property
     def proxy(self) -> Any:
@@ -135,19 +145,19 @@ class Supervision:
     def start(self, actor_class: type[ProcessActor], *args: Any, **spec: Any) -> Child:
         """Have a child started; the keywords are those of `ChildSpec`."""
         child: Child = self.reference.ask(
-            StartChild(ChildSpec(actor_class, args, **spec)), block=True, timeout=_PATIENCE
+            StartChild(ChildSpec(actor_class, args, **spec)), block=True, timeout=PATIENCE
         )
         return child
 
     def start_and_wait(self, actor_class: type[ProcessActor], *args: Any, **spec: Any) -> Child:
         """Have a child started and wait until it is ready."""
         child = self.start(actor_class, *args, **spec)
-        child.process.ready.result(_PATIENCE)
+        child.process.ready.result(PATIENCE)
         return child
 
     def stop(self, child: Child) -> None:
         """Have a child stopped; returns before it is."""
-        self.reference.ask(StopChild(child), timeout=_PATIENCE)
+        self.reference.ask(StopChild(child), timeout=PATIENCE)
 
     def wait_for(self, event: str) -> Any:
         """Return what came with the next such event; others are passed over."""
@@ -169,8 +179,20 @@ def supervision(
     supervision.reference.stop()
 
 
+def proxy(child: Child) -> Any:
+    """Return a proxy of a child that is ready."""
+    return child.process.ready.result(PATIENCE).proxy()
+
+
+def pid_of(child: Child) -> int:
+    """Return the process id of a child that is ready."""
+    pid = child.process.pid
+    assert pid is not None
+    return pid
+
+
 def _wait_for(heard: queue.Queue[Heard], event: str) -> Any:
     while True:
-        happened = heard.get(timeout=_PATIENCE)
+        happened = heard.get(timeout=PATIENCE)
         if happened.event == event:
             return happened.what

@@ -10,19 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import importlib
-import platform
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-import anyio
 import httpx2
 import msgspec
 import openai
 from openai._base_client import get_platform
 
-from ....actors import silenced
 from ...errors import ModelError
 from ...net.certificates import authorities, no_authorities
 from ...net.proxies import Proxy, ProxyError, connection_options, proxy_for
@@ -37,7 +33,7 @@ from .finish_reasons import End
 from .parameters import Parameters
 from .stream import ShapeError, TurnAssembler, reported_error
 
-__all__ = ["OpenAIModel", "canned_model", "warm_up"]
+__all__ = ["CONNECT_TIMEOUT", "OpenAIModel", "http_client"]
 
 _SIGNS_OF_LIFE = 5
 """How many idle timeouts a server may fill with keep-alive comments alone."""
@@ -48,19 +44,7 @@ _AFTER_END = 5.0
 _AFTER_DONE = 0.1
 """Seconds that a stream gets to close after it said `[DONE]`: its connection can be used again then."""
 
-_CANNED_CHUNKS = (
-    (
-        b'{"choices": [{"index": 0, "finish_reason": "tool_calls", "delta": {"tool_calls": '
-        b'[{"index": 0, "id": "1", "function": {"name": "think", "arguments": "{\\"thought\\": \\".\\"}"}}]}}]}'
-    ),
-    b'{"choices": [{"index": 0, "delta": {"content": "."}, "finish_reason": "stop"}]}',
-)
-"""The first streamed answer of a server that rehearses, and all that follow."""
-
-_REHEARSAL_TIME = 1.0
-"""Seconds after which a rehearsal is given up: a task may be waiting."""
-
-_CONNECT_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 10.0
 """Seconds to connect. Far less than a model may think: a server that does not even accept is not there."""
 
 
@@ -119,8 +103,8 @@ class OpenAIModel:
         self._silence = idle_timeout * _SIGNS_OF_LIFE
         self._unreported = Usage()
         self._retries = retries
-        timeout = openai.Timeout(idle_timeout, connect=_CONNECT_TIMEOUT)
-        http_client = _http_client(timeout, secure=not place.base_url.startswith("http://"), proxy=proxy)
+        timeout = openai.Timeout(idle_timeout, connect=CONNECT_TIMEOUT)
+        pool = http_client(timeout, secure=not place.base_url.startswith("http://"), proxy=proxy)
         try:
             self._client = openai.AsyncOpenAI(
                 # Never None, which would send the OpenAI key of the environment to whatever server this is.
@@ -128,7 +112,7 @@ class OpenAIModel:
                 base_url=place.base_url,
                 max_retries=0,  # `complete` does it, as it does for errors that come inside an answer
                 timeout=timeout,
-                http_client=http_client,
+                http_client=pool,
             )
         except httpx2.InvalidURL as error:
             raise self._errors.error(f"the base URL is not valid: {error}. Correct base_url.") from None
@@ -339,54 +323,7 @@ class OpenAIModel:
         return assembler.finish(self._server.identity)
 
 
-@contextlib.asynccontextmanager
-async def canned_model() -> AsyncIterator[ModelConfig]:
-    """Serve a model in this very event loop: it calls the tool `think` once, and then answers with a word."""
-    chunks = list(_CANNED_CHUNKS)
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Python 3.11 writes of one that is cancelled to standard error, as of any that fails.
-        with contextlib.closing(writer), contextlib.suppress(asyncio.CancelledError, OSError, EOFError):
-            await reader.readuntil(b"\r\n\r\n")
-            chunk = chunks.pop(0) if len(chunks) > 1 else chunks[0]
-            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-            writer.write(head + b"data: " + chunk + b"\n\ndata: [DONE]\n\n")
-            await writer.drain()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server, asyncio.timeout(_REHEARSAL_TIME):
-        port = server.sockets[0].getsockname()[1]
-        yield ModelConfig(reference="", provider="rehearsal", name="canned", base_url=f"http://127.0.0.1:{port}/v1")
-
-
-async def _ask_once() -> None:
-    async with canned_model() as config:
-        model = OpenAIModel(config, environ={}, idle_timeout=1.0, retries=0)
-        try:
-            await model.complete([{"role": "user", "content": ""}], [], lambda _text: None)
-        finally:
-            await model.close()
-
-
-def warm_up(*, secure: bool) -> None:
-    """Do once what the libraries put off until the first client and the first request of a process.
-
-    Leaves no thread, no event loop and no socket behind, and prints nothing.
-
-    Args:
-        secure: whether there is a server with TLS, and so something to load certificates for.
-    """
-    # Several modules are imported by the first client, the first use of an event loop, and the first look-up of a host.
-    openai.AsyncOpenAI(api_key="none", http_client=_http_client(openai.Timeout(_CONNECT_TIMEOUT), secure=secure))
-    # Where a process may not listen even on its own machine, or takes too long, the first request will be slower.
-    with silenced(), contextlib.suppress(OSError, ModelError):
-        anyio.run(_ask_once)
-    importlib.import_module("concurrent.futures.thread")
-    # The library puts the platform into a header, and finding it out starts `uname`; Python remembers the answer.
-    platform.platform()
-
-
-def _http_client(timeout: openai.Timeout, *, secure: bool, proxy: Proxy | None = None) -> httpx2.AsyncClient:
+def http_client(timeout: openai.Timeout, *, secure: bool, proxy: Proxy | None = None) -> httpx2.AsyncClient:
     """Make the connection pool for one server. Redirects are reported and not followed: a key is for one address.
 
     No certificates are loaded for a server without TLS, such as one on this machine: should TLS be used there,

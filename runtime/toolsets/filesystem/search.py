@@ -20,7 +20,8 @@ from ..process_group import ProcessGroup
 from .folders import FileError, Place, explained, kind, opened_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 __all__ = ["Counts", "Found", "Match", "search"]
 
@@ -103,16 +104,7 @@ async def search(
         "cpu_seconds": int(timeout) + 2,
     }
     try:
-        with tempfile.TemporaryFile() as stdin:
-            stdin.write(json.dumps(request).encode())
-            stdin.seek(0)
-            group = ProcessGroup.start(
-                [sys.executable, "-I", "-S", str(_PROGRAM)],
-                output=output.feed,
-                environ={name: value for name, value in os.environ.items() if name in _INHERITED},
-                stdin=stdin.fileno(),
-                descriptors=(top,),
-            )
+        group = _started(request, top, output)
     except OSError as error:
         raise FileError(f"The search could not be started: {error}.") from None
     finally:
@@ -127,6 +119,24 @@ async def search(
     if counts is None and not timed_out:
         raise FileError(f"The search ended too early: {text.strip()[-500:] or 'it said nothing'}")
     return Found(matches, counts)
+
+
+def _started(request: Mapping[str, Any], top: int, output: HeadAndTail) -> ProcessGroup:
+    """Start the program that searches below an open folder, or in it.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(json.dumps(request).encode())
+        stdin.seek(0)
+        return ProcessGroup.start(
+            [sys.executable, "-I", "-S", str(_PROGRAM)],
+            output=output.feed,
+            environ={name: value for name, value in os.environ.items() if name in _INHERITED},
+            stdin=stdin.fileno(),
+            descriptors=(top,),
+        )
 
 
 def _opened(place: Place) -> tuple[int, str | None]:

@@ -102,7 +102,10 @@ class FilesystemToolset(Toolset):
     @property
     def tools(self) -> Sequence[Tool]:
         """The tools that read, and those that write unless the toolset is read-only."""
-        reading = (
+        return self._reading_tools() if self._readonly else (*self._reading_tools(), *self._writing_tools())
+
+    def _reading_tools(self) -> Sequence[Tool]:
+        return (
             Tool(
                 name="read_file",
                 description="Read a text file, or some lines of it. Of a long file the middle is left out;"
@@ -137,10 +140,9 @@ class FilesystemToolset(Toolset):
                 handler=self._search_files_content,
             ),
         )
-        if self._readonly:
-            return reading
+
+    def _writing_tools(self) -> Sequence[Tool]:
         return (
-            *reading,
             Tool(
                 name="write_file",
                 description="Write a file as a whole, in place of what is there; missing folders are made.",

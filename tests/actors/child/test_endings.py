@@ -7,7 +7,8 @@ import signal
 from typing import Any
 
 import pytest
-from actor_classes import Daemon, Echo, FailingOnStart, GrandchildKind, Worker
+from actor_classes import Daemon, Echo, GrandchildKind, Worker
+from hooked_actors import FailingOnStart
 from process_listeners import Started
 from processes_and_waits import is_gone
 from subactors.actors import ErrorData, ProcessExit, ProcessSystem

@@ -12,7 +12,7 @@ from disconnecting_entrypoints import WAYS, ClosesInConstructor, Disconnecting, 
 from processes_and_waits import Holdings, Process, wait_until
 from subactors.actors import ProcessActor, ProcessSystem, StartError
 from subactors.actors.host import process as process_module
-from subactors.actors.host import system as system_module
+from subactors.actors.host import processes as processes_module
 from subactors.actors.host import zygote as connection_module
 from subactors.runtime import Runtime
 from teams import PATIENCE, entrypoint, run_and_wait
@@ -25,8 +25,8 @@ AGENTS = ["loses_and_lives_on", "loses_and_returns", "loses_and_speaks", "speaks
 def _hosts_look_often() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process_module, "_CLOSED_CHANNEL_GRACE", 0.2)
-        patch.setattr(system_module, "_LOOK_AT_CHANNELS_EVERY", 0.05)
-        for module in (system_module, connection_module):  # what one looks after, the other adds up
+        patch.setattr(processes_module, "_LOOK_AT_CHANNELS_EVERY", 0.05)
+        for module in (processes_module, connection_module):  # what one looks after, the other adds up
             patch.setattr(module, "LOOK_EVERY", 0.05)
         yield
 

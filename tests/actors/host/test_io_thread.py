@@ -10,11 +10,12 @@ import select
 import socket
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
-from processes_and_waits import descriptors
+from processes_and_waits import descriptors, wait_until
 from subactors.actors import StartError
 from subactors.actors.host.io import READ, WRITE, IOThread
 
@@ -205,6 +206,26 @@ def test_a_watch_that_another_callback_of_the_same_round_ended_is_not_called(
     io.call(passed.set)
     assert passed.wait(PATIENCE)
     assert called.empty()
+
+
+def test_what_has_been_called_last_is_let_go(io: IOThread, pair: tuple[socket.socket, socket.socket]) -> None:
+    class Watcher:
+        def __init__(self) -> None:
+            self.called = threading.Event()
+
+        def on_events(self, _events: int) -> None:
+            io.unwatch(left.fileno())
+            self.called.set()
+
+    left, right = pair
+    watcher = Watcher()
+    called, seen = watcher.called, weakref.ref(watcher)
+    io.call(lambda on_events=watcher.on_events: io.watch(left.fileno(), READ, on_events))  # type: ignore[misc]
+    del watcher
+    right.send(b"!")
+
+    assert called.wait(PATIENCE)
+    wait_until(lambda: seen() is None, "nothing in the thread holds it")
 
 
 def test_closing_makes_the_calls_that_are_queued_and_ends_the_thread(io: IOThread) -> None:

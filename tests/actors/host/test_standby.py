@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from actor_classes import Echo, EndlessConstructor, FailingConstructor, Rehearsal, Worker
+from actor_classes import Echo, Rehearsal, Worker
+from hooked_actors import EndlessConstructor, FailingConstructor
 from processes_and_waits import Holdings, Process, is_gone, wait_until, wait_until_at_rest
 from rehearsing_actors import CountsChannels
 from subactors.actors import ProcessActor, ProcessSystem, StartError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes_and_waits import is_gone, wait_until
-from subactors.actors.host import process as process_module
+from subactors.actors.host import forked_process as forked_module
 from subactors.runtime import Runtime
 from teams import run_and_wait
 
@@ -32,7 +32,7 @@ def tells(task):
 
 @pytest.fixture
 def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(process_module, "_FORK_LIMIT", 0.1)
+    monkeypatch.setattr(forked_module, "_FORK_LIMIT", 0.1)
     (tmp_path / "hangs.py").write_text(HANGS)
     (tmp_path / "wait").touch()
     (tmp_path / "team.yaml").write_text(

@@ -21,7 +21,7 @@ class Task:
 
 
 def test_a_team_with_models_rehearses_a_whole_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    import subactors.runtime.models.openai.client  # noqa: F401, PLC0415 - what a zygote has imported for such a team
+    import subactors.runtime.models.openai.warm_up  # noqa: F401, PLC0415 - what a zygote has imported for such a team
 
     told: list[msgspec.Struct] = []
     monkeypatch.setattr(rehearsal, "encode_plain", told.append)

@@ -17,6 +17,7 @@ from actor_classes import Daemon, Echo, GrandchildKind, Worker
 from process_listeners import Listener, Started
 from processes_and_waits import children_of, descriptors, is_gone, wait_until, wait_until_at_rest
 from subactors.actors import ProcessSystem, StartError
+from subactors.actors.host import forked_process as forked_module
 from subactors.actors.host import process as process_module
 from subactors.actors.host import system as system_module
 from subactors.actors.host import zygote_keeper as keeper_module
@@ -198,7 +199,7 @@ def test_an_actor_that_starts_while_its_zygote_is_killed_ends_one_way_or_the_oth
 def test_a_stopped_zygote_does_not_keep_an_exit_from_being_told(
     own_system: ProcessSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_module, "_REAP_LIMIT", 0.2)
+    monkeypatch.setattr(forked_module, "_REAP_LIMIT", 0.2)
     monkeypatch.setattr(process_module, "_CLOSED_CHANNEL_GRACE", 0.2)
     started = Started(own_system, Worker)
     zygote = zygote_of(started)

@@ -124,12 +124,12 @@ SLOW = """
 import asyncio, os, pickle, sys, time
 from subactors.actors.child import life as _child
 from subactors.actors.linux import kernel as _linux
-from subactors.runtime.models.openai import client as _openai_model
+from subactors.runtime.models.openai import warm_up as _warm_up
 from subactors.runtime.child import rehearsal as _rehearsal
 from subactors.runtime.child.actor import TaskActor
 from subactors.runtime.team.config import Team
 
-_openai_model._REHEARSAL_TIME = {model}
+_warm_up._REHEARSAL_TIME = {model}
 _child._REHEARSAL_LIMIT = {limit}
 if {held}:
     # A machine that stands still while the model answers.
@@ -143,7 +143,7 @@ task = _rehearsal._spec(_rehearsal.AgentSetup(
     sub_agents=(), permissions=_rehearsal.Permissions(), settings=_rehearsal.Settings(),
 ))
 actor = pickle.dumps((TaskActor, (task,), {{}}))
-_openai_model.warm_up(secure=False)
+_warm_up.warm_up(secure=False)
 before = _linux.open_descriptors()
 print(_child.rehearse(actor, threads=False), _linux.open_descriptors() - before)
 """
@@ -183,7 +183,7 @@ def rehearse_traced():
     finally:
         sys.settrace(None)
 
-_child._REHEARSAL_LIMIT = _openai_model._REHEARSAL_TIME = 20.0
+_child._REHEARSAL_LIMIT = _warm_up._REHEARSAL_TIME = 20.0
 assert rehearse_traced()
 whole = counted
 for tenth in range(1, 10):

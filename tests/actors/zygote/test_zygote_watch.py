@@ -14,7 +14,7 @@ from actor_classes import Echo, Rehearsal, Worker
 from process_listeners import Listener, Started
 from processes_and_waits import children_of, is_gone, wait_until, wait_until_at_rest
 from subactors.actors import ActorProcess, ProcessSystem, StartError
-from subactors.actors.host import system as system_module
+from subactors.actors.host import processes as processes_module
 from subactors.actors.host import zygote as connection_module
 
 PATIENCE = 30.0
@@ -23,7 +23,7 @@ PATIENCE = 30.0
 @pytest.fixture
 def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the time, so that a test need not take as long."""
-    for module in (system_module, connection_module):
+    for module in (processes_module, connection_module):
         monkeypatch.setattr(module, "LOOK_EVERY", 0.1)
     monkeypatch.setattr(connection_module, "_STOPPED_LIMIT", 0.2)
     monkeypatch.setattr(connection_module, "_SILENCE_LIMIT", 0.5)

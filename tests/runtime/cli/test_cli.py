@@ -12,93 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-COMMAND = [sys.executable, "-m", "subactors.runtime.cli"]
-
-TEAM = """\
-agents:
-  root:
-    model: python/cli_models:coordinator
-    sub_agents: [greeter, failing, patient]
-    toolsets: [{type: background_agents}]
-  greeter: {entrypoint: "cli_models:greet"}
-  failing: {entrypoint: "cli_models:fail"}
-  patient: {entrypoint: "cli_models:wait_for_ever"}
-  pair: {entrypoint: "cli_models:end_with_the_other"}
-"""
-
-MODELS = """\
-import asyncio
-import time
-from pathlib import Path
-
-
-def call(name, **arguments):
-    return {"function": {"name": name, "arguments": arguments}}
-
-
-async def coordinator(messages, tools):
-    turn = sum(message["role"] == "assistant" for message in messages)
-    prompt = next(message["content"] for message in messages if message["role"] == "user")
-    if prompt == "raise":
-        raise ValueError("the model is broken")
-    if turn == 0:
-        agent = {"hang": "patient", "fail": "failing"}.get(prompt, "greeter")
-        return {"content": "starting", "tool_calls": [call("run_background_agent", agent=agent, task="hello")]}
-    if prompt == "hang":
-        await asyncio.sleep(1000)
-    if turn == 1 or "still at work" in messages[-1]["content"] and " 0 still at work" not in messages[-1]["content"]:
-        await asyncio.sleep(0.01)
-        return {"content": "", "tool_calls": [call("list_background_agents")]}
-    return "The answer to " + prompt
-
-
-def greet(task):
-    task.emit("greeting\\n")
-    return f"Hello, {task.text}!"
-
-
-def fail(task):
-    task.emit("until then\\n")
-    raise RuntimeError("no luck")
-
-
-def end_with_the_other(task):
-    task.emit("here I am\\n")
-    while not task.stop_requested:
-        time.sleep(0.01)
-    Path(task.text).touch()
-    while not all(Path(name).exists() for name in ("one", "other")):
-        time.sleep(0.01)
-    return "both"
-
-
-def wait_for_ever(task):
-    task.emit("here I am\\n")
-    while True:
-        time.sleep(1000)
-"""
+from command_line import begun, subactors, write_team
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "team.yaml").write_text(TEAM)
-    (tmp_path / "cli_models.py").write_text(MODELS)
-    return tmp_path
-
-
-def subactors(folder: Path, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        input=text,
-        stdin=subprocess.DEVNULL if text is None else None,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    return write_team(tmp_path)
 
 
 def test_run_prints_the_answer_on_standard_output_and_the_tasks_on_standard_error(folder: Path) -> None:
@@ -193,42 +112,6 @@ def test_dispatch_of_an_unknown_agent_is_wrong_usage(folder: Path) -> None:
     assert subactors(folder, "dispatch", "team.yaml", "nobody", "x").returncode == 2
 
 
-def test_check_of_a_good_file_says_what_it_holds(folder: Path) -> None:
-    done = subactors(folder, "check", "team.yaml")
-    assert done.returncode == 0
-    assert "5 agents, root is 'root'. No problems in the file." in done.stdout
-    assert "greeter: entrypoint cli_models:greet" in done.stdout
-
-
-def test_check_of_a_file_with_six_mistakes_prints_six_messages_and_ends_with_2(tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text(
-        "agents:\n"
-        "  root:\n"
-        "    model: nosuchprovider/x\n"  # 3
-        "    sub_agents: [ghost]\n"  # 4
-        "    toolsets:\n"
-        "      - type: shel\n"  # 6
-        "  worker:\n"
-        "    model: openai/gpt-4o\n"
-        "    max_iterations: many\n"  # 9
-        "    instructoin: hello\n"  # 10
-        "runtime:\n"
-        "  max_running: 0\n"  # 12
-    )
-    done = subactors(tmp_path, "check", "bad.yaml")
-    assert done.returncode == 2
-    lines = done.stdout.splitlines()
-    assert [line.split(":")[1] for line in lines] == ["3", "4", "6", "9", "10", "12"]
-    assert [line.split(": ")[1] for line in lines] == [
-        "agents.root.model",
-        "agents.root.sub_agents[0]",
-        "agents.root.toolsets[0].type",
-        "agents.worker.max_iterations",
-        "agents.worker.instructoin",
-        "runtime.max_running",
-    ]
-
-
 def test_a_wrong_team_file_ends_every_command_with_2_and_no_traceback(folder: Path) -> None:
     (folder / "bad.yaml").write_text("agents: [")
     for arguments in (["run", "bad.yaml", "x"], ["dispatch", "bad.yaml", "a", "x"], ["check", "bad.yaml"]):
@@ -243,18 +126,6 @@ def test_a_missing_team_file_ends_with_2_and_a_sentence(folder: Path) -> None:
     assert done.returncode == 2
     assert "nowhere.yaml" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command, with what it prints in pipes."""
-    return subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -313,94 +184,6 @@ def test_help_of_every_command_is_there(folder: Path) -> None:
         assert f"Usage: python -m subactors.runtime.cli {command}" in subactors(folder, command, "--help").stdout
 
 
-def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
-    done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-
-    assert done.returncode == 0, done.stdout
-    lines = done.stdout.splitlines()
-    assert all(line.startswith("ok  ") for line in lines)
-    assert any(line.startswith("ok  exits: seen by pidfd") for line in lines)
-    assert lines[-1].startswith("ok  a task: started, answered and gone in ")
-    assert list((folder / "state").iterdir()) == []  # nothing for `ps` to list
-    assert (folder / "state").stat().st_mode & 0o777 == 0o700
-
-
-def test_doctor_has_a_line_for_each_guard_against_hostile_tasks(folder: Path) -> None:
-    done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-    said = dict(line[4:].split(": ", 1) for line in done.stdout.splitlines())
-    assert said["git"].startswith("git version ")
-    assert "a pipe and a link were refused just now" in said["files of the state folder"]
-    assert {"fence", "zygote", "turns", "keys", "fetch", "team files"} <= said.keys()
-
-
-def test_doctor_says_that_others_can_write_to_the_state_folder(folder: Path) -> None:
-    (folder / "state").mkdir()
-    (folder / "state").chmod(0o770)
-    done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-    assert done.returncode == 1
-    assert any(line.startswith("BAD state folder: ") and "by others, too" in line for line in done.stdout.splitlines())
-
-
-def test_doctor_says_what_cannot_be_had_without_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(folder))
-    done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-    assert "ok  git: not used, so agents cannot have `workdir: worktree`" in done.stdout
-
-
-def test_doctor_names_the_keys_that_are_withheld_and_shows_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MISTRAL_API_KEY", "sk-of-mistral-4711")
-
-    done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-
-    assert "MISTRAL_API_KEY" in next(line for line in done.stdout.splitlines() if line.startswith("ok  keys: "))
-    assert "4711" not in done.stdout + done.stderr
-
-
-def test_doctor_ends_with_1_when_something_is_wrong(folder: Path) -> None:
-    (folder / "file").write_text("")
-
-    done = subactors(folder, "doctor", "--state-dir", str(folder / "file" / "state"))
-
-    assert done.returncode == 1
-    assert "BAD a task: could not be run: The state folder" in done.stdout
-    assert "Traceback" not in done.stderr
-
-
-def test_check_names_the_keys_that_are_missing_and_the_models_that_stand_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
-    monkeypatch.setenv("GROQ_API_KEY", "sk-secret")
-    agent = {"model": "groq/llama", "fallback": {"models": ["mistral/large", "ollama/qwen3"]}}
-    (tmp_path / "team.yaml").write_text(json.dumps({"agents": {"root": agent}}))
-    done = subactors(tmp_path, "check", "team.yaml")
-
-    assert done.returncode == 0
-    assert "root: model groq/llama; fallback mistral/large, ollama/qwen3\n" in done.stdout
-    assert "root: would do without a model: Model 'mistral/large' needs a key" in done.stdout
-    assert "GROQ" not in done.stdout
-    assert "sk-secret" not in done.stdout
-
-
-def test_check_ends_with_1_where_nothing_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MISTRAL_API_KEY", "GROQ_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    agents = {"root": {"model": "groq/llama"}, "other": {"model": "mistral/large"}}
-    (tmp_path / "team.yaml").write_text(json.dumps({"agents": agents}))
-    done = subactors(tmp_path, "check", "team.yaml")
-    assert done.returncode == 1
-    assert "Would run here: none. Not before there is a key: root, other." in done.stdout
-
-    agents["other"] = {"model": "ollama/qwen3"}
-    (tmp_path / "team.yaml").write_text(json.dumps({"agents": agents}))
-    assert subactors(tmp_path, "check", "team.yaml").returncode == 0
-
-
-def test_check_counts_a_single_agent_as_one(tmp_path: Path) -> None:
-    (tmp_path / "team.yaml").write_text("agents: {root: {model: ollama/qwen3}}")
-    assert ": 1 agent, root is 'root'." in subactors(tmp_path, "check", "team.yaml").stdout
-
-
 def test_events_have_the_times_at_which_a_task_started_and_ended(folder: Path) -> None:
     before = datetime.now(UTC)
     done = subactors(folder, "run", "team.yaml", "-a", "greeter", "you", "--json")
@@ -421,14 +204,6 @@ def test_the_answer_is_the_last_event(folder: Path) -> None:
         lines = subactors(folder, "run", "team.yaml", "--json", prompt).stdout.splitlines()
         kinds = [json.loads(line)["event"] for line in lines]
         assert kinds[-2:] == ["ended", last]
-
-
-def test_check_shows_an_agents_name_on_one_line(tmp_path: Path) -> None:
-    agents = {"root": {"model": "ollama/x"}, "worker\n  root: would not run here": {"model": "ollama/x"}}
-    (tmp_path / "team.yaml").write_text(json.dumps({"agents": agents}))
-    lines = subactors(tmp_path, "check", "team.yaml").stdout.splitlines()
-    assert len(lines) == 4
-    assert lines[2].startswith("  worker root: would not run here: model ollama/x")
 
 
 def test_several_tasks_that_are_stopped_fall_together(folder: Path) -> None:

@@ -20,8 +20,7 @@ from subactors.runtime import AgentConfig, Runtime, Team, TeamFileError
 from subactors.runtime.agent.prompt import starting_messages
 from subactors.runtime.agent.run import run_agent
 from subactors.runtime.demo import PROMPT, coordinator, load_demo_team, team_text
-from subactors.runtime.demo.conversation import AnsweredCall
-from subactors.runtime.demo.tasks import Seen
+from subactors.runtime.demo.tasks import AnsweredCall, Seen
 from subactors.runtime.tasks.views import TaskList, TaskView, Vitals
 from subactors.runtime.tasks.wording import describe_list, describe_view
 from subactors.runtime.teamfile.load import check_team
@@ -229,7 +228,7 @@ def server() -> Iterator[ModelServer]:
         "You measure": surveyor,
         "You find the longest": surveyor,
         "You collect the open notes": surveyor,
-        "You find out who imports": surveyor,
+        "You find out which packages": surveyor,
     }
     with ModelServer(script) as server:
         yield server

@@ -94,3 +94,24 @@ def test_what_a_supervisor_quotes_of_a_crash_is_what_the_place_says(monkeypatch:
 
     assert view.status == "failed"
     assert view.reason.endswith("said on another machine")
+
+
+def test_the_process_id_that_a_view_shows_is_what_the_place_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere(local_module._LocalBody):
+        """A task whose process is on another machine."""
+
+        @property
+        def pid(self) -> int | None:
+            return 4711
+
+    def elsewhere(place: LocalPlace, task_id: str, workdir: Workdir) -> Body:
+        return Elsewhere(place, task_id, workdir)
+
+    monkeypatch.setattr(LocalPlace, "body", elsewhere)
+    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime:
+        task_id = runtime.run("waits", "for its stop")
+        alive = runtime.view(task_id)
+        runtime.stop(task_id)
+        (ended,) = runtime.wait([task_id])
+
+    assert (alive.pid, ended.pid) == (4711, None)

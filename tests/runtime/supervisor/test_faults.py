@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,8 +135,11 @@ def test_a_fault_hurts_its_own_task_only_and_the_host_tells_how_it_ended(
 
 
 def actors_of_this_process() -> list[Process]:
-    """What runs below this process and is no zygote."""
-    return [process for process in descendants_of(os.getpid()) if process.name != "subactors-zyg"]
+    """What runs below this process and is no zygote, nor the tracker of `multiprocessing`, if other tests use that."""
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    tracker = module._resource_tracker._pid if module is not None else None
+    below = descendants_of(os.getpid())
+    return [process for process in below if process.name != "subactors-zyg" and process.pid != tracker]
 
 
 def test_a_task_that_has_too_many_answers_waiting_is_ended_though_it_has_read_lately(

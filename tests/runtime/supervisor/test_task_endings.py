@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from entrypoints import large_data, large_text
 from processes_and_waits import is_gone, wait_until
+from returned_values import large_data, large_text
 from subactors.runtime import Runtime
 from teams import (
     entrypoint_team,

@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from model_server import Calls, Cut, ModelServer, Raw, Refusal, Reply, Request, Stall, Status, Text
+from model_server import Calls, ModelServer, Reply, Request, Stall, Text
 from processes_and_waits import is_gone, wait_until
-from subactors.runtime import LoopError, ModelError, Runtime, TaskView, ToolAnswer
+from research_teams import COORDINATOR, RESEARCHER, TEAM, Heard, Research, orchestrate, point_to, views_of
+from subactors.runtime import Runtime, TaskView
 from subactors.runtime.agent.run import run_agent
-from subactors.runtime.models.base import Message, ToolCall, Turn, Usage
+from subactors.runtime.models.base import Usage
 from teams import PATIENCE, run_and_wait
-
-TEAM = """\
-agents:
-  coordinator:
-    model: openai/gpt-4o
-    description: Orchestrates parallel research
-    instruction: Fan out research tasks and synthesize results.
-    sub_agents: [researcher]
-    toolsets:
-      - type: background_agents
-      - type: think
-
-  researcher:
-    model: openai/gpt-4o
-    description: Web researcher
-    instruction: Research topics thoroughly.
-    toolsets:
-      - type: think
-"""
-COORDINATOR = "Fan out research tasks"
-RESEARCHER = "Research topics thoroughly"
-AGAIN = "\n[The answer broke off here, and is asked for again.]\n"
-KEY = "sk-of-a-test"
 
 
 @pytest.fixture(scope="module")
@@ -58,83 +35,6 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
 def _settings_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-def point_to(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have models answered by a server, from now on."""
-    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
-class Heard:
-    """What an orchestrator's loop has told."""
-
-    def __init__(self) -> None:
-        self.text_so_far = ""
-        self.answers: list[tuple[str, ToolAnswer]] = []
-        self.usage = Usage()
-
-    def text(self, piece: str) -> None:
-        self.text_so_far += piece
-
-    def tool_called(self, call: ToolCall) -> None:
-        pass
-
-    def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
-        self.answers.append((call.name, answer))
-
-    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
-        del messages_added
-        self.usage += turn.usage
-
-
-def orchestrate(runtime: Runtime, prompt: str = "Compare A with B.", heard: Heard | None = None) -> str:
-    """Run the coordinator in this process, as the command line does, and return its answer."""
-    return asyncio.run(
-        run_agent(
-            runtime.team.agents["coordinator"],
-            runtime._host.surroundings("coordinator"),
-            heard or Heard(),
-            task=prompt,
-            expected_output=None,
-            is_sub_agent=False,
-        )
-    )
-
-
-Answering = Callable[[Request], Reply]
-
-
-class Research:
-    """A script: the coordinator starts a task for each topic, looks until all have ended, and repeats what it saw.
-
-    Args:
-        topics: what the researchers are asked.
-        researcher: answers the researchers' requests.
-    """
-
-    def __init__(self, *topics: str, researcher: Answering) -> None:
-        self.topics = topics
-        self.researcher = researcher
-        self.ids: list[str] = []
-        self.looks = 0
-
-    def __call__(self, request: Request) -> Reply:
-        if RESEARCHER in request.system:
-            return self.researcher(request)
-        assert COORDINATOR in request.system
-        if request.turn == 0:
-            return Calls(*[("run_background_agent", {"agent": "researcher", "task": topic}) for topic in self.topics])
-        if request.turn == 1:
-            self.ids = re.findall(r"Started (agent_task_\w+)", "\n".join(request.tool_answers))
-        elif all(re.search(r"  (completed|failed|stopped)  ", answer) for answer in request.tool_answers):
-            return Text("\n".join(request.tool_answers), usage=(100, 50))
-        self.looks += 1
-        return Calls(*[("view_background_agent", {"task_id": task_id}) for task_id in self.ids])
-
-
-def views_of(runtime: Runtime, script: Research) -> list[TaskView]:
-    return [runtime.view(task_id) for task_id in script.ids]
 
 
 def test_two_researchers_work_side_by_side_in_processes_of_their_own_while_the_coordinator_looks(
@@ -222,89 +122,6 @@ def test_a_researcher_sees_its_task_and_nothing_of_the_coordinators_conversation
     assert "<task>\nApples\n</task>" in researcher.system
     assert "SECRET" not in str(researcher.body)
     assert researcher.tools == ["think"]
-
-
-@pytest.mark.parametrize(
-    ("reply", "words"),
-    [
-        (
-            Status(400, "no such parameter", {"x-should-retry": "false"}),
-            "rejected the request (400: no such parameter)",
-        ),
-        (Status(401, f"bad key {KEY}"), "does not accept the key (401: bad key [key]). Set OPENAI_API_KEY"),
-        (Status(404, "no such model"), "Either the server does not have the model 'gpt-4o'"),
-        (Status(429, "slow down", {"x-should-retry": "false"}), "rate limit"),
-        (Status(500, "oops", {"x-should-retry": "false"}), "The fault is the server's; try again later."),
-        (Refusal("I will not."), "I will not."),
-        (Cut("half a sen"), "broke the connection after 10 characters of text"),
-        (Raw("<html>hello</html>"), "not a streamed chat completion"),
-    ],
-    ids=["400", "401", "404", "429", "500", "refusal", "cut", "html"],
-)
-def test_a_researcher_whose_server_fails_is_failed_with_the_remedy_and_the_coordinator_goes_on(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, reply: Reply, words: str
-) -> None:
-    script = Research(
-        "Apples", "Bears", researcher=lambda request: reply if "Bears" in request.system else Text("All well.")
-    )
-    with ModelServer(script) as server:
-        point_to(server, monkeypatch)
-        answer = orchestrate(runtime)
-
-    apples, bears = views_of(runtime, script)
-    assert (apples.status, apples.result) == ("completed", "All well.")
-    assert bears.status == "failed"
-    assert bears.reason.startswith(("ModelError: ", "RefusalError: "))
-    assert words in bears.reason
-    assert words in answer
-    assert KEY not in bears.reason
-    if isinstance(reply, Cut):
-        assert bears.output == AGAIN.join(["half a sen"] * 2)
-
-
-def test_a_researcher_whose_server_falls_silent_is_failed_after_the_idle_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "team.yaml"
-    path.write_text(TEAM + "runtime:\n  model_idle_timeout: 0.3\n")
-    with ModelServer([Stall("so far "), Stall("so far ")]) as server, Runtime.from_file(path) as runtime:
-        point_to(server, monkeypatch)
-        view = run_and_wait(runtime, "researcher")
-
-    assert view.status == "failed"
-    assert "stalled: nothing came for 0.3 s, after 7 characters of text" in view.reason
-    assert view.output == AGAIN.join(["so far "] * 2)
-
-
-def test_an_answer_that_breaks_off_is_asked_for_again(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ModelServer([Cut("half a sen"), Text("A whole sentence.")]) as server:
-        point_to(server, monkeypatch)
-        view = run_and_wait(runtime, "researcher")
-
-    assert (view.status, view.result) == ("completed", "A whole sentence.")
-    assert view.output == f"half a sen{AGAIN}A whole sentence."
-
-
-def test_an_unreachable_server_fails_the_task_and_says_so(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ModelServer([]) as server:
-        point_to(server, monkeypatch)
-
-    view = run_and_wait(runtime, "researcher")
-
-    assert view.status == "failed"
-    assert "cannot connect to" in view.reason
-
-
-def test_a_missing_key_fails_the_task_and_names_the_variable(runtime: Runtime) -> None:
-    view = run_and_wait(runtime, "researcher")
-
-    assert view.status == "failed"
-    assert "needs a key for provider 'openai'. Set the environment variable OPENAI_API_KEY." in view.reason
-
-
-def test_a_missing_key_ends_the_orchestrator_with_the_same_words(runtime: Runtime) -> None:
-    with pytest.raises(ModelError, match="Set the environment variable OPENAI_API_KEY"):
-        orchestrate(runtime)
 
 
 def test_the_coordinator_is_told_of_its_wrong_tool_input_and_goes_on(
@@ -412,37 +229,6 @@ def test_a_task_that_waits_for_a_silent_server_can_be_stopped_and_lets_go_of_the
     assert view.status == "stopped"
     assert view.reason.startswith("Stopped by the host program; it ended ")
     assert view.output == (silence.after or "")
-
-
-def test_identical_turns_fail_a_task_and_end_an_orchestrator(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    def script(_: Request) -> Reply:
-        return Calls(("think", {"thought": "Again."}))
-
-    with ModelServer(script) as server:
-        point_to(server, monkeypatch)
-        view = run_and_wait(runtime, "researcher")
-        with pytest.raises(LoopError, match="'coordinator' made 5 identical turns in a row"):
-            orchestrate(runtime)
-
-    assert view.status == "failed"
-    assert "'researcher' made 5 identical turns in a row: think(" in view.reason
-    assert len(server.requests) == 10
-
-
-def test_max_iterations_fails_a_task_with_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "team.yaml"
-    path.write_text(TEAM + "    max_iterations: 2\n")
-
-    def script(request: Request) -> Reply:
-        return Calls(("think", {"thought": f"Thought {request.turn}."}))
-
-    with ModelServer(script) as server, Runtime.from_file(path) as runtime:
-        point_to(server, monkeypatch)
-        view = run_and_wait(runtime, "researcher")
-
-    assert view.status == "failed"
-    assert "reached max_iterations (2)" in view.reason
-    assert len(server.requests) == 2
 
 
 def test_an_orchestrator_that_is_cancelled_stops_the_task_that_it_waits_for(

@@ -9,67 +9,16 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
+from mcp_toolset_calls import SCRIPT, call, failure, names_of, opened, run, script
 from processes_and_waits import is_gone
 from subactors.runtime import ToolAnswer, ToolsetError
-from subactors.runtime.team.mcp_definition import McpDefinition
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.mcp.toolset import McpToolset
 from subactors.runtime.toolsets.think import ThinkToolset
-
-SCRIPT = str(Path(__file__).parents[3] / "kit" / "mcp_server_stdio.py")
-
-
-def script(*options: str, **server: Any) -> dict[str, Any]:
-    return {"command": sys.executable, "args": (SCRIPT, *options), **server}
-
-
-@contextlib.asynccontextmanager
-async def opened(
-    server: dict[str, Any], *, environ: dict[str, str] | None = None, **options: Any
-) -> AsyncIterator[ToolBox]:
-    environ = {**os.environ, **(environ or {})}
-    box = ToolBox([McpToolset(working_directory=Path.cwd(), environ=environ, server=server, **options)])
-    try:
-        await box.open()
-        yield box
-    finally:
-        await box.close()
-
-
-def call(tool: str, arguments: Any = None, *, server: dict[str, Any] | None = None, **options: Any) -> ToolAnswer:
-    """Open a toolset, call one tool, and close it."""
-
-    async def work() -> ToolAnswer:
-        async with opened(server or script(), **options) as box:
-            return await box.call(tool, json.dumps(arguments or {}))
-
-    return asyncio.run(work())
-
-
-def run(work: Callable[[ToolBox], Awaitable[Any]], server: dict[str, Any] | None = None, **options: Any) -> Any:
-    async def main() -> Any:
-        async with opened(server or script(), **options) as box:
-            return await work(box)
-
-    return asyncio.run(main())
-
-
-def failure(server: dict[str, Any], **options: Any) -> str:
-    """Why a toolset cannot be opened."""
-    with pytest.raises(ToolsetError) as raised:
-        call("echo", server=server, **options)
-    return str(raised.value)
-
-
-async def names_of(box: ToolBox) -> list[str]:
-    return [schema["function"]["name"] for schema in box.schemas]
-
 
 # --- what the model sees --------------------------------------------------------------------------------------------
 
@@ -256,97 +205,6 @@ def test_a_server_starts_in_the_folder_that_the_file_names(tmp_path: Path) -> No
 def test_a_reference_in_arguments_is_replaced_and_any_other_dollar_is_left() -> None:
     server = {"command": "sh", "args": ("-c", 'exec "${env.PYTHON}" "$0"', SCRIPT)}
     assert call("count", server=server, environ={"PYTHON": sys.executable}).text == "1"
-
-
-def test_a_secret_is_hidden_in_what_the_server_answers() -> None:
-    server = script(env={"GREETING": "hello", "API_TOKEN": "${env.MINE}"})
-    environ = {"MINE": "s3cret-value"}
-    assert call("environment", {"name": "API_TOKEN"}, server=server, environ=environ).text == "***"
-    assert call("environment", {"name": "GREETING"}, server=server, environ=environ).text == "hello"
-
-
-def test_a_secret_with_quotes_is_hidden_where_it_is_written_as_json() -> None:
-    secret = 'a "quoted" \\ secret'  # noqa: S105 - of a test
-    server = script(env={"API_KEY": "${env.MINE}"})
-    assert call("echo", {"text": secret}, server=server, environ={"MINE": secret}).text == '{"text": "***"}'
-
-
-def test_a_secret_is_hidden_in_what_the_server_says_of_itself_and_of_its_tools() -> None:
-    async def work(box: ToolBox) -> str:
-        return str(box.schemas) + str(box.instructions)
-
-    secret = "Ask.for.one-thing-4711"  # noqa: S105 - of a test
-    said = run(work, script("--quote", env={"API_KEY": secret}))
-    assert secret not in said
-    assert "Does ***" in said
-    assert "I know ***" in said
-    assert quote(secret, safe="") not in said
-
-
-def test_a_secret_is_hidden_in_the_name_and_the_schema_of_a_tool_which_can_be_called_all_the_same() -> None:
-    async def work(box: ToolBox) -> tuple[dict[str, Any], str]:
-        schema = box.schemas[-1]["function"]
-        return schema, (await box.call(schema["name"], json.dumps({"text": "hello"}))).text
-
-    server = script("--quote", env={"API_KEY": "s3cret/value 4711"})
-    schema, answer = run(work, server)
-    assert schema["name"] == "say____"
-    assert schema["description"] == "***"
-    text = {"type": "string", "description": "Not ***", "enum": ["***"], "default": "***"}
-    assert schema["parameters"]["properties"] == {"text": text}
-    assert json.loads(answer) == {"text": "hello"}
-
-
-def test_a_secret_is_hidden_where_the_tools_of_a_server_are_listed() -> None:
-    reason = failure(script("--quote", env={"API_KEY": "s3cret-value-4711"}), tools=["no_such_tool"])
-    assert "has no tool 'no_such_tool'" in reason
-    assert "say_***" in reason
-    assert "4711" not in reason
-
-
-@pytest.mark.parametrize(
-    ("env", "environ", "said"),
-    [
-        ({"PLAIN": "${env.MY_TOKEN}"}, {"MY_TOKEN": "s3cret-value"}, "***"),
-        ({"DATABASE": "postgres://me:s3cret-value@host/db"}, {}, "postgres://me:***@host/db"),
-        ({"DATABASE": "$DB"}, {"DB": "postgres://me:s3cret-value@host/db"}, "postgres://me:***@host/db"),
-        ({"GREETING": "$WORDS"}, {"WORDS": "a long greeting"}, "a long greeting"),
-    ],
-)
-def test_what_a_server_is_given_is_a_secret_by_its_names_or_as_a_password(
-    env: dict[str, str], environ: dict[str, str], said: str
-) -> None:
-    (name,) = env
-    assert call("environment", {"name": name}, server=script(env=env), environ=environ).text == said
-
-
-@pytest.mark.parametrize("options", [("--token", "s3cret-value-4711"), ("--api-key=s3cret-value-4711",)])
-def test_a_secret_among_the_arguments_is_hidden_in_answers_and_in_what_the_server_is_called(
-    options: tuple[str, ...],
-) -> None:
-    server = script(*options)
-    assert call("echo", {"text": "I have s3cret-value-4711"}, server=server).text == '{"text": "I have ***"}'
-    title = McpDefinition(**server).title
-    assert "4711" not in title
-    assert "***" in title
-
-
-def test_an_argument_after_a_program_with_a_telling_name_is_no_secret() -> None:
-    server = script("server-auth", "/folder/of-much.data")
-    assert call("echo", {"text": "/folder/of-much.data"}, server=server).text == '{"text": "/folder/of-much.data"}'
-    assert McpDefinition(**server).title.endswith("server-auth /folder/of-much.data")
-
-
-def test_a_token_in_the_address_of_a_server_is_a_secret() -> None:
-    server = McpDefinition(url="https://host/mcp?region=northern-europe&access_token=s3cret%2Fvalue-4711")
-    assert server.resolve({}, Path()).secrets == ("s3cret/value-4711",)
-
-
-def test_a_secret_is_hidden_in_why_a_server_does_not_start() -> None:
-    server = {"command": "sh", "args": ("-c", "echo no $API_KEY >&2; exit 3"), "env": {"API_KEY": "s3cret-value"}}
-    reason = failure(server)
-    assert "It ended with exit status 3. Its last words on standard error: no ***" in reason
-    assert "s3cret" not in reason
 
 
 # --- servers that do not start --------------------------------------------------------------------------------------

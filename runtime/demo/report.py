@@ -1,15 +1,38 @@
-"""Survey report: what the agents found, and what became of each. Adds no figure of its own to a survey."""
+"""Report: what the agents were asked, what they found, and what became of each. Adds no figure of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from .assignments import assignment
 from .tasks import Look, Seen, Started, View
 from .words import cell, count, paragraphs, table
 
-__all__ = ["survey_report"]
+__all__ = ["survey_report", "task_of"]
+
+_PARTS: Final = {
+    "sizes": (
+        "What it consists of",
+        "Survey the working directory: files, lines and bytes of each language, and which files are the longest.",
+    ),
+    "functions": (
+        "The longest functions",
+        "Find the longest functions of the source code in the working directory.",
+    ),
+    "notes": (
+        "Open notes",
+        "Collect the notes (TODO, FIXME, XXX, HACK) in the comments of the working directory's files.",
+    ),
+    "imports": (
+        "What it is built on",
+        "Find out which packages the source files in the working directory import, and by how many files each.",
+    ),
+    "duplicates": (
+        "Files with the same content",
+        "Find the files in the working directory that have the same content.",
+    ),
+}
+"""By agent: the title of its section, and what it is asked to do."""
 
 _NO_PROSE: Final = ("#", "=", "-", "~~~", "<", "[", "!", "|", "```", ".. ", ">", "* ")
 """What lines of Markdown and reStructuredText begin with that are headings, badges, lists, tables or code."""
@@ -18,6 +41,15 @@ _ENDS: Final = (".", "!", "?", ":")
 _QUOTED: Final = 600
 _SEEN_LINES: Final = 8
 _SAID_LINES: Final = 15
+
+
+def task_of(agent: str) -> str:
+    """Return what an agent is asked to do; one that somebody has added to the team does what it is described to do."""
+    return _PARTS.get(agent, ("", "Do your part of a survey of the working directory."))[1]
+
+
+def _title(agent: str) -> str:
+    return _PARTS.get(agent, (agent, ""))[0]
 
 
 def survey_report(name: str, readme: tuple[str, str] | None, seen: Seen) -> str:
@@ -50,8 +82,10 @@ def _in_short(seen: Seen) -> str:
         if view is not None and view.status == "completed":
             lines.append(f"- {view.text.partition(chr(10))[0]}")
         else:
-            missing = _lower(assignment(attempt.agent).title)
-            lines.append(f"- Missing: {missing}. Agent `{attempt.agent}` {_end(view)}{_because(view)}")
+            missing = _title(attempt.agent)
+            lines.append(
+                f"- Missing: {missing[:1].lower()}{missing[1:]}. Agent `{attempt.agent}` {_end(view)}{_because(view)}"
+            )
     return "\n".join(lines)
 
 
@@ -67,7 +101,7 @@ def _because(view: View | None) -> str:
 
 def _section(attempt: Started, view: View | None) -> str:
     """Return what an agent found beyond its first sentence, or what became of it."""
-    title = f"## {assignment(attempt.agent).title}"
+    title = f"## {_title(attempt.agent)}"
     if view is None:
         reason = attempt.refusal or "Its end could not be read."
         return paragraphs(title, f"Missing, as agent `{attempt.agent}` could not be started: {reason}")
@@ -108,7 +142,9 @@ def _how(seen: Seen) -> str:
 def _while_they_ran(looks: Sequence[Sequence[Look]]) -> str:
     """Return some of what the tasks said while they worked, each line once, spread over the whole time."""
     said: dict[tuple[str, str], Look] = {}
-    for look in (look for moment in looks for look in moment if look.at_work and _is_words(look.said)):
+    for look in (
+        look for moment in looks for look in moment if look.at_work and look.said.strip("| ") and look.said[0] != "|"
+    ):
         said.setdefault((look.task_id, look.said), look)
     every = list(said.values())
     if not every:
@@ -117,12 +153,3 @@ def _while_they_ran(looks: Sequence[Sequence[Look]]) -> str:
     chosen = [every[int(index * step)] for index in range(min(_SEEN_LINES, len(every)))]
     lines = [f"- {look.agent}, after {look.runtime}: {cell(look.said, 120)}" for look in chosen]
     return "\n".join(["Some of what it saw them say meanwhile:", "", *lines])
-
-
-def _is_words(said: str) -> bool:
-    """Whether a line of output tells something by itself, unlike the row of a table of a result just given."""
-    return bool(said) and not said.startswith("|")
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""What the tests of actors in processes of their own have in common."""
+"""Answers of proxies, waited for with patience, and the hooks that a `Hooked` actor has noted."""
 
 from __future__ import annotations
 

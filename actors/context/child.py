@@ -1,0 +1,67 @@
+"""The child's half of a process of the `multiprocessing` context. Everything here runs in the forked process.
+
+It is to the context what `multiprocessing.spawn` is to the start method of that name. The zygote imports this module,
+and with it what each such process needs of `multiprocessing`, before it forks the first.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: SLF001 - multiprocessing has no public names for those who start its processes
+import io
+import os
+import pickle
+from concurrent.futures import process as _executors  # noqa: F401 - what is not used here is what most processes run
+from multiprocessing import (  # noqa: F401 - the same: imported once, by the zygote, for all of them
+    connection,
+    context,
+    managers,
+    pool,
+    process,
+    queues,
+    resource_tracker,
+    shared_memory,
+    sharedctypes,
+    spawn,
+    synchronize,
+)
+from typing import TYPE_CHECKING, Any
+
+from ..wire.inheritance import received_descriptors
+from .main_module import prepare_main
+from .zygote_context import get_context
+
+if TYPE_CHECKING:
+    from ..child.channel import ChildChannel
+    from ..wire.messages import Start
+
+__all__ = ["be"]
+
+
+def be(start: Start, channel: ChildChannel) -> int:
+    """Be the process that the host describes; returns its exit code. Raises what unpickling it raises."""
+    channel.close()
+    assert start.process is not None  # noqa: S101 - it is what makes it such a process
+    if start.tracker is not None:
+        tracker: Any = resource_tracker._resource_tracker
+        tracker._fd = received_descriptors[start.tracker]
+    parts = io.BytesIO(start.process)
+    current: Any = process.current_process()
+    current._config = current._config  # as of now it is one of this process alone
+    current._inheriting = True  # since Python 3.2; what is unpickled then is what the process is given
+    try:
+        preparation = pickle.load(parts)  # noqa: S301 - the host is trusted
+        main = {
+            name: preparation.pop(name)
+            for name in ("init_main_from_name", "init_main_from_path")
+            if name in preparation
+        }
+        if preparation["start_method"] == "zygote":  # the host has made it its default, by which name it can do only so
+            context._concrete_contexts["zygote"] = get_context()  # type: ignore[attr-defined]
+        spawn.prepare(preparation)
+        prepare_main(**main)
+        process_obj: Any = pickle.load(parts)  # noqa: S301 - the same
+    finally:
+        del current._inheriting
+    parent = os.pidfd_open(process_obj._parent_pid)
+    code: int = process_obj._bootstrap(parent_sentinel=parent)  # what runs it with each start method, since 2.6
+    return code

@@ -1,0 +1,70 @@
+"""Host's way: how the verbs of the host program reach the supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import RuntimeClosedError
+from .host import Host
+from .tasks.gateway import Caller, HostGateway, ReplyTo
+from .tasks.messages import Request, checked
+from .tasks.views import Status, TaskView
+
+if TYPE_CHECKING:
+    from .verbs.callbacks import CallbackThread
+
+__all__ = ["HostWay"]
+
+
+class HostWay:
+    """The host program's way to the supervisor; see `Way`."""
+
+    acknowledges = True
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._gateway = HostGateway(host.supervisor, Caller())
+        self._callbacks: CallbackThread | None = None
+
+    @property
+    def max_running(self) -> int:
+        """See `Way`."""
+        return self._host.team.settings.max_running
+
+    def call_back(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        # Two threads may each make one; the host closes both.
+        callbacks = self._callbacks
+        if callbacks is None:
+            from .verbs.callbacks import CallbackThread  # noqa: PLC0415 - for programs that want to be called
+
+            callbacks = self._callbacks = CallbackThread()
+            with contextlib.suppress(RuntimeClosedError):  # it calls what there is, and ends
+                self._host.adopt(callbacks)
+        callbacks.call(function)
+
+    def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
+        """See `Way`."""
+        self._host.check_usable()
+        self._gateway.send(checked(request), reply_to)
+
+    def forget(self, reply_to: ReplyTo) -> None:
+        """See `Way`."""
+        self._gateway.forget(reply_to)
+
+    def acknowledge(self, task_ids: Sequence[str]) -> None:
+        """See `Way`."""
+        self._gateway.acknowledge(task_ids)
+
+    def status(self, task_id: str) -> Status | None:
+        """See `Way`."""
+        task = self._host.registry.get(task_id)
+        return None if task is None else task.status
+
+    def past(self, task_id: str) -> TaskView | None:
+        """See `Way`."""
+        from .control.other_hosts import past_view  # noqa: PLC0415 - for hosts that look back
+
+        return past_view(self._host.state_folder, task_id)

@@ -1,0 +1,234 @@
+"""Hosts of the `multiprocessing` context, as programs: their main script, their exit, and their death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes_and_waits import GONE_WITHIN, descendants_of, is_gone, wait_until
+
+PATIENCE = 30.0
+ENVIRON = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2] / "kit"), os.environ.get("PYTHONPATH", "")]),
+}
+
+
+def run(*arguments: str, code: int = 0, script: str | None = None, folder: Path | None = None) -> str:
+    """Run a program to its end; return what it has printed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=ENVIRON,
+        cwd=folder,
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def written(folder: Path, text: str) -> str:
+    script = folder / "script.py"
+    script.write_text(text)
+    return str(script)
+
+
+UNGUARDED = """
+import context_targets as targets
+from subactors.actors import get_context
+
+print("the script runs")
+context = get_context()
+queue = context.SimpleQueue()
+process = context.Process(target=targets.put, args=(queue, "put"))
+process.start()
+print(queue.get())
+process.join()
+"""
+
+
+def test_a_script_without_a_guard_runs_once_where_nothing_of_it_is_wanted(tmp_path: Path) -> None:
+    assert run(written(tmp_path, UNGUARDED)).splitlines() == ["the script runs", "put"]
+
+
+OF_ITS_OWN = """
+import multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from subactors.actors import get_context
+
+print(__name__, flush=True)
+
+class Own:
+    def __init__(self, number): self.number = number
+    def __eq__(self, other): return type(other) is Own and other.number == self.number
+
+def double(own): return Own(own.number * 2)
+
+def nested(queue):
+    with ProcessPoolExecutor(1, mp_context=get_context()) as pool:
+        queue.put(pool.submit(double, Own(4)).result())
+
+if __name__ == "__main__":
+    context = get_context()
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert pool.submit(double, Own(21)).result() == Own(42)
+        assert list(pool.map(double, [Own(1), Own(2)])) == [Own(2), Own(4)]
+    queue = context.SimpleQueue()
+    process = context.Process(target=nested, args=(queue,))
+    process.start()
+    assert queue.get() == Own(8)
+    process.join()
+    assert process.exitcode == 0
+"""
+
+
+def test_a_script_is_run_where_something_of_it_is_wanted_once_in_each_process(tmp_path: Path) -> None:
+    # The worker, the process, and the worker of the process; a script by its file, and one that is run as a module.
+    names = ["__main__", "__mp_main__", "__mp_main__", "__mp_main__"]
+    script = written(tmp_path, OF_ITS_OWN)
+    assert run(script).split() == names
+
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "inner.py").write_text(OF_ITS_OWN)
+    assert run("-m", "package.inner", folder=tmp_path).split() == names
+
+
+BOMB = """
+from subactors.actors import get_context
+
+def work(): pass
+
+process = get_context().Process(target=work)
+process.start()
+process.join()
+raise SystemExit(process.exitcode)
+"""
+
+
+def test_a_script_without_a_guard_whose_own_is_wanted_is_told_so(tmp_path: Path) -> None:
+    assert "if __name__ == '__main__':" in run(written(tmp_path, BOMB), code=1)
+
+
+WITHOUT_A_FILE = """
+from subactors.actors import get_context
+factor = 3
+def work(queue, number): queue.put(factor * number)
+context = get_context()
+queue = context.SimpleQueue()
+process = context.Process(target=work, args=(queue, 4))
+process.start()
+print(queue.get())
+process.join()
+"""
+
+
+def test_a_host_without_a_file_gives_its_functions_by_value() -> None:
+    assert run("-c", WITHOUT_A_FILE).split() == ["12"]
+    assert run("-", script=WITHOUT_A_FILE).split() == ["12"]
+
+
+LEAVING = """
+import multiprocessing, os, sys, time
+from pathlib import Path
+from subactors.actors import ProcessActor, get_context
+
+folder = Path(sys.argv[1])
+
+class Leaves(ProcessActor):
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+    def on_stop(self):
+        (self.folder / f"stopped {os.getpid()}").touch()
+
+def slow(folder):
+    time.sleep(0.3)
+    (folder / "finished").touch()
+
+def endless(folder):
+    time.sleep(60)
+
+def inner(folder):
+    leave(folder / "inner")
+
+def leave(folder):
+    folder.mkdir(exist_ok=True)
+    Leaves.start(folder)
+    context = get_context()
+    context.Process(target=slow, args=(folder,)).start()
+    context.Process(target=endless, args=(folder,), daemon=True).start()
+
+if __name__ == "__main__":
+    if "early" in sys.argv:
+        import multiprocessing.util
+    leave(folder)
+    if "nested" in sys.argv:
+        get_context().Process(target=inner, args=(folder,)).start()
+"""
+
+
+@pytest.mark.parametrize("when", ["early", "late", "nested"])
+def test_a_host_that_exits_waits_ends_daemons_and_stops_actors_politely(tmp_path: Path, when: str) -> None:
+    folder = tmp_path / "seen"
+    folder.mkdir()
+    run(written(tmp_path, LEAVING), str(folder), when)
+
+    for left in [folder, folder / "inner"] if when == "nested" else [folder]:
+        names = {path.name.split()[0] for path in left.iterdir()}
+        assert {"finished", "stopped"} <= names
+
+
+KILLED = """
+import sys, time
+import context_targets as targets
+from concurrent.futures import ProcessPoolExecutor
+from subactors.actors import get_context
+
+if __name__ == "__main__":
+    import json
+    context = get_context()
+    kind = sys.argv[1]
+    if kind == "processes":
+        queue = context.SimpleQueue()
+        for _ in range(3):
+            context.Process(target=targets.start_sleepers, args=(queue,)).start()
+        pids = [pid for _ in range(3) for pid in queue.get()]
+    elif kind == "pool":
+        pool = context.Pool(3)
+        pids = sum(pool.map(targets.sleepers_of_a_worker, range(6), chunksize=1), [])
+    else:
+        pool = ProcessPoolExecutor(3, mp_context=context)
+        pids = sum(pool.map(targets.sleepers_of_a_worker, range(6)), [])
+    print(json.dumps(pids), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["processes", "pool", "executor"])
+def test_a_killed_host_leaves_nothing(tmp_path: Path, kind: str) -> None:
+    script = written(tmp_path, KILLED)
+    with subprocess.Popen([sys.executable, script, kind], env=ENVIRON, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        pids = json.loads(host.stdout.readline())
+        everything = {process.pid for process in descendants_of(host.pid)} | set(pids)
+        host.send_signal(signal.SIGKILL)
+
+    wait_until(
+        lambda: all(is_gone(pid) for pid in everything), f"{len(everything)} processes are gone", limit=GONE_WITHIN
+    )
+
+
+def test_the_example_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[3] / "actors" / "README.md"
+    example = readme.read_text().partition("## As `multiprocessing`")[2].partition("```python\n")[2].partition("```")[0]
+
+    assert run(written(tmp_path, example)).splitlines() == ["[3, 2, 1]", "from a process"]
