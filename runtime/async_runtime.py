@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .host import Host
 from .host_way import HostWay
 from .team.config import NO_TEAM, Team
 from .verbs.awaited import AsyncVerbs
 from .verbs.awaiting import in_thread
+
+if TYPE_CHECKING:
+    from ..actors.fence import FenceOffer
+    from .orchestrator import OrchestratorTools
+    from .tasks.views import TaskView
 
 __all__ = ["AsyncRuntime"]
 
@@ -72,6 +77,23 @@ class AsyncRuntime(AsyncVerbs):
     def team(self) -> Team:
         """The team, with the settings that are in force."""
         return self._host.team
+
+    @property
+    def fence(self) -> FenceOffer:
+        """The fence that this kernel offers; see `Runtime.fence`."""
+        from ..actors.fence import offer  # noqa: PLC0415 - for hosts that ask
+
+        return offer()
+
+    async def history(self) -> list[TaskView]:
+        """Return the tasks of earlier runs in the same state folder; see `Runtime.history`."""
+        return await in_thread(self._host.history)
+
+    async def toolset(self, agent: str) -> OrchestratorTools:
+        """Return the tools of an agent, for a loop of the host's own; see `Runtime.toolset`."""
+        from .orchestrator import open_tools  # noqa: PLC0415 - brings the toolsets
+
+        return await in_thread(lambda: open_tools(self._host, agent))
 
     async def close(self) -> None:
         """Stop every task, wait until all is gone, and give back everything. Bounded; may be repeated.

@@ -37,6 +37,7 @@ from .team.config import MAY_BE_ZERO, Limits, Settings, Team
 
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
+    from .tasks.views import TaskView
 
 __all__ = ["Closable", "Host"]
 
@@ -183,6 +184,13 @@ class Host:
         """Return a stream of what happens from now on."""
         self.check_usable()
         return self._hub.stream()
+
+    def history(self) -> list[TaskView]:
+        """Return the tasks of earlier runs; see `Runtime.history`. Reads their journals."""
+        from .control.other_hosts import tasks_of  # noqa: PLC0415 - for hosts that look back
+
+        self.check_usable()
+        return [task.view for task in tasks_of(self.state_folder).tasks if task.host_pid is None]
 
     def adopt(self, other: Closable) -> None:
         """Close something with the host; if that is closed already, at once.

@@ -118,11 +118,7 @@ class Runtime(BlockingVerbs):
         Raises:
             StateError: the state folder cannot be read.
         """
-        from .control.other_hosts import tasks_of  # noqa: PLC0415 - for hosts that look back
-
-        self._host.check_usable()
-        tasks = tasks_of(self._host.state_folder).tasks
-        return [task.view for task in tasks if task.host_pid is None]
+        return self._host.history()
 
     def events(self) -> EventStream:
         """Return a stream of what happens from now on: started, output, tool calls, ended. Each event has its `time`.

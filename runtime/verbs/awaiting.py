@@ -252,30 +252,32 @@ async def driven(way: Way, verb: Steps[T]) -> T:
         return value
 
 
-async def in_thread(function: Callable[[], None]) -> None:
-    """Call a function that blocks in a thread of its own, and wait for its end, whatever is cancelled meanwhile."""
+async def in_thread(function: Callable[[], T]) -> T:
+    """Call a function that blocks, and bounded, in a thread of its own; return, or raise, what it does.
+
+    The wait for its end is not cut short by a cancellation.
+    """
     ended = _Slot()
 
     def work() -> None:
         try:
-            function()
+            ended.set(function())
         except BaseException as error:  # noqa: BLE001 - whoever waits hears it
             ended.set_exception(error)
-        else:
-            ended.set(None)
 
-    async def wait() -> None:
-        await ended
+    async def wait() -> T:
+        value: T = await ended
+        return value
 
-    thread = threading.Thread(target=work, name="subactors-close", daemon=True)
+    thread = threading.Thread(target=work, name="subactors-blocking", daemon=True)
     thread.start()
     try:
-        await uncancelled(wait)
+        return await uncancelled(wait)
     finally:
         thread.join()  # it has nothing more to do
 
 
-async def uncancelled(wait: Callable[[], Awaitable[object]]) -> None:
+async def uncancelled(wait: Callable[[], Awaitable[T]]) -> T:
     """Wait for something, again each time that the wait is cancelled; raise the cancellation when it is over.
 
     Args:
@@ -285,7 +287,7 @@ async def uncancelled(wait: Callable[[], Awaitable[object]]) -> None:
     with _shield():
         while True:
             try:
-                await wait()
+                value = await wait()
                 break
             except Exception:
                 raise
@@ -293,6 +295,7 @@ async def uncancelled(wait: Callable[[], Awaitable[object]]) -> None:
                 cancelled = error
     if cancelled is not None:
         raise cancelled
+    return value
 
 
 def _shield() -> contextlib.AbstractContextManager[object]:

@@ -247,3 +247,15 @@ def test_an_executor_serves_run_in_executor(tmp_path: Path) -> None:
         return await asyncio.get_running_loop().run_in_executor(runtime.executor(), submitted.add, 4)
 
     assert in_loop(program, tmp_path) == 5
+
+
+def test_tools_of_an_agent_and_tasks_of_earlier_runs_are_awaited(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> list[str]:
+        with await runtime.toolset("echo") as tools:
+            names = [schema["function"]["name"] for schema in tools.schemas]
+        task = await runtime.run("echo", "x")
+        await task
+        return [*names, *(view.agent for view in await runtime.history())]
+
+    first = in_loop(program, tmp_path)
+    assert in_loop(program, tmp_path) == [*first, "echo"]
