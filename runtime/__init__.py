@@ -73,10 +73,10 @@ if TYPE_CHECKING:
     from .models.base import ToolSchema, Usage
     from .orchestrator import OrchestratorTools
     from .runtime import Runtime
-    from .supervisor.events import (
+    from .tasks.ends import TaskFailed, TaskStopped
+    from .tasks.events import (
         Event,
-        EventsMissed,
-        EventStream,
+        Lagged,
         TaskCalledTool,
         TaskEnded,
         TaskGotToolAnswer,
@@ -85,17 +85,19 @@ if TYPE_CHECKING:
         TaskRestarting,
         TaskStarted,
     )
-    from .tasks.ends import TaskFailed, TaskStopped
     from .tasks.views import Status, TaskList, TaskView, Vitals
     from .team.config import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
     from .toolsets.base import ToolAnswer
+    from .verbs.async_streams import AsyncEventStream
     from .verbs.awaited import AsyncGroup, AsyncTask
     from .verbs.blocking import Group, Task
     from .verbs.decoding import NotOfTypeError
     from .verbs.executor import TaskCrashed, TaskExecutor
+    from .verbs.streams import EventStream
 
 __all__ = [
     "AgentConfig",
+    "AsyncEventStream",
     "AsyncGroup",
     "AsyncRuntime",
     "AsyncTask",
@@ -106,9 +108,9 @@ __all__ = [
     "EntrypointTask",
     "Event",
     "EventStream",
-    "EventsMissed",
     "Group",
     "ImportTargetError",
+    "Lagged",
     "Limits",
     "LoopError",
     "MissingKeyError",
@@ -159,6 +161,7 @@ __all__ = [
 _HOMES: dict[str, str] = {
     "AgentConfig": "team.config",
     "AsyncGroup": "verbs.awaited",
+    "AsyncEventStream": "verbs.async_streams",
     "AsyncRuntime": "async_runtime",
     "AsyncTask": "verbs.awaited",
     "CapacityError": "errors",
@@ -166,11 +169,11 @@ _HOMES: dict[str, str] = {
     "DelegationError": "errors",
     "EmptyTaskError": "errors",
     "EntrypointTask": "child.entrypoint",
-    "Event": "supervisor.events",
-    "EventStream": "supervisor.events",
-    "EventsMissed": "supervisor.events",
+    "Event": "tasks.events",
+    "EventStream": "verbs.streams",
     "Group": "verbs.blocking",
     "ImportTargetError": "errors",
+    "Lagged": "tasks.events",
     "Limits": "team.config",
     "LoopError": "errors",
     "MissingKeyError": "errors",
@@ -191,18 +194,18 @@ _HOMES: dict[str, str] = {
     "Status": "tasks.views",
     "SubactorsError": "errors",
     "Task": "verbs.blocking",
-    "TaskCalledTool": "supervisor.events",
+    "TaskCalledTool": "tasks.events",
     "TaskCrashed": "verbs.executor",
-    "TaskEnded": "supervisor.events",
+    "TaskEnded": "tasks.events",
     "TaskEndedError": "errors",
     "TaskExecutor": "verbs.executor",
     "TaskFailed": "tasks.ends",
-    "TaskGotToolAnswer": "supervisor.events",
+    "TaskGotToolAnswer": "tasks.events",
     "TaskList": "tasks.views",
-    "TaskOutput": "supervisor.events",
-    "TaskQueued": "supervisor.events",
-    "TaskRestarting": "supervisor.events",
-    "TaskStarted": "supervisor.events",
+    "TaskOutput": "tasks.events",
+    "TaskQueued": "tasks.events",
+    "TaskRestarting": "tasks.events",
+    "TaskStarted": "tasks.events",
     "TaskStopped": "tasks.ends",
     "TaskView": "tasks.views",
     "Team": "team.config",

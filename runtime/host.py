@@ -30,7 +30,6 @@ from .runs.folder import RunFolder, state_root
 from .runs.forks import fork_lock
 from .runs.journal import Journal
 from .runs.worktree_keeper import WorktreeKeeper
-from .supervisor.events import EventHub, EventStream
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest, checked
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
@@ -38,6 +37,7 @@ from .team.config import MAY_BE_ZERO, Limits, Settings, Team
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
     from .tasks.views import TaskView
+    from .verbs.streams import EventStream
 
 __all__ = ["Closable", "Host"]
 
@@ -75,6 +75,7 @@ class Host:
         team: the team, with the settings that are in force.
         folder: the run's folder.
         journal: of this run.
+        hub: of what becomes of tasks.
         system: starts the processes.
         worktrees: the git worktrees of tasks.
         registry: the tasks that are remembered; only the supervisor changes it.
@@ -102,7 +103,6 @@ class Host:
 
         self.folder = RunFolder.create(state_root(state_dir))
         self.journal = Journal(self.folder.journal, {"host": str(self._owner), "team": team.source})
-        self._hub = EventHub()
         self._keys = Keys(self.team)
         self.system = ProcessSystem(
             preload=modules_of(self.team),
@@ -182,8 +182,10 @@ class Host:
 
     def events(self) -> EventStream:
         """Return a stream of what happens from now on."""
+        from .verbs.streams import EventStream  # noqa: PLC0415 - for hosts that look on
+
         self.check_usable()
-        return self._hub.stream()
+        return EventStream(self.hub.open())
 
     def history(self) -> list[TaskView]:
         """Return the tasks of earlier runs; see `Runtime.history`. Reads their journals."""
@@ -227,7 +229,7 @@ class Host:
                 steps.callback(self.folder.release)
                 steps.callback(self.journal.close)
                 steps.callback(self.worktrees.close)
-                steps.callback(self._hub.close)
+                steps.callback(self.hub.close)
                 for other in self._adopted:
                     steps.callback(other.close)
                 steps.callback(self._stop_supervisor)
@@ -244,16 +246,18 @@ class Host:
         # Imported here, and not when the first task runs: what cannot be imported ends no host with limits to hold.
         with fork_lock:  # a process forked in the middle of an import could never import that module
             from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
+            from .supervisor.events import EventHub  # noqa: PLC0415 - the same
             from .supervisor.registry import TaskRegistry  # noqa: PLC0415 - the same
             from .supervisor.supervisor import TaskSupervisor  # noqa: PLC0415 - the same
 
+        self.hub = EventHub()
         self.registry = TaskRegistry()
         self.supervisor = TaskSupervisor.start(
             self.system,
             self.team,
             LocalPlace(self.folder, self.worktrees),
             self.journal,
-            self._hub,
+            self.hub,
             registry=self.registry,
             outputs=self.folder.outputs,
             keys=self._keys,

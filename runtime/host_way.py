@@ -6,13 +6,16 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import RuntimeClosedError
+from .errors import RuntimeClosedError, UnknownTaskError
 from .host import Host
 from .tasks.gateway import Caller, HostGateway, ReplyTo
 from .tasks.messages import Request, checked
 from .tasks.views import Status, TaskView
+from .text import one_line
 
 if TYPE_CHECKING:
+    from .supervisor.reader import Reader, Speech
+    from .supervisor.task import Task
     from .verbs.callbacks import CallbackThread
 
 __all__ = ["HostWay"]
@@ -62,6 +65,26 @@ class HostWay:
         """See `Way`."""
         task = self._host.registry.get(task_id)
         return None if task is None else task.status
+
+    def events(self, task_ids: Sequence[str] | None, since: str | None, limit: int) -> Reader:
+        """See `Way`."""
+        self._host.check_usable()
+        tasks = None if task_ids is None else [self._remembered(task_id) for task_id in dict.fromkeys(task_ids)]
+        return self._host.hub.open(tasks, since, limit)
+
+    def speech(self, task_id: str) -> Speech:
+        """See `Way`."""
+        from .supervisor.reader import Speech  # noqa: PLC0415 - to import the package is cheap
+
+        self._host.check_usable()
+        task = self._remembered(task_id)
+        return Speech(self._host.hub.follow(task), task.output)
+
+    def _remembered(self, task_id: str) -> Task:
+        task = self._host.registry.get(task_id)
+        if task is None:
+            raise UnknownTaskError(f"There is no task {one_line(task_id, 50)!r} here, or it is forgotten by now.")
+        return task
 
     def past(self, task_id: str) -> TaskView | None:
         """See `Way`."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from .host import Host
 from .host_way import HostWay
-from .supervisor.events import EventStream
 from .tasks.views import TaskView
 from .team.config import NO_TEAM, Team
 from .verbs.blocking import BlockingVerbs
@@ -119,16 +118,6 @@ class Runtime(BlockingVerbs):
             StateError: the state folder cannot be read.
         """
         return self._host.history()
-
-    def events(self) -> EventStream:
-        """Return a stream of what happens from now on: started, output, tool calls, ended. Each event has its `time`.
-
-        Within a task, tool calls arrive in order, output arrives in order, and both precede its end. Their order
-        relative to each other is not guaranteed.
-
-        Iterating blocks until something happens, and ends when the stream or the runtime is closed.
-        """
-        return self._host.events()
 
     def toolset(self, agent: str) -> OrchestratorTools:
         """Return the tools of an agent, as its model would see them, for a loop of the host's own.

@@ -35,10 +35,10 @@ def test_what_is_there_without_an_underscore_is_public(name: str) -> None:
 def test_every_error_of_the_runtime_and_every_event_is_public() -> None:
     runtime = importlib.import_module("subactors.runtime")
     errors = importlib.import_module("subactors.runtime.errors")
-    events = importlib.import_module("subactors.runtime.supervisor.events")
+    events = importlib.import_module("subactors.runtime.tasks.events")
 
     assert set(errors.__all__) - set(runtime.__all__) == set()
-    assert set(events.__all__) - {"EventHub"} - set(runtime.__all__) == set()
+    assert set(events.__all__) - set(runtime.__all__) == set()
     assert all(issubclass(getattr(errors, name), runtime.SubactorsError) for name in {*errors.__all__} - {"Problem"})
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from ...actors import SupervisorRef
+from ..errors import RunError
 from ..tasks.gateway import ReplyTo, TaskGateway
 from ..tasks.messages import ListTasks, Request
 from ..tasks.views import Status, TaskView
 from ..verbs.callbacks import CallbackThread
 
 __all__ = ["TaskWay"]
+
+_NO_EVENTS: Final = (
+    "Only the host program follows events. Inside a task, `wait`, `view` and `output` tell how its tasks get on."
+)
 
 
 class TaskWay:
@@ -52,3 +57,13 @@ class TaskWay:
     def call_back(self, function: Callable[[], object]) -> None:
         """See `Way`."""
         self._callbacks.call(function)
+
+    def events(self, task_ids: Sequence[str] | None, since: str | None, limit: int) -> NoReturn:
+        """See `Way`: events do not reach tasks."""
+        del task_ids, since, limit
+        raise RunError(_NO_EVENTS)
+
+    def speech(self, task_id: str) -> NoReturn:
+        """See `Way`: nor does what other tasks say, as it comes."""
+        del task_id
+        raise RunError(_NO_EVENTS)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 import msgspec
 
 from ...actors.interrupts import result_of
-from ..supervisor.events import Event, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
+from ..tasks.events import Event, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
 from ..tasks.messages import ListTasks
 from ..tasks.views import ID_PREFIX, TaskView, iso_time
 from ..tasks.wording import dollars, result_line, size

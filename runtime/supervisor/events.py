@@ -1,275 +1,256 @@
-"""Events: what becomes of tasks, as a stream that any number of readers follow, each at its own speed.
+"""Event hub: numbers what becomes of tasks, keeps the latest of it, and hands it to any number of readers.
 
-The supervisor and the I/O thread publish; they never wait for a reader. Output is not queued: a reader that is behind
-finds it in the task's own buffer, so a slow reader costs no memory.
+The supervisor and the I/O thread publish; they never wait for a reader. Output is not copied: an entry of output is a
+range of the task's own files, which grows in place until a reader has taken it. All readers share the entries. Each has
+a line of those that it wants and has not taken, with a bound on it; one that is behind loses the oldest.
+
+Until the first reader comes, nothing is kept, nor numbered. What a task had said before then is in its files, what it
+is stands in its record: whoever wants a task's events from the first gets these before what was kept, its backlog.
 """
 
 from __future__ import annotations
 
-import codecs
+import itertools
+import os
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator
-from typing import Final, Self, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 import msgspec
 
-from ...actors.interrupts import LONGEST_SLEEP
 from ..runs.output import OutputFiles
-from ..tasks.views import TaskView, iso_time
+from ..runs.output_text import incomplete, leading
+from ..tasks.events import Event, Lagged, TaskEnded, TaskStarted
+from ..tasks.views import iso_time
+from .cursor import Position
+from .reader import Entry, Reader
 
-__all__ = [
-    "Event",
-    "EventHub",
-    "EventStream",
-    "EventsMissed",
-    "TaskCalledTool",
-    "TaskEnded",
-    "TaskGotToolAnswer",
-    "TaskOutput",
-    "TaskQueued",
-    "TaskRestarting",
-    "TaskStarted",
-]
+if TYPE_CHECKING:
+    from .task import Task
 
-_QUEUE_LIMIT: Final = 10_000
-"""Events, other than output, that wait for one reader; beyond it tool events are counted instead of kept."""
+__all__ = ["EventHub"]
+
+_KEPT: Final = 10_000
+"""Events that are kept for readers that come back."""
+
+_KEPT_BYTES: Final = 16_000_000
+"""Bytes of these."""
 
 
-class _Dated(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all events.
+class _Said:
+    """What has been told of one task's output.
 
     Attributes:
-        time: when it happened, in the form of `TaskView.started_at`; of output, when the first of its text had come.
+        end: up to which offset; behind a whole character.
+        entry: the entry that may grow; None if there is none.
+        begun: the bytes behind `end`, of a character that has begun.
     """
 
-    time: str = msgspec.field(default_factory=lambda: iso_time(time.time()))
+    __slots__ = ("begun", "end", "entry", "output")
 
-
-class TaskQueued(_Dated, frozen=True, tag_field="event", tag="queued"):
-    """A task was accepted and waits for a slot. `TaskStarted` comes when it has one, `TaskEnded` alone if never."""
-
-    task: TaskView
-
-
-class TaskStarted(_Dated, frozen=True, tag_field="event", tag="started"):
-    """A task's first process is starting: the task was accepted, or has waited in the queue."""
-
-    task: TaskView
-
-
-class TaskOutput(_Dated, frozen=True, tag_field="event", tag="output"):
-    """A task said something; `missed` counts the bytes before it that had already fallen out of its buffer."""
-
-    task_id: str
-    text: str
-    missed: int = 0
-
-
-class TaskCalledTool(_Dated, frozen=True, tag_field="event", tag="tool_call"):
-    """A task's model called a tool; `arguments` is JSON text as the model wrote it."""
-
-    task_id: str
-    name: str
-    arguments: str
-
-
-class TaskGotToolAnswer(_Dated, frozen=True, tag_field="event", tag="tool_answer"):
-    """A tool answered; `text` is the beginning of the answer."""
-
-    task_id: str
-    name: str
-    text: str
-    is_error: bool
-
-
-class TaskEnded(_Dated, frozen=True, tag_field="event", tag="ended"):
-    """A task has reached its terminal status; all of its output came before. `task` has the end of its output only."""
-
-    task: TaskView
-
-
-class TaskRestarting(_Dated, frozen=True, tag_field="event", tag="restarting"):
-    """An attempt of a task has failed, for the view's reason, and another begins after `delay` seconds."""
-
-    task: TaskView
-    delay: float
-
-
-class EventsMissed(_Dated, frozen=True, tag_field="event", tag="missed"):
-    """This reader was so far behind that tool events were dropped."""
-
-    count: int
-
-
-Event: TypeAlias = (
-    TaskQueued
-    | TaskStarted
-    | TaskOutput
-    | TaskCalledTool
-    | TaskGotToolAnswer
-    | TaskEnded
-    | TaskRestarting
-    | EventsMissed
-)
-
-
-class _Follower:
-    """Position of one reader in one task's output."""
-
-    def __init__(self, task_id: str, output: OutputFiles) -> None:
-        self.task_id = task_id
+    def __init__(self, output: OutputFiles, end: int) -> None:
         self.output = output
-        self.offset = 0
-        self.waiting = False
-        self.waiting_since = 0.0
-        # A piece of output may end inside a character.
-        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-
-class EventStream(Iterator[Event]):
-    """One reader's view of the events since it was made. Iterate it in one thread; close it from any.
-
-    The iteration ends when the stream or the runtime is closed, and what was published before has been read.
-    """
-
-    def __init__(self, hub: EventHub) -> None:
-        self._hub = hub
-        self._condition = threading.Condition()
-        self._queue: deque[Event | _Follower] = deque()
-        self._followers: dict[str, _Follower] = {}
-        self._missed = 0
-        self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Event:
-        event = self.next()
-        if event is None:
-            raise StopIteration
-        return event
-
-    def next(self, timeout: float | None = None) -> Event | None:
-        """Return the next event, waiting up to `timeout` seconds for it; None if there is none, or the stream ended."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            with self._condition:
-                while not self._queue:
-                    remaining = None if deadline is None else deadline - time.monotonic()
-                    if self._closed or (remaining is not None and remaining <= 0):
-                        return None
-                    self._condition.wait(LONGEST_SLEEP if remaining is None else min(LONGEST_SLEEP, remaining))
-                item = self._queue.popleft()
-                if not isinstance(item, _Follower):
-                    return item
-                item.waiting = False
-                since = item.waiting_since
-            event = self._read(item, iso_time(since))
-            if event is not None:
-                return event
-
-    def close(self) -> None:
-        """End the stream; what has been published can still be read."""
-        self._hub.remove(self)
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()
-
-    def publish(self, event: Event) -> None:
-        """Add an event; called by the hub."""
-        with self._condition:
-            if len(self._queue) >= _QUEUE_LIMIT and isinstance(event, TaskCalledTool | TaskGotToolAnswer):
-                self._missed += 1
-                return
-            if self._missed:
-                self._queue.append(EventsMissed(self._missed, time=event.time))
-                self._missed = 0
-            self._queue.append(event)
-            self._condition.notify_all()
-
-    def follow(self, task_id: str, output: OutputFiles) -> None:
-        """Note that a task's output has grown; called by the hub."""
-        with self._condition:
-            follower = self._followers.get(task_id)
-            if follower is None:
-                follower = self._followers[task_id] = _Follower(task_id, output)
-            if not follower.waiting:
-                follower.waiting = True
-                follower.waiting_since = time.time()
-                self._queue.append(follower)
-                self._condition.notify_all()
-
-    def forget(self, task_id: str) -> None:
-        """Stop following a task that has ended, once its last output is queued; called by the hub."""
-        with self._condition:
-            self._followers.pop(task_id, None)
-
-    def _read(self, follower: _Follower, since: str) -> TaskOutput | None:
-        piece = follower.output.read_from(follower.offset)
-        follower.offset = piece.end
-        if piece.missed:
-            follower.decoder.reset()  # of a character that had begun, the rest is gone
-        if piece.more:
-            with self._condition:
-                if not follower.waiting:
-                    follower.waiting = True
-                    self._queue.appendleft(follower)  # before `ended`, which may be in the queue
-        text = follower.decoder.decode(piece.data)
-        return TaskOutput(follower.task_id, text, piece.missed, time=since) if text else None
+        self.end = end
+        self.entry: Entry | None = None
+        self.begun = b""
 
 
 class EventHub:
-    """Hands events to every open stream. Every method may be called from any thread and returns at once."""
+    """See the module. Every method may be called from any thread and returns at once.
+
+    Attributes:
+        lock: held by whoever changes what is kept or waits, for microseconds. The supervisor holds it, too, while a
+            task starts or gets its last status: whoever opens a stream finds that told, or still to come.
+        is_recording: whether anybody has ever opened a stream; until then there is nothing to publish for.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._streams: tuple[EventStream, ...] = ()
+        self.lock = threading.RLock()
+        self.is_recording = False
+        self._token = os.urandom(4).hex()
+        self._last = 0
+        self._kept: deque[Entry] = deque()
+        self._kept_bytes = 0
+        self._said: dict[str, _Said] = {}
+        # By the task that they follow, None for those that follow all. A reader that its program has dropped is gone.
+        self._readers: dict[str | None, WeakSet[Reader]] = {}
         self._closed = False
 
-    def stream(self) -> EventStream:
-        """Open a stream of the events from now on; of a hub that is closed there are none."""
-        stream = EventStream(self)
-        with self._lock:
-            if not self._closed:
-                self._streams = (*self._streams, stream)
-                return stream
-        stream.close()
-        return stream
+    # --- readers ----------------------------------------------------------------------------------------------------
 
-    def remove(self, stream: EventStream) -> None:
-        """Give a stream no more events."""
-        with self._lock:
-            self._streams = tuple(other for other in self._streams if other is not stream)
+    def open(self, tasks: Sequence[Task] | None = None, since: str | None = None, limit: int = _KEPT) -> Reader:
+        """Return a reader of events; it has ended if the hub is closed.
 
-    @property
-    def has_streams(self) -> bool:
-        """Whether anybody would get an event."""
-        return bool(self._streams)
+        Args:
+            tasks: whose events it wants, from the first that is kept; it ends with the last of them. None: those of
+                all tasks, from now on.
+            since: a cursor: from there on, in place of the above.
+            limit: how many may wait for it; beyond, the oldest are lost.
+        """
+        with self.lock:
+            reader = self._reader(tasks, limit)
+            position, lost = self._begin(tasks, since)
+            entries = self._kept_from(position, tasks)
+            offset = position.offset
+            if not entries or entries[0].event is not None or entries[0].position_at(0)[:2] != position[:2]:
+                offset = None  # what it had begun is not among them
+            if lost is not None:
+                entries.insert(0, Entry("", Lagged(missed=lost, cursor=position.text(self._token))))
+            reader.replay(entries, offset)
+            return reader
+
+    def follow(self, task: Task) -> Reader:
+        """Return a reader that tells when something becomes of a task from now on; it has ended if the task has."""
+        with self.lock:
+            return self._reader([task], 1)
+
+    def _reader(self, tasks: Iterable[Task] | None, limit: int) -> Reader:
+        self.is_recording = True
+        for said in self._said.values():
+            said.entry = None  # what grows from now on is new to this reader
+        unfinished = None if tasks is None else {task.id for task in tasks if not task.is_over}
+        reader = Reader(self.lock, self._token, limit, unfinished)
+        if self._closed:
+            reader.close()
+        else:
+            for key in [None] if unfinished is None else unfinished:
+                self._readers.setdefault(key, WeakSet()).add(reader)
+        return reader
+
+    def _begin(self, tasks: Sequence[Task] | None, since: str | None) -> tuple[Position, int | None]:
+        """Return where a reader begins, and how many events it has missed; None: none."""
+        first = self._kept[0].number if self._kept else self._last + 1
+        if since is None:
+            return (Position(self._last) if tasks is None else Position(first - 1, step=0)), None
+        position = Position.of(since, self._token)
+        if position is None or position.number > self._last:
+            return Position(first - 1, step=None if tasks is None else 0), 0
+        if position.number < first - 1:
+            return Position(first - 1), first - 1 - position.number
+        return position, None
+
+    def _kept_from(self, position: Position, tasks: Sequence[Task] | None) -> list[Entry]:
+        """Return what is kept from a position on."""
+        first = self._kept[0].number if self._kept else self._last + 1
+        wanted = None if tasks is None else {task.id for task in tasks}
+        kept = [
+            entry
+            for entry in itertools.islice(self._kept, position.number + 1 - first, None)
+            if wanted is None or entry.task_id in wanted
+        ]
+        if tasks is None or position.step is None:
+            return kept
+        return [*self._backlog(tasks, kept, position.number)[position.step :], *kept]
+
+    def _backlog(self, tasks: Iterable[Task], kept: Iterable[Entry], number: int) -> list[Entry]:
+        """Return what became of tasks before what is kept of them from a number on.
+
+        It is the same whenever it is asked for with the same tasks and number, as long as that is kept.
+        """
+        starts: dict[str, int] = {}
+        told: set[tuple[str, type]] = set()
+        for entry in kept:
+            if entry.event is None:
+                starts.setdefault(entry.task_id, entry.start)
+            told.add((entry.task_id, type(entry.event)))
+        entries = []
+        for task in sorted(tasks, key=lambda task: task.number):
+            if task.is_told and (task.id, TaskStarted) not in told:
+                view = task.view(output=False)
+                entries.append(Entry(task.id, TaskStarted(view, time=iso_time(task.started_at))))
+            end = starts[task.id] if task.id in starts else self._told_of(task).end
+            if end:
+                entries.append(Entry(task.id, None, task.output, 0, end))
+            if task.is_over and (task.id, TaskEnded) not in told:
+                view = task.view(output=False)
+                entries.append(Entry(task.id, TaskEnded(view, time=view.ended_at or view.started_at)))
+        for step, entry in enumerate(entries, 1):
+            entry.number, entry.step = number, step
+            self._mark(entry)
+        return entries
+
+    def _told_of(self, task: Task) -> _Said:
+        """Return what has been told of a task's output; of one that was not looked at, all that is there now."""
+        said = self._said.get(task.id)
+        if said is None:
+            size = task.output.size
+            said = _Said(task.output, size)
+            if not task.is_over:
+                tail = task.output.read_from(max(0, size - 3)).data[: min(3, size)]
+                said.begun = tail[len(tail) - incomplete(tail) :]
+                said.end -= len(said.begun)
+                self._said[task.id] = said
+        return said
+
+    # --- what is published ------------------------------------------------------------------------------------------
+
+    def tell(self, make: Callable[[], Event]) -> None:
+        """Publish an event, which is made if there is anybody to publish for: to look at a task takes long."""
+        if self.is_recording:
+            self.publish(make())
 
     def publish(self, event: Event) -> None:
-        """Give an event to every stream."""
-        for stream in self._streams:
-            stream.publish(event)
-            if isinstance(event, TaskEnded):
-                stream.forget(event.task.id)
+        """Give an event to every reader that wants it."""
+        if not self.is_recording or isinstance(event, Lagged):
+            return
+        with self.lock:
+            task_id = event.task.id if hasattr(event, "task") else event.task_id
+            if not isinstance(event, TaskEnded):
+                self._add(Entry(task_id, event))
+                return
+            said = self._said.pop(task_id, None)
+            if said is not None and said.output.size > said.end:  # half a character, that nothing came after
+                self._add(Entry(task_id, None, said.output, said.end, said.output.size))
+            self._add(Entry(task_id, event))
+            self._readers.pop(task_id, None)
 
-    def output(self, task_id: str, output: OutputFiles) -> None:
-        """Tell every stream that a task's output has grown."""
-        for stream in self._streams:
-            stream.follow(task_id, output)
+    def output(self, task_id: str, output: OutputFiles, data: bytes) -> None:
+        """Tell every reader that wants it that a task's output has grown, by some data. For the I/O thread only."""
+        if not self.is_recording or not data:
+            return
+        with self.lock:
+            said = self._said.get(task_id)
+            if said is None:
+                said = self._said[task_id] = _Said(output, output.size - len(data) + leading(data))
+            tail = data[-3:] if len(data) > 2 else (said.begun + data)[-3:]  # noqa: PLR2004 - a character has four
+            begun = incomplete(tail)
+            said.begun = tail[-begun:] if begun else b""
+            end = output.size - begun
+            if end <= said.end:
+                return
+            entry = said.entry
+            if entry is None or entry.is_taken:
+                said.entry = Entry(task_id, None, output, said.end, end)
+                self._add(said.entry)
+            else:
+                entry.end = end
+            said.end = end
+
+    def _add(self, entry: Entry) -> None:
+        self._last += 1
+        entry.number = self._last
+        self._mark(entry)
+        self._kept.append(entry)
+        self._kept_bytes += entry.size
+        while len(self._kept) > _KEPT or (self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1):
+            self._kept_bytes -= self._kept.popleft().size
+        for key in (None, entry.task_id):
+            for reader in self._readers.get(key, ()):
+                reader.add(entry)
+
+    def _mark(self, entry: Entry) -> None:
+        """Write the cursor into an event: once, before anybody has it, as a copy for each reader would cost more."""
+        if entry.event is not None:
+            msgspec.structs.force_setattr(entry.event, "cursor", entry.position().text(self._token))
 
     def close(self) -> None:
-        """End every stream."""
-        with self._lock:
+        """End every reader; what has been published can still be read."""
+        with self.lock:
             self._closed = True
-            streams = self._streams
-        for stream in streams:
-            stream.close()
+            readers = [reader for those in self._readers.values() for reader in those]
+            self._readers.clear()
+            self._said.clear()
+            for reader in readers:
+                reader.close()

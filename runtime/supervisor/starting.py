@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..runs.journal import Journal
+from ..tasks.events import TaskQueued, TaskStarted
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.messages import RunTask
 from ..team.config import Team
 from . import record
 from .admission import admit, take_next
 from .briefing import Briefings
-from .events import EventHub, TaskQueued, TaskStarted
+from .events import EventHub
 from .limits import LimitKeeper
 from .registry import TaskRegistry
 from .task import Task
@@ -97,8 +98,7 @@ class Starter:
         self._registry.add(task)
         if not admission.has_slot and (following := self._take_next()) is not task:
             self._accept(task, request, reply_to)
-            if self._hub.has_streams:
-                self._hub.publish(TaskQueued(self._answers.view(task, output=False)))
+            self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
             self._fill(following)
             return
         task.queued_at = None
@@ -137,5 +137,6 @@ class Starter:
             task.leave_queue()
         self._start_attempt(task, accepted=accepted)
         self._limits.begin(task)
-        if self._hub.has_streams:  # to look at a task takes longer than to tell of it
-            self._hub.publish(TaskStarted(self._answers.view(task, output=False)))
+        with self._hub.lock:  # whoever opens a stream finds the start either told, or still to come
+            task.is_told = True
+            self._hub.tell(lambda: TaskStarted(self._answers.view(task, output=False)))

@@ -19,6 +19,7 @@ from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Superviso
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
 from ..runs.journal import Journal
+from ..tasks.events import TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
 from ..tasks.messages import (
     Began,
@@ -37,7 +38,7 @@ from ..team.config import Team
 from . import record
 from .briefing import Briefings
 from .ending import conclude, follow_up, judge_attempt
-from .events import EventHub, TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting
+from .events import EventHub
 from .limits import LimitKeeper
 from .messages import Conversation, DeadlinePassed, MendSampler, RateDue, Reached, Recorded, RestartDue, WaitTimedOut
 from .outcome import Outcome, how_stopped
@@ -245,8 +246,9 @@ class TaskSupervisor(Supervisor):
         task = self._registry.get(spec.id)
         assert task is not None, spec.id  # noqa: S101 - it is forgotten after its end only
         task.last_sign = time.monotonic()
-        task.output.write(self._limits.cut_output(task, child, data))
-        self._hub.output(task.id, task.output)
+        kept = self._limits.cut_output(task, child, data)
+        task.output.write(kept)
+        self._hub.output(task.id, task.output, kept)
 
     def child_reported(self, child: Child, report: TaskReport) -> None:
         """Take note of what a task's loop does."""
@@ -317,7 +319,7 @@ class TaskSupervisor(Supervisor):
         if outcome.status == "completed":  # a permanent one begins anew
             task.message_count = 0
             self._journal.write(schema.delete_conversation(task.id))
-        self._hub.publish(TaskRestarting(self._answers.view(task, output=False), delay))
+        self._hub.tell(lambda: TaskRestarting(self._answers.view(task, output=False), delay))
         self.tell_later(delay, RestartDue(task))
 
     def _begin_restart(self, task: Task) -> None:
@@ -353,11 +355,12 @@ class TaskSupervisor(Supervisor):
     def _announce(self, task: Task, outcome: Outcome) -> None:
         """Tell everybody that a task has ended, and stop what it owned."""
         task.reason = outcome.reason
-        task.status = outcome.status
-        # Thousands of tasks may be remembered, and what only a running one needs, its process above all, is large.
-        task.attempt = task.deadline = None
-        if self._hub.has_streams:
-            self._hub.publish(TaskEnded(self._answers.view(task, output=False) if task.traceback else task.entry(None)))
+        with self._hub.lock:  # whoever opens a stream finds the end either told, or not there
+            task.status = outcome.status
+            # Thousands of tasks may be remembered, and what only a running one needs, its process above all, is large.
+            task.attempt = task.deadline = None
+            has_more = bool(task.traceback)  # than stands in lists
+            self._hub.tell(lambda: TaskEnded(self._answers.view(task, output=False) if has_more else task.entry(None)))
         self._registry.ended(task)
         orphans = self._registry.unended_tasks(task.id)
         self._stop_tasks(orphans, target=None, ended_owner=task.agent)

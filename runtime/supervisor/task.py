@@ -107,6 +107,7 @@ class Task:
         body: what it has where it runs.
         key: the name that whoever started it has given the piece of work; None if none.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
+        is_told: whether its start has been told to those who follow events, if anybody did.
         queued_at: when it was queued, in seconds since the epoch; None: it never was, because there was a slot for it.
         started: monotonic time; of one that is queued, when it was.
         started_at: the same, in seconds since the epoch.
@@ -149,6 +150,7 @@ class Task:
     body: Body
     key: str | None = None
     is_root: bool = False
+    is_told: bool = False
     queued_at: float | None = None
     started: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
@@ -242,7 +244,7 @@ class Task:
     def view(
         self, *, vitals: Vitals | None = None, output: bool = True, limit: int | None = None, queue_place: int = 0
     ) -> TaskView:
-        """Return the task as it is now.
+        """Return the task as it is now. May be called in any thread.
 
         Args:
             vitals: the latest sample; an ended task has its own.
@@ -287,10 +289,12 @@ class Task:
     def _doing(self) -> str:
         if self.status != "running" or self.setup.agent.entrypoint is not None:
             return ""
-        if self.rate_wait is not None:
-            model, since = self.rate_wait
+        rate_wait = self.rate_wait
+        if rate_wait is not None:
+            model, since = rate_wait
             return f"{RATE_WAIT}{model}, {time.monotonic() - since:.0f} s so far"
-        tools = sorted(set(self.attempt.tools.values())) if self.attempt is not None else ()
+        attempt = self.attempt
+        tools = sorted(set(attempt.tools.values())) if attempt is not None else ()
         return f"in {', '.join(tools)}" if tools else "waiting for its model"
 
     def _silent(self) -> float:

@@ -10,6 +10,7 @@ from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
+from .async_streams import AsyncEventStream, AsyncStream
 from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .completion import Completions, Ended
 from .groups import GroupBook, OnGroupError
@@ -18,6 +19,7 @@ from .inbox import ReplyInto
 from .mapping import Mapping, OnError, Request, checked_size, outcomes_of, requests_for
 from .request import call_request, options_of, run_request
 from .steps import Mode
+from .streams import LIMIT, events_of
 from .way import Way
 
 if TYPE_CHECKING:
@@ -52,6 +54,14 @@ class AsyncTask(TaskHandle):
     async def output(self) -> str:
         """Return what the task has said so far."""
         return (await self.view()).output
+
+    def follow(self) -> AsyncStream[str]:
+        """Return what the task says, from the first that is kept to its end, for `async for`; see `Task.follow`."""
+        return AsyncStream(self._way.speech(self.id))
+
+    def events(self, *, since: str | None = None, limit: int = LIMIT) -> AsyncEventStream:
+        """Return a stream of the task's events, to its `TaskEnded`; see `BlockingVerbs.events`."""
+        return AsyncEventStream(events_of(self._way, [self], since, limit))
 
     async def stop(self) -> TaskView:
         """Stop the task and all that it has started; see `Task.stop`. Cancelled, it stops them all the same."""
@@ -134,6 +144,15 @@ class AsyncVerbs:
     async def stop(self, *tasks: TaskRef) -> TaskViews:
         """Stop tasks and all that they have started, at the same time; see `BlockingVerbs.stop`."""
         return await driven(self._way, steps.stop([id_of(task) for task in tasks]))
+
+    def events(
+        self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT
+    ) -> AsyncEventStream:
+        """Return a stream of what becomes of tasks, for `async for`; see `BlockingVerbs.events`.
+
+        A cancelled wait loses no event. A stream may be left or dropped at any time; `async with` closes it, too.
+        """
+        return AsyncEventStream(events_of(self._way, tasks, since, limit))
 
     def map(
         self,

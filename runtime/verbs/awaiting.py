@@ -22,7 +22,7 @@ from ..tasks.messages import Reading, StopTasks, TaskAccepted
 from .steps import Steps, seen_ends
 from .way import Way
 
-__all__ = ["AsyncInbox", "Doorbell", "doorbell", "driven", "in_thread", "uncancelled"]
+__all__ = ["AsyncInbox", "Doorbell", "breathe", "doorbell", "driven", "in_thread", "uncancelled"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -250,6 +250,12 @@ async def driven(way: Way, verb: Steps[T]) -> T:
     except StopIteration as done:
         value: T = done.value
         return value
+
+
+async def breathe() -> None:
+    """Let others in the event loop have their turn."""
+    trio = _running_trio()
+    await (asyncio.sleep(0) if trio is None else trio.lowlevel.checkpoint())
 
 
 async def in_thread(function: Callable[[], T]) -> T:

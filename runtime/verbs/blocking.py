@@ -15,6 +15,7 @@ from .handle import TaskHandle, TaskRef, id_of, ids_of
 from .inbox import ReplyInto
 from .request import call_request, options_of, run_request
 from .steps import Mode
+from .streams import LIMIT, EventStream, Stream, events_of
 from .way import Way
 
 if TYPE_CHECKING:
@@ -65,6 +66,20 @@ class Task(TaskHandle):
     def output(self) -> str:
         """Return what the task has said so far; raises as `view`."""
         return self.view().output
+
+    def follow(self) -> Stream[str]:
+        """Return what the task says, from the first that is kept to its end: pieces of text, as they come.
+
+        Also of a task that has ended. Of what was not kept, a line says how many bytes are left out.
+
+        Raises:
+            UnknownTaskError: it has ended and was read, and is forgotten by now.
+        """
+        return Stream(self._way.speech(self.id))
+
+    def events(self, *, since: str | None = None, limit: int = LIMIT) -> EventStream:
+        """Return a stream of the task's events, to its `TaskEnded`; see `BlockingVerbs.events`."""
+        return EventStream(events_of(self._way, [self], since, limit))
 
     def stop(self) -> TaskView:
         """Stop the task and all that it has started; return when all of it is gone.
@@ -197,6 +212,29 @@ class BlockingVerbs:
             UnknownTaskError: there is no such task; none is stopped then.
         """
         return drive(self._way, steps.stop([id_of(task) for task in tasks]))
+
+    def events(
+        self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT
+    ) -> EventStream:
+        """Return a stream of what becomes of tasks: started, output, tool calls, ended. Each event has its `time`.
+
+        Within a task, tool calls arrive in order, output arrives in order, and both precede its end. Their order
+        relative to each other is not guaranteed. Iterating blocks until something happens.
+
+        Args:
+            tasks: whose events, from the first that is kept, also if it has ended; the stream ends with the last of
+                them. Of what came before the first stream of this runtime was opened, tool calls are not kept. None:
+                those of all tasks, from now on; the stream ends when it, or the runtime, is closed.
+            since: the `cursor` of an event: the stream goes on behind it, without a loss and without a double, for the
+                same tasks. Where that is not possible any more, it begins with `Lagged`. The latest 10,000 events are
+                kept, 16 MB of them at most.
+            limit: how many events may wait for whoever iterates; beyond, the oldest are lost, and `Lagged` says how
+                many. What a task says is one event for as long as nobody has taken it.
+
+        Raises:
+            UnknownTaskError: there is no such task, or it is forgotten by now.
+        """
+        return EventStream(events_of(self._way, tasks, since, limit))
 
     def map(
         self,

@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import Request
 from ..tasks.views import Status, TaskView
 
-__all__ = ["Way"]
+if TYPE_CHECKING:
+    from ..tasks.events import Event
+
+__all__ = ["Source", "Way"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Source(Protocol[T_co]):
+    """Where a stream takes its items from; nothing in it waits."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and all that came before is taken."""
+        ...
+
+    def take(self) -> T_co | None:
+        """Return the next item; None if there is none now."""
+        ...
+
+    def arm(self, wake: Callable[[], object], /) -> bool:
+        """Have a function called, once, in any thread, as soon as there is something to take, or the end has come.
+
+        It must return at once. False if there is something already: then it is not called.
+        """
+        ...
+
+    def disarm(self) -> None:
+        """Have it not called any more."""
+
+    def close(self) -> None:
+        """End it. In any thread."""
 
 
 class Way(Protocol):
@@ -49,4 +80,17 @@ class Way(Protocol):
 
     def past(self, task_id: str) -> TaskView | None:
         """Return a task of an earlier run in the same state folder; None if there is none."""
+        ...
+
+    def events(self, task_ids: Sequence[str] | None, since: str | None, limit: int) -> Source[Event]:
+        """Return what becomes of tasks; see `BlockingVerbs.events`.
+
+        Raises:
+            UnknownTaskError: one of them is unknown.
+            RuntimeClosedError: as `send`.
+        """
+        ...
+
+    def speech(self, task_id: str) -> Source[str]:
+        """Return what a task says, from the first that is kept to its end; raises as `events`."""
         ...

@@ -7,15 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from processes_and_waits import wait_until
 from subactors.runtime import (
     Event,
-    EventsMissed,
     EventStream,
+    Lagged,
     Runtime,
     TaskCalledTool,
     TaskEnded,
@@ -63,8 +62,8 @@ def output(text: str, task_id: str = "agent_task_1") -> TaskOutput:
 
 
 def at_any_time(event: Event | None) -> Event | None:
-    """An event, with a time that can be compared."""
-    return event if event is None else msgspec.structs.replace(event, time=TIME)
+    """An event, with a time and a place that can be compared."""
+    return event if event is None else msgspec.structs.replace(event, time=TIME, cursor="")
 
 
 # --- in a runtime ---------------------------------------------------------------------------------------------------
@@ -216,15 +215,21 @@ def called(number: int) -> TaskCalledTool:
     return TaskCalledTool("agent_task_1", "tool", str(number), time=TIME)
 
 
+def say(hub: EventHub, buffer: OutputFiles, data: bytes) -> None:
+    """Have a task say something."""
+    buffer.write(data)
+    hub.output("agent_task_1", buffer, data)
+
+
 def test_next_gives_up_when_the_time_is_over() -> None:
-    stream = EventHub().stream()
+    stream = EventStream(EventHub().open())
 
     assert stream.next(timeout=0) is None
     assert stream.next(timeout=0.01) is None
 
 
 def test_closing_a_stream_from_another_thread_ends_its_iteration() -> None:
-    stream = EventHub().stream()
+    stream = EventStream(EventHub().open())
     seen: list[Event] = []
     reader = threading.Thread(target=lambda: seen.extend(stream))
     reader.start()
@@ -237,43 +242,41 @@ def test_closing_a_stream_from_another_thread_ends_its_iteration() -> None:
 
 def test_what_was_published_before_a_stream_was_closed_can_still_be_read() -> None:
     hub = EventHub()
-    stream = hub.stream()
+    stream = EventStream(hub.open())
     hub.publish(called(1))
     stream.close()
     stream.close()
     hub.publish(called(2))
 
-    assert list(stream) == [called(1)]
+    assert [at_any_time(event) for event in stream] == [called(1)]
 
 
 def test_a_closed_hub_opens_streams_that_have_ended() -> None:
     hub = EventHub()
     hub.close()
 
-    assert list(hub.stream()) == []
+    assert list(EventStream(hub.open())) == []
 
 
 def test_a_reader_that_never_reads_costs_little_and_learns_what_was_dropped() -> None:
     hub = EventHub()
-    stream = hub.stream()
+    stream = EventStream(hub.open())
     for number in range(10_500):
         hub.publish(called(number))
-    ended: Any = TaskEnded(None, time=TIME)  # type: ignore[arg-type]  # its task does not matter here, but for its id
-    stream.publish(ended)
     stream.close()
 
-    seen = list(stream)
+    lagged, *seen = list(stream)
 
-    assert seen[:10_000] == [called(number) for number in range(10_000)]
-    assert seen[10_000:] == [EventsMissed(500, time=TIME), ended]
+    assert isinstance(lagged, Lagged)
+    assert lagged.missed == 500
+    assert [at_any_time(event) for event in seen] == [called(number) for number in range(500, 10_500)]
 
 
 def test_output_has_the_time_when_it_came_however_late_it_is_read(tmp_path: Path) -> None:
     hub = EventHub()
-    stream = hub.stream()
+    stream = EventStream(hub.open())
     buffer = OutputFiles(tmp_path, "agent_task_1", 1000)
-    buffer.write(b"x")
-    hub.output("agent_task_1", buffer)
+    say(hub, buffer, b"x")
     later = TaskCalledTool("agent_task_1", "tool", "{}")
     hub.publish(later)
     stream.close()
@@ -286,11 +289,10 @@ def test_output_has_the_time_when_it_came_however_late_it_is_read(tmp_path: Path
 
 def test_output_is_read_from_where_the_task_keeps_it(tmp_path: Path) -> None:
     hub = EventHub()
-    stream = hub.stream()
+    stream = EventStream(hub.open())
     buffer = OutputFiles(tmp_path, "agent_task_1", 1000)
     for _ in range(100):
-        buffer.write(b"x")
-        hub.output("agent_task_1", buffer)
+        say(hub, buffer, b"x")
     stream.close()
     buffer.close()
 
@@ -299,13 +301,11 @@ def test_output_is_read_from_where_the_task_keeps_it(tmp_path: Path) -> None:
 
 def test_a_character_that_is_cut_waits_for_its_rest(tmp_path: Path) -> None:
     hub = EventHub()
-    stream = hub.stream()
+    stream = EventStream(hub.open())
     buffer = OutputFiles(tmp_path, "agent_task_1", 1000)
-    buffer.write("aé".encode()[:2])
-    hub.output("agent_task_1", buffer)
+    say(hub, buffer, "aé".encode()[:2])
     first = stream.next(timeout=0)
-    buffer.write("éb".encode()[1:])
-    hub.output("agent_task_1", buffer)
+    say(hub, buffer, "éb".encode()[1:])
 
     assert (at_any_time(first), at_any_time(stream.next(timeout=0))) == (output("a"), output("éb"))
     buffer.close()
@@ -313,12 +313,11 @@ def test_a_character_that_is_cut_waits_for_its_rest(tmp_path: Path) -> None:
 
 def test_a_gap_in_the_output_lies_between_two_events(tmp_path: Path) -> None:
     hub = EventHub()
-    stream = hub.stream()
+    stream = EventStream(hub.open())
     buffer = OutputFiles(tmp_path, "agent_task_1", 10)
-    buffer.write("12345é".encode())  # cut where the head ends
-    buffer.write(b"x" * 65_536)
-    buffer.write(b"y" * 4)
-    hub.output("agent_task_1", buffer)
+    say(hub, buffer, "12345é".encode())  # cut where the head ends
+    say(hub, buffer, b"x" * 65_536)
+    say(hub, buffer, b"y" * 4)
     stream.close()
     buffer.close()
 
@@ -333,7 +332,7 @@ def test_a_gap_in_the_output_lies_between_two_events(tmp_path: Path) -> None:
 
 def test_waiting_for_an_event_ends_when_it_comes() -> None:
     hub = EventHub()
-    stream = hub.stream()
+    stream = EventStream(hub.open())
     seen: list[Event | None] = []
     reader = threading.Thread(target=lambda: seen.append(stream.next(timeout=30)))
     reader.start()
@@ -342,4 +341,4 @@ def test_waiting_for_an_event_ends_when_it_comes() -> None:
 
     wait_until(lambda: seen, "the event")
     reader.join()
-    assert seen == [called(1)]
+    assert [at_any_time(event) for event in seen] == [called(1)]
