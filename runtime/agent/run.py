@@ -39,6 +39,7 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
             shared_directory=around.shared_directory,
             environ=around.environ,
             withheld=around.withheld,
+            task=around.task,
             limit=around.settings.max_answer,
         ),
         permissions=around.permissions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ class Surroundings(msgspec.Struct, frozen=True):
         shared_directory: the runtime's working directory, for what is to outlive a folder of the task's own.
         environ: for keys, for what the agent's file refers to, and for what its tools start.
         withheld: names of those variables in `environ` that no program of its tools inherits.
+        task: returns the task that the agent is, for tools that want it; None: it is none.
     """
 
     gateway: Gateway
@@ -36,3 +37,4 @@ class Surroundings(msgspec.Struct, frozen=True):
     shared_directory: Path
     environ: Mapping[str, str]
     withheld: Collection[str] = ()
+    task: Callable[[], object] | None = None

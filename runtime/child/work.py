@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import json
 import os
@@ -22,6 +23,7 @@ from ..agent.surroundings import Surroundings
 from ..models.base import Message, ToolCall, Turn
 from ..runs.result_file import pack_result, write_result
 from ..runs.workdir import enter
+from ..tasks.failure import describe_error, own_traceback
 from ..tasks.gateway import TaskGateway
 from ..tasks.messages import AgentSetup, Began, Failed, Finished, TaskSpec, ToolAnswered, ToolCalled, TurnEnded
 from ..tasks.plain_data import encode_result
@@ -30,7 +32,6 @@ from ..team.secrets import blotted
 from ..text import bounded, encodable
 from ..toolsets.base import ToolAnswer
 from .entrypoint import EntrypointTask, call_entrypoint, call_function, has_seen_stop
-from .failure import describe_error, own_traceback
 from .interruption import interrupt_in_time, let_interrupt_pass
 from .speech import speech
 
@@ -167,28 +168,31 @@ class TaskWork:
             if spec.entrypoint is None:
                 assert shared is not None  # noqa: S101 - see above
                 return self._loop.run(self.run_agent(shared))
-            task = EntrypointTask(
-                id=spec.id,
-                agent=spec.agent,
-                text=spec.task,
-                data=msgspec.json.decode(spec.data) if spec.data is not None else None,
-                expected_output=spec.expected_output,
-                emit=self._emit,
-                stop=self._stop,
-                way=self._way,
-                attempt=spec.attempt,
-            )
             if spec.call:
                 from ..tasks.calls import Call  # noqa: PLC0415 - for tasks that are functions
 
                 outcome = call_function(Call.decode(spec.call), spec.agent)
             else:
-                outcome = call_entrypoint(resolve(spec.entrypoint, what=_code_of(spec)), task)
+                outcome = call_entrypoint(resolve(spec.entrypoint, what=_code_of(spec)), self._entrypoint_task())
             return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:
             self.at_work = False
             if self.is_stopping:
                 let_interrupt_pass()
+
+    def _entrypoint_task(self) -> EntrypointTask:
+        spec = self._spec
+        return EntrypointTask(
+            id=spec.id,
+            agent=spec.agent,
+            text=spec.task,
+            data=msgspec.json.decode(spec.data) if spec.data is not None else None,
+            expected_output=spec.expected_output,
+            emit=self._emit,
+            stop=self._stop,
+            way=self._way,
+            attempt=spec.attempt,
+        )
 
     async def run_agent(self, shared: Path) -> str:
         """Run the agent's loop; part of `run`, for tasks that have one.
@@ -210,6 +214,7 @@ class TaskWork:
             shared_directory=shared,
             environ=environ,
             withheld=spec.keys,
+            task=functools.cache(self._entrypoint_task),
         )
         return await run_agent(
             setup.agent,

@@ -24,7 +24,7 @@ from ..team.providers import AUTO, endpoint, resolved
 from ..team.requirements import missing_for
 
 if TYPE_CHECKING:
-    from ..team.config import AgentConfig, ModelConfig, Team
+    from ..team.config import AgentConfig, ModelConfig, Team, ToolsetConfig
 
 __all__ = ["missing_keys", "notes_on", "preload_faults", "would_fail"]
 
@@ -53,7 +53,8 @@ def would_fail(
     if all(fault for _, fault in faults):  # one that can answer is enough
         reasons += [fault for model, fault in faults if model.is_function]
     for toolset in agent.toolsets:
-        reasons += lacks_of(toolset, environ, working_directory) if not toolset.optional else []
+        if not toolset.optional:
+            reasons += [*lacks_of(toolset, environ, working_directory), *_function_faults(toolset, folders)]
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
@@ -84,7 +85,7 @@ def notes_on(
         f"would do without the optional toolset {toolset.type}: {sentence}"
         for toolset in agent.toolsets
         if toolset.optional
-        for sentence in lacks_of(toolset, environ, working_directory)
+        for sentence in [*lacks_of(toolset, environ, working_directory), *_function_faults(toolset, folders)]
     ]
     notes += [
         f"would do without the prompt file {name}, which is not in {working_directory}, above it, or in the home folder"
@@ -109,6 +110,13 @@ def _model_fault(model: ModelConfig, environ: Mapping[str, str], folders: Sequen
     except ModelError as error:
         return str(error)
     return ""
+
+
+def _function_faults(toolset: ToolsetConfig, folders: Sequence[str]) -> list[str]:
+    """Return which functions of a toolset could not be imported, a sentence each."""
+    functions = toolset.options["functions"] if toolset.type == "python" else ()
+    targets = [function for function in functions if isinstance(function, str)]
+    return [fault for target in targets if (fault := _target_fault(target, folders))]
 
 
 def _target_fault(target: str, folders: Sequence[str] = ()) -> str:

@@ -300,7 +300,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The loop, or the entrypoint, has raised; the process ends for it. See `child/failure`.
+    """The loop, or the entrypoint, has raised; the process ends for it. See `tasks/failure`.
 
     Attributes:
         reason: the exception as a sentence.

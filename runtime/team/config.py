@@ -192,7 +192,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
             signalling and tracing host, zygote and other tasks.
         limits: of each of its tasks; the settings' own count where it has none.
         restart: when a task of it whose process has ended is started again.
-        keys: whether code of its own (`entrypoint`, `python/` models) finds the key variables in `os.environ`.
+        keys: whether code of its own (`entrypoint`, `python/` models, `python` toolsets) finds the key variables in
+            `os.environ`.
     """
 
     name: str
@@ -223,7 +224,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_own_code(self) -> bool:
         """Whether its tasks run code of the user's in their own process."""
-        return self.entrypoint is not None or any(model.is_function for model in self.models)
+        functions = any(model.is_function for model in self.models)
+        return self.entrypoint is not None or functions or any(toolset.type == "python" for toolset in self.toolsets)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

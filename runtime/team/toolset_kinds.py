@@ -17,7 +17,7 @@ __all__ = ["TOOLSETS", "Given", "Needs", "Reading", "ToolsetKind"]
 Reading: TypeAlias = Literal["boolean", "seconds", "file", "folders", "environment", "domains", "apart"]
 """How the value of a key is read; `apart`: by a module of `teamfile` that belongs to the type."""
 
-Given: TypeAlias = Literal["gateway", "working_directory", "environ", "withheld", "limit", "tools"]
+Given: TypeAlias = Literal["gateway", "working_directory", "environ", "withheld", "limit", "tools", "task"]
 """What a toolset may be given beside its options; see `toolsets.build.build_toolsets`."""
 
 Needs: TypeAlias = Literal["nothing", "commands", "file", "server"]
@@ -120,6 +120,12 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
                 "blocked_domains": "domains",
             },
             refused={"headers": "the headers that it sends"},
+        ),
+        "python": ToolsetKind(
+            module="python.toolset",
+            factory="PythonToolset",
+            takes=("environ", "withheld", "task"),
+            options={"functions": "apart", "timeout": "seconds"},
         ),
         "mcp": ToolsetKind(
             module="mcp.toolset",

@@ -21,7 +21,7 @@ from .values import Section, Value, listed, quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Models", "read_entrypoint", "read_models"]
+__all__ = ["Models", "names_a_function", "read_entrypoint", "read_models"]
 
 _REFERENCE_FORM = "Write it as `provider/model`, such as `openai/gpt-4o`"
 
@@ -145,10 +145,10 @@ def read_models(top: Section) -> Models:
 def read_entrypoint(value: Value) -> str | None:
     """Check the form of an `entrypoint`; nothing is imported."""
     target = value.text()
-    return target if target is not None and _names_a_function(value, target, TARGET_FORM) else None
+    return target if target is not None and names_a_function(value, target, TARGET_FORM) else None
 
 
-def _names_a_function(value: Value, target: str, form: str) -> bool:
+def names_a_function(value: Value, target: str, form: str) -> bool:
     """Check a target's form, and note what is wrong with it."""
     if not is_target(target):
         value.report(f"{quoted(target)} names no function.", f"Write it as `{form}`.")
@@ -163,7 +163,7 @@ def _names_a_function(value: Value, target: str, form: str) -> bool:
 
 
 def _python_model(value: Value, reference: str, target: str) -> ModelConfig | None:
-    if not _names_a_function(value, target, f"{PYTHON}/{TARGET_FORM}"):
+    if not names_a_function(value, target, f"{PYTHON}/{TARGET_FORM}"):
         return None
     return ModelConfig(reference=reference, provider=PYTHON, name=target)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
+from ..team.functions import name_of
 from ..team.permissions import Permissions, argument_patterns, tool_pattern
 from ..team.toolset_kinds import TOOLSETS
 from .keys import PERMISSIONS
@@ -64,4 +65,10 @@ def _tools(agents: Mapping[str, AgentConfig]) -> list[str] | None:
     if any(toolset.type == "mcp" for toolset in toolsets):
         return None
     scripts = [name for toolset in toolsets if toolset.type == "script" for name in toolset.options["shell"]]
-    return [*(tool for kind in TOOLSETS.values() for tool in kind.tools or ()), *scripts, *_OTHER_TOOLS]
+    functions = [
+        name_of(function)
+        for toolset in toolsets
+        if toolset.type == "python"
+        for function in toolset.options["functions"]
+    ]
+    return [*(tool for kind in TOOLSETS.values() for tool in kind.tools or ()), *scripts, *functions, *_OTHER_TOOLS]

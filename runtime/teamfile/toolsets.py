@@ -14,7 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from ..team.config import ToolsetConfig
+from ..team.functions import name_of
 from ..team.toolset_kinds import TOOLSETS, Reading, ToolsetKind
+from .functions import read_functions
 from .keys import MCP, TOOLSET, TOOLSET_OWNERS, UNSUPPORTED_TOOLSETS
 from .mcp import McpDefinitions, read_mcp
 from .scripts import read_scripts
@@ -52,8 +54,14 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     options = _options(section, kind)
     if name == "script":
         options["shell"] = read_scripts(toolset, section)
-    # A script with mistakes has been reported; that its tool is missing here is not a mistake of its own.
-    tools = _tools(section, name, tuple(options["shell"]) or None if name == "script" else kind.tools)
+        known: tuple[str, ...] | None = tuple(options["shell"])
+    elif name == "python":
+        options["functions"] = read_functions(toolset, section)
+        known = tuple(map(name_of, options["functions"]))
+    else:
+        known = kind.tools
+    # What has mistakes has been reported; that its tool is missing here is not a mistake of its own.
+    tools = _tools(section, name, known or None)
     if name != "mcp":
         return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=options, optional=bool(optional))
     server = read_mcp(toolset, section, definitions)

@@ -27,6 +27,7 @@ def build_toolsets(
     shared_directory: Path | None = None,
     environ: Mapping[str, str],
     withheld: Collection[str] = (),
+    task: Callable[[], object] | None = None,
     limit: int,
 ) -> list[Toolset]:
     """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
@@ -38,6 +39,7 @@ def build_toolsets(
         shared_directory: where what is to outlive the agent's own folder is looked up; None: in the same.
         environ: for what its tools start, and what the team file's values refer to.
         withheld: names of variables in it that no program inherits.
+        task: returns the task, for functions that want it; None: the agent is no task's.
         limit: characters of one answer.
     """
     given: dict[Given, Any] = {
@@ -45,6 +47,7 @@ def build_toolsets(
         "working_directory": working_directory,
         "environ": environ,
         "withheld": withheld,
+        "task": task,
         "limit": limit,
     }
     shared = {**given, "working_directory": shared_directory or working_directory}

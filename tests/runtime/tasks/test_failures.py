@@ -13,7 +13,7 @@ import pytest
 from failing_entrypoints import CAUSE
 from run_folders import past_run, subactors, task_row
 from subactors.runtime import Runtime, TaskEnded, TaskRestarting, TaskView
-from subactors.runtime.child.failure import LONGEST_REASON, LONGEST_TRACEBACK, describe_error, own_traceback
+from subactors.runtime.tasks.failure import LONGEST_REASON, LONGEST_TRACEBACK, describe_error, own_traceback
 from teams import PATIENCE, call, model, run_and_wait, speaking
 
 FILE = failing_entrypoints.__file__

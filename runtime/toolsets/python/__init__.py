@@ -1,0 +1,1 @@
+"""Python: the `python` toolset, functions of the team's author as tools."""
