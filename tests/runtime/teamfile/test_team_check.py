@@ -257,7 +257,7 @@ def test_background_agents_do_not_complain_again_about_wrong_sub_agents(keys: di
     ("entry", "path", "words"),
     [
         ("shell", "", "must be a mapping"),
-        ({}, "", "has no `type`. Give it one of: background_agents, fetch, filesystem, mcp, memory, script, shell,"),
+        ({}, "", "has no `type`. Give it one of: background_agents, fetch, filesystem, mcp, memory, python, script,"),
         ({"type": None, "tools": ["x"]}, "", "has no `type`"),
         ({"type": ["shell"]}, ".type", "must be text"),
         ({"type": "shel", "whatever": 1}, ".type", "Did you mean `shell`?"),
