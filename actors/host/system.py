@@ -19,7 +19,7 @@ from ..linux.cgroup import Groups
 from ..linux.kernel import check_platform, open_standard_descriptors
 from ..wire.frames import decode_from_zygote
 from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
-from ..wire.objects import encode_object
+from ..wire.objects import NEEDED_FOR_CODE, encode_object
 from ..wire.rebuild import Packed
 from .exit import ProcessExit
 from .forked_process import ForkedProcess
@@ -128,6 +128,10 @@ class ProcessSystem:
         self._make_ready()
         self._zygotes.configure()
         self._io.call(self._zygotes.start)
+
+    def expect_code(self) -> None:
+        """Have what unpickles code that comes by value imported once, for all later actors; returns at once."""
+        self._zygotes.preload(NEEDED_FOR_CODE)
 
     def spawn(
         self,

@@ -25,7 +25,7 @@ from ..errors import StartError, SubactorsError
 from ..linux.mark import MARK, new_mark
 from ..wire import ancillary
 from ..wire.frames import encode_packet
-from ..wire.messages import HERE, Configuration, Fork
+from ..wire.messages import HERE, Configuration, Fork, Preload
 from .io import READ, WRITE, IOThread, Timer
 from .program import Program
 
@@ -157,6 +157,12 @@ class ZygoteConnection:
         if blocked:
             self._io.call(self._watch)
         return True
+
+    def preload(self, entry: str) -> bool:
+        """Have a module imported for all later processes; in any thread. False if the socket takes nothing now."""
+        with self._lock, contextlib.suppress(OSError):
+            return not (self._closed or self._unsent) and bool(self._control.send(encode_packet(Preload(entry))))
+        return False
 
     def close(self) -> None:
         """Close the control socket: the zygote ends everything and then itself."""

@@ -168,6 +168,14 @@ class ZygoteKeeper:
             accepted=process.on_asked_for,
         )
 
+    def preload(self, entry: str) -> None:
+        """Have this zygote, and those after it, import a module. If that cannot be asked now, the next call asks."""
+        if entry in self.configure().preload:
+            return
+        zygote = self._zygote
+        if zygote is None or zygote.preload(entry):
+            self.configure().preload.append(entry)
+
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -6,12 +6,11 @@ import io
 import pickle
 import sys
 import threading
+from collections.abc import Callable
 from types import CodeType, ModuleType
 from typing import Any, Final
 
 import cloudpickle
-
-from .importable import is_importable
 
 __all__ = ["encode"]
 
@@ -22,11 +21,16 @@ _lock: Final = threading.Lock()
 """Around what `cloudpickle` knows of modules, which is the same for all threads."""
 
 
-def encode(value: object) -> tuple[bytes, set[str]]:
-    """Pickle an object; see `objects.encode_by_value`."""
+def encode(value: object, is_importable: Callable[[str], bool]) -> tuple[bytes, set[str]]:
+    """Pickle an object; see `objects.encode_by_value`.
+
+    Args:
+        value: the object.
+        is_importable: whether another process finds a module by its name.
+    """
     buffer = io.BytesIO()
     with _lock:
-        pickler = _ByValue(buffer, pickle.HIGHEST_PROTOCOL)
+        pickler = _ByValue(buffer, is_importable)
         try:
             pickler.dump(value)
         finally:
@@ -38,8 +42,9 @@ def encode(value: object) -> tuple[bytes, set[str]]:
 class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type information
     """Pickles by value what is not found by name in another process, and keeps the names of files for tracebacks."""
 
-    def __init__(self, file: io.BytesIO, protocol: int) -> None:
-        super().__init__(file, protocol)
+    def __init__(self, file: io.BytesIO, is_importable: Callable[[str], bool]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._is_importable = is_importable
         self.files: set[str] = set()
         self.modules: list[ModuleType] = []
 
@@ -53,7 +58,7 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
             # It would be read to its end, and be another file there.
             raise TypeError("cannot pickle an open file")
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        if isinstance(name, str) and name != "__main__" and not is_importable(name):
+        if isinstance(name, str) and name != "__main__" and not self._is_importable(name):
             self._take_by_value(name)
         return super().reducer_override(value)
 

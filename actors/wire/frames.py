@@ -18,6 +18,7 @@ from .messages import (
     Fork,
     FromChild,
     FromZygote,
+    Preload,
     Reply,
     ReplyError,
     Report,
@@ -64,7 +65,7 @@ _to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
 _from_zygote: msgspec.msgpack.Decoder[FromZygote] = msgspec.msgpack.Decoder(FromZygote)
 
 
-def encode_packet(message: Fork | FromZygote) -> bytes:
+def encode_packet(message: Fork | Preload | FromZygote) -> bytes:
     """Return a message of the zygote's control socket as one packet."""
     return _encoder.encode(message)
 

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from . import ancillary
+from .objects import encode_by_name
 from .rebuild import Packed, give_main_by_value, names_main
 
 __all__ = [
@@ -115,10 +116,10 @@ def _pickled_plainly(value: object) -> bytes:
     Its own pickler takes three times as long. What it shares refuses to be pickled by another, or names its module.
     """
     try:
-        data = pickle.dumps(value)
+        data = encode_by_name(value)
     except Exception:  # noqa: BLE001 - whatever it is, it comes again where it is to be told
         return b""
-    return b"" if _SHARED in data or names_main(data) or _others_share(len(_multiprocessing().reducers)) else data
+    return b"" if not data or _SHARED in data or _others_share(len(_multiprocessing().reducers)) else data
 
 
 @cache

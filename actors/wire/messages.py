@@ -32,6 +32,7 @@ __all__ = [
     "FromZygote",
     "GroupUse",
     "Interface",
+    "Preload",
     "PreloadFailed",
     "ProcessLimits",
     "Ready",
@@ -334,6 +335,12 @@ class Fork(msgspec.Struct, frozen=True, tag="fork", omit_defaults=True):
     standby: bool = False
     fenced: bool = False
     plain: bool = False
+
+
+class Preload(msgspec.Struct, frozen=True, tag="preload"):
+    """Host to zygote: import this module for all actors to share, before the next fork."""
+
+    entry: str
 
 
 class PreloadFailed(msgspec.Struct, frozen=True, tag="preload_failed"):

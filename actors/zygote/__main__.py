@@ -43,9 +43,9 @@ from ..linux import kernel
 from ..linux.mark import keep_mark
 from ..wire import ancillary
 from ..wire.frames import encode_packet
-from ..wire.messages import CHANNEL, HERE, Configuration, Fork, Forked, ForkFailed, FromZygote
+from ..wire.messages import CHANNEL, HERE, Configuration, Fork, Forked, ForkFailed, FromZygote, Preload
 from .cpython import SHUTDOWN_LOCKS, end_threads, run_exit_functions, run_what_follows_a_fork, set_signal_handler
-from .loading import load
+from .loading import load, load_late
 from .reaper import Reaper
 from .setup import (
     OOM_SCORE,
@@ -64,7 +64,7 @@ _QUIET: Final = 10
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
 
-_requests: Final = msgspec.msgpack.Decoder(Fork)
+_requests: Final = msgspec.msgpack.Decoder(Fork | Preload)
 
 
 class _Zygote:
@@ -168,6 +168,9 @@ class _Zygote:
             self._say(HERE)
             return True
         request = _requests.decode(packet)
+        if isinstance(request, Preload):
+            load_late(request.entry)
+            return True
         if channel is None:
             self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
             return True

@@ -12,7 +12,7 @@ from typing import Final
 from ..linux import kernel
 from ..wire.messages import Configuration, PreloadFailed, error_data
 
-__all__ = ["load"]
+__all__ = ["load", "load_late"]
 
 _WHILE_LOADING: Final = 1_000_000
 """New objects after which the collector looks at all of them. What modules make is there to stay, a tenth of that for
@@ -39,6 +39,14 @@ def load(configuration: Configuration) -> Iterator[PreloadFailed]:
     # and the next collection here, which would be due at once, need not look at them.
     gc.freeze()
     gc.set_threshold(*thresholds)
+
+
+def load_late(entry: str) -> None:
+    """Import a module between two forks; what fails fails again in the actors that need it."""
+    with kernel.silenced():
+        for _ in _failures([entry]):
+            pass
+    gc.freeze()
 
 
 def _failures(modules: Sequence[str]) -> Iterator[PreloadFailed]:

@@ -12,7 +12,7 @@ from ...actors import ChildSpec, ProcessLimits, environment
 from ..child.actor import TaskActor
 from ..runs.output import OutputFiles
 from ..tasks.gateway import Caller
-from ..tasks.messages import AS_USUAL, AgentSetup, RunTask, TaskSpec
+from ..tasks.messages import AgentSetup, RunTask, TaskSpec
 from ..tasks.views import ID_PREFIX
 from ..team.config import AgentConfig, Limits, Team
 from .task import Task
@@ -104,22 +104,26 @@ class Briefings:
     def _setup_of(self, request: RunTask, parent: Task | None) -> tuple[AgentSetup, bytes]:
         """Return what a new task has in common with others that are asked for in the same way, and the same pickled."""
         options = request.options
-        if not request.call and options == AS_USUAL:
-            known = self._setups.get(request.agent)
+        if (options.limits, options.restart, options.workdir) == (None, None, None) and (
+            not request.call or not parent
+        ):
+            name = "" if request.call else request.agent
+            known = self._setups.get(name)
             if known is None:
-                agent = self._team.agents[request.agent]
-                known = self._setups[request.agent] = self._setup(agent, agent.limits.over(self._settings.limits))
+                known = self._setups[name] = self._setup(*self._agent(request, parent))
             return known
-        if request.call:
-            agent = _function(request.agent, parent)
-            limits = self._settings.limits if parent is None else parent.setup.limits
-        else:
-            agent = self._team.agents[request.agent]
-            limits = agent.limits.over(self._settings.limits)
+        agent, limits = self._agent(request, parent)
         agent = msgspec.structs.replace(
             agent, restart=options.restart or agent.restart, workdir=options.workdir or agent.workdir
         )
         return self._setup(agent, limits if options.limits is None else limits.within(options.limits))
+
+    def _agent(self, request: RunTask, parent: Task | None) -> tuple[AgentConfig, Limits]:
+        """Return whose the task is, and its limits, before what the request itself has of these."""
+        if request.call:
+            return _function(parent), self._settings.limits if parent is None else parent.setup.limits
+        agent = self._team.agents[request.agent]
+        return agent, agent.limits.over(self._settings.limits)
 
     def _setup(self, agent: AgentConfig, limits: Limits) -> tuple[AgentSetup, bytes]:
         if limits.iterations is not None:
@@ -135,13 +139,13 @@ class Briefings:
         return setup, pickle.dumps(setup)
 
 
-def _function(name: str, parent: Task | None) -> AgentConfig:
+def _function(parent: Task | None) -> AgentConfig:
     """Return what stands for an agent where a function is the task: it may do no more than the task that starts it."""
     if parent is None:
-        return AgentConfig(name=name, entrypoint="")
+        return AgentConfig(name="", entrypoint="")
     agent = parent.setup.agent
     return AgentConfig(
-        name=name,
+        name="",
         entrypoint="",
         sub_agents=agent.sub_agents,
         privileges=agent.privileges,

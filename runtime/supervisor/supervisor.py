@@ -182,6 +182,8 @@ class TaskSupervisor(Supervisor):
                 case RunTask() if self._closing is not None:
                     raise RuntimeClosedError("The runtime is closing and takes no more tasks.")  # noqa: TRY301 - told below
                 case RunTask():
+                    if request.has_code:
+                        self._system.expect_code()
                     self._starter.run(request, caller, reply_to)
                 case _:
                     self._answers.answer(request, caller, reply_to)

@@ -6,9 +6,9 @@ Code that both sides know goes by its name; all else goes by value, with what a 
 from __future__ import annotations
 
 import linecache
+import os
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ...actors import encode_by_name, encode_by_value
@@ -48,8 +48,8 @@ class Call(NamedTuple):
 
 def encode_call(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], module: str, *, by_value: bool
-) -> bytes | None:
-    """Return a function and its arguments for a task's process.
+) -> tuple[bytes, bool] | None:
+    """Return a function and its arguments for a task's process, and whether code is in that.
 
     Args:
         function: what to call.
@@ -62,12 +62,13 @@ def encode_call(
         Exception: something in it cannot be pickled.
     """
     call = (function, tuple(args), dict(kwargs))
-    payload, files = encode_by_name(call), set[str]()
-    if payload is None:
-        if not by_value:
-            return None
-        payload, files = encode_by_value(call)
-    return pickle.dumps((module, _sources(files), payload))
+    payload = encode_by_name(call)
+    if payload is not None:
+        return pickle.dumps((module, {}, payload)), False
+    if not by_value:
+        return None
+    payload, files = encode_by_value(call)
+    return pickle.dumps((module, _sources(files), payload)), True
 
 
 def _sources(files: Iterable[str]) -> dict[str, str]:
@@ -75,7 +76,7 @@ def _sources(files: Iterable[str]) -> dict[str, str]:
     sources: dict[str, str] = {}
     room = _MOST_SOURCE
     for file in files:
-        if not Path(file).exists():
+        if not os.path.exists(file):  # noqa: PTH110 - takes a quarter of the time
             text = "".join(linecache.getlines(file))
             if 0 < len(text) <= room:
                 sources[file] = text

@@ -116,6 +116,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
         data: what it is to work on, as JSON text; None if there is nothing.
         call: a function and its arguments, pickled, that is the whole task, in place of an agent; else empty. Only the
             task's own process unpickles it.
+        has_code: whether code came with the call, and not names only.
         options: how it differs from others.
     """
 
@@ -125,6 +126,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
     data: str | None = None
     call: bytes = b""
     options: RunOptions = AS_USUAL
+    has_code: bool = False
 
 
 class ListTasks(Request[TaskList], frozen=True, tag="list"):

@@ -94,7 +94,7 @@ def call_request(
             f"{label} is not found by its name in another process, or something that it is given is not. A task can "
             "hand on functions of modules only: put it into one, or have the host program submit it."
         )
-    return RunTask(label, label, None, None, call, options)
+    return RunTask(label, label, None, None, call[0], options, has_code=call[1])
 
 
 def _fit(text: Any) -> Any:

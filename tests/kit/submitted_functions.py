@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ __all__ = [
     "counts_itself",
     "fails",
     "generates",
+    "had",
     "later",
     "named",
     "norm",
@@ -29,6 +31,9 @@ __all__ = [
     "says",
     "where",
 ]
+
+
+_HAD = frozenset(sys.modules)
 
 
 @dataclass
@@ -96,6 +101,11 @@ def returns_a_generator() -> Iterator[int]:
 
 def returns_a_lock() -> Any:
     return {"rows": [1, threading.Lock()]}
+
+
+def had(module: str) -> bool:
+    """Whether the task's process had a module before it came to this one."""
+    return module in _HAD
 
 
 def process_id() -> int:

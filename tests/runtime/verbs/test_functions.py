@@ -120,6 +120,13 @@ def test_code_that_both_sides_know_is_not_sent() -> None:
     assert b"dataclass" not in unknown
 
 
+def test_what_unpickles_code_is_imported_once_and_for_hosts_that_send_code_only() -> None:
+    with Runtime(standby=0) as runtime:
+        assert not runtime.submit(functions.had, "cloudpickle").result(PATIENCE)
+        assert runtime.submit(lambda: True).result(PATIENCE)
+        assert runtime.submit(functions.had, "cloudpickle").result(PATIENCE)
+
+
 @pytest.fixture
 def by_path(tmp_path: Path) -> Iterator[Any]:
     """A module that was loaded by its path, and is in no folder of the module path."""
