@@ -15,7 +15,7 @@ from ..models.base import Message
 
 __all__ = ["AnsweredCall", "Look", "Seen", "Started", "View", "answered_calls"]
 
-_STARTED: Final = re.compile(r"Started (agent_task_\w+):")
+_STARTED: Final = re.compile(r"(?:Started|Queued) (agent_task_\w+):")
 _HEAD: Final = re.compile(r"(agent_task_\w+)  (.+?)  (\w+)  ([^·]+?)(?: · (.*))?")
 """Id, agent, status, runtime and further facts of a task."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -150,7 +149,7 @@ class TaskRegistry:
         task.number = next(self._numbers)
         self._tasks[task.id] = self._unended[task.id] = task
         self._roots += task.is_root
-        self._keep(task, _size(task.text))
+        self._count_kept(task, task.kept_size())
         if task.key is not None:
             self._by_key[task.parent, task.key] = task
         for owner in task.owners:
@@ -179,7 +178,7 @@ class TaskRegistry:
         self._roots -= task.is_root
         if self._unended.pop(task.id, None) is not None:
             self._give_slot_back(task)
-        self._keep(task, -_size(task.text) - _size(task.result))
+        self._count_kept(task, 0)
         self._forgettable_of.pop(task.id, None)
         if task.key is not None:
             del self._by_key[task.parent, task.key]
@@ -193,7 +192,7 @@ class TaskRegistry:
         del self._unended[task.id]
         self._give_slot_back(task)
         self._unread += not task.is_root
-        self._keep(task, _size(task.result))
+        self._count_kept(task, task.kept_size())
 
     def note_read(self, task: Task) -> bool:
         """Note that somebody has seen a task as it is; return whether that was its end, for the first time."""
@@ -251,11 +250,9 @@ class TaskRegistry:
             if not first.running_below:
                 self.queue.is_alone(first.id)
 
-    def _keep(self, task: Task, size: int) -> None:
-        self._kept[task.parent] = self._kept.get(task.parent, 0) + size
+    def _count_kept(self, task: Task, size: int) -> None:
+        """Count a task as one that is kept with so many bytes, in place of what it was counted as."""
+        self._kept[task.parent] = self._kept.get(task.parent, 0) + size - task.counted_size
+        task.counted_size = size
         if self._kept[task.parent] <= 0:
             del self._kept[task.parent]
-
-
-def _size(text: str | None) -> int:
-    return sys.getsizeof(text) if text else 0

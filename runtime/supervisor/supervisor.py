@@ -211,7 +211,7 @@ class TaskSupervisor(Supervisor):
             is_queued = task.status == "queued"
             if is_queued:
                 self._registry.leave_queue(task)
-                task.status = "stopping"
+                task.leave_queue(starts=False)
             else:
                 self._change_status(task, "stopping")
             beside = "" if target is None or task is target else f", together with {target.id}, which had started it"
@@ -359,8 +359,7 @@ class TaskSupervisor(Supervisor):
         task.reason = outcome.reason
         with self._hub.lock:  # whoever opens a stream finds the end either told, or not there
             task.status = outcome.status
-            # Thousands of tasks may be remembered, and what only a running one needs, its process above all, is large.
-            task.attempt = task.deadline = None
+            task.release()  # thousands may be remembered
             has_more = bool(task.traceback)  # than stands in lists
             self._hub.tell(lambda: TaskEnded(self._answers.view(task, output=False) if has_more else task.entry(None)))
         self._registry.ended(task)

@@ -5,6 +5,7 @@ Fields change in the supervisor's thread only.
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -135,7 +136,8 @@ class Task:
         traceback: the user's own part of the traceback of what ended its latest attempt; empty if there is none.
         read: whether anybody has seen it ended.
         number: its place among all tasks of the run.
-        last_entry: how it stands in lists since it has ended; made when first wanted.
+        counted_size: bytes that the registry counts for it.
+        last_entry: how it stands in lists while it is queued, or since it has ended; made when first wanted.
     """
 
     id: str
@@ -182,6 +184,7 @@ class Task:
     read: bool = False
     number: int = 0
     last_entry: TaskView | None = None
+    counted_size: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -204,12 +207,25 @@ class Task:
         self.queued_at = self.started_at
         self.attempts = 0
 
-    def leave_queue(self) -> None:
-        """Make a task that is queued one that starts now."""
-        self.status = "starting"
-        self.started, self.started_at = time.monotonic(), time.time()
-        self.attempts = 1
+    def leave_queue(self, *, starts: bool = True) -> None:
+        """Make a task that is queued one that starts now, or is stopped before that."""
+        self.status = "starting" if starts else "stopping"
         self.last_entry = None
+        if starts:
+            self.started, self.started_at = time.monotonic(), time.time()
+            self.attempts = 1
+
+    def release(self) -> None:
+        """Let go of what only a task needs that has not ended: its process and what that was given, which is large."""
+        self.attempt = self.deadline = None
+        spec = self.spec
+        if spec.conversation or spec.call or spec.data is not None or spec.expected_output is not None:
+            self.spec = msgspec.structs.replace(spec, conversation=(), call=b"", data=None, expected_output=None)
+
+    def kept_size(self) -> int:
+        """Return about how many bytes are kept of what it was given and has answered."""
+        spec = self.spec
+        return sum(map(_size, (self.text, self.result, spec.expected_output, spec.data, spec.call)))
 
     def stop_request(self, grace: float) -> StopRequest | None:
         """Return the stop that is under way; None if there is none.
@@ -224,7 +240,7 @@ class Task:
     def entry(self, vitals: Vitals | None, queue_place: int = 0) -> TaskView:
         """Return the task as it is now, with the last of its output only: an entry of a list.
 
-        One that has ended is not looked at again, nor are its files.
+        One that is queued or has ended is not looked at again, nor are its files.
 
         Args:
             vitals: the latest sample; an ended task has its own.
@@ -233,11 +249,13 @@ class Task:
         if self.last_entry is not None:
             if self.last_entry.workdir:
                 self.last_entry = msgspec.structs.replace(self.last_entry, workdir=self._workdir())
+            elif self.last_entry.queue_place != queue_place:
+                self.last_entry = msgspec.structs.replace(self.last_entry, queue_place=queue_place)
             return self.last_entry
         entry = self.view(vitals=vitals, output=False, queue_place=queue_place)
         if entry.traceback or len(self.text) > _LIST_TEXT:
             entry = msgspec.structs.replace(entry, traceback="", task=bounded(self.text, _LIST_TEXT))
-        if self.is_over:
+        if self.is_over or self.status == "queued":
             self.last_entry = entry
         return entry
 
@@ -300,3 +318,7 @@ class Task:
     def _silent(self) -> float:
         silent = time.monotonic() - self.last_sign
         return silent if self.status == "running" and silent > self.setup.settings.stall_after else 0.0
+
+
+def _size(kept: str | bytes | None) -> int:
+    return sys.getsizeof(kept) if kept else 0

@@ -75,7 +75,7 @@ class TaskQueue:
             iter(line.tasks) for line in sorted(self._lines.values(), key=lambda line: line.turn)
         ]
         places: dict[str, int] = {}
-        while rounds:
+        while len(rounds) > 1:
             left = []
             for tasks in rounds:
                 task_id = next(tasks, None)
@@ -83,6 +83,8 @@ class TaskQueue:
                     places[task_id] = len(places) + 1
                     left.append(tasks)
             rounds = left
+        for rest in rounds:
+            places |= zip(rest, itertools.count(len(places) + 1))
         return places
 
     # --- changes ----------------------------------------------------------------------------------------------------

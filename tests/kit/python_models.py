@@ -43,7 +43,7 @@ async def follows_a_plan(messages: list[Message], tools: list[dict[str, Any]]) -
         return json.dumps([message["content"] for message in messages if message["role"] == "tool"])
     if isinstance(turn, dict):
         return str(turn["answer"])
-    ids = re.findall(r"Started (agent_task_\w+)", "\n".join(str(message["content"]) for message in messages))
+    ids = re.findall(r"(?:Started|Queued) (agent_task_\w+)", "\n".join(str(message["content"]) for message in messages))
     return {
         "content": None,
         "tool_calls": [

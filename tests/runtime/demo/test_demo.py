@@ -199,6 +199,16 @@ def test_a_task_that_is_refused_is_told(project: Path, monkeypatch: pytest.Monke
     assert "1 background task, started in one turn" in report
 
 
+def test_a_demonstration_with_one_slot_takes_longer_and_finds_as_much(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    report = orchestrate(load_demo_team(), max_running=1)
+    assert "could not be started" not in report
+    for agent in SURVEYORS:
+        assert survey(agent, project).partition("\n")[2].strip() in report
+
+
 def test_a_team_without_agents_has_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     team = load_demo_team()
