@@ -22,7 +22,7 @@ import msgspec
 
 from ..runs.output import OutputFiles
 from ..runs.output_text import incomplete, leading
-from ..tasks.events import Event, Lagged, TaskEnded, TaskStarted
+from ..tasks.events import Event, Lagged, TaskEnded, TaskQueued, TaskStarted
 from ..tasks.views import iso_time
 from .cursor import Position
 from .reader import Entry, Reader
@@ -157,6 +157,9 @@ class EventHub:
             told.add((entry.task_id, type(entry.event)))
         entries = []
         for task in sorted(tasks, key=lambda task: task.number):
+            if task.queued_at is not None and (task.id, TaskQueued) not in told:
+                view = task.view(output=False)
+                entries.append(Entry(task.id, TaskQueued(view, time=iso_time(task.queued_at))))
             if task.is_told and (task.id, TaskStarted) not in told:
                 view = task.view(output=False)
                 entries.append(Entry(task.id, TaskStarted(view, time=iso_time(task.started_at))))
