@@ -6,14 +6,11 @@ any event loop.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import threading
-from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from .agent.loop_thread import LoopThread
 from .agent.run import build_tool_box
-from .errors import RuntimeClosedError, UnknownAgentError
+from .errors import UnknownAgentError
 from .models.base import ToolSchema
 from .team.requirements import check_requirements
 from .toolsets.base import ToolAnswer, ToolBox
@@ -36,12 +33,7 @@ class OrchestratorTools:
 
     def __init__(self, tools: ToolBox) -> None:
         self._tools = tools
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._owner = os.getpid()
-        self._closed = False
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._loop = LoopThread("subactors-tools", "The toolset")
 
     def __enter__(self) -> Self:
         return self
@@ -71,17 +63,14 @@ class OrchestratorTools:
             RuntimeClosedError: the toolset is closed, before or meanwhile, or belongs to the process that this one was
                 forked from.
         """
-        if os.getpid() != self._owner:
-            raise RuntimeClosedError("This toolset belongs to the process that this one was forked from.")
-        with self._lock:
-            if self._closed:
-                raise RuntimeClosedError("The toolset is closed.")
-            # Under the lock, so that a `close` finds the call in the loop.
-            answer = asyncio.run_coroutine_threadsafe(self._call(name, arguments), self._running_loop())
-        try:
-            return answer.result()
-        except CancelledError:
-            raise RuntimeClosedError(f"The toolset was closed while {name} was at work.") from None
+        return self._loop.run(self._tools.call, name, arguments, called=name)
+
+    async def acall(self, name: str, arguments: str = "{}") -> ToolAnswer:
+        """Call a tool, as `call` does, without holding up the event loop; cancelled, it cancels the call."""
+        from .verbs.awaiting import future_result  # noqa: PLC0415 - for hosts that have an event loop
+
+        call = self._loop.start(self._tools.call, name, arguments)
+        return await future_result(call, lambda: self._loop.cut_short(name))
 
     def open(self) -> None:
         """Make ready the tools that need it.
@@ -89,10 +78,8 @@ class OrchestratorTools:
         Raises:
             ToolsetError: one cannot be; the toolset is closed then.
         """
-        with self._lock:
-            opening = asyncio.run_coroutine_threadsafe(self._tools.open(), self._running_loop())
         try:
-            opening.result()
+            self._loop.run(self._tools.open)
         except BaseException:
             self.close()
             raise
@@ -100,52 +87,14 @@ class OrchestratorTools:
     @property
     def closed(self) -> bool:
         """Whether `close` has been called."""
-        return self._closed
+        return self._loop.closed
 
     def close(self) -> None:
         """Cancel calls that are at work, close the tools and end the thread.
 
         Tasks that were started go on, and end with the runtime.
         """
-        if os.getpid() != self._owner:
-            return
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._shut_down(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-    async def _call(self, name: str, arguments: str) -> ToolAnswer:
-        this = asyncio.current_task()
-        assert this is not None  # noqa: S101 - a coroutine that runs is in a task
-        self._calls.add(this)
-        try:
-            return await self._tools.call(name, arguments)
-        finally:
-            self._calls.discard(this)
-
-    async def _shut_down(self) -> None:
-        # The calls, and not every task of the loop: a toolset ends its own by closing.
-        running = set(self._calls)
-        for call in running:
-            call.cancel()
-        if running:
-            await asyncio.wait(running)
-        await self._tools.close()
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the event loop, which the first call starts. Called with the lock held."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="subactors-tools", daemon=True)
-            self._thread.start()
-        return self._loop
+        self._loop.close(self._tools.close)
 
 
 def open_tools(host: Host, agent: str) -> OrchestratorTools:

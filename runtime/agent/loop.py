@@ -19,7 +19,7 @@ from ..toolsets.base import ToolAnswer, ToolBox
 from .history import History
 from .progress import Progress
 
-__all__ = ["AgentLoop", "LoopListener"]
+__all__ = ["AgentLoop", "LoopListener", "assistant_message"]
 
 
 class LoopListener(Protocol):
@@ -99,7 +99,7 @@ class AgentLoop:
                 if turn.tool_calls and turn.content and not turn.content.endswith("\n"):
                     self._listener.text("\n")
                 answers = await self._answers(turn.tool_calls)
-                added = [_assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
+                added = [assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
                 messages += added
                 await self._progress.after(turn, answers)
             finally:
@@ -162,7 +162,7 @@ class AgentLoop:
         return answer
 
 
-def _assistant_message(turn: Turn) -> Message:
+def assistant_message(turn: Turn) -> Message:
     """Return a turn for the conversation, as it came; `models/sendable` makes it fit for the server that gets it."""
     message: Message = {"role": "assistant", "content": turn.content}
     if turn.tool_calls:

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..models.base import Message
+from ..models.base import Message, Model
 from ..models.open import open_agent_model
 from ..tasks.messages import AwaitRate
 from ..team.config import AgentConfig
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..errors import RateLimitError
     from ..tasks.gateway import Gateway
 
-__all__ = ["build_tool_box", "run_agent"]
+__all__ = ["build_tool_box", "open_model_of", "run_agent"]
 
 
 def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
@@ -44,6 +44,21 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
         ),
         permissions=around.permissions,
         limit=around.settings.max_answer,
+    )
+
+
+def open_model_of(agent: AgentConfig, around: Surroundings) -> Model:
+    """Return an agent's model, with what stands in for it; its `close` is owed, in the event loop that used it.
+
+    Raises:
+        SubactorsError: a key is missing, or there is no such function.
+    """
+    return open_agent_model(
+        agent,
+        environ=around.environ,
+        idle_timeout=around.settings.model_idle_timeout,
+        rate_patience=around.settings.rate_patience,
+        ask_for_turn=_asking(around.gateway),
     )
 
 
@@ -75,14 +90,7 @@ async def run_agent(
             answer.
         Exception: whatever a `python/…` model raised.
     """
-    settings = around.settings
-    model = open_agent_model(
-        agent,
-        environ=around.environ,
-        idle_timeout=settings.model_idle_timeout,
-        rate_patience=settings.rate_patience,
-        ask_for_turn=_asking(around.gateway),
-    )
+    model = open_model_of(agent, around)
     try:
         tools = build_tool_box(agent, around)
         try:

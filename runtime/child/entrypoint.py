@@ -9,10 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ..models.base import Usage
     from ..tasks.calls import Call
     from ..verbs.awaited import AsyncVerbs
     from ..verbs.blocking import BlockingVerbs
     from ..verbs.way import Way
+    from .belongings import Belongings
+    from .task_model import TaskModel
+    from .task_tools import TaskTools
 
 __all__ = ["EntrypointTask", "call_entrypoint", "call_function", "has_seen_stop"]
 
@@ -42,6 +46,8 @@ class EntrypointTask:
         emit: Callable[[str], None],
         stop: threading.Event,
         way: Callable[[], Way],
+        belongings: Callable[[], Belongings],
+        count: Callable[[Usage], None],
         data: Any = None,
         attempt: int = 1,
     ) -> None:
@@ -54,6 +60,8 @@ class EntrypointTask:
         self._emit = emit
         self._stop = stop
         self._way = way
+        self._belongings = belongings
+        self._count = count
 
     @functools.cached_property
     def runtime(self) -> BlockingVerbs:
@@ -71,6 +79,39 @@ class EntrypointTask:
         from ..verbs.awaited import AsyncVerbs  # noqa: PLC0415 - the same
 
         return AsyncVerbs(self._way())
+
+    @property
+    def tools(self) -> TaskTools:
+        """The tools of the agent's `toolsets`, with the permissions and bounds that hold for a model."""
+        return self._belongings().tools
+
+    @property
+    def model(self) -> TaskModel:
+        """The agent's `model`."""
+        return self._belongings().model
+
+    @property
+    def instruction(self) -> str:
+        """The agent's `instruction`, which `task.model` puts before a conversation; empty if it has none."""
+        return self._belongings().agent.instruction
+
+    def usage(self, *, input_tokens: int = 0, output_tokens: int = 0, requests: int = 1, cost: float = 0.0) -> None:
+        """Count what the function has used by ways of its own, so that limits on tokens and sums hold.
+
+        What goes through `task.model` is counted already.
+
+        Args:
+            input_tokens: prompt tokens, cached ones included.
+            output_tokens: completion tokens, reasoning included.
+            requests: answered requests.
+            cost: US dollars.
+
+        Raises:
+            ValueError: a figure is below 0, or is no number.
+        """
+        from ..models.base import checked_usage  # noqa: PLC0415 - for functions that count
+
+        self._count(checked_usage(input_tokens, output_tokens, requests, cost))
 
     def emit(self, text: str) -> None:
         """Say something: it can be seen at once, and survives whatever happens to the process next.

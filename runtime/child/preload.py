@@ -42,8 +42,13 @@ def modules_of(team: Team) -> list[str]:
             for toolset in agent.toolsets
             if toolset.type != "background_agents"  # every agent has it already
         ]
-    if any(agent.model is not None for agent in team.agents.values()):
+    if any(agent.model is not None or agent.toolsets for agent in team.agents.values()):
         modules.append("subactors.runtime.toolsets.base:preload")
+    functions = [agent for agent in team.agents.values() if agent.entrypoint is not None]
+    if any(agent.model is not None or agent.toolsets for agent in functions):
+        modules.append("subactors.runtime.child.belongings")
+    if any(agent.sub_agents for agent in functions):
+        modules += ["subactors.runtime.child.task_way", "subactors.runtime.verbs.blocking"]
     return list(dict.fromkeys(modules))
 
 

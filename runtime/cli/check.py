@@ -86,13 +86,14 @@ class DryLook:
         return "Would not" if reasons else "Not before there is a key" if keys else "Would run here"
 
     def _title(self, agent: AgentConfig) -> str:
-        what = f"entrypoint {agent.entrypoint}" if agent.model is None else f"model {agent.model.reference}"
+        what = [f"entrypoint {agent.entrypoint}"] if agent.entrypoint is not None else []
+        what += [f"model {agent.model.reference}"] if agent.model is not None else []
         toolsets = ", ".join(map(_toolset_title, agent.toolsets))
         others = ", ".join(model.reference for model in agent.fallback.models)
         extras = [f"fallback {others}"] if others else []
         extras += [f"toolsets {toolsets}"] if toolsets else []
         extras += [f"sub_agents {', '.join(agent.sub_agents)}"] if agent.sub_agents else []
-        return "; ".join([what, *extras])
+        return "; ".join([*what, *extras])
 
     def _say_of(self, name: str, text: str, *, matters: bool = True) -> None:
         """Take a line about an agent, whose name may hold anything."""

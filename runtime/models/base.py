@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol, SupportsIndex, TypeAlias
 
 import msgspec
 
-__all__ = ["RATE_WAIT", "Message", "Model", "Said", "ToolCall", "ToolSchema", "Turn", "Usage"]
+__all__ = ["RATE_WAIT", "Message", "Model", "Said", "ToolCall", "ToolSchema", "Turn", "Usage", "checked_usage"]
 
 ToolSchema = dict[str, Any]
 """A tool in OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
@@ -27,6 +28,11 @@ _MOST: Final = 2**63 - 1
 """The largest whole number that crosses to every process and into the journal."""
 
 
+_FIGURES: Final = ("input_tokens", "output_tokens", "requests", "cost")
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens as the model's server counted them; 0 where it did not say.
 
@@ -37,9 +43,9 @@ class Usage(msgspec.Struct, frozen=True):
         cost: US dollars, where the team file says what the model's tokens cost.
     """
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    requests: int = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    requests: Count = 0
     cost: Annotated[float, msgspec.Meta(ge=0.0, le=1e12)] = 0.0
 
     def __add__(self, other: Usage) -> Usage:
@@ -50,6 +56,21 @@ class Usage(msgspec.Struct, frozen=True):
             min(self.requests + other.requests, _MOST),
             self.cost + other.cost,
         )
+
+
+def checked_usage(
+    input_tokens: SupportsIndex, output_tokens: SupportsIndex, requests: SupportsIndex, cost: float
+) -> Usage:
+    """Return figures that a program gives.
+
+    Raises:
+        ValueError: one is below 0, or is no number.
+    """
+    try:
+        counts = [min(operator.index(count), _MOST) for count in (input_tokens, output_tokens, requests)]
+        return msgspec.convert(dict(zip(_FIGURES, [*counts, float(cost)], strict=True)), Usage)
+    except (TypeError, ValueError, msgspec.ValidationError) as error:
+        raise ValueError(f"Usage is whole numbers of tokens and requests, and dollars; none below 0: {error}") from None
 
 
 class ToolCall(msgspec.Struct, frozen=True):

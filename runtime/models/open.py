@@ -28,7 +28,7 @@ def open_agent_model(
     The rate limit of a model is waited for only where none of the others can answer. With `ask_for_turn`, the tasks of
     the host take turns at a limited model.
     """
-    assert agent.model is not None, agent.name  # noqa: S101 - the loader sees to it: an entrypoint agent has no model
+    assert agent.model is not None, agent.name  # noqa: S101 - whoever opens a model has seen that there is one
     fallback = agent.fallback
     configs = (agent.model, *fallback.models)
     models = [_open(config, environ, idle_timeout, fallback.retries) for config in configs]

@@ -305,7 +305,7 @@ class Task:
         return encodable(self.body.present_folder())
 
     def _doing(self) -> str:
-        if self.status != "running" or self.setup.agent.entrypoint is not None:
+        if self.status != "running":
             return ""
         rate_wait = self.rate_wait
         if rate_wait is not None:
@@ -313,7 +313,9 @@ class Task:
             return f"{RATE_WAIT}{model}, {time.monotonic() - since:.0f} s so far"
         attempt = self.attempt
         tools = sorted(set(attempt.tools.values())) if attempt is not None else ()
-        return f"in {', '.join(tools)}" if tools else "waiting for its model"
+        if tools:
+            return f"in {', '.join(tools)}"
+        return "waiting for its model" if self.setup.agent.entrypoint is None else ""
 
     def _silent(self) -> float:
         silent = time.monotonic() - self.last_sign

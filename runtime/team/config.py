@@ -167,16 +167,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent. Exactly one of `model` and `entrypoint` is set.
+    """One agent. It has a `model`, an `entrypoint`, or both.
 
     Attributes:
         name: its key under `agents`.
-        model: what answers its turns.
+        model: what answers its turns; beside an `entrypoint`: what that finds in `task.model`.
         entrypoint: `package.module:function` that is the whole agent, in place of the loop; empty: a function that
             comes with each task.
         fallback: what happens when the model cannot answer.
         description: one line for the agents that may call it.
-        instruction: its system prompt.
+        instruction: its system prompt; of an `entrypoint`: what `task.model` puts before a conversation.
         sub_agents: names of the agents it may start.
         toolsets: in the order of the file.
         max_iterations: turns before the loop gives up; 0 means no limit.

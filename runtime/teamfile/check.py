@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 _LOOP_KEYS = (
-    "instruction",
-    "sub_agents",
-    "toolsets",
     "max_iterations",
-    "fallback",
-    "structured_output",
     "max_old_tool_call_tokens",
     "num_history_items",
     "add_prompt_files",
@@ -40,6 +35,9 @@ _LOOP_KEYS = (
     "add_environment_info",
 )
 """What the agent loop makes of an agent, and an agent that is a function of its own does not."""
+
+_MODEL_KEYS = ("fallback", "structured_output")
+"""What says how an agent's model answers."""
 
 
 def check(node: Node, findings: Findings) -> Team | None:
@@ -116,9 +114,7 @@ def _agent(
     if section is None:
         return None
     model, entrypoint = section.get("model"), section.get("entrypoint")
-    if model is not None and entrypoint is not None:
-        entrypoint.report("This agent has both `model` and `entrypoint`.", "Keep the one that is to run it.")
-    elif entrypoint is not None:
+    if entrypoint is not None:
         _report_without_effect(entrypoint, section)
     elif not section.means("model") and not section.means("entrypoint"):
         value.report(
@@ -170,8 +166,14 @@ def _report_without_effect(entrypoint: Value, section: Section) -> None:
     without = [key for key in _LOOP_KEYS if section.get(key) is not None]
     if without:
         entrypoint.report(
-            f"An agent with an `entrypoint` is a function; without effect: {listed(without)}.",
+            f"An agent with an `entrypoint` is a function, and has no loop; without effect: {listed(without)}.",
             "Remove these keys, or give the agent a `model` in place of the `entrypoint`.",
+        )
+    without = [key for key in _MODEL_KEYS if section.get(key) is not None]
+    if without and not section.means("model"):
+        entrypoint.report(
+            f"This agent has no `model`; without effect: {listed(without)}.",
+            "Give it a `model`, which its function finds in `task.model`, or remove these keys.",
         )
 
 

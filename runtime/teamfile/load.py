@@ -94,7 +94,7 @@ def team_from_mapping(mapping: Mapping[str, Any], source: str = "<mapping>") -> 
 
 
 def override_model(team: Team, reference: str) -> Team:
-    """Return the team with one model in place of those of all its agents; agents with an `entrypoint` stay as they are.
+    """Return the team with one model in place of those of all its agents; agents without a model stay as they are.
 
     Args:
         team: a checked team.

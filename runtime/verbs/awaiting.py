@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -22,7 +23,7 @@ from ..tasks.messages import Reading, StopTasks, TaskAccepted
 from .steps import Steps, seen_ends
 from .way import Way
 
-__all__ = ["AsyncInbox", "Doorbell", "breathe", "doorbell", "driven", "in_thread", "uncancelled"]
+__all__ = ["AsyncInbox", "Doorbell", "breathe", "doorbell", "driven", "future_result", "in_thread", "uncancelled"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -256,6 +257,25 @@ async def breathe() -> None:
     """Let others in the event loop have their turn."""
     trio = _running_trio()
     await (asyncio.sleep(0) if trio is None else trio.lowlevel.checkpoint())
+
+
+async def future_result(future: Future[T], cut_short: Callable[[], BaseException]) -> T:
+    """Return the result of a future that another thread settles; a wait that is cancelled cancels the future.
+
+    Args:
+        future: what to wait for.
+        cut_short: makes the error to raise where the future was cancelled by somebody else.
+    """
+    settled = _Slot()
+    future.add_done_callback(lambda _: settled.set(None))
+    try:
+        await settled
+    except BaseException:
+        future.cancel()
+        raise
+    if future.cancelled():
+        raise cut_short()
+    return future.result()
 
 
 async def in_thread(function: Callable[[], T]) -> T:

@@ -10,7 +10,7 @@ import large_turn_models
 import pytest
 from large_turn_models import SIZE
 from subactors.runtime import Runtime
-from subactors.runtime.child.work import _REPORTED_MESSAGES, _as_json
+from subactors.runtime.child.reporter import _REPORTED_MESSAGES, as_json
 from teams import run_and_wait
 
 
@@ -57,7 +57,7 @@ def test_what_is_kept_of_large_messages_fits_into_one_report_whatever_they_are_m
         {"role": "user", "content": [{"type": "text", "text": "\ud800" * 3_000_000}]},
         {"role": "assistant", "content": None, "extra": ["x"] * 1_000_000},
     ]
-    kept = _as_json(messages)
+    kept = as_json(messages)
 
     assert sum(map(len, kept)) < _REPORTED_MESSAGES
     assert json.loads(kept[1]) == messages[1]

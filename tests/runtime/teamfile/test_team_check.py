@@ -152,14 +152,27 @@ def test_an_agent_needs_a_model_or_an_entrypoint() -> None:
     assert "neither `model` nor `entrypoint`" in problem("agents.a", a={"model": None})
 
 
-def test_an_agent_cannot_have_both_a_model_and_an_entrypoint() -> None:
-    assert "both `model` and `entrypoint`" in problem("agents.a.entrypoint", a={"entrypoint": "m:f", "add_date": True})
+def test_an_agent_may_have_a_model_tools_and_sub_agents_for_its_entrypoint() -> None:
+    has = {
+        "toolsets": [{"type": "think"}],
+        "sub_agents": ["b"],
+        "instruction": "x",
+        "fallback": {"models": ["openai/y"]},
+    }
+    a = team(a={"entrypoint": "m:f", **has}, b={"entrypoint": "m:g", "model": None}).agents["a"]
+    assert (a.entrypoint, a.model is not None, a.sub_agents, len(a.toolsets)) == ("m:f", True, ("b",), 1)
+
+
+@pytest.mark.parametrize("key", ["fallback", "structured_output"])
+def test_an_entrypoint_has_no_keys_of_a_model_where_it_has_none(key: str) -> None:
+    text = problem("agents.a.entrypoint", a={"model": None, "entrypoint": "m:f", key: {}})
+    assert f"This agent has no `model`; without effect: {key}." in text
 
 
 def test_an_agent_of_its_own_code_has_no_keys_that_could_have_no_effect() -> None:
-    keys = {"entrypoint": "m:f", "description": "x", "toolsets": [], "instruction": "x", "max_iterations": 0}
+    keys = {"entrypoint": "m:f", "description": "x", "toolsets": [], "add_date": True, "max_iterations": 0}
     text = problem("agents.a.entrypoint", a={"model": None} | keys)
-    assert "without effect: instruction, max_iterations, toolsets." in text
+    assert "without effect: add_date, max_iterations." in text
 
 
 @pytest.mark.parametrize("target", ["module", "module.function", "module:", "python/m:f", "m:f()"])

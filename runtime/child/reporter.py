@@ -1,0 +1,99 @@
+"""Reporter: tells the supervisor what an agent does in a task's process, no more of it than the host takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from ...actors import SupervisorRef
+from ..models.base import Message, ToolCall, Turn
+from ..tasks.messages import ToolAnswered, ToolCalled, TurnEnded
+from ..text import bounded, encodable
+from ..toolsets.base import ToolAnswer
+from .speech import speech
+
+__all__ = ["Reporter", "as_json"]
+
+_REPORTED_ANSWER = 2000
+"""Characters of a tool's answer that the host is told; the model gets all of it."""
+
+_REPORTED_NAME = 200
+"""Characters of a tool's name, and of a call's id, that the host is told."""
+
+_REPORTED_ARGUMENTS = 20_000
+"""Characters of a tool call's arguments that the host is told."""
+
+_REPORTED_MESSAGES: Final = 4_000_000
+"""Characters of what a turn adds to the conversation that the host is told, for a restart: half a frame."""
+
+_LONGEST_ESCAPE: Final = 16
+"""Characters that one may become in JSON (12), and some for what is around it."""
+
+
+class Reporter:
+    """Tells the supervisor what the loop does, or a function with tools and a model. In any thread."""
+
+    def __init__(self, supervisor: SupervisorRef) -> None:
+        self._supervisor = supervisor
+
+    def text(self, piece: str) -> None:
+        """Text of the model is the task's output."""
+        if speech.held:
+            speech.finish_lines()
+        self._supervisor.emit(piece)
+
+    def tool_called(self, call: ToolCall) -> None:
+        """Report."""
+        arguments = encodable(bounded(call.arguments, _REPORTED_ARGUMENTS))
+        self._supervisor.tell(ToolCalled(_cut(call.id), _cut(call.name), arguments))
+
+    def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
+        """Report the beginning of the answer."""
+        text = encodable(answer.text[:_REPORTED_ANSWER])
+        self._supervisor.tell(ToolAnswered(_cut(call.id), _cut(call.name), text, answer.is_error))
+
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+        """Report what it cost, and what the conversation grew by."""
+        self._supervisor.tell(TurnEnded(turn.usage, as_json(messages_added)))
+
+
+def _cut(name: str) -> str:
+    return encodable(name[:_REPORTED_NAME])
+
+
+def as_json(messages: Sequence[Message]) -> list[str]:
+    """Return messages as JSON texts; those of a long conversation have lost their middles."""
+    encoded = [encodable(json.dumps(message, ensure_ascii=True)) for message in messages]
+    if sum(map(len, encoded)) <= _REPORTED_MESSAGES:
+        return encoded
+    share = _REPORTED_MESSAGES // len(encoded)
+    return [
+        text if len(text) <= share else json.dumps(_shortened(message, share))
+        for message, text in zip(messages, encoded, strict=True)
+    ]
+
+
+def _shortened(message: Message, limit: int) -> Message:
+    """Return as much of a message as can be kept if its JSON text may have no more than that many characters."""
+    kept: Message = {name: message[name] for name in ("role", "tool_call_id") if name in message}
+    calls = message.get("tool_calls") or []
+    share = limit // (_LONGEST_ESCAPE * (len(calls) + 1))
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        kept["content"] = content and bounded(encodable(content), share)
+    else:
+        kept["content"] = bounded(json.dumps(content), share)
+    if calls:
+        kept["tool_calls"] = [_shortened_call(call, share) for call in calls]
+    return kept
+
+
+def _shortened_call(call: Message, limit: int) -> Message:
+    function = call["function"]
+    arguments = function["arguments"] if len(function["arguments"]) <= limit else "{}"
+    return {
+        "id": _cut(call["id"]),
+        "type": "function",
+        "function": {"name": _cut(function["name"]), "arguments": encodable(arguments)},
+    }

@@ -1,0 +1,133 @@
+"""Task model: the model of an agent for its own function, with all that stands in for it and waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..agent.loop import assistant_message
+from ..errors import LoopError, ModelError
+from ..models.base import Message, ToolCall, ToolSchema, Turn, Usage
+
+if TYPE_CHECKING:
+    from ..agent.loop_thread import LoopThread
+    from ..models.base import Model
+    from ..team.config import AgentConfig
+    from .reporter import Reporter
+
+__all__ = ["ModelAnswer", "TaskModel"]
+
+
+class ModelAnswer(msgspec.Struct, frozen=True):
+    """Answer of a model.
+
+    Attributes:
+        text: what it says; may be empty where it calls tools.
+        tool_calls: the calls that it asks for; give them to `task.tools`.
+        usage: what the answer cost.
+        message: the answer as a message, to be added to the conversation.
+    """
+
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    usage: Usage
+    message: Message
+
+
+class TaskModel:
+    """The model of a task's agent, with its fallbacks, retries and rate limits; what it costs counts for the task.
+
+    Every method may be called from any thread, also at the same time.
+
+    Args:
+        agent: whose model it is.
+        loop: where it works.
+        open_model: opens it, at the first use.
+        reporter: hears of usage, and of text that is to be said.
+    """
+
+    def __init__(
+        self, agent: AgentConfig, loop: LoopThread, open_model: Callable[[], Model], reporter: Reporter
+    ) -> None:
+        self._agent = agent
+        self._loop = loop
+        self._open_model = open_model
+        self._reporter = reporter
+        self._model: Model | None = None
+        self._turns = 0
+
+    async def complete(
+        self, messages: str | Sequence[Message], tools: Sequence[ToolSchema] | None = None, *, stream: bool = False
+    ) -> ModelAnswer:
+        """Ask the model; to cancel the wait cancels the request.
+
+        Args:
+            messages: the conversation in OpenAI's format, or text, which is the user's message. The agent's
+                `instruction` is put before it, unless it has a system message of its own.
+            tools: schemas of the tools that the model may call; `task.tools.schemas`, say.
+            stream: whether the text is output of the task, as it comes.
+
+        Raises:
+            ModelError: the agent has no model, or the model could not answer; the message says why and what to do.
+            ContextLengthError: because the conversation is too long for it.
+            LoopError: the limit on `iterations` is reached.
+            TypeError: a message is none.
+            RuntimeClosedError: the task has come to its end.
+        """
+        from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
+
+        future = self._loop.start(self._complete, self._conversation(messages), [*(tools or ())], stream)
+        return await future_result(future, lambda: self._loop.cut_short("its model"))
+
+    def ask(
+        self, messages: str | Sequence[Message], tools: Sequence[ToolSchema] | None = None, *, stream: bool = False
+    ) -> ModelAnswer:
+        """As `complete`, blocking."""
+        return self._loop.run(
+            self._complete, self._conversation(messages), [*(tools or ())], stream, called="its model"
+        )
+
+    async def close(self) -> None:
+        """Give back connections. In the loop of the model."""
+        if self._model is not None:
+            await self._model.close()
+
+    async def _complete(self, messages: list[Message], tools: list[ToolSchema], stream: bool) -> ModelAnswer:
+        model = self._opened()
+        try:
+            turn = await model.complete(messages, tools, self._reporter.text if stream else _unsaid)
+        except BaseException:
+            spent = model.take_unreported()
+            if spent != Usage():
+                self._reporter.turn_ended(Turn("", usage=spent), ())
+            raise
+        self._reporter.turn_ended(turn, ())
+        return ModelAnswer(turn.content, turn.tool_calls, turn.usage, assistant_message(turn))
+
+    def _opened(self) -> Model:
+        """Return the model, for one turn more."""
+        if self._agent.model is None:
+            raise ModelError(
+                f"{self._agent.name!r} has no model. Give its agent a `model` beside the `entrypoint` in the team file."
+            )
+        if 0 < self._agent.max_iterations <= self._turns:
+            raise LoopError(f"The task has asked its model {self._turns} times, which is its limit on iterations.")
+        self._turns += 1
+        if self._model is None:
+            self._model = self._open_model()
+        return self._model
+
+    def _conversation(self, messages: str | Sequence[Message]) -> list[Message]:
+        given: Sequence[Any] = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        if not all(isinstance(message, Mapping) and isinstance(message.get("role"), str) for message in given):
+            raise TypeError('A message is a mapping, such as {"role": "user", "content": "…"}.')
+        shown = [dict(message) for message in given]
+        if self._agent.instruction and all(message["role"] not in {"system", "developer"} for message in shown):
+            shown.insert(0, {"role": "system", "content": self._agent.instruction})
+        return shown
+
+
+def _unsaid(_piece: str) -> None:
+    pass
