@@ -153,13 +153,8 @@ def test_an_agent_needs_a_model_or_an_entrypoint() -> None:
 
 
 def test_an_agent_may_have_a_model_tools_and_sub_agents_for_its_entrypoint() -> None:
-    has = {
-        "toolsets": [{"type": "think"}],
-        "sub_agents": ["b"],
-        "instruction": "x",
-        "fallback": {"models": ["openai/y"]},
-    }
-    a = team(a={"entrypoint": "m:f", **has}, b={"entrypoint": "m:g", "model": None}).agents["a"]
+    own = {"toolsets": [{"type": "think"}], "sub_agents": ["b"], "instruction": "x"}
+    a = team(a={"entrypoint": "m:f", "fallback": {"models": ["openai/y"]}, **own}).agents["a"]
     assert (a.entrypoint, a.model is not None, a.sub_agents, len(a.toolsets)) == ("m:f", True, ("b",), 1)
 
 
