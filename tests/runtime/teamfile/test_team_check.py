@@ -158,9 +158,12 @@ def test_an_agent_may_have_a_model_tools_and_sub_agents_for_its_entrypoint() -> 
     assert (a.entrypoint, a.model is not None, a.sub_agents, len(a.toolsets)) == ("m:f", True, ("b",), 1)
 
 
-@pytest.mark.parametrize("key", ["fallback", "structured_output"])
-def test_an_entrypoint_has_no_keys_of_a_model_where_it_has_none(key: str) -> None:
-    text = problem("agents.a.entrypoint", a={"model": None, "entrypoint": "m:f", key: {}})
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("fallback", {"models": ["openai/x"]}), ("structured_output", {"name": "x", "schema": {"type": "object"}})],
+)
+def test_an_entrypoint_has_no_keys_of_a_model_where_it_has_none(key: str, value: dict[str, Any]) -> None:
+    text = problem("agents.a.entrypoint", a={"model": None, "entrypoint": "m:f", key: value})
     assert f"This agent has no `model`; without effect: {key}." in text
 
 
