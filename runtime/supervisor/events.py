@@ -166,6 +166,7 @@ class EventHub:
             end = starts[task.id] if task.id in starts else self._told_of(task).end
             if end:
                 entries.append(Entry(task.id, None, task.output, 0, end))
+                entries[-1].came = task.started_at  # or later: nobody has looked at the clock
             if task.is_over and (task.id, TaskEnded) not in told:
                 view = task.view(output=False)
                 entries.append(Entry(task.id, TaskEnded(view, time=view.ended_at or view.started_at)))
