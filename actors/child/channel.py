@@ -24,6 +24,7 @@ import msgspec
 from ..errors import ForkedError, RemoteError
 from ..wire.ancillary import ROOM, descriptors_in
 from ..wire.frames import FrameDecoder, decode_to_child, encode_frame, encode_plain, output_header
+from ..wire.inheritance import received_descriptors
 from ..wire.messages import Answer, FromChild, Refused, Report, Request, Start, ToChild
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class ChildChannel:
     Attributes:
         capture: the file that takes what the process writes to descriptors 1 and 2; empty if they are the host's.
         descriptors: what came with the first message.
-        start: what the process was started with; None where there is no actor, as in a rehearsal.
+        start: what the process was started with; None until that has come.
         actor_class: class of the actor that it is for, once that is known.
     """
 
@@ -126,7 +127,7 @@ class ChildChannel:
         """Wait for the first message, and what comes with it; None if the host went away before it sent one."""
         data, ancillary, _, _ = self._socket.recvmsg(_READ, ROOM, _FLAGS)
         if ancillary:
-            self.descriptors = descriptors_in(ancillary)
+            self.descriptors = received_descriptors[:] = descriptors_in(ancillary)
         self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(data))
         message = self.receive()
         if isinstance(message, Start) and message.memory is not None:
@@ -134,7 +135,9 @@ class ChildChannel:
                 file.seek(0)
                 self._arrived.extend(decode_to_child(payload) for _, payload in self._decoder.feed(file.read()))
             message = self._arrived.popleft()
-        return message if isinstance(message, Start) else None
+        # Here, where rehearsals go, too; before the actor is unpickled, which may ask for it.
+        self.start = message if isinstance(message, Start) else None
+        return self.start
 
     def receive(self, *, wait: bool = True) -> ToChild | None:
         """Return the host's next message; None if it closed the channel, or if nobody waits and there is none yet."""

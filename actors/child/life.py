@@ -20,7 +20,6 @@ from ..linux import cgroup, kernel
 from ..linux.mark import keep_mark
 from ..regular_files import make, open_to_log
 from ..wire.frames import encode_frame
-from ..wire.inheritance import received_descriptors
 from ..wire.messages import (
     STANDS_BY,
     Answer,
@@ -87,9 +86,6 @@ def serve(
     start = channel.receive_start()
     if start is None:
         return 0
-    channel.start = start  # first, as what is unpickled may ask for its descriptors
-    if channel.descriptors:
-        received_descriptors[:] = channel.descriptors
     if not start.urn:
         _settle_in(start)
         return _be_plain(start, channel)
