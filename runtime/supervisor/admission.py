@@ -81,9 +81,10 @@ def admit(
 def take_next(*, settings: Settings, registry: TaskRegistry) -> Task | None:
     """Give a slot to the queued task that is next; return it, or None if there is none for which there is a slot.
 
-    Where all tasks that run wait, or may wait, for queued ones that they have started, one of these starts beyond
-    `max_running`: else no slot might ever become free. That is one that was started at the greatest depth. So of those
-    beyond, each is deeper than the one before, and there are never more than `max_depth`.
+    Where each task that runs in a branch has started queued ones, all of them may wait for those. Then one of these may
+    take a slot that is kept for others. It starts beyond `max_running` if that is so in every branch, because no slot
+    might ever become free: the one that was started at the greatest depth. So of those beyond, each is deeper than the
+    one before, and there are never more than `max_depth`.
 
     Args:
         settings: those in force.
@@ -94,8 +95,8 @@ def take_next(*, settings: Settings, registry: TaskRegistry) -> Task | None:
     free = settings.max_running - registry.running
     weakest = max((claim for claim in Claim if free > _kept_of_slots(settings, claim)), default=None)
     task = registry.queue.first(weakest) if weakest is not None else None
-    if task is None and registry.all_wait_for_queued:
-        task = registry.queue.first_of_the_deepest()
+    if task is None and (registry.has_waiting_branch if free > 0 else registry.all_wait_for_queued):
+        task = registry.queue.first_of_the_deepest(registry.is_in_waiting_branch)
     if task is not None:
         registry.start(task)
     return task

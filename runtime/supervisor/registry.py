@@ -37,6 +37,7 @@ class TaskRegistry:
         self._owned: dict[str, dict[str, Task]] = {}
         self._unended: dict[str, Task] = {}
         self.queue = TaskQueue()
+        self._waiting_branches: dict[str, Task] = {}
         self._running = self._parents_of_queued = self._unread = 0
         # Those of roots, which take up no room, are in this one only.
         self._roots = 0
@@ -69,6 +70,15 @@ class TaskRegistry:
     def all_wait_for_queued(self) -> bool:
         """Whether each task that has a slot has started, itself or by what it has started, one that is queued."""
         return 0 < self._running == self._parents_of_queued
+
+    @property
+    def has_waiting_branch(self) -> bool:
+        """Whether there is a branch in which that is so of each task that has a slot."""
+        return bool(self._waiting_branches)
+
+    def is_in_waiting_branch(self, task: Task) -> bool:
+        """Tell whether that is so in the branch of a task."""
+        return self.first_of_branch(task).id in self._waiting_branches
 
     @property
     def all_ended(self) -> bool:
@@ -170,7 +180,8 @@ class TaskRegistry:
         self.queue.remove(task)
         for owner in self._owners(task):
             owner.queued_below -= 1
-            self._parents_of_queued -= owner.has_slot and not owner.queued_below
+            if owner.has_slot and not owner.queued_below:
+                self._count_parent(owner, -1)
 
     def remove(self, task: Task) -> None:
         """Forget a task: one that could not be started, or that has ended."""
@@ -228,27 +239,45 @@ class TaskRegistry:
     def _queue_up(self, task: Task) -> None:
         self.queue.put(task, self.claim(self.get(task.parent)))
         for owner in self._owners(task):
-            self._parents_of_queued += owner.has_slot and not owner.queued_below
             owner.queued_below += 1
+            if owner.has_slot and owner.queued_below == 1:
+                self._count_parent(owner, 1)
 
     def _take_slot(self, task: Task) -> None:
         task.has_slot = not task.is_root
         self._running += task.has_slot
         for owner in self._owners(task):
             owner.running_below += 1
+        if task.owners:
+            self._look_at_branch(self.first_of_branch(task))
 
     def _give_slot_back(self, task: Task) -> None:
         if not task.has_slot:
             return  # it was queued to its end, or is a root
         task.has_slot = False
         self._running -= 1
-        self._parents_of_queued -= bool(task.queued_below)
+        if task.queued_below:
+            self._count_parent(task, -1)
         for owner in self._owners(task):
             owner.running_below -= 1
-        if task.owners:
-            first = self.first_of_branch(task)
-            if not first.running_below:
-                self.queue.is_alone(first.id)
+        first = self.first_of_branch(task)
+        self._look_at_branch(first)
+        if not first.running_below:
+            self.queue.is_alone(first.id)
+
+    def _count_parent(self, task: Task, change: int) -> None:
+        """Count that one more task with a slot owns queued ones, or one less."""
+        self._parents_of_queued += change
+        first = self.first_of_branch(task)
+        first.waiting_in_branch += change
+        self._look_at_branch(first)
+
+    def _look_at_branch(self, first: Task) -> None:
+        """Note whether all that run in a branch may wait for queued ones."""
+        if first.waiting_in_branch and first.waiting_in_branch == first.running_below + first.has_slot:
+            self._waiting_branches[first.id] = first
+        else:
+            self._waiting_branches.pop(first.id, None)
 
     def _count_kept(self, task: Task, size: int) -> None:
         """Count a task as one that is kept with so many bytes, in place of what it was counted as."""

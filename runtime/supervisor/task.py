@@ -115,6 +115,7 @@ class Task:
         has_slot: whether it takes up one of the slots.
         running_below: how many of the tasks that it owns have slots.
         queued_below: how many of the tasks that it owns are queued.
+        waiting_in_branch: how many tasks of the branch whose first it is have slots and own queued ones.
         attempt: the latest, until its end is told; None before the first.
         deadline: due when it has run for as long as it may; None if it may for ever.
         restarts: when it was started again.
@@ -159,6 +160,7 @@ class Task:
     has_slot: bool = False
     running_below: int = 0
     queued_below: int = 0
+    waiting_in_branch: int = 0
     attempt: Attempt | None = None
     deadline: Timer | None = None
     restarts: RestartHistory = field(default_factory=RestartHistory)

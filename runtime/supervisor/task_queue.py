@@ -8,7 +8,7 @@ supervisor's thread.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -64,7 +64,10 @@ class TaskQueue:
     def place(self, task: Task) -> int:
         """Return a queued task's place, from 1; see `places`."""
         mine = self._lines[task.parent]
-        before = next(index for index, task_id in enumerate(mine.tasks) if task_id == task.id)
+        if task.id == next(reversed(mine.tasks)):  # as it is when it has just been queued
+            before = len(mine.tasks) - 1
+        else:
+            before = next(index for index, task_id in enumerate(mine.tasks) if task_id == task.id)
         others = (line for line in self._lines.values() if line is not mine)
         ahead = sum(min(len(line.tasks), before + (line.turn < mine.turn)) for line in others)
         return before + ahead + 1
@@ -117,17 +120,19 @@ class TaskQueue:
         line = min((line for line in firsts if line is not None), key=lambda line: line.turn, default=None)
         return next(iter(line.tasks.values())) if line is not None else None
 
-    def first_of_the_deepest(self) -> Task | None:
+    def first_of_the_deepest(self, wanted: Callable[[Task], bool]) -> Task | None:
         """Return the first of those that tasks have started at the greatest depth, of the owner with the fewest left.
 
-        Looks at all owners, as only those are that run, and it is rarely wanted.
+        Looks at all owners, as only those are that run, and it is rarely called.
+
+        Args:
+            wanted: whether a task is wanted.
         """
         lines = [*self._by_claim[Claim.FIRST].values(), *self._by_claim[Claim.MORE].values()]
-        firsts = [(line, next(iter(line.tasks.values()))) for line in lines]
-        _, task = min(
-            firsts, key=lambda each: (-len(each[1].chain), len(each[0].tasks), each[0].turn), default=(None, None)
-        )
-        return task
+        firsts = [(line, task) for line in lines if wanted(task := next(iter(line.tasks.values())))]
+        if not firsts:
+            return None
+        return min(firsts, key=lambda each: (-len(each[1].chain), len(each[0].tasks), each[0].turn))[1]
 
     def had_its_turn(self, owner: str | None) -> None:
         """Note that a task of an owner has taken a slot: the owner comes behind all others now."""

@@ -161,6 +161,10 @@ def check(runs: Runs) -> None:
     assert not queued or running
     # A task that runs and has nothing queued will end one day, and so make room.
     assert not queued or not all(task.queued_below for task in running)
+    if len(running) < settings.max_running:
+        for first in (task for task in running if not task.owners):
+            branch = [task for task in running if task is first or first.id in task.owners]
+            assert not all(task.queued_below for task in branch), "there is a slot, and a branch waits for it"
     if any(task.parent is None for task in queued):
         assert len(running) >= settings.max_running
 
