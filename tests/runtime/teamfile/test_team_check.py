@@ -381,6 +381,7 @@ def test_a_permission_may_name_a_tool_made_of_a_command() -> None:
     ("key", "value", "words"),
     [
         ("max_running", 0, "a whole number of at least 1, not 0."),
+        ("max_queued", -1, "a whole number of at least 0, not -1."),
         ("max_tasks", "many", "a whole number of at least 1, not text."),
         ("max_depth", -1, "at least 1"),
         ("max_output", 0.5, "at least 1"),

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +323,38 @@ def test_a_long_list_is_bounded(frugal: Runtime) -> None:
     assert len(answer.text) <= 3100
     assert "left out here." in answer.text
     assert len(answer.data["tasks"]) == 20
+
+
+def test_a_task_without_a_slot_is_queued_and_all_tools_say_so() -> None:
+    with Runtime.from_mapping(orchestrated(), max_running=1) as runtime, runtime.toolset("boss") as toolset:
+        first = started(toolset, "waits")
+
+        answer = call(toolset, "run_background_agent", agent="echo", task="hello")
+
+        queued = runtime.list()[1].id
+        assert answer.text.startswith(f"Queued {queued}: echo starts by itself when a slot is free; it is number 1")
+        assert answer.data == {"task_id": queued, "agent": "echo", "queue_place": 1}
+        listed = call(toolset, "list_background_agents")
+        assert listed.text.startswith(
+            "2 background tasks, 1 still at work, 1 queued. 1 of 1 slots are in use, 0 free. "
+            "1 of 1000 places in the queue are taken."
+        )
+        assert f"{queued}  echo  queued  0.0 s · place 1 in the queue" in listed.text
+        assert (listed.data["queued"], listed.data["max_queued"]) == (1, 1000)
+        viewed = call(toolset, "view_background_agent", task_id=queued)
+        assert "place 1 in the queue" in viewed.text
+        assert (viewed.data["status"], viewed.data["queue_place"], viewed.data["started_at"]) == ("queued", 1, "")
+        stopped = call(toolset, "stop_background_agent", task_id=queued)
+        assert "Stopped by boss while it was queued." in stopped.text
+        call(toolset, "stop_background_agent", task_id=first)
+
+
+def test_a_task_that_waits_for_another_waits_while_that_is_queued() -> None:
+    with Runtime.from_mapping(orchestrated(), max_running=1) as runtime, runtime.toolset("boss") as toolset:
+        first = runtime.run("waits", "x")
+        with ThreadPoolExecutor(1) as pool:
+            transfer = pool.submit(call, toolset, "transfer_task", agent="echo", task="hello")
+            wait_until(lambda: len(runtime.list()) == 2, "it has been queued")
+            assert runtime.list()[1].status == "queued"
+            runtime.stop(first)
+            assert transfer.result(30.0).text == "hello"
