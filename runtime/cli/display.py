@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-import msgspec
-
 from ...actors.interrupts import result_of
 from ..tasks.events import Event, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
 from ..tasks.messages import ListTasks
@@ -187,11 +185,9 @@ class JsonLines:
     def _show(self, event: Event) -> None:
         if self._wants_root and isinstance(event, TaskStarted):
             self._wants_root, self._root = False, event.task
-        fields = msgspec.to_builtins(event)
+        fields = event.as_data()
         if isinstance(event, TaskOutput) and event.task_id == self._root.id:
             fields |= {"event": "text", "agent": self._root.agent}
-        if isinstance(event, TaskQueued | TaskStarted | TaskEnded | TaskRestarting):
-            fields["task"] = event.task.as_data()
         out.line(json_line(fields))
 
 

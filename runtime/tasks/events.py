@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,12 @@ class _Dated(msgspec.Struct, frozen=True, kw_only=True):
 
     time: str = msgspec.field(default_factory=lambda: iso_time(time.time()))
     cursor: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON: `event` says which it is, and a task is as `TaskView.as_data` tells it."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        task = getattr(self, "task", None)
+        return fields if task is None else fields | {"task": task.as_data()}
 
 
 class TaskQueued(_Dated, frozen=True, tag_field="event", tag="queued"):
