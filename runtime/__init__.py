@@ -26,6 +26,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     child/             in a task's process: its actor, its work, its streams
     supervisor/        in the host, one thread: the truth about tasks
     host.py            builds, owns and closes all of the above; the way to the supervisor
+    data_check.py      whether data is what an entrypoint takes, before a process starts for it
     host_way.py        the host program's way to the supervisor, for the verbs
     orchestrator.py    an agent's tools, for a host with a loop of its own
     runtime.py         `Runtime`: the library, blocking
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from .models.base import ToolSchema, Usage
     from .orchestrator import OrchestratorTools
     from .runtime import Runtime
+    from .tasks.decoding import NotOfTypeError
     from .tasks.ends import TaskFailed, TaskStopped
     from .tasks.events import (
         Event,
@@ -91,7 +93,6 @@ if TYPE_CHECKING:
     from .verbs.async_streams import AsyncEventStream
     from .verbs.awaited import AsyncGroup, AsyncTask
     from .verbs.blocking import Group, Task
-    from .verbs.decoding import NotOfTypeError
     from .verbs.executor import TaskCrashed, TaskExecutor
     from .verbs.streams import EventStream
 
@@ -179,7 +180,7 @@ _HOMES: dict[str, str] = {
     "MissingKeyError": "errors",
     "ModelConfig": "team.config",
     "ModelError": "errors",
-    "NotOfTypeError": "verbs.decoding",
+    "NotOfTypeError": "tasks.decoding",
     "OrchestratorTools": "orchestrator",
     "Problem": "errors",
     "RateLimitError": "errors",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import RuntimeClosedError, UnknownTaskError
 from .host import Host
 from .tasks.gateway import Caller, HostGateway, ReplyTo
-from .tasks.messages import Request, checked
+from .tasks.messages import CheckData, Request, RunTask, checked
 from .tasks.views import Status, TaskView
 from .text import one_line
 
 if TYPE_CHECKING:
+    from .data_check import DataChecks
     from .supervisor.reader import Reader, Speech
     from .supervisor.task import Task
     from .verbs.callbacks import CallbackThread
@@ -48,9 +50,24 @@ class HostWay:
                 self._host.adopt(callbacks)
         callbacks.call(function)
 
+    def data_check(self, request: RunTask) -> CheckData | None:
+        """See `Way`."""
+        if request.call or not self._host.team.has_entrypoints:
+            return None
+        return self._data_checks.wanted(request.agent, request.data)
+
+    @functools.cached_property
+    def _data_checks(self) -> DataChecks:
+        from .data_check import DataChecks  # noqa: PLC0415 - for programs that have entrypoints
+
+        return DataChecks(self._host.system, self._host.team)
+
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """See `Way`."""
         self._host.check_usable()
+        if isinstance(request, CheckData):
+            self._data_checks.check(request, reply_to)
+            return
         self._gateway.send(checked(request), reply_to)
 
     def forget(self, reply_to: ReplyTo) -> None:

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from ..tasks.entrypoint_data import data_arguments
+
 if TYPE_CHECKING:
     from ..models.base import Usage
     from ..tasks.calls import Call
@@ -150,9 +152,16 @@ def call_function(call: Call, label: str) -> Any:
     return _returned(function(*args, **kwargs), f"Function {label!r}")
 
 
-def call_entrypoint(function: Callable[..., Any], task: EntrypointTask) -> Any:
-    """Call a sync entrypoint, on the calling thread; for an async one return its coroutine."""
-    return _returned(function(task), "The entrypoint")
+def call_entrypoint(function: Callable[..., Any], task: EntrypointTask, data: str | None) -> Any:
+    """Call a sync entrypoint, on the calling thread; for an async one return its coroutine.
+
+    Args:
+        function: the entrypoint.
+        task: its first argument.
+        data: of the task, as JSON text, for its second if it has one.
+    """
+    args, kwargs = data_arguments(function, data, f"the entrypoint of agent {task.agent!r}")
+    return _returned(function(task, *args, **kwargs), "The entrypoint")
 
 
 def _returned(outcome: Any, what: str) -> Any:

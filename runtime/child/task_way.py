@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 from ...actors import SupervisorRef
 from ..errors import RunError
 from ..tasks.gateway import ReplyTo, TaskGateway
-from ..tasks.messages import ListTasks, Request
+from ..tasks.messages import ListTasks, Request, RunTask
 from ..tasks.views import Status, TaskView
 from ..verbs.callbacks import CallbackThread
 
@@ -33,6 +33,10 @@ class TaskWay:
         self._gateway = TaskGateway(supervisor)
         self._callbacks = CallbackThread()
         self.max_running = max_running
+
+    def data_check(self, request: RunTask) -> None:
+        """See `Way`: the process of the task that is started finds out."""
+        del request
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """See `Way`."""

@@ -198,7 +198,8 @@ class TaskWork:
 
                 outcome = call_function(Call.decode(spec.call), spec.agent)
             else:
-                outcome = call_entrypoint(resolve(spec.entrypoint, what=_code_of(spec)), self._task)
+                function = resolve(spec.entrypoint, what=_code_of(spec))
+                outcome = call_entrypoint(function, self._task, spec.data)
             return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:
             self.at_work = False

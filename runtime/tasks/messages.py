@@ -24,6 +24,8 @@ __all__ = [
     "AgentSetup",
     "AwaitRate",
     "Began",
+    "CheckData",
+    "DataChecked",
     "Failed",
     "Finished",
     "ListTasks",
@@ -127,6 +129,25 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
     call: bytes = b""
     options: RunOptions = AS_USUAL
     has_code: bool = False
+
+
+class DataChecked(msgspec.Struct, frozen=True):
+    """Host to the asker: whether data is what an entrypoint takes.
+
+    Attributes:
+        fault: why not, in a sentence; empty if it is, or if nobody could tell.
+        takes_any: whether the entrypoint has no parameter of its own for data, so that none need be checked.
+    """
+
+    fault: str = ""
+    takes_any: bool = False
+
+
+class CheckData(Request[DataChecked], frozen=True, tag="check_data"):
+    """To the host, not to the supervisor: see whether data is what an agent's entrypoint takes, in another process."""
+
+    agent: str
+    data: str
 
 
 class ListTasks(Request[TaskList], frozen=True, tag="list"):

@@ -1,4 +1,4 @@
-"""Plain data: makes JSON text of what an entrypoint returns. Runs in the task's process.
+"""Plain data: makes JSON text of what an entrypoint returns, and of what a program gives a task to work on.
 
 `msgspec` takes most of it as it is: mappings, sequences, sets, dataclasses, attrs classes, its own structs, enums,
 dates, decimals, UUIDs and bytes (as Base64). What it does not know is converted here, by what the object can do. No
@@ -14,14 +14,14 @@ import os
 from collections import UserString
 from collections.abc import Callable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from ..text import encodable, one_line
 from .result import is_too_deep
 
-__all__ = ["NotPlainError", "encode_result"]
+__all__ = ["NotPlainError", "encode_data", "encode_result"]
 
 _REFUSED: Final = "\0refused\0"
 """Stands for a value that is not plain data until it is known where it is."""
@@ -45,21 +45,41 @@ class NotPlainError(TypeError):
     """A result holds what JSON cannot hold; the message says what, where, and what would do instead."""
 
 
+class _Words(NamedTuple):
+    """What it is called that is made plain, and what whoever has it does with it."""
+
+    root: str
+    verb: str
+
+
+_RESULT: Final = _Words("result", "Return")
+_DATA: Final = _Words("data", "Give")
+
+
 def encode_result(result: Any) -> bytes:
     """Return a result as JSON text.
 
     Raises:
         NotPlainError: JSON cannot hold it.
     """
-    if type(result) is str:
-        return msgspec.json.encode(encodable(result))
-    data = _encoded(result)
+    return _checked(result, _RESULT)
+
+
+def encode_data(data: Any) -> bytes:
+    """Return what a task is given to work on as JSON text; raises as `encode_result` does."""
+    return _checked(data, _DATA)
+
+
+def _checked(value: Any, words: _Words) -> bytes:
+    if type(value) is str:
+        return msgspec.json.encode(encodable(value))
+    data = _encoded(value, words)
     if is_too_deep(data):
-        raise NotPlainError(_TOO_DEEP)
+        raise NotPlainError(f"{_TOO_DEEP} {words.verb} {_FLATTER}")
     return data
 
 
-def _encoded(result: Any) -> bytes:
+def _encoded(result: Any, words: _Words) -> bytes:
     try:
         data = msgspec.json.encode(result, enc_hook=_converted)
     except _ENCODING_ERRORS:
@@ -68,7 +88,7 @@ def _encoded(result: Any) -> bytes:
         # Numbers that JSON does not have become null, or text as a key, without a word.
         if not any(sign in data for sign in _SUSPECT) or _has_only_numbers_of_json(result):
             return data
-    return msgspec.json.encode(_Check().plain(result))
+    return msgspec.json.encode(_Check(words).plain(result))
 
 
 def _has_only_numbers_of_json(result: Any) -> bool:
@@ -81,9 +101,10 @@ def _has_only_numbers_of_json(result: Any) -> bool:
 
 
 class _Check:
-    """Makes plain data of one result, and knows where it found something that is not plain."""
+    """Makes plain data of one value, and knows where it found something that is not plain."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: _Words) -> None:
+        self._root, self._verb = words
         self._refused: list[str] = []
         self._numbers: list[str] = []
 
@@ -92,10 +113,11 @@ class _Check:
         try:
             plain = self._walk(msgspec.to_builtins(result, enc_hook=self._convert), ())
         except RecursionError:
-            raise NotPlainError(_TOO_DEEP) from None
+            raise NotPlainError(f"{_TOO_DEEP} {self._verb} {_FLATTER}") from None
         if self._numbers:
             raise NotPlainError(
-                f"{_enumerated(self._numbers)}. JSON has no such numbers: return None, or text, in their place."
+                f"{_enumerated(self._numbers)}. JSON has no such numbers: {self._verb.lower()} None, or text, in their "
+                "place."
             )
         return plain
 
@@ -125,12 +147,12 @@ class _Check:
                 return sequence
             case str():
                 if value == _REFUSED and self._refused:
-                    raise NotPlainError(f"{_place(way)} {self._refused[0]}. {_REMEDY}")
+                    raise NotPlainError(f"{self._place(way)} {self._refused[0]}. {self._verb} {_REMEDY}")
                 return encodable(value)
             case int() if value.bit_length() > _MOST_BITS:
-                raise NotPlainError(f"{_place(way)} {_TOO_LONG}")
+                raise NotPlainError(f"{self._place(way)} {_TOO_LONG} {self._verb} it as text, such as hex(…).")
             case float() if not math.isfinite(value):
-                self._numbers.append(f"{_number(value)} at {_place(way)}")
+                self._numbers.append(f"{_number(value)} at {self._place(way)}")
                 return None
             case _:
                 return value
@@ -139,27 +161,38 @@ class _Check:
         """Return a key as text, as Python's own `json` does."""
         match key:
             case str() if key == _REFUSED and self._refused:
-                raise NotPlainError(f"a key of {_place(way)} {self._refused[0]}. {_KEYS}")
+                raise NotPlainError(f"a key of {self._place(way)} {self._refused[0]}. {self._verb} {_KEYS}")
             case str():
                 return encodable(key)
             case float() if not math.isfinite(key):
-                self._numbers.append(f"{_number(key)} as a key of {_place(way)}")
+                self._numbers.append(f"{_number(key)} as a key of {self._place(way)}")
                 return ""
             case int() if key.bit_length() > _MOST_BITS:
-                raise NotPlainError(f"a key of {_place(way)} {_TOO_LONG}")
+                raise NotPlainError(f"a key of {self._place(way)} {_TOO_LONG} {self._verb} it as text, such as hex(…).")
             case None | bool() | int() | float():
                 return json.dumps(key)
             case _:
-                raise NotPlainError(f"a key of {_place(way)} is of type {type(key).__name__}. {_KEYS}")
+                raise NotPlainError(
+                    f"a key of {self._place(way)} is of type {type(key).__name__}. {self._verb} {_KEYS}"
+                )
+
+    def _place(self, way: Way) -> str:
+        """Return where a value is, as one would write it: `result['rows'][3]`."""
+        steps: list[str] = []
+        while way:
+            key, way = way
+            steps.append(f"[{one_line(repr(key), 60)}]")
+        return self._root + "".join(reversed(steps))
 
 
-_TOO_DEEP: Final = "it is nested too deeply, or holds itself. Return text, or data of fewer levels, such as rows."
+_TOO_DEEP: Final = "it is nested too deeply, or holds itself."
+_FLATTER: Final = "text, or data of fewer levels, such as rows."
 _REMEDY: Final = (
-    "Return text, or None, truths, numbers, lists and mappings of these, or what becomes that: dataclasses, pydantic "
+    "text, or None, truths, numbers, lists and mappings of these, or what becomes that: dataclasses, pydantic "
     "and attrs objects, enums, dates, paths, sets, NumPy values."
 )
-_TOO_LONG: Final = "is a number of thousands of digits, which Python does not read. Return it as text, such as hex(…)."
-_KEYS: Final = "Return text as keys, or numbers, dates, enums or paths, which become text."
+_TOO_LONG: Final = "is a number of thousands of digits, which Python does not read."
+_KEYS: Final = "text as keys, or numbers, dates, enums or paths, which become text."
 
 
 _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
@@ -203,15 +236,6 @@ def _dumped(model: Any) -> Any:
 
 def _number(value: float) -> str:
     return "NaN" if math.isnan(value) else "infinity" if value > 0 else "minus infinity"
-
-
-def _place(way: Way) -> str:
-    """Return where a value is, as one would write it: `result['rows'][3]`."""
-    steps: list[str] = []
-    while way:
-        key, way = way
-        steps.append(f"[{one_line(repr(key), 60)}]")
-    return "result" + "".join(reversed(steps))
 
 
 def _enumerated(places: list[str]) -> str:

@@ -293,6 +293,11 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
 
+    @property
+    def has_entrypoints(self) -> bool:
+        """Whether one of its agents is a function of the user's."""
+        return any(agent.entrypoint is not None for agent in self.agents.values())
+
 
 NO_TEAM: Final = Team(source="<no team>", agents={}, root="")
 """For programs that have no agents, and functions only."""

@@ -212,7 +212,9 @@ class AsyncVerbs:
             mapping.close()
 
     async def _start(self, request: RunTask) -> AsyncTask:
-        return AsyncTask(await driven(self._way, steps.run(request)), request.agent, self._way)
+        return AsyncTask(
+            await driven(self._way, steps.run(request, self._way.data_check(request))), request.agent, self._way
+        )
 
 
 class AsyncGroup(AsyncVerbs):

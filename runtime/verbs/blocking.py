@@ -313,7 +313,7 @@ class BlockingVerbs:
         return Group(self._way, on_error)
 
     def _start(self, request: RunTask) -> Task:
-        return Task(drive(self._way, steps.run(request)), request.agent, self._way)
+        return Task(drive(self._way, steps.run(request, self._way.data_check(request))), request.agent, self._way)
 
 
 class Group(BlockingVerbs):

@@ -72,7 +72,7 @@ class TaskHandle:
         result = result_of_view(view)
         if kind is None:
             return result
-        from .decoding import decode_as  # noqa: PLC0415 - for programs that name a type
+        from ..tasks.decoding import decode_as  # noqa: PLC0415 - for programs that name a type
 
         return decode_as(kind, result, f"The result of {self.id} ({self.agent})")
 

@@ -45,10 +45,10 @@ def run_request(
 
 
 def _encoded(data: Any) -> str:
-    from ..tasks.plain_data import NotPlainError, encode_result  # noqa: PLC0415 - for programs that give data
+    from ..tasks.plain_data import NotPlainError, encode_data  # noqa: PLC0415 - for programs that give data
 
     try:
-        return encode_result(data).decode()
+        return encode_data(data).decode()
     except NotPlainError as error:
         raise TypeError(f"The data of the task is not plain data: {error}") from None
 

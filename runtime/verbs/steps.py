@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from ..errors import UnknownTaskError
 from ..tasks.ends import TaskFailed, TaskStopped
-from ..tasks.messages import ListTasks, Request, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.messages import CheckData, ListTasks, Request, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView
 
 __all__ = [
@@ -43,8 +43,18 @@ Steps: TypeAlias = Generator[Request[Any], Any, T]
 Mode: TypeAlias = Literal["all", "any"]
 
 
-def run(request: RunTask) -> Steps[str]:
-    """Start a task; returns its id."""
+def run(request: RunTask, check: CheckData | None = None) -> Steps[str]:
+    """Start a task; returns its id.
+
+    Args:
+        request: what to start.
+        check: what to ask before.
+
+    Raises:
+        NotOfTypeError: the check says no.
+    """
+    if check is not None:
+        yield check
     accepted: TaskAccepted = yield request
     return accepted.task_id
 

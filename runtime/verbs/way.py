@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..tasks.gateway import ReplyTo
-from ..tasks.messages import Request
+from ..tasks.messages import CheckData, Request, RunTask
 from ..tasks.views import Status, TaskView
 
 if TYPE_CHECKING:
@@ -59,6 +59,15 @@ class Way(Protocol):
 
     def call_back(self, function: Callable[[], object]) -> None:
         """Have a function of the program's called soon, in a thread that it may hold up."""
+
+    def data_check(self, request: RunTask) -> CheckData | None:
+        """Check the data of a task; return what is to be asked before the task is started, if more is to be known.
+
+        Raises:
+            NotOfTypeError: the data is not what the agent's entrypoint takes.
+            TypeError: there is none, and the entrypoint cannot be called without.
+        """
+        ...
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """Send a request; its reply, or an error, goes to the address, in a thread that must not be held up.
