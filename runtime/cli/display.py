@@ -247,7 +247,8 @@ class LiveTable:
         from rich import box  # noqa: PLC0415 - rich is for terminals only
         from rich.table import Table  # noqa: PLC0415 - rich is for terminals only
 
-        rows = self._rows()
+        listed = result_of(self._host.ask(ListTasks()))
+        rows = self._fitting(listed.tasks)
         # On an ordinary screen of 80 columns there has to be room for what the tasks say.
         narrow = self._console.width < _WIDE
         table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1))
@@ -271,7 +272,7 @@ class LiveTable:
                 view.id.removeprefix(ID_PREFIX) if narrow else view.id,
                 view.agent,
                 view.status,
-                duration(view.runtime),
+                duration(view.runtime) if view.started_at else "",
                 _cpu(view),
                 size(memory) if memory else "",
                 *([f"{tokens:,}" if view.usage.requests else ""] * counts),
@@ -281,15 +282,16 @@ class LiveTable:
             words = [_words(one_line(clean(cell), 300)) for cell in cells]
             words[2].stylize(_STYLES.get(view.status, ""))
             table.add_row(*words)
+        if listed.queued:
+            table.caption = _words(f"{listed.queued:,} of {listed.max_queued:,} places in the queue are taken.")
         return table
 
-    def _rows(self) -> list[TaskView]:
-        """Return the tasks that fit on the screen: those at work, then the latest that have ended."""
-        views = result_of(self._host.ask(ListTasks())).tasks
+    def _fitting(self, views: list[TaskView]) -> list[TaskView]:
+        """Return the tasks that fit on the screen: those at work, then who is queued, then who has ended."""
         room = max(5, self._console.height - _MARGIN_ROWS)
         if len(views) <= room:
             return views
-        shown = {view.id for view in sorted(views, key=lambda view: view.ended)[:room]}
+        shown = {view.id for view in sorted(views, key=lambda view: (view.ended, view.status == "queued"))[:room]}
         return [view for view in views if view.id in shown]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from processes_and_waits import wait_until
 from subactors.actors import Timer
-from subactors.runtime import Runtime
+from subactors.runtime import CapacityError, Runtime
 from subactors.runtime.supervisor import waiting
 from subactors.runtime.supervisor.messages import RateDue
 from subactors.runtime.supervisor.rate_keeper import RateKeeper
@@ -86,6 +86,33 @@ def test_many_tasks_that_start_all_they_may_leave_the_host_one() -> None:
             runtime.run("takes_all_slots", "hold")
         wait_until(lambda: len(runtime.list()) >= 6, "they have taken all that they may")
         assert run_and_wait(runtime, "echo", "hello").result == "hello"
+
+
+@pytest.mark.parametrize(("places", "taken"), [(40, 30), (8, 6), (4, 3), (3, 3), (1, 1)])
+def test_a_task_that_queues_all_it_may_leaves_places_for_others(places: int, taken: int) -> None:
+    with opened(max_running=1, max_queued=places) as runtime:
+        greedy = runtime.run("takes_all_slots", "hold")
+        # The first of those that it starts has a slot beyond the only one: all that ran would have waited for it.
+        wait_until(lambda: len(runtime.list()) == 2 + taken, "it has taken all that it may")
+        left = [runtime.run("echo", "x") for _ in range(places - taken)]
+        assert {task.view().status for task in left} <= {"queued"}
+        with pytest.raises(CapacityError, match=rf"2 of 1 tasks are running and {places} of {places} are queued"):
+            runtime.run("echo", "x")
+        runtime.stop(greedy)
+        assert [view.result for view in runtime.wait(left, timeout=PATIENCE)] == ["x"] * len(left)
+
+
+def test_a_task_that_fills_its_share_of_the_queue_is_told_what_is_kept_for_others() -> None:
+    with opened(max_running=1, max_queued=8) as runtime:
+        count, refusal = said(runtime, "takes_all_slots")
+    assert count == 7
+    assert "2 of 1 tasks are running and 6 of 8 are queued, and the rest is kept for others than you" in refusal
+
+
+def test_what_is_queued_with_large_texts_is_bounded_for_each_task() -> None:
+    with opened(max_running=1, max_queued=1000) as runtime:
+        refusal, *_ = said(runtime, "hands_over_much")
+    assert "The texts and results of the tasks that this one has started take up" in refusal
 
 
 # --- requests -------------------------------------------------------------------------------------------------------

@@ -157,6 +157,27 @@ def table_rows(shown: str) -> list[list[str]]:
     return [re.split(r"  +", line.strip()) for line in lines if " completed " in line]
 
 
+QUEUED = """
+from subactors.runtime import Runtime
+from subactors.runtime.cli.display import LiveTable
+
+with Runtime.from_file("team.yaml", max_running=1) as runtime:
+    for _ in range(3):
+        runtime.run("slow", "x")
+    with LiveTable(runtime._host):
+        pass
+"""
+
+
+def test_the_live_table_shows_the_queue_and_each_place_in_it(folder: Path) -> None:
+    status, shown = in_terminal(folder, command=[sys.executable, "-c", QUEUED])
+    assert status == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    rows = [re.split(r"  +", line.strip()) for line in plain.splitlines() if " queued " in line]
+    assert [row[1:] for row in rows[:2]] == [["slow", "queued", f"place {place} in the queue"] for place in (1, 2)]
+    assert "2 of 1,000 places in the queue are taken." in plain
+
+
 @pytest.mark.parametrize("columns", [80, 100, 120])
 def test_the_live_table_has_room_for_what_tasks_say(folder: Path, columns: int) -> None:
     _, shown = in_terminal(folder, "dispatch", "team.yaml", "root", "All of this can be read.", columns=columns)
