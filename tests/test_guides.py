@@ -17,7 +17,7 @@ import pytest
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
-GUIDES: Final = ("embedding",)
+GUIDES: Final = ("async-and-web", "embedding")
 """Pages of `docs/` whose programs run as they are."""
 
 PATIENCE: Final = 50.0
@@ -83,4 +83,4 @@ def test_a_program_of_a_guide_runs_and_prints_what_the_guide_says(program: Progr
 
 
 def test_each_guide_has_a_program() -> None:
-    assert {program.name.partition("-")[0] for program in PROGRAMS} == set(GUIDES)
+    assert {program.name.rpartition("-")[0] for program in PROGRAMS} == set(GUIDES)
