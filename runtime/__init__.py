@@ -46,6 +46,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..actors import RestartPolicy
     from .async_runtime import AsyncRuntime
+    from .child.current import current_task
     from .child.entrypoint import EntrypointTask
     from .errors import (
         CapacityError,
@@ -83,11 +84,12 @@ if TYPE_CHECKING:
         TaskEnded,
         TaskGotToolAnswer,
         TaskOutput,
+        TaskProgress,
         TaskQueued,
         TaskRestarting,
         TaskStarted,
     )
-    from .tasks.views import Status, TaskList, TaskView, Vitals
+    from .tasks.views import Progress, Status, TaskList, TaskView, Vitals
     from .team.config import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
     from .toolsets.base import ToolAnswer
     from .verbs.async_streams import AsyncEventStream
@@ -120,6 +122,7 @@ __all__ = [
     "NotOfTypeError",
     "OrchestratorTools",
     "Problem",
+    "Progress",
     "RateLimitError",
     "RefusalError",
     "RequirementError",
@@ -141,6 +144,7 @@ __all__ = [
     "TaskGotToolAnswer",
     "TaskList",
     "TaskOutput",
+    "TaskProgress",
     "TaskQueued",
     "TaskRestarting",
     "TaskStarted",
@@ -157,6 +161,7 @@ __all__ = [
     "Usage",
     "Vitals",
     "WorkdirError",
+    "current_task",
 ]
 
 _HOMES: dict[str, str] = {
@@ -183,6 +188,7 @@ _HOMES: dict[str, str] = {
     "NotOfTypeError": "tasks.decoding",
     "OrchestratorTools": "orchestrator",
     "Problem": "errors",
+    "Progress": "tasks.views",
     "RateLimitError": "errors",
     "RefusalError": "errors",
     "RequirementError": "errors",
@@ -204,6 +210,7 @@ _HOMES: dict[str, str] = {
     "TaskGotToolAnswer": "tasks.events",
     "TaskList": "tasks.views",
     "TaskOutput": "tasks.events",
+    "TaskProgress": "tasks.events",
     "TaskQueued": "tasks.events",
     "TaskRestarting": "tasks.events",
     "TaskStarted": "tasks.events",
@@ -220,6 +227,7 @@ _HOMES: dict[str, str] = {
     "Usage": "models.base",
     "Vitals": "tasks.views",
     "WorkdirError": "errors",
+    "current_task": "child.current",
 }
 """Which module each name is of."""
 

@@ -50,6 +50,7 @@ class EntrypointTask:
         way: Callable[[], Way],
         belongings: Callable[[], Belongings],
         count: Callable[[Usage], None],
+        progress: Callable[[float, float | None, str], None],
         data: Any = None,
         attempt: int = 1,
     ) -> None:
@@ -64,6 +65,7 @@ class EntrypointTask:
         self._way = way
         self._belongings = belongings
         self._count = count
+        self._progress = progress
 
     @functools.cached_property
     def runtime(self) -> BlockingVerbs:
@@ -121,6 +123,23 @@ class EntrypointTask:
         Blocks while the host is behind with reading.
         """
         self._emit(text)
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Tell how far the task has come: it is in views, events and the live table.
+
+        May be called as often as one likes: what comes within a tenth of a second of what was told is told a little
+        later, and of several the last.
+
+        Args:
+            done: how much is done, in any unit.
+            total: how much there is to do, in the same; None: nobody knows.
+            note: what the task is at; of a longer one the first 200 characters are shown.
+
+        Raises:
+            TypeError: that is not numbers and text.
+            ValueError: a number is not finite.
+        """
+        self._progress(done, total, note)
 
     @property
     def stop_requested(self) -> bool:

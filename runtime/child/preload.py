@@ -27,6 +27,7 @@ def modules_of(team: Team) -> list[str]:
     # The streams first, before a module keeps others.
     modules = [
         "subactors.runtime.child.speech:install",
+        "subactors.runtime.child.current:install",
         "subactors.runtime.child.work",
         "subactors.runtime.child.rehearsal",
     ]

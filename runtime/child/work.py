@@ -27,6 +27,7 @@ from ..tasks.messages import AgentSetup, Began, Failed, Finished, TaskSpec
 from ..tasks.plain_data import encode_result
 from ..team.references import resolve
 from ..team.secrets import blotted
+from .current import CurrentTask, set_current
 from .entrypoint import EntrypointTask, call_entrypoint, call_function, has_seen_stop
 from .interruption import interrupt_in_time, let_interrupt_pass
 from .reporter import Reporter, as_json
@@ -34,6 +35,7 @@ from .speech import speech
 
 if TYPE_CHECKING:
     from .belongings import Belongings
+    from .progress import ProgressReporter
     from .task_way import TaskWay
 
 __all__ = ["TaskWork"]
@@ -57,6 +59,7 @@ class TaskWork:
 
     _way: TaskWay | None = None
     _belongings: Belongings | None = None
+    _progress: ProgressReporter | None = None
     _shared: Path | None = None
     """The runtime's working directory, where the task has another."""
 
@@ -151,6 +154,15 @@ class TaskWork:
         """Report what the function has used by ways of its own."""
         Reporter(self._supervisor).turn_ended(Turn("", usage=usage), ())
 
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Report how far the function has come."""
+        with _making:
+            if self._progress is None:
+                from .progress import ProgressReporter  # noqa: PLC0415 - few functions tell
+
+                self._progress = ProgressReporter(self._supervisor)
+        self._progress.tell(done, total, note)
+
     def _setup(self) -> AgentSetup:
         setup: AgentSetup = pickle.loads(self._spec.pickled_setup)  # noqa: S301 - the host is trusted
         return setup
@@ -187,6 +199,7 @@ class TaskWork:
         if spec.entrypoint is not None and spec.keys and self._setup().agent.keys:  # mostly there are none
             os.environ.update(spec.keys)  # after `enter`, which may run git
         self.at_work = True
+        set_current(CurrentTask(spec.id, spec.agent, lambda: self._task))
         try:
             if self.is_overdue:
                 raise KeyboardInterrupt
@@ -203,6 +216,9 @@ class TaskWork:
             return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:
             self.at_work = False
+            set_current(None)
+            if self._progress is not None:
+                self._progress.flush()
             if self.is_stopping:
                 let_interrupt_pass()
             if self._belongings is not None:
@@ -223,6 +239,7 @@ class TaskWork:
             way=self.way,
             belongings=self.belongings,
             count=self.count,
+            progress=self.progress,
             attempt=spec.attempt,
         )
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from ...actors.interrupts import result_of
 from ..tasks.events import Event, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
 from ..tasks.messages import ListTasks
-from ..tasks.views import ID_PREFIX, TaskView, iso_time
-from ..tasks.wording import dollars, result_line, size
+from ..tasks.views import ID_PREFIX, Progress, TaskView, iso_time
+from ..tasks.wording import dollars, progress_text, result_line, size
 from ..terminal.control_sequences import clean
 from ..terminal.streams import OutputLostError, err, out, own_stream
 from ..text import duration, json_line, one_line
@@ -38,6 +38,9 @@ _MARGIN_ROWS: Final = 8
 
 _WIDE: Final = 110
 """Columns of a terminal in which everything has room."""
+
+_BAR: Final = 20
+"""Cells of a bar."""
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between two looks at whether anybody still reads, while there is nothing to tell."""
@@ -321,7 +324,17 @@ def _telling_line(view: TaskView) -> str:
         return _first_line(view.reason)
     if view.queue_place:
         return f"place {view.queue_place} in the queue"
-    return _first_line(result_line(view)) if view.status == "completed" else _last_line(view.output)
+    if view.status == "completed":
+        return _first_line(result_line(view))
+    return _last_line(view.output) if view.progress is None else _bar(view.progress)
+
+
+def _bar(progress: Progress) -> str:
+    """Return how far a task has come, with a bar where it is known how much there is to do."""
+    if progress.fraction is None:
+        return progress_text(progress)
+    filled = int(progress.fraction * _BAR)
+    return f"{'━' * filled}{'─' * (_BAR - filled)} {progress_text(progress)}"
 
 
 def _first_line(text: str) -> str:

@@ -19,12 +19,13 @@ from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Superviso
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
 from ..runs.journal import Journal
-from ..tasks.events import TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskRestarting
+from ..tasks.events import TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskProgress, TaskRestarting
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
 from ..tasks.messages import (
     Began,
     Failed,
     Finished,
+    Progressed,
     RunTask,
     TaskReport,
     TaskRequest,
@@ -196,6 +197,7 @@ class TaskSupervisor(Supervisor):
     def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
         task.attempt = None
         task.error = task.traceback = ""
+        task.progress = None
         task.last_sign = time.monotonic()
         child = self.start_child(self._briefings.child(task), accepted=accepted)
         task.body.begin(child.process)
@@ -270,6 +272,9 @@ class TaskSupervisor(Supervisor):
                 self._hub.publish(TaskCalledTool(task.id, name, arguments))
             case ToolAnswered(_, name, text, is_error):
                 self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
+            case Progressed(progress):
+                task.progress = progress
+                self._hub.publish(TaskProgress(task.id, progress))
             case Finished() | Failed():
                 pass
             case _:

@@ -16,7 +16,7 @@ from ...actors import Child, RestartHistory, Timer
 from ..models.base import RATE_WAIT, Usage
 from ..runs.output import OutputFiles
 from ..tasks.messages import AgentSetup, Failed, Finished, TaskReport, TaskSpec, ToolAnswered, ToolCalled
-from ..tasks.views import TERMINAL, Status, TaskView, Vitals, iso_time
+from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
 from ..text import bounded, encodable
 from .outcome import StopRequest
 
@@ -138,6 +138,7 @@ class Task:
         read: whether anybody has seen it ended.
         number: its place among all tasks of the run.
         counted_size: bytes that the registry counts for it.
+        progress: how far its latest attempt has come, if it has told.
         last_entry: how it stands in lists while it is queued, or since it has ended; made when first wanted.
     """
 
@@ -186,6 +187,7 @@ class Task:
     read: bool = False
     number: int = 0
     last_entry: TaskView | None = None
+    progress: Progress | None = None
     counted_size: int = 0
 
     @property
@@ -300,6 +302,7 @@ class Task:
             workdir=self._workdir(),
             doing=self._doing(),
             silent=self._silent(),
+            progress=self.progress,
         )
 
     def _workdir(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .views import TaskView, iso_time
+from .views import Progress, TaskView, iso_time
 
 __all__ = [
     "Event",
@@ -16,6 +16,7 @@ __all__ = [
     "TaskEnded",
     "TaskGotToolAnswer",
     "TaskOutput",
+    "TaskProgress",
     "TaskQueued",
     "TaskRestarting",
     "TaskStarted",
@@ -61,6 +62,13 @@ class TaskOutput(_Dated, frozen=True, tag_field="event", tag="output"):
     missed: int = 0
 
 
+class TaskProgress(_Dated, frozen=True, tag_field="event", tag="progress"):
+    """A task has told how far it has come; at most some ten times a second, and the last always."""
+
+    task_id: str
+    progress: Progress
+
+
 class TaskCalledTool(_Dated, frozen=True, tag_field="event", tag="tool_call"):
     """A task's model called a tool; `arguments` is JSON text as the model wrote it."""
 
@@ -101,5 +109,13 @@ class Lagged(_Dated, frozen=True, tag_field="event", tag="lagged"):
 
 
 Event: TypeAlias = (
-    TaskQueued | TaskStarted | TaskOutput | TaskCalledTool | TaskGotToolAnswer | TaskEnded | TaskRestarting | Lagged
+    TaskQueued
+    | TaskStarted
+    | TaskOutput
+    | TaskProgress
+    | TaskCalledTool
+    | TaskGotToolAnswer
+    | TaskEnded
+    | TaskRestarting
+    | Lagged
 )

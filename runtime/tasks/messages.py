@@ -17,7 +17,7 @@ from ..models.base import Usage
 from ..team.config import AgentConfig, Limits, Settings, Workdir
 from ..team.permissions import Permissions
 from .result import check_result
-from .views import TaskList, TaskView
+from .views import Progress, TaskList, TaskView
 
 __all__ = [
     "AS_USUAL",
@@ -29,6 +29,7 @@ __all__ = [
     "Failed",
     "Finished",
     "ListTasks",
+    "Progressed",
     "RateTurn",
     "Reading",
     "Request",
@@ -281,6 +282,12 @@ class ToolAnswered(msgspec.Struct, frozen=True, tag="tool_answered"):
     is_error: bool
 
 
+class Progressed(msgspec.Struct, frozen=True, tag="progressed"):
+    """The task's code has told how far it has come."""
+
+    progress: Progress
+
+
 class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended"):
     """A turn of the loop has ended.
 
@@ -334,7 +341,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     traceback: LongText
 
 
-TaskReport: TypeAlias = Began | ToolCalled | ToolAnswered | TurnEnded | Finished | Failed
+TaskReport: TypeAlias = Began | Progressed | ToolCalled | ToolAnswered | TurnEnded | Finished | Failed
 
 
 # --- what a task's process is given ---------------------------------------------------------------------------------

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 from ..models.base import RATE_WAIT, Usage
 from .result import decode_result, decode_result_file, read_result_file
 
-__all__ = ["ID_PREFIX", "TERMINAL", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
+__all__ = ["ID_PREFIX", "LONGEST_NOTE", "TERMINAL", "Progress", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
 
 Status: TypeAlias = Literal["queued", "starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
 """`queued → starting → running → completed | failed | stopped`.
@@ -46,6 +47,37 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+LONGEST_NOTE = 200
+"""Characters of the note of a progress."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a task has come, in its own words; see `EntrypointTask.progress`.
+
+    Attributes:
+        done: how much is done.
+        total: how much there is to do; None: the task does not know.
+        note: what it is at; empty if it did not say.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+
+    done: int | float
+    total: int | float | None = None
+    note: Annotated[str, msgspec.Meta(max_length=LONGEST_NOTE)] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what JSON has no numbers for."""
+        if not (math.isfinite(self.done) and math.isfinite(self.total or 0)):
+            raise ValueError("A progress is told in finite numbers.")
+
+    @property
+    def fraction(self) -> float | None:
+        """The part that is done, from 0 to 1; None where nobody knows how much there is to do."""
+        return min(max(self.done / self.total, 0.0), 1.0) if self.total and self.total > 0 else None
+
+
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     """One task at one moment.
 
@@ -79,6 +111,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         doing: what it was last seen to do: waiting for its model or for a rate limit, or in which tools; empty where
             nobody can know.
         silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
+        progress: how far its latest attempt has come; None if that has told nothing of it.
     """
 
     id: str
@@ -106,6 +139,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     workdir: str = ""
     doing: str = ""
     silent: float = 0.0
+    progress: Progress | None = None
 
     @property
     def rate_wait(self) -> str:

@@ -9,13 +9,14 @@ import msgspec
 from ...actors.regular_files import is_regular
 from ..models.base import Usage
 from ..text import bounded, duration, head_and_tail, one_line
-from .views import TaskList, TaskView
+from .views import Progress, TaskList, TaskView, Vitals
 
 __all__ = [
     "describe_list",
     "describe_stop",
     "describe_view",
     "dollars",
+    "progress_text",
     "result_line",
     "result_text",
     "said_before",
@@ -135,6 +136,20 @@ def dollars(amount: float) -> str:
     return f"${amount:,.2f}" if amount >= 0.1 else f"${amount:.4f}"  # noqa: PLR2004 - dollars
 
 
+def progress_text(progress: Progress) -> str:
+    """Return how far a task has come: `3 of 10 (30 %): what it is at`."""
+    text = _amount(progress.done)
+    if progress.fraction is not None and progress.total is not None:
+        text += f" of {_amount(progress.total)} ({progress.fraction * 100:.0f} %)"
+    else:
+        text += " done"
+    return f"{text}: {progress.note}" if progress.note else text
+
+
+def _amount(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+
+
 def size(count: float) -> str:
     """Return a number of bytes as people write it, with decimal units."""
     for unit in ("bytes", "kB", "MB"):
@@ -170,19 +185,21 @@ def _head(view: TaskView) -> str:
         cpu = view.vitals.cpu_percent if view.vitals is not None else None
         busy = "" if cpu is None else ", its CPU busy" if cpu > _BUSY else ", its CPU idle"
         facts.append(f"silent for {duration(view.silent)}{', ' if view.doing else ''}{view.doing}{busy}")
+    if view.progress is not None:
+        facts.append(progress_text(view.progress))
     if view.usage.requests:
         facts.append(usage_text(view.usage))
     if view.total_usage != view.usage:
         facts.append(f"with its tasks {usage_text(view.total_usage)}")
     if view.vitals is not None:
-        vitals = view.vitals
-        percent = f" ({vitals.cpu_percent:.0f} %)" if vitals.cpu_percent is not None else ""
-        facts.append(f"CPU {vitals.cpu_seconds:.2f} s{percent}")
-        if vitals.memory_bytes:
-            facts.append(f"memory {size(vitals.memory_bytes)}{' at its peak' if view.ended else ''}")
-        if vitals.note:
-            facts.append(vitals.note)
+        facts += _used(view.vitals, ended=view.ended)
     return " · ".join(facts)
+
+
+def _used(vitals: Vitals, *, ended: bool) -> list[str]:
+    percent = f" ({vitals.cpu_percent:.0f} %)" if vitals.cpu_percent is not None else ""
+    memory = f"memory {size(vitals.memory_bytes)}{' at its peak' if ended else ''}" if vitals.memory_bytes else ""
+    return [text for text in (f"CPU {vitals.cpu_seconds:.2f} s{percent}", memory, vitals.note) if text]
 
 
 def _count(number: int, what: str) -> str:

@@ -1,0 +1,59 @@
+"""Current: the task whose process this is, for code that nobody has given it: libraries, threads, log records."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .entrypoint import EntrypointTask
+
+__all__ = ["CurrentTask", "current_task", "install", "set_current"]
+
+
+class CurrentTask:
+    """What is known of the task without asking.
+
+    Attributes:
+        id: the task's id.
+        agent: name of its agent, or of the function.
+        task: returns the task as the user's own code sees it.
+    """
+
+    __slots__ = ("agent", "id", "task")
+
+    def __init__(self, task_id: str, agent: str, task: Callable[[], EntrypointTask]) -> None:
+        self.id = task_id
+        self.agent = agent
+        self.task = task
+
+
+_current: CurrentTask | None = None
+_make_record: Final = logging.LogRecord
+
+
+def current_task() -> EntrypointTask | None:
+    """Return the task whose process this is, in any thread of it; None in a process that is no task's, such as a host.
+
+    It is what an entrypoint is called with, and is there for functions, and for the tools of an agent, too. A process
+    has one task, so it is no context variable, which a new thread would not have.
+    """
+    return None if _current is None else _current.task()
+
+
+def set_current(current: CurrentTask | None) -> None:
+    """Say whose process this is; None: no task's any more."""
+    global _current  # noqa: PLW0603 - there is one task in a process
+    _current = current
+
+
+def install() -> None:
+    """Have the log records of tasks say whose they are. Runs in the zygote, so that no task pays for it."""
+    logging.setLogRecordFactory(_record)
+
+
+def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    record = _make_record(*args, **kwargs)
+    record.task_id, record.agent = ("", "") if _current is None else (_current.id, _current.agent)
+    return record
