@@ -37,10 +37,27 @@ _PICTURE_TITLES: Final = {
 _MARKS: Final = {True: "met", False: "**missed**", None: "not measured"}
 
 _QUESTIONS: Final = {
-    "How long until the first message of a task's code?": ("start",),
+    "How long until the first message of a task's code, a tenth of a second after the last?": ("start",),
+    "How long until it, one task after the other without any rest?": ("start, back to back",),
     "How long until the first byte of an LLM task's request is at its server?": ("llm start",),
-    "How long does `run` keep its caller, with N tasks alive?": ("run returns",),
-    "What do N one-second tasks take beyond the second?": ("fan-out",),
+    "How long does `run` keep its caller, with N tasks alive?": ("run returns", "run returns, without rest"),
+    "How long does `submit` keep its caller, in turn with `run`?": (
+        "run returns, in turn",
+        "submit returns",
+        "submit of a closure returns",
+    ),
+    "What do N one-second tasks take beyond the second, after half a second of rest?": ("fan-out",),
+    "What do they take right after other tasks, without any rest?": ("fan-out without rest",),
+    "How long does a map of N functions take that return at once?": (
+        "map, a process for each item",
+        "map, in chunks of 50",
+    ),
+    "What do N pending awaits cost, and how soon does one hear of an end?": (
+        "memory of a pending await",
+        "threads of pending awaits",
+        "an end reaches a wait",
+        "an end reaches an await",
+    ),
     "How long is a message of 100 bytes on its way to a process and back?": (
         "round trip",
         "round trip between two cores",
@@ -68,9 +85,17 @@ _QUESTIONS: Final = {
     "How long does `concurrent.futures` take on a context?": ("executor up", "a process for each task"),
     "How long does the command line take?": ("subactors --help", "subactors ps"),
     "How much CPU do idle tasks take?": ("host CPU, idle tasks", "CPU of tasks and zygote, idle"),
-    "What do N remembered tasks cost?": ("list", "view", "host memory per remembered task"),
+    "What do N remembered tasks cost?": (
+        "list",
+        "list, a tenth of them running",
+        "view",
+        "host memory per remembered task",
+    ),
 }
 """Which metrics answer each question of the page."""
+
+
+_NOT_YET: Final = "Not measured in this run: the scenario is younger, or was left out."
 
 
 def write(results: Results, folder: Path = _HERE) -> None:
@@ -149,7 +174,7 @@ def _question(results: Results, title: str, metrics: Sequence[str]) -> list[str]
     """Return heading and table: contenders down, what was measured across, or the other way where that is shorter."""
     found = [each for each in results.measurements if each.metric in metrics]
     if not found:
-        return []
+        return [] if results.partial else [f"## {title}", _NOT_YET]
     names = [name for name in CONTENDERS if any(each.contender == name for each in found)]
     columns = sorted({(metrics.index(each.metric), each.tasks) for each in found})
     if len(columns) == 1:

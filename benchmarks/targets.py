@@ -109,6 +109,28 @@ def _fan_out(tasks: int, bound: float, there: float) -> Target:
     )
 
 
+def _times_the_floor(title: str, metric: str, factor: float, tasks: int = 0, statistic: Statistic = "p50") -> Target:
+    return Target(
+        title,
+        Value(metric, _BEST, tasks, statistic),
+        factor,
+        f"at most {factor:g} times the floor",
+        times=Value(metric, _FLOOR, tasks),
+    )
+
+
+def _no_later(title: str, metric: str, than: str, contenders: tuple[str, ...], tasks: int = 0) -> Target:
+    """Return a target for what may come 0.3 ms later than something else of the same run."""
+    return Target(
+        title,
+        Value(metric, contenders, tasks),
+        0.3 * _MS,
+        f"at most 0.3 ms more than {than}",
+        shifted=Value(than, contenders, tasks),
+        there=0.0,
+    )
+
+
 def _starts(title: str, standing_by: str, alone: str) -> list[Target]:
     found = []
     for how, name, factor in (("standing by", standing_by, 1.0), ("none standing by", alone, 3.0)):
@@ -160,13 +182,44 @@ def _against_the_fork_server(title: str, metric: str, tasks: int, times: float) 
 TARGETS: Final[tuple[Target, ...]] = (
     _at_most("run returns, 20 tasks alive: p50", Value("run returns", _BEST, 20), 0.5 * _MS, "0.5 ms"),
     _at_most("run returns, 20 tasks alive: p99", Value("run returns", _BEST, 20, "p99"), 2 * _MS, "2 ms"),
+    _at_most(
+        "run returns, 20 tasks alive, without rest: p50",
+        Value("run returns, without rest", _BEST, 20),
+        0.5 * _MS,
+        "0.5 ms",
+    ),
+    _at_most(
+        "run returns, 20 tasks alive, without rest: p99",
+        Value("run returns, without rest", _BEST, 20, "p99"),
+        2 * _MS,
+        "2 ms",
+    ),
+    _no_later("submit returns", "submit returns", "run returns, in turn", _BEST, 20),
+    _no_later("submit of a closure returns", "submit of a closure returns", "run returns, in turn", _BEST, 20),
     *_starts("start", "subactors-standby", "subactors"),
+    _times_the_floor("start, back to back: p50", "start, back to back", 2.0),
+    _times_the_floor("start, back to back: p95, of the floor's p50", "start, back to back", 4.0, statistic="p95"),
     *_starts("start, actor layer", "actors-standby", "actors"),
     _at_most("start of an LLM task: p50", Value("llm start", _BEST), 12 * _MS, "12 ms"),
     _at_most("start of an LLM task: p95", Value("llm start", _BEST, statistic="p95"), 25 * _MS, "25 ms"),
     _fan_out(20, 0.06, 0.025),
     _fan_out(100, 0.25, 0.13),
     _fan_out(500, 1.2, 0.58),
+    *(
+        _times_the_floor(f"fan-out of {count} without rest", "fan-out without rest", 1.8, count)
+        for count in (20, 100, 500)
+    ),
+    _times_the_floor("map of 1000, a process for each item", "map, a process for each item", 2.5, 1000),
+    Target(
+        "map of 1000 in chunks of 50",
+        Value("map, in chunks of 50", _BEST, 1000),
+        1.5,
+        "at most 1.5 times a pool of processes",
+        times=Value("map, in chunks of 50", ("executor",), 1000),
+    ),
+    _at_most("memory of a pending await", Value("memory of a pending await", _PLAIN, 1000), 2000.0, "2 kB"),
+    _at_most("threads of 1000 pending awaits", Value("threads of pending awaits", _PLAIN, 1000), 0.0, "none"),
+    _no_later("an end reaches an await", "an end reaches an await", "an end reaches a wait", _PLAIN),
     Target("fan-out of 1000", Value("fan-out", _BEST, 1000), float("inf"), "works"),
     Target(
         "ask and reply, between two cores",
@@ -213,6 +266,12 @@ TARGETS: Final[tuple[Target, ...]] = (
     _at_most("subactors --help", Value("subactors --help", _PLAIN), 150 * _MS, "150 ms"),
     _at_most("subactors ps", Value("subactors ps", _PLAIN), 250 * _MS, "250 ms"),
     _at_most("list of 10,000 remembered tasks", Value("list", _PLAIN, 10_000), 5 * _MS, "5 ms"),
+    _at_most(
+        "list of 1000 tasks of which 100 run",
+        Value("list, a tenth of them running", _PLAIN, 1000),
+        5 * _MS,
+        "5 ms",
+    ),
     _at_most("view among 10,000 remembered tasks", Value("view", _PLAIN, 10_000), 5 * _MS, "5 ms"),
     _at_most(
         "host memory per remembered task", Value("host memory per remembered task", _PLAIN, 10_000), 4000.0, "4 kB"

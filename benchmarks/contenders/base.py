@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from multiprocessing.context import BaseContext
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
-__all__ = ["Contender", "NotOfferedError", "Task"]
+__all__ = ["MAPPED_AT_ONCE", "Contender", "NotOfferedError", "Task"]
+
+MAPPED_AT_ONCE: Final = 20
+"""Processes at a time when a function is mapped, where that can be chosen: as many as a runtime has by itself."""
 
 
 class NotOfferedError(Exception):
@@ -86,6 +89,11 @@ class Contender:
             how = task.outcome(timeout)
             if how:
                 raise RuntimeError(f"{self.title}: a task failed: {how}")
+
+    def map(self, count: int, chunksize: int) -> None:
+        """Call `work.give_back` for so many numbers, so many of them in one process, and take the results in order."""
+        del count, chunksize
+        raise NotOfferedError("has no map")
 
     def meanwhile(self, function: Callable[[], None]) -> None:
         """Call something that waits for what tasks do to be seen elsewhere, while they run."""

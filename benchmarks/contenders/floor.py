@@ -6,17 +6,20 @@ no hygiene: the cost that no design on top of fork can go below.
 
 from __future__ import annotations
 
+import functools
 import gc
+import json
 import os
 import select
 import signal
 import socket
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
 
 from .. import work
-from .base import Contender, Task
+from .base import MAPPED_AT_ONCE, Contender, Task
 
 __all__ = ["Floor"]
 
@@ -49,6 +52,10 @@ class _Task:
     def stop(self) -> None:
         signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
         self.outcome()
+
+
+def _map(chunk: range, channel: socket.socket) -> None:
+    channel.sendall(json.dumps([work.give_back(item) for item in chunk]).encode())
 
 
 class Floor(Contender):
@@ -85,6 +92,19 @@ class Floor(Contender):
         """As for all, and forget them."""
         super().wait_all(tasks, timeout)
         self._tasks = [task for task in self._tasks if task._how is None]  # noqa: SLF001 - of this module
+
+    def map(self, count: int, chunksize: int) -> None:
+        """Fork for each chunk, some at a time, read what it sends, and reap it."""
+        chunks = deque(range(first, min(first + chunksize, count)) for first in range(0, count, chunksize))
+        line: deque[tuple[range, _Task]] = deque()
+        while chunks or line:
+            while chunks and len(line) < MAPPED_AT_ONCE:
+                chunk = chunks.popleft()
+                line.append((chunk, self._fork(functools.partial(_map, chunk))))
+            chunk, task = line.popleft()
+            if json.loads(task.channel.recv(_CHUNK)) != list(chunk) or task.outcome():
+                raise RuntimeError("A process of the floor has failed.")
+        self._tasks.clear()
 
     def open_echo(self) -> Callable[[bytes], bytes]:
         """Echo over a socket pair between two processes."""

@@ -123,6 +123,16 @@ class Executor(_Pool):
     def _make(self, tasks: int) -> Any:
         return concurrent.futures.ProcessPoolExecutor(tasks, mp_context=forkserver_context(), max_tasks_per_child=1)
 
+    def map(self, count: int, chunksize: int) -> None:
+        """Map: one by one in processes of their own; chunks as most programs do it, in a new pool of a few workers."""
+        if chunksize == 1:
+            found = list(self._pool.map(work.give_back, range(count)))
+        else:
+            with concurrent.futures.ProcessPoolExecutor() as pool:
+                found = list(pool.map(work.give_back, range(count), chunksize=chunksize))
+        if found != list(range(count)):
+            raise RuntimeError("The results are not those of the function.")
+
 
 class Loky(_Pool):
     """Loky's executor, which starts its workers as new interpreters."""

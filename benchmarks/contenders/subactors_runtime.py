@@ -121,6 +121,11 @@ class Subactors(Contender):
         if failed or len(views) < len(ids):
             raise RuntimeError(f"{len(ids) - len(views)} of {len(ids)} tasks did not end; failed: {failed[:3]}")
 
+    def map(self, count: int, chunksize: int) -> None:
+        """Map, as users do."""
+        if list(self.runtime.map(work.give_back, range(count), chunksize=chunksize)) != list(range(count)):
+            raise RuntimeError("The results are not those of the function.")
+
     def first_output(self, task_id: str) -> str:
         """Follow the events up to the first thing that a task says."""
         if task_id in self._said:

@@ -8,6 +8,8 @@ from typing import Final
 from ..contenders.base import Contender
 from ..results import Recorder
 from . import (
+    awaits,
+    back_to_back,
     cold_start,
     command_line,
     crash,
@@ -16,6 +18,7 @@ from . import (
     flood,
     idle,
     isolation,
+    mapping,
     memory,
     remembered,
     round_trip,
@@ -24,6 +27,7 @@ from . import (
     start_llm,
     stop,
     stream,
+    submit,
 )
 from .base import Scenario, Size
 
@@ -33,9 +37,15 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     scenario.name: scenario
     for scenario in (
         start.SCENARIO,
+        back_to_back.SCENARIO,
         start_llm.SCENARIO,
         run_returns.SCENARIO,
+        run_returns.WITHOUT_REST,
+        submit.SCENARIO,
         fan_out.SCENARIO,
+        fan_out.WITHOUT_REST,
+        mapping.SCENARIO,
+        awaits.SCENARIO,
         round_trip.SCENARIO,
         stream.SCENARIO,
         flood.SCENARIO,
@@ -48,6 +58,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         command_line.SCENARIO,
         idle.SCENARIO,
         remembered.SCENARIO,
+        remembered.SOME_RUNNING,
     )
 }
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import Final
 
 from ..contenders.base import Contender
 from ..results import Recorder
-from .base import ALL, Scenario, Size, come_to_rest
+from .base import ALL, RUNTIME, Scenario, Size, come_to_rest
 
-__all__ = ["SCENARIO"]
+__all__ = ["SCENARIO", "WITHOUT_REST"]
+
+_OTHER_WORK: Final = 10
+"""Tasks that run before, one after the other."""
 
 
 def measure(contender: Contender, size: Size, record: Recorder) -> None:
@@ -24,6 +28,18 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         record.add("fan-out", monotonic() - began - 1.0, "s", tasks=count)
 
 
+def measure_without_rest(contender: Contender, size: Size, record: Recorder) -> None:
+    """Dispatch all right after the last of some other tasks, one after the other, has ended."""
+    (count,) = size.tasks
+    contender.open(count)
+    for _ in range(size.samples):
+        for _ in range(_OTHER_WORK):
+            contender.wait_all([contender.start("speak")])
+        began = monotonic()
+        contender.wait_all([contender.start("second") for _ in range(count)])
+        record.add("fan-out without rest", monotonic() - began - 1.0, "s", tasks=count)
+
+
 SCENARIO = Scenario(
     "fan-out",
     "fan-out of N one-second tasks: wall time beyond the second",
@@ -31,5 +47,15 @@ SCENARIO = Scenario(
     ALL,
     full=Size(rounds=5, samples=1, tasks=(10, 20, 100, 500, 1000)),
     quick=Size(rounds=1, samples=1, tasks=(20, 100)),
+    limit=180.0,
+)
+
+WITHOUT_REST = Scenario(
+    "fan-out-without-rest",
+    "fan-out of N one-second tasks right after other tasks: wall time beyond the second",
+    measure_without_rest,
+    ("floor", *RUNTIME, "actors", "actors-standby", "forkserver"),
+    full=Size(rounds=5, samples=1, tasks=(20, 100, 500)),
+    quick=Size(rounds=1, samples=1, tasks=(20,)),
     limit=180.0,
 )

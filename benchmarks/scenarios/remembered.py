@@ -12,10 +12,12 @@ from ..processes import unique_memory
 from ..results import Recorder
 from .base import Scenario, Size
 
-__all__ = ["SCENARIO"]
+__all__ = ["SCENARIO", "SOME_RUNNING"]
 
 _AT_ONCE = 20
 _WARM = 200
+_RUNNING = 10
+"""Of so many tasks one runs, where some do."""
 
 
 def measure(contender: Contender, size: Size, record: Recorder) -> None:
@@ -41,6 +43,23 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         record.add("view", monotonic() - began, "s", tasks=count)
 
 
+def measure_some_running(contender: Contender, size: Size, record: Recorder) -> None:
+    """Look at that many, of which a tenth runs, again and again as a program that shows them does."""
+    if not isinstance(contender, Subactors):
+        raise TypeError("This scenario is about subactors alone.")
+    (count,) = size.tasks
+    running = count // _RUNNING
+    contender.open(running, max_tasks=2 * count)
+    contender.listen()
+    _run(contender, count - running - len(contender.runtime.list()))
+    for task in [contender.start("idle") for _ in range(running)]:
+        task.first_message()
+    for _ in range(size.samples):
+        began = monotonic()
+        contender.runtime.list()
+        record.add("list, a tenth of them running", monotonic() - began, "s", tasks=count)
+
+
 def _run(contender: Subactors, count: int) -> None:
     runtime = contender.runtime
     left = count
@@ -63,5 +82,15 @@ SCENARIO = Scenario(
     full=Size(rounds=1, samples=50, tasks=(10, 1000, 10_000)),
     quick=Size(rounds=1, samples=20, tasks=(400,)),
     limit=600.0,
+    at_once=False,
+)
+
+SOME_RUNNING = Scenario(
+    "list",
+    "list of N tasks, a tenth of them running",
+    measure_some_running,
+    ("subactors",),
+    full=Size(rounds=3, samples=50, tasks=(1000,)),
+    quick=Size(rounds=1, samples=20, tasks=(100,)),
     at_once=False,
 )

@@ -106,8 +106,46 @@ def test_the_report_has_targets_and_scenarios(results: dict[str, Any], tmp_path:
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "RESULTS.md").read_text()
     assert "## Which targets are met?" in page
-    assert "## How long until the first message of a task's code?\n\n|  | p50 | p95 |" in page
+    question = "## How long until the first message of a task's code, a tenth of a second after the last?"
+    assert f"{question}\n\n|  | p50 | p95 |" in page
     assert json.loads((tmp_path / "results.json").read_text()) == results
+
+
+def test_a_full_run_says_of_a_question_that_it_has_not_been_asked(results: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({**results, "partial": False}))
+
+    run_in_root("-m", "benchmarks.report", str(path), "--folder", str(tmp_path))
+
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "without any rest?\n\nNot measured in this run" in page
+
+
+@pytest.mark.parametrize(
+    ("scenario", "metrics"),
+    [
+        ("back-to-back", {"start, back to back"}),
+        ("map", {"map, a process for each item", "map, in chunks of 50"}),
+        ("submit", {"run returns, in turn", "submit returns", "submit of a closure returns"}),
+        (
+            "awaits",
+            {
+                "memory of a pending await",
+                "threads of pending awaits",
+                "an end reaches a wait",
+                "an end reaches an await",
+            },
+        ),
+        ("fan-out-without-rest", {"fan-out without rest"}),
+        ("run-returns-without-rest", {"run returns, without rest"}),
+        ("list", {"list, a tenth of them running"}),
+    ],
+)
+def test_a_scenario_of_programs_with_many_tasks_runs(scenario: str, metrics: set[str], tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    done = run_in_root("-m", "benchmarks", "--smoke", "--peers", "subactors", "--only", scenario, "--json", str(path))
+
+    assert {each["metric"] for each in json.loads(path.read_text())["measurements"]} == metrics, done.stderr
 
 
 def test_the_page_that_is_kept_is_of_the_results_that_are_kept() -> None:
