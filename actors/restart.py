@@ -40,6 +40,17 @@ class RestartPolicy(msgspec.Struct, frozen=True):
     backoff: float = 0.5
     max_backoff: float = 30.0
 
+    def __post_init__(self) -> None:
+        """Refuse what nobody could keep to.
+
+        Raises:
+            ValueError: a number is below 0, or is not finite.
+        """
+        for name in ("max_restarts", "period", "backoff", "max_backoff"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} of a restart policy is {value}; it must be at least 0, and finite.")
+
 
 NEVER: Final = RestartPolicy()
 

@@ -195,3 +195,19 @@ class StateError(SubactorsError):
 
 class RuntimeClosedError(SubactorsError):
     """The runtime is closed, or belongs to the process that this one was forked from."""
+
+
+def refusal(error: str, message: str) -> RunError | RuntimeClosedError | None:
+    """Return with what the supervisor has refused a request in another process, as the type that it had there.
+
+    Args:
+        error: the name of its type.
+        message: what it says.
+
+    Returns:
+        None if that is not the name of a refusal.
+    """
+    kind = globals().get(error) if error in __all__ else None
+    if isinstance(kind, type) and issubclass(kind, RunError | RuntimeClosedError):
+        return kind(message)
+    return None

@@ -27,6 +27,7 @@ class HostWay:
     """The host program's way to the supervisor; see `Way`."""
 
     acknowledges = True
+    sends_code = True
 
     def __init__(self, host: Host) -> None:
         self._host = host

@@ -109,8 +109,9 @@ class TaskModel:
     def _opened(self) -> Model:
         """Return the model, for one turn more."""
         if self._agent.model is None:
+            whose = repr(self._agent.name) if self._agent.name else "A function that was submitted"
             raise ModelError(
-                f"{self._agent.name!r} has no model. Give its agent a `model` beside the `entrypoint` in the team file."
+                f"{whose} has no model. Give its agent a `model` beside the `entrypoint` in the team file."
             )
         if 0 < self._agent.max_iterations <= self._turns:
             raise LoopError(f"The task has asked its model {self._turns} times, which is its limit on iterations.")

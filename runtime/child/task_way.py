@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from ...actors import SupervisorRef
-from ..errors import RunError
+import msgspec
+
+from ...actors import ForkedError, SupervisorRef
+from ..errors import RunError, RuntimeClosedError
 from ..tasks.gateway import ReplyTo, TaskGateway
-from ..tasks.messages import ListTasks, Request, RunTask
+from ..tasks.messages import ListTasks, Noted, Request, RunTask, WaitTasks, checked
 from ..tasks.views import Status, TaskView
 from ..verbs.callbacks import CallbackThread
 
@@ -27,11 +32,16 @@ class TaskWay:
         max_running: see `Way`.
     """
 
-    acknowledges = False
+    acknowledges = True
+    sends_code = False
 
     def __init__(self, supervisor: SupervisorRef, max_running: int) -> None:
+        self._supervisor = supervisor
         self._gateway = TaskGateway(supervisor)
         self._callbacks = CallbackThread()
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._waits: dict[ReplyTo, int] = {}
         self.max_running = max_running
 
     def data_check(self, request: RunTask) -> None:
@@ -40,13 +50,24 @@ class TaskWay:
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """See `Way`."""
-        self._gateway.send(request, reply_to)
+        request = checked(request)
+        try:
+            if isinstance(request, WaitTasks):
+                request, reply_to = self._numbered(request, reply_to)
+            self._gateway.send(request, reply_to)
+        except ForkedError:
+            raise RuntimeClosedError("This process was forked from a task's, and cannot start tasks itself.") from None
 
     def forget(self, reply_to: ReplyTo) -> None:
-        """See `Way`. What waits in the host goes on waiting, with a bound, until the task ends."""
+        """See `Way`. A task may have a thousand waits; those that nobody waits for must not be among them."""
+        with self._lock:
+            number = self._waits.pop(reply_to, None)
+        if number is not None:
+            self._tell(Noted(dropped=[number]))
 
     def acknowledge(self, task_ids: Sequence[str]) -> None:
-        """See `Way`: what a reply shows to a task counts as read at once."""
+        """See `Way`."""
+        self._tell(Noted(seen=[*task_ids]))
 
     def status(self, task_id: str) -> Status | None:
         """See `Way`. Asks the host, which takes a millisecond; not in the mailbox thread."""
@@ -71,3 +92,39 @@ class TaskWay:
         """See `Way`: nor does what other tasks say, as it comes."""
         del task_id
         raise RunError(_NO_EVENTS)
+
+    def close(self) -> None:
+        """Have the callbacks called that are due; bounded. In the main thread, when the function has returned."""
+        self._callbacks.close()
+
+    def _numbered(self, wait: WaitTasks, reply_to: ReplyTo) -> tuple[WaitTasks, _Answered]:
+        number = next(self._numbers)
+        with self._lock:
+            self._waits[reply_to] = number
+        return msgspec.structs.replace(wait, number=number), _Answered(reply_to, self._is_answered)
+
+    def _is_answered(self, reply_to: ReplyTo) -> None:
+        with self._lock:
+            self._waits.pop(reply_to, None)
+
+    def _tell(self, noted: Noted) -> None:
+        with contextlib.suppress(ForkedError):
+            self._supervisor.tell(noted)
+
+
+class _Answered:
+    """Address of the answer to a wait, which then is none any more; see `ReplyTo`."""
+
+    def __init__(self, reply_to: ReplyTo, note: Callable[[ReplyTo], None]) -> None:
+        self._reply_to = reply_to
+        self._note = note
+
+    def set(self, value: Any) -> None:
+        """Hand it over."""
+        self._note(self._reply_to)
+        self._reply_to.set(value)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Hand the error over."""
+        self._note(self._reply_to)
+        self._reply_to.set_exception(error)

@@ -163,6 +163,13 @@ class TaskWork:
                 self._progress = ProgressReporter(self._supervisor)
         self._progress.tell(done, total, note)
 
+    def _close(self) -> None:
+        """Close what the user's code has opened, now that it has returned."""
+        if self._belongings is not None:
+            self._belongings.close()
+        if self._way is not None:
+            self._way.close()
+
     def _setup(self) -> AgentSetup:
         setup: AgentSetup = pickle.loads(self._spec.pickled_setup)  # noqa: S301 - the host is trusted
         return setup
@@ -221,8 +228,7 @@ class TaskWork:
                 self._progress.flush()
             if self.is_stopping:
                 let_interrupt_pass()
-            if self._belongings is not None:
-                self._belongings.close()
+            self._close()
 
     @functools.cached_property
     def _task(self) -> EntrypointTask:

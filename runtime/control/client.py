@@ -13,8 +13,8 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from ..errors import RunError
-from ..tasks.messages import Request, refusal
+from ..errors import RunError, refusal
+from ..tasks.messages import Request
 from .wire import Answer, Asked, Cutter, FromHost, Refusal, address, frame, peer_of
 
 __all__ = ["ControlClient"]

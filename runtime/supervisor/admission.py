@@ -17,7 +17,7 @@ from ..errors import (
     UnknownAgentError,
 )
 from ..tasks.gateway import Caller
-from ..tasks.messages import RunTask
+from ..tasks.messages import LONGEST_NAME, RunTask
 from ..tasks.wording import size
 from ..team.config import Settings, Team
 from ..team.requirements import check_requirements
@@ -109,6 +109,8 @@ def _check(
     settings = team.settings
     above = parent.chain if parent is not None else tuple(filter(None, [caller.agent]))
     chain = (*above, f"{request.agent}()" if request.call else request.agent)
+    if parent is not None:
+        _check_right(request, parent)
     if not request.call:
         _check_agent(request, caller, parent, chain, team=team)
     if len(chain) > settings.max_depth:
@@ -156,6 +158,20 @@ def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, regi
     if not settings.max_queued:
         running = f"{registry.running} tasks are running, and {settings.max_running} is the limit"
     raise CapacityError(f"{running}{queued}. Wait until one ends, or stop one.")
+
+
+def _check_right(request: RunTask, parent: Task) -> None:
+    """Refuse what no code of a task has asked for: a model starts agents, and nothing else."""
+    options = request.options
+    if (request.call or options.restart or options.workdir) and not parent.setup.agent.has_own_code:
+        raise RunError(
+            f"Agent {parent.agent!r} runs no code of its own, so it can start agents only, and as the team file has "
+            "them: without a function, a restart policy or a working directory of the caller's."
+        )
+    if request.call and not 0 < len(request.agent) <= LONGEST_NAME:
+        raise RunError(
+            f"The name of a function's task has {len(request.agent):,} characters; 1 to {LONGEST_NAME} may be."
+        )
 
 
 def _check_agent(request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...], *, team: Team) -> None:

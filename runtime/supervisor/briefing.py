@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ...actors import ChildSpec, ProcessLimits, environment
+from ...actors import ChildSpec, ProcessLimits, RestartPolicy, environment
 from ..child.actor import TaskActor
 from ..runs.output import OutputFiles
 from ..tasks.gateway import Caller
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..team.key_variables import Keys
 
 __all__ = ["Briefings"]
+
+_MOST_RESTARTS: Final = 100
+_LEAST_PAUSE: Final = 0.1
+"""Restarts within a period, and seconds before each, that a task may ask for, for a task of its own."""
 
 
 class Briefings:
@@ -114,7 +118,7 @@ class Briefings:
             return known
         agent, limits = self._agent(request, parent)
         agent = msgspec.structs.replace(
-            agent, restart=options.restart or agent.restart, workdir=options.workdir or agent.workdir
+            agent, restart=_restart(options.restart, parent) or agent.restart, workdir=options.workdir or agent.workdir
         )
         return self._setup(agent, limits if options.limits is None else limits.within(options.limits))
 
@@ -137,6 +141,18 @@ class Briefings:
             limits=limits,
         )
         return setup, pickle.dumps(setup)
+
+
+def _restart(wanted: RestartPolicy | None, parent: Task | None) -> RestartPolicy | None:
+    """Return the policy that a request asks for; one of a task must not keep the host busy with restarts."""
+    if wanted is None or parent is None:
+        return wanted
+    return msgspec.structs.replace(
+        wanted,
+        max_restarts=min(wanted.max_restarts, _MOST_RESTARTS),
+        backoff=max(wanted.backoff, _LEAST_PAUSE),
+        max_backoff=max(wanted.max_backoff, _LEAST_PAUSE),
+    )
 
 
 def _function(parent: Task | None) -> AgentConfig:

@@ -38,6 +38,7 @@ class Waiter(msgspec.Struct, eq=False):
         caller: id of the task or orchestrator that waits; None for the host.
         limit: bytes of output wanted in the answer; None is all.
         peek: see `Reading`.
+        number: see `WaitTasks`.
         timer: answers it when its time is over; None if it has no such time.
         open: how many of the tasks have not ended; the registry counts.
     """
@@ -48,6 +49,7 @@ class Waiter(msgspec.Struct, eq=False):
     caller: str | None
     limit: int | None = None
     peek: bool = False
+    number: int = 0
     timer: Timer | None = None
     open: int = 0
 

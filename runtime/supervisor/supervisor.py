@@ -25,6 +25,7 @@ from ..tasks.messages import (
     Began,
     Failed,
     Finished,
+    Noted,
     Progressed,
     RunTask,
     TaskReport,
@@ -183,7 +184,7 @@ class TaskSupervisor(Supervisor):
                 case RunTask() if self._closing is not None:
                     raise RuntimeClosedError("The runtime is closing and takes no more tasks.")  # noqa: TRY301 - told below
                 case RunTask():
-                    if request.has_code:
+                    if request.has_code and caller.id is None:  # a task sends none, whatever it says
                         self._system.expect_code()
                     self._starter.run(request, caller, reply_to)
                 case _:
@@ -275,6 +276,8 @@ class TaskSupervisor(Supervisor):
             case Progressed(progress):
                 task.progress = progress
                 self._hub.publish(TaskProgress(task.id, progress))
+            case Noted():
+                self._answers.note(report, Caller(task.id, task.agent))
             case Finished() | Failed():
                 pass
             case _:

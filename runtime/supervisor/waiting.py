@@ -13,7 +13,7 @@ from ..errors import RunError, TaskEndedError
 from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
-from ..tasks.messages import AwaitRate, ListTasks, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView, Vitals
 from ..team.config import Settings
 from .messages import Mailbox, Waiter, WaitTimedOut
@@ -42,6 +42,7 @@ class Waiters:
         self._all: dict[ReplyTo, Waiter] = {}
         self._for_task: dict[str, dict[Waiter, None]] = {}
         self._of_caller: dict[str | None, dict[Waiter, None]] = {}
+        self._numbered: dict[tuple[str | None, int], Waiter] = {}
 
     @property
     def all(self) -> list[Waiter]:
@@ -51,6 +52,10 @@ class Waiters:
     def with_address(self, reply_to: ReplyTo) -> Waiter | None:
         """Return the request that is to be answered there; None if it has been, or never waited."""
         return self._all.get(reply_to)
+
+    def with_number(self, caller: str | None, number: int) -> Waiter | None:
+        """Return the request to which a caller has given a number; None as above."""
+        return self._numbered.get((caller, number))
 
     def of(self, caller: str | None) -> list[Waiter]:
         """Return those of a caller's requests that wait for an answer."""
@@ -65,6 +70,8 @@ class Waiters:
         """Take note of a request that waits for tasks, or is due already."""
         self._all[waiter.reply_to] = waiter
         self._of_caller.setdefault(waiter.caller, {})[waiter] = None
+        if waiter.number:
+            self._numbered[waiter.caller, waiter.number] = waiter
         for task in waiter.tasks:
             if not task.is_over:
                 waiter.open += 1
@@ -75,6 +82,8 @@ class Waiters:
         if self._all.pop(waiter.reply_to, None) is None:
             return False
         del self._of_caller[waiter.caller][waiter]
+        if self._numbered.get((waiter.caller, waiter.number)) is waiter:
+            del self._numbered[waiter.caller, waiter.number]
         if not self._of_caller[waiter.caller]:
             del self._of_caller[waiter.caller]
         for task in waiter.tasks:
@@ -201,6 +210,17 @@ class Answers:
             case _:
                 assert_never(message)
 
+    def note(self, noted: Noted, caller: Caller) -> None:
+        """Take note of the same of a task."""
+        for task_id in noted.seen:
+            task = self._registry.get(task_id)
+            if task is not None and self._registry.may_see(caller, task):
+                self._note_read(task)
+        for number in noted.dropped:
+            waiter = self._waiters.with_number(caller.id, number)
+            if waiter is not None:
+                self.end(waiter, is_heard=False)
+
     def task_ended(self, task: Task) -> None:
         """Have those answered who have waited for this task only."""
         for waiter in self._waiters.ended(task):
@@ -226,7 +246,7 @@ class Answers:
         tasks = [self._registry.find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
         self._check_patience(caller, len(tasks))
         limit = self._output_limit(caller, request.limit, len(tasks))
-        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, request.peek)
+        waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, request.peek, request.number)
         self._waiters.add(waiter)
         if waiter.is_due:
             self.end(waiter)

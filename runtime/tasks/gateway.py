@@ -14,8 +14,8 @@ import msgspec
 import pykka
 
 from ...actors import RemoteError, SupervisorRef
-from ..errors import RuntimeClosedError
-from .messages import Request, TaskRequest, refusal
+from ..errors import RuntimeClosedError, refusal
+from .messages import Request, TaskRequest
 
 __all__ = [
     "Acknowledge",
@@ -155,7 +155,9 @@ class TaskGateway:
                 reply = request.decode_reply(answer.result())
             except RemoteError as error:
                 name = error.type_name.rpartition(".")[2]
-                reply_to.set_exception(refusal(name, error.message) or error)
+                # A ValueError: the request was too long.
+                told = ValueError(error.message) if name == "ValueError" else refusal(name, error.message)
+                reply_to.set_exception(told or error)
             except Exception as error:  # noqa: BLE001 - whoever waits must not wait for ever
                 reply_to.set_exception(error)
             else:

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, 
 import msgspec
 
 from ...actors import RestartPolicy
-from .. import errors
 from ..models.base import Usage
 from ..team.config import AgentConfig, Limits, Settings, Workdir
 from ..team.permissions import Permissions
@@ -21,6 +20,7 @@ from .views import Progress, TaskList, TaskView
 
 __all__ = [
     "AS_USUAL",
+    "LONGEST_NAME",
     "AgentSetup",
     "AwaitRate",
     "Began",
@@ -29,6 +29,7 @@ __all__ = [
     "Failed",
     "Finished",
     "ListTasks",
+    "Noted",
     "Progressed",
     "RateTurn",
     "Reading",
@@ -46,7 +47,6 @@ __all__ = [
     "ViewTask",
     "WaitTasks",
     "checked",
-    "refusal",
 ]
 
 
@@ -93,7 +93,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     """How one task differs from others of its agent.
 
     Attributes:
-        limits: what it may use; they only narrow those of its agent, and those of the task that starts it.
+        limits: what it may use; they only narrow those of its agent, or of the task that starts the function.
         restart: when it is started again; None: as its agent has it; a function: never.
         workdir: where it works; None: as its agent has it; a function: in the runtime's working directory.
         key: a name of this piece of work, in the caller's own words. A second task of the same caller with the same
@@ -107,6 +107,9 @@ class RunOptions(msgspec.Struct, frozen=True):
 
 
 AS_USUAL: Final = RunOptions()
+
+LONGEST_NAME: Final = 200
+"""Characters of what a task that is a function is called."""
 
 
 class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
@@ -186,12 +189,14 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
         mode: whether to wait for all of them, or for any.
         timeout: seconds; None: without end.
         limit: bytes of output wanted of each, head and tail; None is all that is kept.
+        number: by which a task can say later that nobody waits any more (`Noted`); 0: it never will.
     """
 
     task_ids: TaskIds
     mode: Literal["all", "any"] = "all"
     timeout: float | None = None
     limit: int | None = None
+    number: int = 0
 
 
 class StopTasks(Reading[TaskList], frozen=True, tag="stop"):
@@ -237,22 +242,6 @@ def checked(request: Request[Reply]) -> Request[Reply]:
         return msgspec.convert(msgspec.structs.asdict(request), type(request))
     except msgspec.ValidationError as error:
         raise TypeError(f"An argument has the wrong type: {error}.") from None
-
-
-def refusal(error: str, message: str) -> errors.RunError | errors.RuntimeClosedError | None:
-    """Return with what the supervisor has refused a request in another process, as the type that it had there.
-
-    Args:
-        error: the name of its type.
-        message: what it says.
-
-    Returns:
-        None if that is not the name of a refusal.
-    """
-    kind = getattr(errors, error, None) if error in errors.__all__ else None
-    if isinstance(kind, type) and issubclass(kind, errors.RunError | errors.RuntimeClosedError):
-        return kind(message)
-    return None
 
 
 # --- reports: a task's process to the supervisor --------------------------------------------------------------------
@@ -341,7 +330,19 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     traceback: LongText
 
 
-TaskReport: TypeAlias = Began | Progressed | ToolCalled | ToolAnswered | TurnEnded | Finished | Failed
+class Noted(msgspec.Struct, frozen=True, tag="noted"):
+    """The task's code has taken note of what its own tasks did.
+
+    Attributes:
+        seen: tasks whose ends it has seen; see `Reading.peek`.
+        dropped: numbers of `WaitTasks` that nobody waits for any more.
+    """
+
+    seen: TaskIds = []
+    dropped: Annotated[list[int], msgspec.Meta(max_length=10_000)] = []
+
+
+TaskReport: TypeAlias = Began | Progressed | ToolCalled | ToolAnswered | TurnEnded | Noted | Finished | Failed
 
 
 # --- what a task's process is given ---------------------------------------------------------------------------------

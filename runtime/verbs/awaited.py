@@ -121,7 +121,8 @@ class AsyncVerbs:
         **kwargs: Any,
     ) -> AsyncTask:
         """Run a function in a process of its own, and return at once; see `BlockingVerbs.submit`."""
-        return await self._start(call_request(function, args, kwargs, name, options_of(limits, restart, workdir, key)))
+        options = options_of(limits, restart, workdir, key)
+        return await self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     async def list(self) -> TaskViews:
         """Return all tasks, oldest first; of their output only the end."""
@@ -165,7 +166,8 @@ class AsyncVerbs:
         ordered: bool = True,
     ) -> AsyncGenerator[Any]:
         """Run a function, or an agent, for each of many items: `async for result in …`; see `BlockingVerbs.map`."""
-        requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL)
+        size = checked_size(work, chunksize, on_error)
+        requests = requests_for(work, items, size, AS_USUAL, by_value=self._way.sends_code)
         return self._map(requests, concurrency, on_error, ordered=ordered)
 
     async def as_completed(

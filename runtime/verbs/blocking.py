@@ -174,7 +174,8 @@ class BlockingVerbs:
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
             RuntimeClosedError: the runtime is closed.
         """
-        return self._start(call_request(function, args, kwargs, name, options_of(limits, restart, workdir, key)))
+        options = options_of(limits, restart, workdir, key)
+        return self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     def list(self) -> TaskViews:
         """Return all tasks, oldest first; of their output only the end."""

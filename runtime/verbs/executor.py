@@ -67,7 +67,7 @@ class TaskExecutor(Executor):
         future: Future[T] = Future()
         request: RunTask | None = None
         try:
-            request = call_request(fn, args, kwargs, None)
+            request = call_request(fn, args, kwargs, None, by_value=self._way.sends_code)
         except TypeError as error:
             future.set_exception(error)
         with self._changed:

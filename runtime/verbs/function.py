@@ -6,14 +6,12 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
+from ..tasks.messages import LONGEST_NAME
 from ..text import encodable, one_line
 
 __all__ = ["check_callable", "check_own_keywords", "label_of", "module_of"]
-
-_LONGEST_NAME: Final = 200
-"""Characters of a task's name."""
 
 
 def check_callable(function: object, what: str) -> None:
@@ -79,7 +77,7 @@ def label_of(function: object, name: str | None = None) -> str:
         raise TypeError(f"The name of a task is text, not {type(name).__name__}.")
     elif not name.strip():
         raise ValueError("The name of a task is empty. Leave it out, and it is the function's.")
-    return encodable(one_line(name, _LONGEST_NAME))
+    return encodable(one_line(name, LONGEST_NAME))
 
 
 def module_of(function: object) -> str:

@@ -31,7 +31,7 @@ def results(
 ) -> Iterator[Any]:
     """Yield the results of a mapping; see `BlockingVerbs.map`."""
     inbox: Inbox[Any] = Inbox()
-    requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL)
+    requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL, by_value=way.sends_code)
     return _results(Mapping(way, requests, inbox, concurrency=concurrency, ordered=ordered), inbox, on_error)
 
 

@@ -201,7 +201,7 @@ class Mapping:
 
 
 def requests_for(
-    work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, options: RunOptions
+    work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, options: RunOptions, *, by_value: bool
 ) -> Iterator[Request]:
     """Yield what to start for items: an agent's task, or a call of a function, for each, or for some together.
 
@@ -210,6 +210,7 @@ def requests_for(
         items: may be endless.
         chunksize: items of one task.
         options: of each task.
+        by_value: see `call_request`.
     """
     if isinstance(work, str):
         for item in items:
@@ -221,12 +222,12 @@ def requests_for(
     name = label_of(work)
     if chunksize == 1:
         for item in items:
-            yield call_request(work, (item,), {}, name, options), None
+            yield call_request(work, (item,), {}, name, options, by_value=by_value), None
         return
     each = call_each_async if inspect.iscoroutinefunction(work) else call_each
     source = iter(items)
     while chunk := list(itertools.islice(source, chunksize)):
-        yield call_request(each, (work, chunk), {}, name, options), len(chunk)
+        yield call_request(each, (work, chunk), {}, name, options, by_value=by_value), len(chunk)
 
 
 def outcomes_of(view: TaskView, count: int | None, on_error: OnError) -> list[Any]:

@@ -48,9 +48,11 @@ class Way(Protocol):
 
     Attributes:
         acknowledges: whether `acknowledge` reaches the supervisor; else what a reply shows counts as read at once.
+        sends_code: whether functions may go by value; else only those that are found by their names.
     """
 
     acknowledges: bool
+    sends_code: bool
 
     @property
     def max_running(self) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from typing import Any
 
-from subactors.runtime import EntrypointTask, ModelError, ToolAnswer
+from subactors.runtime import EntrypointTask, ModelError, RuntimeClosedError, TaskFailed, ToolAnswer
 
 __all__: list[str] = []
 
@@ -83,3 +84,123 @@ def counts_without_end(task: EntrypointTask) -> None:
 def runs_others(task: EntrypointTask) -> list[Any]:
     """Run a sub-agent for each word."""
     return list(task.runtime.map("echo", task.text.split()))
+
+
+def double(number: int) -> int:
+    """Return twice as much."""
+    return 2 * number
+
+
+def fails(_: object) -> None:
+    """Raise."""
+    raise ValueError("as it should")
+
+
+def submits_functions(task: EntrypointTask) -> dict[str, Any]:
+    """Have functions of this module run, in every way there is."""
+    runtime = task.runtime
+    called: list[str] = []
+    one = runtime.submit(double, 21)
+    one.add_done_callback(lambda ended: called.append(ended.id))
+    with runtime.group() as group:
+        grouped = [group.submit(double, number) for number in range(3)]
+    with runtime.executor(2) as executor:
+        pooled = list(executor.map(double, [5, 6]))
+    try:
+        runtime.submit(fails, 1).result(30)
+    except TaskFailed as error:
+        failure = error.reason
+    results = {
+        "one": one.result(30),
+        "grouped": sorted(task.result(30) for task in runtime.as_completed(grouped)),
+        "pooled": pooled,
+        "chunks": list(runtime.map(double, range(5), chunksize=2)),
+        "unordered": sorted(runtime.map(double, range(3), ordered=False, concurrency=1)),
+        "failure": failure,
+        "done": one.done(),
+    }
+    while not called:
+        task.wait_for_stop(0.01)
+    return results | {"called": called == [one.id]}
+
+
+async def awaits_functions(task: EntrypointTask) -> dict[str, Any]:
+    """The same, awaited."""
+    runtime = task.async_runtime
+    one = await runtime.submit(double, 21)
+    async with runtime.group() as group:
+        grouped = [await group.submit(double, number) for number in range(3)]
+    return {
+        "one": await one,
+        "grouped": sorted([await task async for task in runtime.as_completed(grouped)]),
+        "chunks": [result async for result in runtime.map(double, range(5), chunksize=2)],
+    }
+
+
+def submits_a_lambda(task: EntrypointTask) -> str:
+    """Say why it cannot be."""
+    try:
+        task.runtime.submit(lambda: 1)
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+async def gives_up_waits(task: EntrypointTask) -> int:
+    """Cancel three thousand waits for one task, then wait for another; return how many waits there were."""
+    runtime = task.async_runtime
+    waited_for = await runtime.run("waits", "go")
+    count = 0
+    for _ in range(6):
+        waits = [asyncio.create_task(runtime.wait([waited_for])) for _ in range(500)]
+        await asyncio.sleep(0)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        count += len(waits)
+    await (await runtime.run("echo", "x"))
+    return count
+
+
+def maps_more_than_are_remembered(task: EntrypointTask) -> int:
+    """Have more tasks run than a host remembers."""
+    return sum(task.runtime.map(double, range(int(task.text))))
+
+
+def gives_wrong_types(task: EntrypointTask) -> list[str]:
+    """Ask for what has a wrong type, and say what comes of it."""
+    errors = []
+    for arguments in ((5, "x"), ("echo", 5)):
+        try:
+            task.runtime.run(*arguments)
+        except TypeError as error:
+            errors.append(str(error))
+    try:
+        task.runtime.run("echo", "x" * 2_000_000)
+    except ValueError as error:
+        errors.append(str(error))
+    return errors
+
+
+def leaves_children(task: EntrypointTask) -> str:
+    """Start a task that waits for ever, and return."""
+    return task.runtime.run("waits", "go").id
+
+
+def forks_and_asks(task: EntrypointTask) -> str:
+    """Have a forked process ask, and say what became of it."""
+    task.tools.call("think", {"thought": "before"})
+    task.runtime.list()
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        told = []
+        for ask in (lambda: task.tools.call("think", {"thought": "x"}), lambda: task.runtime.run("echo", "x")):
+            try:
+                ask()
+            except RuntimeClosedError as error:
+                told.append(type(error).__name__)
+        os.write(writing, " ".join(told).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        return pipe.read()

@@ -29,7 +29,16 @@ TEAM: dict[str, Any] = {
         "counts": citizen("counts_usage"),
         "spends": citizen("counts_without_end", limits={"tokens": 1000}),
         "runs": citizen("runs_others", sub_agents=["echo"]),
+        "submits": citizen("submits_functions"),
+        "awaits": citizen("awaits_functions"),
+        "lambda": citizen("submits_a_lambda"),
+        "gives_up": citizen("gives_up_waits", sub_agents=["waits", "echo"]),
+        "maps": citizen("maps_more_than_are_remembered"),
+        "wrong": citizen("gives_wrong_types", sub_agents=["echo"]),
+        "leaves": citizen("leaves_children", sub_agents=["waits"]),
+        "forks": citizen("forks_and_asks", toolsets=TOOLS, sub_agents=["echo"]),
         "echo": entrypoint("echo"),
+        "waits": entrypoint("waits"),
     },
     "permissions": {"deny": ["shell:cmd=rm*"]},
 }
@@ -151,6 +160,71 @@ def test_a_function_runs_its_sub_agents(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "runs", "a b c")
 
     assert view.result == ["a", "b", "c"]
+
+
+def test_a_function_has_functions_run_in_every_way(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "submits")
+
+    assert view.status == "completed", view.reason
+    assert view.result == {
+        "one": 42,
+        "grouped": [0, 2, 4],
+        "pooled": [10, 12],
+        "chunks": [0, 2, 4, 6, 8],
+        "unordered": [0, 2, 4],
+        "failure": "ValueError: as it should",
+        "done": True,
+        "called": True,
+    }
+
+
+def test_a_coroutine_awaits_functions(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "awaits")
+
+    assert view.status == "completed", view.reason
+    assert view.result == {"one": 42, "grouped": [0, 2, 4], "chunks": [0, 2, 4, 6, 8]}
+
+
+def test_a_task_hands_on_functions_of_modules_only_and_says_what_to_do(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "lambda")
+
+    assert "put it into one, or have the host program submit it" in view.result
+
+
+def test_waits_that_were_cancelled_are_not_counted(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "gives_up")
+
+    assert (view.status, view.result) == ("completed", 3000), view.reason
+
+
+def test_what_a_mapping_in_a_task_has_given_out_is_read() -> None:
+    with Runtime.from_mapping(TEAM, standby=0, max_tasks=5) as small:
+        view = run_and_wait(small, "maps", "20")
+
+    assert (view.status, view.result) == ("completed", 380), view.reason
+
+
+def test_a_request_that_cannot_be_sent_fails_where_it_was_made(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "wrong")
+
+    assert view.status == "completed", view.reason
+    assert "`int`" in view.result[0]
+    assert "`int`" in view.result[1]
+    assert "Put what is long into a file" in view.result[2]
+
+
+def test_what_a_function_has_started_falls_with_it(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "leaves")
+    (child,) = runtime.wait([view.result])
+
+    assert child.status == "stopped"
+    assert "leaves" in child.reason
+
+
+def test_a_process_that_a_function_has_forked_neither_calls_tools_nor_starts_tasks(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "forks")
+
+    assert (view.status, view.result) == ("completed", "RuntimeClosedError RuntimeClosedError"), view.reason
 
 
 def _with_model(server: ModelServer) -> dict[str, Any]:
