@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from .async_runtime import AsyncRuntime
     from .child.current import current_task
     from .child.entrypoint import EntrypointTask
+    from .child.task_model import ModelAnswer, TaskModel
+    from .child.task_tools import TaskTools
     from .errors import (
         CapacityError,
         ContextLengthError,
@@ -117,6 +119,7 @@ __all__ = [
     "Limits",
     "LoopError",
     "MissingKeyError",
+    "ModelAnswer",
     "ModelConfig",
     "ModelError",
     "NotOfTypeError",
@@ -143,12 +146,14 @@ __all__ = [
     "TaskFailed",
     "TaskGotToolAnswer",
     "TaskList",
+    "TaskModel",
     "TaskOutput",
     "TaskProgress",
     "TaskQueued",
     "TaskRestarting",
     "TaskStarted",
     "TaskStopped",
+    "TaskTools",
     "TaskView",
     "Team",
     "TeamFileError",
@@ -183,6 +188,7 @@ _HOMES: dict[str, str] = {
     "Limits": "team.config",
     "LoopError": "errors",
     "MissingKeyError": "errors",
+    "ModelAnswer": "child.task_model",
     "ModelConfig": "team.config",
     "ModelError": "errors",
     "NotOfTypeError": "tasks.decoding",
@@ -209,12 +215,14 @@ _HOMES: dict[str, str] = {
     "TaskFailed": "tasks.ends",
     "TaskGotToolAnswer": "tasks.events",
     "TaskList": "tasks.views",
+    "TaskModel": "child.task_model",
     "TaskOutput": "tasks.events",
     "TaskProgress": "tasks.events",
     "TaskQueued": "tasks.events",
     "TaskRestarting": "tasks.events",
     "TaskStarted": "tasks.events",
     "TaskStopped": "tasks.ends",
+    "TaskTools": "child.task_tools",
     "TaskView": "tasks.views",
     "Team": "team.config",
     "TeamFileError": "errors",

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...actors import ProcessActor
-from ..tasks.messages import TaskSpec
+from ..tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     from .work import TaskWork

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...actors import SupervisorRef, encode_plain
-from ..tasks.messages import AgentSetup, TaskSpec
+from ..tasks.spec import AgentSetup, TaskSpec
 from ..team.config import AgentConfig, ModelConfig, Settings, Team, ToolsetConfig
 from ..team.permissions import Permissions
 

@@ -23,8 +23,9 @@ from ..runs.result_file import pack_result, write_result
 from ..runs.workdir import enter
 from ..tasks.failure import describe_error, own_traceback
 from ..tasks.gateway import TaskGateway
-from ..tasks.messages import AgentSetup, Began, Failed, Finished, TaskSpec
+from ..tasks.messages import Began, Failed, Finished
 from ..tasks.plain_data import encode_result
+from ..tasks.spec import AgentSetup, TaskSpec
 from ..team.references import resolve
 from ..team.secrets import blotted
 from .current import CurrentTask, set_current

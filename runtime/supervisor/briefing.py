@@ -12,7 +12,8 @@ from ...actors import ChildSpec, ProcessLimits, RestartPolicy, environment
 from ..child.actor import TaskActor
 from ..runs.output import OutputFiles
 from ..tasks.gateway import Caller
-from ..tasks.messages import AgentSetup, RunTask, TaskSpec
+from ..tasks.messages import RunTask
+from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.views import ID_PREFIX
 from ..team.config import AgentConfig, Limits, Team
 from .task import Task

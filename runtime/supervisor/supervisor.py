@@ -30,7 +30,6 @@ from ..tasks.messages import (
     RunTask,
     TaskReport,
     TaskRequest,
-    TaskSpec,
     ToolAnswered,
     ToolCalled,
     TurnEnded,
@@ -247,9 +246,8 @@ class TaskSupervisor(Supervisor):
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
-        spec: TaskSpec = child.spec.args[0]
-        task = self._registry.get(spec.id)
-        assert task is not None, spec.id  # noqa: S101 - it is forgotten after its end only
+        task = self._registry.get(child.spec.args[0].id)
+        assert task is not None, child  # noqa: S101 - it is forgotten after its end only
         task.last_sign = time.monotonic()
         kept = self._limits.cut_output(task, child, data)
         task.output.write(kept)

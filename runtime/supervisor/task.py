@@ -15,7 +15,8 @@ import msgspec
 from ...actors import Child, RestartHistory, Timer
 from ..models.base import RATE_WAIT, Usage
 from ..runs.output import OutputFiles
-from ..tasks.messages import AgentSetup, Failed, Finished, TaskReport, TaskSpec, ToolAnswered, ToolCalled
+from ..tasks.messages import Failed, Finished, TaskReport, ToolAnswered, ToolCalled
+from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
 from ..text import bounded, encodable
 from .outcome import StopRequest

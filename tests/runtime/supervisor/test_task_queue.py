@@ -11,7 +11,8 @@ from subactors.runtime.supervisor.registry import TaskRegistry
 from subactors.runtime.supervisor.task import Task
 from subactors.runtime.supervisor.task_queue import Claim, TaskQueue
 from subactors.runtime.tasks.gateway import Caller
-from subactors.runtime.tasks.messages import AgentSetup, RunTask, TaskSpec
+from subactors.runtime.tasks.messages import RunTask
+from subactors.runtime.tasks.spec import AgentSetup, TaskSpec
 from subactors.runtime.team.config import AgentConfig, Settings, Team
 from subactors.runtime.team.permissions import Permissions
 
