@@ -259,6 +259,12 @@ class AsyncGroup(AsyncVerbs):
         """As `AsyncVerbs.wait`; without tasks it waits for those of the group."""
         return await super().wait(self.tasks if tasks is None else tasks, mode=mode, timeout=timeout)
 
+    def events(
+        self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT
+    ) -> AsyncEventStream:
+        """As `AsyncVerbs.events`; without tasks those of the tasks that the group has started until now."""
+        return super().events(self.tasks if tasks is None else tasks, since=since, limit=limit)
+
     async def stop(self, *tasks: TaskRef) -> TaskViews:
         """Stop tasks of the group, without arguments all of them; see `Group.stop`."""
         if tasks:

@@ -360,6 +360,12 @@ class Group(BlockingVerbs):
         """As `BlockingVerbs.wait`; without tasks it waits for those of the group."""
         return super().wait(self.tasks if tasks is None else tasks, mode=mode, timeout=timeout)
 
+    def events(
+        self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT
+    ) -> EventStream:
+        """As `BlockingVerbs.events`; without tasks those of the tasks that the group has started until now."""
+        return super().events(self.tasks if tasks is None else tasks, since=since, limit=limit)
+
     def stop(self, *tasks: TaskRef) -> TaskViews:
         """Stop tasks of the group, without arguments all of them, and return when they are gone.
 

@@ -226,6 +226,16 @@ def test_a_reader_of_tasks_comes_back_again_and_again(
     assert kinds(seen).count("TaskStarted") == kinds(seen).count("TaskEnded") == 4
 
 
+def test_events_of_a_group_are_those_of_its_tasks(runtime: Runtime) -> None:
+    other = runtime.submit(chattering.says, "other")
+    with runtime.group() as group:
+        tasks = [group.submit(chattering.says, str(number)) for number in range(3)]
+        said = texts(group.events())
+    other.result()
+
+    assert said == {task.id: str(number) for number, task in enumerate(tasks)}
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_stream_that_is_opened_at_any_moment_tells_each_start_and_end_once(runtime: Runtime, *, late: bool) -> None:
     if late:
