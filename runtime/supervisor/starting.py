@@ -135,8 +135,13 @@ class Starter:
     def _start(self, task: Task, accepted: Callable[[], None]) -> None:
         if task.status == "queued":
             task.leave_queue()
-        self._start_attempt(task, accepted=accepted)
+
+        def begins() -> None:
+            # Before the process is asked for: from then on the I/O thread may tell of output.
+            with self._hub.lock:  # whoever opens a stream finds the start either told, or still to come
+                task.is_told = True
+                self._hub.tell(lambda: TaskStarted(self._answers.view(task, output=False)))
+            accepted()
+
+        self._start_attempt(task, accepted=begins)
         self._limits.begin(task)
-        with self._hub.lock:  # whoever opens a stream finds the start either told, or still to come
-            task.is_told = True
-            self._hub.tell(lambda: TaskStarted(self._answers.view(task, output=False)))

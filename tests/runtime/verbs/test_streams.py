@@ -38,7 +38,7 @@ BACKENDS = ["asyncio", "trio"]
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[Runtime]:
     """A runtime of which nobody has opened a stream."""
-    with Runtime(state_dir=tmp_path / "state", standby=0, stop_grace=0.5, max_tasks=10_000) as runtime:
+    with Runtime(state_dir=tmp_path / "state", stop_grace=0.5, max_tasks=10_000) as runtime:
         yield runtime
 
 
