@@ -47,7 +47,7 @@ class TaskExecutor(Executor):
 
     def __init__(self, way: Way, max_workers: int | None = None) -> None:
         if max_workers is not None and max_workers < 1:
-            raise ValueError(f"max_workers is {max_workers}; it must be at least 1.")
+            raise ValueError(f"max_workers must be greater than 0, not {max_workers}.")
         self._way = way
         self._most = max_workers or way.max_running
         self._changed = threading.Condition()

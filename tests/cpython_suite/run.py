@@ -1,4 +1,4 @@
-"""Runs CPython's own suites on the context: `python tests/cpython_suite/run.py [--executors] [-k PATTERN] [-v]`.
+"""Runs CPython's own suites: `python tests/cpython_suite/run.py [--executors | --tasks] [-k PATTERN] [-v]`.
 
 It takes `test._test_multiprocessing`, or the process pools of `test.test_concurrent_futures`, from the running Python,
 where the installation has them, and changes nothing of them but the start method.
@@ -27,9 +27,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-k", action="append", metavar="PATTERN", help="only cases whose Class.name matches, with *")
     parser.add_argument("--executors", action="store_true", help="the cases of process pools")
+    parser.add_argument("--tasks", action="store_true", help="the cases of any executor, on that of a runtime")
     parser.add_argument("-v", action="store_true", help="name each case")
     arguments = parser.parse_args()
-    name = "test.test_concurrent_futures" if arguments.executors else "test._test_multiprocessing"
+    of_futures = arguments.executors or arguments.tasks
+    name = "test.test_concurrent_futures" if of_futures else "test._test_multiprocessing"
     if importlib.util.find_spec(name) is None:
         print(f"This Python was installed without its own tests ({name}).", file=sys.stderr)
         return NO_SUITE
@@ -37,7 +39,8 @@ def main() -> int:
     # For the zygote, and for fresh interpreters that cases start.
     folder = str(Path(__file__).parent)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-    module = importlib.import_module("executor_cases" if arguments.executors else "zygote_cases")
+    cases_of = {arguments.executors: "executor_cases", arguments.tasks: "task_executor_cases"}
+    module = importlib.import_module(cases_of.get(True, "zygote_cases"))
 
     suite = unittest.TestSuite(cases(unittest.defaultTestLoader.loadTestsFromModule(module), arguments.k))
     result = unittest.TextTestRunner(verbosity=2 if arguments.v else 1).run(suite)

@@ -23,9 +23,10 @@ CHOSEN = [
     ["WithProcessesTestProcess.test_[a-k]*", "WithProcessesTestSubclassingProcess.*", "WithProcessesTestFinalize.*"],
     ["WithProcessesTestSharedMemory.*", "WithProcessesTestManagerRestart.*", "WithManagerTestContainers.*"],
     ["--executors", "*InitializerTest.*", "*ProcessPoolExecutorTest.*", "*ProcessPoolAsCompletedTest*"],
+    ["--tasks", "*"],
     ["WithProcessesTestPoolWorker*", "TestStdinBadfiledescriptor.*", "TestCloseFds.*", "TestResourceTracker.*"],
 ]
-GROUPS = [["*"], ["--executors", "*"]] if os.environ.get("SUBACTORS_CPYTHON") else CHOSEN
+GROUPS = [["*"], ["--executors", "*"], ["--tasks", "*"]] if os.environ.get("SUBACTORS_CPYTHON") else CHOSEN
 
 
 @pytest.mark.timeout(900)
