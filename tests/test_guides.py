@@ -17,7 +17,7 @@ import pytest
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
-GUIDES: Final = ("async-and-web", "embedding")
+GUIDES: Final = ("async-and-web", "embedding", "entrypoints")
 """Pages of `docs/` whose programs run as they are."""
 
 PATIENCE: Final = 50.0

@@ -11,9 +11,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...actors import ProcessActor
-from ..tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
+    from ..tasks.spec import TaskSpec
     from .work import TaskWork
 
 __all__ = ["TaskActor"]
