@@ -23,116 +23,90 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from .actor import ProcessActor, ProcessRef, SupervisorRef
-from .errors import (
-    ForkedError,
-    PlainDataError,
-    ProtocolError,
-    RemoteError,
-    StartError,
-    SubactorsError,
-    UnsupportedPlatformError,
-)
-from .linux.kernel import check_platform, open_standard_descriptors, silenced
-from .linux.mark import MARK
-from .restart import NEVER, Again, GiveUp, Restart, RestartHistory, RestartPolicy, decide
-from .wire.frames import encode_plain
-from .wire.messages import ErrorData, GroupUse, ProcessLimits
-from .wire.objects import encode_by_name, encode_by_value, encode_object
-from .wire.value_count import MOST_VALUES
+if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_names.py` holds that both agree
+    from .actor import ProcessActor as ProcessActor
+    from .actor import ProcessRef as ProcessRef
+    from .actor import SupervisorRef as SupervisorRef
+    from .children import Child as Child
+    from .children import ChildSpec as ChildSpec
+    from .children import ReplyAddress as ReplyAddress
+    from .children import StartChild as StartChild
+    from .children import StopChild as StopChild
+    from .context.zygote_context import ZygoteContext as ZygoteContext
+    from .context.zygote_context import get_context as get_context
+    from .errors import ForkedError as ForkedError
+    from .errors import PlainDataError as PlainDataError
+    from .errors import ProtocolError as ProtocolError
+    from .errors import RemoteError as RemoteError
+    from .errors import StartError as StartError
+    from .errors import SubactorsError as SubactorsError
+    from .errors import UnsupportedPlatformError as UnsupportedPlatformError
+    from .host.exit import ProcessExit as ProcessExit
+    from .host.io import READ as READ
+    from .host.io import WRITE as WRITE
+    from .host.io import Timer as Timer
+    from .host.process import ActorProcess as ActorProcess
+    from .host.process import ProcessListener as ProcessListener
+    from .host.system import ProcessSystem as ProcessSystem
+    from .host.zygote import environment as environment
+    from .linux.cgroup import CgroupTree as CgroupTree
+    from .linux.kernel import check_platform as check_platform
+    from .linux.kernel import open_standard_descriptors as open_standard_descriptors
+    from .linux.kernel import silenced as silenced
+    from .linux.mark import MARK as MARK
+    from .restart import NEVER as NEVER
+    from .restart import Again as Again
+    from .restart import GiveUp as GiveUp
+    from .restart import Restart as Restart
+    from .restart import RestartHistory as RestartHistory
+    from .restart import RestartPolicy as RestartPolicy
+    from .restart import decide as decide
+    from .supervisor import Supervisor as Supervisor
+    from .wire.frames import encode_plain as encode_plain
+    from .wire.messages import ErrorData as ErrorData
+    from .wire.messages import GroupUse as GroupUse
+    from .wire.messages import ProcessLimits as ProcessLimits
+    from .wire.objects import encode_by_name as encode_by_name
+    from .wire.objects import encode_by_value as encode_by_value
+    from .wire.objects import encode_object as encode_object
+    from .wire.value_count import MOST_VALUES as MOST_VALUES
+else:
+    _NAMES = {
+        "actor": "ProcessActor ProcessRef SupervisorRef",
+        "children": "Child ChildSpec ReplyAddress StartChild StopChild",
+        "context.zygote_context": "ZygoteContext get_context",
+        "errors": (
+            "ForkedError PlainDataError ProtocolError RemoteError StartError SubactorsError UnsupportedPlatformError"
+        ),
+        "host.exit": "ProcessExit",
+        "host.io": "READ WRITE Timer",
+        "host.process": "ActorProcess ProcessListener",
+        "host.system": "ProcessSystem",
+        "host.zygote": "environment",
+        "linux.cgroup": "CgroupTree",
+        "linux.kernel": "check_platform open_standard_descriptors silenced",
+        "linux.mark": "MARK",
+        "restart": "NEVER Again GiveUp Restart RestartHistory RestartPolicy decide",
+        "supervisor": "Supervisor",
+        "wire.frames": "encode_plain",
+        "wire.messages": "ErrorData GroupUse ProcessLimits",
+        "wire.objects": "encode_by_name encode_by_value encode_object",
+        "wire.value_count": "MOST_VALUES",
+    }
+    """The public names by their modules. A module is imported when one of its names is first used."""
 
-if TYPE_CHECKING:
-    from .children import Child, ChildSpec, ReplyAddress, StartChild, StopChild
-    from .context.zygote_context import ZygoteContext, get_context
-    from .host.exit import ProcessExit
-    from .host.io import READ, WRITE, Timer
-    from .host.process import ActorProcess, ProcessListener
-    from .host.system import ProcessSystem
-    from .host.zygote import environment
-    from .linux.cgroup import CgroupTree
-    from .supervisor import Supervisor
+    _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
+    __all__ = list(_HOMES)
 
-_HOMES: Final = {
-    "ActorProcess": "host.process",
-    "CgroupTree": "linux.cgroup",
-    "Child": "children",
-    "ChildSpec": "children",
-    "ProcessExit": "host.exit",
-    "ProcessListener": "host.process",
-    "ProcessSystem": "host.system",
-    "READ": "host.io",
-    "ReplyAddress": "children",
-    "StartChild": "children",
-    "StopChild": "children",
-    "Supervisor": "supervisor",
-    "Timer": "host.io",
-    "WRITE": "host.io",
-    "ZygoteContext": "context.zygote_context",
-    "environment": "host.zygote",
-    "get_context": "context.zygote_context",
-}
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
+        return found
 
-
-def __getattr__(name: str) -> Any:
-    """Import what only a host needs when it is wanted: the zygote and all its children have no use for it.
-
-    What needs `multiprocessing` most hosts never want, either, and its import takes milliseconds.
-    """
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
-    return found
-
-
-__all__ = [
-    "MARK",
-    "MOST_VALUES",
-    "NEVER",
-    "READ",
-    "WRITE",
-    "ActorProcess",
-    "Again",
-    "CgroupTree",
-    "Child",
-    "ChildSpec",
-    "ErrorData",
-    "ForkedError",
-    "GiveUp",
-    "GroupUse",
-    "PlainDataError",
-    "ProcessActor",
-    "ProcessExit",
-    "ProcessLimits",
-    "ProcessListener",
-    "ProcessRef",
-    "ProcessSystem",
-    "ProtocolError",
-    "RemoteError",
-    "ReplyAddress",
-    "Restart",
-    "RestartHistory",
-    "RestartPolicy",
-    "StartChild",
-    "StartError",
-    "StopChild",
-    "SubactorsError",
-    "Supervisor",
-    "SupervisorRef",
-    "Timer",
-    "UnsupportedPlatformError",
-    "ZygoteContext",
-    "check_platform",
-    "decide",
-    "encode_by_name",
-    "encode_by_value",
-    "encode_object",
-    "encode_plain",
-    "environment",
-    "get_context",
-    "open_standard_descriptors",
-    "silenced",
-]
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -34,10 +34,8 @@ Mark = tuple[str, int, float]
 
 def install() -> None:
     """Wrap the steps, in the zygote; its children note when they come by."""
-    from subactors.actors.child import actor_life  # noqa: PLC0415 - in the zygote only
-    from subactors.actors.child import life as life_module  # noqa: PLC0415 - in the zygote only
-    from subactors.runtime.child import actor as actor_module  # noqa: PLC0415 - in the zygote only
-    from subactors.runtime.child import work  # noqa: PLC0415 - in the zygote only
+    from subactors.actors.child import actor_life, life  # noqa: PLC0415 - in the zygote only
+    from subactors.runtime.child import actor, work  # noqa: PLC0415 - in the zygote only
 
     marks: list[Mark] = []
 
@@ -60,12 +58,12 @@ def install() -> None:
         setattr(owner, name, wrapped)
 
     wrap(sys.modules["__main__"], "serve", _FIRST)  # the zygote program has it under its own name
-    wrap(life_module, "_leave_the_zygote", "leaving the zygote")
-    wrap(life_module.ChildChannel, "receive_start", "waiting for Start", "Start is there")
-    wrap(life_module, "_settle_in", "taking on the host's view")
-    wrap(life_module, "_build_actor", "unpickling, thread, constructor")
+    wrap(life, "_leave_the_zygote", "leaving the zygote")
+    wrap(life.ChildChannel, "receive_start", "waiting for Start", "Start is there")
+    wrap(life, "_settle_in", "taking on the host's view")
+    wrap(life, "_build_actor", "unpickling, thread, constructor")
     wrap(actor_life.Life, "serve", "saying Ready")
-    wrap(actor_module.TaskActor, "on_receive", "the actor's loop begins")
+    wrap(actor.TaskActor, "on_receive", "the actor's loop begins")
     wrap(work.TaskWork, "run", "the task's work", "the loop ends")
     leave = os._exit
 

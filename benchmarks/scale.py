@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import costs as measuring
 from .capacity import (
     DESCRIPTOR_LIMIT,
     DISK,
@@ -29,6 +28,7 @@ from .capacity import (
     Machine,
     Model,
 )
+from .costs import FILE, measure
 from .simulation import Workload
 
 __all__ = ["main", "page"]
@@ -301,8 +301,8 @@ def main() -> int:
     parser.add_argument("--measure", action="store_true", help="measure the costs on this machine first (a minute)")
     given = parser.parse_args()
     if given.measure:
-        measuring.FILE.write_text(json.dumps(measuring.measure(), indent=1) + "\n")
-    _PAGE.write_text(page(Model(json.loads(measuring.FILE.read_text()))))
+        FILE.write_text(json.dumps(measure(), indent=1) + "\n")
+    _PAGE.write_text(page(Model(json.loads(FILE.read_text()))))
     return 0
 
 

@@ -38,216 +38,120 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     cli/               the program `subactors`
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..actors import RestartPolicy
-    from .async_runtime import AsyncRuntime
-    from .child.current import current_task
-    from .child.entrypoint import EntrypointTask
-    from .child.task_model import ModelAnswer, TaskModel
-    from .child.task_tools import TaskTools
-    from .errors import (
-        CapacityError,
-        ContextLengthError,
-        DelegationError,
-        EmptyTaskError,
-        ImportTargetError,
-        LoopError,
-        MissingKeyError,
-        ModelError,
-        Problem,
-        RateLimitError,
-        RefusalError,
-        RequirementError,
-        RunError,
-        RuntimeClosedError,
-        StateError,
-        SubactorsError,
-        TaskEndedError,
-        TeamFileError,
-        ToolsetError,
-        UnknownAgentError,
-        UnknownTaskError,
-        WorkdirError,
-    )
-    from .models.base import ToolSchema, Usage
-    from .orchestrator import OrchestratorTools
-    from .runtime import Runtime
-    from .tasks.decoding import NotOfTypeError
-    from .tasks.ends import TaskFailed, TaskStopped
-    from .tasks.events import (
-        Event,
-        Lagged,
-        TaskCalledTool,
-        TaskEnded,
-        TaskGotToolAnswer,
-        TaskOutput,
-        TaskProgress,
-        TaskQueued,
-        TaskRestarting,
-        TaskStarted,
-    )
-    from .tasks.views import Progress, Status, TaskList, TaskView, Vitals
-    from .team.config import AgentConfig, Limits, ModelConfig, Settings, Team, ToolsetConfig
-    from .toolsets.base import ToolAnswer
-    from .verbs.async_streams import AsyncEventStream
-    from .verbs.awaited import AsyncGroup, AsyncTask
-    from .verbs.blocking import Group, Task
-    from .verbs.executor import TaskCrashed, TaskExecutor
-    from .verbs.streams import EventStream
+if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_names.py` holds that both agree
+    from ..actors import RestartPolicy as RestartPolicy
+    from .async_runtime import AsyncRuntime as AsyncRuntime
+    from .child.current import current_task as current_task
+    from .child.entrypoint import EntrypointTask as EntrypointTask
+    from .child.task_model import ModelAnswer as ModelAnswer
+    from .child.task_model import TaskModel as TaskModel
+    from .child.task_tools import TaskTools as TaskTools
+    from .errors import CapacityError as CapacityError
+    from .errors import ContextLengthError as ContextLengthError
+    from .errors import DelegationError as DelegationError
+    from .errors import EmptyTaskError as EmptyTaskError
+    from .errors import ImportTargetError as ImportTargetError
+    from .errors import LoopError as LoopError
+    from .errors import MissingKeyError as MissingKeyError
+    from .errors import ModelError as ModelError
+    from .errors import Problem as Problem
+    from .errors import RateLimitError as RateLimitError
+    from .errors import RefusalError as RefusalError
+    from .errors import RequirementError as RequirementError
+    from .errors import RunError as RunError
+    from .errors import RuntimeClosedError as RuntimeClosedError
+    from .errors import StateError as StateError
+    from .errors import SubactorsError as SubactorsError
+    from .errors import TaskEndedError as TaskEndedError
+    from .errors import TeamFileError as TeamFileError
+    from .errors import ToolsetError as ToolsetError
+    from .errors import UnknownAgentError as UnknownAgentError
+    from .errors import UnknownTaskError as UnknownTaskError
+    from .errors import WorkdirError as WorkdirError
+    from .models.base import ToolSchema as ToolSchema
+    from .models.base import Usage as Usage
+    from .orchestrator import OrchestratorTools as OrchestratorTools
+    from .runtime import Runtime as Runtime
+    from .tasks.decoding import NotOfTypeError as NotOfTypeError
+    from .tasks.ends import TaskFailed as TaskFailed
+    from .tasks.ends import TaskStopped as TaskStopped
+    from .tasks.events import Event as Event
+    from .tasks.events import Lagged as Lagged
+    from .tasks.events import TaskCalledTool as TaskCalledTool
+    from .tasks.events import TaskEnded as TaskEnded
+    from .tasks.events import TaskGotToolAnswer as TaskGotToolAnswer
+    from .tasks.events import TaskOutput as TaskOutput
+    from .tasks.events import TaskProgress as TaskProgress
+    from .tasks.events import TaskQueued as TaskQueued
+    from .tasks.events import TaskRestarting as TaskRestarting
+    from .tasks.events import TaskStarted as TaskStarted
+    from .tasks.views import Progress as Progress
+    from .tasks.views import Status as Status
+    from .tasks.views import TaskList as TaskList
+    from .tasks.views import TaskView as TaskView
+    from .tasks.views import Vitals as Vitals
+    from .team.config import AgentConfig as AgentConfig
+    from .team.config import Limits as Limits
+    from .team.config import ModelConfig as ModelConfig
+    from .team.config import Settings as Settings
+    from .team.config import Team as Team
+    from .team.config import ToolsetConfig as ToolsetConfig
+    from .toolsets.base import ToolAnswer as ToolAnswer
+    from .verbs.async_streams import AsyncEventStream as AsyncEventStream
+    from .verbs.awaited import AsyncGroup as AsyncGroup
+    from .verbs.awaited import AsyncTask as AsyncTask
+    from .verbs.blocking import Group as Group
+    from .verbs.blocking import Task as Task
+    from .verbs.executor import TaskCrashed as TaskCrashed
+    from .verbs.executor import TaskExecutor as TaskExecutor
+    from .verbs.streams import EventStream as EventStream
+else:
+    _NAMES = {
+        ".actors": "RestartPolicy",
+        "async_runtime": "AsyncRuntime",
+        "child.current": "current_task",
+        "child.entrypoint": "EntrypointTask",
+        "child.task_model": "ModelAnswer TaskModel",
+        "child.task_tools": "TaskTools",
+        "errors": (
+            "CapacityError ContextLengthError DelegationError EmptyTaskError ImportTargetError LoopError "
+            "MissingKeyError ModelError Problem RateLimitError RefusalError RequirementError RunError "
+            "RuntimeClosedError StateError SubactorsError TaskEndedError TeamFileError ToolsetError "
+            "UnknownAgentError UnknownTaskError WorkdirError"
+        ),
+        "models.base": "ToolSchema Usage",
+        "orchestrator": "OrchestratorTools",
+        "runtime": "Runtime",
+        "tasks.decoding": "NotOfTypeError",
+        "tasks.ends": "TaskFailed TaskStopped",
+        "tasks.events": (
+            "Event Lagged TaskCalledTool TaskEnded TaskGotToolAnswer TaskOutput TaskProgress TaskQueued "
+            "TaskRestarting TaskStarted"
+        ),
+        "tasks.views": "Progress Status TaskList TaskView Vitals",
+        "team.config": "AgentConfig Limits ModelConfig Settings Team ToolsetConfig",
+        "toolsets.base": "ToolAnswer",
+        "verbs.async_streams": "AsyncEventStream",
+        "verbs.awaited": "AsyncGroup AsyncTask",
+        "verbs.blocking": "Group Task",
+        "verbs.executor": "TaskCrashed TaskExecutor",
+        "verbs.streams": "EventStream",
+    }
+    """The public names by their modules. A module is imported when one of its names is first used."""
 
-__all__ = [
-    "AgentConfig",
-    "AsyncEventStream",
-    "AsyncGroup",
-    "AsyncRuntime",
-    "AsyncTask",
-    "CapacityError",
-    "ContextLengthError",
-    "DelegationError",
-    "EmptyTaskError",
-    "EntrypointTask",
-    "Event",
-    "EventStream",
-    "Group",
-    "ImportTargetError",
-    "Lagged",
-    "Limits",
-    "LoopError",
-    "MissingKeyError",
-    "ModelAnswer",
-    "ModelConfig",
-    "ModelError",
-    "NotOfTypeError",
-    "OrchestratorTools",
-    "Problem",
-    "Progress",
-    "RateLimitError",
-    "RefusalError",
-    "RequirementError",
-    "RestartPolicy",
-    "RunError",
-    "Runtime",
-    "RuntimeClosedError",
-    "Settings",
-    "StateError",
-    "Status",
-    "SubactorsError",
-    "Task",
-    "TaskCalledTool",
-    "TaskCrashed",
-    "TaskEnded",
-    "TaskEndedError",
-    "TaskExecutor",
-    "TaskFailed",
-    "TaskGotToolAnswer",
-    "TaskList",
-    "TaskModel",
-    "TaskOutput",
-    "TaskProgress",
-    "TaskQueued",
-    "TaskRestarting",
-    "TaskStarted",
-    "TaskStopped",
-    "TaskTools",
-    "TaskView",
-    "Team",
-    "TeamFileError",
-    "ToolAnswer",
-    "ToolSchema",
-    "ToolsetConfig",
-    "ToolsetError",
-    "UnknownAgentError",
-    "UnknownTaskError",
-    "Usage",
-    "Vitals",
-    "WorkdirError",
-    "current_task",
-]
+    _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-_HOMES: dict[str, str] = {
-    "AgentConfig": "team.config",
-    "AsyncGroup": "verbs.awaited",
-    "AsyncEventStream": "verbs.async_streams",
-    "AsyncRuntime": "async_runtime",
-    "AsyncTask": "verbs.awaited",
-    "CapacityError": "errors",
-    "ContextLengthError": "errors",
-    "DelegationError": "errors",
-    "EmptyTaskError": "errors",
-    "EntrypointTask": "child.entrypoint",
-    "Event": "tasks.events",
-    "EventStream": "verbs.streams",
-    "Group": "verbs.blocking",
-    "ImportTargetError": "errors",
-    "Lagged": "tasks.events",
-    "Limits": "team.config",
-    "LoopError": "errors",
-    "MissingKeyError": "errors",
-    "ModelAnswer": "child.task_model",
-    "ModelConfig": "team.config",
-    "ModelError": "errors",
-    "NotOfTypeError": "tasks.decoding",
-    "OrchestratorTools": "orchestrator",
-    "Problem": "errors",
-    "Progress": "tasks.views",
-    "RateLimitError": "errors",
-    "RefusalError": "errors",
-    "RequirementError": "errors",
-    "RestartPolicy": "team.config",
-    "RunError": "errors",
-    "Runtime": "runtime",
-    "RuntimeClosedError": "errors",
-    "Settings": "team.config",
-    "StateError": "errors",
-    "Status": "tasks.views",
-    "SubactorsError": "errors",
-    "Task": "verbs.blocking",
-    "TaskCalledTool": "tasks.events",
-    "TaskCrashed": "verbs.executor",
-    "TaskEnded": "tasks.events",
-    "TaskEndedError": "errors",
-    "TaskExecutor": "verbs.executor",
-    "TaskFailed": "tasks.ends",
-    "TaskGotToolAnswer": "tasks.events",
-    "TaskList": "tasks.views",
-    "TaskModel": "child.task_model",
-    "TaskOutput": "tasks.events",
-    "TaskProgress": "tasks.events",
-    "TaskQueued": "tasks.events",
-    "TaskRestarting": "tasks.events",
-    "TaskStarted": "tasks.events",
-    "TaskStopped": "tasks.ends",
-    "TaskTools": "child.task_tools",
-    "TaskView": "tasks.views",
-    "Team": "team.config",
-    "TeamFileError": "errors",
-    "ToolAnswer": "toolsets.base",
-    "ToolSchema": "models.base",
-    "ToolsetConfig": "team.config",
-    "ToolsetError": "errors",
-    "UnknownAgentError": "errors",
-    "UnknownTaskError": "errors",
-    "Usage": "models.base",
-    "Vitals": "tasks.views",
-    "WorkdirError": "errors",
-    "current_task": "child.current",
-}
-"""Which module each name is of."""
+    __all__ = list(_HOMES)
 
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(f".{home}", __name__), name)
+        return found
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

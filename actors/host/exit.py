@@ -5,7 +5,7 @@ One `ProcessExit` a process, made in the host's I/O thread.
 
 from __future__ import annotations
 
-import signal as signal_module
+from signal import Signals
 from typing import Final
 
 import msgspec
@@ -74,7 +74,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
         if self.signal is None:
             return ""
         try:
-            return signal_module.Signals(self.signal).name
+            return Signals(self.signal).name
         except ValueError:
             return f"signal {self.signal}"
 
@@ -88,7 +88,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
             return f"raised {self.error}"
         if self.unobserved:
             return f"ended in a way nobody could observe: {self.unobserved}"
-        if self.killed and self.signal == signal_module.SIGKILL:
+        if self.killed and self.signal == Signals.SIGKILL:
             return "was killed"
         if self.signal is not None:
             return f"was ended by {self.signal_name}{self._hint()}"
@@ -98,9 +98,9 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
 
     def _hint(self) -> str:
         match self.signal:
-            case signal_module.SIGKILL:
+            case Signals.SIGKILL:
                 return ", which was not sent from here (out of memory, or by hand)"
-            case signal_module.SIGXCPU:
+            case Signals.SIGXCPU:
                 return " (CPU time limit)"
             case _:
                 return ""

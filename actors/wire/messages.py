@@ -6,7 +6,7 @@ child) carries pickles, inside `Start.actor`, `Tell.body` and `Ask.body`.
 
 from __future__ import annotations
 
-import traceback as traceback_module
+from traceback import format_exception
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -95,7 +95,7 @@ def error_data(error: BaseException) -> ErrorData:
     except BaseException:  # noqa: BLE001 - a broken __str__ must not hide the failure that it describes
         message = "(the exception's text could not be made)"
     try:
-        text = "".join(traceback_module.format_exception(error))
+        text = "".join(format_exception(error))
     except BaseException:  # noqa: BLE001 - the same
         text = ""
     return ErrorData(f"{kind.__module__}.{kind.__qualname__}", _presentable(message), _presentable(text))

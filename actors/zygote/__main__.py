@@ -36,9 +36,9 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from .. import fence as fence_module
 from ..actor import StopsAtOnce
 from ..child.life import Step, plain_processes, rehearse, serve
+from ..fence import steps_of_a_fence
 from ..linux import kernel
 from ..linux.mark import keep_mark
 from ..wire import ancillary
@@ -89,7 +89,7 @@ class _Zygote:
         os.set_blocking(wakeup_end, False)
         signal.signal(signal.SIGCHLD, _wake_up)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
-        self._fence = fence_module.steps_of_a_fence()
+        self._fence = steps_of_a_fence()
         self._make_steps()
         # The children's, made ahead, with something else behind it in each. What it is need not be asked of the kernel.
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)

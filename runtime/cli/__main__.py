@@ -17,9 +17,9 @@ _INTERRUPTED = 130
 def main() -> NoReturn:
     """Run the command line and exit."""
     try:
-        from .main import main as run  # noqa: PLC0415 - see above
+        from .main import run_command_line  # noqa: PLC0415 - imported where Ctrl-C ends it quietly
 
-        run()
+        run_command_line()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 

@@ -21,7 +21,7 @@ from ..terminal.streams import InputError, OutputLostError, err, exit_status, ou
 if TYPE_CHECKING:
     from ..team.config import Team
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "run_command_line"]
 
 _USAGE = 2
 _FAILED = 1
@@ -99,7 +99,7 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     texts = [line for task in tasks for line in (_lines_of_input() if task == "-" else [task])]
     if not texts or not all(text.strip() for text in texts):
         raise click.UsageError("A TASK is empty.")
-    from .run import dispatch as dispatch_tasks
+    from .run import dispatch_tasks
 
     as_json = options.pop("as_json")
     return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=_settings(options))
@@ -115,7 +115,7 @@ def check(team_file: Path, working_dir: str | None) -> int:
     which would not and why, and which keys have no effect. The exit status is 2 for a wrong file, and 1 if an agent
     would not run here, or if none would before there is a key.
     """
-    from .run import check as check_file
+    from .run import check_file
 
     return check_file(str(team_file), working_dir)
 
@@ -269,8 +269,8 @@ def demo(folder: Path, model: str | None, **options: bool) -> int:
     return run_root(team, team.root, PROMPT, as_json=options["as_json"], settings={})
 
 
-def main() -> NoReturn:
-    """Run the command line and exit; the entry point of the `subactors` command."""
+def run_command_line() -> NoReturn:
+    """Run the command line and exit; the `subactors` command."""
     take_over()
     try:
         status = _run_command()

@@ -24,7 +24,7 @@ from ..terminal.streams import err, out
 from ..text import duration, encodable
 from .display import Display, JsonLines, LiveTable, PlainLines
 
-__all__ = ["check", "dispatch", "run_root"]
+__all__ = ["check_file", "dispatch_tasks", "run_root"]
 
 _FAILED: Final = 1
 _USAGE: Final = 2
@@ -59,7 +59,7 @@ def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: di
         return work.status or (0 if view.status == "completed" else _FAILED)
 
 
-def dispatch(
+def dispatch_tasks(
     team: Team,
     agent: str,
     tasks: Sequence[str],
@@ -85,7 +85,7 @@ def dispatch(
         return 0 if all(view.status == "completed" for view in views) else _FAILED
 
 
-def check(path: str, working_dir: str | None = None) -> int:
+def check_file(path: str, working_dir: str | None = None) -> int:
     """Print what is wrong with a team file, or what of it would run here; return the exit status.
 
     Args:

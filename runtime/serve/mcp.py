@@ -20,8 +20,8 @@ from mcp_types import (
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
+    Tool,
 )
-from mcp_types import Tool as McpTool
 
 from ..agent.event_loop import CancellableLoop
 from ..errors import SubactorsError
@@ -108,12 +108,12 @@ def _line(agent: AgentConfig) -> str:
     return f"- {agent.name}: {description}" if description else f"- {agent.name}"
 
 
-def _described(function: dict[str, Any], agents: str) -> McpTool:
+def _described(function: dict[str, Any], agents: str) -> Tool:
     """Return a tool as MCP has it. Few hosts show a model the server's instructions, so one tool names the agents."""
     description = function["description"]
     if function["name"] == _RUN:
         description = f"{description} The agents:\n{agents}"
-    return McpTool(name=function["name"], description=description, input_schema=function["parameters"])
+    return Tool(name=function["name"], description=description, input_schema=function["parameters"])
 
 
 def _ignore(_: object) -> None:

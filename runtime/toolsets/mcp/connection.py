@@ -18,8 +18,7 @@ import pydantic
 from mcp import Client, MCPError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CONNECTION_CLOSED, CallToolResult, Implementation
-from mcp_types import Tool as McpTool
+from mcp_types import CONNECTION_CLOSED, CallToolResult, Implementation, Tool
 
 from ...errors import ToolsetError
 from ...net.certificates import authorities
@@ -88,7 +87,7 @@ class McpConnection:
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._calls: set[asyncio.Task[CallToolResult]] = set()
-        self.tools: Sequence[McpTool] = ()
+        self.tools: Sequence[Tool] = ()
         self.instructions = ""
 
     async def open(self) -> None:
@@ -293,10 +292,10 @@ class McpConnection:
         return f"The MCP server {title} cannot be used: {reason} {self._refusal}".rstrip()
 
 
-async def _all_tools(client: Client) -> list[McpTool]:
+async def _all_tools(client: Client) -> list[Tool]:
     if client.server_capabilities.tools is None:
         return []
-    tools: list[McpTool] = []
+    tools: list[Tool] = []
     names: set[str] = set()
     cursors: set[str | None] = {None}
     cursor: str | None = None

@@ -142,7 +142,7 @@ def test_an_entrypoint_root_is_a_task_with_a_journal_too(folder: Path) -> None:
 def test_the_host_of_a_run_imports_neither_a_model_client_nor_asyncio(folder: Path, server: ModelServer) -> None:
     code = (
         "import sys, subactors.runtime.cli.main as cli\n"
-        "try: cli.main()\n"
+        "try: cli.run_command_line()\n"
         "finally: print(sorted(sys.modules), file=sys.stderr)\n"
     )
     environ = {**os.environ, "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "test-key-of-nobody"}
