@@ -20,6 +20,8 @@ from .tasks.decoding import NotOfTypeError
 from .tasks.entrypoint_data import data_arguments, data_parameter
 from .tasks.messages import CheckData, DataChecked
 from .team.config import Team
+from .team.function_by_value import Function
+from .team.functions import function_of
 
 if TYPE_CHECKING:
     from ..actors import ActorProcess, ProcessExit, Timer
@@ -45,6 +47,7 @@ class DataChecks:
         self._system = system
         self._team = team
         self._take_any: set[str] = set()
+        self._given: dict[str, Callable[..., Any]] = {}
 
     def wanted(self, agent: str, data: str | None) -> CheckData | None:
         """Check data here, if that is possible; return what is to be asked of another process, if it is not.
@@ -57,13 +60,20 @@ class DataChecks:
         entrypoint = config.entrypoint if config is not None else None
         if not entrypoint or agent in self._take_any:
             return None
-        function = _known(entrypoint, self._team.folders)
+        function = self._known(agent, entrypoint)
         if function is not None:
             if data_parameter(function) is None:
                 self._take_any.add(agent)
             data_arguments(function, data, f"the entrypoint of agent {agent!r}")
             return None
         return CheckData(agent, data) if data is not None else None
+
+    def _known(self, agent: str, entrypoint: Function) -> Callable[..., Any] | None:
+        if isinstance(entrypoint, str):
+            return _imported(entrypoint, self._team.folders)
+        if agent not in self._given:
+            self._given[agent] = function_of(entrypoint, what="")  # this process's own program has given it
+        return self._given[agent]
 
     def check(self, request: CheckData, reply_to: ReplyTo) -> None:
         """Have a process look; returns at once."""
@@ -123,7 +133,7 @@ class _Listener:
         self._settle(self._found)
 
 
-def _known(target: str, folders: tuple[str, ...]) -> Callable[..., Any] | None:
+def _imported(target: str, folders: tuple[str, ...]) -> Callable[..., Any] | None:
     """Return a function whose module this process has imported before; None if a task would take another, or none."""
     name, _, function = target.partition(":")
     found: Any = sys.modules.get(name)

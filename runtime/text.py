@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 __all__ = [
+    "LONGEST_NAME",
     "bounded",
     "broken",
     "broken_prose",
@@ -18,6 +19,9 @@ __all__ = [
     "json_line",
     "one_line",
 ]
+
+LONGEST_NAME: Final = 200
+"""Characters of what a task that is a function is called."""
 
 _MARK: Final = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+|>\s?)?")
 """With which a line of prose begins: its indentation, and what makes it part of a list or a quotation."""

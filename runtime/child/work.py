@@ -26,7 +26,7 @@ from ..tasks.gateway import TaskGateway
 from ..tasks.messages import Began, Failed, Finished
 from ..tasks.plain_data import encode_result
 from ..tasks.spec import AgentSetup, TaskSpec
-from ..team.references import resolve
+from ..team.functions import function_of, module_named
 from ..team.secrets import blotted
 from .current import CurrentTask, set_current
 from .entrypoint import EntrypointTask, call_entrypoint, call_function, has_seen_stop
@@ -113,7 +113,7 @@ class TaskWork:
             from ..tasks.calls import Call  # noqa: PLC0415 - as in `_work`
 
             return [Call.decode(self._spec.call).module]
-        own = [self._spec.entrypoint] if self._spec.entrypoint is not None else []
+        own = [module_named(self._spec.entrypoint)] if self._spec.entrypoint is not None else []
         return own + [model.name for model in self._setup().agent.models if model.is_function]
 
     def _finished(self, result: Any) -> Finished:
@@ -219,7 +219,7 @@ class TaskWork:
 
                 outcome = call_function(Call.decode(spec.call), spec.agent)
             else:
-                function = resolve(spec.entrypoint, what=_code_of(spec))
+                function = function_of(spec.entrypoint, what=_code_of(spec))
                 outcome = call_entrypoint(function, self._task, spec.data)
             return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:

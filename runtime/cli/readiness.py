@@ -47,7 +47,7 @@ def would_fail(
         folders: where its modules are looked for before any other place.
     """
     reasons = missing_for(agent, environ, working_directory)
-    if agent.entrypoint is not None:
+    if isinstance(agent.entrypoint, str):
         reasons.append(_target_fault(agent.entrypoint, folders))
     faults = _model_faults(agent, environ, folders)
     if all(fault for _, fault in faults):  # one that can answer is enough

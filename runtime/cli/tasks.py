@@ -21,7 +21,7 @@ from ..control.other_hosts import Finder, ForeignTask, ListedTask, find, stop_to
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..runs.upkeep import prune
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
-from ..tasks.wording import dollars, result_text, said_before, size, usage_text, working_directory
+from ..tasks.wording import dollars, progress_text, result_text, said_before, size, usage_text, working_directory
 from ..terminal.streams import out, warn
 from ..text import duration, json_line, one_line
 
@@ -260,6 +260,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Status": view.status,
         "Reason": view.reason,
         "Doing": view.doing,
+        "Progress": progress_text(view.progress) if view.progress is not None else "",
         "Queued": view.queued_at or "",
         "In the queue": f"place {view.queue_place}" if view.queue_place else "",
         "Started": view.started_at,

@@ -17,11 +17,11 @@ from ..errors import (
     UnknownAgentError,
 )
 from ..tasks.gateway import Caller
-from ..tasks.messages import LONGEST_NAME, RunTask
+from ..tasks.messages import RunTask
 from ..tasks.wording import size
 from ..team.config import Settings, Team
 from ..team.requirements import check_requirements
-from ..text import one_line
+from ..text import LONGEST_NAME, one_line
 from .registry import TaskRegistry
 from .task import Task
 from .task_queue import Claim

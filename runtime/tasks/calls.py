@@ -5,18 +5,14 @@ Code that both sides know goes by its name; all else goes by value, with what a 
 
 from __future__ import annotations
 
-import linecache
-import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ...actors import encode_by_name, encode_by_value
+from ..team.functions import show_sources, sources_of
 
 __all__ = ["Call", "encode_call"]
-
-_MOST_SOURCE: Final = 500_000
-"""Characters of source text that go with a call; that of a notebook's cells is some thousand."""
 
 
 class Call(NamedTuple):
@@ -39,9 +35,7 @@ class Call(NamedTuple):
 
     def open(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Return function, arguments and keyword arguments; raises whatever they raise when they are unpickled."""
-        for file, text in self.sources.items():
-            # Without a time of its own the entry is never looked up again.
-            linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        show_sources(self.sources)
         function, args, kwargs = pickle.loads(self.payload)  # noqa: S301 - the host is trusted
         return function, args, kwargs
 
@@ -68,17 +62,4 @@ def encode_call(
     if not by_value:
         return None
     payload, files = encode_by_value(call)
-    return pickle.dumps((module, _sources(files), payload)), True
-
-
-def _sources(files: Iterable[str]) -> dict[str, str]:
-    """Return the text of what is in no file that the task's process could read, such as a notebook's cells."""
-    sources: dict[str, str] = {}
-    room = _MOST_SOURCE
-    for file in files:
-        if not os.path.exists(file):  # noqa: PTH110 - takes a quarter of the time
-            text = "".join(linecache.getlines(file))
-            if 0 < len(text) <= room:
-                sources[file] = text
-                room -= len(text)
-    return sources
+    return pickle.dumps((module, sources_of(files), payload)), True

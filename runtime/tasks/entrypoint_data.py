@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ..team.callables import evaluated
 from .decoding import decode_as
 
 __all__ = ["DataParameter", "data_arguments", "data_parameter"]
@@ -55,7 +56,7 @@ def data_parameter(function: Callable[..., Any]) -> DataParameter | None:
     required = second.default is second.empty
     if second.annotation is second.empty and not required:
         return None
-    kind = None if second.annotation is second.empty else _evaluated(second.annotation, function)
+    kind = None if second.annotation is second.empty else evaluated(second.annotation, function)
     return DataParameter(second.name, kind, second.kind is second.KEYWORD_ONLY, required)
 
 
@@ -91,23 +92,3 @@ def data_arguments(
 
 def _is_wrapped(function: Callable[..., Any]) -> bool:
     return hasattr(function, "__wrapped__") or hasattr(function, "__signature__")
-
-
-def _evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
-    """Return an annotation that its module has left as text, as the type that it names."""
-    if not isinstance(annotation, str):
-        return annotation
-    inner: Any = inspect.unwrap(function)
-    while not isinstance(inner, types.FunctionType):
-        inner = getattr(inner, "func", None) or getattr(inner, "__func__", None) or vars(type(inner)).get("__call__")
-        if inner is None:
-            return annotation
-    try:
-        cells = zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True)
-        names = {name: cell.cell_contents for name, cell in cells}
-        return eval(annotation, inner.__globals__, names)  # noqa: S307 - its own code
-    except Exception as error:
-        raise TypeError(
-            f"The annotation {annotation!r} cannot be looked up where the function is called: {error}. Import its "
-            "names outside of `if TYPE_CHECKING`."
-        ) from error

@@ -19,7 +19,6 @@ from .views import Progress, TaskList, TaskView
 
 __all__ = [
     "AS_USUAL",
-    "LONGEST_NAME",
     "AwaitRate",
     "Began",
     "CheckData",
@@ -104,9 +103,6 @@ class RunOptions(msgspec.Struct, frozen=True):
 
 
 AS_USUAL: Final = RunOptions()
-
-LONGEST_NAME: Final = 200
-"""Characters of what a task that is a function is called."""
 
 
 class RunTask(Request[TaskAccepted], frozen=True, tag="run"):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from ..team.config import AgentConfig, Limits, Settings, Workdir
 from ..team.permissions import Permissions
+
+if TYPE_CHECKING:
+    from ..team.function_by_value import Function
 
 __all__ = ["AgentSetup", "TaskSpec"]
 
@@ -56,7 +61,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
 
     id: str
     agent: str
-    entrypoint: str | None
+    entrypoint: Function | None
     workdir: Workdir
     pickled_setup: bytes
     task: str

@@ -7,12 +7,15 @@ secret: a model names the environment variable of its key, not the key.
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from ...actors import NEVER, RestartPolicy
 from .permissions import Permissions
+
+if TYPE_CHECKING:
+    from .function_by_value import Function
 
 __all__ = [
     "MAY_BE_ZERO",
@@ -172,8 +175,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: its key under `agents`.
         model: what answers its turns; beside an `entrypoint`: what that finds in `task.model`.
-        entrypoint: `package.module:function` that is the whole agent, in place of the loop; empty: a function that
-            comes with each task.
+        entrypoint: `package.module:function` that is the whole agent, in place of the loop, or a function that a
+            program has given; empty: a function that comes with each task.
         fallback: what happens when the model cannot answer.
         description: one line for the agents that may call it.
         instruction: its system prompt; of an `entrypoint`: what `task.model` puts before a conversation.
@@ -199,7 +202,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     model: ModelConfig | None = None
     fallback: Fallback = Fallback()
-    entrypoint: str | None = None
+    entrypoint: Function | None = None
     description: str = ""
     instruction: str = ""
     sub_agents: tuple[str, ...] = ()
@@ -215,6 +218,14 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     restart: RestartPolicy = NEVER
     keys: bool = True
+
+    def __post_init__(self) -> None:
+        """Take a function itself for an entrypoint, too."""
+        entrypoint: Any = self.entrypoint
+        if callable(entrypoint):
+            from .functions import given  # noqa: PLC0415 - for programs that give functions
+
+            msgspec.structs.force_setattr(self, "entrypoint", given(entrypoint))
 
     @property
     def models(self) -> tuple[ModelConfig, ...]:

@@ -6,51 +6,100 @@ which travels pickled: what both sides can import by its name, all else by value
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import linecache
+import os
 import pickle
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-import msgspec
+from ...actors import encode_by_name, encode_by_value
+from .callables import check_callable, evaluated, label_of, module_of
+from .function_by_value import Function, FunctionByValue
+from .references import is_target, resolve
 
-from ...actors import encode_object
-from .references import resolve
+__all__ = [
+    "by_value",
+    "function_of",
+    "given",
+    "module_named",
+    "name_of",
+    "show_sources",
+    "sources_of",
+]
 
-__all__ = ["Function", "FunctionByValue", "by_value", "function_of", "name_of"]
+_MOST_SOURCE: Final = 500_000
+"""Characters of source text that go with a function; that of a notebook's cells is some thousand."""
 
 
-class FunctionByValue(msgspec.Struct, frozen=True):
-    """A function that a program has given itself.
+def given(function: Callable[..., Any]) -> Function:
+    """Return what stands for a function that a program gives: its name, if another process finds it by that.
 
-    Attributes:
-        name: its own, without those of what it is defined in.
-        module: of its code, for tracebacks; empty if it has none.
-        pickled: the function.
+    Raises:
+        TypeError: it cannot be sent to another process, or is a generator function.
     """
-
-    name: str
-    module: str
-    pickled: bytes
-
-
-Function: TypeAlias = str | FunctionByValue
-"""A target `package.module:function`, or a function that was given."""
+    check_callable(function, "A team")
+    target = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}"
+    if isinstance(function, types.FunctionType | type) and is_target(target) and encode_by_name(function) is not None:
+        return target
+    return by_value(function)
 
 
 def by_value(function: Callable[..., Any]) -> FunctionByValue:
-    """Return what stands for a function in a team.
+    """Return what stands for a function in a team, where it is to travel with it.
 
     Raises:
         TypeError: it cannot be sent to another process; the message says why.
     """
-    inner = function
-    while (wrapped := getattr(inner, "func", None)) is not None:  # functools.partial
-        inner = wrapped
-    name = getattr(inner, "__name__", None) or type(inner).__name__
+    name = label_of(function)
     try:
-        pickled = encode_object(function)
+        pickled = encode_by_name(function)
+        sources = {}
+        if pickled is None:
+            pickled, files = encode_by_value(_with_types(function))
+            sources = sources_of(files)
     except Exception as error:
         raise TypeError(f"{name} cannot be sent to another process: {type(error).__name__}: {error}") from error
-    return FunctionByValue(name, getattr(inner, "__module__", None) or "", pickled)
+    return FunctionByValue(name.rpartition(".")[2] or name, module_of(function), pickled, sources)
+
+
+def _with_types(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function with its annotations as types: names that only they have would not go with it."""
+    if not isinstance(function, types.FunctionType):
+        return function
+    copy = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    functools.update_wrapper(copy, function)
+    vars(copy).pop("__wrapped__", None)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__annotations__ = dict(function.__annotations__)
+    for name, annotation in function.__annotations__.items():
+        with contextlib.suppress(TypeError):  # whoever wants it will say so
+            copy.__annotations__[name] = evaluated(annotation, function)
+    return copy
+
+
+def sources_of(files: Iterable[str]) -> dict[str, str]:
+    """Return the text of what is in no file that another process could read, such as a notebook's cells."""
+    sources: dict[str, str] = {}
+    room = _MOST_SOURCE
+    for file in files:
+        if not os.path.exists(file):  # noqa: PTH110 - takes a quarter of the time
+            text = "".join(linecache.getlines(file))
+            if 0 < len(text) <= room:
+                sources[file] = text
+                room -= len(text)
+    return sources
+
+
+def show_sources(sources: Mapping[str, str]) -> None:
+    """Have tracebacks show such text, in the process that has the code."""
+    for file, text in sources.items():
+        # Without a time of its own the entry is never looked up again.
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
 
 
 def name_of(function: Function) -> str:
@@ -73,5 +122,11 @@ def function_of(function: Function, *, what: str) -> Callable[..., Any]:
     """
     if isinstance(function, str):
         return resolve(function, what=what)
+    show_sources(function.sources)
     found: Callable[..., Any] = pickle.loads(function.pickled)  # noqa: S301 - the host's own program gave it
     return found
+
+
+def module_named(function: Function) -> str:
+    """Return the name of the module of a function's code; empty if it has none."""
+    return function.module if isinstance(function, FunctionByValue) else function.partition(":")[0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..team.functions import Function, by_value, name_of
+from ..team.function_by_value import Function
+from ..team.functions import by_value, name_of
 from ..team.references import TARGET_FORM
 from .models import names_a_function
 from .values import quoted

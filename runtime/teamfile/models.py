@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..team.config import PYTHON, ModelConfig
+from ..team.function_by_value import Function
+from ..team.functions import given
 from ..team.providers import AUTO, PROVIDERS, url_fault
 from ..team.references import TARGET_FORM, is_target
 from .keys import MODEL, PROVIDER
@@ -142,8 +144,15 @@ def read_models(top: Section) -> Models:
     )
 
 
-def read_entrypoint(value: Value) -> str | None:
-    """Check the form of an `entrypoint`; nothing is imported."""
+def read_entrypoint(value: Value) -> Function | None:
+    """Check the form of an `entrypoint`, or take a function that a program gives; nothing is imported."""
+    function = value.node.value
+    if callable(function):
+        try:
+            return given(function)
+        except TypeError as error:
+            value.report(str(error), f"Give a function that can be sent, or name one: `{TARGET_FORM}`.")
+            return None
     target = value.text()
     return target if target is not None and names_a_function(value, target, TARGET_FORM) else None
 
@@ -156,7 +165,7 @@ def names_a_function(value: Value, target: str, form: str) -> bool:
     if target.startswith("__main__:"):
         value.report(
             f"{quoted(target)} is in the host's own script or session, which a task's process does not run.",
-            "Put the function in a module that can be imported.",
+            "Put the function in a module that can be imported, or give `Runtime.from_mapping` the function itself.",
         )
         return False
     return True

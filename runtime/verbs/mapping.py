@@ -20,7 +20,7 @@ from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.gateway import Nobody
 from ..tasks.messages import RunOptions, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskView
-from .function import check_callable, label_of
+from ..team.callables import check_callable, label_of
 from .inbox import InboxLike, ReplyInto
 from .request import call_request, run_request
 from .steps import result_of_view

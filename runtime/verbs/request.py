@@ -77,7 +77,7 @@ def call_request(
         ValueError: the name is empty.
     """
     from ..tasks.calls import encode_call  # noqa: PLC0415 - for programs that submit functions
-    from .function import check_callable, check_own_keywords, label_of, module_of  # noqa: PLC0415 - as above
+    from ..team.callables import check_callable, check_own_keywords, label_of, module_of  # noqa: PLC0415 - as above
 
     check_callable(function, "submit")
     if name is not None or options is not AS_USUAL:

@@ -17,7 +17,8 @@ import msgspec
 from ...errors import ToolsetError
 from ...tasks.failure import describe_error, own_traceback
 from ...tasks.plain_data import NotPlainError, encode_result
-from ...team.functions import Function, FunctionByValue, function_of, name_of
+from ...team.function_by_value import Function, FunctionByValue
+from ...team.functions import function_of, name_of
 from ...team.secrets import blotted
 from ...text import bounded, encodable
 from ..base import Tool, ToolAnswer, Toolset

@@ -180,7 +180,7 @@ def test_an_entrypoint_that_names_no_function_is_refused(target: str) -> None:
 
 
 def test_a_function_of_the_hosts_own_script_is_refused_as_no_task_could_find_it() -> None:
-    remedy = "Put the function in a module that can be imported."
+    remedy = "Put the function in a module that can be imported, or give `Runtime.from_mapping` the function itself."
     assert remedy in problem("agents.a.entrypoint", a={"model": None, "entrypoint": "__main__:f"})
     assert remedy in problem("agents.a.model", a={"model": "python/__main__:f"})
 

@@ -1,4 +1,4 @@
-"""Functions: what a callable is called, and what makes it one that no task can run."""
+"""Callables: what a callable is called, and what makes it one that no task can run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..tasks.messages import LONGEST_NAME
-from ..text import encodable, one_line
+from ..text import LONGEST_NAME, encodable, one_line
 
-__all__ = ["check_callable", "check_own_keywords", "label_of", "module_of"]
+__all__ = ["check_callable", "check_own_keywords", "evaluated", "label_of", "module_of"]
 
 
 def check_callable(function: object, what: str) -> None:
@@ -84,6 +83,30 @@ def module_of(function: object) -> str:
     """Return the name of the module that a function is of; empty if it is of none."""
     module = getattr(_unbound(function), "__module__", None)
     return module if isinstance(module, str) else ""
+
+
+def evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
+    """Return an annotation that its module has left as text, as the type that it names.
+
+    Raises:
+        TypeError: it cannot be looked up.
+    """
+    if not isinstance(annotation, str):
+        return annotation
+    inner: Any = inspect.unwrap(function)
+    while not isinstance(inner, types.FunctionType):
+        inner = getattr(inner, "func", None) or getattr(inner, "__func__", None) or vars(type(inner)).get("__call__")
+        if inner is None:
+            return annotation
+    try:
+        cells = zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True)
+        names = {name: cell.cell_contents for name, cell in cells}
+        return eval(annotation, inner.__globals__, names)  # noqa: S307 - its own code
+    except Exception as error:
+        raise TypeError(
+            f"The annotation {annotation!r} cannot be looked up where the function is called: {error}. Have its "
+            "names in the module itself, outside of functions and of `if TYPE_CHECKING`."
+        ) from error
 
 
 def _unbound(function: object) -> Any:
