@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -179,10 +179,14 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         Args:
             whole: whether a result that is in a file is read, too; else that is None. Raises as `result` does.
         """
-        fields: dict[str, Any] = msgspec.to_builtins(self)
-        return {("result" if name == "result_json" else name): value for name, value in fields.items()} | {
-            "result": None if self.result_file and not whole else self.result
-        }
+        # A list may hold thousands of tasks, so no field is looked at one by one.
+        values = [*msgspec.to_builtins(self).values()]
+        values[_RESULT_AT] = None if self.result_file and not whole else self.result
+        return dict(zip(_DATA_NAMES, values, strict=True))
+
+
+_RESULT_AT: Final = TaskView.__struct_fields__.index("result_json")
+_DATA_NAMES: Final = tuple("result" if name == "result_json" else name for name in TaskView.__struct_fields__)
 
 
 class TaskList(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +208,8 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_data(self) -> dict[str, Any]:
         """As `TaskView.as_data`."""
-        return {**msgspec.to_builtins(self), "tasks": [view.as_data() for view in self.tasks]}
+        counts = msgspec.to_builtins(msgspec.structs.replace(self, tasks=[]))
+        return {**counts, "tasks": [view.as_data() for view in self.tasks]}
 
 
 def iso_time(seconds: float) -> str:
