@@ -38,18 +38,12 @@ class TaskRegistry:
         self._unended: dict[str, Task] = {}
         self.queue = TaskQueue()
         self._waiting_branches: dict[str, Task] = {}
-        self._running = self._parents_of_queued = self._unread = 0
-        # Those of roots, which take up no room, are in this one only.
-        self._roots = 0
+        self._running = self._parents_of_queued = self._ended = self._unread = 0
         self._numbers = itertools.count()
         self._forgettable: list[tuple[int, str]] = []
         self._forgettable_of: dict[str, deque[str]] = {}
         self._kept: dict[str | None, int] = {}
         self._by_key: dict[tuple[str | None, str], Task] = {}
-
-    def __len__(self) -> int:
-        """Return how many tasks are remembered, roots not counted."""
-        return len(self._tasks) - self._roots
 
     @property
     def running(self) -> int:
@@ -64,7 +58,7 @@ class TaskRegistry:
     @property
     def ended_count(self) -> int:
         """Number of remembered tasks that have ended, roots not counted."""
-        return len(self) - self._running - len(self.queue)
+        return self._ended
 
     @property
     def all_wait_for_queued(self) -> bool:
@@ -158,7 +152,6 @@ class TaskRegistry:
         """Remember a task that is about to start, or is queued; its status tells which."""
         task.number = next(self._numbers)
         self._tasks[task.id] = self._unended[task.id] = task
-        self._roots += task.is_root
         self._count_kept(task, task.kept_size())
         if task.key is not None:
             self._by_key[task.parent, task.key] = task
@@ -186,9 +179,10 @@ class TaskRegistry:
     def remove(self, task: Task) -> None:
         """Forget a task: one that could not be started, or that has ended."""
         del self._tasks[task.id]
-        self._roots -= task.is_root
         if self._unended.pop(task.id, None) is not None:
             self._give_slot_back(task)
+        else:
+            self._ended -= not task.is_root
         self._count_kept(task, 0)
         self._forgettable_of.pop(task.id, None)
         if task.key is not None:
@@ -202,6 +196,7 @@ class TaskRegistry:
         """Note that a task has its last status."""
         del self._unended[task.id]
         self._give_slot_back(task)
+        self._ended += not task.is_root
         self._unread += not task.is_root
         self._count_kept(task, task.kept_size())
 

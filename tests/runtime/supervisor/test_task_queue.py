@@ -100,6 +100,20 @@ def test_an_owner_with_a_weaker_claim_keeps_its_turn_and_nobody_behind_waits_for
     assert queue.first(Claim.MORE) is weak
 
 
+def test_what_has_been_stopped_in_the_queue_and_not_told_yet_is_not_forgotten_for_others() -> None:
+    registry = TaskRegistry()
+    for number in range(3):
+        registry.add(task := new_task(number))
+        registry.leave_queue(task)
+        task.leave_queue(starts=False)
+    team = Team(source="", agents=TEAM.agents, root=TEAM.root, settings=Settings(max_tasks=1))
+
+    admission = admit(RunTask(AGENTS[0], "x"), Caller(), None, team=team, registry=registry, working_directory="")
+
+    assert admission.has_slot
+    assert len(registry.unended_tasks()) == 3
+
+
 # --- whatever happens -----------------------------------------------------------------------------------------------
 
 
