@@ -185,6 +185,7 @@ class TaskRegistry:
             self._ended -= not task.is_root
         self._count_kept(task, 0)
         self._forgettable_of.pop(task.id, None)
+        self._waiting_branches.pop(task.id, None)
         if task.key is not None:
             del self._by_key[task.parent, task.key]
         for owner in task.owners:
