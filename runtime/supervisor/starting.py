@@ -113,6 +113,11 @@ class Starter:
         """Start queued tasks for as long as there are slots for them."""
         self._fill(self._take_next())
 
+    def unqueue(self, task: Task) -> None:
+        """Take a task out of the queue that is about to be stopped."""
+        self._registry.leave_queue(task)
+        task.leave_queue(starts=False)
+
     def _fill(self, task: Task | None) -> None:
         while task is not None:
             self._start_queued(task)

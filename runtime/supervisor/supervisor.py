@@ -210,10 +210,8 @@ class TaskSupervisor(Supervisor):
             # One whose end is being written down has reached it; noting a stop now would undo that in the journal.
             if task.concluded or task.stop is not None:
                 continue
-            is_queued = task.status == "queued"
-            if is_queued:
-                self._registry.leave_queue(task)
-                task.leave_queue(starts=False)
+            if is_queued := task.status == "queued":
+                self._starter.unqueue(task)
             else:
                 self._change_status(task, "stopping")
             beside = "" if target is None or task is target else f", together with {target.id}, which had started it"
@@ -226,7 +224,7 @@ class TaskSupervisor(Supervisor):
                 self._conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}."), None)
 
     def _close(self, done: Future[None]) -> None:
-        self._closing = done
+        self._closing = done  # nothing is queued any more after this, nor is queued again
         self._stop_tasks(self._registry.unended_tasks(), target=None, by="the end of the runtime")
         self._check_closed()
 
@@ -373,8 +371,7 @@ class TaskSupervisor(Supervisor):
         self._stop_tasks(orphans, target=None, ended_owner=task.agent)
         self._answers.task_ended(task)
         self._check_closed()
-        if self._closing is None:
-            self._starter.fill_slots()
+        self._starter.fill_slots()
 
     def _at_work(self, child: Child) -> tuple[Task, Attempt]:
         task = self._by_child[child]
