@@ -1,4 +1,7 @@
-"""What may import what: read in the sources, and held against the maps on top of `actors` and `runtime`."""
+"""What may import what: read in the sources, and held against the maps on top of `actors` and `runtime`.
+
+`tests/kit/import_reader.py` reads them; the last tests try to fool it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ import importlib
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
+from import_reader import COMPUTED, Import, imports_of
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
@@ -46,12 +50,16 @@ WITH_CODE: Final = {
 """Packages whose `__init__` is more than a docstring."""
 
 
-class Import(NamedTuple):
-    """A module imports another: on top, in a function, or for types alone."""
-
-    importer: str
-    imported: str
-    names: frozenset[str] = frozenset()
+COMPUTING: Final = {
+    "actors": "its public names",
+    "runtime": "its public names",
+    "actors.zygote.loading": "what a host has its zygote preload",
+    "actors.context.main_module": "the program of a host that uses `multiprocessing`",
+    "runtime.team.references": "what a team file names",
+    "runtime.toolsets.build": "the toolset beside it that a row of `team/toolset_kinds` names",
+    "benchmarks.contenders": "the contender beside it that its table names",
+}
+"""Modules that import by a name that they compute, and what that names."""
 
 
 def _modules() -> dict[str, Path]:
@@ -66,35 +74,43 @@ FOLDERS: Final = [name for name, path in MODULES.items() if path.name == "__init
 OURS: Final = [name for name in FOLDERS if not name.startswith("benchmarks")]
 
 
-def _imports(name: str) -> Iterator[Import]:
-    """Yield what a module imports of ours."""
-    package = name if name in FOLDERS else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(MODULES[name].read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (Import(name, alias.name.removeprefix("subactors.")) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])]).removeprefix("subactors.")
-            modules = {alias.name for alias in node.names if f"{base}.{alias.name}" in MODULES}
-            yield from (Import(name, f"{base}.{module}") for module in modules)
-            if names := {alias.name for alias in node.names} - modules:
-                yield Import(name, base, frozenset(names))
+def _imports(name: str) -> list[Import]:
+    return imports_of(name, MODULES[name].read_text(encoding="utf-8"), MODULES, is_folder=name in FOLDERS)
 
 
-IMPORTS: Final = [found for name in MODULES for found in _imports(name) if found.imported in MODULES]
+IMPORTS: Final = [found for name in MODULES for found in _imports(name)]
 
 
 def part(module: str, folder: str) -> str:
-    """Return which file or folder of a folder a module is in; empty: it is outside, or the folder itself."""
+    """Return which file or folder of a folder a module is in; `__init__`: the folder itself; empty: it is outside."""
+    if module == folder:
+        return "__init__"
     return module.removeprefix(f"{folder}.").partition(".")[0] if module.startswith(f"{folder}.") else ""
 
 
-def inside(folder: str) -> Iterator[tuple[str, str]]:
+def inside(folder: str, imports: Iterable[Import] = IMPORTS) -> Iterator[tuple[str, str]]:
     """Yield which of a folder's files and folders imports which other."""
-    for found in IMPORTS:
+    for found in imports:
         importer, imported = part(found.importer, folder), part(found.imported, folder)
         if importer and imported and importer != imported:
             yield importer, imported
+
+
+def upward(package: str, imports: Iterable[Import] = IMPORTS) -> list[tuple[str, str]]:
+    """Return the imports inside a package that go up its map, on whose top is the package's own `__init__`."""
+    order = [*rooms(package), "__init__"]
+    return [
+        (importer, imported)
+        for importer, imported in inside(package, imports)
+        if order.index(imported) > order.index(importer)
+    ]
+
+
+def private(imports: Iterable[Import] = IMPORTS) -> set[tuple[str, str]]:
+    """Return what packages import of others that is not public."""
+    ours = [found for found in imports if found.imported != COMPUTED]
+    across = [found for found in ours if found.importer.partition(".")[0] != found.imported.partition(".")[0]]
+    return {(found.importer, found.imported) for found in across if not _is_public(found)}
 
 
 def rooms(package: str) -> list[str]:
@@ -106,17 +122,12 @@ def rooms(package: str) -> list[str]:
 
 @pytest.mark.parametrize("package", ["actors", "runtime"])
 def test_the_map_of_a_package_has_each_of_its_rooms_once(package: str) -> None:
-    assert sorted(rooms(package)) == sorted({part(name, package) for name in MODULES} - {""})
+    assert sorted(rooms(package)) == sorted({part(name, package) for name in MODULES} - {"", "__init__"})
 
 
 @pytest.mark.parametrize("package", ["actors", "runtime"])
 def test_a_room_imports_only_rooms_above_it_in_the_map(package: str) -> None:
-    order = rooms(package)
-    upward = [
-        (importer, imported) for importer, imported in inside(package) if order.index(imported) > order.index(importer)
-    ]
-
-    assert upward == []
+    assert upward(package) == []
 
 
 @pytest.mark.parametrize("folder", OURS)
@@ -152,11 +163,12 @@ def test_actors_know_nothing_of_the_runtime_nor_either_of_the_benchmarks() -> No
 
 
 def test_no_package_imports_the_private_parts_of_another() -> None:
-    across = [found for found in IMPORTS if found.importer.partition(".")[0] != found.imported.partition(".")[0]]
-    private = {(found.importer, found.imported) for found in across if not _is_public(found)}
+    assert private() - EXCEPTIONS.keys() == set()
+    assert EXCEPTIONS.keys() - private() == set(), "these do not any more"
 
-    assert private - EXCEPTIONS.keys() == set()
-    assert EXCEPTIONS.keys() - private == set(), "these do not any more"
+
+def test_what_is_imported_by_a_computed_name_is_listed() -> None:
+    assert {found.importer for found in IMPORTS if found.imported == COMPUTED} == COMPUTING.keys()
 
 
 def _is_public(found: Import) -> bool:
@@ -172,3 +184,92 @@ def test_every_folder_is_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
     assert project["tool"]["setuptools"]["packages"] == sorted(f"subactors.{name}" for name in OURS)
+
+
+# --- the reader is not fooled ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("actors.wire.cheat", "from .. import ProcessSystem"),
+        ("actors.wire.cheat", "from subactors.actors import ProcessSystem"),
+        ("actors.wire.cheat", "from subactors.actors import host"),
+        ("actors.wire.cheat", "from subactors import actors\nactors.ProcessSystem"),
+        ("actors.wire.cheat", "from ... import actors\nactors.host.system.ProcessSystem"),
+        ("actors.wire.cheat", "import subactors.actors.linux.kernel\nsubactors.actors.host.io.READ"),
+        ("actors.wire.cheat", "import subactors\nsubactors.actors.supervisor"),
+        ("actors.wire.cheat", "import importlib\nimportlib.import_module('subactors.actors.host.io').READ"),
+        ("actors.wire.cheat", "from importlib import import_module\nimport_module('..host.io', __package__)"),
+        ("actors.wire.cheat", "from importlib import import_module\nimport_module('..host', 'subactors.actors.wire')"),
+        ("actors.wire.cheat", "__import__('subactors.actors.host.io')"),
+        ("actors.wire.cheat", "__import__('subactors').actors.host.io.READ"),
+        ("actors.wire.cheat", "import sys\nsys.modules['subactors.actors.host.io'].READ"),
+        ("actors.wire.cheat", "import sys\nsys.modules.get('subactors.actors.host.io')"),
+        ("actors.wire.cheat", "import subactors.actors.linux as low\nfrom .. import host as low"),
+        ("actors.wire.cheat", "def late():\n    from ..zygote import setup"),
+        ("runtime.team.cheat", "from .. import Runtime"),
+        ("runtime.team.cheat", "from ... import runtime\nruntime.Runtime"),
+        ("runtime.team.cheat", "from subactors import runtime"),
+        ("runtime.team.cheat", "from subactors.runtime import *"),
+    ],
+)
+def test_an_import_up_the_map_is_seen_whatever_it_looks_like(module: str, source: str) -> None:
+    assert upward(module.partition(".")[0], imports_of(module, source, MODULES)) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from subactors import actors\nactors.host.io.READ",
+        "from ... import actors\nactors.wire.frames.encode_frame",
+        "from ...actors import host",
+        "from ...actors import interrupts\ninterrupts.threading",
+        "import subactors.actors\nsubactors.actors.host.io.READ",
+        "import subactors.actors as below\nbelow.host",
+        "from subactors import actors\ngetattr(actors, 'host').io",
+        "import importlib\nimportlib.import_module('subactors.actors').host.io",
+        "import importlib\nimportlib.import_module(name='subactors.actors.host.io')",
+        "__import__('subactors.actors').actors.wire",
+        "import runpy\nrunpy.run_module('subactors.actors.zygote')",
+        "import pkgutil\npkgutil.resolve_name('subactors.actors.host.io:READ')",
+        "from subactors.actors.interrupts import *",
+    ],
+)
+def test_a_private_part_is_seen_however_it_is_reached(source: str) -> None:
+    assert private(imports_of("runtime.team.cheat", source, MODULES)) != set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import importlib\nimportlib.import_module('.'.join(['subactors', 'actors']))",
+        "from importlib import import_module as get\nget('subactors.actors.host')",
+        "import importlib\nget = importlib.import_module\nget('subactors.actors.host')",
+        "__import__(f'subactors.{1}')",
+    ],
+)
+def test_an_import_by_a_name_that_cannot_be_read_is_seen_as_one(source: str) -> None:
+    assert Import("runtime.team.cheat", COMPUTED) in imports_of("runtime.team.cheat", source, MODULES)
+
+
+def test_what_is_public_may_be_used_however_it_is_reached() -> None:
+    source = """
+import subactors.actors.interrupts
+from subactors import actors
+from ...actors import ProcessSystem, fence, interrupts
+from . import config
+from .. import errors, text
+
+fence.call_fenced
+actors.ProcessSystem
+subactors.actors.interrupts.acquire
+config.anything_of_its_own_package
+"""
+
+    found = imports_of("runtime.team.cheat", source, MODULES)
+    assert {each.imported for each in found} == {
+        *("actors", "actors.fence", "actors.interrupts", "runtime.team.config", "runtime.errors", "runtime.text")
+    }
+    assert upward("runtime", found) == []
+    assert private(found) == set()

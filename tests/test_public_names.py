@@ -35,6 +35,17 @@ def test_what_is_there_without_an_underscore_is_public(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKAGES)
+def test_the_module_of_each_public_name_offers_it(name: str) -> None:
+    homes: dict[str, str] = importlib.import_module(name)._HOMES
+
+    assert [
+        (public, module)
+        for public, module in homes.items()
+        if public not in importlib.import_module(f".{module}", name).__all__
+    ] == []
+
+
+@pytest.mark.parametrize("name", PACKAGES)
 def test_type_checkers_are_told_the_same_names_of_the_same_modules(name: str) -> None:
     package = importlib.import_module(name)
     source = Path(str(package.__file__)).read_text(encoding="utf-8")
