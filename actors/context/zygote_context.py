@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final
 
 from ..host.popen import Popen
 from ..host.system import ProcessSystem, default_system
+from ..host.zygote import current_directory
 from ..wire.inheritance import Spawning, check_number, pickled
 
 __all__ = ["Process", "ZygoteContext", "get_context"]
@@ -61,6 +62,7 @@ def _new_process() -> Process:
 def _launch(process_obj: process.BaseProcess) -> Popen:
     util._flush_std_streams()  # type: ignore[attr-defined]  # noqa: SLF001 - as each start method does
     system = _systems.get(getattr(process_obj, "_subactors_system", 0)) or default_system()
+    current_directory()  # where there is none, that is told in a sentence, before anybody else looks for it
     spawning = Spawning()
     tracker = resource_tracker.getfd()
     assert tracker is not None  # noqa: S101 - it has been started

@@ -11,7 +11,7 @@ __all__ = ["ActorPopen"]
 class _Process(Protocol):
     """An actor's process."""
 
-    pid: int | None
+    _pid: int | None
 
     @property
     def exitcode(self) -> int | None:
@@ -29,7 +29,7 @@ class ActorPopen:
 
     def __init__(self, process: _Process) -> None:
         self._process = process
-        self.pid = process.pid
+        self.pid = process._pid  # noqa: SLF001 - made for this module
 
     def poll(self, _flag: int = os.WNOHANG) -> int | None:
         """Return the exit code; None while there is none."""

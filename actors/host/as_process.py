@@ -25,19 +25,43 @@ class AsProcess(ForkedProcess):
 
     `daemon` is True, so that the host's exit does not wait for it: its system stops it then. In the actor's own process
     `multiprocessing.current_process().daemon` is False, so that the actor can have processes of its own.
-    """
 
-    daemon = True
+    `pid`, `ident` and `exitcode` raise ValueError once the object is closed, as does all that asks for the process.
+    """
 
     # What BaseProcess keeps for itself.
     _identity = ()
     _closed = False
+    _own_name: str | None = None
     _sentinel_descriptor: int | None = None
 
     @property
     def name(self) -> str:
-        """The actor's name; also what `multiprocessing.current_process().name` is in its process."""
-        return str(self)
+        """The actor's name, as `multiprocessing.current_process().name` in its process; another one once it is set.
+
+        A name that is set is this object's alone: as in `multiprocessing`, the process is not told of it.
+        """
+        return self._own_name or str(self)
+
+    @name.setter
+    def name(self, name: str) -> None:
+        assert isinstance(name, str), "name must be a string"  # noqa: S101 - as multiprocessing does
+        self._own_name = name
+
+    @property
+    def daemon(self) -> bool:
+        """True; to set it is refused, as it is for any process that has been started."""
+        return True
+
+    @daemon.setter
+    def daemon(self, _daemonic: bool) -> NoReturn:
+        raise AssertionError("process has already started")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None until the process is forked."""
+        self._check_open()
+        return self._pid
 
     @property
     def ident(self) -> int | None:
@@ -47,6 +71,7 @@ class AsProcess(ForkedProcess):
     @property
     def exitcode(self) -> int | None:
         """Exit status, or minus the number of the signal that ended it; 255 if nobody knows; None while it runs."""
+        self._check_open()
         return None if self.end is None else self.end.exitcode
 
     @property
@@ -96,7 +121,7 @@ class AsProcess(ForkedProcess):
         self.send_signal(signal.SIGINT)
 
     def close(self) -> None:
-        """Close the sentinel; nothing but the facts of its end can be asked of this object then.
+        """Close the sentinel; nothing but its name and `end` can be asked of this object then.
 
         Raises:
             ValueError: the process has not ended.
@@ -118,8 +143,10 @@ class AsProcess(ForkedProcess):
 
     def __repr__(self) -> str:
         """Return what `multiprocessing` shows of a process."""
-        state = "started" if self.end is None else f"stopped exitcode={self.exitcode}"
-        return f"<{type(self).__name__} name={self.name!r} pid={self.pid} parent={self._parent_pid} {state} daemon>"
+        if self._closed:
+            return f"<{type(self).__name__} name={self.name!r} parent={self._parent_pid} closed daemon>"
+        state = "started" if self.end is None else f"stopped exitcode={self.end.exitcode}"
+        return f"<{type(self).__name__} name={self.name!r} pid={self._pid} parent={self._parent_pid} {state} daemon>"
 
     def _check_open(self) -> None:
         if self._closed:

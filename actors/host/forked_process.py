@@ -50,7 +50,6 @@ class ForkedProcess(ABC):
 
     Attributes:
         key: see above.
-        pid: process id, None until it is forked.
         group: see above.
         end: how the process ended; None while it has not.
         is_with_zygote: whether the zygote that runs has been asked for it; one that was lost leaves it False.
@@ -59,7 +58,6 @@ class ForkedProcess(ABC):
     """
 
     is_plain = False
-    pid: int | None = None  # here, too, as `multiprocessing` has a property of that name
 
     def __init__(
         self,
@@ -74,6 +72,7 @@ class ForkedProcess(ABC):
         self.key = key
         self.group = group
         self.end: ProcessExit | None = None
+        self._pid: int | None = None
         self.is_with_zygote = False
         self.fenced = fenced
         self._beginning = Beginning(theirs)
@@ -115,6 +114,11 @@ class ForkedProcess(ABC):
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
+    @property
+    def pid(self) -> int | None:
+        """The process id; None until the process is forked."""
+        return self._pid
+
     def kill(self) -> None:
         """Send SIGKILL; at once, or as soon as the process exists. Its tree is ended by the zygote.
 
@@ -122,13 +126,13 @@ class ForkedProcess(ABC):
         """
         self._kill_wanted = True
         self.send_signal(signal.SIGKILL)
-        if self.pid is None:
+        if self._pid is None:
             self._io.call_later(_FORK_LIMIT, self._end_unforked)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; at once, or as soon as the process exists. Without effect on one that is gone."""
         with self._lock:
-            if self.pid is not None:
+            if self._pid is not None:
                 self._signal(number)
             elif self._wanted_signal != signal.SIGKILL:
                 self._wanted_signal = number
@@ -143,7 +147,7 @@ class ForkedProcess(ABC):
             gone = self.end is not None
             self._beginning.over()
             if not gone:
-                self.pid = pid
+                self._pid = pid
                 self._pidfd = pidfd
                 if self._wanted_signal is not None:
                     self._signal(self._wanted_signal)
@@ -181,7 +185,7 @@ class ForkedProcess(ABC):
     @property
     def awaits_zygote(self) -> bool:
         """Whether the zygote that runs has still to say that the process exists, or that it is gone."""
-        return self.is_with_zygote and (self.pid is None or self._gone)
+        return self.is_with_zygote and (self._pid is None or self._gone)
 
     def on_zygote_lost(self, how: str) -> None:
         """The zygote is gone: the kernel ends its children, but nobody learns their exit status."""
@@ -217,7 +221,7 @@ class ForkedProcess(ABC):
 
     def _end_unforked(self) -> None:
         """Publish the end of a process that does not come to exist."""
-        if self.pid is None and not self._zygote_lost:
+        if self._pid is None and not self._zygote_lost:
             self.on_end(ProcessExit(unobserved="it had not been forked yet"))
 
     def _end_unobserved(self) -> None:

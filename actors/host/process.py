@@ -324,10 +324,10 @@ class ActorProcess(AsProcess):
         if self._has_tracker:
             raise ProtocolError("it asked twice for a resource tracker")
         self._has_tracker = True
-        if self.pid is not None and not self.is_ending:
+        if self._pid is not None and not self.is_ending:
             from .tracker import give_tracker  # noqa: PLC0415 - hardly any actor wants one
 
-            give_tracker(self._io, self.pid, message, fenced=self.fenced)
+            give_tracker(self._io, self._pid, message, fenced=self.fenced)
 
     def _refuse(self, what: str) -> None:
         """End the child for an answer that cannot be read. Runs in the asker's thread."""
@@ -354,10 +354,10 @@ class ActorProcess(AsProcess):
 
         This end does not notice while a thread is reading from the other, or another process has that, too.
         """
-        if self.pid is None or self.is_ending or self._gone or self._losing or self._finished:
+        if self._pid is None or self.is_ending or self._gone or self._losing or self._finished:
             return
         # One that has been forked just now may not have come to what makes it a child.
-        if (self._is_ready or self._looked_at) and kernel.has_lost(self.pid, CHANNEL, self._link):
+        if (self._is_ready or self._looked_at) and kernel.has_lost(self._pid, CHANNEL, self._link):
             self._losing = True
             self._on_disconnected()
         self._looked_at = True

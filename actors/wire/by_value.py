@@ -6,19 +6,22 @@ import io
 import pickle
 import sys
 import threading
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from types import CodeType, ModuleType
 from typing import Any, Final
 
 import cloudpickle
 
-__all__ = ["encode"]
+from .refused import refuse_what_would_change
+
+__all__ = ["encode", "encode_shared"]
 
 _NO_FILE: Final = "<dynamic-code>"
 """What `cloudpickle` says in place of a file, so that what it makes is the same everywhere."""
 
-_lock: Final = threading.Lock()
-"""Around what `cloudpickle` knows of modules, which is the same for all threads."""
+_lock: Final = threading.RLock()
+"""Around what `cloudpickle` knows of modules, which is the same for all threads. What is pickled may pickle, too."""
 
 
 def encode(value: object, is_importable: Callable[[str], bool]) -> tuple[bytes, set[str]]:
@@ -28,9 +31,34 @@ def encode(value: object, is_importable: Callable[[str], bool]) -> tuple[bytes, 
         value: the object.
         is_importable: whether another process finds a module by its name.
     """
+    return _encode(_ByValue, value, is_importable)
+
+
+def encode_shared(value: object, is_importable: Callable[[str], bool], reducers: Mapping[type, Any]) -> bytes:
+    """Pickle as `encode` does, with what `multiprocessing` has to say of how types are shared.
+
+    Args:
+        value: the object.
+        is_importable: whether another process finds a module by its name.
+        reducers: that, by type; it may grow at any time.
+    """
+    if not _shared_pickler:
+        # On the class: a table of an instance is one that cloudpickle does not look at, and the numbers of descriptors
+        # would cross as they are. Not a copy: types are registered at any time.
+        table = ChainMap(reducers, cloudpickle.Pickler.dispatch_table)  # type: ignore[arg-type]  # it is only read
+        _shared_pickler.append(type("Shared", (_ByValue,), {"dispatch_table": table, "shares": True}))
+    return _encode(_shared_pickler[0], value, is_importable)[0]
+
+
+_shared_pickler: Final[list[type[_ByValue]]] = []
+
+
+def _encode(
+    pickler_class: type[_ByValue], value: object, is_importable: Callable[[str], bool]
+) -> tuple[bytes, set[str]]:
     buffer = io.BytesIO()
     with _lock:
-        pickler = _ByValue(buffer, is_importable)
+        pickler = pickler_class(buffer, is_importable)
         try:
             pickler.dump(value)
         finally:
@@ -42,6 +70,8 @@ def encode(value: object, is_importable: Callable[[str], bool]) -> tuple[bytes, 
 class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type information
     """Pickles by value what is not found by name in another process, and keeps the names of files for tracebacks."""
 
+    shares = False
+
     def __init__(self, file: io.BytesIO, is_importable: Callable[[str], bool]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self._is_importable = is_importable
@@ -50,13 +80,11 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle`."""
+        refuse_what_would_change(value, shares=self.shares)
         if isinstance(value, CodeType):
             make, arguments = self.dispatch_table[CodeType](value)
             self.files.add(value.co_filename)
             return make, tuple(value.co_filename if part == _NO_FILE else part for part in arguments)
-        if isinstance(value, io.TextIOWrapper) and value is not sys.stdout and value is not sys.stderr:
-            # It would be read to its end, and be another file there.
-            raise TypeError("cannot pickle an open file")
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str) and name != "__main__" and not self._is_importable(name):
             self._take_by_value(name)

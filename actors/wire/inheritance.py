@@ -11,14 +11,13 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections import ChainMap
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from . import ancillary
-from .objects import encode_by_name
-from .rebuild import Packed, give_main_by_value, names_main
+from .objects import encode_by_name, is_importable
+from .rebuild import Packed, names_main
 
 __all__ = [
     "Inherited",
@@ -164,29 +163,15 @@ def pickled(value: object, spawning: Spawning, *, has_main: bool) -> bytes:
         if data and (has_main or not names_main(data)):
             return data
         del spawning.descriptors[kept:]
-        if not has_main:
-            give_main_by_value()
         return _by_value(value)
     finally:
         module.set_spawning_popen(before)
 
 
-_by_value_pickler: list[Any] = []
-
-
 def _by_value(value: object) -> bytes:
-    import io  # noqa: PLC0415 - rarely needed
+    from .by_value import encode_shared  # noqa: PLC0415 - rarely needed
 
-    import cloudpickle  # noqa: PLC0415
-
-    if not _by_value_pickler:
-        # On the class: a table of an instance is one that cloudpickle does not look at, and the numbers of descriptors
-        # would cross as they are. Not a copy: types are registered at any time.
-        table = ChainMap(_multiprocessing().reducers, cloudpickle.Pickler.dispatch_table)
-        _by_value_pickler.append(type("ByValue", (cloudpickle.Pickler,), {"dispatch_table": table}))
-    buffer = io.BytesIO()
-    _by_value_pickler[0](buffer).dump(value)
-    return buffer.getvalue()
+    return encode_shared(value, is_importable, _multiprocessing().reducers)
 
 
 def in_memory(data: bytes) -> int:

@@ -13,6 +13,8 @@ import sys
 from types import ModuleType
 from typing import Any, Final
 
+from .refused import refuse_what_would_change
+
 __all__ = ["NEEDED_FOR_CODE", "encode_by_name", "encode_by_value", "encode_object", "is_importable"]
 
 NEEDED_FOR_CODE: Final = "cloudpickle"
@@ -86,6 +88,7 @@ class _ByName(pickle.Pickler):
         module = getattr(value, "__module__", None)  # of an object, that of its class
         if isinstance(module, str) and module != "builtins" and not is_importable(module):
             raise _NotByName
+        refuse_what_would_change(value)
         return NotImplemented
 
 

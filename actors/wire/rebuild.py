@@ -6,7 +6,6 @@ Only Python's own types are made again, and pykka's two; nothing that a child na
 from __future__ import annotations
 
 import builtins
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import pykka
 from ..errors import PlainDataError, RemoteError
 from .messages import ErrorData
 
-__all__ = ["Packed", "give_main_by_value", "names_main", "rebuild"]
+__all__ = ["Packed", "names_main", "rebuild"]
 
 
 def rebuild(error: ErrorData) -> Exception:
@@ -68,12 +67,3 @@ def names_main(data: bytes) -> bool:
     `multiprocessing` gives to a main script in processes where it is not the program.
     """
     return b"__main__" in data or b"__mp_main__" in data
-
-
-def give_main_by_value() -> None:
-    """Have cloudpickle take a main script by value under its second name, too."""
-    main = sys.modules.get("__mp_main__")
-    if main is not None and main.__name__ == "__mp_main__":
-        import cloudpickle  # noqa: PLC0415 - most hosts never need it
-
-        cloudpickle.register_pickle_by_value(main)

@@ -69,6 +69,40 @@ def test_its_sentinel_is_waited_for_with_others(actor: ProcessRef[Shares], conte
         _ = actor.process.sentinel
 
 
+@pytest.mark.parametrize("kind", ["actor", "process of the context"])
+def test_once_it_is_closed_nothing_is_known_of_it(actor: ProcessRef[Shares], context: ZygoteContext, kind: str) -> None:
+    process: Any = actor.process
+    if kind == "actor":
+        actor.stop()
+    else:
+        process = context.Process(target=int)
+        process.start()
+        process.join(PATIENCE)
+    process.close()
+
+    for name in ("pid", "ident", "exitcode", "sentinel"):
+        with pytest.raises(ValueError, match="closed"):
+            getattr(process, name)
+    for name in ("is_alive", "join", "terminate"):
+        with pytest.raises(ValueError, match="closed"):
+            getattr(process, name)()
+    assert "closed" in repr(process)
+    process.close()
+
+
+def test_it_can_be_renamed_and_made_no_daemon_as_little_as_any(actor: ProcessRef[Shares]) -> None:
+    process = actor.process
+    process.name = "renamed"
+    assert process.name == "renamed"
+    assert "renamed" in repr(process)
+    assert get(actor.proxy().who())["current"][0] == str(actor) != "renamed"
+    for daemonic in (False, True):
+        with pytest.raises(AssertionError, match="already started"):
+            process.daemon = daemonic
+    with pytest.raises(AssertionError, match="string"):
+        process.name = 5  # type: ignore[assignment]  # on purpose
+
+
 def test_a_sentinel_that_is_asked_for_late_is_ready(actor: ProcessRef[Shares]) -> None:
     actor.stop()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +109,47 @@ def test_a_proxy_in_a_message_works(actor: ProcessRef[Shares], context: ZygoteCo
     with context.Manager() as manager:
         shared = manager.list([1, 2])
         assert get(actor.proxy().length_of(shared)) == 2
+
+
+@pytest.mark.parametrize("wrap", [lambda end: end, lambda end: {"ends": [end]}], ids=["itself", "in a list"])
+@pytest.mark.parametrize("kind", ["pipe", "queue", "socket"])
+def test_what_lives_by_a_descriptor_is_refused_in_a_message(
+    actor: ProcessRef[Shares], context: ZygoteContext, kind: str, wrap: Callable[[Any], Any]
+) -> None:
+    with contextlib.ExitStack() as opened:
+        if kind == "queue":
+            end: Any = context.SimpleQueue()
+            opened.callback(end.close)
+        else:
+            ends: Any = context.Pipe() if kind == "pipe" else socket.socketpair()
+            end = ends[0]
+            for one in ends:
+                opened.enter_context(one)
+        # The number of its descriptor would be another's in the actor, its channel's perhaps.
+        with pytest.raises((TypeError, RuntimeError), match=r"end of a pipe|inheritance|socket"):
+            actor.ask(wrap(end))
+        with pytest.raises((TypeError, RuntimeError), match=r"end of a pipe|inheritance|socket"):
+            actor.tell(lambda: end)
+    assert get(actor.proxy().length_of("it is alive")) == 11
+
+
+@pytest.mark.parametrize("opened", ["text", "bytes", "temporary"])
+def test_an_open_file_is_refused_in_what_it_starts_with_and_in_messages(
+    actor: ProcessRef[Shares], tmp_path: Path, opened: str
+) -> None:
+    path = tmp_path / "open"
+    file: Any
+    if opened == "temporary":
+        file = tempfile.NamedTemporaryFile("w+", dir=tmp_path)  # noqa: SIM115 - closed below
+    else:
+        file = path.open("w+" if opened == "text" else "wb+")
+    with file:
+        with pytest.raises(TypeError, match="cannot pickle"):
+            Shares.start(file)
+        with pytest.raises(TypeError, match="cannot pickle"):
+            actor.tell({"file": file})
+        with pytest.raises(TypeError, match="cannot pickle"):
+            actor.ask(lambda: file)
 
 
 def test_only_one_that_is_given_something_shared_has_the_hosts_tracker(context: ZygoteContext) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import context_targets as targets
 import pytest
 from processes_and_waits import descriptors, is_gone, wait_until
-from subactors.actors import ProcessSystem, StartError, ZygoteContext, get_context
+from subactors.actors import ProcessSystem, StartError, SubactorsError, ZygoteContext, get_context
 
 PATIENCE = 30.0
 
@@ -265,6 +265,25 @@ def test_what_belongs_to_the_default_context_is_refused(context: ZygoteContext) 
 
     with pytest.raises(RuntimeError, match="fork"):
         context.Process(target=targets.acquire, args=(lock, None)).start()
+
+
+@pytest.mark.parametrize("target", [print, lambda file: file.write("lost")], ids=["by name", "by value"])
+def test_an_open_file_is_refused_as_it_would_be_a_copy(
+    context: ZygoteContext, tmp_path: Path, target: Callable[..., object]
+) -> None:
+    with (tmp_path / "open").open("w+") as file, pytest.raises(TypeError, match=r"open file.*Give its path"):
+        context.Process(target=target, args=(file,)).start()
+
+
+def test_where_the_working_directory_has_been_removed_it_is_told_so(
+    context: ZygoteContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(SubactorsError, match="working directory has been removed"):
+        context.Process(target=int).start()
 
 
 def test_a_lost_zygote_ends_it_and_the_next_process_has_another(own_system: ProcessSystem) -> None:
