@@ -73,8 +73,8 @@ def admit(
                 f"The texts and results of the tasks that this one has started take up {size(kept)}, and "
                 f"{size(_MOST_KEPT)} is the limit. View those that have ended, or wait until others have."
             )
-    while registry.ended_count >= team.settings.max_tasks:
-        registry.forget_oldest()
+    while registry.ended_count >= team.settings.max_tasks and registry.forget_oldest():
+        pass
     return Admission(chain, starts)
 
 
@@ -130,10 +130,18 @@ def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, regi
 
     Refuse it, too, if too many ends wait to be read. Changes nothing.
     """
-    if registry.unread >= settings.max_tasks:
+    # Those of tasks count apart: none can fill the place of the others, nor that of the host.
+    unread = registry.unread(of_tasks=parent is not None)
+    if unread >= settings.max_tasks:
         raise CapacityError(
             f"{registry.ended_count} tasks are remembered, and {settings.max_tasks} is the limit: "
-            f"{registry.unread} have ended whose results nobody has read. View one of those."
+            f"{unread} have ended whose results nobody has read. View one of those."
+        )
+    most = settings.max_tasks - settings.max_tasks // _OTHERS_SHARE
+    if parent is not None and not parent.is_root and registry.unread_of(parent.id) >= most:
+        raise CapacityError(
+            f"{most} tasks that you have started have ended, and you have not read their results; no more are "
+            "remembered. View one of those."
         )
     free = settings.max_running - registry.running
     if caller.is_person:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..errors import UnknownTaskError
 from ..models.base import Usage
 from ..tasks.gateway import Caller
+from ..tasks.views import ID_PREFIX
 from ..text import one_line
 from .task import Task
 from .task_queue import Claim, TaskQueue
@@ -38,7 +39,8 @@ class TaskRegistry:
         self._unended: dict[str, Task] = {}
         self.queue = TaskQueue()
         self._waiting_branches: dict[str, Task] = {}
-        self._running = self._parents_of_queued = self._ended = self._unread = 0
+        self._running = self._parents_of_queued = self._ended = self._unread_of_tasks = 0
+        self._unread: Counter[str | None] = Counter()
         self._numbers = itertools.count()
         self._forgettable: list[tuple[int, str]] = []
         self._forgettable_of: dict[str, deque[str]] = {}
@@ -79,10 +81,17 @@ class TaskRegistry:
         """Whether no task runs or is queued, nor a root."""
         return not self._unended
 
-    @property
-    def unread(self) -> int:
-        """Number of ended tasks whose results nobody has seen, roots not counted."""
-        return self._unread
+    def unread(self, *, of_tasks: bool) -> int:
+        """Return how many tasks have ended and must not be forgotten, as nobody has seen that; roots not counted.
+
+        Args:
+            of_tasks: whether those that tasks have started are wanted, or all others.
+        """
+        return self._unread_of_tasks if of_tasks else sum(self._unread.values()) - self._unread_of_tasks
+
+    def unread_of(self, caller: str) -> int:
+        """Return how many of these a caller has started."""
+        return self._unread[caller]
 
     def get(self, task_id: str | None) -> Task | None:
         """Return a task; None if it is not remembered, or None was asked for."""
@@ -198,25 +207,30 @@ class TaskRegistry:
         del self._unended[task.id]
         self._give_slot_back(task)
         self._ended += not task.is_root
-        self._unread += not task.is_root
+        self._count_unread(task, 1)
         self._count_kept(task, task.kept_size())
+        for below in self._owned.get(task.id, {}).values():
+            if below.is_over:
+                self._let_forget(below)
+        if any(owner.is_over for owner in self._owners(task)):
+            self._let_forget(task)
 
     def note_read(self, task: Task) -> bool:
         """Note that somebody has seen a task as it is; return whether that was its end, for the first time."""
         if not task.is_over or task.read:
             return False
         task.read = True
-        self._unread -= not task.is_root
-        heapq.heappush(self._forgettable, (task.number, task.id))
-        if task.parent in self._tasks:
-            self._forgettable_of.setdefault(task.parent, deque()).append(task.id)
+        self._let_forget(task)
         return True
 
-    def forget_oldest(self) -> None:
-        """Forget the oldest task whose end has been seen; there must be one."""
-        while (task_id := heapq.heappop(self._forgettable)[1]) not in self._tasks:
-            pass  # it was forgotten as one of its parent's
-        self.remove(self._tasks[task_id])
+    def forget_oldest(self) -> bool:
+        """Forget the oldest task whose end has been seen, or whose owner has ended; False if there is none."""
+        while self._forgettable:
+            task = self._tasks.get(heapq.heappop(self._forgettable)[1])
+            if task is not None:  # else it was forgotten as one of its parent's
+                self.remove(task)
+                return True
+        return False
 
     def forget_oldest_of(self, caller: str | None) -> bool:
         """Forget the one whose end was seen first of those that a task has started; False if there is none."""
@@ -227,6 +241,25 @@ class TaskRegistry:
                 self.remove(task)
                 return True
         return False
+
+    def _let_forget(self, task: Task) -> None:
+        """Let an ended task be forgotten when room is needed: its end was seen, or whoever it was for has ended."""
+        if task.is_forgettable:
+            return
+        task.is_forgettable = True
+        self._count_unread(task, -1)
+        heapq.heappush(self._forgettable, (task.number, task.id))
+        if task.parent in self._tasks:
+            self._forgettable_of.setdefault(task.parent, deque()).append(task.id)
+
+    def _count_unread(self, task: Task, change: int) -> None:
+        if task.is_root:
+            return
+        self._unread[task.parent] += change
+        if not self._unread[task.parent]:
+            del self._unread[task.parent]
+        if task.parent is not None and task.parent.startswith(ID_PREFIX):
+            self._unread_of_tasks += change
 
     def _owners(self, task: Task) -> Iterator[Task]:
         """Return those of a task's owners that are tasks and remembered, the first of its branch, or a root, first."""

@@ -137,6 +137,7 @@ class Task:
         error: see `TaskView`; of its latest attempt.
         traceback: the user's own part of the traceback of what ended its latest attempt; empty if there is none.
         read: whether anybody has seen it ended.
+        is_forgettable: whether it may be forgotten: it was read, or whoever it was for has ended.
         number: its place among all tasks of the run.
         counted_size: bytes that the registry counts for it.
         progress: how far its latest attempt has come, if it has told.
@@ -186,6 +187,7 @@ class Task:
     ended_at: float | None = None
     ran_for: float | None = None
     read: bool = False
+    is_forgettable: bool = False
     number: int = 0
     last_entry: TaskView | None = None
     progress: Progress | None = None

@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any
 
-from subactors.runtime import EntrypointTask, ModelError, RuntimeClosedError, TaskFailed, ToolAnswer
+from subactors.runtime import CapacityError, EntrypointTask, ModelError, RuntimeClosedError, TaskFailed, ToolAnswer
 
 __all__: list[str] = []
 
@@ -185,6 +185,18 @@ def gives_wrong_types(task: EntrypointTask) -> list[str]:
 def leaves_children(task: EntrypointTask) -> str:
     """Start a task that waits for ever, and return."""
     return task.runtime.run("waits", "go").id
+
+
+def reads_no_results(task: EntrypointTask) -> str:
+    """Start tasks and read none of their results, until that is refused; return why, or that it was not."""
+    for _ in range(int(task.text)):
+        try:
+            child = task.runtime.run("echo", "x")
+        except CapacityError as error:
+            return str(error)
+        while not child.done():
+            task.wait_for_stop(0.01)
+    return "never refused"
 
 
 def forks_and_asks(task: EntrypointTask) -> str:

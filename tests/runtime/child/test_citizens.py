@@ -36,6 +36,7 @@ TEAM: dict[str, Any] = {
         "maps": citizen("maps_more_than_are_remembered"),
         "wrong": citizen("gives_wrong_types", sub_agents=["echo"]),
         "leaves": citizen("leaves_children", sub_agents=["waits"]),
+        "reads_none": citizen("reads_no_results", sub_agents=["echo"]),
         "forks": citizen("forks_and_asks", toolsets=TOOLS, sub_agents=["echo"]),
         "echo": entrypoint("echo"),
         "waits": entrypoint("waits"),
@@ -202,6 +203,21 @@ def test_what_a_mapping_in_a_task_has_given_out_is_read() -> None:
         view = run_and_wait(small, "maps", "20")
 
     assert (view.status, view.result) == ("completed", 380), view.reason
+
+
+def test_results_that_nobody_reads_take_up_no_room_once_their_owner_has_ended() -> None:
+    with Runtime.from_mapping(TEAM, standby=0, max_tasks=8) as small:
+        views = [run_and_wait(small, "reads_none", "5") for _ in range(5)]
+
+    assert [view.result for view in views] == ["never refused"] * 5
+
+
+def test_a_task_that_reads_no_results_is_refused_more_tasks_and_the_host_is_not() -> None:
+    with Runtime.from_mapping(TEAM, standby=0, max_tasks=8) as small:
+        view = run_and_wait(small, "reads_none", "20")
+
+        assert "6 tasks that you have started have ended" in view.result
+        assert run_and_wait(small, "echo", "still there").result == "still there"
 
 
 def test_a_request_that_cannot_be_sent_fails_where_it_was_made(runtime: Runtime) -> None:
