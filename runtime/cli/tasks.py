@@ -262,7 +262,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Doing": view.doing,
         "Progress": progress_text(view.progress) if view.progress is not None else "",
         "Queued": view.queued_at or "",
-        "In the queue": f"place {view.queue_place}" if view.queue_place else "",
+        "Place": f"{view.queue_place} in the queue" if view.queue_place else "",
         "Started": view.started_at,
         "Ended": view.ended_at or "",
         "Runtime": duration(view.runtime) if view.started_at else "",

@@ -57,7 +57,7 @@ def test_a_view_of_a_queued_task_tells_since_when_and_at_which_place(runtime: Ru
     queued = runtime.list()[2]
     done = subactors("view", queued.id, root=tmp_path)
     facts = {name: fact.strip() for name, _, fact in (line.partition(":") for line in done.stdout.splitlines())}
-    assert (facts["Status"], facts["In the queue"], facts["Queued"]) == ("queued", "place 2", queued.queued_at)
+    assert (facts["Status"], facts["Place"], facts["Queued"]) == ("queued", "2 in the queue", queued.queued_at)
     assert not facts.keys() & {"Started", "Runtime", "Process", "Attempts"}
 
 
