@@ -86,7 +86,7 @@ class Runtime(BlockingVerbs):
         **settings: Any,
     ) -> Self:
         """Make a runtime for a team that is given as what a team file holds; raises as `from_file` does."""
-        from .teamfile.load import team_from_mapping  # noqa: PLC0415 - as above
+        from .teamfile.load import team_from_mapping  # noqa: PLC0415 - a team that is a `Team` already needs no checks
 
         return cls(team_from_mapping(mapping), state_dir=state_dir, working_dir=working_dir, **settings)
 

@@ -336,6 +336,6 @@ def _channel_descriptor() -> int:
     """Return the descriptor of this process's channel: its only Unix stream socket."""
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - descriptors are numbers, not paths
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):  # noqa: PTH115 - as above
+            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):  # noqa: PTH115 - descriptors are numbers, not paths
                 return int(name)
     raise AssertionError(f"no channel in process {os.getpid()}; this runs in a task's process only ({sys.argv[0]})")

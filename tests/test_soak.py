@@ -151,7 +151,7 @@ def runtime() -> Iterator[Runtime]:
 @pytest.mark.timeout(120 + TASKS)
 def test_after_a_soak_each_task_has_ended_once_and_rightly_and_the_host_is_as_it_was(runtime: Runtime) -> None:
     host = psutil.Process()
-    seed = random.randrange(1 << 30)  # noqa: S311 - as above
+    seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
     print(f"seed {seed}")  # shown when the test fails
     soak = Soak(runtime, seed)
     starts: Counter[str] = Counter()

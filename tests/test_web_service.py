@@ -205,7 +205,7 @@ def test_a_server_that_is_reloaded_or_stopped_in_the_midst_leaves_nothing(servic
 
 
 def test_a_browser_that_comes_back_goes_on_where_it_was(service: Service) -> None:
-    chance = random.Random(os.urandom(8))  # noqa: S311 - as above
+    chance = random.Random(os.urandom(8))  # noqa: S311 - chance is all that is wanted
 
     async def visit() -> None:
         async with client_of(service.url) as client:

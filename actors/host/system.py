@@ -176,14 +176,16 @@ class ProcessSystem:
         def appoint(starter: Starter) -> tuple[Starter, ActorProcess]:
             return starter, self._appoint(starter, shell, listener, start.group, fenced=behind_fence)
 
+        # First the process is known to all who hear of processes, so that no end of it is missed.
         may_stand_by = start.group is None and behind_fence == self._fenced
-        way = self._standby.take(appoint) if may_stand_by else None
-        if way is None:
-            way = self._zygotes.take(next(self._keys), actor_class.__name__, appoint)
+        taken = self._standby.take(appoint) if may_stand_by else None
+        if taken is None:
+            taken = self._zygotes.take(next(self._keys), actor_class.__name__, appoint)
             self._standby.start_begun()
-        starter, process = way
+        starter, process = taken
         if accepted is not None:
             accepted()
+        # Then its first message is sent, which one that stands by reads at once. Any other is asked for only now.
         process.begin(start, packed.descriptors)
         starter.begin(process)
         return process

@@ -210,7 +210,7 @@ class ZygoteConnection:
             self._program.kill()
         if not self._program.wait(limit) or stopped:
             self._program.end()
-            from .sweep import end_marked  # noqa: PLC0415 - see above
+            from .sweep import end_marked  # noqa: PLC0415 - to import this module is to be cheap; the start has had it imported
 
             end_marked(self._mark)  # what it can no longer do itself
 

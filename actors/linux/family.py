@@ -31,7 +31,7 @@ def listings_of(pid: int) -> list[int]:
     """Return descriptors for `children_in`, one for each thread of a process; none if it is gone."""
     try:
         links = os.stat(f"/proc/{pid}/task").st_nlink  # noqa: PTH116 - each moment counts
-        threads = os.listdir(f"/proc/{pid}/task") if links != _LINKS_OF_ONE_THREAD else [str(pid)]  # noqa: PTH208 - the same
+        threads = os.listdir(f"/proc/{pid}/task") if links != _LINKS_OF_ONE_THREAD else [str(pid)]  # noqa: PTH208 - each moment counts
     except OSError:
         return []
     listings = []

@@ -230,7 +230,7 @@ class _Zygote:
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
-        except BaseException:  # noqa: BLE001 - the same
+        except BaseException:  # noqa: BLE001 - it may be anything, and must not be raised in the zygote
             traceback.print_exc()
         finally:
             os._exit(code)

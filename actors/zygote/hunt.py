@@ -113,7 +113,7 @@ class Hunt:
             group = os.getpgid(pid)
             if group not in groups and group not in self._own and group != self._own_group:
                 groups.add(group)
-                try:  # noqa: SIM105 - the same
+                try:  # noqa: SIM105 - half the time, in a race with who forks
                     os.killpg(group, _SIGKILL)
                 except (ProcessLookupError, PermissionError):
                     pass

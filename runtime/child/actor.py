@@ -20,7 +20,11 @@ __all__ = ["TaskActor"]
 
 
 class _Begin:
-    """The actor to itself: begin."""
+    """The actor to itself: begin.
+
+    The work is not in `on_start`, around which pykka catches `Exception` alone. `ProcessActor` looks after whatever a
+    message raises: it tells the host of a `SystemExit`, too, and ends a process that the task has forked.
+    """
 
 
 class TaskActor(ProcessActor):

@@ -37,6 +37,6 @@ class DataCheck(ProcessActor):
                 data_arguments(function, self._data, what)
         except NotOfTypeError as error:
             self.supervisor.tell(DataChecked(str(error)))
-        except BaseException:  # noqa: BLE001 - see above
+        except BaseException:  # noqa: BLE001 - the task itself will tell what is wrong
             self.supervisor.tell(DataChecked())
         self.stop()

@@ -80,7 +80,7 @@ class EntrypointTask:
     @functools.cached_property
     def async_runtime(self) -> AsyncVerbs:
         """The same verbs, awaited."""
-        from ..verbs.awaited import AsyncVerbs  # noqa: PLC0415 - the same
+        from ..verbs.awaited import AsyncVerbs  # noqa: PLC0415 - few tasks start others
 
         return AsyncVerbs(self._way())
 

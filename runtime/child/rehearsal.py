@@ -1,4 +1,4 @@
-"""Warm-up: a dummy task that takes the same path as a real one. Standby processes run it before they are handed out.
+"""Rehearsal: a dummy task that takes the same path as a real one. Standby processes run it ahead of their own.
 
 It is over before the real task comes, and leaves nothing but memory that the process has made its own. The idle zygote
 runs it, too. It must never reach anything outside of its process, and start no thread.
@@ -68,7 +68,7 @@ def _be_an_agent_if_there_are_models() -> None:
 
 
 async def _be_an_agent(canned_model: Callable[[], AbstractAsyncContextManager[ModelConfig]]) -> None:
-    from .work import TaskWork  # noqa: PLC0415 - as above
+    from .work import TaskWork  # noqa: PLC0415 - the host, which imports this module, need not pay for it
 
     async with canned_model() as config:
         agent = AgentConfig(

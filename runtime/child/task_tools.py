@@ -83,7 +83,7 @@ class TaskTools:
 
     async def aopen(self) -> None:
         """Open the tools, without holding up the event loop; raises as `schemas`."""
-        from ..verbs.awaiting import future_result  # noqa: PLC0415 - as above
+        from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
 
         await future_result(self._loop.start(self._open), lambda: self._loop.cut_short("the opening"))
 

@@ -110,7 +110,7 @@ class TaskWork:
     def _targets(self) -> list[str]:
         """Return where the user's own code begins: `package.module:function`, as the team file has it."""
         if self._spec.call:
-            from ..tasks.calls import Call  # noqa: PLC0415 - as in `_work`
+            from ..tasks.calls import Call  # noqa: PLC0415 - only tasks that are functions need it
 
             return [Call.decode(self._spec.call).module]
         own = [module_named(self._spec.entrypoint)] if self._spec.entrypoint is not None else []
@@ -212,7 +212,7 @@ class TaskWork:
             if self.is_overdue:
                 raise KeyboardInterrupt
             if spec.entrypoint is None:
-                assert shared is not None  # noqa: S101 - see above
+                assert shared is not None  # noqa: S101 - an agent has a folder, which is set above
                 return self._loop.run(self.run_agent(shared))
             if spec.call:
                 from ..tasks.calls import Call  # noqa: PLC0415 - for tasks that are functions

@@ -67,10 +67,10 @@ def open_model(
 def _open(config: ModelConfig, environ: Mapping[str, str], idle_timeout: float, retries: int) -> Model:
     # Each imported only when used: openai alone takes half a second.
     if config.is_function:
-        from .python import PythonModel  # noqa: PLC0415 - see above
+        from .python import PythonModel  # noqa: PLC0415 - it is slow to import
 
         return PythonModel(config.name)
-    from .openai.client import OpenAIModel  # noqa: PLC0415 - see above
+    from .openai.client import OpenAIModel  # noqa: PLC0415 - it is slow to import
 
     return OpenAIModel(config, environ=environ, idle_timeout=idle_timeout, retries=retries)
 

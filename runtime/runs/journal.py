@@ -338,7 +338,7 @@ class Journal:
 
         Where there is no folder any more it goes on with those that have no name.
         """
-        from .journal_guard import replace_database  # noqa: PLC0415 - as above
+        from .journal_guard import replace_database  # noqa: PLC0415 - it is needed only where somebody has meddled with the files
 
         try:
             replace_database(connection, self._path)

@@ -172,7 +172,7 @@ def replace_database(connection: sqlite3.Connection, path: Path) -> None:
     for end in (*_FILES, "-journal"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{path}{end}")  # noqa: PTH108 - the name is not a Path
-    os.rename(new, path)  # noqa: PTH104 - the same
+    os.rename(new, path)  # noqa: PTH104 - the name is not a Path
 
 
 def _allow(_action: int, _first: str | None, _second: str | None, _database: str | None, within: str | None) -> int:

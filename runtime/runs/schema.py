@@ -309,14 +309,14 @@ class TaskTable:
 
     def select_task(self, task_id: str) -> Statement:
         """Select one task."""
-        return (f"SELECT {self._columns({})} FROM task WHERE id = ?", (task_id,))  # noqa: S608 - the same
+        return (f"SELECT {self._columns({})} FROM task WHERE id = ?", (task_id,))  # noqa: S608 - names of fields, and constants
 
     def select_total_usage(self, task_id: str) -> Statement:
         """Sum up what a task has used, all that it started, and what those started: the fields of `Usage`."""
         cost = self._instead.get("cost", "cost")
         return (
             (
-                "WITH RECURSIVE tree(id) AS ("  # noqa: S608 - the same
+                "WITH RECURSIVE tree(id) AS ("  # noqa: S608 - names of fields, and constants
                 "SELECT ? UNION SELECT task.id FROM task JOIN tree ON task.parent = tree.id) "
                 f"SELECT sum(input_tokens), sum(output_tokens), sum(requests), sum({cost}) "
                 "FROM task JOIN tree ON task.id = tree.id"

@@ -37,7 +37,7 @@ _NO_KEYS: Final = frozenset(
     PYTHONPATH PYTHONHOME LD_LIBRARY_PATH SSL_CERT_FILE SSL_CERT_DIR XDG_RUNTIME_DIR XDG_STATE_HOME XDG_CONFIG_HOME
     XDG_CACHE_HOME XDG_DATA_HOME DOCKER_HOST DOCKER_CONFIG HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy
     https_proxy all_proxy no_proxy SSH_AUTH_SOCK SUBACTORS_STATE_DIR SUBACTORS_CGROUP SUBACTORS_ZYGOTE
-    """.split()  # noqa: SIM905 - the same
+    """.split()  # noqa: SIM905 - as a list it would be a page
 )
 """What programs do not work without. A team file may refer to one (`X-User: ${env.USER}`), which makes it no key."""
 

@@ -51,7 +51,7 @@ def _of_commands(toolset: ToolsetConfig, environ: Mapping[str, str], working_dir
                 yield f"{error} The {toolset.type} toolset's env needs it for {name}."
     for name, script in scripts.items():
         folder = working_directory / os.path.expanduser(script.get("working_dir", ""))  # noqa: PTH111 - never raises
-        if not os.path.isdir(folder):  # noqa: PTH112 - the same
+        if not os.path.isdir(folder):  # noqa: PTH112 - never raises
             yield f"The script {name} works in {folder}, which is not a folder."
 
 
@@ -59,7 +59,7 @@ def _of_file(path: Path) -> str:
     """Say why a file could be neither used nor made, with the folders above it."""
     if os.path.isdir(path):  # noqa: PTH112 - never raises
         return f"The memory toolset keeps its memories in {path}, which is a folder. Give it the `path` of a file."
-    above = next(folder for folder in path.parents if os.path.exists(folder))  # noqa: PTH110 - the same
-    is_there = os.path.exists(path)  # noqa: PTH110 - the same
+    above = next(folder for folder in path.parents if os.path.exists(folder))  # noqa: PTH110 - never raises
+    is_there = os.path.exists(path)  # noqa: PTH110 - never raises
     usable = os.access(path, os.R_OK | os.W_OK) if is_there else above.is_dir() and os.access(above, os.W_OK)
     return "" if usable else f"The memory toolset keeps its memories in {path}, which cannot be written."

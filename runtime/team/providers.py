@@ -191,7 +191,7 @@ def resolved(config: ModelConfig, environ: Mapping[str, str]) -> ModelConfig:
 
 def secrets_of_model(config: ModelConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return what else of a model must be in no message than its key: a token in its address, say."""
-    from .secrets import names_a_secret  # noqa: PLC0415 - as above
+    from .secrets import names_a_secret  # noqa: PLC0415 - a host that only starts tasks has no use for it
 
     names = filter(names_a_secret, references_of(config))
     return tuple(environ[name] for name in names if name in environ)
@@ -199,7 +199,7 @@ def secrets_of_model(config: ModelConfig, environ: Mapping[str, str]) -> tuple[s
 
 def references_of(config: ModelConfig) -> Iterator[str]:
     """Yield the names of the variables that a model's definition refers to."""
-    from .expansion import references_in  # noqa: PLC0415 - as above
+    from .expansion import references_in  # noqa: PLC0415 - a host that only starts tasks has no use for it
 
     return references_in([config.name, config.base_url, config.options])
 

@@ -123,7 +123,7 @@ def _folders(path: str) -> tuple[str, ...]:
     """Return where the file lies, and where the file lies that it is a link to; nothing for a pipe."""
     if not os.path.isfile(path):  # noqa: PTH113 - whatever its name is
         return ()
-    places = (os.path.abspath(path), os.path.realpath(path))  # noqa: PTH100 - the same
+    places = (os.path.abspath(path), os.path.realpath(path))  # noqa: PTH100 - whatever its name is
     return tuple(dict.fromkeys(map(os.path.dirname, places)))
 
 

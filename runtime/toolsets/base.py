@@ -248,7 +248,7 @@ class ToolBox:
 
         Those that `open` made ready are closed all at once, as each may take a moment; then the others, the last first.
         """
-        import asyncio  # noqa: PLC0415 - as above
+        import asyncio  # noqa: PLC0415 - who imports the runtime for something else need not pay for it
 
         opened = [toolset.close() for toolset in self._toolsets if toolset.needs_opening]
         await asyncio.gather(*opened, return_exceptions=True)

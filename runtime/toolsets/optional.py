@@ -55,7 +55,7 @@ class OptionalToolset(Toolset):
             return
         try:
             await self._inner.open()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - whatever it is, the task goes on without
             self.leave_out(str(error) or type(error).__name__)
             await self._inner.close()
         else:

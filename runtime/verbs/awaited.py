@@ -137,7 +137,7 @@ class AsyncVerbs:
         tasks: Iterable[TaskRef] | None = None,
         *,
         mode: Mode = "all",
-        timeout: float | None = None,  # noqa: ASYNC109 - as in `AsyncTask.result`
+        timeout: float | None = None,  # noqa: ASYNC109 - the supervisor keeps the time, in any event loop
     ) -> TaskViews:
         """Wait until all, or any, of some tasks have ended; see `BlockingVerbs.wait`."""
         return await driven(self._way, steps.wait(None if tasks is None else ids_of(tasks), mode, timeout))
@@ -254,7 +254,7 @@ class AsyncGroup(AsyncVerbs):
         tasks: Iterable[TaskRef] | None = None,
         *,
         mode: Mode = "all",
-        timeout: float | None = None,  # noqa: ASYNC109 - as in `AsyncTask.result`
+        timeout: float | None = None,  # noqa: ASYNC109 - the supervisor keeps the time, in any event loop
     ) -> TaskViews:
         """As `AsyncVerbs.wait`; without tasks it waits for those of the group."""
         return await super().wait(self.tasks if tasks is None else tasks, mode=mode, timeout=timeout)

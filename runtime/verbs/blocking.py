@@ -290,7 +290,7 @@ class BlockingVerbs:
             TimeoutError: some have not ended in time; they go on.
             UnknownTaskError: one of them is unknown.
         """
-        from .many import completed  # noqa: PLC0415 - as above
+        from .many import completed  # noqa: PLC0415 - for programs that have many
 
         return completed(self._way, tasks, timeout, Task)
 
@@ -326,7 +326,7 @@ class Group(BlockingVerbs):
 
     def __init__(self, way: Way, on_error: OnGroupError) -> None:
         super().__init__(way)
-        from .groups import GroupBook  # noqa: PLC0415 - as above
+        from .groups import GroupBook  # noqa: PLC0415 - for programs that want one
 
         self._book: GroupBook[Task] = GroupBook(way, on_error)
 

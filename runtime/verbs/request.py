@@ -77,7 +77,7 @@ def call_request(
         ValueError: the name is empty.
     """
     from ..tasks.calls import encode_call  # noqa: PLC0415 - for programs that submit functions
-    from ..team.callables import check_callable, check_own_keywords, label_of, module_of  # noqa: PLC0415 - as above
+    from ..team.callables import check_callable, check_own_keywords, label_of, module_of  # noqa: PLC0415 - for programs that submit functions
 
     check_callable(function, "submit")
     if name is not None or options is not AS_USUAL:
@@ -86,7 +86,7 @@ def call_request(
     try:
         call = encode_call(function, args, kwargs, module_of(function), by_value=by_value)
     except Exception as error:
-        from .unsendable import describe_unsendable  # noqa: PLC0415 - as above
+        from .unsendable import describe_unsendable  # noqa: PLC0415 - for programs that submit functions
 
         raise TypeError(describe_unsendable(function, args, kwargs, error)) from error
     if call is None:

@@ -112,7 +112,7 @@ def threads_of(pid: int) -> int:
 
 def main(kind: str, tasks: int) -> dict[str, Any]:
     """Run so many tasks of a kind, and return what each has cost; of idle ones what each holds."""
-    from subactors.runtime import Runtime  # noqa: PLC0415 - as in `count_passing`
+    from subactors.runtime import Runtime  # noqa: PLC0415 - tasks import this module, too, and need none of it
 
     counts: Counter[str] = Counter()
     count_passing(counts)

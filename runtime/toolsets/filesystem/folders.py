@@ -70,7 +70,7 @@ class Place:
     def child(self, name: str) -> Place:
         """Return the place called `name` in this folder."""
         shown = printable(name)
-        return Place(self.root, (*self.parts, name), shown if self.shown == "." else os.path.join(self.shown, shown))  # noqa: PTH118 - as above
+        return Place(self.root, (*self.parts, name), shown if self.shown == "." else os.path.join(self.shown, shown))  # noqa: PTH118 - a text, not a path
 
 
 class AllowedFolders:

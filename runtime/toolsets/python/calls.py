@@ -74,7 +74,7 @@ async def _outcome(function: Callable[..., Any], args: Sequence[Any], kwargs: Ma
         outcome = await _in_thread(function, args, kwargs, name)
         # What a sync wrapper around an async function returns.
         return _Outcome(await outcome.value) if inspect.isawaitable(outcome.value) else outcome
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the call's outcome
         return _Outcome(None, error)
 
 

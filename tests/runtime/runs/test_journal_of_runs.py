@@ -133,7 +133,7 @@ def wait_until_nothing_survives(mark: str, what: str) -> None:
 def test_whatever_moment_a_host_is_killed_at_what_it_had_told_is_kept_and_nothing_survives(tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
     print(f"seed {seed}")  # shown when the test fails
-    chance = random.Random(seed)  # noqa: S311 - as above
+    chance = random.Random(seed)  # noqa: S311 - chance is all that is wanted
     for number in range(KILLS):
         state, mark = tmp_path / str(number), uuid.uuid4().hex
         told = run_and_kill(state, mark, chance.randrange(1, 300), chance.random() * 0.02)

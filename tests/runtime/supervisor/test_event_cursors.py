@@ -104,7 +104,7 @@ def test_a_reader_that_comes_back_again_and_again_is_told_what_one_that_stays_is
     hub = EventHub()
     staying, others = EventStream(hub.open()), [EventStream(hub.open()) for _ in range(2)]
     talkers = Talkers(hub, tmp_path, seed)
-    chance = random.Random(seed + 1)  # noqa: S311 - as above
+    chance = random.Random(seed + 1)  # noqa: S311 - chance is all that is wanted
     stayed: list[Event] = []
     came_back: list[list[Event]] = [[], []]
     since: list[str | None] = [None, None]

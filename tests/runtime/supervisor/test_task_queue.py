@@ -188,7 +188,7 @@ def check(runs: Runs) -> None:
 def test_whatever_comes_and_goes_counts_are_right_and_one_that_waits_for_nobody_runs(slots: int) -> None:
     seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
     print(f"seed {seed}")  # shown when the test fails
-    chance = random.Random(seed)  # noqa: S311 - as above
+    chance = random.Random(seed)  # noqa: S311 - chance is all that is wanted
     runs = Runs(Settings(max_running=slots, max_queued=10_000, max_tasks=10, max_depth=len(AGENTS)), chance)
     for _ in range(2000):
         if chance.random() < 0.6 or not runs.running():

@@ -85,7 +85,7 @@ async def come_to(condition: Callable[[], object]) -> None:
 def test_200_tasks_that_end_together_tell_each_waiter_that_stayed_once(tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
     print(f"seed {seed}")  # shown when the test fails
-    chance = random.Random(seed)  # noqa: S311 - as above
+    chance = random.Random(seed)  # noqa: S311 - chance is all that is wanted
 
     async def program(runtime: AsyncRuntime) -> None:
         go = tmp_path / "go"
