@@ -32,6 +32,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     runtime.py         `Runtime`: the library, blocking
     async_runtime.py   `AsyncRuntime`: the library, awaited
     testing.py         the fault kit (public)
+    adapters/          other frameworks: our tools for their agents, their agents as our entrypoints (public)
     demo/              the demonstration
     terminal/          what a program writes to a person, and how a person interrupts it
     serve/             the runtime as a server for other programs

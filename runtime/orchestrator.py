@@ -72,6 +72,14 @@ class OrchestratorTools:
         call = self._loop.start(self._tools.call, name, arguments)
         return await future_result(call, lambda: self._loop.cut_short(name))
 
+    async def acall(self, name: str, arguments: str = "{}") -> ToolAnswer:
+        """Call a tool, as `call` does, without holding up the event loop; cancelled, it cancels the call."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeClosedError("The toolset is closed.")
+            answer = asyncio.run_coroutine_threadsafe(self._call(name, arguments), self._running_loop())
+        return await asyncio.wrap_future(answer)
+
     def open(self) -> None:
         """Make ready the tools that need it.
 

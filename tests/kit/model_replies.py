@@ -117,6 +117,24 @@ class Wire:
         self._handler.send_header("Transfer-Encoding", "chunked")
         self._handler.end_headers()
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether a stream was asked for, as subactors itself always does."""
+        return self._request.body.get("stream") is True
+
+    def completion(self, message: dict[str, Any], finish: str | None, usage: tuple[int, int] | None) -> None:
+        """Send an answer that is no stream."""
+        prompt, completion = usage or (0, 0)
+        body = {
+            "id": f"chatcmpl-{self.number}",
+            "object": "chat.completion",
+            "created": 0,
+            "model": self._request.model,
+            "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}],
+            "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
+        }
+        self.whole(200, "application/json", json.dumps(body), {})
+
     def delta(self, delta: dict[str, Any], finish: str | None = None) -> None:
         """Send an event with a delta of the first choice."""
         self._chunk({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
@@ -188,6 +206,9 @@ class Text(Reply):
     finish: str | None = "stop"
 
     def send(self, wire: Wire) -> None:
+        if not wire.is_streamed:
+            wire.completion({"content": self.content}, self.finish, self.usage)
+            return
         wire.open()
         for piece in _pieces(self.content):
             wire.delta({"content": piece})
@@ -217,6 +238,15 @@ class Calls(Reply):
         self.finish = finish
 
     def send(self, wire: Wire) -> None:
+        texts = [arguments if isinstance(arguments, str) else json.dumps(arguments) for _, arguments in self.calls]
+        if not wire.is_streamed:
+            functions = [{"name": name, "arguments": text} for (name, _), text in zip(self.calls, texts, strict=True)]
+            calls = [
+                {"id": f"call_{wire.number}_{index}", "type": "function", "function": function}
+                for index, function in enumerate(functions)
+            ]
+            wire.completion({"content": self.text or None, "tool_calls": calls}, self.finish, self.usage)
+            return
         wire.open()
         for piece in _pieces(self.text):
             wire.delta({"content": piece})
@@ -224,7 +254,6 @@ class Calls(Reply):
             function = {"name": name, "arguments": ""}
             entry = {"index": index, "id": f"call_{wire.number}_{index}", "type": "function", "function": function}
             wire.delta({"tool_calls": [entry]})
-        texts = (arguments if isinstance(arguments, str) else json.dumps(arguments) for _, arguments in self.calls)
         for pieces in itertools.zip_longest(*map(_pieces, texts)):
             for index, piece in enumerate(pieces):
                 if piece is not None:

@@ -1,0 +1,158 @@
+"""Other frameworks: their agents with the tools of one of ours, and their agents as tasks of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+from framework_loops import FRAMEWORKS, run_with_tools, skip_without
+from model_server import Calls, ModelServer, Reply, Request, Stall, Text
+from subactors.runtime import AsyncRuntime, Runtime, TaskView
+
+TEAM: dict[str, Any] = {
+    "agents": {
+        "boss": {
+            "model": "python/python_models:follows_a_plan",
+            "sub_agents": ["echo", "wait"],
+            "toolsets": [{"type": "background_agents"}],
+        },
+        "echo": {"entrypoint": "entrypoints:echo"},
+        "wait": {"entrypoint": "entrypoints:waits"},
+    }
+}
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    skip_without(name)
+    return name
+
+
+def _task_id(answer: str) -> str:
+    return re.findall(r"agent_task_\w+", answer)[0]
+
+
+def test_an_agent_of_a_framework_starts_tasks_and_reads_their_results(framework: str) -> None:
+    def script(request: Request) -> Reply:
+        match request.turn:
+            case 0:
+                start = ("run_background_agent", {"agent": "echo", "task": "one"})
+                return Calls(start, ("transfer_task", {"agent": "echo", "task": "two"}))
+            case 1:
+                return Calls(("view_background_agent", {"task_id": _task_id(request.tool_answers[0])}))
+            case _:
+                return Text(request.tool_answers[0])
+
+    async def main(url: str) -> str:
+        async with AsyncRuntime.from_mapping(TEAM) as runtime:
+            with await runtime.toolset("boss") as tools:
+                return await run_with_tools(framework, url, tools, "Go.")
+
+    with ModelServer(script) as server:
+        answer = asyncio.run(main(server.base_url))
+
+    first, second, *_ = server.requests
+    assert "transfer_task" in first.tools
+    assert "## Background agents" in first.system
+    assert second.tool_answers[1] == "two"
+    assert "agent_task_" in answer
+
+
+def test_what_a_framework_reads_of_a_wrong_call_says_what_would_be_right(framework: str) -> None:
+    script = [Calls(("run_background_agent", {"agent": "nobody", "task": "x"})), Text("Done.")]
+
+    async def main(url: str) -> str:
+        async with AsyncRuntime.from_mapping(TEAM) as runtime:
+            with await runtime.toolset("boss") as tools:
+                return await run_with_tools(framework, url, tools, "Go.")
+
+    with ModelServer(script) as server:
+        assert asyncio.run(main(server.base_url)) == "Done."
+
+    assert "nobody" in server.requests[1].tool_answers[0]
+    assert "echo" in server.requests[1].tool_answers[0]
+
+
+def test_a_run_of_a_framework_that_is_cancelled_stops_no_task(framework: str) -> None:
+    calls = Calls(("transfer_task", {"agent": "wait", "task": "x"}))
+
+    async def main(url: str) -> list[TaskView]:
+        async with AsyncRuntime.from_mapping(TEAM, stop_grace=0.2) as runtime:
+            with await runtime.toolset("boss") as tools:
+                running = asyncio.create_task(run_with_tools(framework, url, tools, "Go."))
+                while not any(view.status == "running" for view in await runtime.list()):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+                running.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await running
+                await asyncio.sleep(0)
+                return await runtime.list()
+
+    with ModelServer([calls]) as server:
+        (view,) = asyncio.run(main(server.base_url))
+
+    assert view.status == "running"
+
+
+@pytest.fixture
+def agents_module(framework: str) -> str:
+    return f"agents_of_{framework}"
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch, agents_module: str) -> Any:
+    """Runs the framework's agent as a task, with a model that follows a script."""
+
+    def start(server: ModelServer, **agent: Any) -> Runtime:
+        monkeypatch.setenv("MODEL_SERVER_URL", server.base_url)
+        return Runtime.from_mapping({"agents": {"helper": {"entrypoint": f"{agents_module}:helper", **agent}}})
+
+    return start
+
+
+def test_an_agent_of_a_framework_is_an_entrypoint_whose_words_are_output(serve: Any) -> None:
+    script = [Calls(("task_id", {}), text="Let me see."), Text("It is done.")]
+    with ModelServer(script) as server, serve(server) as runtime:
+        task = runtime.run("helper", "Do it.", expected_output="One line.", data={"n": 1})
+        assert task.result(timeout=60) == "It is done."
+        view = task.view()
+
+    first, second = server.requests
+    assert first.system == "Help."
+    (asked,) = [str(message["content"]) for message in first.messages if message["role"] == "user"]
+    assert asked == 'Do it.\n\nData:\n{"n": 1}\n\nExpected output:\nOne line.'
+    assert second.tool_answers == [task.id]
+    assert view.output.replace("\n", "") == "Let me see.It is done."
+
+
+def test_the_usage_of_a_frameworks_agent_is_its_tasks(serve: Any) -> None:
+    script = [Calls(("task_id", {}), usage=(100, 20)), Text("It is done.", usage=(200, 30))]
+    with ModelServer(script) as server, serve(server) as runtime:
+        task = runtime.run("helper", "Do it.")
+        task.result(timeout=60)
+        usage = task.view().usage
+
+    assert (usage.input_tokens, usage.output_tokens, usage.requests) == (300, 50, 2)
+
+
+def test_a_limit_on_tokens_holds_for_a_frameworks_agent(serve: Any) -> None:
+    calls = Calls(("task_id", {}), usage=(900, 200))
+    with (
+        ModelServer(lambda request: calls if request.turn == 0 else Stall()) as server,
+        serve(server, limits={"tokens": 1000}) as runtime,
+    ):
+        (view,) = runtime.wait([runtime.run("helper", "Do it.")], timeout=60)
+
+    assert view.status == "failed"
+    assert "tokens" in (view.reason or "")
+
+
+def test_a_frameworks_agent_ends_with_its_task(serve: Any) -> None:
+    with ModelServer([Stall()]) as server, serve(server) as runtime:
+        task = runtime.run("helper", "Do it.")
+        server.wait_for_requests(1)
+        assert task.stop().status == "stopped"
+        server.wait_for_disconnects(1)
