@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from .agent.loop_thread import LoopThread
 from .agent.run import build_tool_box
 from .errors import UnknownAgentError
@@ -72,14 +74,6 @@ class OrchestratorTools:
         call = self._loop.start(self._tools.call, name, arguments)
         return await future_result(call, lambda: self._loop.cut_short(name))
 
-    async def acall(self, name: str, arguments: str = "{}") -> ToolAnswer:
-        """Call a tool, as `call` does, without holding up the event loop; cancelled, it cancels the call."""
-        with self._lock:
-            if self._closed:
-                raise RuntimeClosedError("The toolset is closed.")
-            answer = asyncio.run_coroutine_threadsafe(self._call(name, arguments), self._running_loop())
-        return await asyncio.wrap_future(answer)
-
     def open(self) -> None:
         """Make ready the tools that need it.
 
@@ -116,7 +110,7 @@ def open_tools(host: Host, agent: str) -> OrchestratorTools:
     if config is None:
         known = ", ".join(host.team.agents)
         raise UnknownAgentError(f"There is no agent {agent!r} in the team. Available: {known}.")
-    around = host.surroundings(agent)
+    around = msgspec.structs.replace(host.surroundings(agent), tasks_outlive_calls=True)
     check_requirements(host.team, agent, str(around.working_directory))
     box = build_tool_box(config, around)
     tools = OrchestratorTools(box)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
     from ..models.base import ToolSchema
     from ..toolsets.base import ToolAnswer
 
-__all__ = ["Tools", "count", "prompt_of"]
+__all__ = ["Tools", "prompt_of"]
 
 
 class Tools(Protocol):
@@ -34,13 +34,6 @@ class Tools(Protocol):
     async def acall(self, name: str, arguments: str, /) -> ToolAnswer:
         """The same, awaited."""
         ...
-
-
-def count(task: Any, *, input_tokens: int, output_tokens: int, requests: int = 1) -> None:
-    """Count what an agent of another framework has used."""
-    usage = getattr(task, "usage", None)
-    if usage is not None:
-        usage(input_tokens=input_tokens, output_tokens=output_tokens, requests=requests)
 
 
 def prompt_of(task: EntrypointTask) -> str:

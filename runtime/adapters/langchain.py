@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tools import StructuredTool, ToolException
 
-from .base import Tools, count, prompt_of
+from .base import Tools, prompt_of
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
@@ -100,4 +100,4 @@ class _Usage(AsyncCallbackHandler):
             message = generation.message if isinstance(generation, ChatGeneration) else None
             if isinstance(message, AIMessage) and message.usage_metadata is not None:
                 usage = message.usage_metadata
-                count(self._task, input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
+                self._task.usage(input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])

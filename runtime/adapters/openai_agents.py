@@ -9,7 +9,7 @@ from agents import Agent, FunctionTool, ModelResponse, RunContextWrapper, RunHoo
 from agents.tool_context import ToolContext
 from openai.types.responses import ResponseTextDeltaEvent
 
-from .base import Tools, count, prompt_of
+from .base import Tools, prompt_of
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
@@ -69,4 +69,4 @@ class _Usage(RunHooks[Any]):
         """See `RunHooks.on_llm_end`."""
         del context, agent
         usage = response.usage
-        count(self._task, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, requests=usage.requests)
+        self._task.usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, requests=usage.requests)

@@ -12,7 +12,7 @@ from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextP
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
 
-from .base import Tools, count, prompt_of
+from .base import Tools, prompt_of
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
@@ -90,7 +90,7 @@ def entrypoint(agent: Agent[Any, Any], **options: Any) -> Callable[[EntrypointTa
                 now = (usage.input_tokens, usage.output_tokens, usage.requests)
                 if now != seen:  # after each answer of a model, so that a limit ends the task in time
                     spent = [new - old for new, old in zip(now, seen, strict=True)]
-                    count(task, input_tokens=spent[0], output_tokens=spent[1], requests=spent[2])
+                    task.usage(input_tokens=spent[0], output_tokens=spent[1], requests=spent[2])
                     seen = now
         assert running.result is not None  # noqa: S101 - it has come to its end
         return running.result.output

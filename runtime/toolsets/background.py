@@ -20,7 +20,14 @@ from ..tasks.wording import describe_list, describe_stop, describe_view
 from ..text import encodable
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 
-__all__ = ["BackgroundAgentsToolset", "RunParameters", "ask", "errors_as_answers", "run_request"]
+__all__ = [
+    "BYTES_FOR_A_CHARACTER",
+    "BackgroundAgentsToolset",
+    "RunParameters",
+    "ask",
+    "errors_as_answers",
+    "run_request",
+]
 
 _INSTRUCTION = """\
 ## Background agents
@@ -37,7 +44,7 @@ You can hand work to other agents and go on meanwhile. Each task runs in a proce
   that you need: tasks that still run then are ended."""
 
 
-_BYTES_FOR_A_CHARACTER = 8
+BYTES_FOR_A_CHARACTER = 8
 """How many bytes of output are asked for each character that is shown: four in each half, as UTF-8 may need, so that
 the cut to what is shown leaves nothing of an earlier cut."""
 
@@ -165,7 +172,7 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
-        view = await ask(self._gateway, ViewTask(parameters.task_id, limit=self._limit * _BYTES_FOR_A_CHARACTER))
+        view = await ask(self._gateway, ViewTask(parameters.task_id, limit=self._limit * BYTES_FOR_A_CHARACTER))
         return ToolAnswer(describe_view(view, self._limit), view.as_data())
 
     @errors_as_answers

@@ -1,6 +1,7 @@
 """Transfer: the `transfer_task` toolset. One task for a sub-agent, and its answer as the tool's answer.
 
-The task is a background task, in a process of its own, but the caller waits. Cancelling the call stops the task.
+The task is a background task, in a process of its own, but the caller waits. Cancelling the call stops the task, unless
+somebody else may want it: a host's own loop that gives up a call can still ask for the task.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from ..tasks.gateway import Gateway
-from ..tasks.messages import StopTasks, TaskAccepted, WaitTasks
+from ..tasks.messages import StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.wording import describe_view, result_text
-from .background import RunParameters, ask, errors_as_answers, run_request
+from .background import BYTES_FOR_A_CHARACTER, RunParameters, ask, errors_as_answers, run_request
 from .base import Tool, ToolAnswer, Toolset
 
 __all__ = ["TransferTaskToolset"]
@@ -24,11 +25,13 @@ class TransferTaskToolset(Toolset):
     Args:
         gateway: the caller's way to the supervisor.
         limit: characters of one answer.
+        outlives_call: whether the task of a call that is cancelled goes on.
     """
 
-    def __init__(self, gateway: Gateway, *, limit: int) -> None:
+    def __init__(self, gateway: Gateway, *, limit: int, outlives_call: bool = False) -> None:
         self._gateway = gateway
         self._limit = limit
+        self._outlives_call = outlives_call
 
     @property
     def tools(self) -> Sequence[Tool]:
@@ -47,12 +50,14 @@ class TransferTaskToolset(Toolset):
         try:
             # Shielded: a call that is cancelled while the task starts must still learn which task to stop.
             started = await asyncio.shield(asyncio.wrap_future(starting))
-            ended = await ask(self._gateway, WaitTasks([started.task_id]))
+            # Read only once the answer is certain to be used.
+            await ask(self._gateway, WaitTasks([started.task_id], limit=0, peek=True))
         except asyncio.CancelledError:
             # Nobody is left to use the answer. Not awaited: the one who cancels has a bound of its own.
-            starting.add_done_callback(self._stop_started)
+            if not self._outlives_call:
+                starting.add_done_callback(self._stop_started)
             raise
-        view = ended.tasks[0]
+        view = await ask(self._gateway, ViewTask(started.task_id, limit=self._limit * BYTES_FOR_A_CHARACTER))
         if view.status == "completed":
             return ToolAnswer(result_text(view) or "(nothing)", view.as_data())
         return ToolAnswer(describe_view(view, self._limit), view.as_data(), is_error=True)
