@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from agents import Agent, FunctionTool, ModelResponse, RunContextWrapper, RunHooks, Runner
+from agents import Agent, FunctionTool, ModelResponse, ModelSettings, RunConfig, RunContextWrapper, RunHooks, Runner
 from agents.tool_context import ToolContext
 from openai.types.responses import ResponseTextDeltaEvent
 
@@ -34,19 +35,25 @@ def _tool(tools: Tools, *, name: str, description: str, parameters: dict[str, An
     return FunctionTool(name, description, parameters, invoke, strict_json_schema=False)
 
 
-def entrypoint(agent: Agent[Any], **options: Any) -> Callable[[EntrypointTask], Awaitable[Any]]:
+def entrypoint(
+    agent: Agent[Any], *, run_config: RunConfig | None = None, **options: Any
+) -> Callable[[EntrypointTask], Awaitable[Any]]:
     """Return an entrypoint that runs an agent. What the agent says is the task's output; its usage is the task's.
 
     Tools of the agent find the task in `context.context`, unless the options say otherwise.
 
     Args:
         agent: made in the module that the entrypoint is in.
-        options: of `Runner.run_streamed`, such as `max_turns` and `run_config`, but not `hooks`.
+        run_config: as `Runner.run_streamed` takes it. Models are asked for their usage, unless it says otherwise.
+        options: of `Runner.run_streamed`, such as `max_turns`, but not `hooks`.
     """
+    config = run_config or RunConfig()
+    settings = ModelSettings(include_usage=True).resolve(config.model_settings)
+    config = dataclasses.replace(config, model_settings=settings)
 
     async def run(task: EntrypointTask) -> Any:
         given = {"context": task, **options}
-        running = Runner.run_streamed(agent, prompt_of(task), hooks=_Usage(task), **given)
+        running = Runner.run_streamed(agent, prompt_of(task), hooks=_Usage(task), run_config=config, **given)
         try:
             async for event in running.stream_events():
                 if event.type == "raw_response_event" and isinstance(event.data, ResponseTextDeltaEvent):
