@@ -11,6 +11,9 @@ from framework_loops import FRAMEWORKS, run_with_tools, skip_without
 from model_server import Calls, ModelServer, Reply, Request, Stall, Text
 from subactors.runtime import AsyncRuntime, Runtime, TaskView
 
+pytestmark = pytest.mark.timeout(150)
+"""Frameworks take seconds to import, and a busy machine takes several times as many."""
+
 TEAM: dict[str, Any] = {
     "agents": {
         "boss": {
@@ -117,7 +120,7 @@ def test_an_agent_of_a_framework_is_an_entrypoint_whose_words_are_output(serve: 
     script = [Calls(("task_id", {}), text="Let me see."), Text("It is done.")]
     with ModelServer(script) as server, serve(server) as runtime:
         task = runtime.run("helper", "Do it.", expected_output="One line.", data={"n": 1})
-        assert task.result(timeout=60) == "It is done."
+        assert task.result(timeout=120) == "It is done."
         view = task.view()
 
     first, second = server.requests
@@ -132,7 +135,7 @@ def test_the_usage_of_a_frameworks_agent_is_its_tasks(serve: Any) -> None:
     script = [Calls(("task_id", {}), usage=(100, 20)), Text("It is done.", usage=(200, 30))]
     with ModelServer(script) as server, serve(server) as runtime:
         task = runtime.run("helper", "Do it.")
-        task.result(timeout=60)
+        task.result(timeout=120)
         usage = task.view().usage
 
     assert (usage.input_tokens, usage.output_tokens, usage.requests) == (300, 50, 2)
@@ -144,7 +147,7 @@ def test_a_limit_on_tokens_holds_for_a_frameworks_agent(serve: Any) -> None:
         ModelServer(lambda request: calls if request.turn == 0 else Stall()) as server,
         serve(server, limits={"tokens": 1000}) as runtime,
     ):
-        (view,) = runtime.wait([runtime.run("helper", "Do it.")], timeout=60)
+        (view,) = runtime.wait([runtime.run("helper", "Do it.")], timeout=120)
 
     assert view.status == "failed"
     assert "tokens" in (view.reason or "")

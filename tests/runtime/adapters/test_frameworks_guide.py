@@ -16,6 +16,11 @@ from model_server import Calls, ModelServer, Reply, Request, Text
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 EXAMPLES: Final = ROOT / "examples" / "frameworks"
+PATIENCE: Final = 150.0
+"""Seconds: frameworks take some of them to import, and a busy machine takes several times as many."""
+
+pytestmark = pytest.mark.timeout(PATIENCE + 10)
+
 BOSSES: Final = {"openai": "openai_agents_boss", "langchain": "langchain_boss", "pydantic": "pydantic_ai_boss"}
 
 
@@ -37,7 +42,7 @@ def _run(program: str, server: ModelServer, folder: Path) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
