@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-import msgspec
-
 from .agent.loop_thread import LoopThread
 from .agent.run import build_tool_box
 from .errors import UnknownAgentError
@@ -68,11 +66,15 @@ class OrchestratorTools:
         return self._loop.run(self._tools.call, name, arguments, called=name)
 
     async def acall(self, name: str, arguments: str = "{}") -> ToolAnswer:
-        """Call a tool, as `call` does, without holding up the event loop; cancelled, it cancels the call."""
-        from .verbs.awaiting import future_result  # noqa: PLC0415 - for hosts that have an event loop
+        """Call a tool, as `call` does, without holding up the event loop.
 
-        call = self._loop.start(self._tools.call, name, arguments)
-        return await future_result(call, lambda: self._loop.cut_short(name))
+        Cancelled, it ends the call, but stops no task: not the one either that `transfer_task` waits for.
+        """
+        from .verbs.awaiting import tool_answer  # noqa: PLC0415 - for hosts that have an event loop
+
+        return await tool_answer(
+            lambda: self._loop.start(self._tools.call, name, arguments), lambda: self._loop.cut_short(name)
+        )
 
     def open(self) -> None:
         """Make ready the tools that need it.
@@ -110,7 +112,7 @@ def open_tools(host: Host, agent: str) -> OrchestratorTools:
     if config is None:
         known = ", ".join(host.team.agents)
         raise UnknownAgentError(f"There is no agent {agent!r} in the team. Available: {known}.")
-    around = msgspec.structs.replace(host.surroundings(agent), tasks_outlive_calls=True)
+    around = host.surroundings(agent)
     check_requirements(host.team, agent, str(around.working_directory))
     box = build_tool_box(config, around)
     tools = OrchestratorTools(box)

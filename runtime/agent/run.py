@@ -41,7 +41,6 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
             withheld=around.withheld,
             task=around.task,
             limit=around.settings.max_answer,
-            tasks_outlive_calls=around.tasks_outlive_calls,
         ),
         permissions=around.permissions,
         limit=around.settings.max_answer,

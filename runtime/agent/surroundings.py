@@ -27,7 +27,6 @@ class Surroundings(msgspec.Struct, frozen=True):
         environ: for keys, for what the agent's file refers to, and for what its tools start.
         withheld: names of those variables in `environ` that no program of its tools inherits.
         task: returns the task that the agent is, for tools that want it; None: it is none.
-        tasks_outlive_calls: whether a task goes on when the call that waits for it is cancelled.
     """
 
     gateway: Gateway
@@ -39,4 +38,3 @@ class Surroundings(msgspec.Struct, frozen=True):
     environ: Mapping[str, str]
     withheld: Collection[str] = ()
     task: Callable[[], object] | None = None
-    tasks_outlive_calls: bool = False

@@ -75,11 +75,11 @@ class TaskTools:
         return self._loop.run(self._call, name, _as_json(arguments, parameters), called=name)
 
     async def acall(self, name: str, arguments: str | Mapping[str, Any] = "", /, **parameters: Any) -> ToolAnswer:
-        """As `call`, without holding up the event loop; to cancel the wait cancels the call."""
-        from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
+        """As `call`, without holding up the event loop; to cancel the wait ends the call, but stops no task."""
+        from ..verbs.awaiting import tool_answer  # noqa: PLC0415 - for functions that are async
 
-        future = self._loop.start(self._call, name, _as_json(arguments, parameters))
-        return await future_result(future, lambda: self._loop.cut_short(name))
+        text = _as_json(arguments, parameters)
+        return await tool_answer(lambda: self._loop.start(self._call, name, text), lambda: self._loop.cut_short(name))
 
     async def aopen(self) -> None:
         """Open the tools, without holding up the event loop; raises as `schemas`."""

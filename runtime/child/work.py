@@ -147,7 +147,7 @@ class TaskWork:
         with _making:
             if self._belongings is None:
                 setup = self._setup()
-                around = self._around(setup, self._shared or Path.cwd(), tasks_outlive_calls=True)
+                around = self._around(setup, self._shared or Path.cwd())
                 self._belongings = Belongings(setup.agent, around, Reporter(self._supervisor))
             return self._belongings
 
@@ -175,7 +175,7 @@ class TaskWork:
         setup: AgentSetup = pickle.loads(self._spec.pickled_setup)  # noqa: S301 - the host is trusted
         return setup
 
-    def _around(self, setup: AgentSetup, shared: Path, *, tasks_outlive_calls: bool = False) -> Surroundings:
+    def _around(self, setup: AgentSetup, shared: Path) -> Surroundings:
         """Return what the agent finds around it, once the task's folder is entered."""
         spec = self._spec
         return Surroundings(
@@ -188,7 +188,6 @@ class TaskWork:
             environ={**os.environ, **spec.keys} if spec.keys else os.environ,
             withheld=spec.keys,
             task=lambda: self._task,
-            tasks_outlive_calls=tasks_outlive_calls,
         )
 
     def _emit(self, text: str) -> None:

@@ -29,7 +29,6 @@ def build_toolsets(
     withheld: Collection[str] = (),
     task: Callable[[], object] | None = None,
     limit: int,
-    tasks_outlive_calls: bool = False,
 ) -> list[Toolset]:
     """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
 
@@ -42,7 +41,6 @@ def build_toolsets(
         withheld: names of variables in it that no program inherits.
         task: returns the task, for functions that want it; None: the agent is no task's.
         limit: characters of one answer.
-        tasks_outlive_calls: whether a task goes on when the call that waits for it is cancelled.
     """
     given: dict[Given, Any] = {
         "gateway": gateway,
@@ -57,7 +55,7 @@ def build_toolsets(
         _chosen(config, shared if TOOLSETS[config.type].in_shared_folder else given) for config in agent.toolsets
     ]
     if agent.sub_agents:
-        toolsets.append(TransferTaskToolset(gateway, limit=limit, outlives_call=tasks_outlive_calls))
+        toolsets.append(TransferTaskToolset(gateway, limit=limit))
     return toolsets
 
 

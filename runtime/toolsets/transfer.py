@@ -1,7 +1,7 @@
 """Transfer: the `transfer_task` toolset. One task for a sub-agent, and its answer as the tool's answer.
 
 The task is a background task, in a process of its own, but the caller waits. Cancelling the call stops the task, unless
-somebody else may want it: a host's own loop that gives up a call can still ask for the task.
+a program has only given up waiting for it (`tasks/given_up`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from ..tasks.gateway import Gateway
+from ..tasks.given_up import given_up
 from ..tasks.messages import StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.wording import describe_view, result_text
 from .background import BYTES_FOR_A_CHARACTER, RunParameters, ask, errors_as_answers, run_request
@@ -25,13 +26,11 @@ class TransferTaskToolset(Toolset):
     Args:
         gateway: the caller's way to the supervisor.
         limit: characters of one answer.
-        outlives_call: whether the task of a call that is cancelled goes on.
     """
 
-    def __init__(self, gateway: Gateway, *, limit: int, outlives_call: bool = False) -> None:
+    def __init__(self, gateway: Gateway, *, limit: int) -> None:
         self._gateway = gateway
         self._limit = limit
-        self._outlives_call = outlives_call
 
     @property
     def tools(self) -> Sequence[Tool]:
@@ -53,8 +52,8 @@ class TransferTaskToolset(Toolset):
             # Read only once the answer is certain to be used.
             await ask(self._gateway, WaitTasks([started.task_id], limit=0, peek=True))
         except asyncio.CancelledError:
-            # Nobody is left to use the answer. Not awaited: the one who cancels has a bound of its own.
-            if not self._outlives_call:
+            if not given_up.get().is_set():
+                # Nobody is left to use the answer. Not awaited: the one who cancels has a bound of its own.
                 starting.add_done_callback(self._stop_started)
             raise
         view = await ask(self._gateway, ViewTask(started.task_id, limit=self._limit * BYTES_FOR_A_CHARACTER))

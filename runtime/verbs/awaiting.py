@@ -19,11 +19,22 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from ..tasks.gateway import Nobody
+from ..tasks.given_up import given_up
 from ..tasks.messages import Reading, StopTasks, TaskAccepted
 from .steps import Steps, seen_ends
 from .way import Way
 
-__all__ = ["AsyncInbox", "Doorbell", "breathe", "doorbell", "driven", "future_result", "in_thread", "uncancelled"]
+__all__ = [
+    "AsyncInbox",
+    "Doorbell",
+    "breathe",
+    "doorbell",
+    "driven",
+    "future_result",
+    "in_thread",
+    "tool_answer",
+    "uncancelled",
+]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -259,18 +270,38 @@ async def breathe() -> None:
     await (asyncio.sleep(0) if trio is None else trio.lowlevel.checkpoint())
 
 
-async def future_result(future: Future[T], cut_short: Callable[[], BaseException]) -> T:
+async def tool_answer(start: Callable[[], Future[T]], cut_short: Callable[[], BaseException]) -> T:
+    """Return the answer of a tool call. A wait that is cancelled ends the call, but no task that it has waited for.
+
+    Args:
+        start: starts the call, in the context of whoever calls.
+        cut_short: see `future_result`.
+    """
+    is_given_up = threading.Event()
+    token = given_up.set(is_given_up)
+    try:
+        future = start()
+    finally:
+        given_up.reset(token)
+    return await future_result(future, cut_short, is_given_up.set)
+
+
+async def future_result(
+    future: Future[T], cut_short: Callable[[], BaseException], give_up: Callable[[], object] = lambda: None
+) -> T:
     """Return the result of a future that another thread settles; a wait that is cancelled cancels the future.
 
     Args:
         future: what to wait for.
         cut_short: makes the error to raise where the future was cancelled by somebody else.
+        give_up: is called first where the wait is cancelled.
     """
     settled = _Slot()
     future.add_done_callback(lambda _: settled.set(None))
     try:
         await settled
     except BaseException:
+        give_up()
         future.cancel()
         raise
     if future.cancelled():
