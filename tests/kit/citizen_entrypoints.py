@@ -6,9 +6,20 @@ import asyncio
 import json
 import os
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
-from subactors.runtime import CapacityError, EntrypointTask, ModelError, RuntimeClosedError, TaskFailed, ToolAnswer
+import trio
+from subactors.runtime import (
+    CapacityError,
+    EntrypointTask,
+    LoopError,
+    ModelError,
+    RuntimeClosedError,
+    TaskFailed,
+    ToolAnswer,
+)
 
 __all__: list[str] = []
 
@@ -216,3 +227,89 @@ def forks_and_asks(task: EntrypointTask) -> str:
     os.close(writing)
     with os.fdopen(reading) as pipe:
         return pipe.read()
+
+
+def uses_keys(task: EntrypointTask) -> dict[str, Any]:
+    """Ask the model, and look for its key in this process and in a program."""
+    return {
+        "answer": task.model.ask("x").text,
+        "own": os.environ.get("TEST_KEY"),
+        "shell": task.tools.call("shell", cmd="echo [$TEST_KEY]").text.strip(),
+    }
+
+
+def hangs_in_a_tool(task: EntrypointTask) -> None:
+    """Call a tool that does not return."""
+    task.emit("calling")
+    task.tools.call("shell", cmd="sleep 600")
+
+
+async def awaits_a_hanging_tool(task: EntrypointTask) -> None:
+    """The same, awaited."""
+    task.emit("calling")
+    await task.tools.acall("shell", cmd="sleep 600")
+
+
+async def gives_up_a_tool(task: EntrypointTask) -> str:
+    """Cancel a call, and see that its program is gone."""
+    call = asyncio.create_task(task.tools.acall("shell", cmd="echo $$ > pid; exec sleep 600"))
+    process = await asyncio.to_thread(_process_of, Path("pid"))
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    return await asyncio.to_thread(_waited_for_the_end_of, process)
+
+
+def _process_of(file: Path) -> Path:
+    while not (file.exists() and (pid := file.read_text().strip())):
+        time.sleep(0.01)
+    return Path("/proc", pid)
+
+
+def _waited_for_the_end_of(process: Path) -> str:
+    while process.exists():
+        time.sleep(0.01)
+    return "gone"
+
+
+def calls_a_tool_under_trio(task: EntrypointTask) -> str:
+    """Run an event loop of another kind."""
+
+    async def call() -> str:
+        answer = await task.tools.acall("shell", cmd="echo said")
+        return answer.text.strip()
+
+    return trio.run(call)
+
+
+def fails_with_tools_open(task: EntrypointTask) -> None:
+    """Raise, after a call."""
+    task.tools.call("shell", cmd="true")
+    raise ValueError("as it should")
+
+
+def asks_until_it_may_not(task: EntrypointTask) -> str:
+    """Ask until there is an error."""
+    while True:
+        try:
+            task.model.ask([{"role": "system", "content": "Mine."}, {"role": "user", "content": "x"}])
+        except LoopError as error:
+            return str(error)
+
+
+def asks_nonsense(task: EntrypointTask) -> str:
+    """Give what is no message."""
+    try:
+        task.model.ask([{"content": "x"}])
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+async def blocks_its_own_loop(task: EntrypointTask) -> str:
+    """Be a tool that waits, in the loop of the tools, for another."""
+    return task.tools.call("think", thought="x").text
+
+
+def has_a_tool_that_would_hang(task: EntrypointTask) -> str:
+    """Call it."""
+    return task.tools.call("blocks_its_own_loop").text
