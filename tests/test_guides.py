@@ -17,8 +17,11 @@ import pytest
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
-GUIDES: Final = ("async-and-web", "embedding", "entrypoints")
+GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "functions")
 """Pages of `docs/` whose programs run as they are."""
+
+CELLS: Final = "notebooks"
+"""The page whose programs are cells of one session of IPython."""
 
 PATIENCE: Final = 50.0
 
@@ -84,3 +87,35 @@ def test_a_program_of_a_guide_runs_and_prints_what_the_guide_says(program: Progr
 
 def test_each_guide_has_a_program() -> None:
     assert {program.name.rpartition("-")[0] for program in PROGRAMS} == set(GUIDES)
+
+
+def test_the_cells_of_a_guide_run_one_after_the_other_in_one_session(tmp_path: Path) -> None:
+    pytest.importorskip("IPython")
+    blocks = BLOCK.findall((ROOT / "docs" / f"{CELLS}.md").read_text())
+    cells = [text for kind, text in blocks if kind == "ipython"]
+    expected = [text.rstrip() for kind, text in blocks if kind == "text"]
+    session = tmp_path / "session.py"
+    session.write_text(
+        "import asyncio\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "async def run():\n"
+        f"    for cell in {cells!r}:\n"
+        "        done = await shell.run_cell_async(cell, transformed_cell=shell.transform_cell(cell))\n"
+        "        done.raise_error()\n"
+        "asyncio.run(run())\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, str(session)],
+        cwd=tmp_path,
+        env={**os.environ, "IPYTHONDIR": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert done.returncode == 0, done.stderr
+    said = re.sub(r"^Out\[\d+\]: ", "", done.stdout, flags=re.MULTILINE).split("\n")
+    assert [line for line in said if line] == [line for text in expected for line in text.split("\n")]

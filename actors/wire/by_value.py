@@ -12,6 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 import cloudpickle
+import msgspec
 
 from .refused import refuse_what_would_change
 
@@ -19,6 +20,9 @@ __all__ = ["encode", "encode_shared"]
 
 _NO_FILE: Final = "<dynamic-code>"
 """What `cloudpickle` says in place of a file, so that what it makes is the same everywhere."""
+
+_CACHE: Final = "__msgspec_cache__"
+"""What `msgspec` notes in a dataclass or a `TypedDict` when it first decodes one."""
 
 _lock: Final = threading.RLock()
 """Around what `cloudpickle` knows of modules, which is the same for all threads. What is pickled may pickle, too."""
@@ -88,10 +92,26 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str) and name != "__main__" and not self._is_importable(name):
             self._take_by_value(name)
-        return super().reducer_override(value)
+        reduced = super().reducer_override(value)
+        if isinstance(value, type) and reduced is not NotImplemented:
+            if isinstance(value, type(msgspec.Struct)):
+                raise TypeError(
+                    f"{value.__qualname__} is a struct of msgspec, which cannot go by value: put it into a module that "
+                    "can be imported, or make it a dataclass"
+                )
+            _without_caches(reduced)
+        return reduced
 
     def _take_by_value(self, name: str) -> None:
         module = sys.modules.get(name)
         if isinstance(module, ModuleType) and name not in cloudpickle.list_registry_pickle_by_value():
             cloudpickle.register_pickle_by_value(module)
             self.modules.append(module)
+
+
+def _without_caches(reduced: tuple[Any, ...]) -> None:
+    """Take out of a class what others have noted there, and what cannot be pickled; they note it again."""
+    states = reduced[2] if len(reduced) > 2 and isinstance(reduced[2], tuple) else ()  # noqa: PLR2004 - its state
+    for state in states:
+        if isinstance(state, dict):
+            state.pop(_CACHE, None)

@@ -147,3 +147,86 @@ def test_ipython_itself_runs_a_session(tmp_path: Path) -> None:
     said, _ = _said([*command, f"{SETUP}\n{WORK}"], cwd=tmp_path)
 
     assert said == EXPECTED
+
+
+CLASSES = """
+import abc, collections, dataclasses, enum, json, typing
+import msgspec, pydantic
+from subactors.runtime import Runtime
+
+@dataclasses.dataclass
+class Data:
+    a: int
+
+@dataclasses.dataclass(slots=True)
+class Slots:
+    a: int
+
+class Model(pydantic.BaseModel):
+    a: int
+    inner: list["Model"] = []
+
+    @pydantic.field_validator("a")
+    @classmethod
+    def above_zero(cls, a):
+        assert a > 0
+        return a
+
+class Level(enum.Enum):
+    LOW = 1
+
+class Flags(enum.IntFlag):
+    A = 1
+    B = 2
+
+class Mapping(typing.TypedDict):
+    a: int
+
+Pair = collections.namedtuple("Pair", "a b")
+
+class Base(abc.ABC):
+    @abc.abstractmethod
+    def name(self): ...
+
+class Derived(Base):
+    def name(self):
+        return __class__.__name__
+
+class Failure(Exception):
+    pass
+
+class Struct(msgspec.Struct):
+    a: int
+
+def name_of(value):
+    assert isinstance(value, globals().get(type(value).__name__, type(value)))
+    return type(value).__name__
+
+with Runtime(standby=0) as runtime:
+    def result(function, *args, type=None):
+        return runtime.submit(function, *args).result(30, type=type)
+
+    values = [Data(1), Slots(1), Model(a=1), Level.LOW, Flags.A | Flags.B, Pair(1, 2), Derived(), Failure(1)]
+    said = {"names": [result(name_of, value) for value in values], "derived": result(lambda: Derived().name())}
+    kinds = [Data, Slots, Model, Mapping]
+    # The second time a class has been used for decoding, and has notes of that.
+    said["decoded"] = [str(result(lambda: kind(a=1), type=kind)) for kind in kinds * 2]
+    try:
+        result(name_of, Struct(1))
+    except TypeError as error:
+        said["struct"] = str(error)
+said["traceback"] = ""
+print(json.dumps(said))
+"""
+
+
+def test_classes_of_a_script_of_all_kinds_go_with_what_uses_them(tmp_path: Path) -> None:
+    script = tmp_path / "classes.py"
+    script.write_text(CLASSES)
+
+    said, _ = _said([sys.executable, str(script)])
+
+    assert said["names"] == ["Data", "Slots", "Model", "Level", "Flags", "Pair", "Derived", "Failure"]
+    assert said["derived"] == "Derived"
+    assert said["decoded"] == 2 * ["Data(a=1)", "Slots(a=1)", "a=1 inner=[]", "{'a': 1}"]
+    assert "Struct is a struct of msgspec, which cannot go by value: put it into a module" in said["struct"]
