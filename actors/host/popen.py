@@ -22,6 +22,7 @@ from ..wire.inheritance import in_memory
 from ..wire.messages import Start
 from .exit import ProcessExit
 from .forked_process import ForkedProcess
+from .interrupted import pass_interrupt_on, pass_interrupt_on_at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,24 +93,27 @@ class Popen(ForkedProcess):
             self.kill()  # an interrupt of the waiting must not leave a process that nobody knows of
             raise
         self._finalizer = util.Finalize(self, os.close, (self.sentinel,))
+        pass_interrupt_on_at_exit()
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
         """Return the exit code; None while the process runs. With other flags than `os.WNOHANG`, wait for it."""
         return self.wait(0.0 if flag == os.WNOHANG else None)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Wait for the exit code, for so many seconds; None if there is none then."""
-        if (
-            self.returncode is None
-            and os.getpid() == self._io.owner
-            and (self._ended.done() or self._has_gone(timeout))
-        ):
-            # What it has started is ended, and the zygote tells its code in a moment, or the I/O thread gives that up.
-            self.returncode = result_of(self._ended)
-        return self.returncode
+        """Wait for the exit code, for so many seconds; None if there is none then.
 
-    def _has_gone(self, timeout: float | None) -> bool:
-        return bool(wait([self.sentinel], timeout))
+        An interrupt (Ctrl-C) that ends the wait is passed on to the host's processes; see `interrupted`.
+        """
+        if self.returncode is None and os.getpid() == self._io.owner:
+            try:
+                if self._ended.done() or wait([self.sentinel], timeout):
+                    # What it has started is ended, and the zygote tells its code in a moment, or the I/O thread gives
+                    # that up.
+                    self.returncode = result_of(self._ended)
+            except KeyboardInterrupt:
+                pass_interrupt_on()
+                raise
+        return self.returncode
 
     def terminate(self) -> None:
         """Send SIGTERM."""

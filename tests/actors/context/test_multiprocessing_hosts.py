@@ -13,6 +13,7 @@ import pytest
 from processes_and_waits import GONE_WITHIN, descendants_of, is_gone, wait_until
 
 PATIENCE = 30.0
+LOOKS = 8
 ENVIRON = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2] / "kit"), os.environ.get("PYTHONPATH", "")]),
@@ -225,6 +226,77 @@ def test_a_killed_host_leaves_nothing(tmp_path: Path, kind: str) -> None:
     wait_until(
         lambda: all(is_gone(pid) for pid in everything), f"{len(everything)} processes are gone", limit=GONE_WITHIN
     )
+
+
+INTERRUPTED = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from subactors.actors import get_context
+
+def work(queue, depth):
+    if depth:
+        inner = get_context().Process(target=work, args=(queue, depth - 1))
+        inner.start()
+        if depth % 2:
+            time.sleep(600)
+        inner.join()
+    queue.put("runs")
+    time.sleep(600)
+
+if __name__ == "__main__":
+    how = sys.argv[1]
+    context = get_context()
+    queue = context.SimpleQueue()
+    processes = [context.Process(target=work, args=(queue, int(sys.argv[2]))) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        queue.get()
+    if how == "join":
+        print("ready", flush=True)
+        processes[0].join()
+    elif how == "sleep":
+        print("ready", flush=True)
+        time.sleep(600)
+    elif how == "queue":
+        print("ready", flush=True)
+        queue.get()
+    else:
+        try:
+            print("ready", flush=True)
+            processes[0].join()
+        except KeyboardInterrupt:
+            print("caught", flush=True)
+"""
+
+
+def _sleeps(pid: int, looks: list[bool]) -> bool:
+    """Whether the main thread sleeps, at this look and at the last ones."""
+    looks.append(Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S")
+    return len(looks) > LOOKS and all(looks[-LOOKS:])
+
+
+@pytest.mark.parametrize("depth", ["0", "1", "2"])
+@pytest.mark.parametrize("how", ["join", "sleep", "queue", "caught"])
+def test_one_interrupt_ends_a_host_and_the_processes_that_its_exit_waits_for(
+    tmp_path: Path, how: str, depth: str
+) -> None:
+    script = written(tmp_path, INTERRUPTED)
+    with subprocess.Popen(
+        [sys.executable, script, how, depth], env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as host:
+        assert host.stdout is not None
+        assert host.stdout.readline() == "ready\n"
+        everything = {process.pid for process in descendants_of(host.pid)}
+        # It has come to its wait: before that, what it catches is nothing that this package hears of.
+        looks: list[bool] = []
+        wait_until(lambda: _sleeps(host.pid, looks), "it waits")
+        host.send_signal(signal.SIGINT)  # once, and to the host alone, as it is alone in its group
+        said, errors = host.communicate(timeout=PATIENCE)
+
+    assert host.returncode == (0 if how == "caught" else -signal.SIGINT), errors
+    assert said == ("caught\n" if how == "caught" else "")
+    wait_until(lambda: all(is_gone(pid) for pid in everything), "all are gone", limit=GONE_WITHIN)
 
 
 def test_the_example_of_the_readme_does_what_it_says(tmp_path: Path) -> None:

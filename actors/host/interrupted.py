@@ -1,0 +1,45 @@
+"""Interrupted: what a Ctrl-C in the host is to its processes of the `multiprocessing` context.
+
+A terminal sends it to the host's group. With the other start methods that has the host's processes in it; here each has
+a session of its own, and hears nothing. The host would end, but for its exit, which waits for those that are no
+daemons: a second Ctrl-C would be needed to end that wait. So the host passes the first one on to them: where it waits
+for one of them, and where it ends by it.
+"""
+
+from __future__ import annotations
+
+import sys
+from multiprocessing import process, util
+from typing import Final
+
+__all__ = ["pass_interrupt_on", "pass_interrupt_on_at_exit"]
+
+_FIRST: Final = 100
+"""Before what closes pools and queues, and before the exit waits for processes."""
+
+_registered: Final[list[util.Finalize]] = []
+
+
+def pass_interrupt_on() -> None:
+    """Send SIGINT to the processes of the context that are no daemons: daemons are ended by the host's exit."""
+    for child in process.active_children():
+        popen = getattr(child, "_popen", None)  # since Python 2.6; None for one that is closed
+        if not child.daemon and getattr(popen, "method", None) == "zygote":
+            popen.interrupt()  # type: ignore[union-attr]  # it is one of ours
+
+
+def pass_interrupt_on_at_exit() -> None:
+    """See to it that this process, if an interrupt ends it, passes that on before it waits for others. May be repeated.
+
+    A process of the context calls what is registered while the exception is on its way, the host after that.
+    """
+    if not _registered or not _registered[0].still_active():  # in a fork of the host it is not
+        _registered[:] = [util.Finalize(None, _pass_on_if_interrupted, exitpriority=_FIRST)]
+
+
+def _pass_on_if_interrupted() -> None:
+    if hasattr(sys, "ps1"):
+        return  # at a prompt it was something before this exit
+    kind = sys.exc_info()[0] or getattr(sys, "last_type", None)
+    if kind is not None and issubclass(kind, KeyboardInterrupt):
+        pass_interrupt_on()
