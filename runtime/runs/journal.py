@@ -43,6 +43,9 @@ _RETRY_AFTER: Final = 1.0
 _AT_ONCE_BYTES: Final = 32_000
 """About how much is written in a matter of microseconds."""
 
+_IN_TIME: Final = 0.05
+"""Seconds after which is written what nobody waits for, and whose loss with the host would mislead nobody for long."""
+
 _SLOW: Final = 0.02
 """Seconds after which a commit was not a matter of microseconds."""
 
@@ -108,6 +111,7 @@ class Journal:
         self._facts = {key: encodable(value) for key, value in facts.items()}
         self._queue: deque[_Write] = deque()
         self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._dozes = False
         self._closing = False
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -145,6 +149,13 @@ class Journal:
         """As `write`, for what nobody waits for: it is committed in the journal's thread, and told there."""
         self._queue.append(_Write(statements, committed))
         self._wakeups.put(None)
+
+    def write_in_time(self, statements: Sequence[Statement]) -> None:
+        """As `write`, for what may wait a moment: it goes with the next commit, so that it costs none of its own."""
+        self._queue.append(_Write(statements, None))
+        if not self._dozes:
+            self._dozes = True
+            self._wakeups.put(None)
 
     def query(self, statement: Statement, answered: Answered) -> None:
         """Have a query answered, after what has been written before; with no rows where the journal cannot be read.
@@ -239,7 +250,7 @@ class Journal:
             closing = self._closing
             with self._lock:
                 self._take()
-                if closing or not self._failing or time.monotonic() >= self._retry_at:
+                if closing or (time.monotonic() >= self._retry_at if self._failing else self._untold):
                     self._commit()
                 self._tell()
         with self._lock:
@@ -250,8 +261,11 @@ class Journal:
         timeout = max(0.0, self._retry_at - time.monotonic()) if self._failing else None
         with contextlib.suppress(queue.Empty):
             self._wakeups.get(timeout=timeout)
+            if self._dozes and self._wakeups.empty() and not self._closing:
+                self._wakeups.get(timeout=_IN_TIME)
         while not self._wakeups.empty():
             self._wakeups.get()
+        self._dozes = False  # before anything is taken: what comes from now on wakes this thread again
 
     def _commit(self) -> None:
         """Commit what waits, in one transaction if that can be."""

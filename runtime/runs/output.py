@@ -157,6 +157,9 @@ class OutputFiles:
 
     def tail_text(self, limit: int) -> str:
         """Return the last `limit` bytes, or a little less where that would cut a character."""
+        short = self._short
+        if short is not None and len(short) <= limit:
+            return _decode_cut(short)
         with self._lock:
             return _decode_cut(self._last(limit))
 

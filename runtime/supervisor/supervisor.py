@@ -380,7 +380,11 @@ class TaskSupervisor(Supervisor):
 
     def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
         task.status = status
-        self._journal.write(schema.note_status(task.id, status, reason, task.attempts))
+        statements = schema.note_status(task.id, status, reason, task.attempts)
+        if status == "running":  # that it has started is known, and nothing is decided by this
+            self._journal.write_in_time(statements)
+        else:
+            self._journal.write(statements)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """See `Mailbox`."""

@@ -151,11 +151,7 @@ class Answers:
         """
         match request:
             case ListTasks():
-                visible = self._registry.visible(caller)
-                places = self._registry.queue.places() if self._registry.queued else {}
-                reply_to.set(
-                    self._list([task.entry(self._latest(task.id), places.get(task.id, 0)) for task in visible])
-                )
+                reply_to.set(self._list(self._entries(caller)))
             case ViewTask(task_id, limit):
                 task = self._registry.find(task_id, caller)
                 if not request.peek:
@@ -242,6 +238,16 @@ class Answers:
         if self._rates is not None:
             self._rates.due(server)
 
+    def _entries(self, caller: Caller) -> list[TaskView]:
+        places = self._registry.queue.places() if self._registry.queued else {}
+        return [
+            # Of thousands, most have ended and stay as they are: they cost one look each.
+            known
+            if (known := task.last_entry) is not None and not known.workdir and task.is_over
+            else task.entry(self._latest(task.id), places.get(task.id, 0))
+            for task in self._registry.visible(caller)
+        ]
+
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         tasks = [self._registry.find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
         self._check_patience(caller, len(tasks))
@@ -294,7 +300,7 @@ class Answers:
 
     def _note_read(self, task: Task) -> None:
         if self._registry.note_read(task):
-            self._journal.write(schema.mark_read(task.id))
+            self._journal.write_in_time(schema.mark_read(task.id))
 
     def _list(self, views: list[TaskView]) -> TaskList:
         return TaskList(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -219,4 +220,10 @@ def iso_time(seconds: float) -> str:
         ValueError, OverflowError, OSError: no calendar has that time.
     """
     whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03}Z"
+    return f"{_whole_second(whole)}.{milliseconds:03}Z"
+
+
+@functools.lru_cache(maxsize=256)
+def _whole_second(seconds: int) -> str:
+    # Lists show the starts of the same tasks again and again, and many have started together.
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

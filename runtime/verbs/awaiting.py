@@ -20,7 +20,7 @@ import msgspec
 
 from ..tasks.gateway import Nobody
 from ..tasks.given_up import given_up
-from ..tasks.messages import Reading, StopTasks, TaskAccepted
+from ..tasks.messages import ListTasks, Reading, StopTasks, TaskAccepted
 from .steps import Steps, seen_ends
 from .way import Way
 
@@ -110,14 +110,16 @@ class _Sleeping:
         self._doorbell = doorbell()
         self._sleeper: Any = None
 
-    def _sleep(self) -> Generator[Any, None, None]:
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Sleep. No generator of its own: thousands may sleep."""
         trio = _running_trio()
         if trio is None:
             self._sleeper = asyncio.get_running_loop().create_future()
-            yield from self._sleeper
+            sleep: Generator[Any, None, Any] = self._sleeper.__await__()
         else:
             self._sleeper = _SleeperOfTrio(trio)
-            yield from trio.lowlevel.wait_task_rescheduled(self._sleeper.abort).__await__()
+            sleep = trio.lowlevel.wait_task_rescheduled(self._sleeper.abort).__await__()
+        return sleep
 
     def _awake(self) -> None:
         if self._sleeper is not None and not self._sleeper.done():
@@ -125,7 +127,7 @@ class _Sleeping:
 
 
 class _Slot(_Sleeping):
-    """Takes the reply to one request; see `ReplyTo`. Made, and awaited, in the event loop.
+    """Takes the reply to one request; see `ReplyTo`. Made, and awaited where it `has_reply` not, in the event loop.
 
     There may be thousands that wait, so each is no more than itself and a future of the loop.
     """
@@ -154,10 +156,9 @@ class _Slot(_Sleeping):
         """Whether the reply is there."""
         return self._reply is not _NOT_YET
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        """Return the reply, or raise what the request was refused with."""
-        if self._reply is _NOT_YET:
-            yield from self._sleep()
+    @property
+    def reply(self) -> Any:
+        """The reply, once it is there; raises what the request was refused with."""
         if isinstance(self._reply, _Refused):
             raise self._reply.error
         return self._reply
@@ -196,9 +197,6 @@ class AsyncInbox(_Sleeping, Generic[T]):
     def take(self) -> T | None:
         """Take the oldest out, if there is one."""
         return self._items.popleft() if self._items else None
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._sleep()
 
 
 class _SleeperOfTrio:
@@ -248,7 +246,11 @@ async def driven(way: Way, verb: Steps[T]) -> T:
                 request = msgspec.structs.replace(request, peek=True)
             try:
                 way.send(request, slot)
-                reply = await slot
+                shows_ends = not isinstance(request, ListTasks)
+                del request  # thousands may wait
+                if not slot.has_reply:
+                    await slot
+                reply = slot.reply
             except Exception as error:  # noqa: BLE001 - refused; the verb decides
                 request = verb.throw(error)
             except BaseException:  # cancelled, in whatever way
@@ -256,7 +258,7 @@ async def driven(way: Way, verb: Steps[T]) -> T:
                 raise
             else:
                 # Here, and not when it was sent: what is cancelled in the tick of the end has seen nothing.
-                if way.acknowledges and (seen := seen_ends(request, reply)):
+                if shows_ends and way.acknowledges and (seen := seen_ends(reply)):
                     way.acknowledge(seen)
                 request = verb.send(reply)
     except StopIteration as done:
@@ -299,7 +301,8 @@ async def future_result(
     settled = _Slot()
     future.add_done_callback(lambda _: settled.set(None))
     try:
-        await settled
+        if not settled.has_reply:
+            await settled
     except BaseException:
         give_up()
         future.cancel()
@@ -323,7 +326,9 @@ async def in_thread(function: Callable[[], T]) -> T:
             ended.set_exception(error)
 
     async def wait() -> T:
-        value: T = await ended
+        if not ended.has_reply:
+            await ended
+        value: T = ended.reply
         return value
 
     thread = threading.Thread(target=work, name="subactors-blocking", daemon=True)

@@ -129,10 +129,11 @@ def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[
     return view
 
 
-def seen_ends(request: Request[Any], reply: object) -> list[str]:
-    """Return the ids of the ended tasks that whoever asked has seen with a reply; a list shows no results."""
-    if isinstance(request, ListTasks):
-        return []
+def seen_ends(reply: object) -> list[str]:
+    """Return the ids of the ended tasks that whoever asked has seen with a reply, unless that is to a `ListTasks`.
+
+    A list shows no results.
+    """
     match reply:
         case TaskView():
             return [reply.id] if reply.ended else []
