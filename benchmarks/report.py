@@ -19,7 +19,7 @@ from .targets import Verdict, judge
 from .words import FAULT_TITLES, digits, formatted, outcome_text
 from .work import FAULTS
 
-__all__ = ["missed", "page", "targets_text", "write"]
+__all__ = ["CHECK_HELP", "is_short", "page", "targets_text", "write"]
 
 _HERE: Final = Path(__file__).parent
 _WHY: Final = 300
@@ -95,6 +95,8 @@ _QUESTIONS: Final = {
 """Which metrics answer each question of the page."""
 
 
+CHECK_HELP: Final = "exit status 1 if a target is missed or, in a run of everything, was not measured"
+
 _NOT_YET: Final = "Not measured in this run: the scenario is younger, or was left out."
 
 
@@ -125,10 +127,12 @@ def page(results: Results, pictures: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def targets_text(verdicts: Iterable[Verdict]) -> str:
-    """Return the targets for a terminal, a line each."""
+def targets_text(verdicts: Iterable[Verdict], *, partial: bool) -> str:
+    """Return the targets for a terminal, a line each; in a partial run those alone that were measured."""
     lines = []
     for each in verdicts:
+        if partial and each.met is None:
+            continue
         measured = "-" if each.measured is None else formatted(each.measured, each.unit)
         bound = "-" if each.bound is None else formatted(each.bound, each.unit)
         mark = _MARKS[each.met].strip("*")
@@ -143,7 +147,7 @@ def _about(results: Results) -> str:
     return (
         f"`{results.command}`, {size}, {results.seconds / 60:.0f} minutes; {machine['cores']} cores "
         f"({machine['processor']}), {machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}, "
-        f"load {machine['load_before']:.1f} before. {versions}.\n\n"
+        f"load {machine['load_before']:.1f} before. {versions}.{' ' * bool(results.remark)}{results.remark}\n\n"
         "Medians; in brackets, how many times the floor's. Quartiles, rounds and other metrics are in "
         f"[{_DATA}]({_DATA}). [README.md](README.md) tells what each scenario measures, and what of it is fair."
     )
@@ -165,8 +169,10 @@ def _targets(verdicts: Sequence[Verdict]) -> list[str]:
         ]
         for each in verdicts
     ]
-    met = sum(each.met is True for each in verdicts)
-    heading = f"## Which targets are met? {met} of {len(verdicts)}"
+    met, missed, unknown = (sum(each.met is what for each in verdicts) for what in (True, False, None))
+    heading = f"## Which targets are met? {met} of {met + missed}"
+    if unknown:
+        heading += f"; {unknown} not measured"
     return [heading, _table(["target", "measured", "bound on this machine", ""], rows)]
 
 
@@ -244,8 +250,10 @@ def _skipped(results: Results) -> list[str]:
 
 
 def main() -> int:
-    """Read results and write the report; exit status 1 if `--check` is given and a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    """Read results and write the report, or only check the targets."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report", description="Writes RESULTS.md and pictures/ from results.json."
+    )
     parser.add_argument(
         "results",
         type=Path,
@@ -254,19 +262,19 @@ def main() -> int:
         help="what `python -m benchmarks --json FILE` has written; the results that are kept if not given",
     )
     parser.add_argument("--folder", type=Path, default=_HERE, help="where page, results and pictures go")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a target is missed")
+    parser.add_argument("--check", action="store_true", help=f"write nothing; {CHECK_HELP}")
     given = parser.parse_args()
     results = Results.load(given.results)
     verdicts = judge(results)
-    print(targets_text(verdicts))
+    print(targets_text(verdicts, partial=results.partial))
     if given.check:
-        return int(missed(results, verdicts))
+        return int(is_short(results, verdicts))
     write(results, given.folder)
     return 0
 
 
-def missed(results: Results, verdicts: Iterable[Verdict]) -> bool:
-    """Tell whether a target is missed; in a run of everything, one that was not measured is, too."""
+def is_short(results: Results, verdicts: Iterable[Verdict]) -> bool:
+    """Tell whether a target is missed or, in a run of everything, was not measured."""
     return any(each.met is False or (each.met is None and not results.partial) for each in verdicts)
 
 

@@ -115,11 +115,19 @@ class Left:
 
 @dataclass
 class Results:
-    """One run of the benchmarks."""
+    """One run of the benchmarks.
+
+    Attributes:
+        command: what was run.
+        remark: what else a reader of the figures has to know, in sentences.
+        partial: whether scenarios, contenders or sizes were left out on purpose.
+        seconds: how long it took.
+    """
 
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
+    remark: str = ""
     quick: bool = False
     partial: bool = False
     seconds: float = 0.0

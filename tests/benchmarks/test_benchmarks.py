@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -193,3 +194,34 @@ def test_an_unknown_contender_is_an_error_that_names_those_there_are() -> None:
 
     assert done.returncode == 2
     assert "no contender nobody; there are floor, subactors" in done.stderr
+
+
+def test_the_help_names_each_scenario() -> None:
+    listed = run_in_root("-c", "from benchmarks.scenarios import SCENARIOS; print(*SCENARIOS)")
+    done = run_in_root("-m", "benchmarks", "--help")
+
+    shown = re.sub(r"-\s+", "-", done.stdout)  # names are broken at their hyphens
+    assert "start" in shown
+    assert [name for name in listed.stdout.split() if name not in shown] == []
+
+
+def test_a_run_of_one_scenario_prints_its_own_targets_alone() -> None:
+    done = run_in_root("-m", "benchmarks", "--smoke", "--peers", "floor,subactors", "--only", "stop")
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines
+    assert {line.partition("  ")[0] for line in lines} <= {"met", "missed"}
+    assert [line for line in lines if "stop" not in line] == []
+
+
+def test_what_was_not_measured_is_counted_as_neither_met_nor_missed(results: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+
+    run_in_root("-m", "benchmarks.report", str(path), "--folder", str(tmp_path))
+
+    page = (tmp_path / "RESULTS.md").read_text()
+    rows = [line.split(" | ")[-1].strip("* |") for line in page.splitlines() if line.count(" | ") == 3]
+    met, missed, unknown = (rows.count(mark) for mark in ("met", "missed", "not measured"))
+    assert f"## Which targets are met? {met} of {met + missed}; {unknown} not measured" in page
