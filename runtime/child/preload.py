@@ -37,6 +37,8 @@ def modules_of(team: Team) -> list[str]:
     if models:
         without_tls = not any(may_use_tls(model, os.environ) for model in models)
         modules.append(f"subactors.runtime.models.open:{'preload_without_certificates' if without_tls else 'preload'}")
+    if any(agent.fallback.models for agent in team.agents.values()):
+        modules.append("subactors.runtime.models.fallback")
     for agent in team.agents.values():
         modules += [
             f"subactors.runtime.toolsets.{TOOLSETS[toolset.type].module}"
@@ -47,9 +49,10 @@ def modules_of(team: Team) -> list[str]:
         modules.append("subactors.runtime.toolsets.base:preload")
     functions = [agent for agent in team.agents.values() if agent.entrypoint is not None]
     if any(agent.model is not None or agent.toolsets for agent in functions):
-        modules.append("subactors.runtime.child.belongings")
+        modules += ["subactors.runtime.child.belongings", "subactors.runtime.verbs.awaiting"]
     if any(agent.sub_agents for agent in functions):
-        modules += ["subactors.runtime.child.task_way", "subactors.runtime.verbs.blocking"]
+        verbs = [f"subactors.runtime.verbs.{name}" for name in ("blocking", "awaited", "many")]
+        modules += ["subactors.runtime.child.task_way", *verbs]
     return list(dict.fromkeys(modules))
 
 

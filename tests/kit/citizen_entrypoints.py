@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -208,6 +209,16 @@ def reads_no_results(task: EntrypointTask) -> str:
         while not child.done():
             task.wait_for_stop(0.01)
     return "never refused"
+
+
+async def imports_for_what_it_has(task: EntrypointTask) -> list[str]:
+    """Use all that there is, and return what was imported for it."""
+    before = set(sys.modules)
+    await task.tools.acall("think", thought="x")
+    await task.model.complete("x")
+    doubled = [result async for result in task.async_runtime.map("echo", ["a", "b"])]
+    assert doubled == ["a", "b"]
+    return sorted(name for name in set(sys.modules) - before if name.startswith(("subactors", "openai")))
 
 
 def forks_and_asks(task: EntrypointTask) -> str:

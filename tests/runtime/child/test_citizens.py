@@ -135,6 +135,13 @@ def test_a_sync_function_asks_its_model_and_a_fallback_answers() -> None:
         assert [request.model for request in server.requests] == ["first", "second"]
 
 
+def test_what_a_function_may_use_is_imported_ahead_of_the_tasks() -> None:
+    with ModelServer([Text("yes")]) as server, Runtime.from_mapping(_with_model(server)) as runtime:
+        view = run_and_wait(runtime, "imports")
+
+    assert (view.status, view.result) == ("completed", []), view.reason
+
+
 def test_use_by_other_ways_is_counted_from_any_thread(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "counts", "7")
 
@@ -254,6 +261,8 @@ def _with_model(server: ModelServer) -> dict[str, Any]:
         "agents": {
             "agent": citizen("talks_with_its_model", toolsets=[{"type": "think"}], **common),
             "asks": citizen("asks_its_model", **common),
+            "imports": citizen("imports_for_what_it_has", toolsets=[{"type": "think"}], sub_agents=["echo"], **common),
+            "echo": entrypoint("echo"),
         },
     }
 
