@@ -55,6 +55,7 @@ class HostWay:
         """See `Way`."""
         if request.call or not self._host.team.has_entrypoints:
             return None
+        checked(request)
         return self._data_checks.wanted(request.agent, request.data)
 
     @functools.cached_property

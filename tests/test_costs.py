@@ -75,7 +75,7 @@ BOUNDS: Final[dict[str, dict[str, float]]] = {
     },
     "import": {
         "modules": 200,  # 176, 10 of them rooms: packages that hold nothing but a docstring
-        "modules of this package": 66,  # 61, without rooms
+        "modules of this package": 85,  # 71, without rooms
     },
 }
 

@@ -132,9 +132,11 @@ def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, regi
     """
     # Those of tasks count apart: none can fill the place of the others, nor that of the host.
     unread = registry.unread(of_tasks=parent is not None)
-    if unread >= settings.max_tasks:
+    # A program that starts as many as may be queued, and reads their results then, is not refused in the midst of it.
+    room = settings.max_tasks + (settings.max_queued if parent is None else 0)
+    if unread >= room:
         raise CapacityError(
-            f"{registry.ended_count} tasks are remembered, and {settings.max_tasks} is the limit: "
+            f"{registry.ended_count} tasks are remembered, and {room} is the limit: "
             f"{unread} have ended whose results nobody has read. View one of those."
         )
     most = settings.max_tasks - settings.max_tasks // _OTHERS_SHARE

@@ -245,7 +245,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         max_running: tasks that run at once.
         max_queued: tasks that wait until one of those has ended; 0: what cannot start at once is refused.
-        max_tasks: ended tasks remembered; beyond it the oldest whose results have been read are forgotten.
+        max_tasks: ended tasks remembered; beyond it the oldest whose results have been read are forgotten. Of those
+            whose results nobody has read, a program may have `max_queued` more before it is refused.
         max_output: bytes of live output kept per task; beyond it the head and the tail.
         max_result: bytes of a result as JSON text; a larger one fails its task.
         max_answer: characters of one tool answer that enter a model's context.

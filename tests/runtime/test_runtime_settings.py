@@ -114,8 +114,18 @@ def test_beyond_the_limit_the_oldest_task_whose_result_was_read_is_forgotten() -
             runtime.view(read)
 
 
+def test_a_program_starts_as_many_tasks_as_may_be_queued_before_it_reads_a_result() -> None:
+    with Runtime.from_mapping(entrypoint_team(), max_tasks=1, max_running=4, max_queued=20) as runtime:
+        tasks = [runtime.run("echo", str(number)) for number in range(21)]
+        wait_until(lambda: all(view.ended for view in runtime.list()), "they have ended")
+
+        with pytest.raises(CapacityError, match="21 is the limit: 21 have ended whose results nobody has read"):
+            runtime.run("echo", "one too many")
+        assert [task.result() for task in tasks] == [str(number) for number in range(21)]
+
+
 def test_a_result_that_nobody_has_read_is_never_dropped() -> None:
-    with Runtime.from_mapping(entrypoint_team(), max_tasks=2) as runtime:
+    with Runtime.from_mapping(entrypoint_team(), max_tasks=2, max_queued=0) as runtime:
         ids = [runtime.run("echo", "1"), runtime.run("echo", "2")]
         # A list shows that they have ended, but not their whole results.
         wait_until(lambda: all(view.ended for view in runtime.list()), "they have ended")
