@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import pickle
 import sys
@@ -12,9 +13,10 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 import cloudpickle
-import msgspec
 
+from .class_names import named_by, put_in_module
 from .refused import refuse_what_would_change
+from .structs import is_struct_class, reduce_struct
 
 __all__ = ["encode", "encode_shared"]
 
@@ -23,6 +25,9 @@ _NO_FILE: Final = "<dynamic-code>"
 
 _CACHE: Final = "__msgspec_cache__"
 """What `msgspec` notes in a dataclass or a `TypedDict` when it first decodes one."""
+
+_WITH_SETTER: Final = 6
+"""Parts of what a class by value is reduced to: how to make it, with what, its state, and what puts that in."""
 
 _lock: Final = threading.RLock()
 """Around what `cloudpickle` knows of modules, which is the same for all threads. What is pickled may pickle, too."""
@@ -89,18 +94,19 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
             make, arguments = self.dispatch_table[CodeType](value)
             self.files.add(value.co_filename)
             return make, tuple(value.co_filename if part == _NO_FILE else part for part in arguments)
+        if value is dataclasses.MISSING:
+            return "MISSING"  # there is one, which others tell by its identity
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str) and name != "__main__" and not self._is_importable(name):
             self._take_by_value(name)
         reduced = super().reducer_override(value)
-        if isinstance(value, type) and reduced is not NotImplemented:
-            if isinstance(value, type(msgspec.Struct)):
-                raise TypeError(
-                    f"{value.__qualname__} is a struct of msgspec, which cannot go by value: put it into a module that "
-                    "can be imported, or make it a dataclass"
-                )
-            _without_caches(reduced)
-        return reduced
+        if not isinstance(value, type) or reduced is NotImplemented or len(reduced) < _WITH_SETTER:
+            return reduced
+        if is_struct_class(value):
+            reduced = reduce_struct(value)
+        make, made, state, _, _, complete = reduced
+        _forget_cache(state)
+        return make, made, (state, complete, named_by(value)), None, None, _complete
 
     def _take_by_value(self, name: str) -> None:
         module = sys.modules.get(name)
@@ -109,9 +115,15 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
             self.modules.append(module)
 
 
-def _without_caches(reduced: tuple[Any, ...]) -> None:
+def _forget_cache(state: tuple[Any, ...]) -> None:
     """Take out of a class what others have noted there, and what cannot be pickled; they note it again."""
-    states = reduced[2] if len(reduced) > 2 and isinstance(reduced[2], tuple) else ()  # noqa: PLR2004 - its state
-    for state in states:
-        if isinstance(state, dict):
-            state.pop(_CACHE, None)
+    for part in state:
+        if isinstance(part, dict):
+            part.pop(_CACHE, None)
+
+
+def _complete(kind: Any, state: tuple[Any, Callable[[Any, Any], object], dict[str, Any]]) -> None:
+    """Finish a class that was made without what may refer to it. Runs in the child."""
+    inner, complete, names = state
+    complete(kind, inner)
+    put_in_module(kind, names)

@@ -197,6 +197,25 @@ class Failure(Exception):
 
 class Struct(msgspec.Struct):
     a: int
+    rows: list[int] = []
+
+    def __post_init__(self):
+        self.a += 1
+
+class Tree(Struct, kw_only=True, rename="camel", tag="tree", frozen=False):
+    under_tree: "Tree | None" = None
+    leaves: list["Tree"] = msgspec.field(default_factory=list)
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.a += 1
+
+    def size(self):
+        return 1 + sum(leaf.size() for leaf in self.leaves)
+
+def grown(tree):
+    data = msgspec.json.encode(Tree(a=1, leaves=[tree]))
+    return [data.decode(), msgspec.json.decode(data, type=Tree).size(), repr(Tree(a=5))]
 
 def name_of(value):
     assert isinstance(value, globals().get(type(value).__name__, type(value)))
@@ -206,15 +225,12 @@ with Runtime(standby=0) as runtime:
     def result(function, *args, type=None):
         return runtime.submit(function, *args).result(30, type=type)
 
-    values = [Data(1), Slots(1), Model(a=1), Level.LOW, Flags.A | Flags.B, Pair(1, 2), Derived(), Failure(1)]
+    values = [Data(1), Slots(1), Model(a=1), Level.LOW, Flags.A | Flags.B, Pair(1, 2), Derived(), Failure(1), Struct(1)]
     said = {"names": [result(name_of, value) for value in values], "derived": result(lambda: Derived().name())}
-    kinds = [Data, Slots, Model, Mapping]
+    kinds = [Data, Slots, Model, Mapping, Struct]
     # The second time a class has been used for decoding, and has notes of that.
     said["decoded"] = [str(result(lambda: kind(a=1), type=kind)) for kind in kinds * 2]
-    try:
-        result(name_of, Struct(1))
-    except TypeError as error:
-        said["struct"] = str(error)
+    said["structs"] = result(grown, Tree(a=1))
 said["traceback"] = ""
 print(json.dumps(said))
 """
@@ -226,7 +242,68 @@ def test_classes_of_a_script_of_all_kinds_go_with_what_uses_them(tmp_path: Path)
 
     said, _ = _said([sys.executable, str(script)])
 
-    assert said["names"] == ["Data", "Slots", "Model", "Level", "Flags", "Pair", "Derived", "Failure"]
+    assert said["names"] == ["Data", "Slots", "Model", "Level", "Flags", "Pair", "Derived", "Failure", "Struct"]
     assert said["derived"] == "Derived"
-    assert said["decoded"] == 2 * ["Data(a=1)", "Slots(a=1)", "a=1 inner=[]", "{'a': 1}"]
-    assert "Struct is a struct of msgspec, which cannot go by value: put it into a module" in said["struct"]
+    assert said["decoded"] == 2 * ["Data(a=1)", "Slots(a=1)", "a=1 inner=[]", "{'a': 1}", "Struct(a=3, rows=[])"]
+    grown, size, default = said["structs"]
+    assert json.loads(grown) == {
+        "type": "tree",
+        "a": 3,
+        "rows": [],
+        "underTree": None,
+        # To unpickle a struct calls its `__post_init__`, as with one of a module.
+        "leaves": [{"type": "tree", "a": 5, "rows": [], "underTree": None, "leaves": []}],
+    }
+    assert (size, default) == (2, "Tree(a=7, rows=[], under_tree=None, leaves=[])")
+
+
+ANNOTATIONS_AS_TEXT = """
+from __future__ import annotations
+import datetime as dt, enum, json, typing
+from dataclasses import dataclass, field
+import msgspec
+from subactors.runtime import Runtime
+
+class Level(enum.Enum):
+    LOW = "low"
+
+@dataclass
+class Row:
+    level: Level
+    day: dt.date | None = None
+    rows: list[Row] = field(default_factory=list)
+
+class Item(msgspec.Struct):
+    row: Row
+    other: Item | None = None
+
+class Mapping(typing.TypedDict):
+    level: Level
+
+def by_row(task, row: Row):
+    return [row.level.name, row.day.year, row.rows[0].rows]
+
+def by_items(task, items: list[Item]):
+    return items[0].other.row.level.name
+
+def by_mapping(task, mapping: Mapping):
+    return mapping["level"].name
+
+agents = {function.__name__: {"entrypoint": function} for function in (by_row, by_items, by_mapping)}
+with Runtime.from_mapping({"agents": agents}, standby=0) as runtime:
+    def result(agent, data):
+        return runtime.run(agent, "go", data=data).result(30)
+
+    row = {"level": "low", "day": "2026-01-31", "rows": [{"level": "low"}]}
+    said = [result("by_row", row), result("by_items", [{"row": row, "other": {"row": row}}]), result("by_mapping", row)]
+print(json.dumps({"said": said, "traceback": ""}))
+"""
+
+
+def test_annotations_that_are_text_are_looked_up_in_tasks_too(tmp_path: Path) -> None:
+    script = tmp_path / "annotated.py"
+    script.write_text(ANNOTATIONS_AS_TEXT)
+
+    said, _ = _said([sys.executable, str(script)])
+
+    assert said == {"said": [["LOW", 2026, []], "LOW", "LOW"]}
