@@ -7,17 +7,20 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, SystemMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tools import StructuredTool, ToolException
 
 from .base import Tools, prompt_of
+from .notices import noticing
 
 if TYPE_CHECKING:
+    from langchain.agents.middleware import AgentMiddleware
+
     from ..child.entrypoint import EntrypointTask
     from ..toolsets.base import ToolAnswer
 
-__all__ = ["entrypoint", "structured_tools"]
+__all__ = ["entrypoint", "notices", "structured_tools"]
 
 
 def structured_tools(tools: Tools) -> list[StructuredTool]:
@@ -29,7 +32,8 @@ def structured_tools(tools: Tools) -> list[StructuredTool]:
     Args:
         tools: `runtime.toolset(agent)`, which must stay open while the agent runs, or `task.tools`.
     """
-    return [_tool(tools, **schema["function"]) for schema in tools.schemas]
+    noted = noticing(tools)
+    return [_tool(noted, **schema["function"]) for schema in tools.schemas]
 
 
 def _tool(tools: Tools, *, name: str, description: str, parameters: dict[str, Any]) -> StructuredTool:
@@ -54,6 +58,30 @@ def _content_and_artifact(answer: ToolAnswer) -> tuple[str, Any]:
     if answer.is_error:
         raise ToolException(answer.text)
     return answer.text, answer.data
+
+
+def notices(tools: Tools) -> AgentMiddleware[Any, Any]:
+    """Return what tells an agent's model which of its tasks have ended, for `create_agent(middleware=[…])`.
+
+    Args:
+        tools: those that the agent's `structured_tools` were made of.
+    """
+    from langchain.agents.middleware import AgentMiddleware, ModelRequest  # noqa: PLC0415 - graphs do without `langchain`
+
+    def with_notice(request: ModelRequest[Any], notice: str) -> ModelRequest[Any]:
+        text = "\n\n".join(filter(None, [request.system_prompt, notice]))
+        return request.override(system_message=SystemMessage(text)) if notice else request
+
+    class Notices(AgentMiddleware[Any, Any]):
+        def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]) -> Any:
+            return handler(with_notice(request, noticing(tools).notice()))
+
+        async def awrap_model_call(
+            self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[Any]]
+        ) -> Any:
+            return await handler(with_notice(request, await noticing(tools).anotice()))
+
+    return Notices()
 
 
 def entrypoint(graph: Any, **config: Any) -> Callable[[EntrypointTask], Awaitable[Any]]:

@@ -7,15 +7,17 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from agents import Agent, FunctionTool, ModelResponse, ModelSettings, RunConfig, RunContextWrapper, RunHooks, Runner
+from agents.run import CallModelData, ModelInputData
 from agents.tool_context import ToolContext
 from openai.types.responses import ResponseTextDeltaEvent
 
 from .base import Tools, prompt_of
+from .notices import noticing
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
 
-__all__ = ["entrypoint", "function_tools"]
+__all__ = ["entrypoint", "function_tools", "notices"]
 
 
 def function_tools(tools: Tools) -> list[FunctionTool]:
@@ -24,7 +26,8 @@ def function_tools(tools: Tools) -> list[FunctionTool]:
     Args:
         tools: `runtime.toolset(agent)`, which must stay open while the agent runs, or `task.tools`.
     """
-    return [_tool(tools, **schema["function"]) for schema in tools.schemas]
+    noted = noticing(tools)
+    return [_tool(noted, **schema["function"]) for schema in tools.schemas]
 
 
 def _tool(tools: Tools, *, name: str, description: str, parameters: dict[str, Any]) -> FunctionTool:
@@ -33,6 +36,23 @@ def _tool(tools: Tools, *, name: str, description: str, parameters: dict[str, An
 
     # Not strict: there every parameter would be required.
     return FunctionTool(name, description, parameters, invoke, strict_json_schema=False)
+
+
+def notices(tools: Tools) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
+    """Return a filter that tells an agent's model which of its tasks have ended.
+
+    It is for `RunConfig(call_model_input_filter=…)`.
+
+    Args:
+        tools: those that the agent's `function_tools` were made of.
+    """
+
+    async def add(call: CallModelData[Any]) -> ModelInputData:
+        given = call.model_data
+        parts = [given.instructions, await noticing(tools).anotice()]
+        return dataclasses.replace(given, instructions="\n\n".join(filter(None, parts)) or None)
+
+    return add
 
 
 def entrypoint(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent, RunContext, ToolDefinition
 from pydantic_ai.exceptions import ToolFailed
-from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.messages import InstructionPart, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
 
 from .base import Tools, prompt_of
+from .notices import noticing
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
@@ -32,7 +33,7 @@ class SubactorsToolset(AbstractToolset[Any]):
     """
 
     def __init__(self, tools: Tools, *, id: str = "subactors") -> None:  # noqa: A002 - as its base class calls it
-        self._tools = tools
+        self._tools = noticing(tools)
         self._id = id
 
     @property
@@ -40,9 +41,9 @@ class SubactorsToolset(AbstractToolset[Any]):
         """See `AbstractToolset.id`."""
         return self._id
 
-    async def get_instructions(self, ctx: RunContext[Any]) -> str | None:  # noqa: ARG002 - as its base class has it
-        """Return what the tools add to the system prompt."""
-        return self._tools.instructions or None
+    async def get_instructions(self, ctx: RunContext[Any]) -> list[str | InstructionPart]:  # noqa: ARG002 - as its base class has it
+        """Return what the tools add to the system prompt, and which tasks have ended."""
+        return [*filter(None, [self._tools.instructions, await self._tools.anotice()])]
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         """Return the tools, by name."""

@@ -41,7 +41,7 @@ def _client(url: str) -> Any:
 
 async def _run_openai(url: str, tools: OrchestratorTools, prompt: str) -> str:
     from agents import Agent, OpenAIChatCompletionsModel, RunConfig, Runner  # noqa: PLC0415 - may be missing
-    from subactors.runtime.adapters.openai_agents import function_tools  # noqa: PLC0415 - the same
+    from subactors.runtime.adapters.openai_agents import function_tools, notices  # noqa: PLC0415 - the same
 
     async with _client(url) as client:
         agent = Agent(
@@ -50,18 +50,22 @@ async def _run_openai(url: str, tools: OrchestratorTools, prompt: str) -> str:
             model=OpenAIChatCompletionsModel("m", client),
             tools=[*function_tools(tools)],
         )
-        done = await Runner.run(agent, prompt, run_config=RunConfig(tracing_disabled=True))
+        done = await Runner.run(
+            agent, prompt, run_config=RunConfig(tracing_disabled=True, call_model_input_filter=notices(tools))
+        )
     return str(done.final_output)
 
 
 async def _run_langchain(url: str, tools: OrchestratorTools, prompt: str) -> str:
     from langchain.agents import create_agent  # noqa: PLC0415 - may be missing
     from langchain_openai import ChatOpenAI  # noqa: PLC0415 - the same
-    from subactors.runtime.adapters.langchain import structured_tools  # noqa: PLC0415 - the same
+    from subactors.runtime.adapters.langchain import notices, structured_tools  # noqa: PLC0415 - the same
 
     async with _client(url) as client:
         model = ChatOpenAI(model="m", async_client=client.chat.completions, api_key="none", max_retries=0)  # type: ignore[arg-type]  # pydantic makes a secret of it
-        agent = create_agent(model, structured_tools(tools), system_prompt=tools.instructions)
+        agent = create_agent(
+            model, structured_tools(tools), system_prompt=tools.instructions, middleware=[notices(tools)]
+        )
         done = await agent.ainvoke({"messages": [("user", prompt)]})
     return str(done["messages"][-1].text)
 

@@ -64,6 +64,35 @@ def test_an_agent_of_a_framework_starts_tasks_and_reads_their_results(framework:
     assert "agent_task_" in answer
 
 
+def test_an_agent_of_a_framework_is_told_which_of_its_tasks_have_ended_until_it_has_seen_it(framework: str) -> None:
+    noticed: list[bool] = []
+
+    def script(request: Request) -> Reply:
+        noticed.append("Tasks of yours have ended" in request.system)
+        match request.turn:
+            case 0:
+                return Calls(("run_background_agent", {"agent": "echo", "task": "one"}))
+            case 1:
+                # By the end of this the first has ended, too.
+                return Calls(("transfer_task", {"agent": "echo", "task": "two"}))
+            case 2:
+                (line,) = re.findall(r"^- (agent_task_\w+) \(echo\): completed$", request.system, re.MULTILINE)
+                return Calls(("view_background_agent", {"task_id": line}))
+            case _:
+                return Text(request.tool_answers[0])
+
+    async def main(url: str) -> str:
+        async with AsyncRuntime.from_mapping(TEAM, max_running=1) as runtime:
+            with await runtime.toolset("boss") as tools:
+                return await run_with_tools(framework, url, tools, "Go.")
+
+    with ModelServer(script) as server:
+        assert "one" in asyncio.run(main(server.base_url))
+
+    assert noticed[0] is False
+    assert noticed[2:] == [True, False]
+
+
 def test_what_a_framework_reads_of_a_wrong_call_says_what_would_be_right(framework: str) -> None:
     script = [Calls(("run_background_agent", {"agent": "nobody", "task": "x"})), Text("Done.")]
 
