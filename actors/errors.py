@@ -11,6 +11,8 @@ SubactorsError
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = [
     "ForkedError",
     "PlainDataError",
@@ -19,7 +21,11 @@ __all__ = [
     "StartError",
     "SubactorsError",
     "UnsupportedPlatformError",
+    "presentable",
 ]
+
+_LONGEST: Final = 100_000
+"""Characters of an exception's text, and of its traceback, that are sent; a longer one loses its middle."""
 
 
 class SubactorsError(Exception):
@@ -71,3 +77,13 @@ class RemoteError(SubactorsError):
         self.type_name = type_name
         self.message = message
         self.traceback = traceback
+
+
+def presentable(text: str) -> str:
+    """Return an exception's text or traceback as it can be sent and shown: bounded, and encodable."""
+    if len(text) > _LONGEST:
+        half = _LONGEST // 2
+        left_out = len(text) - 2 * half
+        text = f"{text[:half]}\n[{left_out:,} characters left out]\n{text[-half:]}"
+    # Half a surrogate pair, as in the names of files and in badly cut text, has no UTF-8.
+    return text.encode("utf-8", "replace").decode()

@@ -1,1 +1,1 @@
-"""A `multiprocessing` context on the zygote. It imports `multiprocessing`, so nothing but the zygote imports it."""
+"""Context: a `multiprocessing` context on the zygote. It imports `multiprocessing`, so it is imported when wanted."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import os
 import pickle
-from concurrent.futures import process as _executors  # noqa: F401 - what is not used here is what most processes run
-from multiprocessing import (  # noqa: F401 - the same: imported once, by the zygote, for all of them
+from concurrent.futures import process as _executors  # noqa: F401 - imported once, by the zygote, for all its children
+from multiprocessing import (  # noqa: F401 - those not used here are imported once, by the zygote, for all its children
     connection,
     context,
     managers,
@@ -55,11 +55,12 @@ def be(start: Start, channel: ChildChannel) -> int:
             for name in ("init_main_from_name", "init_main_from_path")
             if name in preparation
         }
-        if preparation["start_method"] == "zygote":  # the host has made it its default, by which name it can do only so
+        if preparation["start_method"] == "zygote":
+            # It is the host's default, and `spawn.prepare` makes it the child's, too. It knows contexts by name alone.
             context._concrete_contexts["zygote"] = get_context()  # type: ignore[attr-defined]
         spawn.prepare(preparation)
         prepare_main(**main)
-        process_obj: Any = pickle.load(parts)  # noqa: S301 - the same
+        process_obj: Any = pickle.load(parts)  # noqa: S301 - the host is trusted
     finally:
         del current._inheriting
     parent = os.pidfd_open(process_obj._parent_pid)

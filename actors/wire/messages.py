@@ -11,6 +11,8 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from ..errors import presentable
+
 __all__ = [
     "CHANNEL",
     "HERE",
@@ -63,9 +65,6 @@ MOST_NAMED: Final = 20
 STANDS_BY: Final = b"\x01"
 """The first byte on the channel of a process that was forked ahead, before any frame: it waits for its actor now."""
 
-_ERROR_TEXT: Final = 100_000
-"""Longest text, and longest traceback, of an exception in characters; a longer one loses its middle."""
-
 
 class ErrorData(msgspec.Struct, frozen=True):
     """An exception as data.
@@ -98,16 +97,7 @@ def error_data(error: BaseException) -> ErrorData:
         text = "".join(format_exception(error))
     except BaseException:  # noqa: BLE001 - the same
         text = ""
-    return ErrorData(f"{kind.__module__}.{kind.__qualname__}", _presentable(message), _presentable(text))
-
-
-def _presentable(text: str) -> str:
-    if len(text) > _ERROR_TEXT:
-        half = _ERROR_TEXT // 2
-        left_out = len(text) - 2 * half
-        text = f"{text[:half]}\n[{left_out:,} characters left out]\n{text[-half:]}"
-    # Half a surrogate pair, as in the names of files and in badly cut text, has no UTF-8.
-    return text.encode("utf-8", "replace").decode()
+    return ErrorData(f"{kind.__module__}.{kind.__qualname__}", presentable(message), presentable(text))
 
 
 OWN_ATTRIBUTES: Final = frozenset({"actor_urn", "actor_inbox", "actor_stopped", "actor_ref"})
