@@ -80,9 +80,9 @@ def label_of(function: object, name: str | None = None) -> str:
 
 
 def module_of(function: object) -> str:
-    """Return the name of the module that a function is of; empty if it is of none."""
+    """Return the name of the module that a function is of; empty if it is of none, or of this package."""
     module = getattr(_unbound(function), "__module__", None)
-    return module if isinstance(module, str) else ""
+    return module if isinstance(module, str) and not module.startswith("subactors.") else ""
 
 
 def evaluated(annotation: Any, function: Callable[..., Any]) -> Any:

@@ -367,6 +367,14 @@ def test_a_failure_of_a_library_function_shows_its_lines(runtime: Runtime) -> No
         runtime.submit(__import__("json").loads, "{").result(PATIENCE)
 
 
+def test_a_failure_in_a_chunk_of_a_map_shows_the_functions_lines_only(runtime: Runtime) -> None:
+    with pytest.raises(TaskFailed) as caught:
+        list(runtime.map(functions.fails, ["first", "second"], chunksize=2))
+
+    assert caught.value.reason == "ValueError: first"
+    assert caught.value.traceback.count("  File ") == 1
+
+
 def test_a_call_with_the_wrong_arguments_says_so(runtime: Runtime) -> None:
     with pytest.raises(TaskFailed, match=r"add\(\) missing 1 required positional argument: 'first'"):
         runtime.submit(functions.add).result(PATIENCE)
