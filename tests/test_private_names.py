@@ -1,0 +1,97 @@
+"""Private names of CPython and of libraries: each that the product uses is listed here, with its reason.
+
+A name that is one of ours as well is not seen.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
+
+HOOKS: Final = "cpython.py"
+"""The module of what the zygote and each of its children use, which tells of each name since when it is there."""
+
+USES: Final[dict[str, dict[str, str]]] = {
+    "actors/actor.py": {"_ActorStop": "pykka's message to stop, which a reference sends"},
+    "actors/child/actor_life.py": {"_ActorStop": "the same, for a stop that comes over the channel"},
+    "actors/child/breaking_off.py": {
+        "_set_running_loop": "a loop that was interrupted still counts as the one that runs; documented",
+        "_thread_id": "that loop takes itself for running, and could not be closed",
+        "_log_destroy_pending": "tasks of that loop are given up on purpose",
+    },
+    "actors/child/identity.py": {
+        "_current_process": "what `current_process()` returns; since 2.6",
+        "_parent_process": "what `parent_process()` returns; since 3.8",
+        "_ParentProcess": "the class of what that returns; since 3.8",
+    },
+    "actors/child/tracker.py": {
+        "_resource_tracker": "what the module's functions are methods of; since 3.4",
+        "_fd": "leads to the tracker that the host has given; since 3.4",
+    },
+    "actors/context/child.py": {
+        "_bootstrap": "runs a process with each start method; since 2.6",
+        "_concrete_contexts": "where start methods are looked up by name; since 3.4",
+        "_fd": "leads to the host's tracker; since 3.4",
+        "_inheriting": "what is unpickled is what the process is given; since 3.2",
+        "_resource_tracker": "has that descriptor; since 3.4",
+    },
+    "actors/context/main_module.py": {
+        "_inheriting": "a script that starts processes when imported is refused; since 3.2"
+    },
+    "actors/context/zygote_context.py": {"_flush_std_streams": "what each start method does first"},
+    "actors/host/system.py": {"_exit_function": "waits for processes before the system is closed; since 2.6"},
+    "actors/late_import.py": {"_initializing": "whether a module is still being imported"},
+    "actors/wire/inheritance.py": {
+        "_extra_reducers": "what `multiprocessing` knows to pickle; since 3.4",
+        "_fd": "leads to the tracker; since 3.4",
+        "_resource_tracker": "has that descriptor; since 3.4",
+    },
+    "actors/wire/reply.py": {"_get_hook": "of pykka's futures: what `map` and `filter` have put before the answer"},
+    "runtime/models/openai/client.py": {"_platform": "of openai's client, which else finds it out in a thread"},
+    "runtime/toolsets/filesystem/files.py": {"_ScandirIterator": "in an annotation: typeshed's name for it"},
+}
+"""By file: the name, what it is for, and since which Python it is there where that was looked up.
+
+All are in CPython 3.11 to 3.13, pykka 4 and openai 3. What is documented for subclasses is not listed.
+"""
+
+
+def _ours(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module of ours defines: functions, classes, variables, attributes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name, ctx=ast.Store()):
+                yield name
+
+
+def _used(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of attributes that a module uses, those too that a text names."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name):
+                yield name
+            case ast.Call(func=ast.Name(id="getattr" | "setattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                yield name
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def test_each_private_name_of_others_is_listed_with_its_reason() -> None:
+    paths = [path for top in ("actors", "runtime") for path in sorted((ROOT / top).rglob("*.py"))]
+    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_bytes()) for path in paths if path.name != HOOKS}
+    ours = {name for tree in trees.values() for name in _ours(tree)}
+    # A named tuple's methods are public all the same.
+    known = ours | {"_asdict", "_replace", "_fields", "_make"}
+
+    found = {path: {*filter(_is_private, _used(tree))} - known for path, tree in trees.items()}
+    assert {path: names for path, names in found.items() if names} == {path: {*names} for path, names in USES.items()}
