@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from .errors import StartError
-from .linux.kernel import LIBC as _LIBC
+from .linux.kernel import LIBC
 from .linux.limits_filter import make_filter
 from .wire.messages import CHANNEL
 
@@ -61,8 +61,8 @@ _CAPABILITY_SETS: Final = struct.Struct("=6I")
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_GET_NO_NEW_PRIVS: Final = 39
 
-_prctl: Final = _LIBC.prctl
-_syscall: Final = _LIBC.syscall
+_prctl: Final = LIBC.prctl
+_syscall: Final = LIBC.syscall
 """For `put_on`: what a new process looks up in an object it pays for, a dozen pages for these."""
 
 _Result = TypeVar("_Result")
@@ -82,7 +82,7 @@ class FenceOffer(NamedTuple):
 
 def offer() -> FenceOffer:
     """Ask the kernel what it offers; a few microseconds, in any process."""
-    version = _LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_FOR_VERSION)
+    version = LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_FOR_VERSION)
     if version < 0:
         why = f"no Landlock in this kernel, or not for this process ({os.strerror(ctypes.get_errno())})"
         return FenceOffer("none", f"{why}: a task can signal and trace whatever else this user runs")
@@ -120,7 +120,7 @@ def make_ruleset(kind: FenceKind | None = None) -> int | None:
     scopes = kind == "signals and tracing"
     # A domain without scopes has to handle some right. This one it gives back below, everywhere.
     attributes = struct.pack("=QQQ", 0, 0, _SCOPES) if scopes else struct.pack("=Q", _REFER)
-    ruleset = _LIBC.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    ruleset = LIBC.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "the kernel refused a Landlock ruleset")
     try:
@@ -135,7 +135,7 @@ def _allow_everywhere(ruleset: int) -> None:
     root = os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
         rule = struct.pack("=Qi", _REFER, root)
-        if _LIBC.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0) != 0:
+        if LIBC.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0) != 0:
             raise OSError(ctypes.get_errno(), "the kernel refused a Landlock rule")
     finally:
         os.close(root)
@@ -151,7 +151,7 @@ def steps_of_a_fence() -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
         steps.append((_install, own_limits))
     header = struct.pack("=Ii", _CAPABILITIES_OF_64_BITS, 0)
     held = ctypes.create_string_buffer(_CAPABILITY_SETS.size)
-    if _LIBC.capget(header, held) != 0:
+    if LIBC.capget(header, held) != 0:
         return steps
     before = _CAPABILITY_SETS.unpack(held.raw)
     # Three sets of the first 32 capabilities, then of the others.
@@ -159,7 +159,7 @@ def steps_of_a_fence() -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
     after = _CAPABILITY_SETS.pack(*(had & ~without for had, without in zip(before, lost, strict=True)))
     if after != held.raw:
         # To hold less cannot fail. No program that is run brings them back, as privileges are not gained any more.
-        steps.append((_LIBC.capset, (header, after)))
+        steps.append((LIBC.capset, (header, after)))
     return steps
 
 
@@ -197,7 +197,7 @@ def call_fenced(start: Callable[[], _Result]) -> _Result:
 
     def work() -> None:
         # A domain is a thread's, and what the thread starts is in it. Refused, it is one fence of several.
-        _LIBC.syscall(_RESTRICT_SELF, ruleset, 0)
+        LIBC.syscall(_RESTRICT_SELF, ruleset, 0)
         try:
             outcomes.append(start())
         except BaseException as error:  # noqa: BLE001 - it is raised below
@@ -219,8 +219,8 @@ def call_fenced(start: Callable[[], _Result]) -> _Result:
 
 def _ruleset_against_tracing() -> int | None:
     """Return a descriptor of a ruleset that leaves signals alone, as the program may mean its own task by them."""
-    if _LIBC.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 or offer().kind != "signals and tracing":
+    if LIBC.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 or offer().kind != "signals and tracing":
         return None
     attributes = struct.pack("=QQQ", 0, 0, _ABSTRACT_SOCKETS)
-    ruleset: int = _LIBC.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    ruleset: int = LIBC.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     return ruleset if ruleset >= 0 else None

@@ -76,3 +76,22 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Runtim'"):
         _ = runtime.Runtim
     assert runtime.OrchestratorTools.__name__ == "OrchestratorTools"
+
+
+ALIASES = {("datetime", "dt"), ("Set", "AbstractSet"), ("process", "_executors")}
+"""Usual ones, and one that no linter takes for unused."""
+
+
+def test_nothing_is_imported_under_another_name_because_its_own_is_taken() -> None:
+    root = Path(__file__).parents[1]
+    paths = [path for top in ("actors", "runtime", "benchmarks", "examples") for path in (root / top).rglob("*.py")]
+    renamed = {
+        (alias.name, alias.asname)
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname not in (None, alias.name)
+    }
+
+    assert renamed - ALIASES == set()
