@@ -10,6 +10,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     regular_files.py  opens files where tasks can put something else in their place (public)
     restart.py        restart policies
     late_import.py    hears of the first import of `multiprocessing`
+    cpython.py        the private parts of CPython that are called
     wire/             messages between host, zygote and child
     linux/            what is asked of the kernel
     fence.py          keeps processes from each other (public)
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import StartError as StartError
     from .errors import SubactorsError as SubactorsError
     from .errors import UnsupportedPlatformError as UnsupportedPlatformError
+    from .host.beginning import environment as environment
     from .host.exit import ProcessExit as ProcessExit
     from .host.io import READ as READ
     from .host.io import WRITE as WRITE
@@ -50,7 +52,6 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .host.process import ActorProcess as ActorProcess
     from .host.process import ProcessListener as ProcessListener
     from .host.system import ProcessSystem as ProcessSystem
-    from .host.zygote import environment as environment
     from .linux.cgroup import CgroupTree as CgroupTree
     from .linux.kernel import check_platform as check_platform
     from .linux.kernel import open_standard_descriptors as open_standard_descriptors
@@ -80,11 +81,11 @@ else:
         "errors": (
             "ForkedError PlainDataError ProtocolError RemoteError StartError SubactorsError UnsupportedPlatformError"
         ),
+        "host.beginning": "environment",
         "host.exit": "ProcessExit",
         "host.io": "READ WRITE Timer",
         "host.process": "ActorProcess ProcessListener",
         "host.system": "ProcessSystem",
-        "host.zygote": "environment",
         "linux.cgroup": "CgroupTree",
         "linux.kernel": "check_platform open_standard_descriptors silenced",
         "linux.mark": "MARK",

@@ -1,12 +1,19 @@
-"""Beginning: a new channel, and the process that is to have its other end, until there is one."""
+"""Beginning: a new channel, and the process that is to have its other end, until there is one.
+
+Below: what of the host's present state such a process is to have.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["Beginning", "NewChannel", "open_channel"]
+from ..errors import SubactorsError
+
+__all__ = ["Beginning", "NewChannel", "current_directory", "encoded", "environment", "module_path", "open_channel"]
 
 _SEND_BUFFER: Final = 512 * 1024
 """Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
@@ -78,3 +85,35 @@ class Beginning:
         theirs, self.theirs = self.theirs, None
         if theirs is not None:
             theirs.close()
+
+
+# --- the host's view of this moment, which a process that starts is to have ------------------------------------------
+
+
+def module_path() -> list[bytes]:
+    """Return the module search path; an empty entry means the current directory, which a child may leave."""
+    return [os.fsencode(entry) or current_directory() for entry in sys.path]
+
+
+def current_directory() -> bytes:
+    """Return the current directory; raises SubactorsError if it has been removed."""
+    try:
+        return os.getcwdb()  # noqa: PTH109 - as bytes, whatever its name is
+    except FileNotFoundError:
+        raise SubactorsError(
+            "The host's working directory has been removed, so a process cannot start in it. Change to one that exists."
+        ) from None
+
+
+def environment(withheld: Iterable[bytes] = ()) -> dict[bytes, bytes]:
+    """Return the environment without the variables of these names."""
+    # Its own dictionary where it has one, as in CPython: to go through the mapping is a call for each variable.
+    variables = dict(getattr(os.environb, "_data", os.environb))
+    for name in withheld:
+        variables.pop(name, None)
+    return variables
+
+
+def encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Return an environment as bytes."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}

@@ -21,6 +21,7 @@ from ..wire.frames import decode_from_zygote
 from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
 from ..wire.objects import NEEDED_FOR_CODE, encode_object
 from ..wire.rebuild import Packed
+from .beginning import environment, module_path
 from .exit import ProcessExit
 from .forked_process import ForkedProcess
 from .io import IOThread, Timer
@@ -28,7 +29,6 @@ from .process import ActorProcess, ProcessListener
 from .processes import Processes
 from .shell import Shell
 from .standby import Standby, StandbyPool
-from .zygote import environment, module_path
 from .zygote_keeper import ForkStart, ZygoteKeeper
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ import resource
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from ..errors import StartError, SubactorsError
+from ..errors import StartError
 from ..linux.mark import MARK, new_mark
 from ..wire import ancillary
 from ..wire.frames import encode_packet
@@ -32,10 +32,6 @@ from .program import Program
 __all__ = [
     "LOOK_EVERY",
     "ZygoteConnection",
-    "current_directory",
-    "encoded",
-    "environment",
-    "module_path",
     "raise_descriptor_limit",
 ]
 
@@ -43,6 +39,16 @@ logger = logging.getLogger("subactors.actors")
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks; what one look adds, however long ago the last one was."""
+
+_PROGRAM: Final = (
+    "import sys, posix\n"
+    "path = posix.environ[b'PYTHONPATH'].decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())\n"
+    "sys.path[:] = path.split(':')\n"
+    "from subactors.actors.zygote.__main__ import main\n"
+    "main()"
+)
+"""What the zygote runs. Not `-m`: that puts the current directory first on the path, and finds nothing where the host's
+interpreter ignores its environment (`-E`, `-I`). `-P` would keep it from the former, and be a flag of all processes."""
 
 _STOPPED_LIMIT: Final = 2.0
 """Seconds for which a zygote may be stopped, by a signal or a debugger, while something is asked of it."""
@@ -112,9 +118,10 @@ class ZygoteConnection:
         }
         with theirs:
             try:
-                self._program = Program(
-                    [sys.executable, "-P", "-m", "subactors.actors.zygote"], environ, theirs.fileno()
-                )
+                from ..cpython import interpreter_flags  # noqa: PLC0415 - importing this module is to bring little
+
+                command = [sys.executable, *interpreter_flags(), "-c", _PROGRAM]
+                self._program = Program(command, environ, theirs.fileno())
             except OSError as error:
                 self._control.close()
                 raise StartError(f"{sys.executable} did not start: {error}") from error
@@ -371,35 +378,3 @@ def _look_at(pid: int) -> tuple[str, float]:
     except OSError:
         return "Z", 0.0
     return fields[_STATE], (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / os.sysconf("SC_CLK_TCK")
-
-
-# --- the host's view of this moment, which a process that starts is to have ------------------------------------------
-
-
-def module_path() -> list[bytes]:
-    """Return the module search path; an empty entry means the current directory, which a child may leave."""
-    return [os.fsencode(entry) or current_directory() for entry in sys.path]
-
-
-def current_directory() -> bytes:
-    """Return the current directory; raises SubactorsError if it has been removed."""
-    try:
-        return os.getcwdb()  # noqa: PTH109 - as bytes, whatever its name is
-    except FileNotFoundError:
-        raise SubactorsError(
-            "The host's working directory has been removed, so a process cannot start in it. Change to one that exists."
-        ) from None
-
-
-def environment(withheld: Iterable[bytes] = ()) -> dict[bytes, bytes]:
-    """Return the environment without the variables of these names."""
-    # Its own dictionary where it has one, as in CPython: to go through the mapping is a call for each variable.
-    variables = dict(getattr(os.environb, "_data", os.environb))
-    for name in withheld:
-        variables.pop(name, None)
-    return variables
-
-
-def encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:
-    """Return an environment as bytes."""
-    return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from ..errors import StartError, SubactorsError
 from ..linux.mark import SWEEP_LIMIT
 from ..wire.messages import Configuration
-from .beginning import NewChannel, open_channel
+from .beginning import NewChannel, current_directory, encoded, environment, module_path, open_channel
 from .io import IOThread
-from .zygote import ZygoteConnection, current_directory, encoded, environment, module_path
+from .zygote import ZygoteConnection
 
 if TYPE_CHECKING:
     from .forked_process import ForkedProcess

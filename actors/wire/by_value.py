@@ -15,7 +15,6 @@ from typing import Any, Final
 import cloudpickle
 
 from .class_names import named_by, put_in_module
-from .refused import refuse_what_would_change
 from .structs import is_struct_class, reduce_struct
 
 __all__ = ["encode", "encode_shared"]
@@ -33,63 +32,68 @@ _lock: Final = threading.RLock()
 """Around what `cloudpickle` knows of modules, which is the same for all threads. What is pickled may pickle, too."""
 
 
-def encode(value: object, is_importable: Callable[[str], bool]) -> tuple[bytes, set[str]]:
+def encode(
+    value: object, is_importable: Callable[[str], bool], refuse: Callable[[Any], object]
+) -> tuple[bytes, set[str]]:
     """Pickle an object; see `objects.encode_by_value`.
 
     Args:
         value: the object.
         is_importable: whether another process finds a module by its name.
+        refuse: is called with each part, and raises what is wrong with it.
     """
-    return _encode(_ByValue, value, is_importable)
+    return _encode(_ByValue(io.BytesIO(), is_importable, refuse), value)
 
 
-def encode_shared(value: object, is_importable: Callable[[str], bool], reducers: Mapping[type, Any]) -> bytes:
+def encode_shared(
+    value: object,
+    is_importable: Callable[[str], bool],
+    refuse: Callable[[Any], object],
+    reducers: Mapping[type, Any],
+) -> bytes:
     """Pickle as `encode` does, with what `multiprocessing` has to say of how types are shared.
 
     Args:
         value: the object.
-        is_importable: whether another process finds a module by its name.
+        is_importable: as for `encode`.
+        refuse: the same.
         reducers: that, by type; it may grow at any time.
     """
     if not _shared_pickler:
         # On the class: a table of an instance is one that cloudpickle does not look at, and the numbers of descriptors
         # would cross as they are. Not a copy: types are registered at any time.
         table = ChainMap(reducers, cloudpickle.Pickler.dispatch_table)  # type: ignore[arg-type]  # it is only read
-        _shared_pickler.append(type("Shared", (_ByValue,), {"dispatch_table": table, "shares": True}))
-    return _encode(_shared_pickler[0], value, is_importable)[0]
+        _shared_pickler.append(type("Shared", (_ByValue,), {"dispatch_table": table}))
+    return _encode(_shared_pickler[0](io.BytesIO(), is_importable, refuse), value)[0]
 
 
 _shared_pickler: Final[list[type[_ByValue]]] = []
 
 
-def _encode(
-    pickler_class: type[_ByValue], value: object, is_importable: Callable[[str], bool]
-) -> tuple[bytes, set[str]]:
-    buffer = io.BytesIO()
+def _encode(pickler: _ByValue, value: object) -> tuple[bytes, set[str]]:
     with _lock:
-        pickler = pickler_class(buffer, is_importable)
         try:
             pickler.dump(value)
         finally:
             for module in pickler.modules:
                 cloudpickle.unregister_pickle_by_value(module)
-    return buffer.getvalue(), pickler.files
+    return pickler.file.getvalue(), pickler.files
 
 
 class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type information
     """Pickles by value what is not found by name in another process, and keeps the names of files for tracebacks."""
 
-    shares = False
-
-    def __init__(self, file: io.BytesIO, is_importable: Callable[[str], bool]) -> None:
+    def __init__(self, file: io.BytesIO, is_importable: Callable[[str], bool], refuse: Callable[[Any], object]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self.file = file
         self._is_importable = is_importable
+        self._refuse = refuse
         self.files: set[str] = set()
         self.modules: list[ModuleType] = []
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle`."""
-        refuse_what_would_change(value, shares=self.shares)
+        self._refuse(value)
         if isinstance(value, CodeType):
             make, arguments = self.dispatch_table[CodeType](value)
             self.files.add(value.co_filename)

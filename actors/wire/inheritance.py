@@ -12,11 +12,11 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 from . import ancillary
-from .objects import encode_by_name, is_importable
+from .objects import encode_by_name, is_importable, refuse_what_would_change
 from .rebuild import Packed, names_main
 
 __all__ = [
@@ -171,7 +171,10 @@ def pickled(value: object, spawning: Spawning, *, has_main: bool) -> bytes:
 def _by_value(value: object) -> bytes:
     from .by_value import encode_shared  # noqa: PLC0415 - rarely needed
 
-    return encode_shared(value, is_importable, _multiprocessing().reducers)
+    return encode_shared(value, is_importable, _refuse, _multiprocessing().reducers)
+
+
+_refuse: Final = partial(refuse_what_would_change, shares=True)
 
 
 def in_memory(data: bytes) -> int:

@@ -13,12 +13,19 @@ import sys
 from types import ModuleType
 from typing import Any, Final
 
-from .refused import refuse_what_would_change
-
-__all__ = ["NEEDED_FOR_CODE", "encode_by_name", "encode_by_value", "encode_object", "is_importable"]
+__all__ = [
+    "NEEDED_FOR_CODE",
+    "encode_by_name",
+    "encode_by_value",
+    "encode_object",
+    "is_importable",
+    "refuse_what_would_change",
+]
 
 NEEDED_FOR_CODE: Final = "cloudpickle"
 """The module that unpickles what has come by value. Its import takes a process 5 ms and 300 page faults."""
+
+_CONNECTIONS: Final = "multiprocessing.connection"
 
 _UNNAMED: Final = (pickle.PicklingError, AttributeError, TypeError)
 """What is raised for an object that has no name of its own, such as a lambda."""
@@ -51,7 +58,7 @@ def encode_by_value(value: object) -> tuple[bytes, set[str]]:
     """
     from .by_value import encode  # noqa: PLC0415 - most hosts never need it
 
-    return encode(value, is_importable)
+    return encode(value, is_importable, refuse_what_would_change)
 
 
 def is_importable(name: str) -> bool:
@@ -90,6 +97,37 @@ class _ByName(pickle.Pickler):
             raise _NotByName
         refuse_what_would_change(value)
         return NotImplemented
+
+
+def refuse_what_would_change(value: Any, *, shares: bool = False) -> None:
+    """Raise TypeError for an end of a pipe, and for an open file but standard output and error.
+
+    They pickle, but would be something else in another process, where nobody would notice. Of an end of a pipe the bare
+    number of its descriptor arrives, which is another's there. An open text file that goes by value is read to its end,
+    and is a copy. Queues and locks refuse by themselves.
+
+    Args:
+        value: what is to be pickled.
+        shares: whether descriptors travel, too: so do ends of pipes then.
+    """
+    if isinstance(value, io.TextIOWrapper) and value is not sys.stdout and value is not sys.stderr:
+        raise TypeError(
+            f"cannot pickle an open file ({_named(value)}): in another process it would be another file. "
+            "Give its path, and open it there."
+        )
+    connections = None if shares else sys.modules.get(_CONNECTIONS)
+    if connections is not None and isinstance(value, getattr(connections, "Connection", ())):
+        raise TypeError(
+            "cannot pickle an end of a pipe: its descriptor does not travel with a message. "
+            "Give it to the process when that is started, or send it over another connection."
+        )
+
+
+def _named(file: io.TextIOWrapper) -> str:
+    try:
+        return repr(file.name)
+    except Exception:  # noqa: BLE001 - it may be over anything
+        return "of no name"
 
 
 def _is_found(name: str, module: ModuleType | None) -> bool:

@@ -1,7 +1,8 @@
 """Zygote: a small program that imports what tasks need once, then forks one process per actor on request.
 
-Started by the host as `python -m subactors.actors.zygote`, it serves one control socket and ends when that closes. It
-reaps every child, ends what a dead actor left behind, and reports each exit once, within a bound (see `reaper`).
+Started by the host (`host/zygote`) with the flags of that interpreter, it serves one control socket and ends when that
+closes. It reaps every child, ends what a dead actor left behind, and reports each exit once, within a bound (see
+`reaper`).
 
 It must never start a thread, an event loop or a pool, and never open a client: a fork copies only the calling thread,
 so a lock that another thread holds would stay locked in every child. It must never kill a process by an id that may be
@@ -38,13 +39,13 @@ import msgspec
 
 from ..actor import StopsAtOnce
 from ..child.life import Step, plain_processes, rehearse, serve
+from ..cpython import SHUTDOWN_LOCKS, end_threads, run_exit_functions, run_what_follows_a_fork, set_signal_handler
 from ..fence import steps_of_a_fence
 from ..linux import kernel
 from ..linux.mark import keep_mark
 from ..wire import ancillary
 from ..wire.frames import encode_packet
 from ..wire.messages import CHANNEL, HERE, Configuration, Fork, Forked, ForkFailed, FromZygote, Preload
-from .cpython import SHUTDOWN_LOCKS, end_threads, run_exit_functions, run_what_follows_a_fork, set_signal_handler
 from .loading import load, load_late
 from .reaper import Reaper
 from .setup import (

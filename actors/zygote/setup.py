@@ -17,9 +17,9 @@ import sys
 from types import ModuleType
 from typing import Final
 
+from ..cpython import exit_function_of_multiprocessing, forget_exit_functions, handlers_of_logging
 from ..late_import import when_imported
 from ..linux import kernel
-from .cpython import exit_function_of_multiprocessing, forget_exit_functions, handlers_of_logging
 
 __all__ = [
     "OOM_SCORE",

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, FunctionType
 from typing import Final
 
+from ..cpython import use_new_code
 from ..linux import kernel
-from .cpython import use_new_code
 
 __all__ = ["settle_code", "settle_memory"]
 

@@ -13,7 +13,7 @@ import pytest
 from model_server import Calls, ModelServer, Status, Text
 from processes_and_waits import descendants_of
 from subactors.actors.fence import offer
-from subactors.actors.host.zygote import encoded
+from subactors.actors.host.beginning import encoded
 from subactors.runtime import Runtime
 from subactors.runtime.team.key_variables import Keys
 from subactors.runtime.teamfile.load import override_model, team_from_mapping

@@ -1,4 +1,4 @@
-"""CPython: its private parts that the zygote and its children call, each with its reason and its versions.
+"""CPython: its private parts that the zygote, its children and its starter call, with their reasons and versions.
 
 All are in CPython 3.11 to 3.13, unless it is said otherwise; "since" is the oldest version that was looked at. A test
 calls each. Nothing else that they run uses a private name of the interpreter's own modules for a fork or an exit.
@@ -23,6 +23,7 @@ __all__ = [
     "exit_function_of_multiprocessing",
     "forget_exit_functions",
     "handlers_of_logging",
+    "interpreter_flags",
     "run_exit_functions",
     "run_what_follows_a_fork",
     "set_signal_handler",
@@ -80,6 +81,38 @@ def handlers_of_logging() -> Iterator[logging.Handler | None]:
     """
     for handler in logging._handlerList:  # type: ignore[attr-defined]  # noqa: SLF001 - see above
         yield handler()
+
+
+def interpreter_flags() -> list[str]:
+    """Return the arguments that make another interpreter one like this: `-O`, `-W`, `-X` and so on.
+
+    `subprocess._args_from_interpreter_flags`, since 3.2, with `-P` since 3.11: `multiprocessing` starts its processes
+    with the same. Nothing public says it, and `sys.flags` and `sys.warnoptions` alone do not: some are said in both.
+    """
+    flags = []
+    if sys.warnoptions or sys._xoptions or any(getattr(sys.flags, name) for name in _FLAGS):  # noqa: SLF001 - documented
+        import subprocess  # noqa: PLC0415 - 10 ms, which most hosts do without
+
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - see above
+    if sys.dont_write_bytecode and not sys.flags.dont_write_bytecode:  # the program has set it
+        flags.append("-B")
+    return flags
+
+
+_FLAGS: Final = (
+    "bytes_warning",
+    "debug",
+    "dev_mode",
+    "dont_write_bytecode",
+    "ignore_environment",
+    "isolated",
+    "no_site",
+    "no_user_site",
+    "optimize",
+    "quiet",
+    "safe_path",
+    "verbose",
+)
 
 
 def run_what_follows_a_fork() -> None:

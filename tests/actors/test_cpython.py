@@ -9,7 +9,7 @@ import pytest
 
 ENDS = """
 import atexit, os, threading
-from subactors.actors.zygote import cpython
+from subactors.actors import cpython
 
 arrived = threading.Event()
 
@@ -28,7 +28,7 @@ os._exit(0)
 
 FORGETS = """
 import atexit, multiprocessing.util
-from subactors.actors.zygote import cpython
+from subactors.actors import cpython
 
 atexit.register(print, "forgotten", flush=True)
 cpython.forget_exit_functions()
@@ -38,7 +38,7 @@ atexit.register(print, "kept", flush=True)
 
 LOGS = """
 import gc, logging
-from subactors.actors.zygote import cpython
+from subactors.actors import cpython
 
 kept = logging.StreamHandler()
 assert kept in list(cpython.handlers_of_logging())
@@ -49,7 +49,7 @@ assert not any(type(handler) is logging.StreamHandler for handler in cpython.han
 
 FOLLOWS = """
 import signal, threading
-from subactors.actors.zygote import cpython
+from subactors.actors import cpython
 
 cpython.run_what_follows_a_fork()
 assert threading.active_count() == 1
