@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..tasks.entrypoint_data import data_arguments
 
@@ -24,6 +24,27 @@ __all__ = ["EntrypointTask", "call_entrypoint", "call_function", "has_seen_stop"
 
 _have_seen_stop: Final[set[str]] = set()
 """Ids of tasks; here, as a task that is not stopped must not pay for a place of its own."""
+
+
+class Inside(Protocol):
+    """What is behind an entrypoint's task. Every method may be called from any thread."""
+
+    def emit(self, text: str) -> None:
+        """Say something."""
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Report how far the function has come."""
+
+    def count(self, usage: Usage) -> None:
+        """Report what the function has used by ways of its own."""
+
+    def way(self) -> Way:
+        """Return the way to the supervisor."""
+        ...
+
+    def belongings(self) -> Belongings:
+        """Return what the function has of its agent."""
+        ...
 
 
 class EntrypointTask:
@@ -45,12 +66,8 @@ class EntrypointTask:
         agent: str,
         text: str,
         expected_output: str | None,
-        emit: Callable[[str], None],
+        inside: Inside,
         stop: threading.Event,
-        way: Callable[[], Way],
-        belongings: Callable[[], Belongings],
-        count: Callable[[Usage], None],
-        progress: Callable[[float, float | None, str], None],
         data: Any = None,
         attempt: int = 1,
     ) -> None:
@@ -60,12 +77,9 @@ class EntrypointTask:
         self.data = data
         self.expected_output = expected_output
         self.attempt = attempt
-        self._emit = emit
+        # One reference: to make a method of each would touch, and so copy, a page of each in every task.
+        self._inside = inside
         self._stop = stop
-        self._way = way
-        self._belongings = belongings
-        self._count = count
-        self._progress = progress
 
     @functools.cached_property
     def runtime(self) -> BlockingVerbs:
@@ -75,29 +89,29 @@ class EntrypointTask:
         """
         from ..verbs.blocking import BlockingVerbs  # noqa: PLC0415 - few tasks start others
 
-        return BlockingVerbs(self._way())
+        return BlockingVerbs(self._inside.way())
 
     @functools.cached_property
     def async_runtime(self) -> AsyncVerbs:
         """The same verbs, awaited."""
         from ..verbs.awaited import AsyncVerbs  # noqa: PLC0415 - few tasks start others
 
-        return AsyncVerbs(self._way())
+        return AsyncVerbs(self._inside.way())
 
     @property
     def tools(self) -> TaskTools:
         """The tools of the agent's `toolsets`, with the permissions and bounds that hold for a model."""
-        return self._belongings().tools
+        return self._inside.belongings().tools
 
     @property
     def model(self) -> TaskModel:
         """The agent's `model`."""
-        return self._belongings().model
+        return self._inside.belongings().model
 
     @property
     def instruction(self) -> str:
         """The agent's `instruction`, which `task.model` puts before a conversation; empty if it has none."""
-        return self._belongings().agent.instruction
+        return self._inside.belongings().agent.instruction
 
     def usage(self, *, input_tokens: int = 0, output_tokens: int = 0, requests: int = 1, cost: float = 0.0) -> None:
         """Count what the function has used by ways of its own, so that limits on tokens and sums hold.
@@ -115,14 +129,14 @@ class EntrypointTask:
         """
         from ..models.base import checked_usage  # noqa: PLC0415 - for functions that count
 
-        self._count(checked_usage(input_tokens, output_tokens, requests, cost))
+        self._inside.count(checked_usage(input_tokens, output_tokens, requests, cost))
 
     def emit(self, text: str) -> None:
         """Say something: it can be seen at once, and survives whatever happens to the process next.
 
         Blocks while the host is behind with reading.
         """
-        self._emit(text)
+        self._inside.emit(text)
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Tell how far the task has come: it is in views, events and the live table.
@@ -139,7 +153,7 @@ class EntrypointTask:
             TypeError: that is not numbers and text.
             ValueError: a number is not finite.
         """
-        self._progress(done, total, note)
+        self._inside.progress(done, total, note)
 
     @property
     def stop_requested(self) -> bool:

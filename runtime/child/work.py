@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import inspect
 import os
 import pickle
@@ -60,6 +59,7 @@ class TaskWork:
 
     _way: TaskWay | None = None
     _belongings: Belongings | None = None
+    _own_task: EntrypointTask | None = None
     _progress: ProgressReporter | None = None
     _shared: Path | None = None
     """The runtime's working directory, where the task has another."""
@@ -187,10 +187,11 @@ class TaskWork:
             shared_directory=shared,
             environ={**os.environ, **spec.keys} if spec.keys else os.environ,
             withheld=spec.keys,
-            task=lambda: self._task,
+            task=self._task,
         )
 
-    def _emit(self, text: str) -> None:
+    def emit(self, text: str) -> None:
+        """Say what the function says."""
         if speech.held:
             speech.finish_lines()
         try:
@@ -207,7 +208,7 @@ class TaskWork:
         if spec.entrypoint is not None and spec.keys and self._setup().agent.keys:  # mostly there are none
             os.environ.update(spec.keys)  # after `enter`, which may run git
         self.at_work = True
-        set_current(CurrentTask(spec.id, spec.agent, lambda: self._task))
+        set_current(CurrentTask(spec.id, spec.agent, self._task))
         try:
             if self.is_overdue:
                 raise KeyboardInterrupt
@@ -220,7 +221,7 @@ class TaskWork:
                 outcome = call_function(Call.decode(spec.call), spec.agent)
             else:
                 function = function_of(spec.entrypoint, what=_code_of(spec))
-                outcome = call_entrypoint(function, self._task, spec.data)
+                outcome = call_entrypoint(function, self._task(), spec.data)
             return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
         finally:
             self.at_work = False
@@ -231,24 +232,22 @@ class TaskWork:
                 let_interrupt_pass()
             self._close()
 
-    @functools.cached_property
     def _task(self) -> EntrypointTask:
-        """The task as the user's own code sees it."""
+        """Return the task as the user's own code sees it. In any thread, once the function is called."""
+        if self._own_task is not None:
+            return self._own_task
         spec = self._spec
-        return EntrypointTask(
+        self._own_task = EntrypointTask(
             id=spec.id,
             agent=spec.agent,
             text=spec.task,
             data=msgspec.json.decode(spec.data) if spec.data is not None else None,
             expected_output=spec.expected_output,
-            emit=self._emit,
+            inside=self,
             stop=self._stop,
-            way=self.way,
-            belongings=self.belongings,
-            count=self.count,
-            progress=self.progress,
             attempt=spec.attempt,
         )
+        return self._own_task
 
     async def run_agent(self, shared: Path) -> str:
         """Run the agent's loop; part of `run`, for tasks that have one.
