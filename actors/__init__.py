@@ -9,8 +9,8 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     interrupts.py     waits that Ctrl-C ends (public)
     regular_files.py  opens files where tasks can put something else in their place (public)
     restart.py        restart policies
-    late_import.py    hears of the first import of `multiprocessing`
     cpython.py        the private parts of CPython that are called
+    late_import.py    hears of the first import of `multiprocessing`
     wire/             messages between host, zygote and child
     linux/            what is asked of the kernel
     fence.py          keeps processes from each other (public)

@@ -1,4 +1,4 @@
-"""CPython: its private parts that the zygote, its children and its starter call, with their reasons and versions.
+"""CPython: its private parts that host, zygote and children call, with their reasons and versions.
 
 All are in CPython 3.11 to 3.13, unless it is said otherwise; "since" is the oldest version that was looked at. A test
 calls each. Nothing else that they run uses a private name of the interpreter's own modules for a fork or an exit.
@@ -10,23 +10,29 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import atexit
+import contextlib
 import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from types import FunctionType
-from typing import Final
+from types import FunctionType, ModuleType
+from typing import Any, Final
 
 __all__ = [
     "SHUTDOWN_LOCKS",
     "end_threads",
     "exit_function_of_multiprocessing",
     "forget_exit_functions",
+    "forget_running_loop",
+    "give_up_loop",
     "handlers_of_logging",
+    "inheriting",
     "interpreter_flags",
+    "is_being_imported",
     "run_exit_functions",
     "run_what_follows_a_fork",
     "set_signal_handler",
+    "tracker_of_multiprocessing",
     "use_new_code",
 ]
 
@@ -133,3 +139,62 @@ def use_new_code(functions: Iterable[FunctionType]) -> None:
     """
     for function in functions:
         function.__code__ = function.__code__.replace()
+
+
+def is_being_imported(module: ModuleType) -> bool:
+    """Tell whether a module is not whole yet.
+
+    `module.__spec__._initializing`, since 3.7, which the import system sets. There is no public way to know.
+    """
+    return bool(getattr(module.__spec__, "_initializing", False))
+
+
+# --- event loops that were interrupted while they ended -------------------------------------------------------------
+
+
+def forget_running_loop() -> None:
+    """Have no event loop run in this thread; such a one would still be the one that runs.
+
+    `asyncio._set_running_loop`, documented for those who write event loops.
+    """
+    if (asyncio := sys.modules.get("asyncio")) is not None:
+        asyncio._set_running_loop(None)  # noqa: SLF001 - see above
+
+
+def give_up_loop(loop: Any) -> None:
+    """Have an event loop let itself be closed, and say nothing about what it has not done.
+
+    `BaseEventLoop._thread_id`: it believes that it runs. `Task._log_destroy_pending`: as asyncio has it for tasks that
+    it gives up itself.
+    """
+    loop._thread_id = None  # noqa: SLF001 - see above
+    for task in sys.modules["asyncio"].all_tasks(loop):
+        task._log_destroy_pending = False  # noqa: SLF001 - see above
+
+
+# --- `multiprocessing`, where it has been imported ------------------------------------------------------------------
+
+
+def tracker_of_multiprocessing() -> Any:
+    """Return what the functions of `multiprocessing.resource_tracker` are methods of; None where it is not imported.
+
+    `resource_tracker._resource_tracker`, since 3.4; its `_fd` is the descriptor that leads to the tracker's process,
+    None while there is none. Only that lets a process use the tracker of another.
+    """
+    return getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+
+
+@contextlib.contextmanager
+def inheriting() -> Iterator[None]:
+    """Within this, what is unpickled or run is what this process is given, and processes must not be started.
+
+    `current_process()._inheriting`, since 3.2, with which the start methods refuse, and say what a script lacks.
+    """
+    current = sys.modules["multiprocessing.process"].current_process()
+    was_inheriting = getattr(current, "_inheriting", False)
+    current._inheriting = True  # noqa: SLF001 - see above
+    try:
+        yield
+    finally:
+        if not was_inheriting:
+            del current._inheriting  # noqa: SLF001 - see above

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from .cpython import is_being_imported
+
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
@@ -34,17 +36,13 @@ def when_imported(name: str, call: Callable[[ModuleType], object]) -> None:
     """
     name = f"{_PACKAGE}.{name}"
     module = sys.modules.get(name)
-    if module is not None and not _is_being_imported(module):
+    if module is not None and not is_being_imported(module):
         call(module)
         return
     _wanted.setdefault(name, []).append(call)
     finder = sys.path_importer_cache.get(_FOLDER)
     if not isinstance(finder, _Finder):
         sys.path_importer_cache[_FOLDER] = _Finder(finder)
-
-
-def _is_being_imported(module: ModuleType) -> bool:
-    return bool(getattr(module.__spec__, "_initializing", False))
 
 
 _wanted: Final[dict[str, list[Callable[[ModuleType], object]]]] = {}

@@ -13,16 +13,11 @@ from typing import Final
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
 HOOKS: Final = "cpython.py"
-"""The module of what the zygote and each of its children use, which tells of each name since when it is there."""
+"""The module of most of them, which tells of each name since when it is there. The others are where they are used."""
 
 USES: Final[dict[str, dict[str, str]]] = {
     "actors/actor.py": {"_ActorStop": "pykka's message to stop, which a reference sends"},
     "actors/child/actor_life.py": {"_ActorStop": "the same, for a stop that comes over the channel"},
-    "actors/child/breaking_off.py": {
-        "_set_running_loop": "a loop that was interrupted still counts as the one that runs; documented",
-        "_thread_id": "that loop takes itself for running, and could not be closed",
-        "_log_destroy_pending": "tasks of that loop are given up on purpose",
-    },
     "actors/child/identity.py": {
         "_current_process": "what `current_process()` returns; since 2.6",
         "_parent_process": "what `parent_process()` returns; since 3.8",
@@ -36,19 +31,11 @@ USES: Final[dict[str, dict[str, str]]] = {
         "_bootstrap": "runs a process with each start method; since 2.6",
         "_concrete_contexts": "where start methods are looked up by name; since 3.4",
         "_fd": "leads to the host's tracker; since 3.4",
-        "_inheriting": "what is unpickled is what the process is given; since 3.2",
-        "_resource_tracker": "has that descriptor; since 3.4",
-    },
-    "actors/context/main_module.py": {
-        "_inheriting": "a script that starts processes when imported is refused; since 3.2"
     },
     "actors/context/zygote_context.py": {"_flush_std_streams": "what each start method does first"},
-    "actors/host/system.py": {"_exit_function": "waits for processes before the system is closed; since 2.6"},
-    "actors/late_import.py": {"_initializing": "whether a module is still being imported"},
     "actors/wire/inheritance.py": {
         "_extra_reducers": "what `multiprocessing` knows to pickle; since 3.4",
         "_fd": "leads to the tracker; since 3.4",
-        "_resource_tracker": "has that descriptor; since 3.4",
     },
     "actors/wire/reply.py": {"_get_hook": "of pykka's futures: what `map` and `filter` have put before the answer"},
     "runtime/models/openai/client.py": {"_platform": "of openai's client, which else finds it out in a thread"},

@@ -20,6 +20,7 @@ from typing import Any
 
 import pykka
 
+from ..cpython import forget_running_loop, give_up_loop
 from ..linux import kernel
 
 __all__ = ["comes_to_its_end"]
@@ -78,8 +79,7 @@ def _forget(open_before: set[int]) -> None:
         pykka.ActorRegistry.unregister(reference)
     # A loop that was interrupted while it ended is still the one that runs, and the one that minds generators.
     sys.set_asyncgen_hooks(None, None)
-    if (asyncio := sys.modules.get("asyncio")) is not None:
-        asyncio._set_running_loop(None)  # noqa: SLF001 - documented for those who write event loops
+    forget_running_loop()
     # Sockets and event loops are in circles, and are closed with them.
     gc.collect()
     if kernel.open_descriptors() - open_before:
@@ -113,8 +113,6 @@ def _end_loop(loop: Any) -> None:
     """Close an event loop, and let it say nothing about what it has not done."""
     if loop.is_closed():
         return
-    loop._thread_id = None  # noqa: SLF001 - it was interrupted while it ended, and believes that it runs
-    for task in sys.modules["asyncio"].all_tasks(loop):
-        task._log_destroy_pending = False  # noqa: SLF001 - as asyncio has it for tasks that it gives up itself
+    give_up_loop(loop)
     with contextlib.suppress(Exception):  # it is half made
         loop.close()

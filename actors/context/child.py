@@ -26,6 +26,7 @@ from multiprocessing import (  # noqa: F401 - those not used here are imported o
 )
 from typing import TYPE_CHECKING, Any
 
+from ..cpython import inheriting, tracker_of_multiprocessing
 from ..wire.inheritance import received_descriptors
 from .main_module import prepare_main
 from .zygote_context import get_context
@@ -42,13 +43,11 @@ def be(start: Start, channel: ChildChannel) -> int:
     channel.close()
     assert start.process is not None  # noqa: S101 - it is what makes it such a process
     if start.tracker is not None:
-        tracker: Any = resource_tracker._resource_tracker
-        tracker._fd = received_descriptors[start.tracker]
+        tracker_of_multiprocessing()._fd = received_descriptors[start.tracker]
     parts = io.BytesIO(start.process)
     current: Any = process.current_process()
     current._config = current._config  # as of now it is one of this process alone
-    current._inheriting = True  # since Python 3.2; what is unpickled then is what the process is given
-    try:
+    with inheriting():
         preparation = pickle.load(parts)  # noqa: S301 - the host is trusted
         main = {
             name: preparation.pop(name)
@@ -61,8 +60,6 @@ def be(start: Start, channel: ChildChannel) -> int:
         spawn.prepare(preparation)
         prepare_main(**main)
         process_obj: Any = pickle.load(parts)  # noqa: S301 - the host is trusted
-    finally:
-        del current._inheriting
     parent = os.pidfd_open(process_obj._parent_pid)
     code: int = process_obj._bootstrap(parent_sentinel=parent)  # what runs it with each start method, since 2.6
     return code

@@ -11,10 +11,11 @@ import runpy
 import sys
 import threading
 from importlib.machinery import ModuleSpec
-from multiprocessing import process
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from ..cpython import inheriting
 
 __all__ = ["prepare_main"]
 
@@ -54,20 +55,15 @@ class _Run:
             if "_subactors_run" not in self._main.__dict__:
                 return True  # by another thread
             self._runs = True
-            current: Any = process.current_process()
-            # So that multiprocessing refuses to start processes meanwhile, and says what a script lacks that does.
-            was_inheriting = getattr(current, "_inheriting", False)
-            current._inheriting = True  # noqa: SLF001 - since Python 3.2
             try:
-                if self._module is not None:
-                    found = runpy.run_module(self._module, run_name="__mp_main__", alter_sys=True)
-                else:
-                    assert self._path is not None  # noqa: S101 - one of both there is
-                    found = runpy.run_path(self._path, run_name="__mp_main__")
+                with inheriting():  # so that a script is refused that starts processes when it is imported
+                    if self._module is not None:
+                        found = runpy.run_module(self._module, run_name="__mp_main__", alter_sys=True)
+                    else:
+                        assert self._path is not None  # noqa: S101 - one of both there is
+                        found = runpy.run_path(self._path, run_name="__mp_main__")
             finally:
                 self._runs = False
-                if not was_inheriting:
-                    del current._inheriting  # noqa: SLF001 - the same
             del self._main.__dict__["_subactors_run"]
             self._main.__dict__.update(found)
             return True

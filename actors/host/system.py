@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from ..cpython import exit_function_of_multiprocessing
 from ..errors import SubactorsError
 from ..linux.cgroup import Groups
 from ..linux.kernel import check_platform, open_standard_descriptors
@@ -305,9 +306,9 @@ class ProcessSystem:
     def close_at_exit(self) -> None:
         """Close at the host's exit, after `multiprocessing` has waited for its processes that are no daemons."""
         is_wanted = any(process.is_plain for process in self._processes.all())
-        util = sys.modules.get("multiprocessing.util")
-        if is_wanted and util is not None and os.getpid() == self._owner:
-            util._exit_function()  # noqa: SLF001 - what it registers itself, and does once
+        wait_for_processes = exit_function_of_multiprocessing()
+        if is_wanted and wait_for_processes is not None and os.getpid() == self._owner:
+            wait_for_processes()  # which it does once
         self.close()
 
     def preload(self, modules: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
+from ..cpython import tracker_of_multiprocessing
 from . import ancillary
 from .objects import encode_by_name, is_importable, refuse_what_would_change
 from .rebuild import Packed, names_main
@@ -129,8 +130,7 @@ def _others_share(_known: int) -> bool:
 
 def descriptor_of_tracker() -> int | None:
     """Return the descriptor that leads to this process's resource tracker; None where none runs."""
-    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
-    descriptor: int | None = getattr(tracker, "_fd", None)
+    descriptor: int | None = getattr(tracker_of_multiprocessing(), "_fd", None)
     return descriptor
 
 

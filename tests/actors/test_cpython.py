@@ -64,6 +64,42 @@ cpython.use_new_code([answer])
 assert answer.__code__ is not before and answer.__code__ == before and answer() == 42
 """
 
+LOOPS = """
+import asyncio, sys, threading
+from subactors.actors import cpython
+
+loop = asyncio.new_event_loop()
+task = loop.create_task(asyncio.sleep(600))
+loop.run_until_complete(asyncio.sleep(0))
+loop._thread_id = threading.get_ident()  # as if it had been interrupted
+asyncio._set_running_loop(loop)
+cpython.forget_running_loop()
+assert asyncio._get_running_loop() is None
+cpython.give_up_loop(loop)
+loop.close()
+loop.call_exception_handler = print
+del task
+"""
+
+INHERITS = """
+import multiprocessing, sys
+from multiprocessing import resource_tracker
+from subactors.actors import cpython
+
+assert cpython.tracker_of_multiprocessing()._fd is None
+assert resource_tracker.getfd() == cpython.tracker_of_multiprocessing()._fd
+context = multiprocessing.get_context("spawn")
+with cpython.inheriting(), cpython.inheriting():
+    try:
+        context.Process(target=print).start()
+    except RuntimeError:
+        print("refused", flush=True)
+process = context.Process(target=print)
+process.start()
+process.join()
+assert not cpython.is_being_imported(multiprocessing)
+"""
+
 
 @pytest.mark.parametrize(
     ("program", "said"),
@@ -72,6 +108,8 @@ assert answer.__code__ is not before and answer.__code__ == before and answer() 
         pytest.param(FORGETS, ["kept"], id="functions that were registered before are forgotten"),
         pytest.param(LOGS, [], id="handlers are those that there are"),
         pytest.param(FOLLOWS, [], id="what follows a fork can be run without one"),
+        pytest.param(LOOPS, [], id="a loop that was interrupted can be closed, and says nothing"),
+        pytest.param(INHERITS, ["refused", ""], id="whoever inherits starts no process, and does so afterwards"),
     ],
 )
 def test_the_private_parts_do_what_they_are_called_for(program: str, said: list[str]) -> None:
