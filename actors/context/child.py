@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 from concurrent.futures import process as _executors  # noqa: F401 - imported once, by the zygote, for all its children
 from multiprocessing import (  # noqa: F401 - those not used here are imported once, by the zygote, for all its children
     connection,
@@ -49,17 +50,16 @@ def be(start: Start, channel: ChildChannel) -> int:
     current._config = current._config  # as of now it is one of this process alone
     with inheriting():
         preparation = pickle.load(parts)  # noqa: S301 - the host is trusted
-        main = {
-            name: preparation.pop(name)
-            for name in ("init_main_from_name", "init_main_from_path")
-            if name in preparation
-        }
+        main = preparation.pop("main")
         if preparation["start_method"] == "zygote":
             # It is the host's default, and `spawn.prepare` makes it the child's, too. It knows contexts by name alone.
             context._concrete_contexts["zygote"] = get_context()  # type: ignore[attr-defined]
         spawn.prepare(preparation)
-        prepare_main(**main)
-        process_obj: Any = pickle.load(parts)  # noqa: S301 - the host is trusted
+        prepare_main(*main)
+        process_obj: Any
+        process_obj, by_value = pickle.load(parts)  # noqa: S301 - the host is trusted
+        # What this process sends names them as the host does, which finds its own by that.
+        vars(sys.modules["__main__"]).update(by_value)
     parent = os.pidfd_open(process_obj._parent_pid)
     code: int = process_obj._bootstrap(parent_sentinel=parent)  # what runs it with each start method, since 2.6
     return code

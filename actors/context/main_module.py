@@ -11,7 +11,6 @@ import runpy
 import sys
 import threading
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -69,18 +68,12 @@ class _Run:
             return True
 
 
-def prepare_main(init_main_from_name: str | None = None, init_main_from_path: str | None = None) -> None:
-    """Put the host's main module in the place of the zygote's.
+def prepare_main(module: str | None, path: str | None) -> None:
+    """Put the host's main module in the place of the zygote's; see `main_script`.
 
     Args:
-        init_main_from_name: its name, if it was started as a module.
-        init_main_from_path: else its file, if it has one.
+        module: its name, if it was started as a module; None where there is nothing to find in it.
+        path: else its file; None as above.
     """
-    module, path = init_main_from_name, init_main_from_path
-    # What multiprocessing takes for programs that are not written to be imported: of these there is nothing to find.
-    if module is not None and (module == "__main__" or module.endswith(".__main__")):
-        module = None
-    if path is not None and Path(path).stem == "ipython":
-        path = None
     main = ModuleType("__main__") if module is None and path is None else _LazyMain(module, path)
     sys.modules["__main__"] = sys.modules["__mp_main__"] = main

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing import process, resource_tracker, spawn, util
 from multiprocessing.context import BaseContext
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from ..host.beginning import current_directory
@@ -60,6 +59,8 @@ def _new_process() -> Process:
 
 
 def _launch(process_obj: process.BaseProcess) -> Popen:
+    from .main_script import main_script  # noqa: PLC0415 - it reads sources, which the zygote does not
+
     util._flush_std_streams()  # type: ignore[attr-defined]  # noqa: SLF001 - as each start method does
     system = _systems.get(getattr(process_obj, "_subactors_system", 0)) or default_system()
     current_directory()  # where there is none, that is told in a sentence, before anybody else looks for it
@@ -68,13 +69,13 @@ def _launch(process_obj: process.BaseProcess) -> Popen:
     assert tracker is not None  # noqa: S101 - it has been started
     spawning.duplicate_for_child(tracker)
     preparation = spawn.get_preparation_data(process_obj.name)
-    for name in ("sys_path", "dir"):  # which every process of the zygote is given
-        del preparation[name]
-    path = preparation.get("init_main_from_path")
-    if path is not None and not Path(path).is_file():  # a script that was read from a pipe
-        del preparation["init_main_from_path"]
-    has_main = "init_main_from_name" in preparation or "init_main_from_path" in preparation
-    data = pickled(preparation, spawning, has_main=True) + pickled(process_obj, spawning, has_main=has_main)
+    # The first two every process of the zygote is given.
+    for name in ("sys_path", "dir", "init_main_from_name", "init_main_from_path"):
+        preparation.pop(name, None)
+    script = main_script()
+    preparation["main"] = (script.module, script.path)
+    by_value: dict[str, Any] = {}  # filled while what comes before it is pickled
+    data = pickled(preparation, spawning) + pickled((process_obj, by_value), spawning, script.has, by_value)
     check_number(spawning)
     popen: Popen = system.launch(data, spawning.descriptors)
     popen.wait_until_forked()
@@ -105,6 +106,18 @@ class ZygoteContext(BaseContext):
     def get_context(self, method: str | None = None) -> Any:
         """Return this context, or that of another start method."""
         return self if method in {None, self._name} else super().get_context(method)
+
+    def Pool(  # noqa: N802 - the name that it has in each context
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+    ) -> Any:
+        """Return a pool of processes; a task that its workers could not find raises what says so."""
+        from .pool import Pool  # noqa: PLC0415 - rarely needed, and `multiprocessing` does so, too
+
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def set_forkserver_preload(self, module_names: Sequence[str]) -> None:
         """Have the zygote import modules, for all processes to share; without effect once it has been started."""

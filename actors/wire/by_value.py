@@ -50,6 +50,7 @@ def encode_shared(
     is_importable: Callable[[str], bool],
     refuse: Callable[[Any], object],
     reducers: Mapping[type, Any],
+    is_found: Callable[[Any], bool],
 ) -> bytes:
     """Pickle as `encode` does, with what `multiprocessing` has to say of how types are shared.
 
@@ -58,13 +59,16 @@ def encode_shared(
         is_importable: as for `encode`.
         refuse: the same.
         reducers: that, by type; it may grow at any time.
+        is_found: whether a function or a class that `cloudpickle` takes by value is to go by its name instead.
     """
     if not _shared_pickler:
         # On the class: a table of an instance is one that cloudpickle does not look at, and the numbers of descriptors
         # would cross as they are. Not a copy: types are registered at any time.
         table = ChainMap(reducers, cloudpickle.Pickler.dispatch_table)  # type: ignore[arg-type]  # it is only read
         _shared_pickler.append(type("Shared", (_ByValue,), {"dispatch_table": table}))
-    return _encode(_shared_pickler[0](io.BytesIO(), is_importable, refuse), value)[0]
+    pickler = _shared_pickler[0](io.BytesIO(), is_importable, refuse)
+    pickler.is_found = is_found
+    return _encode(pickler, value)[0]
 
 
 _shared_pickler: Final[list[type[_ByValue]]] = []
@@ -88,12 +92,15 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
         self.file = file
         self._is_importable = is_importable
         self._refuse = refuse
+        self.is_found: Callable[[Any], bool] | None = None
         self.files: set[str] = set()
         self.modules: list[ModuleType] = []
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle`."""
         self._refuse(value)
+        if self.is_found is not None and self.is_found(value):
+            return NotImplemented
         if isinstance(value, CodeType):
             make, arguments = self.dispatch_table[CodeType](value)
             self.files.add(value.co_filename)

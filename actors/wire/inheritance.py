@@ -8,6 +8,7 @@ it to share.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import sys
@@ -18,16 +19,18 @@ from typing import Any, Final, NamedTuple
 from ..cpython import tracker_of_multiprocessing
 from . import ancillary
 from .objects import encode_by_name, is_importable, refuse_what_would_change
-from .rebuild import Packed, names_main
+from .rebuild import Packed, is_of_main, names_main
 
 __all__ = [
     "Inherited",
+    "NotFoundThereError",
     "Spawning",
     "check_number",
     "descriptor_of_tracker",
     "in_memory",
     "pack",
     "pickled",
+    "pickled_by_name",
     "received_descriptors",
 ]
 
@@ -74,6 +77,7 @@ class _Multiprocessing(NamedTuple):
     set_spawning_popen: Callable[[Any], None]
     dumps: Callable[[object], Any]
     reducers: dict[type, Any]
+    by_name: Callable[[io.BytesIO], Any]
 
 
 @cache
@@ -87,6 +91,7 @@ def _multiprocessing() -> _Multiprocessing:
         context.set_spawning_popen,
         pickler.dumps,
         pickler._extra_reducers,  # noqa: SLF001 - since Python 3.4
+        type("ByName", (pickler,), {"reducer_override": _find}),
     )
 
 
@@ -101,7 +106,7 @@ def pack(value: object) -> Packed:
     if data := _pickled_plainly(value):
         return Packed(data, (), authkey)
     spawning = Spawning()
-    data = pickled(value, spawning, has_main=False)
+    data = pickled(value, spawning)
     check_number(spawning)
     # What needs the tracker is made by something of that module.
     tracker = descriptor_of_tracker() if _SHARED in data else None
@@ -143,13 +148,20 @@ def check_number(spawning: Spawning) -> None:
         )
 
 
-def pickled(value: object, spawning: Spawning, *, has_main: bool) -> bytes:
+def pickled(
+    value: object,
+    spawning: Spawning,
+    is_in_main: Callable[[Any], bool] | None = None,
+    by_value: dict[str, Any] | None = None,
+) -> bytes:
     """Pickle with what `multiprocessing` adds to it; what cannot be pickled by reference goes by value.
 
     Args:
         value: what to pickle.
         spawning: takes the descriptors.
-        has_main: whether the process will have the host's main module; if not, what is of it goes by value.
+        is_in_main: whether the process will find a function or a class of the main module by its name; None for one
+            that has no such module. What it does not find goes by value.
+        by_value: takes what does of the main module, by name.
     """
     module = _multiprocessing()
     kept = len(spawning.descriptors)
@@ -157,21 +169,55 @@ def pickled(value: object, spawning: Spawning, *, has_main: bool) -> bytes:
     module.set_spawning_popen(spawning)
     try:
         try:
-            data = bytes(module.dumps(value))
-        except (pickle.PicklingError, AttributeError, TypeError):
+            data = bytes(module.dumps(value)) if is_in_main is None else pickled_by_name(value, is_in_main)
+        except (pickle.PicklingError, AttributeError, TypeError, NotFoundThereError):
             data = b""
-        if data and (has_main or not names_main(data)):
+        if data and (is_in_main is not None or not names_main(data)):
             return data
         del spawning.descriptors[kept:]
-        return _by_value(value)
+        return _by_value(value, is_in_main, by_value)
     finally:
         module.set_spawning_popen(before)
 
 
-def _by_value(value: object) -> bytes:
+class NotFoundThereError(Exception):
+    """The process that is to be started would not find this function or class by its name."""
+
+
+def pickled_by_name(value: object, is_in_main: Callable[[Any], bool]) -> bytes:
+    """Pickle as `multiprocessing` does; raises NotFoundThereError for what is of the main module, and not found there.
+
+    Args:
+        value: what to pickle.
+        is_in_main: as for `pickled`.
+    """
+    buffer = io.BytesIO()
+    pickler = _multiprocessing().by_name(buffer)
+    pickler.is_in_main = is_in_main
+    pickler.dump(value)
+    return buffer.getvalue()
+
+
+def _find(pickler: Any, value: Any) -> Any:
+    if is_of_main(value) and not pickler.is_in_main(value):
+        raise NotFoundThereError(f"{value.__qualname__!r}")
+    return NotImplemented
+
+
+def _by_value(value: object, is_in_main: Callable[[Any], bool] | None, by_value: dict[str, Any] | None) -> bytes:
     from .by_value import encode_shared  # noqa: PLC0415 - rarely needed
 
-    return encode_shared(value, is_importable, _refuse, _multiprocessing().reducers)
+    def is_found(part: Any) -> bool:
+        """Whether a function or class is found by its name; if not, and it is of the main module, it is kept."""
+        if not is_of_main(part):
+            return False
+        if is_in_main is not None and is_in_main(part):
+            return True
+        if by_value is not None and part.__qualname__.isidentifier():
+            by_value[part.__qualname__] = part
+        return False
+
+    return encode_shared(value, is_importable, _refuse, _multiprocessing().reducers, is_found)
 
 
 _refuse: Final = partial(refuse_what_would_change, shares=True)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import NamedTuple
+from types import FunctionType
+from typing import Any, Final, NamedTuple
 
 import pykka
 
 from ..errors import PlainDataError, RemoteError
 from .messages import ErrorData
 
-__all__ = ["Packed", "names_main", "rebuild"]
+__all__ = ["Packed", "is_of_main", "names_main", "rebuild"]
 
 
 def rebuild(error: ErrorData) -> Exception:
@@ -58,6 +59,14 @@ class Packed(NamedTuple):
     descriptors: Sequence[int] = ()
     authkey: bytes | None = None
     tracker: int | None = None
+
+
+_MAIN: Final = frozenset({"__main__", "__mp_main__"})
+
+
+def is_of_main(value: Any) -> bool:
+    """Return whether a value is a function or a class of the main module, under one of its names; see below."""
+    return isinstance(value, FunctionType | type) and getattr(value, "__module__", None) in _MAIN
 
 
 def names_main(data: bytes) -> bool:
