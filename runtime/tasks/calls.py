@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ...actors import encode_by_name, encode_by_value
 from ..team.functions import show_sources, sources_of
 
-__all__ = ["Call", "encode_call"]
+__all__ = ["Call", "Calls", "encode_call"]
 
 
 class Call(NamedTuple):
@@ -37,7 +37,41 @@ class Call(NamedTuple):
         """Return function, arguments and keyword arguments; raises whatever they raise when they are unpickled."""
         show_sources(self.sources)
         function, args, kwargs = pickle.loads(self.payload)  # noqa: S301 - the host is trusted
+        if isinstance(function, bytes):  # of `Calls`
+            function = pickle.loads(function)  # noqa: S301 - the host is trusted
         return function, args, kwargs
+
+
+class Calls:
+    """Many calls of one function, which is pickled once if it goes by value, with what it holds then.
+
+    Args:
+        function: see `encode_call`.
+        module: see `encode_call`.
+        by_value: see `encode_call`.
+    """
+
+    def __init__(self, function: Callable[..., Any], module: str, *, by_value: bool) -> None:
+        self._function: Callable[..., Any] | bytes = function
+        self._module = module
+        self._by_value = by_value
+        self._sources: dict[str, str] = {}
+
+    def encode(self, args: tuple[Any, ...]) -> tuple[bytes, bool] | None:
+        """Return one of the calls; see `encode_call`."""
+        payload = encode_by_name((self._function, args, {}))
+        has_code = isinstance(self._function, bytes)
+        sources = self._sources
+        if payload is None:
+            if not self._by_value:
+                return None
+            if not has_code and encode_by_name(self._function) is None:
+                self._function, files = encode_by_value(self._function)
+                self._sources = sources_of(files)
+                return self.encode(args)
+            payload, files = encode_by_value((self._function, args, {}))
+            has_code, sources = True, {**sources, **sources_of(files)}
+        return pickle.dumps((self._module, sources, payload)), has_code
 
 
 def encode_call(

@@ -7,6 +7,7 @@ A task is asked for without waiting for its id, so that to start the next costs 
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 import itertools
 from collections import deque
@@ -22,7 +23,7 @@ from ..tasks.messages import RunOptions, RunTask, StopTasks, TaskAccepted, ViewT
 from ..tasks.views import TaskView
 from ..team.callables import check_callable, label_of
 from .inbox import InboxLike, ReplyInto
-from .request import call_request, run_request
+from .request import call_requests, run_request
 from .steps import result_of_view
 from .way import Way
 
@@ -215,19 +216,21 @@ def requests_for(
     if isinstance(work, str):
         for item in items:
             is_text = isinstance(item, str)
-            request = run_request(work, item if is_text else "", None, None if is_text else item, options)
-            yield (request if is_text else msgspec.structs.replace(request, task=request.data or "null")), None
+            task = run_request(work, item if is_text else "", None, None if is_text else item, options)
+            yield (task if is_text else msgspec.structs.replace(task, task=task.data or "null")), None
         return
     check_callable(work, "map")
     name = label_of(work)
     if chunksize == 1:
+        request = call_requests(work, name, options, by_value=by_value)
         for item in items:
-            yield call_request(work, (item,), {}, name, options, by_value=by_value), None
+            yield request(item), None
         return
-    each = call_each_async if inspect.iscoroutinefunction(work) else call_each
+    each = functools.partial(call_each_async if inspect.iscoroutinefunction(work) else call_each, work)
+    request = call_requests(each, name, options, by_value=by_value)
     source = iter(items)
     while chunk := list(itertools.islice(source, chunksize)):
-        yield call_request(each, (work, chunk), {}, name, options, by_value=by_value), len(chunk)
+        yield request(chunk), len(chunk)
 
 
 def outcomes_of(view: TaskView, count: int | None, on_error: OnError) -> list[Any]:

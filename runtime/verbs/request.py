@@ -12,7 +12,7 @@ from ..tasks.messages import AS_USUAL, RunOptions, RunTask
 from ..team.config import Limits, Workdir
 from ..text import encodable
 
-__all__ = ["call_request", "options_of", "run_request"]
+__all__ = ["call_request", "call_requests", "options_of", "run_request"]
 
 
 def options_of(
@@ -89,6 +89,38 @@ def call_request(
         from .unsendable import describe_unsendable  # noqa: PLC0415 - for programs that submit functions
 
         raise TypeError(describe_unsendable(function, args, kwargs, error)) from error
+    return _call_request(label, call, options)
+
+
+def call_requests(
+    function: Callable[..., Any], label: str, options: RunOptions, *, by_value: bool
+) -> Callable[..., RunTask]:
+    """Return what makes requests, of positional arguments, for many calls of one function; see `tasks/calls.Calls`.
+
+    Args:
+        function: what to call; it can be called.
+        label: what the tasks are called.
+        options: see `call_request`.
+        by_value: see `call_request`.
+    """
+    from ..tasks.calls import Calls  # noqa: PLC0415 - for programs that map functions
+    from ..team.callables import module_of  # noqa: PLC0415 - as above
+
+    calls = Calls(function, module_of(function), by_value=by_value)
+
+    def request(*args: Any) -> RunTask:
+        try:
+            call = calls.encode(args)
+        except Exception as error:
+            from .unsendable import describe_unsendable  # noqa: PLC0415 - as above
+
+            raise TypeError(describe_unsendable(function, args, {}, error)) from error
+        return _call_request(label, call, options)
+
+    return request
+
+
+def _call_request(label: str, call: tuple[bytes, bool] | None, options: RunOptions) -> RunTask:
     if call is None:
         raise TypeError(
             f"{label} is not found by its name in another process, or something that it is given is not. A task can "

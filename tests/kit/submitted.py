@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 __all__ = [
     "add",
     "add_later",
+    "call",
     "crash",
     "exit_silently",
     "fail_at",
@@ -30,6 +32,11 @@ async def add_later(first: int, second: int = 1) -> int:
     """As `add`, in an event loop."""
     await asyncio.sleep(0)
     return first + second
+
+
+def call(function: Callable[[], object]) -> object:
+    """Return what a function returns."""
+    return function()
 
 
 def square(number: int) -> int:

@@ -19,6 +19,17 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
 
 
+class CountsPicklings:
+    """Knows how often it was pickled."""
+
+    picklings = 0
+    place = 0
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        CountsPicklings.picklings += 1
+        return CountsPicklings, ()
+
+
 def still_running(runtime: Runtime) -> list[str]:
     return [view.id for view in runtime.list() if not view.ended]
 
@@ -38,6 +49,30 @@ def test_results_come_as_they_are_ready_where_order_does_not_matter(runtime: Run
 def test_an_agent_gets_a_text_as_its_task_and_all_else_as_data(runtime: Runtime) -> None:
     assert list(runtime.map("echo", ["one", "two"])) == ["one", "two"]
     assert list(runtime.map("echo", [{"row": 1}])) == ['{"row":1}']
+
+
+def test_a_function_may_have_parameters_that_are_called_as_keywords_of_submit(runtime: Runtime) -> None:
+    assert list(runtime.map(lambda name: name, ["one", "two"])) == ["one", "two"]
+
+
+@pytest.mark.parametrize("chunksize", [1, 2])
+def test_a_function_that_goes_by_value_is_pickled_once(runtime: Runtime, chunksize: int) -> None:
+    held = CountsPicklings()
+
+    def first_word(text: str) -> str:
+        return text.split()[held.place]
+
+    assert list(runtime.map(first_word, ["a b", "c d", "e f", "g h"], chunksize=chunksize)) == ["a", "c", "e", "g"]
+    # Once to see that it has no name, and once by value.
+    assert CountsPicklings.picklings <= 3
+    CountsPicklings.picklings = 0
+
+
+@pytest.mark.parametrize("chunksize", [1, 2])
+def test_items_go_by_value_beside_a_function_that_has_a_name(runtime: Runtime, chunksize: int) -> None:
+    functions = [lambda: 2, lambda: 3, lambda: 4]
+
+    assert list(runtime.map(submitted.call, functions, chunksize=chunksize)) == [2, 3, 4]
 
 
 def test_items_are_taken_only_as_there_is_room(runtime: Runtime) -> None:
