@@ -11,6 +11,7 @@ import errno
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from ..errors import StartError, SubactorsError
@@ -88,7 +89,7 @@ class ZygoteKeeper:
         io: IOThread,
         *,
         configure: Callable[[], Configuration],
-        withheld: Sequence[bytes],
+        withheld: AbstractSet[bytes],
         on_packet: Callable[[bytes, int | None], None],
         on_started: Callable[[], None],
         lose: Callable[[], Sequence[ForkedProcess]],

@@ -80,20 +80,28 @@ _COMMIT_BYTES: Final = 16_384
 
 
 class _Write(NamedTuple):
-    """Statements that belong together, and who is to be told."""
+    """Statements that belong together, and who is to be told.
+
+    Attributes:
+        statements: in order.
+        committed: see `Journal.write`.
+        size: about how many bytes it keeps in memory.
+        is_query: whether it only has a query answered.
+    """
 
     statements: Sequence[Statement]
     committed: Committed | None
+    size: int = 0
     is_query: bool = False
 
-    @property
-    def size(self) -> int:
-        """About how many bytes it keeps in memory."""
-        return 100 + sum(
-            len(value) if isinstance(value, str | bytes) else 8
-            for _, parameters in self.statements
-            for value in parameters
-        )
+    @classmethod
+    def of(cls, statements: Sequence[Statement], committed: Committed | None) -> _Write:
+        """Return one, with its size."""
+        size = 100
+        for _, parameters in statements:
+            for value in parameters:
+                size += len(value) if isinstance(value, str | bytes) else 8
+        return cls(statements, committed, size)
 
 
 class Journal:
@@ -141,18 +149,18 @@ class Journal:
             committed: is called when they are committed, or could not be for now: in this thread, before this method
                 returns, or in the journal's.
         """
-        self._queue.append(_Write(statements, committed))
+        self._queue.append(_Write.of(statements, committed))
         if committed is None or not self._commit_at_once():
             self._wakeups.put(None)
 
     def write_later(self, statements: Sequence[Statement], committed: Committed | None) -> None:
         """As `write`, for what nobody waits for: it is committed in the journal's thread, and told there."""
-        self._queue.append(_Write(statements, committed))
+        self._queue.append(_Write.of(statements, committed))
         self._wakeups.put(None)
 
     def write_in_time(self, statements: Sequence[Statement]) -> None:
         """As `write`, for what may wait a moment: it goes with the next commit, so that it costs none of its own."""
-        self._queue.append(_Write(statements, None))
+        self._queue.append(_Write.of(statements, None))
         if not self._dozes:
             self._dozes = True
             self._wakeups.put(None)

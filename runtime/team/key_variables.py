@@ -57,7 +57,7 @@ class Keys:
         named = {*keys_of_agents(team.agents.values()), *team.key_variables}
         self.names = known_keys().union(named) - _NO_KEYS
         self._needed = {agent.name: self._needed_by(agent) for agent in team.agents.values()}
-        self._encoded = [(name, os.fsencode(name)) for name in self.names]
+        self._names = {os.fsencode(name): name for name in self.names}
 
     def of(self, agent: AgentConfig, variables: Mapping[bytes, bytes]) -> dict[str, str]:
         """Return what a task of an agent is to be given: the variables that it needs and that are set.
@@ -68,8 +68,8 @@ class Keys:
             agent: of the team, or what stands for one where a function is the task.
             variables: the host's environment at the moment when the task starts.
         """
-        # Here each start pays for each name, and `os.environ` would encode it anew.
-        there = {name: variables[encoded] for name, encoded in self._encoded if encoded in variables}
+        # Of some fifty hardly any is there. Each start would pay for each, and `os.environ` would encode it anew.
+        there = {self._names[encoded]: variables[encoded] for encoded in variables.keys() & self._names.keys()}
         if not there:
             return {}
         names = self._needed_by(agent) if agent.entrypoint == "" else self._needed[agent.name]
