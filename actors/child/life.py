@@ -21,6 +21,7 @@ from ..linux.mark import keep_mark
 from ..regular_files import make, open_to_log
 from ..wire.frames import encode_frame
 from ..wire.messages import (
+    REHEARSE,
     STANDS_BY,
     Answer,
     Ask,
@@ -66,7 +67,7 @@ def serve(
         channel_socket: the child's end of its channel.
         zygote: process id of the zygote.
         steps: what to call first, to be the zygote no more.
-        rehearsal: the actor to rehearse with while the first message is awaited; None where it is on its way.
+        rehearsal: the actor to rehearse with if the host has time for that; None where it has asked for no such thing.
     """
     try:
         _leave_the_zygote(steps)
@@ -75,12 +76,8 @@ def serve(
         return 0
     if os.getppid() != zygote:
         os._exit(1)  # it had died before this process could ask to die with it
-    if rehearsal is not None:
-        rehearse(rehearsal)  # what fails here fails again, with somebody to tell, in the actor
-        try:
-            channel_socket.sendall(STANDS_BY)
-        except ConnectionError:
-            return 0  # the host has no more use for it
+    if rehearsal is not None and not _stand_by(channel_socket, rehearsal):
+        return 0
     channel = ChildChannel(channel_socket)
     serving.append(channel)
     start = channel.receive_start()
@@ -97,6 +94,18 @@ def serve(
         return 0
     life.serve()
     return 0
+
+
+def _stand_by(channel_socket: socket.socket, rehearsal: bytes) -> bool:
+    """Wait for the first message; return whether there is one, and not only the end of the host's interest."""
+    try:
+        while (first := channel_socket.recv(1, socket.MSG_PEEK)) == REHEARSE:
+            channel_socket.recv(1)
+            rehearse(rehearsal)  # what fails here fails again, with somebody to tell, in the actor
+            channel_socket.sendall(STANDS_BY)
+    except ConnectionError:
+        return False
+    return bool(first)
 
 
 def _be_plain(start: Start, channel: ChildChannel) -> int:

@@ -108,6 +108,7 @@ class ActorProcess(AsProcess):
         io: IOThread,
         listener: ProcessListener,
         start_over: Callable[[], None],
+        finished: Callable[[], None],
         forget: Callable[[int], None],
         group: str | None = None,
     ) -> None:
@@ -118,6 +119,7 @@ class ActorProcess(AsProcess):
         self._link = link
         self._listener = listener
         self._start_over = start_over
+        self._tell_finished = finished
         self._pending: dict[int, pykka.Future[Any]] = {}
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
@@ -318,6 +320,7 @@ class ActorProcess(AsProcess):
             case Stopped(error):
                 self._error = error or self._error
                 self._finished = True
+                self._tell_finished()
                 self._listener.process_finished(self)
 
     def _on_tracker_wanted(self, message: TrackerWanted) -> None:

@@ -1,8 +1,11 @@
 """Standby pool: processes forked ahead of time, so that the next actors need not wait for a fork.
 
-A process is handed out at most once, the oldest first. One that dies on standby is dropped, and nobody is told. New
-ones are forked when no start has been under way for a moment, because a fork and its rehearsal would take their time
-from the starts. It must never hand out a process that it has seen end.
+A process is handed out at most once, one that has rehearsed first. One that dies on standby is dropped, and nobody is
+told. It must never hand out a process that it has seen end.
+
+When an actor has finished, the next process is asked for: then the zygote has nothing to do, and whoever starts one
+actor after the other finds it forked, or at least on its way. A rehearsal takes more than a start does. So it waits,
+as do further forks, until no start has been under way for a moment.
 """
 
 from __future__ import annotations
@@ -18,19 +21,20 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import msgspec
 
-from ..wire.messages import STANDS_BY
-from .beginning import NewChannel, open_channel
+from ..wire.messages import REHEARSE, STANDS_BY
+from .beginning import open_channel
 from .io import READ, IOThread, Timer
 
 if TYPE_CHECKING:
     from .process import ActorProcess
 
-__all__ = ["Standby", "StandbyPool"]
+__all__ = ["Coming", "Standby", "StandbyPool"]
 
 T = TypeVar("T")
 
-_QUIET: Final = 0.01
-"""Seconds without a start after which processes are forked ahead: longer than from one start to the next in a burst."""
+_QUIET: Final = 0.03
+"""Seconds without a start after which processes rehearse: longer than from one start to the next, also where one
+comes after the other on a busy machine. A rehearsal takes as much processor time as two starts, with models as four."""
 
 
 class Standby(msgspec.Struct):
@@ -86,6 +90,29 @@ class Standby(msgspec.Struct):
         os.close(self.pidfd)
 
 
+class Coming(msgspec.Struct):
+    """A process that the zygote has been asked for, and the start of an actor by it.
+
+    Attributes:
+        key: number by which host and zygote name it.
+        channel: the host's end of its channel.
+        theirs: the process's end.
+        link: what that one is called in `/proc/PID/fd`.
+    """
+
+    key: int
+    channel: socket.socket
+    theirs: socket.socket
+    link: str
+
+    def appoint(self, process: ActorProcess) -> None:
+        """Be the process of an actor. Called with the pool's lock, in `StandbyPool.take`."""
+        process.on_asked_for()
+
+    def begin(self, process: ActorProcess) -> None:
+        """Nothing is left to be done: it is asked for, and will find its first message."""
+
+
 class StandbyPool:
     """Keeps some processes standing by.
 
@@ -113,33 +140,41 @@ class StandbyPool:
         self._io = io
         self._new_key = new_key
         self._fork = fork
-        self._coming: dict[int, NewChannel] = {}
+        self._coming: dict[int, Coming] = {}
+        self._fresh: dict[int, Standby] = {}
         self._rehearsing: dict[int, Standby] = {}
         self._waiting: dict[int, Standby] = {}
         self._ended: list[Standby] = []
         self._starts = 0
+        self._is_quiet = False
         self._still_to_start = after
         self._fill_timer: Timer | None = None
         self._closed = False
 
-    def take(self, appoint: Callable[[Standby], T]) -> T | None:
-        """Begin a start with a process that stands by, and return what `appoint` makes of it; None if none does.
+    def take(self, appoint: Callable[[Standby | Coming], T]) -> T | None:
+        """Begin a start with a process of these, and return what `appoint` makes of it; None if there is none.
 
         Args:
             appoint: makes it the actor's, and may raise: then it goes on standing by. Called with the pool's lock, so
                 that who hears of its end finds it either here or where this has put it.
         """
         with self._lock:
-            while self._waiting:
-                key, standby = next(iter(self._waiting.items()))
-                if not standby.has_ended():
-                    taken = appoint(standby)
-                    del self._waiting[key]
-                    self._count_start()
-                    return taken
-                # The zygote's word of it is on the way, and the I/O thread may be at its channel.
-                self._ended.append(self._waiting.pop(key))
-                self._io.call(self._close_ended)
+            for those in (self._waiting, self._fresh):
+                while those:
+                    key, standby = next(iter(those.items()))
+                    if not standby.has_ended():
+                        taken = appoint(standby)
+                        del those[key]
+                        self._count_start()
+                        return taken
+                    # The zygote's word of it is on the way, and the I/O thread may be at its channel.
+                    self._ended.append(those.pop(key))
+                    self._io.call(self._close_ended)
+            for key, coming in self._coming.items():
+                taken = appoint(coming)
+                del self._coming[key]
+                self._count_start()
+                return taken
         return None
 
     def _close_ended(self) -> None:
@@ -157,6 +192,7 @@ class StandbyPool:
     def _count_start(self) -> None:
         self._starts += 1
         self._still_to_start -= 1
+        self._is_quiet = False
 
     def start_over(self) -> None:
         """An actor has finished starting, or died first."""
@@ -173,21 +209,41 @@ class StandbyPool:
             self._fill_timer = self._io.call_later(_QUIET, self.fill)
 
     def fill(self) -> None:
-        """Fork what is missing, unless an actor is being started."""
+        """Fork what is missing, and have all rehearse that have not, unless an actor is being started."""
         with self._lock:
             if self._closed or self._starts or self._still_to_start > 0:
                 return
-            # Where the host has no descriptor left, or no zygote, starts themselves will tell.
-            with contextlib.suppress(OSError):
-                while len(self._coming) + len(self._rehearsing) + len(self._waiting) < self._size:
-                    channel = open_channel()
-                    key = self._new_key()
-                    self._coming[key] = channel
-                    try:
-                        self._fork(key, channel.theirs)
-                    except OSError:
-                        self._drop(key)
-                        raise
+            self._is_quiet = True
+            for standby in [*self._fresh.values()]:
+                self._have_rehearse(standby)
+            self._fork_missing(self._size)
+
+    def actor_finished(self) -> None:
+        """An actor has come to its end: there may soon be another. Fork one process, if any is missing."""
+        with self._lock:
+            if not self._closed and self._still_to_start <= 0:
+                self._fork_missing(1)
+
+    def _fork_missing(self, most: int) -> None:
+        """Fork what is missing, so many at most. Called with the lock."""
+        there = len(self._coming) + len(self._fresh) + len(self._rehearsing) + len(self._waiting)
+        # Where the host has no descriptor left, or no zygote, starts themselves will tell.
+        with contextlib.suppress(OSError):
+            for _ in range(min(most, self._size - there)):
+                channel = open_channel()
+                key = self._new_key()
+                self._coming[key] = Coming(key, channel.ours, channel.theirs, channel.link)
+                try:
+                    self._fork(key, channel.theirs)
+                except OSError:
+                    self._drop(key)
+                    raise
+
+    def _have_rehearse(self, standby: Standby) -> None:
+        """Have a process rehearse, which cannot be taken meanwhile. Called with the lock."""
+        with contextlib.suppress(OSError):  # it has ended: its channel says so
+            standby.channel.send(REHEARSE)
+        self._rehearsing[standby.key] = self._fresh.pop(standby.key)
 
     def on_forked(self, key: int, pid: int, pidfd: int | None) -> bool:
         """A process exists; return whether it is one of these."""
@@ -195,13 +251,14 @@ class StandbyPool:
             coming = self._coming.pop(key, None)
             if coming is None:
                 return False
-            channel, theirs, link = coming
-            theirs.close()
+            coming.theirs.close()
             if pidfd is None:
-                channel.close()
-            else:
-                standby = self._rehearsing[key] = Standby(key, channel, link, pid, pidfd, self._io)
-                self._io.watch(channel.fileno(), READ, lambda events: self._on_events(standby, events))
+                coming.channel.close()
+                return True
+            standby = self._fresh[key] = Standby(key, coming.channel, coming.link, pid, pidfd, self._io)
+            self._io.watch(standby.channel.fileno(), READ, lambda events: self._on_events(standby, events))
+            if self._is_quiet:
+                self._have_rehearse(standby)
             return True
 
     def drop(self, key: int) -> bool:
@@ -213,9 +270,10 @@ class StandbyPool:
         """Let one go. Called with the lock."""
         coming = self._coming.pop(key, None)
         if coming is not None:
-            coming.ours.close()
+            coming.channel.close()
             coming.theirs.close()
-        rehearsing, waiting = self._rehearsing.pop(key, None), self._waiting.pop(key, None)
+        rehearsing = self._rehearsing.pop(key, None)
+        waiting = self._waiting.pop(key, None) or self._fresh.pop(key, None)
         standby = rehearsing or waiting
         if standby is not None:
             self._io.unwatch(standby.channel.fileno())
@@ -227,7 +285,7 @@ class StandbyPool:
     def clear(self) -> None:
         """Drop all: there is no zygote any more."""
         with self._lock:
-            for key in [*self._coming, *self._rehearsing, *self._waiting]:
+            for key in [*self._coming, *self._fresh, *self._rehearsing, *self._waiting]:
                 self._drop(key)
 
     def close(self) -> None:
@@ -252,7 +310,7 @@ class StandbyPool:
                         said = standby.channel.recv(len(STANDS_BY))
                 if said == STANDS_BY:
                     self._waiting[standby.key] = self._rehearsing.pop(standby.key)
-                elif standby.key in self._rehearsing or standby.key in self._waiting:
+                elif standby.key in self._rehearsing or standby.key in self._waiting or standby.key in self._fresh:
                     standby.kill()
                     self._drop(standby.key)
                 else:  # about to be closed

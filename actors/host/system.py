@@ -29,7 +29,7 @@ from .io import IOThread, Timer
 from .process import ActorProcess, ProcessListener
 from .processes import Processes
 from .shell import Shell
-from .standby import Standby, StandbyPool
+from .standby import Coming, Standby, StandbyPool
 from .zygote_keeper import ForkStart, ZygoteKeeper
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ __all__ = ["ProcessSystem", "Startable", "default_system"]
 _KILL_LIMIT: Final = 2.0
 """Seconds that processes which were killed may take to be gone."""
 
-Starter: TypeAlias = Standby | ForkStart
+Starter: TypeAlias = Standby | Coming | ForkStart
 """How an actor comes to its process. Both have the key, the channel, what to do when it is known here, and the rest."""
 
 
@@ -98,7 +98,7 @@ class ProcessSystem:
         self._preload_failed = preload_failed
         self._rehearsal = rehearsal
         self._for_many = for_many
-        self._withheld = tuple(map(os.fsencode, withheld))
+        self._withheld = frozenset(map(os.fsencode, withheld))
         self._fenced = fenced
         self._io = IOThread("subactors-io")
         self._owner = os.getpid()
@@ -255,6 +255,7 @@ class ProcessSystem:
             io=self._io,
             listener=listener,
             start_over=self._standby.start_over,
+            finished=self._standby.actor_finished,
             forget=self._processes.forget,
             group=group,
         )

@@ -18,6 +18,7 @@ __all__ = [
     "HERE",
     "MOST_NAMED",
     "OWN_ATTRIBUTES",
+    "REHEARSE",
     "STANDS_BY",
     "STARTED",
     "Answer",
@@ -62,8 +63,11 @@ HERE: Final = b"here"
 MOST_NAMED: Final = 20
 """Process ids of survivors that are told: a packet has a size, and a reason is read by people."""
 
+REHEARSE: Final = b"\xff"
+"""The host to a process that was forked ahead, before any frame, whose first byte this never is: rehearse now."""
+
 STANDS_BY: Final = b"\x01"
-"""The first byte on the channel of a process that was forked ahead, before any frame: it waits for its actor now."""
+"""The answer to that, before any frame: it has rehearsed, and waits for its actor again."""
 
 
 class ErrorData(msgspec.Struct, frozen=True):

@@ -59,8 +59,13 @@ from .sharing import settle_code, settle_memory
 
 __all__ = ["main"]
 
-_QUIET: Final = 10
-"""Milliseconds without anything to do after which the zygote sees to itself: not before the first forks are over."""
+_QUIET: Final = 3
+"""Milliseconds without anything to do after which the zygote sees to itself: not before a burst of forks is over, but
+between two starts that come one after the other."""
+
+_BUSY: Final = 8
+"""Forks without such a rest after which it sees to itself in between, a little, as soon as nothing is asked: one that
+is never left in peace must come to it, too, and whoever asks for so many will ask for more."""
 
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
@@ -80,6 +85,7 @@ class _Zygote:
         self._rehearsal = configuration.rehearsal or pickle.dumps((StopsAtOnce, (), {}))
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
+        self._forks_since = 0
         self._pid = os.getpid()
         self._descriptor_limits = raise_descriptor_limit()
         self._reaper = Reaper()
@@ -134,10 +140,13 @@ class _Zygote:
         quiet = False
         while True:
             are_due = chores and self._forks_to_come <= 0
-            ready = dict(poll.poll(self._reaper.patience((0 if quiet else _QUIET) if are_due else None)))
+            is_busy = self._forks_since >= _BUSY
+            ready = dict(poll.poll(self._reaper.patience((0 if quiet or is_busy else _QUIET) if are_due else None)))
             quiet = not ready and not self._reaper.dying
             if quiet and are_due:
                 _do_first(chores)
+                self._forks_since = 0
+                quiet = not is_busy
             is_told = self._wakeup in ready
             if is_told:
                 os.read(self._wakeup, 4096)
@@ -184,6 +193,7 @@ class _Zygote:
     def _fork(self, request: Fork, channel: int) -> None:
         key, group = request.key, request.group
         self._forks_to_come -= 1
+        self._forks_since += 1
         if request.plain:
             # What it needs of `multiprocessing` is imported once, here; before the first of them nobody pays for it.
             from ..context.child import be  # noqa: PLC0415 - see above

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from actor_classes import Echo, Rehearsal, Worker
@@ -15,6 +16,7 @@ from hooked_actors import EndlessConstructor, FailingConstructor
 from processes_and_waits import Holdings, Process, is_gone, wait_until, wait_until_at_rest
 from rehearsing_actors import CountsChannels
 from subactors.actors import ProcessActor, ProcessSystem, StartError
+from subactors.actors.host import standby as standby_module
 from subactors.runtime import Runtime
 from teams import PATIENCE, entrypoint_team, run_and_wait
 
@@ -30,6 +32,24 @@ def standing_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessSystem]:
 
 def actors_since(before: Holdings) -> list[Process]:
     return [process for process in before.new_processes() if process.name == "subactor" and not process.ended]
+
+
+@contextlib.contextmanager
+def one_standing_by(
+    monkeypatch: pytest.MonkeyPatch, rehearsal: tuple[type[ProcessActor], tuple[Any, ...]] | None = None
+) -> Iterator[ProcessSystem]:
+    """Have a process system that keeps one process standing by."""
+    system = ProcessSystem(standby=1, rehearsal=rehearsal)
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        yield system
+    finally:
+        system.close()
+
+
+def forked_ahead(system: ProcessSystem) -> list[int]:
+    """Return the ids of processes that have been forked ahead and have not rehearsed."""
+    return [standby.pid for standby in system._standby._fresh.values()]
 
 
 def two_stand_by(system: ProcessSystem) -> set[int]:
@@ -71,6 +91,98 @@ def test_those_that_are_used_are_replaced(standing_by: ProcessSystem) -> None:
     second = two_stand_by(standing_by)
 
     assert len(first & second) == 1
+
+
+def test_when_an_actor_has_finished_the_next_process_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standby_module, "_QUIET", 3600.0)
+    with one_standing_by(monkeypatch) as system:
+        system.prepare()
+        wait_until(lambda: len(system._standby._waiting) == 1, "one stands by")
+        first, second = Worker.start(), Worker.start()
+        pids = {actor.proxy().pid().get(timeout=PATIENCE) for actor in (first, second)}
+        assert not forked_ahead(system)
+
+        first.stop()
+        wait_until(lambda: forked_ahead(system), "the next is forked")
+
+        (next_pid,) = forked_ahead(system)
+        third = Worker.start()
+        assert third.proxy().pid().get(timeout=PATIENCE) == next_pid
+        assert next_pid not in pids
+        second.stop()
+        third.stop()
+
+
+def test_an_actor_takes_a_process_that_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Holdings()
+    monkeypatch.setattr(standby_module, "_QUIET", 3600.0)
+    with one_standing_by(monkeypatch) as system:
+        system.prepare()
+        wait_until(lambda: len(system._standby._waiting) == 1, "one stands by")
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        first = Worker.start()
+        first.proxy().pid().get(timeout=PATIENCE)
+        os.kill(zygote, signal.SIGSTOP)
+        try:
+            system.call(system._standby.actor_finished)
+            wait_until(lambda: len(system._standby._coming) == 1, "the next is asked for")
+            pending: list[Any] = []
+            starting = threading.Thread(target=lambda: pending.append(Worker.start()))
+            starting.start()
+            wait_until(lambda: not system._standby._coming, "it is taken")
+        finally:
+            os.kill(zygote, signal.SIGCONT)
+        starting.join(PATIENCE)
+
+        (second,) = pending
+        assert second.proxy().pid().get(timeout=PATIENCE)
+        assert len([process for process in before.new_processes() if process.name == "subactor"]) == 2
+        first.stop()
+        second.stop()
+
+
+def test_a_killed_zygote_costs_no_start_whose_process_was_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Holdings()
+    monkeypatch.setattr(standby_module, "_QUIET", 3600.0)
+    with one_standing_by(monkeypatch) as system:
+        system.prepare()
+        wait_until(lambda: len(system._standby._waiting) == 1, "one stands by")
+        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+        first = Worker.start()
+        os.kill(zygote, signal.SIGSTOP)
+        system.call(system._standby.actor_finished)
+        wait_until(lambda: len(system._standby._coming) == 1, "the next is asked for")
+        pending: list[Any] = []
+        starting = threading.Thread(target=lambda: pending.append(Worker.start()))
+        starting.start()
+        wait_until(lambda: not system._standby._coming, "it is taken")
+        os.kill(zygote, signal.SIGKILL)
+        starting.join(PATIENCE)
+
+        (second,) = pending
+        assert second.proxy().pid().get(timeout=PATIENCE)
+        second.stop()
+        del first
+
+
+def test_one_that_has_not_rehearsed_does_so_in_a_quiet_moment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rehearsed = tmp_path / "rehearsed"
+    rehearsed.touch()
+    quiet = standby_module._QUIET
+    monkeypatch.setattr(standby_module, "_QUIET", 3600.0)
+    with one_standing_by(monkeypatch, rehearsal=(Rehearsal, (str(rehearsed),))) as system:
+        system.prepare()
+        wait_until(lambda: len(system._standby._waiting) == 1, "one stands by")
+        Worker.start().stop()
+        wait_until(lambda: forked_ahead(system), "the next is forked")
+        (pid,) = forked_ahead(system)
+        assert str(pid) not in rehearsed.read_text().split()
+
+        monkeypatch.setattr(standby_module, "_QUIET", quiet)
+        system.call(system._standby.fill)
+
+        wait_until(lambda: len(system._standby._waiting) == 1, "it stands by again")
+        assert str(pid) in rehearsed.read_text().split()
 
 
 def test_more_actors_than_stand_by_start_all_the_same(standing_by: ProcessSystem) -> None:
