@@ -64,8 +64,8 @@ _QUIET: Final = 3
 between two starts that come one after the other."""
 
 _BUSY: Final = 8
-"""Forks without such a rest after which it sees to itself in between, a little, as soon as nothing is asked: one that
-is never left in peace must come to it, too, and whoever asks for so many will ask for more."""
+"""Forks that each followed an end, without such a rest, after which it sees to itself even while something is asked.
+Where so many come and go there will be more, and what it does for them pays. In a burst it would only be in the way."""
 
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
@@ -85,7 +85,8 @@ class _Zygote:
         self._rehearsal = configuration.rehearsal or pickle.dumps((StopsAtOnce, (), {}))
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
-        self._forks_since = 0
+        self._turns = 0
+        self._has_one_ended = False
         self._pid = os.getpid()
         self._descriptor_limits = raise_descriptor_limit()
         self._reaper = Reaper()
@@ -140,19 +141,20 @@ class _Zygote:
         quiet = False
         while True:
             are_due = chores and self._forks_to_come <= 0
-            is_busy = self._forks_since >= _BUSY
+            is_busy = self._turns >= _BUSY
             ready = dict(poll.poll(self._reaper.patience((0 if quiet or is_busy else _QUIET) if are_due else None)))
             quiet = not ready and not self._reaper.dying
-            if quiet and are_due:
+            if are_due and (quiet or is_busy):
                 _do_first(chores)
-                self._forks_since = 0
-                quiet = not is_busy
+                self._turns = 0
+                quiet = quiet and not is_busy
             is_told = self._wakeup in ready
             if is_told:
                 os.read(self._wakeup, 4096)
             if is_told or time.monotonic() > self._reaper.due:
                 for exited in self._reaper.reap():
                     self._send(exited)
+                    self._has_one_ended = True
             if self._host in ready:
                 break
             if control in ready and not self._take_request():
@@ -193,7 +195,9 @@ class _Zygote:
     def _fork(self, request: Fork, channel: int) -> None:
         key, group = request.key, request.group
         self._forks_to_come -= 1
-        self._forks_since += 1
+        if self._has_one_ended:
+            self._turns += 1
+            self._has_one_ended = False
         if request.plain:
             # What it needs of `multiprocessing` is imported once, here; before the first of them nobody pays for it.
             from ..context.child import be  # noqa: PLC0415 - see above
