@@ -66,7 +66,7 @@ async def _have_pending(runtime: AsyncRuntime, count: int, record: Recorder) -> 
     tracemalloc.stop()
     record.add("threads of pending awaits", threading.active_count() - threads, "", tasks=count)
     await idle.stop()
-    await asyncio.wait([first, *waits])
+    await asyncio.gather(first, *waits, return_exceptions=True)
 
 
 def _end_of(task: AsyncTask) -> Coroutine[Any, Any, Any]:
