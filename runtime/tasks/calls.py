@@ -6,13 +6,13 @@ Code that both sides know goes by its name; all else goes by value, with what a 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...actors import encode_by_name, encode_by_value
 from ..team.functions import show_sources, sources_of
 
-__all__ = ["Call", "Calls", "encode_call"]
+__all__ = ["Call", "Calls", "call_each", "call_each_async", "encode_call"]
 
 
 class Call(NamedTuple):
@@ -97,3 +97,13 @@ def encode_call(
         return None
     payload, files = encode_by_value(call)
     return pickle.dumps((module, sources_of(files), payload)), True
+
+
+def call_each(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """Call a function with each of some items. Runs in the task's process."""
+    return [function(item) for item in items]
+
+
+async def call_each_async(function: Callable[[Any], Awaitable[Any]], items: Iterable[Any]) -> list[Any]:
+    """As `call_each`, one after the other."""
+    return [await function(item) for item in items]

@@ -11,12 +11,13 @@ import functools
 import inspect
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from ..errors import CapacityError
+from ..tasks.calls import call_each, call_each_async
 from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.gateway import Nobody
 from ..tasks.messages import RunOptions, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
@@ -27,7 +28,7 @@ from .request import call_requests, run_request
 from .steps import result_of_view
 from .way import Way
 
-__all__ = ["Mapping", "OnError", "call_each", "call_each_async", "checked_size", "outcomes_of", "requests_for"]
+__all__ = ["Mapping", "OnError", "checked_size", "outcomes_of", "requests_for"]
 
 OnError: TypeAlias = Literal["raise", "collect"]
 
@@ -261,13 +262,3 @@ def checked_size(work: Callable[..., Any] | str, chunksize: int, on_error: OnErr
     if chunksize < 1 or (chunksize > 1 and isinstance(work, str)):
         raise ValueError(f"chunksize is {chunksize}; it must be at least 1, and is 1 for an agent.")
     return chunksize
-
-
-def call_each(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Call a function with each of some items. Runs in the task's process."""
-    return [function(item) for item in items]
-
-
-async def call_each_async(function: Callable[[Any], Awaitable[Any]], items: Iterable[Any]) -> list[Any]:
-    """As `call_each`, one after the other."""
-    return [await function(item) for item in items]
