@@ -59,13 +59,13 @@ from .sharing import settle_code, settle_memory
 
 __all__ = ["main"]
 
-_QUIET: Final = 3
+_QUIET: Final = 2
 """Milliseconds without anything to do after which the zygote sees to itself: not before a burst of forks is over, but
 between two starts that come one after the other."""
 
-_BUSY: Final = 8
-"""Forks that each followed an end, without such a rest, after which it sees to itself even while something is asked.
-Where so many come and go there will be more, and what it does for them pays. In a burst it would only be in the way."""
+_BURST: Final = 4
+_CALM: Final = 50
+"""Forks without an end between them that are a burst, and the milliseconds that it takes instead: the cores are its."""
 
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
@@ -85,8 +85,8 @@ class _Zygote:
         self._rehearsal = configuration.rehearsal or pickle.dumps((StopsAtOnce, (), {}))
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
-        self._turns = 0
-        self._has_one_ended = False
+        self._burst = 0
+        self._has_one_ended = self._has_one_followed = False
         self._pid = os.getpid()
         self._descriptor_limits = raise_descriptor_limit()
         self._reaper = Reaper()
@@ -141,12 +141,15 @@ class _Zygote:
         quiet = False
         while True:
             are_due = chores and self._forks_to_come <= 0
-            is_busy = self._turns >= _BUSY
-            ready = dict(poll.poll(self._reaper.patience((0 if quiet or is_busy else _QUIET) if are_due else None)))
+            # Where one starts after another has ended, there may never be such a rest. There will be more, and what is
+            # done for them pays, even while something is asked.
+            is_busy = self._has_one_followed
+            rest = 0 if quiet or is_busy else _CALM if self._burst > _BURST else _QUIET
+            ready = dict(poll.poll(self._reaper.patience(rest if are_due else None)))
             quiet = not ready and not self._reaper.dying
             if are_due and (quiet or is_busy):
                 _do_first(chores)
-                self._turns = 0
+                self._has_one_followed = False
                 quiet = quiet and not is_busy
             is_told = self._wakeup in ready
             if is_told:
@@ -196,8 +199,10 @@ class _Zygote:
         key, group = request.key, request.group
         self._forks_to_come -= 1
         if self._has_one_ended:
-            self._turns += 1
             self._has_one_ended = False
+            self._has_one_followed = True
+            self._burst = 0
+        self._burst += 1
         if request.plain:
             # What it needs of `multiprocessing` is imported once, here; before the first of them nobody pays for it.
             from ..context.child import be  # noqa: PLC0415 - see above
