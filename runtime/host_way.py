@@ -13,6 +13,7 @@ from .tasks.gateway import Caller, HostGateway, ReplyTo
 from .tasks.messages import CheckData, Request, RunTask, checked
 from .tasks.views import Status, TaskView
 from .text import one_line
+from .verbs.held import Held
 
 if TYPE_CHECKING:
     from .data_check import DataChecks
@@ -31,6 +32,7 @@ class HostWay:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self.held = Held()
         self._gateway = HostGateway(host.supervisor, Caller())
         self._callbacks: CallbackThread | None = None
 

@@ -16,6 +16,7 @@ from ..tasks.gateway import ReplyTo, TaskGateway
 from ..tasks.messages import ListTasks, Noted, Request, RunTask, WaitTasks, checked
 from ..tasks.views import Status, TaskView
 from ..verbs.callbacks import CallbackThread
+from ..verbs.held import Held
 
 __all__ = ["TaskWay"]
 
@@ -43,6 +44,7 @@ class TaskWay:
         self._numbers = itertools.count(1)
         self._waits: dict[ReplyTo, int] = {}
         self.max_running = max_running
+        self.held = Held()
 
     def data_check(self, request: RunTask) -> None:
         """See `Way`: the process of the task that is started finds out."""

@@ -168,7 +168,7 @@ class Answers:
 
     def accepted(self, task: Task) -> TaskAccepted:
         """Return the answer to whoever has started a task."""
-        return TaskAccepted(task.id, self._place(task))
+        return TaskAccepted(task.id, self._place(task), has_key=task.key is not None)
 
     def view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         """Return a task as it is now, with the last sample of what it uses; see `Task.view`."""
@@ -249,7 +249,7 @@ class Answers:
         ]
 
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
-        tasks = [self._registry.find(task_id, caller) for task_id in dict.fromkeys(request.task_ids)]
+        tasks = self._found(request, caller)
         self._check_patience(caller, len(tasks))
         limit = self._output_limit(caller, request.limit, len(tasks))
         waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, request.peek, request.number)
@@ -259,8 +259,15 @@ class Answers:
         elif request.timeout is not None:
             waiter.timer = self._mailbox.call_later(max(0.0, request.timeout), lambda: self.let_end(waiter))
 
+    def _found(self, request: WaitTasks | StopTasks, caller: Caller) -> list[Task]:
+        """Return the tasks that a request names, each once; raises UnknownTaskError."""
+        ids = dict.fromkeys(request.task_ids)
+        if request.known_only:
+            ids = {task_id: None for task_id in ids if self._registry.get(task_id) is not None}
+        return [self._registry.find(task_id, caller) for task_id in ids]
+
     def _take_stop(self, request: StopTasks, caller: Caller, reply_to: ReplyTo) -> None:
-        targets = [self._registry.find(task_id, caller) for task_id in request.task_ids]
+        targets = self._found(request, caller)
         for task in targets:
             if task.is_over and request.refuse_ended:
                 raise TaskEndedError(f"Task {task.id} has ended already: {task.status}. View it to read what it left.")

@@ -79,10 +79,12 @@ class TaskAccepted(msgspec.Struct, frozen=True):
     Attributes:
         task_id: the id.
         queue_place: its place in the queue, from 1; 0 if it is not queued.
+        has_key: whether it has a key, so that others may have asked for it, too.
     """
 
     task_id: str
     queue_place: int = 0
+    has_key: bool = False
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -183,6 +185,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
         timeout: seconds; None: without end.
         limit: bytes of output wanted of each, head and tail; None is all that is kept.
         number: by which a task can say later that nobody waits any more (`Noted`); 0: it never will.
+        known_only: whether tasks that are not remembered any more are left out; else they are an error.
     """
 
     task_ids: TaskIds
@@ -190,6 +193,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
     timeout: float | None = None
     limit: int | None = None
     number: int = 0
+    known_only: bool = False
 
 
 class StopTasks(Reading[TaskList], frozen=True, tag="stop"):
@@ -199,11 +203,13 @@ class StopTasks(Reading[TaskList], frozen=True, tag="stop"):
         task_ids: the tasks; all are asked to stop before any is waited for.
         limit: bytes of output wanted, head and tail; None is all that is kept.
         refuse_ended: whether a task that has ended is an error, or answered as it is.
+        known_only: see `WaitTasks`.
     """
 
     task_ids: TaskIds
     limit: int | None = None
     refuse_ended: bool = False
+    known_only: bool = False
 
 
 class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Itera
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ...actors import RestartPolicy
+from ..errors import RunError
+from ..tasks.ends import TaskStopped
 from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
@@ -13,7 +15,7 @@ from . import steps
 from .async_streams import AsyncEventStream, AsyncStream
 from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .completion import Completions, Ended
-from .groups import GroupBook, OnGroupError
+from .groups import GroupBook, GroupWay, OnGroupError
 from .handle import TaskHandle, TaskRef, id_of, ids_of
 from .inbox import ReplyInto
 from .mapping import Mapping, OnError, Request, checked_size, outcomes_of, requests_for
@@ -173,10 +175,12 @@ class AsyncVerbs:
     async def as_completed(
         self,
         tasks: Iterable[TaskRef],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the supervisor keeps the time, in any event loop
     ) -> AsyncGenerator[AsyncTask]:
         """Yield tasks as they end, each once: `async for task in …`; see `BlockingVerbs.as_completed`."""
         inbox: AsyncInbox[Ended] = AsyncInbox()
-        completions = Completions(self._way, tasks, inbox, AsyncTask)
+        completions = Completions(self._way, tasks, inbox, AsyncTask, timeout)
         try:
             while len(completions):
                 yield completions.take(await inbox.get())
@@ -214,9 +218,15 @@ class AsyncVerbs:
             mapping.close()
 
     async def _start(self, request: RunTask) -> AsyncTask:
-        return AsyncTask(
-            await driven(self._way, steps.run(request, self._way.data_check(request))), request.agent, self._way
-        )
+        task_id = await driven(self._way, steps.run(request, self._way.data_check(request)))
+        if request.options.key is not None:
+            self._way.held.claim(task_id)  # for good: no group that asks for it, too, is to stop it
+        return self._handle(task_id, request.agent)
+
+    def _handle(self, task_id: str, agent: str) -> AsyncTask:
+        """Return the handle of a task: the one that there is, if it is alive."""
+        known = self._way.held.handle(task_id)
+        return known if isinstance(known, AsyncTask) else AsyncTask(task_id, agent, self._way)
 
 
 class AsyncGroup(AsyncVerbs):
@@ -224,30 +234,39 @@ class AsyncGroup(AsyncVerbs):
 
     def __init__(self, way: Way, on_error: OnGroupError) -> None:
         super().__init__(way)
-        self._book: GroupBook[AsyncTask] = GroupBook(way, on_error)
+        self._book = GroupBook(way, on_error)
+        self._way = GroupWay(way, self._book)
 
     async def __aenter__(self) -> Self:
+        self._book.check_open()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            try:
-                await driven(self._way, self._book.ended())
-            except BaseException:
+    async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            if error is None:
+                try:
+                    await driven(self._way, self._book.ended())
+                except BaseException:
+                    await self._end()
+                    raise
+            else:
                 await self._end()
-                raise
-            await driven(self._way, self._book.raise_failure())
-        else:
-            await self._end()
+        finally:
+            self._book.close()
+        # What a block meets of a failure elsewhere in the group is not the news: the failure is.
+        if error is None or isinstance(error, TaskStopped | RunError):
+            failure = await driven(self._way, self._book.failure())
+            if failure is not None:
+                raise failure from error
 
     @property
     def tasks(self) -> Tasks:
         """Its tasks, oldest first."""
-        return [*self._book.handles.values()]
+        return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
 
     async def list(self) -> TaskViews:
         """Return its tasks as they are now, oldest first; of their output only the end."""
-        return [view for view in await super().list() if view.id in self._book.handles]
+        return [view for view in await super().list() if view.id in self._book.agents]
 
     async def wait(
         self,
@@ -278,5 +297,7 @@ class AsyncGroup(AsyncVerbs):
         await uncancelled(lambda: driven(self._way, self._book.ended()))
 
     async def _start(self, request: RunTask) -> AsyncTask:
-        self._book.check_open()
-        return self._book.add(await super()._start(request))
+        task_id = await driven(self._way, steps.run(request, self._way.data_check(request)))
+        task = self._handle(task_id, request.agent)
+        self._book.watch(task_id)
+        return task

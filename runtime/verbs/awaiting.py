@@ -232,7 +232,7 @@ class _Refused:
 
 
 def _stop_unknown(reply: object, way: Way) -> None:
-    if isinstance(reply, TaskAccepted):
+    if isinstance(reply, TaskAccepted) and not reply.has_key:  # with one, somebody else may have asked for it, too
         way.send(StopTasks([reply.task_id], limit=0), Nobody())
 
 
@@ -260,6 +260,8 @@ async def driven(way: Way, verb: Steps[T]) -> T:
                 # Here, and not when it was sent: what is cancelled in the tick of the end has seen nothing.
                 if shows_ends and way.acknowledges and (seen := seen_ends(reply)):
                     way.acknowledge(seen)
+                if shows_ends:
+                    way.held.note_ends(reply)
                 request = verb.send(reply)
     except StopIteration as done:
         value: T = done.value

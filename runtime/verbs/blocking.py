@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from ...actors import RestartPolicy
+from ..errors import RunError
+from ..tasks.ends import TaskStopped
 from ..tasks.messages import RunTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
@@ -20,7 +22,7 @@ from .way import Way
 
 if TYPE_CHECKING:
     from .executor import TaskExecutor
-    from .groups import GroupBook, OnGroupError
+    from .groups import OnGroupError
     from .mapping import OnError
 
 __all__ = ["BlockingVerbs", "Group", "Task"]
@@ -314,7 +316,15 @@ class BlockingVerbs:
         return Group(self._way, on_error)
 
     def _start(self, request: RunTask) -> Task:
-        return Task(drive(self._way, steps.run(request, self._way.data_check(request))), request.agent, self._way)
+        task_id = drive(self._way, steps.run(request, self._way.data_check(request)))
+        if request.options.key is not None:
+            self._way.held.claim(task_id)  # for good: no group that asks for it, too, is to stop it
+        return self._handle(task_id, request.agent)
+
+    def _handle(self, task_id: str, agent: str) -> Task:
+        """Return the handle of a task: the one that there is, if it is alive."""
+        known = self._way.held.handle(task_id)
+        return known if isinstance(known, Task) else Task(task_id, agent, self._way)
 
 
 class Group(BlockingVerbs):
@@ -326,15 +336,17 @@ class Group(BlockingVerbs):
 
     def __init__(self, way: Way, on_error: OnGroupError) -> None:
         super().__init__(way)
-        from .groups import GroupBook  # noqa: PLC0415 - for programs that want one
+        from .groups import GroupBook, GroupWay  # noqa: PLC0415 - for programs that want one
 
-        self._book: GroupBook[Task] = GroupBook(way, on_error)
+        self._book = GroupBook(way, on_error)
+        self._way = GroupWay(way, self._book)
 
     def __enter__(self) -> Self:
+        self._book.check_open()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None:
             self._book.stop()
         try:
             drive(self._way, self._book.ended())
@@ -342,17 +354,22 @@ class Group(BlockingVerbs):
             self._book.stop()
             drive(self._way, self._book.ended())
             raise
-        if kind is None:
-            drive(self._way, self._book.raise_failure())
+        finally:
+            self._book.close()
+        # What a block meets of a failure elsewhere in the group is not the news: the failure is.
+        if error is None or isinstance(error, TaskStopped | RunError):
+            failure = drive(self._way, self._book.failure())
+            if failure is not None:
+                raise failure from error
 
     @property
     def tasks(self) -> Tasks:
         """Its tasks, oldest first."""
-        return [*self._book.handles.values()]
+        return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
 
     def list(self) -> TaskViews:
         """Return its tasks as they are now, oldest first; of their output only the end."""
-        return [view for view in super().list() if view.id in self._book.handles]
+        return [view for view in super().list() if view.id in self._book.agents]
 
     def wait(
         self, tasks: Iterable[TaskRef] | None = None, *, mode: Mode = "all", timeout: float | None = None
@@ -377,5 +394,7 @@ class Group(BlockingVerbs):
         return drive(self._way, self._book.ended())
 
     def _start(self, request: RunTask) -> Task:
-        self._book.check_open()
-        return self._book.add(super()._start(request))
+        task_id = drive(self._way, steps.run(request, self._way.data_check(request)))
+        task = self._handle(task_id, request.agent)
+        self._book.watch(task.id)
+        return task

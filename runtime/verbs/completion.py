@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..tasks.messages import WaitTasks
-from ..tasks.views import TaskView
+from ..tasks.views import TaskList, TaskView
 from .handle import TaskHandle, TaskRef, id_of
 from .inbox import InboxLike, ReplyInto
 from .way import Way
@@ -28,6 +28,7 @@ class Completions(Generic[Handle]):
         tasks: which.
         inbox: takes each, with its reply.
         handle: makes a handle of an id and a name of an agent.
+        timeout: seconds until which all must have ended; None: without end.
     """
 
     def __init__(
@@ -36,20 +37,28 @@ class Completions(Generic[Handle]):
         tasks: Iterable[TaskRef],
         inbox: InboxLike[Ended],
         handle: Callable[[str, str, Way], Handle],
+        timeout: float | None,
     ) -> None:
         self._way = way
+        self._timeout = timeout
         self._handle = handle
         self._open: dict[str, ReplyInto] = {}
         for task_id, task in {id_of(task): task for task in tasks}.items():
             reply_to = self._open[task_id] = ReplyInto(functools.partial(_put, inbox, task))
-            way.send(WaitTasks([task_id], limit=0, peek=True), reply_to)
+            if isinstance(task, TaskHandle) and task.end is not None:
+                inbox.put((task, None))
+            else:
+                way.send(WaitTasks([task_id], timeout=timeout, limit=0, peek=True), reply_to)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def take(self, ended: Ended) -> Handle:
-        """Return the task that has ended; raises what the question was refused with."""
+        """Return the task that has ended; raises what the question was refused with, or TimeoutError."""
         task, reply = ended
+        if isinstance(reply, TaskList) and not reply.tasks:
+            count = len(self._open)
+            raise TimeoutError(f"{count} tasks have not ended after {self._timeout:g} s; they go on.")
         del self._open[str(task)]
         if isinstance(reply, BaseException):
             raise reply

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ...actors.interrupts import result_of
 from ..tasks.gateway import Nobody, ReplyToFuture
-from ..tasks.messages import Request, StopTasks, TaskAccepted
+from ..tasks.messages import Reading, Request, StopTasks, TaskAccepted
 from .steps import Steps
 from .way import Way
 
@@ -27,6 +27,8 @@ def drive(way: Way, verb: Steps[T]) -> T:
             except BaseException as error:  # noqa: BLE001 - the verb decides
                 request = verb.throw(error)
             else:
+                if isinstance(request, Reading):
+                    way.held.note_ends(reply)
                 request = verb.send(reply)
     except StopIteration as done:
         value: T = done.value
@@ -47,6 +49,10 @@ def _answer(way: Way, request: Request[Reply]) -> Reply:
 
 
 def _stop_unknown(late: Future[Any], way: Way) -> None:
-    """Stop a task whose id came too late for whoever had it started. Runs in the thread that answers."""
-    if not late.cancelled() and late.exception() is None and isinstance(late.result(), TaskAccepted):
-        way.send(StopTasks([late.result().task_id], limit=0), Nobody())
+    """Stop a task whose id came too late for whoever had it started. Runs in the thread that answers.
+
+    Not one with a key: somebody else may have asked for it, too.
+    """
+    reply = None if late.cancelled() or late.exception() is not None else late.result()
+    if isinstance(reply, TaskAccepted) and not reply.has_key:
+        way.send(StopTasks([reply.task_id], limit=0), Nobody())

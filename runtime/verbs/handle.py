@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from ..errors import UnknownTaskError
 from ..tasks.views import TERMINAL, Status, TaskView
-from .steps import result_of_view
+from .steps import forgotten, result_of_view
 from .way import Way
 
 __all__ = ["TaskHandle", "TaskRef", "id_of", "ids_of"]
@@ -31,6 +31,7 @@ class TaskHandle:
         self.agent = agent
         self._way = way
         self.end: TaskView | None = None
+        way.held.add(self)
 
     def __str__(self) -> str:
         return self.id
@@ -57,7 +58,7 @@ class TaskHandle:
             return self.end.status
         status = self._way.status(self.id)
         if status is None:
-            raise UnknownTaskError(f"Task {self.id} has ended, its result has been read, and it is forgotten by now.")
+            raise UnknownTaskError(forgotten(self.id))
         return status
 
     def done(self) -> bool:

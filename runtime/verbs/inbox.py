@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
@@ -31,18 +32,11 @@ class Inbox(Generic[T]):
         """Put something in. In any thread."""
         self._items.put(item)
 
-    def get(self, timeout: float | None = None) -> T:
-        """Take the oldest out, once there is one.
-
-        Raises:
-            queue.Empty: there is none after `timeout` seconds.
-        """
-        while timeout is None:
-            try:
+    def get(self) -> T:
+        """Take the oldest out, once there is one."""
+        while True:
+            with contextlib.suppress(queue.Empty):
                 return self._items.get(timeout=LONGEST_SLEEP)
-            except queue.Empty:
-                continue
-        return self._items.get(timeout=max(0.0, timeout))
 
     def take(self) -> T | None:
         """Take the oldest out, if there is one."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -40,7 +38,7 @@ def completed(
 ) -> Iterator[Handle]:
     """Yield tasks as they end; see `BlockingVerbs.as_completed`."""
     inbox: Inbox[Ended] = Inbox()
-    return _completed(Completions(way, tasks, inbox, handle), inbox, timeout)
+    return _completed(Completions(way, tasks, inbox, handle, timeout), inbox)
 
 
 def _results(mapping: Mapping, inbox: Inbox[Any], on_error: OnError) -> Iterator[Any]:
@@ -59,16 +57,9 @@ def _results(mapping: Mapping, inbox: Inbox[Any], on_error: OnError) -> Iterator
         mapping.close()
 
 
-def _completed(completions: Completions[Handle], inbox: Inbox[Ended], timeout: float | None) -> Iterator[Handle]:
-    until = None if timeout is None else time.monotonic() + timeout
+def _completed(completions: Completions[Handle], inbox: Inbox[Ended]) -> Iterator[Handle]:
     try:
         while len(completions):
-            try:
-                ended = inbox.get(None if until is None else until - time.monotonic())
-            except queue.Empty:
-                raise TimeoutError(
-                    f"{len(completions)} tasks have not ended after {timeout:g} s; they go on."
-                ) from None
-            yield completions.take(ended)
+            yield completions.take(inbox.get())
     finally:
         completions.close()

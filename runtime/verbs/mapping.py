@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from ..errors import CapacityError
+from ..errors import CapacityError, RuntimeClosedError
 from ..tasks.calls import call_each, call_each_async
 from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.gateway import Nobody
@@ -100,7 +100,7 @@ class Mapping:
         self._inbox = inbox
         self._most = concurrency if concurrency is not None else way.max_running
         # Where the runtime queues what cannot run yet, some wait there: the next starts as soon as one has ended.
-        self._at_once = self._most if concurrency is not None else self._most * _AHEAD
+        self._room = self._at_once = self._most if concurrency is not None else self._most * _AHEAD
         self._ordered = ordered
         self._line: deque[_Item] = deque()
         self._ended: deque[_Item] = deque()
@@ -143,6 +143,8 @@ class Mapping:
                 self._at_work -= 1
                 self._at_once = max(1, self._at_work)
                 self._refused.append(item)
+            case BaseException() if item.view is not None:  # closed meanwhile: what is known of the end has to do
+                self._end(item, view=item.view)
             case BaseException():
                 self._end(item, error=reply)
             case TaskView():
@@ -150,6 +152,7 @@ class Mapping:
             case _ if reply.tasks[0].status == "completed":
                 self._end(item, view=reply.tasks[0])
             case _:
+                item.view = reply.tasks[0]
                 self._ask(item, ViewTask(item.task_id, limit=_OUTPUT_OF_FAILED, peek=True))
 
     def ready(self) -> Iterator[tuple[TaskView, int | None]]:
@@ -173,13 +176,18 @@ class Mapping:
         for item in self._line:
             if item.state is _State.RUNNING and item.address is not None:
                 self._way.forget(item.address)
-        known = [item.accepted.task_id for item in self._line if item.accepted is not None and item.view is None]
+        known = [
+            item.accepted.task_id for item in self._line if item.accepted is not None and item.state is not _State.ENDED
+        ]
         if known:
             self._way.send(StopTasks(known, limit=0), Nobody())
 
     def _ask(self, item: _Item, request: RunTask | WaitTasks | ViewTask) -> None:
         item.address = ReplyInto(lambda reply: self._arrived(item, reply))
-        self._way.send(request, item.address)
+        try:
+            self._way.send(request, item.address)
+        except RuntimeClosedError as error:
+            self._inbox.put((item, error))
 
     def _arrived(self, item: _Item, reply: Any) -> None:
         """Hand a reply over. In the thread that replies."""
@@ -192,6 +200,8 @@ class Mapping:
     def _end(self, item: _Item, *, view: TaskView | None = None, error: BaseException | None = None) -> None:
         item.view, item.error, item.state = view, error, _State.ENDED
         self._at_work -= 1
+        # Others may have had the room that was refused, and have it no longer.
+        self._at_once = min(self._room, self._at_once + 1)
         if not self._ordered:
             self._line.remove(item)
             self._ended.append(item)

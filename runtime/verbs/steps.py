@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from ..errors import UnknownTaskError
+from ..errors import RuntimeClosedError, UnknownTaskError
 from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.messages import CheckData, ListTasks, Request, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView
@@ -23,6 +23,7 @@ __all__ = [
     "Mode",
     "Steps",
     "ended",
+    "forgotten",
     "list_tasks",
     "result_of_view",
     "run",
@@ -116,7 +117,10 @@ def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[
         TimeoutError: it has not ended after `timeout` seconds.
     """
     if known is None:
-        listed: TaskList = yield WaitTasks([task_id], "all", timeout, limit=0)
+        try:
+            listed: TaskList = yield WaitTasks([task_id], "all", timeout, limit=0)
+        except UnknownTaskError:
+            raise UnknownTaskError(forgotten(task_id)) from None
         if not listed.tasks:
             raise TimeoutError(f"Task {task_id} has not ended after {timeout:g} s; it goes on.")
         known = listed.tasks[0]
@@ -124,9 +128,14 @@ def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[
         return known
     try:
         view: TaskView = yield ViewTask(task_id, limit=_OUTPUT_OF_FAILED)
-    except UnknownTaskError:
-        return known  # forgotten meanwhile
+    except (UnknownTaskError, RuntimeClosedError):
+        return known  # forgotten, or closed, meanwhile
     return view
+
+
+def forgotten(task_id: str) -> str:
+    """Return why nothing is known of a task any more."""
+    return f"Task {task_id} has ended, its result has been read, and it is forgotten by now."
 
 
 def seen_ends(reply: object) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import CheckData, Request, RunTask
 from ..tasks.views import Status, TaskView
+from .held import Held
 
 if TYPE_CHECKING:
     from ..tasks.events import Event
@@ -49,10 +50,12 @@ class Way(Protocol):
     Attributes:
         acknowledges: whether `acknowledge` reaches the supervisor; else what a reply shows counts as read at once.
         sends_code: whether functions may go by value; else only those that are found by their names.
+        held: what the program holds of its tasks.
     """
 
     acknowledges: bool
     sends_code: bool
+    held: Held
 
     @property
     def max_running(self) -> int:

@@ -259,3 +259,30 @@ def test_tools_of_an_agent_and_tasks_of_earlier_runs_are_awaited(tmp_path: Path)
 
     first = in_loop(program, tmp_path)
     assert in_loop(program, tmp_path) == [*first, "echo"]
+
+
+def test_a_start_with_a_key_that_is_cancelled_stops_nobody_elses_task(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> str:
+        go = tmp_path / "go"
+        first = await runtime.submit(submitted.wait_for, str(go), key="a request")
+        for turns in range(4):
+            again = asyncio.ensure_future(runtime.submit(submitted.wait_for, str(go), key="a request"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            again.cancel()
+            await asyncio.gather(again, return_exceptions=True)
+        go.write_text("goes on")
+        return str(await first)
+
+    assert in_loop(program, tmp_path / "state") == "goes on"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_as_completed_gives_up_after_its_time_in_a_loop_too(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        task = await runtime.submit(submitted.wait_for, "/nowhere")
+        with pytest.raises(TimeoutError, match="1 tasks have not ended"):
+            async for _ in runtime.as_completed([task], timeout=0.01):
+                pass
+
+    in_loop(program, tmp_path, backend)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import submitted
-from subactors.runtime import RunError, Runtime, TaskFailed
+from subactors.runtime import RunError, Runtime, TaskFailed, TaskStopped
 from teams import PATIENCE, shared_runtime
 
 
@@ -97,3 +97,75 @@ def test_a_group_lists_its_own_tasks_only(runtime: Runtime) -> None:
         task = group.submit(submitted.add, 1)
         assert [view.id for view in group.list()] == [task]
     other.result(PATIENCE)
+
+
+def test_a_failure_is_what_a_block_raises_that_waits_for_another_of_its_tasks(runtime: Runtime) -> None:
+    def body() -> None:
+        with runtime.group() as group:
+            tasks = [group.submit(submitted.wait_for, "/nowhere"), group.submit(submitted.fail_at, 7)]
+            for task in tasks:
+                task.result(PATIENCE)
+
+    with pytest.raises(TaskFailed, match="not 7") as caught:
+        body()
+    assert isinstance(caught.value.__cause__, TaskStopped)
+
+
+def test_tasks_of_a_map_and_of_an_executor_end_with_the_block_too(runtime: Runtime) -> None:
+    def body() -> None:
+        with runtime.group() as group:
+            results = group.map(submitted.wait_for, ["/nowhere"] * 3)
+            group.executor().submit(submitted.wait_for, "/nowhere")
+            group.submit(submitted.fail_at, 7)
+            next(results)
+
+    with pytest.raises(TaskFailed):
+        body()
+    assert [view.id for view in runtime.list() if not view.ended] == []
+
+
+def test_a_block_waits_for_what_its_executor_runs(runtime: Runtime) -> None:
+    with runtime.group() as group:
+        future = group.executor().submit(submitted.add, 1)
+
+    assert future.result(PATIENCE) == 2
+    assert [task.status for task in group.tasks] == ["completed"]
+
+
+def test_a_task_that_others_have_asked_for_by_its_key_does_not_fall_with_a_group(runtime: Runtime) -> None:
+    def body(key: str) -> None:
+        with runtime.group() as group:
+            group.submit(submitted.wait_for, "/nowhere", key=key)
+            raise KeyError("left")
+
+    shared = runtime.submit(submitted.wait_for, "/nowhere", key="shared")
+    with runtime.group() as other:
+        in_other = other.submit(submitted.wait_for, "/nowhere", key="of two groups")
+        for key in ("shared", "of two groups"):
+            with pytest.raises(KeyError):
+                body(key)
+        assert not shared.done()
+        assert not in_other.done()
+        other.stop()
+    assert in_other.done()
+    shared.stop()
+
+
+def test_a_group_whose_block_has_ended_starts_nothing(runtime: Runtime) -> None:
+    with runtime.group() as group:
+        pass
+
+    with pytest.raises(RunError, match="block of this group has ended"):
+        group.submit(submitted.add, 1)
+    with pytest.raises(RunError, match="block of this group has ended"), group:
+        pass
+
+
+def test_a_group_stops_what_runs_though_some_of_its_tasks_are_forgotten(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, max_tasks=1) as small, small.group() as group:
+        for number in range(4):
+            group.submit(submitted.add, number).result(PATIENCE)
+        last = group.submit(submitted.wait_for, "/nowhere")
+        group.stop()
+
+        assert last.status == "stopped"

@@ -20,6 +20,7 @@ from subactors.runtime import (
     UnknownTaskError,
 )
 from teams import PATIENCE, shared_runtime
+from waiting_threads import in_threads
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_a_result_becomes_the_class_that_is_asked_for(runtime: Runtime) -> None:
 def test_a_result_that_is_not_of_the_type_says_where(runtime: Runtime) -> None:
     task = runtime.submit(summed, "three")
 
-    with pytest.raises(NotOfTypeError, match=r"Expected `int`, got `str` - at `\$.total`"):
+    with pytest.raises(NotOfTypeError, match=r"Expected `int`, got `str` at result\['total'\]"):
         task.result(PATIENCE, type=Sum)
 
 
@@ -189,3 +190,40 @@ def test_as_completed_gives_up_after_its_time(runtime: Runtime) -> None:
 def test_a_runtime_without_a_team_runs_functions(tmp_path: Path) -> None:
     with Runtime(state_dir=tmp_path, standby=0) as runtime:
         assert runtime.submit(submitted.add_later, 2).result(PATIENCE) == 3
+
+
+@pytest.mark.parametrize("read", ["wait", "stop", "view"])
+def test_a_handle_keeps_the_end_that_was_read_by_another_verb(tmp_path: Path, read: str) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, max_tasks=1) as small:
+        task = small.submit(submitted.add, 1)
+        small.wait([task])
+        {"wait": small.wait, "stop": lambda tasks: small.stop(*tasks), "view": lambda tasks: small.view(tasks[0])}[
+            read
+        ]([task.id])
+        for number in range(3):
+            small.submit(submitted.add, number).result(PATIENCE)
+
+        assert task.id not in [view.id for view in small.list()]
+        assert (task.result(), task.status, task.done()) == (2, "completed", True)
+
+
+def test_a_task_that_the_close_stops_says_so_to_whoever_waits_for_it(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0) as runtime:
+        task = runtime.submit(submitted.wait_for, "/nowhere")
+        wait_until(task.output, "it has said something", limit=PATIENCE)
+
+        def wait() -> str:
+            with pytest.raises(TaskStopped) as caught:
+                task.result()
+            return caught.value.reason
+
+        waited, _ = in_threads(wait, runtime.close)
+
+    assert "the end of the runtime" in waited
+
+
+def test_whoever_asks_again_by_a_key_gets_the_same_handle(runtime: Runtime) -> None:
+    first = runtime.submit(submitted.add, 1, key="the same handle")
+
+    assert runtime.submit(submitted.add, 1, key="the same handle") is first
+    assert first.result(PATIENCE) == 2

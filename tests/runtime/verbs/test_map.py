@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import submitted
@@ -133,6 +135,22 @@ def test_what_the_items_raise_is_raised_and_ends_what_runs(runtime: Runtime) -> 
     with pytest.raises(OSError, match="no more items"):
         list(runtime.map(submitted.wait_for, broken()))
     wait_until(lambda: not still_running(runtime), "what ran is stopped", limit=PATIENCE)
+
+
+def test_map_uses_the_room_that_others_have_left_again(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, max_running=4, max_queued=0) as small:
+        others = [small.submit(submitted.wait_for, str(tmp_path / "go")) for _ in range(3)]
+        results = small.map(submitted.wait_for, itertools.chain([str(tmp_path / "go")] * 2, [str(tmp_path / "on")] * 4))
+        (tmp_path / "go").write_text("gone")
+        small.wait(others)
+        assert [next(results), next(results)] == ["gone", "gone"]
+        rest: list[str] = []
+        reader = threading.Thread(target=lambda: rest.extend(results))
+        reader.start()
+        wait_until(lambda: len(still_running(small)) == 4, "all slots are used again", limit=PATIENCE)
+        (tmp_path / "on").write_text("on")
+        reader.join()
+        assert rest == ["on"] * 4
 
 
 def test_map_of_nothing_is_nothing(runtime: Runtime) -> None:
