@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from ..tasks.views import TaskList, TaskView
 
-if TYPE_CHECKING:
-    from .handle import TaskHandle
-
-__all__ = ["Held"]
+__all__ = ["Handle", "Held"]
 
 _MOST_OUTPUT: Final = 100_000
 """Characters of a task's output that its handle keeps, from the end."""
+
+
+class Handle(Protocol):
+    """A handle; see `TaskHandle`."""
+
+    id: str
+    end: TaskView | None
 
 
 class Held:
@@ -27,15 +31,15 @@ class Held:
     """
 
     def __init__(self) -> None:
-        self._handles: WeakValueDictionary[str, TaskHandle] = WeakValueDictionary()
+        self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._lock = threading.Lock()
         self._claims: Counter[str] = Counter()
 
-    def handle(self, task_id: str) -> TaskHandle | None:
+    def handle(self, task_id: str) -> Handle | None:
         """Return the handle of a task that is alive; None if none is."""
         return self._handles.get(task_id)
 
-    def add(self, handle: TaskHandle) -> None:
+    def add(self, handle: Handle) -> None:
         """Take note of a new handle."""
         self._handles[handle.id] = handle
 
