@@ -294,6 +294,8 @@ BY_NAME: Final = frozenset(
 """Methods of paths that open a file, or follow a link to look at it."""
 
 OTHERS: Final = {
+    "actors/context/main_script.py": "the program's own script, as Python has opened it",
+    "runtime/team/functions.py": "looks whether the source of a function of the program's is in a file",
     "actors/regular_files.py": "it is the one that opens files of the state folder",
     "actors/linux/cgroup.py": "the kernel's files",
     "actors/child/tracker.py": "the host's end of a pipe",

@@ -134,14 +134,11 @@ class ActorProcess(AsProcess):
         self._violation = ""
 
     def __str__(self) -> str:
-        """Return the actor's name."""
         return str(self.actor)
 
     @property
     def _ended(self) -> threading.Event:
         return self.actor.actor_stopped
-
-    # --- from any thread --------------------------------------------------------------------------------------------
 
     def tell(self, message: object) -> None:
         """Put a message in the actor's mailbox; raises what pickling it raises."""

@@ -7,15 +7,13 @@ secret: a model names the environment variable of its key, not the key.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from ...actors import NEVER, RestartPolicy
+from .function_by_value import Function
 from .permissions import Permissions
-
-if TYPE_CHECKING:
-    from .function_by_value import Function
 
 __all__ = [
     "MAY_BE_ZERO",

@@ -268,7 +268,7 @@ def test_a_generator_function_is_refused_with_what_to_do_instead(runtime: Runtim
     view = run_and_wait(runtime, "yields")
 
     assert view.status == "failed"
-    assert "Say text with task.emit(...), and return the result." in view.reason
+    assert "Return a list of what it yields" in view.reason
 
 
 @pytest.mark.parametrize(
