@@ -20,8 +20,7 @@ from .tasks.decoding import NotOfTypeError
 from .tasks.entrypoint_data import data_arguments, data_parameter
 from .tasks.messages import CheckData, DataChecked
 from .team.config import Team
-from .team.function_by_value import Function
-from .team.functions import function_of
+from .team.function_by_value import Function, GivenFunction
 
 if TYPE_CHECKING:
     from ..actors import ActorProcess, ProcessExit, Timer
@@ -47,7 +46,6 @@ class DataChecks:
         self._system = system
         self._team = team
         self._take_any: set[str] = set()
-        self._given: dict[str, Callable[..., Any]] = {}
 
     def wanted(self, agent: str, data: str | None) -> CheckData | None:
         """Check data here, if that is possible; return what is to be asked of another process, if it is not.
@@ -60,7 +58,7 @@ class DataChecks:
         entrypoint = config.entrypoint if config is not None else None
         if not entrypoint or agent in self._take_any:
             return None
-        function = self._known(agent, entrypoint)
+        function = self._known(entrypoint)
         if function is not None:
             if data_parameter(function) is None:
                 self._take_any.add(agent)
@@ -68,12 +66,11 @@ class DataChecks:
             return None
         return CheckData(agent, data) if data is not None else None
 
-    def _known(self, agent: str, entrypoint: Function) -> Callable[..., Any] | None:
+    def _known(self, entrypoint: Function) -> Callable[..., Any] | None:
         if isinstance(entrypoint, str):
             return _imported(entrypoint, self._team.folders)
-        if agent not in self._given:
-            self._given[agent] = function_of(entrypoint, what="")  # this process's own program has given it
-        return self._given[agent]
+        # A team that was itself unpickled here has no function. Its pickle is never opened in this process.
+        return entrypoint.function if isinstance(entrypoint, GivenFunction) else None
 
     def check(self, request: CheckData, reply_to: ReplyTo) -> None:
         """Have a process look; returns at once."""

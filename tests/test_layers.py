@@ -55,6 +55,7 @@ COMPUTING: Final = {
     "runtime": "its public names",
     "actors.zygote.loading": "what a host has its zygote preload",
     "actors.context.main_module": "the program of a host that uses `multiprocessing`",
+    "actors.wire.singletons": "the module of a singleton that comes from the host",
     "runtime.team.references": "what a team file names",
     "runtime.toolsets.build": "the toolset beside it that a row of `team/toolset_kinds` names",
     "benchmarks.contenders": "the contender beside it that its table names",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import pickle
 import sys
@@ -15,6 +14,7 @@ from typing import Any, Final
 import cloudpickle
 
 from .class_names import named_by, put_in_module
+from .singletons import reduce_singleton
 from .structs import is_struct_class, reduce_struct
 
 __all__ = ["encode", "encode_shared"]
@@ -105,8 +105,9 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
             make, arguments = self.dispatch_table[CodeType](value)
             self.files.add(value.co_filename)
             return make, tuple(value.co_filename if part == _NO_FILE else part for part in arguments)
-        if value is dataclasses.MISSING:
-            return "MISSING"  # there is one, which others tell by its identity
+        singleton = reduce_singleton(value, self._is_importable)
+        if singleton is not None:
+            return singleton
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str) and name != "__main__" and not self._is_importable(name):
             self._take_by_value(name)
@@ -117,7 +118,7 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
             reduced = reduce_struct(value)
         make, made, state, _, _, complete = reduced
         _forget_cache(state)
-        return make, made, (state, complete, named_by(value)), None, None, _complete
+        return make, made, (state, complete, named_by(value, self._is_importable)), None, None, _complete
 
     def _take_by_value(self, name: str) -> None:
         module = sys.modules.get(name)

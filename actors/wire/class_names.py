@@ -10,21 +10,28 @@ from __future__ import annotations
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 __all__ = ["named_by", "put_in_module"]
 
+_TYPES: Final = (type, typing.NewType, typing.TypeVar)
 
-def named_by(kind: type) -> dict[str, Any]:
-    """Return what the text in a class's own annotations names in its module: classes, and modules of Python's own."""
+
+def named_by(kind: type, is_importable: Callable[[str], bool]) -> dict[str, Any]:
+    """Return what the text in a class's own annotations names in its module: types, and modules they are taken from.
+
+    Args:
+        kind: the class.
+        is_importable: whether another process finds a module by its name.
+    """
     module = vars(sys.modules.get(kind.__module__) or types.ModuleType(""))
     found: dict[str, Any] = {}
     for text in _texts(vars(kind).get("__annotations__", {}).values()):
         for name in _names(text):
             value = kind if name == kind.__name__ else module.get(name)
-            is_module = isinstance(value, types.ModuleType) and value.__name__ in sys.stdlib_module_names
-            if is_module or isinstance(value, type) or typing.get_origin(value) is not None:
+            is_module = isinstance(value, types.ModuleType) and is_importable(value.__name__)
+            if is_module or isinstance(value, _TYPES) or typing.get_origin(value) is not None:
                 found[name] = value
     return found
 

@@ -13,6 +13,8 @@ import sys
 from types import ModuleType
 from typing import Any, Final
 
+from .singletons import reduce_singleton
+
 __all__ = [
     "NEEDED_FOR_CODE",
     "encode_by_name",
@@ -96,7 +98,7 @@ class _ByName(pickle.Pickler):
         if isinstance(module, str) and module != "builtins" and not is_importable(module):
             raise _NotByName
         refuse_what_would_change(value)
-        return NotImplemented
+        return reduce_singleton(value, is_importable) or NotImplemented
 
 
 def refuse_what_would_change(value: Any, *, shares: bool = False) -> None:

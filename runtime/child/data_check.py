@@ -6,7 +6,8 @@ from ...actors import ProcessActor
 from ..tasks.decoding import NotOfTypeError
 from ..tasks.entrypoint_data import data_arguments, data_parameter
 from ..tasks.messages import DataChecked
-from ..team.references import resolve
+from ..team.function_by_value import Function
+from ..team.functions import function_of
 
 __all__ = ["DataCheck"]
 
@@ -15,14 +16,14 @@ class DataCheck(ProcessActor):
     """Says what is wrong with data, once, and stops.
 
     Args:
-        target: `package.module:function`, whose module is imported here.
+        entrypoint: what stands for the function, whose module is imported here.
         agent: whose entrypoint it is.
         data: as JSON text.
     """
 
-    def __init__(self, target: str, agent: str, data: str) -> None:
+    def __init__(self, entrypoint: Function, agent: str, data: str) -> None:
         super().__init__()
-        self._target = target
+        self._entrypoint = entrypoint
         self._agent = agent
         self._data = data
 
@@ -30,7 +31,7 @@ class DataCheck(ProcessActor):
         """Look. What else is wrong with the entrypoint, the task itself will tell."""
         what = f"the entrypoint of agent {self._agent!r}"
         try:
-            function = resolve(self._target, what=what)
+            function = function_of(self._entrypoint, what=what)
             if data_parameter(function) is None:
                 self.supervisor.tell(DataChecked(takes_any=True))
             else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 
-__all__ = ["Function", "FunctionByValue"]
+__all__ = ["Function", "FunctionByValue", "GivenFunction"]
 
 
 class FunctionByValue(msgspec.Struct, frozen=True):
@@ -26,6 +27,21 @@ class FunctionByValue(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"function {self.name!r}"
+
+
+class GivenFunction(FunctionByValue, frozen=True):
+    """The same in the process of the program that has given it: with the function itself. It travels without.
+
+    To unpickle a function where it was pickled would put its classes, as they were, over those that the program has.
+
+    Attributes:
+        function: what was given.
+    """
+
+    function: Callable[..., Any] | None = None
+
+    def __reduce__(self) -> tuple[type[FunctionByValue], tuple[Any, ...]]:
+        return FunctionByValue, (self.name, self.module, self.pickled, self.sources)
 
 
 Function: TypeAlias = str | FunctionByValue

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ...actors import encode_by_name, encode_by_value
 from .callables import check_callable, evaluated, label_of, module_of
-from .function_by_value import Function, FunctionByValue
+from .function_by_value import Function, FunctionByValue, GivenFunction
 from .references import is_target, resolve
 
 __all__ = [
@@ -62,7 +62,7 @@ def by_value(function: Callable[..., Any]) -> FunctionByValue:
             sources = sources_of(files)
     except Exception as error:
         raise TypeError(f"{name} cannot be sent to another process: {type(error).__name__}: {error}") from error
-    return FunctionByValue(name.rpartition(".")[2] or name, module_of(function), pickled, sources)
+    return GivenFunction(name.rpartition(".")[2] or name, module_of(function), pickled, sources, function)
 
 
 def _with_types(function: Callable[..., Any]) -> Callable[..., Any]:
