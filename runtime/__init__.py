@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import ToolsetError as ToolsetError
     from .errors import UnknownAgentError as UnknownAgentError
     from .errors import UnknownTaskError as UnknownTaskError
+    from .errors import UnreadResultsError as UnreadResultsError
     from .errors import WorkdirError as WorkdirError
     from .models.base import ToolSchema as ToolSchema
     from .models.base import Usage as Usage
@@ -121,7 +122,7 @@ else:
             "CapacityError ContextLengthError DelegationError EmptyTaskError ImportTargetError LoopError "
             "MissingKeyError ModelError Problem RateLimitError RefusalError RequirementError RunError "
             "RuntimeClosedError StateError SubactorsError TaskEndedError TeamFileError ToolsetError "
-            "UnknownAgentError UnknownTaskError WorkdirError"
+            "UnknownAgentError UnknownTaskError UnreadResultsError WorkdirError"
         ),
         "models.base": "ToolSchema Usage",
         "orchestrator": "OrchestratorTools",

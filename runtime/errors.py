@@ -9,6 +9,7 @@ Each is named for what happened, and its message says what to do.
     │   ├── UnknownAgentError
     │   ├── EmptyTaskError
     │   ├── CapacityError      too many tasks run and are queued
+    │   │   └── UnreadResultsError  or too many have ended that nobody has read
     │   ├── DelegationError    too deep, or a circle of agents
     │   ├── RequirementError   what the agent needs is missing on this machine
     │   ├── UnknownTaskError
@@ -61,6 +62,7 @@ __all__ = [
     "ToolsetError",
     "UnknownAgentError",
     "UnknownTaskError",
+    "UnreadResultsError",
     "WorkdirError",
 ]
 
@@ -127,6 +129,10 @@ class EmptyTaskError(RunError, ValueError):
 
 class CapacityError(RunError):
     """There is neither a slot for a task nor room in the queue, or too many ends are unread; says how to make room."""
+
+
+class UnreadResultsError(CapacityError):
+    """Too many tasks have ended whose results nobody has read; says how to make room. Waiting makes none."""
 
 
 class DelegationError(RunError):

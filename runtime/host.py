@@ -33,6 +33,7 @@ from .runs.worktree_keeper import WorktreeKeeper
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest, checked
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
+from .verbs.callbacks import MOST_SETTLING, Callbacks
 
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
@@ -80,6 +81,8 @@ class Host:
         worktrees: the git worktrees of tasks.
         registry: the tasks that are remembered; only the supervisor changes it.
         supervisor: reference to the task supervisor.
+        callbacks: calls functions of the program's, one after the other.
+        settling: settles the futures of executors.
         housekeeping: the thread that sees to earlier runs.
     """
 
@@ -97,6 +100,7 @@ class Host:
         self._owner = os.getpid()
         self._closed = False
         self._close_lock = threading.Lock()
+        self._adopting = threading.Lock()
         check_platform()
         open_standard_descriptors()
         from .team.key_variables import Keys  # noqa: PLC0415 - for those who have a team; to import this package is cheap
@@ -116,6 +120,8 @@ class Host:
             fenced=True,
         )
         self.worktrees = WorktreeKeeper()
+        self.callbacks = Callbacks()
+        self.settling = Callbacks(max(MOST_SETTLING, self.team.settings.max_running))
         self._start_supervisor()
         self._adopted: list[Closable] = []
         self._control: ControlServer | None = None
@@ -200,29 +206,37 @@ class Host:
         Raises:
             RuntimeClosedError: it is.
         """
-        with self._close_lock:
+        with self._adopting:
             if self._closed:
                 other.close()
             self.check_usable()
             self._adopted = [*(other for other in self._adopted if not other.closed), other]
 
-    def check_usable(self) -> None:
-        """Raise RuntimeClosedError if the host is closed, or belongs to the process that this one was forked from."""
+    def check_usable(self, *, closing: bool = False) -> None:
+        """Raise RuntimeClosedError if the host is closed, or belongs to the process that this one was forked from.
+
+        Args:
+            closing: whether it may be, as long as the supervisor answers.
+        """
         if os.getpid() != self._owner:
             raise RuntimeClosedError(
                 "This runtime belongs to the process that this one was forked from. Make a new one here."
             )
-        if self._closed:
+        if self._closed and not (closing and self.supervisor.is_alive()):
             raise RuntimeClosedError("The runtime is closed.")
 
     def close(self) -> None:
         """Stop every task, wait until all is gone, and give back everything; see `Runtime.close`."""
         if os.getpid() != self._owner:
             return  # a forked process has no part in it
-        with self._close_lock:
-            if self._closed:
-                return
-            self._closed = True
+        # A callback that is called while somebody closes would wait for whoever waits for it.
+        if not self._close_lock.acquire(blocking=not (self.callbacks.are_here or self.settling.are_here)):
+            return
+        try:
+            with self._adopting:
+                if self._closed:
+                    return
+                self._closed = True
             atexit.unregister(self.close)
             # Last in, first out; all of it, even if an interrupt cuts one short.
             with contextlib.ExitStack() as steps:
@@ -232,6 +246,8 @@ class Host:
                 steps.callback(self.hub.close)
                 for other in self._adopted:
                     steps.callback(other.close)
+                steps.callback(self.callbacks.close)
+                steps.callback(self.settling.close)
                 steps.callback(self._stop_supervisor)
                 steps.callback(self.system.close, grace=0.0)
                 if self._control is not None:
@@ -241,6 +257,8 @@ class Host:
                     steps.callback(self.housekeeping.join, _CLOSE_MARGIN)
                 steps.callback(self.worktrees.hurry_up)
                 self._end_tasks()
+        finally:
+            self._close_lock.release()
 
     def _start_supervisor(self) -> None:
         # Imported here, and not when the first task runs: what cannot be imported ends no host with limits to hold.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import RuntimeClosedError, UnknownTaskError
+from .errors import UnknownTaskError
 from .host import Host
 from .tasks.gateway import Caller, HostGateway, ReplyTo
-from .tasks.messages import CheckData, Request, RunTask, checked
+from .tasks.messages import CheckData, Request, RunTask, ViewTask, WaitTasks, checked
 from .tasks.views import Status, TaskView
 from .text import one_line
 from .verbs.held import Held
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from .data_check import DataChecks
     from .supervisor.reader import Reader, Speech
     from .supervisor.task import Task
-    from .verbs.callbacks import CallbackThread
 
 __all__ = ["HostWay"]
 
@@ -29,12 +27,12 @@ class HostWay:
 
     acknowledges = True
     sends_code = True
+    waits_for_room = True
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self.held = Held()
         self._gateway = HostGateway(host.supervisor, Caller())
-        self._callbacks: CallbackThread | None = None
 
     @property
     def max_running(self) -> int:
@@ -43,15 +41,11 @@ class HostWay:
 
     def call_back(self, function: Callable[[], object]) -> None:
         """See `Way`."""
-        # Two threads may each make one; the host closes both.
-        callbacks = self._callbacks
-        if callbacks is None:
-            from .verbs.callbacks import CallbackThread  # noqa: PLC0415 - for programs that want to be called
+        self._host.callbacks.call(function)
 
-            callbacks = self._callbacks = CallbackThread()
-            with contextlib.suppress(RuntimeClosedError):  # it calls what there is, and ends
-                self._host.adopt(callbacks)
-        callbacks.call(function)
+    def settle(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        self._host.settling.call(function)
 
     def data_check(self, request: RunTask) -> CheckData | None:
         """See `Way`."""
@@ -67,8 +61,8 @@ class HostWay:
         return DataChecks(self._host.system, self._host.team)
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
-        """See `Way`."""
-        self._host.check_usable()
+        """See `Way`. While the host is closed, its tasks can still be waited for, and looked at."""
+        self._host.check_usable(closing=isinstance(request, WaitTasks | ViewTask))
         if isinstance(request, CheckData):
             self._data_checks.check(request, reply_to)
             return

@@ -15,7 +15,7 @@ from ..errors import RunError, RuntimeClosedError
 from ..tasks.gateway import ReplyTo, TaskGateway
 from ..tasks.messages import ListTasks, Noted, Request, RunTask, WaitTasks, checked
 from ..tasks.views import Status, TaskView
-from ..verbs.callbacks import CallbackThread
+from ..verbs.callbacks import MOST_SETTLING, Callbacks
 from ..verbs.held import Held
 
 __all__ = ["TaskWay"]
@@ -35,11 +35,13 @@ class TaskWay:
 
     acknowledges = True
     sends_code = False
+    waits_for_room = False
 
     def __init__(self, supervisor: SupervisorRef, max_running: int) -> None:
         self._supervisor = supervisor
         self._gateway = TaskGateway(supervisor)
-        self._callbacks = CallbackThread()
+        self._callbacks = Callbacks()
+        self._settling = Callbacks(MOST_SETTLING)
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._waits: dict[ReplyTo, int] = {}
@@ -85,6 +87,10 @@ class TaskWay:
         """See `Way`."""
         self._callbacks.call(function)
 
+    def settle(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        self._settling.call(function)
+
     def events(self, task_ids: Sequence[str] | None, since: str | None, limit: int) -> NoReturn:
         """See `Way`: events do not reach tasks."""
         del task_ids, since, limit
@@ -97,6 +103,7 @@ class TaskWay:
 
     def close(self) -> None:
         """Have the callbacks called that are due; bounded. In the main thread, when the function has returned."""
+        self._settling.close()
         self._callbacks.close()
 
     def _numbered(self, wait: WaitTasks, reply_to: ReplyTo) -> tuple[WaitTasks, _Answered]:

@@ -15,6 +15,7 @@ from ..errors import (
     EmptyTaskError,
     RunError,
     UnknownAgentError,
+    UnreadResultsError,
 )
 from ..tasks.gateway import Caller
 from ..tasks.messages import RunTask
@@ -135,13 +136,13 @@ def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, regi
     # A program that starts as many as may be queued, and reads their results then, is not refused in the midst of it.
     room = settings.max_tasks + (settings.max_queued if parent is None else 0)
     if unread >= room:
-        raise CapacityError(
+        raise UnreadResultsError(
             f"{registry.ended_count} tasks are remembered, and {room} is the limit: "
             f"{unread} have ended whose results nobody has read. View one of those."
         )
     most = settings.max_tasks - settings.max_tasks // _OTHERS_SHARE
     if parent is not None and not parent.is_root and registry.unread_of(parent.id) >= most:
-        raise CapacityError(
+        raise UnreadResultsError(
             f"{most} tasks that you have started have ended, and you have not read their results; no more are "
             "remembered. View one of those."
         )

@@ -51,11 +51,13 @@ class Way(Protocol):
         acknowledges: whether `acknowledge` reaches the supervisor; else what a reply shows counts as read at once.
         sends_code: whether functions may go by value; else only those that are found by their names.
         held: what the program holds of its tasks.
+        waits_for_room: whether room that others take may be waited for without end; a task takes some itself.
     """
 
     acknowledges: bool
     sends_code: bool
     held: Held
+    waits_for_room: bool
 
     @property
     def max_running(self) -> int:
@@ -63,7 +65,10 @@ class Way(Protocol):
         ...
 
     def call_back(self, function: Callable[[], object]) -> None:
-        """Have a function of the program's called soon, in a thread that it may hold up."""
+        """Have a function of the program's called soon, in a thread that it may hold up: one after the other."""
+
+    def settle(self, function: Callable[[], object]) -> None:
+        """As `call_back`, but beside others: one that does not return holds up no other."""
 
     def data_check(self, request: RunTask) -> CheckData | None:
         """Check the data of a task; return what is to be asked before the task is started, if more is to be known.

@@ -19,6 +19,7 @@ __all__ = [
     "note",
     "own_pid",
     "square",
+    "stop_iteration",
     "wait_for",
 ]
 
@@ -54,6 +55,11 @@ def fail_at(number: int, bad: int = 7) -> int:
     if number == bad:
         raise ValueError(f"not {bad}")
     return number
+
+
+def stop_iteration() -> None:
+    """Raise what ends generators."""
+    raise StopIteration(3)
 
 
 def crash(*_: object) -> None:
