@@ -105,7 +105,14 @@ class TaskWork:
             told = (describe_error(error), own_traceback(error, self._targets()))
             # Libraries quote addresses that they could not reach, keys in them and all.
             reason, traceback = (blotted(text, self._spec.keys.values(), "[key]") for text in told)
-            self._supervisor.tell(Failed(reason, traceback))
+            self._supervisor.tell(Failed(reason, traceback, self._arguments(error) if self._spec.call else ""))
+
+    def _arguments(self, error: BaseException) -> str:
+        """Return the arguments of what a function has raised, as far as they can be sent, and hold no key."""
+        from ..tasks.exceptions import pack_arguments  # noqa: PLC0415 - few functions fail
+
+        shown = repr(error.args)
+        return pack_arguments(error) if blotted(shown, self._spec.keys.values(), "") == shown else ""
 
     def _targets(self) -> list[str]:
         """Return where the user's own code begins: `package.module:function`, as the team file has it."""

@@ -42,6 +42,7 @@ def judge_attempt(task: Task, attempt: Attempt, end: ProcessExit, *, grace: floa
     if end.error is not None and attempt.failure is not None and outcome.status != "completed":
         task.error = end.error.type_name.removeprefix("builtins.")
         task.traceback = attempt.failure.traceback
+        task.error_args = attempt.failure.arguments
     return outcome
 
 

@@ -277,6 +277,8 @@ def _texts(event: Event | None) -> int:
         case None | Lagged() | TaskOutput():
             return 0
         case _ if isinstance(view := getattr(event, "task", None), TaskView):
-            return sum(map(len, (view.task, view.output, view.traceback, view.reason, view.result_json or "")))
+            return sum(
+                map(len, (view.task, view.output, view.traceback, view.error_args, view.reason, view.result_json or ""))
+            )
         case _:
             return len(getattr(event, "arguments", "")) + len(getattr(event, "text", ""))

@@ -196,7 +196,7 @@ class TaskSupervisor(Supervisor):
 
     def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
         task.attempt = None
-        task.error = task.traceback = ""
+        task.error = task.traceback = task.error_args = ""
         task.progress = None
         task.last_sign = time.monotonic()
         child = self.start_child(self._briefings.child(task), accepted=accepted)

@@ -136,6 +136,7 @@ class Task:
         total_usage: with that of all tasks that it started, and theirs.
         error: see `TaskView`; of its latest attempt.
         traceback: the user's own part of the traceback of what ended its latest attempt; empty if there is none.
+        error_args: see `TaskView`.
         read: whether anybody has seen it ended.
         is_forgettable: whether it may be forgotten: it was read, or whoever it was for has ended.
         number: its place among all tasks of the run.
@@ -183,6 +184,7 @@ class Task:
     vitals: Vitals | None = None
     error: str = ""
     traceback: str = ""
+    error_args: str = ""
     stop: Stop | None = None
     ended_at: float | None = None
     ran_for: float | None = None
@@ -260,8 +262,8 @@ class Task:
                 self.last_entry = msgspec.structs.replace(self.last_entry, queue_place=queue_place)
             return self.last_entry
         entry = self.view(vitals=vitals, output=False, queue_place=queue_place)
-        if entry.traceback or len(self.text) > _LIST_TEXT:
-            entry = msgspec.structs.replace(entry, traceback="", task=bounded(self.text, _LIST_TEXT))
+        if entry.traceback or entry.error_args or len(self.text) > _LIST_TEXT:
+            entry = msgspec.structs.replace(entry, traceback="", error_args="", task=bounded(self.text, _LIST_TEXT))
         if self.is_over or self.status == "queued":
             self.last_entry = entry
         return entry
@@ -287,6 +289,7 @@ class Task:
             reason=self.reason,
             error=self.error,
             traceback=self.traceback,
+            error_args=self.error_args,
             runtime=self.ran_for if self.ran_for is not None else self.runtime,
             started_at=iso_time(self.started_at) if self.attempts else "",
             queued_at=iso_time(self.queued_at) if self.queued_at is not None else None,

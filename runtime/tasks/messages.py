@@ -14,6 +14,7 @@ import msgspec
 from ...actors import RestartPolicy
 from ..models.base import Usage
 from ..team.config import Limits, Workdir
+from .exceptions import LONGEST_ARGUMENTS
 from .result import check_result
 from .views import Progress, TaskList, TaskView
 
@@ -317,16 +318,18 @@ class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
             check_result(self.result)
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
+class Failed(msgspec.Struct, frozen=True, tag="failed", omit_defaults=True):
     """The loop, or the entrypoint, has raised; the process ends for it. See `tasks/failure`.
 
     Attributes:
         reason: the exception as a sentence.
         traceback: the frames of the user's own code; empty if there are none.
+        arguments: of the exception, of a function's task; see `exceptions.pack_arguments`.
     """
 
     reason: LongText
     traceback: LongText
+    arguments: Annotated[str, msgspec.Meta(max_length=LONGEST_ARGUMENTS)] = ""
 
 
 class Noted(msgspec.Struct, frozen=True, tag="noted"):

@@ -92,6 +92,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
             empty if none did, and for a task of an earlier run.
         traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last
             attempt; empty if it did not, and in `list`.
+        error_args: arguments of the exception that ended a function, as JSON text, where its type is one of Python's
+            own and they are plain data; else empty, and in `list`.
         runtime: seconds from its start to now, or to its end; 0 where it has not started.
         started_at: when it started, as ISO 8601 has it, in UTC: `2026-01-31T12:00:00.000Z`; of its first attempt. Empty
             while it is queued, and for one that was stopped then.
@@ -122,6 +124,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     error: str = ""
     traceback: str = ""
+    error_args: str = ""
     runtime: float = 0.0
     started_at: str = ""
     queued_at: str | None = None

@@ -16,6 +16,7 @@ import msgspec
 from ...actors.interrupts import LONGEST_SLEEP
 from ..errors import CapacityError, UnreadResultsError
 from ..tasks.ends import TaskFailed, TaskStopped
+from ..tasks.exceptions import error_of
 from ..tasks.messages import RunTask, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView
 from .inbox import ReplyInto
@@ -59,7 +60,8 @@ class TaskExecutor(Executor):
     """Calls each function in a process of its own; see `Runtime.executor`. May be used from any thread.
 
     A result becomes plain data. An exception of one of Python's own types is raised as what it was, with the
-    `TaskFailed` as its cause; of any other type, as `TaskFailed`. Futures are settled in threads of the runtime's, so
+    `TaskFailed` as its cause, and with its arguments if these are plain data, else with its message; of any other type,
+    as `TaskFailed`. Futures are settled in threads of the runtime's, so
     that a callback that does not return holds up no other. Where the runtime has no room, functions wait for it.
 
     Args:
@@ -266,9 +268,11 @@ def _as_raised(end: TaskFailed | TaskStopped) -> BaseException:
     kind = getattr(builtins, end.view.error, None)
     if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(kind, StopIteration):
         return end
-    try:
-        error = kind(end.reason.removeprefix(end.view.error).removeprefix(": "))
-    except TypeError:
-        return end  # a type whose constructor wants more than a message
+    error = error_of(end.view.error, end.view.error_args)
+    if error is None:  # its arguments are not plain data
+        try:
+            error = kind(end.reason.removeprefix(end.view.error).removeprefix(": "))
+        except TypeError:
+            return end  # a type whose constructor wants more than a message
     error.__cause__ = end
     return error

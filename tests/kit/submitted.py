@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 import signal
 import time
@@ -18,6 +19,7 @@ __all__ = [
     "fail_at",
     "note",
     "own_pid",
+    "raise_it",
     "square",
     "stop_iteration",
     "wait_for",
@@ -55,6 +57,11 @@ def fail_at(number: int, bad: int = 7) -> int:
     if number == bad:
         raise ValueError(f"not {bad}")
     return number
+
+
+def raise_it(kind: str, *arguments: object) -> None:
+    """Raise an exception of one of Python's own types."""
+    raise getattr(builtins, kind)(*arguments)
 
 
 def stop_iteration() -> None:

@@ -255,3 +255,42 @@ def test_what_no_future_of_asyncio_can_raise_is_told_as_the_failure_that_it_is(t
 
     with pytest.raises(TaskFailed, match="StopIteration: 3"):
         asyncio.run(main())
+
+
+def test_the_error_of_a_file_has_its_number_and_its_name(runtime: Runtime) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        runtime.executor().submit(open, "/nowhere").result(PATIENCE)
+
+    assert (caught.value.errno, caught.value.filename) == (2, "/nowhere")
+    assert isinstance(caught.value.__cause__, TaskFailed)
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        ValueError(),
+        ValueError(1, 2.5, None, True),
+        KeyError("k"),
+        KeyError(("row", 3)),
+        OSError(18, "cross-device", "a", None, "b"),
+        UnicodeDecodeError("utf-8", b"a\xff", 1, 2, "invalid start byte"),
+        SyntaxError("invalid syntax", ("file.py", 1, 2, "a b", 1, 3)),
+    ],
+    ids=repr,
+)
+def test_an_exception_arrives_with_the_arguments_that_it_had(runtime: Runtime, raised: Exception) -> None:
+    made_of = raised.__reduce__()[1]  # type: ignore[index]  # of Python's own types it is a tuple
+
+    error = runtime.executor().submit(submitted.raise_it, type(raised).__name__, *made_of).exception(PATIENCE)
+
+    assert type(error) is type(raised)
+    assert error.__reduce__()[:2] == raised.__reduce__()[:2]
+    assert str(error) == str(raised)
+
+
+@pytest.mark.parametrize("argument", [[1], {"a": 1}, float("nan"), 2**70, "x" * 10_000], ids=lambda one: repr(one)[:9])
+def test_an_exception_whose_arguments_are_not_sent_has_its_message(runtime: Runtime, argument: object) -> None:
+    error = runtime.executor().submit(submitted.raise_it, "ValueError", argument).exception(PATIENCE)
+
+    assert type(error) is ValueError
+    assert str(error)[:100] == str(argument)[:100]
