@@ -149,6 +149,7 @@ class GroupWay:
         self._book = book
         self.acknowledges = way.acknowledges
         self.sends_code = way.sends_code
+        self.waits_for_room = way.waits_for_room
         self.held = way.held
 
     @property
@@ -170,6 +171,10 @@ class GroupWay:
     def call_back(self, function: Callable[[], object]) -> None:
         """See `Way`."""
         self._way.call_back(function)
+
+    def settle(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        self._way.settle(function)
 
     def data_check(self, request: RunTask) -> CheckData | None:
         """See `Way`."""
