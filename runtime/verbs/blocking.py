@@ -256,7 +256,8 @@ class BlockingVerbs:
         stopped.
 
         Args:
-            work: a function of one argument, or the name of an agent: a text is its task, all else its data.
+            work: a function of one argument, or the name of an agent: a text is its task, all else its data. A function
+                that no module has is pickled once, with what it holds then.
             items: may be endless.
             concurrency: tasks at work at a time; None: as many as the runtime lets run.
             chunksize: items that one process works through, for functions; one that fails fails all of them.
