@@ -299,7 +299,6 @@ OTHERS: Final = {
     "actors/regular_files.py": "it is the one that opens files of the state folder",
     "actors/linux/cgroup.py": "the kernel's files",
     "actors/child/tracker.py": "the host's end of a pipe",
-    "actors/context/zygote_context.py": "whether the host's main script is there",
     "actors/host/tracker.py": "the kernel's links to pipes, without waiting, after a look at what they lead to",
     "runtime/control/wire.py": "a folder, by O_PATH",
     "runtime/cli/doctor.py": "the system's files, and whether there is a state folder",
