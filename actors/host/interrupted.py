@@ -8,6 +8,7 @@ for one of them, and where it ends by it.
 
 from __future__ import annotations
 
+import os
 import sys
 from multiprocessing import process, util
 from typing import Final
@@ -17,7 +18,8 @@ __all__ = ["pass_interrupt_on", "pass_interrupt_on_at_exit"]
 _FIRST: Final = 100
 """Before what closes pools and queues, and before the exit waits for processes."""
 
-_registered: Final[list[util.Finalize]] = []
+_registered_in: Final[set[int]] = set()
+"""The process in which it is registered: a fork of it registers anew."""
 
 
 def pass_interrupt_on() -> None:
@@ -33,8 +35,10 @@ def pass_interrupt_on_at_exit() -> None:
 
     A process of the context calls what is registered while the exception is on its way, the host after that.
     """
-    if not _registered or not _registered[0].still_active():  # in a fork of the host it is not
-        _registered[:] = [util.Finalize(None, _pass_on_if_interrupted, exitpriority=_FIRST)]
+    if os.getpid() not in _registered_in:
+        _registered_in.clear()
+        _registered_in.add(os.getpid())
+        util.Finalize(None, _pass_on_if_interrupted, exitpriority=_FIRST)
 
 
 def _pass_on_if_interrupted() -> None:
