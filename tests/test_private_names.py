@@ -32,6 +32,10 @@ USES: Final[dict[str, dict[str, str]]] = {
         "_concrete_contexts": "where start methods are looked up by name; since 3.4",
         "_fd": "leads to the host's tracker; since 3.4",
     },
+    "actors/context/pool.py": {
+        "_inqueue": "what a pool's workers take their tasks from; since 2.6",
+        "_writer": "its end for the pool; since 2.6",
+    },
     "actors/context/zygote_context.py": {"_flush_std_streams": "what each start method does first"},
     "actors/wire/inheritance.py": {
         "_extra_reducers": "what `multiprocessing` knows to pickle; since 3.4",

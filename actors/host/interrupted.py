@@ -47,3 +47,6 @@ def _pass_on_if_interrupted() -> None:
     kind = sys.exc_info()[0] or getattr(sys, "last_type", None)
     if kind is not None and issubclass(kind, KeyboardInterrupt):
         pass_interrupt_on()
+
+
+pass_interrupt_on_at_exit()  # here, as what is registered first is what the rest of the program finds there
