@@ -106,10 +106,10 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .verbs.awaited import AsyncGroup as AsyncGroup
     from .verbs.awaited import AsyncTask as AsyncTask
     from .verbs.blocking import Group as Group
-    from .verbs.blocking import Task as Task
     from .verbs.executor import TaskCrashed as TaskCrashed
     from .verbs.executor import TaskExecutor as TaskExecutor
     from .verbs.streams import EventStream as EventStream
+    from .verbs.task import Task as Task
 else:
     _NAMES = {
         ".actors": "RestartPolicy",
@@ -138,9 +138,10 @@ else:
         "toolsets.base": "ToolAnswer",
         "verbs.async_streams": "AsyncEventStream",
         "verbs.awaited": "AsyncGroup AsyncTask",
-        "verbs.blocking": "Group Task",
+        "verbs.blocking": "Group",
         "verbs.executor": "TaskCrashed TaskExecutor",
         "verbs.streams": "EventStream",
+        "verbs.task": "Task",
     }
     """The public names by their modules. A module is imported when one of its names is first used."""
 

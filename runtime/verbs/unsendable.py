@@ -35,7 +35,7 @@ _KINDS: Final[dict[str, tuple[str, str]]] = {
     "builtins.generator": ("a generator", "Give the function a list of what it yields."),
     "builtins.async_generator": ("a generator", "Give the function a list of what it yields."),
     "builtins.coroutine": ("a coroutine", "Give the function what it returns, once that is there."),
-    "subactors.runtime.verbs.blocking.Task": ("a task", "Give the function its result, or its id."),
+    "subactors.runtime.verbs.task.Task": ("a task", "Give the function its result, or its id."),
     "subactors.runtime.verbs.awaited.AsyncTask": ("a task", "Give the function its result, or its id."),
     "subactors.runtime.runtime.Runtime": ("a runtime", "Make one in the function, if it needs one."),
     "subactors.runtime.async_runtime.AsyncRuntime": ("a runtime", "Make one in the function, if it needs one."),
