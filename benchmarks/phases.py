@@ -24,6 +24,7 @@ __all__ = ["install", "main"]
 
 _FOLDER: Final = "SUBACTORS_PHASES"
 _FIRST: Final = "forked"
+_ZYGOTE: Final = "subactors.actors.zygote.__main__"
 _TEAM: Final = {
     "agents": {"worker": {"entrypoint": "benchmarks.work:serve_plainly"}},
     "runtime": {"preload": ["benchmarks.work", "benchmarks.phases"]},
@@ -57,7 +58,7 @@ def install() -> None:
 
         setattr(owner, name, wrapped)
 
-    wrap(sys.modules["__main__"], "serve", _FIRST)  # the zygote program has it under its own name
+    wrap(sys.modules[_ZYGOTE], "serve", _FIRST)  # the zygote program has it under its own name
     wrap(life, "_leave_the_zygote", "leaving the zygote")
     wrap(life.ChildChannel, "receive_start", "waiting for Start", "Start is there")
     wrap(life, "_settle_in", "taking on the host's view")
@@ -115,8 +116,5 @@ def _print(lives: list[list[Mark]]) -> None:
 
 if __name__ == "__main__":
     main()
-elif (
-    os.environ.get(_FOLDER)
-    and getattr(sys.modules["__main__"].__spec__, "name", "") == "subactors.actors.zygote.__main__"
-):
+elif os.environ.get(_FOLDER) and _ZYGOTE in sys.modules:
     install()

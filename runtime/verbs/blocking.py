@@ -185,8 +185,8 @@ class BlockingVerbs:
         stopped.
 
         Args:
-            work: a function of one argument, or the name of an agent: a text is its task, all else its data. A function
-                that no module has is pickled once, with what it holds then.
+            work: a function of one argument (pickled once if it goes by value), or the name of an agent: a text is its
+                task, all else its data.
             items: may be endless.
             concurrency: tasks at work at a time; None: as many as the runtime lets run.
             chunksize: items that one process works through, for functions; one that fails fails all of them.
