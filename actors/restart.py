@@ -7,7 +7,7 @@ touches nothing else.
 from __future__ import annotations
 
 import os
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -44,10 +44,15 @@ class RestartPolicy(msgspec.Struct, frozen=True):
         """Refuse what nobody could keep to.
 
         Raises:
-            ValueError: a number is below 0, or is not finite.
+            TypeError: a number is none.
+            ValueError: there is no such restart, or a number is below 0, or is not finite.
         """
+        if self.restart not in get_args(Restart):
+            raise ValueError(f"restart is {self.restart!r}; it must be one of {', '.join(get_args(Restart))}.")
         for name in ("max_restarts", "period", "backoff", "max_backoff"):
             value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} of a restart policy is {value!r}; it must be a number.")
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} of a restart policy is {value}; it must be at least 0, and finite.")
 

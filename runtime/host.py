@@ -191,7 +191,7 @@ class Host:
         from .verbs.streams import EventStream  # noqa: PLC0415 - for hosts that look on
 
         self.check_usable()
-        return EventStream(self.hub.open())
+        return EventStream(self.hub.open(), "all tasks")
 
     def history(self) -> list[TaskView]:
         """Return the tasks of earlier runs; see `Runtime.history`. Reads their journals."""

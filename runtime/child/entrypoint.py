@@ -145,13 +145,14 @@ class EntrypointTask:
         later, and of several the last.
 
         Args:
-            done: how much is done, in any unit.
+            done: how much is done, in any unit, from 0. It may be above the total, which often is an estimate: that
+                is shown as it is, and counts as all of it.
             total: how much there is to do, in the same; None: nobody knows.
             note: what the task is at; of a longer one the first 200 characters are shown.
 
         Raises:
             TypeError: that is not numbers and text.
-            ValueError: a number is not finite.
+            ValueError: a number is not finite, or below 0, or the total is 0 and something of it done.
         """
         self._inside.progress(done, total, note)
 

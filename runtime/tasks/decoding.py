@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["NotOfTypeError", "decode_as"]
+__all__ = ["NotOfTypeError", "check_decodable", "decode_as"]
 
 _PLACE: Final = re.compile(r"(.*) - at `(?:key in )?\$(.*)`", re.DOTALL)
 """How `msgspec` ends a sentence about a value that is inside of another."""
@@ -46,6 +46,27 @@ def decode_as(kind: Any, data: Any, what: str, root: str = "result") -> Any:
     except _InvalidError as error:
         wrong = str(error)
     raise NotOfTypeError(f"{what} is not what {_name(kind)} takes: {wrong}")
+
+
+def check_decodable(kind: Any) -> None:
+    """Refuse what is no type, and types that no data can be decoded as.
+
+    Raises:
+        TypeError: it is so.
+    """
+    if isinstance(kind, str):
+        raise TypeError(f"type is the text {kind!r}; give the type itself, such as int or list[Row].")
+    if _has_pydantic(kind):
+        return
+    try:
+        msgspec.convert(None, kind)
+    except msgspec.ValidationError:
+        return  # it is not None, and that is all that was found
+    except (TypeError, NameError) as error:
+        raise TypeError(
+            f"Nothing can be decoded as {_name(kind)}: {str(error).removesuffix('.')}. "
+            "Use a dataclass, a pydantic model, a TypedDict, or built-in types."
+        ) from error
 
 
 class _InvalidError(ValueError):

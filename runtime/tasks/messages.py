@@ -88,6 +88,10 @@ class TaskAccepted(msgspec.Struct, frozen=True):
     has_key: bool = False
 
 
+LONGEST_KEY: Final = 500
+"""Characters of a key."""
+
+
 class RunOptions(msgspec.Struct, frozen=True):
     """How one task differs from others of its agent.
 
@@ -102,7 +106,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     limits: Limits | None = None
     restart: RestartPolicy | None = None
     workdir: Workdir | None = None
-    key: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)] | None = None
 
 
 AS_USUAL: Final = RunOptions()

@@ -56,12 +56,12 @@ class Progress(msgspec.Struct, frozen=True):
     """How far a task has come, in its own words; see `EntrypointTask.progress`.
 
     Attributes:
-        done: how much is done.
-        total: how much there is to do; None: the task does not know.
+        done: how much is done, from 0; it may be above the total, which often is an estimate.
+        total: how much there is to do, from 0; None: the task does not know.
         note: what it is at; empty if it did not say.
 
     Raises:
-        ValueError: a number is not finite.
+        ValueError: a number is not finite, or below 0, or there is nothing to do and something of it done.
     """
 
     done: int | float
@@ -72,6 +72,12 @@ class Progress(msgspec.Struct, frozen=True):
         """Refuse what JSON has no numbers for."""
         if not (math.isfinite(self.done) and math.isfinite(self.total or 0)):
             raise ValueError("A progress is told in finite numbers.")
+        if self.done < 0 or (self.total or 0) < 0:
+            raise ValueError(f"A progress is told in numbers from 0, not {min(self.done, self.total or 0)}.")
+        if self.total == 0 and self.done > 0:
+            raise ValueError(
+                f"A progress of {self.done} out of 0 means nothing. Leave the total out if nobody knows it."
+            )
 
     @property
     def fraction(self) -> float | None:
@@ -144,6 +150,9 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     doing: str = ""
     silent: float = 0.0
     progress: Progress | None = None
+
+    def __repr__(self) -> str:
+        return f"<TaskView {self.id} of {self.agent}: {self.status}>"
 
     @property
     def rate_wait(self) -> str:

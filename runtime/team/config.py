@@ -125,6 +125,22 @@ class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
     optional: bool = False
 
 
+_UNITS_OF_LIMITS: Final = {
+    "wall_clock": "a number of seconds, such as 90 or 0.5",
+    "cpu": "a number of seconds, such as 90 or 0.5",
+    "memory": "a whole number of bytes, such as 2_000_000_000",
+    "output": "a whole number of bytes, such as 1_000_000",
+}
+"""What limits count in, where that is not things."""
+
+
+def _is_limit(name: str, value: object) -> bool:
+    """Whether a value is of the type that a limit has."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return name in {"wall_clock", "cpu"} or isinstance(value, int) or not math.isfinite(value) or value.is_integer()
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits on what one task may use; None means no limit. Each ends its own task only, with a reason that names it.
 
@@ -138,6 +154,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         iterations: turns of its loop.
 
     Raises:
+        TypeError: a limit is no number; all but those in seconds are whole.
         ValueError: a limit is not above 0.
     """
 
@@ -152,6 +169,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         """Refuse what no task could keep to."""
         for name, value in msgspec.structs.asdict(self).items():
+            if value is not None and not _is_limit(name, value):
+                unit = _UNITS_OF_LIMITS.get(name, "a whole number")
+                raise TypeError(f"The limit {name} is {value!r}; it must be {unit}.")
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"The limit {name} is {value}; it must be above 0 and finite.")
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final, Generic, Self, TypeVar
 
 from ..tasks.events import Event
+from .arguments import NotPickled
 from .awaiting import AsyncInbox, breathe
 from .way import Source
 
@@ -17,19 +18,24 @@ _AT_A_TIME: Final = 16
 T = TypeVar("T")
 
 
-class AsyncStream(AsyncIterator[T], Generic[T]):
+class AsyncStream(NotPickled, AsyncIterator[T], Generic[T]):
     """Items as they come, for one coroutine at a time, in any event loop. A context manager, which closes it.
 
     A wait that is cancelled loses nothing: the next `anext` returns what has come. No thread waits.
 
     Args:
         source: where they come from; of this stream alone.
+        of: what they are of, to be shown.
     """
 
-    def __init__(self, source: Source[T]) -> None:
+    def __init__(self, source: Source[T], of: str) -> None:
         self._source = source
+        self._of = of
         self._is_read = False
         self._taken = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._of}>"
 
     async def __aenter__(self) -> Self:
         return self

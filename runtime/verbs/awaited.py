@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from ...actors import RestartPolicy
 from ..errors import RunError
 from ..tasks.ends import TaskStopped
-from ..tasks.messages import AS_USUAL, RunTask, WaitTasks
+from ..tasks.messages import AS_USUAL, RunTask
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
+from .arguments import NotPickled, several
 from .async_streams import AsyncEventStream, AsyncStream
 from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .completion import Completions, Ended
 from .groups import GroupBook, GroupWay, OnGroupError
-from .handle import TaskHandle, TaskRef, id_of, ids_of
-from .inbox import ReplyInto
+from .handle import TaskHandle, TaskRef, check_kind, id_of, ids_of
 from .mapping import Mapping, OnError, Request, checked_size, outcomes_of, requests_for
 from .request import call_request, options_of, run_request
 from .steps import Mode
@@ -51,6 +51,7 @@ class AsyncTask(TaskHandle):
 
     async def result(self, timeout: float | None = None, *, type: Any = None) -> Any:  # noqa: A002, ASYNC109 - as `Task.result` has them; the supervisor keeps the time, in any event loop
         """Wait until the task has ended, and return its result; see `Task.result`."""
+        check_kind(type)
         return self._result(await driven(self._way, steps.ended(self.id, timeout, self.end)), type)
 
     async def output(self) -> str:
@@ -59,11 +60,11 @@ class AsyncTask(TaskHandle):
 
     def follow(self) -> AsyncStream[str]:
         """Return what the task says, from the first that is kept to its end, for `async for`; see `Task.follow`."""
-        return AsyncStream(self._way.speech(self.id))
+        return AsyncStream(self._way.speech(self.id), f"the output of {self.id}")
 
     def events(self, *, since: str | None = None, limit: int = LIMIT) -> AsyncEventStream:
         """Return a stream of the task's events, to its `TaskEnded`; see `BlockingVerbs.events`."""
-        return AsyncEventStream(events_of(self._way, [self], since, limit))
+        return AsyncEventStream(*events_of(self._way, [self], since, limit))
 
     async def stop(self) -> TaskView:
         """Stop the task and all that it has started; see `Task.stop`. Cancelled, it stops them all the same."""
@@ -74,15 +75,10 @@ class AsyncTask(TaskHandle):
 
         One that raises is logged. The result still is to be read. To be called in the loop.
         """
-        bell = doorbell()
-
-        def ended(_reply: object) -> None:
-            bell.call(lambda: function(self))
-
-        self._way.send(WaitTasks([self.id], limit=0, peek=True), ReplyInto(ended))
+        self._have_called(function, doorbell().call)
 
 
-class AsyncVerbs:
+class AsyncVerbs(NotPickled):
     """What a program asks, in awaitable form: each as in `BlockingVerbs`, where arguments and errors are told.
 
     Cancelling a wait drops it, and stops no task. Cancelling `run` or `submit` stops the task, which nobody would know.
@@ -155,7 +151,7 @@ class AsyncVerbs:
 
         A cancelled wait loses no event. A stream may be left or dropped at any time; `async with` closes it, too.
         """
-        return AsyncEventStream(events_of(self._way, tasks, since, limit))
+        return AsyncEventStream(*events_of(self._way, tasks, since, limit))
 
     def map(
         self,
@@ -169,7 +165,7 @@ class AsyncVerbs:
     ) -> AsyncGenerator[Any]:
         """Run a function, or an agent, for each of many items: `async for result in …`; see `BlockingVerbs.map`."""
         size = checked_size(work, chunksize, on_error)
-        requests = requests_for(work, items, size, AS_USUAL, by_value=self._way.sends_code)
+        requests = requests_for(work, several(items, "items"), size, AS_USUAL, by_value=self._way.sends_code)
         return self._map(requests, concurrency, on_error, ordered=ordered)
 
     async def as_completed(

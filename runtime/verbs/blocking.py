@@ -12,6 +12,7 @@ from ..tasks.messages import RunTask
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
+from .arguments import NotPickled
 from .driving import drive
 from .handle import TaskRef, id_of, ids_of
 from .request import call_request, options_of, run_request
@@ -32,7 +33,7 @@ Tasks: TypeAlias = "list[Task]"
 """These have names, as `list` is a method in what follows."""
 
 
-class BlockingVerbs:
+class BlockingVerbs(NotPickled):
     """What a program asks, in blocking form. Every method may be called from any thread.
 
     Args:
@@ -63,8 +64,9 @@ class BlockingVerbs:
             data: what to work on, as plain data; the agent's function finds it in `task.data`.
             limits: narrow those of the agent, for this task.
             restart: replaces the agent's policy, for this task.
-            workdir: replaces the agent's, for this task.
-            key: names this piece of work. A second call with the same key starts nothing and returns the same task.
+            workdir: replaces the agent's, for this task: `shared`, `private` or `worktree`.
+            key: names this piece of work, in up to 500 characters. A second call with the same key starts nothing and
+                returns the same task.
 
         Raises:
             UnknownAgentError: the team has no such agent.
@@ -72,7 +74,7 @@ class BlockingVerbs:
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
             RequirementError: the agent, or one it may start, needs something this machine lacks.
             RuntimeClosedError: the runtime is closed.
-            TypeError: an argument has the wrong type.
+            TypeError, ValueError: an argument has the wrong type, or cannot be.
         """
         return self._start(run_request(agent, task, expected_output, data, options_of(limits, restart, workdir, key)))
 
@@ -93,15 +95,16 @@ class BlockingVerbs:
         Args:
             function: any callable, sync or async.
             args: its arguments.
-            name: what the task is called; None: the function's name.
+            name: what the task is called, as one line of up to 200 characters: a longer one is cut, and line breaks
+                become spaces. None: the function's name.
             limits: what the task may use.
             restart: when it is started again; None: never.
-            workdir: where it works; None: in the runtime's working directory.
+            workdir: where it works: `shared`, `private` or `worktree`; None: in the runtime's working directory.
             key: see `run`.
             kwargs: its keyword arguments.
 
         Raises:
-            TypeError: it, or an argument, cannot be sent to another process.
+            TypeError, ValueError: it, or an argument, cannot be sent to another process, or an option cannot be.
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
             RuntimeClosedError: the runtime is closed.
         """
@@ -166,7 +169,7 @@ class BlockingVerbs:
         Raises:
             UnknownTaskError: there is no such task, or it is forgotten by now.
         """
-        return EventStream(events_of(self._way, tasks, since, limit))
+        return EventStream(*events_of(self._way, tasks, since, limit))
 
     def map(
         self,
@@ -202,13 +205,7 @@ class BlockingVerbs:
         from .many import results  # noqa: PLC0415 - for programs that have many
 
         return results(
-            self._way,
-            work,
-            items,
-            concurrency=concurrency,
-            chunksize=chunksize,
-            on_error=on_error,
-            ordered=ordered,
+            self._way, work, items, concurrency=concurrency, chunksize=chunksize, on_error=on_error, ordered=ordered
         )
 
     def as_completed(self, tasks: Iterable[TaskRef], *, timeout: float | None = None) -> Iterator[Task]:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..tasks.messages import WaitTasks
 from ..tasks.views import TaskList, TaskView
-from .handle import TaskHandle, TaskRef, id_of
+from .handle import TaskHandle, TaskRef, id_of, several_tasks
 from .inbox import InboxLike, ReplyInto
 from .way import Way
 
@@ -43,7 +43,7 @@ class Completions(Generic[Handle]):
         self._timeout = timeout
         self._handle = handle
         self._open: dict[str, ReplyInto] = {}
-        for task_id, task in {id_of(task): task for task in tasks}.items():
+        for task_id, task in {id_of(task): task for task in several_tasks(tasks)}.items():
             reply_to = self._open[task_id] = ReplyInto(functools.partial(_put, inbox, task))
             if isinstance(task, TaskHandle) and task.end is not None:
                 inbox.put((task, None))

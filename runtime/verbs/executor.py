@@ -19,6 +19,7 @@ from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.exceptions import error_of
 from ..tasks.messages import RunTask, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView
+from .arguments import type_name
 from .inbox import ReplyInto
 from .request import call_request
 from .steps import result_of_view
@@ -70,6 +71,8 @@ class TaskExecutor(Executor):
     """
 
     def __init__(self, way: Way, max_workers: int | None = None) -> None:
+        if max_workers is not None and (isinstance(max_workers, bool) or not isinstance(max_workers, int)):
+            raise TypeError(f"max_workers is {type_name(max_workers)}; it must be a whole number.")
         if max_workers is not None and max_workers < 1:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}.")
         self._way = way

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ..errors import RunError
 from ..tasks.ends import TaskFailed
@@ -15,6 +15,7 @@ from ..tasks.gateway import Nobody, ReplyTo
 from ..tasks.messages import CheckData, Request, RunTask, StopTasks, TaskAccepted, WaitTasks
 from ..tasks.views import Status, TaskList, TaskView
 from . import steps
+from .arguments import check_choice
 from .inbox import ReplyInto
 from .steps import Steps
 from .way import Source, Way
@@ -41,8 +42,7 @@ class GroupBook:
     """
 
     def __init__(self, way: Way, on_error: OnGroupError) -> None:
-        if on_error not in {"stop", "collect"}:
-            raise ValueError(f"on_error is {on_error!r}; it must be 'stop' or 'collect'.")
+        check_choice("on_error", on_error, get_args(OnGroupError))
         self._way = way
         self._on_error = on_error
         self._lock = threading.Lock()

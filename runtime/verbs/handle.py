@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from ..errors import UnknownTaskError
+from ..tasks.messages import WaitTasks
 from ..tasks.views import TERMINAL, Status, TaskView
+from .arguments import NotPickled, several, type_name
+from .inbox import ReplyInto
 from .steps import forgotten, result_of_view
 from .way import Way
 
-__all__ = ["TaskHandle", "TaskRef", "id_of", "ids_of"]
+__all__ = ["TaskHandle", "TaskRef", "check_kind", "id_of", "ids_of", "several_tasks"]
 
 
-class TaskHandle:
+class TaskHandle(NotPickled):
     """What the handles of both forms have in common. Equal to another of the same task, and to the task's id.
 
     Every member may be used from any thread, unless it says otherwise.
@@ -68,6 +71,16 @@ class TaskHandle:
             return status is None or status in TERMINAL
         return True
 
+    def _have_called(self, function: Callable[[Any], object], call: Callable[[Callable[[], object]], object]) -> None:
+        """Have a function called with this handle, by a way of calling, when the task has ended."""
+        if not callable(function):
+            raise TypeError(f"A function is wanted, to be called with the task, and this is {type_name(function)}.")
+
+        def ended(_reply: object) -> None:
+            call(lambda: function(self))
+
+        self._way.send(WaitTasks([self.id], limit=0, peek=True), ReplyInto(ended))
+
     def _result(self, view: TaskView, kind: Any) -> Any:
         self.end = view
         result = result_of_view(view)
@@ -76,6 +89,18 @@ class TaskHandle:
         from ..tasks.decoding import decode_as  # noqa: PLC0415 - for programs that name a type
 
         return decode_as(kind, result, f"The result of {self.id} ({self.agent})")
+
+
+def check_kind(kind: Any) -> None:
+    """Refuse, before anybody waits, what no result can be decoded as.
+
+    Raises:
+        TypeError: it is no type, or one that no plain data can become.
+    """
+    if kind is not None:
+        from ..tasks.decoding import check_decodable  # noqa: PLC0415 - for programs that name a type
+
+        check_decodable(kind)
 
 
 TaskRef: TypeAlias = TaskHandle | str
@@ -88,9 +113,18 @@ def ids_of(tasks: Iterable[TaskRef]) -> list[str]:
     Raises:
         TypeError: it is one task, and not several, or something in it is no task.
     """
+    return [id_of(task) for task in several_tasks(tasks)]
+
+
+def several_tasks(tasks: Iterable[TaskRef]) -> Iterable[TaskRef]:
+    """Return tasks as they are.
+
+    Raises:
+        TypeError: it is one task, and not several, or nothing of the kind.
+    """
     if isinstance(tasks, str | TaskHandle):
         raise TypeError(f"Several tasks are wanted, as a list: [{tasks}].")
-    return [id_of(task) for task in tasks]
+    return several(tasks, "tasks")
 
 
 def id_of(task: TaskRef) -> str:

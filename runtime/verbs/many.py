@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..tasks.messages import AS_USUAL
+from .arguments import check_seconds, several
 from .completion import Completions, Ended
 from .handle import TaskHandle, TaskRef
 from .inbox import Inbox
@@ -29,7 +30,8 @@ def results(
 ) -> Iterator[Any]:
     """Yield the results of a mapping; see `BlockingVerbs.map`."""
     inbox: Inbox[Any] = Inbox()
-    requests = requests_for(work, items, checked_size(work, chunksize, on_error), AS_USUAL, by_value=way.sends_code)
+    size = checked_size(work, chunksize, on_error)
+    requests = requests_for(work, several(items, "items"), size, AS_USUAL, by_value=way.sends_code)
     return _results(Mapping(way, requests, inbox, concurrency=concurrency, ordered=ordered), inbox, on_error)
 
 
@@ -37,6 +39,7 @@ def completed(
     way: Way, tasks: Iterable[TaskRef], timeout: float | None, handle: Callable[[str, str, Way], Handle]
 ) -> Iterator[Handle]:
     """Yield tasks as they end; see `BlockingVerbs.as_completed`."""
+    check_seconds(timeout)
     inbox: Inbox[Ended] = Inbox()
     return _completed(Completions(way, tasks, inbox, handle, timeout), inbox)
 

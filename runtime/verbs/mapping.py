@@ -12,7 +12,7 @@ import inspect
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -23,6 +23,7 @@ from ..tasks.gateway import Nobody
 from ..tasks.messages import RunOptions, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.callables import check_callable, label_of
+from .arguments import check_choice, check_whole
 from .inbox import InboxLike, ReplyInto
 from .request import call_requests, run_request
 from .steps import result_of_view
@@ -93,8 +94,8 @@ class Mapping:
         concurrency: int | None,
         ordered: bool,
     ) -> None:
-        if concurrency is not None and concurrency < 1:
-            raise ValueError(f"concurrency is {concurrency}; it must be at least 1.")
+        if concurrency is not None:
+            check_whole("concurrency", concurrency)
         self._way = way
         self._requests = requests
         self._inbox = inbox
@@ -230,7 +231,6 @@ def requests_for(
             task = run_request(work, item if is_text else "", None, None if is_text else item, options)
             yield (task if is_text else msgspec.structs.replace(task, task=task.data or "null")), None
         return
-    check_callable(work, "map")
     name = label_of(work)
     if chunksize == 1:
         request = call_requests(work, name, options, by_value=by_value)
@@ -265,10 +265,13 @@ def checked_size(work: Callable[..., Any] | str, chunksize: int, on_error: OnErr
     """Return how many items a task is for.
 
     Raises:
+        TypeError: an argument has the wrong type, or there is nothing to call.
         ValueError: an argument is out of its range.
     """
-    if on_error not in {"raise", "collect"}:
-        raise ValueError(f"on_error is {on_error!r}; it must be 'raise' or 'collect'.")
-    if chunksize < 1 or (chunksize > 1 and isinstance(work, str)):
-        raise ValueError(f"chunksize is {chunksize}; it must be at least 1, and is 1 for an agent.")
+    check_choice("on_error", on_error, get_args(OnError))
+    check_whole("chunksize", chunksize)
+    if not isinstance(work, str):
+        check_callable(work, "map")
+    elif chunksize > 1:
+        raise ValueError(f"chunksize is {chunksize}; it is 1 for an agent.")
     return chunksize

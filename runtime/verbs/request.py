@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from ...actors import RestartPolicy
-from ..tasks.messages import AS_USUAL, RunOptions, RunTask
+from ..tasks.messages import AS_USUAL, LONGEST_KEY, RunOptions, RunTask
 from ..team.config import Limits, Workdir
 from ..text import encodable
+from .arguments import check_choice, type_name
 
 __all__ = ["call_request", "call_requests", "options_of", "run_request"]
 
@@ -21,15 +22,31 @@ def options_of(
     """Return how a task differs from others.
 
     Raises:
-        TypeError: the limits, or the policy, are none.
+        TypeError: one is of another type.
+        ValueError: there is no such working directory, or the key is empty, or longer than 500 characters.
     """
     if limits is None and restart is None and workdir is None and key is None:
         return AS_USUAL
     if limits is not None and not isinstance(limits, Limits):
-        raise TypeError(f"limits is a {type(limits).__name__}; give it as Limits(wall_clock=…), with a value for each.")
+        raise TypeError(f"limits is {type_name(limits)}; give it as Limits(wall_clock=…), with a value for each.")
     if restart is not None and not isinstance(restart, RestartPolicy):
-        raise TypeError(f'restart is a {type(restart).__name__}; give it as RestartPolicy("transient").')
+        raise TypeError(f'restart is {type_name(restart)}; give it as RestartPolicy("transient").')
+    if workdir is not None:
+        check_choice("workdir", workdir, get_args(Workdir))
+    if key is not None:
+        _check_key(key)
     return RunOptions(limits, restart, workdir, key)
+
+
+def _check_key(key: object) -> None:
+    if not isinstance(key, str):
+        raise TypeError(f"key is {type_name(key)}; it must be text.")
+    if not key.strip():
+        raise ValueError("key is empty; leave it out, or name the piece of work.")
+    if len(key) > LONGEST_KEY:
+        raise ValueError(f"key is {len(key):,} characters long; it may have {LONGEST_KEY}.")
+    if encodable(key) != key:
+        raise ValueError("key has half of a surrogate pair in it, which no other process could read.")
 
 
 def run_request(

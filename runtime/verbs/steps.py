@@ -12,12 +12,13 @@ hand-overs, and an import of asyncio.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.messages import CheckData, ListTasks, Request, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView
+from .arguments import check_choice, check_seconds
 
 __all__ = [
     "Mode",
@@ -86,8 +87,8 @@ def view(task_id: str, past: Callable[[str], TaskView | None], limit: int | None
 
 def wait(task_ids: Sequence[str] | None, mode: Mode, timeout: float | None) -> Steps[list[TaskView]]:
     """Return those of some tasks that have ended, once all have, or any, or the time is over; None: of all."""
-    if mode not in {"all", "any"}:
-        raise ValueError(f"mode is {mode!r}; it must be 'all' or 'any'.")
+    check_choice("mode", mode, get_args(Mode))
+    check_seconds(timeout)
     if task_ids is None:
         task_ids = [view.id for view in (yield from list_tasks())]
     if not task_ids:
@@ -116,6 +117,7 @@ def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[
     Raises:
         TimeoutError: it has not ended after `timeout` seconds.
     """
+    check_seconds(timeout)
     if known is None:
         try:
             listed: TaskList = yield WaitTasks([task_id], "all", timeout, limit=0)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from ...actors.interrupts import LONGEST_SLEEP
+from ..text import one_line
+from .arguments import NotPickled, check_seconds, check_whole, type_name
 from .handle import TaskRef, ids_of
 from .way import Source, Way
 
@@ -22,35 +24,41 @@ __all__ = ["LIMIT", "EventStream", "Stream", "events_of"]
 LIMIT: Final = 10_000
 """Events that wait for one stream, where nobody says otherwise."""
 
+_LONGEST_LIST: Final = 100
+"""Characters of the list of tasks that a stream shows."""
+
 T = TypeVar("T")
 
 
-def events_of(way: Way, tasks: Iterable[TaskRef] | None, since: str | None, limit: int) -> Source[Event]:
-    """Return the source of a stream of events.
+def events_of(way: Way, tasks: Iterable[TaskRef] | None, since: str | None, limit: int) -> tuple[Source[Event], str]:
+    """Return the source of a stream of events, and what it is of.
 
     Raises:
         TypeError: an argument has the wrong type.
         ValueError: the limit is below 1.
     """
     if since is not None and not isinstance(since, str):
-        raise TypeError(f"since is {type(since).__name__}; it must be the cursor of an event, which is text.")
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise TypeError(f"limit is {type(limit).__name__}; it must be a number of events.")
-    if limit < 1:
-        raise ValueError(f"limit is {limit}; it must be at least 1.")
-    return way.events(None if tasks is None else ids_of(tasks), since, limit)
+        raise TypeError(f"since is {type_name(since)}; it must be the cursor of an event, which is text.")
+    check_whole("limit", limit)
+    ids = None if tasks is None else ids_of(tasks)
+    return way.events(ids, since, limit), "all tasks" if ids is None else one_line(", ".join(ids), _LONGEST_LIST)
 
 
-class Stream(Iterator[T], Generic[T]):
+class Stream(NotPickled, Iterator[T], Generic[T]):
     """Items as they come. Iterate it in one thread; close it from any. A context manager, which closes it.
 
     Args:
         source: where they come from; of this stream alone.
+        of: what they are of, to be shown.
     """
 
-    def __init__(self, source: Source[T]) -> None:
+    def __init__(self, source: Source[T], of: str) -> None:
         self._source = source
+        self._of = of
         self._bell = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._of}>"
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +77,7 @@ class Stream(Iterator[T], Generic[T]):
 
     def next(self, timeout: float | None = None) -> T | None:
         """Return the next, waiting up to `timeout` seconds for it; None if there is none, or the stream has ended."""
+        check_seconds(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             while True:

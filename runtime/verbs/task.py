@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..tasks.messages import WaitTasks
 from ..tasks.views import TaskView
 from . import steps
 from .driving import drive
-from .handle import TaskHandle
-from .inbox import ReplyInto
+from .handle import TaskHandle, check_kind
 from .streams import LIMIT, EventStream, Stream, events_of
 
 __all__ = ["Task"]
@@ -43,7 +41,9 @@ class Task(TaskHandle):
             TimeoutError: it has not ended in time; it goes on.
             NotOfTypeError: the result is not of that type.
             UnknownTaskError: it was read by other means, and is forgotten by now.
+            TypeError: no data can become that type, or the timeout is no number; nothing is waited for then.
         """
+        check_kind(type)
         return self._result(drive(self._way, steps.ended(self.id, timeout, self.end)), type)
 
     def output(self) -> str:
@@ -58,11 +58,11 @@ class Task(TaskHandle):
         Raises:
             UnknownTaskError: it has ended and was read, and is forgotten by now.
         """
-        return Stream(self._way.speech(self.id))
+        return Stream(self._way.speech(self.id), f"the output of {self.id}")
 
     def events(self, *, since: str | None = None, limit: int = LIMIT) -> EventStream:
         """Return a stream of the task's events, to its `TaskEnded`; see `BlockingVerbs.events`."""
-        return EventStream(events_of(self._way, [self], since, limit))
+        return EventStream(*events_of(self._way, [self], since, limit))
 
     def stop(self) -> TaskView:
         """Stop the task and all that it has started; return when all of it is gone.
@@ -77,8 +77,4 @@ class Task(TaskHandle):
         It is called in a thread of the runtime's, one callback after the other. One that raises is logged. The result
         still is to be read.
         """
-
-        def ended(_reply: object) -> None:
-            self._way.call_back(lambda: function(self))
-
-        self._way.send(WaitTasks([self.id], limit=0, peek=True), ReplyInto(ended))
+        self._have_called(function, self._way.call_back)

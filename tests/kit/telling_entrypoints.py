@@ -47,9 +47,10 @@ def tells_by_function(done: float) -> None:
 
 def tells_wrong(task: EntrypointTask) -> list[str]:
     said = []
-    for arguments in [("half",), (1, "two"), (True,), (float("nan"),), (1, float("inf")), (1, 2, 3)]:
+    wrong: list[tuple[Any, ...]] = [("half",), (1, "two"), (True,), (float("nan"),), (1, float("inf")), (1, 2, 3)]
+    for arguments in [*wrong, (-1,), (-0.5, 3), (1, -1), (1, 0), (0, 0), (5, 3)]:
         try:
-            task.progress(*arguments)  # type: ignore[arg-type]
+            task.progress(*arguments)
         except (TypeError, ValueError) as error:
             said.append(f"{type(error).__name__}: {error}")
     return said

@@ -312,7 +312,7 @@ def _waits() -> None:
 
 
 def test_limits_are_limits(runtime: Runtime) -> None:
-    with pytest.raises(TypeError, match=r"limits is a dict; give it as Limits\(wall_clock=…\)"):
+    with pytest.raises(TypeError, match=r"limits is of type dict; give it as Limits\(wall_clock=…\)"):
         runtime.submit(functions.add, 1, limits={"wall_clock": 1})  # type: ignore[arg-type]
 
 

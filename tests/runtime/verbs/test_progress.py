@@ -82,6 +82,10 @@ def test_a_progress_of_anything_else_is_an_error_in_the_task(runtime: Runtime) -
         "ValueError: A progress is told in finite numbers.",
         "ValueError: A progress is told in finite numbers.",
         "TypeError: note is of type int; it is text.",
+        "ValueError: A progress is told in numbers from 0, not -1.",
+        "ValueError: A progress is told in numbers from 0, not -0.5.",
+        "ValueError: A progress is told in numbers from 0, not -1.",
+        "ValueError: A progress of 1 out of 0 means nothing. Leave the total out if nobody knows it.",
     ]
 
 
@@ -91,8 +95,8 @@ def test_a_progress_of_anything_else_is_an_error_in_the_task(runtime: Runtime) -
         (Progress(0, 10), "──────────────────── 0 of 10 (0 %)"),
         (Progress(15, 10), "━━━━━━━━━━━━━━━━━━━━ 15 of 10 (100 %)"),
         (Progress(1_500_000), "1,500,000 done"),
-        (Progress(0.25, 0), "0.25 done"),
-        (Progress(-1, 2, "back"), "──────────────────── -1 of 2 (0 %): back"),
+        (Progress(0, 0, "nothing"), "0 done: nothing"),
+        (Progress(0.5, 2, "back"), "━━━━━─────────────── 0.5 of 2 (25 %): back"),
     ],
 )
 def test_a_bar_shows_what_is_known(progress: Progress, line: str) -> None:

@@ -172,9 +172,9 @@ def test_events_of_no_task_are_none(runtime: Runtime) -> None:
     ("arguments", "error", "message"),
     [
         ({"tasks": "agent_task_1"}, TypeError, "Several tasks are wanted"),
-        ({"since": 3}, TypeError, "since is int; it must be the cursor of an event"),
+        ({"since": 3}, TypeError, "since is of type int; it must be the cursor of an event"),
         ({"limit": 0}, ValueError, "limit is 0; it must be at least 1"),
-        ({"limit": None}, TypeError, "limit is NoneType; it must be a number"),
+        ({"limit": None}, TypeError, "limit is of type NoneType; it must be a whole number"),
         ({"tasks": ["agent_task_0"]}, UnknownTaskError, "no task 'agent_task_0' here"),
     ],
 )
