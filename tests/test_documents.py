@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Final
 
 import pytest
+from subactors.runtime.teamfile.load import load_team
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 DOCUMENTS: Final = [
@@ -46,3 +48,31 @@ def test_each_room_that_the_architecture_names_is_there() -> None:
     ]
 
     assert missing == []
+
+
+PARTS_OF_AGENTS: Final = {"toolsets", "limits", "restart"}
+
+YAML_BLOCKS: Final = [
+    pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in DOCUMENTS
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE), 1)
+]
+
+
+def whole_team(block: str) -> str:
+    """Return a sample as a team file: a part of an agent becomes one's, and all else has an agent added."""
+    keys = set(re.findall(r"^(\w+):", block, re.MULTILINE))
+    if "agents" in keys:
+        return block
+    if keys <= PARTS_OF_AGENTS:
+        agent = "agents:\n  a:\n    model: openai/gpt-4o\n    sub_agents: [b]\n" + textwrap.indent(block, "    ")
+        return f"{agent}  b: {{model: openai/gpt-4o}}\n"
+    return f"{block}agents: {{a: {{model: openai/gpt-4o}}}}\n"
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS)
+def test_each_sample_of_a_team_file_can_be_read(block: str, tmp_path: Path) -> None:
+    path = tmp_path / "team.yaml"
+    path.write_text(whole_team(block))
+
+    assert load_team(path).ignored == ()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Final
 
-from .requests import seconds
 from .values import Keys, Section, Value
 
 __all__ = ["read_lifecycle"]
@@ -45,7 +44,7 @@ def read_lifecycle(value: Value) -> dict[str, Any]:
         options["optional"] = not truth
     for key, option in (("startup_timeout", "startup_timeout"), ("call_timeout", "timeout")):
         given = section.get(key)
-        duration = seconds(given) if given is not None else None
+        duration = given.seconds() if given is not None else None
         if given is not None and duration == 0:
             _without_effect(given)  # there is always a limit here
         elif duration is not None:
@@ -89,7 +88,7 @@ def _check_backoff(value: Value | None) -> None:
         elif key == "multiplier":
             given.number(above=True)
         else:
-            seconds(given)
+            given.seconds()
 
 
 def _without_effect(value: Value) -> None:

@@ -62,7 +62,7 @@ def read_settings(given: Value | None) -> Settings:
         elif setting.type is int:
             chosen[setting.name] = value.whole(least=0 if setting.name in MAY_BE_ZERO else 1)
         else:
-            chosen[setting.name] = value.number(above=setting.name not in MAY_BE_ZERO)
+            chosen[setting.name] = value.seconds(above=setting.name not in MAY_BE_ZERO)
     return Settings(**{name: value for name, value in chosen.items() if value is not None})
 
 
@@ -83,7 +83,7 @@ def read_limits(given: Value | None) -> Limits:
     for name, value in section.values.items():
         match name:
             case "wall_clock" | "cpu":
-                chosen[name] = value.number(above=True)
+                chosen[name] = value.seconds(above=True)
             case "memory":
                 chosen[name] = _size(value, least=_LEAST_MEMORY)
             case "output":
@@ -108,7 +108,7 @@ def read_restart(given: Value | None) -> RestartPolicy:
     numbers = {
         name: number
         for name in ("period", "backoff", "max_backoff")
-        if (value := section.get(name)) is not None and (number := value.number(above=name == "period")) is not None
+        if (value := section.get(name)) is not None and (number := value.seconds(above=name == "period")) is not None
     }
     whole = restarts.whole(least=0) if restarts is not None else None
     if whole is not None:

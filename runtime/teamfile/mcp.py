@@ -141,7 +141,7 @@ def _fields(section: Section) -> McpFields:
     if (env := section.get("env")) is not None:
         fields["env"] = env.environment()
     for key in ("timeout", "startup_timeout"):
-        if (given := section.get(key)) is not None and (seconds := given.number(above=True)) is not None:
+        if (given := section.get(key)) is not None and (seconds := given.seconds(above=True)) is not None:
             fields[key] = seconds
     if (config := section.get("config")) is not None and config.entries() is not None:
         fields["config"] = config.node.plain()

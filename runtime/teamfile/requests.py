@@ -42,9 +42,6 @@ API_TYPE: Final = "openai_chatcompletions"
 
 _LEVELS: Final = ", ".join(LEVELS)
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART: Final = r"(\d+(?:\.\d+)?)(ms|s|m|h)"
-
 
 def read_options(section: Section) -> dict[str, Any]:
     """Read the parameters of requests from a model's definition; wrong ones are noted."""
@@ -135,7 +132,7 @@ def read_fallback(given: Value | None, find: Callable[[Value], ModelConfig | Non
     # As in Docker's agent files: -1 means no retries, and 0 is the default.
     if retries is not None and (number := retries.whole(least=-1)):
         chosen["retries"] = max(0, number)
-    if cooldown is not None and (duration := seconds(cooldown)):
+    if cooldown is not None and (duration := cooldown.seconds()):
         chosen["cooldown"] = duration
     return Fallback(**chosen)
 
@@ -178,19 +175,6 @@ def with_structured_output(agent: AgentConfig, given: Value | None) -> AgentConf
     fallback = msgspec.structs.replace(agent.fallback, models=tuple(map(formed, agent.fallback.models)))
     model = formed(agent.model) if agent.model is not None else None
     return msgspec.structs.replace(agent, model=model, fallback=fallback)
-
-
-def seconds(value: Value) -> float | None:
-    """Read a duration: a number of seconds, or text such as `90s` or `1m30s`."""
-    given = value.node.value
-    if not isinstance(given, str):
-        return value.number()
-    if not re.fullmatch(f"(?:{_PART})+", given.strip()):
-        value.report(
-            f"{quoted(given)} is not a duration.", "Write a number of seconds, or one with units: 30s, 1m, 1m30s."
-        )
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, given))
 
 
 def _expandable_key(value: Value, key: str) -> bool:

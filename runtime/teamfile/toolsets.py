@@ -145,7 +145,7 @@ def _domain(item: Value, domain: str) -> str | None:
 _READERS: Final[Mapping[Reading, Callable[[Value], Any]]] = MappingProxyType(
     {
         "boolean": Value.boolean,
-        "seconds": lambda value: value.number(above=True),
+        "seconds": lambda value: value.seconds(above=True),
         "file": Value.file_name,
         "folders": lambda value: list(value.file_names()),
         "environment": Value.environment,

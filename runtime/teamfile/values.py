@@ -7,7 +7,8 @@ mistake. Nothing here knows which keys a team file has.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -22,6 +23,11 @@ __all__ = ["Keys", "Section", "Value", "listed", "quoted"]
 _LARGEST = 2**63 - 1
 """Larger numbers cross to no other process and mean nothing in a team file."""
 
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION: Final = r"(\d+(?:\.\d+)?)(ms|s|m|h)"
+
+_LONGEST_DURATION: Final = 100
+"""Characters of a duration that are read."""
 
 _LONGEST_NAME = 100
 """Characters of a name that is looked for among others, or shown."""
@@ -238,6 +244,23 @@ class Value(msgspec.Struct, frozen=True):
         else:
             self._expected(f"a number {'above' if above else 'of at least'} {least:g}", value)
         return None
+
+    def seconds(self, *, above: bool = False) -> float | None:
+        """Read a duration: a number of seconds, or text such as `90s` or `1m30s`; `above`: 0 is too small."""
+        given = self.node.value
+        if not isinstance(given, str):
+            return self.number(above=above)
+        text = given[:_LONGEST_DURATION].strip() if len(given) <= _LONGEST_DURATION else ""
+        if not re.fullmatch(f"(?:{_DURATION})+", text):
+            self.report(
+                f"{quoted(given)} is not a duration.", "Write a number of seconds, or one with units: 30s, 1m, 1m30s."
+            )
+            return None
+        duration = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_DURATION, text))
+        if duration > _LARGEST or (above and duration == 0):
+            self._expected("a duration above 0", duration)
+            return None
+        return duration
 
     def environment(self) -> dict[str, str]:
         """Read variables and their values; references to other variables in them are expanded when a task starts."""

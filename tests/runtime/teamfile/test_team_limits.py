@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from subactors.actors import RestartPolicy
 from subactors.runtime import Limits
-from subactors.runtime.teamfile.load import check_team
+from subactors.runtime.teamfile.load import check_team, team_from_mapping
 from team_mapping import problem, problems, team
 
 
@@ -116,6 +116,20 @@ def test_a_policy_may_be_given_with_its_numbers() -> None:
     assert restart(given) == RestartPolicy("transient", max_restarts=0, period=5.0, backoff=0.0, max_backoff=2.5)
 
 
+def test_durations_may_have_units_wherever_there_are_seconds() -> None:
+    policy = restart({"policy": "transient", "period": "1m", "backoff": "500ms", "max_backoff": "0s"})
+    assert policy == RestartPolicy("transient", period=60.0, backoff=0.5, max_backoff=0.0)
+
+    toolsets = [{"type": "shell", "timeout": "1m30s"}, {"type": "mcp", "command": "x", "startup_timeout": "2m"}]
+    agents = {"a": {"model": "openai/x", "toolsets": toolsets, "limits": {"wall_clock": "1.5h", "cpu": "30s"}}}
+    read = team_from_mapping({"agents": agents, "runtime": {"stop_grace": "0s", "stall_after": " 2m "}})
+
+    assert [toolset.options.get("timeout") for toolset in read.agents["a"].toolsets] == [90.0, None]
+    assert read.agents["a"].toolsets[1].options["startup_timeout"] == 120.0
+    assert read.agents["a"].limits == Limits(wall_clock=5400.0, cpu=30.0)
+    assert (read.settings.stop_grace, read.settings.stall_after) == (0.0, 120.0)
+
+
 @pytest.mark.parametrize(
     ("given", "path", "words"),
     [
@@ -124,7 +138,8 @@ def test_a_policy_may_be_given_with_its_numbers() -> None:
         ({"max_restarts": 3}, "restart", "There is no `policy` here."),
         ({"policy": "transient", "max_restarts": -1}, "restart.max_restarts", "a whole number of at least 0"),
         ({"policy": "transient", "period": 0}, "restart.period", "a number above 0"),
-        ({"policy": "transient", "backoff": "1s"}, "restart.backoff", "a number of at least 0, not text"),
+        ({"policy": "transient", "backoff": "1 day"}, "restart.backoff", "'1 day' is not a duration."),
+        ({"policy": "transient", "period": "0s"}, "restart.period", "a duration above 0"),
         ({"policy": "transient", "max_backof": 1}, "restart.max_backof", "Did you mean `max_backoff`?"),
         ({"polcy": "transient"}, "restart.polcy", "Did you mean `policy`?"),
         (5, "restart", "This must be"),

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pydantic
 import pytest
 import submitted_functions as functions
 import typed_entrypoints as typed
@@ -218,6 +220,29 @@ def test_a_result_of_another_type_is_told_with_its_place(runtime: Runtime, value
         task.result(PATIENCE, type=kind)
 
     assert task.result() == value
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True):
+    number: int
+
+
+class _StrictModel(pydantic.BaseModel, extra="forbid"):
+    number: int
+
+
+def test_fields_that_a_type_does_not_have_are_left_out(runtime: Runtime) -> None:
+    task = runtime.submit(functions.later, {**ROW, "number": 5, "more": 1})
+
+    assert task.result(PATIENCE, type=typed.Row) == typed.Row("a", 2, typed.Level.HIGH, dt.date(2026, 1, 31))
+    assert task.result(PATIENCE, type=typed.Order) == typed.Order(number=5)
+
+
+@pytest.mark.parametrize("kind", [_Strict, _StrictModel])
+def test_a_type_may_refuse_fields_that_it_does_not_have(runtime: Runtime, kind: type) -> None:
+    task = runtime.submit(functions.later, {"number": 5, "more": 1})
+
+    with pytest.raises(NotOfTypeError, match="more"):
+        task.result(PATIENCE, type=kind)
 
 
 def test_a_type_that_no_data_can_become_is_an_error_of_the_program(runtime: Runtime) -> None:
