@@ -23,9 +23,6 @@ PROMPT: Final = (
 )
 """What the person asks the coordinator."""
 
-_SWITCHED_OFF: Final = "      # - duplicates"
-_SWITCHED_ON: Final = "      - duplicates"
-
 
 def team_text(*, crash: bool = False) -> str:
     """Return the team file.
@@ -34,7 +31,7 @@ def team_text(*, crash: bool = False) -> str:
         crash: whether the agent that crashes is in the team; in the file its line is commented out.
     """
     text = Path(__file__).with_name("team.yaml").read_text(encoding="utf-8")
-    return text.replace(_SWITCHED_OFF, _SWITCHED_ON, 1) if crash else text
+    return text.replace("# - duplicates", "- duplicates", 1) if crash else text
 
 
 def load_demo_team(*, crash: bool = False, model: str | None = None) -> Team:

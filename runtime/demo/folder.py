@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Final
 
 from ..toolsets.filesystem.search_program import SKIPPED_FOLDERS
@@ -16,7 +17,7 @@ from .words import count, listed, number
 
 __all__ = ["File", "Folder", "is_made_by_tools", "walk"]
 
-_MOST_FOLDERS: Final = 600
+_MOST_TURNS: Final = 300
 _CALLS_A_TURN: Final = 2
 """Few, so that a person can watch the walk."""
 
@@ -93,10 +94,10 @@ class Folder:
         self.folders += 1
         self.links += sum(kind == "LINK" for kind, _ in entries)
         self.omitted += number(omitted[1]) if (omitted := _OMITTED.search(answer)) else 0
-        self.files += [File(_joined(path, found[1]), number(found[2])) for found in sized]
+        self.files += [File(str(PurePosixPath(path, found[1])), number(found[2])) for found in sized]
         below: list[str] = []
         for name in (text for kind, text in entries if kind == "DIR "):
-            (self.skipped if is_made_by_tools(name, names) else below).append(_joined(path, name))
+            (self.skipped if is_made_by_tools(name, names) else below).append(str(PurePosixPath(path, name)))
         return below
 
 
@@ -107,16 +108,15 @@ def walk(look: Callable[[Sequence[File]], str]) -> Steps[Folder]:
         look: takes the files that the last turn has found, and returns what the next one says of them.
     """
     folder, waiting, words = Folder(), ["."], "First a look at the folder."
-    room = _MOST_FOLDERS - 1
-    while waiting:
+    turns = 0
+    while waiting and turns < _MOST_TURNS:
+        turns += 1
         paths, waiting = waiting[:_CALLS_A_TURN], waiting[_CALLS_A_TURN:]
         answers = yield turn(words, [call("list_directory", path=path) for path in paths])
         before = len(folder.files)
-        below = [path for listing in zip(paths, answers, strict=True) for path in folder.take(*listing)]
-        waiting += below[:room]
-        folder.unlisted += below[room:]
-        room -= len(below[:room])
+        waiting += [path for listing in zip(paths, answers, strict=True) for path in folder.take(*listing)]
         words = f"{folder.summary()} so far{look(folder.files[before:])}."
+    folder.unlisted += waiting
     return folder
 
 
@@ -128,7 +128,3 @@ def is_made_by_tools(name: str, beside: set[str]) -> bool:
         return name not in _VISIBLE
     # Such a name means build output only where something is built.
     return name in _BUILD_OUTPUT and bool(beside & _PROJECT_FILES)
-
-
-def _joined(folder: str, name: str) -> str:
-    return name if folder == "." else f"{folder}/{name}"

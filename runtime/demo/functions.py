@@ -1,17 +1,17 @@
-"""The model of the agent `functions`: reads the source code and finds the longest functions."""
+"""The model of the agent `functions`: parses the Python files and finds the longest functions."""
 
 from __future__ import annotations
 
+import ast
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from .folder import File, walk
-from .languages import BRACES, language_of
 from .reading import Texts
 from .script import Steps, scripted
-from .source import Function, functions
-from .words import cell, count, listed, paragraphs, table
+from .words import cell, count, paragraphs, table
 
 __all__ = ["model"]
 
@@ -21,52 +21,66 @@ _LONG: Final = 50
 _SHOWN: Final = 10
 
 
-def _survey() -> Steps[str]:
-    source = Texts({"Python", *BRACES})
-    found: list[tuple[str, Function]] = []
-    no_python: list[str] = []
+@dataclass(frozen=True)
+class _Function:
+    """A function: its file, its name with the classes and functions around it, its first line, how many it has."""
+
+    path: str
+    name: str
+    line: int
+    lines: int
+
+
+def _survey(_prompt: str) -> Steps[str]:
+    source = Texts({"Python"})
+    found: list[_Function] = []
 
     def look(files: Sequence[File]) -> str:
-        latest = []
-        for path, text in source.read(files).items():
-            inside = functions(text, language_of(path) or "")
-            no_python.extend([path] if inside is None else [])
-            latest += [(path, function) for function in inside or ()]
+        latest = [function for path in source.read(files) for function in _functions(path, source.parsed(path))]
         found.extend(latest)
-        return _longest(latest)
+        if not latest:
+            return ""
+        longest = max(latest, key=lambda function: function.lines)
+        name = cell(longest.name, 40)
+        return f"; the longest function in the latest: {name}, {longest.lines:,} lines, in {longest.path}"
 
     yield from walk(look)
-    left_out = source.left_out()
-    if no_python:
-        left_out.append(f"No valid Python, hence not in it: {listed(no_python, 3)}.")
-    if any(language_of(path) in BRACES for path, _ in found):
-        left_out.append("Functions in languages other than Python were found by their braces, which is approximate.")
+    left_out = [*source.left_out(), "Counted for Python; functions in other languages are not looked for."]
     return paragraphs(*_answer(found, len(source.texts)), "\n".join(left_out))
 
 
-def _longest(found: Sequence[tuple[str, Function]]) -> str:
-    if not found:
-        return ""
-    path, function = max(found, key=lambda item: item[1].lines)
-    return f"; the longest function in the latest: {cell(function.name, 40)}, {function.lines:,} lines, in {path}"
+def _functions(path: str, tree: ast.Module) -> Iterator[_Function]:
+    """Yield all functions of a file, those in functions and classes included."""
+    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
+    while waiting:
+        node, prefix = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            last_line = node.end_lineno or node.lineno
+            yield _Function(path, prefix + node.name, node.lineno, last_line - node.lineno + 1)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            prefix += f"{node.name}."
+        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+            # Only statements: the body of an expression is not a list, and holds no function with a name.
+            inner = getattr(node, block, ())
+            waiting += [(child, prefix) for child in inner] if isinstance(inner, list) else []
 
 
-def _answer(found: Sequence[tuple[str, Function]], files: int) -> list[str]:
+def _answer(found: Sequence[_Function], files: int) -> list[str]:
     if not found:
-        what = f"in {count(files, 'source file')}" if files else "as there is no source code that I can read"
+        what = f"in {count(files, 'Python file')}" if files else "as there is no Python that I can read"
         return [f"No functions {what}."]
-    lengths = [function.lines for _, function in found]
+    lengths = [function.lines for function in found]
     long = sum(length > _LONG for length in lengths)
-    files_with = len({path for path, _ in found})
-    median = count(statistics.median_low(lengths), "line")
+    files_with = len({function.path for function in found})
     summary = (
-        f"{count(len(lengths), 'function')} in {files_with:,} of {files:,} source files read; the median is {median}, "
+        f"{count(len(found), 'function')} in {files_with:,} of {files:,} Python files read; the median is "
+        f"{count(statistics.median_low(lengths), 'line')}, "
         f"{long or 'none'} {'has' if long == 1 else 'have'} more than {_LONG}."
     )
-    longest = sorted(found, key=lambda item: (-item[1].lines, item[0], item[1].line))[:_SHOWN]
+    longest = sorted(found, key=lambda function: (-function.lines, function.path, function.line))[:_SHOWN]
     rows = [
-        [f"{function.lines:,}", cell(function.name, 30), f"{cell(path, 80)}:{function.line}"]
-        for path, function in longest
+        [f"{function.lines:,}", cell(function.name, 30), f"{cell(function.path, 80)}:{function.line}"]
+        for function in longest
     ]
     return [summary, table(["lines", "function", "where"], rows, numbers=(0,))]
 

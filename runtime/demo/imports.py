@@ -12,16 +12,13 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from .folder import File, walk
-from .languages import JAVASCRIPT, language_of
-from .reading import Texts, text_of
+from .reading import JAVASCRIPT, Texts, language_of, text_of
 from .script import Steps, scripted
-from .source import parse
 from .words import cell, count, listed, paragraphs, table
 
 __all__ = ["model"]
 
 _SHOWN: Final = 10
-_LARGEST_PROJECT_FILE: Final = 250_000
 _SCRIPT_IMPORT: Final = re.compile(
     r"""^[ \t]*(?:import|export)\b[^'"`;()]*?['"]([^'"\n]+)['"]|\b(?:require|import)\s*\(\s*['"]([^'"\n]+)['"]\s*\)""",
     re.MULTILINE,
@@ -29,29 +26,26 @@ _SCRIPT_IMPORT: Final = re.compile(
 _PROJECT_NAME: Final = re.compile(r"""^\s*"?name"?\s*[=:]\s*"([^"]+)\"""", re.MULTILINE)
 
 
-def _survey() -> Steps[str]:
+def _survey(_prompt: str) -> Steps[str]:
     source = Texts({"Python", *JAVASCRIPT})
-    imported: dict[str, set[str] | None] = {}
+    imported: dict[str, set[str]] = {}
 
     def look(files: Sequence[File]) -> str:
-        latest = {path: _packages(path, text) for path, text in source.read(files).items()}
+        latest = {path: _packages(path, source) for path in source.read(files)}
         imported.update(latest)
-        names = sorted({name for names in latest.values() for name in names or ()})
+        names = sorted({name for names in latest.values() for name in names})
         return f"; the latest import {listed(names, 3)}" if names else ""
 
     folder = yield from walk(look)
     own = _modules(source.texts) | _project_names(file.path for file in folder.files)
-    used = Counter(name for names in imported.values() for name in (names or set()) - own)
+    used = Counter(name for names in imported.values() for name in names - own)
     left_out = source.left_out()
-    if no_python := [path for path, names in imported.items() if names is None]:
-        left_out.append(f"No valid Python, hence not in it: {listed(no_python, 3)}.")
     files = count(len(source.texts), "file")
     if not used:
         return paragraphs(f"No packages are imported, in {files} of Python or JavaScript.", "\n".join(left_out))
     ranked = sorted(used.items(), key=lambda item: (-item[1], item[0]))
-    summary = (
-        f"{count(len(used), 'package')} imported by {files}; {cell(ranked[0][0], 40)} by the most, {ranked[0][1]:,}."
-    )
+    first, most = ranked[0]
+    summary = f"{count(len(used), 'package')} imported by {files}; {cell(first, 40)} by the most, {most:,}."
     rows = [[cell(name, 40), f"{number:,}"] for name, number in ranked[:_SHOWN]]
     if len(ranked) > _SHOWN:
         left_out.insert(0, f"{len(ranked) - _SHOWN:,} more are not shown.")
@@ -69,22 +63,18 @@ def _modules(paths: Collection[str]) -> set[str]:
 
 def _project_names(paths: Iterable[str]) -> set[str]:
     """Return the names of the project itself, where its files have some."""
-    texts = [
-        text_of(path, _LARGEST_PROJECT_FILE) or b"" for path in paths if path in {"pyproject.toml", "package.json"}
-    ]
+    texts = [text_of(path) or b"" for path in paths if path in {"pyproject.toml", "package.json"}]
     return {name.replace("-", "_") for text in texts for name in _PROJECT_NAME.findall(text.decode(errors="replace"))}
 
 
-def _packages(path: str, text: str) -> set[str] | None:
-    """Return what a file imports, but for the standard library and relative imports; None if it is not Python."""
+def _packages(path: str, source: Texts) -> set[str]:
+    """Return what a file imports, but for the standard library and relative imports."""
     if language_of(path) != "Python":
-        names = [found[1] or found[2] for found in _SCRIPT_IMPORT.finditer(text)]
+        names = [found[1] or found[2] for found in _SCRIPT_IMPORT.finditer(source.texts[path])]
         parts = [name.split("/") for name in names if not name.startswith((".", "/", "~", "#", "@/", "node:"))]
         return {"/".join(name[: 2 if name[0].startswith("@") else 1]) for name in parts}
-    if (tree := parse(text)) is None:
-        return None
     found = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(source.parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -25,7 +25,7 @@ _FOUND_LINE: Final = re.compile(r"(.+?):(\d+):\d+: (.*)")
 _NOT_ALL: Final = re.compile(r"^\[[\d,]+ of [\d,]+ matching lines shown\.|^\[Stopped after ", re.MULTILINE)
 
 
-def _survey() -> Steps[str]:
+def _survey(_prompt: str) -> Steps[str]:
     folder = yield from walk(lambda _: "; looking further down")
     # What the tool leaves out by itself is known by name only; the rest was told by what lies beside it.
     excluded = [glob.escape(path) for path in [*folder.skipped, *folder.unlisted][:_MOST_EXCLUDED]]

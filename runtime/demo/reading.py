@@ -1,21 +1,48 @@
-"""Reading: the texts of source files, as far as a survey goes, and what it does not cover."""
+"""Reading: source files by language, their texts as far as a survey goes, and what it does not cover."""
 
 from __future__ import annotations
 
+import ast
 import os
+import posixpath
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from ...actors.regular_files import open_to_read
 from .folder import File
-from .languages import language_of
 from .words import count, listed, size
 
-__all__ = ["Texts", "content_of", "text_of"]
+__all__ = ["JAVASCRIPT", "Texts", "content_of", "language_of", "text_of"]
+
+_ENDINGS: Final = """\
+Assembly: .s .asm | C: .c .h | C#: .cs | C++: .cc .cpp .cxx .hh .hpp .hxx | CSS: .css .less .sass .scss
+Clojure: .clj .cljs .cljc | Dart: .dart | Elixir: .ex .exs | Erlang: .erl .hrl | Go: .go | HTML: .htm .html
+Haskell: .hs | JSON: .json | Java: .java | JavaScript: .cjs .js .jsx .mjs | Julia: .jl | Jupyter notebook: .ipynb
+Kotlin: .kt .kts | Lua: .lua | Markdown: .md .markdown | OCaml: .ml .mli | Objective-C: .m .mm | PHP: .php
+Perl: .pl .pm | PowerShell: .ps1 | Protocol Buffers: .proto | Python: .py .pyi .pyw | R: .r | Ruby: .rb | Rust: .rs
+SQL: .sql | Scala: .scala | Shell: .bash .sh .zsh | Svelte: .svelte | Swift: .swift | TOML: .toml | TeX: .tex
+Terraform: .tf | TypeScript: .cts .mts .ts .tsx | Vue: .vue | XML: .xml | YAML: .yaml .yml | Zig: .zig
+configuration: .cfg .conf .ini | reStructuredText: .rst | text: .txt | CMake: cmakelists.txt
+Dockerfile: containerfile dockerfile | Make: gnumakefile makefile | Ruby: gemfile rakefile
+"""
+_LANGUAGES: Final = {
+    ending: language.strip()
+    for entry in _ENDINGS.replace("\n", "|").split("|")
+    for language, _, endings in [entry.partition(":")]
+    for ending in endings.split()
+}
+JAVASCRIPT: Final = frozenset({"JavaScript", "TypeScript"})
 
 _MOST_BYTES: Final = 50_000_000
 _LARGEST_FILE: Final = 250_000
+
+
+def language_of(path: str) -> str | None:
+    """Return the language of a file by its name; None if the name does not tell."""
+    name = posixpath.basename(path).lower()
+    return _LANGUAGES.get(name) or _LANGUAGES.get(posixpath.splitext(name)[1])
 
 
 def content_of(path: str, most: int) -> bytes | None:
@@ -28,7 +55,7 @@ def content_of(path: str, most: int) -> bytes | None:
     return content if len(content) <= most else None
 
 
-def text_of(path: str, most: int) -> bytes | None:
+def text_of(path: str, most: int = _LARGEST_FILE) -> bytes | None:
     """Return the content of such a file, if it may be text."""
     content = content_of(path, most)
     return None if content is None or b"\0" in content else content
@@ -44,6 +71,7 @@ class Texts:
         too_large: paths of files that are not read because of their size.
         beyond: how many files are not read because there are too many.
         unreadable: paths of files that are not text, or could not be opened.
+        no_python: paths of files that `parsed` could not parse.
     """
 
     languages: Collection[str]
@@ -51,6 +79,7 @@ class Texts:
     too_large: list[str] = field(default_factory=list)
     beyond: int = 0
     unreadable: list[str] = field(default_factory=list)
+    no_python: list[str] = field(default_factory=list)
     _room: int = _MOST_BYTES
 
     def read(self, files: Sequence[File]) -> dict[str, str]:
@@ -64,12 +93,23 @@ class Texts:
                 self.beyond += file.size <= _LARGEST_FILE
                 continue
             self._room -= file.size
-            if (data := text_of(file.path, _LARGEST_FILE)) is None:
+            if (data := text_of(file.path)) is None:
                 self.unreadable.append(file.path)
             else:
                 latest[file.path] = data.decode(errors="replace")
         self.texts |= latest
         return latest
+
+    def parsed(self, path: str) -> ast.Module:
+        """Return the syntax tree of a text that has been read; an empty one if it is not Python."""
+        try:
+            with warnings.catch_warnings():
+                # What the parser thinks of somebody else's code belongs into nobody's output.
+                warnings.simplefilter("ignore")
+                return ast.parse(self.texts[path])
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            self.no_python.append(path)
+            return ast.Module([], [])
 
     def left_out(self) -> list[str]:
         """Return sentences about what is not read, or could not be."""
@@ -77,5 +117,6 @@ class Texts:
             f"Not read, as larger than {size(_LARGEST_FILE)}: {listed(self.too_large, 3)}.": self.too_large,
             f"Not read, as this survey stops at {size(_MOST_BYTES)}: {count(self.beyond, 'file')}.": self.beyond,
             f"Could not be read as text: {listed(self.unreadable, 3)}.": self.unreadable,
+            f"No valid Python, hence not in it: {listed(self.no_python, 3)}.": self.no_python,
         }
         return [words for words, happened in sentences.items() if happened]

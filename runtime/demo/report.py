@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 from typing import Final
 
 from .tasks import Look, Seen, Started, View
@@ -10,82 +11,56 @@ from .words import cell, count, paragraphs, table
 
 __all__ = ["survey_report", "task_of"]
 
-_PARTS: Final = {
-    "sizes": (
-        "What it consists of",
-        "Survey the working directory: files, lines and bytes of each language, and which files are the longest.",
-    ),
-    "functions": (
-        "The longest functions",
-        "Find the longest functions of the source code in the working directory.",
-    ),
-    "notes": (
-        "Open notes",
-        "Collect the notes (TODO, FIXME, XXX, HACK) in the comments of the working directory's files.",
-    ),
-    "imports": (
-        "What it is built on",
-        "Find out which packages the source files in the working directory import, and by how many files each.",
-    ),
-    "duplicates": (
-        "Files with the same content",
-        "Find the files in the working directory that have the same content.",
-    ),
+_TITLES: Final = {
+    "sizes": "What it consists of",
+    "functions": "The longest functions",
+    "notes": "Open notes",
+    "imports": "What it is built on",
+    "duplicates": "Files with the same content",
 }
-"""By agent: the title of its section, and what it is asked to do."""
+"""Of the sections, by agent."""
 
-_NO_PROSE: Final = ("#", "=", "-", "~~~", "<", "[", "!", "|", "```", ".. ", ">", "* ")
-"""What lines of Markdown and reStructuredText begin with that are headings, badges, lists, tables or code."""
+_TASKS: Final = {
+    "sizes": "Survey the working directory: files, lines and bytes of each language, and which files are the longest.",
+    "functions": "Find the longest Python functions in the working directory.",
+    "notes": "Collect the notes (TODO, FIXME, XXX, HACK) in the comments of the working directory's files.",
+    "imports": "Find out which packages the source files in the working directory import, and by how many files each.",
+    "duplicates": "Find the files in the working directory that have the same content.",
+}
+"""What each agent is asked to do."""
 
-_ENDS: Final = (".", "!", "?", ":")
-_QUOTED: Final = 600
 _SEEN_LINES: Final = 8
 _SAID_LINES: Final = 15
 
 
 def task_of(agent: str) -> str:
     """Return what an agent is asked to do; one that somebody has added to the team does what it is described to do."""
-    return _PARTS.get(agent, ("", "Do your part of a survey of the working directory."))[1]
+    return _TASKS.get(agent, "Do your part of a survey of the working directory.")
 
 
-def _title(agent: str) -> str:
-    return _PARTS.get(agent, (agent, ""))[0]
-
-
-def survey_report(name: str, readme: tuple[str, str] | None, seen: Seen) -> str:
+def survey_report(name: str, seen: Seen) -> str:
     """Return the report, in Markdown.
 
     Args:
         name: of the folder.
-        readme: name and beginning of the folder's README.
         seen: the tasks; all of those that could be started have ended and been viewed.
     """
-    parts = [f"# Survey of {name}", _about(readme) if readme is not None else "", _in_short(seen)]
+    parts = [f"# Survey of {name}", _in_short(seen)]
     parts += [_section(attempt, seen.views.get(attempt.task_id)) for attempt in seen.started]
     return paragraphs(*parts, _how(seen))
-
-
-def _about(readme: tuple[str, str]) -> str:
-    """Return the first paragraph of prose of a README, as a quotation."""
-    name, text = readme
-    for block in text.split("\n\n"):
-        lines = [line.strip() for line in block.splitlines() if line.strip()]
-        if lines and lines[-1].endswith(_ENDS) and not any(line.startswith(_NO_PROSE) for line in lines):
-            return f"> {cell(' '.join(lines), _QUOTED)}\n>\n> — {name}"
-    return ""
 
 
 def _in_short(seen: Seen) -> str:
     lines = []
     for attempt in seen.started:
-        view = seen.views.get(attempt.task_id)
+        agent, view = attempt.agent, seen.views.get(attempt.task_id)
         if view is not None and view.status == "completed":
             lines.append(f"- {view.text.partition(chr(10))[0]}")
-        else:
-            missing = _title(attempt.agent)
-            lines.append(
-                f"- Missing: {missing[:1].lower()}{missing[1:]}. Agent `{attempt.agent}` {_end(view)}{_because(view)}"
-            )
+            continue
+        missing = _TITLES.get(agent, agent)
+        reason = cell(view.reason.partition("\n")[0], 160) if view is not None else ""
+        because = f": {reason}" if reason else "."
+        lines.append(f"- Missing: {missing[:1].lower()}{missing[1:]}. Agent `{agent}` {_end(view)}{because}")
     return "\n".join(lines)
 
 
@@ -93,15 +68,9 @@ def _end(view: View | None) -> str:
     return "could not be started" if view is None else f"{view.status} after {view.runtime}"
 
 
-def _because(view: View | None) -> str:
-    """Return the beginning of the reason, to follow what happened."""
-    first = view.reason.partition("\n")[0] if view is not None else ""
-    return f": {cell(first, 160)}" if first else "."
-
-
 def _section(attempt: Started, view: View | None) -> str:
     """Return what an agent found beyond its first sentence, or what became of it."""
-    title = f"## {_title(attempt.agent)}"
+    title = f"## {_TITLES.get(attempt.agent, attempt.agent)}"
     if view is None:
         reason = attempt.refusal or "Its end could not be read."
         return paragraphs(title, f"Missing, as agent `{attempt.agent}` could not be started: {reason}")
@@ -110,25 +79,21 @@ def _section(attempt: Started, view: View | None) -> str:
         return paragraphs(title, rest) if rest else ""
     what = f"Missing, as agent `{attempt.agent}` {_end(view)}; the other parts are not affected. The reason:"
     said = view.text.splitlines()
-    shown = [f"[{len(said) - _SAID_LINES:,} lines before]"] * (len(said) > _SAID_LINES) + said[-_SAID_LINES:]
-    return paragraphs(
-        title, what, _indented(view.reason.splitlines()), "What it had said until then:", _indented(shown)
-    )
-
-
-def _indented(lines: Sequence[str]) -> str:
-    return "\n".join(f"    {line}" for line in lines)
+    if len(said) > _SAID_LINES:
+        said = [f"[{len(said) - _SAID_LINES:,} lines before]", *said[-_SAID_LINES:]]
+    quoted = [indent(text, "    ") for text in (view.reason, "\n".join(said))]
+    return paragraphs(title, what, quoted[0], "What it had said until then:", quoted[1])
 
 
 def _how(seen: Seen) -> str:
-    started = len(seen.ids)
+    started = sum(bool(attempt.task_id) for attempt in seen.started)
     if not started:
         return ""
-    together = max((sum(look.at_work for look in looks) for looks in seen.looks), default=0)
+    together = max(sum(look.at_work for look in looks) for looks in seen.looks)
     words = (
         f"{count(started, 'background task')}, started in one turn, each in an operating-system process of its own. "
-        f"The coordinator looked at them {'once' if len(seen.looks) == 1 else f'{len(seen.looks):,} times'} and saw "
-        f"{f'{together:,} at work at the same moment' if together > 1 else 'at most one at work at a moment'}."
+        f"The coordinator looked at them {count(len(seen.looks), 'time')} and saw up to {together:,} at work at the "
+        "same moment."
     )
     rows = [
         [attempt.agent, attempt.task_id, view.status, view.runtime, view.cpu or "-", view.memory or "-"]
@@ -142,10 +107,9 @@ def _how(seen: Seen) -> str:
 def _while_they_ran(looks: Sequence[Sequence[Look]]) -> str:
     """Return some of what the tasks said while they worked, each line once, spread over the whole time."""
     said: dict[tuple[str, str], Look] = {}
-    for look in (
-        look for moment in looks for look in moment if look.at_work and look.said.strip("| ") and look.said[0] != "|"
-    ):
-        said.setdefault((look.task_id, look.said), look)
+    for look in (look for moment in looks for look in moment if look.at_work and look.said):
+        if not look.said.startswith("|"):  # no row of a table
+            said.setdefault((look.task_id, look.said), look)
     every = list(said.values())
     if not every:
         return ""

@@ -19,8 +19,8 @@ Steps: TypeAlias = Generator[Message, list[str], T]
 Model: TypeAlias = Callable[[Sequence[Message], Sequence[ToolSchema]], Message | str]
 
 
-def scripted(script: Callable[[], Steps[str]]) -> Model:
-    """Return a model that follows a script. A new conversation, or one of an earlier process, begins it anew."""
+def scripted(script: Callable[[str], Steps[str]]) -> Model:
+    """Return a model that follows a script, which gets the system prompt; a new conversation begins it anew."""
     running: Steps[str] | None = None
 
     def model(messages: Sequence[Message], _tools: Sequence[ToolSchema]) -> Message | str:
@@ -28,9 +28,11 @@ def scripted(script: Callable[[], Steps[str]]) -> Model:
         turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
         try:
             if running is None or not turns:
-                running = script()
+                running = script("\n\n".join(message["content"] for message in messages if message["role"] == "system"))
                 return next(running)
-            return running.send([message["content"] for message in messages[turns[-1] + 1 :]])
+            return running.send(
+                [message["content"] for message in messages[turns[-1] + 1 :] if message["role"] == "tool"]
+            )
         except StopIteration as end:
             return str(end.value)
 

@@ -5,15 +5,12 @@ Reads these texts as a language model would, and must not know more than they sa
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-from ..models.base import Message
-
-__all__ = ["AnsweredCall", "Look", "Seen", "Started", "View", "answered_calls"]
+__all__ = ["Look", "Seen", "Started", "View", "listed_in", "started_by", "viewed_in"]
 
 _STARTED: Final = re.compile(r"(?:Started|Queued) (agent_task_\w+):")
 _HEAD: Final = re.compile(r"(agent_task_\w+)  (.+?)  (\w+)  ([^·]+?)(?: · (.*))?")
@@ -25,15 +22,6 @@ _MEMORY: Final = re.compile(r"\bmemory ([\d.,]+ \w+)")
 _SECTION: Final = re.compile(r"^--- (?:Result|Output so far|Output until then) ---\n", re.MULTILINE)
 _REASON: Final = re.compile(r"^Reason: (.*?)\s*\Z", re.MULTILINE | re.DOTALL)
 _AT_WORK: Final = frozenset({"queued", "starting", "running", "stopping", "restarting"})
-
-
-@dataclass(frozen=True)
-class AnsweredCall:
-    """A tool call and the tool's answer."""
-
-    name: str
-    arguments: Mapping[str, Any]
-    answer: str
 
 
 @dataclass(frozen=True)
@@ -73,70 +61,29 @@ class View:
     text: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Seen:
-    """All that a conversation tells about the coordinator's tasks.
+    """All that the coordinator has seen of its tasks.
 
     Attributes:
         started: in the order in which they were asked for.
         looks: one for each list, in order.
-        views: the latest of each task, by its id.
-        viewed_since: ids of the tasks that were viewed since the last list.
-        stopping: whether any was asked to stop.
+        views: of each task at its end, by its id.
     """
 
-    started: list[Started] = field(default_factory=list)
-    looks: list[list[Look]] = field(default_factory=list)
-    views: dict[str, View] = field(default_factory=dict)
-    viewed_since: set[str] = field(default_factory=set)
-    stopping: bool = False
-
-    @classmethod
-    def in_calls(cls, calls: Sequence[AnsweredCall]) -> Seen:
-        """Read the answers of the tools."""
-        seen = cls()
-        for made in calls:
-            match made.name:
-                case "run_background_agent":
-                    found = _STARTED.match(made.answer)
-                    task_id, refusal = (found[1], "") if found is not None else ("", made.answer)
-                    seen.started.append(Started(made.arguments["agent"], task_id, refusal))
-                case "list_background_agents":
-                    seen.looks.append(_listed(made.answer))
-                    seen.viewed_since.clear()
-                case "view_background_agent":
-                    task_id = made.arguments["task_id"]
-                    seen.viewed_since.add(task_id)
-                    if (view := _viewed(made.answer)) is not None:
-                        seen.views[task_id] = view
-                case "stop_background_agent":
-                    seen.stopping = True
-                case _:
-                    continue
-        return seen
-
-    @property
-    def ids(self) -> list[str]:
-        """Ids of the tasks that could be started."""
-        return [attempt.task_id for attempt in self.started if attempt.task_id]
-
-    @property
-    def at_work(self) -> list[Look]:
-        """The tasks that had not ended when they were listed last."""
-        return [look for look in self.looks[-1] if look.at_work] if self.looks else []
+    started: Sequence[Started]
+    looks: Sequence[Sequence[Look]]
+    views: Mapping[str, View]
 
 
-def answered_calls(messages: Sequence[Message]) -> list[AnsweredCall]:
-    """Return all tool calls so far, in the order in which they were made."""
-    answers = {message["tool_call_id"]: message["content"] for message in messages if message["role"] == "tool"}
-    return [
-        AnsweredCall(made["function"]["name"], json.loads(made["function"]["arguments"]), answers[made["id"]])
-        for message in messages
-        for made in message.get("tool_calls", ())
-    ]
+def started_by(agent: str, answer: str) -> Started:
+    """Return what `run_background_agent` says."""
+    found = _STARTED.match(answer)
+    return Started(agent, "", answer) if found is None else Started(agent, found[1], "")
 
 
-def _listed(answer: str) -> list[Look]:
+def listed_in(answer: str) -> list[Look]:
+    """Return the tasks that `list_background_agents` shows."""
     looks = []
     for paragraph in answer.split("\n\n"):
         if head := _HEAD.fullmatch(paragraph.partition("\n")[0]):
@@ -146,7 +93,8 @@ def _listed(answer: str) -> list[Look]:
     return looks
 
 
-def _viewed(answer: str) -> View | None:
+def viewed_in(answer: str) -> View | None:
+    """Return the task that `view_background_agent` shows; None if the answer is something else."""
     first_line, _, rest = answer.partition("\n")
     head = _HEAD.fullmatch(first_line)
     section = _SECTION.search(rest)

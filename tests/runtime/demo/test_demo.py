@@ -20,7 +20,7 @@ from subactors.runtime import AgentConfig, Runtime, Team, TeamFileError
 from subactors.runtime.agent.prompt import starting_messages
 from subactors.runtime.agent.run import run_agent
 from subactors.runtime.demo import PROMPT, coordinator, load_demo_team, team_text
-from subactors.runtime.demo.tasks import AnsweredCall, Seen
+from subactors.runtime.demo.tasks import listed_in, started_by, viewed_in
 from subactors.runtime.tasks.views import TaskList, TaskView, Vitals
 from subactors.runtime.tasks.wording import describe_list, describe_view
 from subactors.runtime.teamfile.load import check_team
@@ -105,30 +105,20 @@ def test_the_coordinator_reads_what_the_tools_say() -> None:
             id="agent_task_3", agent="x", task="C", status="failed", reason="It died.\nHere:\n\nmore", output="Hm."
         ),
     ]
-    listed = describe_list(TaskList(tasks=views, running=1, max_running=20))
-    seen = Seen.in_calls(
-        [
-            AnsweredCall("run_background_agent", {"agent": "sizes"}, "Started agent_task_1: sizes is at work."),
-            AnsweredCall("run_background_agent", {"agent": "y"}, "There is no agent 'y'."),
-            AnsweredCall("list_background_agents", {}, listed),
-            *(
-                AnsweredCall("view_background_agent", {"task_id": view.id}, describe_view(view, 30_000))
-                for view in views
-            ),
-        ]
-    )
-    assert [(look.task_id, look.agent, look.status, look.runtime, look.said) for look in seen.looks[0]] == [
+    looks = listed_in(describe_list(TaskList(tasks=views, running=1, max_running=20)))
+    assert [(look.task_id, look.agent, look.status, look.runtime, look.said) for look in looks] == [
         ("agent_task_1", "sizes", "running", "1.2 s", "Two."),
         ("agent_task_2", "notes", "completed", "0.0 s", ""),
         ("agent_task_3", "x", "failed", "0.0 s", ""),
     ]
-    assert seen.ids == ["agent_task_1"]
-    assert seen.started[1].refusal == "There is no agent 'y'."
-    second, third = seen.views["agent_task_2"], seen.views["agent_task_3"]
+    assert started_by("sizes", "Started agent_task_1: sizes is at work.").task_id == "agent_task_1"
+    assert started_by("y", "There is no agent 'y'.").refusal == "There is no agent 'y'."
+    _, second, third = (viewed_in(describe_view(view, 30_000)) for view in views)
+    assert second is not None
+    assert third is not None
     assert (second.status, second.text, second.reason) == ("completed", "Fine.\n\nMore.", "")
     assert (second.cpu, second.memory) == ("0.25 s", "31 MB")
     assert (third.status, third.text, third.reason) == ("failed", "Hm.", "It died.\nHere:\n\nmore")
-    assert seen.viewed_since == {view.id for view in views}
 
 
 def test_the_coordinator_starts_every_agent_of_its_team_in_one_turn(project: Path) -> None:
@@ -143,6 +133,7 @@ def test_the_coordinator_starts_every_agent_of_its_team_in_one_turn(project: Pat
         working_directory=str(project),
         is_sub_agent=False,
     )
+    asyncio.run(coordinator.model(messages, []))
     listed = {"id": "1", "type": "function", "function": {"name": "list_directory", "arguments": '{"path": "."}'}}
     messages += [
         {"role": "assistant", "content": None, "tool_calls": [listed]},
@@ -159,7 +150,7 @@ def test_the_survey_puts_together_what_the_agents_found(project: Path, monkeypat
     monkeypatch.chdir(project)
     listener = Listener()
     report = orchestrate(load_demo_team(), listener)
-    assert report.startswith("# Survey of project\n\n> It does this and that.\n>\n> — README.md\n\n")
+    assert report.startswith("# Survey of project\n\n- 8 files in 4 folders, ")
     for agent in SURVEYORS:
         first, _, rest = survey(agent, project).partition("\n")
         assert f"\n- {first}\n" in report
@@ -207,6 +198,15 @@ def test_a_demonstration_with_one_slot_takes_longer_and_finds_as_much(
     assert "could not be started" not in report
     for agent in SURVEYORS:
         assert survey(agent, project).partition("\n")[2].strip() in report
+
+
+def test_agents_that_take_too_long_are_stopped_and_that_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(coordinator, "_MOST_LOOKS", 0)
+    monkeypatch.setattr(coordinator, "_FIRST_PAUSE", 0.0)
+    report = orchestrate(load_demo_team(), max_running=1)
+    assert {row[2] for row in rows(report) if row[0] in SURVEYORS[1:]} == {"stopped"}
+    assert "- Missing: open notes. Agent `notes` stopped after " in report
 
 
 def test_a_team_without_agents_has_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from demo_surveys import SURVEYORS, Listener, function, rows, small_project, survey, write
-from subactors.runtime.demo.source import functions
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_odd_file_names_are_no_obstacle(tmp_path: Path) -> None:
     names = ["two words.py", "a -> b.py", "x (3 bytes).py", "[brackets].py", "ünï|cödé.py", "DIR  d.py"]
     answer = survey("functions", write(tmp_path, {name: function("f", 4) for name in names}))
-    assert answer.startswith("6 functions in 6 of 6 source files read;")
+    assert answer.startswith("6 functions in 6 of 6 Python files read;")
 
 
 @pytest.mark.parametrize("agent", SURVEYORS)
@@ -89,12 +88,12 @@ def test_a_folder_without_code_has_an_answer(tmp_path: Path, agent: str) -> None
 
 def test_the_longest_functions_are_found_with_their_places(project: Path) -> None:
     answer = survey("functions", project)
-    assert answer.startswith("3 functions in 3 of 6 source files read; the median is 3 lines, 1 has more than 50.")
+    assert answer.startswith("2 functions in 2 of 4 Python files read; the median is 3 lines, 1 has more than 50.")
     assert rows(answer) == [
         ["60", "longest", "core/engine.py:4"],
         ["3", "small", "core/data.py:1"],
-        ["3", "start", "web/app.js:3"],
     ]
+    assert "Counted for Python; functions in other languages are not looked for." in answer
 
 
 def test_methods_and_functions_in_functions_are_named_with_what_is_around_them(tmp_path: Path) -> None:
@@ -109,7 +108,7 @@ def test_long_files_are_read_to_the_end(tmp_path: Path) -> None:
     code = "".join(function(f"f{number}", 10) for number in range(500)) + function("last", 77)
     answer = survey("functions", write(tmp_path, {"long.py": code}))
     assert rows(answer)[0] == ["77", "last", "long.py:5001"]
-    assert "501 functions in 1 of 1 source files read" in answer
+    assert "501 functions in 1 of 1 Python files read" in answer
 
 
 def test_long_lines_are_no_obstacle_to_others(tmp_path: Path) -> None:
@@ -129,114 +128,14 @@ def test_what_is_no_python_is_said(tmp_path: Path) -> None:
 def test_a_bound_that_is_reached_is_said(tmp_path: Path) -> None:
     files = {f"f{number}.py": function(f"f{number}", 4) for number in range(60)} | {"large.py": "#\n" * 200_000}
     answer = survey("functions", write(tmp_path, files))
-    assert answer.startswith("60 functions in 60 of 60 source files read;")
+    assert answer.startswith("60 functions in 60 of 60 Python files read;")
     assert "Not read, as larger than 250 kB: large.py." in answer
 
 
-JAVASCRIPT = """\
-const s = '}'; // {
-function a({x, y} = {}) {
-  if (x) {
-  }
-}
-class A {
-  async b() {
-    f(() => {
-    })
-  }
-}
-const c = async (x) => {
-}
-const d = function () {
-}
-let r = /[{'"]/;
-function e() {
-}
-"""
-
-TYPESCRIPT = """\
-export class A {
-  private m<T>(x: { a: T }): Promise<T> {
-    return `}${x}`
-  }
-}
-"""
-
-GO = """\
-type I interface {
-	F()
-}
-func (r *T) One(x interface{}) (int, error) {
-	for i := 0; i < 3; i++ {
-	}
-	return func() int {
-		return `}`
-	}()
-}
-func two[T any](x T) {
-}
-"""
-
-RUST = """\
-impl<'a> X<'a> {
-    pub fn one<F: Fn() -> u8>(&'a self, c: char) -> Option<u8>
-    where F: Copy {
-        match c { '{' => None, _ => Some(r#"}"#.len() as u8) }
-    }
-}
-fn two() {}
-"""
-
-C = """\
-#include "x.h"
-/* int no() { */
-static int one(int a,
-               char *b)
-{
-    while (a) {
-        list_for_each(a, b) {
-        }
-    }
-}
-struct s {
-    int x;
-};
-int two(void) { return '}'; }
-"""
-
-JAVA = """\
-public class A<T> {
-    @Override
-    public List<T> one(int x) throws E, F {
-        if (x > 0) {
-        }
-        run(new R() {
-        });
-    }
-    interface I { int no(); }
-}
-"""
-
-
-@pytest.mark.parametrize(
-    ("language", "code", "found"),
-    [
-        ("JavaScript", JAVASCRIPT, {"a": (2, 5), "b": (7, 10), "c": (12, 13), "d": (14, 15), "e": (17, 18)}),
-        ("TypeScript", TYPESCRIPT, {"m": (2, 4)}),
-        ("Go", GO, {"One": (4, 10), "two": (11, 12)}),
-        ("Rust", RUST, {"one": (2, 5), "two": (7, 7)}),
-        ("C", C, {"one": (3, 10), "two": (14, 14)}),
-        ("Java", JAVA, {"one": (3, 8)}),
-    ],
-)
-def test_functions_in_braces_are_found(language: str, code: str, found: dict[str, tuple[int, int]]) -> None:
-    assert {f.name: (f.line, f.last_line) for f in functions(code, language) or ()} == found
-
-
-def test_functions_are_found_in_what_is_nested_without_reason() -> None:
+def test_functions_are_found_in_what_is_nested_without_reason(tmp_path: Path) -> None:
     deep = "if x:\n    pass\n" + "elif x:\n    pass\n" * 900 + "def f():\n    pass\n"
-    assert [f.name for f in functions(deep, "Python") or ()] == ["f"]
-    assert functions("(" * 100_000 + ")" * 100_000 + "\nfunction f() {\n}\n", "JavaScript")
+    answer = survey("functions", write(tmp_path, {"a.py": deep, "b.py": "(" * 100_000 + ")" * 100_000}))
+    assert rows(answer) == [["2", "f", "a.py:1803"]]
 
 
 def test_notes_are_comments_and_nothing_else(project: Path) -> None:
