@@ -58,8 +58,7 @@ def _in_short(seen: Seen) -> str:
             lines.append(f"- {view.text.partition(chr(10))[0]}")
             continue
         missing = _TITLES.get(agent, agent)
-        reason = cell(view.reason.partition("\n")[0], 160) if view is not None else ""
-        because = f": {reason}" if reason else "."
+        because = f": {cell(view.reason.partition(chr(10))[0], 160)}" if view is not None and view.reason else "."
         lines.append(f"- Missing: {missing[:1].lower()}{missing[1:]}. Agent `{agent}` {_end(view)}{because}")
     return "\n".join(lines)
 

@@ -30,9 +30,8 @@ def scripted(script: Callable[[str], Steps[str]]) -> Model:
             if running is None or not turns:
                 running = script("\n\n".join(message["content"] for message in messages if message["role"] == "system"))
                 return next(running)
-            return running.send(
-                [message["content"] for message in messages[turns[-1] + 1 :] if message["role"] == "tool"]
-            )
+            since = messages[turns[-1] + 1 :]
+            return running.send([message["content"] for message in since if message["role"] == "tool"])
         except StopIteration as end:
             return str(end.value)
 
