@@ -15,6 +15,7 @@ from . import steps
 from .arguments import NotPickled, several
 from .async_streams import AsyncEventStream, AsyncStream
 from .awaiting import AsyncInbox, doorbell, driven, uncancelled
+from .callbacks import check_callback
 from .completion import Completions, Ended
 from .groups import GroupBook, GroupWay, OnGroupError
 from .handle import TaskHandle, TaskRef, check_kind, id_of, ids_of
@@ -74,7 +75,11 @@ class AsyncTask(TaskHandle):
         """Have a function called with this handle, in this event loop, when the task has ended; soon, if it has.
 
         One that raises is logged. The result still is to be read. To be called in the loop.
+
+        Raises:
+            TypeError: it is a coroutine function.
         """
+        check_callback(function)
         self._have_called(function, doorbell().call)
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["MOST_SETTLING", "Callbacks"]
+__all__ = ["MOST_SETTLING", "Callbacks", "check_callback"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -100,6 +100,15 @@ class Callbacks:
             self._threads.discard(threading.current_thread())
             self._changed.notify_all()
             return None
+
+
+def check_callback(function: Callable[..., object]) -> None:
+    """Raise TypeError if a function would have to be awaited."""
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        raise TypeError(
+            "A callback of a task is called, and not awaited: give a plain function. It may start a coroutine, with "
+            "`loop.create_task`, say."
+        )
 
 
 def _call(function: Callable[[], object], caught: type[BaseException] = Exception) -> None:

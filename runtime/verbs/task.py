@@ -7,6 +7,7 @@ from typing import Any
 
 from ..tasks.views import TaskView
 from . import steps
+from .callbacks import check_callback
 from .driving import drive
 from .handle import TaskHandle, check_kind
 from .streams import LIMIT, EventStream, Stream, events_of
@@ -76,5 +77,9 @@ class Task(TaskHandle):
 
         It is called in a thread of the runtime's, one callback after the other. One that raises is logged. The result
         still is to be read.
+
+        Raises:
+            TypeError: it is a coroutine function.
         """
+        check_callback(function)
         self._have_called(function, self._way.call_back)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -187,16 +188,39 @@ def test_a_callback_that_ends_its_thread_ends_no_other(runtime: Runtime, caplog:
     assert "SystemExit" in caplog.text
 
 
-def test_a_callback_that_would_have_to_be_awaited_is_told_of(
+async def awaitable(_: object) -> None:
+    """Nothing."""
+
+
+class Awaitable:
+    """What has to be awaited when it is called."""
+
+    async def __call__(self, _: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("callback", [awaitable, functools.partial(awaitable), Awaitable()])
+def test_a_callback_that_would_have_to_be_awaited_is_refused(
+    runtime: Runtime, callback: Callable[[object], object], tmp_path: Path
+) -> None:
+    async def program() -> None:
+        async with AsyncRuntime(state_dir=tmp_path, standby=0) as other:
+            task = await other.submit(submitted.add, 1)
+            with pytest.raises(TypeError, match="give a plain function"):
+                task.add_done_callback(callback)
+
+    task = runtime.submit(submitted.add, 1)
+    with pytest.raises(TypeError, match="give a plain function"):
+        task.add_done_callback(callback)
+    asyncio.run(program())
+
+
+def test_a_callback_that_returns_what_has_to_be_awaited_is_told_of(
     runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     called = threading.Event()
-
-    async def awaitable(_: object) -> None:
-        """Nothing."""
-
     task = runtime.submit(submitted.add, 1)
-    task.add_done_callback(awaitable)
+    task.add_done_callback(lambda _: awaitable(None))
     task.add_done_callback(lambda _: called.set())
 
     assert called.wait(PATIENCE)
