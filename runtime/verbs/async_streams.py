@@ -28,7 +28,7 @@ class AsyncStream(NotPickled, AsyncIterator[T], Generic[T]):
         of: what they are of, to be shown.
     """
 
-    def __init__(self, source: Source[T], of: str) -> None:
+    def __init__(self, source: Source[T], of: str = "all tasks") -> None:
         self._source = source
         self._of = of
         self._is_read = False

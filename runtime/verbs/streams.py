@@ -52,7 +52,7 @@ class Stream(NotPickled, Iterator[T], Generic[T]):
         of: what they are of, to be shown.
     """
 
-    def __init__(self, source: Source[T], of: str) -> None:
+    def __init__(self, source: Source[T], of: str = "all tasks") -> None:
         self._source = source
         self._of = of
         self._bell = threading.Event()
