@@ -27,10 +27,11 @@ class Pool(pool.Pool):
         self._quick_put = lambda task: writer.send_bytes(_pickled(task))
 
 
-def _pickled(task: Any) -> memoryview:
+def _pickled(task: Any) -> bytes:
     """Pickle a task; raises PicklingError for one that names what a worker would not find."""
-    data: memoryview = ForkingPickler.dumps(task)
-    if names_main(bytes(data)):
+    # A copy: an exception would keep a view of the buffer alive, over which Python 3.12 may stumble as it exits.
+    data = bytes(ForkingPickler.dumps(task))
+    if names_main(data):
         script = main_script()
         if not script.is_whole:
             try:
