@@ -39,8 +39,8 @@ _MARGIN_ROWS: Final = 8
 _WIDE: Final = 110
 """Columns of a terminal in which everything has room."""
 
-_BAR: Final = 20
-"""Cells of a bar."""
+_BAR: Final = 10
+"""Cells of a bar: at 80 columns the numbers behind it have room, too."""
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between two looks at whether anybody still reads, while there is nothing to tell."""

@@ -32,7 +32,7 @@ def test_progress_is_in_views_while_the_task_runs_also_what_came_too_soon(runtim
     view = task.view()
     assert view.as_data()["progress"] == {"done": 2, "total": 4, "note": "second"}
     assert "2 of 4 (50 %): second" in describe_view(view, 1000)
-    assert _telling_line(view) == "━━━━━━━━━━────────── 2 of 4 (50 %): second"
+    assert _telling_line(view) == "━━━━━───── 2 of 4 (50 %): second"
     assert next(view for view in runtime.list() if view.id == task.id).progress == view.progress
     assert task.stop().progress == view.progress
 
@@ -92,11 +92,11 @@ def test_a_progress_of_anything_else_is_an_error_in_the_task(runtime: Runtime) -
 @pytest.mark.parametrize(
     ("progress", "line"),
     [
-        (Progress(0, 10), "──────────────────── 0 of 10 (0 %)"),
-        (Progress(15, 10), "━━━━━━━━━━━━━━━━━━━━ 15 of 10 (100 %)"),
+        (Progress(0, 10), "────────── 0 of 10 (0 %)"),
+        (Progress(15, 10), "━━━━━━━━━━ 15 of 10 (100 %)"),
         (Progress(1_500_000), "1,500,000 done"),
         (Progress(0, 0, "nothing"), "0 done: nothing"),
-        (Progress(0.5, 2, "back"), "━━━━━─────────────── 0.5 of 2 (25 %): back"),
+        (Progress(0.5, 2, "back"), "━━──────── 0.5 of 2 (25 %): back"),
     ],
 )
 def test_a_bar_shows_what_is_known(progress: Progress, line: str) -> None:
