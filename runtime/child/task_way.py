@@ -11,9 +11,9 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from ...actors import ForkedError, SupervisorRef
-from ..errors import RunError, RuntimeClosedError
+from ..errors import RunError, RuntimeClosedError, UnknownTaskError
 from ..tasks.gateway import ReplyTo, TaskGateway
-from ..tasks.messages import ListTasks, Noted, Request, RunTask, WaitTasks, checked
+from ..tasks.messages import Noted, Request, RunTask, ViewTask, WaitTasks, checked
 from ..tasks.views import Status, TaskView
 from ..verbs.callbacks import MOST_SETTLING, Callbacks
 from ..verbs.held import Held
@@ -75,8 +75,10 @@ class TaskWay:
 
     def status(self, task_id: str) -> Status | None:
         """See `Way`. Asks the host, which takes a millisecond; not in the mailbox thread."""
-        listed = self._gateway.ask(ListTasks()).result().tasks
-        return next((view.status for view in listed if view.id == task_id), None)
+        try:
+            return self._gateway.ask(ViewTask(task_id, limit=0, peek=True)).result().status
+        except UnknownTaskError:
+            return None
 
     def past(self, task_id: str) -> TaskView | None:
         """See `Way`: a task knows its own run only."""

@@ -139,10 +139,15 @@ class OutputFiles:
             self._pieces.clear()
 
     def text(self, limit: int | None = None) -> str:
-        """Return what is kept; if that is more than `limit` bytes, head and tail, with a line for what is left out."""
+        """Return what is kept; if that is more than `limit` bytes, head and tail, with a line for what is left out.
+
+        With a limit of 0 nothing is read, and nothing said of it.
+        """
         # A whole piece falls out of the tail at a time, so a little more than the bound may be there.
         most = self._limit or _MOST_SHOWN
-        limit = min(limit or most, most)
+        limit = most if limit is None else min(limit, most)
+        if limit <= 0:
+            return ""
         with self._lock:
             size, pieces, fault = self._size, list(self._pieces), self._fault
             kept = sum(length for _, length in pieces)

@@ -50,6 +50,8 @@ __all__ = [
 # --- requests: tool layer or host to supervisor, and their replies --------------------------------------------------
 
 TaskIds: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
+OutputLimit: TypeAlias = Annotated[int, msgspec.Meta(ge=0)] | None
+"""Bytes of each task's output that are wanted in a reply, head and tail; 0: none of it; None: all that is kept."""
 
 Reply = TypeVar("Reply")
 Reply_co = TypeVar("Reply_co", covariant=True)
@@ -174,11 +176,11 @@ class ViewTask(Reading[TaskView], frozen=True, tag="view"):
 
     Attributes:
         task_id: the task.
-        limit: bytes of output wanted, head and tail; None is all that is kept.
+        limit: see `OutputLimit`.
     """
 
     task_id: str
-    limit: int | None = None
+    limit: OutputLimit = None
 
 
 class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
@@ -188,7 +190,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
         task_ids: the tasks.
         mode: whether to wait for all of them, or for any.
         timeout: seconds; None: without end.
-        limit: bytes of output wanted of each, head and tail; None is all that is kept.
+        limit: see `OutputLimit`.
         number: by which a task can say later that nobody waits any more (`Noted`); 0: it never will.
         known_only: whether tasks that are not remembered any more are left out; else they are an error.
     """
@@ -196,7 +198,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
     task_ids: TaskIds
     mode: Literal["all", "any"] = "all"
     timeout: float | None = None
-    limit: int | None = None
+    limit: OutputLimit = None
     number: int = 0
     known_only: bool = False
 
@@ -206,13 +208,13 @@ class StopTasks(Reading[TaskList], frozen=True, tag="stop"):
 
     Attributes:
         task_ids: the tasks; all are asked to stop before any is waited for.
-        limit: bytes of output wanted, head and tail; None is all that is kept.
+        limit: see `OutputLimit`.
         refuse_ended: whether a task that has ended is an error, or answered as it is.
         known_only: see `WaitTasks`.
     """
 
     task_ids: TaskIds
-    limit: int | None = None
+    limit: OutputLimit = None
     refuse_ended: bool = False
     known_only: bool = False
 

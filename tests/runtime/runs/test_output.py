@@ -83,6 +83,14 @@ def test_a_limit_may_be_as_small_as_it_likes(filled: Fill, limit: int) -> None:
     assert re.search(r"\[39\d of 400 bytes left out here\.\]", buffer.text())
 
 
+def test_of_a_limit_of_nothing_nothing_comes_and_of_no_limit_all_that_is_kept(filled: Fill) -> None:
+    buffer = filled(100, b"x" * 250)
+
+    assert buffer.text(0) == ""
+    assert buffer.text() == buffer.text(100)
+    assert "left out here" in buffer.text(1)
+
+
 def test_the_files_are_bounded_however_much_is_said(filled: Fill, tmp_path: Path) -> None:
     buffer = filled(100_000)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from subactors.runtime import Runtime
-from teams import entrypoint, run_and_wait, speaking
+from subactors.runtime.tasks.messages import StopTasks, ViewTask, WaitTasks
+from teams import PATIENCE, entrypoint, run_and_wait, speaking
 
 
 def forging(name: str = "forges", **more: Any) -> dict[str, Any]:
@@ -26,6 +27,8 @@ TEAM: dict[str, Any] = {
         "private": entrypoint("echo"),
         "echo": entrypoint("echo"),
         "waits": entrypoint("waits"),
+        "says": entrypoint("says"),
+        "raises": entrypoint("raises"),
     },
     "models": {"keyed": {"provider": "openai", "model": "x", "token_key": "TEST_KEY"}},
     "runtime": {"preload": ["forging_preload"]},
@@ -133,6 +136,26 @@ def test_options_that_nobody_may_have_break_the_protocol(runtime: Runtime, optio
 
     assert view.status == "failed"
     assert "broke the protocol" in view.reason
+
+
+@pytest.mark.parametrize("kind", ["view", "wait", "stop"])
+def test_less_output_than_none_is_no_limit(runtime: Runtime, kind: str) -> None:
+    whose = {"task_id": "x"} if kind == "view" else {"task_ids": ["x"]}
+    view = run_and_wait(runtime, "requests", json.dumps({"type": kind, "limit": -1, **whose}))
+
+    assert view.status == "failed"
+    assert "broke the protocol" in view.reason
+
+
+@pytest.mark.parametrize("agent", ["says", "raises", "waits"])
+def test_whoever_wants_no_output_is_sent_none(runtime: Runtime, agent: str) -> None:
+    task = speaking(runtime, agent, "something to say")
+    (stopped,) = runtime._host.ask(StopTasks([task], limit=0)).result(PATIENCE).tasks
+    (ended,) = runtime._host.ask(WaitTasks([task], limit=0)).result(PATIENCE).tasks
+    view = runtime._host.ask(ViewTask(task, limit=0)).result(PATIENCE)
+
+    assert (stopped.output, ended.output, view.output) == ("", "", "")
+    assert runtime.view(task).output
 
 
 @pytest.mark.parametrize("figures", [{"input_tokens": -1}, {"requests": -1}, {"cost": -1.0}, {"cost": 1e300}])
