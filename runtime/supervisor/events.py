@@ -10,6 +10,7 @@ is stands in its record: whoever wants a task's events from the first gets these
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
@@ -17,8 +18,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
-
-import msgspec
 
 from ..runs.output import OutputFiles
 from ..runs.output_text import incomplete, leading
@@ -158,21 +157,19 @@ class EventHub:
         entries = []
         for task in sorted(tasks, key=lambda task: task.number):
             if task.queued_at is not None and (task.id, TaskQueued) not in told:
-                view = task.view(output=False)
-                entries.append(Entry(task.id, TaskQueued(view, time=iso_time(task.queued_at))))
+                entries.append(Entry(task.id, functools.partial(_as_now, TaskQueued, task, task.queued_at)))
             if task.is_told and (task.id, TaskStarted) not in told:
-                view = task.view(output=False)
-                entries.append(Entry(task.id, TaskStarted(view, time=iso_time(task.started_at))))
+                entries.append(Entry(task.id, functools.partial(_as_now, TaskStarted, task, task.started_at)))
             end = starts[task.id] if task.id in starts else self._told_of(task).end
             if end:
                 entries.append(Entry(task.id, None, task.output, 0, end))
                 entries[-1].came = task.started_at  # or later: nobody has looked at the clock
             if task.is_over and (task.id, TaskEnded) not in told:
-                view = task.view(output=False)
-                entries.append(Entry(task.id, TaskEnded(view, time=view.ended_at or view.started_at)))
+                entries.append(
+                    Entry(task.id, functools.partial(_as_now, TaskEnded, task, task.ended_at or task.started_at))
+                )
         for step, entry in enumerate(entries, 1):
             entry.number, entry.step = number, step
-            self._mark(entry)
         return entries
 
     def _told_of(self, task: Task) -> _Said:
@@ -235,7 +232,8 @@ class EventHub:
     def _add(self, entry: Entry) -> None:
         self._last += 1
         entry.number = self._last
-        self._mark(entry)
+        if entry.event is not None and not callable(entry.event):
+            entry.mark(entry.event, self._token)
         self._kept.append(entry)
         self._kept_bytes += entry.size
         while len(self._kept) > _KEPT or (self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1):
@@ -243,11 +241,6 @@ class EventHub:
         for key in (None, entry.task_id):
             for reader in self._readers.get(key, ()):
                 reader.add(entry)
-
-    def _mark(self, entry: Entry) -> None:
-        """Write the cursor into an event: once, before anybody has it, as a copy for each reader would cost more."""
-        if entry.event is not None:
-            msgspec.structs.force_setattr(entry.event, "cursor", entry.position().text(self._token))
 
     def close(self) -> None:
         """End every reader; what has been published can still be read."""
@@ -258,3 +251,8 @@ class EventHub:
             self._said.clear()
             for reader in readers:
                 reader.close()
+
+
+def _as_now(kind: type[TaskQueued | TaskStarted | TaskEnded], task: Task, came: float) -> Event:
+    """Return what became of a task before anybody looked: an event of then, with the task as it is now."""
+    return kind(task.view(output=False), time=iso_time(came))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from threading import RLock
 from typing import Final
 
+import msgspec
+
 from ..runs.output import OutputFiles
 from ..runs.output_text import read_text
 from ..tasks.events import Event, Lagged, TaskEnded, TaskOutput
@@ -31,7 +33,7 @@ class Entry:
 
     Attributes:
         task_id: the task that it is of.
-        event: the event; None: it is output.
+        event: the event, or what makes it: whoever takes it does that, without the hub's lock. None: it is output.
         output: where the output is.
         start: the offset at which it begins.
         end: the offset behind it; it grows until the entry is taken.
@@ -45,7 +47,12 @@ class Entry:
     __slots__ = ("came", "end", "event", "is_taken", "number", "output", "size", "start", "step", "task_id")
 
     def __init__(
-        self, task_id: str, event: Event | None, output: OutputFiles | None = None, start: int = 0, end: int = 0
+        self,
+        task_id: str,
+        event: Event | Callable[[], Event] | None,
+        output: OutputFiles | None = None,
+        start: int = 0,
+        end: int = 0,
     ) -> None:
         self.task_id = task_id
         self.event = event
@@ -68,12 +75,24 @@ class Entry:
             return Position(self.number, self.step - 1, offset)
         return Position(self.number - 1, None, offset)
 
+    def told(self, token: str) -> Event | None:
+        """Return the event; None if it is output."""
+        if not callable(self.event):
+            return self.event
+        event = self.event()
+        self.mark(event, token)
+        return event
+
+    def mark(self, event: Event, token: str) -> None:
+        """Write the cursor into the event: once, before anybody has it, as a copy for each reader would cost more."""
+        msgspec.structs.force_setattr(event, "cursor", self.position().text(token))
+
     def goes_on_in(self, other: Entry) -> bool:
         """Whether another is output of the same task that is right behind this one."""
         return other.event is None and other.task_id == self.task_id and other.start == self.end
 
     def joined(self, other: Entry) -> Entry:
-        """Return this and another, right behind it, as one that ends as the other does."""
+        """Return all output from this to another, with nothing missing between, as one that ends as the other does."""
         entry = Entry(self.task_id, None, self.output, self.start, other.end)
         entry.came, entry.number, entry.step = self.came, other.number, other.step
         return entry
@@ -152,7 +171,7 @@ class Reader:
                     return output
                 continue
             self._current = None
-            return entry.event
+            return entry.told(self._token)
 
     def arm(self, wake: Callable[[], object]) -> bool:
         """Have a function called, once, in any thread, as soon as there is something to take, or the end has come.
@@ -198,10 +217,10 @@ class Reader:
         line = self._replay or self._waiting
         if not line:
             return None
-        entry = self._next(line)
-        while line and entry.event is None and entry.goes_on_in(line[0]):
-            entry = entry.joined(self._next(line))
-        return entry
+        entry = last = self._next(line)
+        while line and last.event is None and last.goes_on_in(line[0]):
+            last = self._next(line)
+        return entry if last is entry else entry.joined(last)
 
     def _next(self, line: deque[Entry]) -> Entry:
         entry = line.popleft()
@@ -271,8 +290,8 @@ class Speech:
         self._reader.close()
 
 
-def _texts(event: Event | None) -> int:
-    """Return about how many bytes the texts of an event take."""
+def _texts(event: Event | Callable[[], Event] | None) -> int:
+    """Return about how many bytes the texts of an event take; none of one that is not made yet."""
     match event:
         case None | Lagged() | TaskOutput():
             return 0

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,11 +22,14 @@ from subactors.runtime import (
     TaskGotToolAnswer,
     TaskOutput,
     TaskStarted,
+    TaskView,
 )
 from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.supervisor.events import EventHub
+from subactors.runtime.supervisor.task import Task
 from subactors.runtime.tasks.views import iso_time
-from teams import entrypoint_team, model, plan, run_and_wait
+from teams import entrypoint_team, model, plan, run_and_wait, shared_runtime
+from waiting_threads import in_threads
 
 TIME = "2026-01-31T12:00:00.000Z"
 
@@ -342,3 +346,25 @@ def test_waiting_for_an_event_ends_when_it_comes() -> None:
     wait_until(lambda: seen, "the event")
     reader.join()
     assert [at_any_time(event) for event in seen] == [called(1)]
+
+
+def test_what_had_become_of_tasks_is_looked_at_by_who_reads_it_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[bool] = []
+
+    def view(task: Task, **more: Any) -> TaskView:
+        (is_free,) = in_threads(lambda: lock.acquire(blocking=False) and (lock.release() or True))
+        looked.append(is_free)
+        return as_it_was(task, **more)
+
+    with shared_runtime() as runtime:
+        tasks = [runtime.run("says", str(number)) for number in range(3)]
+        runtime.wait(tasks)
+        lock, as_it_was = runtime._host.hub.lock, Task.view
+        monkeypatch.setattr(Task, "view", view)
+        events = list(runtime.events(tasks))
+
+    assert kinds(events) == ["TaskStarted", "TaskOutput", "TaskEnded"] * 3
+    assert looked == [True] * 6
+    assert len({event.cursor for event in events}) == 9
