@@ -1,8 +1,8 @@
 """Task queue: the tasks that are accepted and wait for a slot, first come first served for each owner.
 
-Owners take turns, so hundreds of tasks of one do not keep the first task of another waiting. To queue a task, and to
-take the next, cost the same however many are queued. Bookkeeping only: `admission` decides who gets a slot. For the
-supervisor's thread.
+Owners take turns, so hundreds of tasks of one do not keep the first task of another waiting. To queue a task costs the
+same however many are queued; to take the next, a look at each owner, which are only those that run. Bookkeeping only:
+`admission` decides who gets a slot. For the supervisor's thread.
 """
 
 from __future__ import annotations
@@ -48,8 +48,6 @@ class TaskQueue:
 
     def __init__(self) -> None:
         self._lines: dict[str | None, _Line] = {}
-        # The same lines by claim. Within each, the one whose turn it is comes first.
-        self._by_claim: dict[Claim, dict[str | None, _Line]] = {claim: {} for claim in Claim}
         self._turns = itertools.count()
         self._count = 0
 
@@ -101,7 +99,7 @@ class TaskQueue:
         """
         line = self._lines.get(task.parent)
         if line is None:
-            line = self._lines[task.parent] = self._by_claim[claim][task.parent] = _Line(claim, next(self._turns))
+            line = self._lines[task.parent] = _Line(claim, next(self._turns))
         line.tasks[task.id] = task
         self._count += 1
 
@@ -112,23 +110,20 @@ class TaskQueue:
         self._count -= 1
         if not line.tasks:
             del self._lines[task.parent]
-            del self._by_claim[line.claim][task.parent]
 
     def first(self, claim: Claim) -> Task | None:
         """Return the task that is next of those whose owners have this claim or a stronger one; None if none is."""
-        firsts = [next(iter(self._by_claim[each].values()), None) for each in Claim if each <= claim]
-        line = min((line for line in firsts if line is not None), key=lambda line: line.turn, default=None)
+        lines = (line for line in self._lines.values() if line.claim <= claim)
+        line = min(lines, key=lambda line: line.turn, default=None)
         return next(iter(line.tasks.values())) if line is not None else None
 
     def first_of_the_deepest(self, wanted: Callable[[Task], bool]) -> Task | None:
         """Return the first of those that tasks have started at the greatest depth, of the owner with the fewest left.
 
-        Looks at all owners, as only those are that run, and it is rarely called.
-
         Args:
             wanted: whether a task is wanted.
         """
-        lines = [*self._by_claim[Claim.FIRST].values(), *self._by_claim[Claim.MORE].values()]
+        lines = [line for line in self._lines.values() if line.claim is not Claim.ALL]
         firsts = [(line, task) for line in lines if wanted(task := next(iter(line.tasks.values())))]
         if not firsts:
             return None
@@ -139,16 +134,11 @@ class TaskQueue:
         line = self._lines.get(owner)
         if line is not None:
             line.turn = next(self._turns)
-            # What has just started runs in the owner's branch.
-            self._move(owner, line, Claim.ALL if line.claim is Claim.ALL else Claim.MORE)
+            if line.claim is Claim.FIRST:
+                line.claim = Claim.MORE  # what has just started runs in the owner's branch
 
     def is_alone(self, owner: str) -> None:
         """Note that nothing runs any more in the branch of a task beside itself."""
         line = self._lines.get(owner)
         if line is not None and line.claim is Claim.MORE:
-            self._move(owner, line, Claim.FIRST)
-
-    def _move(self, owner: str | None, line: _Line, claim: Claim) -> None:
-        del self._by_claim[line.claim][owner]
-        line.claim = claim
-        self._by_claim[claim][owner] = line
+            line.claim = Claim.FIRST

@@ -100,6 +100,20 @@ def test_an_owner_with_a_weaker_claim_keeps_its_turn_and_nobody_behind_waits_for
     assert queue.first(Claim.MORE) is weak
 
 
+def test_an_owner_whose_claim_has_grown_keeps_its_turn_before_those_who_came_later() -> None:
+    queue = TaskQueue()
+    queue.put(early := new_task(1, owner="agent_task_early"), Claim.MORE)
+    queue.put(late := new_task(2, owner="agent_task_late"), Claim.FIRST)
+    queue.put(last := new_task(3), Claim.ALL)
+
+    queue.is_alone("agent_task_early")
+
+    assert queue.places() == {early.id: 1, late.id: 2, last.id: 3}
+    assert queue.first(Claim.FIRST) is early
+    queue.remove(early)
+    assert queue.first(Claim.FIRST) is late
+
+
 def test_what_has_been_stopped_in_the_queue_and_not_told_yet_is_not_forgotten_for_others() -> None:
     registry = TaskRegistry()
     for number in range(3):
