@@ -143,11 +143,11 @@ class Starter:
             task.leave_queue()
 
         def begins() -> None:
+            accepted()
             # Before the process is asked for: from then on the I/O thread may tell of output.
             with self._hub.lock:  # whoever opens a stream finds the start either told, or still to come
                 task.is_told = True
                 self._hub.tell(lambda: TaskStarted(self._answers.view(task, output=False)))
-            accepted()
 
         self._start_attempt(task, accepted=begins)
         self._limits.begin(task)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from model_server import Calls, ModelServer, Reply, Request, Text
 from subactors.runtime import Runtime, TaskView, ToolAnswer
 from subactors.runtime.agent.run import run_agent
 from subactors.runtime.models.base import Message, ToolCall, Turn, Usage
+from teams import run_and_wait
 
 TEAM = """\
 agents:
@@ -40,6 +43,24 @@ def point_to(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have models answered by a server, from now on."""
     monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def point_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have models neither an address nor a key."""
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@contextlib.contextmanager
+def research_runtime(folder: Path) -> Iterator[Runtime]:
+    """One for many tests: loading a model client takes its zygote a second. Where models are, the environment says."""
+    path = folder / "team.yaml"
+    path.write_text(TEAM)
+    with Runtime.from_file(path, max_tasks=10_000, standby=0) as runtime, ModelServer([Text("warm up")]) as server:
+        with pytest.MonkeyPatch.context() as patch:
+            point_to(server, patch)
+            run_and_wait(runtime, "researcher")
+        yield runtime
 
 
 class Heard:

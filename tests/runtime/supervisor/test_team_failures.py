@@ -7,27 +7,20 @@ from pathlib import Path
 
 import pytest
 from model_server import Calls, Cut, ModelServer, Raw, Refusal, Reply, Request, Stall, Status, Text
-from research_teams import AGAIN, KEY, TEAM, Research, orchestrate, point_to, views_of
+from research_teams import AGAIN, KEY, TEAM, Research, orchestrate, point_nowhere, point_to, research_runtime, views_of
 from subactors.runtime import LoopError, ModelError, Runtime
 from teams import run_and_wait
 
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    """One for all tests: loading a model client takes its zygote a second. Where models are, the environment says."""
-    path = tmp_path_factory.mktemp("team") / "team.yaml"
-    path.write_text(TEAM)
-    with Runtime.from_file(path, max_tasks=10_000, standby=0) as runtime, ModelServer([Text("warm up")]) as server:
-        with pytest.MonkeyPatch.context() as patch:
-            point_to(server, patch)
-            run_and_wait(runtime, "researcher")
+    with research_runtime(tmp_path_factory.mktemp("team")) as runtime:
         yield runtime
 
 
 @pytest.fixture(autouse=True)
 def _settings_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    point_nowhere(monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -12,29 +12,33 @@ from typing import Any
 import pytest
 from model_server import Calls, ModelServer, Reply, Request, Stall, Text
 from processes_and_waits import is_gone, wait_until
-from research_teams import COORDINATOR, RESEARCHER, TEAM, Heard, Research, orchestrate, point_to, views_of
+from research_teams import (
+    COORDINATOR,
+    RESEARCHER,
+    TEAM,
+    Heard,
+    Research,
+    orchestrate,
+    point_nowhere,
+    point_to,
+    research_runtime,
+    views_of,
+)
 from subactors.runtime import Runtime, TaskView
 from subactors.runtime.agent.run import run_agent
 from subactors.runtime.models.base import Usage
-from teams import PATIENCE, run_and_wait
+from teams import PATIENCE
 
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    """One for all tests: loading a model client takes its zygote a second. Where models are, the environment says."""
-    path = tmp_path_factory.mktemp("team") / "team.yaml"
-    path.write_text(TEAM)
-    with Runtime.from_file(path, max_tasks=10_000, standby=0) as runtime, ModelServer([Text("warm up")]) as server:
-        with pytest.MonkeyPatch.context() as patch:
-            point_to(server, patch)
-            run_and_wait(runtime, "researcher")
+    with research_runtime(tmp_path_factory.mktemp("team")) as runtime:
         yield runtime
 
 
 @pytest.fixture(autouse=True)
 def _settings_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    point_nowhere(monkeypatch)
 
 
 def test_two_researchers_work_side_by_side_in_processes_of_their_own_while_the_coordinator_looks(
