@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..errors import RunError
 from ..runs.journal import Journal
 from ..tasks.events import TaskQueued, TaskStarted
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.messages import RunTask
 from ..team.config import Team
+from ..text import one_line
 from . import record
 from .admission import admit, take_next
 from .briefing import Briefings
@@ -85,6 +87,7 @@ class Starter:
         if request.options.key is not None:
             earlier = self._registry.with_key(caller.id, request.options.key)
             if earlier is not None:
+                _check_same_work(earlier, request)
                 reply_to.set(self._answers.accepted(earlier))
                 return
         parent = self._registry.get(caller.id)
@@ -151,6 +154,22 @@ class Starter:
 
         self._start_attempt(task, accepted=begins)
         self._limits.begin(task)
+
+
+def _check_same_work(earlier: Task, request: RunTask) -> None:
+    """Refuse a key that is another piece of work's; arguments may differ, as a retry may have other times in them."""
+    # Its call is let go of when it ends.
+    was_function, is_function = earlier.setup.agent.entrypoint == "", bool(request.call)
+    if earlier.agent != request.agent or was_function != is_function:
+        raise RunError(
+            f"The key {one_line(request.options.key or '', 100)!r} is that of {earlier.id}, a task of "
+            f"{_what_runs(earlier.agent, is_function=was_function)}; it cannot be that of one of "
+            f"{_what_runs(request.agent, is_function=is_function)}, too. Give other work another key."
+        )
+
+
+def _what_runs(name: str, *, is_function: bool) -> str:
+    return f"the function {name}" if is_function else f"agent {name!r}"
 
 
 def _tell_nobody() -> None:

@@ -168,7 +168,7 @@ class Answers:
 
     def accepted(self, task: Task) -> TaskAccepted:
         """Return the answer to whoever has started a task."""
-        return TaskAccepted(task.id, self._place(task), has_key=task.key is not None)
+        return TaskAccepted(task.id, self._place(task), is_shared=task.key is not None and not task.is_over)
 
     def view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         """Return a task as it is now, with the last sample of what it uses; see `Task.view`."""

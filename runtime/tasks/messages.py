@@ -82,12 +82,12 @@ class TaskAccepted(msgspec.Struct, frozen=True):
     Attributes:
         task_id: the id.
         queue_place: its place in the queue, from 1; 0 if it is not queued.
-        has_key: whether it has a key, so that others may have asked for it, too.
+        is_shared: whether others may have asked for it, too: it has a key, and has not ended.
     """
 
     task_id: str
     queue_place: int = 0
-    has_key: bool = False
+    is_shared: bool = False
 
 
 LONGEST_KEY: Final = 500
@@ -102,7 +102,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         restart: when it is started again; None: as its agent has it; a function: never.
         workdir: where it works; None: as its agent has it; a function: in the runtime's working directory.
         key: a name of this piece of work, in the caller's own words. A second task of the same caller with the same
-            key is not started: the first is answered. None: it has no such name.
+            key is not started: the first is answered, or refused if that is of another agent or function. None: it has
+            no such name.
     """
 
     limits: Limits | None = None

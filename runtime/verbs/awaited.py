@@ -219,10 +219,10 @@ class AsyncVerbs(NotPickled):
             mapping.close()
 
     async def _start(self, request: RunTask) -> AsyncTask:
-        task_id = await driven(self._way, steps.run(request, self._way.data_check(request)))
-        if request.options.key is not None:
-            self._way.held.claim(task_id)  # for good: no group that asks for it, too, is to stop it
-        return self._handle(task_id, request.agent)
+        accepted = await driven(self._way, steps.run(request, self._way.data_check(request)))
+        if accepted.is_shared:
+            self._way.held.claim(accepted.task_id)  # to its end: no group that asks for it, too, is to stop it
+        return self._handle(accepted.task_id, request.agent)
 
     def _handle(self, task_id: str, agent: str) -> AsyncTask:
         """Return the handle of a task: the one that there is, if it is alive."""
@@ -298,7 +298,7 @@ class AsyncGroup(AsyncVerbs):
         await uncancelled(lambda: driven(self._way, self._book.ended()))
 
     async def _start(self, request: RunTask) -> AsyncTask:
-        task_id = await driven(self._way, steps.run(request, self._way.data_check(request)))
-        task = self._handle(task_id, request.agent)
-        self._book.watch(task_id)
+        accepted = await driven(self._way, steps.run(request, self._way.data_check(request)))
+        task = self._handle(accepted.task_id, request.agent)
+        self._book.watch(task.id)
         return task

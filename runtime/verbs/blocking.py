@@ -66,12 +66,13 @@ class BlockingVerbs(NotPickled):
             restart: replaces the agent's policy, for this task.
             workdir: replaces the agent's, for this task: `shared`, `private` or `worktree`.
             key: names this piece of work, in up to 500 characters. A second call with the same key starts nothing and
-                returns the same task.
+                returns the same task, whatever it is given; for another agent or function it is an error.
 
         Raises:
             UnknownAgentError: the team has no such agent.
             EmptyTaskError: there is nothing to do.
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
+            RunError: the key is that of another agent's task, or of a function's.
             RequirementError: the agent, or one it may start, needs something this machine lacks.
             RuntimeClosedError: the runtime is closed.
             TypeError, ValueError: an argument has the wrong type, or cannot be.
@@ -106,6 +107,7 @@ class BlockingVerbs(NotPickled):
         Raises:
             TypeError, ValueError: it, or an argument, cannot be sent to another process, or an option cannot be.
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
+            RunError: the key is that of an agent's task, or of a function of another name.
             RuntimeClosedError: the runtime is closed.
         """
         options = options_of(limits, restart, workdir, key)
@@ -243,10 +245,10 @@ class BlockingVerbs(NotPickled):
         return Group(self._way, on_error)
 
     def _start(self, request: RunTask) -> Task:
-        task_id = drive(self._way, steps.run(request, self._way.data_check(request)))
-        if request.options.key is not None:
-            self._way.held.claim(task_id)  # for good: no group that asks for it, too, is to stop it
-        return self._handle(task_id, request.agent)
+        accepted = drive(self._way, steps.run(request, self._way.data_check(request)))
+        if accepted.is_shared:
+            self._way.held.claim(accepted.task_id)  # to its end: no group that asks for it, too, is to stop it
+        return self._handle(accepted.task_id, request.agent)
 
     def _handle(self, task_id: str, agent: str) -> Task:
         """Return the handle of a task: the one that there is, if it is alive."""
@@ -321,7 +323,7 @@ class Group(BlockingVerbs):
         return drive(self._way, self._book.ended())
 
     def _start(self, request: RunTask) -> Task:
-        task_id = drive(self._way, steps.run(request, self._way.data_check(request)))
-        task = self._handle(task_id, request.agent)
+        accepted = drive(self._way, steps.run(request, self._way.data_check(request)))
+        task = self._handle(accepted.task_id, request.agent)
         self._book.watch(task.id)
         return task

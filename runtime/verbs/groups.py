@@ -65,7 +65,7 @@ class GroupBook:
         """Take in a task that has been started. In a group that has been stopped it is stopped."""
         task_id = accepted.task_id
         with self._lock:
-            if accepted.has_key and task_id not in self.agents:
+            if accepted.is_shared and task_id not in self.agents:
                 self._way.held.claim(task_id)
                 self._with_key.add(task_id)
             self.agents[task_id] = agent

@@ -1,4 +1,4 @@
-"""Held: what a program holds of tasks: its handles, and its claims to tasks that it has given a key."""
+"""Held: what a program holds of tasks: its handles, and until they end its claims to those that have a key."""
 
 from __future__ import annotations
 
@@ -44,14 +44,19 @@ class Held:
         self._handles[handle.id] = handle
 
     def note_ends(self, reply: object) -> None:
-        """Have handles keep the ends that a reply shows, which have been read with it."""
+        """Have handles keep the ends that a reply shows, which have been read with it; claims end there."""
         views: list[TaskView] = [reply] if isinstance(reply, TaskView) else []
         if isinstance(reply, TaskList):
             views = reply.tasks
         for view in views:
-            handle = self._handles.get(view.id) if view.ended else None
+            if not view.ended:
+                continue
+            handle = self._handles.get(view.id)
             if handle is not None:
                 handle.end = _bounded(view)
+            if self._claims:  # of most programs there are none, and this is on every reply's way
+                with self._lock:
+                    self._claims.pop(view.id, None)
 
     def claim(self, task_id: str) -> None:
         """Take note of one more who has asked for a task by its key."""
@@ -59,7 +64,7 @@ class Held:
             self._claims[task_id] += 1
 
     def release(self, task_id: str) -> bool:
-        """Take note of one less; return whether nobody else has asked for the task."""
+        """Take note of one less; return whether nobody else has asked for the task, or it has ended."""
         with self._lock:
             self._claims[task_id] -= 1
             if self._claims[task_id] > 0:

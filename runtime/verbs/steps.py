@@ -45,8 +45,8 @@ Steps: TypeAlias = Generator[Request[Any], Any, T]
 Mode: TypeAlias = Literal["all", "any"]
 
 
-def run(request: RunTask, check: CheckData | None = None) -> Steps[str]:
-    """Start a task; returns its id.
+def run(request: RunTask, check: CheckData | None = None) -> Steps[TaskAccepted]:
+    """Start a task.
 
     Args:
         request: what to start.
@@ -58,7 +58,7 @@ def run(request: RunTask, check: CheckData | None = None) -> Steps[str]:
     if check is not None:
         yield check
     accepted: TaskAccepted = yield request
-    return accepted.task_id
+    return accepted
 
 
 def list_tasks() -> Steps[list[TaskView]]:

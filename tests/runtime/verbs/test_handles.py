@@ -13,6 +13,7 @@ import submitted
 from processes_and_waits import wait_until
 from subactors.runtime import (
     NotOfTypeError,
+    RunError,
     Runtime,
     Task,
     TaskFailed,
@@ -166,6 +167,33 @@ def test_the_same_key_is_the_same_task(runtime: Runtime, tmp_path: Path) -> None
     assert first == second
     assert second.result(PATIENCE) == "once"
     assert file.read_text() == "once\n"
+
+
+def test_a_key_of_other_work_is_refused_and_says_whose_it_is(runtime: Runtime) -> None:
+    first = runtime.submit(submitted.add, 1, key="taken")
+    runtime.run("echo", "x", key="an agent's").result(PATIENCE)
+
+    with pytest.raises(RunError, match=rf"'taken' is that of {first}, a task of the function add; .* function square"):
+        runtime.submit(submitted.square, 1, key="taken")
+    with pytest.raises(RunError, match=r"a task of the function add; .* one of agent 'echo'"):
+        runtime.run("echo", "x", key="taken")
+    with pytest.raises(RunError, match=r"a task of agent 'echo'; .* one of the function echo"):
+        runtime.submit(submitted.add, 1, name="echo", key="an agent's")
+    assert first.result(PATIENCE) == 2
+
+
+def test_nothing_is_kept_of_a_key_when_the_end_of_its_task_has_been_seen(runtime: Runtime) -> None:
+    held = runtime._way.held
+    read, stopped, in_group, again = "read", "stopped", "in a group", "again"
+    runtime.submit(submitted.add, 1, key=read).result(PATIENCE)
+    runtime.submit(submitted.wait_for, "/nowhere", key=stopped).stop()
+    with runtime.group() as group:
+        group.submit(submitted.add, 1, key=in_group)
+    first = runtime.submit(submitted.add, 1, key=again)
+    assert first.result(PATIENCE) == 2
+    assert runtime.submit(submitted.add, 1, key=again) is first
+
+    assert not held._claims
 
 
 def test_as_completed_yields_each_task_once_as_it_ends(runtime: Runtime, tmp_path: Path) -> None:
