@@ -29,6 +29,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     data_check.py      whether data is what an entrypoint takes, before a process starts for it
     host_way.py        the host program's way to the supervisor, for the verbs
     orchestrator.py    an agent's tools, for a host with a loop of its own
+    runtime_base.py    what both forms of the library have: how one is made, its team
     runtime.py         `Runtime`: the library, blocking
     async_runtime.py   `AsyncRuntime`: the library, awaited
     testing.py         the fault kit (public)

@@ -5,18 +5,13 @@ It is thin: a `Host` does the work, and lives and ends with it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
-from .host import Host
-from .host_way import HostWay
+from .runtime_base import RuntimeBase
 from .tasks.views import TaskView
-from .team.config import NO_TEAM, Team
 from .verbs.blocking import BlockingVerbs
 
 if TYPE_CHECKING:
-    from ..actors.fence import FenceOffer
     from .orchestrator import OrchestratorTools
 
 __all__ = ["Runtime"]
@@ -25,7 +20,7 @@ TaskViews: TypeAlias = list[TaskView]
 """Has a name, as `list` is a method in what follows."""
 
 
-class Runtime(BlockingVerbs):
+class Runtime(RuntimeBase, BlockingVerbs):
     """Runs the agents of one team, each task in a process of its own.
 
     Every method may be called from any thread of the process that made the runtime; a process forked from it must make
@@ -47,66 +42,11 @@ class Runtime(BlockingVerbs):
         UnsupportedPlatformError: not on this operating system.
     """
 
-    def __init__(
-        self,
-        team: Team | None = None,
-        *,
-        state_dir: str | os.PathLike[str] | None = None,
-        working_dir: str | os.PathLike[str] | None = None,
-        **settings: Any,
-    ) -> None:
-        self._host = Host(team or NO_TEAM, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
-        super().__init__(HostWay(self._host))
-
-    @classmethod
-    def from_file(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        state_dir: str | os.PathLike[str] | None = None,
-        working_dir: str | os.PathLike[str] | None = None,
-        **settings: Any,
-    ) -> Self:
-        """Make a runtime for a team file.
-
-        Raises:
-            TeamFileError: the file cannot be used; it has every problem of it, with line and key.
-        """
-        from .teamfile.load import load_team  # noqa: PLC0415 - YAML is needed for files only
-
-        return cls(load_team(path), state_dir=state_dir, working_dir=working_dir, **settings)
-
-    @classmethod
-    def from_mapping(
-        cls,
-        mapping: Mapping[str, Any],
-        *,
-        state_dir: str | os.PathLike[str] | None = None,
-        working_dir: str | os.PathLike[str] | None = None,
-        **settings: Any,
-    ) -> Self:
-        """Make a runtime for a team that is given as what a team file holds; raises as `from_file` does."""
-        from .teamfile.load import team_from_mapping  # noqa: PLC0415 - a team that is a `Team` already needs no checks
-
-        return cls(team_from_mapping(mapping), state_dir=state_dir, working_dir=working_dir, **settings)
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def team(self) -> Team:
-        """The team, with the settings that are in force."""
-        return self._host.team
-
-    @property
-    def fence(self) -> FenceOffer:
-        """The fence that this kernel offers between tasks and this process; not for those with `privileges: keep`."""
-        from ..actors.fence import offer  # noqa: PLC0415 - for hosts that ask
-
-        return offer()
 
     def history(self) -> TaskViews:
         """Return the tasks of earlier runs in the same state folder, oldest first; `view` has their output and result.

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ...actors import RestartPolicy
 from ..errors import RunError
 from ..tasks.ends import TaskStopped
-from ..tasks.messages import AS_USUAL, RunTask
+from ..tasks.messages import RunTask
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
-from .arguments import NotPickled, several
 from .async_streams import AsyncEventStream, AsyncStream
 from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .callbacks import check_callback
 from .completion import Completions, Ended
 from .groups import GroupBook, GroupWay, OnGroupError
 from .handle import TaskHandle, TaskRef, check_kind, id_of, ids_of
-from .mapping import Mapping, OnError, Request, checked_size, outcomes_of, requests_for
+from .mapping import Mapping, OnError, Request, outcomes_of, requests_for
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, events_of
-from .way import Way
+from .way import Verbs, Way
 
 if TYPE_CHECKING:
     from .executor import TaskExecutor
@@ -83,17 +83,11 @@ class AsyncTask(TaskHandle):
         self._have_called(function, doorbell().call)
 
 
-class AsyncVerbs(NotPickled):
+class AsyncVerbs(Verbs):
     """What a program asks, in awaitable form: each as in `BlockingVerbs`, where arguments and errors are told.
 
     Cancelling a wait drops it, and stops no task. Cancelling `run` or `submit` stops the task, which nobody would know.
-
-    Args:
-        way: to the supervisor.
     """
-
-    def __init__(self, way: Way) -> None:
-        self._way = way
 
     async def run(
         self,
@@ -169,8 +163,7 @@ class AsyncVerbs(NotPickled):
         ordered: bool = True,
     ) -> AsyncGenerator[Any]:
         """Run a function, or an agent, for each of many items: `async for result in …`; see `BlockingVerbs.map`."""
-        size = checked_size(work, chunksize, on_error)
-        requests = requests_for(work, several(items, "items"), size, AS_USUAL, by_value=self._way.sends_code)
+        requests = requests_for(self._way, work, items, chunksize, on_error)
         return self._map(requests, concurrency, on_error, ordered=ordered)
 
     async def as_completed(
@@ -246,6 +239,7 @@ class AsyncGroup(AsyncVerbs):
         try:
             if error is None:
                 try:
+                    await self._executors_settled()
                     await driven(self._way, self._book.ended())
                 except BaseException:
                     await self._end()
@@ -264,6 +258,12 @@ class AsyncGroup(AsyncVerbs):
     def tasks(self) -> Tasks:
         """Its tasks, oldest first."""
         return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
+
+    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+        """As `AsyncVerbs.executor`. A block that ends as it should waits until all of its futures are settled."""
+        executor = super().executor(max_workers)
+        self._book.executors.append(executor)
+        return executor
 
     async def list(self) -> TaskViews:
         """Return its tasks as they are now, oldest first; of their output only the end."""
@@ -291,6 +291,12 @@ class AsyncGroup(AsyncVerbs):
             return await super().stop(*tasks)
         self._book.stop()
         return await driven(self._way, self._book.ended())
+
+    async def _executors_settled(self) -> None:
+        for executor in self._book.executors:
+            settled: AsyncInbox[None] = AsyncInbox()
+            executor.when_settled(functools.partial(settled.put, None))
+            await settled.get()
 
     async def _end(self) -> None:
         """Stop all tasks, and wait until they are gone, whatever is cancelled meanwhile."""

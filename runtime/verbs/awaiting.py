@@ -18,11 +18,10 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from ..tasks.gateway import Nobody
 from ..tasks.given_up import given_up
-from ..tasks.messages import ListTasks, Reading, StopTasks, TaskAccepted
+from ..tasks.messages import ListTasks, Reading
 from .steps import Steps, seen_ends
-from .way import Way
+from .way import Way, stop_unknown
 
 __all__ = [
     "AsyncInbox",
@@ -143,7 +142,7 @@ class _Slot(_Sleeping):
         """Take the reply. In any thread."""
         self._reply = value
         if self._abandoned is not None:
-            _stop_unknown(value, self._abandoned)
+            stop_unknown(self._abandoned, value)
         else:
             self._doorbell.call(self._awake)
 
@@ -171,7 +170,7 @@ class _Slot(_Sleeping):
         if self._reply is _NOT_YET:
             way.forget(self)
         else:
-            _stop_unknown(self._reply, way)
+            stop_unknown(way, self._reply)
 
 
 class AsyncInbox(_Sleeping, Generic[T]):
@@ -229,11 +228,6 @@ class _Refused:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-
-
-def _stop_unknown(reply: object, way: Way) -> None:
-    if isinstance(reply, TaskAccepted) and not reply.has_key:  # with one, somebody else may have asked for it, too
-        way.send(StopTasks([reply.task_id], limit=0), Nobody())
 
 
 async def driven(way: Way, verb: Steps[T]) -> T:

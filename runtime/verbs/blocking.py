@@ -12,14 +12,13 @@ from ..tasks.messages import RunTask
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
-from .arguments import NotPickled
 from .driving import drive
 from .handle import TaskRef, id_of, ids_of
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, EventStream, events_of
 from .task import Task
-from .way import Way
+from .way import Verbs, Way
 
 if TYPE_CHECKING:
     from .executor import TaskExecutor
@@ -33,15 +32,8 @@ Tasks: TypeAlias = "list[Task]"
 """These have names, as `list` is a method in what follows."""
 
 
-class BlockingVerbs(NotPickled):
-    """What a program asks, in blocking form. Every method may be called from any thread.
-
-    Args:
-        way: to the supervisor.
-    """
-
-    def __init__(self, way: Way) -> None:
-        self._way = way
+class BlockingVerbs(Verbs):
+    """What a program asks, in blocking form. Every method may be called from any thread."""
 
     def run(
         self,
@@ -278,6 +270,9 @@ class Group(BlockingVerbs):
         if error is not None:
             self._book.stop()
         try:
+            if error is None:
+                for executor in self._book.executors:
+                    executor.shutdown()
             drive(self._way, self._book.ended())
         except BaseException:
             self._book.stop()
@@ -295,6 +290,12 @@ class Group(BlockingVerbs):
     def tasks(self) -> Tasks:
         """Its tasks, oldest first."""
         return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
+
+    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+        """As `BlockingVerbs.executor`. A block that ends as it should waits until all of its futures are settled."""
+        executor = super().executor(max_workers)
+        self._book.executors.append(executor)
+        return executor
 
     def list(self) -> TaskViews:
         """Return its tasks as they are now, oldest first; of their output only the end."""

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..tasks.messages import WaitTasks
 from ..tasks.views import TaskList, TaskView
+from .arguments import check_seconds
 from .handle import TaskHandle, TaskRef, id_of, several_tasks
 from .inbox import InboxLike, ReplyInto
 from .way import Way
@@ -39,6 +40,7 @@ class Completions(Generic[Handle]):
         handle: Callable[[str, str, Way], Handle],
         timeout: float | None,
     ) -> None:
+        check_seconds(timeout)
         self._way = way
         self._timeout = timeout
         self._handle = handle

@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ...actors.interrupts import result_of
-from ..tasks.gateway import Nobody, ReplyToFuture
-from ..tasks.messages import Reading, Request, StopTasks, TaskAccepted
+from ..tasks.gateway import ReplyToFuture
+from ..tasks.messages import Reading, Request
 from .steps import Steps
-from .way import Way
+from .way import Way, stop_unknown
 
 __all__ = ["drive"]
 
@@ -49,10 +49,5 @@ def _answer(way: Way, request: Request[Reply]) -> Reply:
 
 
 def _stop_unknown(late: Future[Any], way: Way) -> None:
-    """Stop a task whose id came too late for whoever had it started. Runs in the thread that answers.
-
-    Not one with a key: somebody else may have asked for it, too.
-    """
-    reply = None if late.cancelled() or late.exception() is not None else late.result()
-    if isinstance(reply, TaskAccepted) and not reply.has_key:
-        way.send(StopTasks([reply.task_id], limit=0), Nobody())
+    """Stop what has been started meanwhile. Runs in the thread that answers."""
+    stop_unknown(way, None if late.cancelled() or late.exception() is not None else late.result())

@@ -22,15 +22,12 @@ from ..tasks.views import TaskList, TaskView
 from .arguments import type_name
 from .inbox import ReplyInto
 from .request import call_request
-from .steps import result_of_view
+from .steps import OUTPUT_OF_FAILED, result_of_view
 from .way import Way
 
 __all__ = ["TaskCrashed", "TaskExecutor"]
 
 T = TypeVar("T")
-
-_OUTPUT_OF_FAILED: Final = 100_000
-"""Bytes of what a failed task has said that go with its error."""
 
 _PAUSE: Final = 0.05
 """Seconds after which what was refused for want of room is asked for again."""
@@ -62,8 +59,8 @@ class TaskExecutor(Executor):
 
     A result becomes plain data. An exception of one of Python's own types is raised as what it was, with the
     `TaskFailed` as its cause, and with its arguments if these are plain data, else with its message; of any other type,
-    as `TaskFailed`. Futures are settled in threads of the runtime's, so
-    that a callback that does not return holds up no other. Where the runtime has no room, functions wait for it.
+    as `TaskFailed`. Futures are settled in threads of the runtime's, so that a callback that does not return holds up
+    no other. Where the runtime has no room, functions wait for it.
 
     Args:
         way: to the supervisor.
@@ -85,6 +82,7 @@ class TaskExecutor(Executor):
         self._is_filling = False
         self._is_pausing = False
         self._is_shut_down = False
+        self._when_settled: list[Callable[[], object]] = []
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have a function called, as soon as there is room; returns at once.
@@ -120,13 +118,35 @@ class TaskExecutor(Executor):
             if cancel_futures:
                 cancelled = list(self._waiting)
                 self._waiting.clear()
+                self._changes()
         for work in cancelled:
             if work.future.cancel():
                 work.future.set_running_or_notify_cancel()
-        here = threading.get_ident()
         with self._changed:
-            while wait and (self._waiting or self._refused or self._at_work or self._telling.keys() - {here}):
+            while wait and self._is_busy(threading.get_ident()):
                 self._changed.wait(LONGEST_SLEEP)  # an interrupt is not slept through
+
+    def when_settled(self, function: Callable[[], object]) -> None:
+        """Shut down, without waiting, and have a function called, in any thread, when all futures are settled.
+
+        It must return at once.
+        """
+        self.shutdown(wait=False)
+        with self._changed:
+            self._when_settled.append(function)
+            self._changes()
+
+    def _is_busy(self, besides: int | None = None) -> bool:
+        """Whether a future is still to be settled, by another thread than one. Called with the lock."""
+        return bool(self._waiting or self._refused or self._at_work or self._telling.keys() - {besides})
+
+    def _changes(self) -> None:
+        """Tell whoever waits for the end. Called with the lock."""
+        self._changed.notify_all()
+        if self._when_settled and not self._is_busy():
+            for function in self._when_settled:
+                function()
+            self._when_settled.clear()
 
     def _fill(self) -> None:
         """Start as many more as there is room for. In any thread; one does it at a time."""
@@ -140,7 +160,7 @@ class TaskExecutor(Executor):
             else:
                 with self._changed:
                     self._at_work -= 1
-                    self._changed.notify_all()
+                    self._changes()
 
     def _next(self) -> _Work | None:
         with self._changed:
@@ -180,7 +200,7 @@ class TaskExecutor(Executor):
             self._settle(work, view)
         else:
             work.end = view
-            self._ask(work, ViewTask(view.id, limit=_OUTPUT_OF_FAILED, peek=True), self._viewed)
+            self._ask(work, ViewTask(view.id, limit=OUTPUT_OF_FAILED, peek=True), self._viewed)
 
     def _viewed(self, work: _Work, reply: TaskView | BaseException) -> None:
         # The runtime may have been closed meanwhile. How the task ended is known all the same.
@@ -248,7 +268,7 @@ class TaskExecutor(Executor):
                 del self._telling[before]
             if after is not None:
                 self._telling[after] += 1
-            self._changed.notify_all()
+            self._changes()
 
 
 def _begins(future: Future[Any]) -> bool:

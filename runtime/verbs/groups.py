@@ -5,11 +5,12 @@ Both forms of a group keep their books here.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from ..errors import RunError
+from ..errors import RunError, RuntimeClosedError
 from ..tasks.ends import TaskFailed
 from ..tasks.gateway import Nobody, ReplyTo
 from ..tasks.messages import CheckData, Request, RunTask, StopTasks, TaskAccepted, WaitTasks
@@ -22,6 +23,7 @@ from .way import Source, Way
 
 if TYPE_CHECKING:
     from ..tasks.events import Event
+    from .executor import TaskExecutor
 
 __all__ = ["GroupBook", "GroupWay", "OnGroupError"]
 
@@ -39,6 +41,7 @@ class GroupBook:
 
     Attributes:
         agents: its tasks by their ids, oldest first: what runs each.
+        executors: those that it has given out; their futures are settled before the block ends as it should.
     """
 
     def __init__(self, way: Way, on_error: OnGroupError) -> None:
@@ -52,6 +55,7 @@ class GroupBook:
         self._with_key: set[str] = set()
         self._ended: set[str] = set()
         self.agents: dict[str, str] = {}
+        self.executors: list[TaskExecutor] = []
 
     def check_open(self) -> None:
         """Raise RunError if the group starts no more tasks."""
@@ -133,7 +137,8 @@ class GroupBook:
                 self.stop()
 
     def _stop(self, task_ids: list[str]) -> None:
-        self._way.send(StopTasks(task_ids, limit=0, peek=True, known_only=True), Nobody())
+        with contextlib.suppress(RuntimeClosedError):  # then they are ending
+            self._way.send(StopTasks(task_ids, limit=0, peek=True, known_only=True), Nobody())
 
 
 class GroupWay:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from ..tasks.messages import AS_USUAL
-from .arguments import check_seconds, several
 from .completion import Completions, Ended
 from .handle import TaskHandle, TaskRef
 from .inbox import Inbox
-from .mapping import Mapping, OnError, checked_size, outcomes_of, requests_for
+from .mapping import Mapping, OnError, outcomes_of, requests_for
 from .way import Way
 
 __all__ = ["completed", "results"]
@@ -30,8 +28,7 @@ def results(
 ) -> Iterator[Any]:
     """Yield the results of a mapping; see `BlockingVerbs.map`."""
     inbox: Inbox[Any] = Inbox()
-    size = checked_size(work, chunksize, on_error)
-    requests = requests_for(work, several(items, "items"), size, AS_USUAL, by_value=way.sends_code)
+    requests = requests_for(way, work, items, chunksize, on_error)
     return _results(Mapping(way, requests, inbox, concurrency=concurrency, ordered=ordered), inbox, on_error)
 
 
@@ -39,7 +36,6 @@ def completed(
     way: Way, tasks: Iterable[TaskRef], timeout: float | None, handle: Callable[[str, str, Way], Handle]
 ) -> Iterator[Handle]:
     """Yield tasks as they end; see `BlockingVerbs.as_completed`."""
-    check_seconds(timeout)
     inbox: Inbox[Ended] = Inbox()
     return _completed(Completions(way, tasks, inbox, handle, timeout), inbox)
 

@@ -19,25 +19,21 @@ import msgspec
 from ..errors import CapacityError, RuntimeClosedError
 from ..tasks.calls import call_each, call_each_async
 from ..tasks.ends import TaskFailed, TaskStopped
-from ..tasks.gateway import Nobody
-from ..tasks.messages import RunOptions, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.messages import RunTask, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskView
 from ..team.callables import check_callable, label_of
-from .arguments import check_choice, check_whole
+from .arguments import check_choice, check_whole, several
 from .inbox import InboxLike, ReplyInto
 from .request import call_requests, run_request
-from .steps import result_of_view
-from .way import Way
+from .steps import OUTPUT_OF_FAILED, result_of_view
+from .way import Way, stop_unseen
 
-__all__ = ["Mapping", "OnError", "checked_size", "outcomes_of", "requests_for"]
+__all__ = ["Mapping", "OnError", "outcomes_of", "requests_for"]
 
 OnError: TypeAlias = Literal["raise", "collect"]
 
 Request: TypeAlias = tuple[RunTask, int | None]
 """What to start, and for how many items; None: one, whose result is the task's own."""
-
-_OUTPUT_OF_FAILED: Final = 100_000
-"""Bytes of what a failed task has said that go with its error."""
 
 _AHEAD: Final = 2
 """How many times as many items as may be at work are under way, with those whose turn to be given out has not come."""
@@ -154,7 +150,7 @@ class Mapping:
                 self._end(item, view=reply.tasks[0])
             case _:
                 item.view = reply.tasks[0]
-                self._ask(item, ViewTask(item.task_id, limit=_OUTPUT_OF_FAILED, peek=True))
+                self._ask(item, ViewTask(item.task_id, limit=OUTPUT_OF_FAILED, peek=True))
 
     def ready(self) -> Iterator[tuple[TaskView, int | None]]:
         """Yield how those ended that are to be given out now, and for how many items they are.
@@ -181,7 +177,7 @@ class Mapping:
             item.accepted.task_id for item in self._line if item.accepted is not None and item.state is not _State.ENDED
         ]
         if known:
-            self._way.send(StopTasks(known, limit=0), Nobody())
+            stop_unseen(self._way, known)
 
     def _ask(self, item: _Item, request: RunTask | WaitTasks | ViewTask) -> None:
         item.address = ReplyInto(lambda reply: self._arrived(item, reply))
@@ -195,7 +191,7 @@ class Mapping:
         if isinstance(reply, TaskAccepted):
             item.accepted = reply
             if self._is_closed:
-                self._way.send(StopTasks([reply.task_id], limit=0), Nobody())
+                stop_unseen(self._way, [reply.task_id])
         self._inbox.put((item, reply))
 
     def _end(self, item: _Item, *, view: TaskView | None = None, error: BaseException | None = None) -> None:
@@ -214,31 +210,47 @@ class Mapping:
 
 
 def requests_for(
-    work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, options: RunOptions, *, by_value: bool
+    way: Way, work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, on_error: OnError
 ) -> Iterator[Request]:
-    """Yield what to start for items: an agent's task, or a call of a function, for each, or for some together.
+    """Return what to start for items: an agent's task, or a call of a function, for each, or for some together.
 
     Args:
+        way: to the supervisor.
         work: a function, or the name of an agent; an item that is no text is an agent's data, and its text as JSON.
         items: may be endless.
         chunksize: items of one task.
-        options: of each task.
-        by_value: see `call_request`.
+        on_error: is checked only, as the others.
+
+    Raises:
+        TypeError: an argument has the wrong type, or there is nothing to call.
+        ValueError: an argument is out of its range.
     """
+    check_choice("on_error", on_error, get_args(OnError))
+    check_whole("chunksize", chunksize)
+    if not isinstance(work, str):
+        check_callable(work, "map")
+    elif chunksize > 1:
+        raise ValueError(f"chunksize is {chunksize}; it is 1 for an agent.")
+    return _requests_for(work, several(items, "items"), chunksize, by_value=way.sends_code)
+
+
+def _requests_for(
+    work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, *, by_value: bool
+) -> Iterator[Request]:
     if isinstance(work, str):
         for item in items:
             is_text = isinstance(item, str)
-            task = run_request(work, item if is_text else "", None, None if is_text else item, options)
+            task = run_request(work, item if is_text else "", None, None if is_text else item)
             yield (task if is_text else msgspec.structs.replace(task, task=task.data or "null")), None
         return
     name = label_of(work)
     if chunksize == 1:
-        request = call_requests(work, name, options, by_value=by_value)
+        request = call_requests(work, name, by_value=by_value)
         for item in items:
             yield request(item), None
         return
     each = functools.partial(call_each_async if inspect.iscoroutinefunction(work) else call_each, work)
-    request = call_requests(each, name, options, by_value=by_value)
+    request = call_requests(each, name, by_value=by_value)
     source = iter(items)
     while chunk := list(itertools.islice(source, chunksize)):
         yield request(chunk), len(chunk)
@@ -259,19 +271,3 @@ def outcomes_of(view: TaskView, count: int | None, on_error: OnError) -> list[An
             raise
         return [error] * (count or 1)
     return [result] if count is None else list(result)
-
-
-def checked_size(work: Callable[..., Any] | str, chunksize: int, on_error: OnError) -> int:
-    """Return how many items a task is for.
-
-    Raises:
-        TypeError: an argument has the wrong type, or there is nothing to call.
-        ValueError: an argument is out of its range.
-    """
-    check_choice("on_error", on_error, get_args(OnError))
-    check_whole("chunksize", chunksize)
-    if not isinstance(work, str):
-        check_callable(work, "map")
-    elif chunksize > 1:
-        raise ValueError(f"chunksize is {chunksize}; it is 1 for an agent.")
-    return chunksize

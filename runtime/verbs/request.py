@@ -109,15 +109,12 @@ def call_request(
     return _call_request(label, call, options)
 
 
-def call_requests(
-    function: Callable[..., Any], label: str, options: RunOptions, *, by_value: bool
-) -> Callable[..., RunTask]:
+def call_requests(function: Callable[..., Any], label: str, *, by_value: bool) -> Callable[..., RunTask]:
     """Return what makes requests, of positional arguments, for many calls of one function; see `tasks/calls.Calls`.
 
     Args:
         function: what to call; it can be called.
         label: what the tasks are called.
-        options: see `call_request`.
         by_value: see `call_request`.
     """
     from ..tasks.calls import Calls  # noqa: PLC0415 - for programs that map functions
@@ -132,7 +129,7 @@ def call_requests(
             from .unsendable import describe_unsendable  # noqa: PLC0415 - as above
 
             raise TypeError(describe_unsendable(function, args, {}, error)) from error
-        return _call_request(label, call, options)
+        return _call_request(label, call, AS_USUAL)
 
     return request
 

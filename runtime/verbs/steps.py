@@ -21,6 +21,7 @@ from ..tasks.views import TaskList, TaskView
 from .arguments import check_choice, check_seconds
 
 __all__ = [
+    "OUTPUT_OF_FAILED",
     "Mode",
     "Steps",
     "ended",
@@ -34,7 +35,7 @@ __all__ = [
     "wait",
 ]
 
-_OUTPUT_OF_FAILED: Final = 100_000
+OUTPUT_OF_FAILED: Final = 100_000
 """Bytes of what a failed task has said that go with the error."""
 
 T = TypeVar("T")
@@ -129,7 +130,7 @@ def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[
     if known.status == "completed" or known.output:
         return known
     try:
-        view: TaskView = yield ViewTask(task_id, limit=_OUTPUT_OF_FAILED)
+        view: TaskView = yield ViewTask(task_id, limit=OUTPUT_OF_FAILED)
     except (UnknownTaskError, RuntimeClosedError):
         return known  # forgotten, or closed, meanwhile
     return view

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..tasks.gateway import ReplyTo
-from ..tasks.messages import CheckData, Request, RunTask
+from ..errors import RuntimeClosedError
+from ..tasks.gateway import Nobody, ReplyTo
+from ..tasks.messages import CheckData, Request, RunTask, StopTasks, TaskAccepted
 from ..tasks.views import Status, TaskView
+from .arguments import NotPickled
 from .held import Held
 
 if TYPE_CHECKING:
     from ..tasks.events import Event
 
-__all__ = ["Source", "Way"]
+__all__ = ["Source", "Verbs", "Way", "stop_unknown", "stop_unseen"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -113,3 +116,29 @@ class Way(Protocol):
     def speech(self, task_id: str) -> Source[str]:
         """Return what a task says, from the first that is kept to its end; raises as `events`."""
         ...
+
+
+def stop_unknown(way: Way, reply: object) -> None:
+    """Stop a task whose id came too late for whoever had it started. In any thread, that of the supervisor too.
+
+    Not one with a key: somebody else may have asked for it, too. With a runtime that is closed all of its tasks end.
+    """
+    if isinstance(reply, TaskAccepted) and not reply.is_shared:
+        stop_unseen(way, [reply.task_id])
+
+
+def stop_unseen(way: Way, task_ids: Sequence[str]) -> None:
+    """Stop tasks whose ends nobody will look at. Returns at once."""
+    with contextlib.suppress(RuntimeClosedError):  # then they are ending
+        way.send(StopTasks([*task_ids], limit=0), Nobody())
+
+
+class Verbs(NotPickled):
+    """What a program asks of the supervisor, in whatever form.
+
+    Args:
+        way: to the supervisor.
+    """
+
+    def __init__(self, way: Way) -> None:
+        self._way = way

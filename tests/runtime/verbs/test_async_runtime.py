@@ -286,3 +286,45 @@ def test_as_completed_gives_up_after_its_time_in_a_loop_too(tmp_path: Path, back
                 pass
 
     in_loop(program, tmp_path, backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_futures_of_a_block_s_executors_are_settled_when_it_ends(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[int]:
+        before = threading.active_count()
+        async with runtime.group() as group:
+            futures = [
+                executor.submit(submitted.square, number) for executor in [group.executor(1)] for number in (2, 3)
+            ]
+            idle = group.executor()
+        assert all(future.done() for future in futures)
+        with pytest.raises(RuntimeError, match="shut down"):
+            idle.submit(submitted.square, 1)
+        assert threading.active_count() <= before + 2  # those that settle futures
+        return [future.result(0) for future in futures]
+
+    assert in_loop(program, tmp_path, backend) == [4, 9]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_block_that_waits_for_its_executors_is_cancelled_as_any_other(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[str]:
+        with anyio.move_on_after(0.2):
+            async with runtime.group() as group:
+                executor = group.executor(1)
+                executor.submit(submitted.wait_for, "/nowhere")
+                executor.submit(submitted.wait_for, "/nowhere")
+        return [view.status for view in await runtime.list()]
+
+    assert in_loop(program, tmp_path, backend) == ["stopped"]
+
+
+def test_a_timeout_that_is_none_is_refused_though_all_tasks_have_ended(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        task = await runtime.submit(submitted.square, 2)
+        await task
+        for wrong, kind in (("1", TypeError), (float("nan"), ValueError)):
+            with pytest.raises(kind, match="must be a number of seconds, or None"):
+                await anext(runtime.as_completed([task], timeout=wrong))  # type: ignore[arg-type]  # on purpose
+
+    in_loop(program, tmp_path)

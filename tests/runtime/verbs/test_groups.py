@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
+import msgspec
 import pytest
 import submitted
 from subactors.runtime import RunError, Runtime, TaskFailed, TaskStopped
+from subactors.runtime.tasks.messages import TaskAccepted
+from subactors.runtime.tasks.views import TaskList
 from teams import PATIENCE, shared_runtime
 
 
@@ -130,6 +134,48 @@ def test_a_block_waits_for_what_its_executor_runs(runtime: Runtime) -> None:
 
     assert future.result(PATIENCE) == 2
     assert [task.status for task in group.tasks] == ["completed"]
+
+
+def test_the_futures_of_a_block_s_executors_are_settled_when_it_ends(runtime: Runtime) -> None:
+    told: list[int] = []
+    with runtime.group() as group:
+        narrow, wide = group.executor(1), group.executor()
+        futures = [executor.submit(submitted.square, number) for number in range(6) for executor in (narrow, wide)]
+        futures[-1].add_done_callback(lambda future: told.append(future.result()))
+
+    assert all(future.done() for future in futures)
+    assert [future.result(0) for future in futures] == [number**2 for number in range(6) for _ in range(2)]
+    assert told == [25]
+    with pytest.raises(RuntimeError, match="shut down"):
+        narrow.submit(submitted.square, 1)
+
+
+def test_a_block_that_a_failure_ends_leaves_the_futures_of_its_executors_settled(runtime: Runtime) -> None:
+    futures: list[Future[object]] = []
+
+    def body() -> None:
+        with runtime.group() as group:
+            executor = group.executor(1)
+            futures.extend(executor.submit(submitted.wait_for, "/nowhere") for _ in range(3))
+            group.submit(submitted.fail_at, 7)
+
+    with pytest.raises(TaskFailed, match="not 7"):
+        body()
+    assert all(future.done() for future in futures)
+    assert [type(future.exception(0)) for future in futures] == [TaskStopped, RunError, RunError]
+
+
+def test_a_group_s_task_that_fails_while_the_runtime_closes_holds_nothing_up(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0) as closing:
+        group = closing.group()
+        failed = msgspec.structs.replace(group.submit(submitted.wait_for, "/nowhere").view(), status="failed")
+        closing.close()
+        # In the supervisor's thread, which an exception would end.
+        group._book.add(TaskAccepted("agent_task_still_ending"), "wait_for")
+        group._book._hear(TaskList(tasks=[failed], running=0, max_running=1))
+
+    with pytest.raises(RunError, match="has failed"):
+        group.submit(submitted.add, 1)
 
 
 def test_a_task_that_others_have_asked_for_by_its_key_does_not_fall_with_a_group(runtime: Runtime) -> None:

@@ -172,6 +172,17 @@ def test_arguments_out_of_their_range_are_refused_before_anything_runs(
         runtime.map(submitted.square, [1], **arguments)  # type: ignore[arg-type]  # on purpose
 
 
+def test_a_map_that_is_left_when_the_runtime_has_been_closed_raises_nothing(tmp_path: Path) -> None:
+    (tmp_path / "go").write_text("first")
+    with Runtime(state_dir=tmp_path / "state", standby=0, max_running=3) as closing:
+        results = closing.map(submitted.wait_for, [str(tmp_path / "go"), "/nowhere", "/nowhere"])
+        assert next(results) == "first"
+        wait_until(lambda: len(closing.list()) == 3, "all three to be known")
+        closing.close()
+
+        results.close()  # type: ignore[attr-defined]  # a generator
+
+
 def test_an_executor_settles_futures_with_results_and_with_what_was_raised(runtime: Runtime) -> None:
     with runtime.executor(2) as executor:
         assert list(executor.map(submitted.square, range(5))) == [0, 1, 4, 9, 16]

@@ -1,0 +1,76 @@
+"""Runtime base: what both forms of the runtime have: how one is made, its team, and what the kernel offers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from .host import Host
+from .host_way import HostWay
+from .team.config import NO_TEAM, Team
+from .verbs.way import Verbs
+
+if TYPE_CHECKING:
+    from ..actors.fence import FenceOffer
+
+__all__ = ["RuntimeBase"]
+
+
+class RuntimeBase(Verbs):
+    """See the module, and `Runtime` for the arguments. A `Host` does the work, and lives and ends with it."""
+
+    def __init__(
+        self,
+        team: Team | None = None,
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._host = Host(team or NO_TEAM, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
+        super().__init__(HostWay(self._host))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Make a runtime for a team file.
+
+        Raises:
+            TeamFileError: the file cannot be used; it has every problem of it, with line and key.
+        """
+        from .teamfile.load import load_team  # noqa: PLC0415 - YAML is needed for files only
+
+        return cls(load_team(path), state_dir=state_dir, working_dir=working_dir, **settings)
+
+    @classmethod
+    def from_mapping(
+        cls,
+        mapping: Mapping[str, Any],
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Make a runtime for a team that is given as what a team file holds; raises as `from_file` does."""
+        from .teamfile.load import team_from_mapping  # noqa: PLC0415 - a team that is a `Team` already needs no checks
+
+        return cls(team_from_mapping(mapping), state_dir=state_dir, working_dir=working_dir, **settings)
+
+    @property
+    def team(self) -> Team:
+        """The team, with the settings that are in force."""
+        return self._host.team
+
+    @property
+    def fence(self) -> FenceOffer:
+        """The fence that this kernel offers between tasks and this process; not for those with `privileges: keep`."""
+        from ..actors.fence import offer  # noqa: PLC0415 - for hosts that ask
+
+        return offer()
