@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -24,6 +24,9 @@ __all__ = ["TaskRegistry"]
 
 _MOST_NAMED: Final = 20
 """Tasks that an error names."""
+
+_FORGOTTEN: Final = 100
+"""Entries of tasks that are forgotten by now among those that may be, beyond as many as there are tasks."""
 
 
 class TaskRegistry:
@@ -43,7 +46,7 @@ class TaskRegistry:
         self._unread: Counter[str | None] = Counter()
         self._numbers = itertools.count()
         self._forgettable: list[tuple[int, str]] = []
-        self._forgettable_of: dict[str, deque[str]] = {}
+        self._forgettable_of: dict[str, dict[str, Task]] = {}
         self._kept: dict[str | None, int] = {}
         self._by_key: dict[tuple[str | None, str], Task] = {}
 
@@ -194,6 +197,11 @@ class TaskRegistry:
             self._ended -= not task.is_root
         self._count_kept(task, 0)
         self._forgettable_of.pop(task.id, None)
+        if task.parent in self._forgettable_of:
+            self._forgettable_of[task.parent].pop(task.id, None)
+        if len(self._forgettable) > 2 * len(self._tasks) + _FORGOTTEN:
+            self._forgettable = [entry for entry in self._forgettable if entry[1] in self._tasks]
+            heapq.heapify(self._forgettable)
         self._waiting_branches.pop(task.id, None)
         if task.key is not None:
             del self._by_key[task.parent, task.key]
@@ -235,12 +243,10 @@ class TaskRegistry:
     def forget_oldest_of(self, caller: str | None) -> bool:
         """Forget the one whose end was seen first of those that a task has started; False if there is none."""
         seen = self._forgettable_of.get(caller) if caller is not None else None
-        while seen:
-            task = self._tasks.get(seen.popleft())
-            if task is not None:
-                self.remove(task)
-                return True
-        return False
+        if not seen:
+            return False
+        self.remove(next(iter(seen.values())))
+        return True
 
     def _let_forget(self, task: Task) -> None:
         """Let an ended task be forgotten when room is needed: its end was seen, or whoever it was for has ended."""
@@ -250,7 +256,7 @@ class TaskRegistry:
         self._count_unread(task, -1)
         heapq.heappush(self._forgettable, (task.number, task.id))
         if task.parent in self._tasks:
-            self._forgettable_of.setdefault(task.parent, deque()).append(task.id)
+            self._forgettable_of.setdefault(task.parent, {})[task.id] = task
 
     def _count_unread(self, task: Task, change: int) -> None:
         if task.is_root:

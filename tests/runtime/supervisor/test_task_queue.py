@@ -128,6 +128,23 @@ def test_what_has_been_stopped_in_the_queue_and_not_told_yet_is_not_forgotten_fo
     assert len(registry.unended_tasks()) == 3
 
 
+@pytest.mark.parametrize("way", ["forget_oldest", "forget_oldest_of"])
+def test_of_tasks_that_are_forgotten_nothing_is_kept(way: str) -> None:
+    registry = TaskRegistry()
+    registry.add(parent := new_task(0, is_queued=False))
+    for number in range(1, 2001):
+        registry.add(task := new_task(number, parent, is_queued=False))
+        task.status = "completed"
+        registry.ended(task)
+        registry.note_read(task)
+        assert registry.forget_oldest_of(parent.id) if way == "forget_oldest_of" else registry.forget_oldest()
+        assert registry.get(task.id) is None
+
+    assert sum(len(books) for books in vars(registry).values() if isinstance(books, dict | list)) < 200
+    assert sum(map(len, registry._forgettable_of.values())) == 0
+    assert not registry.forget_oldest_of(parent.id)
+
+
 # --- whatever happens -----------------------------------------------------------------------------------------------
 
 
