@@ -65,7 +65,7 @@ class _Finder:
         """Return where a module is. It is loaded as ever, but that what waits for it is called then."""
         spec: ModuleSpec | None = self._folders_own().find_spec(name, target)
         if spec is not None and spec.loader is not None and name in _wanted:
-            spec.loader = _Loader(spec.loader, _wanted.pop(name))  # type: ignore[assignment]  # it is one by what it has
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]  # it is one by what it has
         return spec
 
     def _folders_own(self) -> Any:
@@ -82,9 +82,8 @@ class _Finder:
 class _Loader:
     """Another loader, with calls after it."""
 
-    def __init__(self, loader: Any, calls: list[Callable[[ModuleType], object]]) -> None:
+    def __init__(self, loader: Any) -> None:
         self._loader = loader
-        self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -95,5 +94,6 @@ class _Loader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        for call in self._calls:
+        # Not before: whoever has only looked for the module, or failed to import it, has left them to the next.
+        for call in _wanted.pop(module.__name__, ()):
             call(module)
