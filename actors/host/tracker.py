@@ -16,6 +16,7 @@ import contextlib
 import os
 import stat
 import sys
+import time
 from typing import TYPE_CHECKING, Final
 
 from ..wire.inheritance import descriptor_of_tracker
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["give_tracker", "wait_for_trackers"]
 
 _PROGRAM: Final = "import sys; from multiprocessing.resource_tracker import main; main(int(sys.argv[1]))"
+
+_PIPE: Final = "pipe:["
+"""With what the kernel begins the name of a pipe that has no place in any folder."""
 
 _running: Final[dict[IOThread, list[Program]]] = {}
 
@@ -56,17 +60,14 @@ def give_tracker(io: IOThread, pid: int, wanted: TrackerWanted, *, fenced: bool)
 def _open_pipe(pid: int, descriptor: int, flags: int, stack: contextlib.ExitStack) -> int | None:
     """Open a descriptor of a process, if it is a pipe that this user has made."""
     path = f"/proc/{pid}/fd/{descriptor}"
-    # Looked at first, as to open may do something: a device, a file that another program waits for. What is opened is
-    # looked at again.
-    if not _is_pipe(os.stat(path)):  # noqa: PTH116 - no path of a file
+    # Its name is looked at first, as to open may do something: a device, a file that another program waits for. Even to
+    # ask for the status of a file waits where its file system does not answer. What is opened is looked at again.
+    if not os.readlink(path).startswith(_PIPE):  # noqa: PTH115 - no path of a file
         return None
     opened = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     stack.callback(os.close, opened)
-    return opened if _is_pipe(os.fstat(opened)) else None
-
-
-def _is_pipe(status: os.stat_result) -> bool:
-    return stat.S_ISFIFO(status.st_mode) and status.st_uid == os.geteuid()
+    status = os.fstat(opened)
+    return opened if stat.S_ISFIFO(status.st_mode) and status.st_uid == os.geteuid() else None
 
 
 def _reap(io: IOThread, program: Program) -> None:
@@ -76,7 +77,13 @@ def _reap(io: IOThread, program: Program) -> None:
 
 
 def wait_for_trackers(io: IOThread, limit: float) -> None:
-    """Wait for those that are about to end, as those whose names they keep have ended; called when `io` has ended."""
+    """Wait for those that are about to end, as those whose names they keep have ended; called when `io` has ended.
+
+    Args:
+        io: the I/O thread.
+        limit: seconds for all of them; those that have not ended then are killed.
+    """
+    deadline = time.monotonic() + limit
     for program in _running.pop(io, []):
-        if not program.wait(limit):
+        if not program.wait(max(0.0, deadline - time.monotonic())):
             program.end()
