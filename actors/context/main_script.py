@@ -9,6 +9,7 @@ without a guard. What is not found goes by value.
 from __future__ import annotations
 
 import ast
+import stat
 import sys
 from functools import lru_cache
 from importlib.util import decode_source
@@ -80,6 +81,8 @@ class _Known(NamedTuple):
 def _look_into(file: str) -> _Known | None:
     try:
         status = Path(file).stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None  # a pipe, which has been read, and which nobody may ever write to again
         return _read(file, status.st_mtime_ns, status.st_size)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None  # a compiled file, one that is gone, or of an archive

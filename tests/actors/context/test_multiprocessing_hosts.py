@@ -137,6 +137,26 @@ def test_a_host_without_a_file_gives_its_functions_by_value() -> None:
     assert run("-", script=WITHOUT_A_FILE).split() == ["12"]
 
 
+def test_a_script_that_comes_over_a_pipe_gives_its_functions_by_value(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    os.mkfifo(script)
+    reader, writer = os.pipe()
+    os.write(writer, WITHOUT_A_FILE.encode())
+    os.close(writer)
+
+    for path in (str(script), f"/dev/fd/{reader}"):
+        command = [sys.executable, path]
+        with subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, text=True, pass_fds=[reader]) as host:
+            if path == str(script):
+                script.write_text(WITHOUT_A_FILE)
+            try:
+                said, _ = host.communicate(timeout=PATIENCE)
+            finally:
+                host.kill()
+        assert said.split() == ["12"]
+    os.close(reader)
+
+
 LEAVING = """
 import multiprocessing, os, sys, time
 from pathlib import Path
