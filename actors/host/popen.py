@@ -92,7 +92,6 @@ class Popen(ForkedProcess):
         except BaseException:
             self.kill()  # an interrupt of the waiting must not leave a process that nobody knows of
             raise
-        self._finalizer = util.Finalize(self, os.close, (self.sentinel,))
         pass_interrupt_on_at_exit()
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
@@ -148,6 +147,8 @@ class Popen(ForkedProcess):
         self.sentinel = pidfd
         super().on_forked(pid, pidfd)
         if self.end is None:
+            # Here, so that it is also closed where an interrupt has ended the wait for this moment.
+            self._finalizer = util.Finalize(self, os.close, (pidfd,))
             self._forked.set_result(None)
 
     def on_start_failed(self, message: str) -> None:

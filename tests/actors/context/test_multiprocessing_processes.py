@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -14,8 +16,9 @@ from typing import Any
 
 import context_targets as targets
 import pytest
-from processes_and_waits import descriptors, is_gone, wait_until
+from processes_and_waits import descendants_of, descriptors, is_gone, wait_until
 from subactors.actors import ProcessSystem, StartError, SubactorsError, ZygoteContext, get_context
+from subactors.actors.host import popen
 
 PATIENCE = 30.0
 
@@ -369,3 +372,22 @@ def test_python_that_is_newer_calls_it_by_the_same_names() -> None:
     assert {"_children", "_current_process", "_parent_process", "_ParentProcess"} <= vars(process).keys()
     assert {"_exit_function", "_flush_std_streams"} <= vars(util).keys()
     assert hasattr(process.BaseProcess, "_bootstrap")
+
+
+def test_a_start_that_is_interrupted_leaves_neither_process_nor_descriptor(
+    context: ZygoteContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(forked: Future[None]) -> None:
+        forked.result(PATIENCE)
+        raise KeyboardInterrupt
+
+    assert ended(context.Process(target=int)) == 0
+    gc.collect()
+    held, before = len(descriptors()), {process.pid for process in descendants_of(os.getpid())}
+    with monkeypatch.context() as patched:
+        patched.setattr(popen, "result_of", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            context.Process(target=targets.sleep_on).start()
+
+    wait_until(lambda: gc.collect() >= 0 and len(descriptors()) <= held, "its descriptors are closed")
+    assert {process.pid for process in descendants_of(os.getpid())} <= before
