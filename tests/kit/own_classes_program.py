@@ -122,9 +122,9 @@ def _whole() -> dict[str, Any]:
     }
 
 
-def _strangers(given: list[Any]) -> list[str]:
-    """Return which of some singletons are others than those of this process."""
-    own = [
+def _own() -> list[Any]:
+    """Return singletons, those of the process that calls this."""
+    return [
         dataclasses.MISSING,
         dataclasses.KW_ONLY,
         msgspec.UNSET,
@@ -136,25 +136,17 @@ def _strangers(given: list[Any]) -> list[str]:
         shared_singletons.ABSENT,
         shared_singletons.PLAIN,
     ]
-    return [repr(one) for one, mine in zip(given, own, strict=True) if one is not mine]
+
+
+def _strangers(given: list[Any]) -> list[str]:
+    """Return which of some singletons are others than those of this process."""
+    return [repr(one) for one, mine in zip(given, _own(), strict=True) if one is not mine]
 
 
 def _singletons() -> list[Any]:
-    given: list[Any] = [
-        dataclasses.MISSING,
-        dataclasses.KW_ONLY,
-        msgspec.UNSET,
-        msgspec.NODEFAULT,
-        PydanticUndefined,
-        inspect.Parameter.empty,
-        _Level.LOW,
-        NotImplemented,
-        shared_singletons.ABSENT,
-        shared_singletons.PLAIN,
-    ]
     with Runtime(standby=0) as runtime:
         calls = [
-            runtime.submit(_strangers, given),
+            runtime.submit(_strangers, _own()),
             runtime.submit(shared_singletons.is_one, dataclasses.MISSING),
             runtime.submit(shared_singletons.is_one, shared_singletons.PLAIN),
             runtime.submit(lambda one=shared_singletons.PLAIN: shared_singletons.is_one(one)),
