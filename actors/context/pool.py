@@ -12,7 +12,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from ..wire.inheritance import NotFoundThereError, pickled_by_name
-from ..wire.rebuild import names_main
+from ..wire.objects import names_main
 from .main_script import main_script
 
 __all__ = ["Pool"]

@@ -185,7 +185,7 @@ class ActorProcess(AsProcess):
             self._io.call(lambda: self.on_violation(f"it stopped reading; {waiting:,} bytes waited for it"))
 
     def begin(self, start: Start, descriptors: Sequence[int] = ()) -> None:
-        """Send the first message, before any other, and the descriptors that belong to it."""
+        """Send the first message, before any other, and the descriptors that belong to it. Raises OSError."""
         frame = encode_frame(start)
         self._beginning.sent(frame)
         self._channel.send(frame, descriptors)
@@ -222,7 +222,7 @@ class ActorProcess(AsProcess):
             self._channel.on_events(events)
 
     def on_start_failed(self, message: str) -> None:
-        """The process could not be forked."""
+        """The process could not be forked, or not be told what it is."""
         self._error = ErrorData("subactors.actors.StartError", message)
         self.on_end(ProcessExit(unobserved=message))
 

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from ..cpython import exit_function_of_multiprocessing
@@ -20,8 +20,7 @@ from ..linux.cgroup import Groups
 from ..linux.kernel import check_platform, open_standard_descriptors
 from ..wire.frames import decode_from_zygote
 from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
-from ..wire.objects import NEEDED_FOR_CODE, encode_object
-from ..wire.rebuild import Packed
+from ..wire.objects import NEEDED_FOR_CODE, Packed, encode_object
 from .beginning import environment, module_path
 from .exit import ProcessExit
 from .forked_process import ForkedProcess
@@ -187,8 +186,12 @@ class ProcessSystem:
         if accepted is not None:
             accepted()
         # Then its first message is sent, which one that stands by reads at once. Any other is asked for only now.
-        process.begin(start, packed.descriptors)
-        starter.begin(process)
+        try:
+            process.begin(start, packed.descriptors)
+        except OSError as error:  # as for a descriptor that another thread has closed
+            self._io.call(partial(process.on_start_failed, f"what it starts with could not be sent: {error.strerror}"))
+        else:
+            starter.begin(process)
         return process
 
     def launch(self, data: bytes, descriptors: list[int]) -> Popen:

@@ -18,8 +18,14 @@ from typing import Any, Final, NamedTuple
 
 from ..cpython import tracker_of_multiprocessing
 from . import ancillary
-from .objects import encode_by_name, is_importable, refuse_what_would_change
-from .rebuild import Packed, is_of_main, names_main
+from .objects import (
+    Packed,
+    encode_by_name,
+    is_importable,
+    is_of_main,
+    names_main,
+    refuse_what_would_change,
+)
 
 __all__ = [
     "Inherited",

@@ -10,27 +10,49 @@ import io
 import os
 import pickle
 import sys
-from types import ModuleType
-from typing import Any, Final
+from collections.abc import Sequence
+from types import FunctionType, ModuleType
+from typing import Any, Final, NamedTuple
 
 from .singletons import reduce_singleton
 
 __all__ = [
     "NEEDED_FOR_CODE",
+    "Packed",
     "encode_by_name",
     "encode_by_value",
     "encode_object",
     "is_importable",
+    "is_of_main",
+    "names_main",
     "refuse_what_would_change",
 ]
 
 NEEDED_FOR_CODE: Final = "cloudpickle"
 """The module that unpickles what has come by value. Its import takes a process 5 ms and 300 page faults."""
 
+_MAIN: Final = frozenset({"__main__", "__mp_main__"})
+
 _CONNECTIONS: Final = "multiprocessing.connection"
 
 _UNNAMED: Final = (pickle.PicklingError, AttributeError, TypeError)
 """What is raised for an object that has no name of its own, such as a lambda."""
+
+
+class Packed(NamedTuple):
+    """What a process starts with.
+
+    Attributes:
+        data: the pickle.
+        descriptors: what it names: the host's own, which are to be sent before they are closed.
+        authkey: the host's key for connections of `multiprocessing`, if it uses that.
+        tracker: which of the descriptors leads to the host's resource tracker, if that runs.
+    """
+
+    data: bytes
+    descriptors: Sequence[int] = ()
+    authkey: bytes | None = None
+    tracker: int | None = None
 
 
 def encode_object(value: object) -> bytes:
@@ -61,6 +83,20 @@ def encode_by_value(value: object) -> tuple[bytes, set[str]]:
     from .by_value import encode  # noqa: PLC0415 - most hosts never need it
 
     return encode(value, is_importable, refuse_what_would_change)
+
+
+def is_of_main(value: Any) -> bool:
+    """Return whether a value is a function or a class of the main module, under one of its names; see below."""
+    return isinstance(value, FunctionType | type) and getattr(value, "__module__", None) in _MAIN
+
+
+def names_main(data: bytes) -> bool:
+    """Return whether a pickle may name something of the host's main module, of which an actor has none.
+
+    The child has a `__main__` of its own: looking anything up in it would fail there. The other name is the one that
+    `multiprocessing` gives to a main script in processes where it is not the program.
+    """
+    return b"__main__" in data or b"__mp_main__" in data
 
 
 def is_importable(name: str) -> bool:
@@ -133,7 +169,7 @@ def _named(file: io.TextIOWrapper) -> str:
 
 
 def _is_found(name: str, module: ModuleType | None) -> bool:
-    if name in {"__main__", "__mp_main__"}:
+    if name in _MAIN:
         return False
     spec = getattr(module, "__spec__", None)
     package = name.rpartition(".")[0]

@@ -6,16 +6,13 @@ Only Python's own types are made again, and pykka's two; nothing that a child na
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
-from types import FunctionType
-from typing import Any, Final, NamedTuple
 
 import pykka
 
 from ..errors import PlainDataError, RemoteError
 from .messages import ErrorData
 
-__all__ = ["Packed", "is_of_main", "names_main", "rebuild"]
+__all__ = ["rebuild"]
 
 
 def rebuild(error: ErrorData) -> Exception:
@@ -43,36 +40,3 @@ def rebuild(error: ErrorData) -> Exception:
     if error.traceback:
         rebuilt.add_note(f"In the actor's process:\n{error.traceback}")
     return rebuilt
-
-
-class Packed(NamedTuple):
-    """What a process starts with.
-
-    Attributes:
-        data: the pickle.
-        descriptors: what it names: the host's own, which are to be sent before they are closed.
-        authkey: the host's key for connections of `multiprocessing`, if it uses that.
-        tracker: which of the descriptors leads to the host's resource tracker, if that runs.
-    """
-
-    data: bytes
-    descriptors: Sequence[int] = ()
-    authkey: bytes | None = None
-    tracker: int | None = None
-
-
-_MAIN: Final = frozenset({"__main__", "__mp_main__"})
-
-
-def is_of_main(value: Any) -> bool:
-    """Return whether a value is a function or a class of the main module, under one of its names; see below."""
-    return isinstance(value, FunctionType | type) and getattr(value, "__module__", None) in _MAIN
-
-
-def names_main(data: bytes) -> bool:
-    """Return whether a pickle may name something of the host's main module, of which an actor has none.
-
-    The child has a `__main__` of its own: looking anything up in it would fail there. The other name is the one that
-    `multiprocessing` gives to a main script in processes where it is not the program.
-    """
-    return b"__main__" in data or b"__mp_main__" in data

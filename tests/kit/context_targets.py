@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing.reduction import ForkingPickler
+from multiprocessing.context import assert_spawning
+from multiprocessing.reduction import DupFd, ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,9 +21,11 @@ from typing import Any, NoReturn
 from processes_and_waits import descriptors
 from subactors.actors import ProcessActor, get_context
 
-__all__ = ["Handed", "Holder", "Shares", "Unpicklable"]
+__all__ = ["Closed", "Handed", "Holder", "Shares", "Unpicklable"]
 
 PATIENCE = 30.0
+NOT_OPEN = 1_000_000_000
+"""A descriptor that no process has."""
 
 
 def put_surroundings(queue: Any) -> None:
@@ -173,6 +176,14 @@ class Unpicklable:
 
     def __reduce__(self) -> Any:
         return fail, ()
+
+
+class Closed:
+    """Is given with a descriptor that is closed by the time it is sent, as by another thread."""
+
+    def __reduce__(self) -> Any:
+        assert_spawning(self)
+        return DupFd, (DupFd(NOT_OPEN),)
 
 
 class Handed:

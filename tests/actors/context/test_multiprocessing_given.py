@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from answers_and_hooks import get
-from context_targets import Handed, Shares
+from context_targets import Closed, Handed, Shares
 from processes_and_waits import children_of, descriptors, wait_until
-from subactors.actors import ProcessRef, ProcessSystem, ZygoteContext, get_context
+from subactors.actors import ProcessRef, ProcessSystem, StartError, ZygoteContext, get_context
 
 PATIENCE = 30.0
 
@@ -253,5 +253,25 @@ def test_it_is_given_a_queue_where_a_process_stands_by(monkeypatch: pytest.Monke
         assert queue.get() == "stood by"
         reference.stop()
         queue.close()
+    finally:
+        system.close()
+
+
+@pytest.mark.parametrize("standby", [0, 1])
+def test_what_cannot_be_sent_costs_its_start_alone(monkeypatch: pytest.MonkeyPatch, standby: int) -> None:
+    system = ProcessSystem(standby=standby)
+    monkeypatch.setattr(Shares, "system", system)
+    try:
+        if standby:
+            system.prepare()
+            wait_until(lambda: len(system._standby._waiting) == 1, "one stands by")
+        with pytest.raises(StartError, match="what it starts with could not be sent: Bad file descriptor"):
+            Shares.start(Closed())
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            get_context(system).Process(target=print, args=(Closed(),)).start()
+        assert system._processes.all() == []
+
+        reference = Shares.start(None)
+        reference.stop()
     finally:
         system.close()
