@@ -53,17 +53,18 @@ def _ask(channel: ChildChannel) -> int | None:
     """Return the way to a tracker that the host has, or starts; None if there is none."""
     reader, writer = os.pipe()
     answer, theirs = os.pipe()
-    try:
-        channel.send(TrackerWanted(reader, theirs))
-        poll = select.poll()
-        poll.register(answer, select.POLLIN)
-        told = os.read(answer, _LONGEST_PATH) if poll.poll(_PATIENCE) else b""
-        if told == STARTED:
-            return writer
-        os.close(writer)
-        with contextlib.suppress(OSError):
-            return os.open(told, os.O_WRONLY | os.O_CLOEXEC) if told else None
+    channel.send(TrackerWanted(reader, theirs))
+    poll = select.poll()
+    poll.register(answer, select.POLLIN)
+    if not poll.poll(_PATIENCE):
+        # All stay open: the host may come to them yet, and must not find another pipe under the number of one of them.
         return None
-    finally:
-        for descriptor in (reader, answer, theirs):
-            os.close(descriptor)
+    told = os.read(answer, _LONGEST_PATH)
+    for descriptor in (reader, answer, theirs):
+        os.close(descriptor)
+    if told == STARTED:
+        return writer
+    os.close(writer)
+    with contextlib.suppress(OSError):
+        return os.open(told, os.O_WRONLY | os.O_CLOEXEC)
+    return None

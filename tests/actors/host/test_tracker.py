@@ -7,10 +7,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes_and_waits import descriptors
+from subactors.actors.child import tracker
 from subactors.actors.host.tracker import _open_pipe
+from subactors.actors.wire.messages import TrackerWanted
 
 
 @contextmanager
@@ -45,3 +48,23 @@ def test_a_pipe_is_opened_for_as_long_as_it_is_needed() -> None:
     assert descriptors() == before
     os.close(reader)
     os.close(writer)
+
+
+class _Silent:
+    """A channel to a host that does not answer in time."""
+
+    def send(self, message: TrackerWanted) -> None:
+        self.wanted = message
+
+
+def test_pipes_that_the_host_may_still_come_to_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker, "_PATIENCE", 0)
+    before = set(descriptors())
+    channel: Any = _Silent()
+
+    assert tracker._ask(channel) is None
+
+    left = set(descriptors()) - before
+    assert {channel.wanted.reader, channel.wanted.answer} < left
+    for descriptor in left:
+        os.close(descriptor)
