@@ -1,7 +1,8 @@
 """Data checks: whether data is what an entrypoint takes, before a process starts for it.
 
 Code that this process has is asked here. A module that is the team file's own is never imported here: a process that
-ends right after looks. It takes as long as a task, and only where a program gives data.
+ends right after looks. It takes as long as a task, and only where a program gives data. No more of these processes run
+at a time than tasks may.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import importlib.machinery
 import os
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,12 +43,17 @@ class DataChecks:
     Args:
         system: starts the processes.
         team: the agents.
+        call: has a function called soon, in a thread where a process may be started; in the I/O thread none may be.
     """
 
-    def __init__(self, system: ProcessSystem, team: Team) -> None:
+    def __init__(self, system: ProcessSystem, team: Team, call: Callable[[Callable[[], object]], object]) -> None:
         self._system = system
         self._team = team
+        self._call = call
         self._take_any: set[str] = set()
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[CheckData, ReplyTo]] = deque()
+        self._at_work = 0
 
     def wanted(self, agent: str, data: str | None) -> CheckData | None:
         """Check data here, if that is possible; return what is to be asked of another process, if it is not.
@@ -73,7 +81,32 @@ class DataChecks:
         return entrypoint.function if isinstance(entrypoint, GivenFunction) else None
 
     def check(self, request: CheckData, reply_to: ReplyTo) -> None:
-        """Have a process look; returns at once."""
+        """Have a process look, as soon as there is room for it; returns at once."""
+        with self._lock:
+            self._waiting.append((request, reply_to))
+        self._fill()
+
+    def _fill(self) -> None:
+        while (following := self._next()) is not None:
+            request, reply_to = following
+            try:
+                self._start(request, reply_to)
+            except Exception:  # noqa: BLE001 - closed meanwhile, or out of descriptors: the task itself will tell
+                self._ended()
+                reply_to.set(DataChecked())
+
+    def _next(self) -> tuple[CheckData, ReplyTo] | None:
+        with self._lock:
+            if not self._waiting or self._at_work >= self._team.settings.max_running:
+                return None
+            self._at_work += 1
+            return self._waiting.popleft()
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._at_work -= 1
+
+    def _start(self, request: CheckData, reply_to: ReplyTo) -> None:
         entrypoint = self._team.agents[request.agent].entrypoint
         listener = _Listener(lambda checked: self._settle(request.agent, checked, reply_to))
         process = self._system.spawn(
@@ -82,8 +115,11 @@ class DataChecks:
         listener.patience = self._system.call_later(_PATIENCE, process.kill)
 
     def _settle(self, agent: str, checked: DataChecked, reply_to: ReplyTo) -> None:
+        self._ended()
         if checked.takes_any:
             self._take_any.add(agent)
+        if self._waiting:
+            self._call(self._fill)
         if checked.fault:
             reply_to.set_exception(NotOfTypeError(checked.fault))
         else:

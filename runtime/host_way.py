@@ -58,7 +58,7 @@ class HostWay:
     def _data_checks(self) -> DataChecks:
         from .data_check import DataChecks  # noqa: PLC0415 - for programs that have entrypoints
 
-        return DataChecks(self._host.system, self._host.team)
+        return DataChecks(self._host.system, self._host.team, self.settle)
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """See `Way`. While the host is closed, its tasks can still be waited for, and looked at."""

@@ -6,16 +6,22 @@ What is opened in it (connections, programs) stays in it, and is closed in it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ...actors.interrupts import result_of
 from ..errors import RuntimeClosedError
 
 __all__ = ["LoopThread"]
+
+logger = logging.getLogger("subactors.runtime")
+
+_TIME_TO_CLOSE: Final = 10.0
+"""Seconds that closing takes at most: longer than any toolset needs, and for a coroutine that keeps the loop busy."""
 
 T = TypeVar("T")
 
@@ -87,6 +93,8 @@ class LoopThread:
     def close(self, last: Callable[[], Awaitable[object]]) -> None:
         """Cancel what is at work, run one more coroutine, and end the thread. Nothing if that has never begun.
 
+        Bounded: a thread whose loop somebody's code keeps busy ends when that lets it.
+
         Args:
             last: closes what was opened in the loop.
         """
@@ -99,12 +107,17 @@ class LoopThread:
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
+        ending = asyncio.run_coroutine_threadsafe(self._end(last), loop)
+        ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
         try:
-            asyncio.run_coroutine_threadsafe(self._end(last), loop).result()
+            result_of(ending, _TIME_TO_CLOSE)
+        except TimeoutError:
+            if ending.done():
+                raise
+            logger.warning("%s could not be closed: something of it keeps its event loop busy.", self._what)
         finally:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+            if ending.done():
+                thread.join()
 
     async def _noted(self, coroutine: Coroutine[Any, Any, T]) -> T:
         this = asyncio.current_task()
@@ -128,6 +141,11 @@ class LoopThread:
         """Return the event loop, which the first coroutine starts. Called with the lock held."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
+            self._thread = threading.Thread(target=_run, args=[self._loop], name=self._name, daemon=True)
             self._thread.start()
         return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()

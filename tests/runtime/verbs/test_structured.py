@@ -7,6 +7,7 @@ import datetime as dt
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pydantic
 import pytest
 import submitted_functions as functions
 import typed_entrypoints as typed
-from subactors.runtime import AsyncRuntime, NotOfTypeError, Runtime, TaskFailed
+from processes_and_waits import wait_until
+from subactors.runtime import AsyncRuntime, NotOfTypeError, Runtime, RuntimeClosedError, TaskFailed
 
 PATIENCE = 30.0
 
@@ -172,6 +174,48 @@ def test_a_module_that_breaks_off_when_it_is_imported_fails_its_task(tmp_path: P
         pytest.raises(TaskFailed, match="status 3"),
     ):
         runtime.run("a", "go", data=1).result(PATIENCE)
+
+
+def _write_team_that_waits(tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(
+        "import os, pathlib, time\n\n"
+        "here = pathlib.Path(__file__).parent\n"
+        "(here / f'{os.getpid()}.began').touch()\n"
+        "while not (here / 'go').exists():\n    time.sleep(0.01)\n\n\n"
+        "def work(task, number: int):\n    return number\n"
+    )
+    (tmp_path / "team.yaml").write_text("agents: {a: {entrypoint: waits:work}}\n")
+
+
+def test_no_more_checks_of_data_run_at_a_time_than_tasks_may(tmp_path: Path) -> None:
+    _write_team_that_waits(tmp_path)
+    with (
+        Runtime.from_file(tmp_path / "team.yaml", standby=0, max_running=2) as runtime,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        checks = runtime._way._data_checks  # type: ignore[attr-defined]  # to know who waits
+        starts = [threads.submit(runtime.run, "a", "go", data=number) for number in range(6)]
+        wait_until(lambda: len(checks._waiting) == 4, "four to wait")
+        wait_until(lambda: len(list(tmp_path.glob("*.began"))) == 2, "two to have begun")
+        (tmp_path / "go").touch()
+
+        assert [start.result(PATIENCE).result(PATIENCE) for start in starts] == list(range(6))
+        assert checks._at_work == 0
+    assert len(list(tmp_path.glob("*.began"))) == 12
+
+
+def test_whoever_waits_for_a_check_of_data_hears_of_the_runtime_s_end(tmp_path: Path) -> None:
+    _write_team_that_waits(tmp_path)
+    with (
+        Runtime.from_file(tmp_path / "team.yaml", standby=0, max_running=1) as runtime,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        checks = runtime._way._data_checks  # type: ignore[attr-defined]  # to know who waits
+        starts = [threads.submit(runtime.run, "a", "go", data=number) for number in range(4)]
+        wait_until(lambda: len(checks._waiting) == 3, "three to wait")
+        runtime.close()
+
+        assert [type(start.exception(PATIENCE)) for start in starts] == [RuntimeClosedError] * 4
 
 
 # --- out ------------------------------------------------------------------------------------------------------------
