@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..contenders.base import Contender
 from ..results import Recorder
 
-__all__ = ["ALL", "OWN_PROCESS", "RUNTIME", "Scenario", "Size", "come_to_rest", "pause"]
+__all__ = ["ALL", "OWN_PROCESS", "RUNTIME", "Scenario", "Size", "come_to_rest", "have_idle", "pause"]
 
 RUNTIME = ("subactors", "subactors-standby")
 OWN_PROCESS = (
@@ -70,6 +70,12 @@ def come_to_rest(contender: Contender) -> None:
     """Let a contender that has run its first task finish what it does in its own time, as it would in any host."""
     if not contender.fills_itself:
         time.sleep(0.5)
+
+
+def have_idle(contender: Contender, count: int) -> None:
+    """Have so many tasks alive that do nothing; each of them has begun."""
+    for task in [contender.start("idle") for _ in range(count)]:
+        task.first_message()
 
 
 def pause(contender: Contender) -> None:

@@ -9,7 +9,7 @@ from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..processes import cpu_seconds, descendants
 from ..results import Recorder
-from .base import Scenario, Size
+from .base import Scenario, Size, have_idle
 
 __all__ = ["SCENARIO"]
 
@@ -23,8 +23,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     contender.open(count)
     if isinstance(contender, Subactors):
         contender.listen()
-    for task in [contender.start("idle") for _ in range(count)]:
-        task.first_message()
+    have_idle(contender, count)
     time.sleep(_SETTLE)
     for _ in range(size.samples):
         began, host, below = time.monotonic(), time.process_time(), _below()

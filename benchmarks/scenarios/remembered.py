@@ -10,7 +10,7 @@ from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..processes import unique_memory
 from ..results import Recorder
-from .base import Scenario, Size
+from .base import Scenario, Size, have_idle
 
 __all__ = ["SCENARIO", "SOME_RUNNING"]
 
@@ -52,8 +52,7 @@ def measure_some_running(contender: Contender, size: Size, record: Recorder) -> 
     contender.open(running, max_tasks=2 * count)
     contender.listen()
     _run(contender, count - running - len(contender.runtime.list()))
-    for task in [contender.start("idle") for _ in range(running)]:
-        task.first_message()
+    have_idle(contender, running)
     for _ in range(size.samples):
         began = monotonic()
         contender.runtime.list()

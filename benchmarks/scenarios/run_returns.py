@@ -7,7 +7,7 @@ from time import monotonic
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..results import Recorder
-from .base import RUNTIME, Scenario, Size, come_to_rest
+from .base import RUNTIME, Scenario, Size, come_to_rest, have_idle
 
 __all__ = ["SCENARIO", "WITHOUT_REST"]
 
@@ -28,8 +28,7 @@ def _measure(contender: Contender, size: Size, record: Recorder, metric: str, *,
     (count,) = size.tasks
     contender.open(count, max_tasks=count + size.samples + 10)
     contender.listen()
-    for task in [contender.start("idle") for _ in range(count)]:
-        task.first_message()
+    have_idle(contender, count)
     if rests:
         come_to_rest(contender)
     for _ in range(size.samples):

@@ -8,7 +8,7 @@ from .. import work
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..results import Recorder
-from .base import RUNTIME, Scenario, Size
+from .base import RUNTIME, Scenario, Size, have_idle
 
 __all__ = ["SCENARIO"]
 
@@ -20,8 +20,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
     (count,) = size.tasks
     contender.open(count, max_tasks=count + 2 * size.samples + 10)
     contender.listen()
-    for task in [contender.start("idle") for _ in range(count)]:
-        task.first_message()
+    have_idle(contender, count)
     runtime = contender.runtime
     factor = len("of a closure")
 

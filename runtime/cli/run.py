@@ -121,7 +121,7 @@ def _ended(host: Host, task_ids: Sequence[str], mode: Literal["all", "any"] = "a
 def _stop_all(host: Host, by: str) -> None:
     """Stop all tasks at the same time, and wait until they are gone; `by` is who asks, for their reasons."""
     caller = Caller(title=by)
-    for stopping in [host.ask(StopTasks([view.id], limit=1), caller) for view in _tasks(host) if not view.ended]:
+    for stopping in [host.ask(StopTasks([view.id], limit=0), caller) for view in _tasks(host) if not view.ended]:
         result_of(stopping)
 
 
