@@ -96,8 +96,8 @@ class Supervisor(pykka.ThreadingActor):
 
     # --- for subclasses, in the supervisor's thread -----------------------------------------------------------------
 
-    def start_child(self, spec: ChildSpec, *, accepted: Callable[[], object] | None = None) -> Child:
-        """Have a child started; returns at once. Raises and calls what `ProcessSystem.spawn` does."""
+    def start_child(self, spec: ChildSpec) -> Child:
+        """Have a child started; returns at once. Raises what `ProcessSystem.spawn` does."""
         child = Child(spec)
         child.process = self._system.spawn(
             spec.actor_class,
@@ -108,7 +108,6 @@ class Supervisor(pykka.ThreadingActor):
             environ=spec.environ,
             limits=spec.limits,
             fenced=spec.fenced,
-            accepted=accepted,
         )
         return child
 

@@ -144,7 +144,6 @@ class ProcessSystem:
         environ: Mapping[str, str] | None = None,
         limits: ProcessLimits | None = None,
         fenced: bool | None = None,
-        accepted: Callable[[], object] | None = None,
     ) -> ActorProcess:
         """Have a process started for an actor, and return at once, long before it runs.
 
@@ -159,8 +158,6 @@ class ProcessSystem:
             limits: what the kernel holds the process to; None for nothing.
             fenced: whether it is put behind a fence; the system's own answer if None. With another answer than that,
                 none that stands by can be it.
-            accepted: called in this thread once nothing can fail any more, just before the fork is requested. It must
-                not raise.
 
         Raises:
             UnsupportedPlatformError: not on this operating system.
@@ -183,8 +180,6 @@ class ProcessSystem:
             taken = self._zygotes.take(next(self._keys), actor_class.__name__, appoint)
             self._standby.start_begun()
         starter, process = taken
-        if accepted is not None:
-            accepted()
         # Then its first message is sent, which one that stands by reads at once. Any other is asked for only now.
         try:
             process.begin(start, packed.descriptors)

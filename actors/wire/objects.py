@@ -5,6 +5,7 @@ Nothing here is for the other way: what a child sends is data.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import io
 import os
@@ -180,9 +181,18 @@ def _is_found(name: str, module: ModuleType | None) -> bool:
     if not spec.has_location or origin is None:
         return spec.loader is not None or spec.submodule_search_locations is not None
     root = _root(name, origin)
-    if root is not None and root in {os.path.abspath(entry) for entry in sys.path}:  # noqa: PTH100 - takes a third of the time
+    if root is not None and root in _folders():
         return True
     return _is_found_by_finders(name, package, origin)
+
+
+def _folders() -> set[str]:
+    """Return the folders on the module path; no relative ones where the current directory has been removed."""
+    folders = set()
+    for entry in sys.path:
+        with contextlib.suppress(FileNotFoundError):
+            folders.add(os.path.abspath(entry))  # noqa: PTH100 - takes a third of the time
+    return folders
 
 
 def _root(name: str, origin: str) -> str | None:

@@ -6,7 +6,6 @@ Used in the supervisor's thread only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..errors import RunError
 from ..runs.journal import Journal
@@ -24,16 +23,6 @@ from .registry import TaskRegistry
 from .task import Task
 from .waiting import Answers
 
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class StartAttempt(Protocol):
-        """Starts a process of a task; calls `accepted` once nothing can fail any more."""
-
-        def __call__(self, task: Task, *, accepted: Callable[[], None]) -> None:
-            """See the class."""
-
-
 __all__ = ["Starter"]
 
 
@@ -50,7 +39,7 @@ class Starter:
         limits: measures their time.
         working_directory: of tasks; empty: the host's current directory when they start.
         start_attempt: starts a process of a task.
-        failed: is called with a task that was queued and cannot be started, and with the reason.
+        failed: is called with a task that cannot be started, and with the reason.
     """
 
     def __init__(
@@ -64,7 +53,7 @@ class Starter:
         hub: EventHub,
         limits: LimitKeeper,
         working_directory: str,
-        start_attempt: StartAttempt,
+        start_attempt: Callable[[Task], None],
         failed: Callable[[Task, str], None],
     ) -> None:
         self._team = team
@@ -104,13 +93,16 @@ class Starter:
             self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
             self._fill(following)
             return
+        if task.status == "queued":
+            task.leave_queue()
         task.queued_at = None
-        # Whoever asked hears of the task when the journal has it; best before the zygote takes a core for it.
         try:
-            self._start(task, lambda: self._accept(task, request, reply_to))
+            # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
+            self._accept(task, request, reply_to)
         except BaseException:
             self._registry.remove(task)
             raise
+        self._start(task)
 
     def fill_slots(self) -> None:
         """Start queued tasks for as long as there are slots for them."""
@@ -134,25 +126,22 @@ class Starter:
         self._journal.write(record.accepted(task, request), lambda: reply_to.set(accepted))
 
     def _start_queued(self, task: Task) -> None:
+        task.leave_queue()
+        # With somebody to tell: then it is mostly written in this thread, which is cheaper than to wake another.
+        self._journal.write(record.started(task), _tell_nobody)
+        self._start(task)
+
+    def _start(self, task: Task) -> None:
+        # Told before the process is asked for: from then on the I/O thread may tell of output.
+        with self._hub.lock:  # whoever opens a stream finds the start either told, or still to come
+            task.is_told = True
+            self._hub.tell(lambda: TaskStarted(self._answers.view(task, output=False)))
         try:
-            # With somebody to tell: then it is mostly written in this thread, which is cheaper than to wake another.
-            self._start(task, lambda: self._journal.write(record.started(task), _tell_nobody))
+            self._start_attempt(task)
         except Exception as error:  # noqa: BLE001 - out of descriptors, say; the task ends for it, nobody else
             task.attempts = 0
             self._failed(task, f"It could not be started: {error}")
-
-    def _start(self, task: Task, accepted: Callable[[], None]) -> None:
-        if task.status == "queued":
-            task.leave_queue()
-
-        def begins() -> None:
-            accepted()
-            # Before the process is asked for: from then on the I/O thread may tell of output.
-            with self._hub.lock:  # whoever opens a stream finds the start either told, or still to come
-                task.is_told = True
-                self._hub.tell(lambda: TaskStarted(self._answers.view(task, output=False)))
-
-        self._start_attempt(task, accepted=begins)
+            return
         self._limits.begin(task)
 
 

@@ -194,12 +194,12 @@ class TaskSupervisor(Supervisor):
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
             reply_to.set_exception(error)
 
-    def _start_attempt(self, task: Task, *, accepted: Callable[[], None] | None = None) -> None:
+    def _start_attempt(self, task: Task) -> None:
         task.attempt = None
         task.error = task.traceback = task.error_args = ""
         task.progress = None
         task.last_sign = time.monotonic()
-        child = self.start_child(self._briefings.child(task), accepted=accepted)
+        child = self.start_child(self._briefings.child(task))
         task.body.begin(child.process)
         task.attempt = Attempt(child)
         self._by_child[child] = task

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from actor_classes import Echo, Worker
 from process_listeners import Started
-from processes_and_waits import wait_until
+from processes_and_waits import turn, wait_until
 from subactors.actors import ProcessSystem, SubactorsError
 
 PATIENCE = 30.0
@@ -100,6 +100,13 @@ def test_a_process_that_wakes_up_pushes_no_other_off_its_core() -> None:
     assert ask("scheduling_policy") == os.SCHED_BATCH
 
 
+def test_a_process_has_longer_turns_than_who_may_take_its_core() -> None:
+    own = turn()
+    if not own:
+        pytest.skip("Turns cannot be set: before Linux 6.12 the kernel alone knows them.")
+    assert ask("turn") > own
+
+
 def test_a_process_is_named_for_people() -> None:
     assert ask("process_name") == "subactor"
 
@@ -182,6 +189,18 @@ def test_a_removed_working_directory_is_an_error_that_says_so(tmp_path: Path, mo
     folder.mkdir()
     monkeypatch.chdir(folder)
     folder.rmdir()
+    with pytest.raises(SubactorsError, match="working directory has been removed"):
+        Echo.start()
+
+
+def test_it_is_one_with_a_relative_folder_on_the_module_path_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.syspath_prepend("relative")
     with pytest.raises(SubactorsError, match="working directory has been removed"):
         Echo.start()
 
