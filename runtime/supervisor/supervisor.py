@@ -19,7 +19,7 @@ from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Superviso
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
 from ..runs.journal import Journal
-from ..tasks.events import TaskCalledTool, TaskEnded, TaskGotToolAnswer, TaskProgress, TaskRestarting
+from ..tasks.events import TaskCalledTool, TaskGotToolAnswer, TaskProgress, TaskRestarting
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
 from ..tasks.messages import (
     Began,
@@ -36,9 +36,9 @@ from ..tasks.messages import (
 )
 from ..tasks.views import Status
 from ..team.config import Team
-from . import record
 from .briefing import Briefings
-from .ending import conclude, follow_up, judge_attempt
+from .ending import follow_up, judge_attempt
+from .ends import Ends
 from .events import EventHub
 from .limits import LimitKeeper
 from .messages import Conversation, DeadlinePassed, MendSampler, RateDue, Reached, Recorded, RestartDue, WaitTimedOut
@@ -120,7 +120,17 @@ class TaskSupervisor(Supervisor):
             limits=self._limits,
             working_directory=working_directory,
             start_attempt=self._start_attempt,
-            failed=lambda task, reason: self._conclude(task, Outcome("failed", reason), None),
+            failed=lambda task, reason: self._ends.conclude(task, Outcome("failed", reason), None),
+        )
+        self._ends = Ends(
+            registry=registry,
+            journal=journal,
+            hub=hub,
+            answers=self._answers,
+            place=place,
+            mailbox=self,
+            stop=self._stop_tasks,
+            settle=self._settle,
         )
 
     def on_receive(self, message: Any) -> Any:
@@ -131,7 +141,7 @@ class TaskSupervisor(Supervisor):
             case WaitTimedOut() | RateDue() | MendSampler():
                 self._take_timer(message)
             case Recorded(task, outcome):
-                self._announce(task, outcome)
+                self._ends.announce(task, outcome)
             case RestartDue(task):
                 self._begin_restart(task)
             case Conversation(task, messages):
@@ -221,7 +231,7 @@ class TaskSupervisor(Supervisor):
             else:
                 stopped = how_stopped(task.stop.by, task.stop.ended_owner)
                 meanwhile = "was queued" if is_queued else "waited to be started again"
-                self._conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}."), None)
+                self._ends.conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}."), None)
 
     def _close(self, done: Future[None]) -> None:
         self._closing = done  # nothing is queued any more after this, nor is queued again
@@ -232,6 +242,11 @@ class TaskSupervisor(Supervisor):
         closing = self._closing
         if closing is not None and not closing.done() and self._registry.all_ended:
             closing.set_result(None)
+
+    def _settle(self) -> None:
+        """A task has ended: give its slot to another."""
+        self._check_closed()
+        self._starter.fill_slots()
 
     # --- what becomes of children -----------------------------------------------------------------------------------
 
@@ -301,7 +316,7 @@ class TaskSupervisor(Supervisor):
         task.limit_reached = sentence
         child = task.running_child
         if child is None:
-            self._conclude(task, Outcome("failed", sentence), None)
+            self._ends.conclude(task, Outcome("failed", sentence), None)
         elif at_once:
             child.process.kill()
         else:
@@ -318,7 +333,7 @@ class TaskSupervisor(Supervisor):
         outcome = judge_attempt(task, attempt, end, grace=self._settings.stop_grace)
         outcome, delay = follow_up(task, outcome, is_closing=self._closing is not None)
         if delay is None:
-            self._conclude(task, outcome, end)
+            self._ends.conclude(task, outcome, end)
             return
         self._change_status(task, "restarting", outcome.reason)
         task.reason = outcome.reason
@@ -347,31 +362,7 @@ class TaskSupervisor(Supervisor):
         try:
             self._start_attempt(task)
         except Exception as error:  # noqa: BLE001 - out of descriptors, say; the task ends for it, nobody else
-            self._conclude(task, Outcome("failed", f"It could not be started again: {error}"), None)
-
-    def _conclude(self, task: Task, outcome: Outcome, end: ProcessExit | None) -> None:
-        """Write down how a task ended; it is told when that is done."""
-        conclude(task, end, peak=self._place.take_peak(task.id))
-        recorded = Recorded(task, outcome)
-        self._journal.write(record.ended(task, outcome.status, outcome.reason), lambda: self.tell_for(None, recorded))
-        if task.queued_below:  # none of it is to start for an owner that is gone, though that is told later
-            queued = [each for each in self._registry.unended_tasks(task.id) if each.status == "queued"]
-            self._stop_tasks(queued, target=None, ended_owner=task.agent)
-
-    def _announce(self, task: Task, outcome: Outcome) -> None:
-        """Tell everybody that a task has ended, and stop what it owned."""
-        task.reason = outcome.reason
-        with self._hub.lock:  # whoever opens a stream finds the end either told, or not there
-            task.status = outcome.status
-            task.release()  # thousands may be remembered
-            has_more = bool(task.traceback)  # than stands in lists
-            self._hub.tell(lambda: TaskEnded(self._answers.view(task, output=False) if has_more else task.entry(None)))
-        self._registry.ended(task)
-        orphans = self._registry.unended_tasks(task.id)
-        self._stop_tasks(orphans, target=None, ended_owner=task.agent)
-        self._answers.task_ended(task)
-        self._check_closed()
-        self._starter.fill_slots()
+            self._ends.conclude(task, Outcome("failed", f"It could not be started again: {error}"), None)
 
     def _at_work(self, child: Child) -> tuple[Task, Attempt]:
         task = self._by_child[child]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from processes_and_waits import is_gone, wait_until
-from subactors.runtime import Runtime, TaskView
+from subactors.runtime import Runtime, TaskEnded, TaskView
 from teams import (
     call,
     entrypoint_team,
@@ -230,3 +230,21 @@ def test_a_task_that_is_being_stopped_cannot_start_others(family: Runtime, tmp_p
 
     assert family.view(task_id).status in {"stopped", "completed"}
     assert all(view.ended for view in family.wait(task_ids(_children(family, task_id))))
+
+
+def test_a_task_has_ended_when_nothing_runs_any_more_that_it_has_started(family: Runtime, tmp_path: Path) -> None:
+    leads = plan([_start("waits", "on")], {"wait_for": str(tmp_path / "never")}, {"answer": "no"})
+    ended: list[str] = []
+    with family.events() as events:
+        task = family.run("boss", plan([_start("lead", leads)], {"wait_for": str(tmp_path / "go")}, {"answer": "done"}))
+        wait_until(lambda: [view.agent for view in family.list() if not view.ended][2:] == ["waits"], "all run")
+        (tmp_path / "go").touch()
+        for event in events:
+            if isinstance(event, TaskEnded):
+                ended.append(event.task.agent)
+                if event.task.id == task:
+                    break
+
+    assert ended == ["waits", "lead", "boss"]
+    view = task.view()
+    assert (view.status, view.result) == ("completed", "done")
