@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import LoopError as LoopError
     from .errors import MissingKeyError as MissingKeyError
     from .errors import ModelError as ModelError
+    from .errors import OutputSchemaError as OutputSchemaError
     from .errors import Problem as Problem
     from .errors import RateLimitError as RateLimitError
     from .errors import RefusalError as RefusalError
@@ -121,8 +122,8 @@ else:
         "child.task_tools": "TaskTools",
         "errors": (
             "CapacityError ContextLengthError DelegationError EmptyTaskError ImportTargetError LoopError "
-            "MissingKeyError ModelError Problem RateLimitError RefusalError RequirementError RunError "
-            "RuntimeClosedError StateError SubactorsError TaskEndedError TeamFileError ToolsetError "
+            "MissingKeyError ModelError OutputSchemaError Problem RateLimitError RefusalError RequirementError "
+            "RunError RuntimeClosedError StateError SubactorsError TaskEndedError TeamFileError ToolsetError "
             "UnknownAgentError UnknownTaskError UnreadResultsError WorkdirError"
         ),
         "models.base": "ToolSchema Usage",

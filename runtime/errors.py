@@ -22,6 +22,7 @@ Each is named for what happened, and its message says what to do.
     ├── ToolsetError           a toolset cannot be made ready for a task
     ├── WorkdirError           a task's own folder cannot be had
     ├── LoopError              the agent loop ended without an answer
+    ├── OutputSchemaError      an output schema cannot be used, or an answer does not fit it
     ├── StateError             the state folder, or something in it, cannot be used
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
 
@@ -49,6 +50,7 @@ __all__ = [
     "LoopError",
     "MissingKeyError",
     "ModelError",
+    "OutputSchemaError",
     "Problem",
     "RateLimitError",
     "RefusalError",
@@ -193,6 +195,13 @@ class WorkdirError(SubactorsError):
 
 class LoopError(SubactorsError):
     """The agent loop ended without a final answer: `max_iterations` reached, or no progress."""
+
+
+class OutputSchemaError(SubactorsError, ValueError):
+    """An output schema that cannot be used, or an answer that does not fit it; the message says what, and where.
+
+    A task that fails for it has a reason that begins with `schema: `.
+    """
 
 
 class StateError(SubactorsError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ContextLengthError, LoopError
 from ..models.base import Message, Model, ToolCall, ToolSchema, Turn, Usage
@@ -18,6 +18,9 @@ from ..text import encodable
 from ..toolsets.base import ToolAnswer, ToolBox
 from .history import History
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from .answer_check import AnswerCheck
 
 __all__ = ["AgentLoop", "LoopListener", "assistant_message"]
 
@@ -54,6 +57,7 @@ class AgentLoop:
         tools: what the model may call; stays open.
         listener: hears what happens.
         max_identical_turns: turns in a row without anything new that end the loop; see `progress`.
+        check: looks at the final answer; None: it may be anything.
     """
 
     def __init__(
@@ -63,12 +67,15 @@ class AgentLoop:
         tools: ToolBox,
         listener: LoopListener,
         max_identical_turns: int = 5,
+        *,
+        check: AnswerCheck | None = None,
     ) -> None:
         self._agent = agent
         self._model = model
         self._tools = tools
         self._listener = listener
         self._progress = Progress(agent.name, tools, max_identical_turns)
+        self._check = check
 
     async def run(self, messages: list[Message]) -> str:
         """Go on with the conversation until the final answer, and return it.
@@ -82,35 +89,57 @@ class AgentLoop:
             ModelError: the model could not answer.
             ContextLengthError: the conversation is too long for the model, with old tool answers shortened.
             LoopError: `max_iterations` was reached, or the model repeated itself.
+            OutputSchemaError: the final answer does not fit the output schema, and was repaired once.
             Exception: whatever a `python/…` model raised.
         """
+        added: list[Message] = []
         if messages and messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls"):
-            # An earlier attempt ended between its final answer and its end.
-            return str(messages[-1]["content"])
+            # An earlier attempt ended between its final answer and its end, or because of that answer.
+            answer = str(messages[-1]["content"])
+            added = self._sent_back(answer, is_last=False)
+            if not added:
+                return answer
+            messages += added
         schemas = self._tools.schemas
+        most = self._agent.max_iterations
         history = History(self._agent.max_old_tool_call_tokens, self._agent.num_history_items)
         iterations = 0
-        while not self._agent.max_iterations or iterations < self._agent.max_iterations:
+        while not most or iterations < most:
             iterations += 1
             turn = await self._turn(messages, history, schemas)
-            added: list[Message] = []
             try:
                 self._progress.before(turn)
-                if turn.tool_calls and turn.content and not turn.content.endswith("\n"):
-                    self._listener.text("\n")
+                if turn.tool_calls:
+                    self._end_line(turn)
                 answers = await self._answers(turn.tool_calls)
-                added = [assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
-                messages += added
+                new = [assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
+                messages += new
+                added += new
                 await self._progress.after(turn, answers)
+                sent_back = [] if turn.tool_calls else self._sent_back(turn.content, is_last=iterations == most)
+                messages += sent_back
+                added += sent_back
             finally:
                 # Whatever became of the turn, its tokens are spent.
                 self._listener.turn_ended(turn, tuple(added))
-            if not turn.tool_calls:
+            if not turn.tool_calls and not sent_back:
                 return turn.content
+            if sent_back:
+                self._end_line(turn)
+            added = []
         raise LoopError(
             f"Agent {self._agent.name!r} reached max_iterations ({self._agent.max_iterations}) without a final answer; "
             "raise it (or `limits: iterations`) in the team file, or give the agent a smaller task."
         )
+
+    def _end_line(self, turn: Turn) -> None:
+        if turn.content and not turn.content.endswith("\n"):
+            self._listener.text("\n")
+
+    def _sent_back(self, answer: str, *, is_last: bool) -> list[Message]:
+        """Return what the conversation grows by, because the final answer has to be repaired; nothing if it is good."""
+        wrong = self._check.wrong_with(answer, is_last=is_last) if self._check is not None else None
+        return [] if wrong is None else [wrong]
 
     async def _turn(self, messages: Sequence[Message], history: History, schemas: Sequence[ToolSchema]) -> Turn:
         """Ask the model, with less of old tool answers where the conversation is too long for it."""

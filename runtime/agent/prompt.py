@@ -22,6 +22,11 @@ _MEMBERSHIP = (
     "it gets to see of your work. Nobody can answer questions: decide for yourself what is not said."
 )
 
+_FORM = (
+    "A program reads your last answer: it must be one JSON value that fits the JSON schema below, and nothing else, no "
+    "words before or after it."
+)
+
 
 def starting_messages(
     agent: AgentConfig,
@@ -34,6 +39,7 @@ def starting_messages(
     today: date,
     working_directory: str,
     is_sub_agent: bool,
+    output_schema: str = "",
 ) -> list[Message]:
     """Return the messages that the agent's conversation begins with.
 
@@ -51,13 +57,17 @@ def starting_messages(
         today: for `add_date`.
         working_directory: for `add_environment_info`.
         is_sub_agent: whether another agent gave the task.
+        output_schema: the JSON schema that the answer must fit; empty: it may be anything.
     """
     system = _system_prompt(agent, [*toolset_instructions, *files], sub_agents, today, working_directory)
     wish = f"{task}\n\nExpected output: {expected_output}" if expected_output else task
+    form = f"{_FORM}\n<output_schema>\n{output_schema}\n</output_schema>" if output_schema else ""
     if is_sub_agent:
         # Last, so that the tasks of one agent have the same beginning, which servers cache.
-        system = "\n\n".join(filter(None, (system, _assignment(task, expected_output))))
+        system = "\n\n".join(filter(None, (system, _assignment(task, expected_output), form)))
         wish = "Go ahead with your task now."
+    elif form:
+        wish = f"{wish}\n\n{form}"
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     return [*messages, {"role": "user", "content": wish}]
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..errors import RateLimitError
     from ..tasks.gateway import Gateway
+    from .answer_check import AnswerCheck
 
 __all__ = ["build_tool_box", "open_model_of", "run_agent"]
 
@@ -72,8 +73,11 @@ async def run_agent(
     is_sub_agent: bool,
     conversation: Sequence[Message] = (),
     began: Callable[[Sequence[Message]], None] | None = None,
-) -> str:
+    output_schema: str = "",
+) -> Any:
     """Run an agent's loop to its final answer; toolsets and model are closed however it ends.
+
+    The answer is text; with an output schema, plain data that fits it.
 
     Args:
         agent: the agent.
@@ -84,10 +88,11 @@ async def run_agent(
         is_sub_agent: whether another agent gave the task.
         conversation: what an earlier attempt had come to, to be gone on with; empty: begin anew.
         began: is called with the first messages of a new conversation.
+        output_schema: the JSON schema that the answer must fit, as JSON text; empty: it may be anything.
 
     Raises:
         SubactorsError: model or tools could not be opened, the model could not answer, or the loop ended without an
-            answer.
+            answer, or without one that fits.
         Exception: whatever a `python/…` model raised.
     """
     model = open_model_of(agent, around)
@@ -99,14 +104,25 @@ async def run_agent(
                 listener.text(f"[{sentence} The task goes on without it.]\n")
             messages = _gone_on_with(conversation, tools)
             if not messages:
-                messages = _first_messages(agent, around, tools, task, expected_output, is_sub_agent=is_sub_agent)
+                wanted = (task, expected_output, output_schema)
+                messages = _first_messages(agent, around, tools, wanted, is_sub_agent=is_sub_agent)
                 if began is not None:
                     began(messages)
-            return await AgentLoop(agent, model, tools, listener).run(messages)
+            check = _answer_check(output_schema)
+            answer = await AgentLoop(agent, model, tools, listener, check=check).run(messages)
+            return answer if check is None else check.value
         finally:
             await tools.close()
     finally:
         await model.close()
+
+
+def _answer_check(output_schema: str) -> AnswerCheck | None:
+    if not output_schema:
+        return None
+    from .answer_check import AnswerCheck  # noqa: PLC0415 - for tasks that have a schema
+
+    return AnswerCheck(output_schema)
 
 
 def _asking(gateway: Gateway) -> Callable[[RateLimitError, bool], Future[Any]]:
@@ -122,11 +138,11 @@ def _first_messages(
     agent: AgentConfig,
     around: Surroundings,
     tools: ToolBox,
-    task: str,
-    expected_output: str | None,
+    wanted: tuple[str, str | None, str],
     *,
     is_sub_agent: bool,
 ) -> list[Message]:
+    task, expected_output, output_schema = wanted
     return starting_messages(
         agent,
         toolset_instructions=tools.instructions,
@@ -137,6 +153,7 @@ def _first_messages(
         today=dt.datetime.now().astimezone().date(),
         working_directory=str(around.working_directory),
         is_sub_agent=is_sub_agent,
+        output_schema=output_schema,
     )
 
 

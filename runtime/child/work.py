@@ -17,6 +17,7 @@ from ...actors import ForkedError, SupervisorRef
 from ..agent.event_loop import CancellableLoop
 from ..agent.run import run_agent
 from ..agent.surroundings import Surroundings
+from ..errors import OutputSchemaError
 from ..models.base import Turn, Usage
 from ..runs.result_file import pack_result, write_result
 from ..runs.workdir import enter
@@ -127,6 +128,8 @@ class TaskWork:
         """Return the last report, with a result as its reader will have it: text, or what JSON makes of it."""
         try:
             data = encode_result(result)
+            if self._spec.output_schema and self._spec.entrypoint is not None:  # an agent's loop has looked already
+                self._check(data)
             text = pack_result(data, self._spec.max_result)
             if text is None:
                 from ..runs.folder import RunFiles  # noqa: PLC0415 - what the host needs of it, each fork would pay for
@@ -137,6 +140,14 @@ class TaskWork:
             return Finished(text or "", early=self._stop.is_set(), in_file=text is None)
         except TypeError as error:  # JSON cannot hold it, or nobody could read it
             raise TypeError(f"{_code_of(self._spec)} returned what JSON cannot hold: {error}") from error
+
+    def _check(self, data: bytes) -> None:
+        """Refuse what a function has returned, and does not fit the output schema."""
+        from ..tasks.output_schema import OutputSchema  # noqa: PLC0415 - for tasks that have a schema
+
+        fault = OutputSchema(self._spec.output_schema).fault(msgspec.json.decode(data))
+        if fault:
+            raise OutputSchemaError(f"{_code_of(self._spec)} returned what does not fit the output schema: {fault}")
 
     def way(self) -> TaskWay:
         """Return this task's way to the supervisor, for the verbs. In any thread, as are the next two."""
@@ -256,7 +267,7 @@ class TaskWork:
         )
         return self._own_task
 
-    async def run_agent(self, shared: Path) -> str:
+    async def run_agent(self, shared: Path) -> Any:
         """Run the agent's loop; part of `run`, for tasks that have one.
 
         Args:
@@ -276,6 +287,7 @@ class TaskWork:
             is_sub_agent=not spec.is_root,
             conversation=[msgspec.json.decode(message) for message in spec.conversation],
             began=lambda messages: self._supervisor.tell(Began(as_json(messages))),
+            output_schema=spec.output_schema,
         )
 
 

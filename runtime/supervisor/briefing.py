@@ -76,6 +76,7 @@ class Briefings:
             is_root=caller.is_person,
             data=request.data,
             call=request.call,
+            output_schema=request.options.output_schema or "",
         )
         return Task(
             id=task_id,

@@ -228,13 +228,15 @@ class Task:
         """Let go of what only a task needs that has not ended: its process and what that was given, which is large."""
         self.attempt = self.deadline = None
         spec = self.spec
-        if spec.conversation or spec.call or spec.data is not None or spec.expected_output is not None:
-            self.spec = msgspec.structs.replace(spec, conversation=(), call=b"", data=None, expected_output=None)
+        if spec.conversation or spec.call or spec.output_schema or (spec.data, spec.expected_output) != (None, None):
+            self.spec = msgspec.structs.replace(
+                spec, conversation=(), call=b"", data=None, expected_output=None, output_schema=""
+            )
 
     def kept_size(self) -> int:
         """Return about how many bytes are kept of what it was given and has answered."""
         spec = self.spec
-        return sum(map(_size, (self.text, self.result, spec.expected_output, spec.data, spec.call)))
+        return sum(map(_size, (self.text, self.result, spec.expected_output, spec.data, spec.call, spec.output_schema)))
 
     def stop_request(self, grace: float) -> StopRequest | None:
         """Return the stop that is under way; None if there is none.

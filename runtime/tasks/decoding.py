@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["NotOfTypeError", "check_decodable", "decode_as"]
+__all__ = ["NotOfTypeError", "check_decodable", "decode_as", "has_pydantic", "name_of"]
 
 _PLACE: Final = re.compile(r"(.*) - at `(?:key in )?\$(.*)`", re.DOTALL)
 """How `msgspec` ends a sentence about a value that is inside of another."""
@@ -38,14 +38,14 @@ def decode_as(kind: Any, data: Any, what: str, root: str = "result") -> Any:
         TypeError: nothing can be decoded as that type.
     """
     try:
-        if _has_pydantic(kind):
+        if has_pydantic(kind):
             return _by_pydantic(kind, data, root)
         return msgspec.convert(data, kind, dec_hook=_converted)
     except msgspec.ValidationError as error:
         wrong = _with_place(str(error), root)
     except _InvalidError as error:
         wrong = str(error)
-    raise NotOfTypeError(f"{what} is not what {_name(kind)} takes: {wrong}")
+    raise NotOfTypeError(f"{what} is not what {name_of(kind)} takes: {wrong}")
 
 
 def check_decodable(kind: Any) -> None:
@@ -56,7 +56,7 @@ def check_decodable(kind: Any) -> None:
     """
     if isinstance(kind, str):
         raise TypeError(f"type is the text {kind!r}; give the type itself, such as int or list[Row].")
-    if _has_pydantic(kind):
+    if has_pydantic(kind):
         return
     try:
         msgspec.convert(None, kind)
@@ -64,7 +64,7 @@ def check_decodable(kind: Any) -> None:
         return  # it is not None, and that is all that was found
     except (TypeError, NameError) as error:
         raise TypeError(
-            f"Nothing can be decoded as {_name(kind)}: {str(error).removesuffix('.')}. "
+            f"Nothing can be decoded as {name_of(kind)}: {str(error).removesuffix('.')}. "
             "Use a dataclass, a pydantic model, a TypedDict, or built-in types."
         ) from error
 
@@ -73,9 +73,9 @@ class _InvalidError(ValueError):
     """What pydantic has found."""
 
 
-def _has_pydantic(kind: Any) -> bool:
+def has_pydantic(kind: Any) -> bool:
     """Whether a type is one of pydantic's, or has one in its brackets."""
-    return hasattr(kind, _OF_PYDANTIC) or any(map(_has_pydantic, typing.get_args(kind)))
+    return hasattr(kind, _OF_PYDANTIC) or any(map(has_pydantic, typing.get_args(kind)))
 
 
 def _by_pydantic(kind: Any, data: Any, root: str) -> Any:
@@ -110,8 +110,9 @@ def _converted(kind: Any, data: Any) -> Any:
         return _by_pydantic(kind, data, "")
     if isinstance(kind, type) and issubclass(kind, PurePath) and isinstance(data, str):
         return kind(os.fspath(data))
-    raise TypeError(f"Plain data cannot become {_name(kind)}: use a dataclass, a pydantic model or a TypedDict.")
+    raise TypeError(f"Plain data cannot become {name_of(kind)}: use a dataclass, a pydantic model or a TypedDict.")
 
 
-def _name(kind: Any) -> str:
+def name_of(kind: Any) -> str:
+    """Return what to call a type."""
     return str(kind) if typing.get_args(kind) else getattr(kind, "__name__", None) or str(kind)

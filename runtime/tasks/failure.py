@@ -13,7 +13,7 @@ from pathlib import Path
 from traceback import TracebackException
 from typing import Final
 
-from ..errors import SubactorsError
+from ..errors import OutputSchemaError, SubactorsError
 from ..text import bounded, encodable, one_line
 
 __all__ = ["LONGEST_REASON", "LONGEST_TRACEBACK", "describe_error", "own_traceback"]
@@ -69,6 +69,8 @@ def own_traceback(error: BaseException, targets: Iterable[str]) -> str:
 
 def _described(error: BaseException, above: tuple[BaseException, ...]) -> str:
     text = _message(error)
+    if isinstance(error, OutputSchemaError):
+        return f"schema: {text}"  # without the name of the type, so that programs can look for it
     sentence = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(above) >= _DEEPEST:
         return sentence

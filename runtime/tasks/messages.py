@@ -93,6 +93,9 @@ class TaskAccepted(msgspec.Struct, frozen=True):
 LONGEST_KEY: Final = 500
 """Characters of a key."""
 
+LONGEST_SCHEMA: Final = 100_000
+"""Characters of an output schema: its task's model reads it."""
+
 
 class RunOptions(msgspec.Struct, frozen=True):
     """How one task differs from others of its agent.
@@ -104,12 +107,14 @@ class RunOptions(msgspec.Struct, frozen=True):
         key: a name of this piece of work, in the caller's own words. A second task of the same caller with the same
             key is not started: the first is answered, or refused if that is of another agent or function. None: it has
             no such name.
+        output_schema: the JSON schema that its answer must fit, as JSON text; None: it may be anything.
     """
 
     limits: Limits | None = None
     restart: RestartPolicy | None = None
     workdir: Workdir | None = None
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)] | None = None
+    output_schema: Annotated[str, msgspec.Meta(max_length=LONGEST_SCHEMA)] | None = None
 
 
 AS_USUAL: Final = RunOptions()

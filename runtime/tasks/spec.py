@@ -57,6 +57,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
             representation, and whoever keeps the task keeps it without them.
         data: what to work on, as JSON text; None if there is nothing.
         call: a pickled function with its arguments, which is the whole task; else empty.
+        output_schema: the JSON schema that its answer must fit, as JSON text; empty: it may be anything.
     """
 
     id: str
@@ -75,6 +76,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     keys: dict[str, str] = {}
     data: str | None = None
     call: bytes = b""
+    output_schema: str = ""
 
     def __repr__(self) -> str:
         return f"<TaskSpec {self.id} of {self.agent}>"

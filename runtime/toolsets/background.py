@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import SubactorsError
 from ..tasks.gateway import Gateway
-from ..tasks.messages import ListTasks, Request, RunTask, StopTasks, ViewTask
+from ..tasks.messages import AS_USUAL, ListTasks, Request, RunOptions, RunTask, StopTasks, ViewTask
 from ..tasks.wording import describe_list, describe_stop, describe_view
 from ..text import encodable
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
@@ -59,6 +59,17 @@ class RunParameters(ToolParameters, frozen=True):
     ] = None
 
 
+class SchemaParameters(RunParameters, frozen=True):
+    """The parameters of `run_background_agent` where the toolset has `schema: true`."""
+
+    output_schema: Annotated[
+        dict[str, Any] | None,
+        msgspec.Meta(
+            description="JSON schema that its answer must fit, if a form matters: then its answer is JSON, and checked."
+        ),
+    ] = None
+
+
 class _TaskParameters(ToolParameters, frozen=True):
     """The parameters of the tools that concern one task."""
 
@@ -68,7 +79,17 @@ class _TaskParameters(ToolParameters, frozen=True):
 def run_request(parameters: RunParameters) -> RunTask:
     """Return the request; JSON can hold half characters, which nothing behind it can."""
     expected = parameters.expected_output
-    return RunTask(parameters.agent, encodable(parameters.task), encodable(expected) if expected is not None else None)
+    expected = encodable(expected) if expected is not None else None
+    return RunTask(parameters.agent, encodable(parameters.task), expected, options=_options(parameters))
+
+
+def _options(parameters: RunParameters) -> RunOptions:
+    """Return how the task differs from others; raises OutputSchemaError."""
+    if not isinstance(parameters, SchemaParameters) or parameters.output_schema is None:
+        return AS_USUAL
+    from ..tasks.output_schema import encode_schema  # noqa: PLC0415 - for models that want a form
+
+    return RunOptions(output_schema=encode_schema(parameters.output_schema))
 
 
 Reply = TypeVar("Reply")
@@ -99,12 +120,14 @@ class BackgroundAgentsToolset(Toolset):
     Args:
         gateway: the caller's way to the supervisor.
         limit: characters of one answer.
+        schema: whether a task may be started with an output schema.
     """
 
-    def __init__(self, gateway: Gateway, *, limit: int) -> None:
+    def __init__(self, gateway: Gateway, *, limit: int, schema: bool = False) -> None:
         self.instruction = _INSTRUCTION
         self._gateway = gateway
         self._limit = limit
+        self._run_parameters = SchemaParameters if schema else RunParameters
 
     @property
     def tools(self) -> Sequence[Tool]:
@@ -116,7 +139,7 @@ class BackgroundAgentsToolset(Toolset):
                     "Start a task in the background and get its id at once. The agent works in a process of its own "
                     "while you go on. Where no slot is free, the task is queued."
                 ),
-                parameters=RunParameters,
+                parameters=self._run_parameters,
                 handler=self._run,
             ),
             Tool(

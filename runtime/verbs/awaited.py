@@ -100,9 +100,10 @@ class AsyncVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         key: str | None = None,
+        output_schema: Any = None,
     ) -> AsyncTask:
         """Start a task of an agent and return at once; see `BlockingVerbs.run`."""
-        options = options_of(limits, restart, workdir, key)
+        options = options_of(limits, restart, workdir, key, output_schema)
         return await self._start(run_request(agent, task, expected_output, data, options))
 
     async def submit(
@@ -115,10 +116,11 @@ class AsyncVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         key: str | None = None,
+        output_schema: Any = None,
         **kwargs: Any,
     ) -> AsyncTask:
         """Run a function in a process of its own, and return at once; see `BlockingVerbs.submit`."""
-        options = options_of(limits, restart, workdir, key)
+        options = options_of(limits, restart, workdir, key, output_schema)
         return await self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     async def list(self) -> TaskViews:

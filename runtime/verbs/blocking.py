@@ -46,6 +46,7 @@ class BlockingVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         key: str | None = None,
+        output_schema: Any = None,
     ) -> Task:
         """Start a task of an agent and return at once, while its process is still starting.
 
@@ -59,6 +60,10 @@ class BlockingVerbs(Verbs):
             workdir: replaces the agent's, for this task: `shared`, `private` or `worktree`.
             key: names this piece of work, in up to 500 characters. A second call with the same key starts nothing and
                 returns the same task, whatever it is given; for another agent or function it is an error.
+            output_schema: what the answer must be, as a JSON schema, or as a type: a dataclass, msgspec struct,
+                TypedDict, pydantic model, or an annotation of these. The model is told. An answer that does not fit is
+                sent back to it once, with what is wrong and where. Then the task fails, for a reason that begins with
+                `schema: `. `result(type=…)` makes an object of what fits.
 
         Raises:
             UnknownAgentError: the team has no such agent.
@@ -67,9 +72,11 @@ class BlockingVerbs(Verbs):
             RunError: the key is that of another agent's task, or of a function's.
             RequirementError: the agent, or one it may start, needs something this machine lacks.
             RuntimeClosedError: the runtime is closed.
+            OutputSchemaError: the output schema cannot be used.
             TypeError, ValueError: an argument has the wrong type, or cannot be.
         """
-        return self._start(run_request(agent, task, expected_output, data, options_of(limits, restart, workdir, key)))
+        options = options_of(limits, restart, workdir, key, output_schema)
+        return self._start(run_request(agent, task, expected_output, data, options))
 
     def submit(
         self,
@@ -81,6 +88,7 @@ class BlockingVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         key: str | None = None,
+        output_schema: Any = None,
         **kwargs: Any,
     ) -> Task:
         """Run a function in a process of its own, and return at once. Its result becomes plain data.
@@ -94,6 +102,7 @@ class BlockingVerbs(Verbs):
             restart: when it is started again; None: never.
             workdir: where it works: `shared`, `private` or `worktree`; None: in the runtime's working directory.
             key: see `run`.
+            output_schema: see `run`; what the function returns is checked.
             kwargs: its keyword arguments.
 
         Raises:
@@ -102,7 +111,7 @@ class BlockingVerbs(Verbs):
             RunError: the key is that of an agent's task, or of a function of another name.
             RuntimeClosedError: the runtime is closed.
         """
-        options = options_of(limits, restart, workdir, key)
+        options = options_of(limits, restart, workdir, key, output_schema)
         return self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     def list(self) -> TaskViews:

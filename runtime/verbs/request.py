@@ -17,15 +17,20 @@ __all__ = ["call_request", "call_requests", "options_of", "run_request"]
 
 
 def options_of(
-    limits: Limits | None, restart: RestartPolicy | None, workdir: Workdir | None, key: str | None
+    limits: Limits | None,
+    restart: RestartPolicy | None,
+    workdir: Workdir | None,
+    key: str | None,
+    output_schema: Any = None,
 ) -> RunOptions:
     """Return how a task differs from others.
 
     Raises:
-        TypeError: one is of another type.
+        TypeError: one is of another type, or the type that is the output schema has none.
         ValueError: there is no such working directory, or the key is empty, or longer than 500 characters.
+        OutputSchemaError: the output schema cannot be used.
     """
-    if limits is None and restart is None and workdir is None and key is None:
+    if limits is None and restart is None and workdir is None and key is None and output_schema is None:
         return AS_USUAL
     if limits is not None and not isinstance(limits, Limits):
         raise TypeError(f"limits is {type_name(limits)}; give it as Limits(wall_clock=…), with a value for each.")
@@ -35,7 +40,13 @@ def options_of(
         check_choice("workdir", workdir, get_args(Workdir))
     if key is not None:
         _check_key(key)
-    return RunOptions(limits, restart, workdir, key)
+    return RunOptions(limits, restart, workdir, key, None if output_schema is None else _schema(output_schema))
+
+
+def _schema(given: Any) -> str:
+    from ..tasks.output_schema import encode_schema  # noqa: PLC0415 - for programs that want a form
+
+    return encode_schema(given)
 
 
 def _check_key(key: object) -> None:
