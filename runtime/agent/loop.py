@@ -2,7 +2,7 @@
 
 The same loop serves an orchestrator and its sub-agents. It never judges a tool call (the tools answer for themselves),
 and never prints. Whenever it ends, the conversation can be continued: a turn is in it with all answers to its tool
-calls, or not at all.
+calls, or not at all. Whoever listens can keep more of it: a turn before its tools are called, and each answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from .answer_check import AnswerCheck
 
-__all__ = ["AgentLoop", "LoopListener", "assistant_message"]
+__all__ = ["AgentLoop", "LoopListener", "assistant_message", "tool_message"]
 
 
 class LoopListener(Protocol):
@@ -33,6 +33,12 @@ class LoopListener(Protocol):
 
     def text(self, piece: str) -> None:
         """Text came from the model, or a line break that keeps the texts of two turns apart."""
+
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+        """The tools are about to be called that a turn asks for; the conversation has grown so far by these messages.
+
+        `turn_ended` has these again, and the answers.
+        """
 
     def tool_called(self, call: ToolCall) -> None:
         """A tool call begins."""
@@ -109,10 +115,12 @@ class AgentLoop:
             turn = await self._turn(messages, history, schemas)
             try:
                 self._progress.before(turn)
+                said = assistant_message(turn)
                 if turn.tool_calls:
                     self._end_line(turn)
+                    self._listener.calls_begin(turn.tool_calls, [*added, said])
                 answers = await self._answers(turn.tool_calls)
-                new = [assistant_message(turn), *map(_tool_message, turn.tool_calls, answers)]
+                new = [said, *map(tool_message, turn.tool_calls, answers)]
                 messages += new
                 added += new
                 await self._progress.after(turn, answers)
@@ -206,5 +214,6 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     return made if call.extra is None else {**made, "extra_content": call.extra}
 
 
-def _tool_message(call: ToolCall, answer: ToolAnswer) -> Message:
+def tool_message(call: ToolCall, answer: ToolAnswer) -> Message:
+    """Return the answer to a call for the conversation."""
     return {"role": "tool", "tool_call_id": call.id, "content": encodable(answer.text)}

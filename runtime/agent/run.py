@@ -15,6 +15,7 @@ from ..tasks.messages import AwaitRate
 from ..team.config import AgentConfig
 from ..toolsets.base import ToolBox
 from ..toolsets.build import build_toolsets
+from .continuation import with_unknown_effects
 from .loop import AgentLoop, LoopListener
 from .prompt import starting_messages
 from .prompt_files import prompt_file_paragraphs
@@ -158,8 +159,11 @@ def _first_messages(
 
 
 def _gone_on_with(conversation: Sequence[Message], tools: ToolBox) -> list[Message]:
-    """Return an earlier attempt's conversation; its model is told which toolsets are missing now, and were not then."""
-    messages = list(conversation)
+    """Return an earlier attempt's conversation, with an answer to each call.
+
+    Its model is told which toolsets are missing now, and were not then.
+    """
+    messages = with_unknown_effects(conversation)
     start = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
     told = "\n".join(str(message["content"]) for message in messages[:start])
     news = [sentence for sentence in tools.missing if sentence not in told]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...actors import SupervisorRef
+from ..agent.loop import tool_message
 from ..models.base import Message, ToolCall, Turn
-from ..tasks.messages import ToolAnswered, ToolCalled, TurnEnded
+from ..tasks.messages import CallAnswered, CallsBegan, ToolAnswered, ToolCalled, TurnEnded
 from ..text import bounded, encodable
 from ..toolsets.base import ToolAnswer
 from .speech import speech
@@ -36,6 +37,9 @@ class Reporter:
 
     def __init__(self, supervisor: SupervisorRef) -> None:
         self._supervisor = supervisor
+        self._calls: list[ToolCall] = []
+        self._running: list[ToolCall] = []
+        self._told: list[str] = []
 
     def text(self, piece: str) -> None:
         """Text of the model is the task's output."""
@@ -43,19 +47,37 @@ class Reporter:
             speech.finish_lines()
         self._supervisor.emit(piece)
 
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+        """Report the turn, so that it is known which calls had begun, should this process die in them."""
+        self._calls = [*calls]
+        self._running = [*calls]
+        self._told = [*as_json(messages_added), *[""] * len(calls)]
+        self._supervisor.tell(CallsBegan(self._told[: len(messages_added)], len(calls)))
+
     def tool_called(self, call: ToolCall) -> None:
         """Report."""
         arguments = encodable(bounded(call.arguments, _REPORTED_ARGUMENTS))
         self._supervisor.tell(ToolCalled(_cut(call.id), _cut(call.name), arguments))
 
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
-        """Report the beginning of the answer."""
+        """Report the beginning of the answer; all of it where the end of the turn is still to come."""
         text = encodable(answer.text[:_REPORTED_ANSWER])
         self._supervisor.tell(ToolAnswered(_cut(call.id), _cut(call.name), text, answer.is_error))
+        self._running = [other for other in self._running if other is not call]
+        if self._running:
+            place = next(place for place, other in enumerate(self._calls) if other is call)  # two may be equal
+            (whole,) = as_json([tool_message(call, answer)])
+            self._told[place - len(self._calls)] = whole
+            self._supervisor.tell(CallAnswered(place, whole))
 
     def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
         """Report what it cost, and what the conversation grew by."""
-        self._supervisor.tell(TurnEnded(turn.usage, as_json(messages_added)))
+        messages = as_json(messages_added)
+        for index, told in enumerate(self._told[: len(messages)]):
+            if messages[index] == told:
+                messages[index] = ""
+        self._told, self._running = [], []
+        self._supervisor.tell(TurnEnded(turn.usage, messages))
 
 
 def _cut(name: str) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "note_start",
     "note_status",
     "note_usage",
+    "put_messages",
     "select_columns",
     "select_conversation",
     "select_facts",
@@ -223,8 +224,13 @@ def _insert_transition(task_id: str, status: Status, reason: str, attempt: int) 
 
 def append_messages(task_id: str, first_number: int, attempt: int, bodies: Iterable[str]) -> list[Statement]:
     """Append messages, JSON text, to a task's conversation; they are numbered from `first_number` on."""
-    insert = "INSERT INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
-    return [(insert, (task_id, number, attempt, body)) for number, body in enumerate(bodies, first_number)]
+    return put_messages(task_id, attempt, enumerate(bodies, first_number))
+
+
+def put_messages(task_id: str, attempt: int, numbered: Iterable[tuple[int, str]]) -> list[Statement]:
+    """Put messages, JSON text, into their places in a task's conversation, over what was there."""
+    put = "INSERT OR REPLACE INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
+    return [(put, (task_id, number, attempt, body)) for number, body in numbered]
 
 
 def delete_conversation(task_id: str) -> list[Statement]:

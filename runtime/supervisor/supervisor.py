@@ -23,6 +23,8 @@ from ..tasks.events import TaskCalledTool, TaskGotToolAnswer, TaskProgress, Task
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
 from ..tasks.messages import (
     Began,
+    CallAnswered,
+    CallsBegan,
     Failed,
     Finished,
     Noted,
@@ -37,6 +39,7 @@ from ..tasks.messages import (
 from ..tasks.views import Status
 from ..team.config import Team
 from .briefing import Briefings
+from .conversations import Conversations
 from .ending import follow_up, judge_attempt
 from .ends import Ends
 from .events import EventHub
@@ -102,6 +105,13 @@ class TaskSupervisor(Supervisor):
         self._by_child: dict[Child, Task] = {}
         self._closing: Future[None] | None = None
         self._limits = LimitKeeper(self, place)
+        self._conversations = Conversations(
+            journal,
+            self._limits,
+            charge=self.charge,
+            postpone=self.postpone_handled,
+            end_for_limit=lambda task, sentence: self._end_for_limit(task, sentence, at_once=True),
+        )
         self._answers = Answers(
             self._registry,
             journal,
@@ -272,12 +282,12 @@ class TaskSupervisor(Supervisor):
         task.last_sign = time.monotonic()
         attempt.hear(report, is_late=bool(task.limit_reached))
         match report:
-            case Began(messages):
-                self._keep(task, child, messages)
-            case TurnEnded(usage, messages):
+            case Began() | CallsBegan() | CallAnswered():
+                self._conversations.keep(task, attempt, child, report)
+            case TurnEnded(usage):
                 task.usage += usage
                 self._registry.add_usage(task, usage)
-                self._keep(task, child, messages)
+                self._conversations.keep(task, attempt, child, report)
                 if limit_reached := self._limits.tokens_reached(task):
                     self._end_for_limit(task, limit_reached)
             case ToolCalled(_, name, arguments):
@@ -293,21 +303,6 @@ class TaskSupervisor(Supervisor):
                 pass
             case _:
                 assert_never(report)
-
-    def _keep(self, task: Task, child: Child, messages: list[str]) -> None:
-        """Write down what a conversation has grown by, and what the task has cost so far."""
-        seconds, limit_reached = self._limits.add_messages(task, messages)
-        self.charge(seconds)
-        if limit_reached:
-            self._end_for_limit(task, limit_reached, at_once=True)
-            return
-        statements = [
-            *schema.append_messages(task.id, task.message_count + 1, task.attempts, messages),
-            *schema.note_usage(task.id, task.usage),
-        ]
-        task.message_count += len(messages)
-        # What a process that is gone has left is no more than its channel holds, and its end waits for it.
-        self._journal.write_later(statements, None if child.process.is_ending else self.postpone_handled())
 
     def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
         """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""

@@ -59,6 +59,8 @@ class Attempt:
         child: the process.
         is_over: whether the process has ended.
         tools: names of the tools that it is in, by the id of the call.
+        open_turn: the turn whose tools are being called, the last of the conversation: the place, from 1, of its first
+            message, and how many calls it has. None if there is none.
         finished: its loop's last report.
         is_late: whether that came after a limit had been reached.
         failure: what it told of the exception that ended it.
@@ -67,6 +69,7 @@ class Attempt:
     child: Child
     is_over: bool = False
     tools: dict[str, str] = field(default_factory=dict)
+    open_turn: tuple[int, int] | None = None
     finished: Finished | None = None
     is_late: bool = False
     failure: Failed | None = None
@@ -121,7 +124,7 @@ class Task:
         deadline: due when it has run for as long as it may; None if it may for ever.
         restarts: when it was started again.
         attempts: how many processes it has had; 0 before it has started.
-        message_count: how many messages of its conversation are in the journal.
+        message_count: how many places its conversation has in the journal.
         conversation_size: how many characters of its conversation have come in, over all attempts.
         limit_reached: the limit that it has reached, as a sentence; empty if none.
         concluded: whether its end has been decided, and is being written down before anybody is told.

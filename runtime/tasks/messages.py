@@ -22,6 +22,8 @@ __all__ = [
     "AS_USUAL",
     "AwaitRate",
     "Began",
+    "CallAnswered",
+    "CallsBegan",
     "CheckData",
     "DataChecked",
     "Failed",
@@ -264,6 +266,7 @@ def checked(request: Request[Reply]) -> Request[Reply]:
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 LongText: TypeAlias = Annotated[str, msgspec.Meta(max_length=25_000)]
 Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
+CallNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1_000)]
 
 
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool_called"):
@@ -289,12 +292,37 @@ class Progressed(msgspec.Struct, frozen=True, tag="progressed"):
     progress: Progress
 
 
+class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
+    """The tools are about to be called that a turn of the loop asks for. Comes before any of them has an effect.
+
+    Attributes:
+        messages: what the conversation grew by so far, each as JSON text; the last is the turn.
+        calls: how many calls it has.
+    """
+
+    messages: Messages
+    calls: CallNumber
+
+
+class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):
+    """A call of the turn has ended while others of it go on.
+
+    Attributes:
+        place: which of the turn's calls, from 0.
+        message: the whole answer, as JSON text.
+    """
+
+    place: CallNumber
+    message: str
+
+
 class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended"):
     """A turn of the loop has ended.
 
     Attributes:
         usage: what the turn cost.
-        messages: what the conversation grew by, each as JSON text; empty where the turn was broken off.
+        messages: what the conversation grew by, each as JSON text; an empty text stands for one that was told before,
+            with `CallsBegan` or `CallAnswered`. None where the turn was broken off.
     """
 
     usage: Usage
@@ -356,4 +384,6 @@ class Noted(msgspec.Struct, frozen=True, tag="noted"):
     dropped: Annotated[list[int], msgspec.Meta(max_length=10_000)] = []
 
 
-TaskReport: TypeAlias = Began | Progressed | ToolCalled | ToolAnswered | TurnEnded | Noted | Finished | Failed
+TaskReport: TypeAlias = (
+    Began | Progressed | CallsBegan | ToolCalled | ToolAnswered | CallAnswered | TurnEnded | Noted | Finished | Failed
+)

@@ -77,6 +77,8 @@ REPORTS: dict[str, Any] = {
     "empty texts": _finished("[" + '"",' * 2_500_000 + "[]]"),
     "many messages": {"type": "turn_ended", "usage": {}, "messages": [""] * 5_000_000},
     "many first messages": {"type": "began", "messages": ["x"] * 3_000_000},
+    "many calls": {"type": "calls_began", "messages": ["{}"], "calls": 1000},
+    "a call before the first": {"type": "call_answered", "place": -1, "message": "{}"},
     "long id": {"type": "tool_called", "call_id": "x" * 1000, "name": "x", "arguments": ""},
     "long name": {"type": "tool_called", "call_id": "x", "name": "x" * 1000, "arguments": ""},
     "long arguments": {"type": "tool_called", "call_id": "x", "name": "x", "arguments": "x" * 1_000_000},

@@ -74,12 +74,16 @@ class Listener:
 
     def __init__(self) -> None:
         self.spoken = ""
+        self.began: list[tuple[Sequence[ToolCall], Sequence[Message]]] = []
         self.called: list[str] = []
         self.answered: list[tuple[str, str, bool]] = []
         self.ended: list[tuple[Turn, Sequence[Message]]] = []
 
     def text(self, piece: str) -> None:
         self.spoken += piece
+
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+        self.began.append((calls, messages_added))
 
     def tool_called(self, call: ToolCall) -> None:
         self.called.append(call.name)

@@ -71,6 +71,24 @@ def remembers(messages: Messages, tools: Messages) -> dict[str, Any] | str:
     return json.dumps({"roles": [message["role"] for message in messages], "said": _said(messages)})
 
 
+def dies_in_a_call(messages: Messages, tools: Messages) -> dict[str, Any] | str:
+    """Write a file by two tool calls of one turn, of which one ends, and the other kills this process when it may.
+
+    The answer is JSON: what the tools have answered.
+    """
+    del tools
+    answers = [message["content"] for message in messages if message["role"] == "tool"]
+    if answers:
+        return json.dumps(answers)
+    folder = Path(_task(messages)["folder"])
+    first = f"echo first >> '{folder / 'calls'}'"
+    second = f"echo second >> '{folder / 'calls'}'; until [ -e '{folder / 'die'}' ]; do sleep 0.01; done"
+    return {
+        "content": None,
+        "tool_calls": [_call("shell", {"cmd": f"{second}; kill -9 {os.getpid()}"}), _call("shell", {"cmd": first})],
+    }
+
+
 def delegates_and_crashes(messages: Messages, tools: Messages) -> dict[str, Any] | str:
     """Start a background task, crash in the second turn of the first attempt, view the task in the next attempt."""
     del tools

@@ -31,6 +31,9 @@ class Listener:
     def text(self, piece: str) -> None:
         self.said += piece
 
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Any]) -> None:
+        pass
+
     def tool_called(self, call: ToolCall) -> None:
         pass
 

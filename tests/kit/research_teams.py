@@ -74,6 +74,9 @@ class Heard:
     def text(self, piece: str) -> None:
         self.text_so_far += piece
 
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+        pass
+
     def tool_called(self, call: ToolCall) -> None:
         pass
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from subactors.runtime.child import rehearsal
-from subactors.runtime.tasks.messages import Began, ToolAnswered, ToolCalled, TurnEnded
+from subactors.runtime.tasks.messages import Began, CallsBegan, ToolAnswered, ToolCalled, TurnEnded
 
 
 class Task:
@@ -29,7 +29,7 @@ def test_a_team_with_models_rehearses_a_whole_agent(monkeypatch: pytest.MonkeyPa
 
     assert rehearsal.rehearse(task) == ""
 
-    assert [type(report) for report in told] == [Began, ToolCalled, ToolAnswered, TurnEnded, TurnEnded]
+    assert [type(report) for report in told] == [Began, CallsBegan, ToolCalled, ToolAnswered, TurnEnded, TurnEnded]
     assert [report.is_error for report in told if isinstance(report, ToolAnswered)] == [False]
 
 

@@ -46,6 +46,25 @@ def test_tool_answers_go_back_to_the_model() -> None:
     ]
 
 
+def test_a_turn_is_told_before_its_tools_are_called() -> None:
+    listener = Listener()
+    told_first: list[bool] = []
+
+    async def look() -> ToolAnswer:
+        told_first.append(len(listener.began) == 1)
+        return ToolAnswer("seen")
+
+    messages = user("Look")
+    asyncio.run(
+        loop_of(Scripted(calls(("look", "{}")), Turn("Done.")), tool("look", look), listener=listener).run(messages)
+    )
+
+    assert told_first == [True]
+    ((begun, added),) = listener.began
+    assert [call.name for call in begun] == ["look"]
+    assert list(added) == messages[1:2]
+
+
 def test_the_tool_calls_of_one_turn_run_concurrently_and_are_answered_in_their_order() -> None:
     async def run() -> list[Message]:
         first, second = asyncio.Event(), asyncio.Event()

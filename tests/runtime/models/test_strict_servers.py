@@ -12,6 +12,7 @@ import pytest
 from model_server import Calls, Chunks, ModelServer, Reply, Request, Status, Text
 from strict_server_rules import check, roles
 from subactors.runtime import Runtime
+from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
 from subactors.runtime.agent.loop import AgentLoop
 from subactors.runtime.errors import ModelError
 from subactors.runtime.models.base import Message, ToolCall, Turn
@@ -64,6 +65,7 @@ class Looks(Toolset):
 
 class Deaf:
     def text(self, piece: str) -> None: ...
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None: ...
     def tool_called(self, call: ToolCall) -> None: ...
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None: ...
     def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None: ...
@@ -319,8 +321,9 @@ def test_a_restarted_task_sends_back_what_is_opaque_and_keeps_to_the_rules(
             (view,) = runtime.wait([task], timeout=PATIENCE)
 
         assert (view.status, view.result, view.attempts) == ("completed", "done", 2), view.reason
-        assert roles(server.requests[-1].messages) == "suCt"
-        assert server.requests[-1].messages == server.requests[1].messages
+        assert roles(server.requests[-1].messages) == "suCtCt"
+        assert server.requests[-1].messages[-1]["content"] == EFFECTS_UNKNOWN
+        assert server.requests[-1].messages[:4] == server.requests[1].messages
         sent = server.requests[-1].messages[2]
         assert sent["reasoning_content"] == REASONING
         assert sent["tool_calls"][0]["extra_content"] == SIGNATURE

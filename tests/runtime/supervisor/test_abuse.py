@@ -50,7 +50,13 @@ def test_a_result_that_nobody_could_read_breaks_the_protocol(runtime: Runtime, k
     assert "broke the protocol: a report that fits none of the declared types" in view.reason
 
 
-@pytest.mark.parametrize("kind", ["long id", "long name", "long arguments", "long answer", "usage that is text"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("long id", "long name", "long arguments", "long answer", "usage that is text"),
+        *("many calls", "a call before the first"),
+    ],
+)
 def test_a_report_that_is_longer_than_any_may_be_breaks_the_protocol(runtime: Runtime, kind: str) -> None:
     view = run_and_wait(runtime, "reports", kind)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from journals import asked_of_journal, journal
 from processes_and_waits import is_gone, wait_until
 from subactors.runtime import Event, Runtime, TaskEnded, TaskRestarting
 from subactors.runtime.runs.reader import JournalReader
@@ -73,20 +72,6 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     ) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
-
-
-def journal(runtime: Runtime) -> Path:
-    """The journal of the run."""
-    return runtime._host.folder.journal
-
-
-def asked_of_journal(runtime: Runtime, query: str, *parameters: str) -> list[list[Any]]:
-    """Rows of the journal, read by another process: within this one SQLite may keep a closed file open for later."""
-    code = "import json, sqlite3, sys; path, query, *more = sys.argv[1:]\n"
-    code += "print(json.dumps(sqlite3.connect(path).execute(query, more).fetchall()))"
-    command = [sys.executable, "-c", code, str(journal(runtime)), query, *parameters]
-    rows: list[list[Any]] = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    return rows
 
 
 def statuses(runtime: Runtime, task_id: str) -> list[tuple[str, int]]:
