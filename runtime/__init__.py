@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .child.task_model import ModelAnswer as ModelAnswer
     from .child.task_model import TaskModel as TaskModel
     from .child.task_tools import TaskTools as TaskTools
+    from .errors import BudgetError as BudgetError
     from .errors import CapacityError as CapacityError
     from .errors import ContextLengthError as ContextLengthError
     from .errors import DelegationError as DelegationError
@@ -92,6 +93,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .tasks.events import TaskQueued as TaskQueued
     from .tasks.events import TaskRestarting as TaskRestarting
     from .tasks.events import TaskStarted as TaskStarted
+    from .tasks.views import Budget as Budget
     from .tasks.views import Progress as Progress
     from .tasks.views import Status as Status
     from .tasks.views import TaskList as TaskList
@@ -121,9 +123,10 @@ else:
         "child.task_model": "ModelAnswer TaskModel",
         "child.task_tools": "TaskTools",
         "errors": (
-            "CapacityError ContextLengthError DelegationError EmptyTaskError ImportTargetError LoopError "
-            "MissingKeyError ModelError OutputSchemaError Problem RateLimitError RefusalError RequirementError "
-            "RunError RuntimeClosedError StateError SubactorsError TaskEndedError TeamFileError ToolsetError "
+            "BudgetError CapacityError ContextLengthError DelegationError EmptyTaskError ImportTargetError "
+            "LoopError MissingKeyError ModelError OutputSchemaError Problem RateLimitError RefusalError "
+            "RequirementError RunError RuntimeClosedError StateError SubactorsError TaskEndedError TeamFileError "
+            "ToolsetError "
             "UnknownAgentError UnknownTaskError UnreadResultsError WorkdirError"
         ),
         "models.base": "ToolSchema Usage",
@@ -135,7 +138,7 @@ else:
             "Event Lagged TaskCalledTool TaskEnded TaskGotToolAnswer TaskOutput TaskProgress TaskQueued "
             "TaskRestarting TaskStarted"
         ),
-        "tasks.views": "Progress Status TaskList TaskView Vitals",
+        "tasks.views": "Budget Progress Status TaskList TaskView Vitals",
         "team.config": "AgentConfig Limits ModelConfig Settings Team ToolsetConfig",
         "toolsets.base": "ToolAnswer",
         "verbs.async_streams": "AsyncEventStream",

@@ -10,6 +10,7 @@ Each is named for what happened, and its message says what to do.
     │   ├── EmptyTaskError
     │   ├── CapacityError      too many tasks run and are queued
     │   │   └── UnreadResultsError  or too many have ended that nobody has read
+    │   ├── BudgetError        nothing is left of a budget, or a model has no price
     │   ├── DelegationError    too deep, or a circle of agents
     │   ├── RequirementError   what the agent needs is missing on this machine
     │   ├── UnknownTaskError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "BudgetError",
     "CapacityError",
     "ContextLengthError",
     "DelegationError",
@@ -135,6 +137,10 @@ class CapacityError(RunError):
 
 class UnreadResultsError(CapacityError):
     """Too many tasks have ended whose results nobody has read; says how to make room. Waiting makes none."""
+
+
+class BudgetError(RunError):
+    """Nothing is left of a budget that the task would use, or it is one of dollars and its model has no price."""
 
 
 class DelegationError(RunError):

@@ -1,4 +1,4 @@
-"""Limits: sees which limit a task has reached: time, output, conversation, tokens; and has its process tree watched.
+"""Limits: sees which limit a task has reached: time, output, conversation; and has its process tree watched.
 
 It says so in a sentence; the supervisor ends the task.
 """
@@ -90,13 +90,6 @@ class LimitKeeper:
             return seconds, ""
         held = f"{size(_LONGEST_CONVERSATION)} of its conversation are kept, and it went on adding more."
         return seconds, f"No more than {held}"
-
-    def tokens_reached(self, task: Task) -> str:
-        """Return the limit on tokens as a sentence if a task has reached it; else empty."""
-        used, limit = task.usage.input_tokens + task.usage.output_tokens, task.setup.limits.tokens
-        if limit is None or used <= limit:
-            return ""
-        return f"The limit tokens of {limit:,} was reached: it had used {used:,}."
 
     def time_reached(self, task: Task) -> str:
         """Return the limit on time as a sentence; its time is up."""

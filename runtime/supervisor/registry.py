@@ -109,7 +109,8 @@ class TaskRegistry:
         return (self._tasks if caller.id is None else self._owned.get(caller.id, {})).values()
 
     def add_usage(self, task: Task, usage: Usage) -> None:
-        """Count what a task has used in its own total and in those of all who own it."""
+        """Count what a task has used as its own, and in its total and in those of all who own it."""
+        task.usage += usage
         owners = (self.get(owner) for owner in task.owners)
         for user in (task, *filter(None, owners)):
             user.total_usage += usage

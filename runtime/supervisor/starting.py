@@ -17,6 +17,7 @@ from ..text import one_line
 from . import record
 from .admission import admit, take_next
 from .briefing import Briefings
+from .budgets import give_back, open_purses
 from .events import EventHub
 from .limits import LimitKeeper
 from .registry import TaskRegistry
@@ -84,6 +85,8 @@ class Starter:
             request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
         )
         task = self._briefings.task(request, caller, parent, admission.chain)
+        own = None if request.call else self._team.agents[request.agent].limits
+        open_purses(task, parent, asked=request.options.limits, own=own)
         if not admission.has_slot:
             task.queue()
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
@@ -101,6 +104,7 @@ class Starter:
             self._accept(task, request, reply_to)
         except BaseException:
             self._registry.remove(task)
+            give_back(task)
             raise
         self._start(task)
 

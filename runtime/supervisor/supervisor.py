@@ -39,6 +39,7 @@ from ..tasks.messages import (
 from ..tasks.views import Status
 from ..team.config import Team
 from .briefing import Briefings
+from .budgets import spend
 from .conversations import Conversations
 from .ending import follow_up, judge_attempt
 from .ends import Ends
@@ -285,10 +286,9 @@ class TaskSupervisor(Supervisor):
             case Began() | CallsBegan() | CallAnswered():
                 self._conversations.keep(task, attempt, child, report)
             case TurnEnded(usage):
-                task.usage += usage
                 self._registry.add_usage(task, usage)
                 self._conversations.keep(task, attempt, child, report)
-                if limit_reached := self._limits.tokens_reached(task):
+                if task.purses and (limit_reached := spend(task, usage)):
                     self._end_for_limit(task, limit_reached)
             case ToolCalled(_, name, arguments):
                 self._hub.publish(TaskCalledTool(task.id, name, arguments))

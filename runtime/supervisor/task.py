@@ -23,6 +23,7 @@ from .outcome import StopRequest
 
 if TYPE_CHECKING:
     from ..place.base import Body
+    from .purse import Purse
 
 __all__ = ["Attempt", "Stop", "Task"]
 
@@ -110,6 +111,7 @@ class Task:
         spec: what its process is given.
         output: what it has said.
         body: what it has where it runs.
+        purses: what limits its tokens and its cost, its own or of those that it counts for; see `budgets`.
         key: the name that whoever started it has given the piece of work; None if none.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         is_told: whether its start has been told to those who follow events, if anybody did.
@@ -158,6 +160,7 @@ class Task:
     spec: TaskSpec
     output: OutputFiles
     body: Body
+    purses: tuple[Purse, ...] = ()
     key: str | None = None
     is_root: bool = False
     is_told: bool = False

@@ -16,6 +16,7 @@ from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView, Vitals
 from ..team.config import Settings
+from .budgets import budget_of
 from .messages import Mailbox, Waiter, WaitTimedOut
 from .registry import TaskRegistry
 from .task import Task
@@ -168,7 +169,8 @@ class Answers:
 
     def accepted(self, task: Task) -> TaskAccepted:
         """Return the answer to whoever has started a task."""
-        return TaskAccepted(task.id, self._place(task), is_shared=task.key is not None and not task.is_over)
+        is_shared = task.key is not None and not task.is_over
+        return TaskAccepted(task.id, self._place(task), is_shared, budget_of(task))
 
     def view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         """Return a task as it is now, with the last sample of what it uses; see `Task.view`."""

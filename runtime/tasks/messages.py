@@ -16,7 +16,7 @@ from ..models.base import Usage
 from ..team.config import Limits, Workdir
 from .exceptions import LONGEST_ARGUMENTS
 from .result import check_result
-from .views import Progress, TaskList, TaskView
+from .views import Budget, Progress, TaskList, TaskView
 
 __all__ = [
     "AS_USUAL",
@@ -85,11 +85,13 @@ class TaskAccepted(msgspec.Struct, frozen=True):
         task_id: the id.
         queue_place: its place in the queue, from 1; 0 if it is not queued.
         is_shared: whether others may have asked for it, too: it has a key, and has not ended.
+        budget: what it may use; None if there is no limit on turns, tokens, cost or time.
     """
 
     task_id: str
     queue_place: int = 0
     is_shared: bool = False
+    budget: Budget | None = None
 
 
 LONGEST_KEY: Final = 500

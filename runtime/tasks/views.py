@@ -12,7 +12,18 @@ import msgspec
 from ..models.base import RATE_WAIT, Usage
 from .result import decode_result, decode_result_file, read_result_file
 
-__all__ = ["ID_PREFIX", "LONGEST_NOTE", "TERMINAL", "Progress", "Status", "TaskList", "TaskView", "Vitals", "iso_time"]
+__all__ = [
+    "ID_PREFIX",
+    "LONGEST_NOTE",
+    "TERMINAL",
+    "Budget",
+    "Progress",
+    "Status",
+    "TaskList",
+    "TaskView",
+    "Vitals",
+    "iso_time",
+]
 
 Status: TypeAlias = Literal["queued", "starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
 """`queued → starting → running → completed | failed | stopped`.
@@ -46,6 +57,24 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int = 0
     processes: int = 0
     note: str = ""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new task may use; None: there is no limit.
+
+    Attributes:
+        turns: turns of its loop.
+        tokens: input and output tokens together, with those of all tasks that it starts.
+        cost: US dollars, with those of all tasks that it starts.
+        seconds: from its start.
+        shared: which of `tokens` and `cost` it shares with whoever started it: it is what was left for both.
+    """
+
+    turns: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    seconds: float | None = None
+    shared: tuple[Literal["tokens", "cost"], ...] = ()
 
 
 LONGEST_NOTE = 200

@@ -9,9 +9,10 @@ import msgspec
 from ...actors.regular_files import is_regular
 from ..models.base import Usage
 from ..text import bounded, duration, head_and_tail, one_line
-from .views import Progress, TaskList, TaskView, Vitals
+from .views import Budget, Progress, TaskList, TaskView, Vitals
 
 __all__ = [
+    "budget_text",
     "describe_list",
     "describe_stop",
     "describe_view",
@@ -134,6 +135,21 @@ def usage_text(usage: Usage) -> str:
 def dollars(amount: float) -> str:
     """Return an amount with its cents, or with more places where it is less than ten of them."""
     return f"${amount:,.2f}" if amount >= 0.1 else f"${amount:.4f}"  # noqa: PLR2004 - dollars
+
+
+def budget_text(budget: Budget) -> str:
+    """Return a budget as a list: `5 turns, $0.50, 60 s`, and what of it is shared."""
+    amounts = (
+        ("turns", budget.turns, _count(budget.turns or 0, "turn")),
+        ("tokens", budget.tokens, f"{budget.tokens or 0:,} tokens"),
+        ("cost", budget.cost, dollars(budget.cost or 0.0)),
+        ("seconds", budget.seconds, f"{budget.seconds or 0.0:g} s"),
+    )
+    return ", ".join(
+        f"{text} (all that is left, shared with who started it)" if name in budget.shared else text
+        for name, amount, text in amounts
+        if amount is not None
+    )
 
 
 def progress_text(progress: Progress) -> str:

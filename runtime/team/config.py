@@ -128,17 +128,21 @@ class ToolsetConfig(msgspec.Struct, frozen=True, kw_only=True):
 _UNITS_OF_LIMITS: Final = {
     "wall_clock": "a number of seconds, such as 90 or 0.5",
     "cpu": "a number of seconds, such as 90 or 0.5",
+    "cost": "a number of dollars, such as 5 or 0.25",
     "memory": "a whole number of bytes, such as 2_000_000_000",
     "output": "a whole number of bytes, such as 1_000_000",
 }
 """What limits count in, where that is not things."""
+
+_MAY_BE_PARTS: Final = frozenset({"wall_clock", "cpu", "cost"})
+"""The limits that need not be whole."""
 
 
 def _is_limit(name: str, value: object) -> bool:
     """Whether a value is of the type that a limit has."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return name in {"wall_clock", "cpu"} or isinstance(value, int) or not math.isfinite(value) or value.is_integer()
+    return name in _MAY_BE_PARTS or isinstance(value, int) or not math.isfinite(value) or value.is_integer()
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,11 +154,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         memory: bytes of memory of the tree.
         processes: processes in the tree.
         output: bytes that it may say.
-        tokens: input and output tokens together.
+        tokens: input and output tokens together, with those of all tasks that it starts.
+        cost: US dollars, with those of all tasks that it starts. No task starts under it whose model has no price.
         iterations: turns of its loop.
 
     Raises:
-        TypeError: a limit is no number; all but those in seconds are whole.
+        TypeError: a limit is no number; all but those in seconds and dollars are whole.
         ValueError: a limit is not above 0.
     """
 
@@ -164,6 +169,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     processes: int | None = None
     output: int | None = None
     tokens: int | None = None
+    cost: float | None = None
     iterations: int | None = None
 
     def __post_init__(self) -> None:

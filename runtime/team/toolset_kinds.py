@@ -58,7 +58,7 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
             factory="BackgroundAgentsToolset",
             tools=("run_background_agent", "list_background_agents", "view_background_agent", "stop_background_agent"),
             takes=("gateway", "limit"),
-            options={"schema": "boolean"},
+            options={"schema": "boolean", "limits": "boolean"},
         ),
         "think": ToolsetKind(module="think", factory="ThinkToolset", tools=("think",)),
         "shell": ToolsetKind(

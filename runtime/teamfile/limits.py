@@ -84,6 +84,8 @@ def read_limits(given: Value | None) -> Limits:
         match name:
             case "wall_clock" | "cpu":
                 chosen[name] = value.seconds(above=True)
+            case "cost":
+                chosen[name] = value.number(above=True)
             case "memory":
                 chosen[name] = _size(value, least=_LEAST_MEMORY)
             case "output":

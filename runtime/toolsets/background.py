@@ -16,14 +16,14 @@ import msgspec
 from ..errors import SubactorsError
 from ..tasks.gateway import Gateway
 from ..tasks.messages import AS_USUAL, ListTasks, Request, RunOptions, RunTask, StopTasks, ViewTask
-from ..tasks.wording import describe_list, describe_stop, describe_view
+from ..tasks.wording import budget_text, describe_list, describe_stop, describe_view
 from ..text import encodable
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
+from .run_parameters import RunParameters, options_of, run_parameters
 
 __all__ = [
     "BYTES_FOR_A_CHARACTER",
     "BackgroundAgentsToolset",
-    "RunParameters",
     "ask",
     "errors_as_answers",
     "run_request",
@@ -49,47 +49,17 @@ BYTES_FOR_A_CHARACTER = 8
 the cut to what is shown leaves nothing of an earlier cut."""
 
 
-class RunParameters(ToolParameters, frozen=True):
-    """The parameters of `run_background_agent` and `transfer_task`."""
-
-    agent: Annotated[str, msgspec.Meta(description="Name of the agent that is to do it; one of your sub-agents.")]
-    task: Annotated[str, msgspec.Meta(description="What it is to do, with all that it needs to know.")]
-    expected_output: Annotated[
-        str | None, msgspec.Meta(description="What its answer should look like, if that matters.")
-    ] = None
-
-
-class SchemaParameters(RunParameters, frozen=True):
-    """The parameters of `run_background_agent` where the toolset has `schema: true`."""
-
-    output_schema: Annotated[
-        dict[str, Any] | None,
-        msgspec.Meta(
-            description="JSON schema that its answer must fit, if a form matters: then its answer is JSON, and checked."
-        ),
-    ] = None
-
-
 class _TaskParameters(ToolParameters, frozen=True):
     """The parameters of the tools that concern one task."""
 
     task_id: Annotated[str, msgspec.Meta(description="The id that run_background_agent answered.")]
 
 
-def run_request(parameters: RunParameters) -> RunTask:
+def run_request(parameters: RunParameters, options: RunOptions = AS_USUAL) -> RunTask:
     """Return the request; JSON can hold half characters, which nothing behind it can."""
     expected = parameters.expected_output
     expected = encodable(expected) if expected is not None else None
-    return RunTask(parameters.agent, encodable(parameters.task), expected, options=_options(parameters))
-
-
-def _options(parameters: RunParameters) -> RunOptions:
-    """Return how the task differs from others; raises OutputSchemaError."""
-    if not isinstance(parameters, SchemaParameters) or parameters.output_schema is None:
-        return AS_USUAL
-    from ..tasks.output_schema import encode_schema  # noqa: PLC0415 - for models that want a form
-
-    return RunOptions(output_schema=encode_schema(parameters.output_schema))
+    return RunTask(parameters.agent, encodable(parameters.task), expected, options=options)
 
 
 Reply = TypeVar("Reply")
@@ -121,13 +91,14 @@ class BackgroundAgentsToolset(Toolset):
         gateway: the caller's way to the supervisor.
         limit: characters of one answer.
         schema: whether a task may be started with an output schema.
+        limits: whether a task may be started with limits.
     """
 
-    def __init__(self, gateway: Gateway, *, limit: int, schema: bool = False) -> None:
+    def __init__(self, gateway: Gateway, *, limit: int, schema: bool = False, limits: bool = False) -> None:
         self.instruction = _INSTRUCTION
         self._gateway = gateway
         self._limit = limit
-        self._run_parameters = SchemaParameters if schema else RunParameters
+        self._run_parameters = run_parameters(schema=schema, limits=limits)
 
     @property
     def tools(self) -> Sequence[Tool]:
@@ -174,16 +145,20 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _run(self, parameters: RunParameters) -> ToolAnswer:
-        accepted = await ask(self._gateway, run_request(parameters))
-        data = {"task_id": accepted.task_id, "agent": parameters.agent}
+        accepted = await ask(self._gateway, run_request(parameters, options_of(parameters)))
+        data: dict[str, Any] = {"task_id": accepted.task_id, "agent": parameters.agent}
+        limited = ""
+        if accepted.budget is not None:
+            data["budget"] = msgspec.to_builtins(accepted.budget)
+            limited = f" It may use: {budget_text(accepted.budget)}."
         if accepted.queue_place:
             return ToolAnswer(
                 f"Queued {accepted.task_id}: {parameters.agent} starts by itself when a slot is free; it is number "
-                f"{accepted.queue_place} in the queue. Look at it with view_background_agent.",
+                f"{accepted.queue_place} in the queue.{limited} Look at it with view_background_agent.",
                 {**data, "queue_place": accepted.queue_place},
             )
         return ToolAnswer(
-            f"Started {accepted.task_id}: {parameters.agent} is at work in the background. "
+            f"Started {accepted.task_id}: {parameters.agent} is at work in the background.{limited} "
             f"Look at it with view_background_agent.",
             data,
         )

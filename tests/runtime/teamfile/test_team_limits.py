@@ -31,6 +31,7 @@ def test_every_limit_can_be_given() -> None:
         "processes": 5,
         "output": 1000,
         "tokens": 1_000_000,
+        "cost": 2.5,
         "iterations": 50,
     }
     assert limits(**values) == Limits(**values)
@@ -71,7 +72,7 @@ def test_what_is_no_size_or_too_little_memory_for_a_process_is_refused(text: str
     assert "512MB, 2GB, 1GiB" in found
 
 
-@pytest.mark.parametrize("name", ["wall_clock", "cpu", "memory", "processes", "output", "tokens", "iterations"])
+@pytest.mark.parametrize("name", ["wall_clock", "cpu", "memory", "processes", "output", "tokens", "cost", "iterations"])
 @pytest.mark.parametrize("value", [0, -1, True, [1], float("nan"), float("inf")])
 def test_a_limit_that_is_no_number_above_zero_is_refused(name: str, value: object) -> None:
     assert "This must be a" in problem(f"agents.a.limits.{name}", a={"limits": {name: value}})
