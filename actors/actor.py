@@ -111,6 +111,16 @@ class ProcessActor(pykka.Actor):
         logged, and the stop goes on.
         """
 
+    def on_arrival(self, message: object) -> bool:
+        """Hook: a message has arrived whose sender waits for no answer; return whether that is all, and it was taken.
+
+        Runs in the mailbox thread of the actor's process, at once, even while the main thread handles another message:
+        the place for what long work is to hear of. The default takes nothing, and the message waits its turn. So does
+        one for which the hook raises, and one that comes before the constructor has returned.
+        """
+        del message
+        return False
+
     # --- pykka's implementor's seam ---------------------------------------------------------------------------------
 
     @staticmethod

@@ -93,6 +93,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .tasks.events import TaskQueued as TaskQueued
     from .tasks.events import TaskRestarting as TaskRestarting
     from .tasks.events import TaskStarted as TaskStarted
+    from .tasks.talk import SteerReceipt as SteerReceipt
     from .tasks.views import Budget as Budget
     from .tasks.views import Progress as Progress
     from .tasks.views import Status as Status
@@ -138,6 +139,7 @@ else:
             "Event Lagged TaskCalledTool TaskEnded TaskGotToolAnswer TaskOutput TaskProgress TaskQueued "
             "TaskRestarting TaskStarted"
         ),
+        "tasks.talk": "SteerReceipt",
         "tasks.views": "Budget Progress Status TaskList TaskView Vitals",
         "team.config": "AgentConfig Limits ModelConfig Settings Team ToolsetConfig",
         "toolsets.base": "ToolAnswer",

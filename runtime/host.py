@@ -32,6 +32,7 @@ from .runs.journal import Journal
 from .runs.worktree_keeper import WorktreeKeeper
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest, checked
+from .tasks.talk import SteerTask
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
 from .verbs.callbacks import MOST_SETTLING, Callbacks
 
@@ -46,6 +47,9 @@ Reply = TypeVar("Reply")
 
 _ELSEWHERE: Final = "`subactors stop`"
 """Who asks through the control socket, as a reason tells it: nobody else stops tasks there."""
+
+_AT_THE_COMMAND_LINE: Final = "a person at the command line"
+"""Who says something to a task through the control socket, as the task is told."""
 
 _CLOSE_MARGIN: Final = 5.0
 """Seconds beyond the grace period that closing may take."""
@@ -296,7 +300,8 @@ class Host:
 
     def _answer_elsewhere(self, request: TaskRequest, reply_to: ReplyTo) -> None:
         """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
-        self.supervisor.tell(Call(request, Caller(title=_ELSEWHERE), reply_to))
+        title = _AT_THE_COMMAND_LINE if isinstance(request, SteerTask) else _ELSEWHERE
+        self.supervisor.tell(Call(request, Caller(title=title), reply_to))
 
     def _keep_house(self) -> None:
         """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""

@@ -55,6 +55,10 @@ class Living(Protocol):
     def on_stop_requested(self) -> None:
         """Hook: a stop has arrived."""
 
+    def on_arrival(self, message: object) -> bool:
+        """Hook: a message has arrived; return whether it was taken."""
+        ...
+
     def _actor_loop(self) -> None:
         """Handle messages until there is a stop."""
 
@@ -82,7 +86,7 @@ class Life:
         self._actor = actor
         self._announced: set[str] = set()
         self._stop_lock = threading.Lock()
-        self._constructed = False
+        self._constructed = self._hears = False
         self._stop_arrived = False
         actor._subactors_life = self  # noqa: SLF001 - it is there for this
 
@@ -106,7 +110,16 @@ class Life:
             else:
                 logger.exception("A message could not be unpickled in the actor's process; it is dropped.")
             return
+        if reply_to is None and self._is_taken(message):
+            return
         self.mailbox.put(Envelope(message, reply_to=reply_to))  # type: ignore[arg-type]  # has what pykka calls
+
+    def _is_taken(self, message: object) -> bool:
+        try:
+            return self._hears and self._actor.on_arrival(message)
+        except BaseException:  # the mailbox must go on, whatever the hook does
+            logger.exception("%s: on_arrival failed; the message waits its turn.", self._actor)
+            return False
 
     def deliver_stop(self) -> None:
         """Put a stop in the mailbox."""
@@ -132,6 +145,7 @@ class Life:
         pykka.ActorRegistry.register(actor.actor_ref)
         attributes = _interface(actor)
         self._announced = set(actor.__dict__)
+        self._hears = True  # before the host is told, which may have something to say at once
         self.channel.send(Ready(attributes))
         with self._stop_lock:
             self._constructed = True

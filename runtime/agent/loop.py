@@ -121,10 +121,14 @@ class AgentLoop:
                     self._listener.calls_begin(turn.tool_calls, [*added, said])
                 answers = await self._answers(turn.tool_calls)
                 new = [said, *map(tool_message, turn.tool_calls, answers)]
+                # Not after the last turn that it has: an answer that is there must not be lost.
+                news = "" if iterations == most else await self._tools.news()
+                if news and turn.tool_calls:
+                    new[-1] = _with_news(new[-1], news)
                 messages += new
                 added += new
                 await self._progress.after(turn, answers)
-                sent_back = [] if turn.tool_calls else self._sent_back(turn.content, is_last=iterations == most)
+                sent_back = [] if turn.tool_calls else self._sent_back(turn.content, news, is_last=iterations == most)
                 messages += sent_back
                 added += sent_back
             finally:
@@ -144,8 +148,10 @@ class AgentLoop:
         if turn.content and not turn.content.endswith("\n"):
             self._listener.text("\n")
 
-    def _sent_back(self, answer: str, *, is_last: bool) -> list[Message]:
-        """Return what the conversation grows by, because the final answer has to be repaired; nothing if it is good."""
+    def _sent_back(self, answer: str, news: str = "", *, is_last: bool) -> list[Message]:
+        """Return what the conversation grows by after an answer that is not the last: there is news, or it is bad."""
+        if news:
+            return [{"role": "user", "content": news}]
         wrong = self._check.wrong_with(answer, is_last=is_last) if self._check is not None else None
         return [] if wrong is None else [wrong]
 
@@ -197,6 +203,14 @@ class AgentLoop:
             answer = ToolAnswer(f"{call.name} failed: it was cancelled.", is_error=True)
         self._listener.tool_answered(call, answer)
         return answer
+
+
+def _with_news(answer: Message, news: str) -> Message:
+    """Return the last tool answer of a turn with what the agent is told behind it.
+
+    The chat templates of several models refuse a user's message there.
+    """
+    return {**answer, "content": f"{answer['content']}\n\n{news}"}
 
 
 def assistant_message(turn: Turn) -> Message:

@@ -15,6 +15,7 @@ from ..tasks.messages import AwaitRate
 from ..team.config import AgentConfig
 from ..toolsets.base import ToolBox
 from ..toolsets.build import build_toolsets
+from ..toolsets.letters import LettersToolset
 from .continuation import with_unknown_effects
 from .loop import AgentLoop, LoopListener
 from .prompt import starting_messages
@@ -33,17 +34,18 @@ __all__ = ["build_tool_box", "open_model_of", "run_agent"]
 
 def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
     """Return an agent's tools; its `open` must be awaited before they are all there, and its `close` is owed."""
+    toolsets = build_toolsets(
+        agent,
+        gateway=around.gateway,
+        working_directory=around.working_directory,
+        shared_directory=around.shared_directory,
+        environ=around.environ,
+        withheld=around.withheld,
+        task=around.task,
+        limit=around.settings.max_answer,
+    )
     return ToolBox(
-        build_toolsets(
-            agent,
-            gateway=around.gateway,
-            working_directory=around.working_directory,
-            shared_directory=around.shared_directory,
-            environ=around.environ,
-            withheld=around.withheld,
-            task=around.task,
-            limit=around.settings.max_answer,
-        ),
+        toolsets if around.letters is None else [*toolsets, LettersToolset(around.letters)],
         permissions=around.permissions,
         limit=around.settings.max_answer,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..tasks.gateway import Gateway
+from ..tasks.talk import Letter
 from ..team.config import Settings
 from ..team.permissions import Permissions
 
@@ -27,6 +28,7 @@ class Surroundings(msgspec.Struct, frozen=True):
         environ: for keys, for what the agent's file refers to, and for what its tools start.
         withheld: names of those variables in `environ` that no program of its tools inherits.
         task: returns the task that the agent is, for tools that want it; None: it is none.
+        letters: returns what has been said to that task since it was called last; None: nothing can be.
     """
 
     gateway: Gateway
@@ -38,3 +40,4 @@ class Surroundings(msgspec.Struct, frozen=True):
     environ: Mapping[str, str]
     withheld: Collection[str] = ()
     task: Callable[[], object] | None = None
+    letters: Callable[[], Sequence[Letter]] | None = None

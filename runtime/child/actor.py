@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...actors import ProcessActor
+from ..tasks.talk import Letter
 
 if TYPE_CHECKING:
     from ..tasks.spec import TaskSpec
@@ -65,6 +66,15 @@ class TaskActor(ProcessActor):
                 logging.getLogger("pykka").disabled = True
         self.supervisor.tell(finished)
         self.stop()
+
+    def on_arrival(self, message: object) -> bool:
+        """Take what somebody has said to the task. Runs in the mailbox thread."""
+        if not isinstance(message, Letter):
+            return False
+        from .letters import letterbox  # noqa: PLC0415 - the same
+
+        letterbox.put(message)
+        return True
 
     def on_stop_requested(self) -> None:
         """End the work early. Runs in the mailbox thread."""

@@ -46,6 +46,10 @@ class Inside(Protocol):
         """Return what the function has of its agent."""
         ...
 
+    def receive(self, timeout: float | None) -> Any:
+        """Return what somebody says to the task; in an event loop something to await."""
+        ...
+
 
 class EntrypointTask:
     """The piece of work that an entrypoint is called with. Every member may be used from any thread of the process.
@@ -155,6 +159,26 @@ class EntrypointTask:
             ValueError: a number is not finite, or below 0, or the total is 0 and something of it done.
         """
         self._inside.progress(done, total, note)
+
+    def receive(self, timeout: float | None = None) -> Any:
+        """Wait until somebody says something to the task (`runtime.steer`), and return it, one message a call.
+
+        Messages that came before it is called are there at once, the oldest first. In an async function:
+        `await task.receive()`.
+
+        Args:
+            timeout: seconds to wait at most; 0: only look; None: without end.
+
+        Returns:
+            the text; None if none has come in time, or the task has been asked to stop.
+
+        Raises:
+            TypeError, ValueError: the timeout is no number of seconds.
+        """
+        from ..verbs.arguments import check_seconds  # noqa: PLC0415 - few functions are told anything
+
+        check_seconds(timeout)
+        return self._inside.receive(timeout)
 
     @property
     def stop_requested(self) -> bool:

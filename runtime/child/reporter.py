@@ -12,6 +12,7 @@ from ..models.base import Message, ToolCall, Turn
 from ..tasks.messages import CallAnswered, CallsBegan, ToolAnswered, ToolCalled, TurnEnded
 from ..text import bounded, encodable
 from ..toolsets.base import ToolAnswer
+from .letters import letterbox
 from .speech import speech
 
 __all__ = ["Reporter", "as_json"]
@@ -77,7 +78,8 @@ class Reporter:
             if messages[index] == told:
                 messages[index] = ""
         self._told, self._running = [], []
-        self._supervisor.tell(TurnEnded(turn.usage, messages))
+        letters = letterbox.report() if messages else []
+        self._supervisor.tell(TurnEnded(turn.usage, messages, letters))
 
 
 def _cut(name: str) -> str:

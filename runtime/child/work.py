@@ -31,6 +31,7 @@ from ..team.secrets import blotted
 from .current import CurrentTask, set_current
 from .entrypoint import EntrypointTask, call_entrypoint, call_function, has_seen_stop
 from .interruption import interrupt_in_time, let_interrupt_pass
+from .letters import letterbox
 from .reporter import Reporter, as_json
 from .speech import speech
 
@@ -90,6 +91,7 @@ class TaskWork:
         May be called more than once, from the main thread too.
         """
         self._loop.cancel()
+        letterbox.close()
         interrupt_in_time(self, self._supervisor, self._setup().settings.stop_grace)
 
     def knows_of_stop(self) -> bool:
@@ -173,6 +175,14 @@ class TaskWork:
         """Report what the function has used by ways of its own."""
         Reporter(self._supervisor).turn_ended(Turn("", usage=usage), ())
 
+    def receive(self, timeout: float | None) -> Any:
+        """Return what somebody says to the task; in an event loop something to await."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return letterbox.receive(self._supervisor, timeout)
+        return letterbox.areceive(self._supervisor, timeout)
+
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Report how far the function has come."""
         with _making:
@@ -206,6 +216,7 @@ class TaskWork:
             environ={**os.environ, **spec.keys} if spec.keys else os.environ,
             withheld=spec.keys,
             task=self._task,
+            letters=letterbox.take_all if spec.entrypoint is None else None,
         )
 
     def emit(self, text: str) -> None:

@@ -76,7 +76,7 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
     name = _agent(team, agent or team.root)
     from .run import run_root
 
-    return run_root(team, name, _prompt(prompt), as_json=options.pop("as_json"), settings=_settings(options))
+    return run_root(team, name, _given(prompt, "PROMPT"), as_json=options.pop("as_json"), settings=_settings(options))
 
 
 @cli.command()
@@ -211,6 +211,23 @@ def stop(parts: tuple[str, ...], state_dir: str | None) -> int:
 
 
 @cli.command()
+@id_argument
+@click.argument("text", required=False)
+@state_option
+def tell(part: str, text: str | None, state_dir: str | None) -> int:
+    """Say TEXT to a task while it runs.
+
+    An agent finds it between two turns of its model; a function gets it from `task.receive()`. TEXT is read from
+    standard input if it is `-`, or if it is missing and that is not a terminal. ID may be any part of the id that only
+    one task has. The exit status is 1 if the task has ended.
+    """
+    said = _given(text, "TEXT")
+    from .talk import tell_task
+
+    return tell_task(state_root(state_dir), part, said)
+
+
+@cli.command()
 @click.option(
     "--older-than",
     type=click.FloatRange(min=0),
@@ -321,11 +338,11 @@ def _agent(team: Team, name: str) -> str:
     return name
 
 
-def _prompt(argument: str | None) -> str:
+def _given(argument: str | None, name: str) -> str:
     if argument == "-" or (argument is None and not os.isatty(0)):
         argument = _input()
     if argument is None or not argument.strip():
-        raise click.UsageError("There is no PROMPT: give it as an argument, or on standard input.")
+        raise click.UsageError(f"There is no {name}: give it as an argument, or on standard input.")
     return argument
 
 

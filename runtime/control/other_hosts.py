@@ -156,7 +156,7 @@ class ForeignTask:
             StateError: the journal cannot be read.
         """
         try:
-            view = self._ask(ViewTask(self.id, limit=1), PATIENCE)
+            view = self.ask(ViewTask(self.id, limit=1))
         except UnknownTaskError:  # the host has forgotten it, its journal has not
             view = self.view_by_journal()
             self.warning = ""
@@ -206,7 +206,14 @@ class ForeignTask:
             idle()
             time.sleep(_INTERVAL)
 
-    def _ask(self, request: Request[Reply], timeout: float | None) -> Reply:
+    def ask(self, request: Request[Reply], timeout: float | None = PATIENCE) -> Reply:
+        """Ask the host of the task something that it can answer at once, or within a time.
+
+        Raises:
+            RunError: it refuses.
+            RuntimeClosedError: it is just ending.
+            OSError: it is gone, or does not answer.
+        """
         if self._client is None:
             if not is_live(self.run):
                 raise ConnectionError(f"The host of {self.run} is gone.")

@@ -24,10 +24,12 @@ __all__ = [
     "count_unread",
     "delete_conversation",
     "insert_fact",
+    "insert_letter",
     "insert_task",
     "mark_read",
     "note_death_of_host",
     "note_end",
+    "note_letters_taken",
     "note_start",
     "note_status",
     "note_usage",
@@ -76,6 +78,10 @@ CREATE TABLE IF NOT EXISTS transition (
 );
 CREATE TABLE IF NOT EXISTS message (
     task TEXT NOT NULL, number INTEGER NOT NULL, attempt INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (task, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS letter (
+    task TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL, sender TEXT NOT NULL, body TEXT NOT NULL, taken REAL,
     PRIMARY KEY (task, number)
 ) WITHOUT ROWID;
 """
@@ -241,6 +247,21 @@ def delete_conversation(task_id: str) -> list[Statement]:
 def select_conversation(task_id: str) -> Statement:
     """Select the messages of a task, in order: their bodies."""
     return ("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
+
+
+# --- what is said to a task while it runs -----------------------------------------------------------------------------
+
+
+def insert_letter(task_id: str, number: int, at: float, sender: str, body: str) -> Statement:
+    """Insert what somebody has said to a task."""
+    insert = "INSERT INTO letter (task, number, at, sender, body) VALUES (?, ?, ?, ?, ?)"
+    return (insert, (task_id, number, at, sender, body))
+
+
+def note_letters_taken(task_id: str, numbers: Iterable[int], at: float) -> list[Statement]:
+    """Note that a task has taken what was said to it."""
+    update = "UPDATE letter SET taken = ? WHERE task = ? AND number = ?"
+    return [(update, (at, task_id, number)) for number in numbers]
 
 
 # --- what is read of tasks ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ the others have answered. Used in the supervisor's thread only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, assert_never
 
 from ...actors import Child
@@ -52,8 +52,10 @@ class Conversations:
         self._postpone = postpone
         self._end_for_limit = end_for_limit
 
-    def keep(self, task: Task, attempt: Attempt, child: Child, report: Grown) -> None:
-        """Write down what a conversation has grown by, and what the task has cost so far."""
+    def keep(
+        self, task: Task, attempt: Attempt, child: Child, report: Grown, more: Sequence[schema.Statement] = ()
+    ) -> None:
+        """Write down what a conversation has grown by, what the task has cost so far, and what else is given."""
         placed = _placed(task, attempt, report)
         seconds, limit_reached = self._limits.add_messages(task, [body for _, body in placed])
         self._charge(seconds)
@@ -66,7 +68,7 @@ class Conversations:
                 self._journal.write_in_time(statements)
                 return
         else:
-            statements += schema.note_usage(task.id, task.usage)
+            statements += [*schema.note_usage(task.id, task.usage), *more]
         # What a process that is gone has left is no more than its channel holds, and its end waits for it.
         self._journal.write_later(statements, None if child.process.is_ending else self._postpone())
 

@@ -65,6 +65,10 @@ def follow_up(task: Task, outcome: Outcome, *, is_closing: bool) -> tuple[Outcom
     )
     if isinstance(decision, Again):
         return outcome, decision.delay
+    if task.letters is not None and task.letters.waiting:
+        count = len(task.letters.waiting)
+        unread = f"It ended before it took {count} message{'' if count == 1 else 's'} that had been sent to it."
+        outcome = msgspec.structs.replace(outcome, reason=f"{outcome.reason}\n{unread}".strip())
     if not decision.exhausted or not policy.max_restarts:
         return outcome, None
     often = "once" if policy.max_restarts == 1 else f"{policy.max_restarts} times"

@@ -36,6 +36,7 @@ from ..tasks.messages import (
     ToolCalled,
     TurnEnded,
 )
+from ..tasks.talk import LettersTaken
 from ..tasks.views import Status
 from ..team.config import Team
 from .briefing import Briefings
@@ -149,8 +150,8 @@ class TaskSupervisor(Supervisor):
         match message:
             case Call(request, caller, reply_to):
                 self._answer(request, caller, reply_to)
-            case WaitTimedOut() | RateDue() | MendSampler():
-                self._take_timer(message)
+            case MendSampler():
+                self._place.mend()
             case Recorded(task, outcome):
                 self._ends.announce(task, outcome)
             case RestartDue(task):
@@ -161,24 +162,13 @@ class TaskSupervisor(Supervisor):
                 self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
-            case Acknowledge() | Forget():
+            case Acknowledge() | Forget() | WaitTimedOut() | RateDue():
                 self._answers.hear(message)
             case Close(done):
                 self._close(done)
             case _:
                 return super().on_receive(message)
         return None
-
-    def _take_timer(self, message: WaitTimedOut | RateDue | MendSampler) -> None:
-        match message:
-            case WaitTimedOut(waiter):
-                self._answers.end(waiter)
-            case RateDue(server):
-                self._answers.rate_due(server)
-            case MendSampler():
-                self._place.mend()
-            case _:
-                assert_never(message)
 
     def on_stop(self) -> None:
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
@@ -267,6 +257,7 @@ class TaskSupervisor(Supervisor):
         if task.status == "starting":
             self._change_status(task, "running")
         self._limits.watch(task, child)
+        self._answers.letters.ready(task)
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
@@ -287,7 +278,8 @@ class TaskSupervisor(Supervisor):
                 self._conversations.keep(task, attempt, child, report)
             case TurnEnded(usage):
                 self._registry.add_usage(task, usage)
-                self._conversations.keep(task, attempt, child, report)
+                taken = self._answers.letters.taken(task, report.letters)
+                self._conversations.keep(task, attempt, child, report, taken)
                 if task.purses and (limit_reached := spend(task, usage)):
                     self._end_for_limit(task, limit_reached)
             case ToolCalled(_, name, arguments):
@@ -297,8 +289,8 @@ class TaskSupervisor(Supervisor):
             case Progressed(progress):
                 task.progress = progress
                 self._hub.publish(TaskProgress(task.id, progress))
-            case Noted():
-                self._answers.note(report, Caller(task.id, task.agent))
+            case Noted() | LettersTaken():
+                self._answers.note(report, task)
             case Finished() | Failed():
                 pass
             case _:

@@ -17,6 +17,7 @@ from ..models.base import RATE_WAIT, Usage
 from ..runs.output import OutputFiles
 from ..tasks.messages import Failed, Finished, TaskReport, ToolAnswered, ToolCalled
 from ..tasks.spec import AgentSetup, TaskSpec
+from ..tasks.talk import Letter
 from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
 from ..text import bounded, encodable
 from .outcome import StopRequest
@@ -50,6 +51,21 @@ class Stop(NamedTuple):
     requested: float
     by: str
     ended_owner: str
+
+
+@dataclass(eq=False, slots=True)
+class LetterBook:
+    """What was said to a task while it runs.
+
+    Attributes:
+        count: how many letters there have been.
+        waiting: those that it has not taken.
+        listeners: how many of its threads and coroutines wait for one.
+    """
+
+    count: int = 0
+    waiting: list[Letter] = field(default_factory=list)
+    listeners: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -147,6 +163,7 @@ class Task:
         number: its place among all tasks of the run.
         counted_size: bytes that the registry counts for it.
         progress: how far its latest attempt has come, if it has told.
+        letters: what was said to it while it runs; None: nothing.
         last_entry: how it stands in lists while it is queued, or since it has ended; made when first wanted.
     """
 
@@ -200,6 +217,7 @@ class Task:
     last_entry: TaskView | None = None
     progress: Progress | None = None
     counted_size: int = 0
+    letters: LetterBook | None = None
 
     @property
     def is_over(self) -> bool:

@@ -14,10 +14,12 @@ from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.talk import LettersTaken, Listen, Listening, SteerTask
 from ..tasks.views import TaskList, TaskView, Vitals
 from ..team.config import Settings
 from .budgets import budget_of
-from .messages import Mailbox, Waiter, WaitTimedOut
+from .letters import Letters
+from .messages import Mailbox, RateDue, Waiter, WaitTimedOut
 from .registry import TaskRegistry
 from .task import Task
 
@@ -115,6 +117,9 @@ class Answers:
         latest: returns the last sample of what a task uses.
         stop: sends a task and those that it owns down the stop ladder, and says who asked.
         settings: those in force; answers name how many tasks may run, and be queued.
+
+    Attributes:
+        letters: what is said to tasks.
     """
 
     def __init__(
@@ -135,15 +140,19 @@ class Answers:
         self._settings = settings
         self._waiters = Waiters()
         self._rates: RateKeeper | None = None
+        self.letters = Letters(journal)
 
     @property
     def owed(self) -> list[ReplyTo]:
         """Where answers are owed."""
-        owed = [waiter.reply_to for waiter in self._waiters.all]
+        owed = [waiter.reply_to for waiter in self._waiters.all] + self.letters.owed
         return owed if self._rates is None else owed + self._rates.waiting
 
     def answer(
-        self, request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate, caller: Caller, reply_to: ReplyTo
+        self,
+        request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | SteerTask | Listen,
+        caller: Caller,
+        reply_to: ReplyTo,
     ) -> None:
         """Answer a request, or keep it.
 
@@ -164,6 +173,12 @@ class Answers:
                 self._take_stop(request, caller, reply_to)
             case AwaitRate():
                 self._await_rate(request, caller, reply_to)
+            case SteerTask(task_id):
+                self.letters.send(self._registry.find(task_id, caller), request, caller, reply_to)
+            case Listen():
+                if (listener := self._registry.get(caller.id)) is not None:  # nobody says anything to the host
+                    self.letters.heard(listener, request)
+                reply_to.set(Listening())
             case _:
                 assert_never(request)
 
@@ -193,9 +208,15 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever waits hears it, the others go on
             waiter.reply_to.set_exception(error)
 
-    def hear(self, message: Acknowledge | Forget) -> None:
-        """Take note of what a caller in the host has seen, or does not wait for any more."""
+    def hear(self, message: Acknowledge | Forget | WaitTimedOut | RateDue) -> None:
+        """Take note of what a caller in the host has seen, or does not wait for any more, and of what is due."""
         match message:
+            case WaitTimedOut():
+                self.end(message.waiter)
+            case RateDue(server) if self._rates is not None:
+                self._rates.due(server)
+            case RateDue():
+                pass
             case Acknowledge(task_ids):
                 for task_id in task_ids:
                     task = self._registry.get(task_id)
@@ -208,19 +229,23 @@ class Answers:
             case _:
                 assert_never(message)
 
-    def note(self, noted: Noted, caller: Caller) -> None:
-        """Take note of the same of a task."""
-        for task_id in noted.seen:
-            task = self._registry.get(task_id)
-            if task is not None and self._registry.may_see(caller, task):
-                self._note_read(task)
+    def note(self, noted: Noted | LettersTaken, task: Task) -> None:
+        """Take note of the same of a task, and of what it has taken of what was said to it."""
+        if isinstance(noted, LettersTaken):
+            self.letters.heard(task, noted)
+            return
+        caller, registry = Caller(task.id, task.agent), self._registry
+        for seen in filter(None, map(registry.get, noted.seen)):
+            if registry.may_see(caller, seen):
+                self._note_read(seen)
         for number in noted.dropped:
             waiter = self._waiters.with_number(caller.id, number)
             if waiter is not None:
                 self.end(waiter, is_heard=False)
 
     def task_ended(self, task: Task) -> None:
-        """Have those answered who have waited for this task only."""
+        """Have those answered who have waited for this task only, or have said something to it too late."""
+        self.letters.ended(task)
         for waiter in self._waiters.ended(task):
             self.let_end(waiter)
 
@@ -234,11 +259,6 @@ class Answers:
     def let_end(self, waiter: Waiter) -> None:
         """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
         self._mailbox.tell_for(self._registry.get(waiter.caller), WaitTimedOut(waiter))
-
-    def rate_due(self, server: str) -> None:
-        """Let go who waits for a model and may go now; `RateDue` came."""
-        if self._rates is not None:
-            self._rates.due(server)
 
     def _entries(self, caller: Caller) -> list[TaskView]:
         places = self._registry.queue.places() if self._registry.queued else {}

@@ -7,7 +7,7 @@ asks from where the request came, never from what it says. What comes from a tas
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Final, Generic, Literal, TypeAlias
 
 import msgspec
 
@@ -15,7 +15,9 @@ from ...actors import RestartPolicy
 from ..models.base import Usage
 from ..team.config import Limits, Workdir
 from .exceptions import LONGEST_ARGUMENTS
+from .request import Reply, Reply_co, Request
 from .result import check_result
+from .talk import LetterNumbers, LettersTaken, Listen, SteerTask
 from .views import Budget, Progress, TaskList, TaskView
 
 __all__ = [
@@ -54,24 +56,6 @@ __all__ = [
 TaskIds: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
 OutputLimit: TypeAlias = Annotated[int, msgspec.Meta(ge=0)] | None
 """Bytes of each task's output that are wanted in a reply, head and tail; 0: none of it; None: all that is kept."""
-
-Reply = TypeVar("Reply")
-Reply_co = TypeVar("Reply_co", covariant=True)
-
-
-class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
-    """Request to the supervisor; each kind says what it is answered with: `RunTask(Request[TaskAccepted])`."""
-
-    @classmethod
-    def decode_reply(cls, reply: bytes | msgspec.Raw) -> Reply_co:
-        """Return the reply to such a request as it was before it was encoded.
-
-        Raises:
-            msgspec.MsgspecError: it is not such a message.
-        """
-        base: Any = cls.__orig_bases__[0]  # type: ignore[attr-defined]  # what the class says in brackets
-        decoded: Reply_co = msgspec.msgpack.decode(reply, type=get_args(base)[0])
-        return decoded
 
 
 class RateTurn(msgspec.Struct, frozen=True):
@@ -245,7 +229,7 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
     after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
 
 
-TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate
+TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | SteerTask | Listen
 
 
 def checked(request: Request[Reply]) -> Request[Reply]:
@@ -318,17 +302,19 @@ class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):
     message: str
 
 
-class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended"):
+class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended", omit_defaults=True):
     """A turn of the loop has ended.
 
     Attributes:
         usage: what the turn cost.
         messages: what the conversation grew by, each as JSON text; an empty text stands for one that was told before,
             with `CallsBegan` or `CallAnswered`. None where the turn was broken off.
+        letters: numbers of the letters that are in these messages.
     """
 
     usage: Usage
     messages: Messages
+    letters: LetterNumbers = []
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
@@ -387,5 +373,15 @@ class Noted(msgspec.Struct, frozen=True, tag="noted"):
 
 
 TaskReport: TypeAlias = (
-    Began | Progressed | CallsBegan | ToolCalled | ToolAnswered | CallAnswered | TurnEnded | Noted | Finished | Failed
+    Began
+    | Progressed
+    | CallsBegan
+    | ToolCalled
+    | ToolAnswered
+    | CallAnswered
+    | TurnEnded
+    | Noted
+    | LettersTaken
+    | Finished
+    | Failed
 )

@@ -122,7 +122,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         agent: name of the agent that runs it.
         task: what it was asked to do; in `list` its head and tail, if it is longer than 10,000 characters.
         status: see `Status`.
-        reason: why it ended as it did; empty while it runs, and for a completed one that has left no process behind.
+        reason: why it ended as it did; empty while it runs, and for a completed one that has left no process behind and
+            no message to it.
         error: the type of the exception that ended it, such as `ValueError`, without the module of one of Python's own;
             empty if none did, and for a task of an earlier run.
         traceback: where the code of an entrypoint, or of a `python/` model, failed: its own frames only, of the last

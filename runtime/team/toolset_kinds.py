@@ -56,9 +56,15 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
         "background_agents": ToolsetKind(
             module="background",
             factory="BackgroundAgentsToolset",
-            tools=("run_background_agent", "list_background_agents", "view_background_agent", "stop_background_agent"),
+            tools=(
+                "run_background_agent",
+                "list_background_agents",
+                "view_background_agent",
+                "stop_background_agent",
+                "steer_background_agent",
+            ),
             takes=("gateway", "limit"),
-            options={"schema": "boolean", "limits": "boolean"},
+            options={"schema": "boolean", "limits": "boolean", "steer": "boolean"},
         ),
         "think": ToolsetKind(module="think", factory="ThinkToolset", tools=("think",)),
         "shell": ToolsetKind(

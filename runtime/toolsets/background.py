@@ -6,26 +6,24 @@ and whose.
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
 from ..errors import SubactorsError
 from ..tasks.gateway import Gateway
-from ..tasks.messages import AS_USUAL, ListTasks, Request, RunOptions, RunTask, StopTasks, ViewTask
+from ..tasks.messages import AS_USUAL, ListTasks, RunOptions, RunTask, StopTasks, ViewTask
 from ..tasks.wording import budget_text, describe_list, describe_stop, describe_view
 from ..text import encodable
+from .asking import ask, errors_as_answers
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 from .run_parameters import RunParameters, options_of, run_parameters
+from .talking import steer_tool
 
 __all__ = [
     "BYTES_FOR_A_CHARACTER",
     "BackgroundAgentsToolset",
-    "ask",
-    "errors_as_answers",
     "run_request",
 ]
 
@@ -62,47 +60,29 @@ def run_request(parameters: RunParameters, options: RunOptions = AS_USUAL) -> Ru
     return RunTask(parameters.agent, encodable(parameters.task), expected, options=options)
 
 
-Reply = TypeVar("Reply")
-Handler = Callable[..., Awaitable[ToolAnswer]]
-
-
-def errors_as_answers(handler: Handler) -> Handler:
-    """Turn what the supervisor refuses into an answer for the model: its text says what would be right."""
-
-    @functools.wraps(handler)
-    async def guarded(*arguments: Any) -> ToolAnswer:
-        try:
-            return await handler(*arguments)
-        except SubactorsError as error:
-            return ToolAnswer(str(error), is_error=True)
-
-    return guarded
-
-
-async def ask(gateway: Gateway, request: Request[Reply]) -> Reply:
-    """Send a request and wait for its reply without holding up the event loop."""
-    return await asyncio.wrap_future(gateway.ask(request))
-
-
 class BackgroundAgentsToolset(Toolset):
-    """The four tools of one caller.
+    """The four tools of one caller, and those that its entry asks for.
 
     Args:
         gateway: the caller's way to the supervisor.
         limit: characters of one answer.
         schema: whether a task may be started with an output schema.
         limits: whether a task may be started with limits.
+        steer: whether it may say something to its tasks while they run.
     """
 
-    def __init__(self, gateway: Gateway, *, limit: int, schema: bool = False, limits: bool = False) -> None:
+    def __init__(
+        self, gateway: Gateway, *, limit: int, schema: bool = False, limits: bool = False, steer: bool = False
+    ) -> None:
         self.instruction = _INSTRUCTION
+        self._more = (steer_tool(gateway),) if steer else ()
         self._gateway = gateway
         self._limit = limit
         self._run_parameters = run_parameters(schema=schema, limits=limits)
 
     @property
     def tools(self) -> Sequence[Tool]:
-        """Run, list, view, stop."""
+        """Run, list, view, stop, and what the entry asks for."""
         return (
             Tool(
                 name="run_background_agent",
@@ -133,6 +113,7 @@ class BackgroundAgentsToolset(Toolset):
                 parameters=_TaskParameters,
                 handler=self._stop,
             ),
+            *self._more,
         )
 
     async def at_work(self) -> bool:

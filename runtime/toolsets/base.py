@@ -115,6 +115,10 @@ class Toolset(ABC):
         """Do without the toolset, for this reason; called of one that is `optional`."""
         self.missing = reason
 
+    async def news(self) -> str:
+        """Return what the agent is to be told between two turns, as one block of text; empty if there is nothing."""
+        return ""
+
     async def at_work(self) -> bool:
         """Whether something that its polling tools look at may still change; called in their event loop."""
         return True
@@ -223,6 +227,10 @@ class ToolBox:
             if await toolset.at_work():
                 return True
         return False
+
+    async def news(self) -> str:
+        """Return what the agent is to be told between two turns, of all toolsets; empty if there is nothing."""
+        return "\n\n".join([text for toolset in self._toolsets if (text := await toolset.news())])
 
     async def call(self, name: str, arguments: str) -> ToolAnswer:
         """Call a tool with arguments as JSON text; answers, and never raises but on cancellation."""

@@ -14,7 +14,8 @@ from ..tasks.gateway import Gateway
 from ..tasks.given_up import given_up
 from ..tasks.messages import StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.wording import describe_view, result_text
-from .background import BYTES_FOR_A_CHARACTER, ask, errors_as_answers, run_request
+from .asking import ask, errors_as_answers
+from .background import BYTES_FOR_A_CHARACTER, run_request
 from .base import Tool, ToolAnswer, Toolset
 from .run_parameters import RunParameters
 

@@ -10,6 +10,7 @@ from ...actors import RestartPolicy
 from ..errors import RunError
 from ..tasks.ends import TaskStopped
 from ..tasks.messages import RunTask
+from ..tasks.talk import SteerReceipt
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
@@ -70,6 +71,10 @@ class AsyncTask(TaskHandle):
     async def stop(self) -> TaskView:
         """Stop the task and all that it has started; see `Task.stop`. Cancelled, it stops them all the same."""
         return (await driven(self._way, steps.stop([self.id])))[0]
+
+    async def steer(self, message: str) -> SteerReceipt:
+        """Say something to the task; see `BlockingVerbs.steer`."""
+        return await driven(self._way, steps.steer(self.id, message))
 
     def add_done_callback(self, function: Callable[[AsyncTask], object]) -> None:
         """Have a function called with this handle, in this event loop, when the task has ended; soon, if it has.
@@ -144,6 +149,10 @@ class AsyncVerbs(Verbs):
     async def stop(self, *tasks: TaskRef) -> TaskViews:
         """Stop tasks and all that they have started, at the same time; see `BlockingVerbs.stop`."""
         return await driven(self._way, steps.stop([id_of(task) for task in tasks]))
+
+    async def steer(self, task: TaskRef, message: str) -> SteerReceipt:
+        """Say something to a task that has not ended; see `BlockingVerbs.steer`."""
+        return await driven(self._way, steps.steer(id_of(task), message))
 
     def events(
         self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT

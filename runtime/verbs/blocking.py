@@ -9,6 +9,7 @@ from ...actors import RestartPolicy
 from ..errors import RunError
 from ..tasks.ends import TaskStopped
 from ..tasks.messages import RunTask
+from ..tasks.talk import SteerReceipt
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
@@ -150,6 +151,23 @@ class BlockingVerbs(Verbs):
             UnknownTaskError: there is no such task; none is stopped then.
         """
         return drive(self._way, steps.stop([id_of(task) for task in tasks]))
+
+    def steer(self, task: TaskRef, message: str) -> SteerReceipt:
+        """Say something to a task that has not ended; return at once what becomes of it.
+
+        An agent finds it between two turns of its model, also where that has just answered: then it goes on. A function
+        gets it from `task.receive()`. A task that is restarted finds again what it had not taken.
+
+        Args:
+            task: which.
+            message: up to 100,000 characters.
+
+        Raises:
+            UnknownTaskError: there is no such task.
+            CapacityError: it has not taken 100 messages, or a million characters of them.
+            TypeError, ValueError: the message is no text, or empty.
+        """
+        return drive(self._way, steps.steer(id_of(task), message))
 
     def events(
         self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT

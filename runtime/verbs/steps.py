@@ -17,8 +17,10 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.messages import CheckData, ListTasks, Request, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.talk import SteerReceipt, SteerTask
 from ..tasks.views import TaskList, TaskView
-from .arguments import check_choice, check_seconds
+from ..text import encodable
+from .arguments import check_choice, check_seconds, type_name
 
 __all__ = [
     "OUTPUT_OF_FAILED",
@@ -30,6 +32,7 @@ __all__ = [
     "result_of_view",
     "run",
     "seen_ends",
+    "steer",
     "stop",
     "view",
     "wait",
@@ -105,6 +108,16 @@ def stop(task_ids: Sequence[str]) -> Steps[list[TaskView]]:
     stopped: TaskList = yield StopTasks(list(task_ids))
     views = {view.id: view for view in stopped.tasks}
     return [views[task_id] for task_id in task_ids]
+
+
+def steer(task_id: str, message: str) -> Steps[SteerReceipt]:
+    """Say something to a task."""
+    if not isinstance(message, str):
+        raise TypeError(f"The message is {type_name(message)}; it must be text.")
+    if not message.strip():
+        raise ValueError("The message is empty.")
+    receipt: SteerReceipt = yield SteerTask(task_id, encodable(message))
+    return receipt
 
 
 def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[TaskView]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..tasks.talk import SteerReceipt
 from ..tasks.views import TaskView
 from . import steps
 from .callbacks import check_callback
@@ -71,6 +72,10 @@ class Task(TaskHandle):
         That is within the grace period and a second. A task that has ended is returned as it is.
         """
         return drive(self._way, steps.stop([self.id]))[0]
+
+    def steer(self, message: str) -> SteerReceipt:
+        """Say something to the task; see `BlockingVerbs.steer`."""
+        return drive(self._way, steps.steer(self.id, message))
 
     def add_done_callback(self, function: Callable[[Task], object]) -> None:
         """Have a function called with this handle when the task has ended; soon, if it has.

@@ -16,6 +16,7 @@ from subactors.runtime.tasks.messages import (
     TaskRequest,
     ViewTask,
 )
+from subactors.runtime.tasks.talk import Listening, SteerReceipt
 from subactors.runtime.tasks.views import TaskList, TaskView
 
 VIEW = TaskView(id="agent_task_1", agent="worker", task="work", status="running")
@@ -27,7 +28,13 @@ def test_every_kind_of_request_is_one_that_a_task_may_send() -> None:
 
 @pytest.mark.parametrize("kind", get_args(TaskRequest))
 def test_every_kind_of_request_names_its_reply(kind: type[Request[Any]]) -> None:
-    replies = {TaskAccepted: TaskAccepted("agent_task_1"), TaskView: VIEW, RateTurn: RateTurn()}
+    replies = {
+        TaskAccepted: TaskAccepted("agent_task_1"),
+        TaskView: VIEW,
+        RateTurn: RateTurn(),
+        SteerReceipt: SteerReceipt("agent_task_1", "queued", "running"),
+        Listening: Listening(),
+    }
     (reply_type,) = get_args(kind.__orig_bases__[0])  # type: ignore[attr-defined]
     reply = replies.get(reply_type, TaskList(tasks=[VIEW], running=1, max_running=20))
 

@@ -97,7 +97,9 @@ class Nobody:
 
 @pytest.mark.parametrize("kind", [name for name, kind in TOOLSETS.items() if kind.tools is not None])
 def test_what_the_checker_knows_of_a_toolsets_tools_is_what_the_toolset_offers(kind: str, tmp_path: Path) -> None:
-    agent = AgentConfig(name="a", toolsets=(ToolsetConfig(type=kind),))
+    # Tools that an entry has to ask for.
+    options = {"steer": True} if kind == "background_agents" else {}
+    agent = AgentConfig(name="a", toolsets=(ToolsetConfig(type=kind, options=options),))
 
     (toolset,) = build_toolsets(agent, gateway=Nobody(), working_directory=tmp_path, environ={}, limit=1000)
 

@@ -1,0 +1,117 @@
+"""Letters: what is said to tasks while they run, kept until they have taken it.
+
+A task that has a process is told at once. What it has not taken is told again to its next process. Used in the
+supervisor's thread only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from ...actors import Child
+from ..errors import CapacityError
+from ..runs.journal import Journal
+from ..runs.schema import Statement, insert_letter, note_letters_taken
+from ..tasks.gateway import Caller, ReplyTo
+from ..tasks.talk import MOST_LETTERS, Letter, LettersTaken, Listen, SteerReceipt, SteerTask
+from ..tasks.wording import size
+from .task import LetterBook, Task
+
+__all__ = ["Letters"]
+
+_MOST_TEXT: Final = 1_000_000
+"""Characters of the letters that a task has not taken yet."""
+
+
+class Letters:
+    """See the module.
+
+    Args:
+        journal: is told of each before the one who has sent it.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._late: dict[Task, list[tuple[SteerTask, Caller, ReplyTo]]] = {}
+
+    def send(self, task: Task, request: SteerTask, caller: Caller, reply_to: ReplyTo) -> None:
+        """Take a letter for a task; the one who has sent it gets a `SteerReceipt`.
+
+        Raises:
+            CapacityError: the task has too many that it has not taken.
+        """
+        if task.is_over:
+            reply_to.set(SteerReceipt(task.id, "ended", task.status, task.reason))
+            return
+        if task.concluded or (task.attempt is not None and task.attempt.finished is not None):
+            # It takes no more, and how it ends is known soon.
+            self._late.setdefault(task, []).append((request, caller, reply_to))
+            return
+        book = task.letters = task.letters or LetterBook()
+        kept = sum(len(letter.text) for letter in book.waiting)
+        if len(book.waiting) >= MOST_LETTERS or kept + len(request.message) > _MOST_TEXT:
+            raise CapacityError(
+                f"Task {task.id} has not taken {len(book.waiting)} of the messages to it, of {size(kept)} in all. "
+                "Wait until it has."
+            )
+        book.count += 1
+        letter = Letter(book.count, str(caller), request.message)
+        book.waiting.append(letter)
+        outcome = SteerReceipt(task.id, "delivered" if book.listeners else "queued", task.status)
+        book.listeners = max(0, book.listeners - 1)
+
+        def written() -> None:
+            self._tell(task, [letter])
+            reply_to.set(outcome)
+
+        statements = [insert_letter(task.id, letter.number, time.time(), letter.sender, letter.text)]
+        self._journal.write(statements, written)
+
+    def ready(self, task: Task) -> None:
+        """A process of a task can be told what has come for it."""
+        if task.letters is not None:
+            task.letters.listeners = 0
+            self._tell(task, task.letters.waiting)
+        for request, caller, reply_to in self._late.pop(task, ()):
+            try:
+                self.send(task, request, caller, reply_to)
+            except CapacityError as error:
+                reply_to.set_exception(error)
+
+    def heard(self, task: Task, report: LettersTaken | Listen) -> None:
+        """A task's function has taken letters, or waits for one."""
+        if task.letters is None:
+            task.letters = LetterBook()
+        task.letters.listeners = report.waiting
+        if isinstance(report, LettersTaken) and (statements := self.taken(task, report.numbers)):
+            self._journal.write_in_time(statements)
+
+    def taken(self, task: Task, numbers: Iterable[int]) -> list[Statement]:
+        """Note that a task has taken letters; return what is to be written down of it."""
+        if task.letters is None or not numbers:
+            return []
+        done = frozenset(numbers)
+        had = [letter.number for letter in task.letters.waiting if letter.number in done]
+        task.letters.waiting = [letter for letter in task.letters.waiting if letter.number not in done]
+        return note_letters_taken(task.id, had, time.time())
+
+    def ended(self, task: Task) -> None:
+        """Tell those how a task has ended whose letters have come too late."""
+        task.letters = None
+        for _, _, reply_to in self._late.pop(task, ()):
+            reply_to.set(SteerReceipt(task.id, "ended", task.status, task.reason))
+
+    @property
+    def owed(self) -> list[ReplyTo]:
+        """Where receipts are owed."""
+        return [reply_to for late in self._late.values() for _, _, reply_to in late]
+
+    @staticmethod
+    def _tell(task: Task, letters: Iterable[Letter]) -> None:
+        """Tell a task's process, if it has one that is ready; else it is told when it is. In any thread."""
+        child: Child | None = task.running_child
+        if child is not None and task.status != "starting":
+            for letter in letters:
+                child.process.tell(letter)

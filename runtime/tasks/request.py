@@ -1,0 +1,27 @@
+"""Request: what all that is asked of the supervisor has in common, and how a reply to it is read."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, get_args
+
+import msgspec
+
+__all__ = ["Reply", "Reply_co", "Request"]
+
+Reply = TypeVar("Reply")
+Reply_co = TypeVar("Reply_co", covariant=True)
+
+
+class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
+    """Request to the supervisor; each kind says what it is answered with: `RunTask(Request[TaskAccepted])`."""
+
+    @classmethod
+    def decode_reply(cls, reply: bytes | msgspec.Raw) -> Reply_co:
+        """Return the reply to such a request as it was before it was encoded.
+
+        Raises:
+            msgspec.MsgspecError: it is not such a message.
+        """
+        base: Any = cls.__orig_bases__[0]  # type: ignore[attr-defined]  # what the class says in brackets
+        decoded: Reply_co = msgspec.msgpack.decode(reply, type=get_args(base)[0])
+        return decoded
