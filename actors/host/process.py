@@ -194,15 +194,14 @@ class ActorProcess(AsProcess):
         """Send a message; without effect when the process is gone."""
         self._channel.send(encode_frame(message))
 
-    def dump_stack(self) -> bool:
-        """Have the process write the stacks of its threads to its captured standard error, even if stuck in C code.
+    def dump_stack(self, *, quietly: bool = False) -> bool:
+        """Have the process write its threads' stacks to its captured standard error; return whether it was asked to.
 
-        Returns:
-            Whether it was asked to.
+        Also one that is stuck in C code. `quietly`: by SIGRTMAX, for which programs have no handlers of their own.
         """
         with self._lock:
             if self._is_ready:  # before that the signal would still have its deadly default
-                self._signal(signal.SIGUSR1)
+                self._signal(signal.SIGRTMAX if quietly else signal.SIGUSR1)
             return self._is_ready
 
     def lacks_room(self, callback: Callable[[], None]) -> bool:

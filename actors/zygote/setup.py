@@ -102,7 +102,8 @@ def prepare_for_children(host_name: str, host_pid: int) -> None:
             stream.reconfigure(line_buffering=True)
     # By number: a child has its own file behind it.
     faulthandler.enable(file=2, all_threads=True)
-    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+    for number in (signal.SIGUSR1, signal.SIGRTMAX):  # for people, and for `ActorProcess.dump_stack`
+        faulthandler.register(number, file=2, all_threads=True)
     # What the modules here want done at their exit is not for each child to do; what keeps its own order is.
     forget_exit_functions()
     atexit.register(_shut_logging_down)

@@ -21,7 +21,16 @@ from ..control.other_hosts import Finder, ForeignTask, ListedTask, find, stop_to
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..runs.upkeep import prune
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
-from ..tasks.wording import dollars, progress_text, result_text, said_before, size, usage_text, working_directory
+from ..tasks.wording import (
+    dollars,
+    progress_text,
+    result_text,
+    said_before,
+    silence_text,
+    size,
+    usage_text,
+    working_directory,
+)
 from ..terminal.streams import out, warn
 from ..text import duration, json_line, one_line
 
@@ -196,7 +205,7 @@ def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
 
 
 def _view(task: ForeignTask, *, as_json: bool) -> int:
-    view = task.view()
+    view = task.view(closely=True)
     if task.warning:
         warn(task.warning)
     output = task.output
@@ -260,6 +269,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Status": view.status,
         "Reason": view.reason,
         "Doing": view.doing,
+        "Silence": silence_text(view.silence) if view.silence is not None else "",
         "Progress": progress_text(view.progress) if view.progress is not None else "",
         "Queued": view.queued_at or "",
         "Place": f"{view.queue_place} in the queue" if view.queue_place else "",

@@ -148,15 +148,18 @@ class ForeignTask:
         """Process id of its host; None if that is gone."""
         return host_pid(self.run) if is_live(self.run) else None
 
-    def view(self) -> TaskView:
+    def view(self, *, closely: bool = False) -> TaskView:
         """Return the task without its output. If it has ended, that counts as having read its result.
+
+        Args:
+            closely: see `ViewTask`.
 
         Raises:
             UnknownTaskError: it has been forgotten, or its run has been removed.
             StateError: the journal cannot be read.
         """
         try:
-            view = self.ask(ViewTask(self.id, limit=1))
+            view = self.ask(ViewTask(self.id, limit=1, closely=closely))
         except UnknownTaskError:  # the host has forgotten it, its journal has not
             view = self.view_by_journal()
             self.warning = ""

@@ -9,11 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from ...actors import ActorProcess
-from ..tasks.views import Vitals
+from ..tasks.views import ProcessSeen, Vitals
 from ..team.config import Limits, Workdir
 
-__all__ = ["Body", "Place"]
+__all__ = ["Body", "Look", "Place"]
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """A close look at a task; for the other attributes see `Silence`.
+
+    Attributes:
+        dump_at: where in the task's log the stacks begin that its process was asked for; None if it was not.
+    """
+
+    stack: str = ""
+    processes: tuple[ProcessSeen, ...] = ()
+    missing: str = ""
+    dump_at: int | None = None
 
 
 class Body(Protocol):
@@ -95,6 +110,18 @@ class Place(Protocol):
     def take_peak(self, task_id: str) -> int:
         """Return the largest memory seen of a task that has ended, in bytes, and forget it; 0 if none was."""
         ...
+
+    def look_closely(
+        self, body: Body, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None = None
+    ) -> None:
+        """Look at what a task does just now. Returns at once.
+
+        Args:
+            body: what the task has here.
+            done: is called with what was seen, once, in any thread; a look that hangs never calls it.
+            with_stack: whether the stack of its main thread is wanted. The task's process writes it to its log.
+            dump_at: what an earlier look has said of the stacks that it asked for: then they are not asked for again.
+        """
 
     @property
     def is_watching(self) -> bool:

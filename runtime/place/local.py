@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ...actors import ActorProcess
 from ...actors.regular_files import is_folder, length_of, open_to_read
@@ -17,7 +17,10 @@ from ..tasks.views import Vitals
 from ..tasks.wording import size
 from ..team.config import Limits, Workdir
 from ..vitals.sampler import VitalsSampler, Watch
-from .base import Body
+from .base import Body, Look
+
+if TYPE_CHECKING:
+    from .closely import CloseLooks
 
 __all__ = ["LocalPlace"]
 
@@ -26,15 +29,19 @@ _LOG_TAIL: Final = 16_384
 
 
 class _LocalBody:
-    """A task's files; see `Body`."""
+    """A task's files; see `Body`.
 
-    __slots__ = ("_place", "_process", "_task_id", "_workdir")
+    Attributes:
+        process: its latest; None before the first, and after its end.
+    """
+
+    __slots__ = ("_place", "_task_id", "_workdir", "process")
 
     def __init__(self, place: LocalPlace, task_id: str, workdir: Workdir) -> None:
         self._place = place
         self._task_id = task_id
         self._workdir = workdir
-        self._process: ActorProcess | None = None
+        self.process: ActorProcess | None = None
 
     @property
     def capture(self) -> str:
@@ -60,11 +67,11 @@ class _LocalBody:
     @property
     def pid(self) -> int | None:
         """See `Body`."""
-        return self._process.pid if self._process is not None else None
+        return self.process.pid if self.process is not None else None
 
     def begin(self, process: ActorProcess) -> None:
         """See `Body`."""
-        self._process = process
+        self.process = process
 
     def present_folder(self) -> str:
         """See `Body`. A worktree with nothing new is removed soon after the end."""
@@ -97,7 +104,7 @@ class _LocalBody:
 
     def release(self) -> None:
         """See `Body`."""
-        self._process = None
+        self.process = None
         if self._workdir == "worktree":
             self._place.worktrees.ended(Path(self.own_folder))
 
@@ -115,6 +122,7 @@ class LocalPlace:
         self.logs = folder.log
         self.worktrees = worktrees
         self._watched: dict[str, Watch] = {}
+        self._looks: CloseLooks | None = None
         self._sampler = VitalsSampler(lambda: dict(self._watched))
 
     def body(self, task_id: str, workdir: Workdir) -> Body:
@@ -140,6 +148,17 @@ class LocalPlace:
         """See `Place`."""
         return self._sampler.take_peak(task_id)
 
+    def look_closely(
+        self, body: Body, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None = None
+    ) -> None:
+        """See `Place`."""
+        if self._looks is None:
+            from .closely import CloseLooks  # noqa: PLC0415 - few tasks are silent
+
+            self._looks = CloseLooks()
+        process = body.process if isinstance(body, _LocalBody) else None
+        self._looks.look(process, body.capture, done, with_stack=with_stack, dump_at=dump_at)
+
     @property
     def is_watching(self) -> bool:
         """See `Place`."""
@@ -156,3 +175,5 @@ class LocalPlace:
     def close(self) -> None:
         """See `Place`."""
         self._sampler.close()
+        if self._looks is not None:
+            self._looks.close()

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from ...actors import Child, Timer
+from ..place.base import Look
 from ..tasks.gateway import ReplyTo
 from .outcome import Outcome
 from .task import Task
@@ -18,6 +19,7 @@ from .task import Task
 __all__ = [
     "Conversation",
     "DeadlinePassed",
+    "LookedAt",
     "Mailbox",
     "MendSampler",
     "RateDue",
@@ -103,6 +105,22 @@ class DeadlinePassed(msgspec.Struct, frozen=True):
 
 class MendSampler(msgspec.Struct, frozen=True):
     """A timer to the supervisor: the thread that holds limits on trees has died, or does not get on."""
+
+
+class LookedAt(msgspec.Struct, frozen=True):
+    """The place, or a timer, to the supervisor: what a silent task does was looked at, or could not be in time.
+
+    Attributes:
+        task: the task.
+        silent_since: its last sign of life before the silence.
+        look: what was seen; None: nothing in time.
+        with_stack: whether the stack was asked for.
+    """
+
+    task: Task
+    silent_since: float
+    look: Look | None = None
+    with_stack: bool = False
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -46,7 +46,17 @@ from .ending import follow_up, judge_attempt
 from .ends import Ends
 from .events import EventHub
 from .limits import LimitKeeper
-from .messages import Conversation, DeadlinePassed, MendSampler, RateDue, Reached, Recorded, RestartDue, WaitTimedOut
+from .messages import (
+    Conversation,
+    DeadlinePassed,
+    LookedAt,
+    MendSampler,
+    RateDue,
+    Reached,
+    Recorded,
+    RestartDue,
+    WaitTimedOut,
+)
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
 from .starting import Starter
@@ -118,7 +128,7 @@ class TaskSupervisor(Supervisor):
             self._registry,
             journal,
             self,
-            latest=place.latest,
+            place=place,
             stop=lambda tree, by: self._stop_tasks(tree, target=tree[0], by=by),
             settings=self._settings,
         )
@@ -162,7 +172,7 @@ class TaskSupervisor(Supervisor):
                 self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
                 self._end_for_limit(task, sentence, at_once=True)
-            case Acknowledge() | Forget() | WaitTimedOut() | RateDue():
+            case Acknowledge() | Forget() | WaitTimedOut() | RateDue() | LookedAt():
                 self._answers.hear(message)
             case Close(done):
                 self._close(done)

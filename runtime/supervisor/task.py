@@ -75,7 +75,7 @@ class Attempt:
     Attributes:
         child: the process.
         is_over: whether the process has ended.
-        tools: names of the tools that it is in, by the id of the call.
+        tools: the tools that it is in, by the id of the call: name, and since when (monotonic).
         open_turn: the turn whose tools are being called, the last of the conversation: the place, from 1, of its first
             message, and how many calls it has. None if there is none.
         finished: its loop's last report.
@@ -85,7 +85,7 @@ class Attempt:
 
     child: Child
     is_over: bool = False
-    tools: dict[str, str] = field(default_factory=dict)
+    tools: dict[str, tuple[str, float]] = field(default_factory=dict)
     open_turn: tuple[int, int] | None = None
     finished: Finished | None = None
     is_late: bool = False
@@ -100,7 +100,7 @@ class Attempt:
         """
         match report:
             case ToolCalled(call_id, name, _) if len(self.tools) < _MOST_TOOLS:
-                self.tools[call_id] = name
+                self.tools[call_id] = name, time.monotonic()
             case ToolAnswered(call_id):
                 self.tools.pop(call_id, None)
             case Finished() if self.finished is None:
@@ -333,7 +333,7 @@ class Task:
             pid=None if self.is_over else self.body.pid,
             workdir=self._workdir(),
             doing=self._doing(),
-            silent=self._silent(),
+            silent=self.silent_for,
             progress=self.progress,
         )
 
@@ -349,12 +349,14 @@ class Task:
             model, since = rate_wait
             return f"{RATE_WAIT}{model}, {time.monotonic() - since:.0f} s so far"
         attempt = self.attempt
-        tools = sorted(set(attempt.tools.values())) if attempt is not None else ()
+        tools = sorted({name for name, _ in attempt.tools.values()}) if attempt is not None else ()
         if tools:
             return f"in {', '.join(tools)}"
         return "waiting for its model" if self.setup.agent.entrypoint is None else ""
 
-    def _silent(self) -> float:
+    @property
+    def silent_for(self) -> float:
+        """Seconds since its last sign of life; 0 if it is not silent for long."""
         silent = time.monotonic() - self.last_sign
         return silent if self.status == "running" and silent > self.setup.settings.stall_after else 0.0
 

@@ -9,23 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, assert_never
 
+import msgspec
+
 from ..errors import RunError, TaskEndedError
 from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.talk import LettersTaken, Listen, Listening, SteerTask
-from ..tasks.views import TaskList, TaskView, Vitals
+from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
 from .budgets import budget_of
 from .letters import Letters
-from .messages import Mailbox, RateDue, Waiter, WaitTimedOut
+from .messages import LookedAt, Mailbox, RateDue, Waiter, WaitTimedOut
 from .registry import TaskRegistry
+from .silence import SilenceKeeper
 from .task import Task
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
 
+    from ..place.base import Place
     from .rate_keeper import RateKeeper
 
 __all__ = ["Answers", "Waiters", "take_calls"]
@@ -114,7 +118,7 @@ class Answers:
         registry: the tasks.
         journal: is told which ends have been read.
         mailbox: the supervisor's.
-        latest: returns the last sample of what a task uses.
+        place: where tasks run; knows what they use.
         stop: sends a task and those that it owns down the stop ladder, and says who asked.
         settings: those in force; answers name how many tasks may run, and be queued.
 
@@ -128,24 +132,25 @@ class Answers:
         journal: Journal,
         mailbox: Mailbox,
         *,
-        latest: Callable[[str], Vitals | None],
+        place: Place,
         stop: Callable[[list[Task], str], None],
         settings: Settings,
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._mailbox = mailbox
-        self._latest = latest
+        self._latest = place.latest
         self._stop = stop
         self._settings = settings
         self._waiters = Waiters()
         self._rates: RateKeeper | None = None
         self.letters = Letters(journal)
+        self._silences = SilenceKeeper(place, mailbox, self._answer_view)
 
     @property
     def owed(self) -> list[ReplyTo]:
         """Where answers are owed."""
-        owed = [waiter.reply_to for waiter in self._waiters.all] + self.letters.owed
+        owed = [waiter.reply_to for waiter in self._waiters.all] + self.letters.owed + self._silences.waiting
         return owed if self._rates is None else owed + self._rates.waiting
 
     def answer(
@@ -162,11 +167,8 @@ class Answers:
         match request:
             case ListTasks():
                 reply_to.set(self._list(self._entries(caller)))
-            case ViewTask(task_id, limit):
-                task = self._registry.find(task_id, caller)
-                if not request.peek:
-                    self._note_read(task)
-                reply_to.set(self.view(task, limit=self._output_limit(caller, limit)))
+            case ViewTask():
+                self._view(request, caller, reply_to)
             case WaitTasks():
                 self._wait(request, caller, reply_to)
             case StopTasks():
@@ -181,6 +183,22 @@ class Answers:
                 reply_to.set(Listening())
             case _:
                 assert_never(request)
+
+    def _view(self, request: ViewTask, caller: Caller, reply_to: ReplyTo) -> None:
+        task = self._registry.find(request.task_id, caller)
+        if not (request.closely and task.silent_for and self._silences.ask(task, request, caller, reply_to)):
+            self._answer_view(request, caller, reply_to)
+
+    def _answer_view(self, request: ViewTask, caller: Caller, reply_to: ReplyTo) -> None:
+        try:
+            task = self._registry.find(request.task_id, caller)
+            if not request.peek:
+                self._note_read(task)
+            view = self.view(task, limit=self._output_limit(caller, request.limit))
+            silence = self._silences.silence(task) if request.closely else None
+            reply_to.set(view if silence is None else msgspec.structs.replace(view, silence=silence))
+        except Exception as error:  # noqa: BLE001 - of one that has waited: forgotten meanwhile, or out of descriptors
+            reply_to.set_exception(error)
 
     def accepted(self, task: Task) -> TaskAccepted:
         """Return the answer to whoever has started a task."""
@@ -208,8 +226,8 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever waits hears it, the others go on
             waiter.reply_to.set_exception(error)
 
-    def hear(self, message: Acknowledge | Forget | WaitTimedOut | RateDue) -> None:
-        """Take note of what a caller in the host has seen, or does not wait for any more, and of what is due."""
+    def hear(self, message: Acknowledge | Forget | WaitTimedOut | RateDue | LookedAt) -> None:
+        """Take note of what a caller in the host has seen, or waits for no more, of what is due, and of looks."""
         match message:
             case WaitTimedOut():
                 self.end(message.waiter)
@@ -226,6 +244,8 @@ class Answers:
                 waiter = self._waiters.with_address(reply_to)
                 if waiter is not None:
                     self.end(waiter, is_heard=False)
+            case LookedAt():
+                self._silences.looked(message)
             case _:
                 assert_never(message)
 
@@ -253,6 +273,7 @@ class Answers:
         """Forget what a task has asked: its process has ended."""
         if self._rates is not None:
             self._rates.forget(task_id)
+        self._silences.forget(task_id)
         for waiter in self._waiters.of(task_id):
             self.end(waiter, is_heard=False)
 

@@ -171,10 +171,13 @@ class ViewTask(Reading[TaskView], frozen=True, tag="view"):
     Attributes:
         task_id: the task.
         limit: see `OutputLimit`.
+        closely: whether a task that is silent is looked at from outside, see `Silence`. The answer then takes a
+            quarter of a second, or, of one that does not react, one.
     """
 
     task_id: str
     limit: OutputLimit = None
+    closely: bool = False
 
 
 class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):

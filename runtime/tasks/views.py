@@ -17,10 +17,13 @@ __all__ = [
     "LONGEST_NOTE",
     "TERMINAL",
     "Budget",
+    "ProcessSeen",
     "Progress",
+    "Silence",
     "Status",
     "TaskList",
     "TaskView",
+    "ToolInUse",
     "Vitals",
     "iso_time",
 ]
@@ -114,6 +117,49 @@ class Progress(msgspec.Struct, frozen=True):
         return min(max(self.done / self.total, 0.0), 1.0) if self.total and self.total > 0 else None
 
 
+class ToolInUse(msgspec.Struct, frozen=True):
+    """A tool that has been called and has not answered, and for how many seconds."""
+
+    name: str
+    seconds: float
+
+
+class ProcessSeen(msgspec.Struct, frozen=True):
+    """A process of a task, as the kernel shows it.
+
+    Attributes:
+        pid: its id.
+        name: the first 15 characters of its program's name; a process may call itself anything.
+        state: `running`, `sleeping`, `waiting for a disk`, `stopped`, `ended` or `idle`.
+        cpu_seconds: CPU time so far.
+        cpu_percent: share of one core during the look; None if it began meanwhile.
+    """
+
+    pid: int
+    name: str
+    state: str
+    cpu_seconds: float
+    cpu_percent: float | None = None
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a silent task does, as seen from outside.
+
+    Attributes:
+        tools: those that it is in, the longest first.
+        stack: the Python stack of its main thread, the innermost call first, a line each; empty if that is not known.
+        stack_age: seconds since the stack was taken: once in a silence, at the first close look.
+        processes: its process and those that came from it, parents first; 40 at most.
+        missing: what could not be seen, and why, as sentences; empty if all was.
+    """
+
+    tools: tuple[ToolInUse, ...] = ()
+    stack: str = ""
+    stack_age: float = 0.0
+    processes: tuple[ProcessSeen, ...] = ()
+    missing: str = ""
+
+
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     """One task at one moment.
 
@@ -151,6 +197,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
             nobody can know.
         silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
         progress: how far its latest attempt has come; None if that has told nothing of it.
+        silence: of one that is `silent`, what it does, where one task is viewed; else None.
     """
 
     id: str
@@ -180,6 +227,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     doing: str = ""
     silent: float = 0.0
     progress: Progress | None = None
+    silence: Silence | None = None
 
     def __repr__(self) -> str:
         return f"<TaskView {self.id} of {self.agent}: {self.status}>"

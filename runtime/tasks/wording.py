@@ -9,7 +9,7 @@ import msgspec
 from ...actors.regular_files import is_regular
 from ..models.base import Usage
 from ..text import bounded, duration, head_and_tail, one_line
-from .views import Budget, Progress, TaskList, TaskView, Vitals
+from .views import Budget, ProcessSeen, Progress, Silence, TaskList, TaskView, Vitals
 
 __all__ = [
     "budget_text",
@@ -21,6 +21,7 @@ __all__ = [
     "result_line",
     "result_text",
     "said_before",
+    "silence_text",
     "size",
     "usage_text",
     "working_directory",
@@ -29,9 +30,13 @@ __all__ = [
 _TASK_IN_LIST = 120
 _TASK_IN_VIEW = 1000
 _TRACEBACK_IN_VIEW = 4000
+_SILENCE_IN_VIEW = 6000
 
 _NO_COINCIDENCE = 16
 """Characters of an answer from which on it is not at the end of the output by chance."""
+
+_JUST_NOW = 2.0
+"""Seconds for which a stack is as good as one of this moment."""
 
 _BUSY = 10
 """Per cent of a core from which a silent task counts as busy."""
@@ -65,6 +70,8 @@ def describe_view(view: TaskView, limit: int) -> str:
         lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
     if view.workdir:
         lines.append(f"Works in: {working_directory(view)}")
+    if view.silence is not None:
+        lines += ["", "--- What it does, seen from outside ---", bounded(silence_text(view.silence), _SILENCE_IN_VIEW)]
     title = "Result" if view.status == "completed" else "Output until then" if view.ended else "Output so far"
     head = "\n".join([*lines, "", f"--- {title} ---"])
     tail = f"\n\n--- Traceback ---\n{bounded(view.traceback, _TRACEBACK_IN_VIEW)}" if view.traceback else ""
@@ -150,6 +157,27 @@ def budget_text(budget: Budget) -> str:
         for name, amount, text in amounts
         if amount is not None
     )
+
+
+def silence_text(silence: Silence) -> str:
+    """Return what a silent task does, as lines."""
+    lines = [f"In the tool {tool.name} for {duration(tool.seconds)}." for tool in silence.tools]
+    if silence.stack:
+        taken = f", {duration(silence.stack_age)} ago" if silence.stack_age >= _JUST_NOW else ""
+        lines += [f"Its main thread, the innermost call first{taken}:", *_indented(silence.stack)]
+    if silence.processes:
+        lines.append("Its processes:")
+        lines += [f"  {_process_text(process)}" for process in silence.processes]
+    return "\n".join([*lines, *filter(None, [silence.missing])])
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def _process_text(process: ProcessSeen) -> str:
+    percent = f" ({process.cpu_percent:.0f} %)" if process.cpu_percent is not None else ""
+    return f"{process.pid} {process.name}: {process.state}, CPU {process.cpu_seconds:.2f} s{percent}"
 
 
 def progress_text(progress: Progress) -> str:

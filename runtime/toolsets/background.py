@@ -151,7 +151,7 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
-        view = await ask(self._gateway, ViewTask(parameters.task_id, limit=self._limit * BYTES_FOR_A_CHARACTER))
+        view = await ask(self._gateway, ViewTask(parameters.task_id, self._limit * BYTES_FOR_A_CHARACTER, closely=True))
         return ToolAnswer(describe_view(view, self._limit), view.as_data())
 
     @errors_as_answers

@@ -49,7 +49,7 @@ class AsyncTask(TaskHandle):
 
     async def view(self) -> TaskView:
         """Return the task as it is now; see `Task.view`."""
-        return await driven(self._way, steps.view(self.id, self._way.past))
+        return await driven(self._way, steps.view(self.id, self._way.past, closely=True))
 
     async def result(self, timeout: float | None = None, *, type: Any = None) -> Any:  # noqa: A002, ASYNC109 - as `Task.result` has them; the supervisor keeps the time, in any event loop
         """Wait until the task has ended, and return its result; see `Task.result`."""
@@ -58,7 +58,7 @@ class AsyncTask(TaskHandle):
 
     async def output(self) -> str:
         """Return what the task has said so far."""
-        return (await self.view()).output
+        return (await driven(self._way, steps.view(self.id, self._way.past))).output
 
     def follow(self) -> AsyncStream[str]:
         """Return what the task says, from the first that is kept to its end, for `async for`; see `Task.follow`."""
@@ -134,7 +134,7 @@ class AsyncVerbs(Verbs):
 
     async def view(self, task: TaskRef) -> TaskView:
         """Return one task, with its output; see `BlockingVerbs.view`."""
-        return await driven(self._way, steps.view(id_of(task), self._way.past))
+        return await driven(self._way, steps.view(id_of(task), self._way.past, closely=True))
 
     async def wait(
         self,

@@ -122,10 +122,12 @@ class BlockingVerbs(Verbs):
     def view(self, task: TaskRef) -> TaskView:
         """Return one task, with its output: of this run, or of an earlier one in the same state folder.
 
+        One that is silent is looked at from outside, which takes a quarter of a second (`TaskView.silence`).
+
         Raises:
             UnknownTaskError: there is no such task.
         """
-        return drive(self._way, steps.view(id_of(task), self._way.past))
+        return drive(self._way, steps.view(id_of(task), self._way.past, closely=True))
 
     def wait(
         self, tasks: Iterable[TaskRef] | None = None, *, mode: Mode = "all", timeout: float | None = None

@@ -71,16 +71,19 @@ def list_tasks() -> Steps[list[TaskView]]:
     return listed.tasks
 
 
-def view(task_id: str, past: Callable[[str], TaskView | None], limit: int | None = None) -> Steps[TaskView]:
+def view(
+    task_id: str, past: Callable[[str], TaskView | None], limit: int | None = None, *, closely: bool = False
+) -> Steps[TaskView]:
     """Return one task.
 
     Args:
         task_id: the task.
         past: returns a task of an earlier run; None if there is none.
         limit: bytes of output wanted; None: all.
+        closely: see `ViewTask`.
     """
     try:
-        found: TaskView = yield ViewTask(task_id, limit)
+        found: TaskView = yield ViewTask(task_id, limit, closely=closely)
     except UnknownTaskError:
         earlier = past(task_id)
         if earlier is None:

@@ -22,12 +22,12 @@ class Task(TaskHandle):
     __slots__ = ()
 
     def view(self) -> TaskView:
-        """Return the task as it is now, with its output.
+        """Return the task as it is now, with its output; see `BlockingVerbs.view`.
 
         Raises:
             UnknownTaskError: it has ended and was read, and is forgotten by now.
         """
-        return drive(self._way, steps.view(self.id, self._way.past))
+        return drive(self._way, steps.view(self.id, self._way.past, closely=True))
 
     def result(self, timeout: float | None = None, *, type: Any = None) -> Any:  # noqa: A002 - the name that users read
         """Wait until the task has ended, and return its result.
@@ -50,7 +50,7 @@ class Task(TaskHandle):
 
     def output(self) -> str:
         """Return what the task has said so far; raises as `view`."""
-        return self.view().output
+        return drive(self._way, steps.view(self.id, self._way.past)).output
 
     def follow(self) -> Stream[str]:
         """Return what the task says, from the first that is kept to its end: pieces of text, as they come.

@@ -1,0 +1,175 @@
+"""Close looks: what a task does just now, seen from outside, whatever its process is stuck in.
+
+Each look has a thread of its own, because it takes a moment, and may hang where a process of the task does. Nothing of
+the task is ended for it: its process is asked for its stacks by a signal, and only if it has a handler for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ...actors import ActorProcess
+from ...actors.regular_files import open_to_read
+from ..vitals.proc import ProcReader
+from ..vitals.processes import ProcessTimes, catches, processes_of
+from .base import Look
+
+__all__ = ["CloseLooks", "main_stack"]
+
+_BETWEEN: Final = 0.2
+"""Seconds between the two looks at CPU times: the kernel counts them in hundredths."""
+
+_PATIENCE: Final = 0.5
+"""Seconds for which a process may take to write its stacks: those are written as soon as it gets a core."""
+
+_STEP: Final = 0.01
+"""Seconds between looks whether the log has grown by them."""
+
+_MOST_READ: Final = 200_000
+"""Bytes of a log that are looked at for them; a hundred threads with deep stacks have less."""
+
+_ENOUGH_READ: Final = 5
+"""Looks at a log that grows on after which the stacks are taken to be there as a whole."""
+
+_MOST_LOOKS: Final = 8
+"""Looks at a time; some may hang."""
+
+_CLOSE_PATIENCE: Final = 1.0
+"""Seconds that `close` waits for those that are under way."""
+
+_MOST_FRAMES: Final = 30
+
+_NOT_YET: Final = "Its process was asked for its stack, and has not written it yet: it gets no core, or is stopped."
+
+_MAIN: Final = re.compile(r"^Current thread 0x\w+.*\(most recent call first\):\n((?:  .*\n?)*)", re.MULTILINE)
+
+_HERE: Final = Path(__file__).parents[2]
+_OUTER_FRAMES: Final = (f'  File "{_HERE}/actors/', f'  File "{_HERE}/runtime/child/')
+"""How the lines begin of what called the task's work, whatever that is."""
+
+
+class CloseLooks:
+    """See the module. For the supervisor's thread."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def look(
+        self,
+        process: ActorProcess | None,
+        log: str,
+        done: Callable[[Look], None],
+        *,
+        with_stack: bool,
+        dump_at: int | None,
+    ) -> None:
+        """See `Place.look_closely`.
+
+        Args:
+            process: the task's; None: it has none.
+            log: where that writes its stacks to.
+            done: as there.
+            with_stack: as there.
+            dump_at: as there.
+        """
+        pid = process.pid if process is not None else None
+        if process is None or pid is None:
+            done(Look(missing="It has no process yet."))
+            return
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) >= _MOST_LOOKS:
+            done(Look(missing="Too many looks at tasks are under way. Look again."))
+            return
+        thread = threading.Thread(
+            target=lambda: done(self._seen(process, pid, log, with_stack=with_stack, dump_at=dump_at)),
+            name="subactors-look",
+            daemon=True,
+        )
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # the machine has no room for a thread
+            done(Look(missing=f"It could not be looked at: {error}."))
+        else:
+            self._threads.append(thread)
+
+    def close(self) -> None:
+        """Cut looks short that are under way, and wait for them, though not for one that hangs."""
+        self._closed.set()
+        for thread in self._threads:
+            thread.join(_CLOSE_PATIENCE)
+
+    def _seen(self, process: ActorProcess, pid: int, log: str, *, with_stack: bool, dump_at: int | None) -> Look:
+        reader = ProcReader()
+        try:
+            began = time.monotonic()
+            first: ProcessTimes = processes_of(reader, pid, began, {})
+            look = Look()
+            if with_stack and dump_at is None:
+                look = self._ask_for_stack(reader, process, pid, log)
+            elif with_stack and dump_at is not None:
+                stack = main_stack(_read(log, dump_at)[1])
+                look = Look(stack=stack, missing="" if stack else _NOT_YET, dump_at=dump_at)
+            self._closed.wait(max(0.0, began + _BETWEEN - time.monotonic()))
+            seen = [one for _, one in processes_of(reader, pid, time.monotonic(), first).values()]
+            return msgspec.structs.replace(look, processes=tuple(seen))
+        except Exception as error:  # noqa: BLE001 - somebody waits for it
+            return Look(missing=f"It could not be looked at: {str(error) or type(error).__name__}.")
+        finally:
+            reader.close()
+
+    def _ask_for_stack(self, reader: ProcReader, process: ActorProcess, pid: int, log: str) -> Look:
+        if not catches(reader, pid, signal.SIGRTMAX):
+            return Look(missing="Its process does not write its stacks any more.")
+        dump_at = _read(log, 0)[0]
+        if not process.dump_stack(quietly=True):
+            return Look(missing="Its process is only beginning.")
+        last, found = "", 0
+        until = time.monotonic() + _PATIENCE
+        while not self._closed.wait(_STEP) and time.monotonic() < until:
+            text = _read(log, dump_at)[1]
+            if stack := main_stack(text):
+                found += 1
+                # What else writes to the log may never end.
+                if text == last or found == _ENOUGH_READ:
+                    return Look(stack=stack, dump_at=dump_at)
+            last = text
+        return Look(missing=_NOT_YET, dump_at=dump_at)
+
+
+def main_stack(dump: str) -> str:
+    """Return the stack of the thread that took the signal, which is the main one, out of what `faulthandler` wrote.
+
+    Without the frames of this package that called the task's work, if it has others.
+    """
+    found = _MAIN.findall(dump)
+    frames = found[-1].rstrip("\n").split("\n") if found else []
+    ours = [frame.startswith(_OUTER_FRAMES) for frame in frames]
+    if False in ours:
+        # What it has called of this package stays: `task.emit`, say.
+        first = ours.index(False)
+        frames = frames[: ours.index(True, first) if True in ours[first:] else None]
+    return "\n".join(frame.strip() for frame in frames[:_MOST_FRAMES])
+
+
+def _read(log: str, start: int) -> tuple[int, str]:
+    """Return how long a log is, and what is in it from a place on, the end of it if that is much; it may be cut."""
+    with contextlib.suppress(OSError):
+        descriptor = open_to_read(log)
+        try:
+            length = os.fstat(descriptor).st_size
+            start = max(start if start <= length else 0, length - _MOST_READ)
+            return length, os.pread(descriptor, _MOST_READ, start).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
+    return 0, ""
