@@ -15,6 +15,7 @@ from .text import one_line
 from .verbs.held import Held
 
 if TYPE_CHECKING:
+    from .control.former import FormerTask
     from .data_check import DataChecks
     from .supervisor.reader import Reader, Speech
     from .supervisor.task import Task
@@ -100,6 +101,12 @@ class HostWay:
         if task is None:
             raise UnknownTaskError(f"There is no task {one_line(task_id, 50)!r} here, or it is forgotten by now.")
         return task
+
+    def former(self, task_id: str) -> FormerTask | None:
+        """See `Way`."""
+        from .control.former import former_task  # noqa: PLC0415 - for programs that continue tasks
+
+        return former_task(self._host.state_folder, task_id, but=self._host.folder.path)
 
     def past(self, task_id: str) -> TaskView | None:
         """See `Way`."""

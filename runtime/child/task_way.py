@@ -85,6 +85,10 @@ class TaskWay:
         del task_id
         return None
 
+    def former(self, task_id: str) -> None:
+        """See `Way`: as `past`."""
+        del task_id
+
     def call_back(self, function: Callable[[], object]) -> None:
         """See `Way`."""
         self._callbacks.call(function)

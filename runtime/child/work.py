@@ -233,7 +233,7 @@ class TaskWork:
         shared = None
         if spec.entrypoint is None or spec.workdir != "shared":
             shared = self._shared = Path(spec.working_directory or Path.cwd())
-        enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id)
+        enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id, spec.former_folder)
         if spec.entrypoint is not None and spec.keys and self._setup().agent.keys:  # mostly there are none
             os.environ.update(spec.keys)  # after `enter`, which may run git
         self.at_work = True

@@ -240,7 +240,7 @@ def tell(part: str, text: str | None, state_dir: str | None) -> int:
 @state_option
 def prune(older_than: float, state_dir: str | None, *, unread: bool) -> int:
     """Remove runs that have ended, once all results are read."""
-    from .tasks import prune_runs
+    from .runs import prune_runs
 
     return prune_runs(state_root(state_dir), keep=older_than * 86400, unread=unread)
 

@@ -1,4 +1,4 @@
-"""Task commands: `ps`, `view`, `logs`, `stop` and `prune`, for tasks that another process runs, or ran.
+"""Task commands: `ps`, `view`, `logs` and `stop`, for tasks that another process runs, or ran.
 
 Imported when one of them is called; it must not bring what only a process that runs tasks needs.
 """
@@ -19,7 +19,6 @@ import msgspec
 from ...actors.regular_files import has_content, open_to_read
 from ..control.other_hosts import Finder, ForeignTask, ListedTask, find, stop_together, tasks_of
 from ..errors import RuntimeClosedError, UnknownTaskError
-from ..runs.upkeep import prune
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
 from ..tasks.wording import (
     dollars,
@@ -34,7 +33,7 @@ from ..tasks.wording import (
 from ..terminal.streams import out, warn
 from ..text import duration, json_line, one_line
 
-__all__ = ["list_tasks", "prune_runs", "show_log", "stop_tasks", "view_task"]
+__all__ = ["list_tasks", "show_log", "stop_tasks", "view_task"]
 
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
@@ -190,20 +189,6 @@ def _say_why_not(task: ForeignTask, error: Exception) -> None:
         warn(f"Task {view.id} has ended already: {view.status}. {view.reason}".rstrip())
 
 
-def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
-    """Remove old runs and print which; return the exit status."""
-    pruned = prune(root, keep, unread=unread)
-    for path, tasks in pruned.removed.items():
-        out.sentence(f"Removed {path.name}, with {tasks} task{'' if tasks == 1 else 's'}.")
-    for path, why in pruned.kept.items():
-        out.sentence(f"Kept {path.name}: {why}.")
-    if not pruned.removed and not pruned.kept:
-        out.sentence(f"No run in {root} is old enough.")
-    elif pruned.kept and not unread:
-        warn("`subactors prune --unread` removes those, too.")
-    return 0
-
-
 def _view(task: ForeignTask, *, as_json: bool) -> int:
     view = task.view(closely=True)
     if task.warning:
@@ -278,6 +263,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Runtime": duration(view.runtime) if view.started_at else "",
         "Attempts": str(view.attempts) if view.attempts > 1 else "",
         "Started by": view.parent or "",
+        "Continues": view.continues,
         "Process": str(view.pid or ""),
         "Host": f"process {host_pid}" if host_pid is not None else "gone",
         "CPU": _cpu(view, both=True),

@@ -14,20 +14,20 @@ import msgspec
 
 from ...actors.regular_files import check_database, is_folder
 from ..models.base import Usage
+from ..tasks.past import Past
 from ..tasks.result import check_result
 from ..tasks.views import TERMINAL, TaskView, Vitals, iso_time
 from ..text import one_line
 from . import schema
+from .conversation import select_conversation, select_past, select_table
 from .folder import RunFiles, last_sign_of_life
 from .forks import fork_lock
 from .journal_guard import distrust
+from .past_rows import HOST_DIED, HOST_DIED_QUEUED, past_of
 from .schema import Statement, TaskRow
 from .statements import execute
 
 __all__ = ["HOST_DIED", "HOST_DIED_QUEUED", "JournalReader", "amend"]
-
-HOST_DIED: Final = "The host died."
-HOST_DIED_QUEUED: Final = "The host died while the task was queued."
 
 _LOCKED: Final = 2.0
 """Seconds to wait for a lock; those of a healthy host are held for milliseconds."""
@@ -124,8 +124,14 @@ class JournalReader:
 
     def messages(self, task_id: str) -> list[dict[str, Any]]:
         """Return a task's conversation."""
-        rows = self._rows(schema.select_conversation(task_id))
+        rows = self._rows(select_conversation(task_id))
         return [msgspec.json.decode(body) for (body,) in rows]
+
+    def past(self, task_id: str) -> Past | None:
+        """Return a task as one that continues it needs it; None if there is none of that id."""
+        options, has_letters = self._table.instead_of("options"), bool(self._rows(select_table("letter")))
+        rows = self._rows(select_past(task_id, options=options, has_letters=has_letters))
+        return past_of(task_id, rows, live=self._live)
 
     def died(self) -> float:
         """Return when the host was last heard of, in seconds since the epoch: it died then, or later."""
@@ -180,6 +186,7 @@ class JournalReader:
             vitals=msgspec.json.decode(row.vitals, type=Vitals) if row.vitals is not None else None,
             attempts=row.attempts,
             parent=row.parent,
+            continues=row.continues,
             workdir=row.workdir if row.workdir and is_folder(row.workdir) else "",
         )
 

@@ -20,22 +20,19 @@ __all__ = [
     "Statement",
     "TaskRow",
     "TaskTable",
-    "append_messages",
     "count_unread",
-    "delete_conversation",
     "insert_fact",
     "insert_letter",
     "insert_task",
     "mark_read",
+    "note_continued",
     "note_death_of_host",
     "note_end",
     "note_letters_taken",
     "note_start",
     "note_status",
     "note_usage",
-    "put_messages",
     "select_columns",
-    "select_conversation",
     "select_facts",
     "select_ids",
     "select_last_entry",
@@ -71,7 +68,9 @@ CREATE TABLE IF NOT EXISTS task (
     attempts INTEGER NOT NULL DEFAULT 1,
     output_size INTEGER NOT NULL DEFAULT 0,
     was_read INTEGER NOT NULL DEFAULT 0,
-    workdir TEXT NOT NULL DEFAULT ''
+    workdir TEXT NOT NULL DEFAULT '',
+    continues TEXT NOT NULL DEFAULT '',
+    options TEXT
 );
 CREATE TABLE IF NOT EXISTS transition (
     task TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, attempt INTEGER NOT NULL
@@ -87,7 +86,8 @@ CREATE TABLE IF NOT EXISTS letter (
 """
 """A script that makes what is missing. Times are seconds since the epoch; `task.runtime` is in seconds.
 
-A task that is queued has had no attempt, and what stands for its start is when it was queued.
+A task that is queued has had no attempt, and what stands for its start is when it was queued. `task.options` is JSON;
+NULL: the task has no conversation with which it could be continued.
 """
 
 _LATER: Final = {
@@ -97,6 +97,8 @@ _LATER: Final = {
     "traceback": "''",
     "ended": "NULL",
     "queued": "NULL",
+    "continues": "''",
+    "options": "'{}'",
 }
 """Columns that a journal of an earlier version does not have, and what stands for them."""
 
@@ -129,16 +131,21 @@ def insert_task(
     status: Status,
     attempts: int,
     workdir: str,
+    continues: str,
+    options: str | None,
 ) -> list[Statement]:
     """Insert a task that was accepted, with its first status."""
     return [
         (
             (
                 "INSERT INTO task "
-                "(id, agent, task, expected_output, parent, started, queued, status, attempts, workdir) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "(id, agent, task, expected_output, parent, started, queued, status, attempts, workdir, continues, "
+                "options) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ),
-            (task_id, agent, text, expected_output, parent, started, queued, status, attempts, workdir),
+            (
+                *(task_id, agent, text, expected_output, parent, started, queued, status, attempts, workdir),
+                *(continues, options),
+            ),
         ),
         _insert_transition(task_id, status, "", attempts),
     ]
@@ -218,35 +225,16 @@ def mark_read(task_id: str) -> list[Statement]:
     return [("UPDATE task SET was_read = 1 WHERE id = ?", (task_id,))]
 
 
+def note_continued(task_id: str) -> list[Statement]:
+    """Note that another task goes on with an ended one: its end has been seen, and it knows those of its own tasks."""
+    return [("UPDATE task SET was_read = 1 WHERE ? IN (id, parent)", (task_id,))]
+
+
 def _insert_transition(task_id: str, status: Status, reason: str, attempt: int) -> Statement:
     return (
         "INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)",
         (task_id, time.time(), status, reason, attempt),
     )
-
-
-# --- a task's conversation ------------------------------------------------------------------------------------------
-
-
-def append_messages(task_id: str, first_number: int, attempt: int, bodies: Iterable[str]) -> list[Statement]:
-    """Append messages, JSON text, to a task's conversation; they are numbered from `first_number` on."""
-    return put_messages(task_id, attempt, enumerate(bodies, first_number))
-
-
-def put_messages(task_id: str, attempt: int, numbered: Iterable[tuple[int, str]]) -> list[Statement]:
-    """Put messages, JSON text, into their places in a task's conversation, over what was there."""
-    put = "INSERT OR REPLACE INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
-    return [(put, (task_id, number, attempt, body)) for number, body in numbered]
-
-
-def delete_conversation(task_id: str) -> list[Statement]:
-    """Delete all messages of a task."""
-    return [("DELETE FROM message WHERE task = ?", (task_id,))]
-
-
-def select_conversation(task_id: str) -> Statement:
-    """Select the messages of a task, in order: their bodies."""
-    return ("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
 
 
 # --- what is said to a task while it runs -----------------------------------------------------------------------------
@@ -317,6 +305,7 @@ class TaskRow(msgspec.Struct, array_like=True, frozen=True):
     output_size: int
     workdir: str
     was_read: int
+    continues: str
 
 
 class TaskTable:
@@ -337,6 +326,10 @@ class TaskTable:
     def select_task(self, task_id: str) -> Statement:
         """Select one task."""
         return (f"SELECT {self._columns({})} FROM task WHERE id = ?", (task_id,))  # noqa: S608 - names of fields, and constants
+
+    def instead_of(self, column: str) -> str:
+        """Return a column's name, or the constant that stands for it where the table does not have it."""
+        return self._instead.get(column, column)
 
     def select_total_usage(self, task_id: str) -> Statement:
         """Sum up what a task has used, all that it started, and what those started: the fields of `Usage`."""

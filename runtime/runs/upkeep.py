@@ -21,7 +21,7 @@ from . import schema
 from .folder import RunFiles, RunFolder, last_sign_of_life, remove_leftovers, runs, time_of_start
 from .reader import HOST_DIED, HOST_DIED_QUEUED, JournalReader, amend
 
-__all__ = ["KEEP", "Pruned", "mark_read", "prune", "recover"]
+__all__ = ["KEEP", "Pruned", "mark_read", "note_continued", "prune", "recover"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -73,6 +73,16 @@ def mark_read(path: Path, task_ids: Iterable[str]) -> None:
     with _taken_over(path) as folder, contextlib.suppress(sqlite3.Error):
         if folder is not None:
             amend(folder.journal, [statement for task_id in task_ids for statement in schema.mark_read(task_id)])
+
+
+def note_continued(path: Path, task_id: str) -> None:
+    """Note in the journal of a run whose host is gone that another task goes on with one of its tasks; as `mark_read`.
+
+    The end of that task, and of those that it had started, has been seen then.
+    """
+    with _taken_over(path) as folder, contextlib.suppress(sqlite3.Error):
+        if folder is not None:
+            amend(folder.journal, schema.note_continued(task_id))
 
 
 def prune(root: Path, keep: float = KEEP, *, unread: bool = False) -> Pruned:

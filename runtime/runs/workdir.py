@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from ...actors.regular_files import make, open_to_read
+from ...actors.regular_files import is_folder, make, open_to_read
 from ..errors import WorkdirError
 from ..team.config import Workdir
 from ..text import one_line
@@ -83,7 +83,7 @@ def branch_of(task_id: str) -> str:
 # --- in a task's process --------------------------------------------------------------------------------------------
 
 
-def enter(kind: Workdir, base: str, own: str, task_id: str) -> None:
+def enter(kind: Workdir, base: str, own: str, task_id: str, former: str = "") -> None:
     """Make a task's folder, if it has one to itself, and make it the current directory of this process.
 
     A folder that an earlier attempt has left is gone on with. In a worktree the task starts where the same folder of
@@ -94,6 +94,8 @@ def enter(kind: Workdir, base: str, own: str, task_id: str) -> None:
         base: the runtime's working directory; empty: the current one.
         own: the folder to make, for all but `shared`.
         task_id: names the branch.
+        former: the folder of a task that this one continues; it becomes this one's, with all that is in it. Empty if
+            there is none. Where it is gone, this one's is a new one.
 
     Raises:
         WorkdirError: it cannot be had; the message says why.
@@ -107,31 +109,57 @@ def enter(kind: Workdir, base: str, own: str, task_id: str) -> None:
         folder = before / base
         if kind == "private":
             folder = Path(own)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if former and not is_folder(own) and is_folder(former):
+                Path(former).rename(folder)
+            folder.mkdir(mode=0o700, exist_ok=True)
         elif kind == "worktree":
-            folder = _worktree(folder, Path(own), branch_of(task_id))
+            folder = _worktree(folder, Path(own), branch_of(task_id), Path(former) if former else None)
         os.chdir(folder)
     except OSError as error:
         raise WorkdirError(f"The working directory {error.filename or own or base} cannot be used: {error}.") from None
 
 
-def _worktree(base: Path, path: Path, branch: str) -> Path:
+def _worktree(base: Path, path: Path, branch: str, former: Path | None) -> Path:
     for name in _git_variables(os.environ):  # of another repository, and the agent's own commands would follow them
         del os.environ[name]
     within = _git(base, "rev-parse", "--show-prefix", what="This agent works in a git worktree, and")
-    origin = recall(path)
-    if origin is not None and origin.link and path.exists():
-        link = ""
-        with contextlib.suppress(OSError):
-            link = _link_of(path)
-        if link != origin.link:
-            raise WorkdirError(
-                f"The worktree {path} is kept, and not gone on with: its .git is not what git has written."
-            )
-    else:
+    if former is not None and not path.exists() and _is_there(former):
+        _move(base, former, path, branch)
+    elif not _is_there(path):
         _make(base, path, branch)
     folder = path / within
     return folder if folder.is_dir() else path  # the folder may hold nothing that is committed
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a worktree has been made, and is still there.
+
+    Raises:
+        WorkdirError: it is not as git has made it.
+    """
+    origin = recall(path)
+    if origin is None or not origin.link or not path.exists():
+        return False
+    link = ""
+    with contextlib.suppress(OSError):
+        link = _link_of(path)
+    if link != origin.link:
+        raise WorkdirError(f"The worktree {path} is kept, and not gone on with: its .git is not what git has written.")
+    return True
+
+
+def _move(base: Path, former: Path, path: Path, branch: str) -> None:
+    """Make the worktree of a task that has ended, with its branch, that of the one which continues it."""
+    origin = recall(former)
+    assert origin is not None  # noqa: S101 - it is there
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with alone_in(Path(origin.repository), _MAKING):
+        _git(base, "worktree", "move", str(former), str(path), what="The worktree to go on with could not be moved:")
+        with contextlib.suppress(WorkdirError):  # the task has removed or renamed its branch
+            _git(path, "branch", "--quiet", "-m", branch_of(former.name), branch)
+        _remember(path, Origin(origin.repository, _link_of(path)))
+        forget(former)
 
 
 def _make(base: Path, path: Path, branch: str) -> None:

@@ -13,10 +13,11 @@ from ..child.actor import TaskActor
 from ..runs.output import OutputFiles
 from ..tasks.gateway import Caller
 from ..tasks.messages import RunTask
+from ..tasks.past import Past, ResumePast, conversation_of
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.views import ID_PREFIX
 from ..team.config import AgentConfig, Limits, Team
-from .task import Task
+from .task import LetterBook, Task
 
 if TYPE_CHECKING:
     from ...actors.regular_files import Folder
@@ -50,7 +51,14 @@ class Briefings:
         self._working_directory = working_directory
         self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
 
-    def task(self, request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...]) -> Task:
+    def task(
+        self,
+        request: RunTask,
+        caller: Caller,
+        parent: Task | None,
+        chain: tuple[str, ...],
+        continued: ResumePast | None = None,
+    ) -> Task:
         """Return a new task, as one that starts at once.
 
         Args:
@@ -58,10 +66,14 @@ class Briefings:
             caller: who wants it done.
             parent: the caller's task, if it is one.
             chain: the agents from the orchestrator's down to the new task's own.
+            continued: the task that it continues; None: it begins anew.
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, pickled_setup = self._setup_of(request, parent)
         body = self._place.body(task_id, setup.agent.workdir)
+        conversation: tuple[str, ...] = ()
+        if continued is not None:
+            conversation = conversation_of(continued.past, continued.message, body.own_folder)
         spec = TaskSpec(
             id=task_id,
             agent=request.agent,
@@ -73,6 +85,8 @@ class Briefings:
             working_directory=self._working_directory,
             own_folder=body.own_folder,
             max_result=self._settings.max_result,
+            conversation=conversation,
+            former_folder=continued.past.folder if continued is not None else "",
             is_root=caller.is_person,
             data=request.data,
             call=request.call,
@@ -91,6 +105,10 @@ class Briefings:
             body=body,
             key=request.options.key,
             is_root=caller.is_person,
+            continues=continued.past.id if continued is not None else "",
+            letters=_letters(continued.past) if continued is not None else None,
+            message_count=len(conversation),
+            conversation_size=sum(map(len, conversation)),
         )
 
     def child(self, task: Task) -> ChildSpec:
@@ -143,6 +161,11 @@ class Briefings:
             limits=limits,
         )
         return setup, pickle.dumps(setup)
+
+
+def _letters(past: Past) -> LetterBook | None:
+    """Return what a task still has to take that continues another."""
+    return LetterBook(len(past.letters), list(past.letters)) if past.letters else None
 
 
 def _restart(wanted: RestartPolicy | None, parent: Task | None) -> RestartPolicy | None:

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias, assert_never
 
 from ...actors import Child
 from ..runs import schema
+from ..runs.conversation import put_messages
 from ..runs.journal import Journal
 from ..tasks.messages import Began, CallAnswered, CallsBegan, TurnEnded
 from .limits import LimitKeeper
@@ -62,7 +63,7 @@ class Conversations:
         if limit_reached:
             self._end_for_limit(task, limit_reached)
             return
-        statements = schema.put_messages(task.id, task.attempts, placed)
+        statements = put_messages(task.id, task.attempts, placed)
         if isinstance(report, CallsBegan | CallAnswered):
             if sum(len(body) for _, body in placed) <= _IN_TIME_CHARACTERS:
                 self._journal.write_in_time(statements)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from ..runs.schema import Statement, insert_task, note_end, note_start
+from ..runs.conversation import append_messages
+from ..runs.schema import Statement, insert_letter, insert_task, note_continued, note_end, note_start
 from ..tasks.messages import RunTask
+from ..tasks.past import encode_options
 from ..tasks.views import Status
 from ..text import encodable
 from .task import Task
@@ -15,7 +17,8 @@ __all__ = ["accepted", "ended", "started"]
 
 def accepted(task: Task, request: RunTask) -> list[Statement]:
     """Return what to write when a task is accepted."""
-    return insert_task(
+    has_conversation = task.spec.entrypoint is None
+    statements = insert_task(
         task.id,
         agent=task.agent,
         text=task.text,
@@ -26,7 +29,15 @@ def accepted(task: Task, request: RunTask) -> list[Statement]:
         status=task.status,
         attempts=task.attempts,
         workdir=encodable(task.spec.own_folder),
+        continues=task.continues,
+        options=encode_options(request.options) if has_conversation else None,
     )
+    if task.continues:
+        statements += append_messages(task.id, 1, task.attempts, task.spec.conversation)
+        waiting = task.letters.waiting if task.letters is not None else ()
+        statements += [insert_letter(task.id, each.number, task.started_at, each.sender, each.text) for each in waiting]
+        statements += note_continued(task.continues)
+    return statements
 
 
 def started(task: Task) -> list[Statement]:

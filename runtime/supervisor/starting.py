@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from ..errors import RunError
 from ..runs.journal import Journal
 from ..tasks.events import TaskQueued, TaskStarted
 from ..tasks.gateway import Caller, ReplyTo
-from ..tasks.messages import RunTask
+from ..tasks.messages import AS_USUAL, RunTask
+from ..tasks.past import ResumePast, check_resumable, text_of
 from ..team.config import Team
 from ..text import one_line
 from . import record
@@ -68,8 +71,33 @@ class Starter:
         self._start_attempt = start_attempt
         self._failed = failed
 
-    def run(self, request: RunTask, caller: Caller, reply_to: ReplyTo) -> None:
+    def resume(self, request: ResumePast, caller: Caller, reply_to: ReplyTo) -> None:
+        """Start a task that continues another, or queue it; as `run`.
+
+        Raises:
+            RunError: it is refused.
+        """
+        past, message = request.past, request.message
+        check_resumable(past, message)
+        at_it = next((task for task in self._registry.unended_tasks() if task.continues == past.id), None)
+        if at_it is not None:
+            raise RunError(f"Task {past.id} is being continued already, by {at_it.id}, which is {at_it.status}.")
+        options = msgspec.structs.replace(past.options or AS_USUAL, key=None)
+        run = RunTask(past.agent, text_of(past, message), past.expected_output, options=options)
+        self.run(run, caller, reply_to, request)
+        former = self._registry.get(past.id)
+        if former is not None:
+            for task in [former, *self._registry.visible(Caller(former.id))]:
+                self._registry.note_read(task)
+
+    def run(self, request: RunTask, caller: Caller, reply_to: ReplyTo, continued: ResumePast | None = None) -> None:
         """Start a task, or queue it; the answer is given when the journal has it.
+
+        Args:
+            request: what to start.
+            caller: who asks.
+            reply_to: where the answer goes.
+            continued: the task that it continues; None: it begins anew.
 
         Raises:
             RunError: it is refused.
@@ -84,7 +112,7 @@ class Starter:
         admission = admit(
             request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
         )
-        task = self._briefings.task(request, caller, parent, admission.chain)
+        task = self._briefings.task(request, caller, parent, admission.chain, continued)
         own = None if request.call else self._team.agents[request.agent].limits
         open_purses(task, parent, asked=request.options.limits, own=own)
         if not admission.has_slot:

@@ -18,6 +18,7 @@ import pykka
 from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Supervisor, Timer
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
+from ..runs.conversation import delete_conversation, select_conversation
 from ..runs.journal import Journal
 from ..tasks.events import TaskCalledTool, TaskGotToolAnswer, TaskProgress, TaskRestarting
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
@@ -29,6 +30,7 @@ from ..tasks.messages import (
     Finished,
     Noted,
     Progressed,
+    ResumeTask,
     RunTask,
     TaskReport,
     TaskRequest,
@@ -36,6 +38,7 @@ from ..tasks.messages import (
     ToolCalled,
     TurnEnded,
 )
+from ..tasks.past import ResumePast
 from ..tasks.talk import LettersTaken
 from ..tasks.views import Status
 from ..team.config import Team
@@ -59,6 +62,7 @@ from .messages import (
 )
 from .outcome import Outcome, how_stopped
 from .registry import TaskRegistry
+from .resuming import Resumer
 from .starting import Starter
 from .task import Attempt, Stop, Task
 from .waiting import Answers, take_calls
@@ -94,6 +98,8 @@ class TaskSupervisor(Supervisor):
     last_reports = (Finished, Failed)
     most_request = _MOST_REQUEST
 
+    _closing: Future[None] | None = None
+
     def __init__(
         self,
         system: ProcessSystem,
@@ -115,7 +121,6 @@ class TaskSupervisor(Supervisor):
         self._registry = registry
         self._briefings = Briefings(team, place, outputs, keys=keys, working_directory=working_directory)
         self._by_child: dict[Child, Task] = {}
-        self._closing: Future[None] | None = None
         self._limits = LimitKeeper(self, place)
         self._conversations = Conversations(
             journal,
@@ -132,6 +137,7 @@ class TaskSupervisor(Supervisor):
             stop=lambda tree, by: self._stop_tasks(tree, target=tree[0], by=by),
             settings=self._settings,
         )
+        self._resumer = Resumer(registry, journal, self)
         self._starter = Starter(
             team,
             registry=registry,
@@ -184,7 +190,8 @@ class TaskSupervisor(Supervisor):
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._place.close()
         error = RuntimeClosedError("The runtime is closed.")
-        for reply_to in [*self._answers.owed, *take_calls(self.actor_inbox)]:
+        # Each once: what the journal has just answered is in both of the latter.
+        for reply_to in dict.fromkeys([*self._answers.owed, *self._resumer.owed, *take_calls(self.actor_inbox)]):
             reply_to.set_exception(error)
 
     def on_failure(self, *_: object) -> None:
@@ -198,15 +205,20 @@ class TaskSupervisor(Supervisor):
         task = self._by_child[child]
         self._answer(request, Caller(task.id, task.agent), reply_to)
 
-    def _answer(self, request: TaskRequest, caller: Caller, reply_to: ReplyTo) -> None:
+    def _answer(self, request: TaskRequest | ResumePast, caller: Caller, reply_to: ReplyTo) -> None:
         try:
             match request:
-                case RunTask() if self._closing is not None:
+                case RunTask() | ResumeTask() | ResumePast() if self._closing is not None:
                     raise RuntimeClosedError("The runtime is closing and takes no more tasks.")  # noqa: TRY301 - told below
                 case RunTask():
                     if request.has_code and caller.id is None:  # a task sends none, whatever it says
                         self._system.expect_code()
                     self._starter.run(request, caller, reply_to)
+                case ResumeTask():
+                    self._resumer.find(request, caller, reply_to)
+                case ResumePast():
+                    self._resumer.is_found(reply_to)
+                    self._starter.resume(request, caller, reply_to)
                 case _:
                     self._answers.answer(request, caller, reply_to)
         except RunError as error:
@@ -336,7 +348,7 @@ class TaskSupervisor(Supervisor):
         task.reason = outcome.reason
         if outcome.status == "completed":  # a permanent one begins anew
             task.message_count = 0
-            self._journal.write(schema.delete_conversation(task.id))
+            self._journal.write(delete_conversation(task.id))
         self._hub.tell(lambda: TaskRestarting(self._answers.view(task, output=False), delay))
         self.tell_later(delay, RestartDue(task))
 
@@ -345,7 +357,7 @@ class TaskSupervisor(Supervisor):
         if task.status != "restarting" or task.concluded:
             return
         self._journal.query(
-            schema.select_conversation(task.id),
+            select_conversation(task.id),
             lambda rows: self.tell_for(None, Conversation(task, tuple(body for (body,) in rows))),
         )
 

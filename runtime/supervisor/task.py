@@ -129,6 +129,7 @@ class Task:
         body: what it has where it runs.
         purses: what limits its tokens and its cost, its own or of those that it counts for; see `budgets`.
         key: the name that whoever started it has given the piece of work; None if none.
+        continues: id of the task whose conversation it goes on with; empty if it begins anew.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         is_told: whether its start has been told to those who follow events, if anybody did.
         queued_at: when it was queued, in seconds since the epoch; None: it never was, because there was a slot for it.
@@ -179,6 +180,7 @@ class Task:
     body: Body
     purses: tuple[Purse, ...] = ()
     key: str | None = None
+    continues: str = ""
     is_root: bool = False
     is_told: bool = False
     queued_at: float | None = None
@@ -335,6 +337,7 @@ class Task:
             doing=self._doing(),
             silent=self.silent_for,
             progress=self.progress,
+            continues=self.continues,
         )
 
     def _workdir(self) -> str:

@@ -203,7 +203,8 @@ class Answers:
     def accepted(self, task: Task) -> TaskAccepted:
         """Return the answer to whoever has started a task."""
         is_shared = task.key is not None and not task.is_over
-        return TaskAccepted(task.id, self._place(task), is_shared, budget_of(task))
+        agent = task.agent if task.continues else ""
+        return TaskAccepted(task.id, self._place(task), is_shared, budget_of(task), agent)
 
     def view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         """Return a task as it is now, with the last sample of what it uses; see `Task.view`."""

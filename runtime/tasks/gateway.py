@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import msgspec
 import pykka
@@ -16,6 +16,9 @@ import pykka
 from ...actors import RemoteError, SupervisorRef
 from ..errors import RuntimeClosedError, refusal
 from .messages import Request, TaskRequest
+
+if TYPE_CHECKING:
+    from .past import ResumePast
 
 __all__ = [
     "Acknowledge",
@@ -67,7 +70,7 @@ class ReplyTo(Protocol):
 class Call(msgspec.Struct, frozen=True):
     """The host, or the tool layer in it, to the supervisor: a request, whose it is, and where the answer goes."""
 
-    request: TaskRequest
+    request: TaskRequest | ResumePast
     caller: Caller
     reply_to: ReplyTo
 

@@ -18,6 +18,7 @@ from .exceptions import LONGEST_ARGUMENTS
 from .request import Reply, Reply_co, Request
 from .result import check_result
 from .talk import LetterNumbers, LettersTaken, Listen, SteerTask
+from .turns import CallAnswered, CallsBegan, Messages
 from .views import Budget, Progress, TaskList, TaskView
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "RateTurn",
     "Reading",
     "Request",
+    "ResumeTask",
     "RunOptions",
     "RunTask",
     "StopTasks",
@@ -70,12 +72,14 @@ class TaskAccepted(msgspec.Struct, frozen=True):
         queue_place: its place in the queue, from 1; 0 if it is not queued.
         is_shared: whether others may have asked for it, too: it has a key, and has not ended.
         budget: what it may use; None if there is no limit on turns, tokens, cost or time.
+        agent: who runs it, where the asker may not know: it continues another.
     """
 
     task_id: str
     queue_place: int = 0
     is_shared: bool = False
     budget: Budget | None = None
+    agent: str = ""
 
 
 LONGEST_KEY: Final = 500
@@ -129,6 +133,18 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
     call: bytes = b""
     options: RunOptions = AS_USUAL
     has_code: bool = False
+
+
+class ResumeTask(Request[TaskAccepted], frozen=True, tag="resume"):
+    """Continue a task of the caller's that has ended, from its last finished turn; answered as `RunTask`.
+
+    Attributes:
+        task_id: the task that is continued.
+        message: what it is to do now; None: what it was at.
+    """
+
+    task_id: str
+    message: str | None = None
 
 
 class DataChecked(msgspec.Struct, frozen=True):
@@ -232,7 +248,9 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
     after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
 
 
-TaskRequest: TypeAlias = RunTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | SteerTask | Listen
+TaskRequest: TypeAlias = (
+    RunTask | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | SteerTask | Listen
+)
 
 
 def checked(request: Request[Reply]) -> Request[Reply]:
@@ -254,8 +272,6 @@ def checked(request: Request[Reply]) -> Request[Reply]:
 
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 LongText: TypeAlias = Annotated[str, msgspec.Meta(max_length=25_000)]
-Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
-CallNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1_000)]
 
 
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool_called"):
@@ -279,30 +295,6 @@ class Progressed(msgspec.Struct, frozen=True, tag="progressed"):
     """The task's code has told how far it has come."""
 
     progress: Progress
-
-
-class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
-    """The tools are about to be called that a turn of the loop asks for. Comes before any of them has an effect.
-
-    Attributes:
-        messages: what the conversation grew by so far, each as JSON text; the last is the turn.
-        calls: how many calls it has.
-    """
-
-    messages: Messages
-    calls: CallNumber
-
-
-class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):
-    """A call of the turn has ended while others of it go on.
-
-    Attributes:
-        place: which of the turn's calls, from 0.
-        message: the whole answer, as JSON text.
-    """
-
-    place: CallNumber
-    message: str
 
 
 class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended", omit_defaults=True):

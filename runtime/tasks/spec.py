@@ -49,6 +49,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         expected_output: what the answer should look like.
         working_directory: the runtime's; empty: the current directory of its process.
         own_folder: the folder that the task has to itself; empty if it has none.
+        former_folder: the folder that the task had to itself which this one continues; empty if there is none.
         max_result: bytes that its answer may have.
         attempt: from 1; more after a restart.
         conversation: what an earlier attempt's conversation had come to, each message as JSON text; empty: begin anew.
@@ -69,6 +70,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     expected_output: str | None = None
     working_directory: str = ""
     own_folder: str = ""
+    former_folder: str = ""
     max_result: int = 64_000_000
     attempt: int = 1
     conversation: tuple[str, ...] = ()

@@ -190,6 +190,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         total_usage: the same with that of all tasks that it started, and theirs.
         vitals: CPU and memory; None where no sample was taken.
         attempts: how many processes it has had; 0 before it has started.
+        continues: id of the task whose conversation it goes on with; empty if it began anew.
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
         workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
@@ -228,6 +229,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     silent: float = 0.0
     progress: Progress | None = None
     silence: Silence | None = None
+    continues: str = ""
 
     def __repr__(self) -> str:
         return f"<TaskView {self.id} of {self.agent}: {self.status}>"

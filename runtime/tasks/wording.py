@@ -68,6 +68,8 @@ def describe_view(view: TaskView, limit: int) -> str:
     lines = [_head(view), f"Task: {bounded(view.task, _TASK_IN_VIEW)}"]
     if view.reason:
         lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
+    if view.continues:
+        lines.append(f"Continues: {view.continues}")
     if view.workdir:
         lines.append(f"Works in: {working_directory(view)}")
     if view.silence is not None:

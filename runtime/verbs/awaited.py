@@ -68,6 +68,11 @@ class AsyncTask(TaskHandle):
         """Return a stream of the task's events, to its `TaskEnded`; see `BlockingVerbs.events`."""
         return AsyncEventStream(*events_of(self._way, [self], since, limit))
 
+    async def resume(self, message: str | None = None) -> AsyncTask:
+        """Continue the task, which has ended, as a new one; see `BlockingVerbs.resume`."""
+        accepted = await driven(self._way, steps.resume(self._way, self.id, message))
+        return AsyncTask(accepted.task_id, accepted.agent, self._way)
+
     async def stop(self) -> TaskView:
         """Stop the task and all that it has started; see `Task.stop`. Cancelled, it stops them all the same."""
         return (await driven(self._way, steps.stop([self.id])))[0]
@@ -127,6 +132,11 @@ class AsyncVerbs(Verbs):
         """Run a function in a process of its own, and return at once; see `BlockingVerbs.submit`."""
         options = options_of(limits, restart, workdir, key, output_schema)
         return await self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
+
+    async def resume(self, task: TaskRef, message: str | None = None) -> AsyncTask:
+        """Continue a task of an agent that has ended; see `BlockingVerbs.resume`."""
+        accepted = await driven(self._way, steps.resume(self._way, id_of(task), message))
+        return self._begun(accepted.task_id, accepted.agent)
 
     async def list(self) -> TaskViews:
         """Return all tasks, oldest first; of their output only the end."""
@@ -228,6 +238,10 @@ class AsyncVerbs(Verbs):
             self._way.held.claim(accepted.task_id)  # to its end: no group that asks for it, too, is to stop it
         return self._handle(accepted.task_id, request.agent)
 
+    def _begun(self, task_id: str, agent: str) -> AsyncTask:
+        """Return the handle of a task that these verbs have started."""
+        return self._handle(task_id, agent)
+
     def _handle(self, task_id: str, agent: str) -> AsyncTask:
         """Return the handle of a task: the one that there is, if it is alive."""
         known = self._way.held.handle(task_id)
@@ -316,6 +330,9 @@ class AsyncGroup(AsyncVerbs):
 
     async def _start(self, request: RunTask) -> AsyncTask:
         accepted = await driven(self._way, steps.run(request, self._way.data_check(request)))
-        task = self._handle(accepted.task_id, request.agent)
+        return self._begun(accepted.task_id, request.agent)
+
+    def _begun(self, task_id: str, agent: str) -> AsyncTask:
+        task = self._handle(task_id, agent)
         self._book.watch(task.id)
         return task

@@ -115,6 +115,28 @@ class BlockingVerbs(Verbs):
         options = options_of(limits, restart, workdir, key, output_schema)
         return self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
+    def resume(self, task: TaskRef, message: str | None = None) -> Task:
+        """Continue a task of an agent that has ended, with its conversation, from its last finished turn.
+
+        It is a new task, which says in `continues` whose conversation it has. A tool call that had begun and not ended
+        has the answer *effects unknown*; those that had ended are not made again. Its limits count anew.
+
+        Args:
+            task: one that has completed, failed or was stopped; of this run, or of another in the same state folder
+                whose host was closed or has died.
+            message: what it is to do now, as words of the user. None: it goes on with what it was at, which one that
+                has completed cannot.
+
+        Raises:
+            UnknownTaskError: there is no such task.
+            RunError: it has not ended, is a function's, or is being continued already; and what `run` raises.
+            StateError: the journal that has its conversation cannot be read.
+            RuntimeClosedError: the runtime is closed.
+            TypeError: an argument has the wrong type.
+        """
+        accepted = drive(self._way, steps.resume(self._way, id_of(task), message))
+        return self._begun(accepted.task_id, accepted.agent)
+
     def list(self) -> TaskViews:
         """Return all tasks, oldest first; of their output only the end."""
         return drive(self._way, steps.list_tasks())
@@ -271,6 +293,10 @@ class BlockingVerbs(Verbs):
             self._way.held.claim(accepted.task_id)  # to its end: no group that asks for it, too, is to stop it
         return self._handle(accepted.task_id, request.agent)
 
+    def _begun(self, task_id: str, agent: str) -> Task:
+        """Return the handle of a task that these verbs have started."""
+        return self._handle(task_id, agent)
+
     def _handle(self, task_id: str, agent: str) -> Task:
         """Return the handle of a task: the one that there is, if it is alive."""
         known = self._way.held.handle(task_id)
@@ -354,6 +380,9 @@ class Group(BlockingVerbs):
 
     def _start(self, request: RunTask) -> Task:
         accepted = drive(self._way, steps.run(request, self._way.data_check(request)))
-        task = self._handle(accepted.task_id, request.agent)
+        return self._begun(accepted.task_id, request.agent)
+
+    def _begun(self, task_id: str, agent: str) -> Task:
+        task = self._handle(task_id, agent)
         self._book.watch(task.id)
         return task

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from ..errors import RunError, RuntimeClosedError
 from ..tasks.ends import TaskFailed
 from ..tasks.gateway import Nobody, ReplyTo
-from ..tasks.messages import CheckData, Request, RunTask, StopTasks, TaskAccepted, WaitTasks
+from ..tasks.messages import CheckData, Request, ResumeTask, RunTask, StopTasks, TaskAccepted, WaitTasks
+from ..tasks.past import ResumePast
 from ..tasks.views import Status, TaskList, TaskView
 from . import steps
 from .arguments import check_choice
 from .inbox import ReplyInto
 from .steps import Steps
-from .way import Source, Way
+from .way import Former, Source, Way
 
 if TYPE_CHECKING:
     from ..tasks.events import Event
@@ -168,9 +169,10 @@ class GroupWay:
         Raises:
             RunError: it would start a task, and the group starts no more.
         """
-        if isinstance(request, RunTask):
+        if isinstance(request, RunTask | ResumeTask | ResumePast):
             self._book.check_open()
-            reply_to = _Registered(reply_to, self._book, request.agent)
+            agent = request.agent if isinstance(request, RunTask) else ""
+            reply_to = _Registered(reply_to, self._book, agent)
         self._way.send(request, reply_to)
 
     def call_back(self, function: Callable[[], object]) -> None:
@@ -201,6 +203,10 @@ class GroupWay:
         """See `Way`."""
         return self._way.past(task_id)
 
+    def former(self, task_id: str) -> Former | None:
+        """See `Way`."""
+        return self._way.former(task_id)
+
     def events(self, task_ids: Sequence[str] | None, since: str | None, limit: int) -> Source[Event]:
         """See `Way`."""
         return self._way.events(task_ids, since, limit)
@@ -222,7 +228,7 @@ class _Registered:
 
     def set(self, value: Any) -> None:
         """Note the task, and hand the reply over."""
-        self._book.add(value, self._agent)
+        self._book.add(value, self._agent or value.agent)
         self._reply_to.set(value)
 
     def set_exception(self, error: BaseException) -> None:

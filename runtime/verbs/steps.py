@@ -12,15 +12,28 @@ hand-overs, and an import of asyncio.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..tasks.ends import TaskFailed, TaskStopped
-from ..tasks.messages import CheckData, ListTasks, Request, RunTask, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.messages import (
+    CheckData,
+    ListTasks,
+    Request,
+    ResumeTask,
+    RunTask,
+    StopTasks,
+    TaskAccepted,
+    ViewTask,
+    WaitTasks,
+)
 from ..tasks.talk import SteerReceipt, SteerTask
 from ..tasks.views import TaskList, TaskView
 from ..text import encodable
 from .arguments import check_choice, check_seconds, type_name
+
+if TYPE_CHECKING:
+    from .way import Way
 
 __all__ = [
     "OUTPUT_OF_FAILED",
@@ -30,6 +43,7 @@ __all__ = [
     "forgotten",
     "list_tasks",
     "result_of_view",
+    "resume",
     "run",
     "seen_ends",
     "steer",
@@ -62,6 +76,33 @@ def run(request: RunTask, check: CheckData | None = None) -> Steps[TaskAccepted]
     if check is not None:
         yield check
     accepted: TaskAccepted = yield request
+    return accepted
+
+
+def resume(way: Way, task_id: str, message: str | None) -> Steps[TaskAccepted]:
+    """Continue a task that has ended, of this run or of another.
+
+    Args:
+        way: finds it where it is of another run.
+        task_id: the task.
+        message: what it is to do now; None: what it was at.
+
+    Raises:
+        TypeError: the message is no text.
+    """
+    if message is not None and not isinstance(message, str):
+        raise TypeError(f"message is {type_name(message)}; it must be text, or None.")
+    message = None if message is None else encodable(message)
+    try:
+        accepted: TaskAccepted = yield ResumeTask(task_id, message)
+    except UnknownTaskError:
+        former = way.former(task_id)
+        if former is None:
+            raise
+        from ..tasks.past import ResumePast  # noqa: PLC0415 - for programs that continue earlier runs
+
+        accepted = yield ResumePast(former.past, message)
+        former.note_continued()
     return accepted
 
 

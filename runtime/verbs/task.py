@@ -66,6 +66,11 @@ class Task(TaskHandle):
         """Return a stream of the task's events, to its `TaskEnded`; see `BlockingVerbs.events`."""
         return EventStream(*events_of(self._way, [self], since, limit))
 
+    def resume(self, message: str | None = None) -> Task:
+        """Continue the task, which has ended, as a new one; see `BlockingVerbs.resume`."""
+        accepted = drive(self._way, steps.resume(self._way, self.id, message))
+        return Task(accepted.task_id, accepted.agent, self._way)
+
     def stop(self) -> TaskView:
         """Stop the task and all that it has started; return when all of it is gone.
 

@@ -15,8 +15,9 @@ from .held import Held
 
 if TYPE_CHECKING:
     from ..tasks.events import Event
+    from ..tasks.past import Past
 
-__all__ = ["Source", "Verbs", "Way", "stop_unknown", "stop_unseen"]
+__all__ = ["Former", "Source", "Verbs", "Way", "stop_unknown", "stop_unseen"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -45,6 +46,19 @@ class Source(Protocol[T_co]):
 
     def close(self) -> None:
         """End it. In any thread."""
+
+
+class Former(Protocol):
+    """A task of another run, that is to be continued.
+
+    Attributes:
+        past: what is needed for that.
+    """
+
+    past: Past
+
+    def note_continued(self) -> None:
+        """Note with its run that a task goes on with it."""
 
 
 class Way(Protocol):
@@ -102,6 +116,15 @@ class Way(Protocol):
 
     def past(self, task_id: str) -> TaskView | None:
         """Return a task of an earlier run in the same state folder; None if there is none."""
+        ...
+
+    def former(self, task_id: str) -> Former | None:
+        """Return a task of another run in the same state folder, to be continued; None if there is none.
+
+        Raises:
+            RunError: it has not ended.
+            StateError: the state folder, or its journal, cannot be read.
+        """
         ...
 
     def events(self, task_ids: Sequence[str] | None, since: str | None, limit: int) -> Source[Event]:

@@ -324,3 +324,19 @@ async def blocks_its_own_loop(task: EntrypointTask) -> str:
 def has_a_tool_that_would_hang(task: EntrypointTask) -> str:
     """Call it."""
     return task.tools.call("blocks_its_own_loop").text
+
+
+def continues_what_it_started(task: EntrypointTask) -> dict[str, Any]:
+    """Continue a task of its own, and try that with another's, whose id the text is."""
+    own = task.runtime.run("shows", "First.")
+    own.result()
+    continued = own.resume("Second.")
+    try:
+        task.runtime.resume(task.text, "Third.")
+    except Exception as error:  # noqa: BLE001 - told
+        refused = type(error).__name__
+    return {
+        "roles": [message["role"] for message in json.loads(continued.result())["messages"]],
+        "continues": continued.view().continues == own.id,
+        "refused": refused,
+    }

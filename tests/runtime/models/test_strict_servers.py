@@ -327,3 +327,29 @@ def test_a_restarted_task_sends_back_what_is_opaque_and_keeps_to_the_rules(
         sent = server.requests[-1].messages[2]
         assert sent["reasoning_content"] == REASONING
         assert sent["tool_calls"][0]["extra_content"] == SIGNATURE
+
+
+@pytest.mark.parametrize("name", ["thinker", "mistral-large"])
+def test_a_task_that_is_continued_keeps_to_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("A_KEY", "k-of-a-test-server")
+
+    def script(request: Request) -> Reply:
+        if request.turn == 0:
+            return Calls(("shell", {"cmd": "echo quick"}), ("shell", {"cmd": "kill -9 $PPID"}))
+        return Text(f"Answer {request.turn}.")
+
+    with ModelServer(Strict(script, short_ids=name.startswith("mistral"))) as server:
+        team = tmp_path / "team.yaml"
+        text = TEAM.format(url=server.base_url, instruction="").replace("policy: transient", "policy: temporary")
+        team.write_text(text.replace("model: thinker, base", f"model: {name}, base"))
+        with Runtime.from_file(team, state_dir=tmp_path / "state", standby=0, stop_grace=1.0) as runtime:
+            task = runtime.run("root", "The task.")
+            (died,) = runtime.wait([task], timeout=PATIENCE)
+            assert died.status == "failed"
+            second = task.resume("Mind the rules.")
+            assert second.result(PATIENCE) == "Answer 2."
+            assert second.resume("And now?").result(PATIENCE) == "Answer 3."
+
+        assert roles(server.requests[-1].messages) == "suCttauau"

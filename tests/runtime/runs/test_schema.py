@@ -1,4 +1,4 @@
-"""The schema: the one module that knows the journal's tables."""
+"""The schema: the two modules that know the journal's tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import subactors.actors
 import subactors.runtime
-from subactors.runtime.runs import schema
+from subactors.runtime.runs.conversation import append_messages, delete_conversation
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.reader import JournalReader
 
@@ -37,15 +37,15 @@ def _speaks_sql(path: Path) -> bool:
 def test_no_other_module_has_sql() -> None:
     with_sql = {name for name, path in _modules() if _speaks_sql(path)}
 
-    assert with_sql - WITH_TABLES_OF_THEIR_OWN == {"runtime/runs/schema.py"}
+    assert with_sql - WITH_TABLES_OF_THEIR_OWN == {"runtime/runs/schema.py", "runtime/runs/conversation.py"}
 
 
 def test_messages_are_numbered_on_from_where_the_conversation_ends(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     journal = Journal(path, {})
-    journal.write(schema.append_messages("agent_task_1", 1, 1, ['{"n": 1}', '{"n": 2}']))
-    journal.write(schema.append_messages("agent_task_2", 1, 1, ['{"n": 9}']))
-    journal.write(schema.append_messages("agent_task_1", 3, 2, ['{"n": 3}']))
+    journal.write(append_messages("agent_task_1", 1, 1, ['{"n": 1}', '{"n": 2}']))
+    journal.write(append_messages("agent_task_2", 1, 1, ['{"n": 9}']))
+    journal.write(append_messages("agent_task_1", 3, 2, ['{"n": 3}']))
     journal.close()
 
     with JournalReader(path, live=False) as reader:
@@ -56,8 +56,8 @@ def test_a_conversation_that_is_deleted_leaves_those_of_other_tasks(tmp_path: Pa
     path = tmp_path / "journal.sqlite"
     journal = Journal(path, {})
     for task_id in ("agent_task_1", "agent_task_2"):
-        journal.write(schema.append_messages(task_id, 1, 1, ["{}"]))
-    journal.write(schema.delete_conversation("agent_task_1"))
+        journal.write(append_messages(task_id, 1, 1, ["{}"]))
+    journal.write(delete_conversation("agent_task_1"))
     journal.close()
 
     with JournalReader(path, live=False) as reader:

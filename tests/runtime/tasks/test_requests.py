@@ -16,6 +16,7 @@ from subactors.runtime.tasks.messages import (
     TaskRequest,
     ViewTask,
 )
+from subactors.runtime.tasks.past import ResumePast
 from subactors.runtime.tasks.talk import Listening, SteerReceipt
 from subactors.runtime.tasks.views import TaskList, TaskView
 
@@ -23,7 +24,7 @@ VIEW = TaskView(id="agent_task_1", agent="worker", task="work", status="running"
 
 
 def test_every_kind_of_request_is_one_that_a_task_may_send() -> None:
-    assert _kinds(Request) - {CheckData} == set(get_args(TaskRequest))
+    assert _kinds(Request) - {CheckData, ResumePast} == set(get_args(TaskRequest))
 
 
 @pytest.mark.parametrize("kind", get_args(TaskRequest))

@@ -1,0 +1,77 @@
+"""Conversation: every SQL statement that reads or changes what agents and their models have said.
+
+As in `schema`, which has the table, a verb takes values and returns statements; it executes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from .schema import Statement
+
+__all__ = [
+    "append_messages",
+    "delete_conversation",
+    "put_messages",
+    "select_conversation",
+    "select_past",
+    "select_table",
+]
+
+_RESULT_HEAD: Final = 25_000
+"""Characters of a result that whoever continues its owner is told, at most."""
+
+
+def append_messages(task_id: str, first_number: int, attempt: int, bodies: Iterable[str]) -> list[Statement]:
+    """Append messages, JSON text, to a task's conversation; they are numbered from `first_number` on."""
+    return put_messages(task_id, attempt, enumerate(bodies, first_number))
+
+
+def put_messages(task_id: str, attempt: int, numbered: Iterable[tuple[int, str]]) -> list[Statement]:
+    """Put messages, JSON text, into their places in a task's conversation, over what was there."""
+    put = "INSERT OR REPLACE INTO message (task, number, attempt, body) VALUES (?, ?, ?, ?)"
+    return [(put, (task_id, number, attempt, body)) for number, body in numbered]
+
+
+def delete_conversation(task_id: str) -> list[Statement]:
+    """Delete all messages of a task."""
+    return [("DELETE FROM message WHERE task = ?", (task_id,))]
+
+
+def select_conversation(task_id: str) -> Statement:
+    """Select the messages of a task, in order: their bodies."""
+    return ("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
+
+
+def select_past(task_id: str, *, options: str = "options", has_letters: bool = True) -> Statement:
+    """Select what a task needs that continues another; `past_rows` knows what the columns are.
+
+    Of what it had started, the ends that nobody has seen; of what was said to it, what it has not taken.
+
+    Args:
+        task_id: the task that is continued.
+        options: what stands for the column of that name, where the journal does not have it.
+        has_letters: whether the journal has a table of letters.
+    """
+    letters = (
+        "SELECT 3, number, sender, body, NULL, NULL, NULL, NULL, NULL FROM letter "
+        "WHERE task = ? AND taken IS NULL UNION ALL "
+    )
+    return (
+        (
+            f"SELECT 0 AS kind, 0 AS number, agent, task, expected_output, status, reason, {options}, workdir "  # noqa: S608 - constants
+            "FROM task WHERE id = ? UNION ALL "
+            f"SELECT 1, number, id, agent, substr(result, 1, {_RESULT_HEAD}), status, reason, NULL, NULL "
+            "FROM task WHERE parent = ? AND was_read = 0 UNION ALL "
+            f"{letters if has_letters else ''}"
+            "SELECT 2, number, body, NULL, NULL, NULL, NULL, NULL, NULL FROM message WHERE task = ? "
+            "ORDER BY kind, number"
+        ),
+        (task_id,) * (4 if has_letters else 3),
+    )
+
+
+def select_table(name: str) -> Statement:
+    """Select whether there is a table of that name: a row if there is."""
+    return ("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))

@@ -1,0 +1,88 @@
+"""Resuming: finds in the journal of this run what a task needs that continues one which has ended.
+
+Nothing here waits: the journal answers in its own thread, and what it says comes back to the supervisor as a call.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import RunError, UnknownTaskError
+from ..runs.conversation import select_past
+from ..runs.journal import Journal
+from ..runs.past_rows import past_of
+from ..tasks.gateway import Call, Caller, ReplyTo
+from ..tasks.messages import ResumeTask
+from ..tasks.past import ResumePast
+from .messages import Mailbox
+from .registry import TaskRegistry
+
+__all__ = ["Resumer"]
+
+
+class Resumer:
+    """See the module. Used in the supervisor's thread, but where a method says otherwise.
+
+    Args:
+        registry: the tasks.
+        journal: of this run.
+        mailbox: the supervisor's.
+    """
+
+    def __init__(self, registry: TaskRegistry, journal: Journal, mailbox: Mailbox) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._mailbox = mailbox
+        self._asked: set[ReplyTo] = set()
+
+    @property
+    def owed(self) -> list[ReplyTo]:
+        """Where answers are owed."""
+        return list(self._asked)
+
+    def find(self, request: ResumeTask, caller: Caller, reply_to: ReplyTo) -> None:
+        """Have a task looked up that is to be continued; `ResumePast` comes when it is found.
+
+        Raises:
+            UnknownTaskError: a task asks for one that it has not started.
+            RunError: it has not ended.
+        """
+        missing: RunError = RunError(f"The journal cannot be read now, so nothing is known of {request.task_id}.")
+        try:
+            task = self._registry.find(request.task_id, caller)
+        except UnknownTaskError as error:
+            if caller.id is not None:
+                raise
+            missing = error  # unless it is only forgotten: the journal knows
+        else:
+            if not task.is_over:
+                raise RunError(f"Task {task.id} is {task.status}. Only one that has ended can be continued.")
+        self._asked.add(reply_to)
+        self._journal.query(
+            select_past(request.task_id), lambda rows: self._found(rows, request, caller, reply_to, missing)
+        )
+
+    def is_found(self, reply_to: ReplyTo) -> None:
+        """Take note that a call has come back."""
+        self._asked.discard(reply_to)
+
+    def _found(
+        self,
+        rows: Sequence[Sequence[Any]],
+        request: ResumeTask,
+        caller: Caller,
+        reply_to: ReplyTo,
+        missing: RunError,
+    ) -> None:
+        """Hand on what the journal says. In the journal's thread."""
+        try:
+            past = past_of(request.task_id, rows, live=True)
+        except sqlite3.DatabaseError as error:
+            past, missing = None, RunError(f"In the journal {error}.")
+        if past is None:
+            self._asked.discard(reply_to)
+            reply_to.set_exception(missing.with_traceback(None))
+        else:
+            self._mailbox.tell_for(None, Call(ResumePast(past, request.message), caller, reply_to))

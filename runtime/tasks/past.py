@@ -1,0 +1,178 @@
+"""Past: a task that has ended, as another task needs it that continues its conversation, and what that begins with."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import RunError
+from ..text import one_line
+from .messages import AS_USUAL, RunOptions, TaskAccepted
+from .request import Request
+from .talk import Letter
+from .views import Status
+
+__all__ = [
+    "Past",
+    "ResumePast",
+    "UntoldEnd",
+    "check_resumable",
+    "conversation_of",
+    "decode_options",
+    "encode_options",
+    "text_of",
+]
+
+_REASON: Final = 1000
+_MOST_HEADS: Final = 24_000
+"""Characters of a reason, and of the results of all tasks of which a continuation is told."""
+
+_TAG: Final = "background_agents"
+
+
+class UntoldEnd(msgspec.Struct, frozen=True):
+    """The end of a task of which its owner had not been told when that ended.
+
+    Attributes:
+        task_id: the task.
+        agent: who ran it.
+        status: its last one.
+        reason: why it ended so.
+        result: its result, or the beginning of it; empty if it has none, or that is in a file.
+    """
+
+    task_id: str
+    agent: str
+    status: Status
+    reason: str
+    result: str = ""
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """See the module.
+
+    Attributes:
+        id: its id.
+        agent: who ran it.
+        task: what it was asked to do.
+        expected_output: what its answer was to look like.
+        status: what it is at; one that is final is how it ended.
+        reason: why it ended so.
+        options: how it differed from others of its agent; None: it has no conversation, because it is a function's.
+        folder: the folder that it had to itself; empty if it had none.
+        untold: ends of tasks that it had started, oldest first.
+        conversation: the messages, each as JSON text.
+        letters: what was said to it, and it had not taken when it ended.
+    """
+
+    id: str
+    agent: str
+    task: str
+    expected_output: str | None
+    status: Status
+    reason: str
+    options: RunOptions | None
+    folder: str
+    untold: tuple[UntoldEnd, ...] = ()
+    conversation: tuple[str, ...] = ()
+    letters: tuple[Letter, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Past {self.id} of {self.agent}: {self.status}>"
+
+
+class ResumePast(Request[TaskAccepted], frozen=True, tag="resume_past"):
+    """To the host only: continue a task that has ended, in this run or another; see `ResumeTask`."""
+
+    past: Past
+    message: str | None = None
+
+
+def encode_options(options: RunOptions) -> str:
+    """Return how a task differs from others, without its key, as the JSON text that the journal keeps."""
+    if options == AS_USUAL:
+        return "{}"
+    return msgspec.json.encode(msgspec.structs.replace(options, key=None)).decode()
+
+
+def decode_options(text: str) -> RunOptions:
+    """Return the same from that text; raises msgspec.MsgspecError or ValueError for another."""
+    return msgspec.json.decode(text, type=RunOptions)
+
+
+def check_resumable(past: Past, message: str | None) -> None:
+    """Refuse to continue what cannot go on.
+
+    Raises:
+        RunError: it is a function's task, or has completed and nothing more is wanted of it.
+    """
+    if past.options is None:
+        raise RunError(
+            f"Task {past.id} ran a function ({one_line(past.agent, 100)}), and has no conversation to go on with. "
+            "Start it anew."
+        )
+    if message is not None and not message.strip():
+        raise RunError("The message is empty. Leave it out, or say what the task is to do now.")
+    if past.status == "completed" and message is None:
+        raise RunError(f"Task {past.id} has completed. Say what it is to do now: it goes on with a message only.")
+
+
+def text_of(past: Past, message: str | None) -> str:
+    """Return what the task that continues another is asked to do, all in all."""
+    return past.task if message is None else f"{past.task}\n\n{message}"
+
+
+def conversation_of(past: Past, message: str | None, folder: str) -> tuple[str, ...]:
+    """Return the messages that a continuation begins with; none: it begins anew, as nothing had been said.
+
+    Args:
+        past: what is continued.
+        message: what it is to do now; None: what it was at.
+        folder: the folder that it has to itself; empty if it has none.
+    """
+    if not past.conversation:
+        return ()
+    if message is None and not past.untold and not past.letters and _is_answered(past.conversation[-1]):
+        return past.conversation  # it had ended between its final answer and its end: that is its answer
+    is_news = past.status != "completed" or past.untold or (folder and folder != past.folder)
+    told = [_notice(past, folder)] if is_news else []
+    content = "\n\n".join([*told, *([message] if message is not None else [])])
+    return (*past.conversation, msgspec.json.encode({"role": "user", "content": content}).decode())
+
+
+def _is_answered(last: str) -> bool:
+    message: dict[str, Any] = msgspec.json.decode(last)
+    return message["role"] == "assistant" and not message.get("tool_calls")
+
+
+def _notice(past: Past, folder: str) -> str:
+    """Return what the model is told of the interruption, marked as data."""
+    end = f"{past.status}: {one_line(past.reason, _REASON)}" if past.reason else f"{past.status}."
+    lines = [
+        "<continued>",
+        "The runtime tells you, not the user: this task had ended, and goes on now in a new process.",
+        f"It had ended as {end}",
+        "Programs and background tasks that it had started are gone.",
+    ]
+    if folder and folder != past.folder:
+        lines.append(f"Its working directory is {folder} now. What was in the former one is there.")
+    lines.append("</continued>")
+    if past.untold:
+        lines += ["", f"<{_TAG}>", "The runtime tells you, not the user: background tasks of yours have ended."]
+        room = _MOST_HEADS // len(past.untold)
+        for end_of in past.untold:
+            lines += ["", *_lines(end_of, room)]
+        lines.append(f"</{_TAG}>")
+    return "\n".join(lines)
+
+
+def _lines(end: UntoldEnd, room: int) -> list[str]:
+    reason = f" {one_line(end.reason, _REASON)}" if end.reason else ""
+    lines = [f"{end.task_id} ({end.agent}): {end.status}.{reason}"]
+    if end.result:
+        head = end.result[:room].replace(f"</{_TAG}", f"< /{_TAG}")
+        lines += ["Result:", *(f"| {line}" for line in head.splitlines())]
+        if len(end.result) > room:
+            lines.append("[It goes on; the rest is not kept here.]")
+    return lines

@@ -1,0 +1,36 @@
+"""Turns: what a task's process tells of a turn of its loop before that has ended."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+__all__ = ["CallAnswered", "CallsBegan", "Messages"]
+
+Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
+CallNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1_000)]
+
+
+class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
+    """The tools are about to be called that a turn of the loop asks for. Comes before any of them has an effect.
+
+    Attributes:
+        messages: what the conversation grew by so far, each as JSON text; the last is the turn.
+        calls: how many calls it has.
+    """
+
+    messages: Messages
+    calls: CallNumber
+
+
+class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):
+    """A call of the turn has ended while others of it go on.
+
+    Attributes:
+        place: which of the turn's calls, from 0.
+        message: the whole answer, as JSON text.
+    """
+
+    place: CallNumber
+    message: str

@@ -1,0 +1,221 @@
+"""Continuing tasks of earlier runs: of hosts that were closed or killed, and of such as live in another process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from processes_and_waits import wait_until
+from subactors.runtime import RunError, Runtime, StateError, TaskView
+from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
+from subactors.runtime.runs.reader import JournalReader
+from subactors.runtime.runs.upkeep import recover
+from teams import PATIENCE, model, plan, run_and_wait
+
+SHELL: Final = [{"type": "shell"}]
+TEAM: Final[dict[str, Any]] = {
+    "agents": {
+        "plans": model("follows_a_plan", toolsets=SHELL),
+        "private": model("follows_a_plan", toolsets=SHELL, workdir="private"),
+        "shows": model("shows_its_conversation"),
+        "boss": model("follows_a_plan", sub_agents=["plans"], toolsets=[*SHELL, {"type": "background_agents"}]),
+    }
+}
+
+HOST: Final = """
+import json, sys
+from subactors.runtime import Runtime
+team, state, agent, task = json.loads(sys.argv[1])
+runtime = Runtime.from_mapping(team, state_dir=state, standby=0)
+print(runtime.run(agent, task).id, flush=True)
+sys.stdin.read()
+"""
+"""A host that starts one task, and lives until it is killed."""
+
+
+@contextlib.contextmanager
+def host(state: Path, agent: str, task: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Have a host in another process run a task; its id is given, too."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOST, json.dumps([TEAM, str(state), agent, task])],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        try:
+            assert program.stdout is not None
+            yield program, program.stdout.readline().strip()
+        finally:
+            program.kill()
+
+
+def killed_host(state: Path, agent: str, task: str, begun: Path) -> str:
+    """Run a task in a host, and kill that once the file is there and the journal has what was said before it was."""
+    with host(state, agent, task) as (program, task_id):
+        wait_until(begun.exists, "the call has begun", limit=PATIENCE)
+        wait_until(lambda: _last_is_open(state, task_id), "the journal has the turn", limit=PATIENCE)
+        program.kill()
+        program.wait()
+    return task_id
+
+
+def _last_is_open(state: Path, task_id: str) -> bool:
+    """Whether the conversation of a task ends with a turn that has unanswered calls."""
+    code = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("
+    code += "'SELECT body FROM message WHERE task = ? ORDER BY number DESC', sys.argv[2:]).fetchone()[0])"
+    (journal,) = state.glob("run_*/journal.sqlite")
+    command = [sys.executable, "-c", code, str(journal), task_id]
+    last = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return bool(json.loads(last).get("tool_calls"))
+
+
+def resumed(runtime: Runtime, task: str, message: str | None = None) -> TaskView:
+    """Continue a task to its end."""
+    (view,) = runtime.wait([runtime.resume(task, message)], timeout=PATIENCE)
+    return view
+
+
+def long_call(folder: Path) -> list[Any]:
+    """A turn that leaves a trace, and goes on for ever."""
+    return [["shell", {"cmd": f"echo begun >> '{folder / 'begun'}'; sleep 600"}]]
+
+
+def test_after_a_kill_of_the_host_in_a_call_a_task_goes_on_and_does_nothing_again(tmp_path: Path) -> None:
+    first = [["shell", {"cmd": f"echo once >> '{tmp_path / 'done'}'"}]]
+    steps = plan(first, long_call(tmp_path), [["shell", {"cmd": "echo last"}]], "answers")
+    task_id = killed_host(tmp_path / "state", "plans", steps, tmp_path / "begun")
+
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
+        view = resumed(runtime, task_id)
+        former = runtime.view(task_id)
+
+    assert (view.status, view.continues, view.task) == ("completed", task_id, steps), view.reason
+    done, unknown, last = json.loads(view.result)
+    assert unknown == EFFECTS_UNKNOWN
+    assert "Effects unknown" not in done
+    assert "last" in last
+    assert (tmp_path / "done").read_text() == "once\n"
+    assert (tmp_path / "begun").read_text() == "begun\n"
+    assert (former.status, former.reason) == ("failed", "The host died.")
+
+
+def test_what_a_closed_runtime_stopped_goes_on_only_if_it_is_asked_for(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
+        task = runtime.run("plans", plan(long_call(tmp_path), {"answer": "done"}))
+        wait_until((tmp_path / "begun").exists, "the call has begun", limit=PATIENCE)
+
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
+        runtime._host.housekeeping.join()
+        assert runtime.list() == []
+        assert runtime.view(task.id).status == "stopped"
+        assert resumed(runtime, task.id).result == "done"
+        assert [view.continues for view in runtime.list()] == [task.id]
+
+
+def test_a_task_that_completed_in_an_earlier_run_goes_on_with_a_message(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first = run_and_wait(runtime, "shows", "First.")
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        with pytest.raises(RunError, match="has completed"):
+            runtime.resume(first.id)
+        second = resumed(runtime, first.id, "Second.")
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        third = resumed(runtime, second.id, "Third.")
+
+    messages = json.loads(third.result)["messages"]
+    assert [message["content"] for message in messages if message["role"] == "user"][1:] == ["Second.", "Third."]
+
+
+def test_a_task_that_an_earlier_run_had_queued_begins_anew(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0, max_running=1) as runtime:
+        runtime.run("plans", plan(long_call(tmp_path), {"answer": "x"}))
+        queued = runtime.run("shows", "First.")
+        assert queued.status == "queued"
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
+        messages = json.loads(resumed(runtime, queued.id).result)["messages"]
+    assert [message["role"] for message in messages] == ["system", "user"]
+
+
+def test_the_ends_of_tasks_that_died_with_their_host_are_told(tmp_path: Path) -> None:
+    child = plan(long_call(tmp_path), {"answer": "x"})
+    start = [["run_background_agent", {"agent": "plans", "task": child}]]
+    wait = [["shell", {"cmd": "sleep 600"}]]
+    boss = killed_host(tmp_path / "state", "boss", plan(start, wait, {"answer": "done"}), tmp_path / "begun")
+    recover(tmp_path / "state")
+
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
+        view = resumed(runtime, boss)
+        path = runtime._host.folder.journal
+    with JournalReader(path, live=False) as reader:
+        told = str([message for message in reader.messages(view.id) if message["role"] == "user"])
+
+    assert view.result == "done"
+    assert "(plans): failed. The host died." in told
+
+
+def test_a_folder_of_its_own_goes_along_from_run_to_run(tmp_path: Path) -> None:
+    keep = [["shell", {"cmd": "echo mine > file"}]]
+    steps = plan(keep, long_call(tmp_path), [["shell", {"cmd": "cat file"}]], "answers")
+    task_id = killed_host(tmp_path / "state", "private", steps, tmp_path / "begun")
+
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
+        *_, found = json.loads(resumed(runtime, task_id).result)
+    assert "mine" in found
+
+
+def test_a_task_that_runs_in_another_host_is_not_continued(tmp_path: Path) -> None:
+    with (
+        host(tmp_path / "state", "plans", plan(long_call(tmp_path), {"answer": "x"})) as (program, task_id),
+        Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime,
+    ):
+        with pytest.raises(RunError, match=rf"is \w+, in a host that lives \(process {program.pid}\)"):
+            runtime.resume(task_id)
+        assert runtime.list() == []
+
+
+def test_an_agent_that_the_team_does_not_have_any_more_is_named(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first = run_and_wait(runtime, "shows", "First.")
+    team = {"agents": {"plans": TEAM["agents"]["plans"]}}
+    with (
+        Runtime.from_mapping(team, state_dir=tmp_path, standby=0) as runtime,
+        pytest.raises(RunError, match="There is no agent 'shows' in the team"),
+    ):
+        runtime.resume(first.id, "Second.")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE task SET options = '{\"limits\": 7}' WHERE id = ?",
+        "UPDATE message SET body = '{' WHERE task = ?",
+        "UPDATE message SET body = '[]' WHERE task = ?",
+        "UPDATE message SET body = x'00ff' WHERE task = ?",
+    ],
+)
+def test_a_damaged_conversation_is_named_and_starts_nothing(tmp_path: Path, damage: str) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first = run_and_wait(runtime, "shows", "First.")
+        runtime._host.journal.write([(damage, (first.id,))])
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        with pytest.raises(StateError, match="cannot be read"):
+            runtime.resume(first.id, "Second.")
+        assert runtime.list() == []
+
+
+def test_a_journal_of_an_earlier_version_can_be_gone_on_with(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first = run_and_wait(runtime, "shows", "First.")
+        lost = ["ALTER TABLE task DROP COLUMN continues", "ALTER TABLE task DROP COLUMN options", "DROP TABLE letter"]
+        runtime._host.journal.write([(statement, ()) for statement in lost])
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        assert len(json.loads(resumed(runtime, first.id, "Second.").result)["messages"]) == 4
