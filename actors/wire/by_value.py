@@ -16,6 +16,7 @@ import cloudpickle
 from .class_names import named_by, put_in_module
 from .singletons import reduce_singleton
 from .structs import is_struct_class, reduce_struct
+from .wrappers import reduce_wrapper
 
 __all__ = ["encode", "encode_shared"]
 
@@ -108,6 +109,9 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
         singleton = reduce_singleton(value, self._is_importable)
         if singleton is not None:
             return singleton
+        wrapper = reduce_wrapper(value, self._is_importable)
+        if wrapper is not None:
+            return wrapper
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str) and name != "__main__" and not self._is_importable(name):
             self._take_by_value(name)

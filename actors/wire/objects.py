@@ -16,6 +16,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from .singletons import reduce_singleton
+from .wrappers import CachedFunction
 
 __all__ = [
     "NEEDED_FOR_CODE",
@@ -88,7 +89,7 @@ def encode_by_value(value: object) -> tuple[bytes, set[str]]:
 
 def is_of_main(value: Any) -> bool:
     """Return whether a value is a function or a class of the main module, under one of its names; see below."""
-    return isinstance(value, FunctionType | type) and getattr(value, "__module__", None) in _MAIN
+    return isinstance(value, FunctionType | CachedFunction | type) and getattr(value, "__module__", None) in _MAIN
 
 
 def names_main(data: bytes) -> bool:

@@ -32,6 +32,9 @@ _KINDS: Final[dict[str, tuple[str, str]]] = {
     "_io.FileIO": ("an open file", "Give the function its path, and open it there."),
     "socket.socket": ("an open socket", "Give the function the address, and connect there."),
     "sqlite3.Connection": ("a connection to a database", "Give the function its path, and connect there."),
+    "weakref.WeakKeyDictionary": ("a dictionary of weak references", "Make it in the function."),
+    "weakref.WeakValueDictionary": ("a dictionary of weak references", "Make it in the function."),
+    "weakref.ReferenceType": ("a weak reference", "Give the function the object itself."),
     "builtins.generator": ("a generator", "Give the function a list of what it yields."),
     "builtins.async_generator": ("a generator", "Give the function a list of what it yields."),
     "builtins.coroutine": ("a coroutine", "Give the function what it returns, once that is there."),
@@ -116,6 +119,9 @@ def _parts(value: Any) -> Iterator[tuple[str, object]]:
             yield from _parts_of_function(value)
         case types.MethodType() | functools.partial():
             yield from _parts_of_bound(value)
+        case _ if callable(value) and getattr(value, "__wrapped__", None) is not None:  # of `functools.cache`
+            yield "*", value.__wrapped__
+            yield from _parts_of_object(value)
         case _:
             yield from _parts_of_object(value)
 
