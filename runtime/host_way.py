@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .child.current import refuse_endless_import
 from .errors import UnknownTaskError
 from .host import Host
 from .tasks.gateway import Caller, HostGateway, ReplyTo
@@ -67,7 +68,24 @@ class HostWay:
         if isinstance(request, CheckData):
             self._data_checks.check(request, reply_to)
             return
+        if isinstance(request, RunTask):
+            refuse_endless_import(functools.partial(self._modules_of, request))
         self._gateway.send(checked(request), reply_to)
+
+    def _modules_of(self, request: RunTask) -> list[str]:
+        """Return the names of the modules whose code a task would import."""
+        from .tasks.calls import modules_of_call  # noqa: PLC0415 - few tasks have a host of their own
+        from .team.functions import module_named  # noqa: PLC0415 - as above
+
+        if request.call:
+            return modules_of_call(request.call)
+        agent = self._host.team.agents.get(request.agent)
+        if agent is None:
+            return []
+        given = [] if agent.entrypoint is None else [agent.entrypoint]
+        given += [function for toolset in agent.toolsets for function in toolset.options.get("functions", ())]
+        models = [model.name.partition(":")[0] for model in agent.models if model.is_function]
+        return [*map(module_named, given), *models]
 
     def forget(self, reply_to: ReplyTo) -> None:
         """See `Way`."""

@@ -73,7 +73,7 @@ def _is_found(value: Any, is_importable: Callable[[str], bool]) -> bool:
 # --- in the process that it arrives in ------------------------------------------------------------------------------
 
 
-def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 - as it was reduced
+def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
     return functools.lru_cache(maxsize, typed)(function)
 
 

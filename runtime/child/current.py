@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import RunError
 
 if TYPE_CHECKING:
     from .entrypoint import EntrypointTask
 
-__all__ = ["CurrentTask", "current_task", "install", "set_current"]
+__all__ = ["CurrentTask", "current_task", "install", "refuse_endless_import", "set_current"]
 
 
 class CurrentTask:
@@ -30,6 +33,7 @@ class CurrentTask:
 
 
 _current: CurrentTask | None = None
+_is_forked = False
 _make_record: Final = logging.LogRecord
 
 
@@ -50,7 +54,36 @@ def set_current(current: CurrentTask | None) -> None:
 
 def install() -> None:
     """Have the log records of tasks say whose they are. Runs in the zygote, so that no task pays for it."""
+    global _is_forked  # noqa: PLW0603 - true of this process, and of all that are forked from it
+    _is_forked = True
     logging.setLogRecordFactory(_record)
+
+
+def refuse_endless_import(modules: Callable[[], Iterable[str]]) -> None:
+    """Refuse to start a task for code of a module that this process, a task's or the zygote's, is importing.
+
+    The new task would import the module, too, which would start the next, without end.
+
+    Args:
+        modules: returns the names of the modules of that code; is called in such processes only.
+
+    Raises:
+        RunError: that is so.
+    """
+    if not _is_forked:
+        return
+    for module in modules():
+        name = module
+        while name:
+            if getattr(
+                getattr(sys.modules.get(name), "__spec__", None), "_initializing", False
+            ):  # nothing public tells
+                raise RunError(
+                    f"Module {name!r} starts a task of its own code while it is imported. The task imports it, too, "
+                    "and would start the next, without end. Start it in a function, or under "
+                    "`if current_task() is None:`."
+                )
+            name = name.rpartition(".")[0]
 
 
 def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:

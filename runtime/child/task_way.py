@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from ..tasks.messages import Noted, Request, RunTask, ViewTask, WaitTasks, check
 from ..tasks.views import Status, TaskView
 from ..verbs.callbacks import MOST_SETTLING, Callbacks
 from ..verbs.held import Held
+from .current import refuse_endless_import
 
 __all__ = ["TaskWay"]
 
@@ -55,6 +57,8 @@ class TaskWay:
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """See `Way`."""
         request = checked(request)
+        if isinstance(request, RunTask) and request.call:
+            refuse_endless_import(functools.partial(_modules_of, request.call))
         try:
             if isinstance(request, WaitTasks):
                 request, reply_to = self._numbered(request, reply_to)
@@ -125,6 +129,12 @@ class TaskWay:
     def _tell(self, noted: Noted) -> None:
         with contextlib.suppress(ForkedError):
             self._supervisor.tell(noted)
+
+
+def _modules_of(call: bytes) -> list[str]:
+    from ..tasks.calls import modules_of_call  # noqa: PLC0415 - few tasks submit functions
+
+    return modules_of_call(call)
 
 
 class _Answered:

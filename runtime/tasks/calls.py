@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ...actors import encode_by_name, encode_by_value
 from ..team.functions import show_sources, sources_of
 
-__all__ = ["Call", "Calls", "call_each", "call_each_async", "encode_call"]
+__all__ = ["Call", "Calls", "call_each", "call_each_async", "encode_call", "modules_of_call"]
 
 
 class Call(NamedTuple):
@@ -97,6 +97,12 @@ def encode_call(
         return None
     payload, files = encode_by_value(call)
     return pickle.dumps((module, sources_of(files), payload)), True
+
+
+def modules_of_call(call: bytes) -> list[str]:
+    """Return the name of the module that an encoded call's function is of; none if it is of none. Imports nothing."""
+    module = Call.decode(call).module
+    return [module] if module else []
 
 
 def call_each(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:

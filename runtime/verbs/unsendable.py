@@ -119,9 +119,6 @@ def _parts(value: Any) -> Iterator[tuple[str, object]]:
             yield from _parts_of_function(value)
         case types.MethodType() | functools.partial():
             yield from _parts_of_bound(value)
-        case _ if callable(value) and getattr(value, "__wrapped__", None) is not None:  # of `functools.cache`
-            yield "*", value.__wrapped__
-            yield from _parts_of_object(value)
         case _:
             yield from _parts_of_object(value)
 
@@ -163,7 +160,7 @@ def _parts_of_object(value: object) -> Iterator[tuple[str, object]]:
             if hasattr(value, name):
                 attributes.setdefault(name, getattr(value, name))
     for name, part in attributes.items():
-        yield f"*.{name}", part
+        yield "*" if name == "__wrapped__" else f"*.{name}", part
 
 
 def _kind(value: object) -> str:
