@@ -42,6 +42,7 @@ USES: Final[dict[str, dict[str, str]]] = {
         "_fd": "leads to the tracker; since 3.4",
     },
     "actors/wire/reply.py": {"_get_hook": "of pykka's futures: what `map` and `filter` have put before the answer"},
+    "runtime/child/current.py": {"_initializing": "of a module's spec: whether it is being imported now; since 3.3"},
     "runtime/models/openai/client.py": {"_platform": "of openai's client, which else finds it out in a thread"},
     "runtime/toolsets/filesystem/files.py": {"_ScandirIterator": "in an annotation: typeshed's name for it"},
 }

@@ -75,9 +75,7 @@ def refuse_endless_import(modules: Callable[[], Iterable[str]]) -> None:
     for module in modules():
         name = module
         while name:
-            if getattr(
-                getattr(sys.modules.get(name), "__spec__", None), "_initializing", False
-            ):  # nothing public tells
+            if getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False):
                 raise RunError(
                     f"Module {name!r} starts a task of its own code while it is imported. The task imports it, too, "
                     "and would start the next, without end. Start it in a function, or under "
