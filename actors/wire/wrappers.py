@@ -89,7 +89,7 @@ def _set_registry(wrapper: Any, state: tuple[dict[type, Any], dict[str, Any]]) -
 
 
 def _new(kind: type[Any]) -> Any:
-    return kind.__new__(kind)
+    return object.__new__(kind)
 
 
 def _set_property(made: Any, attributes: dict[str, Any]) -> None:
