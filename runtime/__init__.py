@@ -25,6 +25,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     verbs/             what a program asks, blocking and awaited: one implementation of each verb
     child/             in a task's process: its actor, its work, its streams
     supervisor/        in the host, one thread: the truth about tasks
+    people.py          the persons whom a host can ask
     host.py            builds, owns and closes all of the above; the way to the supervisor
     data_check.py      whether data is what an entrypoint takes, before a process starts for it
     host_way.py        the host program's way to the supervisor, for the verbs
@@ -60,6 +61,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import LoopError as LoopError
     from .errors import MissingKeyError as MissingKeyError
     from .errors import ModelError as ModelError
+    from .errors import NoAnswerError as NoAnswerError
     from .errors import OutputSchemaError as OutputSchemaError
     from .errors import Problem as Problem
     from .errors import RateLimitError as RateLimitError
@@ -73,6 +75,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import TeamFileError as TeamFileError
     from .errors import ToolsetError as ToolsetError
     from .errors import UnknownAgentError as UnknownAgentError
+    from .errors import UnknownQuestionError as UnknownQuestionError
     from .errors import UnknownTaskError as UnknownTaskError
     from .errors import UnreadResultsError as UnreadResultsError
     from .errors import WorkdirError as WorkdirError
@@ -85,6 +88,8 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .tasks.ends import TaskStopped as TaskStopped
     from .tasks.events import Event as Event
     from .tasks.events import Lagged as Lagged
+    from .tasks.events import TaskAnswered as TaskAnswered
+    from .tasks.events import TaskAsked as TaskAsked
     from .tasks.events import TaskCalledTool as TaskCalledTool
     from .tasks.events import TaskEnded as TaskEnded
     from .tasks.events import TaskGotToolAnswer as TaskGotToolAnswer
@@ -93,6 +98,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .tasks.events import TaskQueued as TaskQueued
     from .tasks.events import TaskRestarting as TaskRestarting
     from .tasks.events import TaskStarted as TaskStarted
+    from .tasks.questions import Question as Question
     from .tasks.talk import SteerReceipt as SteerReceipt
     from .tasks.views import Budget as Budget
     from .tasks.views import Progress as Progress
@@ -124,11 +130,11 @@ else:
         "child.task_model": "ModelAnswer TaskModel",
         "child.task_tools": "TaskTools",
         "errors": (
-            "BudgetError CapacityError ContextLengthError DelegationError EmptyTaskError ImportTargetError "
-            "LoopError MissingKeyError ModelError OutputSchemaError Problem RateLimitError RefusalError "
-            "RequirementError RunError RuntimeClosedError StateError SubactorsError TaskEndedError TeamFileError "
-            "ToolsetError "
-            "UnknownAgentError UnknownTaskError UnreadResultsError WorkdirError"
+            "BudgetError CapacityError ContextLengthError DelegationError EmptyTaskError "
+            "ImportTargetError LoopError MissingKeyError ModelError NoAnswerError OutputSchemaError "
+            "Problem RateLimitError RefusalError RequirementError RunError RuntimeClosedError StateError "
+            "SubactorsError TaskEndedError TeamFileError ToolsetError UnknownAgentError "
+            "UnknownQuestionError UnknownTaskError UnreadResultsError WorkdirError"
         ),
         "models.base": "ToolSchema Usage",
         "orchestrator": "OrchestratorTools",
@@ -136,9 +142,10 @@ else:
         "tasks.decoding": "NotOfTypeError",
         "tasks.ends": "TaskFailed TaskStopped",
         "tasks.events": (
-            "Event Lagged TaskCalledTool TaskEnded TaskGotToolAnswer TaskOutput TaskProgress TaskQueued "
-            "TaskRestarting TaskStarted"
+            "Event Lagged TaskAnswered TaskAsked TaskCalledTool TaskEnded TaskGotToolAnswer TaskOutput TaskProgress "
+            "TaskQueued TaskRestarting TaskStarted"
         ),
+        "tasks.questions": "Question",
         "tasks.talk": "SteerReceipt",
         "tasks.views": "Budget Progress Status TaskList TaskView Vitals",
         "team.config": "AgentConfig Limits ModelConfig Settings Team ToolsetConfig",

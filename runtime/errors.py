@@ -14,6 +14,8 @@ Each is named for what happened, and its message says what to do.
     │   ├── DelegationError    too deep, or a circle of agents
     │   ├── RequirementError   what the agent needs is missing on this machine
     │   ├── UnknownTaskError
+    │   ├── UnknownQuestionError  nobody waits for that answer, or not any more
+    │   ├── NoAnswerError      nobody has answered a question in time
     │   └── TaskEndedError     the task has ended already
     ├── ModelError             a model could not answer
     │   ├── MissingKeyError    because its key is not there
@@ -52,6 +54,7 @@ __all__ = [
     "LoopError",
     "MissingKeyError",
     "ModelError",
+    "NoAnswerError",
     "OutputSchemaError",
     "Problem",
     "RateLimitError",
@@ -65,6 +68,7 @@ __all__ = [
     "TeamFileError",
     "ToolsetError",
     "UnknownAgentError",
+    "UnknownQuestionError",
     "UnknownTaskError",
     "UnreadResultsError",
     "WorkdirError",
@@ -153,6 +157,14 @@ class RequirementError(RunError):
 
 class UnknownTaskError(RunError, LookupError):
     """There is no such task, or it is not in the caller's subtree; the message lists the ids there are."""
+
+
+class UnknownQuestionError(RunError, LookupError):
+    """There is no such question, or it has been answered or withdrawn; the message lists those that there are."""
+
+
+class NoAnswerError(RunError):
+    """A question had no default, and nobody answered it in time; the message says whom it asked, and for how long."""
 
 
 class TaskEndedError(RunError):

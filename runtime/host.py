@@ -26,12 +26,14 @@ from .child.preload import modules_of, tell_of_failure
 from .child.rehearsal import rehearsal
 from .control.server import ControlServer
 from .errors import RuntimeClosedError, StateError
+from .people import OnQuestion, People, asks_program
 from .runs.folder import RunFolder, state_root
 from .runs.forks import fork_lock
 from .runs.journal import Journal
 from .runs.worktree_keeper import WorktreeKeeper
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest, checked
+from .tasks.questions import AnswerQuestion
 from .tasks.talk import SteerTask
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
 from .verbs.callbacks import MOST_SETTLING, Callbacks
@@ -97,10 +99,12 @@ class Host:
         state_dir: str | os.PathLike[str] | None = None,
         working_dir: str | os.PathLike[str] | None = None,
         for_many: bool = True,
+        on_question: OnQuestion | None = None,
         **settings: Any,
     ) -> None:
         self.team = msgspec.structs.replace(team, settings=_in_force(team.settings, settings))
         self._working_directory = _folder(working_dir)
+        asker = None if on_question is None else asks_program(on_question)
         self._owner = os.getpid()
         self._closed = False
         self._close_lock = threading.Lock()
@@ -126,6 +130,9 @@ class Host:
         self.worktrees = WorktreeKeeper()
         self.callbacks = Callbacks()
         self.settling = Callbacks(max(MOST_SETTLING, self.team.settings.max_running))
+        self.people = People(self.ask)
+        if asker is not None:
+            self.people.attach(asker, "")
         self._start_supervisor()
         self._adopted: list[Closable] = []
         self._control: ControlServer | None = None
@@ -253,6 +260,7 @@ class Host:
                 steps.callback(self.callbacks.close)
                 steps.callback(self.settling.close)
                 steps.callback(self._stop_supervisor)
+                steps.callback(self.people.close)
                 steps.callback(self.system.close, grace=0.0)
                 if self._control is not None:
                     steps.callback(self._control.close)
@@ -284,6 +292,7 @@ class Host:
             outputs=self.folder.outputs,
             keys=self._keys,
             working_directory=self._working_directory,
+            people=self.people,
         )
 
     def _end_tasks(self) -> None:
@@ -300,7 +309,7 @@ class Host:
 
     def _answer_elsewhere(self, request: TaskRequest, reply_to: ReplyTo) -> None:
         """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
-        title = _AT_THE_COMMAND_LINE if isinstance(request, SteerTask) else _ELSEWHERE
+        title = _AT_THE_COMMAND_LINE if isinstance(request, SteerTask | AnswerQuestion) else _ELSEWHERE
         self.supervisor.tell(Call(request, Caller(title=title), reply_to))
 
     def _keep_house(self) -> None:

@@ -33,6 +33,9 @@ class Runtime(RuntimeBase, BlockingVerbs):
             mode 0700 if missing. None is `$SUBACTORS_STATE_DIR`, or else `subactors` in the user's state folder.
         working_dir: where tasks work, and orchestrators of this process; None: the current directory of this process
             when they start.
+        on_question: is called with each `Question` that a task asks a person, or this program, in a thread of its own,
+            and returns the answer; None leaves it to others. An async function runs in the event loop of asyncio that
+            runs when the runtime is made. Without one, `permissions: ask` denies.
         settings: fields of `Settings`, such as `max_running=50`, that win over the team file's.
 
     Raises:

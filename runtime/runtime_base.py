@@ -13,6 +13,7 @@ from .verbs.way import Verbs
 
 if TYPE_CHECKING:
     from ..actors.fence import FenceOffer
+    from .people import OnQuestion
 
 __all__ = ["RuntimeBase"]
 
@@ -26,9 +27,17 @@ class RuntimeBase(Verbs):
         *,
         state_dir: str | os.PathLike[str] | None = None,
         working_dir: str | os.PathLike[str] | None = None,
+        on_question: OnQuestion | None = None,
         **settings: Any,
     ) -> None:
-        self._host = Host(team or NO_TEAM, state_dir=state_dir, working_dir=working_dir, for_many=True, **settings)
+        self._host = Host(
+            team or NO_TEAM,
+            state_dir=state_dir,
+            working_dir=working_dir,
+            for_many=True,
+            on_question=on_question,
+            **settings,
+        )
         super().__init__(HostWay(self._host))
 
     @classmethod
@@ -38,6 +47,7 @@ class RuntimeBase(Verbs):
         *,
         state_dir: str | os.PathLike[str] | None = None,
         working_dir: str | os.PathLike[str] | None = None,
+        on_question: OnQuestion | None = None,
         **settings: Any,
     ) -> Self:
         """Make a runtime for a team file.
@@ -47,7 +57,7 @@ class RuntimeBase(Verbs):
         """
         from .teamfile.load import load_team  # noqa: PLC0415 - YAML is needed for files only
 
-        return cls(load_team(path), state_dir=state_dir, working_dir=working_dir, **settings)
+        return cls(load_team(path), state_dir=state_dir, working_dir=working_dir, on_question=on_question, **settings)
 
     @classmethod
     def from_mapping(
@@ -56,12 +66,19 @@ class RuntimeBase(Verbs):
         *,
         state_dir: str | os.PathLike[str] | None = None,
         working_dir: str | os.PathLike[str] | None = None,
+        on_question: OnQuestion | None = None,
         **settings: Any,
     ) -> Self:
         """Make a runtime for a team that is given as what a team file holds; raises as `from_file` does."""
         from .teamfile.load import team_from_mapping  # noqa: PLC0415 - a team that is a `Team` already needs no checks
 
-        return cls(team_from_mapping(mapping), state_dir=state_dir, working_dir=working_dir, **settings)
+        return cls(
+            team_from_mapping(mapping),
+            state_dir=state_dir,
+            working_dir=working_dir,
+            on_question=on_question,
+            **settings,
+        )
 
     @property
     def team(self) -> Team:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from ..tasks.entrypoint_data import data_arguments
 
@@ -48,6 +48,17 @@ class Inside(Protocol):
 
     def receive(self, timeout: float | None) -> Any:
         """Return what somebody says to the task; in an event loop something to await."""
+        ...
+
+    def ask(
+        self,
+        question: str,
+        choices: Sequence[str],
+        timeout: float | None,
+        default: str | None,
+        to: Literal["owner", "person"],
+    ) -> Any:
+        """Return the answer to a question; in an event loop something to await."""
         ...
 
 
@@ -179,6 +190,43 @@ class EntrypointTask:
 
         check_seconds(timeout)
         return self._inside.receive(timeout)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        timeout: float | None = None,
+        default: str | None = None,
+        to: Literal["owner", "person"] = "owner",
+    ) -> Any:
+        """Ask whoever started the task something, and wait for the answer, a text. The task is `waiting` meanwhile.
+
+        Its limit on time stands still. A person may answer, too. In an async function: `await task.ask(…)`.
+
+        Args:
+            question: what to ask.
+            choices: the answers of which one is to be chosen; empty: any text.
+            timeout: seconds to wait at most; None: as the setting `question_timeout` has it.
+            default: the answer that counts then.
+            to: `person`: no model is to answer it.
+
+        Raises:
+            NoAnswerError: nobody has answered in time, and there is no default; or the task has been asked to stop.
+            TypeError, ValueError: an argument has the wrong type, or cannot be.
+        """
+        from ..verbs.arguments import check_choice, check_seconds  # noqa: PLC0415 - few functions ask
+
+        check_choice("to", to, ("owner", "person"))
+        check_seconds(timeout)
+        given: Any = question
+        if not isinstance(given, str) or isinstance(choices, str):
+            raise TypeError("A question is text, and its choices are several texts.")
+        if not question.strip():
+            raise ValueError("The question is empty.")
+        if default is not None and choices and default not in choices:
+            raise ValueError(f"The default {default!r} is none of the choices: {', '.join(map(repr, choices))}.")
+        return self._inside.ask(question, choices, timeout, default, to)
 
     @property
     def stop_requested(self) -> bool:

@@ -8,8 +8,9 @@ import inspect
 import os
 import pickle
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -25,9 +26,11 @@ from ..tasks.failure import describe_error, own_traceback
 from ..tasks.gateway import TaskGateway
 from ..tasks.messages import Began, Failed, Finished
 from ..tasks.plain_data import encode_result
+from ..tasks.questions import LONGEST_WAIT, AskQuestion
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..team.functions import function_of, module_named
 from ..team.secrets import blotted
+from ..text import encodable
 from .current import CurrentTask, set_current
 from .entrypoint import EntrypointTask, call_entrypoint, call_function, has_seen_stop
 from .interruption import interrupt_in_time, let_interrupt_pass
@@ -177,11 +180,24 @@ class TaskWork:
 
     def receive(self, timeout: float | None) -> Any:
         """Return what somebody says to the task; in an event loop something to await."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return letterbox.receive(self._supervisor, timeout)
-        return letterbox.areceive(self._supervisor, timeout)
+        if _has_event_loop():
+            return letterbox.areceive(self._supervisor, timeout)
+        return letterbox.receive(self._supervisor, timeout)
+
+    def ask(
+        self,
+        question: str,
+        choices: Sequence[str],
+        timeout: float | None,
+        default: str | None,
+        to: Literal["owner", "person"],
+    ) -> Any:
+        """Return the answer to a question; in an event loop something to await."""
+        from .questions import Asking  # noqa: PLC0415 - few tasks ask
+
+        seconds = None if timeout is None else min(max(0.0, timeout), LONGEST_WAIT)
+        asking = Asking(self._supervisor, AskQuestion(encodable(question), tuple(choices), to, seconds, default))
+        return asking.text() if _has_event_loop() else asking.answer().text
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Report how far the function has come."""
@@ -300,6 +316,15 @@ class TaskWork:
             began=lambda messages: self._supervisor.tell(Began(as_json(messages))),
             output_schema=spec.output_schema,
         )
+
+
+def _has_event_loop() -> bool:
+    """Whether the code that calls is async."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _code_of(spec: TaskSpec) -> str:

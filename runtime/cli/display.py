@@ -302,6 +302,7 @@ _STYLES = {
     "queued": "dim",
     "starting": "dim",
     "running": "cyan",
+    "waiting": "bold yellow",
     "stopping": "yellow",
     "restarting": "magenta",
     "completed": "green",
@@ -322,6 +323,8 @@ def _telling_line(view: TaskView) -> str:
     """Return the line that says most about a task: why it failed, how its answer begins, or what it said last."""
     if view.reason:
         return _first_line(view.reason)
+    if view.questions:
+        return f"asks: {_first_line(view.questions[0].text)}"
     if view.queue_place:
         return f"place {view.queue_place} in the queue"
     if view.status == "completed":

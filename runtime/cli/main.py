@@ -228,6 +228,23 @@ def tell(part: str, text: str | None, state_dir: str | None) -> int:
 
 
 @cli.command()
+@id_argument
+@click.argument("text", required=False)
+@state_option
+def answer(part: str, text: str | None, state_dir: str | None) -> int:
+    """Answer a question that a task waits for with TEXT.
+
+    `subactors ps --status waiting` lists such tasks, and `subactors view` shows what they ask. ID is any part of the id
+    of a question, or of a task, that only one task has; of several questions of one task the oldest is answered. TEXT
+    is read from standard input if it is `-`, or if it is missing and that is not a terminal.
+    """
+    said = _given(text, "TEXT")
+    from .talk import answer_question
+
+    return answer_question(state_root(state_dir), part, said)
+
+
+@cli.command()
 @click.option(
     "--older-than",
     type=click.FloatRange(min=0),

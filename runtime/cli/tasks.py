@@ -23,6 +23,7 @@ from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
 from ..tasks.wording import (
     dollars,
     progress_text,
+    question_text,
     result_text,
     said_before,
     silence_text,
@@ -255,6 +256,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Reason": view.reason,
         "Doing": view.doing,
         "Silence": silence_text(view.silence) if view.silence is not None else "",
+        "Asks": "\n".join(f"{question_text(question)} ({question.id})" for question in view.questions),
         "Progress": progress_text(view.progress) if view.progress is not None else "",
         "Queued": view.queued_at or "",
         "Place": f"{view.queue_place} in the queue" if view.queue_place else "",

@@ -21,7 +21,7 @@ _CPU: Final = re.compile(r"\bCPU ([\d.,]+ \w+)")
 _MEMORY: Final = re.compile(r"\bmemory ([\d.,]+ \w+)")
 _SECTION: Final = re.compile(r"^--- (?:Result|Output so far|Output until then) ---\n", re.MULTILINE)
 _REASON: Final = re.compile(r"^Reason: (.*?)\s*\Z", re.MULTILINE | re.DOTALL)
-_AT_WORK: Final = frozenset({"queued", "starting", "running", "stopping", "restarting"})
+_AT_WORK: Final = frozenset({"queued", "starting", "running", "waiting", "stopping", "restarting"})
 
 
 @dataclass(frozen=True)

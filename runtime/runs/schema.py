@@ -23,12 +23,14 @@ __all__ = [
     "count_unread",
     "insert_fact",
     "insert_letter",
+    "insert_question",
     "insert_task",
     "mark_read",
     "note_continued",
     "note_death_of_host",
     "note_end",
     "note_letters_taken",
+    "note_question_settled",
     "note_start",
     "note_status",
     "note_usage",
@@ -82,6 +84,10 @@ CREATE TABLE IF NOT EXISTS message (
 CREATE TABLE IF NOT EXISTS letter (
     task TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL, sender TEXT NOT NULL, body TEXT NOT NULL, taken REAL,
     PRIMARY KEY (task, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS question (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL, at REAL NOT NULL, whom TEXT NOT NULL, body TEXT NOT NULL,
+    settled REAL, how TEXT, answer TEXT, answered_by TEXT
 ) WITHOUT ROWID;
 """
 """A script that makes what is missing. Times are seconds since the epoch; `task.runtime` is in seconds.
@@ -250,6 +256,20 @@ def note_letters_taken(task_id: str, numbers: Iterable[int], at: float) -> list[
     """Note that a task has taken what was said to it."""
     update = "UPDATE letter SET taken = ? WHERE task = ? AND number = ?"
     return [(update, (at, task_id, number)) for number in numbers]
+
+
+def insert_question(question_id: str, task_id: str, at: float, whom: str, body: str) -> Statement:
+    """Insert what a task has asked, its owner or a person."""
+    return (
+        "INSERT INTO question (id, task, at, whom, body) VALUES (?, ?, ?, ?, ?)",
+        (question_id, task_id, at, whom, body),
+    )
+
+
+def note_question_settled(question_id: str, at: float, how: str, answer: str, by: str) -> list[Statement]:
+    """Note how a question ended, and who has answered what."""
+    update = "UPDATE question SET settled = ?, how = ?, answer = ?, answered_by = ? WHERE id = ?"
+    return [(update, (at, how, answer, by, question_id))]
 
 
 # --- what is read of tasks ------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def _check(
         )
     if not request.call:
         check_requirements(team, request.agent, working_directory)
-    if parent is not None and parent.status != "running":
+    if parent is not None and parent.status not in {"running", "waiting"}:
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
     return chain
 

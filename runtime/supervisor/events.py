@@ -16,12 +16,22 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 from weakref import WeakSet
 
 from ..runs.output import OutputFiles
 from ..runs.output_text import incomplete, leading
-from ..tasks.events import Event, Lagged, TaskEnded, TaskQueued, TaskStarted
+from ..tasks.events import (
+    Event,
+    Lagged,
+    TaskCalledTool,
+    TaskEnded,
+    TaskGotToolAnswer,
+    TaskProgress,
+    TaskQueued,
+    TaskStarted,
+)
+from ..tasks.messages import Progressed, ToolAnswered, ToolCalled
 from ..tasks.views import iso_time
 from .cursor import Position
 from .reader import Entry, Reader
@@ -191,6 +201,19 @@ class EventHub:
         """Publish an event, which is made if there is anybody to publish for: to look at a task takes long."""
         if self.is_recording:
             self.publish(make())
+
+    def report(self, task: Task, report: ToolCalled | ToolAnswered | Progressed) -> None:
+        """Tell of what a task has reported of itself."""
+        match report:
+            case ToolCalled(_, name, arguments):
+                self.publish(TaskCalledTool(task.id, name, arguments))
+            case ToolAnswered(_, name, text, is_error):
+                self.publish(TaskGotToolAnswer(task.id, name, text, is_error))
+            case Progressed(progress):
+                task.progress = progress
+                self.publish(TaskProgress(task.id, progress))
+            case _:
+                assert_never(report)
 
     def publish(self, event: Event) -> None:
         """Give an event to every reader that wants it."""

@@ -52,6 +52,23 @@ class LimitKeeper:
         if task.setup.limits.wall_clock is not None:
             task.deadline = self._mailbox.tell_later(task.setup.limits.wall_clock, DeadlinePassed(task))
 
+    def pause(self, task: Task) -> None:
+        """Have its time stand still: it waits for an answer."""
+        task.waits_since = time.monotonic()
+        if task.deadline is not None:
+            task.deadline.cancel()
+            task.deadline = None
+
+    def go_on(self, task: Task) -> None:
+        """Have its time measured again."""
+        limit = task.setup.limits.wall_clock
+        if task.waits_since is not None:
+            task.waited += time.monotonic() - task.waits_since
+            task.waits_since = None
+            if limit is not None and not task.concluded:
+                left = max(0.0, task.started + task.waited + limit - time.monotonic())
+                task.deadline = self._mailbox.tell_later(left, DeadlinePassed(task))
+
     def watch(self, task: Task, child: Child) -> None:
         """Have the tree of a task's process looked at until `forget`."""
         self._place.watch(
@@ -93,7 +110,7 @@ class LimitKeeper:
 
     def time_reached(self, task: Task) -> str:
         """Return the limit on time as a sentence; its time is up."""
-        ran = time.monotonic() - task.started
+        ran = time.monotonic() - task.started - task.waited
         return f"The limit wall_clock of {task.setup.limits.wall_clock:g} s was reached: it had run for {ran:.1f} s."
 
     def _end_at_once(self, task: Task, child: Child, sentence: str) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "LookedAt",
     "Mailbox",
     "MendSampler",
+    "QuestionDue",
     "RateDue",
     "Reached",
     "Recorded",
@@ -43,6 +44,7 @@ class Waiter(msgspec.Struct, eq=False):
         number: see `WaitTasks`.
         timer: answers it when its time is over; None if it has no such time.
         open: how many of the tasks have not ended; the registry counts.
+        until_asked: see `WaitTasks`.
     """
 
     tasks: list[Task]
@@ -54,11 +56,13 @@ class Waiter(msgspec.Struct, eq=False):
     number: int = 0
     timer: Timer | None = None
     open: int = 0
+    until_asked: bool = False
 
     @property
     def is_due(self) -> bool:
         """Whether what it waits for has happened."""
-        return self.open == 0 or (self.mode == "any" and self.open < len(self.tasks))
+        is_asked = self.until_asked and any(each.to == "owner" for task in self.tasks for each in task.questions)
+        return self.open == 0 or is_asked or (self.mode == "any" and self.open < len(self.tasks))
 
 
 class WaitTimedOut(msgspec.Struct, frozen=True):
@@ -82,6 +86,12 @@ class RateDue(msgspec.Struct, frozen=True):
     """
 
     server: str
+
+
+class QuestionDue(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: the time of a question is over."""
+
+    question_id: str
 
 
 class RestartDue(msgspec.Struct, frozen=True):

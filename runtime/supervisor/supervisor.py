@@ -18,9 +18,9 @@ import pykka
 from ...actors import Child, ProcessExit, ProcessSystem, ReplyAddress, Supervisor, Timer
 from ..errors import RunError, RuntimeClosedError
 from ..runs import schema
-from ..runs.conversation import delete_conversation, select_conversation
+from ..runs.conversation import delete_conversation
 from ..runs.journal import Journal
-from ..tasks.events import TaskCalledTool, TaskGotToolAnswer, TaskProgress, TaskRestarting
+from ..tasks.events import TaskRestarting
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
 from ..tasks.messages import (
     Began,
@@ -39,7 +39,8 @@ from ..tasks.messages import (
     TurnEnded,
 )
 from ..tasks.past import ResumePast
-from ..tasks.talk import LettersTaken
+from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion, QuestionDropped
+from ..tasks.talk import LettersTaken, Listen, SteerTask
 from ..tasks.views import Status
 from ..team.config import Team
 from .briefing import Briefings
@@ -54,6 +55,7 @@ from .messages import (
     DeadlinePassed,
     LookedAt,
     MendSampler,
+    QuestionDue,
     RateDue,
     Reached,
     Recorded,
@@ -61,9 +63,12 @@ from .messages import (
     WaitTimedOut,
 )
 from .outcome import Outcome, how_stopped
+from .questions import People
 from .registry import TaskRegistry
+from .restarting import Restarts
 from .resuming import Resumer
 from .starting import Starter
+from .talk import Talk
 from .task import Attempt, Stop, Task
 from .waiting import Answers, take_calls
 
@@ -91,6 +96,7 @@ class TaskSupervisor(Supervisor):
         outputs: folder of what tasks say.
         keys: the team's key variables.
         working_directory: of tasks; empty: the host's current directory when they start.
+        people: the persons whom the host can ask.
     """
 
     report_decoder = msgspec.msgpack.Decoder(TaskReport)
@@ -112,6 +118,7 @@ class TaskSupervisor(Supervisor):
         outputs: Folder,
         keys: Keys,
         working_directory: str,
+        people: People,
     ) -> None:
         super().__init__(system)
         self._settings = team.settings
@@ -123,21 +130,13 @@ class TaskSupervisor(Supervisor):
         self._by_child: dict[Child, Task] = {}
         self._limits = LimitKeeper(self, place)
         self._conversations = Conversations(
-            journal,
-            self._limits,
-            charge=self.charge,
-            postpone=self.postpone_handled,
-            end_for_limit=lambda task, sentence: self._end_for_limit(task, sentence, at_once=True),
-        )
-        self._answers = Answers(
-            self._registry,
-            journal,
-            self,
-            place=place,
-            stop=lambda tree, by: self._stop_tasks(tree, target=tree[0], by=by),
-            settings=self._settings,
+            journal, self._limits, charge=self.charge, postpone=self.postpone_handled, end_for_limit=self._end_at_once
         )
         self._resumer = Resumer(registry, journal, self)
+        self._answers = Answers(registry, journal, self, place=place, stop=self._stop_tree, settings=self._settings)
+        self._talk = Talk(
+            registry, journal, self, hub, people, limits=self._limits, answers=self._answers, settings=self._settings
+        )
         self._starter = Starter(
             team,
             registry=registry,
@@ -148,7 +147,10 @@ class TaskSupervisor(Supervisor):
             limits=self._limits,
             working_directory=working_directory,
             start_attempt=self._start_attempt,
-            failed=lambda task, reason: self._ends.conclude(task, Outcome("failed", reason), None),
+            failed=self._fail,
+        )
+        self._restarts = Restarts(
+            journal, self, change_status=self.change_status, start_attempt=self._start_attempt, failed=self._fail
         )
         self._ends = Ends(
             registry=registry,
@@ -166,22 +168,23 @@ class TaskSupervisor(Supervisor):
         match message:
             case Call(request, caller, reply_to):
                 self._answer(request, caller, reply_to)
-            case MendSampler():
-                self._place.mend()
+            case QuestionDue(question_id):
+                self._talk.due(question_id)
             case Recorded(task, outcome):
                 self._ends.announce(task, outcome)
-            case RestartDue(task):
-                self._begin_restart(task)
-            case Conversation(task, messages):
-                self._restart(task, messages)
+                self._talk.ended(task)
+            case RestartDue() | Conversation():
+                self._restarts.take(message)
             case DeadlinePassed(task):
                 self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
-                self._end_for_limit(task, sentence, at_once=True)
+                self._end_at_once(task, sentence)
             case Acknowledge() | Forget() | WaitTimedOut() | RateDue() | LookedAt():
                 self._answers.hear(message)
             case Close(done):
                 self._close(done)
+            case MendSampler():
+                self._place.mend()
             case _:
                 return super().on_receive(message)
         return None
@@ -191,7 +194,8 @@ class TaskSupervisor(Supervisor):
         self._place.close()
         error = RuntimeClosedError("The runtime is closed.")
         # Each once: what the journal has just answered is in both of the latter.
-        for reply_to in dict.fromkeys([*self._answers.owed, *self._resumer.owed, *take_calls(self.actor_inbox)]):
+        owed = [*self._answers.owed, *self._talk.owed, *self._resumer.owed, *take_calls(self.actor_inbox)]
+        for reply_to in dict.fromkeys(owed):
             reply_to.set_exception(error)
 
     def on_failure(self, *_: object) -> None:
@@ -219,6 +223,8 @@ class TaskSupervisor(Supervisor):
                 case ResumePast():
                     self._resumer.is_found(reply_to)
                     self._starter.resume(request, caller, reply_to)
+                case SteerTask() | Listen() | AskQuestion() | AskApproval() | AnswerQuestion():
+                    self._talk.answer(request, caller, reply_to)
                 case _:
                     self._answers.answer(request, caller, reply_to)
         except RunError as error:
@@ -246,7 +252,7 @@ class TaskSupervisor(Supervisor):
             if is_queued := task.status == "queued":
                 self._starter.unqueue(task)
             else:
-                self._change_status(task, "stopping")
+                self.change_status(task, "stopping")
             beside = "" if target is None or task is target else f", together with {target.id}, which had started it"
             task.stop = Stop(time.monotonic(), by + beside, ended_owner)
             if (child := task.running_child) is not None:
@@ -255,6 +261,9 @@ class TaskSupervisor(Supervisor):
                 stopped = how_stopped(task.stop.by, task.stop.ended_owner)
                 meanwhile = "was queued" if is_queued else "waited to be started again"
                 self._ends.conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}."), None)
+
+    def _stop_tree(self, tree: list[Task], by: str) -> None:
+        self._stop_tasks(tree, target=tree[0], by=by)
 
     def _close(self, done: Future[None]) -> None:
         self._closing = done  # nothing is queued any more after this, nor is queued again
@@ -265,6 +274,9 @@ class TaskSupervisor(Supervisor):
         closing = self._closing
         if closing is not None and not closing.done() and self._registry.all_ended:
             closing.set_result(None)
+
+    def _fail(self, task: Task, reason: str) -> None:
+        self._ends.conclude(task, Outcome("failed", reason), None)
 
     def _settle(self) -> None:
         """A task has ended: give its slot to another."""
@@ -277,9 +289,9 @@ class TaskSupervisor(Supervisor):
         """A task's process has begun."""
         task = self._by_child[child]
         if task.status == "starting":
-            self._change_status(task, "running")
+            self.change_status(task, "running")
         self._limits.watch(task, child)
-        self._answers.letters.ready(task)
+        self._talk.ready(task)
 
     def child_output(self, child: Child, data: bytes) -> None:
         """Keep what a task says. Runs in the I/O thread."""
@@ -300,19 +312,15 @@ class TaskSupervisor(Supervisor):
                 self._conversations.keep(task, attempt, child, report)
             case TurnEnded(usage):
                 self._registry.add_usage(task, usage)
-                taken = self._answers.letters.taken(task, report.letters)
-                self._conversations.keep(task, attempt, child, report, taken)
+                self._conversations.keep(task, attempt, child, report, self._talk.taken(task, report))
                 if task.purses and (limit_reached := spend(task, usage)):
                     self._end_for_limit(task, limit_reached)
-            case ToolCalled(_, name, arguments):
-                self._hub.publish(TaskCalledTool(task.id, name, arguments))
-            case ToolAnswered(_, name, text, is_error):
-                self._hub.publish(TaskGotToolAnswer(task.id, name, text, is_error))
-            case Progressed(progress):
-                task.progress = progress
-                self._hub.publish(TaskProgress(task.id, progress))
-            case Noted() | LettersTaken():
+            case ToolCalled() | ToolAnswered() | Progressed():
+                self._hub.report(task, report)
+            case Noted():
                 self._answers.note(report, task)
+            case LettersTaken() | QuestionDropped():
+                self._talk.note(report, task)
             case Finished() | Failed():
                 pass
             case _:
@@ -325,12 +333,15 @@ class TaskSupervisor(Supervisor):
         task.limit_reached = sentence
         child = task.running_child
         if child is None:
-            self._ends.conclude(task, Outcome("failed", sentence), None)
+            self._fail(task, sentence)
         elif at_once:
             child.process.kill()
         else:
-            self._change_status(task, "stopping")
+            self.change_status(task, "stopping")
             self.stop_child(child)
+
+    def _end_at_once(self, task: Task, sentence: str) -> None:
+        self._end_for_limit(task, sentence, at_once=True)
 
     def child_ended(self, child: Child, end: ProcessExit) -> None:
         """Decide how an attempt ended, and whether there will be another."""
@@ -339,12 +350,13 @@ class TaskSupervisor(Supervisor):
         attempt.is_over = True
         self._limits.forget(task)
         self._answers.caller_gone(task.id)
+        self._talk.caller_gone(task)
         outcome = judge_attempt(task, attempt, end, grace=self._settings.stop_grace)
         outcome, delay = follow_up(task, outcome, is_closing=self._closing is not None)
         if delay is None:
             self._ends.conclude(task, outcome, end)
             return
-        self._change_status(task, "restarting", outcome.reason)
+        self.change_status(task, "restarting", outcome.reason)
         task.reason = outcome.reason
         if outcome.status == "completed":  # a permanent one begins anew
             task.message_count = 0
@@ -352,36 +364,18 @@ class TaskSupervisor(Supervisor):
         self._hub.tell(lambda: TaskRestarting(self._answers.view(task, output=False), delay))
         self.tell_later(delay, RestartDue(task))
 
-    def _begin_restart(self, task: Task) -> None:
-        """Get the conversation, to go on from the last finished turn. Not for one that was stopped meanwhile."""
-        if task.status != "restarting" or task.concluded:
-            return
-        self._journal.query(
-            select_conversation(task.id),
-            lambda rows: self.tell_for(None, Conversation(task, tuple(body for (body,) in rows))),
-        )
-
-    def _restart(self, task: Task, messages: tuple[str, ...]) -> None:
-        if task.status != "restarting" or task.concluded:
-            return
-        task.attempts += 1
-        task.reason = ""
-        task.spec = msgspec.structs.replace(task.spec, attempt=task.attempts, conversation=messages)
-        self._change_status(task, "starting")
-        try:
-            self._start_attempt(task)
-        except Exception as error:  # noqa: BLE001 - out of descriptors, say; the task ends for it, nobody else
-            self._ends.conclude(task, Outcome("failed", f"It could not be started again: {error}"), None)
-
     def _at_work(self, child: Child) -> tuple[Task, Attempt]:
         task = self._by_child[child]
         assert task.attempt is not None, task.id  # noqa: S101 - its child is there
         return task, task.attempt
 
-    def _change_status(self, task: Task, status: Status, reason: str = "") -> None:
+    def change_status(self, task: Task, status: Status, reason: str = "") -> None:
+        """Note a task's new status. In the supervisor's thread."""
         task.status = status
+        if status == "stopping" and task.questions:
+            self._talk.caller_gone(task)
         statements = schema.note_status(task.id, status, reason, task.attempts)
-        if status == "running":  # that it has started is known, and nothing is decided by this
+        if status in {"running", "waiting"}:  # that it has started is known, and nothing is decided by this
             self._journal.write_in_time(statements)
         else:
             self._journal.write(statements)

@@ -16,6 +16,7 @@ from ...actors import Child, RestartHistory, Timer
 from ..models.base import RATE_WAIT, Usage
 from ..runs.output import OutputFiles
 from ..tasks.messages import Failed, Finished, TaskReport, ToolAnswered, ToolCalled
+from ..tasks.questions import Question
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.talk import Letter
 from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
@@ -164,6 +165,9 @@ class Task:
         number: its place among all tasks of the run.
         counted_size: bytes that the registry counts for it.
         progress: how far its latest attempt has come, if it has told.
+        questions: what it has asked, and waits to be answered, oldest first.
+        waits_since: monotonic time since which it only waits for answers; None: it does not.
+        waited: seconds that it has waited for answers before that, which no limit on its time counts.
         letters: what was said to it while it runs; None: nothing.
         last_entry: how it stands in lists while it is queued, or since it has ended; made when first wanted.
     """
@@ -220,6 +224,9 @@ class Task:
     progress: Progress | None = None
     counted_size: int = 0
     letters: LetterBook | None = None
+    questions: tuple[Question, ...] = ()
+    waits_since: float | None = None
+    waited: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -338,6 +345,7 @@ class Task:
             silent=self.silent_for,
             progress=self.progress,
             continues=self.continues,
+            questions=[*self.questions],
         )
 
     def _workdir(self) -> str:
@@ -345,6 +353,8 @@ class Task:
         return encodable(self.body.present_folder())
 
     def _doing(self) -> str:
+        if self.status == "waiting":
+            return "waiting for an answer"
         if self.status != "running":
             return ""
         rate_wait = self.rate_wait

@@ -16,11 +16,9 @@ from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
-from ..tasks.talk import LettersTaken, Listen, Listening, SteerTask
 from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
 from .budgets import budget_of
-from .letters import Letters
 from .messages import LookedAt, Mailbox, RateDue, Waiter, WaitTimedOut
 from .registry import TaskRegistry
 from .silence import SilenceKeeper
@@ -101,6 +99,10 @@ class Waiters:
                     del self._for_task[task.id]
         return True
 
+    def for_task(self, task: Task) -> list[Waiter]:
+        """Return those that wait for a task."""
+        return list(self._for_task.get(task.id, ()))
+
     def ended(self, task: Task) -> list[Waiter]:
         """Note that a task has its last status; return those who have waited for just that."""
         due = []
@@ -121,9 +123,6 @@ class Answers:
         place: where tasks run; knows what they use.
         stop: sends a task and those that it owns down the stop ladder, and says who asked.
         settings: those in force; answers name how many tasks may run, and be queued.
-
-    Attributes:
-        letters: what is said to tasks.
     """
 
     def __init__(
@@ -144,18 +143,17 @@ class Answers:
         self._settings = settings
         self._waiters = Waiters()
         self._rates: RateKeeper | None = None
-        self.letters = Letters(journal)
         self._silences = SilenceKeeper(place, mailbox, self._answer_view)
 
     @property
     def owed(self) -> list[ReplyTo]:
         """Where answers are owed."""
-        owed = [waiter.reply_to for waiter in self._waiters.all] + self.letters.owed + self._silences.waiting
+        owed = [waiter.reply_to for waiter in self._waiters.all] + self._silences.waiting
         return owed if self._rates is None else owed + self._rates.waiting
 
     def answer(
         self,
-        request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | SteerTask | Listen,
+        request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate,
         caller: Caller,
         reply_to: ReplyTo,
     ) -> None:
@@ -175,12 +173,6 @@ class Answers:
                 self._take_stop(request, caller, reply_to)
             case AwaitRate():
                 self._await_rate(request, caller, reply_to)
-            case SteerTask(task_id):
-                self.letters.send(self._registry.find(task_id, caller), request, caller, reply_to)
-            case Listen():
-                if (listener := self._registry.get(caller.id)) is not None:  # nobody says anything to the host
-                    self.letters.heard(listener, request)
-                reply_to.set(Listening())
             case _:
                 assert_never(request)
 
@@ -250,11 +242,8 @@ class Answers:
             case _:
                 assert_never(message)
 
-    def note(self, noted: Noted | LettersTaken, task: Task) -> None:
-        """Take note of the same of a task, and of what it has taken of what was said to it."""
-        if isinstance(noted, LettersTaken):
-            self.letters.heard(task, noted)
-            return
+    def note(self, noted: Noted, task: Task) -> None:
+        """Take note of the same of a task."""
         caller, registry = Caller(task.id, task.agent), self._registry
         for seen in filter(None, map(registry.get, noted.seen)):
             if registry.may_see(caller, seen):
@@ -265,8 +254,7 @@ class Answers:
                 self.end(waiter, is_heard=False)
 
     def task_ended(self, task: Task) -> None:
-        """Have those answered who have waited for this task only, or have said something to it too late."""
-        self.letters.ended(task)
+        """Have those answered who have waited for this task only."""
         for waiter in self._waiters.ended(task):
             self.let_end(waiter)
 
@@ -277,6 +265,12 @@ class Answers:
         self._silences.forget(task_id)
         for waiter in self._waiters.of(task_id):
             self.end(waiter, is_heard=False)
+
+    def asked(self, task: Task) -> None:
+        """Have those answered who wait for a question of a task, too."""
+        for waiter in self._waiters.for_task(task):
+            if waiter.is_due:
+                self.let_end(waiter)
 
     def let_end(self, waiter: Waiter) -> None:
         """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
@@ -297,6 +291,7 @@ class Answers:
         self._check_patience(caller, len(tasks))
         limit = self._output_limit(caller, request.limit, len(tasks))
         waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, request.peek, request.number)
+        waiter.until_asked = request.until_asked
         self._waiters.add(waiter)
         if waiter.is_due:
             self.end(waiter)

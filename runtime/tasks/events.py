@@ -7,11 +7,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from .questions import Question, Settled
 from .views import Progress, TaskView, iso_time
 
 __all__ = [
     "Event",
     "Lagged",
+    "TaskAnswered",
+    "TaskAsked",
     "TaskCalledTool",
     "TaskEnded",
     "TaskGotToolAnswer",
@@ -86,6 +89,30 @@ class TaskGotToolAnswer(_Dated, frozen=True, tag_field="event", tag="tool_answer
     is_error: bool
 
 
+class TaskAsked(_Dated, frozen=True, tag_field="event", tag="question"):
+    """A task has asked a question, and waits. `TaskAnswered` comes when it does not any more."""
+
+    task_id: str
+    question: Question
+
+
+class TaskAnswered(_Dated, frozen=True, tag_field="event", tag="question_settled"):
+    """A task does not wait for the answer to a question any more.
+
+    Attributes:
+        question_id: the question.
+        how: whether it has an answer, of somebody or its default, or has none: it was `too late`, or `withdrawn`.
+        text: the answer; empty if there is none.
+        by: who has given it; empty if nobody has.
+    """
+
+    task_id: str
+    question_id: str
+    how: Settled
+    text: str = ""
+    by: str = ""
+
+
 class TaskEnded(_Dated, frozen=True, tag_field="event", tag="ended"):
     """A task has reached its terminal status; all of its output came before. `task` has the end of its output only."""
 
@@ -115,6 +142,8 @@ Event: TypeAlias = (
     | TaskProgress
     | TaskCalledTool
     | TaskGotToolAnswer
+    | TaskAsked
+    | TaskAnswered
     | TaskEnded
     | TaskRestarting
     | Lagged

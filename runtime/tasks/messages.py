@@ -17,7 +17,7 @@ from ..team.config import Limits, Workdir
 from .exceptions import LONGEST_ARGUMENTS
 from .request import Reply, Reply_co, Request
 from .result import check_result
-from .talk import LetterNumbers, LettersTaken, Listen, SteerTask
+from .talk import LetterNumbers, TalkReport, TalkRequest
 from .turns import CallAnswered, CallsBegan, Messages
 from .views import Budget, Progress, TaskList, TaskView
 
@@ -206,6 +206,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
         limit: see `OutputLimit`.
         number: by which a task can say later that nobody waits any more (`Noted`); 0: it never will.
         known_only: whether tasks that are not remembered any more are left out; else they are an error.
+        until_asked: whether it is answered, too, when one of the tasks asks its owner something.
     """
 
     task_ids: TaskIds
@@ -214,6 +215,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
     limit: OutputLimit = None
     number: int = 0
     known_only: bool = False
+    until_asked: bool = False
 
 
 class StopTasks(Reading[TaskList], frozen=True, tag="stop"):
@@ -248,9 +250,7 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
     after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
 
 
-TaskRequest: TypeAlias = (
-    RunTask | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | SteerTask | Listen
-)
+TaskRequest: TypeAlias = RunTask | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | TalkRequest
 
 
 def checked(request: Request[Reply]) -> Request[Reply]:
@@ -376,7 +376,7 @@ TaskReport: TypeAlias = (
     | CallAnswered
     | TurnEnded
     | Noted
-    | LettersTaken
+    | TalkReport
     | Finished
     | Failed
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from .questions import AnswerQuestion, AskApproval, AskQuestion, QuestionDropped
 from .request import Request
 from .views import Status
 
@@ -19,6 +20,8 @@ __all__ = [
     "Listening",
     "SteerReceipt",
     "SteerTask",
+    "TalkReport",
+    "TalkRequest",
 ]
 
 LONGEST_LETTER: Final = 100_000
@@ -105,3 +108,8 @@ class LettersTaken(msgspec.Struct, frozen=True, tag="letters_taken"):
 
     numbers: LetterNumbers = []
     waiting: Annotated[int, msgspec.Meta(ge=0, le=MOST_LISTENERS)] = 0
+
+
+TalkRequest: TypeAlias = SteerTask | Listen | AskQuestion | AskApproval | AnswerQuestion
+TalkReport: TypeAlias = LettersTaken | QuestionDropped
+"""Requests and reports by which tasks, and those who have started them, talk."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 
 from ..models.base import RATE_WAIT, Usage
+from .questions import Question
 from .result import decode_result, decode_result_file, read_result_file
 
 __all__ = [
@@ -28,11 +29,14 @@ __all__ = [
     "iso_time",
 ]
 
-Status: TypeAlias = Literal["queued", "starting", "running", "stopping", "restarting", "completed", "failed", "stopped"]
+Status: TypeAlias = Literal[
+    "queued", "starting", "running", "waiting", "stopping", "restarting", "completed", "failed", "stopped"
+]
 """`queued → starting → running → completed | failed | stopped`.
 
 `queued` is left out where there is a slot for the task, and leads to `stopped` where it is stopped before there is one.
-`stopping` is between a stop and the end of the process tree, `restarting` between two attempts.
+`waiting` is a running task that waits for the answer to a question. `stopping` is between a stop and the end of the
+process tree, `restarting` between two attempts.
 """
 
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
@@ -199,6 +203,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
         progress: how far its latest attempt has come; None if that has told nothing of it.
         silence: of one that is `silent`, what it does, where one task is viewed; else None.
+        questions: what it has asked, and waits to be answered, oldest first.
     """
 
     id: str
@@ -230,6 +235,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
     silence: Silence | None = None
     continues: str = ""
+    questions: list[Question] = []
 
     def __repr__(self) -> str:
         return f"<TaskView {self.id} of {self.agent}: {self.status}>"

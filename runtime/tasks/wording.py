@@ -9,6 +9,7 @@ import msgspec
 from ...actors.regular_files import is_regular
 from ..models.base import Usage
 from ..text import bounded, duration, head_and_tail, one_line
+from .questions import Question
 from .views import Budget, ProcessSeen, Progress, Silence, TaskList, TaskView, Vitals
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "describe_view",
     "dollars",
     "progress_text",
+    "question_text",
     "result_line",
     "result_text",
     "said_before",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _TASK_IN_LIST = 120
+_QUESTION = 2000
 _TASK_IN_VIEW = 1000
 _TRACEBACK_IN_VIEW = 4000
 _SILENCE_IN_VIEW = 6000
@@ -58,6 +61,7 @@ def describe_list(tasks: TaskList) -> str:
         lines += ["", _head(view), f"  Task: {one_line(view.task, _TASK_IN_LIST)}"]
         if view.reason:
             lines.append(f"  Reason: {one_line(view.reason, 300)}")
+        lines += [f"  {line}" for line in _questions(view)]
         if not view.ended and view.output.strip():
             lines.append(f"  Last said: {one_line(view.output.strip().splitlines()[-1], _TASK_IN_LIST)}")
     return "\n".join(lines)
@@ -70,6 +74,7 @@ def describe_view(view: TaskView, limit: int) -> str:
         lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
     if view.continues:
         lines.append(f"Continues: {view.continues}")
+    lines += _questions(view)
     if view.workdir:
         lines.append(f"Works in: {working_directory(view)}")
     if view.silence is not None:
@@ -217,6 +222,22 @@ def _output(view: TaskView, limit: int) -> str:
     left_out = view.output_size - len(head.encode()) - len(tail.encode())
     note = f"[{left_out:,} of {view.output_size:,} bytes left out here. The host program can read more of it.]"
     return f"{head}\n\n{note}\n\n{tail}"
+
+
+def _questions(view: TaskView) -> list[str]:
+    """Return what a task asks, a line each."""
+    return [f"Asks ({question.id}, {_whom(question)}): {question_text(question)}" for question in view.questions]
+
+
+def _whom(question: Question) -> str:
+    return "you may answer" if question.to == "owner" else "a person is to answer"
+
+
+def question_text(question: Question) -> str:
+    """Return a question with its choices, and what counts without an answer, in one line."""
+    choices = f" Choose from: {', '.join(map(repr, question.choices))}." if question.choices else ""
+    default = f" Without an answer: {question.default!r}." if question.default is not None else ""
+    return one_line(f"{question.text}{choices}{default}", _QUESTION)
 
 
 def _head(view: TaskView) -> str:

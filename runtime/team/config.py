@@ -278,6 +278,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         stop_grace: seconds between asking a task to stop and killing it.
         model_idle_timeout: seconds without a byte from a model before the stream counts as stalled.
         rate_patience: seconds that one turn may wait for a model's rate limit; 0: a rate limit is an error at once.
+        question_timeout: seconds that a question waits for its answer, if it does not say how long.
         stall_after: seconds of silence after which a task is shown as silent; it is never ended for it.
         standby: processes that wait, forked ahead, for the next tasks; each costs some megabytes of memory.
         preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
@@ -294,6 +295,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stop_grace: float = 2.0
     model_idle_timeout: float = 120.0
     rate_patience: float = RATE_PATIENCE
+    question_timeout: float = 300.0
     stall_after: float = 60.0
     standby: int = 2
     preload: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .callbacks import check_callback
 from .completion import Completions, Ended
 from .groups import GroupBook, GroupWay, OnGroupError
-from .handle import TaskHandle, TaskRef, check_kind, id_of, ids_of
+from .handle import QuestionRef, TaskHandle, TaskRef, check_kind, id_of, ids_of, question_id
 from .mapping import Mapping, OnError, Request, outcomes_of, requests_for
 from .request import call_request, options_of, run_request
 from .steps import Mode
@@ -163,6 +163,10 @@ class AsyncVerbs(Verbs):
     async def steer(self, task: TaskRef, message: str) -> SteerReceipt:
         """Say something to a task that has not ended; see `BlockingVerbs.steer`."""
         return await driven(self._way, steps.steer(id_of(task), message))
+
+    async def answer(self, question: QuestionRef, text: str) -> None:
+        """Answer a question that a task waits for; see `BlockingVerbs.answer`."""
+        await driven(self._way, steps.answer(question_id(question), text))
 
     def events(
         self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT

@@ -14,7 +14,7 @@ from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
 from .driving import drive
-from .handle import TaskRef, id_of, ids_of
+from .handle import QuestionRef, TaskRef, id_of, ids_of, question_id
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, EventStream, events_of
@@ -180,11 +180,8 @@ class BlockingVerbs(Verbs):
         """Say something to a task that has not ended; return at once what becomes of it.
 
         An agent finds it between two turns of its model, also where that has just answered: then it goes on. A function
-        gets it from `task.receive()`. A task that is restarted finds again what it had not taken.
-
-        Args:
-            task: which.
-            message: up to 100,000 characters.
+        gets it from `task.receive()`. A task that is restarted finds again what it had not taken. A message has up to
+        100,000 characters.
 
         Raises:
             UnknownTaskError: there is no such task.
@@ -192,6 +189,20 @@ class BlockingVerbs(Verbs):
             TypeError, ValueError: the message is no text, or empty.
         """
         return drive(self._way, steps.steer(id_of(task), message))
+
+    def answer(self, question: QuestionRef, text: str) -> None:
+        """Answer a question that a task waits for; the task goes on.
+
+        Args:
+            question: a `Question` or its id, or a task: the oldest question that this one waits for.
+            text: the answer; to an approval one of its choices. A reason may follow `deny`, behind a colon.
+
+        Raises:
+            UnknownQuestionError: there is no such question, or it waits no more.
+            RunError: the answer is none of the choices.
+            TypeError: an argument has the wrong type.
+        """
+        drive(self._way, steps.answer(question_id(question), text))
 
     def events(
         self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT

@@ -7,13 +7,14 @@ from typing import Any, TypeAlias
 
 from ..errors import UnknownTaskError
 from ..tasks.messages import WaitTasks
+from ..tasks.questions import Question
 from ..tasks.views import TERMINAL, Status, TaskView
 from .arguments import NotPickled, several, type_name
 from .inbox import ReplyInto
 from .steps import forgotten, result_of_view
 from .way import Way
 
-__all__ = ["TaskHandle", "TaskRef", "check_kind", "id_of", "ids_of", "several_tasks"]
+__all__ = ["QuestionRef", "TaskHandle", "TaskRef", "check_kind", "id_of", "ids_of", "question_id", "several_tasks"]
 
 
 class TaskHandle(NotPickled):
@@ -105,6 +106,19 @@ def check_kind(kind: Any) -> None:
 
 TaskRef: TypeAlias = TaskHandle | str
 """A task: its handle, or its id."""
+
+
+QuestionRef: TypeAlias = Question | TaskHandle | str
+"""A question: itself, its id, or the task that has asked it."""
+
+
+def question_id(question: QuestionRef) -> str:
+    """Return the id of a question, or of the task that has asked it.
+
+    Raises:
+        TypeError: it is none.
+    """
+    return question.id if isinstance(question, Question) else id_of(question)
 
 
 def ids_of(tasks: Iterable[TaskRef]) -> list[str]:

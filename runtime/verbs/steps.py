@@ -27,6 +27,7 @@ from ..tasks.messages import (
     ViewTask,
     WaitTasks,
 )
+from ..tasks.questions import AnswerQuestion, QuestionSettled
 from ..tasks.talk import SteerReceipt, SteerTask
 from ..tasks.views import TaskList, TaskView
 from ..text import encodable
@@ -39,6 +40,7 @@ __all__ = [
     "OUTPUT_OF_FAILED",
     "Mode",
     "Steps",
+    "answer",
     "ended",
     "forgotten",
     "list_tasks",
@@ -162,6 +164,14 @@ def steer(task_id: str, message: str) -> Steps[SteerReceipt]:
         raise ValueError("The message is empty.")
     receipt: SteerReceipt = yield SteerTask(task_id, encodable(message))
     return receipt
+
+
+def answer(question: str, text: str) -> Steps[QuestionSettled]:
+    """Answer a question."""
+    if not isinstance(text, str):
+        raise TypeError(f"The answer is {type_name(text)}; it must be text.")
+    settled: QuestionSettled = yield AnswerQuestion(question, encodable(text))
+    return settled
 
 
 def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[TaskView]:

@@ -17,6 +17,7 @@ from subactors.runtime.tasks.messages import (
     ViewTask,
 )
 from subactors.runtime.tasks.past import ResumePast
+from subactors.runtime.tasks.questions import Answered, QuestionSettled
 from subactors.runtime.tasks.talk import Listening, SteerReceipt
 from subactors.runtime.tasks.views import TaskList, TaskView
 
@@ -35,6 +36,8 @@ def test_every_kind_of_request_names_its_reply(kind: type[Request[Any]]) -> None
         RateTurn: RateTurn(),
         SteerReceipt: SteerReceipt("agent_task_1", "queued", "running"),
         Listening: Listening(),
+        Answered: Answered("yes"),
+        QuestionSettled: QuestionSettled("question_1", "agent_task_1"),
     }
     (reply_type,) = get_args(kind.__orig_bases__[0])  # type: ignore[attr-defined]
     reply = replies.get(reply_type, TaskList(tasks=[VIEW], running=1, max_running=20))
