@@ -223,17 +223,18 @@ class Host:
             self.check_usable()
             self._adopted = [*(other for other in self._adopted if not other.closed), other]
 
-    def check_usable(self, *, closing: bool = False) -> None:
-        """Raise RuntimeClosedError if the host is closed, or belongs to the process that this one was forked from.
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is closed, or closes now, and by this process."""
+        return self._closed and os.getpid() == self._owner
 
-        Args:
-            closing: whether it may be, as long as the supervisor answers.
-        """
+    def check_usable(self) -> None:
+        """Raise RuntimeClosedError if the host is closed, or belongs to the process that this one was forked from."""
         if os.getpid() != self._owner:
             raise RuntimeClosedError(
                 "This runtime belongs to the process that this one was forked from. Make a new one here."
             )
-        if self._closed and not (closing and self.supervisor.is_alive()):
+        if self._closed:
             raise RuntimeClosedError("The runtime is closed.")
 
     def close(self) -> None:

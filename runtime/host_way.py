@@ -10,7 +10,7 @@ from .child.current import refuse_endless_import
 from .errors import UnknownTaskError
 from .host import Host
 from .tasks.gateway import Caller, HostGateway, ReplyTo
-from .tasks.messages import CheckData, Request, RunTask, ViewTask, WaitTasks, checked
+from .tasks.messages import CheckData, Request, RunTask, StopTasks, ViewTask, WaitTasks, checked
 from .tasks.views import Status, TaskView
 from .text import one_line
 from .verbs.held import Held
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .control.former import FormerTask
     from .data_check import DataChecks
     from .supervisor.reader import Reader, Speech
+    from .supervisor.remembered import AboutEnded
     from .supervisor.task import Task
 
 __all__ = ["HostWay"]
@@ -63,14 +64,26 @@ class HostWay:
         return DataChecks(self._host.system, self._host.team, self.settle)
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
-        """See `Way`. While the host is closed, its tasks can still be waited for, and looked at."""
-        self._host.check_usable(closing=isinstance(request, WaitTasks | ViewTask))
+        """See `Way`. When the host is closed, its tasks can still be waited for, and looked at."""
+        if isinstance(request, WaitTasks | ViewTask | StopTasks) and self._host.is_closed:
+            self._send_closed(request, reply_to)
+            return
+        self._host.check_usable()
         if isinstance(request, CheckData):
             self._data_checks.check(request, reply_to)
             return
         if isinstance(request, RunTask):
             refuse_endless_import(functools.partial(self._modules_of, request))
         self._gateway.send(checked(request), reply_to)
+
+    def _send_closed(self, request: AboutEnded, reply_to: ReplyTo) -> None:
+        from .supervisor.remembered import RememberedIfClosed, answer_remembered  # noqa: PLC0415 - for hosts that end
+
+        checked(request)
+        if self._host.supervisor.is_alive():
+            self._gateway.send(request, RememberedIfClosed(reply_to, self._host.registry, request))
+        else:
+            answer_remembered(self._host.registry, request, reply_to)
 
     def _modules_of(self, request: RunTask) -> list[str]:
         """Return the names of the modules whose code a task would import."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from ...actors import RestartPolicy
 from ..errors import RunError
@@ -36,10 +36,16 @@ Tasks: TypeAlias = "list[AsyncTask]"
 """These have names, as `list` is a method in what follows."""
 
 
+_OF_ASYNCIO: Final = "asyncio.tasks"
+"""The module of `asyncio.wait`, which wants more of a future than a callback. It would wait for ever in some cases."""
+
+
 class AsyncTask(TaskHandle):
     """A task, for programs with an event loop; `await task` is `await task.result()`.
 
-    A wait that is cancelled stops no task. The handle may be used in any event loop, and in several.
+    A wait that is cancelled stops no task. The handle may be used in any event loop, and in several. What takes
+    awaitables takes it, as `asyncio.gather`, `wait_for`, `shield` and `as_completed`; what wants a coroutine, as
+    `asyncio.create_task`, takes `task.result()`, and `asyncio.wait` a future: `asyncio.ensure_future(task)`.
     """
 
     __slots__ = ()
@@ -87,9 +93,14 @@ class AsyncTask(TaskHandle):
         One that raises is logged. The result still is to be read. To be called in the loop.
 
         Raises:
-            TypeError: it is a coroutine function.
+            TypeError: it is a coroutine function, or `asyncio.wait` asks, which takes futures only.
         """
         check_callback(function)
+        if getattr(function, "__module__", "") == _OF_ASYNCIO:
+            raise TypeError(
+                "asyncio.wait takes futures, and a task is none: give it asyncio.ensure_future(task), or use "
+                'await runtime.wait(tasks, mode="any").'
+            )
         self._have_called(function, doorbell().call)
 
 

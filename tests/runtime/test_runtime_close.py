@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import submitted_functions as functions
 from processes_and_waits import is_gone, wait_until
-from subactors.runtime import Runtime, RuntimeClosedError, TaskEnded
+from subactors.runtime import Runtime, RuntimeClosedError, TaskEnded, TaskFailed, TaskStopped
 from teams import entrypoint_team, run_and_wait, shared_runtime, speaking
 from waiting_threads import in_threads, waiters
 
@@ -84,6 +86,47 @@ def test_a_closed_runtime_refuses_everything(use: Callable[[Runtime], Any]) -> N
 
     with pytest.raises(RuntimeClosedError, match="The runtime is closed"):
         use(runtime)
+
+
+def test_a_closed_runtime_answers_for_the_tasks_that_it_remembers() -> None:
+    with Runtime.from_mapping(entrypoint_team(), stop_grace=0.3) as runtime:
+        completed, failed = runtime.submit(abs, -5), runtime.submit(int, "five")
+        wait_until(lambda: completed.done() and failed.done(), "both have ended, and nobody has read it")
+        stopped = runtime.submit(time.sleep, 60)
+
+    assert completed.result() == completed.view().result == runtime.view(completed).result == 5
+    with pytest.raises(TaskFailed, match="ValueError: invalid literal"):
+        failed.result()
+    with pytest.raises(TaskStopped, match="Stopped by the end of the runtime"):
+        stopped.result()
+    assert stopped.output() == ""
+    assert [view.status for view in runtime.wait([completed, failed, stopped])] == ["completed", "failed", "stopped"]
+    assert [view.status for view in runtime.stop(stopped, completed)] == ["stopped", "completed"]
+    assert set(runtime.as_completed([completed, stopped])) == {completed, stopped}
+
+
+def test_a_closed_runtime_knows_the_output_and_the_large_results_of_its_tasks() -> None:
+    with Runtime.from_mapping(entrypoint_team()) as runtime:
+        task = runtime.submit(functions.says, "x" * 3_000_000)
+        wait_until(task.done, "it has ended")
+
+    assert len(task.result()) == 3_000_000
+    assert "x" * 100_000 in task.output()
+
+
+def test_who_waits_for_a_task_while_the_runtime_closes_is_told_how_it_has_ended() -> None:
+    runtime = Runtime.from_mapping(entrypoint_team(), stop_grace=0.3)
+    task = runtime._handle(speaking(runtime, "deaf"), "deaf")
+
+    def ask() -> Any:
+        while not runtime._host.is_closed:
+            task.done()
+        return task.result()
+
+    stopped, closed = in_threads(ask, runtime.close)
+
+    assert isinstance(stopped, TaskStopped)
+    assert closed is None
 
 
 def test_whoever_waits_or_asks_while_the_runtime_is_closed_gets_an_answer() -> None:

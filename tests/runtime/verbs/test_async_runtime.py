@@ -328,3 +328,36 @@ def test_a_timeout_that_is_none_is_refused_though_all_tasks_have_ended(tmp_path:
                 await anext(runtime.as_completed([task], timeout=wrong))  # type: ignore[arg-type]  # on purpose
 
     in_loop(program, tmp_path)
+
+
+def test_what_of_asyncio_takes_awaitables_takes_a_task(tmp_path: Path) -> None:
+    async def program(runtime: AsyncRuntime) -> list[Any]:
+        task, other = await runtime.submit(abs, -1), await runtime.submit(abs, -2)
+        completed = [await each for each in asyncio.as_completed([task, other])]
+        async with asyncio.TaskGroup() as group:
+            created = group.create_task(task.result())
+        return [
+            sorted(completed),
+            await asyncio.gather(task, other),
+            await asyncio.wait_for(task, PATIENCE),
+            await asyncio.shield(other),
+            created.result(),
+        ]
+
+    assert in_loop(program, tmp_path) == [[1, 2], [1, 2], 1, 2, 1]
+
+
+@pytest.mark.parametrize("until", [asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION, asyncio.ALL_COMPLETED])
+def test_asyncio_wait_says_what_it_takes_in_place_of_a_task(tmp_path: Path, until: str) -> None:
+    async def program(runtime: AsyncRuntime) -> int:
+        task = await runtime.submit(submitted.wait_for, "/nowhere")
+        waited: Any = task
+        with pytest.raises(TypeError, match=r"asyncio\.wait takes futures, .* give it asyncio\.ensure_future\(task\)"):
+            await asyncio.wait([waited], return_when=until)
+        await task.stop()
+        done, _ = await asyncio.wait([asyncio.ensure_future(waited)], return_when=until)
+        with pytest.raises(TaskStopped):
+            done.pop().result()
+        return 1
+
+    assert in_loop(program, tmp_path) == 1
