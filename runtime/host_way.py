@@ -14,6 +14,7 @@ from .tasks.messages import CheckData, Request, RunTask, StopTasks, ViewTask, Wa
 from .tasks.views import Status, TaskView
 from .text import one_line
 from .verbs.held import Held
+from .verbs.room import Room
 
 if TYPE_CHECKING:
     from .control.former import FormerTask
@@ -35,6 +36,7 @@ class HostWay:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.held = Held()
+        self._room = Room(self.settle)
         self._gateway = HostGateway(host.supervisor, Caller())
 
     @property
@@ -49,6 +51,10 @@ class HostWay:
     def settle(self, function: Callable[[], object]) -> None:
         """See `Way`."""
         self._host.settling.call(function)
+
+    def ask_again(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        self._room.ask_again(function)
 
     def data_check(self, request: RunTask) -> CheckData | None:
         """See `Way`."""

@@ -18,6 +18,7 @@ from ..tasks.messages import Noted, Request, RunTask, ViewTask, WaitTasks, check
 from ..tasks.views import Status, TaskView
 from ..verbs.callbacks import MOST_SETTLING, Callbacks
 from ..verbs.held import Held
+from ..verbs.room import Room
 from .current import refuse_endless_import
 
 __all__ = ["TaskWay"]
@@ -49,6 +50,11 @@ class TaskWay:
         self._waits: dict[ReplyTo, int] = {}
         self.max_running = max_running
         self.held = Held()
+        self._room = Room(self.settle)
+
+    def ask_again(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        self._room.ask_again(function)
 
     def data_check(self, request: RunTask) -> None:
         """See `Way`: the process of the task that is started finds out."""

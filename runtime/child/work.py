@@ -108,10 +108,14 @@ class TaskWork:
     def tell_failure(self, error: BaseException) -> None:
         """Report what `run` raised. The host gets its type and text anyway, but no groups, causes and notes."""
         with contextlib.suppress(Exception):  # there may be no memory left for it
-            told = (describe_error(error), own_traceback(error, self._targets()))
-            # Libraries quote addresses that they could not reach, keys in them and all.
-            reason, traceback = (blotted(text, self._spec.keys.values(), "[key]") for text in told)
-            self._supervisor.tell(Failed(reason, traceback, self._arguments(error) if self._spec.call else ""))
+            self._supervisor.tell(self._told(error))
+
+    def _told(self, error: BaseException) -> Failed:
+        """Return what the host is told of an exception."""
+        told = (describe_error(error), own_traceback(error, self._targets()))
+        # Libraries quote addresses that they could not reach, keys in them and all.
+        reason, traceback = (blotted(text, self._spec.keys.values(), "[key]") for text in told)
+        return Failed(reason, traceback, self._arguments(error) if self._spec.call else "")
 
     def _arguments(self, error: BaseException) -> str:
         """Return the arguments of what a function has raised, as far as they can be sent, and hold no key."""
@@ -132,7 +136,7 @@ class TaskWork:
     def _finished(self, result: Any) -> Finished:
         """Return the last report, with a result as its reader will have it: text, or what JSON makes of it."""
         try:
-            data = encode_result(result)
+            data = self._encoded(result)
             if self._spec.output_schema and self._spec.entrypoint is not None:  # an agent's loop has looked already
                 self._check(data)
             text = pack_result(data, self._spec.max_result)
@@ -145,6 +149,14 @@ class TaskWork:
             return Finished(text or "", early=self._stop.is_set(), in_file=text is None)
         except TypeError as error:  # JSON cannot hold it, or nobody could read it
             raise TypeError(f"{_code_of(self._spec)} returned what JSON cannot hold: {error}") from error
+
+    def _encoded(self, result: Any) -> bytes:
+        if self._spec.call:
+            from ..tasks.chunks import Outcomes  # noqa: PLC0415 - only tasks that are functions have any
+
+            if isinstance(result, Outcomes):
+                return result.encode(self._told)
+        return encode_result(result)
 
     def _check(self, data: bytes) -> None:
         """Refuse what a function has returned, and does not fit the output schema."""

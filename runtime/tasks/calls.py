@@ -57,18 +57,23 @@ class Calls:
         self._by_value = by_value
         self._sources: dict[str, str] = {}
 
+    def is_sendable(self) -> bool:
+        """Whether the function can be sent, which it is made ready for; raises as `encode_call`."""
+        if encode_by_name(self._function) is None:
+            if not self._by_value:
+                return False
+            self._function, files = encode_by_value(self._function)
+            self._sources = sources_of(files)
+        return True
+
     def encode(self, args: tuple[Any, ...]) -> tuple[bytes, bool] | None:
-        """Return one of the calls; see `encode_call`."""
+        """Return one of the calls; see `encode_call`. The function has been found to be sendable."""
         payload = encode_by_name((self._function, args, {}))
         has_code = isinstance(self._function, bytes)
         sources = self._sources
         if payload is None:
             if not self._by_value:
                 return None
-            if not has_code and encode_by_name(self._function) is None:
-                self._function, files = encode_by_value(self._function)
-                self._sources = sources_of(files)
-                return self.encode(args)
             payload, files = encode_by_value((self._function, args, {}))
             has_code, sources = True, {**sources, **sources_of(files)}
         return pickle.dumps((self._module, sources, payload)), has_code

@@ -65,6 +65,11 @@ def several(values: Iterable[T], what: str) -> Iterable[T]:
         TypeError: it cannot be.
     """
     given: Any = values
+    if hasattr(given, "__aiter__") and not hasattr(given, "__iter__"):
+        raise TypeError(
+            f"The {what} are an async iterable ({type_name(given)}), which only `AsyncRuntime.map` takes. Elsewhere "
+            "give a list of what it yields."
+        )
     if not hasattr(given, "__iter__") and not hasattr(given, "__getitem__"):
         raise TypeError(f"Several {what} are wanted, as a list, and this is {type_name(given)}.")
     return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from ...actors import RestartPolicy
@@ -14,13 +14,13 @@ from ..tasks.talk import SteerReceipt
 from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
+from .async_many import AsyncResults, completed, results
 from .async_streams import AsyncEventStream, AsyncStream
 from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .callbacks import check_callback
-from .completion import Completions, Ended
 from .groups import GroupBook, GroupWay, OnGroupError
 from .handle import QuestionRef, TaskHandle, TaskRef, check_kind, id_of, ids_of, question_id
-from .mapping import Mapping, OnError, Request, outcomes_of, requests_for
+from .pieces import OnError
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, events_of
@@ -191,31 +191,34 @@ class AsyncVerbs(Verbs):
     def map(
         self,
         work: Callable[[Any], Any] | str,
-        items: Iterable[Any],
+        items: Iterable[Any] | AsyncIterable[Any],
         *,
         concurrency: int | None = None,
         chunksize: int = 1,
         on_error: OnError = "raise",
         ordered: bool = True,
-    ) -> AsyncGenerator[Any]:
-        """Run a function, or an agent, for each of many items: `async for result in …`; see `BlockingVerbs.map`."""
-        requests = requests_for(self._way, work, items, chunksize, on_error)
-        return self._map(requests, concurrency, on_error, ordered=ordered)
+    ) -> AsyncResults[Any]:
+        """Run a function, or an agent, for each of many items: `async for result in …`; see `BlockingVerbs.map`.
 
-    async def as_completed(
+        Items may come from an async iterable, which a coroutine beside yours iterates as there is room. Those of a
+        plain iterable are taken in the event loop: one that waits for something stops all else there. A wait that is
+        cancelled loses nothing.
+        """
+        return results(
+            self._way, work, items, concurrency=concurrency, chunksize=chunksize, on_error=on_error, ordered=ordered
+        )
+
+    def as_completed(
         self,
         tasks: Iterable[TaskRef],
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the supervisor keeps the time, in any event loop
-    ) -> AsyncGenerator[AsyncTask]:
-        """Yield tasks as they end, each once: `async for task in …`; see `BlockingVerbs.as_completed`."""
-        inbox: AsyncInbox[Ended] = AsyncInbox()
-        completions = Completions(self._way, tasks, inbox, AsyncTask, timeout)
-        try:
-            while len(completions):
-                yield completions.take(await inbox.get())
-        finally:
-            completions.close()
+        timeout: float | None = None,
+    ) -> AsyncResults[AsyncTask]:
+        """Yield tasks as they end, each once: `async for task in …`; see `BlockingVerbs.as_completed`.
+
+        To be called in the event loop. A wait that is cancelled loses nothing.
+        """
+        return completed(self._way, tasks, timeout, AsyncTask)
 
     def executor(self, max_workers: int | None = None) -> TaskExecutor:
         """Return an executor, as for `loop.run_in_executor`; see `BlockingVerbs.executor`."""
@@ -226,26 +229,6 @@ class AsyncVerbs(Verbs):
     def group(self, *, on_error: OnGroupError = "stop") -> AsyncGroup:
         """Return a group: `async with runtime.group() as group:`; see `BlockingVerbs.group`."""
         return AsyncGroup(self._way, on_error)
-
-    async def _map(
-        self, requests: Iterator[Request], concurrency: int | None, on_error: OnError, *, ordered: bool
-    ) -> AsyncGenerator[Any]:
-        inbox: AsyncInbox[Any] = AsyncInbox()
-        mapping = Mapping(self._way, requests, inbox, concurrency=concurrency, ordered=ordered)
-        try:
-            while True:
-                mapping.fill()
-                for view, count in mapping.ready():
-                    for outcome in outcomes_of(view, count, on_error):
-                        yield outcome
-                    mapping.fill()
-                if mapping.is_over:
-                    return
-                mapping.take(await inbox.get())
-                while (arrived := inbox.take()) is not None:
-                    mapping.take(arrived)
-        finally:
-            mapping.close()
 
     async def _start(self, request: RunTask) -> AsyncTask:
         accepted = await driven(self._way, steps.run(request, self._way.data_check(request)))

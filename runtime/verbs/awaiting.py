@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import sys
 import threading
@@ -26,6 +27,7 @@ from .way import Way, stop_unknown
 __all__ = [
     "AsyncInbox",
     "Doorbell",
+    "begin",
     "breathe",
     "doorbell",
     "driven",
@@ -360,3 +362,35 @@ def _shield() -> contextlib.AbstractContextManager[object]:
     """Return what keeps cancellations of trio and anyio out; asyncio's own come once each."""
     library = _running_trio() or sys.modules.get("anyio")
     return contextlib.nullcontext() if library is None else library.CancelScope(shield=True)
+
+
+def begin(work: Callable[[], Awaitable[object]]) -> Callable[[], None]:
+    """Have a coroutine run beside whoever calls, in the same event loop; return what cancels it, in any thread.
+
+    Args:
+        work: the coroutine function; raises nothing but a cancellation.
+    """
+    trio = _running_trio()
+    if trio is not None:
+        scope = trio.CancelScope()
+
+        async def within() -> None:
+            with scope:
+                await work()
+
+        # Beside `asyncio.create_task`, this has no nursery: what runs ends when its map is closed, or the loop ends.
+        trio.lowlevel.spawn_system_task(within, context=contextvars.copy_context())
+        token = trio.lowlevel.current_trio_token()
+        return lambda: _rung(token.run_sync_soon, scope.cancel)
+    loop = asyncio.get_running_loop()
+
+    async def beside() -> None:
+        await work()
+
+    task = loop.create_task(beside())
+    return lambda: _rung(loop.call_soon_threadsafe, task.cancel)
+
+
+def _rung(ring: Callable[[Callable[[], object]], object], function: Callable[[], object]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and so has all that ran in it
+        ring(function)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import builtins
 import functools
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,9 +27,6 @@ from .way import Way
 __all__ = ["TaskCrashed", "TaskExecutor"]
 
 T = TypeVar("T")
-
-_PAUSE: Final = 0.05
-"""Seconds after which what was refused for want of room is asked for again."""
 
 
 class _Work(msgspec.Struct, eq=False):
@@ -217,10 +213,9 @@ class TaskExecutor(Executor):
             self._refused.append(work)
             is_pausing, self._is_pausing = self._is_pausing, True
         if not is_pausing:
-            self._way.settle(self._pause)
+            self._way.ask_again(self._try_again)
 
-    def _pause(self) -> None:
-        time.sleep(_PAUSE)
+    def _try_again(self) -> None:
         with self._changed:
             self._is_pausing = False
             self._take_up_refused()

@@ -183,6 +183,10 @@ class GroupWay:
         """See `Way`."""
         self._way.settle(function)
 
+    def ask_again(self, function: Callable[[], object]) -> None:
+        """See `Way`."""
+        self._way.ask_again(function)
+
     def data_check(self, request: RunTask) -> CheckData | None:
         """See `Way`."""
         return self._way.data_check(request)

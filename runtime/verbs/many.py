@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from .completion import Completions, Ended
 from .handle import TaskHandle, TaskRef
 from .inbox import Inbox
-from .mapping import Mapping, OnError, outcomes_of, requests_for
+from .mapping import Arrived, Mapping
+from .pieces import OnError, pieces_of
 from .way import Way
 
 __all__ = ["completed", "results"]
@@ -27,9 +28,9 @@ def results(
     ordered: bool,
 ) -> Iterator[Any]:
     """Yield the results of a mapping; see `BlockingVerbs.map`."""
-    inbox: Inbox[Any] = Inbox()
-    requests = requests_for(way, work, items, chunksize, on_error)
-    return _results(Mapping(way, requests, inbox, concurrency=concurrency, ordered=ordered), inbox, on_error)
+    inbox: Inbox[Arrived] = Inbox()
+    pieces = pieces_of(way, work, items, chunksize, on_error)
+    return _results(Mapping(way, pieces, inbox, on_error=on_error, concurrency=concurrency, ordered=ordered), inbox)
 
 
 def completed(
@@ -40,12 +41,12 @@ def completed(
     return _completed(Completions(way, tasks, inbox, handle, timeout), inbox)
 
 
-def _results(mapping: Mapping, inbox: Inbox[Any], on_error: OnError) -> Iterator[Any]:
+def _results(mapping: Mapping, inbox: Inbox[Arrived]) -> Iterator[Any]:
     try:
         while True:
             mapping.fill()
-            for view, count in mapping.ready():
-                yield from outcomes_of(view, count, on_error)
+            while (outcomes := mapping.ready()) is not None:
+                yield from outcomes
                 mapping.fill()
             if mapping.is_over:
                 return

@@ -7,33 +7,20 @@ A task is asked for without waiting for its id, so that to start the next costs 
 from __future__ import annotations
 
 import enum
-import functools
-import inspect
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Literal, TypeAlias, get_args
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
 
-import msgspec
-
-from ..errors import CapacityError, RuntimeClosedError
-from ..tasks.calls import call_each, call_each_async
-from ..tasks.ends import TaskFailed, TaskStopped
+from ..errors import CapacityError, UnreadResultsError
 from ..tasks.messages import RunTask, TaskAccepted, ViewTask, WaitTasks
-from ..tasks.views import TaskView
-from ..team.callables import check_callable, label_of
-from .arguments import check_choice, check_whole, several
+from ..tasks.views import TaskList, TaskView
+from .arguments import check_whole
 from .inbox import InboxLike, ReplyInto
-from .request import call_requests, run_request
-from .steps import OUTPUT_OF_FAILED, result_of_view
+from .pieces import OnError, Piece, outcomes_of
+from .steps import OUTPUT_OF_FAILED
 from .way import Way, stop_unseen
 
-__all__ = ["Mapping", "OnError", "outcomes_of", "requests_for"]
-
-OnError: TypeAlias = Literal["raise", "collect"]
-
-Request: TypeAlias = tuple[RunTask, int | None]
-"""What to start, and for how many items; None: one, whose result is the task's own."""
+__all__ = ["Arrived", "Mapping"]
 
 _AHEAD: Final = 2
 """How many times as many items as may be at work are under way, with those whose turn to be given out has not come."""
@@ -49,6 +36,7 @@ class _Item:
     """One task of the mapping.
 
     Attributes:
+        request: what to start; an error in its place: it cannot be.
         count: how many items it is for; None: one, whose result is the task's own.
         task_id: its id, once it is known.
         view: as it ended, once it has.
@@ -59,7 +47,7 @@ class _Item:
 
     __slots__ = ("accepted", "address", "count", "error", "request", "state", "task_id", "view")
 
-    def __init__(self, request: RunTask, count: int | None) -> None:
+    def __init__(self, request: RunTask | Exception, count: int | None) -> None:
         self.request = request
         self.count = count
         self.state = _State.ASKED
@@ -70,13 +58,18 @@ class _Item:
         self.accepted: TaskAccepted | None = None
 
 
+Arrived: TypeAlias = tuple[_Item | None, Any]
+"""A reply about an item; without an item, news that something may be started."""
+
+
 class Mapping:
     """One mapping. Its methods are called by one thread, or in one event loop.
 
     Args:
         way: to the supervisor.
-        requests: what to start, in order; may be endless.
+        pieces: what to start, in order; may be endless.
         inbox: takes replies, in any thread; each is to be given to `take`.
+        on_error: see `BlockingVerbs.map`.
         concurrency: tasks at work at a time; None: as many as the runtime lets run.
         ordered: whether results are given out in the order of the items, or as they come.
     """
@@ -84,17 +77,19 @@ class Mapping:
     def __init__(
         self,
         way: Way,
-        requests: Iterator[Request],
-        inbox: InboxLike[tuple[_Item, Any]],
+        pieces: Iterator[Piece],
+        inbox: InboxLike[Arrived],
         *,
+        on_error: OnError,
         concurrency: int | None,
         ordered: bool,
     ) -> None:
         if concurrency is not None:
             check_whole("concurrency", concurrency)
         self._way = way
-        self._requests = requests
+        self._pieces = pieces
         self._inbox = inbox
+        self._on_error = on_error
         self._most = concurrency if concurrency is not None else way.max_running
         # Where the runtime queues what cannot run yet, some wait there: the next starts as soon as one has ended.
         self._room = self._at_once = self._most if concurrency is not None else self._most * _AHEAD
@@ -104,42 +99,55 @@ class Mapping:
         self._at_work = 0
         self._refused: deque[_Item] = deque()
         self._is_exhausted = False
+        self._broken: Exception | None = None
         self._is_closed = False
 
     @property
     def is_over(self) -> bool:
-        """Whether all items have been taken and given out."""
-        return self._is_exhausted and not self._line and not self._ended
+        """Whether all items have been taken and given out, or the mapping is closed."""
+        return self._is_closed or (self._is_exhausted and not self._line and not self._ended)
 
     def fill(self) -> None:
-        """Start as many more as there is room for; raises what the items raise."""
-        while self._at_work < self._at_once:
-            if self._refused:
-                item = self._refused.popleft()
-            elif not self._is_exhausted and len(self._line) + len(self._ended) < self._at_once * _AHEAD:
-                request = next(self._requests, None)
-                if request is None:
-                    self._is_exhausted = True
-                    return
-                item = _Item(*request)
-                self._line.append(item)
-            else:
+        """Start as many more as there is room for. What taking an item raises is raised after all results before it."""
+        while self._at_work < self._at_once and not self._is_closed:
+            item = self._refused.popleft() if self._refused else self._next_taken()
+            if item is None:
                 return
             self._at_work += 1
-            self._ask(item, item.request)
+            if isinstance(item.request, RunTask):
+                self._ask(item, item.request)
+            else:
+                self._end(item, error=item.request)
 
-    def take(self, arrived: tuple[_Item, Any]) -> None:
+    def _next_taken(self) -> _Item | None:
+        if self._is_exhausted or len(self._line) + len(self._ended) >= self._at_once * _AHEAD:
+            return None
+        try:
+            request, count = next(self._pieces)
+        except StopIteration:
+            self._is_exhausted = True
+            return None
+        except Exception as error:  # noqa: BLE001 - of the program's own iterator; it is raised to whoever iterates
+            self._is_exhausted, self._broken = True, error
+            return None
+        if request is None:
+            return None  # it comes later
+        item = _Item(request, count)
+        self._line.append(item)
+        return item
+
+    def take(self, arrived: Arrived) -> None:
         """Take note of a reply."""
         item, reply = arrived
+        if item is None:
+            self._at_once = max(1, self._at_once)
+            return
         match reply:
             case TaskAccepted(task_id):
                 item.task_id, item.state = task_id, _State.RUNNING
                 self._ask(item, WaitTasks([task_id], limit=0, peek=True))
-            case CapacityError() if self._at_work > 1:
-                # One of ours will make room.
-                self._at_work -= 1
-                self._at_once = max(1, self._at_work)
-                self._refused.append(item)
+            case CapacityError() if self._may_wait(reply):
+                self._put_back(item)
             case BaseException() if item.view is not None:  # closed meanwhile: what is known of the end has to do
                 self._end(item, view=item.view)
             case BaseException():
@@ -152,18 +160,39 @@ class Mapping:
                 item.view = reply.tasks[0]
                 self._ask(item, ViewTask(item.task_id, limit=OUTPUT_OF_FAILED, peek=True))
 
-    def ready(self) -> Iterator[tuple[TaskView, int | None]]:
-        """Yield how those ended that are to be given out now, and for how many items they are.
+    def ready(self) -> list[Any] | None:
+        """Return the outcomes for the items of the task that is to be given out now; None if there is none now.
 
-        Raises what one was refused with.
+        Raises what one was refused or has failed with, where that is not collected, and at last what the items raised.
         """
-        while (item := self._next()) is not None:
-            if item.error is not None:
-                raise item.error
-            assert item.view is not None  # noqa: S101 - it has ended
-            if self._way.acknowledges:
-                self._way.acknowledge([item.task_id])
-            yield item.view, item.count
+        item = self._next()
+        if item is None:
+            if self._broken is not None and not self._line and not self._ended:
+                raise self._broken
+            return None
+        if item.error is not None:
+            # Of the item itself: it cannot be sent, or is no task.
+            if self._on_error == "collect" and isinstance(item.error, TypeError | ValueError):
+                return [item.error] * (item.count or 1)
+            raise item.error
+        assert item.view is not None  # noqa: S101 - it has ended
+        if item.view.result_file:
+            self._acknowledge(item.task_id)
+        return outcomes_of(item.view, item.count, self._on_error)
+
+    def _may_wait(self, error: CapacityError) -> bool:
+        """Whether there may be room some time. A task may hold what it waits for itself."""
+        if self._at_work > 1:
+            return True  # one of ours will make room
+        return self._way.waits_for_room and not isinstance(error, UnreadResultsError)
+
+    def _put_back(self, item: _Item) -> None:
+        """Ask for it again when one of ours has ended, or after a while."""
+        self._at_work -= 1
+        self._at_once = self._at_work
+        self._refused.append(item)
+        if not self._at_work:
+            self._way.ask_again(lambda: self._inbox.put((None, None)))
 
     def close(self) -> None:
         """Stop what is at work, with one request; what is only being asked for is stopped when its id comes."""
@@ -178,12 +207,15 @@ class Mapping:
         ]
         if known:
             stop_unseen(self._way, known)
+        for item in [*self._line, *self._ended]:
+            if item.view is not None and item.view.result_file:
+                self._acknowledge(item.task_id)
 
     def _ask(self, item: _Item, request: RunTask | WaitTasks | ViewTask) -> None:
         item.address = ReplyInto(lambda reply: self._arrived(item, reply))
         try:
             self._way.send(request, item.address)
-        except RuntimeClosedError as error:
+        except Exception as error:  # noqa: BLE001 - closed, or no task can be like this: raised in its turn
             self._inbox.put((item, error))
 
     def _arrived(self, item: _Item, reply: Any) -> None:
@@ -192,7 +224,14 @@ class Mapping:
             item.accepted = reply
             if self._is_closed:
                 stop_unseen(self._way, [reply.task_id])
+        elif _is_last(reply):
+            # This has the result now: it takes up no room of unread ones, however long nobody asks for the next.
+            self._acknowledge(item.task_id)
         self._inbox.put((item, reply))
+
+    def _acknowledge(self, task_id: str) -> None:
+        if self._way.acknowledges:
+            self._way.acknowledge([task_id])
 
     def _end(self, item: _Item, *, view: TaskView | None = None, error: BaseException | None = None) -> None:
         item.view, item.error, item.state = view, error, _State.ENDED
@@ -209,65 +248,9 @@ class Mapping:
         return self._line.popleft() if self._line and self._line[0].state is _State.ENDED else None
 
 
-def requests_for(
-    way: Way, work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, on_error: OnError
-) -> Iterator[Request]:
-    """Return what to start for items: an agent's task, or a call of a function, for each, or for some together.
-
-    Args:
-        way: to the supervisor.
-        work: a function, or the name of an agent; an item that is no text is an agent's data, and its text as JSON.
-        items: may be endless.
-        chunksize: items of one task.
-        on_error: is checked only, as the others.
-
-    Raises:
-        TypeError: an argument has the wrong type, or there is nothing to call.
-        ValueError: an argument is out of its range.
-    """
-    check_choice("on_error", on_error, get_args(OnError))
-    check_whole("chunksize", chunksize)
-    if not isinstance(work, str):
-        check_callable(work, "map")
-    elif chunksize > 1:
-        raise ValueError(f"chunksize is {chunksize}; it is 1 for an agent.")
-    return _requests_for(work, several(items, "items"), chunksize, by_value=way.sends_code)
-
-
-def _requests_for(
-    work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, *, by_value: bool
-) -> Iterator[Request]:
-    if isinstance(work, str):
-        for item in items:
-            is_text = isinstance(item, str)
-            task = run_request(work, item if is_text else "", None, None if is_text else item)
-            yield (task if is_text else msgspec.structs.replace(task, task=task.data or "null")), None
-        return
-    name = label_of(work)
-    if chunksize == 1:
-        request = call_requests(work, name, by_value=by_value)
-        for item in items:
-            yield request(item), None
-        return
-    each = functools.partial(call_each_async if inspect.iscoroutinefunction(work) else call_each, work)
-    request = call_requests(each, name, by_value=by_value)
-    source = iter(items)
-    while chunk := list(itertools.islice(source, chunksize)):
-        yield request(chunk), len(chunk)
-
-
-def outcomes_of(view: TaskView, count: int | None, on_error: OnError) -> list[Any]:
-    """Return the results that a task has for its items; where it has none, raise why, or return that for each.
-
-    Args:
-        view: the task, as it ended.
-        count: its items; None: one, whose result is the task's own.
-        on_error: see `BlockingVerbs.map`.
-    """
-    try:
-        result: Any = result_of_view(view)
-    except (TaskFailed, TaskStopped) as error:
-        if on_error == "raise":
-            raise
-        return [error] * (count or 1)
-    return [result] if count is None else list(result)
+def _is_last(reply: Any) -> bool:
+    """Whether a reply has all that is wanted of a task that has ended. A result in a file goes when it is forgotten."""
+    if isinstance(reply, TaskList):
+        view = reply.tasks[0]
+        return view.status == "completed" and not view.result_file
+    return isinstance(reply, TaskView)

@@ -13,7 +13,7 @@ from ..team.config import Limits, Workdir
 from ..text import encodable
 from .arguments import check_choice, type_name
 
-__all__ = ["call_request", "call_requests", "options_of", "run_request"]
+__all__ = ["CallRequests", "call_request", "options_of", "run_request"]
 
 
 def options_of(
@@ -61,24 +61,30 @@ def _check_key(key: object) -> None:
 
 
 def run_request(
-    agent: str, task: str, expected_output: str | None, data: Any, options: RunOptions = AS_USUAL
+    agent: str,
+    task: str,
+    expected_output: str | None,
+    data: Any,
+    options: RunOptions = AS_USUAL,
+    *,
+    what: str = "The data of the task",
 ) -> RunTask:
-    """Return the request for a task of an agent.
+    """Return the request for a task of an agent. `what` is what its data is called where that is refused.
 
     Raises:
         TypeError: the data is not plain data.
     """
-    encoded = None if data is None else _encoded(data)
+    encoded = None if data is None else _encoded(data, what)
     return RunTask(agent, _fit(task), _fit(expected_output), encoded, options=options)
 
 
-def _encoded(data: Any) -> str:
+def _encoded(data: Any, what: str) -> str:
     from ..tasks.plain_data import NotPlainError, encode_data  # noqa: PLC0415 - for programs that give data
 
     try:
         return encode_data(data).decode()
     except NotPlainError as error:
-        raise TypeError(f"The data of the task is not plain data: {error}") from None
+        raise TypeError(f"{what} is not plain data: {error}") from None
 
 
 def call_request(
@@ -116,42 +122,73 @@ def call_request(
     except Exception as error:
         from .unsendable import describe_unsendable  # noqa: PLC0415 - for programs that submit functions
 
-        raise TypeError(describe_unsendable(function, args, kwargs, error)) from error
+        parts = [
+            *((f"argument {number}", value) for number, value in enumerate(args, 1)),
+            *((f"argument {name!r}", value) for name, value in kwargs.items()),
+        ]
+        raise TypeError(describe_unsendable(function, parts, error)) from error
     return _call_request(label, call, options)
 
 
-def call_requests(function: Callable[..., Any], label: str, *, by_value: bool) -> Callable[..., RunTask]:
-    """Return what makes requests, of positional arguments, for many calls of one function; see `tasks/calls.Calls`.
+class CallRequests:
+    """Makes requests for many calls of one function, which is pickled once; see `tasks/calls.Calls`.
 
     Args:
-        function: what to call; it can be called.
-        label: what the tasks are called.
+        function: what to call, with one argument.
+        work: the program's own function, which it calls; may be the same.
         by_value: see `call_request`.
+
+    Raises:
+        TypeError: it cannot be sent to another process.
     """
-    from ..tasks.calls import Calls  # noqa: PLC0415 - for programs that map functions
-    from ..team.callables import module_of  # noqa: PLC0415 - as above
 
-    calls = Calls(function, module_of(function), by_value=by_value)
+    def __init__(self, function: Callable[..., Any], work: Callable[..., Any], *, by_value: bool) -> None:
+        from ..tasks.calls import Calls  # noqa: PLC0415 - for programs that map functions
+        from ..team.callables import label_of, module_of  # noqa: PLC0415 - as above
 
-    def request(*args: Any) -> RunTask:
+        self._work = work
+        self._label = label_of(work)
+        self._calls = Calls(function, module_of(work), by_value=by_value)
         try:
-            call = calls.encode(args)
+            is_sendable = self._calls.is_sendable()
         except Exception as error:
-            from .unsendable import describe_unsendable  # noqa: PLC0415 - as above
+            raise self._refusal([], error) from error
+        if not is_sendable:
+            raise _unfound(self._label)
 
-            raise TypeError(describe_unsendable(function, args, {}, error)) from error
-        return _call_request(label, call, AS_USUAL)
+    def request(self, argument: Any, parts: Sequence[tuple[str, Any]]) -> RunTask:
+        """Return the request for one call.
 
-    return request
+        Args:
+            argument: of the function.
+            parts: what it is made of, each with where the program has it.
+
+        Raises:
+            TypeError: the argument cannot be sent to another process.
+        """
+        try:
+            call = self._calls.encode((argument,))
+        except Exception as error:
+            raise self._refusal(parts, error) from error
+        return _call_request(self._label, call, AS_USUAL)
+
+    def _refusal(self, parts: Sequence[tuple[str, Any]], error: Exception) -> TypeError:
+        from .unsendable import describe_unsendable  # noqa: PLC0415 - as above
+
+        return TypeError(describe_unsendable(self._work, parts, error))
 
 
 def _call_request(label: str, call: tuple[bytes, bool] | None, options: RunOptions) -> RunTask:
     if call is None:
-        raise TypeError(
-            f"{label} is not found by its name in another process, or something that it is given is not. A task can "
-            "hand on functions of modules only: put it into one, or have the host program submit it."
-        )
+        raise _unfound(label)
     return RunTask(label, label, None, None, call[0], options, has_code=call[1])
+
+
+def _unfound(label: str) -> TypeError:
+    return TypeError(
+        f"{label} is not found by its name in another process, or something that it is given is not. A task can hand "
+        "on functions of modules only: put it into one, or have the host program submit it."
+    )
 
 
 def _fit(text: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from ...actors import encode_by_value
@@ -48,24 +48,16 @@ _KINDS: Final[dict[str, tuple[str, str]]] = {
 _REMEDY: Final = "Make it in the function, or give the function what it is made of."
 
 
-def describe_unsendable(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception
-) -> str:
+def describe_unsendable(function: Callable[..., Any], arguments: Sequence[tuple[str, Any]], error: Exception) -> str:
     """Return, in sentences, what of a call cannot be sent.
 
     Args:
         function: what was to be called.
-        args: its arguments.
-        kwargs: its keyword arguments.
+        arguments: what it was to be given, each with what to call it.
         error: with what the call could not be pickled.
     """
     label = label_of(function)
-    parts = [
-        *((f"argument {number}", value) for number, value in enumerate(args, 1)),
-        *((f"argument {name!r}", value) for name, value in kwargs.items()),
-        (f"function {label!r}", function),
-    ]
-    for place, value in parts:
+    for place, value in [*arguments, (f"function {label!r}", function)]:
         wrong = _fault_of(value)
         if wrong is not None:
             where, what, reason = _innermost(place, value, wrong)

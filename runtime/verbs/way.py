@@ -87,6 +87,9 @@ class Way(Protocol):
     def settle(self, function: Callable[[], object]) -> None:
         """As `call_back`, but beside others: one that does not return holds up no other."""
 
+    def ask_again(self, function: Callable[[], object]) -> None:
+        """Have a function called in a while, which must return at once: what was refused had no room; see `Room`."""
+
     def data_check(self, request: RunTask) -> CheckData | None:
         """Check the data of a task; return what is to be asked before the task is started, if more is to be known.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import submitted
 from processes_and_waits import wait_until
-from subactors.runtime import Runtime, TaskCrashed, TaskFailed
+from subactors.runtime import EmptyTaskError, Runtime, RuntimeClosedError, TaskCrashed, TaskFailed
 from teams import PATIENCE, shared_runtime
 
 
@@ -121,20 +122,152 @@ def test_one_process_works_through_a_chunk_of_items(runtime: Runtime) -> None:
     assert list(runtime.map(submitted.add_later, range(5), chunksize=2)) == [1, 2, 3, 4, 5]
 
 
-def test_a_chunk_that_fails_fails_all_of_its_items(runtime: Runtime) -> None:
-    results = list(runtime.map(submitted.fail_at, range(6, 10), chunksize=2, on_error="collect"))
+def fails_in_its_own_way(number: int) -> object:
+    """A result for even numbers."""
+    if number == 1:
+        raise ValueError("not 1")
+    if number == 3:
+        raise SystemExit(3)
+    return object() if number == 5 else number
 
-    assert [type(result) for result in results] == [TaskFailed, TaskFailed, int, int]
+
+async def fails_later(number: int) -> object:
+    return fails_in_its_own_way(number)
 
 
-def test_what_the_items_raise_is_raised_and_ends_what_runs(runtime: Runtime) -> None:
-    def broken() -> Iterator[str]:
-        yield "/nowhere"
+@pytest.mark.parametrize("function", [fails_in_its_own_way, fails_later])
+def test_each_item_of_a_chunk_fails_by_itself_where_failures_are_collected(
+    runtime: Runtime, function: Callable[[int], object]
+) -> None:
+    results: list[Any] = list(runtime.map(function, range(7), chunksize=7, on_error="collect"))
+
+    assert results[::2] == [0, 2, 4, 6]
+    assert all(isinstance(result, TaskFailed) for result in results[1::2])
+    assert [result.view.error for result in results[1::2]] == ["ValueError", "SystemExit", "TypeError"]
+    assert results[1].reason == "ValueError: not 1"
+    assert 'raise ValueError("not 1")' in results[1].traceback
+    assert "result is of type object" in results[5].reason
+
+
+def test_a_crash_fails_all_items_of_its_chunk_and_no_other(runtime: Runtime) -> None:
+    def crash_at_two(number: int) -> int:
+        if number == 2:
+            submitted.crash()
+        return number
+
+    results = list(runtime.map(crash_at_two, range(6), chunksize=3, on_error="collect"))
+
+    assert [type(result) for result in results] == [TaskFailed] * 3 + [int] * 3
+
+
+@pytest.mark.parametrize("chunksize", [1, 2, 5])
+def test_an_item_that_cannot_be_sent_is_collected_in_its_place(runtime: Runtime, chunksize: int) -> None:
+    items = [-1, {"here": threading.Lock()}, -3, 4, threading.Lock()]
+
+    results = list(runtime.map(abs, items, chunksize=chunksize, on_error="collect"))
+
+    assert [results[0], *results[2:4]] == [1, 3, 4]
+    assert [str(results[place]).partition(":")[2] for place in (1, 4)] == [
+        " items[1]['here'] is a thread lock. Make it in the function.",
+        " items[4] is a thread lock. Make it in the function.",
+    ]
+
+
+@pytest.mark.parametrize("chunksize", [1, 5])
+def test_an_item_that_cannot_be_sent_is_raised_after_the_results_before_it(runtime: Runtime, chunksize: int) -> None:
+    results = runtime.map(abs, [-1, -2, threading.Lock(), -4], chunksize=chunksize)
+
+    assert [next(results), next(results)] == [1, 2]
+    with pytest.raises(TypeError, match=r"^abs cannot be sent .*: items\[2\] is a thread lock"):
+        next(results)
+
+
+def test_an_item_that_is_no_task_of_an_agent_is_collected_in_its_place(runtime: Runtime) -> None:
+    results = list(runtime.map("echo", ["one", "", {"lock": threading.Lock()}, "four"], on_error="collect"))
+
+    assert results[::3] == ["one", "four"]
+    assert [type(result) for result in results[1:3]] == [EmptyTaskError, TypeError]
+    assert str(results[2]).startswith("items[2] is not plain data: data['lock'] is of type lock.")
+
+
+def test_a_function_that_cannot_be_sent_is_refused_before_anything_runs(runtime: Runtime) -> None:
+    lock = threading.Lock()
+
+    with pytest.raises(TypeError, match=r"'lock' of function .* is a thread lock"):
+        runtime.map(lambda _: lock, [1], on_error="collect")
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_the_items_raise_is_raised_after_the_results_of_those_before(runtime: Runtime, ordered: bool) -> None:
+    def broken() -> Iterator[int]:
+        yield from range(5)
         raise OSError("no more items")
 
+    results = runtime.map(submitted.square, broken(), ordered=ordered)
+
+    assert sorted(next(results) for _ in range(5)) == [0, 1, 4, 9, 16]
     with pytest.raises(OSError, match="no more items"):
-        list(runtime.map(submitted.wait_for, broken()))
-    wait_until(lambda: not still_running(runtime), "what ran is stopped", limit=PATIENCE)
+        next(results)
+    assert list(results) == []
+
+
+def test_an_async_iterable_is_refused_where_nothing_awaits_it(runtime: Runtime) -> None:
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match=r"which only `AsyncRuntime.map` takes"):
+        runtime.map(abs, numbers())  # type: ignore[arg-type]  # on purpose
+
+
+def test_maps_wait_for_room_that_other_maps_take(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, max_running=2, max_queued=1) as small:
+        totals: list[int] = []
+        readers = [
+            threading.Thread(target=lambda: totals.append(sum(small.map(submitted.square, range(8), ordered=False))))
+            for _ in range(6)
+        ]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        assert totals == [sum(number**2 for number in range(8))] * 6
+
+
+def test_a_map_waits_for_room_that_other_tasks_take(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path / "state", standby=0, max_running=1, max_queued=0) as small:
+        other = small.submit(submitted.wait_for, str(tmp_path / "go"))
+        results: list[int] = []
+        reader = threading.Thread(target=lambda: results.extend(small.map(submitted.square, range(3))))
+        reader.start()
+        (tmp_path / "go").write_text("gone")
+        assert other.result(PATIENCE) == "gone"
+        reader.join()
+        assert results == [0, 1, 4]
+
+
+def test_a_map_that_waits_for_room_ends_with_its_runtime(tmp_path: Path) -> None:
+    small = Runtime(state_dir=tmp_path / "state", standby=0, max_running=1, max_queued=0)
+    small.submit(submitted.wait_for, "/nowhere")
+    errors: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            list(small.map(submitted.square, range(3)))
+        except RuntimeClosedError as error:
+            errors.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    small.close()
+    reader.join()
+    assert len(errors) == 1
+
+
+def test_a_map_that_is_read_slowly_takes_up_no_room_of_unread_results(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, max_running=4, max_tasks=1, max_queued=8) as small:
+        maps = [small.map(submitted.square, range(16), concurrency=8) for _ in range(3)]
+        assert [next(results) for results in maps] == [0] * 3
+        assert [sum(results) for results in maps] == [sum(number**2 for number in range(16))] * 3
 
 
 def test_map_uses_the_room_that_others_have_left_again(tmp_path: Path) -> None:

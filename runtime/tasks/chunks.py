@@ -1,0 +1,106 @@
+"""Chunks: the items of a mapping that one process works through, of which each fails by itself."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from .ends import TaskFailed
+from .messages import Failed
+from .plain_data import encode_result
+from .views import TaskView
+
+__all__ = ["Outcomes", "collect_each", "collect_each_async", "outcomes_in"]
+
+
+class Outcomes:
+    """What came of each item of a chunk, in the task's process: its result as JSON text, or what it raised."""
+
+    def __init__(self) -> None:
+        self._each: list[bytes | BaseException] = []
+
+    def add(self, result: Any) -> None:
+        """Take a result; one that is not plain data is a failure of its item."""
+        try:
+            self._each.append(encode_result(result))
+        except TypeError as error:
+            self._each.append(TypeError(f"The function returned what JSON cannot hold: {error}"))
+
+    def add_error(self, error: BaseException) -> None:
+        """Take what the function raised for an item, without what its frames hold."""
+        traceback.clear_frames(error.__traceback__)
+        self._each.append(error)
+
+    def encode(self, told: Callable[[BaseException], Failed]) -> bytes:
+        """Return all of it as JSON text.
+
+        Args:
+            told: what to tell the host of an exception.
+        """
+        return msgspec.json.encode([_encoded(each, told) for each in self._each])
+
+
+def _encoded(outcome: bytes | BaseException, told: Callable[[BaseException], Failed]) -> dict[str, Any]:
+    if isinstance(outcome, bytes):
+        return {"result": msgspec.Raw(outcome)}
+    failed = told(outcome)
+    kind = type(outcome)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {
+        "error": name,
+        "reason": failed.reason,
+        "traceback": failed.traceback,
+        "arguments": failed.arguments,
+    }
+
+
+def collect_each(function: Callable[[Any], Any], items: Iterable[Any]) -> Outcomes:
+    """Call a function with each of some items, whatever it raises for one. Runs in the task's process."""
+    outcomes = Outcomes()
+    for item in items:
+        try:
+            result = function(item)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told as the failure of its item
+            outcomes.add_error(error)
+        else:
+            outcomes.add(result)
+    return outcomes
+
+
+async def collect_each_async(function: Callable[[Any], Awaitable[Any]], items: Iterable[Any]) -> Outcomes:
+    """As `collect_each`, one after the other."""
+    outcomes = Outcomes()
+    for item in items:
+        try:
+            result = await function(item)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            outcomes.add_error(error)
+        else:
+            outcomes.add(result)
+    return outcomes
+
+
+def outcomes_in(result: Any, view: TaskView) -> list[Any]:
+    """Return the results and failures that the result of a task that worked through a chunk stands for. In the host.
+
+    Args:
+        result: as `Outcomes.encode` has made it.
+        view: the task; that of a failure is the same, but failed.
+    """
+    return [each["result"] if "result" in each else TaskFailed(_failed(view, each)) for each in result]
+
+
+def _failed(view: TaskView, outcome: dict[str, str]) -> TaskView:
+    return msgspec.structs.replace(
+        view,
+        status="failed",
+        reason=outcome["reason"],
+        error=outcome["error"],
+        traceback=outcome["traceback"],
+        error_args=outcome["arguments"],
+        result_json=None,
+        result_file="",
+    )

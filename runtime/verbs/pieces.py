@@ -1,0 +1,167 @@
+"""Pieces: what a mapping starts for its items, each for one item or for a chunk of them, and what comes of each."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import msgspec
+
+from ..tasks.calls import call_each, call_each_async
+from ..tasks.chunks import collect_each, collect_each_async, outcomes_in
+from ..tasks.ends import TaskFailed, TaskStopped
+from ..tasks.messages import RunTask
+from ..tasks.views import TaskView
+from ..team.callables import check_callable
+from .arguments import check_choice, check_whole, several
+from .request import CallRequests, run_request
+from .steps import result_of_view
+from .way import Way
+
+__all__ = ["LATER", "OnError", "Piece", "outcomes_of", "pieces_of"]
+
+OnError: TypeAlias = Literal["raise", "collect"]
+
+Piece: TypeAlias = tuple[RunTask | Exception | None, int | None]
+"""What to start, or why it cannot be, and for how many items; None: for one, whose result is the task's own."""
+
+LATER: Final = object()
+"""Stands, among items, for one that is still to come; and `(None, None)` does so among pieces."""
+
+_NOT_YET: Final[Piece] = (None, None)
+
+
+def pieces_of(
+    way: Way, work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, on_error: OnError
+) -> Iterator[Piece]:
+    """Return what to start for items: an agent's task, or a call of a function, for each, or for some together.
+
+    Args:
+        way: to the supervisor.
+        work: a function, or the name of an agent; an item that is no text is an agent's data, and its text as JSON.
+        items: may be endless; `LATER` among them is none.
+        chunksize: items of one task.
+        on_error: whether the items of a chunk fail each by itself.
+
+    Raises:
+        TypeError: an argument has the wrong type, there is nothing to call, or that cannot be sent to a process.
+        ValueError: an argument is out of its range.
+    """
+    check_choice("on_error", on_error, get_args(OnError))
+    check_whole("chunksize", chunksize)
+    several(items, "items")
+    if isinstance(work, str):
+        if chunksize > 1:
+            raise ValueError(f"chunksize is {chunksize}; it is 1 for an agent.")
+        return _tasks(work, items)
+    check_callable(work, "map")
+    if chunksize == 1:
+        return _calls(CallRequests(work, work, by_value=way.sends_code), items)
+    each: Callable[..., Any] = collect_each if on_error == "collect" else call_each
+    if inspect.iscoroutinefunction(work) or inspect.iscoroutinefunction(type(work).__call__):
+        each = collect_each_async if on_error == "collect" else call_each_async
+    return _chunks(CallRequests(functools.partial(each, work), work, by_value=way.sends_code), items, chunksize)
+
+
+def _tasks(agent: str, items: Iterable[Any]) -> Iterator[Piece]:
+    number = 0
+    for item in items:
+        if item is LATER:
+            yield _NOT_YET
+            continue
+        yield _task(agent, item, f"items[{number}]"), None
+        number += 1
+
+
+def _task(agent: str, item: Any, place: str) -> RunTask | TypeError:
+    if isinstance(item, str):
+        return run_request(agent, item, None, None)
+    try:
+        task = run_request(agent, "", None, item, what=place)
+    except TypeError as error:
+        return error
+    return msgspec.structs.replace(task, task=task.data or "null")
+
+
+def _calls(requests: CallRequests, items: Iterable[Any]) -> Iterator[Piece]:
+    number = 0
+    for item in items:
+        if item is LATER:
+            yield _NOT_YET
+            continue
+        yield _call(requests, item, item, f"items[{number}]"), None
+        number += 1
+
+
+def _call(requests: CallRequests, argument: Any, item: Any, place: str) -> RunTask | TypeError:
+    try:
+        return requests.request(argument, [(place, item)])
+    except TypeError as error:
+        return error
+
+
+def _chunks(requests: CallRequests, items: Iterable[Any], size: int) -> Iterator[Piece]:
+    chunk: list[Any] = []
+    number = 0
+    for item in items:
+        if item is LATER:
+            yield _NOT_YET
+            continue
+        chunk.append(item)
+        if len(chunk) == size:
+            yield from _chunk(requests, chunk, number)
+            number += size
+            chunk = []
+    if chunk:
+        yield from _chunk(requests, chunk, number)
+
+
+def _chunk(requests: CallRequests, chunk: list[Any], number: int) -> Iterator[Piece]:
+    """Yield what is to be started for a chunk: several, where some of its items cannot be sent.
+
+    Args:
+        requests: makes them.
+        chunk: the items.
+        number: of the first of them.
+    """
+    places = [(f"items[{place}]", item) for place, item in enumerate(chunk, number)]
+    try:
+        whole: RunTask | None = requests.request(chunk, places)
+    except TypeError:
+        whole = None
+    if whole is not None:
+        yield whole, len(chunk)
+        return
+    good: list[Any] = []
+    for place, item in places:
+        alone = _call(requests, [item], item, place)
+        if isinstance(alone, RunTask):
+            good.append(item)
+            continue
+        if good:
+            yield requests.request(good, places), len(good)
+            good = []
+        yield alone, None
+    if good:
+        yield requests.request(good, places), len(good)
+
+
+def outcomes_of(view: TaskView, count: int | None, on_error: OnError) -> list[Any]:
+    """Return the results that a task has for its items; where it has none, raise why, or return that for each.
+
+    Args:
+        view: the task, as it ended.
+        count: its items; None: one, whose result is the task's own.
+        on_error: see `BlockingVerbs.map`.
+    """
+    try:
+        result: Any = result_of_view(view)
+    except (TaskFailed, TaskStopped) as error:
+        if on_error == "raise":
+            raise
+        return [error] * (count or 1)
+    if count is None:
+        return [result]
+    return outcomes_in(result, view) if on_error == "collect" else list(result)
