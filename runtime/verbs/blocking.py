@@ -239,10 +239,9 @@ class BlockingVerbs(Verbs):
     ) -> Iterator[Any]:
         """Run a function, or an agent, for each of many items, and yield the results, as `Executor.map` does.
 
-        Nothing runs before the first result is asked for, and items are taken only as there is room for them; so a map
-        of a group is read within the group's block. Where other tasks take the room, it waits for that. What the items
-        raise is raised after the results of those before. When the iterator is closed or dropped, or an exception or
-        an interrupt leaves the loop over it, what still runs is stopped.
+        Nothing runs before the first result is asked for, and items are taken only as there is room, which others may
+        take meanwhile. What the items raise is raised after the results before it. When the iterator is closed or
+        dropped, or an exception or an interrupt leaves the loop over it, what still runs is stopped.
 
         Args:
             work: a function of one argument (pickled once if it goes by value), or the name of an agent: a text is its
@@ -250,16 +249,13 @@ class BlockingVerbs(Verbs):
             items: may be endless.
             concurrency: tasks at work at a time; None: as many as the runtime lets run.
             chunksize: items that one process works through, for functions.
-            on_error: raise what a task has failed with, or yield it in place of its result. Then each item of a chunk
-                fails by itself; only a crash, or a limit, fails all of them. An item that cannot be sent, or is no
-                task, is yielded as its TypeError or ValueError.
+            on_error: raise what a task has failed with, or yield it in place of its result: each item of a chunk then
+                fails by itself, unless its process ends. An item that cannot be sent is yielded as its error.
             ordered: yield in the order of the items, or as they end.
 
         Raises:
-            TaskFailed: a task has failed.
-            TaskStopped: a task was stopped by somebody else.
+            TaskFailed, TaskStopped: a task has failed, or was stopped by somebody else.
             TypeError: the function, or an item, cannot be sent to another process.
-            UnreadResultsError: too many other tasks have ended unread.
             ValueError: an argument is out of its range.
         """
         from .many import results  # noqa: PLC0415 - for programs that have many
