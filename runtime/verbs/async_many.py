@@ -5,6 +5,8 @@ A wait that is cancelled loses nothing: the next `anext` returns what has come, 
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -18,6 +20,8 @@ from .pieces import LATER, OnError, pieces_of
 from .way import Way
 
 __all__ = ["AsyncResults", "completed", "results"]
+
+logger = logging.getLogger("subactors.runtime")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -218,7 +222,18 @@ class _Feed(Iterator[Any]):
             self._error = error
         except BaseException:
             self._error = RuntimeError("The iteration over the items of this map was cancelled.")
+            await self._end_items()
             raise
         finally:
             self._is_over = True
             self._arrived.put((None, None))
+
+    async def _end_items(self) -> None:
+        """End a generator where it yields: nobody else can, as its scopes are of this coroutine."""
+        if inspect.isasyncgen(self._items):
+            try:
+                await self._items.aclose()
+            except Exception:
+                logger.exception("The async generator that a map has taken its items from has raised as it was closed.")
+            except BaseException:  # noqa: BLE001, S110 - the cancellation again, with the generator's own end in a group
+                pass

@@ -200,9 +200,9 @@ class AsyncVerbs(Verbs):
     ) -> AsyncResults[Any]:
         """Run a function, or an agent, for each of many items: `async for result in …`; see `BlockingVerbs.map`.
 
-        Items may come from an async iterable, which a coroutine beside yours iterates as there is room. Those of a
-        plain iterable are taken in the event loop: one that waits for something stops all else there. A wait that is
-        cancelled loses nothing.
+        Items may come from an async iterable. A coroutine beside yours iterates it as there is room, and at the end
+        closes it, if it is a generator. The items of a plain iterable are taken in the event loop: one that waits for
+        something stops all else there. A wait that is cancelled loses nothing.
         """
         return results(
             self._way, work, items, concurrency=concurrency, chunksize=chunksize, on_error=on_error, ordered=ordered

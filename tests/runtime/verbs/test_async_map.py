@@ -1,0 +1,234 @@
+"""Async map: items that are awaited, and waits that are cancelled; the same program under asyncio and trio."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import submitted
+import trio
+from anyio.lowlevel import checkpoint
+from subactors.runtime import AsyncRuntime, TaskFailed
+from teams import entrypoint_team
+
+pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+def in_loop(program: Callable[[AsyncRuntime], Awaitable[Any]], state: Path, backend: str) -> Any:
+    """Run a program with a runtime, in a new event loop."""
+
+    async def main() -> Any:
+        async with AsyncRuntime.from_mapping(entrypoint_team(), state_dir=state, standby=0, stop_grace=0.5) as runtime:
+            return await program(runtime)
+
+    return trio.run(main) if backend == "trio" else asyncio.run(main())
+
+
+async def nothing_runs(runtime: AsyncRuntime) -> None:
+    """Return as soon as no task runs."""
+    while any(not view.ended for view in await runtime.list()):
+        await checkpoint()
+
+
+async def numbers(count: int) -> AsyncIterator[int]:
+    """The first numbers."""
+    for number in range(count):
+        await checkpoint()
+        yield number
+
+
+def test_a_map_whose_wait_is_cancelled_goes_on_with_the_next(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[str]:
+        results = runtime.map(submitted.wait_for, [str(tmp_path / "go")] * 3)
+        for _ in range(3):
+            with anyio.move_on_after(0.01):
+                await anext(results)
+        (tmp_path / "go").write_text("gone")
+        return [result async for result in results]
+
+    assert in_loop(program, tmp_path / "state", backend) == ["gone"] * 3
+
+
+def test_as_completed_whose_wait_is_cancelled_goes_on_with_the_next(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> bool:
+        tasks = [await runtime.submit(submitted.wait_for, str(tmp_path / "go")) for _ in range(3)]
+        ended = runtime.as_completed(tasks)
+        for _ in range(3):
+            with anyio.move_on_after(0.01):
+                await anext(ended)
+        (tmp_path / "go").write_text("gone")
+        return sorted(map(str, tasks)) == sorted([str(task) async for task in ended])
+
+    assert in_loop(program, tmp_path / "state", backend)
+
+
+def test_a_loop_over_a_map_that_is_cancelled_stops_what_runs(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        with anyio.CancelScope() as scope:
+            async for _ in runtime.map(submitted.wait_for, itertools.chain([str(tmp_path / "go")], ["/nowhere"] * 3)):
+                scope.cancel()
+        await nothing_runs(runtime)
+
+    (tmp_path / "go").write_text("gone")
+    in_loop(program, tmp_path / "state", backend)
+
+
+def test_a_failure_ends_a_map_and_all_that_runs_for_it(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[Any]:
+        results = runtime.map(submitted.fail_at, itertools.count())
+        assert [await anext(results) for _ in range(7)] == [*range(7)]
+        with pytest.raises(TaskFailed, match="not 7"):
+            await anext(results)
+        await nothing_runs(runtime)
+        return [result async for result in results]
+
+    assert in_loop(program, tmp_path, backend) == []
+
+
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_a_map_takes_an_async_iterable(tmp_path: Path, backend: str, chunksize: int) -> None:
+    async def program(runtime: AsyncRuntime) -> list[int]:
+        return [square async for square in runtime.map(submitted.square, numbers(10), chunksize=chunksize)]
+
+    assert in_loop(program, tmp_path, backend) == [number**2 for number in range(10)]
+
+
+def test_an_agent_is_run_for_each_item_of_an_async_iterable(tmp_path: Path, backend: str) -> None:
+    async def topics() -> AsyncIterator[str]:
+        yield "ants"
+        yield "bees"
+
+    async def program(runtime: AsyncRuntime) -> list[str]:
+        return [answer async for answer in runtime.map("echo", topics())]
+
+    assert in_loop(program, tmp_path, backend) == ["ants", "bees"]
+
+
+def test_results_come_while_an_async_iterable_still_waits_for_its_next_item(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[int]:
+        read = anyio.Event()
+
+        async def replies() -> AsyncIterator[int]:
+            yield 2
+            await read.wait()
+            yield 3
+
+        results = []
+        async for result in runtime.map(submitted.square, replies()):
+            results.append(result)
+            read.set()
+        return results
+
+    assert in_loop(program, tmp_path, backend) == [4, 9]
+
+
+def test_an_async_iterable_may_hold_scopes_while_it_yields(tmp_path: Path, backend: str) -> None:
+    async def scoped() -> AsyncIterator[int]:
+        with anyio.CancelScope():
+            async with anyio.create_task_group() as group:
+                group.start_soon(checkpoint)
+                for number in range(3):
+                    yield number
+                    await checkpoint()
+
+    async def program(runtime: AsyncRuntime) -> list[int]:
+        return [result async for result in runtime.map(submitted.square, scoped())]
+
+    assert in_loop(program, tmp_path, backend) == [0, 1, 4]
+
+
+def test_items_of_an_async_iterable_are_taken_only_as_there_is_room(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> int:
+        taken = []
+
+        async def endless() -> AsyncIterator[int]:
+            for number in itertools.count():
+                taken.append(number)
+                yield number
+
+        async with runtime.map(submitted.square, endless(), concurrency=3) as results:
+            assert [await anext(results) for _ in range(5)] == [0, 1, 4, 9, 16]
+        await nothing_runs(runtime)
+        return len(taken)
+
+    assert in_loop(program, tmp_path, backend) <= 5 + 2 * 3
+
+
+def test_what_an_async_iterable_raises_is_raised_after_the_results_of_those_before(
+    tmp_path: Path, backend: str
+) -> None:
+    async def broken() -> AsyncIterator[int]:
+        yield 2
+        raise OSError("no more items")
+
+    async def program(runtime: AsyncRuntime) -> int:
+        results = runtime.map(submitted.square, broken())
+        first: int = await anext(results)
+        with pytest.raises(OSError, match="no more items"):
+            await anext(results)
+        return first
+
+    assert in_loop(program, tmp_path, backend) == 4
+
+
+def test_an_async_iterable_that_waits_is_ended_with_its_map(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        ended = anyio.Event()
+
+        async def waits() -> AsyncIterator[int]:
+            try:
+                yield 2
+                await anyio.sleep_forever()
+            finally:
+                ended.set()
+
+        async for _ in runtime.map(submitted.square, waits()):
+            break
+        await ended.wait()
+
+    in_loop(program, tmp_path, backend)
+
+
+def test_an_async_generator_that_has_more_to_yield_is_closed_with_its_map(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> None:
+        ended = anyio.Event()
+
+        async def endless() -> AsyncIterator[int]:
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(anyio.sleep_forever)
+                    for number in itertools.count():
+                        yield number
+            finally:
+                ended.set()
+
+        async for _ in runtime.map(submitted.square, endless(), concurrency=2):
+            break
+        await ended.wait()
+
+    in_loop(program, tmp_path, backend)
+
+
+def test_an_async_map_is_read_by_one_coroutine_at_a_time(tmp_path: Path, backend: str) -> None:
+    async def program(runtime: AsyncRuntime) -> str:
+        results = runtime.map(submitted.wait_for, [str(tmp_path / "go")])
+        async with anyio.create_task_group() as group:
+            read: list[str] = []
+
+            async def reads() -> None:
+                read.append(await anext(results))
+
+            group.start_soon(reads)
+            while not await runtime.list():
+                await checkpoint()
+            with pytest.raises(RuntimeError, match="another coroutine"):
+                await anext(results)
+            (tmp_path / "go").write_text("gone")
+        return read[0]
+
+    assert in_loop(program, tmp_path / "state", backend) == "gone"
