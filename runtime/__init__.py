@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import DelegationError as DelegationError
     from .errors import EmptyTaskError as EmptyTaskError
     from .errors import ImportTargetError as ImportTargetError
+    from .errors import LimitError as LimitError
     from .errors import LoopError as LoopError
     from .errors import MissingKeyError as MissingKeyError
     from .errors import ModelError as ModelError
@@ -131,7 +132,7 @@ else:
         "child.task_tools": "TaskTools",
         "errors": (
             "BudgetError CapacityError ContextLengthError DelegationError EmptyTaskError "
-            "ImportTargetError LoopError MissingKeyError ModelError NoAnswerError OutputSchemaError "
+            "ImportTargetError LimitError LoopError MissingKeyError ModelError NoAnswerError OutputSchemaError "
             "Problem RateLimitError RefusalError RequirementError RunError RuntimeClosedError StateError "
             "SubactorsError TaskEndedError TeamFileError ToolsetError UnknownAgentError "
             "UnknownQuestionError UnknownTaskError UnreadResultsError WorkdirError"

@@ -25,6 +25,7 @@ Each is named for what happened, and its message says what to do.
     ├── ToolsetError           a toolset cannot be made ready for a task
     ├── WorkdirError           a task's own folder cannot be had
     ├── LoopError              the agent loop ended without an answer
+    │   └── LimitError         because a limit was reached
     ├── OutputSchemaError      an output schema cannot be used, or an answer does not fit it
     ├── StateError             the state folder, or something in it, cannot be used
     └── RuntimeClosedError     the runtime is closed, or belongs to another process
@@ -51,6 +52,7 @@ __all__ = [
     "DelegationError",
     "EmptyTaskError",
     "ImportTargetError",
+    "LimitError",
     "LoopError",
     "MissingKeyError",
     "ModelError",
@@ -213,6 +215,18 @@ class WorkdirError(SubactorsError):
 
 class LoopError(SubactorsError):
     """The agent loop ended without a final answer: `max_iterations` reached, or no progress."""
+
+
+class LimitError(LoopError):
+    """A limit has ended the agent loop: on turns, tokens, cost or time. The message names it.
+
+    Attributes:
+        result: what the model had by then, and handed back in a last turn, without tools; may be empty.
+    """
+
+    def __init__(self, message: str, result: str = "") -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class OutputSchemaError(SubactorsError, ValueError):

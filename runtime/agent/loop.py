@@ -11,13 +11,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import ContextLengthError, LoopError
+import msgspec
+
+from ..errors import ContextLengthError, LimitError
 from ..models.base import Message, Model, ToolCall, ToolSchema, Turn, Usage
 from ..team.config import AgentConfig
 from ..text import encodable
 from ..toolsets.base import ToolAnswer, ToolBox
 from .history import History
 from .progress import Progress
+from .turn_budget import TurnBudget
 
 if TYPE_CHECKING:
     from .answer_check import AnswerCheck
@@ -64,6 +67,7 @@ class AgentLoop:
         listener: hears what happens.
         max_identical_turns: turns in a row without anything new that end the loop; see `progress`.
         check: looks at the final answer; None: it may be anything.
+        budget: says before each turn whether there may be another; None: as the agent's `max_iterations` has it.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class AgentLoop:
         max_identical_turns: int = 5,
         *,
         check: AnswerCheck | None = None,
+        budget: TurnBudget | None = None,
     ) -> None:
         self._agent = agent
         self._model = model
@@ -82,6 +87,7 @@ class AgentLoop:
         self._listener = listener
         self._progress = Progress(agent.name, tools, max_identical_turns)
         self._check = check
+        self._budget = budget or TurnBudget(agent)
 
     async def run(self, messages: list[Message]) -> str:
         """Go on with the conversation until the final answer, and return it.
@@ -94,6 +100,7 @@ class AgentLoop:
         Raises:
             ModelError: the model could not answer.
             ContextLengthError: the conversation is too long for the model, with old tool answers shortened.
+            LimitError: a limit was reached; the conversation has grown by one turn without tools.
             LoopError: `max_iterations` was reached, or the model repeated itself.
             OutputSchemaError: the final answer does not fit the output schema, and was repaired once.
             Exception: whatever a `python/…` model raised.
@@ -107,12 +114,11 @@ class AgentLoop:
                 return answer
             messages += added
         schemas = self._tools.schemas
-        most = self._agent.max_iterations
+        budget = self._budget
         history = History(self._agent.max_old_tool_call_tokens, self._agent.num_history_items)
-        iterations = 0
-        while not most or iterations < most:
-            iterations += 1
+        while not await budget.is_at_its_end():
             turn = await self._turn(messages, history, schemas)
+            budget.count(turn)
             try:
                 self._progress.before(turn)
                 said = assistant_message(turn)
@@ -122,13 +128,15 @@ class AgentLoop:
                 answers = await self._answers(turn.tool_calls)
                 new = [said, *map(tool_message, turn.tool_calls, answers)]
                 # Not after the last turn that it has: an answer that is there must not be lost.
-                news = "" if iterations == most else await self._tools.news()
+                news = "" if budget.was_last_turn else await self._tools.news()
                 if news and turn.tool_calls:
                     new[-1] = _with_news(new[-1], news)
+                if turn.tool_calls and (note := await budget.note()):
+                    new[-1] = _with_news(new[-1], note)
                 messages += new
                 added += new
                 await self._progress.after(turn, answers)
-                sent_back = [] if turn.tool_calls else self._sent_back(turn.content, news, is_last=iterations == most)
+                sent_back = [] if turn.tool_calls else self._sent_back(turn.content, news, is_last=budget.was_last_turn)
                 messages += sent_back
                 added += sent_back
             finally:
@@ -139,10 +147,22 @@ class AgentLoop:
             if sent_back:
                 self._end_line(turn)
             added = []
-        raise LoopError(
-            f"Agent {self._agent.name!r} reached max_iterations ({self._agent.max_iterations}) without a final answer; "
-            "raise it (or `limits: iterations`) in the team file, or give the agent a smaller task."
-        )
+        raise LimitError(budget.limit, await self._handed_back(messages, history))
+
+    async def _handed_back(self, messages: list[Message], history: History) -> str:
+        """Have the model say, in a turn without tools, what there is now that a limit is reached, and return that."""
+        if self._budget.is_over:
+            return _last_said(messages)
+        shown = [*messages]
+        if note := self._budget.unsaid:
+            shown[-1] = _with_news(shown[-1], note)
+        turn = await self._turn(shown, history, ())
+        # Without what it may call all the same: nobody would answer it.
+        said = assistant_message(msgspec.structs.replace(turn, tool_calls=()))
+        added = [said] if turn.content.strip() else []
+        messages += added
+        self._listener.turn_ended(turn, added)
+        return turn.content if added else _last_said(messages)
 
     def _end_line(self, turn: Turn) -> None:
         if turn.content and not turn.content.endswith("\n"):
@@ -206,11 +226,16 @@ class AgentLoop:
 
 
 def _with_news(answer: Message, news: str) -> Message:
-    """Return the last tool answer of a turn with what the agent is told behind it.
+    """Return a message, the last tool answer of a turn, with what the agent is told behind it.
 
     The chat templates of several models refuse a user's message there.
     """
     return {**answer, "content": f"{answer['content']}\n\n{news}"}
+
+
+def _last_said(messages: Sequence[Message]) -> str:
+    said = (message["content"] for message in reversed(messages) if message["role"] == "assistant")
+    return next((content for content in said if isinstance(content, str) and content.strip()), "")
 
 
 def assistant_message(turn: Turn) -> Message:

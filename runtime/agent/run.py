@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..errors import RateLimitError
     from ..tasks.gateway import Gateway
     from .answer_check import AnswerCheck
+    from .turn_budget import TurnBudget
 
 __all__ = ["build_tool_box", "open_model_of", "run_agent"]
 
@@ -77,6 +78,7 @@ async def run_agent(
     conversation: Sequence[Message] = (),
     began: Callable[[Sequence[Message]], None] | None = None,
     output_schema: str = "",
+    budget: TurnBudget | None = None,
 ) -> Any:
     """Run an agent's loop to its final answer; toolsets and model are closed however it ends.
 
@@ -92,8 +94,10 @@ async def run_agent(
         conversation: what an earlier attempt had come to, to be gone on with; empty: begin anew.
         began: is called with the first messages of a new conversation.
         output_schema: the JSON schema that the answer must fit, as JSON text; empty: it may be anything.
+        budget: what it may use; None: as its `max_iterations` has it.
 
     Raises:
+        LimitError: a limit has ended the loop; it has what was handed back.
         SubactorsError: model or tools could not be opened, the model could not answer, or the loop ended without an
             answer, or without one that fits.
         Exception: whatever a `python/…` model raised.
@@ -112,7 +116,7 @@ async def run_agent(
                 if began is not None:
                     began(messages)
             check = _answer_check(output_schema)
-            answer = await AgentLoop(agent, model, tools, listener, check=check).run(messages)
+            answer = await AgentLoop(agent, model, tools, listener, check=check, budget=budget).run(messages)
             return answer if check is None else check.value
         finally:
             await tools.close()

@@ -18,7 +18,8 @@ from ...actors import ForkedError, SupervisorRef
 from ..agent.event_loop import CancellableLoop
 from ..agent.run import run_agent
 from ..agent.surroundings import Surroundings
-from ..errors import OutputSchemaError
+from ..agent.turn_budget import BudgetWay, TurnBudget
+from ..errors import LimitError, OutputSchemaError
 from ..models.base import Turn, Usage
 from ..runs.result_file import pack_result, write_result
 from ..runs.workdir import enter
@@ -78,15 +79,20 @@ class TaskWork:
     def run(self) -> Finished:
         """Work to the end and return the last report; raises what the loop or the entrypoint raised."""
         speech.begin(self._supervisor.emit)
+        limit = ""
         try:
             result = self._work()
         except asyncio.CancelledError:
             if not self._stop.is_set():
                 raise
             return Finished("null", early=True)
+        except LimitError as error:
+            if self._spec.entrypoint is not None:
+                raise  # a function's own
+            result, limit = error.result, str(error)
         # Before the result is written: it might be a second one.
         self._supervisor.end_fork()
-        return self._finished(result)
+        return self._finished(result, limit)
 
     def cancel(self) -> None:
         """End the work early: coroutines at once, a function that does not end by itself after a while.
@@ -133,7 +139,7 @@ class TaskWork:
         own = [module_named(self._spec.entrypoint)] if self._spec.entrypoint is not None else []
         return own + [model.name for model in self._setup().agent.models if model.is_function]
 
-    def _finished(self, result: Any) -> Finished:
+    def _finished(self, result: Any, limit: str = "") -> Finished:
         """Return the last report, with a result as its reader will have it: text, or what JSON makes of it."""
         try:
             data = self._encoded(result)
@@ -146,7 +152,7 @@ class TaskWork:
                 # The log is in the run's folder, too; not to send that name as well makes a start cheaper.
                 run = RunFiles(Path(self._supervisor.captured_in).parents[1])
                 write_result(run.result(self._spec.id), data)
-            return Finished(text or "", early=self._stop.is_set(), in_file=text is None)
+            return Finished(text or "", early=self._stop.is_set(), in_file=text is None, limit=limit)
         except TypeError as error:  # JSON cannot hold it, or nobody could read it
             raise TypeError(f"{_code_of(self._spec)} returned what JSON cannot hold: {error}") from error
 
@@ -317,6 +323,7 @@ class TaskWork:
         around = self._around(setup, shared)
         if spec.keys and setup.agent.keys and setup.agent.has_own_code:
             os.environ.update(spec.keys)
+        way = BudgetWay(around.gateway, self._supervisor.tell) if spec.has_budget else None
         return await run_agent(
             setup.agent,
             around,
@@ -327,6 +334,7 @@ class TaskWork:
             conversation=[msgspec.json.decode(message) for message in spec.conversation],
             began=lambda messages: self._supervisor.tell(Began(as_json(messages))),
             output_schema=spec.output_schema,
+            budget=TurnBudget(setup.agent, way, setup.limits.iterations),
         )
 
 

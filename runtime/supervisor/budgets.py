@@ -4,56 +4,191 @@ A task with such a limit has a purse. What a task uses comes out of its purse, a
 without a limit of its own uses the purse of whoever started it. A limit that was asked for at dispatch is reserved in
 the purse above, as far as that has as much left. What is left of it when its task ends is given back.
 
-Bookkeeping in the supervisor's thread only. It says what is reached, in a sentence, and ends no task.
+No task goes beyond a limit by more than one of its turns. An agent asks before each turn, which is taken to cost as
+much as its largest so far, and claims that until its end. Where the turn does not fit, it is the agent's last. There is
+no last turn for one that has not begun, nor after a turn that has cost more than its claim, and more than there was.
+Where a turn would fit, were it not for what is reserved, the agent waits until one of those tasks has ended.
+
+In the supervisor's thread only. It ends no task.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ..errors import BudgetError
 from ..models.base import Usage
+from ..tasks.gateway import ReplyTo
+from ..tasks.messages import TurnEnded
+from ..tasks.spending import AskTurn, Spent, TurnLeave
 from ..tasks.views import Budget
 from ..tasks.wording import dollars
 from ..team.config import Limits
 from .purse import NOTHING, Purse, Unit
+from .registry import TaskRegistry
 
 if TYPE_CHECKING:
     from ..team.config import AgentConfig
-    from .task import Task
+    from .task import Attempt, Task
 
-__all__ = ["budget_of", "give_back", "open_purses", "spend"]
+__all__ = ["Budgets", "budget_of"]
 
 _UNITS: Final[tuple[Unit, ...]] = ("tokens", "cost")
 
+_NEARLY: Final = 0.8
+"""The share of a limit from which on its task is told."""
 
-def open_purses(task: Task, parent: Task | None, *, asked: Limits | None, own: Limits | None) -> None:
-    """Give a new task its purses.
+_LAST: Final = (
+    "[Budget: {limit} This is your last turn, and you have no tools any more. Hand back what there is: what is done, "
+    "what you have found out, and what is missing.]"
+)
+
+
+class Budgets:
+    """See the module.
 
     Args:
-        task: the task; its setup has the limits in force.
-        parent: who starts it, if that is a task.
-        asked: the limits that were asked for at dispatch.
-        own: those that its agent has of its own. They are reserved, too, if there is as much left.
-
-    Raises:
-        BudgetError: nothing is left for it, or it would have a limit on cost, and a model without a price.
+        registry: the tasks.
     """
-    limits = task.setup.limits
-    if limits.tokens is None and limits.cost is None and (parent is None or not parent.purses):
-        return
-    above = {purse.unit: purse for purse in parent.purses} if parent is not None else {}
-    for unit in _UNITS:
-        if unit in above and above[unit].left <= NOTHING:
-            raise BudgetError(_nothing_left(above[unit]))
-    if limits.cost is not None or "cost" in above:
-        _check_prices(task.setup.agent)
-    task.purses = tuple(
-        purse
-        for unit in _UNITS
-        if (purse := _purse(unit, task, above.get(unit), getattr(asked, unit, None), getattr(own, unit, None)))
-        is not None
-    )
+
+    def __init__(self, registry: TaskRegistry) -> None:
+        self._registry = registry
+        self._waiting: dict[str, ReplyTo] = {}
+
+    @property
+    def waiting(self) -> list[ReplyTo]:
+        """Where answers are owed."""
+        return list(self._waiting.values())
+
+    def open(self, task: Task, parent: Task | None, *, asked: Limits | None, own: Limits | None) -> None:
+        """Give a new task its purses.
+
+        Args:
+            task: the task; its setup has the limits in force.
+            parent: who starts it, if that is a task.
+            asked: the limits that were asked for at dispatch.
+            own: those that its agent has of its own. They are reserved, too, if there is as much left.
+
+        Raises:
+            BudgetError: nothing is left for it, or it would have a limit on cost, and a model without a price.
+        """
+        limits = task.setup.limits
+        if limits.tokens is None and limits.cost is None and (parent is None or not parent.purses):
+            return
+        above = {purse.unit: purse for purse in parent.purses} if parent is not None else {}
+        for unit in _UNITS:
+            if unit in above and above[unit].left <= NOTHING:
+                raise BudgetError(_nothing_left(above[unit]))
+        if limits.cost is not None or "cost" in above:
+            _check_prices(task.setup.agent)
+        task.purses = tuple(
+            purse
+            for unit in _UNITS
+            if (purse := _purse(unit, task, above.get(unit), getattr(asked, unit, None), getattr(own, unit, None)))
+            is not None
+        )
+        task.spec = msgspec.structs.replace(task.spec, has_budget=True)
+
+    def close(self, task: Task) -> None:
+        """Give back what a task that has ended has not used of what was reserved for it."""
+        if not task.purses:
+            return
+        for purse in task.purses:
+            purse.set_claim(task.id, 0)
+            if purse.holder == task.id:
+                purse.give_back()
+        for task_id in list(self._waiting):
+            self._answer_waiting(task_id)
+
+    # --- what is used -----------------------------------------------------------------------------------------------
+
+    def count(self, task: Task, attempt: Attempt, report: TurnEnded | Spent) -> list[tuple[Task, str]]:
+        """Count what a turn has used; return the tasks to end for a limit, each with the limit as a sentence."""
+        usage = report.usage
+        if isinstance(report, TurnEnded):
+            self._registry.add_usage(task, usage)
+        counted, attempt.spent = attempt.spent, usage if isinstance(report, Spent) else None
+        ends: list[tuple[Task, str]] = []
+        for purse in task.purses:
+            amount = _amount_of(purse.unit, usage)
+            if counted is not None:  # it is that of a turn whose end has come now; the claim is the next one's
+                purse.spend(max(0, amount - _amount_of(purse.unit, counted)))
+            else:
+                task.largest_turn[purse.unit] = max(amount, task.largest_turn.get(purse.unit, 0))
+                task.has_gone_beyond |= purse.spend_turn(task.id, amount)
+            for full in purse.exceeded:
+                ends += self._ends_of(full, task)
+        return ends
+
+    def _ends_of(self, full: Purse, task: Task) -> list[tuple[Task, str]]:
+        """Return whom a limit ends at once: functions. Agents come to their end by themselves, when they ask."""
+        holder = self._registry.get(full.holder)
+        if holder is not None:
+            holder.limit_exceeded = _reached(holder, full)
+        return [
+            (user, _reached(user, full))
+            for user in dict.fromkeys((task, holder))
+            if user is not None and not user.is_over and user.setup.agent.entrypoint is not None
+        ]
+
+    # --- turns ------------------------------------------------------------------------------------------------------
+
+    def ask(self, task: Task | None, request: AskTurn, reply_to: ReplyTo) -> None:
+        """Answer whether a task may take its next turn, or keep the request; `forget` it with its process."""
+        leave = _leave(task) if task is not None else TurnLeave()
+        if task is not None and leave.must_wait and request.wait:
+            if (before := self._waiting.pop(task.id, None)) is not None:
+                before.set(leave)
+            self._waiting[task.id] = reply_to
+            return
+        reply_to.set(leave)
+
+    def forget(self, task_id: str) -> None:
+        """Forget what a task has asked: its process has ended. What its last turn has used, it used."""
+        self._waiting.pop(task_id, None)
+        task = self._registry.get(task_id)
+        if task is not None and task.attempt is not None and task.attempt.spent is not None:
+            self._registry.add_usage(task, task.attempt.spent)
+            task.attempt.spent = None
+
+    def _answer_waiting(self, task_id: str) -> None:
+        task = self._registry.get(task_id)
+        if task is not None and not (leave := _leave(task)).must_wait:
+            self._waiting.pop(task_id).set(leave)
+
+
+def _amount_of(unit: Unit, usage: Usage) -> float:
+    return usage.input_tokens + usage.output_tokens if unit == "tokens" else usage.cost
+
+
+def _need(task: Task, purse: Purse) -> float:
+    """Return what the next turn of a task may use: as much as its largest, or before the first, the largest of all."""
+    return max(task.largest_turn.get(purse.unit, purse.largest_turn), NOTHING)
+
+
+def _leave(task: Task) -> TurnLeave:
+    """Return whether a task may take its next turn, and claim what it may cost."""
+    leave = TurnLeave()
+    for purse in task.purses:
+        narrow = purse.narrowest(task.id)
+        need, room = _need(task, narrow), narrow.room(task.id)
+        if task.has_gone_beyond or room < need:
+            if not task.has_gone_beyond and room + narrow.lent >= need and narrow.lent > NOTHING:
+                return TurnLeave(note=_reserved(narrow), must_wait=True)
+            limit = _reached(task, narrow)
+            # One that has not begun has nothing to hand back.
+            is_over = task.has_gone_beyond or purse.unit not in task.largest_turn
+            return TurnLeave(note=_LAST.format(limit=limit), limit=limit, is_over=is_over)
+        if purse.unit not in task.told_of and narrow.limit - narrow.spent <= max(
+            (1 - _NEARLY) * narrow.limit, 2 * need
+        ):
+            task.told_of.add(purse.unit)
+            leave = TurnLeave(note=f"{leave.note}\n{_nearly(task, narrow)}".strip())
+    for purse in task.purses:
+        purse.set_claim(task.id, _need(task, purse))
+    return leave
 
 
 def _purse(unit: Unit, task: Task, above: Purse | None, asked: float | None, own: float | None) -> Purse | None:
@@ -62,27 +197,6 @@ def _purse(unit: Unit, task: Task, above: Purse | None, asked: float | None, own
         return above if limit is None else Purse(unit, limit, task.id, task.agent, None, is_reserved=False)
     is_reserved = asked is not None or (own is not None and own <= above.left)
     return Purse(unit, min(limit, above.left), task.id, task.agent, above, is_reserved=is_reserved)
-
-
-def give_back(task: Task) -> None:
-    """Give back what a task that has ended has not used of what was reserved for it."""
-    for purse in task.purses:
-        if purse.holder == task.id:
-            purse.give_back()
-
-
-def spend(task: Task, usage: Usage) -> str:
-    """Count what a task has used; return the limit that is reached with it as a sentence, empty if none is."""
-    for purse in task.purses:
-        purse.spend(usage.input_tokens + usage.output_tokens if purse.unit == "tokens" else usage.cost)
-    return next((reached(task, full) for purse in task.purses if (full := purse.exceeded) is not None), "")
-
-
-def reached(task: Task, purse: Purse) -> str:
-    """Return that a limit is reached, as a sentence for the reason of a task that uses the purse."""
-    who = "it" if purse.holder == task.id else "they"
-    whose = "" if purse.holder == task.id else f", which {purse.agent} ({purse.holder}) has for all its tasks,"
-    return f"The limit {purse.unit} of {_amount(purse, purse.limit)}{whose} was reached: {who} had used {_used(purse)}."
 
 
 def budget_of(task: Task) -> Budget | None:
@@ -111,6 +225,42 @@ def _check_prices(agent: AgentConfig) -> None:
         )
 
 
+# --- in words -------------------------------------------------------------------------------------------------------
+
+
+def _reached(task: Task, purse: Purse) -> str:
+    """Return that a limit is reached, as a sentence for the reason of a task that uses the purse."""
+    who = "it" if purse.holder == task.id else "they"
+    whose = "" if purse.holder == task.id else f", which {purse.agent} ({purse.holder}) has for all its tasks,"
+    used = f"{who} had used {_amount(purse, purse.spent)}"
+    if purse.spent < purse.limit:
+        used += ", and another turn may be too much"
+    return f"The limit {purse.unit} of {_amount(purse, purse.limit)}{whose} was reached: {used}."
+
+
+def _nearly(task: Task, purse: Purse) -> str:
+    whose = "you may use with all tasks that you start"
+    if purse.holder != task.id:
+        whose = f"{purse.agent} may use with all its tasks, you among them"
+    share = 100 * purse.spent / purse.limit
+    lent = (
+        f", {_amount(purse, purse.lent)} of it reserved for tasks that have not ended" if purse.lent > NOTHING else ""
+    )
+    return (
+        f"[Budget: {_amount(purse, purse.spent)} of the {_amount(purse, purse.limit)}{_tokens(purse)} are used "
+        f"({share:.0f} %) that {whose}; {_amount(purse, purse.limit - purse.spent)} are left"
+        f"{lent}. Come to an end: when nothing is left, you have one more turn, without tools.]"
+    )
+
+
+def _reserved(purse: Purse) -> str:
+    return (
+        f"[Budget: {_amount(purse, purse.lent)} of the {_amount(purse, purse.limit)}{_tokens(purse)} that "
+        f"{purse.agent} may use are reserved for tasks that have not ended, and what is left is not enough for another "
+        "turn. So your next turn has waited until one of them had ended.]"
+    )
+
+
 def _nothing_left(purse: Purse) -> str:
     while purse.limit - purse.spent - purse.lent > NOTHING and purse.above is not None:
         purse = purse.above
@@ -122,13 +272,13 @@ def _nothing_left(purse: Purse) -> str:
     )
     return (
         f"Nothing is left of the limit {purse.unit} of {_amount(purse, purse.limit)} that {purse.agent} "
-        f"({purse.holder}) has: {_used(purse)} is used{lent}. {remedy}"
+        f"({purse.holder}) has: {_amount(purse, purse.spent)} is used{lent}. {remedy}"
     )
 
 
-def _used(purse: Purse) -> str:
-    return _amount(purse, purse.spent)
+def _tokens(purse: Purse) -> str:
+    return " tokens" if purse.unit == "tokens" else ""
 
 
 def _amount(purse: Purse, amount: float) -> str:
-    return f"{amount:,.0f}" if purse.unit == "tokens" else dollars(max(0.0, amount))
+    return f"{max(0.0, amount):,.0f}" if purse.unit == "tokens" else dollars(max(0.0, amount))

@@ -34,7 +34,7 @@ def judge_attempt(task: Task, attempt: Attempt, end: ProcessExit, *, grace: floa
         late=attempt.is_late,
         stop=task.stop_request(grace),
         limits=task.setup.limits,
-        reached=task.limit_reached,
+        reached=task.limit_reached or task.limit_exceeded,
         failure=attempt.failure,
         # Read where it may be quoted only: the mailbox should not wait for files at every end.
         log="" if end.normal else last_words(task.body.log_tail()),
@@ -60,7 +60,7 @@ def follow_up(task: Task, outcome: Outcome, *, is_closing: bool) -> tuple[Outcom
         task.restarts,
         failed=outcome.status == "failed",
         # One that had answered before it reached a limit is completed; its next attempt would have no limit left.
-        stopped=task.stop is not None or outcome.final or bool(task.limit_reached) or is_closing,
+        stopped=task.stop is not None or outcome.final or bool(task.limit_reached or task.limit_exceeded) or is_closing,
         now=time.monotonic(),
     )
     if isinstance(decision, Again):

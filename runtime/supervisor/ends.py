@@ -12,7 +12,6 @@ from ...actors import ProcessExit
 from ..runs.journal import Journal
 from ..tasks.events import TaskEnded
 from . import record
-from .budgets import give_back
 from .ending import conclude
 from .events import EventHub
 from .messages import Mailbox, Recorded
@@ -98,7 +97,7 @@ class Ends:
         self._settle()
 
     def _write(self, task: Task, outcome: Outcome) -> None:
-        give_back(task)
+        self._answers.budgets.close(task)
         recorded = Recorded(task, outcome)
         self._journal.write(
             record.ended(task, outcome.status, outcome.reason), lambda: self._mailbox.tell_for(None, recorded)

@@ -116,7 +116,7 @@ def _judge(
     failure: Failed | None,
 ) -> Outcome:
     if finished is not None and not finished.early and not late:
-        return Outcome("completed", "")
+        return Outcome("failed", finished.limit, final=True) if finished.limit else Outcome("completed", "")
     if end.violation:
         return Outcome("failed", f"The task's process broke the protocol: {end.violation}.{_quote(log)}")
     reached = reached or _kernel_limit(end, limits)

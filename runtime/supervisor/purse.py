@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 __all__ = ["NOTHING", "Purse", "Unit"]
@@ -24,9 +25,11 @@ class Purse:
         is_reserved: whether the limit is taken out of the purse above.
         spent: how much is used.
         lent: how much is reserved for tasks below, and not used by them yet.
+        largest_turn: the most that a turn has used.
+        claims: how much the turns may cost that are under way, by the id of the task.
     """
 
-    __slots__ = ("above", "agent", "holder", "is_reserved", "lent", "limit", "spent", "unit")
+    __slots__ = ("above", "agent", "claims", "holder", "is_reserved", "largest_turn", "lent", "limit", "spent", "unit")
 
     def __init__(
         self, unit: Unit, limit: float, holder: str, agent: str, above: Purse | None, *, is_reserved: bool
@@ -39,6 +42,8 @@ class Purse:
         self.is_reserved = is_reserved
         self.spent: float = 0
         self.lent: float = 0
+        self.largest_turn: float = 0
+        self.claims: dict[str, float] = {}
         if is_reserved:
             self._lend_above(limit)
 
@@ -59,12 +64,25 @@ class Purse:
         return not self.is_reserved and self.above is not None and self.above.left < self.limit - self.spent - self.lent
 
     @property
-    def exceeded(self) -> Purse | None:
-        """The nearest purse, this one or one above, out of which more was used than it had; None if there is none."""
-        purse: Purse | None = self
-        while purse is not None and purse.spent <= purse.limit + NOTHING:
-            purse = purse.above
-        return purse
+    def exceeded(self) -> list[Purse]:
+        """The purses, this one and those above, out of which more was used than they had."""
+        return [purse for purse in self.up(beyond_reserved=True) if purse.spent > purse.limit + NOTHING]
+
+    def room(self, user: str) -> float:
+        """How much a task may still use, beside what is reserved, and what turns of others claim."""
+        return self.limit - self.spent - self.lent - sum(self.claims.values()) + self.claims.get(user, 0)
+
+    def narrowest(self, user: str) -> Purse:
+        """Return the purse with the least room for a task that uses this one, of those that it comes out of."""
+        return min(self.up(), key=lambda purse: purse.room(user))
+
+    def set_claim(self, user: str, amount: float) -> None:
+        """Note what the turn of a task that is under way may cost; 0: none is."""
+        for purse in self.up():
+            if amount:
+                purse.claims[user] = amount
+            else:
+                purse.claims.pop(user, None)
 
     def spend(self, amount: float) -> None:
         """Count what was used, here and in all purses above."""
@@ -78,6 +96,20 @@ class Purse:
                 promised = before - purse.unused
             purse = purse.above
 
+    def spend_turn(self, user: str, amount: float) -> bool:
+        """Count what a turn has used, in place of its claim; return whether that was more than this and than there is.
+
+        Args:
+            user: id of the task.
+            amount: how much.
+        """
+        claim = self.claims.get(user, 0)
+        self.set_claim(user, 0)
+        self.spend(amount)
+        for purse in self.up():
+            purse.largest_turn = max(purse.largest_turn, amount)
+        return amount > claim + NOTHING and self.narrowest(user).room(user) < -NOTHING
+
     def give_back(self) -> None:
         """Give back what of the limit is reserved and was not used, as its task has ended."""
         if self.is_reserved:
@@ -85,7 +117,13 @@ class Purse:
             self.is_reserved = False
 
     def _lend_above(self, amount: float) -> None:
-        purse = self.above
+        if self.above is not None:
+            for purse in self.above.up():
+                purse.lent += amount
+
+    def up(self, *, beyond_reserved: bool = False) -> Iterator[Purse]:
+        """Yield this purse and those above, as far as what is used here is not taken out of them already."""
+        purse: Purse | None = self
         while purse is not None:
-            purse.lent += amount
-            purse = None if purse.is_reserved else purse.above
+            yield purse
+            purse = None if purse.is_reserved and not beyond_reserved else purse.above

@@ -20,7 +20,6 @@ from ..text import one_line
 from . import record
 from .admission import admit, take_next
 from .briefing import Briefings
-from .budgets import give_back, open_purses
 from .events import EventHub
 from .limits import LimitKeeper
 from .registry import TaskRegistry
@@ -114,7 +113,7 @@ class Starter:
         )
         task = self._briefings.task(request, caller, parent, admission.chain, continued)
         own = None if request.call else self._team.agents[request.agent].limits
-        open_purses(task, parent, asked=request.options.limits, own=own)
+        self._answers.budgets.open(task, parent, asked=request.options.limits, own=own)
         if not admission.has_slot:
             task.queue()
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
@@ -132,7 +131,7 @@ class Starter:
             self._accept(task, request, reply_to)
         except BaseException:
             self._registry.remove(task)
-            give_back(task)
+            self._answers.budgets.close(task)
             raise
         self._start(task)
 

@@ -40,11 +40,11 @@ from ..tasks.messages import (
 )
 from ..tasks.past import ResumePast
 from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion, QuestionDropped
+from ..tasks.spending import Spent
 from ..tasks.talk import LettersTaken, Listen, SteerTask
 from ..tasks.views import Status
 from ..team.config import Team
 from .briefing import Briefings
-from .budgets import spend
 from .conversations import Conversations
 from .ending import follow_up, judge_attempt
 from .ends import Ends
@@ -234,9 +234,8 @@ class TaskSupervisor(Supervisor):
             reply_to.set_exception(error)
 
     def _start_attempt(self, task: Task) -> None:
-        task.attempt = None
+        task.attempt = task.progress = None
         task.error = task.traceback = task.error_args = ""
-        task.progress = None
         task.last_sign = time.monotonic()
         child = self.start_child(self._briefings.child(task))
         task.body.begin(child.process)
@@ -306,15 +305,16 @@ class TaskSupervisor(Supervisor):
         """Take note of what a task's loop does."""
         task, attempt = self._at_work(child)
         task.last_sign = time.monotonic()
-        attempt.hear(report, is_late=bool(task.limit_reached))
+        attempt.hear(report, is_late=bool(task.limit_reached or task.limit_exceeded))
         match report:
             case Began() | CallsBegan() | CallAnswered():
                 self._conversations.keep(task, attempt, child, report)
-            case TurnEnded(usage):
-                self._registry.add_usage(task, usage)
-                self._conversations.keep(task, attempt, child, report, self._talk.taken(task, report))
-                if task.purses and (limit_reached := spend(task, usage)):
-                    self._end_for_limit(task, limit_reached)
+            case TurnEnded() | Spent():
+                over = self._answers.budgets.count(task, attempt, report)
+                if isinstance(report, TurnEnded):
+                    self._conversations.keep(task, attempt, child, report, self._talk.taken(task, report))
+                for ended, limit_reached in over:
+                    self._end_for_limit(ended, limit_reached)
             case ToolCalled() | ToolAnswered() | Progressed():
                 self._hub.report(task, report)
             case Noted():

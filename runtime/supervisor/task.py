@@ -25,7 +25,7 @@ from .outcome import StopRequest
 
 if TYPE_CHECKING:
     from ..place.base import Body
-    from .purse import Purse
+    from .purse import Purse, Unit
 
 __all__ = ["Attempt", "Stop", "Task"]
 
@@ -79,6 +79,7 @@ class Attempt:
         tools: the tools that it is in, by the id of the call: name, and since when (monotonic).
         open_turn: the turn whose tools are being called, the last of the conversation: the place, from 1, of its first
             message, and how many calls it has. None if there is none.
+        spent: what the turn under way has cost, if that is known before its end.
         finished: its loop's last report.
         is_late: whether that came after a limit had been reached.
         failure: what it told of the exception that ended it.
@@ -88,6 +89,7 @@ class Attempt:
     is_over: bool = False
     tools: dict[str, tuple[str, float]] = field(default_factory=dict)
     open_turn: tuple[int, int] | None = None
+    spent: Usage | None = None
     finished: Finished | None = None
     is_late: bool = False
     failure: Failed | None = None
@@ -129,6 +131,10 @@ class Task:
         output: what it has said.
         body: what it has where it runs.
         purses: what limits its tokens and its cost, its own or of those that it counts for; see `budgets`.
+        largest_turn: the most that one of its turns has used.
+        told_of: what its model was told of that is nearly used up.
+        has_gone_beyond: whether a turn of it has gone beyond a limit on these.
+        limit_exceeded: its own limit on these, as a sentence, when more is used; it is not ended for that, but fails.
         key: the name that whoever started it has given the piece of work; None if none.
         continues: id of the task whose conversation it goes on with; empty if it begins anew.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
@@ -183,6 +189,10 @@ class Task:
     output: OutputFiles
     body: Body
     purses: tuple[Purse, ...] = ()
+    largest_turn: dict[Unit, float] = field(default_factory=dict)
+    told_of: set[Unit] = field(default_factory=set)
+    has_gone_beyond: bool = False
+    limit_exceeded: str = ""
     key: str | None = None
     continues: str = ""
     is_root: bool = False

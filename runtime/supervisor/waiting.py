@@ -16,9 +16,10 @@ from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.spending import AskTurn
 from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
-from .budgets import budget_of
+from .budgets import Budgets, budget_of
 from .messages import LookedAt, Mailbox, RateDue, Waiter, WaitTimedOut
 from .registry import TaskRegistry
 from .silence import SilenceKeeper
@@ -123,6 +124,9 @@ class Answers:
         place: where tasks run; knows what they use.
         stop: sends a task and those that it owns down the stop ladder, and says who asked.
         settings: those in force; answers name how many tasks may run, and be queued.
+
+    Attributes:
+        budgets: what tasks may use.
     """
 
     def __init__(
@@ -139,6 +143,7 @@ class Answers:
         self._journal = journal
         self._mailbox = mailbox
         self._latest = place.latest
+        self.budgets = Budgets(registry)
         self._stop = stop
         self._settings = settings
         self._waiters = Waiters()
@@ -148,12 +153,12 @@ class Answers:
     @property
     def owed(self) -> list[ReplyTo]:
         """Where answers are owed."""
-        owed = [waiter.reply_to for waiter in self._waiters.all] + self._silences.waiting
+        owed = [waiter.reply_to for waiter in self._waiters.all] + self._silences.waiting + self.budgets.waiting
         return owed if self._rates is None else owed + self._rates.waiting
 
     def answer(
         self,
-        request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate,
+        request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | AskTurn,
         caller: Caller,
         reply_to: ReplyTo,
     ) -> None:
@@ -171,8 +176,8 @@ class Answers:
                 self._wait(request, caller, reply_to)
             case StopTasks():
                 self._take_stop(request, caller, reply_to)
-            case AwaitRate():
-                self._await_rate(request, caller, reply_to)
+            case AwaitRate() | AskTurn():
+                self._await_turn(request, caller, reply_to)
             case _:
                 assert_never(request)
 
@@ -260,6 +265,7 @@ class Answers:
 
     def caller_gone(self, task_id: str) -> None:
         """Forget what a task has asked: its process has ended."""
+        self.budgets.forget(task_id)
         if self._rates is not None:
             self._rates.forget(task_id)
         self._silences.forget(task_id)
@@ -334,7 +340,10 @@ class Answers:
                 f"all, and {_MOST_WAITED:,} is the limit. Wait for some of them, or name fewer tasks."
             )
 
-    def _await_rate(self, request: AwaitRate, caller: Caller, reply_to: ReplyTo) -> None:
+    def _await_turn(self, request: AwaitRate | AskTurn, caller: Caller, reply_to: ReplyTo) -> None:
+        if isinstance(request, AskTurn):
+            self.budgets.ask(self._registry.get(caller.id), request, reply_to)
+            return
         if self._rates is None:
             from .rate_keeper import RateKeeper  # noqa: PLC0415 - few runs meet a rate limit
 

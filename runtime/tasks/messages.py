@@ -17,6 +17,7 @@ from ..team.config import Limits, Workdir
 from .exceptions import LONGEST_ARGUMENTS
 from .request import Reply, Reply_co, Request
 from .result import check_result
+from .spending import AskTurn, Spent
 from .talk import LetterNumbers, TalkReport, TalkRequest
 from .turns import CallAnswered, CallsBegan, Messages
 from .views import Budget, Progress, TaskList, TaskView
@@ -250,7 +251,9 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
     after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
 
 
-TaskRequest: TypeAlias = RunTask | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | TalkRequest
+TaskRequest: TypeAlias = (
+    RunTask | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | AskTurn | TalkRequest
+)
 
 
 def checked(request: Request[Reply]) -> Request[Reply]:
@@ -325,11 +328,13 @@ class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
         result: the final answer as JSON text (see `result`); `null` if it was cut short before there was one.
         early: whether a stop had arrived before it returned.
         in_file: whether the answer is in the task's result file, and `result` means nothing.
+        limit: the limit that has ended the loop, as a sentence; `result` is what there was by then.
     """
 
     result: str
     early: bool
     in_file: bool = False
+    limit: LongText = ""
 
     def __post_init__(self) -> None:
         """Refuse a result that nobody behind could read; runs in the task's process, and in the host's I/O thread.
@@ -377,6 +382,7 @@ TaskReport: TypeAlias = (
     | TurnEnded
     | Noted
     | TalkReport
+    | Spent
     | Finished
     | Failed
 )

@@ -59,6 +59,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         data: what to work on, as JSON text; None if there is nothing.
         call: a pickled function with its arguments, which is the whole task; else empty.
         output_schema: the JSON schema that its answer must fit, as JSON text; empty: it may be anything.
+        has_budget: whether it uses a budget, and asks before each turn.
     """
 
     id: str
@@ -79,6 +80,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     data: str | None = None
     call: bytes = b""
     output_schema: str = ""
+    has_budget: bool = False
 
     def __repr__(self) -> str:
         return f"<TaskSpec {self.id} of {self.agent}>"

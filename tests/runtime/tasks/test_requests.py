@@ -18,6 +18,7 @@ from subactors.runtime.tasks.messages import (
 )
 from subactors.runtime.tasks.past import ResumePast
 from subactors.runtime.tasks.questions import Answered, QuestionSettled
+from subactors.runtime.tasks.spending import TurnLeave
 from subactors.runtime.tasks.talk import Listening, SteerReceipt
 from subactors.runtime.tasks.views import TaskList, TaskView
 
@@ -38,6 +39,7 @@ def test_every_kind_of_request_names_its_reply(kind: type[Request[Any]]) -> None
         Listening: Listening(),
         Answered: Answered("yes"),
         QuestionSettled: QuestionSettled("question_1", "agent_task_1"),
+        TurnLeave: TurnLeave(note="Come to an end."),
     }
     (reply_type,) = get_args(kind.__orig_bases__[0])  # type: ignore[attr-defined]
     reply = replies.get(reply_type, TaskList(tasks=[VIEW], running=1, max_running=20))

@@ -1,0 +1,169 @@
+"""How agents come to the end of a budget: a notice, a last turn without tools, and a result that is kept."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import strict_server_rules
+from model_server import Calls, ModelServer, Reply, Request, Text
+from subactors.runtime import Limits, Runtime, TaskView
+from teams import run_and_wait
+
+TURN = (60, 40)
+"""Tokens of a turn: 100, which cost one cent."""
+
+
+def team(server: ModelServer, **agents: dict[str, Any]) -> dict[str, Any]:
+    """Make a team of agents that each have a model of their own name, with a price."""
+    cost = {"input": 100, "output": 100}
+    models = {name: {"provider": "acme", "model": name, "base_url": server.base_url, "cost": cost} for name in agents}
+    return {"agents": {name: {"model": name, **agent} for name, agent in agents.items()}, "models": models}
+
+
+THINKER = {"toolsets": [{"type": "think"}]}
+
+
+def thinking() -> Callable[[Request], Reply]:
+    """A model that thinks as long as it can, and says what it has when it has no tools any more."""
+    count = itertools.count(1)
+
+    def reply(request: Request) -> Reply:
+        if "think" in request.tools:
+            return Calls(("think", {"thought": f"thought {next(count)}"}), text=f"At {request.turn}.", usage=TURN)
+        return Text("What there is.", usage=TURN)
+
+    return reply
+
+
+def think(limits: Limits) -> tuple[TaskView, list[Request]]:
+    """Run a model that thinks as long as it can, with limits; return how it ended, and what it was asked."""
+    with ModelServer(thinking()) as server, Runtime.from_mapping(team(server, a=THINKER), standby=0) as runtime:
+        return run_and_wait(runtime, "a", limits=limits), list(server.requests)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(tokens=1050), "The limit tokens of 1,050 was reached: it had used 1,100."),
+        (Limits(cost=0.105), "The limit cost of $0.10 was reached: it had used $0.11."),
+        (Limits(tokens=1000), "The limit tokens of 1,000 was reached: it had used 1,100."),
+    ],
+)
+def test_an_agent_is_told_in_time_and_hands_back_what_there_is_in_a_last_turn_without_tools(
+    limits: Limits, reason: str
+) -> None:
+    view, requests = think(limits)
+
+    assert (view.status, view.result) == ("failed", "What there is.")
+    assert view.reason.startswith(reason)
+    used = view.usage.input_tokens + view.usage.output_tokens
+    assert used <= 1100
+    assert [bool(request.tools) for request in requests] == [True] * (len(requests) - 1) + [False]
+    last = [str(request.messages[-1]["content"]) for request in requests]
+    told = [text for text in last if "[Budget:" in text]
+    assert len(told) == 2
+    assert re.search(r"\((8\d|90) %\) that you may use with all tasks that you start", told[0])
+    assert "This is your last turn, and you have no tools any more." in told[1]
+    for request in requests:
+        strict_server_rules.check(request.messages, short_ids=False)
+
+
+def test_a_limit_on_turns_is_told_and_ends_with_one_more_turn_without_tools() -> None:
+    view, requests = think(Limits(iterations=5))
+
+    assert (view.status, view.result) == ("failed", "What there is.")
+    assert "reached max_iterations (5)" in view.reason
+    assert [bool(request.tools) for request in requests] == [True] * 5 + [False]
+    assert "[Budget: 4 of your 5 turns are over." in requests[4].tool_answers[-1]
+    assert "that was the last of your 5 turns with tools." in str(requests[5].messages[-1]["content"])
+
+
+def test_a_turn_that_goes_beyond_its_limit_is_the_last_and_what_it_said_is_kept() -> None:
+    view, requests = think(Limits(tokens=50))
+
+    assert (view.status, view.result, len(requests)) == ("failed", "At 0.", 1)
+    assert view.reason == "The limit tokens of 50 was reached: it had used 100."
+
+
+def test_an_answer_within_the_limit_is_one_and_an_answer_beyond_it_fails_and_is_kept() -> None:
+    with (
+        ModelServer(lambda _: Text("done", usage=TURN)) as server,
+        Runtime.from_mapping(team(server, a={}), standby=0) as runtime,
+    ):
+        exact = run_and_wait(runtime, "a", limits=Limits(tokens=100))
+        beyond = run_and_wait(runtime, "a", limits=Limits(tokens=99))
+
+    assert (exact.status, exact.result) == ("completed", "done")
+    assert (beyond.status, beyond.result) == ("failed", "done")
+    assert beyond.reason == "The limit tokens of 99 was reached: it had used 100."
+
+
+def test_an_agent_that_has_promised_all_it_has_waits_until_that_comes_back() -> None:
+    def reply(request: Request) -> Reply:
+        if request.model == "worker":
+            return Text("found", usage=TURN)
+        if request.turn == 0:
+            return Calls(("run_background_agent", {"agent": "worker", "task": "go", "cost": 5}), usage=TURN)
+        return Text("done", usage=TURN)
+
+    tools = [{"type": "background_agents", "limits": True}]
+    with ModelServer(reply) as server:
+        agents = {"lead": {"sub_agents": ["worker"], "toolsets": tools}, "worker": {}}
+        with Runtime.from_mapping(team(server, **agents), standby=0) as runtime:
+            view = run_and_wait(runtime, "lead", limits=Limits(cost=0.5))
+            worker = next(each for each in runtime.list() if each.agent == "worker")
+        second = next(request for request in server.requests if request.model == "lead" and request.turn == 1)
+
+    assert (view.status, view.result, worker.status) == ("completed", "done", "completed")
+    assert "It may use: $0.49." in second.tool_answers[-1]
+    assert "So your next turn has waited until one of them had ended.]" in second.tool_answers[-1]
+
+
+# --- three levels ---------------------------------------------------------------------------------------------------
+
+
+def hungry(limits: dict[str, float] | None) -> Callable[[Request], Reply]:
+    """Models of three levels that come to no end: those of the lowest think, the others start two more at each turn."""
+    count = itertools.count(1)
+
+    def reply(request: Request) -> Reply:
+        below = {"top": "middle", "middle": "low"}.get(request.model)
+        number = next(count)
+        if not request.tools:
+            return Text(f"{request.model} hands back", usage=TURN)
+        if below is None:
+            return Calls(("think", {"thought": f"thought {number}"}), usage=TURN)
+        start = {"agent": below, "task": f"piece {number}", **(limits or {})}
+        return Calls(("run_background_agent", start), ("run_background_agent", start), usage=TURN)
+
+    return reply
+
+
+@pytest.mark.parametrize("limits", [None, {"cost": 0.06}, {"cost": 9.0}], ids=["shared", "reserved", "all reserved"])
+def test_three_levels_with_a_limit_on_cost_go_beyond_it_by_one_turn_of_each_at_most(
+    limits: dict[str, float] | None,
+) -> None:
+    tools = {"toolsets": [{"type": "background_agents", "limits": True}]}
+    with ModelServer(hungry(limits)) as server:
+        agents = {
+            "top": {"sub_agents": ["middle"], **tools},
+            "middle": {"sub_agents": ["low"], **tools},
+            "low": THINKER,
+        }
+        with Runtime.from_mapping(team(server, **agents), standby=0, max_running=8) as runtime:
+            view = run_and_wait(runtime, "top", limits=Limits(cost=0.4))
+            views = runtime.list()
+        asked = len(server.requests)
+
+    assert view.status == "failed"
+    assert "The limit cost of $0.40 was reached" in view.reason
+    assert view.result == "top hands back"
+    assert 0.3 <= view.total_usage.cost <= asked * 0.01 + 1e-9
+    assert asked * 0.01 <= 0.4 + 8 * 0.01 + 1e-9  # those that were stopped in a turn, too
+    assert sum(each.usage.cost for each in views) == pytest.approx(view.total_usage.cost)
+    if limits == {"cost": 0.06}:
+        assert max(each.total_usage.cost for each in views if each.agent == "low") <= 0.07 + 1e-9
