@@ -195,6 +195,7 @@ class Host:
             shared_directory=folder,
             environ=os.environ,
             withheld=self._keys.names,
+            is_asked=self.team.is_asked(agent),
         )
 
     def events(self) -> EventStream:

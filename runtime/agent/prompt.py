@@ -19,8 +19,12 @@ __all__ = ["starting_messages"]
 
 _MEMBERSHIP = (
     "You work as a member of a team of agents. Another agent gave you the task below, and your last answer is all that "
-    "it gets to see of your work. Nobody can answer questions: decide for yourself what is not said."
+    "it gets to see of your work. "
 )
+_NOT_SAID = "Nobody can answer questions: decide for yourself what is not said."
+_MAY_ASK = "What is not said, and matters, you may ask; else decide for yourself."
+_ASKING = frozenset({"ask_parent", "user_prompt"})
+"""Toolsets by which an agent asks."""
 
 _FORM = (
     "A program reads your last answer: it must be one JSON value that fits the JSON schema below, and nothing else, no "
@@ -64,7 +68,7 @@ def starting_messages(
     form = f"{_FORM}\n<output_schema>\n{output_schema}\n</output_schema>" if output_schema else ""
     if is_sub_agent:
         # Last, so that the tasks of one agent have the same beginning, which servers cache.
-        system = "\n\n".join(filter(None, (system, _assignment(task, expected_output), form)))
+        system = "\n\n".join(filter(None, (system, _assignment(agent, task, expected_output), form)))
         wish = "Go ahead with your task now."
     elif form:
         wish = f"{wish}\n\n{form}"
@@ -105,8 +109,9 @@ def _entry(name: str, description: str) -> str:
     return f"- {name}: {' '.join(description.split())}" if description else f"- {name}"
 
 
-def _assignment(task: str, expected_output: str | None) -> str:
-    paragraphs = [_MEMBERSHIP, f"<task>\n{task}\n</task>"]
+def _assignment(agent: AgentConfig, task: str, expected_output: str | None) -> str:
+    may_ask = any(toolset.type in _ASKING for toolset in agent.toolsets)
+    paragraphs = [_MEMBERSHIP + (_MAY_ASK if may_ask else _NOT_SAID), f"<task>\n{task}\n</task>"]
     if expected_output:
         paragraphs.append(f"<expected_output>\n{expected_output}\n</expected_output>")
     return "\n\n".join(paragraphs)

@@ -13,6 +13,7 @@ from ..models.base import Message, Model
 from ..models.open import open_agent_model
 from ..tasks.messages import AwaitRate
 from ..team.config import AgentConfig
+from ..toolsets.approvals import Approvals
 from ..toolsets.base import ToolBox
 from ..toolsets.build import build_toolsets
 from ..toolsets.letters import LettersToolset
@@ -44,10 +45,12 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
         withheld=around.withheld,
         task=around.task,
         limit=around.settings.max_answer,
+        is_asked=around.is_asked,
     )
     return ToolBox(
         toolsets if around.letters is None else [*toolsets, LettersToolset(around.letters)],
         permissions=around.permissions,
+        approve=Approvals(around.gateway).refusal if around.permissions.ask else None,
         limit=around.settings.max_answer,
     )
 

@@ -28,6 +28,7 @@ class Surroundings(msgspec.Struct, frozen=True):
         environ: for keys, for what the agent's file refers to, and for what its tools start.
         withheld: names of those variables in `environ` that no program of its tools inherits.
         task: returns the task that the agent is, for tools that want it; None: it is none.
+        is_asked: whether an agent that it may start may ask it something.
         letters: returns what has been said to that task since it was called last; None: nothing can be.
     """
 
@@ -40,4 +41,5 @@ class Surroundings(msgspec.Struct, frozen=True):
     environ: Mapping[str, str]
     withheld: Collection[str] = ()
     task: Callable[[], object] | None = None
+    is_asked: bool = False
     letters: Callable[[], Sequence[Letter]] | None = None

@@ -250,6 +250,7 @@ class TaskWork:
             environ={**os.environ, **spec.keys} if spec.keys else os.environ,
             withheld=spec.keys,
             task=self._task,
+            is_asked=setup.is_asked,
             letters=letterbox.take_all if spec.entrypoint is None else None,
         )
 

@@ -159,6 +159,7 @@ class Briefings:
             permissions=self._team.permissions,
             settings=self._settings,
             limits=limits,
+            is_asked=agent.name in self._team.agents and self._team.is_asked(agent.name),
         )
         return setup, pickle.dumps(setup)
 

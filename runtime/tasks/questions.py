@@ -10,7 +10,11 @@ from .request import Request
 
 __all__ = [
     "APPROVAL",
+    "LONGEST_ANSWER",
+    "LONGEST_CHOICE",
+    "LONGEST_QUESTION",
     "LONGEST_WAIT",
+    "MOST_CHOICES",
     "AnswerQuestion",
     "Answered",
     "AskApproval",

@@ -24,6 +24,7 @@ class AgentSetup(msgspec.Struct, frozen=True, kw_only=True):
         permissions: the team's.
         settings: the team's settings, after the host's own.
         limits: of each task.
+        is_asked: whether an agent that it may start may ask it something.
     """
 
     agent: AgentConfig
@@ -31,6 +32,7 @@ class AgentSetup(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions
     settings: Settings
     limits: Limits = Limits()
+    is_asked: bool = False
 
 
 class TaskSpec(msgspec.Struct, frozen=True):

@@ -336,6 +336,11 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
         """Whether one of its agents is a function of the user's."""
         return any(agent.entrypoint is not None for agent in self.agents.values())
 
+    def is_asked(self, agent: str) -> bool:
+        """Whether one of the agents that an agent may start may ask it something."""
+        others = [self.agents[name] for name in self.agents[agent].sub_agents]
+        return any(toolset.type == "ask_parent" for other in others for toolset in other.toolsets)
+
 
 NO_TEAM: Final = Team(source="<no team>", agents={}, root="")
 """For programs that have no agents, and functions only."""

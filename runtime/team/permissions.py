@@ -1,8 +1,8 @@
 """Permissions: which tool calls a team file lets through, as patterns of tools and of their arguments.
 
 A pattern is `tool`, or `tool:argument=glob`, with more of `:argument=glob` that must match too. `*` and `?` stand for
-any characters and any one; upper and lower case are the same. Nobody watches a background task, so a call that a person
-should be asked about is refused like a denied one. Patterns are a guard against mistakes, not a sandbox: a shell has
+any characters and any one; upper and lower case are the same. A call that a person should be asked about is refused
+like a denied one where nobody can be asked. Patterns are a guard against mistakes, not a sandbox: a shell has
 many ways to say a thing.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Permissions", "argument_patterns", "tool_pattern"]
+__all__ = ["Permissions", "argument_patterns", "tool_pattern", "unasked"]
 
 _NEXT_ARGUMENT = re.compile(r":(?=[A-Za-z_][\w-]*=)")
 
@@ -38,19 +38,31 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
         """Whether every call of a tool is denied, so that a model need not see it."""
         return any(":" not in pattern and _fits(tool, pattern) for pattern in self.deny)
 
-    def refusal(self, tool: str, arguments: Mapping[str, Any]) -> str:
-        """Return why a call must not be made, for the model; empty if it may be."""
+    def denial(self, tool: str, arguments: Mapping[str, Any]) -> str:
+        """Return why a call is denied, for the model; empty if it is not. It may have to be asked about; see below."""
         denying = _first(self.deny, tool, arguments)
         if denying is not None:
             what = f"This call of {tool!r}" if ":" in denying else f"Tool {tool!r}"
             return f"{what} is denied by the team file's permissions (`{denying}`). Do without it."
+        return ""
+
+    def refusal(self, tool: str, arguments: Mapping[str, Any]) -> str:
+        """Return why a call must not be made where nobody can be asked; empty if it may be."""
+        asking = self.asked_by(tool, arguments)
+        return self.denial(tool, arguments) or (unasked(tool, asking) if asking is not None else "")
+
+    def asked_by(self, tool: str, arguments: Mapping[str, Any]) -> str | None:
+        """Return the pattern by which somebody is to be asked about a call that is not denied; None if nobody is."""
         asking = _first(self.ask, tool, arguments)
-        if asking is None or _first(self.allow, tool, arguments, every=True) is not None:
-            return ""
-        return (
-            f"This call of {tool!r} needs somebody's approval by the team file's permissions (ask: `{asking}`), and "
-            "nobody can be asked here. Do without it, and say in your answer what was left undone."
-        )
+        return None if asking is None or _first(self.allow, tool, arguments, every=True) is not None else asking
+
+
+def unasked(tool: str, pattern: str) -> str:
+    """Return why a call must not be made that nobody can be asked about, for the model."""
+    return (
+        f"This call of {tool!r} needs somebody's approval by the team file's permissions (ask: `{pattern}`), and "
+        "nobody can be asked here. Do without it, and say in your answer what was left undone."
+    )
 
 
 def tool_pattern(pattern: str) -> str:

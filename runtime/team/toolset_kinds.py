@@ -17,7 +17,7 @@ __all__ = ["TOOLSETS", "Given", "Needs", "Reading", "ToolsetKind"]
 Reading: TypeAlias = Literal["boolean", "seconds", "file", "folders", "environment", "domains", "apart"]
 """How the value of a key is read; `apart`: by a module of `teamfile` that belongs to the type."""
 
-Given: TypeAlias = Literal["gateway", "working_directory", "environ", "withheld", "limit", "tools", "task"]
+Given: TypeAlias = Literal["gateway", "working_directory", "environ", "withheld", "limit", "tools", "task", "is_asked"]
 """What a toolset may be given beside its options; see `toolsets.build.build_toolsets`."""
 
 Needs: TypeAlias = Literal["nothing", "commands", "file", "server"]
@@ -62,9 +62,24 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
                 "view_background_agent",
                 "stop_background_agent",
                 "steer_background_agent",
+                "answer_background_agent",
             ),
-            takes=("gateway", "limit"),
+            takes=("gateway", "limit", "is_asked"),
             options={"schema": "boolean", "limits": "boolean", "steer": "boolean"},
+        ),
+        "ask_parent": ToolsetKind(
+            module="questions",
+            factory="AskParentToolset",
+            tools=("ask_parent",),
+            takes=("gateway",),
+            options={"timeout": "seconds"},
+        ),
+        "user_prompt": ToolsetKind(
+            module="questions",
+            factory="UserPromptToolset",
+            tools=("user_prompt",),
+            takes=("gateway",),
+            options={"timeout": "seconds"},
         ),
         "think": ToolsetKind(module="think", factory="ThinkToolset", tools=("think",)),
         "shell": ToolsetKind(

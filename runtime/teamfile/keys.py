@@ -268,7 +268,6 @@ UNSUPPORTED_TOOLSETS = MappingProxyType(
         "openapi": "the tools of this HTTP service",
         "a2a": "the remote agent",
         "lsp": "the tools of this language server",
-        "user_prompt": "its questions to the user",
         "model_picker": "its change of models",
         "file": "its access to single files",
         "git": "its access to git",

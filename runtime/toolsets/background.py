@@ -19,7 +19,7 @@ from ..text import encodable
 from .asking import ask, errors_as_answers
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 from .run_parameters import RunParameters, options_of, run_parameters
-from .talking import steer_tool
+from .talking import answer_tool, steer_tool
 
 __all__ = [
     "BYTES_FOR_A_CHARACTER",
@@ -69,13 +69,21 @@ class BackgroundAgentsToolset(Toolset):
         schema: whether a task may be started with an output schema.
         limits: whether a task may be started with limits.
         steer: whether it may say something to its tasks while they run.
+        is_asked: whether they may ask it something.
     """
 
     def __init__(
-        self, gateway: Gateway, *, limit: int, schema: bool = False, limits: bool = False, steer: bool = False
+        self,
+        gateway: Gateway,
+        *,
+        limit: int,
+        is_asked: bool = False,
+        schema: bool = False,
+        limits: bool = False,
+        steer: bool = False,
     ) -> None:
         self.instruction = _INSTRUCTION
-        self._more = (steer_tool(gateway),) if steer else ()
+        self._more = (*(steer_tool(gateway) for _ in range(steer)), *(answer_tool(gateway) for _ in range(is_asked)))
         self._gateway = gateway
         self._limit = limit
         self._run_parameters = run_parameters(schema=schema, limits=limits)

@@ -20,7 +20,7 @@ import msgspec
 from ..errors import ToolsetError
 from ..models.base import ToolSchema
 from ..models.tool_names import plain_name
-from ..team.permissions import Permissions
+from ..team.permissions import Permissions, unasked
 from ..text import bounded, one_line
 
 __all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "Toolset", "preload"]
@@ -134,6 +134,8 @@ class ToolBox:
         toolsets: what the agent has; of two tools with one name the first wins.
         permissions: which calls may be made.
         limit: characters of one answer that reach the model.
+        approve: asks a person about a call, given its tool, the pattern by which that is to be, and the arguments, and
+            returns why it must not be made; empty if it may. None: there is nobody.
     """
 
     def __init__(
@@ -142,7 +144,9 @@ class ToolBox:
         *,
         permissions: Permissions = Permissions(),  # noqa: B008 - a frozen value
         limit: int = 30_000,
+        approve: Callable[[str, str, Mapping[str, Any]], Awaitable[str]] | None = None,
     ) -> None:
+        self._approve = approve
         self._toolsets = tuple(toolsets)
         self._limit = limit
         self._permissions = permissions
@@ -242,7 +246,7 @@ class ToolBox:
             parameters = _parse(tool, arguments)
         except ValueError as error:
             return ToolAnswer(f"Invalid arguments for {name}: {error}", is_error=True)
-        refusal = self._permissions.refusal(name, _given(parameters))
+        refusal = await self._refusal(name, _given(parameters))
         if refusal:
             return ToolAnswer(refusal, is_error=True)
         try:
@@ -250,6 +254,14 @@ class ToolBox:
         except Exception as error:  # noqa: BLE001 - a tool that fails must not end the agent that called it
             return ToolAnswer(f"{name} failed: {type(error).__name__}: {error}", is_error=True)
         return msgspec.structs.replace(answer, text=bounded(answer.text, self._limit))
+
+    async def _refusal(self, name: str, given: Mapping[str, Any]) -> str:
+        """Return why a call must not be made, which a person may have said; empty if it may be."""
+        asking = self._permissions.asked_by(name, given)
+        denial = self._permissions.denial(name, given)
+        if denial or asking is None:
+            return denial
+        return unasked(name, asking) if self._approve is None else await self._approve(name, asking, given)
 
     async def close(self) -> None:
         """Close every toolset; what one raises does not keep the others open.

@@ -29,6 +29,7 @@ def build_toolsets(
     withheld: Collection[str] = (),
     task: Callable[[], object] | None = None,
     limit: int,
+    is_asked: bool = False,
 ) -> list[Toolset]:
     """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
 
@@ -41,6 +42,7 @@ def build_toolsets(
         withheld: names of variables in it that no program inherits.
         task: returns the task, for functions that want it; None: the agent is no task's.
         limit: characters of one answer.
+        is_asked: whether one of its sub-agents may ask it something.
     """
     given: dict[Given, Any] = {
         "gateway": gateway,
@@ -49,6 +51,7 @@ def build_toolsets(
         "withheld": withheld,
         "task": task,
         "limit": limit,
+        "is_asked": is_asked,
     }
     shared = {**given, "working_directory": shared_directory or working_directory}
     toolsets = [

@@ -7,12 +7,13 @@ from typing import Annotated
 import msgspec
 
 from ..tasks.gateway import Gateway
+from ..tasks.questions import LONGEST_ANSWER, AnswerQuestion
 from ..tasks.talk import LONGEST_LETTER, SteerTask
 from ..text import encodable
 from .asking import ask, errors_as_answers
 from .base import Tool, ToolAnswer, ToolParameters
 
-__all__ = ["steer_tool"]
+__all__ = ["answer_tool", "steer_tool"]
 
 
 class _SteerParameters(ToolParameters, frozen=True):
@@ -46,4 +47,34 @@ def steer_tool(gateway: Gateway) -> Tool:
         ),
         parameters=_SteerParameters,
         handler=steer,
+    )
+
+
+class _AnswerParameters(ToolParameters, frozen=True):
+    """The parameters of `answer_background_agent`."""
+
+    question: Annotated[
+        str, msgspec.Meta(description="Id of the question, or of the task that asks: then its oldest question.")
+    ]
+    answer: Annotated[
+        str, msgspec.Meta(max_length=LONGEST_ANSWER, description="The answer; if it has choices, one of them.")
+    ]
+
+
+def answer_tool(gateway: Gateway) -> Tool:
+    """Return the tool that answers what a task of the caller's asks."""
+
+    @errors_as_answers
+    async def answer(parameters: _AnswerParameters) -> ToolAnswer:
+        settled = await ask(gateway, AnswerQuestion(encodable(parameters.question), encodable(parameters.answer)))
+        return ToolAnswer(str(settled), {"question_id": settled.question_id, "task_id": settled.task_id})
+
+    return Tool(
+        name="answer_background_agent",
+        description=(
+            "Answer a question that one of your tasks asks you, and waits for. `list_background_agents` and "
+            "`view_background_agent` show what they ask."
+        ),
+        parameters=_AnswerParameters,
+        handler=answer,
     )

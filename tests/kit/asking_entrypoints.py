@@ -55,13 +55,16 @@ def answers_its_own(task: EntrypointTask) -> str:
     return result
 
 
-def asks_its_parent(messages: list[Message], tools: list[Message]) -> Message | str:
-    """A model: it calls the first of its tools that asks, with what the task says, and answers with the answer."""
-    if messages[-1]["role"] == "tool":
-        return str(messages[-1]["content"])
-    names = [tool["function"]["name"] for tool in tools]
-    name = next(name for name in ("ask_parent", "user_prompt") if name in names)
-    text = next(str(message["content"]) for message in messages if "<task>" in str(message["content"]))
-    arguments = json.loads(text.partition("<task>\n")[2].partition("\n</task>")[0])
-    call = {"function": {"name": name, "arguments": json.dumps(arguments)}}
-    return {"content": None, "tool_calls": [call]}
+def does_what_it_is_told(messages: list[Message], tools: list[Message]) -> Message | str:
+    """A model: it calls the tools that the task lists, one after the other, and answers with what they answered."""
+    del tools
+    answers = [str(message["content"]) for message in messages if message["role"] == "tool"]
+    text = "\n".join(str(message["content"]) for message in messages if message["role"] == "system")
+    task = text.partition("<task>\n")[2].partition("\n</task>")[0]
+    if not task:
+        task = next(str(message["content"]) for message in messages if message["role"] == "user")
+    calls = json.loads(task)
+    if len(answers) == len(calls):
+        return json.dumps(answers)
+    name, arguments = calls[len(answers)]
+    return {"content": None, "tool_calls": [{"function": {"name": name, "arguments": json.dumps(arguments)}}]}

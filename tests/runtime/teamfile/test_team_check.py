@@ -268,11 +268,11 @@ def test_background_agents_do_not_complain_again_about_wrong_sub_agents(keys: di
     ("entry", "path", "words"),
     [
         ("shell", "", "must be a mapping"),
-        ({}, "", "has no `type`. Give it one of: background_agents, fetch, filesystem, mcp, memory, python, script,"),
+        ({}, "", "has no `type`. Give it one of: ask_parent, background_agents, fetch, filesystem, mcp, memory,"),
         ({"type": None, "tools": ["x"]}, "", "has no `type`"),
         ({"type": ["shell"]}, ".type", "must be text"),
         ({"type": "shel", "whatever": 1}, ".type", "Did you mean `shell`?"),
-        ({"type": "zzz"}, ".type", "Known are: background_agents"),
+        ({"type": "zzz"}, ".type", "Known are: ask_parent, background_agents"),
         ({"type": "lsp", "command": "x"}, ".type", "known in Docker's agent files and not supported"),
         ({"type": "api", "api_config": {}}, ".type", "its tools made of HTTP requests"),
         ({"type": "fetch", "headers": {"X": "y"}}, ".headers", "the headers that it sends"),

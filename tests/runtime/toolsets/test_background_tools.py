@@ -101,7 +101,9 @@ def test_what_the_checker_knows_of_a_toolsets_tools_is_what_the_toolset_offers(k
     options = {"steer": True} if kind == "background_agents" else {}
     agent = AgentConfig(name="a", toolsets=(ToolsetConfig(type=kind, options=options),))
 
-    (toolset,) = build_toolsets(agent, gateway=Nobody(), working_directory=tmp_path, environ={}, limit=1000)
+    (toolset,) = build_toolsets(
+        agent, gateway=Nobody(), working_directory=tmp_path, environ={}, limit=1000, is_asked=True
+    )
 
     assert sorted(tool.name for tool in toolset.tools) == sorted(TOOLSETS[kind].tools or ())
     asyncio.run(ToolBox([toolset]).close())
