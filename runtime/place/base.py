@@ -50,6 +50,11 @@ class Body(Protocol):
         ...
 
     @property
+    def items_file(self) -> str:
+        """The file for the items and results of a group, if it is one."""
+        ...
+
+    @property
     def pid(self) -> int | None:
         """Id of its latest process, for people who look at that machine; None while that does not exist yet."""
         ...

@@ -65,6 +65,11 @@ class _LocalBody:
         return self._place.folder.result(self._task_id)
 
     @property
+    def items_file(self) -> str:
+        """See `Body`."""
+        return self._place.folder.items(self._task_id)
+
+    @property
     def pid(self) -> int | None:
         """See `Body`."""
         return self.process.pid if self.process is not None else None

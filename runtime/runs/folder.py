@@ -6,7 +6,7 @@
     │   ├── journal.sqlite      what happened
     │   ├── control.sock        for `ps`, `view` and `stop` from another terminal
     │   ├── output/             what tasks said
-    │   ├── results/            results that were too large to be sent, where there are any
+    │   ├── results/            results that were too large to be sent, and those of groups, where there are any
     │   ├── work/               folders of agents with `workdir: private`, where there are any
     │   └── log/                what their processes wrote to standard output and error
     └── worktrees/              of agents with `workdir: worktree`, by run and task (`workdir`), while there are any
@@ -118,6 +118,10 @@ class RunFiles:
     def result(self, task_id: str) -> str:
         """The file for a task's result."""
         return f"{self.results}/{task_id}.json"
+
+    def items(self, task_id: str) -> str:
+        """The file for the items and results of a group."""
+        return f"{self.results}/{task_id}.jsonl"
 
     @property
     def control(self) -> Path:

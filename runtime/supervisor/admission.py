@@ -27,7 +27,7 @@ from .registry import TaskRegistry
 from .task import Task
 from .task_queue import Claim
 
-__all__ = ["Admission", "admit", "take_next"]
+__all__ = ["Admission", "admit", "check", "take_next"]
 
 _OTHERS_SHARE: Final = 4
 _MOST_FOR_OTHERS: Final = 4
@@ -66,7 +66,7 @@ def admit(
     Raises:
         RunError: it must not run; the type and the message say why, and what would be right.
     """
-    chain = _check(request, caller, parent, team=team, working_directory=working_directory)
+    chain = check(request, caller, parent, team=team, working_directory=working_directory)
     starts = _check_room(caller, parent, settings=team.settings, registry=registry)
     while parent is not None and (kept := registry.kept_of(parent.id)) > _MOST_KEPT:
         if not registry.forget_oldest_of(parent.id):
@@ -103,7 +103,7 @@ def take_next(*, settings: Settings, registry: TaskRegistry) -> Task | None:
     return task
 
 
-def _check(
+def check(
     request: RunTask, caller: Caller, parent: Task | None, *, team: Team, working_directory: str
 ) -> tuple[str, ...]:
     """Refuse what must not run whatever else does; return its chain of agents."""
@@ -174,7 +174,8 @@ def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, regi
 def _check_right(request: RunTask, parent: Task) -> None:
     """Refuse what no code of a task has asked for: a model starts agents, and nothing else."""
     options = request.options
-    if (request.call or options.restart or options.workdir) and not parent.setup.agent.has_own_code:
+    has_call = request.call and not request.is_ours
+    if (has_call or options.restart or options.workdir) and not parent.setup.agent.has_own_code:
         raise RunError(
             f"Agent {parent.agent!r} runs no code of its own, so it can start agents only, and as the team file has "
             "them: without a function, a restart policy or a working directory of the caller's."

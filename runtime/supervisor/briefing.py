@@ -17,6 +17,7 @@ from ..tasks.past import Past, ResumePast, conversation_of
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.views import ID_PREFIX
 from ..team.config import AgentConfig, Limits, Team
+from .groups import GroupTask, encode_group
 from .task import LetterBook, Task
 
 if TYPE_CHECKING:
@@ -71,9 +72,8 @@ class Briefings:
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, pickled_setup = self._setup_of(request, parent)
         body = self._place.body(task_id, setup.agent.workdir)
-        conversation: tuple[str, ...] = ()
-        if continued is not None:
-            conversation = conversation_of(continued.past, continued.message, body.own_folder)
+        conversation = conversation_of(continued.past, continued.message, body.own_folder) if continued else ()
+        group = request if isinstance(request, GroupTask) else None
         spec = TaskSpec(
             id=task_id,
             agent=request.agent,
@@ -89,7 +89,7 @@ class Briefings:
             former_folder=continued.past.folder if continued is not None else "",
             is_root=caller.is_person,
             data=request.data,
-            call=request.call,
+            call=request.call if group is None else self._group_call(group, body.items_file),
             output_schema=request.options.output_schema or "",
         )
         return Task(
@@ -109,7 +109,12 @@ class Briefings:
             letters=_letters(continued.past) if continued is not None else None,
             message_count=len(conversation),
             conversation_size=sum(map(len, conversation)),
+            group=group.remembered(body.items_file) if group is not None else None,
         )
+
+    def _group_call(self, request: GroupTask, file: str) -> bytes:
+        settings = self._settings
+        return encode_group(request, file, most=settings.max_result, max_running=settings.max_running)
 
     def child(self, task: Task) -> ChildSpec:
         """Return what a task's next process is given."""
@@ -129,7 +134,7 @@ class Briefings:
         """Return what a new task has in common with others that are asked for in the same way, and the same pickled."""
         options = request.options
         if (options.limits, options.restart, options.workdir) == (None, None, None) and (
-            not request.call or not parent
+            not request.call or not (parent or request.is_ours)
         ):
             name = "" if request.call else request.agent
             known = self._setups.get(name)
@@ -145,7 +150,12 @@ class Briefings:
     def _agent(self, request: RunTask, parent: Task | None) -> tuple[AgentConfig, Limits]:
         """Return whose the task is, and its limits, before what the request itself has of these."""
         if request.call:
-            return _function(parent), self._settings.limits if parent is None else parent.setup.limits
+            limits = self._settings.limits if parent is None else parent.setup.limits
+            function = _function(parent)
+            if isinstance(request, GroupTask):  # it takes no turns itself
+                limits = msgspec.structs.replace(limits, iterations=None)
+                function = msgspec.structs.replace(function, sub_agents=(request.target,))
+            return function, limits
         agent = self._team.agents[request.agent]
         return agent, agent.limits.over(self._settings.limits)
 

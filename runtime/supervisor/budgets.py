@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..team.config import AgentConfig
     from .task import Attempt, Task
 
-__all__ = ["Budgets", "budget_of"]
+__all__ = ["Budgets", "budget_of", "check_prices"]
 
 _UNITS: Final[tuple[Unit, ...]] = ("tokens", "cost")
 
@@ -82,7 +82,7 @@ class Budgets:
             if unit in above and above[unit].left <= NOTHING:
                 raise BudgetError(_nothing_left(above[unit]))
         if limits.cost is not None or "cost" in above:
-            _check_prices(task.setup.agent)
+            check_prices(task.setup.agent)
         task.purses = tuple(
             purse
             for unit in _UNITS
@@ -215,7 +215,8 @@ def budget_of(task: Task) -> Budget | None:
     )
 
 
-def _check_prices(agent: AgentConfig) -> None:
+def check_prices(agent: AgentConfig) -> None:
+    """Refuse a limit on cost for an agent with a model that has no price; raises BudgetError."""
     unpriced = [model.reference for model in agent.models if model.cost is None]
     if unpriced:
         raise BudgetError(

@@ -13,6 +13,7 @@ from ..errors import RunError
 from ..runs.journal import Journal
 from ..tasks.events import TaskQueued, TaskStarted
 from ..tasks.gateway import Caller, ReplyTo
+from ..tasks.group_request import MapAgent
 from ..tasks.messages import AS_USUAL, RunTask
 from ..tasks.past import ResumePast, check_resumable, text_of
 from ..team.config import Team
@@ -21,6 +22,7 @@ from . import record
 from .admission import admit, take_next
 from .briefing import Briefings
 from .events import EventHub
+from .groups import group_task
 from .limits import LimitKeeper
 from .registry import TaskRegistry
 from .task import Task
@@ -89,7 +91,9 @@ class Starter:
             for task in [former, *self._registry.visible(Caller(former.id))]:
                 self._registry.note_read(task)
 
-    def run(self, request: RunTask, caller: Caller, reply_to: ReplyTo, continued: ResumePast | None = None) -> None:
+    def run(
+        self, request: RunTask | MapAgent, caller: Caller, reply_to: ReplyTo, continued: ResumePast | None = None
+    ) -> None:
         """Start a task, or queue it; the answer is given when the journal has it.
 
         Args:
@@ -101,16 +105,17 @@ class Starter:
         Raises:
             RunError: it is refused.
         """
+        parent = self._registry.get(caller.id)
+        team, registry, folder = self._team, self._registry, self._working_directory
+        if isinstance(request, MapAgent):
+            request = group_task(request, caller, parent, team=team, registry=registry, working_directory=folder)
         if request.options.key is not None:
             earlier = self._registry.with_key(caller.id, request.options.key)
             if earlier is not None:
                 _check_same_work(earlier, request)
                 reply_to.set(self._answers.accepted(earlier))
                 return
-        parent = self._registry.get(caller.id)
-        admission = admit(
-            request, caller, parent, team=self._team, registry=self._registry, working_directory=self._working_directory
-        )
+        admission = admit(request, caller, parent, team=team, registry=registry, working_directory=folder)
         task = self._briefings.task(request, caller, parent, admission.chain, continued)
         own = None if request.call else self._team.agents[request.agent].limits
         self._answers.budgets.open(task, parent, asked=request.options.limits, own=own)

@@ -22,6 +22,7 @@ from ..runs.conversation import delete_conversation
 from ..runs.journal import Journal
 from ..tasks.events import TaskRestarting
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
+from ..tasks.group_request import MapAgent
 from ..tasks.messages import (
     Began,
     CallAnswered,
@@ -212,10 +213,10 @@ class TaskSupervisor(Supervisor):
     def _answer(self, request: TaskRequest | ResumePast, caller: Caller, reply_to: ReplyTo) -> None:
         try:
             match request:
-                case RunTask() | ResumeTask() | ResumePast() if self._closing is not None:
+                case RunTask() | MapAgent() | ResumeTask() | ResumePast() if self._closing is not None:
                     raise RuntimeClosedError("The runtime is closing and takes no more tasks.")  # noqa: TRY301 - told below
-                case RunTask():
-                    if request.has_code and caller.id is None:  # a task sends none, whatever it says
+                case RunTask() | MapAgent():
+                    if isinstance(request, RunTask) and request.has_code and caller.id is None:  # a task sends none
                         self._system.expect_code()
                     self._starter.run(request, caller, reply_to)
                 case ResumeTask():

@@ -25,6 +25,7 @@ from .outcome import StopRequest
 
 if TYPE_CHECKING:
     from ..place.base import Body
+    from ..tasks.group_request import Group
     from .purse import Purse, Unit
 
 __all__ = ["Attempt", "Stop", "Task"]
@@ -137,6 +138,7 @@ class Task:
         limit_exceeded: its own limit on these, as a sentence, when more is used; it is not ended for that, but fails.
         key: the name that whoever started it has given the piece of work; None if none.
         continues: id of the task whose conversation it goes on with; empty if it begins anew.
+        group: what is remembered of it if it is the group of tasks for many items; else None.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         is_told: whether its start has been told to those who follow events, if anybody did.
         queued_at: when it was queued, in seconds since the epoch; None: it never was, because there was a slot for it.
@@ -195,6 +197,7 @@ class Task:
     limit_exceeded: str = ""
     key: str | None = None
     continues: str = ""
+    group: Group | None = None
     is_root: bool = False
     is_told: bool = False
     queued_at: float | None = None

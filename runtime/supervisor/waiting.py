@@ -290,7 +290,15 @@ class Answers:
             if (known := task.last_entry) is not None and not known.workdir and task.is_over
             else task.entry(self._latest(task.id), places.get(task.id, 0))
             for task in self._registry.visible(caller)
+            if not self._is_item(task, caller)
         ]
+
+    def _is_item(self, task: Task, caller: Caller) -> bool:
+        """Whether a task stands for an item of a group, which is listed in its place; not for people."""
+        if caller.id is None or task.parent is None or task.parent == caller.id:
+            return False
+        parent = self._registry.get(task.parent)
+        return parent is not None and parent.group is not None
 
     def _wait(self, request: WaitTasks, caller: Caller, reply_to: ReplyTo) -> None:
         tasks = self._found(request, caller)

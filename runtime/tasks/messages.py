@@ -15,12 +15,13 @@ from ...actors import RestartPolicy
 from ..models.base import Usage
 from ..team.config import Limits, Workdir
 from .exceptions import LONGEST_ARGUMENTS
+from .group_request import LONGEST_SCHEMA, MapAgent, TaskAccepted
 from .request import Reply, Reply_co, Request
 from .result import check_result
 from .spending import AskTurn, Spent
 from .talk import LetterNumbers, TalkReport, TalkRequest
 from .turns import CallAnswered, CallsBegan, Messages
-from .views import Budget, Progress, TaskList, TaskView
+from .views import Progress, TaskList, TaskView
 
 __all__ = [
     "AS_USUAL",
@@ -65,29 +66,8 @@ class RateTurn(msgspec.Struct, frozen=True):
     """Supervisor to the asker: send your request now."""
 
 
-class TaskAccepted(msgspec.Struct, frozen=True):
-    """Supervisor to the asker: the new task's id.
-
-    Attributes:
-        task_id: the id.
-        queue_place: its place in the queue, from 1; 0 if it is not queued.
-        is_shared: whether others may have asked for it, too: it has a key, and has not ended.
-        budget: what it may use; None if there is no limit on turns, tokens, cost or time.
-        agent: who runs it, where the asker may not know: it continues another.
-    """
-
-    task_id: str
-    queue_place: int = 0
-    is_shared: bool = False
-    budget: Budget | None = None
-    agent: str = ""
-
-
 LONGEST_KEY: Final = 500
 """Characters of a key."""
-
-LONGEST_SCHEMA: Final = 100_000
-"""Characters of an output schema: its task's model reads it."""
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -134,6 +114,11 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
     call: bytes = b""
     options: RunOptions = AS_USUAL
     has_code: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the call is of a function of ours, put there by the supervisor; nobody can ask for that."""
+        return False
 
 
 class ResumeTask(Request[TaskAccepted], frozen=True, tag="resume"):
@@ -252,7 +237,7 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
 
 
 TaskRequest: TypeAlias = (
-    RunTask | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | AskTurn | TalkRequest
+    RunTask | MapAgent | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | AskTurn | TalkRequest
 )
 
 

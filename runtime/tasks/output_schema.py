@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import OutputSchemaError
 from ..text import one_line
-from .messages import LONGEST_SCHEMA
+from .group_request import LONGEST_SCHEMA
 from .result import is_too_deep
 
 __all__ = ["OutputSchema", "encode_schema"]

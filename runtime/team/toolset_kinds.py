@@ -63,9 +63,10 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
                 "stop_background_agent",
                 "steer_background_agent",
                 "answer_background_agent",
+                "map_background_agent",
             ),
             takes=("gateway", "limit", "is_asked"),
-            options={"schema": "boolean", "limits": "boolean", "steer": "boolean"},
+            options={"schema": "boolean", "limits": "boolean", "steer": "boolean", "fan_out": "boolean"},
         ),
         "ask_parent": ToolsetKind(
             module="questions",

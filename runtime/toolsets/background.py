@@ -18,6 +18,7 @@ from ..tasks.wording import budget_text, describe_list, describe_stop, describe_
 from ..text import encodable
 from .asking import ask, errors_as_answers
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
+from .fan_out import FAN_OUT_INSTRUCTION, map_tool
 from .run_parameters import RunParameters, options_of, run_parameters
 from .talking import answer_tool, steer_tool
 
@@ -70,6 +71,7 @@ class BackgroundAgentsToolset(Toolset):
         limits: whether a task may be started with limits.
         steer: whether it may say something to its tasks while they run.
         is_asked: whether they may ask it something.
+        fan_out: whether it may have an agent do many items by one call.
     """
 
     def __init__(
@@ -81,9 +83,14 @@ class BackgroundAgentsToolset(Toolset):
         schema: bool = False,
         limits: bool = False,
         steer: bool = False,
+        fan_out: bool = False,
     ) -> None:
-        self.instruction = _INSTRUCTION
-        self._more = (*(steer_tool(gateway) for _ in range(steer)), *(answer_tool(gateway) for _ in range(is_asked)))
+        self.instruction = _INSTRUCTION + (FAN_OUT_INSTRUCTION if fan_out else "")
+        self._more = (
+            *(steer_tool(gateway) for _ in range(steer)),
+            *(answer_tool(gateway) for _ in range(is_asked)),
+            *(map_tool(gateway, schema=schema, limits=limits) for _ in range(fan_out)),
+        )
         self._gateway = gateway
         self._limit = limit
         self._run_parameters = run_parameters(schema=schema, limits=limits)

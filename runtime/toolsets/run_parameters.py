@@ -12,7 +12,7 @@ from ..tasks.messages import AS_USUAL, RunOptions
 from ..team.config import Limits
 from .base import ToolParameters
 
-__all__ = ["RunParameters", "options_of", "run_parameters"]
+__all__ = ["RunParameters", "more_fields", "options_of", "run_parameters"]
 
 
 class RunParameters(ToolParameters, frozen=True):
@@ -60,11 +60,16 @@ def run_parameters(*, schema: bool, limits: bool) -> type[msgspec.Struct]:
     """Return the parameters; the more there are, the more each request of the model has to say of them."""
     if not schema and not limits:
         return RunParameters
-    fields = [*(_SCHEMA if schema else ()), *(_LIMITS if limits else ())]
+    fields = more_fields(schema=schema, limits=limits)
     return msgspec.defstruct("RunParametersAndMore", fields, bases=(RunParameters,), frozen=True)
 
 
-def options_of(parameters: RunParameters) -> RunOptions:
+def more_fields(*, schema: bool, limits: bool) -> list[tuple[str, Any, None]]:
+    """Return the parameters that are there where the toolset asks for them: name, type, default."""
+    return [*(_SCHEMA if schema else ()), *(_LIMITS if limits else ())]
+
+
+def options_of(parameters: ToolParameters) -> RunOptions:
     """Return how the task differs from others.
 
     Raises:
@@ -76,7 +81,7 @@ def options_of(parameters: RunParameters) -> RunOptions:
     return RunOptions(**chosen) if chosen else AS_USUAL
 
 
-def _schema(parameters: RunParameters) -> str | None:
+def _schema(parameters: ToolParameters) -> str | None:
     given = getattr(parameters, "output_schema", None)
     if given is None:
         return None
@@ -85,7 +90,7 @@ def _schema(parameters: RunParameters) -> str | None:
     return encode_schema(given)
 
 
-def _limits(parameters: RunParameters) -> Limits | None:
+def _limits(parameters: ToolParameters) -> Limits | None:
     given = {name: value for name in _NAMES if (value := getattr(parameters, name, None)) is not None}
     for name, value in given.items():
         if value <= 0:

@@ -98,7 +98,7 @@ class Nobody:
 @pytest.mark.parametrize("kind", [name for name, kind in TOOLSETS.items() if kind.tools is not None])
 def test_what_the_checker_knows_of_a_toolsets_tools_is_what_the_toolset_offers(kind: str, tmp_path: Path) -> None:
     # Tools that an entry has to ask for.
-    options = {"steer": True} if kind == "background_agents" else {}
+    options = {"steer": True, "fan_out": True} if kind == "background_agents" else {}
     agent = AgentConfig(name="a", toolsets=(ToolsetConfig(type=kind, options=options),))
 
     (toolset,) = build_toolsets(

@@ -1,0 +1,369 @@
+"""Fan-out: one call that has an agent do many items: results in order, what failed and how, and doing that again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes_and_waits import wait_until
+from subactors.runtime import OrchestratorTools, Runtime, TaskView, ToolAnswer
+from teams import call, entrypoint, model, run_and_wait
+
+PATIENCE = 60.0
+
+WORKERS = [
+    "shouts",
+    "measures",
+    "minds_itself",
+    "fails_without_its_file",
+    "counts_its_siblings",
+    "spends",
+    "is_large",
+]
+
+COUNT: dict[str, Any] = {"type": "object", "properties": {"length": {"maximum": 3}}, "required": ["length"]}
+
+
+def _team() -> dict[str, Any]:
+    toolset = {"type": "background_agents", "fan_out": True, "schema": True, "limits": True}
+    return {
+        "agents": {
+            **{name: {"entrypoint": f"item_workers:{name}"} for name in WORKERS},
+            "echo": entrypoint("echo"),
+            "boss": model("follows_a_plan", sub_agents=[*WORKERS, "planner"], toolsets=[toolset]),
+            "plain_boss": model("follows_a_plan", sub_agents=WORKERS, toolsets=[{"type": "background_agents"}]),
+            "planner": model("follows_a_plan"),
+        }
+    }
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with Runtime.from_mapping(_team(), stop_grace=1.0, max_tasks=100, standby=0) as runtime:
+        run_and_wait(runtime, "echo")
+        yield runtime
+
+
+@pytest.fixture
+def toolset(runtime: Runtime) -> Iterator[OrchestratorTools]:
+    with runtime.toolset("boss") as toolset:
+        yield toolset
+
+
+def _map(toolset: OrchestratorTools, **arguments: Any) -> ToolAnswer:
+    return call(toolset, "map_background_agent", **arguments)
+
+
+def _started(toolset: OrchestratorTools, **arguments: Any) -> str:
+    answer = _map(toolset, **arguments)
+    assert not answer.is_error, answer.text
+    task_id: str = answer.data["task_id"]
+    return task_id
+
+
+def _ended(runtime: Runtime, toolset: OrchestratorTools, **arguments: Any) -> TaskView:
+    (view,) = runtime.wait([_started(toolset, **arguments)], timeout=PATIENCE)
+    return view
+
+
+def _lines(view: TaskView) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(view.result["file"]).read_text().splitlines()]
+
+
+# --- results --------------------------------------------------------------------------------------------------------
+
+
+def test_results_are_in_a_file_in_the_order_of_the_items_and_their_heads_in_the_answer(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
+    items = [f"item {number}" for number in range(30)]
+
+    view = _ended(runtime, toolset, agent="shouts", task="say {item}!", items=items, concurrency=6)
+
+    assert view.status == "completed"
+    assert (view.result["items"], view.result["completed"], view.result["failed"]) == (30, 30, 0)
+    assert view.result["first_results"] == {str(number): f"SAY ITEM {number}!" for number in range(10)}
+    lines = _lines(view)
+    assert [line["index"] for line in lines] == list(range(30))
+    assert [line["item"] for line in lines] == items
+    assert [line["result"] for line in lines] == [f"SAY ITEM {number}!" for number in range(30)]
+    assert all(line["status"] == "completed" for line in lines)
+    assert len({line["task_id"] for line in lines}) == 30
+    shown = call(toolset, "view_background_agent", task_id=view.id)
+    assert view.result["file"] in shown.text
+    assert len(shown.text) < 5000
+    assert not Path(f"{view.result['file']}.part").exists()
+
+
+def test_results_that_are_data_stay_data(runtime: Runtime, toolset: OrchestratorTools) -> None:
+    view = _ended(runtime, toolset, agent="measures", task="{item}", items=["a", "bb"])
+
+    assert [line["result"] for line in _lines(view)] == [{"text": "a", "length": 1}, {"text": "bb", "length": 2}]
+    assert view.result["first_results"]["1"] == '{"text":"bb","length":2}'
+
+
+def test_a_result_that_is_large_stays_in_a_file_of_its_own(runtime: Runtime, toolset: OrchestratorTools) -> None:
+    view = _ended(runtime, toolset, agent="is_large", task="{item}", items=["123456789 ", "b"])
+
+    large, small = _lines(view)
+    assert json.loads(Path(large["result_file"]).read_text()) == "123456789 " * 1_000_000
+    assert "result" not in large
+    assert small["result"] == "b" * 1_000_000
+    assert all(len(head) < 500 for head in view.result["first_results"].values())
+
+
+def test_what_failed_is_named_with_its_reason_and_hurts_no_other_item(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
+    view = _ended(runtime, toolset, agent="minds_itself", task="see {item}", items=["a", "b fails", "c", "d dies", "e"])
+
+    assert (view.status, view.result["completed"], view.result["failed"]) == ("completed", 3, 2)
+    first, second = view.result["failures"]
+    assert (first["index"], first["item"], first["status"]) == (1, "b fails", "failed")
+    assert first["reason"] == "ValueError: see b fails is no good"
+    assert (second["index"], second["item"]) == (3, "d dies")
+    assert "exit status 3" in second["reason"] or "exited with 3" in second["reason"]
+    assert [line["status"] for line in _lines(view)] == ["completed", "failed", "completed", "failed", "completed"]
+    assert "Item 1 (b fails): failed. ValueError: see b fails is no good\n" in view.output
+
+
+def test_an_output_schema_holds_for_each_item(runtime: Runtime, toolset: OrchestratorTools) -> None:
+    view = _ended(runtime, toolset, agent="measures", task="{item}", items=["a", "much too long"], output_schema=COUNT)
+
+    (failure,) = view.result["failures"]
+    assert failure["index"] == 1
+    assert failure["reason"].startswith("schema: The entrypoint of agent 'measures' returned")
+
+
+# --- how many at a time ---------------------------------------------------------------------------------------------
+
+
+def test_no_more_items_are_at_work_than_are_wanted(
+    runtime: Runtime, toolset: OrchestratorTools, tmp_path: Path
+) -> None:
+    items = [str(number) for number in range(12)]
+
+    view = _ended(
+        runtime, toolset, agent="counts_its_siblings", task=f"{tmp_path} {{item}}", items=items, concurrency=3
+    )
+
+    assert 1 <= max(line["result"] for line in _lines(view)) <= 3
+
+
+def test_a_thousand_items_need_no_room_among_the_tasks_that_are_remembered(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
+    items = [str(number) for number in range(200)]
+
+    view = _ended(runtime, toolset, agent="shouts", task="{item}", items=items)
+
+    assert [line["result"] for line in _lines(view)] == items
+    assert len(runtime.list()) <= 130
+
+
+def test_a_group_in_a_runtime_with_one_slot_gets_on() -> None:
+    with Runtime.from_mapping(_team(), max_running=1, standby=0) as runtime, runtime.toolset("boss") as toolset:
+        view = _ended(runtime, toolset, agent="shouts", task="{item}", items=["a", "b", "c"])
+
+        assert [line["result"] for line in _lines(view)] == ["A", "B", "C"]
+
+
+# --- looked at, stopped ---------------------------------------------------------------------------------------------
+
+
+def test_a_group_is_one_task_in_lists_and_tells_how_far_it_is(toolset: OrchestratorTools) -> None:
+    task_id = _started(toolset, agent="minds_itself", task="{item}", items=["a", "b", "c fails", "d waits", "e waits"])
+
+    def shown() -> str:
+        return call(toolset, "view_background_agent", task_id=task_id).text
+
+    wait_until(lambda: "3 of 5 (60 %): 1 failed" in shown(), "it has told", limit=PATIENCE)
+    listed = call(toolset, "list_background_agents")
+    call(toolset, "stop_background_agent", task_id=task_id)
+
+    assert [task["id"] for task in listed.data["tasks"]] == [task_id]
+    assert "map_minds_itself" in listed.text
+
+
+def test_a_group_that_is_stopped_keeps_what_it_has_and_its_tasks_end(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
+    items = ["a", "b waits", "c", "d waits", "e", "f"]
+    task_id = _started(toolset, agent="minds_itself", task="{item}", items=items, concurrency=2)
+
+    def done() -> float:
+        progress = runtime.view(task_id).progress
+        return progress.done if progress is not None else 0.0
+
+    wait_until(lambda: done() == 2, "two items are done, and two wait", limit=PATIENCE)
+    stopped = call(toolset, "stop_background_agent", task_id=task_id)
+    view = runtime.view(task_id)
+
+    assert not stopped.is_error
+    assert view.status == "stopped"
+    assert [line["status"] for line in _lines(view)] == [
+        "completed",
+        "stopped",
+        "completed",
+        "stopped",
+        "not started",
+        "not started",
+    ]
+    assert view.result["failed"] == 4
+    assert all(task.ended for task in runtime.list())
+
+
+def test_a_group_ends_with_the_task_that_has_started_it(runtime: Runtime) -> None:
+    start = ["map_background_agent", {"agent": "minds_itself", "task": "{item}", "items": ["a waits"]}]
+
+    view = run_and_wait(runtime, "boss", json.dumps([[start], {"answer": "done"}]), limits=None)
+    below = [task for task in runtime.list() if task.parent == view.id]
+
+    assert view.ended
+    assert all(task.ended for task in below)
+
+
+# --- again ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_failed_can_be_done_again_and_the_new_group_has_all_results(
+    runtime: Runtime, toolset: OrchestratorTools, tmp_path: Path
+) -> None:
+    items = [str(tmp_path / name) for name in ("good", "late", "later")]
+    first = _ended(runtime, toolset, agent="fails_without_its_file", task="{item}", items=items)
+    (tmp_path / "late").touch()
+
+    second = _ended(runtime, toolset, retry_failed=first.id)
+    (tmp_path / "later").touch()
+    third = _ended(runtime, toolset, retry_failed=second.id)
+
+    assert [group.result["completed"] for group in (first, second, third)] == [1, 2, 3]
+    assert [line.get("result") for line in _lines(second)] == ["good", "late", None]
+    assert [line["result"] for line in _lines(third)] == ["good", "late", "later"]
+    ids = [[line["task_id"] for line in _lines(group)] for group in (first, second, third)]
+    assert ids[0][0] == ids[1][0] == ids[2][0], "what was completed is not done again"
+    assert ids[1][1] == ids[2][1]
+
+
+def test_of_a_group_whose_process_was_killed_nothing_is_lost(runtime: Runtime, toolset: OrchestratorTools) -> None:
+    items = ["a", "b", "c waits"]
+    task_id = _started(toolset, agent="minds_itself", task="{item}", items=items)
+    wait_until(
+        lambda: (view := runtime.view(task_id)).progress is not None and view.progress.done == 2,
+        "two are done",
+        limit=PATIENCE,
+    )
+    pid = runtime.view(task_id).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    (killed,) = runtime.wait([task_id], timeout=PATIENCE)
+    again = _started(toolset, retry_failed=task_id)
+    wait_until(
+        lambda: (view := runtime.view(again)).progress is not None and view.progress.done == 2,
+        "the two are known",
+        limit=PATIENCE,
+    )
+    call(toolset, "stop_background_agent", task_id=again)
+    view = runtime.view(again)
+
+    assert killed.status == "failed"
+    assert [line.get("result") for line in _lines(view)] == ["a is done", "b is done", None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"retry_failed": "agent_task_none"}, "There is no task 'agent_task_none' here"),
+        ({"retry_failed": "x", "agent": "shouts"}, "With retry_failed, the earlier group says this already: agent"),
+        ({"agent": "shouts"}, "Missing: task, items. Give agent, task and items, or retry_failed alone."),
+        ({"agent": "shouts", "task": "{item}", "items": []}, "Invalid arguments for map_background_agent"),
+        ({"agent": "shouts", "task": "{item}", "items": ["a"] * 1001}, "Invalid arguments for map_background_agent"),
+        ({"agent": "shouts", "task": "all", "items": ["a"]}, "Write {item} in it, which stands for the item"),
+        ({"agent": "nobody", "task": "{item}", "items": ["a"]}, "There is no agent 'nobody'"),
+        ({"agent": "shouts", "task": "{item}", "items": ["a" * 900_000]}, "The items have 900,000 characters"),
+        ({"agent": "shouts", "task": "{item}", "items": ["a"], "concurrency": 0}, "Invalid arguments"),
+        ({"agent": "shouts", "task": "{item}", "items": ["a"], "tokens": 0}, "tokens is 0, and with that no task"),
+        ({"agent": "planner", "task": "{item}", "items": ["a"], "cost": 1.0}, "cannot run with a limit on cost"),
+    ],
+)
+def test_a_call_that_cannot_be_is_answered_with_what_would_be_right(
+    toolset: OrchestratorTools, arguments: dict[str, Any], said: str
+) -> None:
+    answer = _map(toolset, **arguments)
+
+    assert answer.is_error
+    assert said in answer.text
+    assert call(toolset, "list_background_agents").data["tasks"] == []
+
+
+def test_only_a_group_that_has_ended_is_done_again(toolset: OrchestratorTools) -> None:
+    single = call(toolset, "run_background_agent", agent="minds_itself", task="x waits").data["task_id"]
+    group = _started(toolset, agent="minds_itself", task="{item}", items=["a waits"])
+
+    not_one, too_early = _map(toolset, retry_failed=single), _map(toolset, retry_failed=group)
+    for task_id in (single, group):
+        call(toolset, "stop_background_agent", task_id=task_id)
+
+    assert "is not a group of map_background_agent" in not_one.text
+    assert "Its failed items can be run again when it has ended" in too_early.text
+
+
+# --- who may, and what it may cost ----------------------------------------------------------------------------------
+
+
+def test_all_items_together_have_one_budget(runtime: Runtime, toolset: OrchestratorTools) -> None:
+    items = [str(number) for number in range(10)]
+    answer = _map(toolset, agent="spends", task="{item}", items=items, concurrency=1, tokens=350)
+    (view,) = runtime.wait([answer.data["task_id"]], timeout=PATIENCE)
+
+    assert "All of it together may use: 350 tokens." in answer.text
+    assert view.total_usage.input_tokens <= 400
+    assert 3 <= view.result["completed"] <= 4
+    assert view.result["completed"] + view.result["failed"] == 10
+    assert view.status == "failed"
+    assert "limit tokens of 350" in view.reason
+    assert all(failure["reason"] for failure in view.result["failures"])
+    assert len(_lines(view)) == 10
+
+
+def test_time_that_is_over_ends_the_group_and_keeps_its_results(runtime: Runtime, toolset: OrchestratorTools) -> None:
+    view = _ended(runtime, toolset, agent="minds_itself", task="{item}", items=["a", "b waits"], seconds=3)
+
+    assert view.status == "failed"
+    assert view.reason.startswith("The limit wall_clock of 3 s was reached")
+    assert [line["status"] for line in _lines(view)] == ["completed", "stopped"]
+
+
+def test_a_task_of_a_model_may_start_a_group_though_it_may_start_no_function(runtime: Runtime) -> None:
+    start = ["map_background_agent", {"agent": "shouts", "task": "{item}", "items": ["a", "b"]}]
+    stop_or_view = ["view_background_agent", {"task_id": "{id 0}"}]
+
+    view = run_and_wait(runtime, "boss", json.dumps([[start], [stop_or_view], "answers"]))
+
+    started, seen = json.loads(view.result)
+    assert "shouts does 2 items in the background" in started
+    assert "map_shouts" in seen
+
+
+def test_without_the_key_there_is_no_such_tool(runtime: Runtime) -> None:
+    with runtime.toolset("plain_boss") as toolset:
+        names = [schema["function"]["name"] for schema in toolset.schemas]
+        assert "map_background_agent" not in names
+        assert "map_background_agent" not in toolset.instructions
+    with runtime.toolset("boss") as toolset:
+        (schema,) = [one for one in toolset.schemas if one["function"]["name"] == "map_background_agent"]
+        assert "map_background_agent" in toolset.instructions
+
+    assert schema["function"]["parameters"]["properties"]["items"]["anyOf"][0]["items"] == {"type": "string"}
+
+
+def test_a_group_is_no_deeper_than_tasks_may_be() -> None:
+    with Runtime.from_mapping(_team(), max_depth=2, standby=0) as runtime, runtime.toolset("boss") as toolset:
+        answer = _map(toolset, agent="shouts", task="{item}", items=["a"])
+
+        assert "With a group between them the chain of agents would be 3 deep, and 2 is the limit" in answer.text
