@@ -16,6 +16,7 @@ __all__ = [
     "duration",
     "encodable",
     "head_and_tail",
+    "joined",
     "json_line",
     "one_line",
 ]
@@ -123,6 +124,18 @@ def duration(seconds: float) -> str:
     if minutes < 60:  # noqa: PLR2004 - an hour
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def joined(text: str) -> str | None:
+    """Return `text` with surrogate pairs joined, so that it can be written as UTF-8; None if it has half of one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            return None
+    return text
 
 
 def encodable(text: str) -> str:

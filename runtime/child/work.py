@@ -162,6 +162,8 @@ class TaskWork:
 
             if isinstance(result, Outcomes):
                 return result.encode(self._told)
+        if self._spec.entrypoint is None and isinstance(result, str):
+            result = encodable(result)  # a model's text is worth more than what is odd in it
         return encode_result(result)
 
     def _check(self, data: bytes) -> None:

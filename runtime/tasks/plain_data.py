@@ -18,10 +18,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..text import encodable, one_line
+from ..text import encodable, joined, one_line
 from .result import is_too_deep
 
-__all__ = ["NotPlainError", "encode_data", "encode_result"]
+__all__ = ["NotPlainError", "encode_answer", "encode_data", "encode_result"]
 
 _REFUSED: Final = "\0refused\0"
 """Stands for a value that is not plain data until it is known where it is."""
@@ -46,14 +46,20 @@ class NotPlainError(TypeError):
 
 
 class _Words(NamedTuple):
-    """What it is called that is made plain, and what whoever has it does with it."""
+    """What it is called that is made plain, and what whoever has it does with it.
+
+    Attributes:
+        replaces: whether text that is not Unicode is shown as well as can be; else it is refused.
+    """
 
     root: str
     verb: str
+    replaces: bool = False
 
 
 _RESULT: Final = _Words("result", "Return")
 _DATA: Final = _Words("data", "Give")
+_ANSWER: Final = _Words("result", "Return", replaces=True)
 
 
 def encode_result(result: Any) -> bytes:
@@ -65,6 +71,11 @@ def encode_result(result: Any) -> bytes:
     return _checked(result, _RESULT)
 
 
+def encode_answer(answer: Any) -> bytes:
+    """Return what a tool returns to a model as JSON text, with `\ufffd` for what is not Unicode; raises as above."""
+    return _checked(answer, _ANSWER)
+
+
 def encode_data(data: Any) -> bytes:
     """Return what a task is given to work on as JSON text; raises as `encode_result` does."""
     return _checked(data, _DATA)
@@ -72,7 +83,7 @@ def encode_data(data: Any) -> bytes:
 
 def _checked(value: Any, words: _Words) -> bytes:
     if type(value) is str:
-        return msgspec.json.encode(encodable(value))
+        return msgspec.json.encode(_Check(words).plain(value) if joined(value) != value else value)
     data = _encoded(value, words)
     if is_too_deep(data):
         raise NotPlainError(f"{_TOO_DEEP} {words.verb} {_FLATTER}")
@@ -87,8 +98,38 @@ def _encoded(result: Any, words: _Words) -> bytes:
     else:
         # Numbers that JSON does not have become null, or text as a key, without a word.
         if not any(sign in data for sign in _SUSPECT) or _has_only_numbers_of_json(result):
+            if b'":' in data and (key := _key_twice(data)) is not None:
+                _Check(words).plain(result)  # says where, but for keys such as dates
+                raise NotPlainError(_same_text(f"a mapping in the {words.root}", key, words))
             return data
     return msgspec.json.encode(_Check(words).plain(result))
+
+
+def _key_twice(data: bytes) -> str | None:
+    """Return a key that a mapping of JSON text has twice; None if there is none. A reader would see the last only."""
+    try:
+        if len(msgspec.json.encode(msgspec.json.decode(data))) == len(data):
+            return None
+        twice: list[str] = []
+
+        def noted(pairs: list[tuple[str, Any]]) -> None:
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    twice.append(key)
+                seen.add(key)
+
+        json.loads(data, object_pairs_hook=noted)
+    except _ENCODING_ERRORS:  # nested too deeply, which is told by others
+        return None
+    return twice[0] if twice else None
+
+
+def _same_text(place: str, key: str, words: _Words) -> str:
+    return (
+        f"{place} has two keys that both become {one_line(repr(key), 60)}, as JSON has text only. "
+        f"{words.verb} keys that differ as text."
+    )
 
 
 def _has_only_numbers_of_json(result: Any) -> bool:
@@ -104,7 +145,8 @@ class _Check:
     """Makes plain data of one value, and knows where it found something that is not plain."""
 
     def __init__(self, words: _Words) -> None:
-        self._root, self._verb = words
+        self._words = words
+        self._root, self._verb, self._replaces = words
         self._refused: list[str] = []
         self._numbers: list[str] = []
 
@@ -138,7 +180,10 @@ class _Check:
                 # No comprehensions here: they would halve the levels that there may be.
                 mapping = {}
                 for key, inner in value.items():
-                    mapping[self._key(key, way)] = self._walk(inner, (key, way))
+                    text = self._key(key, way)
+                    if text in mapping:
+                        raise NotPlainError(_same_text(self._place(way), text, self._words))
+                    mapping[text] = self._walk(inner, (key, way))
                 return mapping
             case list() | tuple():
                 sequence = []
@@ -148,7 +193,7 @@ class _Check:
             case str():
                 if value == _REFUSED and self._refused:
                     raise NotPlainError(f"{self._place(way)} {self._refused[0]}. {self._verb} {_REMEDY}")
-                return encodable(value)
+                return self._text(value, way)
             case int() if value.bit_length() > _MOST_BITS:
                 raise NotPlainError(f"{self._place(way)} {_TOO_LONG} {self._verb} it as text, such as hex(…).")
             case float() if not math.isfinite(value):
@@ -163,7 +208,7 @@ class _Check:
             case str() if key == _REFUSED and self._refused:
                 raise NotPlainError(f"a key of {self._place(way)} {self._refused[0]}. {self._verb} {_KEYS}")
             case str():
-                return encodable(key)
+                return self._text(key, way, "a key of ")
             case float() if not math.isfinite(key):
                 self._numbers.append(f"{_number(key)} as a key of {self._place(way)}")
                 return ""
@@ -175,6 +220,14 @@ class _Check:
                 raise NotPlainError(
                     f"a key of {self._place(way)} is of type {type(key).__name__}. {self._verb} {_KEYS}"
                 )
+
+    def _text(self, text: str, way: Way, what: str = "") -> str:
+        found = joined(text)
+        if found is not None:
+            return found
+        if self._replaces:
+            return encodable(text)
+        raise NotPlainError(f"{what}{self._place(way)} {_NOT_UNICODE} {self._verb} it as bytes, by os.fsencode(…).")
 
     def _place(self, way: Way) -> str:
         """Return where a value is, as one would write it: `result['rows'][3]`."""
@@ -191,12 +244,15 @@ _REMEDY: Final = (
     "text, or None, truths, numbers, lists and mappings of these, or what becomes that: dataclasses, pydantic "
     "and attrs objects, enums, dates, paths, sets, NumPy values."
 )
+_NOT_UNICODE: Final = (
+    "is text with half of a surrogate pair, as a file name has that is not UTF-8, which JSON cannot hold."
+)
 _TOO_LONG: Final = "is a number of thousands of digits, which Python does not read."
 _KEYS: Final = "text as keys, or numbers, dates, enums or paths, which become text."
 
 
 _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
-    (os.PathLike, lambda path: encodable(os.fsdecode(path))),
+    (os.PathLike, os.fsdecode),
     # Subclasses of what is plain: msgspec takes no such values.
     (str, str.__str__),
     (UserString, str),

@@ -16,7 +16,7 @@ import msgspec
 
 from ...errors import ToolsetError
 from ...tasks.failure import describe_error, own_traceback
-from ...tasks.plain_data import NotPlainError, encode_result
+from ...tasks.plain_data import NotPlainError, encode_answer
 from ...team.function_by_value import Function, FunctionByValue
 from ...team.functions import function_of, name_of
 from ...team.secrets import blotted
@@ -153,7 +153,7 @@ def _answer(name: str, result: Any) -> ToolAnswer:
     if isinstance(result, str):
         return ToolAnswer(encodable(str.__str__(result)))
     try:
-        data = encode_result(result)
+        data = encode_answer(result)
     except NotPlainError as error:
         return ToolAnswer(f"{name} returned what JSON cannot hold: {error} What it has done is done.", is_error=True)
     return ToolAnswer(data.decode(), msgspec.json.decode(data))
