@@ -6,6 +6,8 @@ any event loop.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from .agent.loop_thread import LoopThread
@@ -29,10 +31,12 @@ class OrchestratorTools:
 
     Args:
         tools: the agent's tools, not yet used.
+        acknowledge: tells the supervisor of whose ends the host's loop has been told.
     """
 
-    def __init__(self, tools: ToolBox) -> None:
+    def __init__(self, tools: ToolBox, acknowledge: Callable[[Sequence[str]], object]) -> None:
         self._tools = tools
+        self._acknowledge = acknowledge
         self._loop = LoopThread("subactors-tools", "The toolset")
 
     def __enter__(self) -> Self:
@@ -76,6 +80,34 @@ class OrchestratorTools:
             lambda: self._loop.start(self._tools.call, name, arguments), lambda: self._loop.cut_short(name)
         )
 
+    def notices(self) -> str:
+        """Return what is to be told of tasks that have ended since it was asked last, oldest first; empty: nothing.
+
+        It is one block, marked as data and bounded, for the next message to the model. An end that an answer of a tool
+        has shown is not in it. What is returned counts as told.
+
+        Raises:
+            RuntimeClosedError: as `call` does.
+        """
+        return self._told(self._loop.run(functools.partial(self._tools.notices, wait=False), called="notices"))
+
+    async def next_notice(self) -> str:
+        """Wait until there is something of that, and return it; empty as soon as nothing that was started runs.
+
+        A wait that is cancelled takes nothing with it: the next one has it.
+        """
+        from .verbs.awaiting import tool_answer  # noqa: PLC0415 - for hosts that have an event loop
+
+        notices = functools.partial(self._tools.notices, wait=True)
+        told = await tool_answer(lambda: self._loop.start(notices), lambda: self._loop.cut_short("next_notice"))
+        return self._told(told)
+
+    def _told(self, news: tuple[str, Sequence[str]]) -> str:
+        text, told = news
+        if told:
+            self._acknowledge(told)
+        return text
+
     def open(self) -> None:
         """Make ready the tools that need it.
 
@@ -115,7 +147,7 @@ def open_tools(host: Host, agent: str) -> OrchestratorTools:
     around = host.surroundings(agent)
     check_requirements(host.team, agent, str(around.working_directory))
     box = build_tool_box(config, around)
-    tools = OrchestratorTools(box)
+    tools = OrchestratorTools(box, around.gateway.acknowledge)
     if box.needs_opening:
         tools.open()
     host.adopt(tools)

@@ -17,7 +17,7 @@ import pytest
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
-GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "functions")
+GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "functions", "orchestrators")
 """Pages of `docs/` whose programs run as they are."""
 
 CELLS: Final = "notebooks"

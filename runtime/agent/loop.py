@@ -37,10 +37,12 @@ class LoopListener(Protocol):
     def text(self, piece: str) -> None:
         """Text came from the model, or a line break that keeps the texts of two turns apart."""
 
-    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+    def calls_begin(
+        self, calls: Sequence[ToolCall], messages_added: Sequence[Message], told: Sequence[str] = ()
+    ) -> None:
         """The tools are about to be called that a turn asks for; the conversation has grown so far by these messages.
 
-        `turn_ended` has these again, and the answers.
+        `turn_ended` has these again, and the answers. `told` are the tasks of whose ends they tell.
         """
 
     def tool_called(self, call: ToolCall) -> None:
@@ -49,11 +51,11 @@ class LoopListener(Protocol):
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
         """A tool call ended; calls of one turn end in any order."""
 
-    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message], told: Sequence[str] = ()) -> None:
         """A turn ended; called once for each answer of the model, whatever happens after it.
 
         `messages_added` is what the conversation grew by: the model's message and the answers to its tool calls. It is
-        empty where the turn was broken off, so that only its usage counts.
+        empty where the turn was broken off, so that only its usage counts. `told` are the tasks of whose ends it tells.
         """
 
 
@@ -88,6 +90,7 @@ class AgentLoop:
         self._progress = Progress(agent.name, tools, max_identical_turns)
         self._check = check
         self._budget = budget or TurnBudget(agent)
+        tools.tell_by_turns()
 
     async def run(self, messages: list[Message]) -> str:
         """Go on with the conversation until the final answer, and return it.
@@ -109,7 +112,7 @@ class AgentLoop:
         if messages and messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls"):
             # An earlier attempt ended between its final answer and its end, or because of that answer.
             answer = str(messages[-1]["content"])
-            added = self._sent_back(answer, is_last=False)
+            added = self._sent_back(answer, is_last=False) or await self._woken()
             if not added:
                 return answer
             messages += added
@@ -124,11 +127,11 @@ class AgentLoop:
                 said = assistant_message(turn)
                 if turn.tool_calls:
                     self._end_line(turn)
-                    self._listener.calls_begin(turn.tool_calls, [*added, said])
+                    self._listener.calls_begin(turn.tool_calls, [*added, said], self._tools.take_told())
                 answers = await self._answers(turn.tool_calls)
                 new = [said, *map(tool_message, turn.tool_calls, answers)]
                 # Not after the last turn that it has: an answer that is there must not be lost.
-                news = "" if budget.was_last_turn else await self._tools.news()
+                news = "" if budget.was_last_turn else await self._tools.news(answered=not turn.tool_calls)
                 if news and turn.tool_calls:
                     new[-1] = _with_news(new[-1], news)
                 if turn.tool_calls and (note := await budget.note()):
@@ -141,12 +144,17 @@ class AgentLoop:
                 added += sent_back
             finally:
                 # Whatever became of the turn, its tokens are spent.
-                self._listener.turn_ended(turn, tuple(added))
-            if not turn.tool_calls and not sent_back:
-                return turn.content
-            if sent_back:
-                self._end_line(turn)
+                self._listener.turn_ended(turn, tuple(added), self._tools.take_told() if added else ())
             added = []
+            if turn.tool_calls:
+                continue
+            if not sent_back:
+                # Its answer is written now, and counts if nothing of it runs any more.
+                added = [] if budget.was_last_turn else await self._woken()
+                if not added:
+                    return turn.content
+                messages += added
+            self._end_line(turn)
         raise LimitError(budget.limit, await self._handed_back(messages, history))
 
     async def _handed_back(self, messages: list[Message], history: History) -> str:
@@ -163,6 +171,11 @@ class AgentLoop:
         messages += added
         self._listener.turn_ended(turn, added)
         return turn.content if added else _last_said(messages)
+
+    async def _woken(self) -> list[Message]:
+        """Return what the agent has to know before its answer counts; nothing: it counts. May take long."""
+        told = await self._tools.wake()
+        return [{"role": "user", "content": told}] if told else []
 
     def _end_line(self, turn: Turn) -> None:
         if turn.content and not turn.content.endswith("\n"):

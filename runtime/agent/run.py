@@ -44,7 +44,7 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
         environ=around.environ,
         withheld=around.withheld,
         task=around.task,
-        limit=around.settings.max_answer,
+        settings=around.settings,
         is_asked=around.is_asked,
     )
     return ToolBox(

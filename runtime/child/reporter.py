@@ -48,12 +48,14 @@ class Reporter:
             speech.finish_lines()
         self._supervisor.emit(piece)
 
-    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+    def calls_begin(
+        self, calls: Sequence[ToolCall], messages_added: Sequence[Message], told: Sequence[str] = ()
+    ) -> None:
         """Report the turn, so that it is known which calls had begun, should this process die in them."""
         self._calls = [*calls]
         self._running = [*calls]
         self._told = [*as_json(messages_added), *[""] * len(calls)]
-        self._supervisor.tell(CallsBegan(self._told[: len(messages_added)], len(calls)))
+        self._supervisor.tell(CallsBegan(self._told[: len(messages_added)], len(calls), list(told)))
 
     def tool_called(self, call: ToolCall) -> None:
         """Report."""
@@ -69,17 +71,17 @@ class Reporter:
             place = next(place for place, other in enumerate(self._calls) if other is call)  # two may be equal
             (whole,) = as_json([tool_message(call, answer)])
             self._told[place - len(self._calls)] = whole
-            self._supervisor.tell(CallAnswered(place, whole))
+            self._supervisor.tell(CallAnswered(place, whole, list(answer.told)))
 
-    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
-        """Report what it cost, and what the conversation grew by."""
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message], told: Sequence[str] = ()) -> None:
+        """Report what it cost, what the conversation grew by, and of whose ends that tells."""
         messages = as_json(messages_added)
-        for index, told in enumerate(self._told[: len(messages)]):
-            if messages[index] == told:
+        for index, earlier in enumerate(self._told[: len(messages)]):
+            if messages[index] == earlier:
                 messages[index] = ""
         self._told, self._running = [], []
         letters = letterbox.report() if messages else []
-        self._supervisor.tell(TurnEnded(turn.usage, messages, letters))
+        self._supervisor.tell(TurnEnded(turn.usage, messages, letters, list(told)))
 
 
 def _cut(name: str) -> str:

@@ -72,7 +72,8 @@ CREATE TABLE IF NOT EXISTS task (
     was_read INTEGER NOT NULL DEFAULT 0,
     workdir TEXT NOT NULL DEFAULT '',
     continues TEXT NOT NULL DEFAULT '',
-    options TEXT
+    options TEXT,
+    owed INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS transition (
     task TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, attempt INTEGER NOT NULL
@@ -139,18 +140,19 @@ def insert_task(
     workdir: str,
     continues: str,
     options: str | None,
+    owed: bool,
 ) -> list[Statement]:
-    """Insert a task that was accepted, with its first status."""
+    """Insert a task that was accepted, with its first status; `owed`: whoever started it is to be told of its end."""
     return [
         (
             (
                 "INSERT INTO task "
                 "(id, agent, task, expected_output, parent, started, queued, status, attempts, workdir, continues, "
-                "options) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "options, owed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ),
             (
                 *(task_id, agent, text, expected_output, parent, started, queued, status, attempts, workdir),
-                *(continues, options),
+                *(continues, options, owed),
             ),
         ),
         _insert_transition(task_id, status, "", attempts),
@@ -226,9 +228,9 @@ def note_death_of_host(task_id: str, died: float, reason: str, *, was_queued: bo
     ]
 
 
-def mark_read(task_id: str) -> list[Statement]:
-    """Note that somebody has seen a task's end."""
-    return [("UPDATE task SET was_read = 1 WHERE id = ?", (task_id,))]
+def mark_read(task_id: str, *, told: bool) -> list[Statement]:
+    """Note that somebody has seen a task's end; `told`: whoever started it has, to whom that was owed."""
+    return [(f"UPDATE task SET was_read = 1{', owed = 0' if told else ''} WHERE id = ?", (task_id,))]  # noqa: S608 - constants
 
 
 def note_continued(task_id: str) -> list[Statement]:

@@ -72,7 +72,10 @@ def mark_read(path: Path, task_ids: Iterable[str]) -> None:
     """
     with _taken_over(path) as folder, contextlib.suppress(sqlite3.Error):
         if folder is not None:
-            amend(folder.journal, [statement for task_id in task_ids for statement in schema.mark_read(task_id)])
+            amend(
+                folder.journal,
+                [statement for task_id in task_ids for statement in schema.mark_read(task_id, told=False)],
+            )
 
 
 def note_continued(path: Path, task_id: str) -> None:

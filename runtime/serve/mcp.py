@@ -68,7 +68,7 @@ async def _serve(host: Host, agent: str) -> None:
     team = host.team
     names = team.agents[agent].sub_agents or tuple(team.agents)
     gateway = host.gateway(agent if team.agents[agent].sub_agents else None)
-    toolset = BackgroundAgentsToolset(gateway, limit=team.settings.max_answer)
+    toolset = BackgroundAgentsToolset(gateway, settings=team.settings, notify=False)
     tools = ToolBox([toolset], permissions=team.permissions, limit=team.settings.max_answer)
     agents = "\n".join(_line(team.agents[name]) for name in names)
 

@@ -110,6 +110,7 @@ class Briefings:
             message_count=len(conversation),
             conversation_size=sum(map(len, conversation)),
             group=group.remembered(body.items_file) if group is not None else None,
+            is_owed=request.notify,
         )
 
     def _group_call(self, request: GroupTask, file: str) -> bytes:

@@ -63,13 +63,13 @@ class Conversations:
         if limit_reached:
             self._end_for_limit(task, limit_reached)
             return
-        statements = put_messages(task.id, task.attempts, placed)
+        statements = [*put_messages(task.id, task.attempts, placed), *more]
         if isinstance(report, CallsBegan | CallAnswered):
             if sum(len(body) for _, body in placed) <= _IN_TIME_CHARACTERS:
                 self._journal.write_in_time(statements)
                 return
         else:
-            statements += [*schema.note_usage(task.id, task.usage), *more]
+            statements += schema.note_usage(task.id, task.usage)
         # What a process that is gone has left is no more than its channel holds, and its end waits for it.
         self._journal.write_later(statements, None if child.process.is_ending else self._postpone())
 

@@ -93,6 +93,7 @@ def group_task(
         f"map_{request.agent}",
         request.task,
         options=RunOptions(limits=request.limits),
+        notify=request.notify,
         call=b"group",
         target=request.agent,
         wanted=request,

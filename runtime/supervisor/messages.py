@@ -22,6 +22,7 @@ __all__ = [
     "LookedAt",
     "Mailbox",
     "MendSampler",
+    "NewsDue",
     "QuestionDue",
     "RateDue",
     "Reached",
@@ -69,6 +70,12 @@ class WaitTimedOut(msgspec.Struct, frozen=True):
     """A timer to the supervisor: answer a `WaitTasks` with what there is."""
 
     waiter: Waiter
+
+
+class NewsDue(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: a caller has waited for news for long enough; see `TakeNews`."""
+
+    caller: str | None
 
 
 class Recorded(msgspec.Struct, frozen=True):

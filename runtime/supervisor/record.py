@@ -31,6 +31,7 @@ def accepted(task: Task, request: RunTask) -> list[Statement]:
         workdir=encodable(task.spec.own_folder),
         continues=task.continues,
         options=encode_options(request.options) if has_conversation else None,
+        owed=request.notify,
     )
     if task.continues:
         statements += append_messages(task.id, 1, task.attempts, task.spec.conversation)

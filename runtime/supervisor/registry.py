@@ -225,12 +225,16 @@ class TaskRegistry:
             self._let_forget(task)
 
     def note_read(self, task: Task) -> bool:
-        """Note that somebody has seen a task as it is; return whether that was its end, for the first time."""
-        if not task.is_over or task.read:
+        """Note that somebody has seen a task as it is; return whether that was its end, for the first time.
+
+        It is not forgotten before its owner has been told, if that is owed.
+        """
+        if not task.is_over:
             return False
-        task.read = True
-        self._let_forget(task)
-        return True
+        if not task.is_owed:
+            self._let_forget(task)
+        was_read, task.read = task.read, True
+        return not was_read
 
     def forget_oldest(self) -> bool:
         """Forget the oldest task whose end has been seen, or whose owner has ended; False if there is none."""

@@ -56,6 +56,7 @@ from .messages import (
     DeadlinePassed,
     LookedAt,
     MendSampler,
+    NewsDue,
     QuestionDue,
     RateDue,
     Reached,
@@ -180,7 +181,7 @@ class TaskSupervisor(Supervisor):
                 self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
                 self._end_at_once(task, sentence)
-            case Acknowledge() | Forget() | WaitTimedOut() | RateDue() | LookedAt():
+            case Acknowledge() | Forget() | WaitTimedOut() | NewsDue() | RateDue() | LookedAt():
                 self._answers.hear(message)
             case Close(done):
                 self._close(done)
@@ -268,19 +269,15 @@ class TaskSupervisor(Supervisor):
     def _close(self, done: Future[None]) -> None:
         self._closing = done  # nothing is queued any more after this, nor is queued again
         self._stop_tasks(self._registry.unended_tasks(), target=None, by="the end of the runtime")
-        self._check_closed()
-
-    def _check_closed(self) -> None:
-        closing = self._closing
-        if closing is not None and not closing.done() and self._registry.all_ended:
-            closing.set_result(None)
+        self._settle()
 
     def _fail(self, task: Task, reason: str) -> None:
         self._ends.conclude(task, Outcome("failed", reason), None)
 
     def _settle(self) -> None:
-        """A task has ended: give its slot to another."""
-        self._check_closed()
+        """All is told of some ends: give slots to others, and see whether that was the last that a close waits for."""
+        if self._closing is not None and not self._closing.done() and self._registry.all_ended:
+            self._closing.set_result(None)
         self._starter.fill_slots()
 
     # --- what becomes of children -----------------------------------------------------------------------------------
@@ -308,12 +305,17 @@ class TaskSupervisor(Supervisor):
         task.last_sign = time.monotonic()
         attempt.hear(report, is_late=bool(task.limit_reached or task.limit_exceeded))
         match report:
-            case Began() | CallsBegan() | CallAnswered():
+            case Began():
                 self._conversations.keep(task, attempt, child, report)
+            case CallsBegan() | CallAnswered():
+                told = self._answers.notices.told_by_turn(report.told, task.id)
+                self._conversations.keep(task, attempt, child, report, told)
             case TurnEnded() | Spent():
                 over = self._answers.budgets.count(task, attempt, report)
                 if isinstance(report, TurnEnded):
-                    self._conversations.keep(task, attempt, child, report, self._talk.taken(task, report))
+                    told = self._answers.notices.told_by_turn(report.told, task.id)
+                    more = [*told, *self._talk.taken(task, report)]
+                    self._conversations.keep(task, attempt, child, report, more)
                 for ended, limit_reached in over:
                     self._end_for_limit(ended, limit_reached)
             case ToolCalled() | ToolAnswered() | Progressed():

@@ -169,6 +169,7 @@ class Task:
         traceback: the user's own part of the traceback of what ended its latest attempt; empty if there is none.
         error_args: see `TaskView`.
         read: whether anybody has seen it ended.
+        is_owed: whether whoever started it is still to be told of its end; see `notices`.
         is_forgettable: whether it may be forgotten: it was read, or whoever it was for has ended.
         number: its place among all tasks of the run.
         counted_size: bytes that the registry counts for it.
@@ -231,6 +232,7 @@ class Task:
     ended_at: float | None = None
     ran_for: float | None = None
     read: bool = False
+    is_owed: bool = False
     is_forgettable: bool = False
     number: int = 0
     last_entry: TaskView | None = None

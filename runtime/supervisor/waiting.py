@@ -16,11 +16,13 @@ from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
+from ..tasks.news import TakeNews
 from ..tasks.spending import AskTurn
 from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
 from .budgets import Budgets, budget_of
-from .messages import LookedAt, Mailbox, RateDue, Waiter, WaitTimedOut
+from .messages import LookedAt, Mailbox, NewsDue, RateDue, Waiter, WaitTimedOut
+from .notices import Notices
 from .registry import TaskRegistry
 from .silence import SilenceKeeper
 from .task import Task
@@ -147,6 +149,7 @@ class Answers:
         self._stop = stop
         self._settings = settings
         self._waiters = Waiters()
+        self.notices = Notices(registry, mailbox)
         self._rates: RateKeeper | None = None
         self._silences = SilenceKeeper(place, mailbox, self._answer_view)
 
@@ -154,11 +157,12 @@ class Answers:
     def owed(self) -> list[ReplyTo]:
         """Where answers are owed."""
         owed = [waiter.reply_to for waiter in self._waiters.all] + self._silences.waiting + self.budgets.waiting
+        owed += self.notices.owed_answers
         return owed if self._rates is None else owed + self._rates.waiting
 
     def answer(
         self,
-        request: ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | AskTurn,
+        request: ListTasks | ViewTask | WaitTasks | StopTasks | TakeNews | AwaitRate | AskTurn,
         caller: Caller,
         reply_to: ReplyTo,
     ) -> None:
@@ -176,6 +180,8 @@ class Answers:
                 self._wait(request, caller, reply_to)
             case StopTasks():
                 self._take_stop(request, caller, reply_to)
+            case TakeNews():
+                self.notices.take(request, caller, reply_to)
             case AwaitRate() | AskTurn():
                 self._await_turn(request, caller, reply_to)
             case _:
@@ -190,7 +196,7 @@ class Answers:
         try:
             task = self._registry.find(request.task_id, caller)
             if not request.peek:
-                self._note_read(task)
+                self._note_read(task, caller.id)
             view = self.view(task, limit=self._output_limit(caller, request.limit))
             silence = self._silences.silence(task) if request.closely else None
             reply_to.set(view if silence is None else msgspec.structs.replace(view, silence=silence))
@@ -218,27 +224,28 @@ class Answers:
         over = [task for task in waiter.tasks if task.is_over]
         if not waiter.peek:
             for task in over:
-                self._note_read(task)
+                self._note_read(task, waiter.caller)
         try:
             waiter.reply_to.set(self._list([self.view(task, limit=waiter.limit) for task in over]))
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever waits hears it, the others go on
             waiter.reply_to.set_exception(error)
 
-    def hear(self, message: Acknowledge | Forget | WaitTimedOut | RateDue | LookedAt) -> None:
+    def hear(self, message: Acknowledge | Forget | WaitTimedOut | NewsDue | RateDue | LookedAt) -> None:
         """Take note of what a caller in the host has seen, or waits for no more, of what is due, and of looks."""
         match message:
             case WaitTimedOut():
                 self.end(message.waiter)
-            case RateDue(server) if self._rates is not None:
-                self._rates.due(server)
-            case RateDue():
-                pass
-            case Acknowledge(task_ids):
+            case NewsDue():
+                self.notices.due(message.caller)
+            case RateDue(server):
+                self._let_go(server)
+            case Acknowledge(task_ids, caller):
                 for task_id in task_ids:
                     task = self._registry.get(task_id)
                     if task is not None:  # else it was read, and forgotten, by another way
-                        self._note_read(task)
+                        self._note_read(task, caller)
             case Forget(reply_to):
+                self.notices.forget(reply_to)
                 waiter = self._waiters.with_address(reply_to)
                 if waiter is not None:
                     self.end(waiter, is_heard=False)
@@ -247,12 +254,16 @@ class Answers:
             case _:
                 assert_never(message)
 
+    def _let_go(self, server: str) -> None:
+        if self._rates is not None:
+            self._rates.due(server)
+
     def note(self, noted: Noted, task: Task) -> None:
         """Take note of the same of a task."""
         caller, registry = Caller(task.id, task.agent), self._registry
         for seen in filter(None, map(registry.get, noted.seen)):
             if registry.may_see(caller, seen):
-                self._note_read(seen)
+                self._note_read(seen, task.id)
         for number in noted.dropped:
             waiter = self._waiters.with_number(caller.id, number)
             if waiter is not None:
@@ -260,6 +271,7 @@ class Answers:
 
     def task_ended(self, task: Task) -> None:
         """Have those answered who have waited for this task only."""
+        self.notices.ended(task)
         for waiter in self._waiters.ended(task):
             self.let_end(waiter)
 
@@ -269,11 +281,13 @@ class Answers:
         if self._rates is not None:
             self._rates.forget(task_id)
         self._silences.forget(task_id)
+        self.notices.caller_gone(task_id)
         for waiter in self._waiters.of(task_id):
             self.end(waiter, is_heard=False)
 
     def asked(self, task: Task) -> None:
         """Have those answered who wait for a question of a task, too."""
+        self.notices.nudge(task.parent)
         for waiter in self._waiters.for_task(task):
             if waiter.is_due:
                 self.let_end(waiter)
@@ -361,9 +375,12 @@ class Answers:
     def _place(self, task: Task) -> int:
         return self._registry.queue.place(task) if task.status == "queued" else 0
 
-    def _note_read(self, task: Task) -> None:
-        if self._registry.note_read(task):
-            self._journal.write_in_time(schema.mark_read(task.id))
+    def _note_read(self, task: Task, caller: str | None) -> None:
+        if not task.is_over:
+            return
+        was_owed = task.parent == caller and self.notices.told(task)
+        if self._registry.note_read(task) or was_owed:
+            self._journal.write_in_time(schema.mark_read(task.id, told=task.parent == caller))
 
     def _list(self, views: list[TaskView]) -> TaskList:
         return TaskList(

@@ -15,7 +15,7 @@ import pykka
 
 from ...actors import RemoteError, SupervisorRef
 from ..errors import RuntimeClosedError, refusal
-from .messages import Request, TaskRequest
+from .messages import Noted, Request, TaskRequest
 
 if TYPE_CHECKING:
     from .past import ResumePast
@@ -82,9 +82,15 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class Acknowledge(msgspec.Struct, frozen=True):
-    """The host to the supervisor: the program has seen these ends; see `Reading.peek`."""
+    """The host to the supervisor: a caller in it has seen these ends; see `Reading.peek`.
+
+    Attributes:
+        task_ids: the tasks.
+        caller: id of the orchestrator that has; None: the host program.
+    """
 
     task_ids: Sequence[str]
+    caller: str | None = None
 
 
 class Forget(msgspec.Struct, frozen=True):
@@ -99,6 +105,9 @@ class Gateway(Protocol):
     def ask(self, request: Request[Reply]) -> Future[Reply]:
         """Send a request; the future holds its reply, or raises a SubactorsError."""
         ...
+
+    def acknowledge(self, task_ids: Sequence[str]) -> None:
+        """Tell which ends have been seen; see `Reading.peek`."""
 
 
 class HostGateway:
@@ -132,7 +141,7 @@ class HostGateway:
 
     def acknowledge(self, task_ids: Sequence[str]) -> None:
         """Tell which ends have been seen; see `Reading.peek`."""
-        self._tell(Acknowledge(task_ids))
+        self._tell(Acknowledge(task_ids, self._caller.id))
 
     def _tell(self, message: Acknowledge | Forget) -> None:
         with contextlib.suppress(pykka.ActorDeadError):  # the runtime is closed; it has told whoever waited
@@ -167,6 +176,10 @@ class TaskGateway:
                 reply_to.set(reply)
 
         self._supervisor.ask(request).add_done_callback(settle)
+
+    def acknowledge(self, task_ids: Sequence[str]) -> None:
+        """See `Gateway`."""
+        self._supervisor.tell(Noted(seen=[*task_ids]))
 
 
 class Nobody:

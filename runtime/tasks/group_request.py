@@ -53,6 +53,7 @@ class MapAgent(Request[TaskAccepted], frozen=True, tag="map"):
         limits: of the group: what all items may use together, and how long they may take.
         retry: id of a group of the caller's that has ended: those of its items that are not completed are run again,
             and the new group has the results of all. Empty: these are new items.
+        notify: see `RunTask`.
     """
 
     agent: str = ""
@@ -64,6 +65,7 @@ class MapAgent(Request[TaskAccepted], frozen=True, tag="map"):
     turns: Annotated[int, msgspec.Meta(ge=1)] | None = None
     limits: Limits | None = None
     retry: str = ""
+    notify: bool = False
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -16,7 +16,8 @@ from ..models.base import Usage
 from ..team.config import Limits, Workdir
 from .exceptions import LONGEST_ARGUMENTS
 from .group_request import LONGEST_SCHEMA, MapAgent, TaskAccepted
-from .request import Reply, Reply_co, Request
+from .news import TakeNews
+from .request import Reply, Reply_co, Request, TaskIds
 from .result import check_result
 from .spending import AskTurn, Spent
 from .talk import LetterNumbers, TalkReport, TalkRequest
@@ -57,7 +58,6 @@ __all__ = [
 
 # --- requests: tool layer or host to supervisor, and their replies --------------------------------------------------
 
-TaskIds: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
 OutputLimit: TypeAlias = Annotated[int, msgspec.Meta(ge=0)] | None
 """Bytes of each task's output that are wanted in a reply, head and tail; 0: none of it; None: all that is kept."""
 
@@ -105,6 +105,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
             task's own process unpickles it.
         has_code: whether code came with the call, and not names only.
         options: how it differs from others.
+        notify: whether the caller is owed word of its end; see `TakeNews`.
     """
 
     agent: str
@@ -114,6 +115,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
     call: bytes = b""
     options: RunOptions = AS_USUAL
     has_code: bool = False
+    notify: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -237,7 +239,17 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
 
 
 TaskRequest: TypeAlias = (
-    RunTask | MapAgent | ResumeTask | ListTasks | ViewTask | WaitTasks | StopTasks | AwaitRate | AskTurn | TalkRequest
+    RunTask
+    | MapAgent
+    | ResumeTask
+    | ListTasks
+    | ViewTask
+    | WaitTasks
+    | StopTasks
+    | TakeNews
+    | AwaitRate
+    | AskTurn
+    | TalkRequest
 )
 
 
@@ -293,11 +305,13 @@ class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended", omit_defaults=Tru
         messages: what the conversation grew by, each as JSON text; an empty text stands for one that was told before,
             with `CallsBegan` or `CallAnswered`. None where the turn was broken off.
         letters: numbers of the letters that are in these messages.
+        told: tasks of whose ends these messages tell.
     """
 
     usage: Usage
     messages: Messages
     letters: LetterNumbers = []
+    told: TaskIds = []
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar, get_args
 
 import msgspec
 
-__all__ = ["Reply", "Reply_co", "Request"]
+__all__ = ["Reply", "Reply_co", "Request", "TaskIds"]
 
 Reply = TypeVar("Reply")
 Reply_co = TypeVar("Reply_co", covariant=True)
+
+TaskIds: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=10_000)]
 
 
 class Request(msgspec.Struct, Generic[Reply_co], frozen=True):

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from .request import TaskIds
+
 __all__ = ["CallAnswered", "CallsBegan", "Messages"]
 
 Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
@@ -18,10 +20,12 @@ class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
     Attributes:
         messages: what the conversation grew by so far, each as JSON text; the last is the turn.
         calls: how many calls it has.
+        told: tasks of whose ends these messages tell.
     """
 
     messages: Messages
     calls: CallNumber
+    told: TaskIds = []
 
 
 class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):
@@ -30,7 +34,9 @@ class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):
     Attributes:
         place: which of the turn's calls, from 0.
         message: the whole answer, as JSON text.
+        told: tasks of whose ends it tells.
     """
 
     place: CallNumber
     message: str
+    told: TaskIds = []

@@ -274,6 +274,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_output: bytes of live output kept per task; beyond it the head and the tail.
         max_result: bytes of a result as JSON text; a larger one fails its task.
         max_answer: characters of one tool answer that enter a model's context.
+        max_wakes: how often an agent that has answered is woken, as tasks that it had started have ended since.
+        poll_wait: seconds that a model's look at its tasks is held at most where there is nothing new; 0: it is not.
         max_depth: length of the longest chain of agents that start agents.
         stop_grace: seconds between asking a task to stop and killing it.
         model_idle_timeout: seconds without a byte from a model before the stream counts as stalled.
@@ -291,6 +293,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_output: int = 10_000_000
     max_result: int = 64_000_000
     max_answer: int = 30_000
+    max_wakes: int = 10
+    poll_wait: float = 15.0
     max_depth: int = 10
     stop_grace: float = 2.0
     model_idle_timeout: float = 120.0
@@ -302,7 +306,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
 
-MAY_BE_ZERO = frozenset({"max_queued", "rate_patience", "standby", "stop_grace"})
+MAY_BE_ZERO = frozenset({"max_queued", "max_wakes", "poll_wait", "rate_patience", "standby", "stop_grace"})
 """The settings that may be 0; the others must be above it."""
 
 

@@ -14,10 +14,12 @@ import msgspec
 
 __all__ = ["TOOLSETS", "Given", "Needs", "Reading", "ToolsetKind"]
 
-Reading: TypeAlias = Literal["boolean", "seconds", "file", "folders", "environment", "domains", "apart"]
+Reading: TypeAlias = Literal["boolean", "seconds", "file", "folders", "environment", "domains", "on_finish", "apart"]
 """How the value of a key is read; `apart`: by a module of `teamfile` that belongs to the type."""
 
-Given: TypeAlias = Literal["gateway", "working_directory", "environ", "withheld", "limit", "tools", "task", "is_asked"]
+Given: TypeAlias = Literal[
+    "gateway", "working_directory", "environ", "withheld", "limit", "settings", "tools", "task", "is_asked"
+]
 """What a toolset may be given beside its options; see `toolsets.build.build_toolsets`."""
 
 Needs: TypeAlias = Literal["nothing", "commands", "file", "server"]
@@ -64,9 +66,17 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
                 "steer_background_agent",
                 "answer_background_agent",
                 "map_background_agent",
+                "wait_background_agents",
             ),
-            takes=("gateway", "limit", "is_asked"),
-            options={"schema": "boolean", "limits": "boolean", "steer": "boolean", "fan_out": "boolean"},
+            takes=("gateway", "settings", "is_asked"),
+            options={
+                "fan_out": "boolean",
+                "limits": "boolean",
+                "notify": "boolean",
+                "on_finish": "on_finish",
+                "schema": "boolean",
+                "steer": "boolean",
+            },
         ),
         "ask_parent": ToolsetKind(
             module="questions",

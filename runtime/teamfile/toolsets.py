@@ -142,6 +142,20 @@ def _domain(item: Value, domain: str) -> str | None:
     return None
 
 
+def _on_finish(value: Value) -> str | None:
+    """Read what becomes of tasks that run when their agent has given its last answer."""
+    word = value.text()
+    if word is None or word in _ON_FINISH:
+        return word
+    value.report(
+        f"{quoted(word)} is not what `on_finish` may say.",
+        "Write `wait` (the answer counts when they have ended) or `stop` (they are stopped).",
+    )
+    return None
+
+
+_ON_FINISH: Final = ("wait", "stop")
+
 _READERS: Final[Mapping[Reading, Callable[[Value], Any]]] = MappingProxyType(
     {
         "boolean": Value.boolean,
@@ -150,6 +164,7 @@ _READERS: Final[Mapping[Reading, Callable[[Value], Any]]] = MappingProxyType(
         "folders": lambda value: list(value.file_names()),
         "environment": Value.environment,
         "domains": _domains,
+        "on_finish": _on_finish,
     }
 )
 

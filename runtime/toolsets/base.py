@@ -36,11 +36,13 @@ class ToolAnswer(msgspec.Struct, frozen=True):
         text: what the model reads.
         data: the same for programs: plain data, or None where there is nothing but text.
         is_error: whether the call failed; the text then says what to do.
+        told: tasks whose ends it shows, where turns tell of these; see `Toolset.tell_by_turns`.
     """
 
     text: str
     data: Any = None
     is_error: bool = False
+    told: tuple[str, ...] = ()
 
 
 class ToolParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,13 +117,41 @@ class Toolset(ABC):
         """Do without the toolset, for this reason; called of one that is `optional`."""
         self.missing = reason
 
-    async def news(self) -> str:
-        """Return what the agent is to be told between two turns, as one block of text; empty if there is nothing."""
+    async def news(self, *, answered: bool) -> str:
+        """Return what the agent is to be told between two turns, as one block of text; empty if there is nothing.
+
+        Args:
+            answered: whether it has given its last answer, which does not count then if there is something.
+        """
+        del answered
         return ""
 
     async def at_work(self) -> bool:
         """Whether something that its polling tools look at may still change; called in their event loop."""
         return True
+
+    def tell_by_turns(self) -> None:  # noqa: B027 - most toolsets have no news
+        """Let what their answers show be told by turns: `take_told` is called at the end of each."""
+
+    def take_told(self) -> list[str]:
+        """Return the tasks of whose ends the agent has been told since the last call."""
+        return []
+
+    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
+        """Return what a loop of the host's own is to be told, and the tasks of whose ends it tells.
+
+        Args:
+            wait: whether to wait until there is something; not where nothing can come.
+        """
+        del wait
+        return "", ()
+
+    async def wake(self) -> str | None:
+        """Wait until its agent, which has given its last answer, is to be woken, and return what it is told then.
+
+        Empty: another toolset may have something. None: there is nothing to wait for, and the answer counts.
+        """
+        return None
 
     async def close(self) -> None:  # noqa: B027 - most toolsets hold nothing
         """Give back what the toolset holds; called once, in the event loop that called the tools."""
@@ -232,9 +262,35 @@ class ToolBox:
                 return True
         return False
 
-    async def news(self) -> str:
-        """Return what the agent is to be told between two turns, of all toolsets; empty if there is nothing."""
-        return "\n\n".join([text for toolset in self._toolsets if (text := await toolset.news())])
+    async def news(self, *, answered: bool) -> str:
+        """Return what all toolsets have to tell between two turns; see `Toolset`."""
+        return "\n\n".join([text for toolset in self._toolsets if (text := await toolset.news(answered=answered))])
+
+    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
+        """Return what the first toolset has that has something; see `Toolset`."""
+        for toolset in self._toolsets:
+            text, told = await toolset.notices(wait=wait)
+            if text:
+                return text, told
+        return "", ()
+
+    def tell_by_turns(self) -> None:
+        """See `Toolset`."""
+        for toolset in self._toolsets:
+            toolset.tell_by_turns()
+
+    def take_told(self) -> list[str]:
+        """See `Toolset`."""
+        return [task_id for toolset in self._toolsets for task_id in toolset.take_told()]
+
+    async def wake(self) -> str:
+        """Return what the agent has to know before its last answer counts; empty: that counts. May take long."""
+        for toolset in self._toolsets:
+            while (told := await toolset.wake()) is not None:
+                told = told or await self.news(answered=True)
+                if told:
+                    return told
+        return ""
 
     async def call(self, name: str, arguments: str) -> ToolAnswer:
         """Call a tool with arguments as JSON text; answers, and never raises but on cancellation."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..tasks.gateway import Gateway
-from ..team.config import AgentConfig, ToolsetConfig
+from ..team.config import AgentConfig, Settings, ToolsetConfig
 from ..team.toolset_kinds import TOOLSETS, Given
 from .base import Tool, Toolset
 from .transfer import TransferTaskToolset
@@ -28,7 +28,7 @@ def build_toolsets(
     environ: Mapping[str, str],
     withheld: Collection[str] = (),
     task: Callable[[], object] | None = None,
-    limit: int,
+    settings: Settings,
     is_asked: bool = False,
 ) -> list[Toolset]:
     """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
@@ -41,7 +41,7 @@ def build_toolsets(
         environ: for what its tools start, and what the team file's values refer to.
         withheld: names of variables in it that no program inherits.
         task: returns the task, for functions that want it; None: the agent is no task's.
-        limit: characters of one answer.
+        settings: the team's.
         is_asked: whether one of its sub-agents may ask it something.
     """
     given: dict[Given, Any] = {
@@ -50,7 +50,8 @@ def build_toolsets(
         "environ": environ,
         "withheld": withheld,
         "task": task,
-        "limit": limit,
+        "limit": settings.max_answer,
+        "settings": settings,
         "is_asked": is_asked,
     }
     shared = {**given, "working_directory": shared_directory or working_directory}
@@ -58,7 +59,7 @@ def build_toolsets(
         _chosen(config, shared if TOOLSETS[config.type].in_shared_folder else given) for config in agent.toolsets
     ]
     if agent.sub_agents:
-        toolsets.append(TransferTaskToolset(gateway, limit=limit))
+        toolsets.append(TransferTaskToolset(gateway, limit=settings.max_answer))
     return toolsets
 
 
@@ -119,6 +120,21 @@ class _SelectedToolset(Toolset):
 
     async def at_work(self) -> bool:
         return await self._inner.at_work()
+
+    def tell_by_turns(self) -> None:
+        self._inner.tell_by_turns()
+
+    async def news(self, *, answered: bool) -> str:
+        return await self._inner.news(answered=answered)
+
+    def take_told(self) -> list[str]:
+        return self._inner.take_told()
+
+    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
+        return await self._inner.notices(wait=wait)
+
+    async def wake(self) -> str | None:
+        return await self._inner.wake()
 
     async def close(self) -> None:
         await self._inner.close()

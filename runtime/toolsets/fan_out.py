@@ -69,13 +69,14 @@ def _parameters(*, schema: bool, limits: bool) -> type[msgspec.Struct]:
     return msgspec.defstruct("MapParametersAndMore", fields, bases=(_MapParameters,), frozen=True)
 
 
-def map_tool(gateway: Gateway, *, schema: bool, limits: bool) -> Tool:
+def map_tool(gateway: Gateway, *, schema: bool, limits: bool, notify: bool) -> Tool:
     """Return the tool.
 
     Args:
         gateway: the caller's way to the supervisor.
         schema: whether the items' answers may have an output schema.
         limits: whether the group may have limits.
+        notify: whether the caller is told of the group's end.
     """
 
     @errors_as_answers
@@ -83,7 +84,7 @@ def map_tool(gateway: Gateway, *, schema: bool, limits: bool) -> Tool:
         wrong = _wrong_with(parameters)
         if wrong:
             return ToolAnswer(wrong, is_error=True)
-        accepted = await ask(gateway, _request(parameters))
+        accepted = await ask(gateway, msgspec.structs.replace(_request(parameters), notify=notify))
         data: dict[str, Any] = {"task_id": accepted.task_id}
         limited = ""
         if accepted.budget is not None:

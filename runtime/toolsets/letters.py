@@ -27,8 +27,9 @@ class LettersToolset(Toolset):
         """None."""
         return ()
 
-    async def news(self) -> str:
+    async def news(self, *, answered: bool) -> str:
         """Return what has been said since it was asked last."""
+        del answered  # who speaks to it wants to be heard in any case
         letters = self._take()
         return "\n".join([_HEAD, *map(_block, letters)]) if letters else ""
 

@@ -64,6 +64,27 @@ class OptionalToolset(Toolset):
     async def at_work(self) -> bool:
         return self._inner is not None and await self._inner.at_work()
 
+    def tell_by_turns(self) -> None:
+        """See `Toolset`."""
+        if self._inner is not None:
+            self._inner.tell_by_turns()
+
+    async def news(self, *, answered: bool) -> str:
+        """Return what the toolset has to tell; nothing if it is missing."""
+        return await self._inner.news(answered=answered) if self._inner is not None else ""
+
+    def take_told(self) -> list[str]:
+        """See `Toolset`."""
+        return self._inner.take_told() if self._inner is not None else []
+
+    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
+        """See `Toolset`."""
+        return await self._inner.notices(wait=wait) if self._inner is not None else ("", ())
+
+    async def wake(self) -> str | None:
+        """See `Toolset`."""
+        return await self._inner.wake() if self._inner is not None else None
+
     async def close(self) -> None:
         if self._inner is not None:
             await self._inner.close()

@@ -82,7 +82,7 @@ class Listener:
     def text(self, piece: str) -> None:
         self.spoken += piece
 
-    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message], *_: Any) -> None:
         self.began.append((calls, messages_added))
 
     def tool_called(self, call: ToolCall) -> None:
@@ -91,7 +91,7 @@ class Listener:
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
         self.answered.append((call.id, answer.text, answer.is_error))
 
-    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message], *_: Any) -> None:
         self.ended.append((turn, messages_added))
 
 

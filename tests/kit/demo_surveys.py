@@ -31,7 +31,7 @@ class Listener:
     def text(self, piece: str) -> None:
         self.said += piece
 
-    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Any]) -> None:
+    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Any], *_: Any) -> None:
         pass
 
     def tool_called(self, call: ToolCall) -> None:
@@ -40,7 +40,7 @@ class Listener:
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
         pass
 
-    def turn_ended(self, turn: Turn, messages_added: Sequence[Any]) -> None:
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Any], *_: Any) -> None:
         del messages_added
         self.turns.append(turn)
 

@@ -14,16 +14,15 @@ WORKERS = ["echo", "says", "waits", "deaf", "floods_and_waits", "returns", "rais
 
 def orchestrated(**more: Any) -> dict[str, Any]:
     """A team whose `boss` has the tools."""
-    boss = model(
-        "follows_a_plan", sub_agents=WORKERS, toolsets=[{"type": "background_agents"}, {"type": "think"}], **more
-    )
+    background = {"type": "background_agents", "on_finish": "stop"}
+    boss = model("follows_a_plan", sub_agents=WORKERS, toolsets=[background, {"type": "think"}], **more)
     return entrypoint_team(boss=boss)
 
 
 @contextmanager
 def orchestrated_runtime() -> Iterator[Runtime]:
     """A host for such a team that has run a task; the tests of a file share one."""
-    with Runtime.from_mapping(orchestrated(), stop_grace=0.5, max_tasks=10_000, standby=0) as runtime:
+    with Runtime.from_mapping(orchestrated(), stop_grace=0.5, max_tasks=10_000, poll_wait=0.05, standby=0) as runtime:
         run_and_wait(runtime, "echo")
         yield runtime
 

@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_server import Calls, ModelServer, Reply, Request, Text
@@ -74,7 +75,9 @@ class Heard:
     def text(self, piece: str) -> None:
         self.text_so_far += piece
 
-    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message]) -> None:
+    def calls_begin(
+        self, calls: Sequence[ToolCall], messages_added: Sequence[Message], told: Sequence[str] = ()
+    ) -> None:
         pass
 
     def tool_called(self, call: ToolCall) -> None:
@@ -83,7 +86,7 @@ class Heard:
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
         self.answers.append((call.name, answer))
 
-    def turn_ended(self, turn: Turn, messages_added: Sequence[Message]) -> None:
+    def turn_ended(self, turn: Turn, messages_added: Sequence[Message], *_: Any) -> None:
         del messages_added
         self.usage += turn.usage
 

@@ -77,6 +77,7 @@ def test_a_host_starts_a_task_and_gets_its_result(team: str) -> None:
         "run_background_agent",
         "view_background_agent",
         "stop_background_agent",
+        "wait_background_agents",
     ]
     assert "- echo: Says it again.\n- waits" in schemas[0]["function"]["description"]
     assert "completed" in text

@@ -56,7 +56,7 @@ TEAM: Final[dict[str, Any]] = {
         "delegates": {
             "model": "python/crashing_entrypoints:delegates_and_crashes",
             "sub_agents": ["waits"],
-            "toolsets": [{"type": "background_agents"}],
+            "toolsets": [{"type": "background_agents", "on_finish": "stop"}],
             "restart": {"policy": "transient", **SOON},
         },
         "waits": entrypoint("waits"),

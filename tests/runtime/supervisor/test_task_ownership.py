@@ -28,7 +28,7 @@ from teams import (
 @pytest.fixture(scope="module")
 def family() -> Iterator[Runtime]:
     """Agents that lead others: boss, lead and deputy, who may start one another, and those who work."""
-    background = {"toolsets": [{"type": "background_agents"}]}
+    background = {"toolsets": [{"type": "background_agents", "on_finish": "stop"}]}
     agents = {
         "boss": model("follows_a_plan", sub_agents=["lead", "waits", "echo"], **background),
         "lead": model("follows_a_plan", sub_agents=["deputy", "boss", "waits", "echo"], **background),

@@ -16,13 +16,19 @@ from orchestrator_team import orchestrated, orchestrated_runtime, started
 from processes_and_waits import wait_until
 from subactors.runtime import OrchestratorTools, Runtime, TaskView
 from subactors.runtime.tasks.messages import TaskRequest
-from subactors.runtime.team.config import AgentConfig, ToolsetConfig
+from subactors.runtime.team.config import AgentConfig, Settings, ToolsetConfig
 from subactors.runtime.team.toolset_kinds import TOOLSETS
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.build import build_toolsets
 from teams import call, model, plan, run_and_wait
 
-FOUR = ["run_background_agent", "list_background_agents", "view_background_agent", "stop_background_agent"]
+FIVE = [
+    "run_background_agent",
+    "list_background_agents",
+    "view_background_agent",
+    "stop_background_agent",
+    "wait_background_agents",
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +57,8 @@ def parameters(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_the_tools_are_the_four_then_the_others_then_transfer_task(toolset: OrchestratorTools) -> None:
-    assert [schema["function"]["name"] for schema in toolset.schemas] == [*FOUR, "think", "transfer_task"]
+def test_the_tools_are_the_five_then_the_others_then_transfer_task(toolset: OrchestratorTools) -> None:
+    assert [schema["function"]["name"] for schema in toolset.schemas] == [*FIVE, "think", "transfer_task"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +108,7 @@ def test_what_the_checker_knows_of_a_toolsets_tools_is_what_the_toolset_offers(k
     agent = AgentConfig(name="a", toolsets=(ToolsetConfig(type=kind, options=options),))
 
     (toolset,) = build_toolsets(
-        agent, gateway=Nobody(), working_directory=tmp_path, environ={}, limit=1000, is_asked=True
+        agent, gateway=Nobody(), working_directory=tmp_path, environ={}, settings=Settings(), is_asked=True
     )
 
     assert sorted(tool.name for tool in toolset.tools) == sorted(TOOLSETS[kind].tools or ())

@@ -35,7 +35,13 @@ def test_denied_tools_are_neither_offered_nor_called() -> None:
             call(toolset, "transfer_task", agent="echo", task="x"),
         ]
 
-        assert names == ["run_background_agent", "list_background_agents", "view_background_agent", "think"]
+        assert names == [
+            "run_background_agent",
+            "list_background_agents",
+            "view_background_agent",
+            "wait_background_agents",
+            "think",
+        ]
         assert all(answer.is_error and "denied by the team file's permissions" in answer.text for answer in answers)
         assert not runtime.view(task_id).ended
 

@@ -135,7 +135,7 @@ def test_a_toolset_that_went_missing_before_a_restart_is_told_to_the_model_that_
     last = server.requests[-1]
     assert "echo" not in last.tools
     assert "By now:\nThe optional toolset mcp is missing in this task: The MCP server server needs" in last.system
-    assert last.turn == 1
+    assert last.turn == 2
 
 
 def test_a_hosts_own_loop_finds_in_the_instructions_what_is_missing() -> None:

@@ -1,0 +1,59 @@
+"""News: the ends of tasks that are owed to whoever started them; see `messages`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from .request import Request
+from .views import Status
+
+__all__ = ["News", "Notice", "TakeNews"]
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """The end of a task, for whoever started it.
+
+    Attributes:
+        task_id: the task.
+        agent: who ran it.
+        status: its last one.
+        reason: why it ended so; its beginning.
+        runtime: seconds.
+        head: how its result begins, or the end of its output if it has none.
+        left_out: characters that the head lacks.
+    """
+
+    task_id: str
+    agent: str
+    status: Status
+    reason: str
+    runtime: float
+    head: str
+    left_out: int = 0
+
+
+class News(msgspec.Struct, frozen=True):
+    """Supervisor to the asker: ends that it is owed, oldest first.
+
+    Attributes:
+        ended: the ends. They stay owed until the caller says that it has been told of them.
+        more: how many others it is owed.
+        running: how many tasks that it has started have not ended.
+    """
+
+    ended: list[Notice] = []
+    more: int = 0
+    running: int = 0
+
+
+class TakeNews(Request[News], frozen=True, tag="take_news"):
+    """Answered with the ends that the caller is owed: of tasks that it started with `notify`, and has not seen ended.
+
+    Attributes:
+        patience: None: answered at once. Else when there is an end and nothing of the caller's runs any more, or so
+            many seconds after the first end; at once if nothing runs.
+    """
+
+    patience: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
