@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .host import Host
 from .host_way import HostWay
 from .team.config import NO_TEAM, Team
+from .verbs.arguments import type_name
 from .verbs.way import Verbs
 
 if TYPE_CHECKING:
@@ -30,8 +31,13 @@ class RuntimeBase(Verbs):
         on_question: OnQuestion | None = None,
         **settings: Any,
     ) -> None:
+        if team is not None and not isinstance(team, Team):
+            raise TypeError(
+                f"team is {type_name(team)}; it must be a Team. {type(self).__name__}.from_file reads a team file, and "
+                "from_mapping takes what such a file holds."
+            )
         self._host = Host(
-            team or NO_TEAM,
+            NO_TEAM if team is None else team,
             state_dir=state_dir,
             working_dir=working_dir,
             for_many=True,

@@ -150,7 +150,12 @@ class EntrypointTask:
         """Say something: it can be seen at once, and survives whatever happens to the process next.
 
         Blocks while the host is behind with reading.
+
+        Raises:
+            TypeError: it is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"emit takes text, and this is of type {type(text).__name__}.")
         self._inside.emit(text)
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,7 +73,7 @@ class TaskModel:
             ModelError: the agent has no model, or the model could not answer; the message says why and what to do.
             ContextLengthError: because the conversation is too long for it.
             LoopError: the limit on `iterations` is reached.
-            TypeError: a message is none.
+            TypeError: it is no conversation, or a message is none.
             RuntimeClosedError: the task has come to its end.
         """
         from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
@@ -122,6 +122,11 @@ class TaskModel:
 
     def _conversation(self, messages: str | Sequence[Message]) -> list[Message]:
         given: Sequence[Any] = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        if isinstance(given, Mapping) or not isinstance(given, Iterable):
+            raise TypeError(
+                f"A conversation is text, or a list of messages, and this is of type {type(given).__name__}."
+            )
+        given = [*given]
         if not all(isinstance(message, Mapping) and isinstance(message.get("role"), str) for message in given):
             raise TypeError('A message is a mapping, such as {"role": "user", "content": "…"}.')
         shown = [dict(message) for message in given]

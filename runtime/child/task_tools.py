@@ -69,16 +69,16 @@ class TaskTools:
 
         Raises:
             ToolsetError: a toolset cannot be opened; the message says why.
-            TypeError: an argument is not plain data.
+            TypeError: the name is no text, or the arguments are not plain data by their names.
             RuntimeClosedError: the task has come to its end.
         """
-        return self._loop.run(self._call, name, _as_json(arguments, parameters), called=name)
+        return self._loop.run(self._call, name, _as_json(name, arguments, parameters), called=name)
 
     async def acall(self, name: str, arguments: str | Mapping[str, Any] = "", /, **parameters: Any) -> ToolAnswer:
         """As `call`, without holding up the event loop; to cancel the wait ends the call, but stops no task."""
         from ..verbs.awaiting import tool_answer  # noqa: PLC0415 - for functions that are async
 
-        text = _as_json(arguments, parameters)
+        text = _as_json(name, arguments, parameters)
         return await tool_answer(lambda: self._loop.start(self._call, name, text), lambda: self._loop.cut_short(name))
 
     async def aopen(self) -> None:
@@ -123,7 +123,14 @@ class TaskTools:
         return answer
 
 
-def _as_json(arguments: str | Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+def _as_json(name: str, arguments: str | Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"The name of a tool is text, and this is of type {type(name).__name__}.")
+    if not isinstance(arguments, str | Mapping):
+        raise TypeError(
+            f"The arguments of a tool are a mapping, or JSON text, and these are of type {type(arguments).__name__}. "
+            "Give one by its name: task.tools.call(name, path=…)."
+        )
     if isinstance(arguments, str):
         if not parameters:
             return arguments

@@ -61,12 +61,27 @@ def check_decodable(kind: Any) -> None:
     try:
         msgspec.convert(None, kind)
     except msgspec.ValidationError:
-        return  # it is not None, and that is all that was found
+        wrong = _class_of_its_own(kind)  # else it is not None, and that is all that was found
+        if not wrong:
+            return
     except (TypeError, NameError) as error:
-        raise TypeError(
-            f"Nothing can be decoded as {name_of(kind)}: {str(error).removesuffix('.')}. "
-            "Use a dataclass, a pydantic model, a TypedDict, or built-in types."
-        ) from error
+        wrong = str(error).removesuffix(".")
+    raise TypeError(
+        f"Nothing can be decoded as {name_of(kind)}: {wrong}. "
+        "Use a dataclass, a pydantic model, a TypedDict, or built-in types."
+    )
+
+
+def _class_of_its_own(kind: Any) -> str:
+    """Return why a type, or that of its elements, is one that no data becomes; empty if it is not."""
+    from msgspec import inspect  # noqa: PLC0415 - for types that are no pydantic models
+
+    known: Any = inspect.type_info(kind)
+    while isinstance(inner := getattr(known, "item_type", getattr(known, "value_type", None)), inspect.Type):
+        known = inner
+    if not isinstance(known, inspect.CustomType) or issubclass(known.cls, PurePath):
+        return ""
+    return f"{name_of(known.cls)} is a class whose fields nobody knows"
 
 
 class _InvalidError(ValueError):
@@ -98,10 +113,10 @@ def _with_place(sentence: str, root: str) -> str:
     """Return a sentence of `msgspec` with the place as one would write it in Python."""
     found = _PLACE.fullmatch(sentence)
     if found is None:
-        return f"{sentence} at {root}"
+        return f"{sentence.removesuffix('.')} at {root}"
     text, way = found.groups()
     steps = re.sub(r"\.([^.\[`]+)", lambda step: f"[{step[1]!r}]", way)
-    return f"{text} at {root}{steps}"
+    return f"{text.removesuffix('.')} at {root}{steps}"
 
 
 def _converted(kind: Any, data: Any) -> Any:
@@ -110,7 +125,7 @@ def _converted(kind: Any, data: Any) -> Any:
         return _by_pydantic(kind, data, "")
     if isinstance(kind, type) and issubclass(kind, PurePath) and isinstance(data, str):
         return kind(os.fspath(data))
-    raise TypeError(f"Plain data cannot become {name_of(kind)}: use a dataclass, a pydantic model or a TypedDict.")
+    raise TypeError(f"plain data cannot become {name_of(kind)}, but a dataclass, a pydantic model or a TypedDict")
 
 
 def name_of(kind: Any) -> str:

@@ -61,7 +61,9 @@ def by_value(function: Callable[..., Any]) -> FunctionByValue:
             pickled, files = encode_by_value(_with_types(function))
             sources = sources_of(files)
     except Exception as error:
-        raise TypeError(f"{name} cannot be sent to another process: {type(error).__name__}: {error}") from error
+        from .unsendable import describe_unsendable  # noqa: PLC0415 - for programs with such functions
+
+        raise TypeError(describe_unsendable(function, (), {}, error)) from error
     return GivenFunction(name.rpartition(".")[2] or name, module_of(function), pickled, sources, function)
 
 

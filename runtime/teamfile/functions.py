@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..team.function_by_value import Function
 from ..team.functions import by_value, name_of
 from ..team.references import TARGET_FORM
-from .models import names_a_function
+from .models import named_function
 from .values import quoted
 
 if TYPE_CHECKING:
@@ -53,5 +53,4 @@ def _function(item: Value) -> Function | None:
         except TypeError as error:
             item.report(str(error), "Give it what can be sent, or name a function of a module.")
             return None
-    target = item.text()
-    return target if target is not None and names_a_function(item, target, TARGET_FORM) else None
+    return named_function(item)

@@ -23,7 +23,7 @@ from .values import Section, Value, listed, quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Models", "names_a_function", "read_entrypoint", "read_models"]
+__all__ = ["Models", "named_function", "names_a_function", "read_entrypoint", "read_models"]
 
 _REFERENCE_FORM = "Write it as `provider/model`, such as `openai/gpt-4o`"
 
@@ -52,7 +52,8 @@ class Models(msgspec.Struct, frozen=True):
 
     def find(self, value: Value) -> ModelConfig | None:
         """Return the model that a reference means; None if it is wrong, which then has been noted, here or before."""
-        reference = value.text()
+        is_function = callable(value.node.value)
+        reference = value.text(remedy=f"Name it: `{PYTHON}/{TARGET_FORM}`." if is_function else "")
         if reference is None:
             return None
         if reference in self.models:
@@ -153,7 +154,12 @@ def read_entrypoint(value: Value) -> Function | None:
         except TypeError as error:
             value.report(str(error), f"Give a function that can be sent, or name one: `{TARGET_FORM}`.")
             return None
-    target = value.text()
+    return named_function(value)
+
+
+def named_function(value: Value) -> str | None:
+    """Read the name of a function, where in Python the function itself would do, too."""
+    target = value.text(kind="the name of a function, or in Python a function", remedy=f"Write it as `{TARGET_FORM}`.")
     return target if target is not None and names_a_function(value, target, TARGET_FORM) else None
 
 

@@ -186,13 +186,19 @@ class Value(msgspec.Struct, frozen=True):
         items = self.items()
         return None if items is None else [(item, text) for item in items if (text := item.text()) is not None]
 
-    def text(self, *, blank: bool = False) -> str | None:
-        """Read a text; `blank`: it may be empty."""
+    def text(self, *, blank: bool = False, kind: str = "text", remedy: str = "") -> str | None:
+        """Read a text.
+
+        Args:
+            blank: whether it may be empty.
+            kind: what it must be, in words.
+            remedy: what to do where it is no text.
+        """
         value = self.node.value
         if not isinstance(value, str):
             # What looks like a number or a truth to YAML may well have been meant as text.
             hint = "Put it in quotes." if isinstance(value, bool | int | float) else ""
-            self._expected("text", value, hint)
+            self._expected(kind, value, remedy or hint)
         elif not _usable(value):
             self.report("The text holds an invalid character (U+0000 or half of a surrogate pair).", "Remove it.")
         elif not blank and not value.strip():

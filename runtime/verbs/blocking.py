@@ -14,7 +14,7 @@ from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
 from .driving import drive
-from .handle import QuestionRef, TaskRef, id_of, ids_of, question_id
+from .handle import QuestionRef, TaskRef, id_of, ids_given, question_id
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, EventStream, events_of
@@ -152,29 +152,35 @@ class BlockingVerbs(Verbs):
         return drive(self._way, steps.view(id_of(task), self._way.past, closely=True))
 
     def wait(
-        self, tasks: Iterable[TaskRef] | None = None, *, mode: Mode = "all", timeout: float | None = None
+        self,
+        tasks: TaskRef | Iterable[TaskRef] | None = None,
+        *more: TaskRef,
+        mode: Mode = "all",
+        timeout: float | None = None,
     ) -> TaskViews:
         """Wait until all, or any, of some tasks have ended, and return those that have, in the order given.
 
         Args:
-            tasks: which; None is all there are now.
+            tasks: which, as a list, or one by one; None is all there are now.
+            more: of those that are given one by one, all but the first.
             mode: wait for all of them, or for any.
             timeout: seconds to wait at most; then fewer are returned.
 
         Raises:
             UnknownTaskError: one of them is unknown.
         """
-        return drive(self._way, steps.wait(None if tasks is None else ids_of(tasks), mode, timeout))
+        return drive(self._way, steps.wait(None if tasks is None else ids_given(tasks, *more), mode, timeout))
 
-    def stop(self, *tasks: TaskRef) -> TaskViews:
+    def stop(self, *tasks: TaskRef | Iterable[TaskRef]) -> TaskViews:
         """Stop tasks and all that they have started, at the same time; return them when all of it is gone.
 
-        That is within the grace period and a second. A task that has ended is returned as it is.
+        They are given one by one, or as a list. That is within the grace period and a second. A task that has ended is
+        returned as it is.
 
         Raises:
             UnknownTaskError: there is no such task; none is stopped then.
         """
-        return drive(self._way, steps.stop([id_of(task) for task in tasks]))
+        return drive(self._way, steps.stop(ids_given(*tasks)))
 
     def steer(self, task: TaskRef, message: str) -> SteerReceipt:
         """Say something to a task that has not ended; return at once what becomes of it.
@@ -368,10 +374,14 @@ class Group(BlockingVerbs):
         return [view for view in super().list() if view.id in self._book.agents]
 
     def wait(
-        self, tasks: Iterable[TaskRef] | None = None, *, mode: Mode = "all", timeout: float | None = None
+        self,
+        tasks: TaskRef | Iterable[TaskRef] | None = None,
+        *more: TaskRef,
+        mode: Mode = "all",
+        timeout: float | None = None,
     ) -> TaskViews:
         """As `BlockingVerbs.wait`; without tasks it waits for those of the group."""
-        return super().wait(self.tasks if tasks is None else tasks, mode=mode, timeout=timeout)
+        return super().wait(self.tasks if tasks is None else tasks, *more, mode=mode, timeout=timeout)
 
     def events(
         self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT
@@ -379,7 +389,7 @@ class Group(BlockingVerbs):
         """As `BlockingVerbs.events`; without tasks those of the tasks that the group has started until now."""
         return super().events(self.tasks if tasks is None else tasks, since=since, limit=limit)
 
-    def stop(self, *tasks: TaskRef) -> TaskViews:
+    def stop(self, *tasks: TaskRef | Iterable[TaskRef]) -> TaskViews:
         """Stop tasks of the group, without arguments all of them, and return when they are gone.
 
         A group of which all are stopped starts no more.

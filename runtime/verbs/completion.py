@@ -60,7 +60,10 @@ class Completions(Generic[Handle]):
         task, reply = ended
         if isinstance(reply, TaskList) and not reply.tasks:
             count = len(self._open)
-            raise TimeoutError(f"{count} tasks have not ended after {self._timeout:g} s; they go on.")
+            time = f"after {self._timeout:g} s"
+            if count == 1:
+                raise TimeoutError(f"1 task has not ended {time}; it goes on.")
+            raise TimeoutError(f"{count} tasks have not ended {time}; they go on.")
         del self._open[str(task)]
         if isinstance(reply, BaseException):
             raise reply

@@ -14,7 +14,7 @@ from .inbox import ReplyInto
 from .steps import forgotten, result_of_view
 from .way import Way
 
-__all__ = ["QuestionRef", "TaskHandle", "TaskRef", "check_kind", "id_of", "ids_of", "question_id", "several_tasks"]
+__all__ = ["QuestionRef", "TaskHandle", "TaskRef", "check_kind", "id_of", "ids_given", "question_id", "several_tasks"]
 
 
 class TaskHandle(NotPickled):
@@ -128,6 +128,14 @@ def ids_of(tasks: Iterable[TaskRef]) -> list[str]:
         TypeError: it is one task, and not several, or something in it is no task.
     """
     return [id_of(task) for task in several_tasks(tasks)]
+
+
+def ids_given(*given: TaskRef | Iterable[TaskRef]) -> list[str]:
+    """Return the ids of tasks that are given one by one, or as lists; raises as `ids_of`."""
+    ids: list[str] = []
+    for part in given:
+        ids += [str(part)] if isinstance(part, str | TaskHandle) else ids_of(part)
+    return ids
 
 
 def several_tasks(tasks: Iterable[TaskRef]) -> Iterable[TaskRef]:

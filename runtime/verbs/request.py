@@ -72,8 +72,16 @@ def run_request(
     """Return the request for a task of an agent. `what` is what its data is called where that is refused.
 
     Raises:
-        TypeError: the data is not plain data.
+        TypeError: what must be text is not, or the data is not plain data.
     """
+    name: Any = agent
+    if not isinstance(name, str):
+        remedy = " A function is run by submit." if callable(name) else ""
+        raise TypeError(f"agent is {type_name(name)}; it must be the name of an agent.{remedy}")
+    if not isinstance(task, str):
+        raise TypeError(f"task is {type_name(task)}; it must be text, which says what is to be done.")
+    if expected_output is not None and not isinstance(expected_output, str):
+        raise TypeError(f"expected_output is {type_name(expected_output)}; it must be text.")
     encoded = None if data is None else _encoded(data, what)
     return RunTask(agent, _fit(task), _fit(expected_output), encoded, options=options)
 
@@ -120,7 +128,7 @@ def call_request(
     try:
         call = encode_call(function, args, kwargs, module_of(function), by_value=by_value)
     except Exception as error:
-        from .unsendable import describe_unsendable  # noqa: PLC0415 - for programs that submit functions
+        from ..team.unsendable import describe_unsendable  # noqa: PLC0415 - for programs that submit functions
 
         parts = [
             *((f"argument {number}", value) for number, value in enumerate(args, 1)),
@@ -173,7 +181,7 @@ class CallRequests:
         return _call_request(self._label, call, AS_USUAL)
 
     def _refusal(self, parts: Sequence[tuple[str, Any]], error: Exception) -> TypeError:
-        from .unsendable import describe_unsendable  # noqa: PLC0415 - as above
+        from ..team.unsendable import describe_unsendable  # noqa: PLC0415 - as above
 
         return TypeError(describe_unsendable(self._work, parts, error))
 

@@ -10,13 +10,21 @@ from typing import Any, NamedTuple
 
 import pytest
 import submitted
-from subactors.runtime import Limits, RestartPolicy, Runtime
+from subactors.runtime import AsyncRuntime, Limits, NotOfTypeError, RestartPolicy, Runtime, TaskFailed, current_task
 from teams import PATIENCE, shared_runtime
 
 
 class _Given(NamedTuple):
     runtime: Any
     task: Any
+
+
+class _Plain:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+_PLAIN = "_Plain is a class whose fields nobody knows. Use a dataclass, a pydantic model, a TypedDict, or built-in"
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +107,21 @@ def test_a_name_that_is_too_long_is_cut(runtime: Runtime) -> None:
         (lambda one: one.runtime.as_completed(5), "Several tasks are wanted, as a list, and this is of type int"),
         (lambda one: one.runtime.as_completed([one.task], timeout="1"), "timeout is of type str"),
         (lambda one: one.runtime.wait(5), "Several tasks are wanted, as a list, and this is of type int."),
+        (lambda one: one.runtime.wait([one.task], 5), "Several tasks are wanted, as a list, and this is of type int."),
+        (lambda one: one.runtime.stop(5), "Several tasks are wanted, as a list, and this is of type int."),
+        (
+            lambda one: one.runtime.run(abs, "x"),
+            "agent is of type builtin_function_or_method; it",
+        ),
+        (lambda one: one.runtime.run(abs, "x"), "A function is run by submit."),
+        (lambda one: one.runtime.run(5, "x"), "agent is of type int; it must be the name of an agent."),
+        (lambda one: one.runtime.run("echo", None), "task is of type NoneType; it must be text, which says what is"),
+        (
+            lambda one: one.runtime.run("echo", "x", expected_output=5),
+            "expected_output is of type int; it must be",
+        ),
+        (lambda one: one.task.result(type=_Plain), _PLAIN),
+        (lambda one: one.task.result(type=dict[str, list[_Plain]]), _PLAIN),
         (lambda one: one.runtime.wait([one.task], timeout="1"), "timeout is of type str; it must be a number of"),
         (lambda one: one.runtime.wait([one.task], mode=[]), "mode is of type list; it must be 'all' or 'any'."),
         (lambda one: one.runtime.events(5), "Several tasks are wanted, as a list, and this is of type int."),
@@ -143,3 +166,59 @@ def test_a_copy_of_a_handle_is_the_handle(runtime: Runtime) -> None:
     assert copy.copy(task) is task
     assert copy.deepcopy({"of": [task]})["of"][0] is task
     assert task.result(PATIENCE) == 3
+
+
+def test_a_class_that_no_data_becomes_is_told_with_its_place_where_it_may_be_missing(runtime: Runtime) -> None:
+    assert runtime.submit(print).result(PATIENCE, type=_Plain | None) is None
+    with pytest.raises(NotOfTypeError, match=r"plain data cannot become _Plain, but a dataclass.* at result$"):
+        runtime.submit(str, 1).result(PATIENCE, type=_Plain | None)
+
+
+@pytest.mark.parametrize("given", ["team.yaml", {"agents": {}}, 0, Path("team.yaml")])
+@pytest.mark.parametrize("kind", [Runtime, AsyncRuntime])
+def test_a_runtime_of_what_is_no_team_says_how_one_is_made(kind: Any, given: Any) -> None:
+    with pytest.raises(TypeError, match=r"team is of type .*; it must be a Team\. .*Runtime\.from_file reads"):
+        kind(given)
+
+
+def test_tasks_to_wait_for_and_to_stop_are_given_as_a_list_or_one_by_one(runtime: Runtime) -> None:
+    one, other = (runtime.submit(submitted.add, number) for number in range(2))
+
+    assert [view.id for view in runtime.wait(one, other)] == [view.id for view in runtime.wait([one, other])]
+    assert [view.id for view in runtime.wait(one)] == [one.id]
+    assert [view.id for view in runtime.stop([one, other])] == [view.id for view in runtime.stop(one, other.id)]
+
+
+def test_as_completed_counts_the_tasks_that_have_not_ended(runtime: Runtime, tmp_path: Path) -> None:
+    tasks = [runtime.submit(submitted.wait_for, str(tmp_path / "never")) for _ in range(2)]
+
+    with pytest.raises(TimeoutError, match=r"^1 task has not ended after 0 s; it goes on\.$"):
+        list(runtime.as_completed(tasks[:1], timeout=0))
+    with pytest.raises(TimeoutError, match=r"^2 tasks have not ended after 0 s; they go on\.$"):
+        list(runtime.as_completed(tasks, timeout=0))
+    runtime.stop(tasks)
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda task: task.model.ask(5), "A conversation is text, or a list of messages, and this is of type int."),
+        (
+            lambda task: task.model.ask({"role": "user"}),
+            "A conversation is text, or a list of messages, and this is of",
+        ),
+        (
+            lambda task: task.tools.call("think", 1),
+            "The arguments of a tool are a mapping, or JSON text, and these are",
+        ),
+        (lambda task: task.tools.call(5, {}), "The name of a tool is text, and this is of type int."),
+        (lambda task: task.emit(5), "emit takes text, and this is of type int."),
+    ],
+)
+def test_what_a_task_cannot_take_from_its_own_function_is_a_sentence(
+    runtime: Runtime, ask: Callable[[Any], object], sentence: str
+) -> None:
+    with pytest.raises(TaskFailed) as caught:
+        runtime.submit(lambda: ask(current_task())).result(PATIENCE)
+
+    assert caught.value.reason.startswith(f"TypeError: {sentence}")

@@ -128,4 +128,19 @@ def test_a_function_that_cannot_be_an_entrypoint_is_a_mistake_of_the_team() -> N
     assert "agents.a.entrypoint" in problems[0]
     assert "generates is a generator function" in problems[0]
     assert "agents.b.entrypoint" in problems[1]
-    assert "cannot be sent to another process" in problems[1]
+    assert "the variable 'lock' of function '" in problems[1]
+    assert "is a thread lock. Make it in the function. Give a function that can be sent" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("agent", "sentence"),
+    [
+        ({"entrypoint": 5}, "This must be the name of a function, or in Python a function, not 5. Write it as `pack"),
+        ({"model": print}, "This must be text, not a value of type builtin_function_or_method. Name it: `python/pack"),
+    ],
+)
+def test_what_is_no_function_s_name_is_told_that_a_function_would_do(agent: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TeamFileError) as caught:
+        team_from_mapping({"agents": {"a": agent}})
+
+    assert sentence in str(caught.value)

@@ -208,7 +208,7 @@ def test_an_orchestrator_of_the_program_calls_functions_in_the_programs_process(
         ({"functions": ["a:f", "b:f"]}, ".functions[1]", "Two functions are called 'f'"),
         ({"functions": ["a:grün"]}, ".functions[0]", "letters from A to Z"),
         ({"functions": [lambda: 1]}, ".functions[0]", "letters from A to Z"),
-        ({"functions": [threading.Lock().acquire]}, ".functions[0]", "cannot be sent to another process"),
+        ({"functions": [threading.Lock().acquire]}, ".functions[0]", "cannot be sent to a process of its own"),
         ({"functions": ["a:f"], "tools": ["g"]}, ".tools[0]", "Its tools are: f"),
         ({"functions": ["a:f"], "timeout": 0}, ".timeout", "a number above 0"),
     ],

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from ...actors import encode_by_value
-from ..team.callables import label_of
 from ..text import one_line
+from .callables import label_of
 
 __all__ = ["describe_unsendable"]
 
