@@ -58,14 +58,15 @@ def check_decodable(kind: Any) -> None:
         raise TypeError(f"type is the text {kind!r}; give the type itself, such as int or list[Row].")
     if has_pydantic(kind):
         return
+    wrong = ""
     try:
         msgspec.convert(None, kind)
     except msgspec.ValidationError:
         wrong = _class_of_its_own(kind)  # else it is not None, and that is all that was found
-        if not wrong:
-            return
     except (TypeError, NameError) as error:
         wrong = str(error).removesuffix(".")
+    if not wrong:
+        return
     raise TypeError(
         f"Nothing can be decoded as {name_of(kind)}: {wrong}. "
         "Use a dataclass, a pydantic model, a TypedDict, or built-in types."

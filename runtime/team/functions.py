@@ -63,7 +63,7 @@ def by_value(function: Callable[..., Any]) -> FunctionByValue:
     except Exception as error:
         from .unsendable import describe_unsendable  # noqa: PLC0415 - for programs with such functions
 
-        raise TypeError(describe_unsendable(function, (), {}, error)) from error
+        raise TypeError(describe_unsendable(function, (), error)) from error
     return GivenFunction(name.rpartition(".")[2] or name, module_of(function), pickled, sources, function)
 
 

@@ -170,6 +170,7 @@ def test_a_copy_of_a_handle_is_the_handle(runtime: Runtime) -> None:
 
 def test_a_class_that_no_data_becomes_is_told_with_its_place_where_it_may_be_missing(runtime: Runtime) -> None:
     assert runtime.submit(print).result(PATIENCE, type=_Plain | None) is None
+    assert runtime.submit(abs, -1).result(PATIENCE, type=int | None) == 1
     with pytest.raises(NotOfTypeError, match=r"plain data cannot become _Plain, but a dataclass.* at result$"):
         runtime.submit(str, 1).result(PATIENCE, type=_Plain | None)
 
