@@ -19,7 +19,7 @@ from .async_streams import AsyncEventStream, AsyncStream
 from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .callbacks import check_callback
 from .groups import GroupBook, GroupWay, OnGroupError
-from .handle import QuestionRef, TaskHandle, TaskRef, check_kind, id_of, ids_given, question_id
+from .handle import QuestionRef, TaskHandle, TaskRef, TaskRefs, check_kind, id_of, ids_given, question_id
 from .pieces import OnError
 from .request import call_request, options_of, run_request
 from .steps import Mode
@@ -159,7 +159,7 @@ class AsyncVerbs(Verbs):
 
     async def wait(
         self,
-        tasks: TaskRef | Iterable[TaskRef] | None = None,
+        tasks: TaskRefs | None = None,
         *more: TaskRef,
         mode: Mode = "all",
         timeout: float | None = None,  # noqa: ASYNC109 - the supervisor keeps the time, in any event loop
@@ -167,7 +167,7 @@ class AsyncVerbs(Verbs):
         """Wait until all, or any, of some tasks have ended; see `BlockingVerbs.wait`."""
         return await driven(self._way, steps.wait(None if tasks is None else ids_given(tasks, *more), mode, timeout))
 
-    async def stop(self, *tasks: TaskRef | Iterable[TaskRef]) -> TaskViews:
+    async def stop(self, *tasks: TaskRefs) -> TaskViews:
         """Stop tasks and all that they have started, at the same time; see `BlockingVerbs.stop`."""
         return await driven(self._way, steps.stop(ids_given(*tasks)))
 
@@ -294,7 +294,7 @@ class AsyncGroup(AsyncVerbs):
 
     async def wait(
         self,
-        tasks: TaskRef | Iterable[TaskRef] | None = None,
+        tasks: TaskRefs | None = None,
         *more: TaskRef,
         mode: Mode = "all",
         timeout: float | None = None,  # noqa: ASYNC109 - the supervisor keeps the time, in any event loop
@@ -308,7 +308,7 @@ class AsyncGroup(AsyncVerbs):
         """As `AsyncVerbs.events`; without tasks those of the tasks that the group has started until now."""
         return super().events(self.tasks if tasks is None else tasks, since=since, limit=limit)
 
-    async def stop(self, *tasks: TaskRef | Iterable[TaskRef]) -> TaskViews:
+    async def stop(self, *tasks: TaskRefs) -> TaskViews:
         """Stop tasks of the group, without arguments all of them; see `Group.stop`."""
         if tasks:
             return await super().stop(*tasks)

@@ -14,7 +14,7 @@ from ..tasks.views import TaskView
 from ..team.config import Limits, Workdir
 from . import steps
 from .driving import drive
-from .handle import QuestionRef, TaskRef, id_of, ids_given, question_id
+from .handle import QuestionRef, TaskRef, TaskRefs, id_of, ids_given, question_id
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, EventStream, events_of
@@ -152,17 +152,13 @@ class BlockingVerbs(Verbs):
         return drive(self._way, steps.view(id_of(task), self._way.past, closely=True))
 
     def wait(
-        self,
-        tasks: TaskRef | Iterable[TaskRef] | None = None,
-        *more: TaskRef,
-        mode: Mode = "all",
-        timeout: float | None = None,
+        self, tasks: TaskRefs | None = None, *more: TaskRef, mode: Mode = "all", timeout: float | None = None
     ) -> TaskViews:
         """Wait until all, or any, of some tasks have ended, and return those that have, in the order given.
 
         Args:
-            tasks: which, as a list, or one by one; None is all there are now.
-            more: of those that are given one by one, all but the first.
+            tasks: which, as a list; None is all there are now.
+            more: more of them, where they are given one by one.
             mode: wait for all of them, or for any.
             timeout: seconds to wait at most; then fewer are returned.
 
@@ -171,11 +167,10 @@ class BlockingVerbs(Verbs):
         """
         return drive(self._way, steps.wait(None if tasks is None else ids_given(tasks, *more), mode, timeout))
 
-    def stop(self, *tasks: TaskRef | Iterable[TaskRef]) -> TaskViews:
-        """Stop tasks and all that they have started, at the same time; return them when all of it is gone.
+    def stop(self, *tasks: TaskRefs) -> TaskViews:
+        """Stop tasks, given one by one or as a list, and all that they have started; return them when it is gone.
 
-        They are given one by one, or as a list. That is within the grace period and a second. A task that has ended is
-        returned as it is.
+        That is within the grace period and a second. A task that has ended is returned as it is.
 
         Raises:
             UnknownTaskError: there is no such task; none is stopped then.
@@ -374,11 +369,7 @@ class Group(BlockingVerbs):
         return [view for view in super().list() if view.id in self._book.agents]
 
     def wait(
-        self,
-        tasks: TaskRef | Iterable[TaskRef] | None = None,
-        *more: TaskRef,
-        mode: Mode = "all",
-        timeout: float | None = None,
+        self, tasks: TaskRefs | None = None, *more: TaskRef, mode: Mode = "all", timeout: float | None = None
     ) -> TaskViews:
         """As `BlockingVerbs.wait`; without tasks it waits for those of the group."""
         return super().wait(self.tasks if tasks is None else tasks, *more, mode=mode, timeout=timeout)
@@ -389,7 +380,7 @@ class Group(BlockingVerbs):
         """As `BlockingVerbs.events`; without tasks those of the tasks that the group has started until now."""
         return super().events(self.tasks if tasks is None else tasks, since=since, limit=limit)
 
-    def stop(self, *tasks: TaskRef | Iterable[TaskRef]) -> TaskViews:
+    def stop(self, *tasks: TaskRefs) -> TaskViews:
         """Stop tasks of the group, without arguments all of them, and return when they are gone.
 
         A group of which all are stopped starts no more.

@@ -14,7 +14,17 @@ from .inbox import ReplyInto
 from .steps import forgotten, result_of_view
 from .way import Way
 
-__all__ = ["QuestionRef", "TaskHandle", "TaskRef", "check_kind", "id_of", "ids_given", "question_id", "several_tasks"]
+__all__ = [
+    "QuestionRef",
+    "TaskHandle",
+    "TaskRef",
+    "TaskRefs",
+    "check_kind",
+    "id_of",
+    "ids_given",
+    "question_id",
+    "several_tasks",
+]
 
 
 class TaskHandle(NotPickled):
@@ -107,6 +117,9 @@ def check_kind(kind: Any) -> None:
 TaskRef: TypeAlias = TaskHandle | str
 """A task: its handle, or its id."""
 
+TaskRefs: TypeAlias = TaskRef | Iterable[TaskRef]
+"""A task, or several."""
+
 
 QuestionRef: TypeAlias = Question | TaskHandle | str
 """A question: itself, its id, or the task that has asked it."""
@@ -130,7 +143,7 @@ def ids_of(tasks: Iterable[TaskRef]) -> list[str]:
     return [id_of(task) for task in several_tasks(tasks)]
 
 
-def ids_given(*given: TaskRef | Iterable[TaskRef]) -> list[str]:
+def ids_given(*given: TaskRefs) -> list[str]:
     """Return the ids of tasks that are given one by one, or as lists; raises as `ids_of`."""
     ids: list[str] = []
     for part in given:
