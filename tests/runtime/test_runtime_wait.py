@@ -92,9 +92,10 @@ def test_wait_for_one_task_twice_returns_it_once(runtime: Runtime) -> None:
     assert task_ids(runtime.wait([task_id, task_id], mode="any")) == [task_id]
 
 
-def test_wait_refuses_one_id_that_is_no_list(runtime: Runtime) -> None:
-    with pytest.raises(TypeError, match=r"as a list: \[agent_task_1\]"):
-        runtime.wait("agent_task_1")
+def test_wait_takes_one_id_that_is_no_list(runtime: Runtime) -> None:
+    task_id = str(runtime.run("echo", "x"))
+
+    assert task_ids(runtime.wait(task_id)) == [task_id]
 
 
 def test_wait_refuses_another_mode(runtime: Runtime) -> None:
