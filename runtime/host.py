@@ -24,13 +24,11 @@ from ..actors.interrupts import result_of
 from .child.actor import TaskActor
 from .child.preload import modules_of, tell_of_failure
 from .child.rehearsal import rehearsal
-from .control.server import ControlServer
 from .errors import RuntimeClosedError, StateError
 from .people import OnQuestion, People, asks_program
 from .runs.folder import RunFolder, state_root
 from .runs.forks import fork_lock
 from .runs.journal import Journal
-from .runs.worktree_keeper import WorktreeKeeper
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
 from .tasks.messages import Request, TaskRequest, checked
 from .tasks.questions import AnswerQuestion
@@ -40,6 +38,7 @@ from .verbs.callbacks import MOST_SETTLING, Callbacks
 
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
+    from .control.server import ControlServer
     from .tasks.views import TaskView
     from .verbs.streams import EventStream
 
@@ -114,7 +113,10 @@ class Host:
         from .team.key_variables import Keys  # noqa: PLC0415 - for those who have a team; to import this package is cheap
 
         self.folder = RunFolder.create(state_root(state_dir))
-        self.journal = Journal(self.folder.journal, {"host": str(self._owner), "team": team.source})
+        from .runs.facts import Facts  # noqa: PLC0415 - to import this package is cheap
+
+        facts = Facts.of_this_process(team.source, self._working_directory)
+        self.journal = Journal(self.folder.journal, facts._asdict())
         self._keys = Keys(self.team)
         self.system = ProcessSystem(
             preload=modules_of(self.team),
@@ -127,7 +129,6 @@ class Host:
             withheld=self._keys.names,
             fenced=True,
         )
-        self.worktrees = WorktreeKeeper()
         self.callbacks = Callbacks()
         self.settling = Callbacks(max(MOST_SETTLING, self.team.settings.max_running))
         self.people = People(self.ask)
@@ -140,6 +141,9 @@ class Host:
         atexit.register(self.close)
         try:
             self.system.prepare()
+            with fork_lock:  # as below
+                from .control.server import ControlServer  # noqa: PLC0415 - to import this package is cheap
+
             self._control = ControlServer(self.system.io, self.folder.control, self._answer_elsewhere)
             self.housekeeping.start()
         except BaseException:
@@ -278,10 +282,12 @@ class Host:
         # Imported here, and not when the first task runs: what cannot be imported ends no host with limits to hold.
         with fork_lock:  # a process forked in the middle of an import could never import that module
             from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
+            from .runs.worktree_keeper import WorktreeKeeper  # noqa: PLC0415 - the same
             from .supervisor.events import EventHub  # noqa: PLC0415 - the same
             from .supervisor.registry import TaskRegistry  # noqa: PLC0415 - the same
             from .supervisor.supervisor import TaskSupervisor  # noqa: PLC0415 - the same
 
+        self.worktrees = WorktreeKeeper()
         self.hub = EventHub()
         self.registry = TaskRegistry()
         self.supervisor = TaskSupervisor.start(

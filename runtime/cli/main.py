@@ -9,17 +9,27 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
 from ..errors import SubactorsError, TeamFileError
 from ..runs.folder import state_root
 from ..tasks.views import Status
-from ..terminal.streams import InputError, OutputLostError, err, exit_status, out, read_input, take_over, warn
-
-if TYPE_CHECKING:
-    from ..team.config import Team
+from ..terminal.streams import OutputLostError, err, exit_status, out, take_over, warn
+from .arguments import (
+    agent_of,
+    given,
+    id_argument,
+    json_option,
+    lines_of_input,
+    load,
+    max_running_option,
+    settings_of,
+    state_option,
+    team_argument,
+    working_dir_option,
+)
 
 __all__ = ["cli", "run_command_line"]
 
@@ -27,28 +37,6 @@ _USAGE = 2
 _FAILED = 1
 _INTERRUPTED = 130
 """What shells call a program that Ctrl-C has ended."""
-
-team_argument = click.argument("team_file", metavar="TEAM", type=click.Path(path_type=Path))
-json_option = click.option("--json", "as_json", is_flag=True, help="One event a line on standard output, as JSON.")
-max_running_option = click.option(
-    "--max-running",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Tasks alive at once, in place of the team file's number.",
-)
-state_option = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False),
-    metavar="DIR",
-    help="The folder with the journals of runs; $SUBACTORS_STATE_DIR, or the user's own state folder, if not given.",
-)
-working_dir_option = click.option(
-    "--working-dir",
-    type=click.Path(exists=True, file_okay=False),
-    metavar="DIR",
-    help="Where the agents work, in place of the current directory.",
-)
-id_argument = click.argument("part", metavar="ID")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -72,11 +60,34 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
     standard output; the tasks, and in the end what the run cost, are shown on standard error, live if that is a
     terminal. The root is a task like any other: `subactors view` shows it later, too.
     """
-    team = _load(team_file)
-    name = _agent(team, agent or team.root)
+    team = load(team_file)
+    name = agent_of(team, agent or team.root)
     from .run import run_root
 
-    return run_root(team, name, _given(prompt, "PROMPT"), as_json=options.pop("as_json"), settings=_settings(options))
+    return run_root(team, name, given(prompt, "PROMPT"), as_json=options.pop("as_json"), settings=settings_of(options))
+
+
+@cli.command()
+@id_argument
+@click.argument("text", required=False)
+@click.option("--team", "team_file", type=click.Path(path_type=Path), metavar="TEAM", help="The team, if it has moved.")
+@json_option
+@max_running_option
+@working_dir_option
+@state_option
+def resume(part: str, text: str | None, team_file: Path | None, **options: Any) -> int:
+    """Continue a task that has ended, and print its answer.
+
+    The task failed, was stopped, or its program died. It goes on from its last finished turn, as the root of a new
+    run, with the team and in the directory that it had. TEXT is what you say to it now; a task that has completed goes
+    on with a TEXT only. TEXT is read from standard input if it is `-`. ID may be any part of the id that only one task
+    has; `subactors runs` names the tasks that can be continued.
+    """
+    said = None if text is None else given(text, "TEXT")
+    from .resume import resume_task
+
+    root, as_json = state_root(options["state_dir"]), options.pop("as_json")
+    return resume_task(root, part, said, team_file, as_json=as_json, settings=settings_of(options))
 
 
 @cli.command()
@@ -94,15 +105,15 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     It needs no orchestrator. It prints the results in the order of the tasks. A TASK of `-` stands for the lines of
     standard input, a task each. The exit status is 1 if any task did not complete.
     """
-    team = _load(team_file)
-    name = _agent(team, agent)
-    texts = [line for task in tasks for line in (_lines_of_input() if task == "-" else [task])]
+    team = load(team_file)
+    name = agent_of(team, agent)
+    texts = [line for task in tasks for line in (lines_of_input() if task == "-" else [task])]
     if not texts or not all(text.strip() for text in texts):
         raise click.UsageError("A TASK is empty.")
     from .run import dispatch_tasks
 
     as_json = options.pop("as_json")
-    return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=_settings(options))
+    return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=settings_of(options))
 
 
 @cli.command()
@@ -132,11 +143,11 @@ def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
     It speaks on standard input and output. The MCP host takes the place of the root agent: it may start the root's
     sub-agents, or all agents if the root has none. Everything ends with standard input.
     """
-    team = _load(team_file)
-    name = _agent(team, agent or team.root)
+    team = load(team_file)
+    name = agent_of(team, agent or team.root)
     from ..serve.mcp import serve
 
-    return serve(team, name, settings=_settings(options))
+    return serve(team, name, settings=settings_of(options))
 
 
 @cli.command()
@@ -221,7 +232,7 @@ def tell(part: str, text: str | None, state_dir: str | None) -> int:
     standard input if it is `-`, or if it is missing and that is not a terminal. ID may be any part of the id that only
     one task has. The exit status is 1 if the task has ended.
     """
-    said = _given(text, "TEXT")
+    said = given(text, "TEXT")
     from .talk import tell_task
 
     return tell_task(state_root(state_dir), part, said)
@@ -238,10 +249,28 @@ def answer(part: str, text: str | None, state_dir: str | None) -> int:
     of a question, or of a task, that only one task has; of several questions of one task the oldest is answered. TEXT
     is read from standard input if it is `-`, or if it is missing and that is not a terminal.
     """
-    said = _given(text, "TEXT")
+    said = given(text, "TEXT")
     from .talk import answer_question
 
     return answer_question(state_root(state_dir), part, said)
+
+
+@cli.command()
+@click.option("-n", "at_most", type=click.IntRange(1), metavar="N", default=20, show_default=True, help="The newest N.")
+@click.option("--all", "-a", "everything", is_flag=True, help="List all of them.")
+@click.option("--open", "only_open", is_flag=True, help="List only those of which a task can be continued.")
+@click.option("--json", "as_json", is_flag=True, help="One run a line, as JSON.")
+@state_option
+def runs(state_dir: str | None, at_most: int, **options: bool) -> int:
+    """List runs, the newest last, and what can be continued of each.
+
+    A run is one life of a program that runs tasks. Its tasks are counted by their status. Those are named that failed
+    or were stopped, and that nobody has continued; `subactors resume ID` does. Times are in UTC.
+    """
+    from .runs import list_runs
+
+    bound = None if options.pop("everything") else at_most
+    return list_runs(state_root(state_dir), at_most=bound, **options)
 
 
 @cli.command()
@@ -341,38 +370,3 @@ def _run_command() -> int:
         warn(str(error))
         return _FAILED
     return status if isinstance(status, int) else 0
-
-
-def _load(path: Path) -> Team:
-    from ..teamfile.load import load_team
-
-    return load_team(path)
-
-
-def _agent(team: Team, name: str) -> str:
-    if name not in team.agents:
-        raise click.UsageError(f"The team has no agent {name!r}. Agents: {', '.join(team.agents)}.")
-    return name
-
-
-def _given(argument: str | None, name: str) -> str:
-    if argument == "-" or (argument is None and not os.isatty(0)):
-        argument = _input()
-    if argument is None or not argument.strip():
-        raise click.UsageError(f"There is no {name}: give it as an argument, or on standard input.")
-    return argument
-
-
-def _lines_of_input() -> list[str]:
-    return [line for line in _input().splitlines() if line.strip()]
-
-
-def _input() -> str:
-    try:
-        return read_input()
-    except InputError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}

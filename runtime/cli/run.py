@@ -1,12 +1,12 @@
-"""Running commands: `run`, `dispatch` and `check`, once their arguments are read. Imported when one is called."""
+"""Running commands: `run`, `resume`, `dispatch` and `check`, with arguments read. Imported when one is called."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...actors.interrupts import result_of
 from ..errors import CapacityError, TeamFileError
@@ -14,6 +14,7 @@ from ..host import Host
 from ..supervisor.outcome import ended_owner
 from ..tasks.gateway import Caller
 from ..tasks.messages import ListTasks, RunTask, StopTasks, ViewTask, WaitTasks
+from ..tasks.past import ResumePast, check_resumable
 from ..tasks.views import TaskList, TaskView
 from ..tasks.wording import describe_view, result_text, usage_text
 from ..team.config import Team
@@ -22,9 +23,13 @@ from ..teamfile.load import check_team
 from ..terminal.interruptible import Interrupted, Interruptible
 from ..terminal.streams import err, out
 from ..text import duration, encodable
+from .arguments import agent_of
 from .display import Display, JsonLines, LiveTable, PlainLines
 
-__all__ = ["check_file", "dispatch_tasks", "run_root"]
+if TYPE_CHECKING:
+    from ..control.former import FormerTask
+
+__all__ = ["check_file", "dispatch_tasks", "resume_root", "run_root"]
 
 _FAILED: Final = 1
 _USAGE: Final = 2
@@ -34,11 +39,38 @@ _SHOWN_OUTPUT: Final = 10_000
 
 def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any]) -> int:
     """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status."""
+    return _run(team, agent, RunTask(agent, encodable(prompt)), as_json=as_json, settings=settings)
+
+
+def resume_root(team: Team, former: FormerTask, message: str | None, *, as_json: bool, settings: dict[str, Any]) -> int:
+    """Continue a task of another run as the root of a new one, and print its answer; return the exit status."""
+    past, message = former.past, None if message is None else encodable(message)
+    check_resumable(past, message)
+    return _run(
+        team,
+        agent_of(team, past.agent),
+        ResumePast(past, message),
+        as_json=as_json,
+        settings=settings,
+        accepted=former.note_continued,
+    )
+
+
+def _run(
+    team: Team,
+    agent: str,
+    request: RunTask | ResumePast,
+    *,
+    as_json: bool,
+    settings: dict[str, Any],
+    accepted: Callable[[], None] = lambda: None,
+) -> int:
     check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
         with _display(host, as_json=as_json, has_root=True) as display:
             # As a person asks, the agent finds the prompt as the user's message, and takes up no room of its tasks.
-            root = result_of(host.ask(RunTask(agent, encodable(prompt)), Caller(is_person=True))).task_id
+            root = result_of(host.ask(request, Caller(is_person=True))).task_id
+            accepted()
             try:
                 work.result_of(_ended(host, [root]))
                 _wait_for_the_rest(host, work)

@@ -16,6 +16,7 @@ __all__ = [
     "put_messages",
     "select_conversation",
     "select_past",
+    "select_resumable",
     "select_table",
 ]
 
@@ -75,3 +76,8 @@ def select_past(task_id: str, *, options: str = "options", has_letters: bool = T
 def select_table(name: str) -> Statement:
     """Select whether there is a table of that name: a row if there is."""
     return ("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+
+
+def select_resumable(*, options: str = "options") -> Statement:
+    """Select the ids of the tasks that may have a conversation to go on with; `options` as in `select_past`."""
+    return (f"SELECT id FROM task WHERE {options} IS NOT NULL", ())  # noqa: S608 - constants

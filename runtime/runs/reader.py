@@ -19,7 +19,7 @@ from ..tasks.result import check_result
 from ..tasks.views import TERMINAL, TaskView, Vitals, iso_time
 from ..text import one_line
 from . import schema
-from .conversation import select_conversation, select_past, select_table
+from .conversation import select_conversation, select_past, select_resumable, select_table
 from .folder import RunFiles, last_sign_of_life
 from .forks import fork_lock
 from .journal_guard import distrust
@@ -132,6 +132,10 @@ class JournalReader:
         options, has_letters = self._table.instead_of("options"), bool(self._rows(select_table("letter")))
         rows = self._rows(select_past(task_id, options=options, has_letters=has_letters))
         return past_of(task_id, rows, live=self._live)
+
+    def resumable(self) -> set[str]:
+        """Return the ids of the tasks that can be continued once they have ended."""
+        return {task_id for (task_id,) in self._rows(select_resumable(options=self._table.instead_of("options")))}
 
     def died(self) -> float:
         """Return when the host was last heard of, in seconds since the epoch: it died then, or later."""

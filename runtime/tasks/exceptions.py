@@ -11,10 +11,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-__all__ = ["LONGEST_ARGUMENTS", "error_of", "pack_arguments"]
+from .messages import LONGEST_ARGUMENTS
 
-LONGEST_ARGUMENTS: Final = 8_000
-"""Characters of an exception's arguments as JSON text."""
+__all__ = ["error_of", "pack_arguments"]
 
 
 class _Bytes(msgspec.Struct, frozen=True):

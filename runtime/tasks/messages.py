@@ -14,7 +14,6 @@ import msgspec
 from ...actors import RestartPolicy
 from ..models.base import Usage
 from ..team.config import Limits, Workdir
-from .exceptions import LONGEST_ARGUMENTS
 from .group_request import LONGEST_SCHEMA, MapAgent, TaskAccepted
 from .news import TakeNews
 from .request import Reply, Reply_co, Request, TaskIds
@@ -26,6 +25,7 @@ from .views import Progress, TaskList, TaskView
 
 __all__ = [
     "AS_USUAL",
+    "LONGEST_ARGUMENTS",
     "AwaitRate",
     "Began",
     "CallAnswered",
@@ -269,6 +269,9 @@ def checked(request: Request[Reply]) -> Request[Reply]:
 
 # The host keeps some of what is reported for each task, and for each reader of events, so it takes no more than it can
 # keep: what is longer is a violation of the protocol. `TaskWork` cuts what it reports.
+
+LONGEST_ARGUMENTS: Final = 8_000
+"""Characters of an exception's arguments as JSON text."""
 
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 LongText: TypeAlias = Annotated[str, msgspec.Meta(max_length=25_000)]
