@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ def _team() -> dict[str, Any]:
             **{name: {"entrypoint": f"item_workers:{name}"} for name in WORKERS},
             "echo": entrypoint("echo"),
             "boss": model("follows_a_plan", sub_agents=[*WORKERS, "planner"], toolsets=[toolset]),
+            "hasty_boss": model("follows_a_plan", sub_agents=WORKERS, toolsets=[{**toolset, "on_finish": "stop"}]),
             "plain_boss": model("follows_a_plan", sub_agents=WORKERS, toolsets=[{"type": "background_agents"}]),
             "planner": model("follows_a_plan"),
         }
@@ -221,11 +223,40 @@ def test_a_group_that_is_stopped_keeps_what_it_has_and_its_tasks_end(
 def test_a_group_ends_with_the_task_that_has_started_it(runtime: Runtime) -> None:
     start = ["map_background_agent", {"agent": "minds_itself", "task": "{item}", "items": ["a waits"]}]
 
-    view = run_and_wait(runtime, "boss", json.dumps([[start], {"answer": "done"}]), limits=None)
+    view = run_and_wait(runtime, "hasty_boss", json.dumps([[start], {"answer": "done"}]))
     below = [task for task in runtime.list() if task.parent == view.id]
 
     assert view.ended
     assert all(task.ended for task in below)
+
+
+def test_whoever_has_started_a_group_is_told_of_its_end_once_and_of_no_items(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
+    view = _ended(runtime, toolset, agent="shouts", task="{item}", items=["a", "b", "c"])
+
+    told = toolset.notices()
+
+    assert re.findall(r"agent_task_\w+ \(\w+\)", told) == [f"{view.id} (map_shouts)"]
+    assert '"completed":3' in told
+    assert toolset.notices() == ""
+
+
+def test_an_agent_that_answers_too_early_is_told_when_its_group_has_ended(runtime: Runtime) -> None:
+    start = ["map_background_agent", {"agent": "shouts", "task": "{item}", "items": ["a", "b"]}]
+
+    view = run_and_wait(runtime, "boss", json.dumps([[start], {"answer": "early"}, {"answer": "in time"}]))
+
+    assert view.result == "in time"
+
+
+def test_a_group_can_be_waited_for_by_the_tool(toolset: OrchestratorTools) -> None:
+    task_id = _started(toolset, agent="shouts", task="{item}", items=["a", "b"])
+
+    waited = call(toolset, "wait_background_agents")
+
+    assert [(task["id"], task["done"]) for task in waited.data["tasks"]] == [(task_id, True)]
+    assert waited.data["tasks"][0]["result"]["completed"] == 2
 
 
 # --- again ----------------------------------------------------------------------------------------------------------

@@ -98,6 +98,15 @@ def test_a_repair_may_call_tools_and_is_still_the_only_one(runtime: Runtime) -> 
     assert view.usage.requests == 3
 
 
+def test_a_task_that_failed_for_its_schema_can_be_continued_and_has_the_schema_still(runtime: Runtime) -> None:
+    failed = _run(runtime, "planner", "one", "two", '{"count": 4}')
+    again = runtime.resume(failed.id)
+
+    assert failed.reason.startswith("schema: ")
+    assert again.result(PATIENCE) == {"count": 4}
+    assert again.view().usage.requests == 1
+
+
 def test_without_a_turn_left_nothing_is_repaired(runtime: Runtime) -> None:
     view = _run(runtime, "short", "no", '{"count": 1}')
 
