@@ -123,9 +123,13 @@ class _Usage(AsyncCallbackHandler):
         self._task = task
 
     async def on_llm_end(self, response: LLMResult, **_: Any) -> None:
-        """See `AsyncCallbackHandler.on_llm_end`."""
+        """See `AsyncCallbackHandler.on_llm_end`. An answer counts as a request also where its usage is not told."""
+        is_counted = False
         for generation in (one for several in response.generations for one in several):
             message = generation.message if isinstance(generation, ChatGeneration) else None
             if isinstance(message, AIMessage) and message.usage_metadata is not None:
                 usage = message.usage_metadata
                 self._task.usage(input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
+                is_counted = True
+        if not is_counted:
+            self._task.usage()

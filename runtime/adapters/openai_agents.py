@@ -93,7 +93,8 @@ class _Usage(RunHooks[Any]):
         self._task = task
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
-        """See `RunHooks.on_llm_end`."""
+        """See `RunHooks.on_llm_end`. An answer counts as a request also where its usage is not told."""
         del context, agent
         usage = response.usage
-        self._task.usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, requests=usage.requests)
+        requests = max(1, usage.requests)
+        self._task.usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, requests=requests)

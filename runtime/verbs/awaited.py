@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
@@ -35,6 +36,8 @@ TaskViews: TypeAlias = list[TaskView]
 Tasks: TypeAlias = "list[AsyncTask]"
 """These have names, as `list` is a method in what follows."""
 
+
+logger = logging.getLogger("subactors.runtime")
 
 _OF_ASYNCIO: Final = "asyncio.tasks"
 """The module of `asyncio.wait`, which wants more of a future than a callback. It would wait for ever in some cases."""
@@ -90,7 +93,8 @@ class AsyncTask(TaskHandle):
     def add_done_callback(self, function: Callable[[AsyncTask], object]) -> None:
         """Have a function called with this handle, in this event loop, when the task has ended; soon, if it has.
 
-        One that raises is logged. The result still is to be read. To be called in the loop.
+        It is called in the thread of the loop that runs where this is called, and holds that loop up. One that raises
+        is logged, and so is one whose loop is closed by then, which is not called. The result still is to be read.
 
         Raises:
             TypeError: it is a coroutine function, or `asyncio.wait` asks, which takes futures only.
@@ -101,7 +105,12 @@ class AsyncTask(TaskHandle):
                 "asyncio.wait takes futures, and a task is none: give it asyncio.ensure_future(task), or use "
                 'await runtime.wait(tasks, mode="any").'
             )
-        self._have_called(function, doorbell().call)
+        bell, unheard = doorbell(), functools.partial(_tell_unheard, self.id)
+        self._have_called(function, lambda called: bell.call(called, unheard))
+
+
+def _tell_unheard(task_id: str) -> None:
+    logger.warning("A callback of %s was not called: the event loop that it was to be called in is closed.", task_id)
 
 
 class AsyncVerbs(Verbs):

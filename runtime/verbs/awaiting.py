@@ -56,13 +56,17 @@ class Doorbell:
         self._due: deque[Callable[[], object]] = deque()
         self._has_rung = False
 
-    def call(self, function: Callable[[], object]) -> None:
-        """Have a function called in the loop. In any thread. Of a loop that is closed nobody hears it."""
+    def call(self, function: Callable[[], object], unheard: Callable[[], object] = lambda: None) -> None:
+        """Have a function called in the loop, or, if that is closed, the other one here. In any thread."""
         self._due.append(function)
         if not self._has_rung:
             self._has_rung = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and so is whatever waited in it
+            try:
                 self._ring(self._answer)
+            except RuntimeError:  # the loop is closed, and so is whatever waited in it
+                self._has_rung = False
+                self._due.clear()
+                unheard()
 
     def _answer(self) -> None:
         # First: what is added from now on rings again, and what was added before is in the line.

@@ -6,9 +6,10 @@ Both forms of a group keep their books here.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from ..errors import RunError, RuntimeClosedError
 from ..tasks.ends import TaskFailed
@@ -16,6 +17,7 @@ from ..tasks.gateway import Nobody, ReplyTo
 from ..tasks.messages import CheckData, Request, ResumeTask, RunTask, StopTasks, TaskAccepted, WaitTasks
 from ..tasks.past import ResumePast
 from ..tasks.views import Status, TaskList, TaskView
+from ..text import one_line
 from . import steps
 from .arguments import check_choice
 from .inbox import ReplyInto
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["GroupBook", "GroupWay", "OnGroupError"]
 
 OnGroupError: TypeAlias = Literal["stop", "collect"]
+
+_MOST_NOTES: Final = 10
+"""Tasks that are named in the notes of what a group raises."""
 
 
 class GroupBook:
@@ -55,6 +60,7 @@ class GroupBook:
         self._failed = ""
         self._with_key: set[str] = set()
         self._ended: set[str] = set()
+        self._failures: dict[str, str] = {}
         self.agents: dict[str, str] = {}
         self.executors: list[TaskExecutor] = []
 
@@ -103,6 +109,7 @@ class GroupBook:
             waited_for.update(missing)
             reply: TaskList = yield WaitTasks(missing, limit=0, known_only=True)
             self._ended.update(view.id for view in reply.tasks)
+            self._failures.update({view.id: view.reason for view in reply.tasks if view.status == "failed"})
             views += reply.tasks
         return views
 
@@ -111,12 +118,21 @@ class GroupBook:
         self._is_over = True
 
     def failure(self) -> Steps[TaskFailed | None]:
-        """Return what to raise if a task has failed, and the others were stopped for it; else None."""
+        """Return what to raise if a task has failed, and the others were stopped for it; else None.
+
+        What else has failed before it was stopped is told in its notes.
+        """
         if not self._failed:
             return None
         handle = self._way.held.handle(self._failed)
         known = handle.end if handle is not None else None
-        return TaskFailed((yield from steps.ended(self._failed, None, known)))
+        failure = TaskFailed((yield from steps.ended(self._failed, None, known)))
+        others = {task_id: reason for task_id, reason in self._failures.items() if task_id != self._failed}
+        for task_id, reason in itertools.islice(others.items(), _MOST_NOTES):
+            failure.add_note(f"{task_id} ({self.agents.get(task_id, '')}) failed, too: {one_line(reason, 300)}")
+        if len(others) > _MOST_NOTES:
+            failure.add_note(f"{len(others) - _MOST_NOTES:,} more tasks of the group failed, too.")
+        return failure
 
     def _falls(self, task_id: str) -> bool:
         """Whether a task falls with the group; one that does not is no longer of it."""

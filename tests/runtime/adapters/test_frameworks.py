@@ -172,6 +172,16 @@ def test_the_usage_of_a_frameworks_agent_is_its_tasks(serve: Any) -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.requests) == (300, 50, 2)
 
 
+def test_answers_of_a_model_that_tells_no_usage_are_counted(serve: Any) -> None:
+    script = [Calls(("task_id", {}), usage=None), Text("It is done.", usage=None)]
+    with ModelServer(script) as server, serve(server) as runtime:
+        task = runtime.run("helper", "Do it.")
+        task.result(timeout=120)
+        usage = task.view().usage
+
+    assert (usage.input_tokens, usage.output_tokens, usage.requests) == (0, 0, 2)
+
+
 def test_a_limit_on_tokens_holds_for_a_frameworks_agent(serve: Any) -> None:
     calls = Calls(("task_id", {}), usage=(900, 200))
     with (

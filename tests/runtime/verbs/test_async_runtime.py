@@ -361,3 +361,30 @@ def test_asyncio_wait_says_what_it_takes_in_place_of_a_task(tmp_path: Path, unti
         return 1
 
     assert in_loop(program, tmp_path) == 1
+
+
+def test_a_callback_whose_loop_is_closed_is_logged_and_not_called(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[AsyncTask] = []
+
+    async def start() -> list[AsyncTask]:
+        tasks = [await runtime.submit(submitted.wait_for, str(tmp_path / "gate")) for _ in range(2)]
+        for task in tasks:
+            task.add_done_callback(called.append)
+        return tasks
+
+    async def end() -> None:
+        await runtime.wait(tasks)
+        await runtime.close()
+
+    runtime = AsyncRuntime(state_dir=tmp_path)
+    tasks = asyncio.run(start())
+    (tmp_path / "gate").touch()
+    asyncio.run(end())
+
+    assert called == []
+    for task in tasks:
+        assert f"A callback of {task.id} was not called: the event loop that it was to be called in is closed." in (
+            caplog.text
+        )

@@ -215,3 +215,56 @@ def test_a_group_stops_what_runs_though_some_of_its_tasks_are_forgotten(tmp_path
         group.stop()
 
         assert last.status == "stopped"
+
+
+def test_tasks_that_have_failed_besides_the_first_are_in_the_notes_of_what_the_block_raises(runtime: Runtime) -> None:
+    ends: list[object] = []
+
+    def body() -> None:
+        with runtime.group() as group:
+            hear = group._book._hear
+
+            def hear_once_both_have_failed(reply: object) -> None:
+                ends.append(reply)
+                if len(ends) == 2:
+                    for end in ends:
+                        hear(end)
+
+            group._book._hear = hear_once_both_have_failed  # type: ignore[method-assign]
+            for number in (7, 8):
+                group.submit(submitted.fail_at, number, number)
+
+    with pytest.raises(TaskFailed) as caught:
+        body()
+
+    first, second = ("not 7", "not 8") if "not 7" in caught.value.reason else ("not 8", "not 7")
+    assert first in caught.value.reason
+    (note,) = caught.value.__notes__
+    assert "(fail_at) failed, too: ValueError: " in note
+    assert second in note
+
+
+def test_the_tasks_of_a_group_in_a_group_are_stopped_together(runtime: Runtime) -> None:
+    inner = []
+
+    def body() -> None:
+        with runtime.group() as group:
+            inner.extend([group.group().submit(submitted.wait_for, "/nowhere") for _ in range(2)])
+            group.submit(submitted.fail_at, 7)
+
+    with pytest.raises(TaskFailed, match="not 7"):
+        body()
+    assert [task.status for task in inner] == ["stopped", "stopped"]
+
+
+def test_a_task_with_a_key_that_somebody_else_has_asked_for_outlives_the_group(runtime: Runtime) -> None:
+    def body() -> None:
+        with runtime.group() as group:
+            group.submit(submitted.wait_for, "/nowhere", key="outlives")
+            raise KeyError("left")
+
+    task = runtime.submit(submitted.wait_for, "/nowhere", key="outlives")
+    with pytest.raises(KeyError, match="left"):
+        body()
+    assert not task.done()
+    task.stop()
