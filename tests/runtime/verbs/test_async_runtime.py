@@ -281,7 +281,7 @@ def test_a_start_with_a_key_that_is_cancelled_stops_nobody_elses_task(tmp_path: 
 def test_as_completed_gives_up_after_its_time_in_a_loop_too(tmp_path: Path, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         task = await runtime.submit(submitted.wait_for, "/nowhere")
-        with pytest.raises(TimeoutError, match="1 tasks have not ended"):
+        with pytest.raises(TimeoutError, match="1 task has not ended"):
             async for _ in runtime.as_completed([task], timeout=0.01):
                 pass
 

@@ -210,7 +210,7 @@ def test_as_completed_yields_each_task_once_as_it_ends(runtime: Runtime, tmp_pat
 def test_as_completed_gives_up_after_its_time(runtime: Runtime) -> None:
     task = runtime.submit(submitted.wait_for, "/nowhere")
 
-    with pytest.raises(TimeoutError, match="1 tasks have not ended"):
+    with pytest.raises(TimeoutError, match="1 task has not ended"):
         list(runtime.as_completed([task], timeout=0.01))
     task.stop()
 
