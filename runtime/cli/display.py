@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ...actors.interrupts import result_of
-from ..tasks.events import Event, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
+from ..tasks.events import Event, TaskAsked, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
 from ..tasks.messages import ListTasks
 from ..tasks.views import ID_PREFIX, Progress, TaskView, iso_time
-from ..tasks.wording import dollars, progress_text, result_line, size
+from ..tasks.wording import dollars, progress_text, question_text, result_line, size
 from ..terminal.control_sequences import clean
 from ..terminal.streams import OutputLostError, err, out, own_stream
 from ..text import duration, json_line, one_line
@@ -55,6 +55,10 @@ class Display(Protocol):
 
     def __exit__(self, *_: object) -> None:
         """Show how it ended, and stop."""
+        ...
+
+    def paused(self) -> contextlib.AbstractContextManager[object]:
+        """Draw nothing meanwhile: somebody asks the person at the terminal."""
         ...
 
     def answered(self, agent: str, text: str) -> None:
@@ -124,6 +128,10 @@ class PlainLines:
     def __exit__(self, *_: object) -> None:
         self._follower.stop()
 
+    def paused(self) -> contextlib.AbstractContextManager[object]:
+        """See `Display`: nothing is drawn."""
+        return contextlib.nullcontext()
+
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output."""
         del agent
@@ -146,6 +154,9 @@ class PlainLines:
             case TaskRestarting(task):
                 reason = one_line(task.reason, 300)
                 err.line(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
+            case TaskAsked(task_id, question):
+                err.line(f"{task_id} {one_line(question.agent, 100)}: asks: {question_text(question)}")
+                err.line(f"It waits for an answer: subactors answer {question.id} TEXT")
             case TaskEnded(task) if task.id != self._root:
                 reason = f": {one_line(task.reason, 300)}" if task.reason else ""
                 err.line(f"{task.id} {one_line(task.agent, 100)}: {task.status} after {duration(task.runtime)}{reason}")
@@ -172,6 +183,10 @@ class JsonLines:
 
     def __exit__(self, *_: object) -> None:
         self._follower.stop()
+
+    def paused(self) -> contextlib.AbstractContextManager[object]:
+        """See `Display`: nothing is drawn."""
+        return contextlib.nullcontext()
 
     def answered(self, agent: str, text: str) -> None:
         """An event `answer`, the last one."""
@@ -207,6 +222,7 @@ class LiveTable:
         from rich.live import Live  # noqa: PLC0415 - see above
 
         self._host = host
+        self._has_ended = False
         self._console = Console(file=own_stream(err))
         self._unfinished = ""
         self._taking = err.handing_lines_to(self._print_above)
@@ -225,20 +241,36 @@ class LiveTable:
 
     def __exit__(self, *_: object) -> None:
         self._taking.__exit__(None, None, None)
-        self._live.stop()
+        self._end()
         if self._unfinished:
             err.line(self._unfinished)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """See `Display`: the table is taken away, and comes again."""
+        self._live.transient = True
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.transient = False
+            if not self._has_ended:
+                self._live.start()
 
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output, below the table."""
         del agent
-        self._live.stop()
+        self._end()
         out.prose(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why, below the table."""
-        self._live.stop()
+        self._end()
         self._console.print(_words(f"{agent}: {reason}", "red"), overflow="ignore", crop=False)
+
+    def _end(self) -> None:
+        self._has_ended = True
+        self._live.stop()
 
     def _print_above(self, text: str) -> None:
         """Print what somebody has to say meanwhile, such as a warning, above the table."""

@@ -25,6 +25,7 @@ from ..terminal.streams import err, out
 from ..text import duration, encodable
 from .arguments import agent_of
 from .display import Display, JsonLines, LiveTable, PlainLines
+from .prompt import prompting
 
 if TYPE_CHECKING:
     from ..control.former import FormerTask
@@ -67,7 +68,7 @@ def _run(
 ) -> int:
     check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
-        with _display(host, as_json=as_json, has_root=True) as display:
+        with _display(host, as_json=as_json, has_root=True) as display, prompting(host, display.paused):
             # As a person asks, the agent finds the prompt as the user's message, and takes up no room of its tasks.
             root = result_of(host.ask(request, Caller(is_person=True))).task_id
             accepted()
@@ -103,7 +104,7 @@ def dispatch_tasks(
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
-        with _display(host, as_json=as_json):
+        with _display(host, as_json=as_json) as display, prompting(host, display.paused):
             try:
                 views = _fan_out(host, work, agent, tasks, expected_output)
                 _wait_for_the_rest(host, work)

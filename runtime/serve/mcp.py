@@ -28,9 +28,11 @@ from ..errors import SubactorsError
 from ..host import Host
 from ..team.config import AgentConfig, Team
 from ..terminal.interruptible import Interruptible
+from ..toolsets.approvals import Approvals
 from ..toolsets.background import BackgroundAgentsToolset
 from ..toolsets.base import ToolBox
 from ..toolsets.mcp.lines import messages
+from .elicitation import Elicitation
 
 __all__ = ["serve"]
 
@@ -68,14 +70,29 @@ async def _serve(host: Host, agent: str) -> None:
     team = host.team
     names = team.agents[agent].sub_agents or tuple(team.agents)
     gateway = host.gateway(agent if team.agents[agent].sub_agents else None)
-    toolset = BackgroundAgentsToolset(gateway, settings=team.settings, notify=False)
-    tools = ToolBox([toolset], permissions=team.permissions, limit=team.settings.max_answer)
+    toolset = BackgroundAgentsToolset(
+        gateway,
+        settings=team.settings,
+        notify=False,
+        is_asked=any(toolset.type == "ask_parent" for name in names for toolset in team.agents[name].toolsets),
+        steer=any(toolset.options.get("steer", False) for toolset in team.agents[agent].toolsets),
+    )
+    tools = ToolBox(
+        [toolset],
+        permissions=team.permissions,
+        approve=Approvals(gateway).refusal,
+        limit=team.settings.max_answer,
+    )
     agents = "\n".join(_line(team.agents[name]) for name in names)
 
-    async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
+    asking = Elicitation(host)
+
+    async def list_tools(context: ServerRequestContext[Any], _: PaginatedRequestParams | None) -> ListToolsResult:
+        asking.seen(context.session)
         return ListToolsResult(tools=[_described(schema["function"], agents) for schema in tools.schemas])
 
-    async def call_tool(_: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(context: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
+        asking.seen(context.session)
         answer = await tools.call(call.name, json.dumps(call.arguments or {}))
         data = answer.data if isinstance(answer.data, dict) else None
         content = [TextContent(type="text", text=answer.text)]
@@ -90,7 +107,10 @@ async def _serve(host: Host, agent: str) -> None:
     )
     with os.fdopen(os.dup(0), "rb", buffering=0) as stdin, os.fdopen(os.dup(1), "wb", buffering=0) as stdout:
         async with messages(stdin, stdout, heard=_ignore, ended=_ignore) as (incoming, outgoing):
-            await server.run(incoming, outgoing, server.create_initialization_options())
+            try:
+                await server.run(incoming, outgoing, server.create_initialization_options())
+            finally:
+                asking.close()
 
 
 def _can_be_waited_for(descriptor: int) -> bool:

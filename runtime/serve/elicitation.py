@@ -1,0 +1,85 @@
+"""Elicitation: asks the user of an MCP host what tasks ask a person, if the host can."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import ClientCapabilities, ElicitationCapability
+
+from ..people import Gone
+from ..tasks.questions import APPROVAL, Question
+
+if TYPE_CHECKING:
+    from mcp.server.session import ServerSession
+
+    from ..host import Host
+
+__all__ = ["Elicitation"]
+
+logger = logging.getLogger("subactors.runtime")
+
+
+class Elicitation:
+    """See the module, and `AskPerson`. Made in the event loop of the session.
+
+    Args:
+        host: whose tasks ask.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._session: ServerSession | None = None
+
+    def seen(self, session: ServerSession) -> None:
+        """Take note of a request of the MCP host; from the first on, its user is asked, if it says that it can."""
+        if self._session is not None:
+            self._session = session
+        elif session.check_client_capability(ClientCapabilities(elicitation=ElicitationCapability())):
+            self._session = session
+            self._host.people.attach(self, "a person at the MCP host")
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self._host.people.detach(self)
+
+    def __call__(self, question: Question, gone: Gone, wrong: str) -> str | None:
+        """Ask; what is being answered is cancelled when it is gone. Runs in a thread of its own."""
+        asking = asyncio.run_coroutine_threadsafe(self._ask(question, wrong), self._loop)
+        gone.call(asking.cancel)
+        try:
+            return asking.result()
+        except CancelledError:
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever the other end does
+            if not gone.is_set():
+                logger.warning("The MCP host could not ask its user %s of %s: %s", question.id, question.task_id, error)
+            return None
+
+    async def _ask(self, question: Question, wrong: str) -> str | None:
+        assert self._session is not None  # noqa: S101 - it is attached when it has one
+        head = f"{wrong}\n\n" if wrong else ""
+        text = f"{head}{question.agent} ({question.task_id}) asks: {question.text}"
+        answered = await self._session.elicit_form(text, _form(question))
+        if answered.action == "accept":
+            content: dict[str, Any] = dict(answered.content or {})
+            word = content.get("reason")
+            said = str(content.get("answer", ""))
+            return f"{said}: {word}" if word and said == APPROVAL[-1] else said
+        return APPROVAL[-1] if answered.action == "decline" and question.kind == "approval" else None
+
+
+def _form(question: Question) -> dict[str, Any]:
+    """Return the schema of the answer."""
+    answer: dict[str, Any] = {"type": "string", "title": "Answer"}
+    if question.choices:
+        answer["enum"] = question.choices
+    if question.default is not None:
+        answer["default"] = question.default
+    fields = {"answer": answer}
+    if question.kind == "approval":
+        fields["reason"] = {"type": "string", "title": "Reason, if you deny"}
+    return {"type": "object", "properties": fields, "required": ["answer"]}

@@ -1,0 +1,167 @@
+"""Elicitation: what tasks ask a person, asked by `subactors mcp` through an MCP host that can ask its user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import mcp_types as types
+import pytest
+from mcp.client.session import ClientSession
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+KIT = str(Path(__file__).parents[2] / "kit")
+TEAM = """\
+agents:
+  lead:
+    model: python/asking_entrypoints:does_what_it_is_told
+    sub_agents: [worker, asker]
+    toolsets: [{type: background_agents, steer: true}]
+  worker:
+    model: python/asking_entrypoints:does_what_it_is_told
+    toolsets: [{type: user_prompt, timeout: TIMEOUT}, {type: think}]
+  asker:
+    model: python/asking_entrypoints:does_what_it_is_told
+    toolsets: [{type: ask_parent}]
+permissions: {ask: [think]}
+"""
+
+
+def session_of(
+    tmp_path: Path, work: Callable[[ClientSession], Awaitable[Any]], answer: Any, timeout: str = "60s"
+) -> Any:
+    """Do something in a session with `subactors mcp`, whose user gives answers."""
+    team = tmp_path / "team.yaml"
+    team.write_text(TEAM.replace("TIMEOUT", timeout))
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "subactors.runtime.cli", "mcp", str(team), "--state-dir", str(tmp_path / "state")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([KIT, *filter(None, sys.path)])},
+    )
+
+    async def asked(_: Any, params: Any) -> types.ElicitResult:
+        result: types.ElicitResult = await answer(params)
+        return result
+
+    async def main() -> Any:
+        async with (
+            stdio_client(server) as (read, write),
+            ClientSession(read, write, elicitation_callback=asked if answer is not None else None) as session,
+        ):
+            await session.initialize()
+            return await work(session)
+
+    return asyncio.run(main())
+
+
+async def called(session: ClientSession, name: str, **arguments: Any) -> str:
+    answer = await session.call_tool(name, arguments)
+    return "".join(block.text for block in answer.content if isinstance(block, types.TextContent))
+
+
+async def run(session: ClientSession, agent: str, *calls: Any) -> str:
+    """Start an agent that makes these tool calls; return its id."""
+    text = await called(session, "run_background_agent", agent=agent, task=json.dumps(calls))
+    return re.findall(r"agent_task_\w+", text)[0]
+
+
+async def result(session: ClientSession, task_id: str) -> str:
+    """Return the view of a task that has ended."""
+    while " completed " not in (text := await called(session, "view_background_agent", task_id=task_id)):
+        assert " failed " not in text, text
+        await asyncio.sleep(0.01)
+    return text
+
+
+def accepted(**content: Any) -> types.ElicitResult:
+    return types.ElicitResult(action="accept", content=content)
+
+
+def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(tmp_path: Path) -> None:
+    asked: list[types.ElicitRequestFormParams] = []
+
+    async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        asked.append(params)
+        return accepted(answer="green" if len(asked) > 1 else "Ada")
+
+    async def work(session: ClientSession) -> str:
+        prompts = [{"message": "Your name?"}, {"message": "Which?", "schema": {"enum": ["red", "green"]}}]
+        return await result(session, await run(session, "worker", *(("user_prompt", prompt) for prompt in prompts)))
+
+    said = session_of(tmp_path, work, answer).replace("\\", "")
+    assert '"response": "Ada"' in said
+    assert '"response": "green"' in said
+    assert re.fullmatch(r"worker \(agent_task_\w+\) asks: Your name\?", asked[0].message)
+    schema = json.loads(asked[1].model_dump_json(by_alias=True))["requestedSchema"]
+    assert schema["properties"]["answer"]["enum"] == ["red", "green"]
+    assert schema["required"] == ["answer"]
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome"),
+    [
+        (accepted(answer="allow once"), "Thoughts so far:"),
+        (accepted(answer="deny", reason="not today"), "Their word on it: not today."),
+        (types.ElicitResult(action="decline"), "has denied this call of 'think'"),
+    ],
+)
+def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(
+    tmp_path: Path, given: types.ElicitResult, outcome: str
+) -> None:
+    async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        assert "wants to call the tool think" in params.message
+        return given
+
+    async def work(session: ClientSession) -> str:
+        return await result(session, await run(session, "worker", ("think", {"thought": "hm"})))
+
+    assert outcome in session_of(tmp_path, work, answer)
+
+
+def test_a_deadline_that_passes_while_the_user_answers_cancels_the_elicitation(tmp_path: Path) -> None:
+    cancelled: list[str] = []
+
+    async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        if "Slow" not in params.message:
+            return accepted(answer="yes")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(params.message)
+            raise
+        return accepted(answer="too late")
+
+    async def work(session: ClientSession) -> str:
+        prompts = (("user_prompt", {"message": message}) for message in ("Slow?", "And now?"))
+        return await result(session, await run(session, "worker", *prompts))
+
+    said = session_of(tmp_path, work, answer, timeout="500ms").replace("\\", "")
+    assert '"action": "cancel"' in said
+    assert '"response": "yes"' in said
+    assert len(cancelled) == 1
+
+
+def test_what_a_task_asks_its_parent_the_model_of_the_mcp_host_answers(tmp_path: Path) -> None:
+    async def work(session: ClientSession) -> str:
+        names = {tool.name for tool in (await session.list_tools()).tools}
+        assert {"answer_background_agent", "steer_background_agent"} <= names
+        task_id = await run(session, "asker", ("ask_parent", {"question": "Which?"}))
+        while "Asks (" not in await called(session, "list_background_agents"):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+        await called(session, "answer_background_agent", question=task_id, answer="this one")
+        return await result(session, task_id)
+
+    assert "this one" in session_of(tmp_path, work, None)
+
+
+def test_a_host_that_cannot_ask_its_user_has_approvals_denied_at_once(tmp_path: Path) -> None:
+    async def work(session: ClientSession) -> str:
+        return await result(session, await run(session, "worker", ("think", {"thought": "hm"})))
+
+    assert "nobody can be asked here" in session_of(tmp_path, work, None)
