@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from subactors.runtime.supervisor.messages import Waiter
 from subactors.runtime.supervisor.task import Task
-from subactors.runtime.supervisor.waiting import Waiters
+from subactors.runtime.supervisor.waiters import Waiters
 
 
 class Named:
