@@ -111,22 +111,24 @@ def completed(
     way: Way, tasks: Iterable[TaskRef], timeout: float | None, handle: Callable[[str, str, Way], Handle]
 ) -> AsyncResults[Handle]:
     """Return tasks as they end; see `BlockingVerbs.as_completed`. To be called in the event loop."""
-    inbox: AsyncInbox[Ended] = AsyncInbox()
+    inbox: AsyncInbox[Ended | None] = AsyncInbox()
     return AsyncResults(_Completed(Completions(way, tasks, inbox, handle, timeout), inbox))
 
 
 class _Completed(Generic[Handle]):
-    def __init__(self, completions: Completions[Handle], inbox: AsyncInbox[Ended]) -> None:
+    def __init__(self, completions: Completions[Handle], inbox: AsyncInbox[Ended | None]) -> None:
         self._completions = completions
         self._inbox = inbox
 
     async def next(self) -> Handle:
-        if not len(self._completions):
+        ended = await self._inbox.get() if len(self._completions) else None
+        if ended is None or not len(self._completions):
             raise StopAsyncIteration
-        return self._completions.take(await self._inbox.get())
+        return self._completions.take(ended)
 
     def close(self) -> None:
         self._completions.close()
+        self._inbox.put(None)  # for whoever waits
 
 
 class _Mapped:
@@ -164,11 +166,14 @@ class _Mapped:
                 mapping.take(arrived)
 
     def close(self) -> None:
+        if self._is_closed:
+            return
         self._is_closed = True
         if self._feed is not None:
             self._feed.close()
         if self._mapping is not None:
             self._mapping.close()
+            self._inbox.put((None, None))  # for whoever waits
 
 
 class _Feed(Iterator[Any]):

@@ -14,6 +14,7 @@ import submitted
 import trio
 from anyio.lowlevel import checkpoint
 from subactors.runtime import AsyncRuntime, TaskFailed
+from subactors.runtime.verbs.async_many import AsyncResults
 from teams import entrypoint_team
 
 pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -232,3 +233,24 @@ def test_an_async_map_is_read_by_one_coroutine_at_a_time(tmp_path: Path, backend
         return read[0]
 
     assert in_loop(program, tmp_path / "state", backend) == "gone"
+
+
+@pytest.mark.parametrize("what", ["map", "as_completed"])
+def test_whoever_waits_for_the_next_learns_that_it_is_closed(tmp_path: Path, backend: str, what: str) -> None:
+    async def program(runtime: AsyncRuntime) -> list[object]:
+        results: AsyncResults[Any] = runtime.map(submitted.wait_for, ["/nowhere"])
+        if what == "as_completed":
+            results = runtime.as_completed([await runtime.submit(submitted.wait_for, "/nowhere")])
+        read: list[object] = []
+
+        async def reads() -> None:
+            read.append(await anext(results, "closed"))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(reads)
+            while not await runtime.list():
+                await checkpoint()
+            results.close()
+        return read
+
+    assert in_loop(program, tmp_path, backend) == ["closed"]

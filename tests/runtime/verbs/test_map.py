@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import submitted
 from processes_and_waits import wait_until
-from subactors.runtime import EmptyTaskError, Runtime, RuntimeClosedError, TaskCrashed, TaskFailed
+from subactors.runtime import EmptyTaskError, RunError, Runtime, RuntimeClosedError, TaskCrashed, TaskFailed
 from teams import PATIENCE, shared_runtime
 
 
@@ -284,6 +284,21 @@ def test_map_uses_the_room_that_others_have_left_again(tmp_path: Path) -> None:
         (tmp_path / "on").write_text("on")
         reader.join()
         assert rest == ["on"] * 4
+
+
+def test_a_map_starts_nothing_before_its_first_result_is_asked_for(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0) as small:
+        results = small.map(submitted.square, range(3))
+        assert small.list() == []
+        assert list(results) == [0, 1, 4]
+
+
+def test_a_map_of_a_group_is_refused_behind_its_block(runtime: Runtime) -> None:
+    with runtime.group() as group:
+        results = group.map(submitted.square, range(3))
+
+    with pytest.raises(RunError, match=r"The block of this group has ended. It starts no more tasks"):
+        next(results)
 
 
 def test_map_of_nothing_is_nothing(runtime: Runtime) -> None:
