@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -155,6 +156,8 @@ def stop_unknown(way: Way, reply: object) -> None:
 
 def stop_unseen(way: Way, task_ids: Sequence[str]) -> None:
     """Stop tasks whose ends nobody will look at. Returns at once."""
+    if sys.is_finalizing():
+        return  # a map is dropped with the interpreter, which has closed every runtime
     with contextlib.suppress(RuntimeClosedError):  # then they are ending
         way.send(StopTasks([*task_ids], limit=0), Nobody())
 
