@@ -143,22 +143,14 @@ class Mapping:
             self._at_once = max(1, self._at_once)
             return
         match reply:
-            case TaskAccepted(task_id):
-                item.task_id, item.state = task_id, _State.RUNNING
-                self._ask(item, WaitTasks([task_id], limit=0, peek=True))
             case CapacityError() if self._may_wait(reply):
                 self._put_back(item)
             case BaseException() if item.view is not None:  # closed meanwhile: what is known of the end has to do
                 self._end(item, view=item.view)
             case BaseException():
                 self._end(item, error=reply)
-            case TaskView():
-                self._end(item, view=reply)
-            case _ if reply.tasks[0].status == "completed":
-                self._end(item, view=reply.tasks[0])
             case _:
-                item.view = reply.tasks[0]
-                self._ask(item, ViewTask(item.task_id, limit=OUTPUT_OF_FAILED, peek=True))
+                self._end(item, view=reply)
 
     def ready(self) -> list[Any] | None:
         """Return the outcomes for the items of the task that is to be given out now; None if there is none now.
@@ -219,14 +211,28 @@ class Mapping:
             self._inbox.put((item, error))
 
     def _arrived(self, item: _Item, reply: Any) -> None:
-        """Hand a reply over. In the thread that replies."""
-        if isinstance(reply, TaskAccepted):
-            item.accepted = reply
-            if self._is_closed:
-                stop_unseen(self._way, [reply.task_id])
-        elif _is_last(reply):
-            # This has the result now: it takes up no room of unread ones, however long nobody asks for the next.
-            self._acknowledge(item.task_id)
+        """Ask on, or hand over what has come at last. In the thread that replies.
+
+        This waits for no consumer: a task that has ended takes up no room of unread ones, however long nobody asks for
+        the next result. One whose result is in a file does, as that goes when the task is forgotten.
+        """
+        match reply:
+            case TaskAccepted(task_id):
+                item.task_id, item.accepted, item.state = task_id, reply, _State.RUNNING
+                if self._is_closed:
+                    stop_unseen(self._way, [task_id])
+                else:
+                    self._ask(item, WaitTasks([task_id], limit=0, peek=True))
+                return
+            case TaskList(tasks=[view]):
+                item.view = reply = view
+                if view.status != "completed":
+                    self._ask(item, ViewTask(view.id, limit=OUTPUT_OF_FAILED, peek=True))
+                    return
+            case _:
+                pass  # an error, or the view of a task that has no result
+        if isinstance(reply, TaskView) and not reply.result_file:
+            self._acknowledge(reply.id)
         self._inbox.put((item, reply))
 
     def _acknowledge(self, task_id: str) -> None:
@@ -246,11 +252,3 @@ class Mapping:
         if not self._ordered:
             return self._ended.popleft() if self._ended else None
         return self._line.popleft() if self._line and self._line[0].state is _State.ENDED else None
-
-
-def _is_last(reply: Any) -> bool:
-    """Whether a reply has all that is wanted of a task that has ended. A result in a file goes when it is forgotten."""
-    if isinstance(reply, TaskList):
-        view = reply.tasks[0]
-        return view.status == "completed" and not view.result_file
-    return isinstance(reply, TaskView)

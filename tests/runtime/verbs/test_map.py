@@ -266,7 +266,9 @@ def test_a_map_that_waits_for_room_ends_with_its_runtime(tmp_path: Path) -> None
 def test_a_map_that_is_read_slowly_takes_up_no_room_of_unread_results(tmp_path: Path) -> None:
     with Runtime(state_dir=tmp_path, standby=0, max_running=4, max_tasks=1, max_queued=8) as small:
         maps = [small.map(submitted.square, range(16), concurrency=8) for _ in range(3)]
-        assert [next(results) for results in maps] == [0] * 3
+        for results in maps:
+            assert next(results) == 0
+            wait_until(lambda: not still_running(small), "all that the map has started ends", limit=PATIENCE)
         assert [sum(results) for results in maps] == [sum(number**2 for number in range(16))] * 3
 
 
