@@ -55,7 +55,8 @@ class Reporter:
         self._calls = [*calls]
         self._running = [*calls]
         self._told = [*as_json(messages_added), *[""] * len(calls)]
-        self._supervisor.tell(CallsBegan(self._told[: len(messages_added)], len(calls), list(told)))
+        letters = letterbox.report()
+        self._supervisor.tell(CallsBegan(self._told[: len(messages_added)], len(calls), list(told), letters))
 
     def tool_called(self, call: ToolCall) -> None:
         """Report."""

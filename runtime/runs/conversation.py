@@ -45,14 +45,15 @@ def select_conversation(task_id: str) -> Statement:
     return ("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
 
 
-def select_past(task_id: str, *, options: str = "options", has_letters: bool = True) -> Statement:
+def select_past(task_id: str, *, options: str = "options", owed: str = "owed", has_letters: bool = True) -> Statement:
     """Select what a task needs that continues another; `past_rows` knows what the columns are.
 
-    Of what it had started, the ends that nobody has seen; of what was said to it, what it has not taken.
+    Of what it had started, the ends that it is owed; of what was said to it, what it has not taken.
 
     Args:
         task_id: the task that is continued.
         options: what stands for the column of that name, where the journal does not have it.
+        owed: the same.
         has_letters: whether the journal has a table of letters.
     """
     letters = (
@@ -63,8 +64,8 @@ def select_past(task_id: str, *, options: str = "options", has_letters: bool = T
         (
             f"SELECT 0 AS kind, 0 AS number, agent, task, expected_output, status, reason, {options}, workdir "  # noqa: S608 - constants
             "FROM task WHERE id = ? UNION ALL "
-            f"SELECT 1, number, id, agent, substr(result, 1, {_RESULT_HEAD}), status, reason, NULL, NULL "
-            "FROM task WHERE parent = ? AND was_read = 0 UNION ALL "
+            f"SELECT 1, number, id, agent, substr(result, 1, {_RESULT_HEAD}), status, reason, runtime, NULL "
+            f"FROM task WHERE parent = ? AND {owed} = 1 UNION ALL "
             f"{letters if has_letters else ''}"
             "SELECT 2, number, body, NULL, NULL, NULL, NULL, NULL, NULL FROM message WHERE task = ? "
             "ORDER BY kind, number"

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..tasks.past import Past, UntoldEnd, decode_options
+from ..tasks.news import Notice
+from ..tasks.past import Past, decode_options
 from ..tasks.result import decode_result
 from ..tasks.talk import Letter
 from ..tasks.views import TERMINAL, Status
@@ -35,6 +36,7 @@ class _EndRow(msgspec.Struct, array_like=True, frozen=True):
     result: str | None
     status: Status
     reason: str
+    runtime: float | None
 
 
 class _Said(msgspec.Struct):
@@ -59,7 +61,7 @@ def past_of(task_id: str, rows: Sequence[Sequence[Any]], *, live: bool) -> Past 
 
 
 def _past_of(task_id: str, rows: Sequence[Sequence[Any]], *, live: bool) -> Past | None:
-    ends: list[UntoldEnd] = []
+    ends: list[Notice] = []
     messages: list[str] = []
     letters: list[Letter] = []
     found: _TaskRow | None = None
@@ -70,7 +72,7 @@ def _past_of(task_id: str, rows: Sequence[Sequence[Any]], *, live: bool) -> Past
             end = msgspec.convert(fields, _EndRow)
             status, reason = _as_ended(end.status, end.reason, live=live)
             if status in TERMINAL:
-                ends.append(UntoldEnd(end.task_id, end.agent, status, reason, _text_of(end.result)))
+                ends.append(Notice(end.task_id, end.agent, status, reason, end.runtime or 0.0, _text_of(end.result)))
         elif kind == 3:  # noqa: PLR2004 - see `select_past`
             sender, text, *_ = fields
             letters.append(Letter(len(letters) + 1, msgspec.convert(sender, str), msgspec.convert(text, str)))

@@ -129,8 +129,9 @@ class JournalReader:
 
     def past(self, task_id: str) -> Past | None:
         """Return a task as one that continues it needs it; None if there is none of that id."""
-        options, has_letters = self._table.instead_of("options"), bool(self._rows(select_table("letter")))
-        rows = self._rows(select_past(task_id, options=options, has_letters=has_letters))
+        options, owed = self._table.instead_of("options"), self._table.instead_of("owed")
+        has_letters = bool(self._rows(select_table("letter")))
+        rows = self._rows(select_past(task_id, options=options, owed=owed, has_letters=has_letters))
         return past_of(task_id, rows, live=self._live)
 
     def resumable(self) -> set[str]:

@@ -106,6 +106,7 @@ _LATER: Final = {
     "queued": "NULL",
     "continues": "''",
     "options": "'{}'",
+    "owed": "(1 - was_read)",
 }
 """Columns that a journal of an earlier version does not have, and what stands for them."""
 
@@ -235,7 +236,10 @@ def mark_read(task_id: str, *, told: bool) -> list[Statement]:
 
 def note_continued(task_id: str) -> list[Statement]:
     """Note that another task goes on with an ended one: its end has been seen, and it knows those of its own tasks."""
-    return [("UPDATE task SET was_read = 1 WHERE ? IN (id, parent)", (task_id,))]
+    return [
+        ("UPDATE task SET was_read = 1 WHERE ? IN (id, parent)", (task_id,)),
+        ("UPDATE task SET owed = 0 WHERE parent = ?", (task_id,)),
+    ]
 
 
 def _insert_transition(task_id: str, status: Status, reason: str, attempt: int) -> Statement:

@@ -83,9 +83,10 @@ def note_continued(path: Path, task_id: str) -> None:
 
     The end of that task, and of those that it had started, has been seen then.
     """
-    with _taken_over(path) as folder, contextlib.suppress(sqlite3.Error):
-        if folder is not None:
-            amend(folder.journal, schema.note_continued(task_id))
+    with _taken_over(path) as folder:
+        for statement in schema.note_continued(task_id) if folder is not None else ():
+            with contextlib.suppress(sqlite3.Error):  # a journal of an earlier version lacks columns
+                amend(RunFiles(path).journal, [statement])
 
 
 def prune(root: Path, keep: float = KEEP, *, unread: bool = False) -> Pruned:

@@ -309,7 +309,8 @@ class TaskSupervisor(Supervisor):
                 self._conversations.keep(task, attempt, child, report)
             case CallsBegan() | CallAnswered():
                 told = self._answers.notices.told_by_turn(report.told, task.id)
-                self._conversations.keep(task, attempt, child, report, told)
+                letters = self._talk.taken(task, report) if isinstance(report, CallsBegan) else []
+                self._conversations.keep(task, attempt, child, report, [*told, *letters])
             case TurnEnded() | Spent():
                 over = self._answers.budgets.count(task, attempt, report)
                 if isinstance(report, TurnEnded):

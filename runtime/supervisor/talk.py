@@ -10,7 +10,7 @@ from typing import Protocol, assert_never
 from ..runs.journal import Journal
 from ..runs.schema import Statement
 from ..tasks.gateway import Caller, ReplyTo
-from ..tasks.messages import TurnEnded
+from ..tasks.messages import CallsBegan, TurnEnded
 from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion
 from ..tasks.talk import LettersTaken, Listen, Listening, SteerTask, TalkReport, TalkRequest
 from ..tasks.views import Status
@@ -108,7 +108,7 @@ class Talk:
         else:
             self._questions.drop(task, report.number)
 
-    def taken(self, task: Task, report: TurnEnded) -> list[Statement]:
+    def taken(self, task: Task, report: TurnEnded | CallsBegan) -> list[Statement]:
         """Note what a turn has taken of what was said to a task; return what is to be written down of it."""
         return self._letters.taken(task, report.letters)
 

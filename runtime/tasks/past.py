@@ -9,6 +9,8 @@ import msgspec
 from ..errors import RunError
 from ..text import one_line
 from .messages import AS_USUAL, RunOptions, TaskAccepted
+from .news import News, Notice
+from .notice_wording import describe_news
 from .request import Request
 from .talk import Letter
 from .views import Status
@@ -16,7 +18,6 @@ from .views import Status
 __all__ = [
     "Past",
     "ResumePast",
-    "UntoldEnd",
     "check_resumable",
     "conversation_of",
     "decode_options",
@@ -25,28 +26,9 @@ __all__ = [
 ]
 
 _REASON: Final = 1000
+_NOTICE_REASON: Final = 300
 _MOST_HEADS: Final = 24_000
-"""Characters of a reason, and of the results of all tasks of which a continuation is told."""
-
-_TAG: Final = "background_agents"
-
-
-class UntoldEnd(msgspec.Struct, frozen=True):
-    """The end of a task of which its owner had not been told when that ended.
-
-    Attributes:
-        task_id: the task.
-        agent: who ran it.
-        status: its last one.
-        reason: why it ended so.
-        result: its result, or the beginning of it; empty if it has none, or that is in a file.
-    """
-
-    task_id: str
-    agent: str
-    status: Status
-    reason: str
-    result: str = ""
+"""Characters of a reason, of that of another task, and of the results of all tasks of which a continuation is told."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +43,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
         reason: why it ended so.
         options: how it differed from others of its agent; None: it has no conversation, because it is a function's.
         folder: the folder that it had to itself; empty if it had none.
-        untold: ends of tasks that it had started, oldest first.
+        untold: ends of tasks that it had started, and had not been told of; oldest first.
         conversation: the messages, each as JSON text.
         letters: what was said to it, and it had not taken when it ended.
     """
@@ -74,7 +56,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     options: RunOptions | None
     folder: str
-    untold: tuple[UntoldEnd, ...] = ()
+    untold: tuple[Notice, ...] = ()
     conversation: tuple[str, ...] = ()
     letters: tuple[Letter, ...] = ()
 
@@ -159,20 +141,12 @@ def _notice(past: Past, folder: str) -> str:
         lines.append(f"Its working directory is {folder} now. What was in the former one is there.")
     lines.append("</continued>")
     if past.untold:
-        lines += ["", f"<{_TAG}>", "The runtime tells you, not the user: background tasks of yours have ended."]
         room = _MOST_HEADS // len(past.untold)
-        for end_of in past.untold:
-            lines += ["", *_lines(end_of, room)]
-        lines.append(f"</{_TAG}>")
+        lines += ["", describe_news(News(), shown=[_shortened(notice, room) for notice in past.untold])]
     return "\n".join(lines)
 
 
-def _lines(end: UntoldEnd, room: int) -> list[str]:
-    reason = f" {one_line(end.reason, _REASON)}" if end.reason else ""
-    lines = [f"{end.task_id} ({end.agent}): {end.status}.{reason}"]
-    if end.result:
-        head = end.result[:room].replace(f"</{_TAG}", f"< /{_TAG}")
-        lines += ["Result:", *(f"| {line}" for line in head.splitlines())]
-        if len(end.result) > room:
-            lines.append("[It goes on; the rest is not kept here.]")
-    return lines
+def _shortened(notice: Notice, room: int) -> Notice:
+    """Return a notice that has no more than so much of a result: nobody can view the rest of a former task's."""
+    head = notice.head if len(notice.head) <= room else f"{notice.head[:room]}…"
+    return msgspec.structs.replace(notice, head=head, reason=one_line(notice.reason, _NOTICE_REASON))

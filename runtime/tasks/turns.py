@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from .request import TaskIds
+from .talk import LetterNumbers
 
 __all__ = ["CallAnswered", "CallsBegan", "Messages"]
 
@@ -21,11 +22,13 @@ class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
         messages: what the conversation grew by so far, each as JSON text; the last is the turn.
         calls: how many calls it has.
         told: tasks of whose ends these messages tell.
+        letters: numbers of the letters that are in these messages.
     """
 
     messages: Messages
     calls: CallNumber
     told: TaskIds = []
+    letters: LetterNumbers = []
 
 
 class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):

@@ -1,12 +1,18 @@
-"""Continuing tasks of earlier runs: of hosts that were closed or killed, and of such as live in another process."""
+"""Continuing tasks of earlier runs: of hosts that were closed or killed, and of such as live in another process.
+
+`SUBACTORS_KILLS` is how many times a host is killed at a random moment; three, if it is not set.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
+import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +21,7 @@ import pytest
 from processes_and_waits import wait_until
 from subactors.runtime import RunError, Runtime, StateError, TaskView
 from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
+from subactors.runtime.runs.overview import overviews
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.runs.upkeep import recover
 from teams import PATIENCE, model, plan, run_and_wait
@@ -159,7 +166,8 @@ def test_the_ends_of_tasks_that_died_with_their_host_are_told(tmp_path: Path) ->
         told = str([message for message in reader.messages(view.id) if message["role"] == "user"])
 
     assert view.result == "done"
-    assert "(plans): failed. The host died." in told
+    assert "(plans): failed after" in told
+    assert "The host died." in told
 
 
 def test_a_folder_of_its_own_goes_along_from_run_to_run(tmp_path: Path) -> None:
@@ -216,6 +224,80 @@ def test_a_journal_of_an_earlier_version_can_be_gone_on_with(tmp_path: Path) -> 
     with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         first = run_and_wait(runtime, "shows", "First.")
         lost = ["ALTER TABLE task DROP COLUMN continues", "ALTER TABLE task DROP COLUMN options", "DROP TABLE letter"]
+        lost.append("ALTER TABLE task DROP COLUMN owed")
         runtime._host.journal.write([(statement, ()) for statement in lost])
     with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         assert len(json.loads(resumed(runtime, first.id, "Second.").result)["messages"]) == 4
+
+
+# --- at any moment --------------------------------------------------------------------------------------------------
+
+KILLS: Final = int(os.environ.get("SUBACTORS_KILLS", "3"))
+CALLS: Final = 12
+
+NOT_WRITTEN: Final = 1.0
+"""Seconds before the death of a host, at most, of which its journal may lack what began; here, on a busy machine."""
+
+FINISHER: Final = """
+import json, sys
+from subactors.runtime import Runtime
+team, state, task_id, task = json.loads(sys.argv[1])
+with Runtime.from_mapping(team, state_dir=state, standby=0) as runtime:
+    task = runtime.resume(task_id) if task_id else runtime.run("plans", task)
+    print("begun", flush=True)
+    print(task.result(), flush=True)
+"""
+"""A host that starts one task, or continues it, to its end."""
+
+
+def finish(state: Path, task: str, kill_after: float | None) -> tuple[str, float]:
+    """Run a host that finishes the work; return what the task answered, and when the host was killed, if it was."""
+    left = [view.id for run in overviews(state) for view in run.open_ends]
+    assert len(left) <= 1
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    with subprocess.Popen(
+        [sys.executable, "-c", FINISHER, json.dumps([TEAM, str(state), "".join(left), task])],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        killed = 0.0
+        if kill_after is not None:
+            program.stdout.readline()
+            time.sleep(kill_after)
+            killed = time.time()
+            program.kill()
+        return program.stdout.read().removeprefix("begun\n"), killed
+
+
+@pytest.mark.timeout(120 + 20 * KILLS)
+def test_whatever_moment_its_host_is_killed_at_a_task_is_finished_and_nothing_that_is_known_to_be_done_is_done_again(
+    tmp_path: Path,
+) -> None:
+    seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
+    print(f"seed {seed}")  # shown when the test fails
+    chance = random.Random(seed)  # noqa: S311 - chance is all that is wanted
+    file = tmp_path / "done"
+    call = "echo {number} $(date +%s.%N) >> '{file}'; sleep 0.{pause}; echo answer {number}"
+    calls = [call.format(number=number, file=file, pause=chance.randrange(10, 30)) for number in range(CALLS)]
+    task = plan(*([["shell", {"cmd": command}]] for command in calls), "answers")
+    answered, kills = "", []
+    for kill in range(KILLS + 1):
+        answered, killed = finish(tmp_path / "state", task, None if kill == KILLS else chance.random() * 0.6)
+        kills.append(killed)
+        if answered:
+            break
+
+    answers = json.loads(answered)
+    assert len(answers) == CALLS
+    done: defaultdict[int, list[float]] = defaultdict(list)
+    for line in file.read_text().splitlines():
+        number, at = line.split()
+        done[int(number)].append(float(at))
+    for number, answer in enumerate(answers):
+        assert answer == EFFECTS_UNKNOWN or f"answer {number}" in answer
+        assert done[number] or answer == EFFECTS_UNKNOWN
+        for again in done[number][:-1]:
+            assert any(0 <= killed - again < NOT_WRITTEN for killed in kills), (number, done[number], kills)

@@ -177,7 +177,7 @@ def test_ends_of_its_own_tasks_of_which_it_was_not_told_are_told(runtime: Runtim
     view = resumed(runtime, boss.id)
 
     (told,) = [message for message in conversation_in(runtime, view.id)[2:] if message["role"] == "user"]
-    assert f"{child.id} (echo): completed." in told["content"]
+    assert f"{child.id} (echo): completed after" in told["content"]
     assert "| what it found" in told["content"]
     again = resumed(runtime, boss.id)
     assert child.id not in str(
