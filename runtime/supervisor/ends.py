@@ -6,7 +6,7 @@ Used in the supervisor's thread only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...actors import ProcessExit
 from ..runs.journal import Journal
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Ends"]
+
+_MOST_NAMED: Final = 20
+"""Tasks that a reason names."""
 
 
 class Ends:
@@ -78,7 +81,7 @@ class Ends:
         if not owned:
             self._write(task, outcome)
             return
-        self._held[task.id] = (task, outcome)
+        self._held[task.id] = (task, _with_those_that_fall(outcome, owned))
         self._stop(owned, target=None, ended_owner=task.agent)
 
     def announce(self, task: Task, outcome: Outcome) -> None:
@@ -102,3 +105,12 @@ class Ends:
         self._journal.write(
             record.ended(task, outcome.status, outcome.reason), lambda: self._mailbox.tell_for(None, recorded)
         )
+
+
+def _with_those_that_fall(outcome: Outcome, owned: list[Task]) -> Outcome:
+    """Return how a task ended, with the tasks that it had started and that are stopped for that."""
+    names = [f"{each.id} ({each.agent})" for each in owned[:_MOST_NAMED]]
+    more = f" and {len(owned) - len(names)} more" if len(owned) > len(names) else ""
+    were = "was" if len(owned) == 1 else "were"
+    fallen = f"{', '.join(names)}{more} had not ended, and {were} stopped."
+    return Outcome(outcome.status, f"{outcome.reason} {fallen}".strip(), final=outcome.final)

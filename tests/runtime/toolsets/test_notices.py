@@ -95,6 +95,7 @@ def test_an_agent_that_stops_what_runs_at_its_last_answer_is_not_woken(runtime: 
     (child,) = children(runtime, view.id)
     assert child.status == "stopped"
     assert child.reason.startswith("Stopped, because stopping had ended")
+    assert view.reason == f"{child.id} (waits) had not ended, and was stopped."
 
 
 def test_an_agent_that_is_told_nothing_is_not_woken_either(runtime: Runtime) -> None:
@@ -309,6 +310,21 @@ def test_looks_in_vain_are_held_until_there_is_news(tmp_path: Path) -> None:
     assert looks <= 6
 
 
+def test_a_model_that_polls_makes_hardly_more_turns_than_there_is_news(tmp_path: Path) -> None:
+    steps = [{"after": str(tmp_path / str(number)), "text": f"{number} "} for number in range(8)]
+    begins = json.dumps({"agent": "says_in_steps", "task": json.dumps(steps)})
+    poller = model("polls", sub_agents=["says_in_steps"], toolsets=[BACKGROUND])
+    with Runtime.from_mapping(entrypoint_team(poller=poller), poll_wait=PATIENCE, standby=0) as runtime:
+        task = runtime.run("poller", begins)
+        for number in range(8):
+            looks = _looks(runtime, task.id)
+            (tmp_path / str(number)).touch()
+            wait_until(lambda looks=looks: _looks(runtime, task.id) > looks, "it has looked again", limit=PATIENCE)
+        turns = int(task.result(PATIENCE))
+
+    assert turns <= 1.3 * (len(steps) + len(["starts", "runs", "ends"])) + 1
+
+
 def test_looks_are_not_held_where_that_is_switched_off() -> None:
     with (
         Runtime.from_mapping(entrypoint_team(**agents()), poll_wait=0, standby=0) as runtime,
@@ -324,6 +340,10 @@ def test_looks_are_not_held_where_that_is_switched_off() -> None:
         assert len(answers) == 1
         assert time.monotonic() - began < 30
         runtime.stop(task)
+
+
+def _looks(runtime: Runtime, task: str) -> int:
+    return sum("still at work" in str(message["content"]) for message in conversation(runtime, task)[1:])
 
 
 def _answers(runtime: Runtime, task: str) -> int:
