@@ -17,6 +17,7 @@ from ..runs.schema import Statement, insert_letter, note_letters_taken
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.talk import MOST_LETTERS, Letter, LettersTaken, Listen, SteerReceipt, SteerTask
 from ..tasks.wording import size
+from .messages import Mailbox, NewsDue
 from .task import LetterBook, Task
 
 __all__ = ["Letters"]
@@ -30,10 +31,12 @@ class Letters:
 
     Args:
         journal: is told of each before the one who has sent it.
+        mailbox: the supervisor's; hears that a task which waits for the ends of its own has something else to see to.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, mailbox: Mailbox) -> None:
         self._journal = journal
+        self._mailbox = mailbox
         self._late: dict[Task, list[tuple[SteerTask, Caller, ReplyTo]]] = {}
 
     def send(self, task: Task, request: SteerTask, caller: Caller, reply_to: ReplyTo) -> None:
@@ -64,6 +67,8 @@ class Letters:
 
         def written() -> None:
             self._tell(task, [letter])
+            # Behind the letter: a task that is woken finds it.
+            self._mailbox.tell_for(None, NewsDue(task.id, has_other=True))
             reply_to.set(outcome)
 
         statements = [insert_letter(task.id, letter.number, time.time(), letter.sender, letter.text)]

@@ -73,9 +73,15 @@ class WaitTimedOut(msgspec.Struct, frozen=True):
 
 
 class NewsDue(msgspec.Struct, frozen=True):
-    """A timer to the supervisor: a caller has waited for news for long enough; see `TakeNews`."""
+    """A timer to the supervisor: a caller has waited for news for long enough; see `TakeNews`.
+
+    Attributes:
+        caller: its id.
+        has_other: whether it has something else to see to, and is to be answered as things are.
+    """
 
     caller: str | None
+    has_other: bool = False
 
 
 class Recorded(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ which it has seen it. Nothing here waits. Used in the supervisor's thread only.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ from ...actors import Timer
 from ..runs import schema
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.news import News, Notice, TakeNews
+from ..tasks.questions import Question
 from ..tasks.result import decode_result
 from ..text import encodable, one_line
 from .messages import Mailbox, NewsDue
@@ -43,6 +44,7 @@ class _Waiting(msgspec.Struct, eq=False):
     reply_to: ReplyTo
     patience: float
     since: float
+    known: frozenset[str]
     timer: Timer | None = None
 
 
@@ -68,10 +70,10 @@ class Notices:
     def take(self, request: TakeNews, caller: Caller, reply_to: ReplyTo) -> None:
         """Answer, or keep the request until there is something to be told."""
         if request.patience is None:
-            reply_to.set(self._news(caller))
+            reply_to.set(self._news(caller, request.known))
             return
         self._waiting.setdefault(caller.id, {})[reply_to] = _Waiting(
-            caller, reply_to, request.patience, time.monotonic()
+            caller, reply_to, request.patience, time.monotonic(), frozenset(request.known)
         )
         self._look(caller.id)
 
@@ -121,6 +123,10 @@ class Notices:
             waiting.patience = -1.0
         self._look(caller)
 
+    def asked(self, caller: str | None) -> None:
+        """A task that a caller has started asks something."""
+        self._look(caller)
+
     def due(self, caller: str | None) -> None:
         """Answer those of a caller's requests that are due; `NewsDue` came."""
         for waiting in self._waiting.get(caller, {}).values():
@@ -140,12 +146,12 @@ class Notices:
             del self._waiting[caller][waiting.reply_to]
             if not self._waiting[caller]:
                 del self._waiting[caller]
-            waiting.reply_to.set(self._news(waiting.caller))
+            waiting.reply_to.set(self._news(waiting.caller, waiting.known))
 
     def _due_in(self, waiting: _Waiting) -> float | None:
         """Return in how many seconds a request is to be answered; None: when something has ended."""
         caller = waiting.caller.id
-        if waiting.patience < 0 or not self._running(caller):
+        if waiting.patience < 0 or not self._running(caller) or self._questions(caller, waiting.known):
             return 0.0
         owed = self._owed.get(caller)
         if not owed:
@@ -156,11 +162,22 @@ class Notices:
     def _running(self, caller: str | None) -> int:
         return sum(task.parent == caller for task in self._registry.unended_tasks(caller))
 
-    def _news(self, caller: Caller) -> News:
+    def _questions(self, caller: str | None, known: Container[str]) -> list[Question]:
+        """Return what a caller is asked by its tasks, and does not know of."""
+        asking = (task for task in self._registry.unended_tasks(caller) if task.questions and task.parent == caller)
+        questions = (question for task in asking for question in task.questions)
+        return [question for question in questions if question.to == "owner" and question.id not in known]
+
+    def _news(self, caller: Caller, known: Container[str]) -> News:
         owed = [task for task, _ in self._owed.get(caller.id, {}).values()]
         shown = owed[:_MOST]
         room = min(_MOST_HEAD, _MOST_TEXT // max(1, len(shown)))
-        return News([_notice(task, room) for task in shown], len(owed) - len(shown), self._running(caller.id))
+        return News(
+            [_notice(task, room) for task in shown],
+            len(owed) - len(shown),
+            self._running(caller.id),
+            self._questions(caller.id, known)[:_MOST],
+        )
 
     def _forget(self, caller: str) -> None:
         """A task has ended for good: nobody is there any more to be told."""

@@ -234,14 +234,16 @@ class Questions:
         self._allowed_for.pop(task.id, None)
 
     def _owner_answers(self, task: Task | None) -> bool:
-        """Whether who started a task has a way to answer what it asks; else a person is shown it at once."""
+        """Whether a model answers what a task asks its owner, by a tool; else a person is shown it at once, too."""
         if task is None or task.parent is None:
             return False
         owner = self._registry.get(task.parent)
+        has_tool = any(each.type == "ask_parent" for each in task.setup.agent.toolsets)
         if owner is None:
-            return True  # an orchestrator in the host
+            return has_tool  # an orchestrator in the host
         agent = owner.setup.agent
-        return agent.entrypoint is not None or any(each.type == "background_agents" for each in agent.toolsets)
+        is_model = agent.entrypoint is None
+        return has_tool and is_model and any(each.type == "background_agents" for each in agent.toolsets)
 
     def _of(self, caller: str) -> list[_Open]:
         return [waiting for waiting in self._open.values() if waiting.caller.id == caller]

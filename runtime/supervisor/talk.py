@@ -62,7 +62,7 @@ class Talk:
     ) -> None:
         self._registry = registry
         self._answers = answers
-        self._letters = Letters(journal)
+        self._letters = Letters(journal, mailbox)
         self._questions = Questions(
             registry,
             journal,
@@ -89,7 +89,6 @@ class Talk:
         match request:
             case SteerTask(task_id):
                 self._letters.send(self._registry.find(task_id, caller), request, caller, reply_to)
-                self._answers.notices.nudge(task_id)
             case Listen():
                 if (listener := self._registry.get(caller.id)) is not None:  # nobody says anything to the host
                     self._letters.heard(listener, request)

@@ -163,8 +163,8 @@ class Answers:
         match message:
             case WaitTimedOut():
                 self.end(message.waiter)
-            case NewsDue():
-                self.notices.due(message.caller)
+            case NewsDue(caller, has_other):
+                (self.notices.nudge if has_other else self.notices.due)(caller)
             case RateDue(server):
                 self._let_go(server)
             case Acknowledge(task_ids, caller):
@@ -215,7 +215,7 @@ class Answers:
 
     def asked(self, task: Task) -> None:
         """Have those answered who wait for a question of a task, too."""
-        self.notices.nudge(task.parent)
+        self.notices.asked(task.parent)
         for waiter in self._waiters.for_task(task):
             if waiter.is_due:
                 self.let_end(waiter)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from .questions import Question
 from .request import Request
 from .views import Status
 
@@ -41,11 +42,13 @@ class News(msgspec.Struct, frozen=True):
         ended: the ends. They stay owed until the caller says that it has been told of them.
         more: how many others it is owed.
         running: how many tasks that it has started have not ended.
+        questions: what tasks that it has started ask it, and it has not been told of.
     """
 
     ended: list[Notice] = []
     more: int = 0
     running: int = 0
+    questions: list[Question] = []
 
 
 class TakeNews(Request[News], frozen=True, tag="take_news"):
@@ -53,7 +56,9 @@ class TakeNews(Request[News], frozen=True, tag="take_news"):
 
     Attributes:
         patience: None: answered at once. Else when there is an end and nothing of the caller's runs any more, or so
-            many seconds after the first end; at once if nothing runs.
+            many seconds after the first end; at once if nothing runs, or a task asks something.
+        known: ids of questions that it has been told of.
     """
 
     patience: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
+    known: Annotated[tuple[str, ...], msgspec.Meta(max_length=10_000)] = ()

@@ -7,8 +7,9 @@ from typing import Final
 
 from ..text import duration, one_line
 from .news import News, Notice
+from .questions import Question
 from .views import TaskView
-from .wording import result_text
+from .wording import question_lines, question_text, result_text
 
 __all__ = ["describe_news", "describe_wait"]
 
@@ -20,7 +21,7 @@ _LAST_WORDS: Final = 400
 
 
 def describe_news(news: News, *, shown: Sequence[Notice]) -> str:
-    """Return one block that tells of ends.
+    """Return one block that tells of ends, and of what tasks ask.
 
     What tasks say stands in it as data. It cannot look like the end of the block, nor like words of the user.
 
@@ -28,9 +29,12 @@ def describe_news(news: News, *, shown: Sequence[Notice]) -> str:
         news: what the supervisor has told.
         shown: the ends among it that the model has not been told of.
     """
-    lines = [f"<{_TAG}>", "The runtime tells you, not the user: background tasks of yours have ended."]
+    what = " and ".join(["have ended"] * bool(shown) + ["ask you something"] * bool(news.questions))
+    lines = [f"<{_TAG}>", f"The runtime tells you, not the user: background tasks of yours {what}."]
     for notice in shown:
         lines += ["", *_lines(notice)]
+    for question in news.questions:
+        lines += ["", *_asked(question)]
     rest = []
     if news.more:
         rest.append(f"{news.more} more have ended; you will be told next.")
@@ -63,6 +67,7 @@ def describe_wait(views: Sequence[TaskView], *, seen: Container[str], limit: int
             lines += ["", *_ended(view, room)]
         else:
             lines += ["", f"{view.id} ({view.agent}): {view.status}, {duration(view.runtime)} so far."]
+            lines += question_lines(view)
     return "\n".join(lines)
 
 
@@ -76,6 +81,12 @@ def _ended(view: TaskView, room: int) -> list[str]:
     if len(text) > room:
         lines.append(f"[{len(text) - room:,} more characters: view_background_agent]")
     return lines
+
+
+def _asked(question: Question) -> list[str]:
+    text = question_text(question).replace(f"</{_TAG}", f"< /{_TAG}")
+    head = f"{question.task_id} ({question.agent}) waits for your answer to {question.id}: answer_background_agent."
+    return [head, f"| {text}"]
 
 
 def _lines(notice: Notice) -> list[str]:

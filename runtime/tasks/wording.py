@@ -19,6 +19,7 @@ __all__ = [
     "describe_view",
     "dollars",
     "progress_text",
+    "question_lines",
     "question_text",
     "result_line",
     "result_text",
@@ -61,7 +62,7 @@ def describe_list(tasks: TaskList) -> str:
         lines += ["", _head(view), f"  Task: {one_line(view.task, _TASK_IN_LIST)}"]
         if view.reason:
             lines.append(f"  Reason: {one_line(view.reason, 300)}")
-        lines += [f"  {line}" for line in _questions(view)]
+        lines += [f"  {line}" for line in question_lines(view)]
         if not view.ended and view.output.strip():
             lines.append(f"  Last said: {one_line(view.output.strip().splitlines()[-1], _TASK_IN_LIST)}")
     return "\n".join(lines)
@@ -74,7 +75,7 @@ def describe_view(view: TaskView, limit: int) -> str:
         lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
     if view.continues:
         lines.append(f"Continues: {view.continues}")
-    lines += _questions(view)
+    lines += question_lines(view)
     if view.workdir:
         lines.append(f"Works in: {working_directory(view)}")
     if view.silence is not None:
@@ -224,7 +225,7 @@ def _output(view: TaskView, limit: int) -> str:
     return f"{head}\n\n{note}\n\n{tail}"
 
 
-def _questions(view: TaskView) -> list[str]:
+def question_lines(view: TaskView) -> list[str]:
     """Return what a task asks, a line each."""
     return [f"Asks ({question.id}, {_whom(question)}): {question_text(question)}" for question in view.questions]
 

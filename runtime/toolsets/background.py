@@ -78,6 +78,9 @@ _THEN_LOOK: Final = "Look at it with view_background_agent."
 _TOGETHER: Final = 0.05
 """Seconds that other ends are waited for, so that those of one moment are told together."""
 
+_MOST_ASKED: Final = 10_000
+"""Questions that are known not to be told again."""
+
 _FOR_ALL: Final = 1e9
 """Seconds of patience: until nothing runs any more."""
 
@@ -161,6 +164,7 @@ class BackgroundAgentsToolset(Toolset):
         self._waits_at_the_end = notify and on_finish == "wait"
         self._told_by_turns = False
         self._told: list[str] = []
+        self._asked: tuple[str, ...] = ()
         self._wakes = 0
 
     @property
@@ -233,16 +237,17 @@ class BackgroundAgentsToolset(Toolset):
         if answered or not self._notify:
             return ""
         try:
-            return self._tell(await ask(self._gateway, TakeNews()))
+            return self._tell(await ask(self._gateway, TakeNews(known=self._asked)))
         except SubactorsError:
             return ""  # the runtime closes: whoever closes it ends this agent, too
 
     async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
         """Return the ends that a loop of the host's own is owed; see `Toolset`."""
         while self._notify:
-            news = await ask(self._gateway, TakeNews(patience=_TOGETHER if wait else None))
-            if news.ended:
+            news = await ask(self._gateway, TakeNews(_TOGETHER if wait else None, self._asked))
+            if news.ended or news.questions:
                 self._looks.have_news()
+                self._note_asked(news)
                 return describe_news(news, shown=news.ended), [notice.task_id for notice in news.ended]
             if not wait or not news.running:
                 break
@@ -257,7 +262,7 @@ class BackgroundAgentsToolset(Toolset):
             return None
         patience = self._patience if self._wakes + 1 < self._max_wakes else _FOR_ALL
         try:
-            news = await ask(self._gateway, TakeNews(patience=patience))
+            news = await ask(self._gateway, TakeNews(patience, self._asked))
         except SubactorsError:
             return None
         text = self._tell(news)
@@ -268,11 +273,15 @@ class BackgroundAgentsToolset(Toolset):
 
     def _tell(self, news: News) -> str:
         shown = [notice for notice in news.ended if notice.task_id not in self._told]
-        if not shown:
+        if not shown and not news.questions:
             return ""
         self._told += [notice.task_id for notice in shown]
+        self._note_asked(news)
         self._looks.have_news()
         return describe_news(news, shown=shown)
+
+    def _note_asked(self, news: News) -> None:
+        self._asked = (*self._asked, *(question.id for question in news.questions))[-_MOST_ASKED:]
 
     def _seen(self, views: Sequence[TaskView]) -> tuple[str, ...]:
         """Return the ends that an answer shows, if turns tell of them."""
@@ -337,6 +346,7 @@ class BackgroundAgentsToolset(Toolset):
             timeout=parameters.timeout,
             limit=self._limit * BYTES_FOR_A_CHARACTER // len(ids),
             peek=self._told_by_turns,
+            until_asked=True,
         )
         ended = {view.id: view for view in (await ask(self._gateway, request)).tasks}
         self._looks.have_news()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
+import strict_server_rules
 from subactors.runtime import EntrypointTask, NoAnswerError
 
 Message = dict[str, Any]
@@ -67,4 +69,38 @@ def does_what_it_is_told(messages: list[Message], tools: list[Message]) -> Messa
     if len(answers) == len(calls):
         return json.dumps(answers)
     name, arguments = calls[len(answers)]
+    return {"content": None, "tool_calls": [{"function": {"name": name, "arguments": json.dumps(arguments)}}]}
+
+
+def leads_and_answers(messages: list[Message], tools: list[Message]) -> Message | str:
+    """A model: it starts `asker`, answers too early, then answers what that asks, and at last says what it was told."""
+    del tools
+    strict_server_rules.check(messages, short_ids=False)
+    last = str(messages[-1]["content"])
+    if not any(message["role"] == "assistant" for message in messages):
+        work = json.dumps([("ask_parent", {"question": "Which?"})])
+        return _calling("run_background_agent", agent="asker", task=work)
+    if question := re.search(r"question_\w+", last) if "<background_agents>" in last else None:
+        return _calling("answer_background_agent", question=question[0], answer="this one")
+    if messages[-1]["role"] == "tool":
+        return "I am done."
+    return json.dumps([message["content"] for message in messages if message["role"] != "system"])
+
+
+def leads_until_told(messages: list[Message], tools: list[Message]) -> Message | str:
+    """A model: it starts `hears`, answers too early, and ends that when somebody speaks to it."""
+    del tools
+    strict_server_rules.check(messages, short_ids=False)
+    last = str(messages[-1]["content"])
+    if not any(message["role"] == "assistant" for message in messages):
+        return _calling("run_background_agent", agent="hears", task="go")
+    if "<message from=" in last:
+        (started,) = re.findall(r"Started (agent_task_\w+)", "".join(str(message["content"]) for message in messages))
+        return _calling("steer_background_agent", task_id=started, message="end")
+    if messages[-1]["role"] == "tool":
+        return "I am done."
+    return "The end: " + last
+
+
+def _calling(name: str, **arguments: Any) -> Message:
     return {"content": None, "tool_calls": [{"function": {"name": name, "arguments": json.dumps(arguments)}}]}
