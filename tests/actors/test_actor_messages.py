@@ -10,7 +10,7 @@ import pykka
 import pytest
 from actor_classes import Echo, OwnError, Worker
 from answers_and_hooks import PATIENCE, get, hooks
-from hooked_actors import Hooked
+from hooked_actors import Hooked, Listening
 from process_listeners import Started
 from processes_and_waits import wait_until
 from subactors.actors import PlainDataError, ProcessSystem, RemoteError
@@ -176,4 +176,22 @@ def test_asks_of_many_threads_each_get_their_own_answer() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+    actor.stop()
+
+
+def test_what_the_arrival_hook_takes_is_heard_while_a_message_is_at_work_and_is_none_for_the_mailbox() -> None:
+    actor = Listening.start()
+    answer = actor.ask("wait for two", block=False)
+    actor.tell("!one")
+    actor.tell("plain")
+    actor.tell("!two")
+    assert answer.get(timeout=PATIENCE) == ["!one", "!two", "wait for two"]
+    assert actor.ask("!asked") == ["!one", "!two", "!asked"]  # who waits for an answer gets it from the mailbox
+    actor.stop()
+
+
+def test_a_message_for_which_the_arrival_hook_raises_waits_its_turn() -> None:
+    actor = Listening.start()
+    actor.tell("!no")
+    assert actor.ask("then") == ["in its turn", "then"]
     actor.stop()

@@ -108,3 +108,30 @@ class FailingOnStop(ProcessActor):
 
     def on_stop(self) -> None:
         raise OwnError("cannot end")
+
+
+class Listening(ProcessActor):
+    """Takes texts that begin with `!` as they arrive, and answers with them; one that is `!no` raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard: list[str] = []
+        self._two = threading.Event()
+
+    def on_arrival(self, message: object) -> bool:
+        if message == "!no":
+            raise ValueError("mine")
+        if not isinstance(message, str) or not message.startswith("!"):
+            return False
+        self._heard.append(message)
+        if len(self._heard) == 2:
+            self._two.set()
+        return True
+
+    def on_receive(self, message: Any) -> Any:
+        """Wait until two have arrived, if that is asked for; answer with all, and with the message."""
+        if message == "wait for two":
+            self._two.wait(30)
+        elif message == "!no":
+            self._heard.append("in its turn")
+        return [*self._heard, message]
