@@ -130,12 +130,7 @@ class AgentLoop:
                     self._listener.calls_begin(turn.tool_calls, [*added, said], self._tools.take_told())
                 answers = await self._answers(turn.tool_calls)
                 new = [said, *map(tool_message, turn.tool_calls, answers)]
-                # Not after the last turn that it has: an answer that is there must not be lost.
-                news = "" if budget.was_last_turn else await self._tools.news(answered=not turn.tool_calls)
-                if news and turn.tool_calls:
-                    new[-1] = _with_news(new[-1], news)
-                if turn.tool_calls and (note := await budget.note()):
-                    new[-1] = _with_news(new[-1], note)
+                news = await self._tell(turn, new)
                 messages += new
                 added += new
                 await self._progress.after(turn, answers)
@@ -155,10 +150,25 @@ class AgentLoop:
                     return turn.content
                 messages += added
             self._end_line(turn)
-        raise LimitError(budget.limit, await self._handed_back(messages, history))
+        raise LimitError(budget.limit, await self._handed_back(messages, history, added))
 
-    async def _handed_back(self, messages: list[Message], history: History) -> str:
-        """Have the model say, in a turn without tools, what there is now that a limit is reached, and return that."""
+    async def _tell(self, turn: Turn, new: list[Message]) -> str:
+        """Put what there is to tell behind the last tool answer of a turn, and return the news in it."""
+        # Not after the last turn that it has: an answer that is there must not be lost.
+        news = "" if self._budget.was_last_turn else await self._tools.news(answered=not turn.tool_calls)
+        if turn.tool_calls:
+            for told in filter(None, (news, await self._budget.note())):
+                new[-1] = _with_news(new[-1], told)
+        return news
+
+    async def _handed_back(self, messages: list[Message], history: History, added: Sequence[Message]) -> str:
+        """Have the model say, in a turn without tools, what there is now that a limit is reached, and return that.
+
+        Args:
+            messages: the conversation; grows by what the model says.
+            history: selects what the model is shown.
+            added: what the conversation has grown by since the last turn.
+        """
         if self._budget.is_over:
             return _last_said(messages)
         shown = [*messages]
@@ -167,10 +177,12 @@ class AgentLoop:
         turn = await self._turn(shown, history, ())
         # Without what it may call all the same: nobody would answer it.
         said = assistant_message(msgspec.structs.replace(turn, tool_calls=()))
-        added = [said] if turn.content.strip() else []
-        messages += added
-        self._listener.turn_ended(turn, added)
-        return turn.content if added else _last_said(messages)
+        if not turn.content.strip():
+            self._listener.turn_ended(turn, ())
+            return _last_said(messages)
+        messages.append(said)
+        self._listener.turn_ended(turn, (*added, said), self._tools.take_told())
+        return turn.content
 
     async def _woken(self) -> list[Message]:
         """Return what the agent has to know before its answer counts; nothing: it counts. May take long."""
@@ -217,6 +229,7 @@ class AgentLoop:
         # within; `gather` alone would, when cancelled, not wait for the calls to end.
         running = [asyncio.create_task(self._answer(call)) for call in calls]
         try:
+            await self._budget.wait_for(running)
             return await asyncio.gather(*running)
         except BaseException:
             for task in running:
@@ -230,10 +243,12 @@ class AgentLoop:
             answer = await self._tools.call(call.name, call.arguments)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if self._budget.is_time_up:
+                answer = ToolAnswer(f"{call.name} was cut short, because the time of the task is up.", is_error=True)
+            elif task is None or task.cancelling():
                 raise
-            # Something inside the tool was cancelled, not the agent.
-            answer = ToolAnswer(f"{call.name} failed: it was cancelled.", is_error=True)
+            else:  # something inside the tool was cancelled, not the agent
+                answer = ToolAnswer(f"{call.name} failed: it was cancelled.", is_error=True)
         self._listener.tool_answered(call, answer)
         return answer
 

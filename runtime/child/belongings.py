@@ -20,6 +20,7 @@ class Belongings:
         agent: whose they are.
         around: what the agent finds around it.
         reporter: hears what they do.
+        has_budget: whether the model is asked within a budget.
 
     Attributes:
         agent: as given.
@@ -27,11 +28,12 @@ class Belongings:
         model: see `TaskModel`.
     """
 
-    def __init__(self, agent: AgentConfig, around: Surroundings, reporter: Reporter) -> None:
+    def __init__(self, agent: AgentConfig, around: Surroundings, reporter: Reporter, *, has_budget: bool) -> None:
         self._loop = LoopThread("subactors-tools", "What this task has of its agent")
         self.agent = agent
         self.tools = TaskTools(self._loop, lambda: build_tool_box(agent, around), reporter)
-        self.model = TaskModel(agent, self._loop, lambda: open_model_of(agent, around), reporter)
+        gateway = around.gateway if has_budget else None
+        self.model = TaskModel(agent, self._loop, lambda: open_model_of(agent, around), reporter, gateway)
 
     def close(self) -> None:
         """Cancel what is at work, and close what is open. In the task's main thread, when the function has returned."""

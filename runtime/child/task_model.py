@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..agent.loop import assistant_message
-from ..errors import LoopError, ModelError
+from ..errors import LimitError, LoopError, ModelError
 from ..models.base import Message, ToolCall, ToolSchema, Turn, Usage
 
 if TYPE_CHECKING:
     from ..agent.loop_thread import LoopThread
     from ..models.base import Model
+    from ..tasks.gateway import Gateway
     from ..team.config import AgentConfig
     from .reporter import Reporter
 
@@ -46,15 +47,22 @@ class TaskModel:
         loop: where it works.
         open_model: opens it, at the first use.
         reporter: hears of usage, and of text that is to be said.
+        gateway: asks before each turn whether there may be one; None: it uses no budget.
     """
 
     def __init__(
-        self, agent: AgentConfig, loop: LoopThread, open_model: Callable[[], Model], reporter: Reporter
+        self,
+        agent: AgentConfig,
+        loop: LoopThread,
+        open_model: Callable[[], Model],
+        reporter: Reporter,
+        gateway: Gateway | None = None,
     ) -> None:
         self._agent = agent
         self._loop = loop
         self._open_model = open_model
         self._reporter = reporter
+        self._gateway = gateway
         self._model: Model | None = None
         self._turns = 0
 
@@ -72,6 +80,7 @@ class TaskModel:
         Raises:
             ModelError: the agent has no model, or the model could not answer; the message says why and what to do.
             ContextLengthError: because the conversation is too long for it.
+            LimitError: nothing is left of the task's tokens or dollars for another turn.
             LoopError: the limit on `iterations` is reached.
             TypeError: it is no conversation, or a message is none.
             RuntimeClosedError: the task has come to its end.
@@ -96,6 +105,8 @@ class TaskModel:
 
     async def _complete(self, messages: list[Message], tools: list[ToolSchema], stream: bool) -> ModelAnswer:
         model = self._opened()
+        if self._gateway is not None:
+            await self._check_budget(self._gateway)
         try:
             turn = await model.complete(messages, tools, self._reporter.text if stream else _unsaid)
         except BaseException:
@@ -105,6 +116,15 @@ class TaskModel:
             raise
         self._reporter.turn_ended(turn, ())
         return ModelAnswer(turn.content, turn.tool_calls, turn.usage, assistant_message(turn))
+
+    async def _check_budget(self, gateway: Gateway) -> None:
+        import asyncio  # noqa: PLC0415 - for tasks with a budget
+
+        from ..tasks.turns import AskTurn  # noqa: PLC0415 - as above
+
+        leave = await asyncio.wrap_future(gateway.ask(AskTurn(wait=True)))
+        if leave.is_over:
+            raise LimitError(leave.limit)
 
     def _opened(self) -> Model:
         """Return the model, for one turn more."""

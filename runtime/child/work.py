@@ -191,7 +191,9 @@ class TaskWork:
             if self._belongings is None:
                 setup = self._setup()
                 around = self._around(setup, self._shared or Path.cwd())
-                self._belongings = Belongings(setup.agent, around, Reporter(self._supervisor))
+                self._belongings = Belongings(
+                    setup.agent, around, Reporter(self._supervisor), has_budget=self._spec.has_budget
+                )
             return self._belongings
 
     def count(self, usage: Usage) -> None:
@@ -337,7 +339,7 @@ class TaskWork:
             conversation=[msgspec.json.decode(message) for message in spec.conversation],
             began=lambda messages: self._supervisor.tell(Began(as_json(messages))),
             output_schema=spec.output_schema,
-            budget=TurnBudget(setup.agent, way, setup.limits.iterations),
+            budget=TurnBudget(setup.agent, way, setup.limits),
         )
 
 

@@ -14,6 +14,7 @@ In the supervisor's thread only. It ends no task.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -22,7 +23,7 @@ from ..errors import BudgetError
 from ..models.base import Usage
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import TurnEnded
-from ..tasks.spending import AskTurn, Spent, TurnLeave
+from ..tasks.turns import AskTurn, Spent, TurnLeave
 from ..tasks.views import Budget
 from ..tasks.wording import dollars
 from ..team.config import Limits
@@ -75,6 +76,8 @@ class Budgets:
             BudgetError: nothing is left for it, or it would have a limit on cost, and a model without a price.
         """
         limits = task.setup.limits
+        if limits.wall_clock is not None and task.setup.agent.entrypoint is None:
+            task.spec = msgspec.structs.replace(task.spec, has_budget=True)
         if limits.tokens is None and limits.cost is None and (parent is None or not parent.purses):
             return
         above = {purse.unit: purse for purse in parent.purses} if parent is not None else {}
@@ -137,13 +140,13 @@ class Budgets:
 
     def ask(self, task: Task | None, request: AskTurn, reply_to: ReplyTo) -> None:
         """Answer whether a task may take its next turn, or keep the request; `forget` it with its process."""
-        leave = _leave(task) if task is not None else TurnLeave()
+        leave = _leave(task) if task is not None and not request.only_time else TurnLeave()
         if task is not None and leave.must_wait and request.wait:
             if (before := self._waiting.pop(task.id, None)) is not None:
                 before.set(leave)
             self._waiting[task.id] = reply_to
             return
-        reply_to.set(leave)
+        reply_to.set(_timed(leave, task))
 
     def forget(self, task_id: str) -> None:
         """Forget what a task has asked: its process has ended. What its last turn has used, it used."""
@@ -156,7 +159,7 @@ class Budgets:
     def _answer_waiting(self, task_id: str) -> None:
         task = self._registry.get(task_id)
         if task is not None and not (leave := _leave(task)).must_wait:
-            self._waiting.pop(task_id).set(leave)
+            self._waiting.pop(task_id).set(_timed(leave, task))
 
 
 def _amount_of(unit: Unit, usage: Usage) -> float:
@@ -189,6 +192,15 @@ def _leave(task: Task) -> TurnLeave:
     for purse in task.purses:
         purse.set_claim(task.id, _need(task, purse))
     return leave
+
+
+def _timed(leave: TurnLeave, task: Task | None) -> TurnLeave:
+    """Return an answer with the time that a task has left, if that has a limit."""
+    limit = task.setup.limits.wall_clock if task is not None else None
+    if task is None or limit is None:
+        return leave
+    now = task.waits_since or time.monotonic()  # its time stands still while it waits for an answer
+    return msgspec.structs.replace(leave, seconds=max(0.0, task.started + task.waited + limit - now))
 
 
 def _purse(unit: Unit, task: Task, above: Purse | None, asked: float | None, own: float | None) -> Purse | None:

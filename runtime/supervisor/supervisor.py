@@ -41,8 +41,8 @@ from ..tasks.messages import (
 )
 from ..tasks.past import ResumePast
 from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion, QuestionDropped
-from ..tasks.spending import Spent
 from ..tasks.talk import LettersTaken, Listen, SteerTask
+from ..tasks.turns import Spent
 from ..tasks.views import Status
 from ..team.config import Team
 from .briefing import Briefings

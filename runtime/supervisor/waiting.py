@@ -17,7 +17,7 @@ from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.news import TakeNews
-from ..tasks.spending import AskTurn
+from ..tasks.turns import AskTurn
 from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
 from .budgets import Budgets, budget_of

@@ -18,9 +18,8 @@ from .group_request import LONGEST_SCHEMA, MapAgent, TaskAccepted
 from .news import TakeNews
 from .request import Reply, Reply_co, Request, TaskIds
 from .result import check_result
-from .spending import AskTurn, Spent
 from .talk import LetterNumbers, TalkReport, TalkRequest
-from .turns import CallAnswered, CallsBegan, Messages
+from .turns import AskTurn, CallAnswered, CallsBegan, Messages, Spent
 from .views import Progress, TaskList, TaskView
 
 __all__ = [

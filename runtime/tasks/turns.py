@@ -1,4 +1,4 @@
-"""Turns: what a task's process tells of a turn of its loop before that has ended."""
+"""Turns: what a task asks about the turns of its loop, and tells of one before that has ended."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from .request import TaskIds
+from ..models.base import Usage
+from .request import Request, TaskIds
 from .talk import LetterNumbers
 
-__all__ = ["CallAnswered", "CallsBegan", "Messages"]
+__all__ = ["AskTurn", "CallAnswered", "CallsBegan", "Messages", "Spent", "TurnLeave"]
 
 Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
 CallNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1_000)]
@@ -43,3 +44,42 @@ class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):
     place: CallNumber
     message: str
     told: TaskIds = []
+
+
+class TurnLeave(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Supervisor to a task: whether it may take its next turn.
+
+    Attributes:
+        note: what its model should know of its budget; empty if that is nothing new.
+        limit: the limit that ends it, as a sentence: the next turn is its last, without tools. Empty: it goes on.
+        is_over: whether not even that turn may be taken.
+        must_wait: whether it has to ask again, and to wait: what is left is reserved for tasks that have not ended.
+        seconds: how long it may run still; None: without end.
+    """
+
+    note: str = ""
+    limit: str = ""
+    is_over: bool = False
+    must_wait: bool = False
+    seconds: float | None = None
+
+
+class AskTurn(Request[TurnLeave], frozen=True, tag="ask_turn"):
+    """Asked before a turn by a task that uses a budget of tokens, dollars or time.
+
+    Attributes:
+        wait: whether the answer may wait until tasks end for which the rest is reserved.
+        only_time: whether nothing is asked but how long it may run still.
+    """
+
+    wait: bool = False
+    only_time: bool = False
+
+
+class Spent(msgspec.Struct, frozen=True, tag="spent"):
+    """A task with a budget to the supervisor: what the turn under way has cost, whose tools are about to be called.
+
+    Its `TurnEnded` has it again.
+    """
+
+    usage: Usage

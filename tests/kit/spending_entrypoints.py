@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from processes_and_waits import wait_until
-from subactors.runtime import BudgetError, EntrypointTask, Limits
+from subactors.runtime import BudgetError, EntrypointTask, LimitError, Limits
 
 _PATIENCE = 30.0
 
@@ -40,3 +40,14 @@ def spends(task: EntrypointTask, data: list[Any]) -> list[str]:
             case _:
                 task.wait_for_stop(_PATIENCE)
     return refused
+
+
+def asks_on(task: EntrypointTask) -> str:
+    """Start one task like itself, if it may start any, and ask its model until there is nothing left for that."""
+    if task.text == "lead":
+        task.runtime.run("worker", "go")
+    while True:
+        try:
+            task.model.ask("Anything new?")
+        except LimitError as error:
+            return str(error)

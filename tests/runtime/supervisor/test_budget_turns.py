@@ -123,6 +123,40 @@ def test_an_agent_that_has_promised_all_it_has_waits_until_that_comes_back() -> 
     assert "So your next turn has waited until one of them had ended.]" in second.tool_answers[-1]
 
 
+def test_a_limit_on_time_cuts_tools_short_and_leaves_time_for_a_last_turn() -> None:
+    def reply(request: Request) -> Reply:
+        if "shell" in request.tools:
+            return Calls(("shell", {"cmd": "echo begun; sleep 600", "timeout": 600}), ("shell", {"cmd": "echo quick"}))
+        return Text("What there is.")
+
+    agent = {"toolsets": [{"type": "shell"}]}
+    with ModelServer(reply) as server, Runtime.from_mapping(team(server, a=agent), standby=0) as runtime:
+        view = run_and_wait(runtime, "a", limits=Limits(wall_clock=10))
+        told = str(server.requests[1].messages[-1]["content"])
+
+    assert (view.status, view.result) == ("failed", "What there is.")
+    assert re.fullmatch(
+        r"The limit wall_clock of 10 s was reached: it had run for [\d.]+ s, and the rest is for its last turn\.",
+        view.reason,
+    )
+    assert "shell was cut short, because the time of the task is up." in told
+    assert "quick" in told
+    assert "You have no tools any more. Hand back what there is" in told
+
+
+def test_functions_that_ask_their_models_go_beyond_a_limit_by_one_turn_of_each_at_most() -> None:
+    asks = {"entrypoint": "spending_entrypoints:asks_on"}
+    agents = {"lead": {**asks, "sub_agents": ["worker"]}, "worker": asks}
+    with ModelServer(lambda _: Text("no", usage=TURN)) as server:
+        with Runtime.from_mapping(team(server, **agents), standby=0) as runtime:
+            view = run_and_wait(runtime, "lead", "lead", limits=Limits(cost=0.105))
+        asked = len(server.requests)
+
+    assert view.status == "failed"
+    assert "The limit cost of $0.10 was reached: it had used $0.1" in view.reason
+    assert 11 <= asked <= 12
+
+
 # --- three levels ---------------------------------------------------------------------------------------------------
 
 

@@ -18,8 +18,8 @@ from subactors.runtime.tasks.messages import (
 )
 from subactors.runtime.tasks.past import ResumePast
 from subactors.runtime.tasks.questions import Answered, QuestionSettled
-from subactors.runtime.tasks.spending import TurnLeave
 from subactors.runtime.tasks.talk import Listening, SteerReceipt
+from subactors.runtime.tasks.turns import TurnLeave
 from subactors.runtime.tasks.views import TaskList, TaskView
 
 VIEW = TaskView(id="agent_task_1", agent="worker", task="work", status="running")
