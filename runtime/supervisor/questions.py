@@ -238,6 +238,8 @@ class Questions:
         if task is None or task.parent is None:
             return False
         owner = self._registry.get(task.parent)
+        if owner is not None and owner.group is not None:
+            owner = self._registry.get(owner.parent)
         has_tool = any(each.type == "ask_parent" for each in task.setup.agent.toolsets)
         if owner is None:
             return has_tool  # an orchestrator in the host
@@ -249,12 +251,19 @@ class Questions:
         return [waiting for waiting in self._open.values() if waiting.caller.id == caller]
 
     def _let_wait(self, task: Task, question: Question) -> None:
-        task.questions = (*task.questions, question)
+        for shows in self._shown_by(task):
+            shows.questions = (*shows.questions, question)
         if task.status == "running":
             self._limits.pause(task)
             self._change_status(task, "waiting")
         self._hub.publish(TaskAsked(task.id, question))
-        self._asked(task)
+        for shows in self._shown_by(task):
+            self._asked(shows)
+
+    def _shown_by(self, task: Task) -> list[Task]:
+        """Return a task that asks, and the group that is listed in its place, if it does an item of one."""
+        group = self._registry.get(task.parent)
+        return [task] if group is None or group.group is None else [task, group]
 
     def _settle(self, waiting: _Open, how: Settled, answered: Answered | None) -> None:
         """Take a question back from all who have it, and hand over its answer, if there is one."""
@@ -266,7 +275,8 @@ class Questions:
         text, by = ("", "") if answered is None else (answered.text, answered.by)
         self._journal.write_in_time(note_question_settled(question.id, time.time(), how, text, by))
         if task is not None:
-            task.questions = tuple(each for each in task.questions if each.id != question.id)
+            for shows in self._shown_by(task):
+                shows.questions = tuple(each for each in shows.questions if each.id != question.id)
             self._hub.publish(TaskAnswered(task.id, question.id, how, text, by))
             if task.status == "waiting" and not task.questions:
                 self._limits.go_on(task)

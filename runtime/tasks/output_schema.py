@@ -105,6 +105,8 @@ class OutputSchema:
             mistakes = list(itertools.islice(self._validator.iter_errors(value), _MOST_MISTAKES + 1))
         except RecursionError:
             return "the schema leads into itself without end."
+        except Exception as error:  # noqa: BLE001 - numbers beyond what floats hold, say
+            return f"the value cannot be checked: {one_line(str(error), _LONGEST_MISTAKE)}."
         told = "; ".join(map(_described, mistakes[:_MOST_MISTAKES]))
         more = "; and more" if len(mistakes) > _MOST_MISTAKES else ""
         return f"{told}{more}." if told else ""
@@ -199,6 +201,9 @@ def _check_schema(schema: Any) -> Any:
         ) from None
     except RecursionError:
         raise OutputSchemaError("The output schema is nested too deeply.") from None
+    except Exception as error:  # noqa: BLE001 - a pattern with a number that no pattern may have, say
+        reason = one_line(str(error), _LONGEST_MISTAKE)
+        raise OutputSchemaError(f"The output schema cannot be used: {reason}.") from None
     # With a registry of its own: the default one fetches what a schema refers to from the network.
     return kind(schema, registry=Registry())
 

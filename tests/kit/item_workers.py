@@ -58,5 +58,9 @@ def spends(task: EntrypointTask) -> str:
     return task.text
 
 
+def asks(task: EntrypointTask) -> str:
+    return task.text + ": " + str(task.ask("What is " + task.text + "?", timeout=60))
+
+
 def is_large(task: EntrypointTask) -> str:
     return task.text * 1_000_000

@@ -196,6 +196,9 @@ def test_what_has_no_schema_is_refused(given: object, said: str) -> None:
         ({"properties": {"a": {"$ref": "#/$defs/Row"}}}, r"refers to '.*/\$defs/Row', which is not in it"),
         ({"items": {"$ref": "https://example.com/row.json"}}, r"refers to 'https://example\.com/row\.json'"),
         ({"items": {"$ref": "file:///etc/passwd"}}, "refers to 'file:///etc/passwd'"),
+        ({"pattern": "a{99999999999999}"}, "The output schema cannot be used: the repetition number is too large"),
+        ({"pattern": "(" * 5000 + ")" * 5000}, "The output schema "),
+        ({"pattern": "["}, r"not valid: \$\.pattern: '\[' is not a 'regex'"),
         ({"description": "x" * 200_000}, "has 200,018 characters; 100,000 may be"),
     ],
 )
@@ -219,6 +222,30 @@ def test_references_inside_of_a_schema_are_followed() -> None:
 
     assert _schema(tree).fault({"below": [{"below": []}]}) == ""
     assert _schema(tree).fault({"below": [{"below": [5]}]}) == "$.below[0].below[0]: 5 is not of type 'object'."
+
+
+@pytest.mark.parametrize("version", ["draft-03", "draft-04", "draft-06", "draft-07", "2019-09", "2020-12", "unknown"])
+def test_all_versions_of_schemas_are_known(version: str) -> None:
+    where = f"http://json-schema.org/{version}/schema#"
+    if version.startswith("20"):
+        where = f"https://json-schema.org/draft/{version}/schema"
+
+    schema = _schema({"$schema": where, "type": "object", "properties": {"a": {"type": "integer"}}})
+
+    assert schema.fault({"a": 1}) == ""
+    assert schema.fault({"a": "1"}) == "$.a: '1' is not of type 'integer'."
+
+
+def test_a_schema_with_a_name_of_its_own_is_one() -> None:
+    named = {"$id": "https://example.com/a", "$defs": {"row": {"type": "integer"}}, "items": {"$ref": "#/$defs/row"}}
+
+    assert _schema(named).fault([1]) == ""
+    assert _schema(named).fault(["1"]) == "$[0]: '1' is not of type 'integer'."
+
+
+def test_numbers_that_no_float_holds_are_no_crash() -> None:
+    assert isinstance(_schema({"multipleOf": 1e-308}).fault(10**400), str)
+    assert _schema({"maximum": 5}).fault(10**400)
 
 
 def test_a_schema_that_leads_into_itself_is_a_fault_and_no_crash() -> None:

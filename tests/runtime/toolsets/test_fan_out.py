@@ -4,49 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fan_out_team import PATIENCE, ended, fan_out_team, lines_of, map_items, started
 from processes_and_waits import wait_until
-from subactors.runtime import OrchestratorTools, Runtime, TaskView, ToolAnswer
-from teams import call, entrypoint, model, run_and_wait
-
-PATIENCE = 60.0
-
-WORKERS = [
-    "shouts",
-    "measures",
-    "minds_itself",
-    "fails_without_its_file",
-    "counts_its_siblings",
-    "spends",
-    "is_large",
-]
+from subactors.runtime import OrchestratorTools, Runtime
+from teams import call, run_and_wait
 
 COUNT: dict[str, Any] = {"type": "object", "properties": {"length": {"maximum": 3}}, "required": ["length"]}
 
 
-def _team() -> dict[str, Any]:
-    toolset = {"type": "background_agents", "fan_out": True, "schema": True, "limits": True}
-    return {
-        "agents": {
-            **{name: {"entrypoint": f"item_workers:{name}"} for name in WORKERS},
-            "echo": entrypoint("echo"),
-            "boss": model("follows_a_plan", sub_agents=[*WORKERS, "planner"], toolsets=[toolset]),
-            "hasty_boss": model("follows_a_plan", sub_agents=WORKERS, toolsets=[{**toolset, "on_finish": "stop"}]),
-            "plain_boss": model("follows_a_plan", sub_agents=WORKERS, toolsets=[{"type": "background_agents"}]),
-            "planner": model("follows_a_plan"),
-        }
-    }
-
-
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(_team(), stop_grace=1.0, max_tasks=100, standby=0) as runtime:
+    with Runtime.from_mapping(fan_out_team(), stop_grace=1.0, max_tasks=100, standby=0) as runtime:
         run_and_wait(runtime, "echo")
         yield runtime
 
@@ -57,26 +31,6 @@ def toolset(runtime: Runtime) -> Iterator[OrchestratorTools]:
         yield toolset
 
 
-def _map(toolset: OrchestratorTools, **arguments: Any) -> ToolAnswer:
-    return call(toolset, "map_background_agent", **arguments)
-
-
-def _started(toolset: OrchestratorTools, **arguments: Any) -> str:
-    answer = _map(toolset, **arguments)
-    assert not answer.is_error, answer.text
-    task_id: str = answer.data["task_id"]
-    return task_id
-
-
-def _ended(runtime: Runtime, toolset: OrchestratorTools, **arguments: Any) -> TaskView:
-    (view,) = runtime.wait([_started(toolset, **arguments)], timeout=PATIENCE)
-    return view
-
-
-def _lines(view: TaskView) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(view.result["file"]).read_text().splitlines()]
-
-
 # --- results --------------------------------------------------------------------------------------------------------
 
 
@@ -85,12 +39,12 @@ def test_results_are_in_a_file_in_the_order_of_the_items_and_their_heads_in_the_
 ) -> None:
     items = [f"item {number}" for number in range(30)]
 
-    view = _ended(runtime, toolset, agent="shouts", task="say {item}!", items=items, concurrency=6)
+    view = ended(runtime, toolset, agent="shouts", task="say {item}!", items=items, concurrency=6)
 
     assert view.status == "completed"
     assert (view.result["items"], view.result["completed"], view.result["failed"]) == (30, 30, 0)
     assert view.result["first_results"] == {str(number): f"SAY ITEM {number}!" for number in range(10)}
-    lines = _lines(view)
+    lines = lines_of(view)
     assert [line["index"] for line in lines] == list(range(30))
     assert [line["item"] for line in lines] == items
     assert [line["result"] for line in lines] == [f"SAY ITEM {number}!" for number in range(30)]
@@ -103,16 +57,16 @@ def test_results_are_in_a_file_in_the_order_of_the_items_and_their_heads_in_the_
 
 
 def test_results_that_are_data_stay_data(runtime: Runtime, toolset: OrchestratorTools) -> None:
-    view = _ended(runtime, toolset, agent="measures", task="{item}", items=["a", "bb"])
+    view = ended(runtime, toolset, agent="measures", task="{item}", items=["a", "bb"])
 
-    assert [line["result"] for line in _lines(view)] == [{"text": "a", "length": 1}, {"text": "bb", "length": 2}]
+    assert [line["result"] for line in lines_of(view)] == [{"text": "a", "length": 1}, {"text": "bb", "length": 2}]
     assert view.result["first_results"]["1"] == '{"text":"bb","length":2}'
 
 
 def test_a_result_that_is_large_stays_in_a_file_of_its_own(runtime: Runtime, toolset: OrchestratorTools) -> None:
-    view = _ended(runtime, toolset, agent="is_large", task="{item}", items=["123456789 ", "b"])
+    view = ended(runtime, toolset, agent="is_large", task="{item}", items=["123456789 ", "b"])
 
-    large, small = _lines(view)
+    large, small = lines_of(view)
     assert json.loads(Path(large["result_file"]).read_text()) == "123456789 " * 1_000_000
     assert "result" not in large
     assert small["result"] == "b" * 1_000_000
@@ -122,7 +76,7 @@ def test_a_result_that_is_large_stays_in_a_file_of_its_own(runtime: Runtime, too
 def test_what_failed_is_named_with_its_reason_and_hurts_no_other_item(
     runtime: Runtime, toolset: OrchestratorTools
 ) -> None:
-    view = _ended(runtime, toolset, agent="minds_itself", task="see {item}", items=["a", "b fails", "c", "d dies", "e"])
+    view = ended(runtime, toolset, agent="minds_itself", task="see {item}", items=["a", "b fails", "c", "d dies", "e"])
 
     assert (view.status, view.result["completed"], view.result["failed"]) == ("completed", 3, 2)
     first, second = view.result["failures"]
@@ -130,12 +84,12 @@ def test_what_failed_is_named_with_its_reason_and_hurts_no_other_item(
     assert first["reason"] == "ValueError: see b fails is no good"
     assert (second["index"], second["item"]) == (3, "d dies")
     assert "exit status 3" in second["reason"] or "exited with 3" in second["reason"]
-    assert [line["status"] for line in _lines(view)] == ["completed", "failed", "completed", "failed", "completed"]
+    assert [line["status"] for line in lines_of(view)] == ["completed", "failed", "completed", "failed", "completed"]
     assert "Item 1 (b fails): failed. ValueError: see b fails is no good\n" in view.output
 
 
 def test_an_output_schema_holds_for_each_item(runtime: Runtime, toolset: OrchestratorTools) -> None:
-    view = _ended(runtime, toolset, agent="measures", task="{item}", items=["a", "much too long"], output_schema=COUNT)
+    view = ended(runtime, toolset, agent="measures", task="{item}", items=["a", "much too long"], output_schema=COUNT)
 
     (failure,) = view.result["failures"]
     assert failure["index"] == 1
@@ -150,11 +104,9 @@ def test_no_more_items_are_at_work_than_are_wanted(
 ) -> None:
     items = [str(number) for number in range(12)]
 
-    view = _ended(
-        runtime, toolset, agent="counts_its_siblings", task=f"{tmp_path} {{item}}", items=items, concurrency=3
-    )
+    view = ended(runtime, toolset, agent="counts_its_siblings", task=f"{tmp_path} {{item}}", items=items, concurrency=3)
 
-    assert 1 <= max(line["result"] for line in _lines(view)) <= 3
+    assert 1 <= max(line["result"] for line in lines_of(view)) <= 3
 
 
 def test_a_thousand_items_need_no_room_among_the_tasks_that_are_remembered(
@@ -162,24 +114,24 @@ def test_a_thousand_items_need_no_room_among_the_tasks_that_are_remembered(
 ) -> None:
     items = [str(number) for number in range(200)]
 
-    view = _ended(runtime, toolset, agent="shouts", task="{item}", items=items)
+    view = ended(runtime, toolset, agent="shouts", task="{item}", items=items)
 
-    assert [line["result"] for line in _lines(view)] == items
+    assert [line["result"] for line in lines_of(view)] == items
     assert len(runtime.list()) <= 130
 
 
 def test_a_group_in_a_runtime_with_one_slot_gets_on() -> None:
-    with Runtime.from_mapping(_team(), max_running=1, standby=0) as runtime, runtime.toolset("boss") as toolset:
-        view = _ended(runtime, toolset, agent="shouts", task="{item}", items=["a", "b", "c"])
+    with Runtime.from_mapping(fan_out_team(), max_running=1, standby=0) as runtime, runtime.toolset("boss") as toolset:
+        view = ended(runtime, toolset, agent="shouts", task="{item}", items=["a", "b", "c"])
 
-        assert [line["result"] for line in _lines(view)] == ["A", "B", "C"]
+        assert [line["result"] for line in lines_of(view)] == ["A", "B", "C"]
 
 
 # --- looked at, stopped ---------------------------------------------------------------------------------------------
 
 
 def test_a_group_is_one_task_in_lists_and_tells_how_far_it_is(toolset: OrchestratorTools) -> None:
-    task_id = _started(toolset, agent="minds_itself", task="{item}", items=["a", "b", "c fails", "d waits", "e waits"])
+    task_id = started(toolset, agent="minds_itself", task="{item}", items=["a", "b", "c fails", "d waits", "e waits"])
 
     def shown() -> str:
         return call(toolset, "view_background_agent", task_id=task_id).text
@@ -196,7 +148,7 @@ def test_a_group_that_is_stopped_keeps_what_it_has_and_its_tasks_end(
     runtime: Runtime, toolset: OrchestratorTools
 ) -> None:
     items = ["a", "b waits", "c", "d waits", "e", "f"]
-    task_id = _started(toolset, agent="minds_itself", task="{item}", items=items, concurrency=2)
+    task_id = started(toolset, agent="minds_itself", task="{item}", items=items, concurrency=2)
 
     def done() -> float:
         progress = runtime.view(task_id).progress
@@ -208,7 +160,7 @@ def test_a_group_that_is_stopped_keeps_what_it_has_and_its_tasks_end(
 
     assert not stopped.is_error
     assert view.status == "stopped"
-    assert [line["status"] for line in _lines(view)] == [
+    assert [line["status"] for line in lines_of(view)] == [
         "completed",
         "stopped",
         "completed",
@@ -230,35 +182,6 @@ def test_a_group_ends_with_the_task_that_has_started_it(runtime: Runtime) -> Non
     assert all(task.ended for task in below)
 
 
-def test_whoever_has_started_a_group_is_told_of_its_end_once_and_of_no_items(
-    runtime: Runtime, toolset: OrchestratorTools
-) -> None:
-    view = _ended(runtime, toolset, agent="shouts", task="{item}", items=["a", "b", "c"])
-
-    told = toolset.notices()
-
-    assert re.findall(r"agent_task_\w+ \(\w+\)", told) == [f"{view.id} (map_shouts)"]
-    assert '"completed":3' in told
-    assert toolset.notices() == ""
-
-
-def test_an_agent_that_answers_too_early_is_told_when_its_group_has_ended(runtime: Runtime) -> None:
-    start = ["map_background_agent", {"agent": "shouts", "task": "{item}", "items": ["a", "b"]}]
-
-    view = run_and_wait(runtime, "boss", json.dumps([[start], {"answer": "early"}, {"answer": "in time"}]))
-
-    assert view.result == "in time"
-
-
-def test_a_group_can_be_waited_for_by_the_tool(toolset: OrchestratorTools) -> None:
-    task_id = _started(toolset, agent="shouts", task="{item}", items=["a", "b"])
-
-    waited = call(toolset, "wait_background_agents")
-
-    assert [(task["id"], task["done"]) for task in waited.data["tasks"]] == [(task_id, True)]
-    assert waited.data["tasks"][0]["result"]["completed"] == 2
-
-
 # --- again ----------------------------------------------------------------------------------------------------------
 
 
@@ -266,24 +189,24 @@ def test_what_failed_can_be_done_again_and_the_new_group_has_all_results(
     runtime: Runtime, toolset: OrchestratorTools, tmp_path: Path
 ) -> None:
     items = [str(tmp_path / name) for name in ("good", "late", "later")]
-    first = _ended(runtime, toolset, agent="fails_without_its_file", task="{item}", items=items)
+    first = ended(runtime, toolset, agent="fails_without_its_file", task="{item}", items=items)
     (tmp_path / "late").touch()
 
-    second = _ended(runtime, toolset, retry_failed=first.id)
+    second = ended(runtime, toolset, retry_failed=first.id)
     (tmp_path / "later").touch()
-    third = _ended(runtime, toolset, retry_failed=second.id)
+    third = ended(runtime, toolset, retry_failed=second.id)
 
     assert [group.result["completed"] for group in (first, second, third)] == [1, 2, 3]
-    assert [line.get("result") for line in _lines(second)] == ["good", "late", None]
-    assert [line["result"] for line in _lines(third)] == ["good", "late", "later"]
-    ids = [[line["task_id"] for line in _lines(group)] for group in (first, second, third)]
+    assert [line.get("result") for line in lines_of(second)] == ["good", "late", None]
+    assert [line["result"] for line in lines_of(third)] == ["good", "late", "later"]
+    ids = [[line["task_id"] for line in lines_of(group)] for group in (first, second, third)]
     assert ids[0][0] == ids[1][0] == ids[2][0], "what was completed is not done again"
     assert ids[1][1] == ids[2][1]
 
 
 def test_of_a_group_whose_process_was_killed_nothing_is_lost(runtime: Runtime, toolset: OrchestratorTools) -> None:
     items = ["a", "b", "c waits"]
-    task_id = _started(toolset, agent="minds_itself", task="{item}", items=items)
+    task_id = started(toolset, agent="minds_itself", task="{item}", items=items)
     wait_until(
         lambda: (view := runtime.view(task_id)).progress is not None and view.progress.done == 2,
         "two are done",
@@ -293,7 +216,7 @@ def test_of_a_group_whose_process_was_killed_nothing_is_lost(runtime: Runtime, t
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     (killed,) = runtime.wait([task_id], timeout=PATIENCE)
-    again = _started(toolset, retry_failed=task_id)
+    again = started(toolset, retry_failed=task_id)
     wait_until(
         lambda: (view := runtime.view(again)).progress is not None and view.progress.done == 2,
         "the two are known",
@@ -303,7 +226,7 @@ def test_of_a_group_whose_process_was_killed_nothing_is_lost(runtime: Runtime, t
     view = runtime.view(again)
 
     assert killed.status == "failed"
-    assert [line.get("result") for line in _lines(view)] == ["a is done", "b is done", None]
+    assert [line.get("result") for line in lines_of(view)] == ["a is done", "b is done", None]
 
 
 @pytest.mark.parametrize(
@@ -325,7 +248,7 @@ def test_of_a_group_whose_process_was_killed_nothing_is_lost(runtime: Runtime, t
 def test_a_call_that_cannot_be_is_answered_with_what_would_be_right(
     toolset: OrchestratorTools, arguments: dict[str, Any], said: str
 ) -> None:
-    answer = _map(toolset, **arguments)
+    answer = map_items(toolset, **arguments)
 
     assert answer.is_error
     assert said in answer.text
@@ -334,9 +257,9 @@ def test_a_call_that_cannot_be_is_answered_with_what_would_be_right(
 
 def test_only_a_group_that_has_ended_is_done_again(toolset: OrchestratorTools) -> None:
     single = call(toolset, "run_background_agent", agent="minds_itself", task="x waits").data["task_id"]
-    group = _started(toolset, agent="minds_itself", task="{item}", items=["a waits"])
+    group = started(toolset, agent="minds_itself", task="{item}", items=["a waits"])
 
-    not_one, too_early = _map(toolset, retry_failed=single), _map(toolset, retry_failed=group)
+    not_one, too_early = map_items(toolset, retry_failed=single), map_items(toolset, retry_failed=group)
     for task_id in (single, group):
         call(toolset, "stop_background_agent", task_id=task_id)
 
@@ -349,7 +272,7 @@ def test_only_a_group_that_has_ended_is_done_again(toolset: OrchestratorTools) -
 
 def test_all_items_together_have_one_budget(runtime: Runtime, toolset: OrchestratorTools) -> None:
     items = [str(number) for number in range(10)]
-    answer = _map(toolset, agent="spends", task="{item}", items=items, concurrency=1, tokens=350)
+    answer = map_items(toolset, agent="spends", task="{item}", items=items, concurrency=1, tokens=350)
     (view,) = runtime.wait([answer.data["task_id"]], timeout=PATIENCE)
 
     assert "All of it together may use: 350 tokens." in answer.text
@@ -359,15 +282,15 @@ def test_all_items_together_have_one_budget(runtime: Runtime, toolset: Orchestra
     assert view.status == "failed"
     assert "limit tokens of 350" in view.reason
     assert all(failure["reason"] for failure in view.result["failures"])
-    assert len(_lines(view)) == 10
+    assert len(lines_of(view)) == 10
 
 
 def test_time_that_is_over_ends_the_group_and_keeps_its_results(runtime: Runtime, toolset: OrchestratorTools) -> None:
-    view = _ended(runtime, toolset, agent="minds_itself", task="{item}", items=["a", "b waits"], seconds=3)
+    view = ended(runtime, toolset, agent="minds_itself", task="{item}", items=["a", "b waits"], seconds=3)
 
     assert view.status == "failed"
     assert view.reason.startswith("The limit wall_clock of 3 s was reached")
-    assert [line["status"] for line in _lines(view)] == ["completed", "stopped"]
+    assert [line["status"] for line in lines_of(view)] == ["completed", "stopped"]
 
 
 def test_a_task_of_a_model_may_start_a_group_though_it_may_start_no_function(runtime: Runtime) -> None:
@@ -394,7 +317,7 @@ def test_without_the_key_there_is_no_such_tool(runtime: Runtime) -> None:
 
 
 def test_a_group_is_no_deeper_than_tasks_may_be() -> None:
-    with Runtime.from_mapping(_team(), max_depth=2, standby=0) as runtime, runtime.toolset("boss") as toolset:
-        answer = _map(toolset, agent="shouts", task="{item}", items=["a"])
+    with Runtime.from_mapping(fan_out_team(), max_depth=2, standby=0) as runtime, runtime.toolset("boss") as toolset:
+        answer = map_items(toolset, agent="shouts", task="{item}", items=["a"])
 
         assert "With a group between them the chain of agents would be 3 deep, and 2 is the limit" in answer.text
