@@ -29,6 +29,9 @@ OnQuestion: TypeAlias = Callable[[Question], "str | Awaitable[str | None] | None
 _MOST_TRIES: Final = 5
 """Answers that are none of the choices, after which a person is not asked again."""
 
+_MOST_SHOWN: Final = 200
+"""Questions that are shown at a time, each by a thread; tasks could ask thousands."""
+
 _PATIENCE: Final = 1.0
 """Seconds that the end of a host waits for those who show questions."""
 
@@ -110,8 +113,8 @@ class People:
 
     def ask(self, question: Question) -> None:
         """Have a question shown by all who show any. Runs in the supervisor's thread."""
-        if not self._askers:
-            return
+        if not self._askers or len(self._threads) >= _MOST_SHOWN:
+            return  # it is still in lists and views, and an event
         gone = self._open[question.id] = Gone()
         for asker, caller in self._askers:
             thread = threading.Thread(

@@ -26,6 +26,10 @@ _MOST_TEXT: Final = 1_000_000
 """Characters of the letters that a task has not taken yet."""
 
 
+_MOST: Final = 100_000
+"""Letters that one task may get in all: each is in the journal."""
+
+
 class Letters:
     """See the module.
 
@@ -59,6 +63,8 @@ class Letters:
                 f"Task {task.id} has not taken {len(book.waiting)} of the messages to it, of {size(kept)} in all. "
                 "Wait until it has."
             )
+        if book.count >= _MOST:
+            raise CapacityError(f"Task {task.id} has got {_MOST:,} messages, and gets no more.")
         book.count += 1
         letter = Letter(book.count, str(caller), request.message)
         book.waiting.append(letter)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -41,6 +42,9 @@ __all__ = ["People", "Questions"]
 
 _MOST: Final = 100
 """Questions of one task that may wait for an answer at a time."""
+
+_MOST_ASKED: Final = 10_000
+"""Questions that one task may ask in all: each is in the journal."""
 
 _NOBODY: Final = "nobody can be asked here"
 
@@ -106,6 +110,7 @@ class Questions:
         timeout: seconds that a question waits which does not say how long.
         change_status: has a task wait, or run on.
         asked: is called with a task that has asked, so that who waits for it hears of it.
+        is_waited_for: tells whether the owner of a task does nothing but wait for its end.
     """
 
     def __init__(
@@ -120,6 +125,7 @@ class Questions:
         timeout: float,
         change_status: Callable[[Task, Status], None],
         asked: Callable[[Task], None],
+        is_waited_for: Callable[[Task], bool],
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -130,7 +136,9 @@ class Questions:
         self._timeout = timeout
         self._change_status = change_status
         self._asked = asked
+        self._is_waited_for = is_waited_for
         self._open: dict[str, _Open] = {}
+        self._asked_by: Counter[str] = Counter()
         self._allowed: set[str] = set()
         self._allowed_for: dict[str, set[str]] = {}
 
@@ -149,6 +157,8 @@ class Questions:
             raise RunError("Only a task, or an orchestrator, asks questions; the host program answers them.")
         if sum(each.caller.id == caller.id for each in self._open.values()) >= _MOST:
             raise CapacityError(f"{_MOST} questions of this task wait for an answer already. Wait for some of them.")
+        if self._asked_by[caller.id] >= _MOST_ASKED:
+            raise CapacityError(f"This task has asked {_MOST_ASKED:,} questions already. Decide for yourself.")
         if isinstance(request, AskApproval):
             allowed = self._allowed | self._allowed_for.get(caller.id, set())
             if request.pattern in allowed or not self._people.are_there:
@@ -178,6 +188,7 @@ class Questions:
         if isinstance(request, AskApproval):
             waiting.pattern = request.pattern
         self._open[question.id] = waiting
+        self._asked_by[caller.id] += 1
         self._journal.write_in_time([insert_question(question.id, caller.id, now, question.to, question.text)])
         waiting.timer = self._mailbox.tell_later(seconds, QuestionDue(question.id))
         if task is not None:
@@ -232,14 +243,20 @@ class Questions:
     def ended(self, task: Task) -> None:
         """A task has ended: what was allowed for it is not any more."""
         self._allowed_for.pop(task.id, None)
+        del self._asked_by[task.id]
 
     def _owner_answers(self, task: Task | None) -> bool:
-        """Whether a model answers what a task asks its owner, by a tool; else a person is shown it at once, too."""
+        """Whether a model answers what a task asks its owner, by a tool; else a person is shown it at once, too.
+
+        One that waits for the very task (`transfer_task`) cannot.
+        """
         if task is None or task.parent is None:
             return False
         owner = self._registry.get(task.parent)
         if owner is not None and owner.group is not None:
             owner = self._registry.get(owner.parent)
+        if self._is_waited_for(task):
+            return False
         has_tool = any(each.type == "ask_parent" for each in task.setup.agent.toolsets)
         if owner is None:
             return has_tool  # an orchestrator in the host

@@ -73,6 +73,7 @@ class Talk:
             timeout=settings.question_timeout,
             change_status=mailbox.change_status,
             asked=answers.asked,
+            is_waited_for=answers.is_waited_for,
         )
 
     @property

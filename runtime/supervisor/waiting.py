@@ -220,6 +220,11 @@ class Answers:
             if waiter.is_due:
                 self.let_end(waiter)
 
+    def is_waited_for(self, task: Task) -> bool:
+        """Tell whether the owner of a task waits for its end, and for nothing that it asks."""
+        waiters = self._waiters.for_task(task)
+        return any(waiter.caller == task.parent and not waiter.until_asked for waiter in waiters)
+
     def let_end(self, waiter: Waiter) -> None:
         """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
         self._mailbox.tell_for(self._registry.get(waiter.caller), WaitTimedOut(waiter))

@@ -28,6 +28,14 @@ async def asks_async(task: EntrypointTask) -> list[str]:
     return list(await asyncio.gather(task.ask("first?", timeout=30), task.ask("second?", timeout=30)))
 
 
+async def asks_much(task: EntrypointTask) -> None:
+    """Ask more at the same time than may be asked, and say what becomes of the last."""
+    asking = [asyncio.ensure_future(task.ask(f"{number}?")) for number in range(101)]
+    done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    task.emit(str(next(iter(done)).exception()))
+    await asyncio.wait(asking)
+
+
 async def gives_up(task: EntrypointTask) -> str:
     """Ask, and cancel the wait; then ask something else."""
     waiting = asyncio.ensure_future(task.ask("never mind?"))
@@ -82,9 +90,8 @@ def leads_and_answers(messages: list[Message], tools: list[Message]) -> Message 
         return _calling("run_background_agent", agent="asker", task=work)
     if question := re.search(r"question_\w+", last) if "<background_agents>" in last else None:
         return _calling("answer_background_agent", question=question[0], answer="this one")
-    if messages[-1]["role"] == "tool":
-        return "I am done."
-    return json.dumps([message["content"] for message in messages if message["role"] != "system"])
+    said = [message["content"] for message in messages if message["role"] != "system"]
+    return json.dumps(said) if "completed after" in str(said) else "I am done."
 
 
 def leads_until_told(messages: list[Message], tools: list[Message]) -> Message | str:

@@ -104,6 +104,13 @@ def test_a_person_is_shown_at_once_only_what_no_orchestrator_is_to_answer() -> N
         assert [question.kind for question in asked] == ["approval"]
 
 
+def test_what_is_asked_by_one_that_its_orchestrator_only_waits_for_is_shown_to_a_person() -> None:
+    with answering("this one") as (runtime, asked), runtime.toolset("lead") as tools:
+        answer = call(tools, "transfer_task", agent="asker", task=json.dumps([("ask_parent", {"question": "Which?"})]))
+    assert answer.text == '["this one"]'
+    assert [question.text for question in asked] == ["Which?"]
+
+
 def test_no_model_answers_what_a_person_is_asked() -> None:
     with answering(None) as (runtime, _), runtime.toolset("lead") as tools:
         started = call(tools, "run_background_agent", agent="worker", task=json.dumps([THINK])).data["task_id"]

@@ -26,7 +26,7 @@ from subactors.runtime.cli.display import _telling_line
 from subactors.runtime.tasks.wording import describe_view
 from teams import PATIENCE
 
-FUNCTIONS = ["asks", "asks_async", "gives_up", "dies_while_it_asks"]
+FUNCTIONS = ["asks", "asks_much", "asks_async", "gives_up", "dies_while_it_asks"]
 
 TEAM: dict[str, Any] = {
     "agents": {
@@ -184,6 +184,14 @@ def test_what_is_no_question_is_refused_before_anybody_is_asked(runtime: Runtime
     tasks = [runtime.run("asks", "go", data=data) for data, _ in wrong]
     for task, (_, reason) in zip(runtime.wait(tasks, timeout=PATIENCE), wrong, strict=True):
         assert reason in task.reason
+
+
+def test_no_more_questions_wait_at_a_time_than_may(runtime: Runtime) -> None:
+    task = runtime.run("asks_much", "go")
+    wait_until(lambda: len(task.view().questions) == 100 and task.output(), "it has asked", limit=PATIENCE)
+    assert len({question.id for question in task.view().questions}) == 100
+    assert "100 questions of this task wait for an answer already" in task.output()
+    task.stop()
 
 
 def test_a_program_that_is_given_answers_by_a_function() -> None:
