@@ -36,7 +36,10 @@ USES: Final[dict[str, dict[str, str]]] = {
         "_inqueue": "what a pool's workers take their tasks from; since 2.6",
         "_writer": "its end for the pool; since 2.6",
     },
-    "actors/context/zygote_context.py": {"_flush_std_streams": "what each start method does first"},
+    "actors/context/zygote_context.py": {
+        "_check_closed": "what each method of a process does first; since 3.7",
+        "_flush_std_streams": "what each start method does first",
+    },
     "actors/wire/inheritance.py": {
         "_extra_reducers": "what `multiprocessing` knows to pickle; since 3.4",
         "_fd": "leads to the tracker; since 3.4",

@@ -8,9 +8,6 @@ and can try again. Nothing here knows of processes or of the supervisor.
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -22,6 +19,7 @@ from ..models.base import ToolSchema
 from ..models.tool_names import plain_name
 from ..team.permissions import Permissions, unasked
 from ..text import bounded, one_line
+from .parameters import fields_of, given_arguments, parse_arguments, schema_of
 
 __all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "Toolset", "preload"]
 
@@ -79,7 +77,7 @@ class Tool(msgspec.Struct, frozen=True):
     @property
     def schema(self) -> ToolSchema:
         """The tool in OpenAI's format, with the parameters' JSON schema inlined."""
-        schema = self.parameters if isinstance(self.parameters, Mapping) else _schema(self.parameters)
+        schema = self.parameters if isinstance(self.parameters, Mapping) else schema_of(self.parameters)
         return {
             "type": "function",
             "function": {"name": self.name, "description": self.description, "parameters": dict(schema)},
@@ -299,10 +297,10 @@ class ToolBox:
             return self._no_such_tool(name)
         name = tool.name
         try:
-            parameters = _parse(tool, arguments)
+            parameters = parse_arguments(tool, arguments)
         except ValueError as error:
             return ToolAnswer(f"Invalid arguments for {name}: {error}", is_error=True)
-        refusal = await self._refusal(name, _given(parameters))
+        refusal = await self._refusal(name, given_arguments(parameters))
         if refusal:
             return ToolAnswer(refusal, is_error=True)
         try:
@@ -355,72 +353,7 @@ def preload() -> None:
     kinds = ToolParameters.__subclasses__()
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
-        _schema(kind)
-        _fields(kind)
+        schema_of(kind)
+        fields_of(kind)
         with contextlib.suppress(msgspec.ValidationError):
             msgspec.convert(None, kind)
-
-
-@functools.cache
-def _schema(parameters: type[msgspec.Struct]) -> Mapping[str, Any]:
-    _, components = msgspec.json.schema_components([parameters], ref_template="#/$defs/{name}")
-    body = dict(components[parameters.__name__])
-    nested = {name: schema for name, schema in components.items() if name != parameters.__name__}
-    schema: dict[str, Any] = {
-        "type": "object",
-        "properties": body["properties"],
-        "required": body["required"],
-        "additionalProperties": False,
-    }
-    if nested:
-        schema["$defs"] = nested
-    return schema
-
-
-@functools.cache
-def _fields(parameters: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(parameters)
-
-
-def _given(parameters: msgspec.Struct | dict[str, Any]) -> dict[str, Any]:
-    """Return a call's arguments as its handler gets them, by name; those left at their defaults are left out."""
-    if isinstance(parameters, dict):
-        return parameters
-    values = [(field, getattr(parameters, field.name)) for field in _fields(type(parameters))]
-    return {
-        field.encode_name: msgspec.to_builtins(value)
-        for field, value in values
-        if field.required or value != field.default
-    }
-
-
-def _parse(tool: Tool, arguments: str) -> msgspec.Struct | dict[str, Any]:
-    """Turn the model's argument text into the tool's parameters; raises ValueError with the remedy in it."""
-    schema = tool.parameters
-    if isinstance(schema, Mapping):
-        required = schema.get("required", ())
-        fields = {name: name in required for name in schema.get("properties", {})}
-    else:
-        fields = {field.encode_name: field.required for field in _fields(schema)}
-    signature = ", ".join(f"{name}{'*' if required else ''}" for name, required in fields.items()) or "none"
-    try:
-        # An empty string is how several models write "no arguments".
-        values = json.loads(arguments) if arguments.strip() else {}
-    except (ValueError, RecursionError, AttributeError) as error:
-        # AttributeError: a program gave something that is not text.
-        raise ValueError(
-            f"not valid JSON ({error}). Send one JSON object; parameters (* required): {signature}."
-        ) from None
-    if not isinstance(values, dict):
-        raise ValueError(  # noqa: TRY004 - one error type for all that is wrong with arguments
-            f"a JSON object is needed, not {type(values).__name__}. Parameters (* required): {signature}."
-        )
-    if isinstance(schema, Mapping):
-        return values
-    # Models send null for "not given".
-    values = {name: value for name, value in values.items() if value is not None or name not in fields}
-    try:
-        return msgspec.convert(values, schema)
-    except msgspec.ValidationError as error:
-        reason = re.sub(r"^Object (missing required|contains unknown) field", r"\1 parameter", str(error))
-        raise ValueError(f"{reason}. Parameters (* required): {signature}.") from None

@@ -222,7 +222,7 @@ def test_the_example_team_runs_from_the_command_line(tmp_path: Path) -> None:
         answers = [answer for request in server.requests for answer in request.tool_answers]
     assert (done.returncode, done.stdout) == (0, "Ducks quack, it seems.\n"), done.stderr
     assert '{"text": "quack"}' in answers
-    assert "Ducks quack." in answers
+    assert any(answer.startswith("Ducks quack.") for answer in answers)  # it may be told of the other's end, too
 
 
 def test_without_docker_neither_the_agent_nor_its_orchestrator_starts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,190 @@
+"""Waits for tasks, looks at them that are held, and notices for loops of the host's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes_and_waits import wait_until
+from subactors.runtime import Runtime
+from teams import entrypoint_team, model
+from told_orchestrators import (
+    BACKGROUND,
+    PATIENCE,
+    agents,
+    call_of,
+    conversation,
+    start,
+    told_runtime,
+)
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    with told_runtime(tmp_path_factory.mktemp("state")) as runtime:
+        yield runtime
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+
+def test_a_wait_says_who_has_ended_and_how(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        for agent in ("echo", "raises"):
+            toolset.call(*call_of(start(agent, agent)))
+        answer = toolset.call("wait_background_agents", "{}")
+
+    assert answer.text.startswith("All 2 have ended.\n")
+    assert "(echo): completed after" in answer.text
+    assert "Result:\n| echo" in answer.text
+    assert "(raises): failed after" in answer.text
+    assert answer.data["done"]
+    assert [(task["status"], task["done"]) for task in answer.data["tasks"]] == [("completed", True), ("failed", True)]
+
+
+def test_a_wait_whose_time_is_over_is_no_error_and_says_who_still_runs(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        toolset.call(*call_of(start("waits", "x")))
+        answer = toolset.call("wait_background_agents", '{"timeout": 0.01}')
+        for view in runtime.list():
+            if not view.ended:
+                runtime.stop(view.id)
+
+    assert not answer.is_error
+    assert "0 of 1 have ended. The others go on; nothing was stopped." in answer.text
+    assert re.search(r"agent_task_\w+ \(waits\): (starting|running), ", answer.text)
+
+
+def test_a_wait_for_any_is_over_with_the_first_end(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        toolset.call(*call_of(start("waits", "x")))
+        toolset.call(*call_of(start("echo", "x")))
+        answer = toolset.call("wait_background_agents", '{"mode": "any"}')
+        for view in runtime.list():
+            if not view.ended:
+                runtime.stop(view.id)
+
+    assert "1 of 2 has ended." in answer.text
+
+
+def test_a_wait_for_nothing_is_answered_at_once(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        answer = toolset.call("wait_background_agents", "{}")
+
+    assert answer.text == "None of your tasks runs: there is nothing to wait for."
+
+
+def test_a_wait_for_what_is_not_there_says_what_is(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        answer = toolset.call("wait_background_agents", '{"task_ids": ["agent_task_0"]}')
+
+    assert answer.is_error
+    assert "There is no task 'agent_task_0' here." in answer.text
+
+
+# --- looks in vain --------------------------------------------------------------------------------------------------
+
+
+def test_looks_in_vain_are_held_until_there_is_news(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    with (
+        Runtime.from_mapping(entrypoint_team(**agents()), poll_wait=PATIENCE, standby=0) as runtime,
+        runtime.toolset("waiting") as toolset,
+    ):
+        task = toolset.call(*call_of(start("waits_for_file", str(go)))).data["task_id"]
+        wait_until(lambda: runtime.view(task).status == "running", "it runs")
+        looks = 0
+        while not runtime.view(task).ended:
+            if looks == 3:
+                go.touch()
+            toolset.call("list_background_agents")
+            looks += 1
+
+    assert looks <= 6
+
+
+def test_a_model_that_polls_makes_hardly_more_turns_than_there_is_news(tmp_path: Path) -> None:
+    steps = [{"after": str(tmp_path / str(number)), "text": f"{number} "} for number in range(8)]
+    begins = json.dumps({"agent": "says_in_steps", "task": json.dumps(steps)})
+    poller = model("polls", sub_agents=["says_in_steps"], toolsets=[BACKGROUND])
+    with Runtime.from_mapping(entrypoint_team(poller=poller), poll_wait=PATIENCE, standby=0) as runtime:
+        task = runtime.run("poller", begins)
+        for number in range(8):
+            looks = _looks(runtime, task.id)
+            (tmp_path / str(number)).touch()
+            wait_until(lambda looks=looks: _looks(runtime, task.id) > looks, "it has looked again", limit=PATIENCE)
+        turns = int(task.result(PATIENCE))
+
+    assert turns <= 1.3 * (len(steps) + len(["starts", "runs", "ends"])) + 1
+
+
+def test_looks_are_not_held_where_that_is_switched_off() -> None:
+    with (
+        Runtime.from_mapping(entrypoint_team(**agents()), poll_wait=0, standby=0) as runtime,
+        runtime.toolset("waiting") as toolset,
+    ):
+        task = toolset.call(*call_of(start("waits", "x"))).data["task_id"]
+        wait_until(lambda: runtime.view(task).output, "it has said something")
+        began = time.monotonic()
+        answers = {
+            toolset.call("view_background_agent", json.dumps({"task_id": task})).data["output"] for _ in range(50)
+        }
+
+        assert len(answers) == 1
+        assert time.monotonic() - began < 30
+        runtime.stop(task)
+
+
+# --- loops of the host's own ----------------------------------------------------------------------------------------
+
+
+def test_a_loop_of_the_hosts_own_is_told_of_each_end_once(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        assert toolset.notices() == ""
+        task = toolset.call(*call_of(start("echo", "hello"))).data["task_id"]
+        runtime.wait([task], timeout=PATIENCE)
+
+        assert f"{task} (echo): completed after" in toolset.notices()
+        assert toolset.notices() == ""
+
+
+def test_a_loop_of_the_hosts_own_is_not_told_of_what_it_has_seen(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        toolset.call(*call_of(start("echo", "hello")))
+        toolset.call("wait_background_agents")
+
+        assert toolset.notices() == ""
+
+
+def test_the_next_notice_comes_with_the_next_end_and_is_empty_when_nothing_runs(runtime: Runtime) -> None:
+    async def follow() -> tuple[str, str]:
+        with runtime.toolset("waiting") as toolset:
+            await toolset.acall(*call_of(start("echo", "hello")))
+            return await toolset.next_notice(), await toolset.next_notice()
+
+    first, second = asyncio.run(follow())
+    assert "Result:\n| hello\n" in first
+    assert second == ""
+
+
+def test_a_wait_for_a_notice_that_is_cancelled_takes_nothing_with_it(runtime: Runtime, tmp_path: Path) -> None:
+    async def follow() -> str:
+        with runtime.toolset("waiting") as toolset:
+            await toolset.acall(*call_of(start("waits_for_file", str(tmp_path / "go"))))
+            waiting = asyncio.create_task(toolset.next_notice())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            (tmp_path / "go").touch()
+            return await toolset.next_notice()
+
+    assert "| the file is there\n" in asyncio.run(follow())
+
+
+def _looks(runtime: Runtime, task: str) -> int:
+    return sum("still at work" in str(message["content"]) for message in conversation(runtime, task)[1:])
