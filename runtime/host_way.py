@@ -143,7 +143,7 @@ class HostWay:
         """See `Way`."""
         from .control.former import former_task  # noqa: PLC0415 - for programs that continue tasks
 
-        return former_task(self._host.state_folder, task_id, but=self._host.folder.path)
+        return former_task(self._host.state_folder, task_id)
 
     def past(self, task_id: str) -> TaskView | None:
         """See `Way`."""

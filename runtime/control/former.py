@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -35,30 +36,34 @@ class FormerTask:
         note_continued(self._run, self.past.id)
 
 
-def former_task(root: Path, task_id: str, *, but: Path | None = None) -> FormerTask | None:
-    """Return a task of a run that has ended, or lives in another process; None if there is none of that id.
+def former_task(root: Path, task_id: str) -> FormerTask | None:
+    """Return a task of a run that has ended, or lives in another process; None if there is none of that id there.
 
     Args:
         root: the state folder.
         task_id: the task's id.
-        but: the run in which it is not looked for.
 
     Raises:
-        RunError: it has not ended.
+        RunError: it has not ended, or is being continued already.
         StateError: the state folder, or the journal of its run, cannot be read.
     """
     for path in reversed(runs(root)):
-        if path == but:
-            continue
         live = is_live(path)
+        if live and host_pid(path) == os.getpid():
+            continue  # whoever opens and closes a file takes the locks on it from this process
         try:
             with JournalReader(RunFiles(path).journal, live=live) as reader:
                 # Most runs do not have it, and whose row is damaged is another matter than whose journal is.
                 past = reader.past(task_id) if task_id in reader.ids() else None
+                at_it = reader.continuing(task_id)
         except sqlite3.Error as error:
             if task_id in str(error):
                 raise StateError(f"The journal of {path.name} cannot be read: {error}.") from error
             continue
+        if at_it is not None:
+            raise RunError(
+                f"Task {task_id} is being continued already, by {at_it}, in process {host_pid(path) or '?'}."
+            )
         if past is None:
             continue
         if past.status not in TERMINAL:

@@ -14,6 +14,7 @@ __all__ = [
     "append_messages",
     "delete_conversation",
     "put_messages",
+    "select_continuing",
     "select_conversation",
     "select_past",
     "select_resumable",
@@ -45,7 +46,14 @@ def select_conversation(task_id: str) -> Statement:
     return ("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
 
 
-def select_past(task_id: str, *, options: str = "options", owed: str = "owed", has_letters: bool = True) -> Statement:
+def select_past(
+    task_id: str,
+    *,
+    options: str = "options",
+    owed: str = "owed",
+    result_in_file: str = "result_in_file",
+    has_letters: bool = True,
+) -> Statement:
     """Select what a task needs that continues another; `past_rows` knows what the columns are.
 
     Of what it had started, the ends that it is owed; of what was said to it, what it has not taken.
@@ -53,21 +61,22 @@ def select_past(task_id: str, *, options: str = "options", owed: str = "owed", h
     Args:
         task_id: the task that is continued.
         options: what stands for the column of that name, where the journal does not have it.
-        owed: the same.
+        owed: the same, as the next one.
+        result_in_file: see above.
         has_letters: whether the journal has a table of letters.
     """
     letters = (
-        "SELECT 3, number, sender, body, NULL, NULL, NULL, NULL, NULL FROM letter "
+        "SELECT 3, number, sender, body, NULL, NULL, NULL, NULL, NULL, NULL FROM letter "
         "WHERE task = ? AND taken IS NULL UNION ALL "
     )
     return (
         (
-            f"SELECT 0 AS kind, 0 AS number, agent, task, expected_output, status, reason, {options}, workdir "  # noqa: S608 - constants
-            "FROM task WHERE id = ? UNION ALL "
-            f"SELECT 1, number, id, agent, substr(result, 1, {_RESULT_HEAD}), status, reason, runtime, NULL "
+            f"SELECT 0 AS kind, 0 AS number, agent, task, expected_output, status, reason, {options}, workdir, "  # noqa: S608 - constants
+            f"{result_in_file} OR coalesce(result, 'null') != 'null' FROM task WHERE id = ? UNION ALL "
+            f"SELECT 1, number, id, agent, substr(result, 1, {_RESULT_HEAD}), status, reason, runtime, NULL, NULL "
             f"FROM task WHERE parent = ? AND {owed} = 1 UNION ALL "
             f"{letters if has_letters else ''}"
-            "SELECT 2, number, body, NULL, NULL, NULL, NULL, NULL, NULL FROM message WHERE task = ? "
+            "SELECT 2, number, body, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM message WHERE task = ? "
             "ORDER BY kind, number"
         ),
         (task_id,) * (4 if has_letters else 3),
@@ -82,3 +91,8 @@ def select_table(name: str) -> Statement:
 def select_resumable(*, options: str = "options") -> Statement:
     """Select the ids of the tasks that may have a conversation to go on with; `options` as in `select_past`."""
     return (f"SELECT id FROM task WHERE {options} IS NOT NULL", ())  # noqa: S608 - constants
+
+
+def select_continuing(task_id: str, *, continues: str = "continues") -> Statement:
+    """Select id and status of the tasks that continue another; `continues` as `options` in `select_past`."""
+    return (f"SELECT id, status FROM task WHERE {continues} = ?", (task_id,))  # noqa: S608 - constants

@@ -28,6 +28,7 @@ class _TaskRow(msgspec.Struct, array_like=True, frozen=True):
     reason: str
     options: str | None
     workdir: str
+    has_result: int
 
 
 class _EndRow(msgspec.Struct, array_like=True, frozen=True):
@@ -92,6 +93,7 @@ def _past_of(task_id: str, rows: Sequence[Sequence[Any]], *, live: bool) -> Past
         reason=reason,
         options=decode_options(found.options) if found.options is not None else None,
         folder=found.workdir,
+        has_result=bool(found.has_result),
         untold=tuple(ends),
         conversation=tuple(messages),
         letters=tuple(letters),

@@ -19,7 +19,13 @@ from ..tasks.result import check_result
 from ..tasks.views import TERMINAL, TaskView, Vitals, iso_time
 from ..text import one_line
 from . import schema
-from .conversation import select_conversation, select_past, select_resumable, select_table
+from .conversation import (
+    select_continuing,
+    select_conversation,
+    select_past,
+    select_resumable,
+    select_table,
+)
 from .folder import RunFiles, last_sign_of_life
 from .forks import fork_lock
 from .journal_guard import distrust
@@ -131,8 +137,15 @@ class JournalReader:
         """Return a task as one that continues it needs it; None if there is none of that id."""
         options, owed = self._table.instead_of("options"), self._table.instead_of("owed")
         has_letters = bool(self._rows(select_table("letter")))
-        rows = self._rows(select_past(task_id, options=options, owed=owed, has_letters=has_letters))
+        in_file = self._table.instead_of("result_in_file")
+        query = select_past(task_id, options=options, owed=owed, result_in_file=in_file, has_letters=has_letters)
+        rows = self._rows(query)
         return past_of(task_id, rows, live=self._live)
+
+    def continuing(self, task_id: str) -> str | None:
+        """Return the id of a task that continues another, and has not ended; None if there is none."""
+        rows = self._rows(select_continuing(task_id, continues=self._table.instead_of("continues")))
+        return next((found for found, status in rows if status not in TERMINAL), None) if self._live else None
 
     def resumable(self) -> set[str]:
         """Return the ids of the tasks that can be continued once they have ended."""

@@ -6,8 +6,8 @@ Nothing here waits: the journal answers in its own thread, and what it says come
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from ..errors import RunError, UnknownTaskError
 from ..runs.conversation import select_past
@@ -21,6 +21,9 @@ from .registry import TaskRegistry
 
 __all__ = ["Resumer"]
 
+_CHARGE: Final = 2e-8
+"""Seconds that a task is charged for each character of a conversation that the journal is asked for."""
+
 
 class Resumer:
     """See the module. Used in the supervisor's thread, but where a method says otherwise.
@@ -29,12 +32,16 @@ class Resumer:
         registry: the tasks.
         journal: of this run.
         mailbox: the supervisor's.
+        charge: has the task that asks wait for its next turn, for so many seconds of work.
     """
 
-    def __init__(self, registry: TaskRegistry, journal: Journal, mailbox: Mailbox) -> None:
+    def __init__(
+        self, registry: TaskRegistry, journal: Journal, mailbox: Mailbox, *, charge: Callable[[float], None]
+    ) -> None:
         self._registry = registry
         self._journal = journal
         self._mailbox = mailbox
+        self._charge = charge
         self._asked: set[ReplyTo] = set()
 
     @property
@@ -59,6 +66,8 @@ class Resumer:
         else:
             if not task.is_over:
                 raise RunError(f"Task {task.id} is {task.status}. Only one that has ended can be continued.")
+            if caller.id is not None:
+                self._charge(task.conversation_size * _CHARGE)
         self._asked.add(reply_to)
         self._journal.query(
             select_past(request.task_id), lambda rows: self._found(rows, request, caller, reply_to, missing)

@@ -134,7 +134,7 @@ class TaskSupervisor(Supervisor):
         self._conversations = Conversations(
             journal, self._limits, charge=self.charge, postpone=self.postpone_handled, end_for_limit=self._end_at_once
         )
-        self._resumer = Resumer(registry, journal, self)
+        self._resumer = Resumer(registry, journal, self, charge=self.charge)
         self._answers = Answers(registry, journal, self, place=place, stop=self._stop_tree, settings=self._settings)
         self._talk = Talk(
             registry, journal, self, hub, people, limits=self._limits, answers=self._answers, settings=self._settings

@@ -284,7 +284,8 @@ class Task:
     def kept_size(self) -> int:
         """Return about how many bytes are kept of what it was given and has answered."""
         spec = self.spec
-        return sum(map(_size, (self.text, self.result, spec.expected_output, spec.data, spec.call, spec.output_schema)))
+        given = (self.text, self.result, spec.expected_output, spec.data, spec.call, spec.output_schema)
+        return sum(map(_size, (*given, *spec.conversation)))
 
     def stop_request(self, grace: float) -> StopRequest | None:
         """Return the stop that is under way; None if there is none.

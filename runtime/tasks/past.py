@@ -42,6 +42,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
         status: what it is at; one that is final is how it ended.
         reason: why it ended so.
         options: how it differed from others of its agent; None: it has no conversation, because it is a function's.
+        has_result: whether there is an answer of it: one that failed all the same had to hand back what there was.
         folder: the folder that it had to itself; empty if it had none.
         untold: ends of tasks that it had started, and had not been told of; oldest first.
         conversation: the messages, each as JSON text.
@@ -56,6 +57,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     options: RunOptions | None
     folder: str
+    has_result: bool = False
     untold: tuple[Notice, ...] = ()
     conversation: tuple[str, ...] = ()
     letters: tuple[Letter, ...] = ()
@@ -115,7 +117,8 @@ def conversation_of(past: Past, message: str | None, folder: str) -> tuple[str, 
     """
     if not past.conversation:
         return ()
-    if message is None and not past.untold and not past.letters and _is_answered(past.conversation[-1]):
+    is_told = message is None and not past.untold and not past.letters
+    if is_told and not past.has_result and _is_answered(past.conversation[-1]):
         return past.conversation  # it had ended between its final answer and its end: that is its answer
     is_news = past.status != "completed" or past.untold or (folder and folder != past.folder)
     told = [_notice(past, folder)] if is_news else []

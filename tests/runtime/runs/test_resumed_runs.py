@@ -21,6 +21,7 @@ import pytest
 from processes_and_waits import wait_until
 from subactors.runtime import RunError, Runtime, StateError, TaskView
 from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
+from subactors.runtime.control.other_hosts import tasks_of
 from subactors.runtime.runs.overview import overviews
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.runs.upkeep import recover
@@ -188,6 +189,39 @@ def test_a_task_that_runs_in_another_host_is_not_continued(tmp_path: Path) -> No
         with pytest.raises(RunError, match=rf"is \w+, in a host that lives \(process {program.pid}\)"):
             runtime.resume(task_id)
         assert runtime.list() == []
+
+
+def test_what_another_process_continues_already_is_not_continued_twice_at_a_time(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    steps = plan(long_call(tmp_path), [["shell", {"cmd": f"touch '{tmp_path / 'again'}'; sleep 600"}]], {"answer": "x"})
+    task_id = killed_host(state, "plans", steps, tmp_path / "begun")
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    with subprocess.Popen(
+        [sys.executable, "-c", FINISHER, json.dumps([TEAM, str(state), task_id, ""])],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+    ) as program:
+        wait_until((tmp_path / "again").exists, "it is continued", limit=PATIENCE)
+        with (
+            Runtime.from_mapping(TEAM, state_dir=state, standby=0) as runtime,
+            pytest.raises(RunError, match=rf"is being continued already, by agent_task_\w+, in process {program.pid}"),
+        ):
+            runtime.resume(task_id)
+        program.kill()
+
+
+def test_a_task_that_has_ended_in_a_host_that_lives_is_continued_in_another(tmp_path: Path) -> None:
+    with (
+        host(tmp_path / "state", "shows", "First.") as (_, task_id),
+        Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime,
+    ):
+        wait_until(lambda: _has_ended(tmp_path / "state", task_id), "it has ended", limit=PATIENCE)
+        view = resumed(runtime, task_id, "Second.")
+    assert len(json.loads(view.result)["messages"]) == 4
+
+
+def _has_ended(state: Path, task_id: str) -> bool:
+    return any(task.view.id == task_id and task.view.ended for task in tasks_of(state).tasks)
 
 
 def test_an_agent_that_the_team_does_not_have_any_more_is_named(tmp_path: Path) -> None:

@@ -126,12 +126,24 @@ def test_a_stopped_task_goes_on_if_it_is_asked_for_by_its_id_and_not_by_itself(r
 def test_an_answer_that_was_given_before_the_task_failed_is_not_asked_for_again(runtime: Runtime) -> None:
     first = run_and_wait(runtime, "shows", "First.")
     runtime._host.journal.write(
-        [("UPDATE task SET status = 'failed', reason = 'Its process died.' WHERE id = ?", (first.id,))]
+        [("UPDATE task SET status = 'failed', reason = 'It died.', result = NULL WHERE id = ?", (first.id,))]
     )
 
     view = resumed(runtime, first.id)
 
     assert (view.result, view.usage.requests) == (first.result, 0)
+
+
+def test_what_had_to_hand_back_what_there_was_goes_on_with_its_work(runtime: Runtime) -> None:
+    look = [["shell", {"cmd": "echo"}]]
+    task = plan(look, {"answer": "so far"}, {"answer": "all of it"})
+    stopped = run_and_wait(runtime, "plans", task, limits=Limits(iterations=1))
+    assert (stopped.status, stopped.result) == ("failed", "so far")
+
+    view = resumed(runtime, stopped.id)
+
+    assert (view.status, view.result) == ("completed", "all of it")
+    assert "The limit iterations" in str(conversation_in(runtime, view.id)) or "max_iterations" in stopped.reason
 
 
 def test_what_had_no_conversation_yet_begins_anew(runtime: Runtime) -> None:
