@@ -23,12 +23,14 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         dump_at: where in the task's log the stacks begin that its process was asked for; None if it was not.
+        is_put_off: whether it could not be looked at just now, for another reason than the task itself.
     """
 
     stack: str = ""
     processes: tuple[ProcessSeen, ...] = ()
     missing: str = ""
     dump_at: int | None = None
+    is_put_off: bool = False
 
 
 class Body(Protocol):

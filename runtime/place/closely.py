@@ -41,7 +41,7 @@ _MOST_READ: Final = 200_000
 _ENOUGH_READ: Final = 5
 """Looks at a log that grows on after which the stacks are taken to be there as a whole."""
 
-_MOST_LOOKS: Final = 8
+_MOST_LOOKS: Final = 16
 """Looks at a time; some may hang."""
 
 _CLOSE_PATIENCE: Final = 1.0
@@ -85,11 +85,11 @@ class CloseLooks:
         """
         pid = process.pid if process is not None else None
         if process is None or pid is None:
-            done(Look(missing="It has no process yet."))
+            done(Look(missing="It has no process yet.", is_put_off=True))
             return
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) >= _MOST_LOOKS:
-            done(Look(missing="Too many looks at tasks are under way. Look again."))
+            done(Look(missing="Too many looks at tasks are under way. Look again.", is_put_off=True))
             return
         thread = threading.Thread(
             target=lambda: done(self._seen(process, pid, log, with_stack=with_stack, dump_at=dump_at)),
@@ -99,7 +99,7 @@ class CloseLooks:
         try:
             thread.start()
         except (RuntimeError, MemoryError) as error:  # the machine has no room for a thread
-            done(Look(missing=f"It could not be looked at: {error}."))
+            done(Look(missing=f"It could not be looked at: {error}.", is_put_off=True))
         else:
             self._threads.append(thread)
 
@@ -124,7 +124,7 @@ class CloseLooks:
             seen = [one for _, one in processes_of(reader, pid, time.monotonic(), first).values()]
             return msgspec.structs.replace(look, processes=tuple(seen))
         except Exception as error:  # noqa: BLE001 - somebody waits for it
-            return Look(missing=f"It could not be looked at: {str(error) or type(error).__name__}.")
+            return Look(missing=f"It could not be looked at: {str(error) or type(error).__name__}.", is_put_off=True)
         finally:
             reader.close()
 
@@ -133,7 +133,7 @@ class CloseLooks:
             return Look(missing="Its process does not write its stacks any more.")
         dump_at = _read(log, 0)[0]
         if not process.dump_stack(quietly=True):
-            return Look(missing="Its process is only beginning.")
+            return Look(missing="Its process is only beginning.", is_put_off=True)
         last, found = "", 0
         until = time.monotonic() + _PATIENCE
         while not self._closed.wait(_STEP) and time.monotonic() < until:

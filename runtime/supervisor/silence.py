@@ -118,8 +118,9 @@ class SilenceKeeper:
             return
         look = message.look
         if look is not None:
-            seen.look, seen.looked_at = look, time.monotonic()
-            if message.with_stack:
+            seen.look = look
+            seen.looked_at = float("-inf") if look.is_put_off else time.monotonic()
+            if message.with_stack and not look.is_put_off:
                 seen.stack, seen.stack_at = look.stack, seen.looked_at
                 seen.stack_missing, seen.dump_at = "" if look.stack else look.missing, look.dump_at
                 seen.is_refused = look.dump_at is None

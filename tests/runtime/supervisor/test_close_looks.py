@@ -281,6 +281,20 @@ def test_many_who_look_at_once_share_a_look_and_hold_up_nobody(runtime: Runtime)
     assert all(silence is not None for silence in found)
 
 
+def test_a_look_that_is_put_off_is_taken_when_there_is_room_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _silent(runtime, "sleeps") as task_id:
+        with monkeypatch.context() as patch:
+            patch.setattr("subactors.runtime.place.closely._MOST_LOOKS", 0)
+            put_off = _seen(runtime, task_id)
+        seen = _stack_seen(runtime, task_id)
+
+    assert (put_off.stack, put_off.missing) == ("", "Too many looks at tasks are under way. Look again.")
+    assert "in _sleep_deeply" in seen.stack
+    assert seen.missing == ""
+
+
 def test_a_look_at_a_task_that_ends_meanwhile_is_answered_with_its_end(runtime: Runtime) -> None:
     with _silent(runtime, "sleeps") as task_id:
         found: list[TaskView] = []
