@@ -7,7 +7,8 @@ the purse above, as far as that has as much left. What is left of it when its ta
 No task goes beyond a limit by more than one of its turns. An agent asks before each turn, which is taken to cost as
 much as its largest so far, and claims that until its end. Where the turn does not fit, it is the agent's last. There is
 no last turn for one that has not begun, nor after a turn that has cost more than its claim, and more than there was.
-Where a turn would fit, were it not for what is reserved, the agent waits until one of those tasks has ended.
+Where a turn would fit, were it not for what is reserved for tasks of the agent's own, it waits until one of those has
+ended. It waits for no others, which might wait for a slot that it has.
 
 In the supervisor's thread only. It ends no task.
 """
@@ -140,7 +141,7 @@ class Budgets:
 
     def ask(self, task: Task | None, request: AskTurn, reply_to: ReplyTo) -> None:
         """Answer whether a task may take its next turn, or keep the request; `forget` it with its process."""
-        leave = _leave(task) if task is not None and not request.only_time else TurnLeave()
+        leave = self._leave(task) if task is not None and not request.only_time else TurnLeave()
         if task is not None and leave.must_wait and request.wait:
             if (before := self._waiting.pop(task.id, None)) is not None:
                 before.set(leave)
@@ -158,8 +159,35 @@ class Budgets:
 
     def _answer_waiting(self, task_id: str) -> None:
         task = self._registry.get(task_id)
-        if task is not None and not (leave := _leave(task)).must_wait:
+        if task is not None and not (leave := self._leave(task)).must_wait:
             self._waiting.pop(task_id).set(_timed(leave, task))
+
+    def _leave(self, task: Task) -> TurnLeave:
+        """Return whether a task may take its next turn, and claim what it may cost."""
+        leave = TurnLeave()
+        for purse in task.purses:
+            narrow = purse.narrowest(task.id)
+            need, room = _need(task, narrow), narrow.room(task.id)
+            if task.has_gone_beyond or room < need:
+                if not task.has_gone_beyond and 0 < need - room <= self._lent_to_own(task, narrow):
+                    return TurnLeave(note=_reserved(narrow), must_wait=True)
+                limit = _reached(task, narrow)
+                # One that has not begun has nothing to hand back.
+                is_over = task.has_gone_beyond or purse.unit not in task.largest_turn
+                return TurnLeave(note=_LAST.format(limit=limit), limit=limit, is_over=is_over)
+            if purse.unit not in task.told_of and narrow.limit - narrow.spent <= max(
+                (1 - _NEARLY) * narrow.limit, 2 * need
+            ):
+                task.told_of.add(purse.unit)
+                leave = TurnLeave(note=f"{leave.note}\n{_nearly(task, narrow)}".strip())
+        for purse in task.purses:
+            purse.set_claim(task.id, _need(task, purse))
+        return leave
+
+    def _lent_to_own(self, task: Task, purse: Purse) -> float:
+        """Return how much of a purse is reserved, and not used, for tasks that a task has started."""
+        holders = (self._registry.get(holder) for holder in purse.reserved)
+        return sum(purse.reserved[each.id].unused for each in holders if each is not None and task.id in each.owners)
 
 
 def _amount_of(unit: Unit, usage: Usage) -> float:
@@ -169,29 +197,6 @@ def _amount_of(unit: Unit, usage: Usage) -> float:
 def _need(task: Task, purse: Purse) -> float:
     """Return what the next turn of a task may use: as much as its largest, or before the first, the largest of all."""
     return max(task.largest_turn.get(purse.unit, purse.largest_turn), NOTHING)
-
-
-def _leave(task: Task) -> TurnLeave:
-    """Return whether a task may take its next turn, and claim what it may cost."""
-    leave = TurnLeave()
-    for purse in task.purses:
-        narrow = purse.narrowest(task.id)
-        need, room = _need(task, narrow), narrow.room(task.id)
-        if task.has_gone_beyond or room < need:
-            if not task.has_gone_beyond and room + narrow.lent >= need and narrow.lent > NOTHING:
-                return TurnLeave(note=_reserved(narrow), must_wait=True)
-            limit = _reached(task, narrow)
-            # One that has not begun has nothing to hand back.
-            is_over = task.has_gone_beyond or purse.unit not in task.largest_turn
-            return TurnLeave(note=_LAST.format(limit=limit), limit=limit, is_over=is_over)
-        if purse.unit not in task.told_of and narrow.limit - narrow.spent <= max(
-            (1 - _NEARLY) * narrow.limit, 2 * need
-        ):
-            task.told_of.add(purse.unit)
-            leave = TurnLeave(note=f"{leave.note}\n{_nearly(task, narrow)}".strip())
-    for purse in task.purses:
-        purse.set_claim(task.id, _need(task, purse))
-    return leave
 
 
 def _timed(leave: TurnLeave, task: Task | None) -> TurnLeave:

@@ -25,11 +25,24 @@ class Purse:
         is_reserved: whether the limit is taken out of the purse above.
         spent: how much is used.
         lent: how much is reserved for tasks below, and not used by them yet.
+        reserved: the purses below for which that is, by the id of the task whose limit it is.
         largest_turn: the most that a turn has used.
         claims: how much the turns may cost that are under way, by the id of the task.
     """
 
-    __slots__ = ("above", "agent", "claims", "holder", "is_reserved", "largest_turn", "lent", "limit", "spent", "unit")
+    __slots__ = (
+        "above",
+        "agent",
+        "claims",
+        "holder",
+        "is_reserved",
+        "largest_turn",
+        "lent",
+        "limit",
+        "reserved",
+        "spent",
+        "unit",
+    )
 
     def __init__(
         self, unit: Unit, limit: float, holder: str, agent: str, above: Purse | None, *, is_reserved: bool
@@ -44,6 +57,7 @@ class Purse:
         self.lent: float = 0
         self.largest_turn: float = 0
         self.claims: dict[str, float] = {}
+        self.reserved: dict[str, Purse] = {}
         if is_reserved:
             self._lend_above(limit)
 
@@ -120,6 +134,10 @@ class Purse:
         if self.above is not None:
             for purse in self.above.up():
                 purse.lent += amount
+                if amount > 0:
+                    purse.reserved[self.holder] = self
+                else:
+                    purse.reserved.pop(self.holder, None)
 
     def up(self, *, beyond_reserved: bool = False) -> Iterator[Purse]:
         """Yield this purse and those above, as far as what is used here is not taken out of them already."""

@@ -123,6 +123,29 @@ def test_an_agent_that_has_promised_all_it_has_waits_until_that_comes_back() -> 
     assert "So your next turn has waited until one of them had ended.]" in second.tool_answers[-1]
 
 
+def test_an_agent_does_not_wait_for_what_others_have_promised_to_a_task_that_needs_its_slot() -> None:
+    def reply(request: Request) -> Reply:
+        if request.model == "worker":
+            return Text("found", usage=TURN)
+        if request.model == "other" and request.tools:
+            return Calls(("think", {"thought": f"thought {request.turn}"}), usage=TURN)
+        if request.model == "lead" and request.turn == 0:
+            start = {"agent": "worker", "task": "go", "cost": 5}
+            other = {"agent": "other", "task": "go"}
+            return Calls(("run_background_agent", other), ("run_background_agent", start), usage=TURN)
+        return Text("done", usage=TURN)
+
+    tools = [{"type": "background_agents", "limits": True}]
+    agents = {"lead": {"sub_agents": ["worker", "other"], "toolsets": tools}, "worker": {}, "other": THINKER}
+    with ModelServer(reply) as server, Runtime.from_mapping(team(server, **agents), max_running=2) as runtime:
+        view = run_and_wait(runtime, "lead", limits=Limits(cost=0.5))
+        ends = {each.agent: each.status for each in runtime.list()}
+
+    assert view.ended
+    assert ends["worker"] == "completed"
+    assert ends["other"] == "failed"
+
+
 def test_a_limit_on_time_cuts_tools_short_and_leaves_time_for_a_last_turn() -> None:
     def reply(request: Request) -> Reply:
         if "shell" in request.tools:
