@@ -297,7 +297,7 @@ class ToolBox:
             return self._no_such_tool(name)
         name = tool.name
         try:
-            parameters = parse_arguments(tool, arguments)
+            parameters = parse_arguments(tool.parameters, arguments)
         except ValueError as error:
             return ToolAnswer(f"Invalid arguments for {name}: {error}", is_error=True)
         refusal = await self._refusal(name, given_arguments(parameters))

@@ -9,12 +9,9 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    from .base import Tool
 
 __all__ = ["fields_of", "given_arguments", "parse_arguments", "schema_of"]
 
@@ -54,9 +51,10 @@ def given_arguments(parameters: msgspec.Struct | dict[str, Any]) -> dict[str, An
     }
 
 
-def parse_arguments(tool: Tool, arguments: str) -> msgspec.Struct | dict[str, Any]:
+def parse_arguments(
+    schema: type[msgspec.Struct] | Mapping[str, Any], arguments: str
+) -> msgspec.Struct | dict[str, Any]:
     """Turn the model's argument text into the tool's parameters; raises ValueError with the remedy in it."""
-    schema = tool.parameters
     if isinstance(schema, Mapping):
         required = schema.get("required", ())
         fields = {name: name in required for name in schema.get("properties", {})}

@@ -14,7 +14,7 @@ TEAM = {
         "impatient": {
             "model": "python/abusive_entrypoints:waits_too_often",
             "sub_agents": ["waits"],
-            "toolsets": [{"type": "background_agents"}],
+            "toolsets": [{"type": "background_agents", "on_finish": "stop"}],
         },
         "talkative": {"entrypoint": "abusive_entrypoints:talks_too_long", "restart": "permanent"},
         "waits": entrypoint("waits"),

@@ -25,7 +25,7 @@ def unfair(name: str) -> dict[str, Any]:
     return {
         "model": f"python/unfair_models:{name}",
         "sub_agents": ["waits", "echo"],
-        "toolsets": [{"type": "background_agents"}],
+        "toolsets": [{"type": "background_agents", "on_finish": "stop"}],
     }
 
 

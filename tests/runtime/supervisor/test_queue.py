@@ -151,7 +151,7 @@ def test_what_a_task_has_queued_is_stopped_when_it_dies(tmp_path: Path) -> None:
     dying = {
         "model": "python/coordinating_models:starts_workers_and_dies",
         "sub_agents": ["worker"],
-        "toolsets": [{"type": "background_agents"}],
+        "toolsets": [{"type": "background_agents", "on_finish": "stop"}],
     }
     team = {"agents": {"dying": dying, "worker": entrypoint("waits")}}
     with Runtime.from_mapping(team, max_running=2, standby=0, stop_grace=0.5) as runtime:

@@ -15,7 +15,7 @@ COORDINATORS = 20
 def coordinating(function: str, *sub_agents: str) -> dict[str, Any]:
     """Return an agent whose model is that function of `coordinating_models`."""
     agent = {"model": f"python/coordinating_models:{function}", "sub_agents": list(sub_agents)}
-    return {**agent, "toolsets": [{"type": "background_agents"}]} if sub_agents else agent
+    return {**agent, "toolsets": [{"type": "background_agents", "on_finish": "stop"}]} if sub_agents else agent
 
 
 def opened(agents: dict[str, Any], **settings: Any) -> Runtime:
