@@ -58,5 +58,5 @@ def test_what_is_no_reply_to_a_request_is_refused(kind: type[Request[Any]], repl
 
 
 def _kinds(kind: type[Request[Any]]) -> set[type[Request[Any]]]:
-    below = kind.__subclasses__()
-    return set[type[Request[Any]]]().union(*map(_kinds, below)) if below else {kind}
+    own = {kind} if kind.__struct_config__.tag is not None else set()
+    return own.union(*map(_kinds, kind.__subclasses__()))
