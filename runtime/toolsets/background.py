@@ -164,6 +164,7 @@ class BackgroundAgentsToolset(Toolset):
         self._waits_at_the_end = notify and on_finish == "wait"
         self._told_by_turns = False
         self._told: list[str] = []
+        self._ever_told: set[str] = set()
         self._asked: tuple[str, ...] = ()
         self._wakes = 0
 
@@ -272,10 +273,11 @@ class BackgroundAgentsToolset(Toolset):
         return text
 
     def _tell(self, news: News) -> str:
-        shown = [notice for notice in news.ended if notice.task_id not in self._told]
+        shown = [notice for notice in news.ended if notice.task_id not in self._ever_told]
         if not shown and not news.questions:
             return ""
         self._told += [notice.task_id for notice in shown]
+        self._ever_told.update(self._told)
         self._note_asked(news)
         self._looks.have_news()
         return describe_news(news, shown=shown)
@@ -287,6 +289,7 @@ class BackgroundAgentsToolset(Toolset):
         """Return the ends that an answer shows, if turns tell of them."""
         seen = tuple(view.id for view in views if view.ended) if self._told_by_turns else ()
         self._told += seen
+        self._ever_told.update(seen)
         return seen
 
     # --- the tools --------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import time
 from typing import Any
 
@@ -30,6 +29,11 @@ def waits_for_ever() -> None:
     time.sleep(600)
 
 
+def waits_with(_what: str) -> None:
+    """Wait, and hold what it was given."""
+    time.sleep(600)
+
+
 def _call(function: Any, *args: Any) -> bytes:
     encoded = encode_call(function, args, {}, __name__, by_value=False)
     assert encoded is not None
@@ -51,7 +55,7 @@ FORGED: dict[str, list[RunTask]] = {
     "wider": [_run(waits_for_ever, options=RunOptions(limits=Limits(tokens=10**9, wall_clock=1e9)))],
     "what it has": [_run(says_what_it_has)],
     "no pickle": [RunTask("forged", "x", call=b"no pickle")],
-    "large": [RunTask("forged", "x", call=pickle.dumps("x" * 900_000)) for _ in range(6)],
+    "large": [RunTask("forged", "x", call=_call(waits_with, "x" * 900_000)) for _ in range(6)],
     "data": [RunTask("echo", "x", data="[" * 100_000)],
     "not in the team": [RunTask("private", "x")],
 }

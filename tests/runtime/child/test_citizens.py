@@ -231,8 +231,8 @@ def test_a_request_that_cannot_be_sent_fails_where_it_was_made(runtime: Runtime)
     view = run_and_wait(runtime, "wrong")
 
     assert view.status == "completed", view.reason
-    assert "`int`" in view.result[0]
-    assert "`int`" in view.result[1]
+    assert "of type int" in view.result[0]
+    assert "of type int" in view.result[1]
     assert "Put what is long into a file" in view.result[2]
 
 

@@ -166,8 +166,11 @@ def test_the_host_of_a_run_imports_neither_a_model_client_nor_asyncio(folder: Pa
 
 CUT_OFF = """\
 agents:
-  lead: {model: "python/root_code:start_and_answer", sub_agents: [slow, under], toolsets: [{type: background_agents}]}
-  under: {model: "python/root_code:start_and_answer", sub_agents: [slow], toolsets: [{type: background_agents}]}
+  lead: &lead
+    model: "python/root_code:start_and_answer"
+    sub_agents: [slow, under]
+    toolsets: [{type: background_agents, on_finish: stop}]
+  under: {<<: *lead, sub_agents: [slow]}
   slow: {entrypoint: "root_code:work_on"}
 """
 
