@@ -8,7 +8,6 @@ import math
 import os
 import resource
 import signal
-import struct
 import sys
 import time
 from pathlib import Path
@@ -70,10 +69,6 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _PIDFD_SIGNAL_PROCESS_GROUP: Final = 4
 _CLOSE_RANGE: Final = 436
 """Number of the system call, by which it is there whatever the C library is. Linux 5.9; a sandbox may refuse it."""
-_SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
-"""Number of the system call by machine: few C libraries have it."""
-_TURN: Final = 10_000_000
-"""Nanoseconds that a process of a task is left its core for, unless somebody else wakes up: three times as usual."""
 _HIGHEST_DESCRIPTOR: Final = 0x7FFFFFFF
 _STANDARD_ERROR: Final = 2
 
@@ -151,17 +146,11 @@ def become_subreaper() -> None:
 def be_background_work() -> None:
     """Have what wakes up in this process, and in all that it forks, push nothing else off its core (SCHED_BATCH).
 
-    Since Linux 6.12 its turns are longer, too, so that whatever else wakes up need not wait for the end of one. Shares
-    of the processor stay as they are. Nothing changes where the host runs under a policy that somebody has chosen for
-    it, or where the kernel is told to refuse.
+    Shares of the processor stay as they are. Nothing changes where the host runs under a policy that somebody has
+    chosen for it, or where the kernel is told to refuse.
     """
     with contextlib.suppress(OSError):
-        if os.sched_getscheduler(0) != os.SCHED_OTHER:
-            return
-        call = _SCHED_SETATTR.get(os.uname().machine)
-        niceness = os.getpriority(os.PRIO_PROCESS, 0)
-        wanted = struct.pack("=IIQiIQQQ", 48, os.SCHED_BATCH, 0, niceness, 0, _TURN, 0, 0)
-        if call is None or LIBC.syscall(call, 0, wanted, 0):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from processes_and_waits import descriptors, turn
+from processes_and_waits import descriptors
 from subactors.actors import ProcessActor
 from subactors.actors.wire.frames import output_header
 
@@ -97,9 +97,6 @@ class Worker(ProcessActor):
 
     def scheduling_policy(self) -> int:
         return os.sched_getscheduler(0)
-
-    def turn(self) -> int:
-        return turn()
 
     def descriptors(self) -> dict[int, str]:
         return descriptors()

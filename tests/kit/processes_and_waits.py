@@ -5,7 +5,6 @@ It looks and waits; it must never end anything.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import threading
@@ -23,7 +22,6 @@ __all__ = [
     "descriptors",
     "is_gone",
     "look_at",
-    "turn",
     "wait_until",
     "wait_until_at_rest",
 ]
@@ -153,12 +151,3 @@ def _descriptors_of_the_kept_event_loop() -> list[int]:
     if loop is None or loop.is_closed():
         return []
     return [loop._selector.fileno(), loop._ssock.fileno(), loop._csock.fileno()]
-
-
-def turn() -> int:
-    """Return for how many nanoseconds the kernel leaves this thread its core; 0 where it does not say."""
-    number = {"x86_64": 315, "aarch64": 275, "riscv64": 275}.get(os.uname().machine)
-    attributes = ctypes.create_string_buffer(56)
-    if number is None or ctypes.CDLL(None).syscall(number, 0, attributes, len(attributes), 0):
-        return 0
-    return int.from_bytes(attributes[24:32], sys.byteorder)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from actor_classes import Echo, Worker
 from process_listeners import Started
-from processes_and_waits import turn, wait_until
+from processes_and_waits import wait_until
 from subactors.actors import ProcessSystem, SubactorsError
 
 PATIENCE = 30.0
@@ -98,13 +98,6 @@ def test_the_kernel_would_choose_the_process_before_the_host() -> None:
 def test_a_process_that_wakes_up_pushes_no_other_off_its_core() -> None:
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
     assert ask("scheduling_policy") == os.SCHED_BATCH
-
-
-def test_a_process_has_longer_turns_than_who_may_take_its_core() -> None:
-    own = turn()
-    if not own:
-        pytest.skip("Turns cannot be set: before Linux 6.12 the kernel alone knows them.")
-    assert ask("turn") > own
 
 
 def test_a_process_is_named_for_people() -> None:
