@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import time
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,9 @@ _LONGEST_WATCH: Final = 0.05
 
 _MOST_ADOPTERS: Final = 16
 """Ancestors of this process that are thought of; to look at one that adopts nothing takes microseconds."""
+
+_MOST_WAITED: Final = 100
+"""Processes that are killed whose ends are waited for, as each takes a descriptor."""
 
 _DYING: Final = 8
 """Generations that may be ending at a time: what a process was started with is gone before it shows as ended."""
@@ -56,6 +61,7 @@ def end_marked(mark: str) -> tuple[int, ...]:
             # Who is in the middle of an exec shows no environment for a moment, and who forks may be passed by.
             looks_without = 0 if found else looks_without + 1
             if looks_without == 2 or time.monotonic() > deadline:  # noqa: PLR2004 - the second look is for those
+                sweep.wait_for_killed(deadline)
                 return tuple(found)
             if sweep.watch_adopters(_PAUSE):
                 looks_without = 0
@@ -74,6 +80,7 @@ class _Sweep:
     def __init__(self, own: bytes) -> None:
         self._own = own
         self._known: set[bytes] = set()
+        self._killed: deque[int] = deque()
         self._adopters: dict[int, int] = {}
         for pid in _ancestors():
             with contextlib.suppress(OSError):
@@ -102,9 +109,20 @@ class _Sweep:
                 time.sleep(pause)
         return last > first
 
+    def wait_for_killed(self, deadline: float) -> None:
+        """Wait until those have ended that were killed last: one that is ending shows no mark any more."""
+        poll = select.poll()
+        for pidfd in self._killed:
+            poll.register(pidfd, select.POLLIN)
+        left = len(self._killed)
+        while left and (rest := deadline - time.monotonic()) > 0:
+            for pidfd, _ in poll.poll(rest * 1000):
+                poll.unregister(pidfd)
+                left -= 1
+
     def close(self) -> None:
-        for listing in self._adopters.values():
-            os.close(listing)
+        for descriptor in (*self._adopters.values(), *self._killed):
+            os.close(descriptor)
 
     def _kill_if_marked(self, pid: int, depth: int = _DYING) -> bool:
         """Kill a process if it has the mark, and what descends from it; return whether there was any with it."""
@@ -115,6 +133,7 @@ class _Sweep:
                 environ = _environ(pid)
                 if self._is_marked(environ):
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    self._keep(pidfd)
                     self._follow(pid, pidfd)
                     return True
             finally:
@@ -122,6 +141,13 @@ class _Sweep:
             if not environ and depth:  # it may be ending, and have forked the next
                 return self._kill_marked_children(pid, depth - 1)
         return False
+
+    def _keep(self, pidfd: int) -> None:
+        """Have an end waited for; of thousands, only those of the last."""
+        with contextlib.suppress(OSError):  # there is no descriptor left for it
+            self._killed.append(os.dup(pidfd))
+        if len(self._killed) > _MOST_WAITED:
+            os.close(self._killed.popleft())
 
     def _kill_marked_children(self, pid: int, depth: int) -> bool:
         found = False
