@@ -176,7 +176,7 @@ def test_a_server_that_is_reloaded_or_stopped_in_the_midst_leaves_nothing(servic
     old: list[psutil.Process] = []
 
     async def interrupted(interrupt: Callable[[], object]) -> None:
-        """Fifty requests, and an interrupt when the last of them is answered."""
+        """Fifty requests, and an interrupt while the last of them are at work."""
         begun = 0
 
         async def visit(client: httpx2.AsyncClient, number: int) -> None:
@@ -186,7 +186,7 @@ def test_a_server_that_is_reloaded_or_stopped_in_the_midst_leaves_nothing(servic
                 async for _ in events_of(client, "/ask", {"topic": f"topic{number}"}):
                     if not is_counted:
                         is_counted, begun = True, begun + 1
-                        if begun == 50:
+                        if begun == 40:
                             old[:] = service.process.children(recursive=True)
                             interrupt()
 
