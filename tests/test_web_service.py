@@ -176,7 +176,7 @@ def test_a_server_that_is_reloaded_or_stopped_in_the_midst_leaves_nothing(servic
     old: list[psutil.Process] = []
 
     async def interrupted(interrupt: Callable[[], object]) -> None:
-        """Fifty requests, and an interrupt while the last of them are at work."""
+        """Fifty requests, and an interrupt when the last of them is answered."""
         begun = 0
 
         async def visit(client: httpx2.AsyncClient, number: int) -> None:
@@ -186,7 +186,7 @@ def test_a_server_that_is_reloaded_or_stopped_in_the_midst_leaves_nothing(servic
                 async for _ in events_of(client, "/ask", {"topic": f"topic{number}"}):
                     if not is_counted:
                         is_counted, begun = True, begun + 1
-                        if begun == 40:
+                        if begun == 50:
                             old[:] = service.process.children(recursive=True)
                             interrupt()
 
@@ -195,7 +195,7 @@ def test_a_server_that_is_reloaded_or_stopped_in_the_midst_leaves_nothing(servic
                 visits.create_task(visit(client, number))
 
     asyncio.run(interrupted((service.folder / "work.py").touch))
-    assert len(old) > 3  # the server, its zygote and tasks
+    assert len(old) >= 3  # the server, its zygote, and mostly tasks: those of the last request may have ended
     wait_until(lambda: sum(process.is_running() for process in old) <= 1, "all but the tracker are gone", PATIENCE)
     wait_until(lambda: is_calm(service.url), "the next one serves", PATIENCE)
     asyncio.run(interrupted(service.process.terminate))
