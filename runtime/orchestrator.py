@@ -14,6 +14,8 @@ from .agent.loop_thread import LoopThread
 from .agent.run import build_tool_box
 from .errors import UnknownAgentError
 from .models.base import ToolSchema
+from .tasks.news import News, with_asked
+from .tasks.notice_wording import describe_news
 from .team.requirements import check_requirements
 from .toolsets.base import ToolAnswer, ToolBox
 
@@ -37,6 +39,7 @@ class OrchestratorTools:
     def __init__(self, tools: ToolBox, acknowledge: Callable[[Sequence[str]], object]) -> None:
         self._tools = tools
         self._acknowledge = acknowledge
+        self._asked: tuple[str, ...] = ()
         self._loop = LoopThread("subactors-tools", "The toolset")
 
     def __enter__(self) -> Self:
@@ -89,7 +92,7 @@ class OrchestratorTools:
         Raises:
             RuntimeClosedError: as `call` does.
         """
-        return self._told(self._loop.run(functools.partial(self._tools.notices, wait=False), called="notices"))
+        return self._told(self._loop.run(functools.partial(self._tools.owed, known=self._asked), called="notices"))
 
     async def next_notice(self) -> str:
         """Wait until there is something of that, and return it; empty as soon as nothing that was started runs.
@@ -98,15 +101,26 @@ class OrchestratorTools:
         """
         from .verbs.awaiting import tool_answer  # noqa: PLC0415 - for hosts that have an event loop
 
-        notices = functools.partial(self._tools.notices, wait=True)
-        told = await tool_answer(lambda: self._loop.start(notices), lambda: self._loop.cut_short("next_notice"))
-        return self._told(told)
+        owed = functools.partial(self._tools.owed, wait=True, known=self._asked)
+        news = await tool_answer(lambda: self._loop.start(owed), lambda: self._loop.cut_short("next_notice"))
+        return self._told(news)
 
-    def _told(self, news: tuple[str, Sequence[str]]) -> str:
-        text, told = news
-        if told:
-            self._acknowledge(told)
-        return text
+    def owed(self) -> News | None:
+        """Return what `notices` would tell, without its counting as told; None if nothing. For adapters."""
+        return self._loop.run(self._tools.owed, called="owed")
+
+    async def aowed(self) -> News | None:
+        """As `owed`, without holding up the event loop."""
+        from .verbs.awaiting import future_result  # noqa: PLC0415 - for hosts that have an event loop
+
+        return await future_result(self._loop.start(self._tools.owed), lambda: self._loop.cut_short("owed"))
+
+    def _told(self, news: News | None) -> str:
+        if news is None:
+            return ""
+        self._asked = with_asked(self._asked, news)
+        self._acknowledge([notice.task_id for notice in news.ended])
+        return describe_news(news, shown=news.ended)
 
     def open(self) -> None:
         """Make ready the tools that need it.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
     from ..models.base import ToolSchema
+    from ..tasks.news import News
     from ..toolsets.base import ToolAnswer
 
 __all__ = ["Tools", "prompt_of"]
@@ -32,6 +33,14 @@ class Tools(Protocol):
         ...
 
     async def acall(self, name: str, arguments: str, /) -> ToolAnswer:
+        """The same, awaited."""
+        ...
+
+    def owed(self) -> News | None:
+        """Return the ends of tasks that no answer has shown yet; None if there are none."""
+        ...
+
+    async def aowed(self) -> News | None:
         """The same, awaited."""
         ...
 

@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tools import StructuredTool, ToolException
 
 from .base import Tools, prompt_of
-from .notices import noticing
+from .notices import notice_of
 
 if TYPE_CHECKING:
     from langchain.agents.middleware import AgentMiddleware
@@ -32,8 +32,7 @@ def structured_tools(tools: Tools) -> list[StructuredTool]:
     Args:
         tools: `runtime.toolset(agent)`, which must stay open while the agent runs, or `task.tools`.
     """
-    noted = noticing(tools)
-    return [_tool(noted, **schema["function"]) for schema in tools.schemas]
+    return [_tool(tools, **schema["function"]) for schema in tools.schemas]
 
 
 def _tool(tools: Tools, *, name: str, description: str, parameters: dict[str, Any]) -> StructuredTool:
@@ -74,12 +73,12 @@ def notices(tools: Tools) -> AgentMiddleware[Any, Any]:
 
     class Notices(AgentMiddleware[Any, Any]):
         def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]) -> Any:
-            return handler(with_notice(request, noticing(tools).notice()))
+            return handler(with_notice(request, notice_of(tools.owed())))
 
         async def awrap_model_call(
             self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[Any]]
         ) -> Any:
-            return await handler(with_notice(request, await noticing(tools).anotice()))
+            return await handler(with_notice(request, notice_of(await tools.aowed())))
 
     return Notices()
 

@@ -12,7 +12,7 @@ from agents.tool_context import ToolContext
 from openai.types.responses import ResponseTextDeltaEvent
 
 from .base import Tools, prompt_of
-from .notices import noticing
+from .notices import notice_of
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
@@ -26,8 +26,7 @@ def function_tools(tools: Tools) -> list[FunctionTool]:
     Args:
         tools: `runtime.toolset(agent)`, which must stay open while the agent runs, or `task.tools`.
     """
-    noted = noticing(tools)
-    return [_tool(noted, **schema["function"]) for schema in tools.schemas]
+    return [_tool(tools, **schema["function"]) for schema in tools.schemas]
 
 
 def _tool(tools: Tools, *, name: str, description: str, parameters: dict[str, Any]) -> FunctionTool:
@@ -49,7 +48,7 @@ def notices(tools: Tools) -> Callable[[CallModelData[Any]], Awaitable[ModelInput
 
     async def add(call: CallModelData[Any]) -> ModelInputData:
         given = call.model_data
-        parts = [given.instructions, await noticing(tools).anotice()]
+        parts = [given.instructions, notice_of(await tools.aowed())]
         return dataclasses.replace(given, instructions="\n\n".join(filter(None, parts)) or None)
 
     return add

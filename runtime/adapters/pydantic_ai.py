@@ -13,7 +13,7 @@ from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
 
 from .base import Tools, prompt_of
-from .notices import noticing
+from .notices import notice_of
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
@@ -33,7 +33,7 @@ class SubactorsToolset(AbstractToolset[Any]):
     """
 
     def __init__(self, tools: Tools, *, id: str = "subactors") -> None:  # noqa: A002 - as its base class calls it
-        self._tools = noticing(tools)
+        self._tools = tools
         self._id = id
 
     @property
@@ -43,7 +43,7 @@ class SubactorsToolset(AbstractToolset[Any]):
 
     async def get_instructions(self, ctx: RunContext[Any]) -> list[str | InstructionPart]:  # noqa: ARG002 - as its base class has it
         """Return what the tools add to the system prompt, and which tasks have ended."""
-        return [*filter(None, [self._tools.instructions, await self._tools.anotice()])]
+        return [*filter(None, [self._tools.instructions, notice_of(await self._tools.aowed())])]
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         """Return the tools, by name."""

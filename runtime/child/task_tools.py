@@ -13,6 +13,7 @@ from ..toolsets.base import ToolAnswer, ToolBox
 
 if TYPE_CHECKING:
     from ..agent.loop_thread import LoopThread
+    from ..tasks.news import News
     from .reporter import Reporter
 
 __all__ = ["TaskTools"]
@@ -87,6 +88,16 @@ class TaskTools:
 
         await future_result(self._loop.start(self._open), lambda: self._loop.cut_short("the opening"))
 
+    def owed(self) -> News | None:
+        """Return ends of the task's own tasks that its model has not been told of; they stay owed. For adapters."""
+        return self._loop.run(self._owed, called="owed")
+
+    async def aowed(self) -> News | None:
+        """As `owed`, without holding up the event loop."""
+        from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
+
+        return await future_result(self._loop.start(self._owed), lambda: self._loop.cut_short("owed"))
+
     async def close(self) -> None:
         """Close what is open. In the loop of the tools."""
         if self._opening is not None:
@@ -110,6 +121,9 @@ class TaskTools:
         for sentence in box.missing:
             self._reporter.text(f"[{sentence} The task goes on without it.]\n")
         return box
+
+    async def _owed(self) -> News | None:
+        return await (await self._open()).owed()
 
     async def _call(self, name: str, arguments: str) -> ToolAnswer:
         box = await self._open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -10,7 +10,10 @@ from .questions import Question
 from .request import Request
 from .views import Status
 
-__all__ = ["News", "Notice", "TakeNews"]
+__all__ = ["News", "Notice", "TakeNews", "with_asked"]
+
+_MOST_KNOWN: Final = 10_000
+"""Questions that are known not to be told again."""
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -61,4 +64,9 @@ class TakeNews(Request[News], frozen=True, tag="take_news"):
     """
 
     patience: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
-    known: Annotated[tuple[str, ...], msgspec.Meta(max_length=10_000)] = ()
+    known: Annotated[tuple[str, ...], msgspec.Meta(max_length=_MOST_KNOWN)] = ()
+
+
+def with_asked(known: tuple[str, ...], news: News) -> tuple[str, ...]:
+    """Return which questions a caller has been told of, with those of some news."""
+    return (*known, *(question.id for question in news.questions))[-_MOST_KNOWN:]

@@ -22,7 +22,7 @@ from ..tasks.messages import (
     ViewTask,
     WaitTasks,
 )
-from ..tasks.news import News, TakeNews
+from ..tasks.news import News, TakeNews, with_asked
 from ..tasks.notice_wording import describe_news, describe_wait
 from ..tasks.views import TaskView
 from ..tasks.wording import budget_text, describe_list, describe_stop, describe_view
@@ -78,8 +78,6 @@ _THEN_LOOK: Final = "Look at it with view_background_agent."
 _TOGETHER: Final = 0.05
 """Seconds that other ends are waited for, so that those of one moment are told together."""
 
-_MOST_ASKED: Final = 10_000
-"""Questions that are known not to be told again."""
 
 _FOR_ALL: Final = 1e9
 """Seconds of patience: until nothing runs any more."""
@@ -242,17 +240,16 @@ class BackgroundAgentsToolset(Toolset):
         except SubactorsError:
             return ""  # the runtime closes: whoever closes it ends this agent, too
 
-    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
-        """Return the ends that a loop of the host's own is owed; see `Toolset`."""
+    async def owed(self, *, wait: bool, known: tuple[str, ...]) -> News | None:
+        """Return the ends that a loop that is not ours is owed; see `Toolset`."""
         while self._notify:
-            news = await ask(self._gateway, TakeNews(_TOGETHER if wait else None, self._asked))
+            news = await ask(self._gateway, TakeNews(_TOGETHER if wait else None, known))
             if news.ended or news.questions:
                 self._looks.have_news()
-                self._note_asked(news)
-                return describe_news(news, shown=news.ended), [notice.task_id for notice in news.ended]
+                return news
             if not wait or not news.running:
                 break
-        return "", ()
+        return None
 
     async def wake(self) -> str | None:
         """Wait for ends of tasks that run while the agent has given its last answer; see `Toolset`.
@@ -283,7 +280,7 @@ class BackgroundAgentsToolset(Toolset):
         return describe_news(news, shown=shown)
 
     def _note_asked(self, news: News) -> None:
-        self._asked = (*self._asked, *(question.id for question in news.questions))[-_MOST_ASKED:]
+        self._asked = with_asked(self._asked, news)
 
     def _seen(self, views: Sequence[TaskView]) -> tuple[str, ...]:
         """Return the ends that an answer shows, if turns tell of them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from ..models.tool_names import plain_name
 from ..team.permissions import Permissions, unasked
 from ..text import bounded, one_line
 from .parameters import fields_of, given_arguments, parse_arguments, schema_of
+
+if TYPE_CHECKING:
+    from ..tasks.news import News
 
 __all__ = ["NoParameters", "Tool", "ToolAnswer", "ToolBox", "ToolParameters", "Toolset", "preload"]
 
@@ -135,14 +138,15 @@ class Toolset(ABC):
         """Return the tasks of whose ends the agent has been told since the last call."""
         return []
 
-    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
-        """Return what a loop of the host's own is to be told, and the tasks of whose ends it tells.
+    async def owed(self, *, wait: bool, known: tuple[str, ...]) -> News | None:
+        """Return what a loop that is not ours is to be told; None if nothing. Ends stay owed until it says it was.
 
         Args:
             wait: whether to wait until there is something; not where nothing can come.
+            known: ids of the questions that it has been told of.
         """
-        del wait
-        return "", ()
+        del wait, known
+        return None
 
     async def wake(self) -> str | None:
         """Wait until its agent, which has given its last answer, is to be woken, and return what it is told then.
@@ -264,13 +268,12 @@ class ToolBox:
         """Return what all toolsets have to tell between two turns; see `Toolset`."""
         return "\n\n".join([text for toolset in self._toolsets if (text := await toolset.news(answered=answered))])
 
-    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
+    async def owed(self, *, wait: bool = False, known: tuple[str, ...] = ()) -> News | None:
         """Return what the first toolset has that has something; see `Toolset`."""
         for toolset in self._toolsets:
-            text, told = await toolset.notices(wait=wait)
-            if text:
-                return text, told
-        return "", ()
+            if (news := await toolset.owed(wait=wait, known=known)) is not None:
+                return news
+        return None
 
     def tell_by_turns(self) -> None:
         """See `Toolset`."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..tasks.gateway import Gateway
 from ..team.config import AgentConfig, Settings, ToolsetConfig
 from ..team.toolset_kinds import TOOLSETS, Given
 from .base import Tool, Toolset
 from .transfer import TransferTaskToolset
+
+if TYPE_CHECKING:
+    from ..tasks.news import News
 
 __all__ = ["build_toolsets"]
 
@@ -130,8 +133,8 @@ class _SelectedToolset(Toolset):
     def take_told(self) -> list[str]:
         return self._inner.take_told()
 
-    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
-        return await self._inner.notices(wait=wait)
+    async def owed(self, *, wait: bool, known: tuple[str, ...]) -> News | None:
+        return await self._inner.owed(wait=wait, known=known)
 
     async def wake(self) -> str | None:
         return await self._inner.wake()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..text import bounded
 from .base import Tool, Toolset
+
+if TYPE_CHECKING:
+    from ..tasks.news import News
 
 __all__ = ["OptionalToolset"]
 
@@ -77,9 +81,9 @@ class OptionalToolset(Toolset):
         """See `Toolset`."""
         return self._inner.take_told() if self._inner is not None else []
 
-    async def notices(self, *, wait: bool) -> tuple[str, Sequence[str]]:
+    async def owed(self, *, wait: bool, known: tuple[str, ...]) -> News | None:
         """See `Toolset`."""
-        return await self._inner.notices(wait=wait) if self._inner is not None else ("", ())
+        return await self._inner.owed(wait=wait, known=known) if self._inner is not None else None
 
     async def wake(self) -> str | None:
         """See `Toolset`."""

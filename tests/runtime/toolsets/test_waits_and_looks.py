@@ -161,6 +161,24 @@ def test_a_loop_of_the_hosts_own_is_not_told_of_what_it_has_seen(runtime: Runtim
         assert toolset.notices() == ""
 
 
+def test_what_is_owed_can_be_seen_at_once_and_again_until_an_answer_shows_it(runtime: Runtime) -> None:
+    async def follow() -> list[list[str]]:
+        seen = []
+        with runtime.toolset("waiting") as toolset:
+            task = toolset.call(*call_of(start("echo", "hello"))).data["task_id"]
+            runtime.wait([task], timeout=PATIENCE)
+            for _ in range(20):  # each of them would be held, were it a look
+                news = await toolset.aowed()
+                assert toolset.owed() == news
+                seen.append([end.task_id for end in news.ended] if news is not None else [])
+            toolset.call("view_background_agent", json.dumps({"task_id": task}))
+            assert toolset.owed() is None
+        assert seen == [[task]] * 20
+        return seen
+
+    assert asyncio.run(follow())
+
+
 def test_the_next_notice_comes_with_the_next_end_and_is_empty_when_nothing_runs(runtime: Runtime) -> None:
     async def follow() -> tuple[str, str]:
         with runtime.toolset("waiting") as toolset:
