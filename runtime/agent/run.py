@@ -46,6 +46,7 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
         task=around.task,
         settings=around.settings,
         is_asked=around.is_asked,
+        letters=around.letters,
     )
     return ToolBox(
         toolsets if around.letters is None else [*toolsets, LettersToolset(around.letters)],

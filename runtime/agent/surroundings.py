@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from ..tasks.gateway import Gateway
-from ..tasks.talk import Letter
 from ..team.config import Settings
 from ..team.permissions import Permissions
+from ..toolsets.letters import Letters
 
 __all__ = ["Surroundings"]
 
@@ -29,7 +29,7 @@ class Surroundings(msgspec.Struct, frozen=True):
         withheld: names of those variables in `environ` that no program of its tools inherits.
         task: returns the task that the agent is, for tools that want it; None: it is none.
         is_asked: whether an agent that it may start may ask it something.
-        letters: returns what has been said to that task since it was called last; None: nothing can be.
+        letters: what is said to that task; None: nothing can be.
     """
 
     gateway: Gateway
@@ -42,4 +42,4 @@ class Surroundings(msgspec.Struct, frozen=True):
     withheld: Collection[str] = ()
     task: Callable[[], object] | None = None
     is_asked: bool = False
-    letters: Callable[[], Sequence[Letter]] | None = None
+    letters: Letters | None = None

@@ -46,6 +46,11 @@ class Letterbox:
             self._is_closed = True
         self._hand_out()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has come that is not taken."""
+        return not self._letters
+
     def take_all(self) -> list[Letter]:
         """Take what is there, without saying so: `report` has it told with the turn in which it is."""
         if not self._letters:

@@ -255,7 +255,7 @@ class TaskWork:
             withheld=spec.keys,
             task=self._task,
             is_asked=setup.is_asked,
-            letters=letterbox.take_all if spec.entrypoint is None else None,
+            letters=letterbox if spec.entrypoint is None else None,
         )
 
     def emit(self, text: str) -> None:

@@ -61,6 +61,7 @@ class Notices:
         self._mailbox = mailbox
         self._owed: dict[str | None, dict[str, tuple[Task, float]]] = {}
         self._waiting: dict[str | None, dict[ReplyTo, _Waiting]] = {}
+        self._asked: set[str | None] = set()
 
     @property
     def owed_answers(self) -> list[ReplyTo]:
@@ -125,6 +126,7 @@ class Notices:
 
     def asked(self, caller: str | None) -> None:
         """A task that a caller has started asks something."""
+        self._asked.add(caller)
         self._look(caller)
 
     def due(self, caller: str | None) -> None:
@@ -151,7 +153,7 @@ class Notices:
     def _due_in(self, waiting: _Waiting) -> float | None:
         """Return in how many seconds a request is to be answered; None: when something has ended."""
         caller = waiting.caller.id
-        if waiting.patience < 0 or not self._running(caller) or self._questions(caller, waiting.known):
+        if waiting.patience < 0 or not self._registry.unended_of(caller) or self._questions(caller, waiting.known):
             return 0.0
         owed = self._owed.get(caller)
         if not owed:
@@ -159,14 +161,15 @@ class Notices:
         _, ended = next(iter(owed.values()))
         return max(0.0, max(ended, waiting.since) + waiting.patience - time.monotonic())
 
-    def _running(self, caller: str | None) -> int:
-        return sum(task.parent == caller for task in self._registry.unended_tasks(caller))
-
     def _questions(self, caller: str | None, known: Container[str]) -> list[Question]:
         """Return what a caller is asked by its tasks, and does not know of."""
+        if caller not in self._asked:  # of most, as of thousands of tasks each would be looked at
+            return []
         asking = (task for task in self._registry.unended_tasks(caller) if task.questions and task.parent == caller)
-        questions = (question for task in asking for question in task.questions)
-        return [question for question in questions if question.to == "owner" and question.id not in known]
+        questions = [question for task in asking for question in task.questions if question.to == "owner"]
+        if not questions:
+            self._asked.discard(caller)
+        return [question for question in questions if question.id not in known]
 
     def _news(self, caller: Caller, known: Container[str]) -> News:
         owed = [task for task, _ in self._owed.get(caller.id, {}).values()]
@@ -175,13 +178,14 @@ class Notices:
         return News(
             [_notice(task, room) for task in shown],
             len(owed) - len(shown),
-            self._running(caller.id),
+            self._registry.unended_of(caller.id),
             self._questions(caller.id, known)[:_MOST],
         )
 
     def _forget(self, caller: str) -> None:
         """A task has ended for good: nobody is there any more to be told."""
         self.caller_gone(caller)
+        self._asked.discard(caller)
         for task, _ in self._owed.pop(caller, {}).values():
             task.is_owed = False
 

@@ -39,6 +39,7 @@ class TaskRegistry:
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
         self._owned: dict[str, dict[str, Task]] = {}
+        self._started: Counter[str | None] = Counter()
         self._unended: dict[str, Task] = {}
         self.queue = TaskQueue()
         self._waiting_branches: dict[str, Task] = {}
@@ -142,6 +143,10 @@ class TaskRegistry:
             return list(self._unended.values())
         return [task for task in self._owned.get(owner, {}).values() if not task.is_over]
 
+    def unended_of(self, caller: str | None) -> int:
+        """Return how many tasks have not ended that a caller has started itself."""
+        return self._started[caller]
+
     def first_of_branch(self, task: Task) -> Task:
         """Return the first task of another's branch.
 
@@ -165,6 +170,7 @@ class TaskRegistry:
         """Remember a task that is about to start, or is queued; its status tells which."""
         task.number = next(self._numbers)
         self._tasks[task.id] = self._unended[task.id] = task
+        self._started[task.parent] += 1
         self._count_kept(task, task.kept_size())
         if task.key is not None:
             self._by_key[task.parent, task.key] = task
@@ -193,6 +199,7 @@ class TaskRegistry:
         """Forget a task: one that could not be started, or that has ended."""
         del self._tasks[task.id]
         if self._unended.pop(task.id, None) is not None:
+            self._count_ended(task)
             self._give_slot_back(task)
         else:
             self._ended -= not task.is_root
@@ -214,6 +221,7 @@ class TaskRegistry:
     def ended(self, task: Task) -> None:
         """Note that a task has its last status."""
         del self._unended[task.id]
+        self._count_ended(task)
         self._give_slot_back(task)
         self._ended += not task.is_root
         self._count_unread(task, 1)
@@ -262,6 +270,11 @@ class TaskRegistry:
         heapq.heappush(self._forgettable, (task.number, task.id))
         if task.parent in self._tasks:
             self._forgettable_of.setdefault(task.parent, {})[task.id] = task
+
+    def _count_ended(self, task: Task) -> None:
+        self._started[task.parent] -= 1
+        if not self._started[task.parent]:
+            del self._started[task.parent]
 
     def _count_unread(self, task: Task, change: int) -> None:
         if task.is_root:

@@ -18,7 +18,7 @@ Reading: TypeAlias = Literal["boolean", "seconds", "file", "folders", "environme
 """How the value of a key is read; `apart`: by a module of `teamfile` that belongs to the type."""
 
 Given: TypeAlias = Literal[
-    "gateway", "working_directory", "environ", "withheld", "limit", "settings", "tools", "task", "is_asked"
+    "gateway", "working_directory", "environ", "withheld", "limit", "settings", "tools", "task", "is_asked", "letters"
 ]
 """What a toolset may be given beside its options; see `toolsets.build.build_toolsets`."""
 
@@ -68,7 +68,7 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
                 "map_background_agent",
                 "wait_background_agents",
             ),
-            takes=("gateway", "settings", "is_asked"),
+            takes=("gateway", "settings", "is_asked", "letters"),
             options={
                 "fan_out": "boolean",
                 "limits": "boolean",

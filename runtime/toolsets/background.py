@@ -31,6 +31,7 @@ from ..text import encodable
 from .asking import ask, errors_as_answers
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 from .fan_out import FAN_OUT_INSTRUCTION, map_tool
+from .letters import Letters
 from .looks import Looks
 from .run_parameters import RunParameters, options_of, run_parameters
 from .talking import answer_tool, steer_tool
@@ -127,6 +128,7 @@ class BackgroundAgentsToolset(Toolset):
         limits: whether a task may be started with limits.
         steer: whether it may say something to its tasks while they run.
         is_asked: whether they may ask it something.
+        letters: what is said to the caller's task, which is news, too; None: it has none.
         fan_out: whether it may have an agent do many items by one call.
     """
 
@@ -138,6 +140,7 @@ class BackgroundAgentsToolset(Toolset):
         notify: bool = True,
         on_finish: Literal["wait", "stop"] = "wait",
         is_asked: bool = False,
+        letters: Letters | None = None,
         schema: bool = False,
         limits: bool = False,
         steer: bool = False,
@@ -157,7 +160,7 @@ class BackgroundAgentsToolset(Toolset):
         self._limit = settings.max_answer
         self._max_wakes = settings.max_wakes
         self._patience = settings.poll_wait
-        self._looks = Looks(gateway, most=settings.poll_wait)
+        self._looks = Looks(gateway, most=settings.poll_wait, letters=letters)
         self._notify = notify
         self._waits_at_the_end = notify and on_finish == "wait"
         self._told_by_turns = False

@@ -11,6 +11,7 @@ from ..tasks.gateway import Gateway
 from ..team.config import AgentConfig, Settings, ToolsetConfig
 from ..team.toolset_kinds import TOOLSETS, Given
 from .base import Tool, Toolset
+from .letters import Letters
 from .transfer import TransferTaskToolset
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def build_toolsets(
     task: Callable[[], object] | None = None,
     settings: Settings,
     is_asked: bool = False,
+    letters: Letters | None = None,
 ) -> list[Toolset]:
     """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
 
@@ -46,6 +48,7 @@ def build_toolsets(
         task: returns the task, for functions that want it; None: the agent is no task's.
         settings: the team's.
         is_asked: whether one of its sub-agents may ask it something.
+        letters: what is said to its task; None: it has none.
     """
     given: dict[Given, Any] = {
         "gateway": gateway,
@@ -56,6 +59,7 @@ def build_toolsets(
         "limit": settings.max_answer,
         "settings": settings,
         "is_asked": is_asked,
+        "letters": letters,
     }
     shared = {**given, "working_directory": shared_directory or working_directory}
     toolsets = [

@@ -1,7 +1,8 @@
 """Looks: holds a model's looks at its tasks back while there is nothing new to be seen.
 
 A model that polls makes a turn, and pays for it, for each look. So a look that would show what the one before has shown
-waits until there is news (an end, output), and no longer than a bound that doubles with each look in vain.
+waits until there is news: an end, output, a question, or a word to the caller. It waits no longer than a bound that
+doubles with each look in vain.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..tasks.gateway import Gateway
 from ..tasks.messages import ListTasks
 from ..tasks.views import TaskList
 from .asking import ask
+from .letters import Letters
 
 __all__ = ["Looks"]
 
@@ -32,10 +34,12 @@ class Looks:
     Args:
         gateway: the caller's way to the supervisor.
         most: seconds that a look is held at most; 0: none is.
+        letters: what is said to the caller's task; None: it has none.
     """
 
-    def __init__(self, gateway: Gateway, *, most: float) -> None:
+    def __init__(self, gateway: Gateway, *, most: float, letters: Letters | None = None) -> None:
         self._gateway = gateway
+        self._letters = letters
         self._most = most
         self._hold = _FIRST
         self._state: _State | None = None
@@ -76,6 +80,8 @@ class Looks:
         return tasks
 
     def _is_in_vain(self, tasks: TaskList, what: str) -> bool:
+        if self._letters is not None and not self._letters.is_empty:
+            return False  # it is told with this turn
         # Where nothing runs, nothing new can come: then whoever looks is answered at once, and told elsewhere.
         return what in self._seen and _state(tasks) == self._state and any(not view.ended for view in tasks.tasks)
 

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime
+from subactors.runtime.child.letters import Letterbox
+from subactors.runtime.tasks.messages import RunTask
+from subactors.runtime.tasks.talk import Letter
+from subactors.runtime.toolsets import looks
 from teams import entrypoint_team, model
 from told_orchestrators import (
     BACKGROUND,
@@ -121,6 +125,26 @@ def test_a_model_that_polls_makes_hardly_more_turns_than_there_is_news(tmp_path:
         turns = int(task.result(PATIENCE))
 
     assert turns <= 1.3 * (len(steps) + len(["starts", "runs", "ends"])) + 1
+
+
+def test_a_word_to_an_agent_lets_go_of_its_look(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "_FIRST", 10 * PATIENCE)
+    letterbox, gateway = Letterbox(), runtime._host.gateway("waiting")
+    task = gateway.ask(RunTask("waits", "x")).result(PATIENCE).task_id
+    wait_until(lambda: runtime.view(task).output, "it has said something")
+
+    async def look() -> bool:
+        held = looks.Looks(gateway, most=10 * PATIENCE, letters=letterbox)
+        await held.list()
+        second = asyncio.create_task(held.list())
+        await asyncio.wait([second], timeout=0.5)
+        was_held = not second.done()
+        letterbox.put(Letter(1, "the host program", "Go on."))
+        await asyncio.wait_for(second, PATIENCE)
+        return was_held
+
+    assert asyncio.run(look())
+    runtime.stop(task)
 
 
 def test_looks_are_not_held_where_that_is_switched_off() -> None:
