@@ -45,8 +45,10 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
 
     Raises:
         RunError: it has not ended, or is being continued already.
-        StateError: the state folder, or the journal of its run, cannot be read.
+        StateError: the state folder, or the journal of its run, cannot be read; or it is in none of those that can be,
+            and one cannot.
     """
+    unread: dict[str, sqlite3.Error] = {}
     for path in reversed(runs(root)):
         live = is_live(path)
         if live and host_pid(path) == os.getpid():
@@ -59,6 +61,7 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
         except sqlite3.Error as error:
             if task_id in str(error):
                 raise StateError(f"The journal of {path.name} cannot be read: {error}.") from error
+            unread[path.name] = error
             continue
         if at_it is not None:
             raise RunError(
@@ -72,4 +75,8 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
                 "Only one that has ended can be continued."
             )
         return FormerTask(past, path)
+    for name, error in unread.items():
+        raise StateError(
+            f"There is no task {task_id} in the journals that can be read. That of {name} cannot be read: {error}."
+        )
     return None

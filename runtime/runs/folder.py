@@ -11,7 +11,7 @@
     │   └── log/                what their processes wrote to standard output and error
     └── worktrees/              of agents with `workdir: worktree`, by run and task (`workdir`), while there are any
 
-A folder whose lock can be taken has no host: the kernel releases a lock however its holder ends. While a folder is made
+A run whose lock can be taken has no host: the kernel releases a lock however its holder ends. While a folder is made
 or removed its name begins with a dot, so that one that can be seen is whole.
 """
 
@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
-from ...actors.regular_files import Folder, exists, make, open_to_change, open_to_read
+from ...actors.regular_files import Folder, exists, make, open_to_read
 from ..errors import StateError
 from .forks import close_when_forked
 
@@ -54,10 +54,9 @@ _TIME: Final = "%Y%m%dT%H%M%S"
 _LEFT_OVER_AFTER: Final = 3600.0
 """Seconds after which a folder that is still being made, or removed, is one that nobody will finish."""
 
-_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_LOCK_TRIES: Final = 100
-_LOCK_PAUSE: Final = 0.001
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 """Seconds between tries: whoever only looks whether a host lives holds its lock for some microseconds."""
 
 
@@ -135,19 +134,22 @@ class RunFiles:
 
 
 class RunFolder(RunFiles):
-    """One run's folder, locked for as long as this object is open. Processes forked meanwhile do not hold the lock.
+    """One run's folder, locked for as long as this object is open. Processes forked meanwhile do not hold the locks.
+
+    A host locks the file `lock`, which says that it lives, and the folder itself, which says that nobody else changes
+    what is in it. Who puts in order what a dead host has left has the second only: nobody takes it for the host.
 
     Attributes:
         outputs: the folder of what tasks said, held while the lock of a run that was made here is.
 
     Args:
         path: the folder; it exists.
-        lock: descriptor of its lock, held.
+        locks: descriptors that hold its locks.
     """
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, locks: list[int]) -> None:
         super().__init__(path)
-        self._lock = lock
+        self._locks = locks
         self.outputs = Folder(self.output)
         close_when_forked(self)
 
@@ -161,21 +163,23 @@ class RunFolder(RunFiles):
         name = f"{_PREFIX}{time.strftime(_TIME, time.gmtime())}_{os.urandom(4).hex()}"
         path = root / name
         making = root / f".{name}"
-        lock = None
+        locks: list[int] = []
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             _keep_others_out(root)
             making.mkdir(mode=0o700)
             (making / "output").mkdir(mode=0o700)
             (making / "log").mkdir(mode=0o700)
-            lock = _open_lock(making)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(lock, str(os.getpid()).encode())
+            locks.append(make(making / "lock"))
+            os.write(locks[0], str(os.getpid()).encode())
+            locks.append(os.open(making, _FOLDER))
+            for lock in locks:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             making.rename(path)
-            created = cls(path, lock)
+            created = cls(path, locks)
             created.outputs.hold()
         except OSError as error:
-            if lock is not None:
+            for lock in locks:
                 os.close(lock)
             shutil.rmtree(making, ignore_errors=True)
             raise StateError(
@@ -190,37 +194,35 @@ class RunFolder(RunFiles):
 
         None if its host lives, if another process is just taking it over, or if it has been removed.
         """
-        for _ in range(_LOCK_TRIES):
-            try:
-                lock = _open_lock(path)
-            except OSError:
-                return None
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The folder may have been removed, or moved on the way to that, since the lock was opened.
-                if os.path.samestat(os.fstat(lock), os.lstat(path / "lock")):
-                    os.ftruncate(lock, 0)  # so that nobody takes this process for the host
-                    return cls(path, lock)
-                os.close(lock)
-            except BlockingIOError:
-                os.close(lock)
-                if is_live(path):
-                    return None
-            except OSError:
-                os.close(lock)
-                return None
-            time.sleep(_LOCK_PAUSE)
+        if is_live(path):
+            return None
+        try:
+            lock = os.open(path, _FOLDER)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # It may have been removed since, or moved on the way to that.
+            if os.path.samestat(os.fstat(lock), os.lstat(path)):
+                return cls(path, [lock])
+        except OSError:
+            pass
+        os.close(lock)
         return None
 
     def release(self) -> None:
         """Let go of the folder; it stays. May be repeated."""
-        self.outputs.close()
-        lock, self._lock = self._lock, -1
-        if lock >= 0:
-            os.close(lock)
+        for lock in self._locks:
+            # A process that is just being started, and has not come to its program yet, holds this descriptor, too.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        self.close_descriptors()
 
-    close_descriptors = release
-    """In a forked process closing the descriptor leaves the lock to the host, as they share it."""
+    def close_descriptors(self) -> None:
+        """See `Holder`: in a forked process closing descriptors leaves the locks to the host, as they share them."""
+        self.outputs.close()
+        locks, self._locks = self._locks, []
+        for lock in locks:
+            os.close(lock)
 
     def remove(self) -> None:
         """Remove the folder with all that is in it, and let go of it."""
@@ -242,7 +244,7 @@ def is_live(path: Path) -> bool:
         # Shared, so that those who look do not see each other.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return bool(os.pread(lock, 1, 0))  # else it is held by who has taken the run over
+        return True
     except OSError:
         return False
     finally:
@@ -325,11 +327,3 @@ def _keep_others_out(root: Path) -> None:
     logger.warning(
         "Others could write to the state folder %s, and now cannot: its mode is %o.", root, root.stat().st_mode & 0o7777
     )
-
-
-def _open_lock(path: Path) -> int:
-    # One that somebody has deleted is made anew: whatever of a run can be seen has had its lock before.
-    try:
-        return open_to_change(path / "lock")
-    except FileNotFoundError:
-        return make(path / "lock")

@@ -81,7 +81,8 @@ class Ends:
         if not owned:
             self._write(task, outcome)
             return
-        self._held[task.id] = (task, _with_those_that_fall(outcome, owned))
+        # Where the whole tree was stopped, each of it says so itself.
+        self._held[task.id] = (task, outcome if task.stop is not None else _with_those_that_fall(outcome, owned))
         self._stop(owned, target=None, ended_owner=task.agent)
 
     def announce(self, task: Task, outcome: Outcome) -> None:

@@ -252,16 +252,21 @@ class TaskSupervisor(Supervisor):
                 continue
             if is_queued := task.status == "queued":
                 self._starter.unqueue(task)
-            else:
-                self.change_status(task, "stopping")
             beside = "" if target is None or task is target else f", together with {target.id}, which had started it"
             task.stop = Stop(time.monotonic(), by + beside, ended_owner)
             if (child := task.running_child) is not None:
-                self.stop_child(child)
+                self._ask_to_end(task, child)
             else:
                 stopped = how_stopped(task.stop.by, task.stop.ended_owner)
                 meanwhile = "was queued" if is_queued else "waited to be started again"
                 self._ends.conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}."), None)
+
+    def _ask_to_end(self, task: Task, child: Child) -> None:
+        self.change_status(task, "stopping")
+        self.stop_child(child)
+        if task.questions:
+            # After the stop, by the same way: who is refused an answer knows why, and what it returns is no answer.
+            self._talk.caller_gone(task)
 
     def _stop_tree(self, tree: list[Task], by: str) -> None:
         self._stop_tasks(tree, target=tree[0], by=by)
@@ -341,8 +346,7 @@ class TaskSupervisor(Supervisor):
         elif at_once:
             child.process.kill()
         else:
-            self.change_status(task, "stopping")
-            self.stop_child(child)
+            self._ask_to_end(task, child)
 
     def _end_at_once(self, task: Task, sentence: str) -> None:
         self._end_for_limit(task, sentence, at_once=True)
@@ -376,8 +380,6 @@ class TaskSupervisor(Supervisor):
     def change_status(self, task: Task, status: Status, reason: str = "") -> None:
         """Note a task's new status. In the supervisor's thread."""
         task.status = status
-        if status == "stopping" and task.questions:
-            self._talk.caller_gone(task)
         statements = schema.note_status(task.id, status, reason, task.attempts)
         if status in {"running", "waiting"}:  # that it has started is known, and nothing is decided by this
             self._journal.write_in_time(statements)

@@ -22,6 +22,7 @@ from processes_and_waits import wait_until
 from subactors.runtime import RunError, Runtime, StateError, TaskView
 from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
 from subactors.runtime.control.other_hosts import tasks_of
+from subactors.runtime.runs.folder import runs
 from subactors.runtime.runs.overview import overviews
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.runs.upkeep import recover
@@ -252,6 +253,18 @@ def test_a_damaged_conversation_is_named_and_starts_nothing(tmp_path: Path, dama
         with pytest.raises(StateError, match="cannot be read"):
             runtime.resume(first.id, "Second.")
         assert runtime.list() == []
+
+
+def test_a_journal_that_cannot_be_read_is_named_where_a_task_may_be_in_it(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first = run_and_wait(runtime, "shows", "First.")
+    (run,) = runs(tmp_path)
+    (run / "journal.sqlite").write_bytes(b"no database" * 100)
+    with (
+        Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime,
+        pytest.raises(StateError, match=rf"That of {run.name} cannot be read: file is not a database"),
+    ):
+        runtime.resume(first.id, "Second.")
 
 
 def test_a_journal_of_an_earlier_version_can_be_gone_on_with(tmp_path: Path) -> None:

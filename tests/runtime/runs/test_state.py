@@ -159,6 +159,29 @@ def test_a_run_can_be_taken_over_while_others_look_whether_it_lives(tmp_path: Pa
             thread.join()
 
 
+def test_a_run_that_is_being_taken_over_never_looks_alive(tmp_path: Path) -> None:
+    run = past_run(tmp_path)
+    looks: list[bool] = []
+    looking = True
+
+    def look() -> None:
+        while looking:
+            looks.append(is_live(run))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(300):
+            folder = RunFolder.take_over(run)
+            assert folder is not None
+            folder.release()
+    finally:
+        looking = False
+        thread.join()
+    assert looks
+    assert not any(looks)
+
+
 def test_only_one_process_takes_over_a_run(tmp_path: Path) -> None:
     run = past_run(tmp_path)
     folder = RunFolder.take_over(run)
@@ -182,6 +205,12 @@ def test_a_folder_whose_lock_was_deleted_can_be_taken_over(tmp_path: Path) -> No
     folder = RunFolder.take_over(run)
     assert folder is not None
     folder.release()
+
+
+def test_a_run_whose_host_lives_is_not_taken_over_when_its_lock_was_deleted(tmp_path: Path) -> None:
+    with host(tmp_path) as holder:
+        (holder.run / "lock").unlink()
+        assert RunFolder.take_over(holder.run) is None
 
 
 def test_a_removed_run_is_gone_and_cannot_be_taken_over(tmp_path: Path) -> None:

@@ -248,3 +248,17 @@ def test_a_task_has_ended_when_nothing_runs_any_more_that_it_has_started(family:
     assert ended == ["waits", "lead", "boss"]
     view = task.view()
     assert (view.status, view.result) == ("completed", "done")
+
+
+def test_a_task_that_is_stopped_with_its_own_says_who_asked_and_nothing_of_them(
+    family: Runtime, tmp_path: Path
+) -> None:
+    task = family.run("boss", plan([_start("waits", "x")], {"wait_for": str(tmp_path / "never")}, {"answer": "no"}))
+    (child,) = _wait_for_children(family, task.id, 1)
+
+    family.stop(task)
+
+    reason = task.view().reason
+    assert reason.startswith("Stopped by the host program")
+    assert child.id not in reason
+    assert f"together with {task.id}" in family.view(child.id).reason
