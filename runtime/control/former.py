@@ -75,8 +75,8 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
                 "Only one that has ended can be continued."
             )
         return FormerTask(past, path)
-    for name, error in unread.items():
+    for name, why in unread.items():
         raise StateError(
-            f"There is no task {task_id} in the journals that can be read. That of {name} cannot be read: {error}."
+            f"There is no task {task_id} in the journals that can be read. That of {name} cannot be read: {why}."
         )
     return None
