@@ -88,8 +88,11 @@ def _placed(task: Task, attempt: Attempt, report: Grown) -> list[tuple[int, str]
                 return []
             first, messages = task.message_count - attempt.open_turn[1] + 1 + place, [message]
         case TurnEnded(_, messages):
-            first = attempt.open_turn[0] if attempt.open_turn is not None else task.message_count + 1
-            attempt.open_turn = None
+            if attempt.open_turn is not None:
+                first, attempt.open_turn = attempt.open_turn[0], None
+            else:
+                first = task.message_count + 1
+                task.answered = messages or task.answered  # a turn without calls: an answer, unless another follows
         case _:
             assert_never(report)
     task.message_count = max(task.message_count, first - 1 + len(messages))

@@ -92,6 +92,27 @@ def test_an_agent_is_woken_no_more_often_than_may_be_and_at_last_by_the_end_of_a
         assert block.count("agent_task_") == 2
 
 
+def test_an_answer_that_is_kept_back_is_not_lost_when_its_agent_is_stopped(runtime: Runtime) -> None:
+    task = runtime.run("waiting", plan([start("waits", "x")], {"answer": "what there is"}))
+    wait_until(lambda: _answers(runtime, task.id) == 1, "it has answered", limit=PATIENCE)
+
+    assert (task.stop().status, task.view().result) == ("stopped", "what there is")
+
+
+def test_an_answer_that_is_kept_back_is_not_lost_when_its_agent_fails_in_the_next_turn(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    no_turn: dict[str, Any] = {}
+    task = runtime.run("waiting", plan([start("waits_for_file", str(go))], {"answer": "what there is"}, no_turn))
+    wait_until(lambda: _answers(runtime, task.id) == 1, "it has answered", limit=PATIENCE)
+    go.touch()
+    (view,) = runtime.wait([task], timeout=PATIENCE)
+
+    assert (view.status, view.result) == ("failed", "what there is")
+    assert view.reason.startswith("KeyError")
+
+
 def test_a_failure_is_told_with_its_reason(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "waiting", plan([start("raises", "x")], {"answer": "1"}, {"answer": "2"}))
 
