@@ -269,7 +269,8 @@ class BackgroundAgentsToolset(Toolset):
         text = self._tell(news)
         if not text and not news.running:
             return None
-        self._wakes += bool(text)
+        # Those that one message has no room for are told in the next, however often it has been woken.
+        self._wakes += bool(text) and not news.more
         return text
 
     def _tell(self, news: News) -> str:

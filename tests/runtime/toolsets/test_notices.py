@@ -92,6 +92,19 @@ def test_an_agent_is_woken_no_more_often_than_may_be_and_at_last_by_the_end_of_a
         assert block.count("agent_task_") == 2
 
 
+def test_an_agent_that_is_not_to_be_woken_again_is_told_of_all_ends_that_there_are(tmp_path: Path) -> None:
+    starts = [[start("echo", str(number)) for number in range(35)] for _ in range(2)]
+    turns = plan([start("waits_for_file", str(tmp_path / "go"))], *starts, *[{"answer": str(n)} for n in range(9)])
+    settings: dict[str, Any] = {"max_wakes": 1, "poll_wait": 0.01, "standby": 0, "max_running": 2, "max_tasks": 1000}
+    with Runtime.from_mapping(entrypoint_team(**agents()), **settings) as runtime:
+        task = runtime.run("waiting", turns)
+        wait_until(lambda: _answers(runtime, task.id) == 1, "it has answered", limit=PATIENCE)
+        (tmp_path / "go").touch()
+        assert task.result(PATIENCE)
+        assert set(told(conversation(runtime, task.id)).values()) == {1}
+        assert len(told(conversation(runtime, task.id))) == 71
+
+
 def test_an_answer_that_is_kept_back_is_not_lost_when_its_agent_is_stopped(runtime: Runtime) -> None:
     task = runtime.run("waiting", plan([start("waits", "x")], {"answer": "what there is"}))
     wait_until(lambda: _answers(runtime, task.id) == 1, "it has answered", limit=PATIENCE)
