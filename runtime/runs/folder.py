@@ -54,6 +54,8 @@ _TIME: Final = "%Y%m%dT%H%M%S"
 _LEFT_OVER_AFTER: Final = 3600.0
 """Seconds after which a folder that is still being made, or removed, is one that nobody will finish."""
 
+_LOCK_PAUSE: Final = 0.002
+
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -189,10 +191,14 @@ class RunFolder(RunFiles):
         return created
 
     @classmethod
-    def take_over(cls, path: Path) -> Self | None:
+    def take_over(cls, path: Path, patience: float = 0.0) -> Self | None:
         """Lock the folder of a run whose host is gone.
 
-        None if its host lives, if another process is just taking it over, or if it has been removed.
+        None if its host lives, if somebody else has it locked, or if it has been removed.
+
+        Args:
+            path: the folder.
+            patience: seconds to wait for somebody else who has it locked.
         """
         if is_live(path):
             return None
@@ -201,7 +207,7 @@ class RunFolder(RunFiles):
         except OSError:
             return None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock, time.monotonic() + patience)
             # It may have been removed since, or moved on the way to that.
             if os.path.samestat(os.fstat(lock), os.lstat(path)):
                 return cls(path, [lock])
@@ -232,6 +238,19 @@ class RunFolder(RunFiles):
         with contextlib.suppress(RecursionError):  # of folders that are nested too deeply: they stay
             shutil.rmtree(hidden if exists(hidden) else self.path, ignore_errors=True)
         self.release()
+
+
+def _lock(descriptor: int, deadline: float) -> None:
+    """Lock a folder; raises BlockingIOError where somebody else still has it locked at the deadline (monotonic)."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return
 
 
 def is_live(path: Path) -> bool:

@@ -28,6 +28,9 @@ logger = logging.getLogger("subactors.runtime")
 KEEP: Final = 7 * 86400.0
 """Seconds for which an ended run is kept, if nothing else is said."""
 
+_PATIENCE: Final = 2.0
+"""Seconds to wait for somebody else who puts a run in order."""
+
 
 @dataclass
 class Pruned:
@@ -70,7 +73,7 @@ def mark_read(path: Path, task_ids: Iterable[str]) -> None:
 
     Without effect where the host lives, or the journal cannot be written.
     """
-    with _taken_over(path) as folder, contextlib.suppress(sqlite3.Error):
+    with _taken_over(path, _PATIENCE) as folder, contextlib.suppress(sqlite3.Error):
         if folder is not None:
             amend(
                 folder.journal,
@@ -83,7 +86,7 @@ def note_continued(path: Path, task_id: str) -> None:
 
     The end of that task, and of those that it had started, has been seen then.
     """
-    with _taken_over(path) as folder:
+    with _taken_over(path, _PATIENCE) as folder:
         for statement in schema.note_continued(task_id) if folder is not None else ():
             with contextlib.suppress(sqlite3.Error):  # a journal of an earlier version lacks columns
                 amend(RunFiles(path).journal, [statement])
@@ -156,9 +159,9 @@ def _end_unfinished(folder: RunFolder) -> list[str]:
 
 
 @contextlib.contextmanager
-def _taken_over(path: Path) -> Iterator[RunFolder | None]:
+def _taken_over(path: Path, patience: float = 0.0) -> Iterator[RunFolder | None]:
     """Hold the lock of a run whose host is gone; None if it cannot be had."""
-    folder = RunFolder.take_over(path)
+    folder = RunFolder.take_over(path, patience)
     try:
         yield folder
     finally:

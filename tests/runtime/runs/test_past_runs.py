@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes_and_waits import wait_until
 from run_folders import Host, host, make_old, past_run, task_row
 from subactors.runtime import TaskView
-from subactors.runtime.runs.folder import runs
+from subactors.runtime.runs.folder import RunFolder, runs
 from subactors.runtime.runs.reader import HOST_DIED, JournalReader
 from subactors.runtime.runs.upkeep import mark_read, prune, recover
 
@@ -149,6 +152,27 @@ def test_a_result_that_has_been_read_since_no_longer_keeps_a_run(tmp_path: Path)
     assert unread(old) == 1
     mark_read(old, ["agent_task_00000002"])
     assert prune(tmp_path).removed == {old: 2}
+
+
+def test_what_is_noted_in_a_run_waits_for_whoever_puts_it_in_order(tmp_path: Path) -> None:
+    old = past_run(tmp_path, task_row(1, was_read=0))
+    folder = RunFolder.take_over(old)
+    assert folder is not None
+    noting = threading.Thread(target=mark_read, args=(old, ["agent_task_00000001"]))
+    noting.start()
+    wait_until(lambda: _opened(old) == 2, "it waits for the lock")
+    folder.release()
+    noting.join()
+    assert unread(old) == 0
+
+
+def _opened(folder: Path) -> int:
+    """How often this process has a folder open."""
+    links = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.append(link.readlink())
+    return links.count(folder)
 
 
 def test_a_run_with_a_damaged_journal_is_kept_unless_unread_results_may_go(tmp_path: Path) -> None:
