@@ -51,7 +51,9 @@ _MOST_FRAMES: Final = 30
 
 _NOT_YET: Final = "Its process was asked for its stack, and has not written it yet: it gets no core, or is stopped."
 
-_MAIN: Final = re.compile(r"^Current thread 0x\w+.*\(most recent call first\):\n((?:  .*\n?)*)", re.MULTILINE)
+_THREAD: Final = re.compile(
+    r"^(Current thread|Thread) 0x\w+.*\(most recent call first\):\n((?:  .*\n?)*)", re.MULTILINE
+)
 
 _HERE: Final = Path(__file__).parents[2]
 _OUTER_FRAMES: Final = (f'  File "{_HERE}/actors/', f'  File "{_HERE}/runtime/child/')
@@ -148,12 +150,14 @@ class CloseLooks:
 
 
 def main_stack(dump: str) -> str:
-    """Return the stack of the thread that took the signal, which is the main one, out of what `faulthandler` wrote.
+    """Return the stack of the main thread, the last of those that `faulthandler` wrote; empty if it is not there yet.
 
     Without the frames of this package that called the task's work, if it has others.
     """
-    found = _MAIN.findall(dump)
-    frames = found[-1].rstrip("\n").split("\n") if found else []
+    found = _THREAD.findall(dump)
+    # Mostly it is the thread that took the signal. Of a process that was stopped then, or blocks it, another does.
+    is_there = any(which.startswith("Current") for which, _ in found)
+    frames = found[-1][1].rstrip("\n").split("\n") if is_there else []
     ours = [frame.startswith(_OUTER_FRAMES) for frame in frames]
     if False in ours:
         # What it has called of this package stays: `task.emit`, say.

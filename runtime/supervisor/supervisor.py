@@ -252,6 +252,8 @@ class TaskSupervisor(Supervisor):
                 continue
             if is_queued := task.status == "queued":
                 self._starter.unqueue(task)
+            elif task.running_child is None:
+                self.change_status(task, "stopping")
             beside = "" if target is None or task is target else f", together with {target.id}, which had started it"
             task.stop = Stop(time.monotonic(), by + beside, ended_owner)
             if (child := task.running_child) is not None:

@@ -44,6 +44,12 @@ def waits_for_a_word(task: EntrypointTask) -> str:
     return "it came"
 
 
+def leaves_signals_to_others(task: EntrypointTask) -> str:
+    """Do the same in a main thread that takes no signal."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGRTMAX})
+    return waits_for_a_word(task)
+
+
 def has_handlers(task: EntrypointTask) -> list[str]:
     """Do the same with signal handlers of its own; return which were called."""
     task.emit("It begins. ")

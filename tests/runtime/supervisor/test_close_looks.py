@@ -30,6 +30,7 @@ NAMES = [
     "waits_for_a_program",
     "waits_for_a_word",
     "has_handlers",
+    "leaves_signals_to_others",
     "speaks_at_a_word",
     "floods_its_log",
 ]
@@ -213,6 +214,13 @@ def test_a_task_with_handlers_of_its_own_is_not_disturbed(runtime: Runtime, tmp_
     assert silence.missing == "Its process does not write its stacks any more."
     assert len(silence.processes) == 1
     assert view.result == []
+
+
+def test_the_stack_of_the_main_thread_is_seen_whichever_thread_writes_it(runtime: Runtime, tmp_path: Path) -> None:
+    with _silent(runtime, "leaves_signals_to_others", str(tmp_path / "word")) as task_id:
+        silence = _stack_seen(runtime, task_id)
+
+    assert "in leaves_signals_to_others" in silence.stack
 
 
 def test_a_task_that_is_stopped_by_a_signal_is_seen_so_and_goes_on_after_it(runtime: Runtime, tmp_path: Path) -> None:
