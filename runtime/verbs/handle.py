@@ -147,6 +147,8 @@ def ids_given(*given: TaskRefs) -> list[str]:
     """Return the ids of tasks that are given one by one, or as lists; raises as `ids_of`."""
     ids: list[str] = []
     for part in given:
+        if part in ("all", "any"):  # no id, and where a mode would stand
+            raise TypeError(f"A mode is given by its name: mode={part!r}.")
         ids += [str(part)] if isinstance(part, str | TaskHandle) else ids_of(part)
     return ids
 

@@ -124,6 +124,7 @@ def test_a_name_that_is_too_long_is_cut(runtime: Runtime) -> None:
         (lambda one: one.task.result(type=dict[str, list[_Plain]]), _PLAIN),
         (lambda one: one.runtime.wait([one.task], timeout="1"), "timeout is of type str; it must be a number of"),
         (lambda one: one.runtime.wait([one.task], mode=[]), "mode is of type list; it must be 'all' or 'any'."),
+        (lambda one: one.runtime.wait([one.task], "any"), "A mode is given by its name: mode='any'."),
         (lambda one: one.runtime.events(5), "Several tasks are wanted, as a list, and this is of type int."),
         (lambda one: one.runtime.group(on_error=[]), "on_error is of type list; it must be 'stop' or 'collect'."),
         (lambda one: one.runtime.executor("2"), "max_workers is of type str; it must be a whole number."),
