@@ -14,10 +14,10 @@ from .agent.loop_thread import LoopThread
 from .agent.run import build_tool_box
 from .errors import UnknownAgentError
 from .models.base import ToolSchema
-from .tasks.news import News, with_asked
-from .tasks.notice_wording import describe_news
+from .tasks.news import News
 from .team.requirements import check_requirements
 from .toolsets.base import ToolAnswer, ToolBox
+from .toolsets.told import Told
 
 if TYPE_CHECKING:
     from .host import Host
@@ -38,8 +38,7 @@ class OrchestratorTools:
 
     def __init__(self, tools: ToolBox, acknowledge: Callable[[Sequence[str]], object]) -> None:
         self._tools = tools
-        self._acknowledge = acknowledge
-        self._asked: tuple[str, ...] = ()
+        self._told = Told(acknowledge)
         self._loop = LoopThread("subactors-tools", "The toolset")
 
     def __enter__(self) -> Self:
@@ -70,18 +69,20 @@ class OrchestratorTools:
             RuntimeClosedError: the toolset is closed, before or meanwhile, or belongs to the process that this one was
                 forked from.
         """
-        return self._loop.run(self._tools.call, name, arguments, called=name)
+        return self._told.answered(self._loop.run(self._tools.call, name, arguments, called=name))
 
     async def acall(self, name: str, arguments: str = "{}") -> ToolAnswer:
         """Call a tool, as `call` does, without holding up the event loop.
 
-        Cancelled, it ends the call, but stops no task: not the one either that `transfer_task` waits for.
+        Cancelled, it ends the call, but stops no task: not the one either that `transfer_task` waits for. An end that
+        its answer would have shown is told by the next notice.
         """
         from .verbs.awaiting import tool_answer  # noqa: PLC0415 - for hosts that have an event loop
 
-        return await tool_answer(
+        answer = await tool_answer(
             lambda: self._loop.start(self._tools.call, name, arguments), lambda: self._loop.cut_short(name)
         )
+        return self._told.answered(answer)
 
     def notices(self) -> str:
         """Return what is to be told of tasks that have ended since it was asked last, oldest first; empty: nothing.
@@ -92,7 +93,8 @@ class OrchestratorTools:
         Raises:
             RuntimeClosedError: as `call` does.
         """
-        return self._told(self._loop.run(functools.partial(self._tools.owed, known=self._asked), called="notices"))
+        owed = functools.partial(self._tools.owed, known=self._told.asked)
+        return self._told.notice(self._loop.run(owed, called="notices"))
 
     async def next_notice(self) -> str:
         """Wait until there is something of that, and return it; empty as soon as nothing that was started runs.
@@ -101,9 +103,14 @@ class OrchestratorTools:
         """
         from .verbs.awaiting import tool_answer  # noqa: PLC0415 - for hosts that have an event loop
 
-        owed = functools.partial(self._tools.owed, wait=True, known=self._asked)
-        news = await tool_answer(lambda: self._loop.start(owed), lambda: self._loop.cut_short("next_notice"))
-        return self._told(news)
+        while True:
+            owed = functools.partial(self._tools.owed, wait=True, known=self._told.asked)
+            news = await tool_answer(
+                functools.partial(self._loop.start, owed), lambda: self._loop.cut_short("next_notice")
+            )
+            # Somebody else may have been told of it meanwhile.
+            if (notice := self._told.notice(news)) or news is None:
+                return notice
 
     def owed(self) -> News | None:
         """Return what `notices` would tell, without its counting as told; None if nothing. For adapters."""
@@ -114,13 +121,6 @@ class OrchestratorTools:
         from .verbs.awaiting import future_result  # noqa: PLC0415 - for hosts that have an event loop
 
         return await future_result(self._loop.start(self._tools.owed), lambda: self._loop.cut_short("owed"))
-
-    def _told(self, news: News | None) -> str:
-        if news is None:
-            return ""
-        self._asked = with_asked(self._asked, news)
-        self._acknowledge([notice.task_id for notice in news.ended])
-        return describe_news(news, shown=news.ended)
 
     def open(self) -> None:
         """Make ready the tools that need it.

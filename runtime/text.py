@@ -19,6 +19,7 @@ __all__ = [
     "joined",
     "json_line",
     "one_line",
+    "without_tags",
 ]
 
 LONGEST_NAME: Final = 200
@@ -26,6 +27,9 @@ LONGEST_NAME: Final = 200
 
 _MARK: Final = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+|>\s?)?")
 """With which a line of prose begins: its indentation, and what makes it part of a list or a quotation."""
+
+_TAGS: Final = re.compile(r"<(?=\s*/?\s*(?:background_agents|continued|message)\b)", re.IGNORECASE)
+"""How a tag begins with which the runtime marks what it tells a model."""
 
 _FENCES: Final = ("```", "~~~")
 _AS_THEY_ARE: Final = ("|", "{", "[", '"')
@@ -105,6 +109,11 @@ def broken_prose(text: str, columns: int) -> str:
         found = mark[0].lstrip() if mark is not None else ""
         lines.append(broken(line, columns, found if found.startswith(">") else " " * len(found)))
     return "\n".join(lines)
+
+
+def without_tags(text: str) -> str:
+    """Return what somebody else says, so that it cannot end a block of the runtime's, nor look like another."""
+    return _TAGS.sub("< ", text)
 
 
 def json_line(value: Any) -> str:

@@ -31,7 +31,7 @@ class Belongings:
     def __init__(self, agent: AgentConfig, around: Surroundings, reporter: Reporter, *, has_budget: bool) -> None:
         self._loop = LoopThread("subactors-tools", "What this task has of its agent")
         self.agent = agent
-        self.tools = TaskTools(self._loop, lambda: build_tool_box(agent, around), reporter)
+        self.tools = TaskTools(self._loop, lambda: build_tool_box(agent, around), reporter, around.gateway.acknowledge)
         gateway = around.gateway if has_budget else None
         self.model = TaskModel(agent, self._loop, lambda: open_model_of(agent, around), reporter, gateway)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..models.base import ToolCall, ToolSchema
 from ..tasks.plain_data import NotPlainError, encode_result
 from ..toolsets.base import ToolAnswer, ToolBox
+from ..toolsets.told import Told
 
 if TYPE_CHECKING:
     from ..agent.loop_thread import LoopThread
@@ -29,10 +30,18 @@ class TaskTools:
         loop: where they work.
         build: makes them.
         reporter: hears of calls.
+        acknowledge: tells the supervisor of whose ends the function has been told.
     """
 
-    def __init__(self, loop: LoopThread, build: Callable[[], ToolBox], reporter: Reporter) -> None:
+    def __init__(
+        self,
+        loop: LoopThread,
+        build: Callable[[], ToolBox],
+        reporter: Reporter,
+        acknowledge: Callable[[Sequence[str]], object],
+    ) -> None:
         self._loop = loop
+        self._told = Told(acknowledge)
         self._build = build
         self._reporter = reporter
         self._numbers = itertools.count(1)
@@ -73,14 +82,41 @@ class TaskTools:
             TypeError: the name is no text, or the arguments are not plain data by their names.
             RuntimeClosedError: the task has come to its end.
         """
-        return self._loop.run(self._call, name, _as_json(name, arguments, parameters), called=name)
+        text = _as_json(name, arguments, parameters)
+        return self._told.answered(self._loop.run(self._call, name, text, called=name))
 
     async def acall(self, name: str, arguments: str | Mapping[str, Any] = "", /, **parameters: Any) -> ToolAnswer:
         """As `call`, without holding up the event loop; to cancel the wait ends the call, but stops no task."""
         from ..verbs.awaiting import tool_answer  # noqa: PLC0415 - for functions that are async
 
         text = _as_json(name, arguments, parameters)
-        return await tool_answer(lambda: self._loop.start(self._call, name, text), lambda: self._loop.cut_short(name))
+        return self._told.answered(
+            await tool_answer(lambda: self._loop.start(self._call, name, text), lambda: self._loop.cut_short(name))
+        )
+
+    def notices(self) -> str:
+        """Return what is to be told of tasks that have ended since it was asked last, oldest first; empty: nothing.
+
+        It is one block, marked as data and bounded, for the next message to the model. An end that an answer of a tool
+        has shown is not in it. What is returned counts as told. Raises as `call`.
+        """
+        return self._told.notice(self._loop.run(self._owed, self._told.asked, called="notices"))
+
+    async def next_notice(self) -> str:
+        """Wait until there is something of that, and return it; empty as soon as nothing that was started runs.
+
+        A wait that is cancelled takes nothing with it: the next one has it.
+        """
+        from ..verbs.awaiting import tool_answer  # noqa: PLC0415 - for functions that are async
+
+        while True:
+            news = await tool_answer(
+                lambda: self._loop.start(self._owed, self._told.asked, True),
+                lambda: self._loop.cut_short("next_notice"),
+            )
+            # Somebody else may have been told of it meanwhile.
+            if (notice := self._told.notice(news)) or news is None:
+                return notice
 
     async def aopen(self) -> None:
         """Open the tools, without holding up the event loop; raises as `schemas`."""
@@ -122,8 +158,8 @@ class TaskTools:
             self._reporter.text(f"[{sentence} The task goes on without it.]\n")
         return box
 
-    async def _owed(self) -> News | None:
-        return await (await self._open()).owed()
+    async def _owed(self, known: tuple[str, ...] = (), wait: bool = False) -> News | None:
+        return await (await self._open()).owed(wait=wait, known=known)
 
     async def _call(self, name: str, arguments: str) -> ToolAnswer:
         box = await self._open()

@@ -94,6 +94,8 @@ async def _serve(host: Host, agent: str) -> None:
     async def call_tool(context: ServerRequestContext[Any], call: CallToolRequestParams) -> CallToolResult:
         asking.seen(context.session)
         answer = await tools.call(call.name, json.dumps(call.arguments or {}))
+        if answer.told:
+            gateway.acknowledge(answer.told)
         data = answer.data if isinstance(answer.data, dict) else None
         content = [TextContent(type="text", text=answer.text)]
         return CallToolResult(content=[*content], structured_content=data, is_error=answer.is_error)

@@ -124,7 +124,9 @@ class HostGateway:
 
     def ask(self, request: Request[Reply]) -> Future[Reply]:
         future: Future[Reply] = Future()
-        self.send(request, ReplyToFuture(future))
+        reply_to = ReplyToFuture(future)
+        self.send(request, reply_to)
+        future.add_done_callback(lambda future: self.forget(reply_to) if future.cancelled() else None)
         return future
 
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:

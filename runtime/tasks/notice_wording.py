@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Final
 
-from ..text import duration, one_line
+from ..text import duration, one_line, without_tags
 from .news import News, Notice
 from .questions import Question
 from .views import TaskView
@@ -72,10 +72,14 @@ def describe_wait(views: Sequence[TaskView], *, seen: Container[str], limit: int
 
 
 def _ended(view: TaskView, room: int) -> list[str]:
-    reason = f" {one_line(view.reason, _REASON)}" if view.reason else ""
+    reason = f" {without_tags(one_line(view.reason, _REASON))}" if view.reason else ""
     lines = [f"{view.id} ({view.agent}): {view.status} after {duration(view.runtime)}.{reason}"]
     text = f"(in {view.result_file})" if view.result_file else result_text(view).strip()
-    title, text = ("Result:", text) if text else ("It said at last:", view.output.strip()[-_LAST_WORDS:])
+    title, text = (
+        ("Result:", without_tags(text))
+        if text
+        else ("It said at last:", without_tags(view.output.strip()[-_LAST_WORDS:]))
+    )
     if text:
         lines += [title, *(f"| {line}" for line in text[:room].splitlines())]
     if len(text) > room:
@@ -84,15 +88,15 @@ def _ended(view: TaskView, room: int) -> list[str]:
 
 
 def _asked(question: Question) -> list[str]:
-    text = question_text(question).replace(f"</{_TAG}", f"< /{_TAG}")
+    text = without_tags(question_text(question))
     head = f"{question.task_id} ({question.agent}) waits for your answer to {question.id}: answer_background_agent."
     return [head, f"| {text}"]
 
 
 def _lines(notice: Notice) -> list[str]:
-    reason = f" {notice.reason}" if notice.reason else ""
+    reason = f" {without_tags(notice.reason)}" if notice.reason else ""
     lines = [f"{notice.task_id} ({notice.agent}): {notice.status} after {duration(notice.runtime)}.{reason}"]
-    head = notice.head.replace(f"</{_TAG}", f"< /{_TAG}")
+    head = without_tags(notice.head)
     if not head:
         return lines
     lines.append("Result:" if notice.status == "completed" else "It said at last:")

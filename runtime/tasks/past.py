@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import RunError
-from ..text import one_line
+from ..text import one_line, without_tags
 from .messages import AS_USUAL, RunOptions, TaskAccepted
 from .news import News, Notice
 from .notice_wording import describe_news
@@ -133,7 +133,7 @@ def _is_answered(last: str) -> bool:
 
 def _notice(past: Past, folder: str) -> str:
     """Return what the model is told of the interruption, marked as data."""
-    end = f"{past.status}: {one_line(past.reason, _REASON)}" if past.reason else f"{past.status}."
+    end = f"{past.status}: {without_tags(one_line(past.reason, _REASON))}" if past.reason else f"{past.status}."
     lines = [
         "<continued>",
         "The runtime tells you, not the user: this task had ended, and goes on now in a new process.",

@@ -287,10 +287,11 @@ class BackgroundAgentsToolset(Toolset):
         self._asked = with_asked(self._asked, news)
 
     def _seen(self, views: Sequence[TaskView]) -> tuple[str, ...]:
-        """Return the ends that an answer shows, if turns tell of them."""
-        seen = tuple(view.id for view in views if view.ended) if self._told_by_turns else ()
-        self._told += seen
-        self._ever_told.update(seen)
+        """Return the ends that an answer shows. They are told when whoever has called has it, and not before."""
+        seen = tuple(view.id for view in views if view.ended)
+        if self._told_by_turns:
+            self._told += seen
+            self._ever_told.update(seen)
         return seen
 
     # --- the tools --------------------------------------------------------------------------------------------------
@@ -324,13 +325,13 @@ class BackgroundAgentsToolset(Toolset):
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
         await self._looks.hold(parameters.task_id)
         limit = self._limit * BYTES_FOR_A_CHARACTER
-        request = ViewTask(parameters.task_id, limit, closely=True, peek=self._told_by_turns)
+        request = ViewTask(parameters.task_id, limit, closely=True, peek=True)
         view = await ask(self._gateway, request)
         return ToolAnswer(describe_view(view, self._limit), view.as_data(), told=self._seen([view]))
 
     @errors_as_answers
     async def _stop(self, parameters: _TaskParameters) -> ToolAnswer:
-        request = StopTasks([parameters.task_id], limit=self._limit, refuse_ended=True, peek=self._told_by_turns)
+        request = StopTasks([parameters.task_id], limit=self._limit, refuse_ended=True, peek=True)
         stopped = await ask(self._gateway, request)
         return ToolAnswer(describe_stop(stopped.tasks), stopped.as_data(), told=self._seen(stopped.tasks))
 
@@ -349,7 +350,7 @@ class BackgroundAgentsToolset(Toolset):
             mode=parameters.mode,
             timeout=parameters.timeout,
             limit=self._limit * BYTES_FOR_A_CHARACTER // len(ids),
-            peek=self._told_by_turns,
+            peek=True,
             until_asked=True,
         )
         ended = {view.id: view for view in (await ask(self._gateway, request)).tasks}

@@ -37,7 +37,8 @@ class ToolAnswer(msgspec.Struct, frozen=True):
         text: what the model reads.
         data: the same for programs: plain data, or None where there is nothing but text.
         is_error: whether the call failed; the text then says what to do.
-        told: tasks whose ends it shows, where turns tell of these; see `Toolset.tell_by_turns`.
+        told: tasks whose ends it shows. The turn that it is of tells of them (`Toolset.tell_by_turns`), or whoever has
+            called the tool says that he has it (`Gateway.acknowledge`).
     """
 
     text: str

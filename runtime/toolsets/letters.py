@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..tasks.talk import Letter
+from ..text import without_tags
 from .base import Tool, Toolset
 
 __all__ = ["Letters", "LettersToolset"]
@@ -50,6 +51,6 @@ class LettersToolset(Toolset):
 
 def _block(letter: Letter) -> str:
     # Whoever writes a message cannot end the block, and begin another in somebody else's name.
-    text = letter.text.replace("</message", "<\\/message")
+    text = without_tags(letter.text)
     sender = letter.sender.replace('"', "'")
     return f'<message from="{sender}">\n{text}\n</message>'

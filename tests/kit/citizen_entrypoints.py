@@ -46,6 +46,25 @@ def names_tools(task: EntrypointTask) -> dict[str, Any]:
     return {"names": names, "instructions": task.tools.instructions, "instruction": task.instruction}
 
 
+def asks_for_notices(task: EntrypointTask) -> list[str]:
+    """An orchestrator that is a function: start a task, and be told of its end in both ways."""
+
+    def begin() -> None:
+        task.tools.call("run_background_agent", agent="echo", task="x")
+
+    async def next_one() -> str:
+        notice: str = await task.tools.next_notice()
+        return notice
+
+    begin()
+    awaited = asyncio.run(next_one())
+    begin()
+    found = ""
+    while not found:
+        found = task.tools.notices()
+    return [awaited, found, task.tools.notices()]
+
+
 async def talks_with_its_model(task: EntrypointTask) -> dict[str, Any]:
     """Be an agent's loop."""
     await task.tools.aopen()
