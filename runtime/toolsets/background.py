@@ -345,6 +345,8 @@ class BackgroundAgentsToolset(Toolset):
         ids = list(dict.fromkeys(ids))
         if not ids:
             return ToolAnswer("None of your tasks runs: there is nothing to wait for.", {"done": True, "tasks": []})
+        # One that would wait for less long than a look in vain is one, too.
+        await self._looks.hold(f"a wait for {ids}", less=parameters.timeout)
         request = WaitTasks(
             ids,
             mode=parameters.mode,
@@ -354,10 +356,15 @@ class BackgroundAgentsToolset(Toolset):
             until_asked=True,
         )
         ended = {view.id: view for view in (await ask(self._gateway, request)).tasks}
-        self._looks.have_news()
-        others = (
-            {view.id: view for view in (await ask(self._gateway, ListTasks())).tasks} if len(ended) < len(ids) else {}
-        )
+        others: dict[str, TaskView] = {}
+        if len(ended) < len(ids):
+            others = {view.id: view for view in (await ask(self._gateway, ListTasks())).tasks}
+            if late := [view.id for view in others.values() if view.ended and view.id in {*ids} - {*ended}]:
+                # They have ended since.
+                again = msgspec.structs.replace(request, task_ids=late, timeout=0.0, mode="all")
+                ended |= {view.id: view for view in (await ask(self._gateway, again)).tasks}
+        if ended:
+            self._looks.have_news()
         views = [ended.get(task_id) or others[task_id] for task_id in ids if task_id in ended or task_id in others]
         return ToolAnswer(
             describe_wait(views, seen=ended, limit=self._limit),

@@ -2,7 +2,7 @@
 
 A model that polls makes a turn, and pays for it, for each look. So a look that would show what the one before has shown
 waits until there is news: an end, output, a question, or a word to the caller. It waits no longer than a bound that
-doubles with each look in vain.
+doubles with each look in vain. News ends the wait and leaves the bound: whoever polls on is held for as long again.
 """
 
 from __future__ import annotations
@@ -53,25 +53,22 @@ class Looks:
         """Return the caller's tasks, as soon as there is news of them."""
         return await self.hold("")
 
-    async def hold(self, what: str) -> TaskList:
+    async def hold(self, what: str, less: float = 0.0) -> TaskList:
         """Return the caller's tasks, as soon as there is news, or at once if it has not looked at this since the last.
 
         Args:
             what: id of the task that it wants to see; empty: all.
+            less: seconds for which it is to wait in any case.
         """
         tasks = await ask(self._gateway, ListTasks())
         if not self._most:
             return tasks
-        if not self._is_in_vain(tasks, what):
-            self._hold = _FIRST
-        else:
-            until = time.monotonic() + min(self._hold, self._most)
-            self._hold *= 2
+        if self._is_in_vain(tasks, what):
+            until = time.monotonic() + min(self._hold, self._most) - less
+            self._hold = min(self._hold * 2, self._most)
             while self._is_in_vain(tasks, what) and (left := until - time.monotonic()) > 0:
                 await asyncio.sleep(min(_STEP, left))
                 tasks = await ask(self._gateway, ListTasks())
-            if not self._is_in_vain(tasks, what):
-                self._hold = _FIRST
         state = _state(tasks)
         if state != self._state:
             self._state = state

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,39 @@ def test_a_model_that_polls_makes_hardly_more_turns_than_there_is_news(tmp_path:
         turns = int(task.result(PATIENCE))
 
     assert turns <= 1.3 * (len(steps) + len(["starts", "runs", "ends"])) + 1
+
+
+def test_waits_that_are_over_at_once_are_held_like_looks(tmp_path: Path) -> None:
+    team = entrypoint_team(**agents())
+    with (
+        Runtime.from_mapping(team, poll_wait=600.0, standby=0) as runtime,
+        runtime.toolset("waiting") as toolset,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        toolset.call(*call_of(start("waits_for_file", str(tmp_path / "go"))))
+        wait_until(lambda: runtime.list()[0].output, "it has spoken", limit=PATIENCE)
+        answers = [pool.submit(toolset.call, "wait_background_agents", '{"timeout": 0}') for _ in range(12)]
+        answers[0].result(PATIENCE)
+        (tmp_path / "go").touch()
+        waits = [answer.result(PATIENCE) for answer in answers]
+
+    # Held for a second, two, four, …: whether the end comes in the second wait or a later one, few are in vain.
+    told = [wait.data["done"] for wait in waits]
+    assert told.index(True) <= 3
+    assert all(told[told.index(True) :])
+
+
+def test_a_wait_never_says_of_a_task_that_has_ended_that_it_goes_on(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        for number in range(20):
+            task_id = toolset.call(*call_of(start("echo", str(number)))).data["task_id"]
+            done = False
+            while not done:
+                (task,) = toolset.call(
+                    "wait_background_agents", json.dumps({"task_ids": [task_id], "timeout": 0})
+                ).data["tasks"]
+                done = task["done"]
+                assert done == (task["status"] in {"completed", "failed", "stopped"})
 
 
 def test_a_word_to_an_agent_lets_go_of_its_look(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
