@@ -143,8 +143,8 @@ def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, regi
     most = settings.max_tasks - settings.max_tasks // _OTHERS_SHARE
     if parent is not None and not parent.is_root and registry.unread_of(parent.id) >= most:
         raise UnreadResultsError(
-            f"{most} tasks that you have started have ended, and you have not read their results; no more are "
-            "remembered. View one of those."
+            f"{most} tasks that you have started have ended, and you have neither read their results nor been told of "
+            "them; no more are remembered. View one of those, or start others when you have been told."
         )
     free = settings.max_running - registry.running
     if caller.is_person:

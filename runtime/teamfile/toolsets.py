@@ -52,6 +52,11 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     may_be_missing = section.get("optional")
     optional = may_be_missing.boolean() if may_be_missing is not None else None
     options = _options(section, kind)
+    if options.get("on_finish") == "wait" and options.get("notify") is False:
+        toolset.report(
+            "`on_finish: wait` has an agent told of the ends that it waits for, and `notify: false` has it told nothing.",
+            "Take one of the two out.",
+        )
     if name == "script":
         options["shell"] = read_scripts(toolset, section)
         known: tuple[str, ...] | None = tuple(options["shell"])

@@ -95,12 +95,12 @@ def map_tool(gateway: Gateway, *, schema: bool, limits: bool, notify: bool) -> T
             what = f"{parameters.agent} does {len(parameters.items or ()):,} items in the background"
         else:
             what = f"what is not completed of {parameters.retry_failed} is done again in the background"
-        begun = "Started"
+        begun, then = "Started", "You will be told when it has ended: do not poll. " if notify else ""
         if accepted.queue_place:
             begun, data["queue_place"] = "Queued", accepted.queue_place
         return ToolAnswer(
             f"{begun} {accepted.task_id}: {what}.{limited} This is the id of the group, which is one task for all "
-            "other tools. When it has ended, view_background_agent shows what failed, and in which file all results "
+            f"other tools. {then}When it has ended, view_background_agent shows what failed, and in which file all results "
             "are.",
             data,
         )
