@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from ...actors import ActorProcess
-from ..tasks.views import ProcessSeen, Vitals
+from ..tasks.views import ProcessSeen, TaskView, Vitals
 from ..team.config import Limits, Workdir
 
 __all__ = ["Body", "Look", "Place"]
@@ -128,6 +128,15 @@ class Place(Protocol):
             done: is called with what was seen, once, in any thread; a look that hangs never calls it.
             with_stack: whether the stack of its main thread is wanted. The task's process writes it to its log.
             dump_at: what an earlier look has said of the stacks that it asked for: then they are not asked for again.
+        """
+
+    def look_back(self, task_id: str, continued: str, done: Callable[[TaskView | None], None]) -> None:
+        """Look for a task of an earlier run that a continued task had started. Returns at once.
+
+        Args:
+            task_id: the task.
+            continued: the task that is continued.
+            done: is called with the task, or with None if there is none, once, in any thread.
         """
 
     @property

@@ -20,6 +20,7 @@ import msgspec
 
 from ...actors import ActorProcess
 from ...actors.regular_files import open_to_read
+from ..tasks.views import TaskView
 from ..vitals.proc import ProcReader
 from ..vitals.processes import ProcessTimes, catches, processes_of
 from .base import Look
@@ -89,21 +90,37 @@ class CloseLooks:
         if process is None or pid is None:
             done(Look(missing="It has no process yet.", is_put_off=True))
             return
+        refused = self._begin(lambda: done(self._seen(process, pid, log, with_stack=with_stack, dump_at=dump_at)))
+        if refused:
+            done(Look(missing=refused, is_put_off=True))
+
+    def look_back(self, run: Path, task_id: str, continued: str, done: Callable[[TaskView | None], None]) -> None:
+        """See `Place`; `run` is the folder of the run that asks."""
+
+        def look() -> None:
+            from .former import former_task  # noqa: PLC0415 - few tasks are continued
+
+            view = None
+            try:
+                view = former_task(run, task_id, continued)
+            finally:
+                done(view)  # somebody waits for it
+
+        if self._begin(look):
+            done(None)
+
+    def _begin(self, look: Callable[[], None]) -> str:
+        """Have a thread look; return why not, if it cannot."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) >= _MOST_LOOKS:
-            done(Look(missing="Too many looks at tasks are under way. Look again.", is_put_off=True))
-            return
-        thread = threading.Thread(
-            target=lambda: done(self._seen(process, pid, log, with_stack=with_stack, dump_at=dump_at)),
-            name="subactors-look",
-            daemon=True,
-        )
+            return "Too many looks at tasks are under way. Look again."
+        thread = threading.Thread(target=look, name="subactors-look", daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError) as error:  # the machine has no room for a thread
-            done(Look(missing=f"It could not be looked at: {error}.", is_put_off=True))
-        else:
-            self._threads.append(thread)
+            return f"It could not be looked at: {error}."
+        self._threads.append(thread)
+        return ""
 
     def close(self) -> None:
         """Cut looks short that are under way, and wait for them, though not for one that hangs."""

@@ -13,7 +13,7 @@ from ..runs.folder import RunFolder
 from ..runs.output import bound_log
 from ..runs.workdir import worktree_folder
 from ..runs.worktree_keeper import WorktreeKeeper
-from ..tasks.views import Vitals
+from ..tasks.views import TaskView, Vitals
 from ..tasks.wording import size
 from ..team.config import Limits, Workdir
 from ..vitals.sampler import VitalsSampler, Watch
@@ -157,12 +157,19 @@ class LocalPlace:
         self, body: Body, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None = None
     ) -> None:
         """See `Place`."""
+        process = body.process if isinstance(body, _LocalBody) else None
+        self._close_looks().look(process, body.capture, done, with_stack=with_stack, dump_at=dump_at)
+
+    def look_back(self, task_id: str, continued: str, done: Callable[[TaskView | None], None]) -> None:
+        """See `Place`."""
+        self._close_looks().look_back(self.folder.path, task_id, continued, done)
+
+    def _close_looks(self) -> CloseLooks:
         if self._looks is None:
-            from .closely import CloseLooks  # noqa: PLC0415 - few tasks are silent
+            from .closely import CloseLooks  # noqa: PLC0415 - few tasks are silent, or continued
 
             self._looks = CloseLooks()
-        process = body.process if isinstance(body, _LocalBody) else None
-        self._looks.look(process, body.capture, done, with_stack=with_stack, dump_at=dump_at)
+        return self._looks
 
     @property
     def is_watching(self) -> bool:

@@ -16,7 +16,7 @@ from ..errors import UnknownTaskError
 from ..models.base import Usage
 from ..tasks.gateway import Caller
 from ..tasks.views import ID_PREFIX
-from ..text import one_line
+from ..text import bounded
 from .task import Task
 from .task_queue import Claim, TaskQueue
 
@@ -128,14 +128,31 @@ class TaskRegistry:
             known = [task.id for task in itertools.islice(self.visible(caller), _MOST_NAMED + 1)]
             names = ", ".join(known[:_MOST_NAMED]) + (" and more" if len(known) > _MOST_NAMED else "")
             raise UnknownTaskError(
-                f"There is no task {one_line(task_id, 50)!r} here. "
+                f"There is no task {bounded(task_id, 60)!r} here. "
                 + (f"Known tasks: {names}." if known else "No task has been started yet.")
             )
         return task
 
     def may_see(self, caller: Caller, task: Task) -> bool:
-        """Tell whether a task is the caller's own, or one of its own tasks'; the host sees all."""
-        return caller.id is None or caller.id in task.owners
+        """Tell whether a task is the caller's own, or one of its own tasks'; the host sees all.
+
+        What a task had started belongs to the one, too, that continues it.
+        """
+        if caller.id is None or caller.id in task.owners:
+            return True
+        return any(continued in task.owners for continued in self._continued(caller.id))
+
+    def continued_elsewhere(self, caller: str | None) -> str:
+        """Return the task of an earlier run that a caller continues; empty if there is none."""
+        *_, first = ["", *self._continued(caller)]
+        return "" if first in self._tasks else first
+
+    def _continued(self, caller: str | None) -> Iterator[str]:
+        """The tasks that a caller continues, the last first; no more than are remembered, and one of before."""
+        asker = self.get(caller)
+        while asker is not None and asker.continues:
+            yield asker.continues
+            asker = self.get(asker.continues)
 
     def unended_tasks(self, owner: str | None = None) -> list[Task]:
         """Return the tasks that have not ended, oldest first; only those of an owner if one is given."""

@@ -266,8 +266,7 @@ class TaskSupervisor(Supervisor):
     def _ask_to_end(self, task: Task, child: Child) -> None:
         self.change_status(task, "stopping")
         self.stop_child(child)
-        if task.questions:
-            # After the stop, by the same way: who is refused an answer knows why, and what it returns is no answer.
+        if task.questions:  # after the stop, by the same way: what one returns who is refused an answer is no answer
             self._talk.caller_gone(task)
 
     def _stop_tree(self, tree: list[Task], by: str) -> None:
@@ -342,8 +341,7 @@ class TaskSupervisor(Supervisor):
         if task.concluded or task.limit_reached:
             return
         task.limit_reached = sentence
-        child = task.running_child
-        if child is None:
+        if (child := task.running_child) is None:
             self._fail(task, sentence)
         elif at_once:
             child.process.kill()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import msgspec
 
-from ..errors import RunError, TaskEndedError
+from ..errors import RunError, TaskEndedError, UnknownTaskError
 from ..runs import schema
 from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
@@ -72,7 +72,7 @@ class Answers:
         self._registry = registry
         self._journal = journal
         self._mailbox = mailbox
-        self._latest = place.latest
+        self._latest, self._look_back = place.latest, place.look_back
         self.budgets = Budgets(registry)
         self._stop = stop
         self._settings = settings
@@ -116,7 +116,19 @@ class Answers:
                 assert_never(request)
 
     def _view(self, request: ViewTask, caller: Caller, reply_to: ReplyTo) -> None:
-        task = self._registry.find(request.task_id, caller)
+        try:
+            task = self._registry.find(request.task_id, caller)
+        except UnknownTaskError as error:
+            continued = self._registry.continued_elsewhere(caller.id)
+            if not continued:
+                raise
+            missing = error.with_traceback(None)
+            self._look_back(
+                request.task_id,
+                continued,
+                lambda view: reply_to.set_exception(missing) if view is None else reply_to.set(view),
+            )
+            return
         if not (request.closely and task.silent_for and self._silences.ask(task, request, caller, reply_to)):
             self._answer_view(request, caller, reply_to)
 

@@ -54,7 +54,7 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     options = _options(section, kind)
     if options.get("on_finish") == "wait" and options.get("notify") is False:
         toolset.report(
-            "`on_finish: wait` has an agent told of the ends that it waits for, and `notify: false` has it told nothing.",
+            "`on_finish: wait` has an agent told of ends, and `notify: false` has it told of none.",
             "Take one of the two out.",
         )
     if name == "script":

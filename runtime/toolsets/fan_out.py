@@ -100,8 +100,8 @@ def map_tool(gateway: Gateway, *, schema: bool, limits: bool, notify: bool) -> T
             begun, data["queue_place"] = "Queued", accepted.queue_place
         return ToolAnswer(
             f"{begun} {accepted.task_id}: {what}.{limited} This is the id of the group, which is one task for all "
-            f"other tools. {then}When it has ended, view_background_agent shows what failed, and in which file all results "
-            "are.",
+            f"other tools. {then}When it has ended, view_background_agent shows what failed, and in which file all "
+            "results are.",
             data,
         )
 

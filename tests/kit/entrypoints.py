@@ -147,6 +147,11 @@ def prints(task: EntrypointTask) -> str:
     return "done"
 
 
+def says_much(task: EntrypointTask) -> str:
+    """Answer with more than a notice holds."""
+    return f"{task.text * 5000} the end of it"
+
+
 def raises(task: EntrypointTask) -> NoReturn:
     """Raise after some output."""
     task.emit("so far ")

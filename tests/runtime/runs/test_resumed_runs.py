@@ -34,7 +34,10 @@ TEAM: Final[dict[str, Any]] = {
         "plans": model("follows_a_plan", toolsets=SHELL),
         "private": model("follows_a_plan", toolsets=SHELL, workdir="private"),
         "shows": model("shows_its_conversation"),
-        "boss": model("follows_a_plan", sub_agents=["plans"], toolsets=[*SHELL, {"type": "background_agents"}]),
+        "says_much": {"entrypoint": "entrypoints:says_much"},
+        "boss": model(
+            "follows_a_plan", sub_agents=["plans", "says_much"], toolsets=[*SHELL, {"type": "background_agents"}]
+        ),
     }
 }
 
@@ -170,6 +173,28 @@ def test_the_ends_of_tasks_that_died_with_their_host_are_told(tmp_path: Path) ->
     assert view.result == "done"
     assert "(plans): failed after" in told
     assert "The host died." in told
+
+
+def test_the_results_of_what_it_had_started_can_be_viewed_by_a_task_that_is_continued_again_and_again(
+    tmp_path: Path,
+) -> None:
+    state = tmp_path / "state"
+    start = [["run_background_agent", {"agent": "says_much", "task": "x"}]]
+    view = [["view_background_agent", {"task_id": "{id 0}"}]]
+    steps = plan(start, [["wait_background_agents", {}]], long_call(tmp_path), long_call(tmp_path), view, "answers")
+    boss = killed_host(state, "boss", steps, tmp_path / "begun")
+    (tmp_path / "begun").unlink()
+    with Runtime.from_mapping(TEAM, state_dir=state, standby=0) as runtime:
+        boss = runtime.resume(boss).id
+        wait_until((tmp_path / "begun").exists, "it is continued", limit=PATIENCE)
+
+    with Runtime.from_mapping(TEAM, state_dir=state, standby=0) as runtime:
+        *_, seen = json.loads(resumed(runtime, boss).result)
+        child = seen.split()[0]
+        stranger = run_and_wait(runtime, "boss", plan([["view_background_agent", {"task_id": child}]], "answers"))
+
+    assert "the end of it" in seen
+    assert f"There is no task '{child}' here" in stranger.result
 
 
 def test_a_folder_of_its_own_goes_along_from_run_to_run(tmp_path: Path) -> None:
