@@ -27,6 +27,11 @@ _IN_TIME_CHARACTERS: Final = 32_000
 """How long a message may be to go with the next commit; the task is held up until a longer one is written."""
 
 
+_ANSWER: Final = '{"role": "assistant"'
+_NO_ANSWER: Final = '{"role": "assistant", "content": ""'
+"""How a model's message begins as JSON text, and how one without words."""
+
+
 class Conversations:
     """See the module.
 
@@ -92,7 +97,8 @@ def _placed(task: Task, attempt: Attempt, report: Grown) -> list[tuple[int, str]
                 first, attempt.open_turn = attempt.open_turn[0], None
             else:
                 first = task.message_count + 1
-                task.answered = messages or task.answered  # a turn without calls: an answer, unless another follows
+                if any(_ANSWER in message and _NO_ANSWER not in message for message in messages):
+                    task.answered = messages  # a turn without calls: an answer, unless another follows
         case _:
             assert_never(report)
     task.message_count = max(task.message_count, first - 1 + len(messages))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -78,6 +78,10 @@ def follow_up(task: Task, outcome: Outcome, *, is_closing: bool) -> tuple[Outcom
     return Outcome(outcome.status, f"{outcome.reason}\n{note}".strip()), None
 
 
+_NOTHING: Final = frozenset({None, "null", '""'})
+"""Results that say nothing."""
+
+
 class _Said(msgspec.Struct, frozen=True):
     role: str
     content: Any = None
@@ -108,8 +112,8 @@ def conclude(task: Task, end: ProcessExit | None, *, peak: int) -> None:
     if finished is not None:
         task.result = None if finished.in_file else finished.result
         task.result_file = task.body.result_file if finished.in_file else ""
-    if task.answered and not task.result_file and task.result in {None, "null"} and not task.spec.output_schema:
+    if task.answered and not task.result_file and task.result in _NOTHING and not task.spec.output_schema:
         # It had answered, and was kept waiting for what it had started: whatever came then, that is not lost.
-        task.result = _last_answer(task.answered)
+        task.result = _last_answer(task.answered) or task.result
     used = end.user_seconds + end.system_seconds if end is not None else 0.0
     task.vitals = Vitals(cpu_seconds=used, memory_bytes=peak)

@@ -126,6 +126,12 @@ def test_an_answer_that_is_kept_back_is_not_lost_when_its_agent_fails_in_the_nex
     assert view.reason.startswith("KeyError")
 
 
+def test_an_answer_without_words_does_not_take_the_place_of_one_that_was_kept_back(runtime: Runtime) -> None:
+    view = run_and_wait(runtime, "waiting", plan([start("echo", "x")], {"answer": "what there is"}, {"answer": ""}))
+
+    assert (view.status, view.result) == ("completed", "what there is")
+
+
 def test_a_failure_is_told_with_its_reason(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "waiting", plan([start("raises", "x")], {"answer": "1"}, {"answer": "2"}))
 
