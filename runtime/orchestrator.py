@@ -38,7 +38,7 @@ class OrchestratorTools:
 
     def __init__(self, tools: ToolBox, acknowledge: Callable[[Sequence[str]], object]) -> None:
         self._tools = tools
-        self._told = Told(acknowledge)
+        self._told = Told(acknowledge, tools.note_asked)
         self._loop = LoopThread("subactors-tools", "The toolset")
 
     def __enter__(self) -> Self:

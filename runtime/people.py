@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from .errors import RunError, RuntimeClosedError
 from .tasks.gateway import Caller
-from .tasks.questions import AnswerQuestion, Question, Settled
+from .tasks.questions import APPROVAL, AnswerQuestion, Question, Settled
 
 __all__ = ["AskPerson", "Gone", "OnQuestion", "People", "asks_program"]
 
@@ -155,11 +155,20 @@ class People:
                     wrong = str(error)
                 else:
                     return
-        except Exception:
+            self._deny(question, caller, "no answer to it was one of those to choose from")
+        except BaseException:  # sys.exit, too, in a function of the program's
             logger.exception("Whoever was to answer %s of %s has raised an exception.", question.id, question.task_id)
+            self._deny(question, caller, "whoever was to approve it has failed")
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
+
+    def _deny(self, question: Question, caller: Caller, why: str) -> None:
+        """Deny a call that somebody was to approve who cannot; other questions are left to others."""
+        if question.kind != "approval":
+            return
+        with contextlib.suppress(RunError):  # answered meanwhile, or the host ends
+            self._answer(AnswerQuestion(question.id, f"{APPROVAL[-1]}: {why}"), caller).result()
 
 
 def asks_program(function: OnQuestion) -> AskPerson:
@@ -179,7 +188,7 @@ def asks_program(function: OnQuestion) -> AskPerson:
     def ask(question: Question, gone: Gone, wrong: str) -> str | None:
         if wrong:
             logger.warning("The answer of on_question to %s does not count. %s", question.id, wrong)
-            return None
+            return f"{APPROVAL[-1]}: the program's answer does not count" if question.kind == "approval" else None
         said = function(question)
         if inspect.isawaitable(said):
             said = _awaited(said, loop, gone)

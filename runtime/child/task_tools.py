@@ -41,7 +41,7 @@ class TaskTools:
         acknowledge: Callable[[Sequence[str]], object],
     ) -> None:
         self._loop = loop
-        self._told = Told(acknowledge)
+        self._told = Told(acknowledge, self._note_asked)
         self._build = build
         self._reporter = reporter
         self._numbers = itertools.count(1)
@@ -157,6 +157,10 @@ class TaskTools:
         for sentence in box.missing:
             self._reporter.text(f"[{sentence} The task goes on without it.]\n")
         return box
+
+    def _note_asked(self, question_ids: Sequence[str]) -> None:
+        if self._box is not None:
+            self._box.note_asked(question_ids)
 
     async def _owed(self, known: tuple[str, ...] = (), wait: bool = False) -> News | None:
         return await (await self._open()).owed(wait=wait, known=known)

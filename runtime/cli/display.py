@@ -119,6 +119,7 @@ class PlainLines:
 
     def __init__(self, host: Host, *, has_root: bool = False) -> None:
         self._root = None if has_root else ""
+        self._people = host.people
         self._follower = _EventFollower(host, self._show)
 
     def __enter__(self) -> Self:
@@ -154,7 +155,7 @@ class PlainLines:
             case TaskRestarting(task):
                 reason = one_line(task.reason, 300)
                 err.line(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
-            case TaskAsked(task_id, question):
+            case TaskAsked(task_id, question) if not self._people.are_there:  # else they are shown it themselves
                 err.line(f"{task_id} {one_line(question.agent, 100)}: asks: {question_text(question)}")
                 err.line(f"It waits for an answer: subactors answer {question.id} TEXT")
             case TaskEnded(task) if task.id != self._root:

@@ -68,7 +68,7 @@ def _run(
 ) -> int:
     check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
-        with _display(host, as_json=as_json, has_root=True) as display, prompting(host, display.paused):
+        with _display(host, as_json=as_json, has_root=True) as display, prompting(host, display.paused) as ask_no_more:
             # As a person asks, the agent finds the prompt as the user's message, and takes up no room of its tasks.
             root = result_of(host.ask(request, Caller(is_person=True))).task_id
             accepted()
@@ -77,6 +77,7 @@ def _run(
                 _wait_for_the_rest(host, work)
             except Interrupted:
                 _stop_all(host, work.cause)
+            ask_no_more()
             view = result_of(host.ask(ViewTask(root)))
             if view.status == "completed":
                 # Also where the interrupt came when it had answered.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_types import ClientCapabilities, ElicitationCapability
 
 from ..people import Gone
 from ..tasks.questions import APPROVAL, Question
+from ..tasks.wording import form_text
+from ..terminal.control_sequences import visible
+from .elicitation_form import answer_of, fields_of, form_of
 
 if TYPE_CHECKING:
     from mcp.server.session import ServerSession
@@ -55,31 +58,26 @@ class Elicitation:
         except CancelledError:
             return None
         except Exception as error:  # noqa: BLE001 - whatever the other end does
-            if not gone.is_set():
-                logger.warning("The MCP host could not ask its user %s of %s: %s", question.id, question.task_id, error)
-            return None
+            if gone.is_set():
+                return None
+            logger.warning("The MCP host could not ask its user %s of %s: %s", question.id, question.task_id, error)
+            return _not_answered(question, "the MCP host could not ask its user")
 
     async def _ask(self, question: Question, wrong: str) -> str | None:
         assert self._session is not None  # noqa: S101 - it is attached when it has one
         head = f"{wrong}\n\n" if wrong else ""
-        text = f"{head}{question.agent} ({question.task_id}) asks: {question.text}"
-        answered = await self._session.elicit_form(text, _form(question))
+        hint = "" if fields_of(question) is not None else form_text(question)
+        # Each line behind a mark: a question must not look like words of the host, nor like another question.
+        asked = f"{visible(question.text)}{hint}".replace("\n", "\n| ")
+        text = f"{head}{question.agent} ({question.task_id}) asks: {asked}"
+        answered = await self._session.elicit_form(text, form_of(question))
         if answered.action == "accept":
-            content: dict[str, Any] = dict(answered.content or {})
-            word = content.get("reason")
-            said = str(content.get("answer", ""))
-            return f"{said}: {word}" if word and said == APPROVAL[-1] else said
-        return APPROVAL[-1] if answered.action == "decline" and question.kind == "approval" else None
+            return answer_of(question, answered.content or {})
+        return _not_answered(question, "")
 
 
-def _form(question: Question) -> dict[str, Any]:
-    """Return the schema of the answer."""
-    answer: dict[str, Any] = {"type": "string", "title": "Answer"}
-    if question.choices:
-        answer["enum"] = question.choices
-    if question.default is not None:
-        answer["default"] = question.default
-    fields = {"answer": answer}
-    if question.kind == "approval":
-        fields["reason"] = {"type": "string", "title": "Reason, if you deny"}
-    return {"type": "object", "properties": fields, "required": ["answer"]}
+def _not_answered(question: Question, why: str) -> str | None:
+    """Return what counts where the user does not answer: that denies a call, and leaves other questions to others."""
+    if question.kind != "approval":
+        return None
+    return f"{APPROVAL[-1]}: {why}" if why else APPROVAL[-1]

@@ -46,6 +46,7 @@ class Waiter(msgspec.Struct, eq=False):
         timer: answers it when its time is over; None if it has no such time.
         open: how many of the tasks have not ended; the registry counts.
         until_asked: see `WaitTasks`.
+        known: see `WaitTasks`.
     """
 
     tasks: list[Task]
@@ -58,11 +59,14 @@ class Waiter(msgspec.Struct, eq=False):
     timer: Timer | None = None
     open: int = 0
     until_asked: bool = False
+    known: frozenset[str] = frozenset()
 
     @property
     def is_due(self) -> bool:
         """Whether what it waits for has happened."""
-        is_asked = self.until_asked and any(each.to == "owner" for task in self.tasks for each in task.questions)
+        is_asked = self.until_asked and any(
+            each.to == "owner" and each.id not in self.known for task in self.tasks for each in task.questions
+        )
         return self.open == 0 or is_asked or (self.mode == "any" and self.open < len(self.tasks))
 
 

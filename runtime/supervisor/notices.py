@@ -45,6 +45,7 @@ class _Waiting(msgspec.Struct, eq=False):
     patience: float
     since: float
     known: frozenset[str]
+    is_asked: bool
     timer: Timer | None = None
 
 
@@ -71,10 +72,10 @@ class Notices:
     def take(self, request: TakeNews, caller: Caller, reply_to: ReplyTo) -> None:
         """Answer, or keep the request until there is something to be told."""
         if request.patience is None:
-            reply_to.set(self._news(caller, request.known))
+            reply_to.set(self._news(caller, request.known, is_asked=request.is_asked))
             return
         self._waiting.setdefault(caller.id, {})[reply_to] = _Waiting(
-            caller, reply_to, request.patience, time.monotonic(), frozenset(request.known)
+            caller, reply_to, request.patience, time.monotonic(), frozenset(request.known), request.is_asked
         )
         self._look(caller.id)
 
@@ -148,12 +149,14 @@ class Notices:
             del self._waiting[caller][waiting.reply_to]
             if not self._waiting[caller]:
                 del self._waiting[caller]
-            waiting.reply_to.set(self._news(waiting.caller, waiting.known))
+            waiting.reply_to.set(self._news(waiting.caller, waiting.known, is_asked=waiting.is_asked))
 
     def _due_in(self, waiting: _Waiting) -> float | None:
         """Return in how many seconds a request is to be answered; None: when something has ended."""
         caller = waiting.caller.id
-        if waiting.patience < 0 or not self._registry.unended_of(caller) or self._questions(caller, waiting.known):
+        if waiting.patience < 0 or not self._registry.unended_of(caller):
+            return 0.0
+        if waiting.is_asked and self._questions(caller, waiting.known):
             return 0.0
         owed = self._owed.get(caller)
         if not owed:
@@ -171,7 +174,7 @@ class Notices:
             self._asked.discard(caller)
         return [question for question in questions if question.id not in known]
 
-    def _news(self, caller: Caller, known: Container[str]) -> News:
+    def _news(self, caller: Caller, known: Container[str], *, is_asked: bool) -> News:
         owed = [task for task, _ in self._owed.get(caller.id, {}).values()]
         shown = owed[:_MOST]
         room = min(_MOST_HEAD, _MOST_TEXT // max(1, len(shown)))
@@ -179,7 +182,7 @@ class Notices:
             [_notice(task, room) for task in shown],
             len(owed) - len(shown),
             self._registry.unended_of(caller.id),
-            self._questions(caller.id, known)[:_MOST],
+            self._questions(caller.id, known)[:_MOST] if is_asked else [],
         )
 
     def _forget(self, caller: str) -> None:

@@ -43,6 +43,9 @@ __all__ = ["People", "Questions"]
 _MOST: Final = 100
 """Questions of one task that may wait for an answer at a time."""
 
+_MOST_TEXT: Final = 1_000_000
+"""Characters of the questions of one task that may wait at a time: all of them are in each view of it."""
+
 _MOST_ASKED: Final = 10_000
 """Questions that one task may ask in all: each is in the journal."""
 
@@ -155,8 +158,11 @@ class Questions:
         """
         if caller.id is None:
             raise RunError("Only a task, or an orchestrator, asks questions; the host program answers them.")
-        if sum(each.caller.id == caller.id for each in self._open.values()) >= _MOST:
-            raise CapacityError(f"{_MOST} questions of this task wait for an answer already. Wait for some of them.")
+        waiting = self._of(caller.id)
+        if len(waiting) >= _MOST or sum(len(each.question.text) for each in waiting) > _MOST_TEXT:
+            raise CapacityError(
+                f"{len(waiting)} questions of this task wait for an answer already. Wait for some of them."
+            )
         if self._asked_by[caller.id] >= _MOST_ASKED:
             raise CapacityError(f"This task has asked {_MOST_ASKED:,} questions already. Decide for yourself.")
         if isinstance(request, AskApproval):
@@ -183,14 +189,14 @@ class Questions:
             asked_at=iso_time(now),
             deadline=iso_time(now + seconds),
             default=wanted.default,
+            schema=wanted.schema,
         )
-        waiting = _Open(question, caller, task, reply_to, request.number, seconds)
+        opened = self._open[question.id] = _Open(question, caller, task, reply_to, request.number, seconds)
         if isinstance(request, AskApproval):
-            waiting.pattern = request.pattern
-        self._open[question.id] = waiting
+            opened.pattern = request.pattern
         self._asked_by[caller.id] += 1
         self._journal.write_in_time([insert_question(question.id, caller.id, now, question.to, question.text)])
-        waiting.timer = self._mailbox.tell_later(seconds, QuestionDue(question.id))
+        opened.timer = self._mailbox.tell_later(seconds, QuestionDue(question.id))
         if task is not None:
             self._let_wait(task, question)
         if question.to == "person" or not self._owner_answers(task):
@@ -261,8 +267,8 @@ class Questions:
         if owner is None:
             return has_tool  # an orchestrator in the host
         agent = owner.setup.agent
-        is_model = agent.entrypoint is None
-        return has_tool and is_model and any(each.type == "background_agents" for each in agent.toolsets)
+        is_orchestrator = any(each.type == "background_agents" for each in agent.toolsets)
+        return agent.entrypoint is None and is_orchestrator and owner.setup.is_asked
 
     def _of(self, caller: str) -> list[_Open]:
         return [waiting for waiting in self._open.values() if waiting.caller.id == caller]

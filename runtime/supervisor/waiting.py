@@ -264,7 +264,7 @@ class Answers:
         self._check_patience(caller, len(tasks))
         limit = self._output_limit(caller, request.limit, len(tasks))
         waiter = Waiter(tasks, request.mode, reply_to, caller.id, limit, request.peek, request.number)
-        waiter.until_asked = request.until_asked
+        waiter.until_asked, waiter.known = request.until_asked, frozenset(request.known)
         self._waiters.add(waiter)
         if waiter.is_due:
             self.end(waiter)

@@ -15,7 +15,7 @@ from ...actors import RestartPolicy
 from ..models.base import Usage
 from ..team.config import Limits, Workdir
 from .group_request import LONGEST_SCHEMA, MapAgent, TaskAccepted
-from .news import TakeNews
+from .news import KnownQuestions, TakeNews
 from .request import Reply, Reply_co, Request, TaskIds
 from .result import check_result
 from .talk import LetterNumbers, TalkReport, TalkRequest
@@ -194,6 +194,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
         number: by which a task can say later that nobody waits any more (`Noted`); 0: it never will.
         known_only: whether tasks that are not remembered any more are left out; else they are an error.
         until_asked: whether it is answered, too, when one of the tasks asks its owner something.
+        known: ids of questions that the caller has been told of; they do not end the wait.
     """
 
     task_ids: TaskIds
@@ -203,6 +204,7 @@ class WaitTasks(Reading[TaskList], frozen=True, tag="wait"):
     number: int = 0
     known_only: bool = False
     until_asked: bool = False
+    known: KnownQuestions = ()
 
 
 class StopTasks(Reading[TaskList], frozen=True, tag="stop"):

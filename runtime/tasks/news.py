@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -10,10 +10,12 @@ from .questions import Question
 from .request import Request
 from .views import Status
 
-__all__ = ["News", "Notice", "TakeNews", "with_asked"]
+__all__ = ["MOST_KNOWN", "KnownQuestions", "News", "Notice", "TakeNews", "with_asked"]
 
-_MOST_KNOWN: Final = 10_000
+MOST_KNOWN: Final = 10_000
 """Questions that are known not to be told again."""
+
+KnownQuestions: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_KNOWN)]
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -61,12 +63,14 @@ class TakeNews(Request[News], frozen=True, tag="take_news"):
         patience: None: answered at once. Else when there is an end and nothing of the caller's runs any more, or so
             many seconds after the first end; at once if nothing runs, or a task asks something.
         known: ids of questions that it has been told of.
+        is_asked: whether it is told of questions: it can answer them.
     """
 
     patience: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
-    known: Annotated[tuple[str, ...], msgspec.Meta(max_length=_MOST_KNOWN)] = ()
+    known: KnownQuestions = ()
+    is_asked: bool = True
 
 
 def with_asked(known: tuple[str, ...], news: News) -> tuple[str, ...]:
     """Return which questions a caller has been told of, with those of some news."""
-    return (*known, *(question.id for question in news.questions))[-_MOST_KNOWN:]
+    return (*known, *(question.id for question in news.questions))[-MOST_KNOWN:]

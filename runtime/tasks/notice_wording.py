@@ -46,13 +46,14 @@ def describe_news(news: News, *, shown: Sequence[Notice]) -> str:
     return "\n".join(lines)
 
 
-def describe_wait(views: Sequence[TaskView], *, seen: Container[str], limit: int) -> str:
+def describe_wait(views: Sequence[TaskView], *, seen: Container[str], limit: int, may_answer: bool = True) -> str:
     """Return which tasks a wait has seen end, with the beginning of each result, and which it has not.
 
     Args:
         views: the tasks that it was about.
         seen: the ids of those that had ended when it was answered.
         limit: characters of the answer.
+        may_answer: see `wording.describe_list`.
     """
     done = sum(view.id in seen for view in views)
     if done == len(views):
@@ -67,7 +68,7 @@ def describe_wait(views: Sequence[TaskView], *, seen: Container[str], limit: int
             lines += ["", *_ended(view, room)]
         else:
             lines += ["", f"{view.id} ({view.agent}): {view.status}, {duration(view.runtime)} so far."]
-            lines += question_lines(view)
+            lines += question_lines(view, may_answer=may_answer)
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from .request import Request
 __all__ = [
     "APPROVAL",
     "LONGEST_ANSWER",
+    "LONGEST_ARGUMENTS",
     "LONGEST_CHOICE",
     "LONGEST_QUESTION",
     "LONGEST_WAIT",
@@ -29,6 +30,9 @@ LONGEST_QUESTION: Final = 20_000
 LONGEST_CHOICE: Final = 1000
 MOST_CHOICES: Final = 50
 """Characters of a question, and of an answer to choose; how many of these there may be."""
+
+LONGEST_ARGUMENTS: Final = 50_000
+"""Characters of the arguments of a call, as JSON, that a person can be asked about: all of them are shown."""
 
 LONGEST_ANSWER: Final = 100_000
 """Characters of an answer: it enters the context of a model."""
@@ -51,13 +55,14 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         id: begins with `question_`.
         task_id: the task that asks; of an orchestrator in the host, its own id.
         agent: its agent.
-        text: what it asks.
+        text: what it asks; of an approval with all the arguments of the call. It is the task's own words.
         choices: the answers of which one is to be chosen; empty: any text.
         to: whom it asks: the `owner` of the task, or a `person`. A person may answer either.
         kind: `approval`: whether a tool may be called, which `permissions: ask` of the team file wants to be asked.
         asked_at: when it was asked, in the form of `TaskView.started_at`.
         deadline: until when it waits, in the same form.
         default: the answer that counts where nobody has given one until then; None: there is none.
+        schema: JSON schema of an answer with several fields, as JSON text: the answer is JSON then; empty: it is text.
     """
 
     id: str
@@ -70,6 +75,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: str = ""
     deadline: str = ""
     default: str | None = None
+    schema: str = ""
 
     def __repr__(self) -> str:
         return f"<Question {self.id} of {self.agent}: {self.text[:60]!r}>"
@@ -107,6 +113,7 @@ class AskQuestion(Request[Answered], frozen=True, tag="ask"):
         timeout: seconds until the default counts; None: as the settings have it.
         default: see `Question`.
         number: by which the asker can say later that it does not want to know any more (`QuestionDropped`); 0: never.
+        schema: see `Question`.
     """
 
     text: Text
@@ -115,6 +122,7 @@ class AskQuestion(Request[Answered], frozen=True, tag="ask"):
     timeout: Seconds | None = None
     default: AnswerText | None = None
     number: Number = 0
+    schema: Annotated[str, msgspec.Meta(max_length=LONGEST_QUESTION)] = ""
 
 
 class AskApproval(Request[Answered], frozen=True, tag="ask_approval"):
@@ -123,13 +131,13 @@ class AskApproval(Request[Answered], frozen=True, tag="ask_approval"):
     Attributes:
         tool: its name.
         pattern: the pattern of `permissions: ask` that the call matches.
-        arguments: of the call, as JSON text; its beginning.
+        arguments: of the call, as JSON text, all of them: nobody is to approve what is not shown.
         number: see `AskQuestion`.
     """
 
     tool: Annotated[str, msgspec.Meta(max_length=200)]
     pattern: Annotated[str, msgspec.Meta(max_length=2000)]
-    arguments: Annotated[str, msgspec.Meta(max_length=10_000)]
+    arguments: Annotated[str, msgspec.Meta(max_length=LONGEST_ARGUMENTS)]
     number: Number = 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import msgspec
@@ -18,6 +19,7 @@ __all__ = [
     "describe_stop",
     "describe_view",
     "dollars",
+    "form_text",
     "progress_text",
     "question_lines",
     "question_text",
@@ -46,8 +48,13 @@ _BUSY = 10
 """Per cent of a core from which a silent task counts as busy."""
 
 
-def describe_list(tasks: TaskList) -> str:
-    """Return a list of tasks, one paragraph each, under a line on the room there is."""
+def describe_list(tasks: TaskList, *, may_answer: bool = True) -> str:
+    """Return a list of tasks, one paragraph each, under a line on the room there is.
+
+    Args:
+        tasks: the tasks.
+        may_answer: whether whoever reads it can answer what tasks ask their owner.
+    """
     free = max(0, tasks.max_running - tasks.running)
     slots = f"{tasks.running} of {tasks.max_running} slots are in use, {free} free."
     if tasks.queued:
@@ -62,20 +69,26 @@ def describe_list(tasks: TaskList) -> str:
         lines += ["", _head(view), f"  Task: {one_line(view.task, _TASK_IN_LIST)}"]
         if view.reason:
             lines.append(f"  Reason: {one_line(view.reason, 300)}")
-        lines += [f"  {line}" for line in question_lines(view)]
+        lines += [f"  {line}" for line in question_lines(view, may_answer=may_answer)]
         if not view.ended and view.output.strip():
             lines.append(f"  Last said: {one_line(view.output.strip().splitlines()[-1], _TASK_IN_LIST)}")
     return "\n".join(lines)
 
 
-def describe_view(view: TaskView, limit: int) -> str:
-    """Return everything about one task: its result if it has one, else what it said, within `limit` characters."""
+def describe_view(view: TaskView, limit: int, *, may_answer: bool = True) -> str:
+    """Return everything about one task: its result if it has one, else what it said, within `limit` characters.
+
+    Args:
+        view: the task.
+        limit: characters.
+        may_answer: see `describe_list`.
+    """
     lines = [_head(view), f"Task: {bounded(view.task, _TASK_IN_VIEW)}"]
     if view.reason:
         lines.append(f"Reason: {bounded(view.reason, _TASK_IN_VIEW * 4)}")
     if view.continues:
         lines.append(f"Continues: {view.continues}")
-    lines += question_lines(view)
+    lines += question_lines(view, may_answer=may_answer)
     if view.workdir:
         lines.append(f"Works in: {working_directory(view)}")
     if view.silence is not None:
@@ -225,20 +238,23 @@ def _output(view: TaskView, limit: int) -> str:
     return f"{head}\n\n{note}\n\n{tail}"
 
 
-def question_lines(view: TaskView) -> list[str]:
-    """Return what a task asks, a line each."""
-    return [f"Asks ({question.id}, {_whom(question)}): {question_text(question)}" for question in view.questions]
-
-
-def _whom(question: Question) -> str:
-    return "you may answer" if question.to == "owner" else "a person is to answer"
+def question_lines(view: TaskView, *, may_answer: bool = True) -> list[str]:
+    """Return what a task asks, a line each; see `describe_list`."""
+    whom = {"owner": "you may answer" if may_answer else "a person may answer", "person": "a person is to answer"}
+    return [f"Asks ({each.id}, {whom[each.to]}): {question_text(each)}" for each in view.questions]
 
 
 def question_text(question: Question) -> str:
     """Return a question with its choices, and what counts without an answer, in one line."""
     choices = f" Choose from: {', '.join(map(repr, question.choices))}." if question.choices else ""
     default = f" Without an answer: {question.default!r}." if question.default is not None else ""
-    return one_line(f"{question.text}{choices}{default}", _QUESTION)
+    return one_line(f"{question.text}{choices}{default}{form_text(question)}", _QUESTION)
+
+
+def form_text(question: Question) -> str:
+    """Return how an answer of several fields is to be written; empty if it is text."""
+    fields = msgspec.json.decode(question.schema)["properties"] if question.schema else ()
+    return f"\nAnswer as JSON with these fields: {json.dumps(fields, ensure_ascii=False)}" if len(fields) > 1 else ""
 
 
 def _head(view: TaskView) -> str:

@@ -341,7 +341,10 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
         return any(agent.entrypoint is not None for agent in self.agents.values())
 
     def is_asked(self, agent: str) -> bool:
-        """Whether one of the agents that an agent may start may ask it something."""
+        """Whether one of the agents that an agent may start may ask it something, and it has the tool to answer."""
+        own = (each for each in self.agents[agent].toolsets if each.type == "background_agents")
+        if not any(each.tools is None or "answer_background_agent" in each.tools for each in own):
+            return False
         others = [self.agents[name] for name in self.agents[agent].sub_agents]
         return any(toolset.type == "ask_parent" for other in others for toolset in other.toolsets)
 

@@ -66,7 +66,7 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     else:
         known = kind.tools
     # What has mistakes has been reported; that its tool is missing here is not a mistake of its own.
-    tools = _tools(section, name, known or None)
+    tools = _tools(section, name, known or None, options)
     if name != "mcp":
         return ToolsetConfig(type=name, tools=tools, instruction=instruction, options=options, optional=bool(optional))
     server = read_mcp(toolset, section, definitions)
@@ -118,7 +118,13 @@ def _keys(name: str, kind: ToolsetKind) -> Keys:
     )
 
 
-def _tools(section: Section, name: str, known: tuple[str, ...] | None) -> tuple[str, ...] | None:
+_SWITCHES: Final = {"steer_background_agent": "steer", "map_background_agent": "fan_out"}
+"""Tools that a toolset of type `background_agents` has with a key only."""
+
+
+def _tools(
+    section: Section, name: str, known: tuple[str, ...] | None, options: Mapping[str, Any]
+) -> tuple[str, ...] | None:
     given = section.get("tools")
     named = given.texts() if given is not None else None
     if given is None or named is None:
@@ -129,6 +135,10 @@ def _tools(section: Section, name: str, known: tuple[str, ...] | None) -> tuple[
         if known is not None and tool not in known:
             item.report(
                 f"A toolset of type `{name}` has no tool {quoted(tool)}.", f"Its tools are: {', '.join(known)}."
+            )
+        elif name == "background_agents" and (switch := _SWITCHES.get(tool)) and not options.get(switch):
+            item.report(
+                f"The tool {quoted(tool)} is there with `{switch}: true` only.", "Add that key, or leave it out."
             )
     return tuple(tool for _, tool in named)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["Cleaner", "clean"]
+__all__ = ["Cleaner", "clean", "visible"]
 
 _LONGEST: Final = 65_536
 """Characters of an unfinished sequence that are held back; a longer one is shown as the text that it then is."""
@@ -52,6 +52,16 @@ _LAST_JOINERS: Final = "[\u200c\u200d]+\\Z"
 def clean(text: str) -> str:
     """Return `text` without control sequences; halves of surrogate pairs become the replacement character."""
     return text if _is_harmless(text) else re.sub(_STRAY_JOINER, "", re.sub(_IN_A_TEXT, _instead, text))
+
+
+def visible(text: str) -> str:
+    """Return `text` with a name in the place of each character that `clean` would take out, as Python writes it.
+
+    For whoever has to see what there is, and not only what it looks like.
+    """
+    if _is_harmless(text):
+        return text
+    return re.sub(f"{_STRAY_JOINER}|[\x00-\x08\x0b-\x1f\x7f-\x9f{_UNSEEN}\u2028\u2029\ud800-\udfff]", _named, text)
 
 
 class Cleaner:
@@ -109,3 +119,7 @@ def _is_harmless(text: str) -> bool:
 
 def _instead(found: re.Match[str]) -> str:
     return {"line": "\n", "fault": "\ufffd"}.get(found.lastgroup or "", "")
+
+
+def _named(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape", "surrogatepass").decode()

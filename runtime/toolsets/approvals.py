@@ -8,15 +8,12 @@ from typing import Any, Final
 
 from ..errors import NoAnswerError, SubactorsError
 from ..tasks.gateway import Gateway
-from ..tasks.questions import APPROVAL, AskApproval
+from ..tasks.questions import APPROVAL, LONGEST_ARGUMENTS, AskApproval
 from ..team.permissions import unasked
-from ..text import bounded, encodable
+from ..text import encodable
 from .asking import ask
 
 __all__ = ["Approvals"]
-
-_SHOWN_ARGUMENTS: Final = 4000
-"""Characters of a call's arguments that a person is shown."""
 
 _ALLOWED: Final = frozenset(APPROVAL[:-1])
 
@@ -33,9 +30,15 @@ class Approvals:
 
     async def refusal(self, tool: str, pattern: str, arguments: Mapping[str, Any]) -> str:
         """Return why a call must not be made, for the model, once a person has said so; empty if it may be."""
-        shown = encodable(bounded(json.dumps(arguments, ensure_ascii=False), _SHOWN_ARGUMENTS))
+        shown = encodable(json.dumps(arguments, ensure_ascii=False))
+        if len(shown) > LONGEST_ARGUMENTS:
+            return (
+                f"This call of {tool!r} needs a person's approval (ask: `{pattern}`), and with arguments of "
+                f"{len(shown):,} characters it is too long to be shown to one: {LONGEST_ARGUMENTS:,} is the limit. "
+                "It is denied. Make several shorter calls."
+            )
         try:
-            answered = await ask(self._gateway, AskApproval(encodable(tool)[:200], pattern[:2000], shown[:10_000]))
+            answered = await ask(self._gateway, AskApproval(encodable(tool)[:200], pattern[:2000], shown))
         except NoAnswerError:
             return f"A person was asked about this call of {tool!r} (ask: `{pattern}`), and did not answer. {_REST}"
         except SubactorsError as error:

@@ -6,7 +6,7 @@ held here is only what this model has been shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -22,7 +22,7 @@ from ..tasks.messages import (
     ViewTask,
     WaitTasks,
 )
-from ..tasks.news import News, TakeNews, with_asked
+from ..tasks.news import MOST_KNOWN, News, TakeNews
 from ..tasks.notice_wording import describe_news, describe_wait
 from ..tasks.views import TaskView
 from ..tasks.wording import budget_text, describe_list, describe_stop, describe_view
@@ -163,10 +163,11 @@ class BackgroundAgentsToolset(Toolset):
         self._looks = Looks(gateway, most=settings.poll_wait, letters=letters)
         self._notify = notify
         self._waits_at_the_end = notify and on_finish == "wait"
+        self._is_asked = is_asked
         self._told_by_turns = False
         self._told: list[str] = []
         self._ever_told: set[str] = set()
-        self._asked: tuple[str, ...] = ()
+        self._asked: dict[str, None] = {}
         self._wakes = 0
 
     @property
@@ -239,14 +240,14 @@ class BackgroundAgentsToolset(Toolset):
         if answered or not self._notify:
             return ""
         try:
-            return self._tell(await ask(self._gateway, TakeNews(known=self._asked)))
+            return self._tell(await ask(self._gateway, self._take(None)))
         except SubactorsError:
             return ""  # the runtime closes: whoever closes it ends this agent, too
 
     async def owed(self, *, wait: bool, known: tuple[str, ...]) -> News | None:
         """Return the ends that a loop that is not ours is owed; see `Toolset`."""
         while self._notify:
-            news = await ask(self._gateway, TakeNews(_TOGETHER if wait else None, known))
+            news = await ask(self._gateway, self._take(_TOGETHER if wait else None, known))
             if news.ended or news.questions:
                 self._looks.have_news()
                 return news
@@ -263,7 +264,7 @@ class BackgroundAgentsToolset(Toolset):
             return None
         patience = self._patience if self._wakes + 1 < self._max_wakes else _FOR_ALL
         try:
-            news = await ask(self._gateway, TakeNews(patience, self._asked))
+            news = await ask(self._gateway, self._take(patience))
         except SubactorsError:
             return None
         text = self._tell(news)
@@ -279,15 +280,25 @@ class BackgroundAgentsToolset(Toolset):
             return ""
         self._told += [notice.task_id for notice in shown]
         self._ever_told.update(self._told)
-        self._note_asked(news)
+        self.note_asked(question.id for question in news.questions)
         self._looks.have_news()
         return describe_news(news, shown=shown)
 
-    def _note_asked(self, news: News) -> None:
-        self._asked = with_asked(self._asked, news)
+    def note_asked(self, question_ids: Iterable[str]) -> None:
+        """See `Toolset`."""
+        self._asked.update(dict.fromkeys(question_ids))
+        for question_id in list(self._asked)[:-MOST_KNOWN]:
+            self._asked.pop(question_id, None)
+
+    def _take(self, patience: float | None, known: tuple[str, ...] = ()) -> TakeNews:
+        return TakeNews(patience, tuple({**self._asked, **dict.fromkeys(known)})[-MOST_KNOWN:], self._is_asked)
 
     def _seen(self, views: Sequence[TaskView]) -> tuple[str, ...]:
-        """Return the ends that an answer shows. They are told when whoever has called has it, and not before."""
+        """Return the ends that an answer shows. They are told when whoever has called has it, and not before.
+
+        What it shows to be asked is told with it.
+        """
+        self.note_asked(question.id for view in views for question in view.questions)
         seen = tuple(view.id for view in views if view.ended)
         if self._told_by_turns:
             self._told += seen
@@ -319,7 +330,8 @@ class BackgroundAgentsToolset(Toolset):
     @errors_as_answers
     async def _list(self, _parameters: NoParameters) -> ToolAnswer:
         tasks = await self._looks.list()
-        return ToolAnswer(describe_list(tasks), tasks.as_data())
+        self.note_asked(question.id for view in tasks.tasks for question in view.questions)
+        return ToolAnswer(describe_list(tasks, may_answer=self._is_asked), tasks.as_data())
 
     @errors_as_answers
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
@@ -327,7 +339,8 @@ class BackgroundAgentsToolset(Toolset):
         limit = self._limit * BYTES_FOR_A_CHARACTER
         request = ViewTask(parameters.task_id, limit, closely=True, peek=True)
         view = await ask(self._gateway, request)
-        return ToolAnswer(describe_view(view, self._limit), view.as_data(), told=self._seen([view]))
+        text = describe_view(view, self._limit, may_answer=self._is_asked)
+        return ToolAnswer(text, view.as_data(), told=self._seen([view]))
 
     @errors_as_answers
     async def _stop(self, parameters: _TaskParameters) -> ToolAnswer:
@@ -353,7 +366,8 @@ class BackgroundAgentsToolset(Toolset):
             timeout=parameters.timeout,
             limit=self._limit * BYTES_FOR_A_CHARACTER // len(ids),
             peek=True,
-            until_asked=True,
+            until_asked=self._is_asked,
+            known=tuple(self._asked),
         )
         ended = {view.id: view for view in (await ask(self._gateway, request)).tasks}
         others: dict[str, TaskView] = {}
@@ -366,8 +380,9 @@ class BackgroundAgentsToolset(Toolset):
         if ended:
             self._looks.have_news()
         views = [ended.get(task_id) or others[task_id] for task_id in ids if task_id in ended or task_id in others]
+        self.note_asked(question.id for view in views for question in view.questions)
         return ToolAnswer(
-            describe_wait(views, seen=ended, limit=self._limit),
+            describe_wait(views, seen=ended, limit=self._limit, may_answer=self._is_asked),
             {
                 "done": len(ended) == len(ids),
                 "tasks": [{**view.as_data(), "done": view.id in ended} for view in views],

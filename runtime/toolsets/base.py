@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -149,6 +149,9 @@ class Toolset(ABC):
         del wait, known
         return None
 
+    def note_asked(self, question_ids: Iterable[str]) -> None:  # noqa: B027 - most toolsets ask nothing
+        """Take note of questions that such a loop has been told of. May be called from any thread."""
+
     async def wake(self) -> str | None:
         """Wait until its agent, which has given its last answer, is to be woken, and return what it is told then.
 
@@ -275,6 +278,11 @@ class ToolBox:
             if (news := await toolset.owed(wait=wait, known=known)) is not None:
                 return news
         return None
+
+    def note_asked(self, question_ids: Iterable[str]) -> None:
+        """See `Toolset`."""
+        for toolset in self._toolsets:
+            toolset.note_asked(question_ids)
 
     def tell_by_turns(self) -> None:
         """See `Toolset`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +139,9 @@ class _SelectedToolset(Toolset):
 
     async def owed(self, *, wait: bool, known: tuple[str, ...]) -> News | None:
         return await self._inner.owed(wait=wait, known=known)
+
+    def note_asked(self, question_ids: Iterable[str]) -> None:
+        self._inner.note_asked(question_ids)
 
     async def wake(self) -> str | None:
         return await self._inner.wake()

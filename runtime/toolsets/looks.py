@@ -25,7 +25,7 @@ _FIRST: Final = 1.0
 _STEP: Final = 0.1
 """Seconds between two questions to the supervisor meanwhile."""
 
-_State: TypeAlias = tuple[tuple[str, str, int], ...]
+_State: TypeAlias = tuple[tuple[str, str, int, tuple[str, ...]], ...]
 
 
 class Looks:
@@ -84,4 +84,5 @@ class Looks:
 
 
 def _state(tasks: TaskList) -> _State:
-    return tuple((view.id, view.status, view.output_size) for view in tasks.tasks)
+    asked = ((view, tuple(question.id for question in view.questions)) for view in tasks.tasks)
+    return tuple((view.id, view.status, view.output_size, questions) for view, questions in asked)

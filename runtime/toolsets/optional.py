@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..text import bounded
@@ -84,6 +84,11 @@ class OptionalToolset(Toolset):
     async def owed(self, *, wait: bool, known: tuple[str, ...]) -> News | None:
         """See `Toolset`."""
         return await self._inner.owed(wait=wait, known=known) if self._inner is not None else None
+
+    def note_asked(self, question_ids: Iterable[str]) -> None:
+        """See `Toolset`."""
+        if self._inner is not None:
+            self._inner.note_asked(question_ids)
 
     async def wake(self) -> str | None:
         """See `Toolset`."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from ..errors import NoAnswerError
+from ..errors import NoAnswerError, OutputSchemaError
 from ..tasks.gateway import Gateway
 from ..tasks.questions import LONGEST_CHOICE, LONGEST_QUESTION, MOST_CHOICES, AskQuestion
 from ..text import encodable, one_line
@@ -29,6 +30,9 @@ _USER_PROMPT = """\
 Where you need a decision or a fact that only a person has, ask with `user_prompt`. The person may be away: then you \
 are told so, and go on as well as you can."""
 
+
+_TRIES: Final = 2
+"""How often a person is asked whose answer does not fit."""
 
 _Choice: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_CHOICE)]
 
@@ -131,28 +135,58 @@ class UserPromptToolset(Toolset):
 
     @errors_as_answers
     async def _prompt(self, parameters: _PromptParameters) -> ToolAnswer:
-        schema = parameters.schema or {}
-        title = f"{one_line(parameters.title, 200)}: " if parameters.title else ""
-        request = AskQuestion(
-            encodable(f"{title}{parameters.message}{_form(schema)}"), _choices(schema), "person", self._timeout
-        )
         try:
-            answered = await ask(self._gateway, request)
+            given = await self._content(parameters)
         except NoAnswerError as error:
-            given: dict[str, Any] = {"action": "cancel", "reason": str(error)}
-        else:
-            given = {"action": "accept", "content": _content(schema, answered.text)}
+            given = {"action": "cancel", "reason": str(error)}
         return ToolAnswer(json.dumps(given, ensure_ascii=False), given)
+
+    async def _content(self, parameters: _PromptParameters) -> dict[str, Any]:
+        """Ask, and once more if the answer is not what the schema wants; raises OutputSchemaError for a wrong one."""
+        schema = parameters.schema or {}
+        check = _checker(schema)
+        title = f"{one_line(parameters.title, 200)}: " if parameters.title else ""
+        text = encodable(f"{title}{parameters.message}")
+        form = encodable(json.dumps(schema, ensure_ascii=False)) if _fields(schema) else ""
+        if len(form) > LONGEST_QUESTION:
+            raise OutputSchemaError(f"The schema has {len(form):,} characters; {LONGEST_QUESTION:,} may be.")
+        fault = ""
+        for _ in range(_TRIES):
+            asked = f"{text}\nThe last answer does not fit: {one_line(fault, 1000)}" if fault else text
+            request = AskQuestion(asked, _choices(schema), "person", self._timeout, schema=form)
+            answered = await ask(self._gateway, request)
+            meant = _meant(schema, answered.text)
+            fitting = next((content for content, value in meant if not check(value)), None)
+            if fitting is not None:
+                return {"action": "accept", "content": fitting}
+            fault = check(meant[0][1])
+        return {"action": "cancel", "reason": f"The user was asked twice, and no answer fits the schema: {fault}"}
+
+
+def _checker(schema: Mapping[str, Any]) -> Callable[[Any], str]:
+    """Return what says how a value does not fit a schema; raises OutputSchemaError if that cannot be used."""
+    if not schema:
+        return lambda _: ""
+    from ..tasks.output_schema import OutputSchema, encode_schema  # noqa: PLC0415 - few prompts want a form
+
+    return OutputSchema(encode_schema(schema)).fault
+
+
+def _values(schema: Mapping[str, Any]) -> list[Any]:
+    """Return the values that a schema of one value has, if it has only some."""
+    values = schema.get("enum")
+    if schema.get("type") == "boolean":
+        values = [True, False]
+    return values if isinstance(values, list) and 0 < len(values) <= MOST_CHOICES else []
 
 
 def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the answers to choose from, where a schema has only some for one value."""
-    values = schema.get("enum")
-    if schema.get("type") == "boolean":
-        values = ["true", "false"]
-    if not isinstance(values, list) or not 0 < len(values) <= MOST_CHOICES:
-        return ()
-    return tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
+    return tuple(map(_as_text, _values(schema)))
+
+
+def _as_text(value: Any) -> str:
+    return encodable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,24 +194,18 @@ def _fields(schema: Mapping[str, Any]) -> dict[str, Any]:
     return fields if schema.get("type") == "object" and isinstance(fields, dict) else {}
 
 
-def _form(schema: Mapping[str, Any]) -> str:
-    """Return how the answer is to be written, where it is more than a text."""
+def _meant(schema: Mapping[str, Any], text: str) -> list[tuple[dict[str, Any], Any]]:
+    """Return what an answer may mean, the likeliest first: as the content of the tool's answer, and as a value."""
     fields = _fields(schema)
-    if len(fields) > 1:
-        return f"\nAnswer as JSON with these fields: {json.dumps(fields, ensure_ascii=False)[: LONGEST_QUESTION // 2]}"
-    return ""
-
-
-def _content(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return what the user has answered as the schema has it, as far as it is that."""
-    fields = _fields(schema)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text
-    if fields and isinstance(value, dict):
-        return value
-    if len(fields) == 1:
-        ((name, field),) = fields.items()
-        return {name: text if isinstance(field, dict) and field.get("type") == "string" else value}
-    return {"response": text if schema.get("type", "string") == "string" else value}
+    values: list[Any] = [value for value in _values(schema) if _as_text(value) == text]
+    with contextlib.suppress(ValueError, RecursionError):
+        values.append(json.loads(text))
+    if fields:
+        whole = [value for value in values if isinstance(value, dict)]
+        if len(fields) == 1:
+            (name,) = fields
+            whole += [{name: value} for value in (*values, text)]
+        return [(value, value) for value in whole or [*values, text][:1]]
+    if schema.get("type", "string") == "string":
+        values = [text, *values]
+    return [({"response": value}, value) for value in (*values, text)]

@@ -21,10 +21,14 @@ class Told:
 
     Args:
         acknowledge: tells the supervisor of whose ends the loop has been told.
+        note_asked: tells the tools of which questions it has been told: those end no wait of it.
     """
 
-    def __init__(self, acknowledge: Callable[[Sequence[str]], object]) -> None:
+    def __init__(
+        self, acknowledge: Callable[[Sequence[str]], object], note_asked: Callable[[Sequence[str]], object]
+    ) -> None:
         self._acknowledge = acknowledge
+        self._note_asked = note_asked
         self._lock = threading.Lock()
         self._ended: dict[str, None] = {}
         self._asked: tuple[str, ...] = ()
@@ -52,6 +56,7 @@ class Told:
             self._asked = with_asked(self._asked, news)
             self._take([notice.task_id for notice in shown])
         self._acknowledge([notice.task_id for notice in news.ended])
+        self._note_asked([question.id for question in news.questions])
         if not shown and not questions:
             return ""
         return describe_news(News(news.ended, news.more, news.running, questions), shown=shown)

@@ -104,7 +104,7 @@ def leads_until_told(messages: list[Message], tools: list[Message]) -> Message |
     if "<message from=" in last:
         (started,) = re.findall(r"Started (agent_task_\w+)", "".join(str(message["content"]) for message in messages))
         return _calling("steer_background_agent", task_id=started, message="end")
-    if messages[-1]["role"] == "tool":
+    if messages[-1]["role"] == "tool" and "completed" not in last:
         return "I am done."
     return "The end: " + last
 

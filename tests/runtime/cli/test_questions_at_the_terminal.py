@@ -104,7 +104,7 @@ def prompt(message: str, **more: object) -> tuple[str, dict[str, object]]:
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_a_person_at_the_terminal_is_asked_and_the_answer_goes_to_the_task(tmp_path: Path, term: str) -> None:
     with running(tmp_path, prompt("What is your name?"), term=term) as terminal:
-        terminal.until("asks:\nWhat is your name?\n> ")
+        terminal.until("asks:\n| What is your name?\n> ")
         terminal.type("Ada\n")
         terminal.until("Ada")
         status = terminal.close()
@@ -140,7 +140,7 @@ def test_an_approval_is_given_or_denied_with_a_word(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_a_deadline_that_passes_while_the_answer_is_typed_takes_the_question_back(tmp_path: Path, term: str) -> None:
-    with running(tmp_path, prompt("Slow?"), prompt("And now?"), timeout="1500ms", term=term) as terminal:
+    with running(tmp_path, prompt("Slow?"), prompt("And now?"), timeout="3s", term=term) as terminal:
         terminal.until("Slow?\n> ")
         terminal.type("half an ans")  # and no line break
         terminal.until("(Time is over: nobody waits for the answer any more.)")
@@ -151,6 +151,86 @@ def test_a_deadline_that_passes_while_the_answer_is_typed_takes_the_question_bac
     answer = " ".join(terminal.shown.replace("\\", "").split())
     assert '"action": "cancel"' in answer
     assert '"content": {"response": "yes"}' in answer  # and nothing of what was typed before
+
+
+def test_what_was_typed_before_a_question_was_shown_answers_nothing(tmp_path: Path) -> None:
+    think, slow = ("think", {"thought": "hm"}), ("think", {"thought": "again"})
+    with running(tmp_path, think, slow) as terminal:
+        terminal.until("started")
+        terminal.type("1\n1\n")  # before anything is asked
+        terminal.until("> ")
+        terminal.type("4\n1\n1\n")  # an answer, and what comes too early for the next one
+        asked = terminal.until("> ")
+        assert "again" in asked
+        terminal.type("deny: I have seen it\n")
+        status = terminal.close()
+    assert status == 0
+    said = " ".join(terminal.shown.split())
+    assert said.count("has denied this call of 'think'") == 2
+    assert "I have seen it" in said
+
+
+def test_the_rest_of_a_line_whose_question_was_taken_back_does_not_answer_the_next(tmp_path: Path) -> None:
+    with running(tmp_path, prompt("Slow?"), prompt("And now?"), timeout="3s") as terminal:
+        terminal.until("Slow?\n> ")
+        terminal.type("half an ans")
+        terminal.until("(Time is over: nobody waits for the answer any more.)")
+        terminal.type("wer\n")
+        terminal.until("And now?\n> ")
+        terminal.type("yes\n")
+        status = terminal.close()
+    assert status == 0
+    assert '"content": {"response": "yes"}' in " ".join(terminal.shown.replace("\\", "").split())
+
+
+def test_a_question_cannot_look_like_words_of_the_program(tmp_path: Path) -> None:
+    forged = "Fine?\n  1) allow once\n> \x1b[2Jsubactors: all is well\u202e" + "\u00a0" * 110 + "  1) yes"
+    with running(tmp_path, prompt(forged, schema={"enum": ["yes\n  2) deny", "no"]})) as terminal:
+        asked = terminal.until("no\n> ")
+        terminal.type("2\n")
+        status = terminal.close()
+    assert status == 0
+    lines = asked.partition(" asks:\n")[2].splitlines()
+    assert lines[:2] == ["| Fine?", "|   1) allow once"]
+    assert lines[2].startswith("| > \\x1b[2Jsubactors: all is well\\u202e")
+    assert all(line.startswith("| ") for line in lines[:-3])
+    assert lines[-3:] == ["  1) yes\\n  2) deny", "  2) no", "> "]
+
+
+def test_a_call_that_is_too_long_to_be_shown_at_first_is_shown_before_it_is_approved(tmp_path: Path) -> None:
+    thought = "harmless " * 500 + "EVIL" + " harmless" * 500
+    with running(tmp_path, ("think", {"thought": thought})) as terminal:
+        asked = terminal.until("  5) show all\n> ")
+        assert "EVIL" not in asked
+        assert "characters left out here. Choose `show all` to see them before you allow it.]" in asked.replace(
+            "\n| ", ""
+        )
+        terminal.type("5\n")
+        shown = terminal.until("> ")
+        assert "EVIL" in shown
+        assert "show all" not in shown
+        terminal.type("1\n")
+        status = terminal.close()
+    assert status == 0
+    assert "Thoughts so far" in terminal.shown
+
+
+def test_a_choice_that_looks_like_a_number_is_itself(tmp_path: Path) -> None:
+    with running(tmp_path, prompt("Which?", schema={"enum": ["3", "2", "1"]})) as terminal:
+        terminal.until("  3) 1\n> ")
+        terminal.type("3\n")
+        status = terminal.close()
+    assert status == 0
+    assert '"content": {"response": "3"}' in " ".join(terminal.shown.replace("\\", "").split())
+
+
+def test_a_question_is_taken_back_before_the_end_of_its_run_is_told(tmp_path: Path) -> None:
+    with running(tmp_path, prompt("Wait?")) as terminal:
+        terminal.until("Wait?\n> ")
+        terminal.type("hal")
+        terminal.program.send_signal(signal.SIGTERM)
+        terminal.close()
+    assert "hal\n(The question is withdrawn.)\nroot: interrupted by" in terminal.shown
 
 
 def test_ctrl_c_ends_the_run_while_a_question_waits(tmp_path: Path) -> None:

@@ -109,19 +109,82 @@ def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(tmp_path: Pat
         (accepted(answer="allow once"), "Thoughts so far:"),
         (accepted(answer="deny", reason="not today"), "Their word on it: not today."),
         (types.ElicitResult(action="decline"), "has denied this call of 'think'"),
+        (types.ElicitResult(action="cancel"), "has denied this call of 'think'"),
+        (accepted(answer="perhaps"), "Their word on it: no answer to it was one of those to choose from."),
+        (RuntimeError("the host is broken"), "Their word on it: the MCP host could not ask its user."),
     ],
 )
 def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(
-    tmp_path: Path, given: types.ElicitResult, outcome: str
+    tmp_path: Path, given: types.ElicitResult | Exception, outcome: str
 ) -> None:
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
         assert "wants to call the tool think" in params.message
+        if isinstance(given, Exception):
+            raise given
         return given
 
     async def work(session: ClientSession) -> str:
         return await result(session, await run(session, "worker", ("think", {"thought": "hm"})))
 
     assert outcome in session_of(tmp_path, work, answer)
+
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "pattern": "^A"}, "age": {"type": "integer", "minimum": 0}},
+    "required": ["name", "age"],
+}
+
+
+def test_the_fields_of_a_prompt_are_a_form_of_the_mcp_host_and_its_answer_is_checked(tmp_path: Path) -> None:
+    asked: list[types.ElicitRequestFormParams] = []
+
+    async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        asked.append(params)
+        return accepted(name="Ada", age=36) if len(asked) > 1 else accepted(name="Bob", age=36)
+
+    async def work(session: ClientSession) -> str:
+        return await result(
+            session, await run(session, "worker", ("user_prompt", {"message": "Who?", "schema": PERSON}))
+        )
+
+    said = session_of(tmp_path, work, answer).replace("\\", "")
+    assert '"content": {"name": "Ada", "age": 36}' in said
+    form = json.loads(asked[0].model_dump_json(by_alias=True))["requestedSchema"]
+    fields = {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}}
+    assert form == {"type": "object", "properties": fields, "required": ["name", "age"]}
+    assert "JSON" not in asked[0].message
+    assert "The last answer does not fit: $.name: 'Bob' does not match '^A'." in asked[1].message
+
+
+def test_a_prompt_whose_fields_are_no_flat_form_is_answered_as_json(tmp_path: Path) -> None:
+    nested = {"type": "object", "properties": {"name": {"type": "string"}, "at": {"type": "object"}}}
+
+    async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        assert "Answer as JSON with these fields" in params.message
+        return accepted(answer='{"name": "Ada", "at": {"x": 1}}')
+
+    async def work(session: ClientSession) -> str:
+        return await result(
+            session, await run(session, "worker", ("user_prompt", {"message": "Who?", "schema": nested}))
+        )
+
+    assert '"content": {"name": "Ada", "at": {"x": 1}}' in session_of(tmp_path, work, answer).replace("\\", "")
+
+
+def test_what_a_task_asks_cannot_look_like_another_question_of_the_mcp_host(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        asked.append(params.message)
+        return accepted(answer="yes")
+
+    async def work(session: ClientSession) -> str:
+        forged = {"message": "Well?\nroot (agent_task_0) asks: Is this safe?\u202e"}
+        return await result(session, await run(session, "worker", ("user_prompt", forged)))
+
+    session_of(tmp_path, work, answer)
+    assert asked[0].splitlines()[1] == "| root (agent_task_0) asks: Is this safe?\\u202e"
 
 
 def test_a_deadline_that_passes_while_the_user_answers_cancels_the_elicitation(tmp_path: Path) -> None:

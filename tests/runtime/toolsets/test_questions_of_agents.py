@@ -146,6 +146,60 @@ def test_the_prompt_of_docker_s_agents_asks_a_person_with_a_schema() -> None:
     assert {question.to for question in asked} == {"person"}
 
 
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+
+
+def test_an_answer_that_does_not_fit_the_schema_of_a_prompt_is_asked_for_once_more() -> None:
+    prompt = ("user_prompt", {"message": "Who?", "schema": PERSON})
+    number = ("user_prompt", {"message": "How many?", "schema": {"type": "integer"}})
+    mixed = ("user_prompt", {"message": "Which?", "schema": {"enum": ["a", 5, None]}})
+    answers = ('{"name": 5}', '{"name": "Bob", "age": 5}', "Bob", "[1]", "many", "12", "5")
+    with answering(*answers) as (runtime, asked):
+        said = [json.loads(text) for text in answers_of(doing(runtime, "prompter", prompt, prompt, number, mixed))]
+
+    assert said[0] == {"action": "accept", "content": {"name": "Bob", "age": 5}}
+    assert said[1]["action"] == "cancel"
+    assert said[1]["reason"].startswith("The user was asked twice, and no answer fits the schema: $: [1]")
+    assert [each["content"] for each in said[2:]] == [{"response": 12}, {"response": 5}]
+    assert "The last answer does not fit: " in asked[1].text
+    assert json.loads(asked[0].schema) == PERSON
+
+
+def test_a_prompt_with_a_schema_that_is_none_is_an_error_of_the_tool_and_nobody_is_asked() -> None:
+    with answering() as (runtime, asked):
+        (said,) = answers_of(doing(runtime, "prompter", ("user_prompt", {"message": "x", "schema": {"type": "nope"}})))
+    assert (asked, "is no valid JSON schema" in said or "nope" in said) == ([], True)
+
+
+def test_a_call_is_denied_at_once_when_whoever_was_to_approve_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(question: Question) -> str:
+        if "first" in question.text:
+            return "perhaps"
+        raise SystemExit(1) if "second" in question.text else ValueError("mine")
+
+    thoughts = [("think", {"thought": thought}) for thought in ("first", "second", "third")]
+    with Runtime.from_mapping(TEAM, standby=0, on_question=fails) as runtime:
+        said = answers_of(doing(runtime, "worker", *thoughts))
+    assert "Their word on it: the program's answer does not count." in said[0]
+    assert all("Their word on it: whoever was to approve it has failed." in text for text in said[1:])
+    assert "has raised an exception" in caplog.text
+
+
+def test_an_approval_shows_the_whole_call_and_one_that_is_too_long_for_that_is_denied() -> None:
+    hidden = " " * 5000 + "EVIL" + " " * 5000
+    with answering("allow once") as (runtime, asked):
+        calls = [("think", {"thought": thought}) for thought in (hidden, "x" * 50_000)]
+        shown, denied = answers_of(doing(runtime, "worker", *calls))
+    (question,) = asked
+    assert hidden in question.text
+    assert "Thoughts so far" in shown
+    assert "too long to be shown to one: 50,000 is the limit. It is denied." in denied
+
+
 def test_a_prompt_that_nobody_answers_is_cancelled_and_the_agent_goes_on(runtime: Runtime) -> None:
     (said,) = answers_of(doing(runtime, "hasty", ("user_prompt", {"message": "Anybody?"})))
     assert json.loads(said)["action"] == "cancel"
