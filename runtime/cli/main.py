@@ -246,8 +246,8 @@ def answer(part: str, text: str | None, state_dir: str | None) -> int:
     """Answer a question that a task waits for with TEXT.
 
     `subactors ps --status waiting` lists such tasks, and `subactors view` shows what they ask. ID is any part of the id
-    of a question, or of a task, that only one task has; of several questions of one task the oldest is answered. TEXT
-    is read from standard input if it is `-`, or if it is missing and that is not a terminal.
+    of a question, or of a task, that only one question fits: of a task that asks several things, name the question.
+    TEXT is read from standard input if it is `-`, or if it is missing and that is not a terminal.
     """
     said = given(text, "TEXT")
     from .talk import answer_question

@@ -10,31 +10,34 @@ import unicodedata
 from typing import Final
 
 from ..tasks.questions import Question
-from ..tasks.wording import form_text
+from ..tasks.wording import form_text, question_text
 from ..terminal.control_sequences import visible
 from ..text import bounded
 
-__all__ = ["ALL", "choice_line", "question_shown"]
+__all__ = ["ALL", "all_of", "choice_line", "question_shown"]
 
 ALL: Final = "show all"
 """What a person chooses who wants to see all of a call before the answer to it."""
 
 _MARK: Final = "| "
 
+_FACTS: Final = 16
+"""Columns that stand before the lines of a fact at most."""
+
 _LONGEST: Final = 3000
 """Characters of an approval that are shown at first."""
 
-_COLUMNS: Final = 80
-"""Where the terminal does not tell how many it has."""
 
-
-def question_shown(question: Question, columns: int | None, *, whole: bool = False) -> tuple[list[str], bool]:
+def question_shown(
+    question: Question, columns: int | None, *, whole: bool = False, indented: int = 0
+) -> tuple[list[str], bool]:
     """Return the lines of a question's text, and whether they are all of it.
 
     Args:
         question: what is asked.
         columns: of the terminal; None: there is none.
         whole: whether all of an approval is to be shown, however long.
+        indented: columns that stand before each line.
     """
     text, is_whole = f"{question.text}{form_text(question)}", True
     if question.kind == "approval" and len(text) > _LONGEST and not whole:
@@ -42,7 +45,18 @@ def question_shown(question: Question, columns: int | None, *, whole: bool = Fal
     lines = visible(text).split("\n")
     if columns is None:
         return [f"{_MARK}{line}" for line in lines], is_whole
-    return [f"{_MARK}{piece}" for line in lines for piece in _pieces(line, columns or _COLUMNS)], is_whole
+    return [f"{_MARK}{piece}" for line in lines for piece in _pieces(line, columns - indented)], is_whole
+
+
+def all_of(question: Question, columns: int | None) -> list[str]:
+    """Return all of a question, for a list of facts: nobody is to answer what is hidden."""
+    line = question_text(question)
+    if question.kind == "question" and question.text in line:
+        return [f"{_MARK}{visible(line)} ({question.id})"]
+    lines, _ = question_shown(question, columns, whole=True, indented=_FACTS)
+    choices = [f"Choose from: {', '.join(map(repr, question.choices))}."] if question.choices else []
+    default = [f"Without an answer: {question.default!r}."] if question.default is not None else []
+    return [f"({question.id})", *lines, *choices, *default]
 
 
 def choice_line(choice: str) -> str:

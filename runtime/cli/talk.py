@@ -7,8 +7,8 @@ from typing import Final
 
 from ..control.other_hosts import ForeignTask, find, tasks_of
 from ..errors import RuntimeClosedError
-from ..tasks.questions import AnswerQuestion
-from ..tasks.talk import SteerTask
+from ..tasks.questions import LONGEST_ANSWER, AnswerQuestion
+from ..tasks.talk import LONGEST_LETTER, SteerTask
 from ..terminal.streams import out, warn
 from ..text import encodable
 
@@ -19,6 +19,8 @@ _FAILED: Final = 1
 
 def tell_task(root: Path, part: str, text: str) -> int:
     """Say something to a task, and print what becomes of it; return the exit status."""
+    if _is_too_long("message", text, LONGEST_LETTER):
+        return _FAILED
     with find(root, part) as task:
         try:
             receipt = task.ask(SteerTask(task.id, encodable(text)))
@@ -34,12 +36,16 @@ def tell_task(root: Path, part: str, text: str) -> int:
 
 def answer_question(root: Path, part: str, text: str) -> int:
     """Answer a question of a task, and say so; return the exit status."""
-    listed = [(each, question) for each in tasks_of(root, past=False).tasks for question in each.view.questions]
+    if _is_too_long("answer", text, LONGEST_ANSWER):
+        return _FAILED
+    tasks = tasks_of(root, past=False).tasks
+    # A group shows what its items ask; each question counts once.
+    by_id = {question.id: (each, question) for each in tasks for question in each.view.questions}
+    listed = list(by_id.values())
     fitting = [(each, question) for each, question in listed if part in {question.id, question.task_id}] or [
         (each, question) for each, question in listed if part and (part in question.id or part in question.task_id)
     ]
-    tasks = {each.view.id: each for each, _ in fitting}
-    if not fitting or (len(tasks) > 1):
+    if len(fitting) != 1:
         waiting = ", ".join(f"{question.id} of {question.task_id}" for _, question in (fitting or listed)[:10])
         what = f"{len(fitting)} questions fit {part!r}" if fitting else f"No question fits {part!r}"
         warn(f"{what}. " + (f"Those that wait: {waiting}." if waiting else "No task waits for an answer."))
@@ -53,6 +59,12 @@ def answer_question(root: Path, part: str, text: str) -> int:
             return _FAILED
     out.sentence(str(settled))
     return 0
+
+
+def _is_too_long(what: str, text: str, most: int) -> bool:
+    if len(text) > most:
+        warn(f"The {what} has {len(text):,} characters; {most:,} may be.")
+    return len(text) > most
 
 
 def _why_not(task: ForeignTask) -> str:

@@ -23,7 +23,6 @@ from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
 from ..tasks.wording import (
     dollars,
     progress_text,
-    question_text,
     result_text,
     said_before,
     silence_text,
@@ -33,6 +32,7 @@ from ..tasks.wording import (
 )
 from ..terminal.streams import out, warn
 from ..text import duration, json_line, one_line
+from .shown import all_of
 
 __all__ = ["list_tasks", "show_log", "stop_tasks", "view_task"]
 
@@ -256,7 +256,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Reason": view.reason,
         "Doing": view.doing,
         "Silence": silence_text(view.silence) if view.silence is not None else "",
-        "Asks": "\n".join(f"{question_text(question)} ({question.id})" for question in view.questions),
+        "Asks": "\n".join(line for each in view.questions for line in all_of(each, out.columns)),
         "Progress": progress_text(view.progress) if view.progress is not None else "",
         "Queued": view.queued_at or "",
         "Place": f"{view.queue_place} in the queue" if view.queue_place else "",
@@ -310,6 +310,8 @@ def _row(task: ListedTask) -> tuple[str, ...]:
     vitals = (duration(view.runtime) if view.started_at else "", _cpu(view), _memory(view))
     times = (_to_the_second(view.started_at), _to_the_second(view.ended_at or ""))
     state = view.rate_wait or (f"place {view.queue_place} in the queue" if view.queue_place else "")
+    if view.questions:
+        state = f"asks: {one_line(view.questions[0].text, 200)}"
     work = f"({state}) {view.task}" if state else view.task
     cells = (view.id, view.agent, view.status, *times, *vitals, used, host, work)
     return tuple(one_line(out.shown(cell), 1000) or "-" for cell in cells)

@@ -25,6 +25,7 @@ from ..errors import RunError, StateError
 from ..runs.forks import close_when_forked
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import ResumeTask, RunTask, TaskRequest, WaitTasks
+from ..tasks.request import in_words
 from ..text import encodable
 from .wire import Answer, Asked, Cutter, Refusal, address, frame, peer_of
 
@@ -156,7 +157,7 @@ class ControlServer:
                 request = msgspec.structs.replace(request, timeout=timeout)
             self._answer(request, reply_to)
         except msgspec.MsgspecError as error:
-            reply_to.set_exception(RunError(f"The host does not understand the request: {error}."))
+            reply_to.set_exception(RunError(f"The host does not understand the request: {in_words(error)}"))
         except Exception as error:  # noqa: BLE001 - the runtime may be closed: whoever asked hears it
             reply_to.set_exception(error)
         return True

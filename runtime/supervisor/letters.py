@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
-from ...actors import Child
+from ...actors import Child, Timer
 from ..errors import CapacityError
 from ..runs.journal import Journal
 from ..runs.schema import Statement, insert_letter, note_letters_taken
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.talk import MOST_LETTERS, Letter, LettersTaken, Listen, SteerReceipt, SteerTask
 from ..tasks.wording import size
-from .messages import Mailbox, NewsDue
+from .messages import Mailbox, NewsDue, TalkDue
 from .task import LetterBook, Task
 
 __all__ = ["Letters"]
@@ -28,6 +28,17 @@ _MOST_TEXT: Final = 1_000_000
 
 _MOST: Final = 100_000
 """Letters that one task may get in all: each is in the journal."""
+
+
+_PATIENCE: Final = 2.0
+"""Seconds that a receipt is kept back until a function that waits for a letter has said that it has it."""
+
+
+class _Kept(NamedTuple):
+    """A receipt that is kept back."""
+
+    reply_to: ReplyTo
+    timer: Timer
 
 
 class Letters:
@@ -42,6 +53,7 @@ class Letters:
         self._journal = journal
         self._mailbox = mailbox
         self._late: dict[Task, list[tuple[SteerTask, Caller, ReplyTo]]] = {}
+        self._kept: dict[Task, dict[int, _Kept]] = {}
 
     def send(self, task: Task, request: SteerTask, caller: Caller, reply_to: ReplyTo) -> None:
         """Take a letter for a task; the one who has sent it gets a `SteerReceipt`.
@@ -68,14 +80,20 @@ class Letters:
         book.count += 1
         letter = Letter(book.count, str(caller), request.message)
         book.waiting.append(letter)
-        outcome = SteerReceipt(task.id, "delivered" if book.listeners else "queued", task.status)
+        # One that waits may wait no longer when it comes: it is delivered when the task says so.
+        is_kept = book.listeners > 0
         book.listeners = max(0, book.listeners - 1)
+        if is_kept:
+            timer = self._mailbox.tell_later(_PATIENCE, TalkDue(task.id, letter.number))
+            self._kept.setdefault(task, {})[letter.number] = _Kept(reply_to, timer)
+        outcome = SteerReceipt(task.id, "queued", task.status)
 
         def written() -> None:
             self._tell(task, [letter])
             # Behind the letter: a task that is woken finds it.
             self._mailbox.tell_for(None, NewsDue(task.id, has_other=True))
-            reply_to.set(outcome)
+            if not is_kept:
+                reply_to.set(outcome)
 
         statements = [insert_letter(task.id, letter.number, time.time(), letter.sender, letter.text)]
         self._journal.write(statements, written)
@@ -96,8 +114,25 @@ class Letters:
         if task.letters is None:
             task.letters = LetterBook()
         task.letters.listeners = report.waiting
+        if isinstance(report, LettersTaken):
+            for number in report.numbers:
+                self._settle(task, number, "delivered")
         if isinstance(report, LettersTaken) and (statements := self.taken(task, report.numbers)):
             self._journal.write_in_time(statements)
+
+    def due(self, task: Task, number: int) -> None:
+        """A function that waited for a letter has not said that it has it."""
+        self._settle(task, number, "queued")
+
+    def _settle(self, task: Task, number: int, outcome: Literal["delivered", "queued", "ended"]) -> None:
+        """Hand over a receipt that was kept back, if it has not been."""
+        kept = self._kept.get(task, {}).pop(number, None)
+        if kept is None:
+            return
+        kept.timer.cancel()
+        if not self._kept[task]:
+            del self._kept[task]
+        kept.reply_to.set(SteerReceipt(task.id, outcome, task.status, task.reason if outcome == "ended" else ""))
 
     def taken(self, task: Task, numbers: Iterable[int]) -> list[Statement]:
         """Note that a task has taken letters; return what is to be written down of it."""
@@ -111,13 +146,16 @@ class Letters:
     def ended(self, task: Task) -> None:
         """Tell those how a task has ended whose letters have come too late."""
         task.letters = None
+        for number in list(self._kept.get(task, ())):
+            self._settle(task, number, "ended")
         for _, _, reply_to in self._late.pop(task, ()):
             reply_to.set(SteerReceipt(task.id, "ended", task.status, task.reason))
 
     @property
     def owed(self) -> list[ReplyTo]:
         """Where receipts are owed."""
-        return [reply_to for late in self._late.values() for _, _, reply_to in late]
+        kept = [each.reply_to for kept in self._kept.values() for each in kept.values()]
+        return kept + [reply_to for late in self._late.values() for _, _, reply_to in late]
 
     @staticmethod
     def _tell(task: Task, letters: Iterable[Letter]) -> None:

@@ -23,11 +23,11 @@ __all__ = [
     "Mailbox",
     "MendSampler",
     "NewsDue",
-    "QuestionDue",
     "RateDue",
     "Reached",
     "Recorded",
     "RestartDue",
+    "TalkDue",
     "WaitTimedOut",
     "Waiter",
 ]
@@ -105,10 +105,16 @@ class RateDue(msgspec.Struct, frozen=True):
     server: str
 
 
-class QuestionDue(msgspec.Struct, frozen=True):
-    """A timer to the supervisor: the time of a question is over."""
+class TalkDue(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: the time of a question is over, or that of a receipt for a letter.
 
-    question_id: str
+    Attributes:
+        of: the question's id, or the task's.
+        letter: the letter's number; 0: it is a question.
+    """
+
+    of: str
+    letter: int = 0
 
 
 class RestartDue(msgspec.Struct, frozen=True):

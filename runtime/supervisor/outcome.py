@@ -199,7 +199,7 @@ def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest,
     if end.error is not None and end.error.type_name == "builtins.KeyboardInterrupt":
         return f"{asked}; it went on, was interrupted (KeyboardInterrupt), and ended after {stop.took:.1f} s."
     if end.error is not None:
-        return f"{asked}; it ended {later}, raising {_error_text(end.error, failure)}."
+        return f"{asked}; it ended {later}, raising {_error_text(end.error, failure).rstrip('.')}."
     if end.signal is not None or end.code:
         return f"{asked}; its process {end}, {later}."
     return f"{asked}; it ended {later}."

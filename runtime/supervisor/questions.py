@@ -34,7 +34,7 @@ from ..tasks.views import ID_PREFIX, Status, iso_time
 from ..text import duration, one_line
 from .events import EventHub
 from .limits import LimitKeeper
-from .messages import Mailbox, QuestionDue
+from .messages import Mailbox, TalkDue
 from .registry import TaskRegistry
 from .task import Task
 
@@ -196,7 +196,7 @@ class Questions:
             opened.pattern = request.pattern
         self._asked_by[caller.id] += 1
         self._journal.write_in_time([insert_question(question.id, caller.id, now, question.to, question.text)])
-        opened.timer = self._mailbox.tell_later(seconds, QuestionDue(question.id))
+        opened.timer = self._mailbox.tell_later(seconds, TalkDue(question.id))
         if task is not None:
             self._let_wait(task, question)
         if question.to == "person" or not self._owner_answers(task):
@@ -220,7 +220,7 @@ class Questions:
         reply_to.set(QuestionSettled(waiting.question.id, waiting.question.task_id))
 
     def due(self, question_id: str) -> None:
-        """The time of a question is over; `QuestionDue` came."""
+        """The time of a question is over; `TalkDue` came."""
         waiting = self._open.get(question_id)
         if waiting is None:
             return
@@ -311,14 +311,33 @@ class Questions:
     def _find(self, wanted: str, caller: Caller) -> _Open:
         """Return the question that is meant; raises UnknownQuestionError."""
         may = [waiting for waiting in self._open.values() if self._may_answer(waiting, caller)]
-        for waiting in may:
-            if wanted in {waiting.question.id, waiting.question.task_id}:
-                return waiting
+        found = [waiting for waiting in may if wanted == waiting.question.id] or [
+            waiting for waiting in may if wanted in {waiting.question.task_id, *self._group_of(waiting)}
+        ]
+        if len(found) == 1:
+            return found[0]
         shown = one_line(wanted, 50)
-        what = f"Task {shown} has no question" if wanted.startswith(ID_PREFIX) else f"There is no question {shown!r}"
+        if found:
+            which = "; ".join(f"{each.question.id}: {one_line(each.question.text, 100)}" for each in found[:20])
+            raise UnknownQuestionError(f"{shown} asks {len(found)} things. Answer each by its own id: {which}")
         names = ", ".join(f"{each.question.id} (of {each.question.task_id})" for each in may[:20])
         others = f"Those that wait: {names}." if names else "None waits for an answer."
-        raise UnknownQuestionError(f"{what} that you could answer, or not any more. {others}")
+        raise UnknownQuestionError(f"{self._why_not(wanted, shown, caller)} {others}")
+
+    def _why_not(self, wanted: str, shown: str, caller: Caller) -> str:
+        if not wanted.startswith(ID_PREFIX):
+            return f"There is no question {shown!r} that you could answer, or not any more."
+        task = self._registry.get(wanted)
+        if task is None or not self._registry.may_see(caller, task):
+            return f"There is no task {shown!r}."
+        if task.is_over:
+            why = f"it has ended already ({task.status})"
+            return f"Task {task.id} has no question that you could answer, or not any more: {why}."
+        return f"Task {task.id} has no question that you could answer, or not any more."
+
+    def _group_of(self, waiting: _Open) -> list[str]:
+        """Return the id of the group that shows a question, if the one that asks does an item of one."""
+        return [] if waiting.task is None else [shows.id for shows in self._shown_by(waiting.task)[1:]]
 
     def _may_answer(self, waiting: _Open, caller: Caller) -> bool:
         """Whether somebody may answer: a person any, a task what its own tasks ask their owner."""

@@ -57,11 +57,11 @@ from .messages import (
     LookedAt,
     MendSampler,
     NewsDue,
-    QuestionDue,
     RateDue,
     Reached,
     Recorded,
     RestartDue,
+    TalkDue,
     WaitTimedOut,
 )
 from .outcome import Outcome, how_stopped
@@ -170,8 +170,8 @@ class TaskSupervisor(Supervisor):
         match message:
             case Call(request, caller, reply_to):
                 self._answer(request, caller, reply_to)
-            case QuestionDue(question_id):
-                self._talk.due(question_id)
+            case TalkDue():
+                self._talk.due(message)
             case Recorded(task, outcome):
                 self._ends.announce(task, outcome)
                 self._talk.ended(task)

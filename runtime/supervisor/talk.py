@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol, assert_never
 
+from ..errors import RunError
 from ..runs.journal import Journal
 from ..runs.schema import Statement
 from ..tasks.gateway import Caller, ReplyTo
@@ -18,7 +19,7 @@ from ..team.config import Settings
 from .events import EventHub
 from .letters import Letters
 from .limits import LimitKeeper
-from .messages import Mailbox
+from .messages import Mailbox, TalkDue
 from .questions import People, Questions
 from .registry import TaskRegistry
 from .task import Task
@@ -89,7 +90,9 @@ class Talk:
         """
         match request:
             case SteerTask(task_id):
-                self._letters.send(self._registry.find(task_id, caller), request, caller, reply_to)
+                task = self._registry.find(task_id, caller)
+                self._refuse_group(task)
+                self._letters.send(task, request, caller, reply_to)
             case Listen():
                 if (listener := self._registry.get(caller.id)) is not None:  # nobody says anything to the host
                     self._letters.heard(listener, request)
@@ -100,6 +103,15 @@ class Talk:
                 self._questions.answer(request, caller, reply_to)
             case _:
                 assert_never(request)
+
+    def _refuse_group(self, task: Task) -> None:
+        """Raise RunError for a group: nothing of it could hear what is said to it, but its tasks could."""
+        if task.group is None or task.is_over:
+            return
+        items = [each.id for each in self._registry.unended_tasks(task.id) if each.parent == task.id]
+        shown = f"{', '.join(items[:20])}{', …' if len(items) > 20 else ''}"  # noqa: PLR2004 - as many as one reads
+        whom = f"Say it to its tasks that have not ended: {shown}." if items else "None of its tasks runs now."
+        raise RunError(f"{task.id} is a group of tasks, and hears nothing itself. {whom}")
 
     def note(self, report: TalkReport, task: Task) -> None:
         """Take note of what a task has taken of what was said to it, or of what it does not ask any more."""
@@ -116,9 +128,12 @@ class Talk:
         """A process of a task can be told what has come for it."""
         self._letters.ready(task)
 
-    def due(self, question_id: str) -> None:
-        """The time of a question is over."""
-        self._questions.due(question_id)
+    def due(self, due: TalkDue) -> None:
+        """The time of a question is over, or that of a receipt."""
+        if not due.letter:
+            self._questions.due(due.of)
+        elif (task := self._registry.get(due.of)) is not None:
+            self._letters.due(task, due.letter)
 
     def caller_gone(self, task: Task) -> None:
         """A task is to stop, or its process has ended: it gets no answers any more."""

@@ -16,7 +16,7 @@ from ..models.base import Usage
 from ..team.config import Limits, Workdir
 from .group_request import LONGEST_SCHEMA, MapAgent, TaskAccepted
 from .news import KnownQuestions, TakeNews
-from .request import Reply, Reply_co, Request, TaskIds
+from .request import Reply, Reply_co, Request, TaskIds, in_words
 from .result import check_result
 from .talk import LetterNumbers, TalkReport, TalkRequest
 from .turns import AskTurn, CallAnswered, CallsBegan, Messages, Spent
@@ -263,7 +263,7 @@ def checked(request: Request[Reply]) -> Request[Reply]:
     try:
         return msgspec.convert(msgspec.structs.asdict(request), type(request))
     except msgspec.ValidationError as error:
-        raise TypeError(f"An argument has the wrong type: {error}.") from None
+        raise TypeError(f"An argument has the wrong type or size: {in_words(error)}") from None
 
 
 # --- reports: a task's process to the supervisor --------------------------------------------------------------------

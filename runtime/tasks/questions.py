@@ -161,7 +161,7 @@ class AnswerQuestion(Request[QuestionSettled], frozen=True, tag="answer"):
     """Answer a question.
 
     Attributes:
-        question: its id, or that of a task: the oldest question that this one waits for.
+        question: its id, or that of a task, or of a group, that asks one thing only.
         text: the answer.
     """
 

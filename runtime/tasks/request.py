@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, get_args
 
 import msgspec
 
-__all__ = ["Reply", "Reply_co", "Request", "TaskIds"]
+__all__ = ["Reply", "Reply_co", "Request", "TaskIds", "in_words"]
 
 Reply = TypeVar("Reply")
 Reply_co = TypeVar("Reply_co", covariant=True)
@@ -27,3 +28,13 @@ class Request(msgspec.Struct, Generic[Reply_co], frozen=True):
         base: Any = cls.__orig_bases__[0]  # type: ignore[attr-defined]  # what the class says in brackets
         decoded: Reply_co = msgspec.msgpack.decode(reply, type=get_args(base)[0])
         return decoded
+
+
+def in_words(error: msgspec.MsgspecError) -> str:
+    """Return what is wrong with a message, for people; with a full stop."""
+    found = re.fullmatch(r"Expected `(\w+)` of length (<=|>=) (\d+)(?: - at `\$\.?(.*)`)?", str(error))
+    if found is None:
+        return f"{error}."
+    kind, bound, number, place = found.groups()
+    what = "characters" if kind == "str" else "bytes" if kind == "bytes" else "entries"
+    return f"{place or 'a value'} has {'more' if bound == '<=' else 'less'} than {int(number):,} {what}."

@@ -41,8 +41,9 @@ class SteerReceipt(msgspec.Struct, frozen=True):
 
     Attributes:
         task_id: the task.
-        outcome: `delivered`: its function was waiting for it; `queued`: the task has it, and takes it between two turns
-            of its model, or when its function asks; `ended`: the task has ended, and will not hear it.
+        outcome: `delivered`: its function was waiting for it, and has said that it has it; `queued`: it is kept for the
+            task, which takes it between two turns of its model, or when its function asks, if there is such a moment
+            before its end; `ended`: the task has ended, and will not hear it.
         status: what the task is at.
         reason: why it ended as it did; empty while it has not.
     """

@@ -54,7 +54,7 @@ class _AnswerParameters(ToolParameters, frozen=True):
     """The parameters of `answer_background_agent`."""
 
     question: Annotated[
-        str, msgspec.Meta(description="Id of the question, or of the task that asks: then its oldest question.")
+        str, msgspec.Meta(description="Id of the question; or of the task that asks, if it asks one thing only.")
     ]
     answer: Annotated[
         str, msgspec.Meta(max_length=LONGEST_ANSWER, description="The answer; if it has choices, one of them.")

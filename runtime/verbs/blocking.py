@@ -195,7 +195,7 @@ class BlockingVerbs(Verbs):
         """Answer a question that a task waits for; the task goes on.
 
         Args:
-            question: a `Question` or its id, or a task: the oldest question that this one waits for.
+            question: a `Question` or its id, or a task that asks one thing only.
             text: the answer; to an approval one of its choices. A reason may follow `deny`, behind a colon.
 
         Raises:

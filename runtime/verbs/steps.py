@@ -27,8 +27,8 @@ from ..tasks.messages import (
     ViewTask,
     WaitTasks,
 )
-from ..tasks.questions import AnswerQuestion, QuestionSettled
-from ..tasks.talk import SteerReceipt, SteerTask
+from ..tasks.questions import LONGEST_ANSWER, AnswerQuestion, QuestionSettled
+from ..tasks.talk import LONGEST_LETTER, SteerReceipt, SteerTask
 from ..tasks.views import TaskList, TaskView
 from ..text import encodable
 from .arguments import check_choice, check_seconds, type_name
@@ -162,6 +162,7 @@ def steer(task_id: str, message: str) -> Steps[SteerReceipt]:
         raise TypeError(f"The message is {type_name(message)}; it must be text.")
     if not message.strip():
         raise ValueError("The message is empty.")
+    _check_length("message", message, LONGEST_LETTER)
     receipt: SteerReceipt = yield SteerTask(task_id, encodable(message))
     return receipt
 
@@ -170,8 +171,14 @@ def answer(question: str, text: str) -> Steps[QuestionSettled]:
     """Answer a question."""
     if not isinstance(text, str):
         raise TypeError(f"The answer is {type_name(text)}; it must be text.")
+    _check_length("answer", text, LONGEST_ANSWER)
     settled: QuestionSettled = yield AnswerQuestion(question, encodable(text))
     return settled
+
+
+def _check_length(what: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise ValueError(f"The {what} has {len(text):,} characters; {most:,} may be.")
 
 
 def ended(task_id: str, timeout: float | None, known: TaskView | None) -> Steps[TaskView]:
