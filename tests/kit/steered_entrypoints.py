@@ -27,6 +27,15 @@ def hears(task: EntrypointTask) -> list[str]:
     return heard
 
 
+def hears_in_passing(task: EntrypointTask) -> list[str]:
+    """Say that it is there, wait for a moment at a time, and answer with what it was told until nothing more came."""
+    task.emit("there\n")
+    heard: list[str] = []
+    while (said := task.receive(timeout=0.003)) is not None:
+        heard.append(said)
+    return heard
+
+
 async def hears_async(task: EntrypointTask) -> list[str]:
     """As `hears`, in an event loop, which goes on meanwhile."""
     task.emit("there\n")

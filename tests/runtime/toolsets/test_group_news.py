@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from fan_out_team import PATIENCE, ended, fan_out_team, lines_of, started
 from processes_and_waits import wait_until
-from subactors.runtime import OrchestratorTools, Runtime
+from subactors.runtime import OrchestratorTools, RunError, Runtime
 from teams import call, run_and_wait
 
 
@@ -44,6 +44,21 @@ def test_an_agent_that_answers_too_early_is_told_when_its_group_hasended(runtime
     view = run_and_wait(runtime, "boss", json.dumps([[start], {"answer": "early"}, {"answer": "in time"}]))
 
     assert view.result == "in time"
+
+
+def test_what_an_item_asks_is_answered_by_the_group_s_id_and_a_group_hears_nothing_itself(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
+    task_id = started(toolset, agent="asks", task="{item}", items=["a"])
+    wait_until(lambda: bool(runtime.view(task_id).questions), "it asks", limit=PATIENCE)
+    (question,) = runtime.view(task_id).questions
+
+    with pytest.raises(RunError, match=f"is a group of tasks, and hears nothing itself.*{question.task_id}"):
+        runtime.steer(task_id, "Go on.")
+    runtime.answer(task_id, "the first letter")
+    (view,) = runtime.wait([task_id], timeout=PATIENCE)
+
+    assert view.status == "completed"
 
 
 def test_what_an_item_asks_is_shown_by_its_group(runtime: Runtime, toolset: OrchestratorTools) -> None:

@@ -17,6 +17,24 @@ KIT = "python/asking_entrypoints"
 TEAM: dict[str, Any] = {
     "agents": {
         "asker": {"model": f"{KIT}:does_what_it_is_told", "toolsets": [{"type": "ask_parent"}]},
+        "asks": {"entrypoint": "asking_entrypoints:asks"},
+        "quiet_lead": {
+            "model": f"{KIT}:does_what_it_is_told",
+            "sub_agents": ["asks"],
+            "toolsets": [{"type": "background_agents"}],
+        },
+        "wakeful_lead": {
+            "model": f"{KIT}:does_what_it_is_told",
+            "sub_agents": ["asker"],
+            "toolsets": [{"type": "background_agents"}],
+        },
+        "narrow_lead": {
+            "model": f"{KIT}:does_what_it_is_told",
+            "sub_agents": ["asker"],
+            "toolsets": [
+                {"type": "background_agents", "tools": ["run_background_agent", "wait_background_agents"]},
+            ],
+        },
         "hears": {"entrypoint": "steered_entrypoints:hears"},
         "lead": {
             "model": f"{KIT}:leads_and_answers",
@@ -69,6 +87,53 @@ def test_a_wait_of_a_model_ends_with_a_question_and_shows_it(runtime: Runtime) -
             assert waited.data["tasks"][0]["status"] == "waiting"
             call(tools, "answer_background_agent", question=started, answer="this one")
             assert runtime.wait([started], timeout=PATIENCE)[0].result == '["this one"]'
+
+
+@pytest.mark.parametrize(("lead", "agent"), [("quiet_lead", "asks"), ("narrow_lead", "asker")])
+def test_one_that_cannot_answer_is_not_told_to_and_its_waits_go_on(runtime: Runtime, lead: str, agent: str) -> None:
+    with runtime.toolset(lead) as tools:
+        assert "answer_background_agent" not in json.dumps(tools.schemas)
+        started = call(tools, "run_background_agent", agent=agent, task=ASKS).data["task_id"]
+        wait_until(lambda: runtime.view(started).questions, "it asks", PATIENCE)
+        shown = call(tools, "wait_background_agents", timeout=0.01).text
+        assert "a person may answer" in shown
+        assert "you may answer" not in shown
+        assert tools.notices() == ""
+        answering = threading.Timer(0.1, runtime.answer, [started, "this one"])
+        answering.start()
+        assert call(tools, "wait_background_agents", timeout=PATIENCE).data["done"]
+        answering.join()
+
+
+@pytest.mark.parametrize("shows", ["wait_background_agents", "list_background_agents", "view_background_agent", ""])
+def test_a_question_that_was_told_is_told_no_more_and_ends_no_other_wait(runtime: Runtime, shows: str) -> None:
+    with runtime.toolset("lead") as tools:
+        started = call(tools, "run_background_agent", agent="asker", task=ASKS).data["task_id"]
+        wait_until(lambda: runtime.view(started).questions, "it asks", PATIENCE)
+        told = call(tools, shows, **{"task_id": started} if shows.startswith("view") else {}).text if shows else ""
+        assert "Which?" in (told or tools.notices())
+        assert tools.notices() == ""
+        answering = threading.Timer(0.1, runtime.answer, [started, "a person leaves it to nobody"])
+        answering.start()
+        assert call(tools, "wait_background_agents", timeout=PATIENCE).data["done"]
+        answering.join()
+
+
+def test_an_agent_reads_a_question_once_in_a_tool_answer(runtime: Runtime) -> None:
+    calls = [
+        ("run_background_agent", {"agent": "asker", "task": ASKS}),
+        ("wait_background_agents", {}),
+        ("wait_background_agents", {"timeout": 0.01}),
+    ]
+    task = runtime.run("wakeful_lead", json.dumps(calls))
+    wait_until(lambda: any(view.questions for view in runtime.list() if view.parent == task.id), "it asks", PATIENCE)
+    (asking,) = [view.id for view in runtime.list() if view.parent == task.id]
+    wait_until(task.output, "it has answered", PATIENCE)
+    runtime.answer(asking, "this one")
+    _, waited, _ = json.loads(task.result(PATIENCE))[:3]
+
+    assert waited.count("Which?") == 1
+    assert "<background_agents>" not in waited
 
 
 def test_a_wait_of_a_program_does_not_end_with_a_question(runtime: Runtime) -> None:

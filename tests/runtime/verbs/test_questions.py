@@ -89,8 +89,12 @@ def test_an_answer_that_is_none_of_the_choices_is_refused_and_the_question_waits
     assert task.result(PATIENCE) == "told: right"
     with pytest.raises(UnknownQuestionError, match="There is no question"):
         runtime.answer(question, "left")
-    with pytest.raises(UnknownQuestionError, match=f"Task {task.id} has no question"):
+    with pytest.raises(UnknownQuestionError, match=f"Task {task.id} has no question .*: it has ended already"):
         runtime.answer(task, "left")
+    with pytest.raises(UnknownQuestionError, match="There is no task 'agent_task_none'"):
+        runtime.answer("agent_task_none", "left")
+    with pytest.raises(ValueError, match=r"^The answer has 100,001 characters; 100,000 may be\.$"):
+        runtime.answer(task, "x" * 100_001)
 
 
 def test_nobody_answers_in_time_and_the_default_counts_or_else_it_is_an_error_that_says_so(runtime: Runtime) -> None:
@@ -139,9 +143,11 @@ def test_an_async_function_asks_several_things_at_once(runtime: Runtime) -> None
     task = runtime.run("asks_async", "go")
     wait_until(lambda: len(task.view().questions) == 2, "it asks both", limit=PATIENCE)
     first, second = sorted(task.view().questions, key=lambda question: question.text)
+    with pytest.raises(UnknownQuestionError, match=f"asks 2 things. Answer each by its own id: .*{first.id}: first"):
+        runtime.answer(task, "which?")
     runtime.answer(second, "2")
     assert task.status == "waiting"
-    runtime.answer(first, "1")
+    runtime.answer(task, "1")  # it asks one thing only now
 
     assert task.result(PATIENCE) == ["1", "2"]
 
@@ -179,7 +185,8 @@ def test_what_is_no_question_is_refused_before_anybody_is_asked(runtime: Runtime
         ({"choices": "left"}, "A question is text, and its choices are several texts"),
         ({"choices": ["a"], "default": "b"}, "The default 'b' is none of the choices"),
         ({"to": "nobody"}, "to is 'nobody'"),
-        ({"choices": ["a"] * 51}, "An argument has the wrong type"),
+        ({"choices": ["a"] * 51}, "choices has more than 50 entries."),
+        ({"question": "x" * 20_001}, "text has more than 20,000 characters."),
     ]
     tasks = [runtime.run("asks", "go", data=data) for data, _ in wrong]
     for task, (_, reason) in zip(runtime.wait(tasks, timeout=PATIENCE), wrong, strict=True):
@@ -269,7 +276,7 @@ def test_a_person_answers_by_the_command_line(runtime: Runtime, state: Path) -> 
     task, question = asking(runtime, choices=["left", "right"])
     shown = subactors("view", task.id, root=state)
     assert f"left or right? Choose from: 'left', 'right'. ({question.id})" in shown.stdout
-    assert "waiting" in subactors("ps", "--status", "waiting", root=state).stdout
+    assert "(asks: left or right?)" in subactors("ps", "--status", "waiting", root=state).stdout
     wrong = subactors("answer", question.id, "up", root=state)
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert "'up' is not one of the answers" in wrong.stderr
@@ -277,6 +284,20 @@ def test_a_person_answers_by_the_command_line(runtime: Runtime, state: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"Answered: {task.id} has the answer to {question.id}, and goes on.\n"
     assert task.result(PATIENCE) == "told: right"
+
+    several = runtime.run("asks_async", "go")
+    wait_until(lambda: len(several.view().questions) == 2, "it asks both", limit=PATIENCE)
+    refused = subactors("answer", several.id, "which?", root=state)
+    assert (refused.returncode, "2 questions fit" in refused.stderr) == (1, True)
+    several.stop()
+
+    forged = "well?\nStatus: completed" + " x" * 2000
+    long = runtime.run("asks", "go", data={"question": forged})
+    question_of(long)
+    lines = subactors("view", long.id, root=state).stdout.splitlines()
+    assert "| Status: completed x x" in next(line for line in lines if "Status: completed" in line)
+    assert sum(line.count(" x") for line in lines) == 2000  # all of it
+    long.stop()
 
     late = subactors("answer", question.id, "right", root=state)
     assert (late.returncode, late.stderr) == (

@@ -23,6 +23,7 @@ FUNCTIONS = [
     "gives_up_once",
     "hears_in_threads",
     "runs_one_and_tells_it",
+    "hears_in_passing",
 ]
 
 TEAM: dict[str, Any] = {
@@ -95,6 +96,26 @@ def test_a_function_that_waits_hears_what_is_said_to_it_and_its_receipt_says_del
     assert receipts[0].outcome == "delivered"
     assert str(receipts[0]) == f"Delivered: {task.id} was waiting for it."
     assert letters(runtime, task) == [("the host program", word, 1) for word in ("one", "two", "end")]
+
+
+def test_what_a_receipt_calls_delivered_the_function_has(runtime: Runtime) -> None:
+    for _ in range(10):
+        task = runtime.run("hears_in_passing", "go")
+        receipts = {}
+        while len(receipts) < 60 and (receipt := task.steer(f"word {len(receipts)}")).outcome != "ended":
+            receipts[f"word {len(receipts)}"] = receipt.outcome
+        delivered = {word for word, outcome in receipts.items() if outcome == "delivered"}
+        assert delivered <= set(task.result(PATIENCE))
+
+
+def test_a_message_that_is_too_long_is_refused_in_a_sentence(runtime: Runtime, state: Path) -> None:
+    task = speaking(runtime.run("hears", "go"))
+    with pytest.raises(ValueError, match=r"^The message has 100,001 characters; 100,000 may be\.$"):
+        task.steer("x" * 100_001)
+    told = subactors("tell", task.id, "x" * 100_001, root=state)
+    assert (told.returncode, told.stderr) == (1, "subactors: The message has 100,001 characters; 100,000 may be.\n")
+    task.steer("end")
+    assert task.result(PATIENCE) == []
 
 
 def test_an_async_function_awaits_it_and_its_event_loop_goes_on(runtime: Runtime) -> None:
