@@ -178,7 +178,7 @@ class BlockingVerbs(Verbs):
         return drive(self._way, steps.stop(ids_given(*tasks)))
 
     def steer(self, task: TaskRef, message: str) -> SteerReceipt:
-        """Say something to a task that has not ended; return at once what becomes of it.
+        """Say something to a task that has not ended; return what becomes of it, at once or within two seconds.
 
         An agent finds it between two turns of its model, also where that has just answered: then it goes on. A function
         gets it from `task.receive()`. A task that is restarted finds again what it had not taken. A message has up to
@@ -186,8 +186,9 @@ class BlockingVerbs(Verbs):
 
         Raises:
             UnknownTaskError: there is no such task.
+            RunError: it is a group, whose tasks could hear it.
             CapacityError: it has not taken 100 messages, or a million characters of them.
-            TypeError, ValueError: the message is no text, or empty.
+            TypeError, ValueError: the message is no text, or empty, or too long.
         """
         return drive(self._way, steps.steer(id_of(task), message))
 
