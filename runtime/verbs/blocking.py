@@ -186,8 +186,7 @@ class BlockingVerbs(Verbs):
 
         Raises:
             UnknownTaskError: there is no such task.
-            RunError: it is a group, whose tasks could hear it.
-            CapacityError: it has not taken 100 messages, or a million characters of them.
+            RunError: it is a group; or has not taken 100 messages, or a million characters of them (CapacityError).
             TypeError, ValueError: the message is no text, or empty, or too long.
         """
         return drive(self._way, steps.steer(id_of(task), message))
