@@ -362,13 +362,6 @@ def test_a_wrong_permission_is_one_problem(permissions: Any, path: str, words: s
     assert words in problem(f"permissions{path}", permissions=permissions)
 
 
-@pytest.mark.parametrize(("tool", "key"), [("steer_background_agent", "steer"), ("map_background_agent", "fan_out")])
-def test_a_tool_that_is_there_with_a_key_only_is_one_problem_without_it(tool: str, key: str) -> None:
-    toolset = {"type": "background_agents", "tools": ["run_background_agent", tool]}
-    assert f"is there with `{key}: true` only" in problem("agents.a.toolsets[0].tools[1]", a={"toolsets": [toolset]})
-    assert team(a={"toolsets": [{**toolset, key: True}]}).ignored == ()
-
-
 def test_denied_tools_are_kept_and_those_that_match_nothing_are_noted() -> None:
     checked = team(permissions={"deny": ["SHELL", "*_agent", "transfer_task", "shel"], "ask": []})
     assert checked.permissions.deny == ("SHELL", "*_agent", "transfer_task", "shel")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from orchestrator_team import orchestrated, orchestrated_runtime, started
 from subactors.runtime import OrchestratorTools, Runtime
+from team_mapping import problem, team
 from teams import call, run_and_wait
 
 
@@ -143,3 +144,12 @@ def test_capacity_is_an_error_that_says_how_to_make_room(name: str) -> None:
         assert "1 tasks are running, and 1 is the limit. Wait until one ends, or stop one." in answer.text
         call(toolset, "stop_background_agent", task_id=task_id)
         assert still_works(toolset)
+
+
+@pytest.mark.parametrize(("tool", "key"), [("steer_background_agent", "steer"), ("map_background_agent", "fan_out")])
+def test_a_tool_that_is_there_with_a_key_only_is_one_problem_without_it(tool: str, key: str) -> None:
+    toolset = {"type": "background_agents", "tools": ["run_background_agent", tool]}
+    assert f"is there with `{key}: true` only" in problem(
+        "agents.a.toolsets[0].tools[1]", a={"sub_agents": ["b"], "toolsets": [toolset]}
+    )
+    assert team(a={"sub_agents": ["b"], "toolsets": [{**toolset, key: True}]}).ignored == ()
