@@ -27,15 +27,19 @@ _FORMATS: Final = frozenset({"email", "uri", "date", "date-time"})
 
 
 def fields_of(question: Question) -> dict[str, Any] | None:
-    """Return the schema that a question brings along, as MCP allows it; None if there is none, or it is not flat."""
+    """Return the schema that a question brings along, as MCP allows it; None if there is none, or it cannot be that.
+
+    A field that is not flat is left out, unless it is required: then the schema cannot be that.
+    """
     if not question.schema:
         return None
     schema = msgspec.json.decode(question.schema)
-    fields = {name: _field(field) for name, field in schema["properties"].items()}
-    if None in fields.values():
-        return None
+    found = {name: _field(field) for name, field in schema["properties"].items()}
+    fields = {name: field for name, field in found.items() if field is not None}
     required = schema.get("required", [])
-    return {"type": "object", "properties": fields, "required": [name for name in required if name in fields]}
+    if not fields or not fields.keys() >= {*required}:
+        return None
+    return {"type": "object", "properties": fields, "required": required}
 
 
 def _field(field: Any) -> dict[str, Any] | None:
@@ -68,7 +72,7 @@ def form_of(question: Question) -> dict[str, Any]:
 
 def answer_of(question: Question, content: Mapping[str, Any]) -> str:
     """Return the answer that a filled form is."""
-    if fields_of(question) is not None:
+    if fields_of(question) is not None or (question.schema and content and "answer" not in content):
         return json.dumps(dict(content), ensure_ascii=False)
     word, said = content.get("reason"), str(content.get("answer", ""))
     return f"{said}: {word}" if word and said == APPROVAL[-1] else said

@@ -154,7 +154,10 @@ class UserPromptToolset(Toolset):
         for _ in range(_TRIES):
             asked = f"{text}\nThe last answer does not fit: {one_line(fault, 1000)}" if fault else text
             request = AskQuestion(asked, _choices(schema), "person", self._timeout, schema=form)
-            answered = await ask(self._gateway, request)
+            try:
+                answered = await ask(self._gateway, request)
+            except NoAnswerError as error:
+                raise NoAnswerError(f"{error} The first answer did not fit: {fault}" if fault else str(error)) from None
             meant = _meant(schema, answered.text)
             fitting = next((content for content, value in meant if not check(value)), None)
             if fitting is not None:
@@ -169,7 +172,10 @@ def _checker(schema: Mapping[str, Any]) -> Callable[[Any], str]:
         return lambda _: ""
     from ..tasks.output_schema import OutputSchema, encode_schema  # noqa: PLC0415 - few prompts want a form
 
-    return OutputSchema(encode_schema(schema)).fault
+    try:
+        return OutputSchema(encode_schema(schema)).fault
+    except OutputSchemaError as error:
+        raise OutputSchemaError(str(error).replace("The output schema", "The schema")) from None
 
 
 def _values(schema: Mapping[str, Any]) -> list[Any]:

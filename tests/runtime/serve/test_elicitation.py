@@ -131,7 +131,11 @@ def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(
 
 PERSON = {
     "type": "object",
-    "properties": {"name": {"type": "string", "pattern": "^A"}, "age": {"type": "integer", "minimum": 0}},
+    "properties": {
+        "name": {"type": "string", "pattern": "^A"},
+        "age": {"type": "integer", "minimum": 0},
+        "friends": {"type": "array", "items": {"type": "object"}},
+    },
     "required": ["name", "age"],
 }
 
@@ -158,7 +162,8 @@ def test_the_fields_of_a_prompt_are_a_form_of_the_mcp_host_and_its_answer_is_che
 
 
 def test_a_prompt_whose_fields_are_no_flat_form_is_answered_as_json(tmp_path: Path) -> None:
-    nested = {"type": "object", "properties": {"name": {"type": "string"}, "at": {"type": "object"}}}
+    fields = {"name": {"type": "string"}, "at": {"type": "object"}}
+    nested = {"type": "object", "properties": fields, "required": ["at"]}
 
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
         assert "Answer as JSON with these fields" in params.message
