@@ -157,6 +157,8 @@ class PlainLines:
                 err.line(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
             case TaskAsked(task_id, question) if not self._people.are_there:  # else they are shown it themselves
                 err.line(f"{task_id} {one_line(question.agent, 100)}: asks: {question_text(question)}")
+                if question.text not in question_text(question):
+                    err.line(f"That is not all, or not as it is: subactors view {task_id}")
                 err.line(f"It waits for an answer: subactors answer {question.id} TEXT")
             case TaskEnded(task) if task.id != self._root:
                 reason = f": {one_line(task.reason, 300)}" if task.reason else ""

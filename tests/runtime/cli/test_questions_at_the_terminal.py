@@ -265,7 +265,7 @@ def test_what_is_answered_elsewhere_is_taken_back_here(tmp_path: Path) -> None:
 def test_without_a_terminal_nobody_is_asked_and_standard_error_says_how_to_answer(tmp_path: Path) -> None:
     team = tmp_path / "team.yaml"
     team.write_text(TEAM.replace("TIMEOUT", "200ms"))
-    calls = json.dumps([prompt("Anybody?"), ("think", {"thought": "hm"})])
+    calls = json.dumps([prompt("Anybody?"), prompt("x" * 3000), ("think", {"thought": "hm"})])
     done = subprocess.run(
         [
             sys.executable,
@@ -286,6 +286,7 @@ def test_without_a_terminal_nobody_is_asked_and_standard_error_says_how_to_answe
     )
     assert done.returncode == 0
     assert "asks: Anybody?" in done.stderr
+    assert "asks: " + "x" * 1999 + "…\nThat is not all, or not as it is: subactors view agent_task_" in done.stderr
     assert "It waits for an answer: subactors answer question_" in done.stderr
     assert "nobody answered within" in done.stdout
     assert "nobody can be asked here" in done.stdout
