@@ -22,7 +22,7 @@ import pykka
 from ..actors import ProcessSystem, check_platform, open_standard_descriptors
 from ..actors.interrupts import result_of
 from .child.actor import TaskActor
-from .child.preload import modules_of, tell_of_failure
+from .child.preload import models_of, modules_of, tell_of_failure
 from .child.rehearsal import rehearsal
 from .errors import RuntimeClosedError, StateError
 from .people import OnQuestion, People, asks_program
@@ -124,7 +124,8 @@ class Host:
             folders=self.team.folders,
             late_preload=self.team.settings.preload,
             preload_failed=tell_of_failure,
-            rehearsal=(TaskActor, (rehearsal(self.team),)),
+            rehearsal=(TaskActor, (rehearsal(self.team),)) if models_of(self.team) else None,
+            short_rehearsal=(TaskActor, (rehearsal(self.team, short=True),)),
             for_many=for_many,
             withheld=self._keys.names,
             fenced=True,

@@ -68,6 +68,8 @@ class ProcessSystem:
             saves its actor the time of a fork.
         rehearsal: an actor (class, arguments) that each standby process runs once to warm up, and the idle zygote a few
             times. Choose a typical one; it must soon stop by itself. The rules for `preload` apply.
+        short_rehearsal: as `rehearsal`, but with what most actors have in common only. The zygote takes a moment for it
+            even where it is never idle for long; `rehearsal` waits until it is.
         for_many: whether several actors are expected, so that processes stand by, and the zygote rehearses, from the
             beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
         withheld: names of the host's environment variables that neither the zygote nor any actor inherits. An actor
@@ -86,6 +88,7 @@ class ProcessSystem:
         preload_failed: Callable[[str, ErrorData], None] = lambda _entry, _error: None,
         standby: int = 0,
         rehearsal: tuple[type[Startable], tuple[Any, ...]] | None = None,
+        short_rehearsal: tuple[type[Startable], tuple[Any, ...]] | None = None,
         for_many: bool = True,
         withheld: Iterable[str] = (),
         fenced: bool = False,
@@ -96,6 +99,7 @@ class ProcessSystem:
         self._late_preload = tuple(late_preload)
         self._preload_failed = preload_failed
         self._rehearsal = rehearsal
+        self._short_rehearsal = short_rehearsal
         self._for_many = for_many
         self._withheld = frozenset(map(os.fsencode, withheld))
         self._fenced = fenced
@@ -324,7 +328,8 @@ class ProcessSystem:
             self._folders,
             list(self._preload),
             list(self._late_preload),
-            encode_object((*self._rehearsal, {})) if self._rehearsal else b"",
+            _encoded(self._rehearsal),
+            _encoded(self._short_rehearsal),
             self._for_many,
             host_name(),
         )
@@ -364,6 +369,11 @@ class ProcessSystem:
         """Drop what stands by, as there is no zygote any more; return the processes that it had been asked for."""
         self._standby.clear()
         return [process for process in self._processes.all() if process.is_with_zygote]
+
+
+def _encoded(actor: tuple[type[Startable], tuple[Any, ...]] | None) -> bytes:
+    """Return an actor to rehearse with as the zygote takes it."""
+    return encode_object((*actor, {})) if actor is not None else b""
 
 
 def _pack(value: object) -> Packed:

@@ -298,7 +298,8 @@ class Configuration(msgspec.Struct, frozen=True):
         preload: modules that every actor will want, imported once.
         late_preload: the same, but with `folders` on the path; the host hears of those that fail.
         rehearsal: pickle of `(class, args, kwargs)` of an actor that processes which stand by start and end once.
-            Empty: of one that stops at once.
+            Empty: the next one, or one that stops at once.
+        short_rehearsal: the same, of one with what most actors have in common; empty if there is none.
         for_many: whether the zygote rehearses from the beginning, or not before the second actor.
         host_name: what `multiprocessing` calls the host.
     """
@@ -310,6 +311,7 @@ class Configuration(msgspec.Struct, frozen=True):
     preload: list[str]
     late_preload: list[str]
     rehearsal: bytes
+    short_rehearsal: bytes
     for_many: bool
     host_name: str = "MainProcess"
 

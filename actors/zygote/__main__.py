@@ -70,6 +70,9 @@ _CALM: Final = 50
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
 
+_SHORT_AT_ONCE: Final = 4
+"""Short ones that follow each other whatever is asked: the first after a fork copies the pages of all."""
+
 _requests: Final = msgspec.msgpack.Decoder(Fork | Preload)
 
 
@@ -82,7 +85,8 @@ class _Zygote:
     """
 
     def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:
-        self._rehearsal = configuration.rehearsal or pickle.dumps((StopsAtOnce, (), {}))
+        self._short_rehearsal = configuration.short_rehearsal
+        self._rehearsal = configuration.rehearsal or self._short_rehearsal or pickle.dumps((StopsAtOnce, (), {}))
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
         self._burst = 0
@@ -136,15 +140,16 @@ class _Zygote:
         control = self._control.fileno()
         for descriptor in (control, self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        rehearsals = [self._rehearse] * _REHEARSALS
-        chores = deque([self._rehearse, self._settle_code, self._make_steps, *rehearsals, settle_memory])
-        quiet = False
+        soon, late = self._chores()
+        chores, quiet = soon, False
         while True:
+            if not chores:
+                chores, quiet = late, False
             are_due = chores and self._forks_to_come <= 0
             # Where one starts after another has ended, there may never be such a rest. There will be more, and what is
             # done for them pays, even while something is asked.
-            is_busy = self._has_one_followed
-            rest = 0 if quiet or is_busy else _CALM if self._burst > _BURST else _QUIET
+            is_busy = chores is soon and self._has_one_followed
+            rest = 0 if quiet or is_busy else _QUIET if chores is soon and self._burst <= _BURST else _CALM
             ready = dict(poll.poll(self._reaper.patience(rest if are_due else None)))
             quiet = not ready and not self._reaper.dying
             if are_due and (quiet or is_busy):
@@ -163,14 +168,27 @@ class _Zygote:
             if control in ready and not self._take_request():
                 break
 
-    def _rehearse(self) -> None:
-        """Make the way that every actor goes a well-trodden one; see `rehearse`."""
-        if not rehearse(self._rehearsal, threads=False):
-            raise TimeoutError("A rehearsal did not come to its end.")
-        run_what_follows_a_fork()
+    def _chores(self) -> tuple[deque[Callable[[], None]], deque[Callable[[], None]]]:
+        """Return what there is to do soon, and what is to wait until nothing has been asked for a while."""
+        if not self._short_rehearsal:
+            return self._settle_for(self._rehearsal, 1), deque()
+        soon = self._settle_for(self._short_rehearsal, _SHORT_AT_ONCE)
+        return soon, self._settle_for(self._rehearsal, 1) if self._rehearsal != self._short_rehearsal else deque()
 
-    def _settle_code(self) -> None:
-        settle_code(self._rehearse)
+    def _settle_for(self, actor: bytes, at_once: int) -> deque[Callable[[], None]]:
+        """Return what makes the way that an actor goes a well-trodden one; see `rehearse`."""
+
+        def rehearse_once() -> None:
+            if not rehearse(actor, threads=False):
+                raise TimeoutError("A rehearsal did not come to its end.")
+            run_what_follows_a_fork()
+
+        def rehearse_some() -> None:
+            for _ in range(at_once):
+                rehearse_once()
+
+        rehearsals = [rehearse_some] * (_REHEARSALS // at_once)
+        return deque([rehearse_once, lambda: settle_code(rehearse_once), self._make_steps, *rehearsals, settle_memory])
 
     def _take_request(self) -> bool:
         try:

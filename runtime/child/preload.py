@@ -12,9 +12,9 @@ from ..text import one_line
 
 if TYPE_CHECKING:
     from ...actors import ErrorData
-    from ..team.config import Team
+    from ..team.config import ModelConfig, Team
 
-__all__ = ["modules_of", "tell_of_failure"]
+__all__ = ["models_of", "modules_of", "tell_of_failure"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -35,7 +35,7 @@ def modules_of(team: Team) -> list[str]:
     ]
     if any(agent.model is not None and agent.model.is_function for agent in team.agents.values()):
         modules.append("subactors.runtime.models.python")
-    models = [model for agent in team.agents.values() for model in agent.models if not model.is_function]
+    models = models_of(team)
     if models:
         without_tls = not any(may_use_tls(model, os.environ) for model in models)
         modules.append(f"subactors.runtime.models.open:{'preload_without_certificates' if without_tls else 'preload'}")
@@ -56,6 +56,11 @@ def modules_of(team: Team) -> list[str]:
         verbs = [f"subactors.runtime.verbs.{name}" for name in ("blocking", "awaited", "many")]
         modules += ["subactors.runtime.child.task_way", *verbs]
     return list(dict.fromkeys(modules))
+
+
+def models_of(team: Team) -> list[ModelConfig]:
+    """Return the models that are asked with a client: what those need is most of what a zygote imports."""
+    return [model for agent in team.agents.values() for model in agent.models if not model.is_function]
 
 
 def tell_of_failure(entry: str, error: ErrorData) -> None:

@@ -31,9 +31,10 @@ _CALL: Final = pickle.dumps(("", {}, pickle.dumps((abs, (0,), {}))))
 """A call, as `tasks/calls` encodes it."""
 
 
-def rehearsal(team: Team) -> TaskSpec:
-    """Return a task of a team that rehearses."""
-    agent = AgentConfig(name="rehearsal", entrypoint=f"{__name__}:rehearse")
+def rehearsal(team: Team, *, short: bool = False) -> TaskSpec:
+    """Return a task of a team that rehearses; a short one leaves out what only agents with models do."""
+    function = rehearse_briefly if short else rehearse
+    agent = AgentConfig(name="rehearsal", entrypoint=f"{__name__}:{function.__name__}")
     return _spec(AgentSetup(agent=agent, sub_agents=(), permissions=team.permissions, settings=team.settings))
 
 
@@ -50,13 +51,19 @@ def _spec(setup: AgentSetup) -> TaskSpec:
 
 def rehearse(task: EntrypointTask) -> str:
     """Say a word and, if this team has models, be an agent with one that is not there. Runs in the task's process."""
+    rehearse_briefly(task)
+    _be_an_agent_if_there_are_models()
+    return ""
+
+
+def rehearse_briefly(task: EntrypointTask) -> str:
+    """Say a word, and call a function. Runs in the task's process."""
     from .speech import speech  # noqa: PLC0415 - the host, which imports this module, need not pay for it
 
     try:
         print()  # noqa: T201 - it is said to nobody
         task.emit("")
         _be_a_function()
-        _be_an_agent_if_there_are_models()
     finally:
         speech.end()  # the zygote goes on
     return ""

@@ -295,6 +295,39 @@ def test_a_runtime_has_as_many_as_its_settings_say() -> None:
         wait_until(lambda: not actors_since(before), "none is left")
 
 
+def test_a_zygote_rehearses_briefly_between_starts_and_the_rest_when_it_is_left_in_peace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, whole = tmp_path / "short", tmp_path / "whole"
+    short.touch()
+    system = ProcessSystem(rehearsal=(Rehearsal, (str(whole),)), short_rehearsal=(Rehearsal, (str(short),)))
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        while len(short.read_text().split()) < 10:
+            Echo.start().stop()
+        wait_until(whole.exists, "the zygote has rehearsed the rest")
+
+        # All were before: one, one that finds out what is called, and twelve for that to be adapted.
+        assert len(short.read_text().split()) == 14
+    finally:
+        system.close()
+
+
+def test_a_zygote_with_a_short_rehearsal_alone_has_its_processes_rehearse_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsed = tmp_path / "rehearsed"
+    system = ProcessSystem(standby=1, short_rehearsal=(Rehearsal, (str(rehearsed),)))
+    monkeypatch.setattr(ProcessActor, "system", system)
+    try:
+        Echo.start().stop()
+        wait_until(lambda: bool(system._standby._waiting), "a process stands by")
+        (standby,) = system._standby._waiting.values()
+        assert str(standby.pid) in rehearsed.read_text().split()
+    finally:
+        system.close()
+
+
 def test_an_idle_zygote_rehearses_and_has_no_thread_from_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = Holdings()
     rehearsed = tmp_path / "rehearsed"

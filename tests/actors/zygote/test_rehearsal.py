@@ -33,6 +33,18 @@ def test_a_team_with_models_rehearses_a_whole_agent(monkeypatch: pytest.MonkeyPa
     assert [report.is_error for report in told if isinstance(report, ToolAnswered)] == [False]
 
 
+def test_a_short_rehearsal_is_that_of_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    import subactors.runtime.models.openai.warm_up  # noqa: F401, PLC0415 - what a zygote has imported for such a team
+
+    told: list[msgspec.Struct] = []
+    monkeypatch.setattr(rehearsal, "encode_plain", told.append)
+    task: Any = Task()
+
+    assert rehearsal.rehearse_briefly(task) == ""
+
+    assert told == []
+
+
 def run(program: str) -> str:
     """Run a program: what it does to its memory cannot be undone."""
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
