@@ -8,10 +8,11 @@ import sys
 import threading
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 import cloudpickle
+from cloudpickle import cloudpickle as _cloudpickle
 
 from .class_names import named_by, put_in_module
 from .singletons import reduce_singleton
@@ -25,6 +26,9 @@ _NO_FILE: Final = "<dynamic-code>"
 
 _CACHE: Final = "__msgspec_cache__"
 """What `msgspec` notes in a dataclass or a `TypedDict` when it first decodes one."""
+
+_MAKERS: Final = vars(_cloudpickle)
+"""Where the functions are that make anew what went by value: half of what is in a pickle of a function."""
 
 _WITH_SETTER: Final = 6
 """Parts of what a class by value is reduced to: how to make it, with what, its state, and what puts that in."""
@@ -99,6 +103,8 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle`."""
+        if type(value) is FunctionType and _MAKERS.get(value.__name__) is value:
+            return NotImplemented
         self._refuse(value)
         if self.is_found is not None and self.is_found(value):
             return NotImplemented
