@@ -86,7 +86,9 @@ class _Zygote:
 
     def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:
         self._short_rehearsal = configuration.short_rehearsal
-        self._rehearsal = configuration.rehearsal or self._short_rehearsal or pickle.dumps((StopsAtOnce, (), {}))
+        if not (self._short_rehearsal or configuration.rehearsal):
+            self._short_rehearsal = pickle.dumps((StopsAtOnce, (), {}))
+        self._rehearsal = configuration.rehearsal or self._short_rehearsal
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
         self._burst = 0
