@@ -51,6 +51,9 @@ class LoopListener(Protocol):
     def tool_answered(self, call: ToolCall, answer: ToolAnswer) -> None:
         """A tool call ended; calls of one turn end in any order."""
 
+    def turn_waits(self, answers: Sequence[ToolAnswer]) -> None:
+        """All tools of a turn have answered, and it may be long until it ends: the next has to wait for its budget."""
+
     def turn_ended(self, turn: Turn, messages_added: Sequence[Message], told: Sequence[str] = ()) -> None:
         """A turn ended; called once for each answer of the model, whatever happens after it.
 
@@ -130,7 +133,7 @@ class AgentLoop:
                     self._listener.calls_begin(turn.tool_calls, [*added, said], self._tools.take_told())
                 answers = await self._answers(turn.tool_calls)
                 new = [said, *map(tool_message, turn.tool_calls, answers)]
-                news = await self._tell(turn, new)
+                news = await self._tell(turn, new, answers)
                 messages += new
                 added += new
                 await self._progress.after(turn, answers)
@@ -152,12 +155,14 @@ class AgentLoop:
             self._end_line(turn)
         raise LimitError(budget.limit, await self._handed_back(messages, history, added))
 
-    async def _tell(self, turn: Turn, new: list[Message]) -> str:
+    async def _tell(self, turn: Turn, new: list[Message], answers: Sequence[ToolAnswer]) -> str:
         """Put what there is to tell behind the last tool answer of a turn, and return the news in it."""
+        # First, as it may wait for what there is to tell.
+        note = await self._budget.note(lambda: self._listener.turn_waits(answers)) if turn.tool_calls else ""
         # Not after the last turn that it has: an answer that is there must not be lost.
         news = "" if self._budget.was_last_turn else await self._tools.news(answered=not turn.tool_calls)
         if turn.tool_calls:
-            for told in filter(None, (news, await self._budget.note())):
+            for told in filter(None, (news, note)):
                 new[-1] = _with_news(new[-1], told)
         return news
 

@@ -93,13 +93,34 @@ class TurnBudget:
         if self._way is not None and turn.tool_calls:
             self._way.tell(Spent(turn.usage))
 
-    async def note(self) -> str:
-        """Return what the model should know of its budget, once the tools of a turn have answered; empty if nothing."""
+    async def note(self, waits: Callable[[], None]) -> str:
+        """Return what the model should know of its budget, once the tools of a turn have answered; empty if nothing.
+
+        Waits for tasks that hold the rest of the budget, so that what is told then is told of them, too.
+
+        Args:
+            waits: is called before that.
+        """
         notes, self.unsaid = [self.unsaid, self._note_of_turns()], ""
         if self._way is not None:
-            self._leave = await self._ask(AskTurn())
-            notes += [self._leave.note, "" if self._leave.limit else self._note_of_time()]
+            leave = await self._ask(AskTurn())
+            if leave.must_wait and not self._is_out_of_time():
+                waits()
+                notes.append(leave.note)
+                leave = await self._wait_for_leave()
+            self._leave = leave
+            notes += ["" if leave.must_wait else leave.note, "" if leave.limit else self._note_of_time()]
         return "\n".join(filter(None, notes))
+
+    async def _wait_for_leave(self) -> TurnLeave:
+        """Return the answer, or after all the time that there is, that it still has to wait."""
+        asked = asyncio.ensure_future(self._ask(AskTurn(wait=True)))
+        try:
+            await asyncio.wait([asked], timeout=None if self._end is None else max(0.0, self._time_left()))
+        finally:
+            if not asked.done():
+                asked.cancel()
+        return asked.result() if asked.done() else TurnLeave(must_wait=True)
 
     async def is_at_its_end(self) -> bool:
         """Whether there is no other turn with tools; waits for tasks that hold the rest of the budget.
@@ -111,9 +132,11 @@ class TurnBudget:
             self.limit = self._limit_of_turns()
         leave, self._leave = self._leave, None
         if self._way is not None and not self.limit:
-            if leave is None or leave.must_wait:
-                leave = await self._ask(AskTurn(wait=True))
-                self.unsaid = leave.note
+            if leave is None:
+                leave = await self._ask(AskTurn())
+                if leave.must_wait and not self._is_out_of_time():
+                    leave = await self._wait_for_leave()
+                self.unsaid = "" if leave.must_wait else leave.note
             self.limit, self.is_over = leave.limit, leave.is_over
         if not self.limit and self._is_out_of_time():
             self.limit = self._limit_of_time()

@@ -74,6 +74,15 @@ class Reporter:
             self._told[place - len(self._calls)] = whole
             self._supervisor.tell(CallAnswered(place, whole, list(answer.told)))
 
+    def turn_waits(self, answers: Sequence[ToolAnswer]) -> None:
+        """Report the answer that came last, too: the end of the turn, which would have it, may be far."""
+        first = len(self._told) - len(self._calls)
+        for place, (call, answer) in enumerate(zip(self._calls, answers, strict=True)):
+            if not self._told[first + place]:
+                (whole,) = as_json([tool_message(call, answer)])
+                self._told[first + place] = whole
+                self._supervisor.tell(CallAnswered(place, whole, list(answer.told)))
+
     def turn_ended(self, turn: Turn, messages_added: Sequence[Message], told: Sequence[str] = ()) -> None:
         """Report what it cost, what the conversation grew by, and of whose ends that tells."""
         messages = as_json(messages_added)

@@ -6,9 +6,13 @@ the purse above, as far as that has as much left. What is left of it when its ta
 
 No task goes beyond a limit by more than one of its turns. An agent asks before each turn, which is taken to cost as
 much as its largest so far, and claims that until its end. Where the turn does not fit, it is the agent's last. There is
-no last turn for one that has not begun, nor after a turn that has cost more than its claim, and more than there was.
+no last turn for one that has not begun, nor after a turn that has cost more than its claim, and more than there was,
+nor a second one for a next attempt. A queued task does not start where nothing is left. What is reserved for a task
+does not hold where others have gone beyond theirs: nothing may be used that a purse above does not have any more.
+
 Where a turn would fit, were it not for what is reserved for tasks of the agent's own, it waits until one of those has
-ended. It waits for no others, which might wait for a slot that it has.
+ended. It waits for no others, which might wait for a slot that it has. Nor does it wait while one of its own asks it
+something, or it was sent a message: such a turn comes out of what is reserved, as far as nobody has used that.
 
 In the supervisor's thread only. It ends no task.
 """
@@ -97,14 +101,23 @@ class Budgets:
 
     def close(self, task: Task) -> None:
         """Give back what a task that has ended has not used of what was reserved for it."""
-        if not task.purses:
-            return
         for purse in task.purses:
             purse.set_claim(task.id, 0)
             if purse.holder == task.id:
                 purse.give_back()
-        for task_id in list(self._waiting):
-            self._answer_waiting(task_id)
+
+    def announced(self, task: Task) -> None:
+        """An end has been announced: those may go on with it that have waited for what comes back."""
+        if task.purses:
+            for task_id in list(self._waiting):
+                self.look_at(task_id)
+
+    def used_up(self, task: Task) -> str:
+        """Return the limit, as a sentence, of which nothing is left for a task that is about to start; else nothing."""
+        for purse in task.purses:
+            if purse.is_used_up:
+                return _reached(task, purse.narrowest(task.id)[0])
+        return ""
 
     # --- what is used -----------------------------------------------------------------------------------------------
 
@@ -115,15 +128,20 @@ class Budgets:
             self._registry.add_usage(task, usage)
         counted, attempt.spent = attempt.spent, usage if isinstance(report, Spent) else None
         ends: list[tuple[Task, str]] = []
+        is_new = False
         for purse in task.purses:
             amount = _amount_of(purse.unit, usage)
             if counted is not None:  # it is that of a turn whose end has come now; the claim is the next one's
                 purse.spend(max(0, amount - _amount_of(purse.unit, counted)))
             else:
-                task.largest_turn[purse.unit] = max(amount, task.largest_turn.get(purse.unit, 0))
-                task.has_gone_beyond |= purse.spend_turn(task.id, amount)
+                task.turns.largest[purse.unit] = max(amount, task.turns.largest.get(purse.unit, 0))
+                task.turns.has_gone_beyond |= purse.spend_turn(task.id, amount)
+                is_new = True
             for full in purse.exceeded:
                 ends += self._ends_of(full, task)
+        if is_new:
+            for owner in task.owners:  # one that waits may have room now
+                self.look_at(owner)
         return ends
 
     def _ends_of(self, full: Purse, task: Task) -> list[tuple[Task, str]]:
@@ -153,41 +171,64 @@ class Budgets:
         """Forget what a task has asked: its process has ended. What its last turn has used, it used."""
         self._waiting.pop(task_id, None)
         task = self._registry.get(task_id)
-        if task is not None and task.attempt is not None and task.attempt.spent is not None:
+        if task is None or task.attempt is None:
+            return
+        # Its next attempt has no second last turn.
+        task.turns.has_gone_beyond |= task.turns.is_at_end
+        for purse in task.purses:
+            purse.set_claim(task.id, 0)
+        if task.attempt.spent is not None:
             self._registry.add_usage(task, task.attempt.spent)
             task.attempt.spent = None
 
-    def _answer_waiting(self, task_id: str) -> None:
-        task = self._registry.get(task_id)
+    def look_at(self, task_id: str | None) -> None:
+        """See whether a task that waits for its next turn may take it: it is asked, or told, or something came back."""
+        task = self._registry.get(task_id) if task_id in self._waiting else None
         if task is not None and not (leave := self._leave(task)).must_wait:
-            self._waiting.pop(task_id).set(_timed(leave, task))
+            self._waiting.pop(task.id).set(_timed(leave, task))
 
     def _leave(self, task: Task) -> TurnLeave:
         """Return whether a task may take its next turn, and claim what it may cost."""
-        leave = TurnLeave()
+        notes: list[str] = []
         for purse in task.purses:
-            narrow = purse.narrowest(task.id)
-            need, room = _need(task, narrow), narrow.room(task.id)
-            if task.has_gone_beyond or room < need:
-                if not task.has_gone_beyond and 0 < need - room <= self._lent_to_own(task, narrow):
+            narrow, room = purse.narrowest(task.id)
+            need = _need(task, narrow)
+            if task.turns.has_gone_beyond or room < need:
+                lent = 0.0 if task.turns.has_gone_beyond else self._lent_to_own(task, narrow)
+                if not 0 < need - room <= lent:
+                    return _end(task, purse, narrow)
+                if not self._has_to_answer(task) or narrow.room_in_all(task.id) < need:
                     return TurnLeave(note=_reserved(narrow), must_wait=True)
-                limit = _reached(task, narrow)
-                # One that has not begun has nothing to hand back.
-                is_over = task.has_gone_beyond or purse.unit not in task.largest_turn
-                return TurnLeave(note=_LAST.format(limit=limit), limit=limit, is_over=is_over)
-            if purse.unit not in task.told_of and narrow.limit - narrow.spent <= max(
+                notes.append(_out_of_reserved(narrow))
+            elif purse.unit not in task.turns.told_of and narrow.limit - narrow.spent <= max(
                 (1 - _NEARLY) * narrow.limit, 2 * need
             ):
-                task.told_of.add(purse.unit)
-                leave = TurnLeave(note=f"{leave.note}\n{_nearly(task, narrow)}".strip())
+                task.turns.told_of.add(purse.unit)
+                notes.append(_nearly(task, narrow))
+        task.turns.is_at_end = False
         for purse in task.purses:
             purse.set_claim(task.id, _need(task, purse))
-        return leave
+        return TurnLeave(note="\n".join(notes))
+
+    def _has_to_answer(self, task: Task) -> bool:
+        """Whether somebody waits for a turn of a task: what it has started asks it, or it was told something."""
+        if task.letters is not None and task.letters.waiting:
+            return True
+        own = self._registry.unended_tasks(task.id) if task.setup.is_asked else ()
+        return any(question.to == "owner" for each in own if each.parent == task.id for question in each.questions)
 
     def _lent_to_own(self, task: Task, purse: Purse) -> float:
         """Return how much of a purse is reserved, and not used, for tasks that a task has started."""
         holders = (self._registry.get(holder) for holder in purse.reserved)
         return sum(purse.reserved[each.id].unused for each in holders if each is not None and task.id in each.owners)
+
+
+def _end(task: Task, purse: Purse, narrow: Purse) -> TurnLeave:
+    """Return that a task has no turn left but a last one, or not even that: it has gone beyond, or has not begun."""
+    limit = _reached(task, narrow)
+    task.turns.is_at_end = True
+    is_over = task.turns.has_gone_beyond or purse.unit not in task.turns.largest
+    return TurnLeave(note=_LAST.format(limit=limit), limit=limit, is_over=is_over)
 
 
 def _amount_of(unit: Unit, usage: Usage) -> float:
@@ -196,7 +237,7 @@ def _amount_of(unit: Unit, usage: Usage) -> float:
 
 def _need(task: Task, purse: Purse) -> float:
     """Return what the next turn of a task may use: as much as its largest, or before the first, the largest of all."""
-    return max(task.largest_turn.get(purse.unit, purse.largest_turn), NOTHING)
+    return max(task.turns.largest.get(purse.unit, purse.largest_turn), NOTHING)
 
 
 def _timed(leave: TurnLeave, task: Task | None) -> TurnLeave:
@@ -275,7 +316,15 @@ def _reserved(purse: Purse) -> str:
     return (
         f"[Budget: {_amount(purse, purse.lent)} of the {_amount(purse, purse.limit)}{_tokens(purse)} that "
         f"{purse.agent} may use are reserved for tasks that have not ended, and what is left is not enough for another "
-        "turn. So your next turn has waited until one of them had ended.]"
+        "turn. So your next turn has waited for them.]"
+    )
+
+
+def _out_of_reserved(purse: Purse) -> str:
+    return (
+        f"[Budget: {_amount(purse, purse.lent)} of the {_amount(purse, purse.limit)}{_tokens(purse)} that "
+        f"{purse.agent} may use are reserved for tasks that have not ended. You have this turn all the same, as one of "
+        "them waits for your answer, or you were sent a message; it comes out of what is reserved. Answer first.]"
     )
 
 

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["NOTHING", "Purse", "Unit"]
+__all__ = ["NOTHING", "Purse", "TurnBook", "Unit"]
 
 Unit: TypeAlias = Literal["tokens", "cost"]
 
 NOTHING: Final = 1e-9
 """Dollars that are none: sums of prices are not exact."""
+
+
+@dataclass(eq=False, slots=True)
+class TurnBook:
+    """What is known of the turns of one task.
+
+    Attributes:
+        largest: the most that one of them has used.
+        told_of: what its model was told of that is nearly used up.
+        has_gone_beyond: whether one has gone beyond a limit on these, so that there is no last one either.
+        is_at_end: whether it was told that its next turn is its last.
+    """
+
+    largest: dict[Unit, float] = field(default_factory=dict)
+    told_of: set[Unit] = field(default_factory=set)
+    has_gone_beyond: bool = False
+    is_at_end: bool = False
 
 
 class Purse:
@@ -28,12 +46,14 @@ class Purse:
         reserved: the purses below for which that is, by the id of the task whose limit it is.
         largest_turn: the most that a turn has used.
         claims: how much the turns may cost that are under way, by the id of the task.
+        claims_below: the same of turns that come out of what is reserved for tasks below.
     """
 
     __slots__ = (
         "above",
         "agent",
         "claims",
+        "claims_below",
         "holder",
         "is_reserved",
         "largest_turn",
@@ -57,6 +77,7 @@ class Purse:
         self.lent: float = 0
         self.largest_turn: float = 0
         self.claims: dict[str, float] = {}
+        self.claims_below: dict[str, float] = {}
         self.reserved: dict[str, Purse] = {}
         if is_reserved:
             self._lend_above(limit)
@@ -67,10 +88,23 @@ class Purse:
         return max(0, self.limit - self.spent)
 
     @property
+    def is_used_up(self) -> bool:
+        """Whether nothing is left of it, or of a purse above."""
+        return any(purse.limit - purse.spent <= NOTHING for purse in self.up(beyond_reserved=True))
+
+    @property
     def left(self) -> float:
-        """How much may be used or promised still: by this limit, and by those above that have not reserved it."""
+        """How much may be used or promised still.
+
+        By this limit, and by those above that have not reserved it. Of those that have, what is not used is left at
+        most: tasks that went beyond their own limits may have used what was reserved for others.
+        """
         left = self.limit - self.spent - self.lent
-        return left if self.is_reserved or self.above is None else min(left, self.above.left)
+        if self.above is None:
+            return left
+        if not self.is_reserved:
+            return min(left, self.above.left)
+        return min(left, *(above.limit - above.spent for above in self.above.up(beyond_reserved=True)))
 
     @property
     def is_bounded_above(self) -> bool:
@@ -86,17 +120,31 @@ class Purse:
         """How much a task may still use, beside what is reserved, and what turns of others claim."""
         return self.limit - self.spent - self.lent - sum(self.claims.values()) + self.claims.get(user, 0)
 
-    def narrowest(self, user: str) -> Purse:
-        """Return the purse with the least room for a task that uses this one, of those that it comes out of."""
-        return min(self.up(), key=lambda purse: purse.room(user))
+    def room_in_all(self, user: str) -> float:
+        """How much a task may still use, with what is reserved, and is neither used nor claimed by a turn."""
+        claimed = sum(self.claims.values()) + sum(self.claims_below.values())
+        return self.limit - self.spent - claimed + self.claims.get(user, 0) + self.claims_below.get(user, 0)
+
+    def narrowest(self, user: str) -> tuple[Purse, float]:
+        """Return the purse with the least room for a task that uses this one, and that room.
+
+        Of a purse that has reserved what the task uses, all that is not used is room: that is none where others went
+        beyond what was reserved for them.
+        """
+        direct = [*self.up()]
+        rooms = [(purse, purse.room(user)) for purse in direct]
+        rooms += [(purse, purse.room_in_all(user)) for purse in self.up(beyond_reserved=True) if purse not in direct]
+        return min(rooms, key=lambda each: each[1])
 
     def set_claim(self, user: str, amount: float) -> None:
         """Note what the turn of a task that is under way may cost; 0: none is."""
-        for purse in self.up():
+        is_below = False
+        for purse in self.up(beyond_reserved=True):
+            purse.claims.pop(user, None)
+            purse.claims_below.pop(user, None)
             if amount:
-                purse.claims[user] = amount
-            else:
-                purse.claims.pop(user, None)
+                (purse.claims_below if is_below else purse.claims)[user] = amount
+            is_below |= purse.is_reserved
 
     def spend(self, amount: float) -> None:
         """Count what was used, here and in all purses above."""
@@ -122,7 +170,7 @@ class Purse:
         self.spend(amount)
         for purse in self.up():
             purse.largest_turn = max(purse.largest_turn, amount)
-        return amount > claim + NOTHING and self.narrowest(user).room(user) < -NOTHING
+        return amount > claim + NOTHING and self.narrowest(user)[1] < -NOTHING
 
     def give_back(self) -> None:
         """Give back what of the limit is reserved and was not used, as its task has ended."""

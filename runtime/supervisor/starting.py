@@ -163,6 +163,10 @@ class Starter:
 
     def _start_queued(self, task: Task) -> None:
         task.leave_queue()
+        if limit := self._answers.budgets.used_up(task):
+            task.attempts = 0
+            self._failed(task, limit)
+            return
         # With somebody to tell: then it is mostly written in this thread, which is cheaper than to wake another.
         self._journal.write(record.started(task), _tell_nobody)
         self._start(task)

@@ -23,11 +23,12 @@ from ..tasks.talk import Letter
 from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
 from ..text import bounded, encodable
 from .outcome import StopRequest
+from .purse import TurnBook
 
 if TYPE_CHECKING:
     from ..place.base import Body
     from ..tasks.group_request import Group
-    from .purse import Purse, Unit
+    from .purse import Purse
 
 __all__ = ["Attempt", "Stop", "Task"]
 
@@ -133,9 +134,7 @@ class Task:
         output: what it has said.
         body: what it has where it runs.
         purses: what limits its tokens and its cost, its own or of those that it counts for; see `budgets`.
-        largest_turn: the most that one of its turns has used.
-        told_of: what its model was told of that is nearly used up.
-        has_gone_beyond: whether a turn of it has gone beyond a limit on these.
+        turns: what is known of its turns, if it has purses.
         limit_exceeded: its own limit on these, as a sentence, when more is used; it is not ended for that, but fails.
         key: the name that whoever started it has given the piece of work; None if none.
         continues: id of the task whose conversation it goes on with; empty if it begins anew.
@@ -195,9 +194,7 @@ class Task:
     output: OutputFiles
     body: Body
     purses: tuple[Purse, ...] = ()
-    largest_turn: dict[Unit, float] = field(default_factory=dict)
-    told_of: set[Unit] = field(default_factory=set)
-    has_gone_beyond: bool = False
+    turns: TurnBook = field(default_factory=TurnBook)
     limit_exceeded: str = ""
     key: str | None = None
     continues: str = ""

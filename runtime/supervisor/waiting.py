@@ -177,6 +177,7 @@ class Answers:
                 self.end(message.waiter)
             case NewsDue(caller, has_other):
                 (self.notices.nudge if has_other else self.notices.due)(caller)
+                self.budgets.look_at(caller)
             case RateDue(server):
                 self._let_go(server)
             case Acknowledge(task_ids, caller):
@@ -212,6 +213,7 @@ class Answers:
     def task_ended(self, task: Task) -> None:
         """Have those answered who have waited for this task only."""
         self.notices.ended(task)
+        self.budgets.announced(task)
         for waiter in self._waiters.ended(task):
             self.let_end(waiter)
 
@@ -228,6 +230,7 @@ class Answers:
     def asked(self, task: Task) -> None:
         """Have those answered who wait for a question of a task, too."""
         self.notices.asked(task.parent)
+        self.budgets.look_at(task.parent)
         for waiter in self._waiters.for_task(task):
             if waiter.is_due:
                 self.let_end(waiter)

@@ -5,26 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import strict_server_rules
 from model_server import Calls, ModelServer, Reply, Request, Text
+from priced_models import THINKER, TURN
+from priced_models import priced_team as team
 from subactors.runtime import Limits, Runtime, TaskView
 from teams import run_and_wait
-
-TURN = (60, 40)
-"""Tokens of a turn: 100, which cost one cent."""
-
-
-def team(server: ModelServer, **agents: dict[str, Any]) -> dict[str, Any]:
-    """Make a team of agents that each have a model of their own name, with a price."""
-    cost = {"input": 100, "output": 100}
-    models = {name: {"provider": "acme", "model": name, "base_url": server.base_url, "cost": cost} for name in agents}
-    return {"agents": {name: {"model": name, **agent} for name, agent in agents.items()}, "models": models}
-
-
-THINKER = {"toolsets": [{"type": "think"}]}
 
 
 def thinking() -> Callable[[Request], Reply]:
@@ -120,7 +108,7 @@ def test_an_agent_that_has_promised_all_it_has_waits_until_that_comes_back() -> 
 
     assert (view.status, view.result, worker.status) == ("completed", "done", "completed")
     assert "It may use: $0.49." in second.tool_answers[-1]
-    assert "So your next turn has waited until one of them had ended.]" in second.tool_answers[-1]
+    assert "So your next turn has waited for them.]" in second.tool_answers[-1]
 
 
 def test_an_agent_does_not_wait_for_what_others_have_promised_to_a_task_that_needs_its_slot() -> None:
