@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..text import one_line
-from .readiness import missing_keys, notes_on, preload_faults, would_fail
+from .readiness import budget_faults, missing_keys, notes_on, preload_faults, would_fail
 
 if TYPE_CHECKING:
     from ..team.config import AgentConfig, Team, ToolsetConfig
@@ -74,7 +74,8 @@ class DryLook:
 
     def _look_at(self, name: str, agent: AgentConfig) -> str:
         environ, folder, folders = self._environ, self._folder, self._team.folders
-        reasons = would_fail(agent, environ, folder, folders)
+        unpriced, below = budget_faults(self._team, name)
+        reasons = [*would_fail(agent, environ, folder, folders), *filter(None, [unpriced])]
         for sentence in reasons:
             self._say_of(name, f"would not run here: {sentence}")
         keys = [] if reasons else missing_keys(agent, environ, folders)
@@ -83,6 +84,8 @@ class DryLook:
             self._say_of(name, f"not before there is a key: {sentence}")
         for note in notes_on(agent, environ, folder, folders):
             self._say_of(name, note)
+        for sentence in below:
+            self._say_of(name, f"has a limit on cost, so what it may start would be refused: {sentence}")
         return "Would not" if reasons else "Not before there is a key" if keys else "Would run here"
 
     def _title(self, agent: AgentConfig) -> str:

@@ -20,13 +20,14 @@ from ...actors.regular_files import open_to_read
 from ..agent.prompt_files import find_prompt_files
 from ..errors import ModelError
 from ..team.lacks import lacks_of
+from ..team.prices import price_fault
 from ..team.providers import AUTO, endpoint, resolved
-from ..team.requirements import missing_for
+from ..team.requirements import missing_for, reachable
 
 if TYPE_CHECKING:
     from ..team.config import AgentConfig, ModelConfig, Team, ToolsetConfig
 
-__all__ = ["missing_keys", "notes_on", "preload_faults", "would_fail"]
+__all__ = ["budget_faults", "missing_keys", "notes_on", "preload_faults", "would_fail"]
 
 _LOADED_FIRST = frozenset({"msgspec", "pykka", "subactors"})
 """Packages that every task has loaded before its team's own modules, beside Python's own that this program has, too."""
@@ -56,6 +57,23 @@ def would_fail(
         if not toolset.optional:
             reasons += [*lacks_of(toolset, environ, working_directory), *_function_faults(toolset, folders)]
     return [reason for reason in dict.fromkeys(reasons) if reason]
+
+
+def budget_faults(team: Team, name: str) -> tuple[str, list[str]]:
+    """Return what a limit on cost refuses for want of a price, as `run` would.
+
+    Args:
+        team: a checked team.
+        name: an agent of it.
+
+    Returns:
+        why it cannot run, empty if it can; and, a sentence each, what it, or what it starts, could not start.
+    """
+    agent, default = team.agents[name], team.settings.limits
+    if agent.limits.over(default).cost is None:
+        return "", []
+    below = [fault for other in reachable(team, name) if other != name and (fault := price_fault(team.agents[other]))]
+    return price_fault(agent), below
 
 
 def preload_faults(team: Team) -> list[str]:

@@ -34,19 +34,22 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens as the model's server counted them; 0 where it did not say.
+    """Tokens as the model's server counted them, or an estimate where it did not say.
 
     Attributes:
         input_tokens: prompt tokens, cached ones included.
         output_tokens: completion tokens, reasoning included.
         requests: answered requests.
         cost: US dollars, where the team file says what the model's tokens cost.
+        estimated: how many of the requests have tokens, and with them cost, that are an estimate: a token for every
+            four bytes that were sent and answered.
     """
 
     input_tokens: Count = 0
     output_tokens: Count = 0
     requests: Count = 0
     cost: Annotated[float, msgspec.Meta(ge=0.0, le=1e12)] = 0.0
+    estimated: Count = 0
 
     def __add__(self, other: Usage) -> Usage:
         # Bounded, as what a task reports of itself adds up in its owners, too, and must not keep those from being told.
@@ -55,6 +58,7 @@ class Usage(msgspec.Struct, frozen=True):
             min(self.output_tokens + other.output_tokens, _MOST),
             min(self.requests + other.requests, _MOST),
             self.cost + other.cost,
+            min(self.estimated + other.estimated, _MOST),
         )
 
 

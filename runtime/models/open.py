@@ -69,7 +69,7 @@ def _open(config: ModelConfig, environ: Mapping[str, str], idle_timeout: float, 
     if config.is_function:
         from .python import PythonModel  # noqa: PLC0415 - it is slow to import
 
-        return PythonModel(config.name)
+        return PythonModel(config.name, config.cost)
     from .openai.client import OpenAIModel  # noqa: PLC0415 - it is slow to import
 
     return OpenAIModel(config, environ=environ, idle_timeout=idle_timeout, retries=retries)

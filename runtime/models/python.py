@@ -11,19 +11,26 @@ import copy
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..errors import ModelError
 from ..team.references import resolve
 from ..text import encodable
 from .base import Message, ToolCall, ToolSchema, Turn, Usage
 from .openai.calls import new_call_id
+from .openai.usage import UsageFigures
 from .sendable import for_function
+
+if TYPE_CHECKING:
+    from ..team.config import Cost
 
 __all__ = ["PythonModel"]
 
 _ALLOWED = (
-    "Return a string (the final answer), an OpenAI assistant message (a dict with `content` and `tool_calls`), or an "
+    "Return a string (the final answer), an OpenAI assistant message (a dict with `content` and `tool_calls`; it may "
+    "have the `usage`, too, as OpenAI's answers have it), or an "
     "iterator of strings (streamed)."
 )
 _END = object()
@@ -37,17 +44,19 @@ class PythonModel:
 
     Args:
         target: `package.module:function`.
+        cost: what the tokens cost that it reports; None: unknown.
 
     Raises:
         SubactorsError: there is no such function, or its module cannot be imported.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, cost: Cost | None = None) -> None:
         self._target = target
+        self._cost = cost
         self._function = resolve(target, what=f"The model 'python/{target}'")
 
     def take_unreported(self) -> Usage:
-        """Nothing: a function costs nothing that is counted here."""
+        """Nothing: what a function has used, it says with its answer."""
         return Usage()
 
     async def complete(
@@ -60,7 +69,10 @@ class PythonModel:
             case str():
                 return self._turn(result, (), on_text)
             case Mapping():
-                return self._turn(self._content(result), self._tool_calls(result), on_text)
+                figures = UsageFigures()
+                figures.add(result.get("usage"))
+                turn = self._turn(self._content(result), self._tool_calls(result), on_text)
+                return msgspec.structs.replace(turn, usage=figures.usage(self._cost))
             case AsyncIterator() | Iterator():
                 return await self._streamed(result, on_text)
             case _:

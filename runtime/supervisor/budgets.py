@@ -32,6 +32,7 @@ from ..tasks.turns import AskTurn, Spent, TurnLeave
 from ..tasks.views import Budget
 from ..tasks.wording import dollars
 from ..team.config import Limits
+from ..team.prices import price_fault
 from .purse import NOTHING, Purse, Unit
 from .registry import TaskRegistry
 
@@ -131,6 +132,8 @@ class Budgets:
         is_new = False
         for purse in task.purses:
             amount = _amount_of(purse.unit, usage)
+            if usage.estimated:
+                purse.note_estimate()
             if counted is not None:  # it is that of a turn whose end has come now; the claim is the next one's
                 purse.spend(max(0, amount - _amount_of(purse.unit, counted)))
             else:
@@ -275,13 +278,8 @@ def budget_of(task: Task) -> Budget | None:
 
 def check_prices(agent: AgentConfig) -> None:
     """Refuse a limit on cost for an agent with a model that has no price; raises BudgetError."""
-    unpriced = [model.reference for model in agent.models if model.cost is None]
-    if unpriced:
-        raise BudgetError(
-            f"Agent {agent.name!r} cannot run with a limit on cost, as nobody knows what these models cost: "
-            f"{', '.join(unpriced)}. Give each a `cost` under `models` in the team file ({{input: 0, output: 0}} if it "
-            "costs nothing), or limit its tokens instead."
-        )
+    if fault := price_fault(agent):
+        raise BudgetError(fault)
 
 
 # --- in words -------------------------------------------------------------------------------------------------------
@@ -292,6 +290,8 @@ def _reached(task: Task, purse: Purse) -> str:
     who = "it" if purse.holder == task.id else "they"
     whose = "" if purse.holder == task.id else f", which {purse.agent} ({purse.holder}) has for all its tasks,"
     used = f"{who} had used {_amount(purse, purse.spent)}"
+    if purse.is_estimated:
+        used += " by an estimate, as a model's server does not say what it counts"
     if purse.spent < purse.limit:
         used += ", and another turn may be too much"
     return f"The limit {purse.unit} of {_amount(purse, purse.limit)}{whose} was reached: {used}."

@@ -87,7 +87,8 @@ def group_task(
             f"With a group between them the chain of agents would be {len(chain) + 1} deep, and "
             f"{team.settings.max_depth} is the limit: {' → '.join(chain)}. Do the work yourself."
         )
-    if request.limits is not None and request.limits.cost is not None:
+    is_limited = parent is not None and any(purse.unit == "cost" for purse in parent.purses)
+    if is_limited or (request.limits is not None and request.limits.cost is not None):
         check_prices(team.agents[request.agent])
     return GroupTask(
         f"map_{request.agent}",

@@ -42,6 +42,7 @@ class Purse:
         above: the purse that counts this one, too; None if there is none.
         is_reserved: whether the limit is taken out of the purse above.
         spent: how much is used.
+        is_estimated: whether some of that is an estimate.
         lent: how much is reserved for tasks below, and not used by them yet.
         reserved: the purses below for which that is, by the id of the task whose limit it is.
         largest_turn: the most that a turn has used.
@@ -55,6 +56,7 @@ class Purse:
         "claims",
         "claims_below",
         "holder",
+        "is_estimated",
         "is_reserved",
         "largest_turn",
         "lent",
@@ -74,6 +76,7 @@ class Purse:
         self.above = above
         self.is_reserved = is_reserved
         self.spent: float = 0
+        self.is_estimated = False
         self.lent: float = 0
         self.largest_turn: float = 0
         self.claims: dict[str, float] = {}
@@ -171,6 +174,11 @@ class Purse:
         for purse in self.up():
             purse.largest_turn = max(purse.largest_turn, amount)
         return amount > claim + NOTHING and self.narrowest(user)[1] < -NOTHING
+
+    def note_estimate(self) -> None:
+        """Note, here and in all purses above, that some of what is used is an estimate."""
+        for purse in self.up(beyond_reserved=True):
+            purse.is_estimated = True
 
     def give_back(self) -> None:
         """Give back what of the limit is reserved and was not used, as its task has ended."""

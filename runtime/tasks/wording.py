@@ -157,7 +157,8 @@ def working_directory(view: TaskView) -> str:
 def usage_text(usage: Usage) -> str:
     """Return what was used as people write it, with what it cost where that is known."""
     tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
-    return f"{tokens}, {dollars(usage.cost)}" if usage.cost else tokens
+    text = f"{tokens}, {dollars(usage.cost)}" if usage.cost else tokens
+    return f"about {text} (an estimate)" if usage.estimated else text
 
 
 def dollars(amount: float) -> str:

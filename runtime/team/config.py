@@ -49,14 +49,14 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """Cost of a model's tokens, in US dollars per million.
 
     Attributes:
-        input: prompt tokens.
-        output: completion tokens.
+        input: prompt tokens; None: unknown, and counted as nothing.
+        output: completion tokens; None: the same.
         cache_read: prompt tokens that the server had in its cache; None: as `input`.
         cache_write: prompt tokens that it put there; None: as `input`.
     """
 
-    input: float = 0.0
-    output: float = 0.0
+    input: float | None = None
+    output: float | None = None
     cache_read: float | None = None
     cache_write: float | None = None
 
@@ -91,6 +91,11 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     def is_function(self) -> bool:
         """Whether it is a function of the user's, which runs in the task's process, and not a server's model."""
         return self.provider == PYTHON
+
+    @property
+    def has_price(self) -> bool:
+        """Whether it is known what its tokens cost, those of prompts and those of answers."""
+        return self.cost is not None and None not in (self.cost.input, self.cost.output)
 
 
 class Fallback(msgspec.Struct, frozen=True, kw_only=True):

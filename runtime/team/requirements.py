@@ -18,7 +18,7 @@ from .lacks import lacks_of
 if TYPE_CHECKING:
     from .config import AgentConfig, Team
 
-__all__ = ["check_requirements", "missing_for"]
+__all__ = ["check_requirements", "missing_for", "reachable"]
 
 
 def check_requirements(team: Team, agent: str, working_directory: str = "") -> None:
@@ -34,7 +34,7 @@ def check_requirements(team: Team, agent: str, working_directory: str = "") -> N
     """
     lacks = [
         f"Agent {name!r} cannot run here. {sentence}"
-        for name in _reachable(team, agent)
+        for name in reachable(team, agent)
         for sentence in missing_for(team.agents[name], os.environ, working_directory)
     ]
     if lacks:
@@ -72,7 +72,7 @@ def _missing_for_worktree(environ: Mapping[str, str], working_directory: Path) -
     return ""
 
 
-def _reachable(team: Team, agent: str) -> Iterator[str]:
+def reachable(team: Team, agent: str) -> Iterator[str]:
     """Yield an agent and all that it may come to start."""
     seen: dict[str, None] = {}
     ahead = [agent]

@@ -223,7 +223,8 @@ def _model(name: str, value: Value, known: Models) -> ModelConfig | None:
     provider = provider.lower()
     if provider == PYTHON:
         _report_without_effect(value, section)
-        return _python_model(model_value, name, model)
+        function = _python_model(model_value, name, model)
+        return function and msgspec.structs.replace(function, cost=cost)
     where = _where(provider_value, provider, section, known)
     if not expandable(model_value, model) or where is None or key_variables is None:
         return None
@@ -262,7 +263,7 @@ def _where(value: Value, provider: str, section: Section, known: Models) -> _Own
 
 
 def _report_without_effect(value: Value, section: Section) -> None:
-    without = [key for key in section.values if key not in ("provider", "model")]
+    without = [key for key in section.values if key not in ("provider", "model", "cost")]
     if without:
         value.report(
             f"A model of provider `{PYTHON}` is a function; without effect: {listed(without)}.", "Remove these keys."

@@ -120,3 +120,12 @@ def polls(messages: list[Message], tools: list[dict[str, Any]]) -> Message | str
     if not said:
         call = {"name": "run_background_agent", "arguments": json.loads(_task(messages))}
     return {"content": None, "tool_calls": [{"function": call}]}
+
+
+def thinks_at_a_price(messages: list[Message], tools: list[dict[str, Any]]) -> Message:
+    """Think as long as there are tools, and say that each turn has used a hundred tokens."""
+    usage = {"prompt_tokens": 60, "completion_tokens": 40}
+    if not tools:
+        return {"content": "What there is.", "usage": usage}
+    thought = {"thought": f"thought {len(messages)}"}
+    return {"content": None, "tool_calls": [{"function": {"name": "think", "arguments": thought}}], "usage": usage}

@@ -32,6 +32,7 @@ from .event_stream import NOT_JSON, EventDecoder, StreamEvent, is_flat
 from .finish_reasons import End
 from .parameters import Parameters
 from .stream import ShapeError, TurnAssembler, reported_error
+from .usage import estimated
 
 __all__ = ["CONNECT_TIMEOUT", "OpenAIModel", "http_client"]
 
@@ -175,11 +176,18 @@ class OpenAIModel:
         try:
             async with stream:
                 # Read here and not by the library, whose stream ends where an event has no data.
-                return await self._read(stream.response, assembler)
-        except BaseException:
+                turn = await self._read(stream.response, assembler)
+        except BaseException as error:
             # Refused, broken off or stopped: what the server has counted until then is spent all the same.
-            self._unreported += assembler.usage
+            if isinstance(error, MislabelledError) and not assembler.has_usage:
+                self._unreported += self._estimated(request, error.turn)
+            else:
+                self._unreported += assembler.usage
             raise
+        return turn if assembler.has_usage else msgspec.structs.replace(turn, usage=self._estimated(request, turn))
+
+    def _estimated(self, request: Mapping[str, Any], turn: Turn) -> Usage:
+        return estimated(request["messages"], request.get("tools", ()), turn, self._config.cost)
 
     def _adapt(self, error: openai.APIStatusError, sent: Sequence[Message]) -> None:
         """Change what the server has refused, where that can be known.

@@ -83,6 +83,11 @@ class TurnAssembler:
         return self._figures.usage(self.cost)
 
     @property
+    def has_usage(self) -> bool:
+        """Whether the server has said anything of it."""
+        return not self._figures.are_missing
+
+    @property
     def end(self) -> End | None:
         """The answer's end; None while nothing has said that it ended."""
         if self.finish_reason is not None:

@@ -5,17 +5,22 @@ Figures never fail an answer: anything but a number counts as missing.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...team.config import Cost
-from ..base import Usage
+import msgspec
 
-__all__ = ["UsageFigures"]
+from ...team.config import Cost
+from ..base import Message, ToolSchema, Turn, Usage
+
+__all__ = ["UsageFigures", "estimated"]
 
 _MILLION: Final = 1_000_000
+
+_BYTES_OF_A_TOKEN: Final = 4
 
 _MOST: Final = 2**53
 """The largest count that is taken: beyond it JSON's numbers are not exact, and no answer has that many tokens."""
@@ -28,6 +33,11 @@ class UsageFigures:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     _details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def are_missing(self) -> bool:
+        """Whether the server has said nothing."""
+        return not self.prompt_tokens and not self.completion_tokens
 
     def add(self, figures: object) -> bool:
         """Take the figures of a chunk, and return whether there were any.
@@ -61,7 +71,27 @@ class UsageFigures:
             if price is not None:
                 plain -= count
                 total += count * price
-        return (total + plain * cost.input + self.completion_tokens * cost.output) / _MILLION
+        input_price, output_price = cost.input or 0.0, cost.output or 0.0
+        return (total + plain * input_price + self.completion_tokens * output_price) / _MILLION
+
+
+def estimated(messages: Sequence[Message], tools: Sequence[ToolSchema], turn: Turn, cost: Cost | None) -> Usage:
+    """Return about what an answer has used, whose server does not say.
+
+    Args:
+        messages: what was sent.
+        tools: the same.
+        turn: the answer.
+        cost: prices of the model; None: unknown.
+    """
+    answer = [turn.content, [(call.name, call.arguments) for call in turn.tool_calls], [*turn.opaque.values()]]
+    figures = UsageFigures(_tokens_of([messages, tools]), _tokens_of(answer))
+    return msgspec.structs.replace(figures.usage(cost), estimated=1)
+
+
+def _tokens_of(data: Any) -> int:
+    text = json.dumps(data, ensure_ascii=False)
+    return -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES_OF_A_TOKEN)
 
 
 def _count(figures: Mapping[str, Any], *names: str) -> int:

@@ -116,3 +116,41 @@ def test_importing_nothing_holds_for_the_modules_of_this_program_too() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+_PRICES = """\
+models:
+  half: {provider: ollama, model: x, cost: {input: 1}}
+  whole: {provider: ollama, model: x, cost: {input: 1, output: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("agents", "would_not"),
+    [
+        ("a: {model: ollama/x, limits: {cost: 1}}", "a"),
+        ("a: {model: half, limits: {cost: 1}}", "a"),
+        ("a: {model: whole, fallback: {models: [half]}, limits: {cost: 1}}", "a"),
+        ("a: {model: ollama/x}\nruntime: {limits: {cost: 1}}", "a"),
+        ("a: {model: whole, limits: {cost: 1}}", ""),
+        ("a: {model: ollama/x}", ""),
+    ],
+)
+def test_an_agent_would_not_run_with_a_limit_on_cost_and_a_model_without_a_price(
+    folder: Path, agents: str, would_not: str
+) -> None:
+    status, said = check(folder, f"{_PRICES}agents:\n  {agents}\n")
+
+    assert status == bool(would_not)
+    assert ("a: would not run here: Agent 'a' cannot run with a limit on cost" in said) == bool(would_not)
+
+
+def test_check_says_which_agents_one_with_a_limit_on_cost_could_not_start(folder: Path) -> None:
+    agents = (
+        "{lead: {model: whole, limits: {cost: 1}, sub_agents: [mid]}, mid: {model: whole, sub_agents: [low]}, "
+        "low: {model: half}}"
+    )
+    _, said = check(folder, f"{_PRICES}agents: {agents}\n")
+
+    assert "lead: has a limit on cost, so what it may start would be refused: Agent 'low' cannot run" in said
+    assert said.count("cannot run with a limit on cost") == 1

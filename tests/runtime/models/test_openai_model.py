@@ -82,7 +82,7 @@ def test_an_option_that_is_null_takes_a_parameter_out() -> None:
         turn = ask(config(server.base_url, options={"stream_options": None}))
 
     assert "stream_options" not in server.requests[0].body
-    assert turn.usage == Usage(0, 0, 1)
+    assert turn.usage.estimated == 1  # nobody says what it was
 
 
 def test_the_key_is_sent_to_the_server() -> None:

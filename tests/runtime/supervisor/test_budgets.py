@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from processes_and_waits import wait_until
-from subactors.runtime import BudgetError, Limits, Runtime, TaskView
+from subactors.runtime import Limits, Runtime, TaskView
 from teams import PATIENCE, call, model, plan, run_and_wait
 
 
@@ -118,27 +118,6 @@ def test_limits_at_dispatch_only_narrow_those_of_the_file() -> None:
         for limits, limit in [(Limits(cost=2), "0.50"), (Limits(cost=0.25), "0.25"), (Limits(tokens=5), "0.50")]:
             view = run_and_wait(runtime, "lead", data=[["spend", 0.75, 0], ["wait"]], limits=limits)
             assert view.reason == f"The limit cost of ${limit} was reached: it had used $0.75."
-
-
-# --- prices ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_model_without_a_price_is_refused_a_limit_on_cost_before_anything_starts() -> None:
-    agents = {
-        "priced": {"model": "priced", "fallback": {"models": ["openai/gpt-4o"]}},
-        "free": {"model": "free"},
-        "unpriced": model("follows_a_plan"),
-    }
-    models = {
-        name: {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "cost": {"input": price}}
-        for name, price in (("priced", 1), ("free", 0))
-    }
-    with Runtime.from_mapping({"agents": agents, "models": models}, standby=0) as runtime:
-        for name, unpriced in [("priced", "openai/gpt-4o"), ("unpriced", "python/python_models:follows_a_plan")]:
-            with pytest.raises(BudgetError, match=f"Agent '{name}' cannot run with a limit on cost.*: {unpriced}"):
-                runtime.run(name, "go", limits=Limits(cost=1))
-        assert not runtime.list()
-        runtime.stop(runtime.run("free", "go", limits=Limits(cost=1)))
 
 
 # --- the tool -------------------------------------------------------------------------------------------------------
