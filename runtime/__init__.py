@@ -104,6 +104,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .tasks.views import Budget as Budget
     from .tasks.views import Progress as Progress
     from .tasks.views import Status as Status
+    from .tasks.views import TaskBudget as TaskBudget
     from .tasks.views import TaskList as TaskList
     from .tasks.views import TaskView as TaskView
     from .tasks.views import Vitals as Vitals
@@ -148,7 +149,7 @@ else:
         ),
         "tasks.questions": "Question",
         "tasks.talk": "SteerReceipt",
-        "tasks.views": "Budget Progress Status TaskList TaskView Vitals",
+        "tasks.views": "Budget Progress Status TaskBudget TaskList TaskView Vitals",
         "team.config": "AgentConfig Limits ModelConfig Settings Team ToolsetConfig",
         "toolsets.base": "ToolAnswer",
         "verbs.async_streams": "AsyncEventStream",

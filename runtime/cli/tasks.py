@@ -21,6 +21,7 @@ from ..control.other_hosts import Finder, ForeignTask, ListedTask, find, stop_to
 from ..errors import RuntimeClosedError, UnknownTaskError
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
 from ..tasks.wording import (
+    budget_left_text,
     dollars,
     progress_text,
     result_text,
@@ -276,6 +277,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "In all": f"{usage_text(view.total_usage)}, with the tasks it started"
         if view.total_usage != view.usage
         else "",
+        "Left": budget_left_text(view.budget) if view.budget is not None else "",
         "Works in": working_directory(view),
         "Run": str(task.run),
         "Log": str(task.log) if has_content(task.log) else "",

@@ -19,7 +19,6 @@ In the supervisor's thread only. It ends no task.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,10 +28,10 @@ from ..models.base import Usage
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import TurnEnded
 from ..tasks.turns import AskTurn, Spent, TurnLeave
-from ..tasks.views import Budget
 from ..tasks.wording import dollars
 from ..team.config import Limits
 from ..team.prices import price_fault
+from .budget_views import seconds_left
 from .purse import NOTHING, Purse, Unit
 from .registry import TaskRegistry
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from ..team.config import AgentConfig
     from .task import Attempt, Task
 
-__all__ = ["Budgets", "budget_of", "check_prices"]
+__all__ = ["Budgets", "check_prices"]
 
 _UNITS: Final[tuple[Unit, ...]] = ("tokens", "cost")
 
@@ -245,11 +244,8 @@ def _need(task: Task, purse: Purse) -> float:
 
 def _timed(leave: TurnLeave, task: Task | None) -> TurnLeave:
     """Return an answer with the time that a task has left, if that has a limit."""
-    limit = task.setup.limits.wall_clock if task is not None else None
-    if task is None or limit is None:
-        return leave
-    now = task.waits_since or time.monotonic()  # its time stands still while it waits for an answer
-    return msgspec.structs.replace(leave, seconds=max(0.0, task.started + task.waited + limit - now))
+    seconds = seconds_left(task) if task is not None else None
+    return leave if seconds is None else msgspec.structs.replace(leave, seconds=seconds)
 
 
 def _purse(unit: Unit, task: Task, above: Purse | None, asked: float | None, own: float | None) -> Purse | None:
@@ -258,22 +254,6 @@ def _purse(unit: Unit, task: Task, above: Purse | None, asked: float | None, own
         return above if limit is None else Purse(unit, limit, task.id, task.agent, None, is_reserved=False)
     is_reserved = asked is not None or (own is not None and own <= above.left)
     return Purse(unit, min(limit, above.left), task.id, task.agent, above, is_reserved=is_reserved)
-
-
-def budget_of(task: Task) -> Budget | None:
-    """Return what a new task may use; None if there is no limit."""
-    turns, seconds = task.setup.agent.max_iterations, task.setup.limits.wall_clock
-    if not task.purses and not turns and seconds is None:
-        return None
-    left = {purse.unit: purse.left for purse in task.purses}
-    tokens = left.get("tokens")
-    return Budget(
-        turns=turns or None,
-        tokens=int(tokens) if tokens is not None else None,
-        cost=left.get("cost"),
-        seconds=seconds,
-        shared=tuple(purse.unit for purse in task.purses if purse.holder != task.id or purse.is_bounded_above),
-    )
 
 
 def check_prices(agent: AgentConfig) -> None:

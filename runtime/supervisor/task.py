@@ -16,12 +16,13 @@ import msgspec
 from ...actors import Child, RestartHistory, Timer
 from ..models.base import RATE_WAIT, Usage
 from ..runs.output import OutputFiles
-from ..tasks.messages import Failed, Finished, TaskReport, ToolAnswered, ToolCalled
+from ..tasks.messages import Failed, Finished, TaskReport, ToolAnswered, ToolCalled, TurnEnded
 from ..tasks.questions import Question
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.talk import Letter
 from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
 from ..text import bounded, encodable
+from .budget_views import budget_in_use
 from .outcome import StopRequest
 from .purse import TurnBook
 
@@ -37,7 +38,6 @@ _MOST_TOOLS: Final = 100
 
 _LIST_TAIL: Final = 400
 """Bytes of output in a list; the last line of it is what people look at."""
-
 
 _LIST_TEXT: Final = 10_000
 """Characters of a task's text in a list, head and tail."""
@@ -80,9 +80,9 @@ class Attempt:
         child: the process.
         is_over: whether the process has ended.
         tools: the tools that it is in, by the id of the call: name, and since when (monotonic).
-        open_turn: the turn whose tools are being called, the last of the conversation: the place, from 1, of its first
-            message, and how many calls it has. None if there is none.
+        open_turn: the turn whose tools are being called: the place, from 1, of its first message, and how many calls.
         spent: what the turn under way has cost, if that is known before its end.
+        turns: how many it has taken.
         finished: its loop's last report.
         is_late: whether that came after a limit had been reached.
         failure: what it told of the exception that ended it.
@@ -93,6 +93,7 @@ class Attempt:
     tools: dict[str, tuple[str, float]] = field(default_factory=dict)
     open_turn: tuple[int, int] | None = None
     spent: Usage | None = None
+    turns: int = 0
     finished: Finished | None = None
     is_late: bool = False
     failure: Failed | None = None
@@ -109,6 +110,8 @@ class Attempt:
                 self.tools[call_id] = name, time.monotonic()
             case ToolAnswered(call_id):
                 self.tools.pop(call_id, None)
+            case TurnEnded(usage):
+                self.turns += usage.requests > 0
             case Finished() if self.finished is None:
                 self.finished = report
                 self.is_late = is_late
@@ -135,7 +138,7 @@ class Task:
         body: what it has where it runs.
         purses: what limits its tokens and its cost, its own or of those that it counts for; see `budgets`.
         turns: what is known of its turns, if it has purses.
-        limit_exceeded: its own limit on these, as a sentence, when more is used; it is not ended for that, but fails.
+        limit_exceeded: its own limit on these, as a sentence, when more is used: it fails, and is not ended for that.
         key: the name that whoever started it has given the piece of work; None if none.
         continues: id of the task whose conversation it goes on with; empty if it begins anew.
         group: what is remembered of it if it is the group of tasks for many items; else None.
@@ -364,6 +367,7 @@ class Task:
             progress=self.progress,
             continues=self.continues,
             questions=[*self.questions],
+            budget=budget_in_use(self),
         )
 
     def _workdir(self) -> str:

@@ -20,7 +20,8 @@ from ..tasks.news import TakeNews
 from ..tasks.turns import AskTurn
 from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
-from .budgets import Budgets, budget_of
+from .budget_views import budget_of
+from .budgets import Budgets
 from .messages import LookedAt, Mailbox, NewsDue, RateDue, Waiter, WaitTimedOut
 from .notices import Notices
 from .registry import TaskRegistry

@@ -22,6 +22,7 @@ __all__ = [
     "Progress",
     "Silence",
     "Status",
+    "TaskBudget",
     "TaskList",
     "TaskView",
     "ToolInUse",
@@ -67,10 +68,10 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new task may use; None: there is no limit.
+    """What a task may use; None: there is no limit.
 
     Attributes:
-        turns: turns of its loop.
+        turns: turns of its loop; of a group, those of each item.
         tokens: input and output tokens together, with those of all tasks that it starts.
         cost: US dollars, with those of all tasks that it starts.
         seconds: from its start.
@@ -82,6 +83,16 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     cost: float | None = None
     seconds: float | None = None
     shared: tuple[Literal["tokens", "cost"], ...] = ()
+
+
+class TaskBudget(Budget, frozen=True, kw_only=True):
+    """What a task may use, as its limits say; in `shared`, the limit is that of whoever started it.
+
+    Attributes:
+        left: what is left of it. Of tokens and cost, what is reserved for tasks that it has started is not.
+    """
+
+    left: Budget = Budget()
 
 
 LONGEST_NOTE = 200
@@ -204,6 +215,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         progress: how far its latest attempt has come; None if that has told nothing of it.
         silence: of one that is `silent`, what it does, where one task is viewed; else None.
         questions: what it has asked, and waits to be answered, oldest first.
+        budget: what it may use, and what is left; None if it has no limit, and where only the journal can be asked.
     """
 
     id: str
@@ -236,6 +248,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     silence: Silence | None = None
     continues: str = ""
     questions: list[Question] = []
+    budget: TaskBudget | None = None
 
     def __repr__(self) -> str:
         return f"<TaskView {self.id} of {self.agent}: {self.status}>"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -11,9 +12,10 @@ from ...actors.regular_files import is_regular
 from ..models.base import Usage
 from ..text import bounded, duration, head_and_tail, one_line
 from .questions import Question
-from .views import Budget, ProcessSeen, Progress, Silence, TaskList, TaskView, Vitals
+from .views import Budget, ProcessSeen, Progress, Silence, TaskBudget, TaskList, TaskView, Vitals
 
 __all__ = [
+    "budget_left_text",
     "budget_text",
     "describe_list",
     "describe_stop",
@@ -89,6 +91,8 @@ def describe_view(view: TaskView, limit: int, *, may_answer: bool = True) -> str
     if view.continues:
         lines.append(f"Continues: {view.continues}")
     lines += question_lines(view, may_answer=may_answer)
+    if view.budget is not None and (left := budget_left_text(view.budget)):
+        lines.append(f"Left of its budget: {left}")
     if view.workdir:
         lines.append(f"Works in: {working_directory(view)}")
     if view.silence is not None:
@@ -168,17 +172,24 @@ def dollars(amount: float) -> str:
 
 def budget_text(budget: Budget) -> str:
     """Return a budget as a list: `5 turns, $0.50, 60 s`, and what of it is shared."""
-    amounts = (
-        ("turns", budget.turns, _count(budget.turns or 0, "turn")),
-        ("tokens", budget.tokens, f"{budget.tokens or 0:,} tokens"),
-        ("cost", budget.cost, dollars(budget.cost or 0.0)),
-        ("seconds", budget.seconds, f"{budget.seconds or 0.0:g} s"),
-    )
     return ", ".join(
-        f"{text} (all that is left, shared with who started it)" if name in budget.shared else text
-        for name, amount, text in amounts
-        if amount is not None
+        f"{shown(amount)} (all that is left, shared with who started it)" if name in budget.shared else shown(amount)
+        for name, shown in _AMOUNTS.items()
+        if (amount := getattr(budget, name)) is not None
     )
+
+
+def budget_left_text(budget: TaskBudget) -> str:
+    """Return what is left of a budget: `3 of 5 turns, $0.12 of $0.50, 31 of 60 s`, and what of it is shared."""
+    given, left = msgspec.structs.asdict(budget), msgspec.structs.asdict(budget.left)
+    parts = []
+    for name, shown in _AMOUNTS.items():
+        if given[name] is not None and left[name] is not None:
+            shared = " (shared with who started it)" if name in budget.shared else ""
+            parts.append(f"{shown(left[name]).split()[0]} of {shown(given[name])}{shared}")
+        elif given[name] is not None:
+            parts.append(f"{shown(given[name])} for each item")
+    return ", ".join(parts)
 
 
 def silence_text(silence: Silence) -> str:
@@ -289,3 +300,12 @@ def _used(vitals: Vitals, *, ended: bool) -> list[str]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+_AMOUNTS: Final[dict[str, Callable[[Any], str]]] = {
+    "turns": lambda amount: _count(amount, "turn"),
+    "tokens": lambda amount: f"{amount:,} tokens",
+    "cost": dollars,
+    "seconds": lambda amount: f"{round(amount, 2):g} s",
+}
+"""The amounts of a budget, in words."""

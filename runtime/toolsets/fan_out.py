@@ -12,6 +12,7 @@ import msgspec
 
 from ..tasks.gateway import Gateway
 from ..tasks.group_request import LONGEST_ITEMS, MOST_ITEMS, MapAgent
+from ..tasks.views import Budget
 from ..tasks.wording import budget_text
 from ..team.config import Limits
 from ..text import encodable
@@ -89,7 +90,7 @@ def map_tool(gateway: Gateway, *, schema: bool, limits: bool, notify: bool) -> T
         limited = ""
         if accepted.budget is not None:
             data["budget"] = msgspec.to_builtins(accepted.budget)
-            limited = f" All of it together may use: {budget_text(accepted.budget)}."
+            limited = _limited(accepted.budget)
         if parameters.retry_failed is None:
             data |= {"agent": parameters.agent, "items": len(parameters.items or ())}
             what = f"{parameters.agent} does {len(parameters.items or ()):,} items in the background"
@@ -114,6 +115,14 @@ def map_tool(gateway: Gateway, *, schema: bool, limits: bool, notify: bool) -> T
         parameters=_parameters(schema=schema, limits=limits),
         handler=start,
     )
+
+
+def _limited(budget: Budget) -> str:
+    together = budget_text(msgspec.structs.replace(budget, turns=None))
+    limited = f" All of it together may use: {together}." if together else ""
+    if budget.turns is not None:
+        limited += f" Each item may take: {budget_text(Budget(turns=budget.turns))}."
+    return limited
 
 
 def _wrong_with(parameters: _MapParameters) -> str:

@@ -13,7 +13,7 @@ from typing import IO
 
 from live_runs import FIRST, PATIENCE, SECOND, UNFINISHED, live_run, running
 from run_folders import command, host, past_run, subactors, task_row
-from subactors.runtime import Vitals
+from subactors.runtime import Budget, TaskBudget, Vitals
 from subactors.runtime.models.base import Usage
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.output import OutputFiles
@@ -25,7 +25,9 @@ from subactors.runtime.runs.reader import JournalReader
 def test_view_shows_everything_about_a_task_of_a_live_run(tmp_path: Path) -> None:
     vitals = Vitals(cpu_percent=50.0, cpu_seconds=3.25, memory_bytes=34_000_000, processes=2)
     used = {"usage": Usage(1000, 20, 3, 0.5), "total_usage": Usage(5000, 60, 9, 1.25)}
-    with live_run(tmp_path, running(FIRST, parent="agent_task_00000009", vitals=vitals, attempts=2, **used)) as run:
+    budget = TaskBudget(cost=1.0, seconds=90.0, shared=("cost",), left=Budget(cost=0.5, seconds=29.0))
+    more = {"vitals": vitals, "attempts": 2, "budget": budget}
+    with live_run(tmp_path, running(FIRST, parent="agent_task_00000009", **more, **used)) as run:
         run.say(FIRST, b"a word\nand another\n")
         (run.folder.log / f"{FIRST}.log").write_text("noise")
         done = subactors("view", FIRST, root=tmp_path)
@@ -45,6 +47,7 @@ def test_view_shows_everything_about_a_task_of_a_live_run(tmp_path: Path) -> Non
         "Processes: 2",
         "Usage: 1,000 tokens in, 20 out, $0.50, 3 requests",
         "In all: 5,000 tokens in, 60 out, $1.25, with the tasks it started",
+        "Left: $0.50 of $1.00 (shared with who started it), 29 of 90 s",
         f"Log: {run.folder.log / FIRST}.log",
         "Work: hard work",
     ):
