@@ -111,6 +111,16 @@ class AgentLoop:
             OutputSchemaError: the final answer does not fit the output schema, and was repaired once.
             Exception: whatever a `python/…` model raised.
         """
+        try:
+            return await self._run(messages)
+        except asyncio.CancelledError:
+            # Its time was over before its last turn was: what it has said until then is not lost.
+            said = _last_said(messages)
+            if not said or not (limit := self._budget.time_reached()):
+                raise
+            raise LimitError(limit, said) from None
+
+    async def _run(self, messages: list[Message]) -> str:
         added: list[Message] = []
         if messages and messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls"):
             # An earlier attempt ended between its final answer and its end, or because of that answer.

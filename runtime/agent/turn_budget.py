@@ -29,6 +29,9 @@ _ANSWERS_KEPT: Final = 1.5
 """What is kept of its time for the last turn: this share of all, within these seconds, but never less than this many
 times its longest answer so far; and never more than half of all. Tools need some of it to end."""
 
+_JUST_OVER: Final = 0.25
+"""Seconds by which the host may have seen before this process that its time is over."""
+
 _HAND_BACK: Final = "Hand back what there is: what is done, what you have found out, and what is missing."
 
 
@@ -162,13 +165,22 @@ class TurnBudget:
         self._end = None if leave.seconds is None else time.monotonic() + leave.seconds
         return leave
 
+    def time_reached(self) -> str:
+        """Return the limit on time as a sentence, if its time is over; else nothing."""
+        if self._end is None or time.monotonic() < self._end - _JUST_OVER:
+            return ""
+        return f"The limit wall_clock of {self._wall_clock:g} s was reached."
+
+    def _kept(self) -> float:
+        """Return the seconds that are kept for its last turn; only where its time has a limit."""
+        assert self._wall_clock is not None  # noqa: S101 - the callers have looked
+        share = min(max(_KEPT * self._wall_clock, _LEAST_KEPT), _MOST_KEPT)
+        return min(max(share, _ANSWERS_KEPT * self._longest), self._wall_clock / 2)
+
     def _time_left(self) -> float:
         """Return the seconds until its last turn has to begin; only where its time has a limit."""
         assert self._end is not None  # noqa: S101 - the callers have looked
-        assert self._wall_clock is not None  # noqa: S101 - else there is no end
-        share = min(max(_KEPT * self._wall_clock, _LEAST_KEPT), _MOST_KEPT)
-        kept = max(share, _ANSWERS_KEPT * self._longest)
-        return self._end - time.monotonic() - min(kept, self._wall_clock / 2)
+        return self._end - time.monotonic() - self._kept()
 
     def _is_out_of_time(self) -> bool:
         return self._end is not None and self._time_left() <= 0
@@ -179,10 +191,13 @@ class TurnBudget:
         ran = self._wall_clock - (self._end - time.monotonic())
         if self._is_out_of_time():
             return f"[Budget: {self._limit_of_time()} You have no tools any more. {_HAND_BACK}]"
-        if self._is_near_end or ran < _NEARLY * self._wall_clock:
+        if self._is_near_end or ran < _NEARLY * (self._wall_clock - self._kept()):
             return ""
         self._is_near_end = True
-        return f"[Budget: {ran:.0f} of the {self._wall_clock:g} s that you may run are over. Come to an end.]"
+        return (
+            f"[Budget: {ran:.1f} of the {self._wall_clock:g} s that you may run are over, and {self._kept():.1f} s are "
+            "kept for a last turn without tools. Come to an end.]"
+        )
 
     def _limit_of_time(self) -> str:
         ran = (self._wall_clock or 0.0) - ((self._end or 0.0) - time.monotonic())
@@ -202,10 +217,12 @@ class TurnBudget:
         return ""
 
     def _limit_of_turns(self) -> str:
-        sentence = (
-            f"Agent {self._agent.name!r} reached max_iterations ({self._most}) without a final answer; raise it (or "
-            "`limits: iterations`) in the team file, or give the agent a smaller task."
-        )
         if not self._is_limit:
-            raise LoopError(sentence)
-        return f"LoopError: {sentence}"  # the reason is the same by either name of the limit
+            raise LoopError(
+                f"Agent {self._agent.name!r} reached max_iterations ({self._most}) without a final answer; raise it in "
+                "the team file, or give the agent a smaller task."
+            )
+        return (
+            f"The limit iterations of {self._most} was reached: it had taken {self._turns} turns without a final "
+            "answer. Raise it where it was given, in the team file or at the start of the task, or give a smaller task."
+        )

@@ -111,7 +111,8 @@ class LimitKeeper:
     def time_reached(self, task: Task) -> str:
         """Return the limit on time as a sentence; its time is up."""
         ran = time.monotonic() - task.started - task.waited
-        return f"The limit wall_clock of {task.setup.limits.wall_clock:g} s was reached: it had run for {ran:.1f} s."
+        limit = f"The limit wall_clock of {task.setup.limits.wall_clock:g} s was reached: it had run for {ran:.1f} s"
+        return f"{limit}." if task.setup.agent.entrypoint is not None else f"{limit}, too short for a last turn."
 
     def _end_at_once(self, task: Task, child: Child, sentence: str) -> None:
         """End a task's process for a limit that it has reached. In any thread."""

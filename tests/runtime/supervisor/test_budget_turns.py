@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 from collections.abc import Callable
 
 import pytest
 import strict_server_rules
-from model_server import Calls, ModelServer, Reply, Request, Text
+from model_server import Calls, ModelServer, Reply, Request, Stall, Text
 from priced_models import THINKER, TURN
 from priced_models import priced_team as team
 from subactors.runtime import Limits, Runtime, TaskView
@@ -64,7 +65,10 @@ def test_a_limit_on_turns_is_told_and_ends_with_one_more_turn_without_tools() ->
     view, requests = think(Limits(iterations=5))
 
     assert (view.status, view.result) == ("failed", "What there is.")
-    assert "reached max_iterations (5)" in view.reason
+    assert view.reason == (
+        "The limit iterations of 5 was reached: it had taken 5 turns without a final answer. Raise it where it was "
+        "given, in the team file or at the start of the task, or give a smaller task."
+    )
     assert [bool(request.tools) for request in requests] == [True] * 5 + [False]
     assert "[Budget: 4 of your 5 turns are over." in requests[4].tool_answers[-1]
     assert "that was the last of your 5 turns with tools." in str(requests[5].messages[-1]["content"])
@@ -153,6 +157,35 @@ def test_a_limit_on_time_cuts_tools_short_and_leaves_time_for_a_last_turn() -> N
     assert "shell was cut short, because the time of the task is up." in told
     assert "quick" in told
     assert "You have no tools any more. Hand back what there is" in told
+
+
+def test_a_short_limit_on_time_is_told_before_its_last_turn() -> None:
+    def reply(request: Request) -> Reply:
+        threading.Event().wait(0.2)  # the time that a model takes; nothing is waited for
+        return Calls(("think", {"thought": f"thought {request.turn}"})) if request.tools else Text("What there is.")
+
+    with ModelServer(reply) as server, Runtime.from_mapping(team(server, a=THINKER), standby=0) as runtime:
+        view = run_and_wait(runtime, "a", limits=Limits(wall_clock=10))
+        told = [str(request.messages[-1]["content"]) for request in server.requests]
+
+    assert (view.status, view.result) == ("failed", "What there is.")
+    assert sum("s are kept for a last turn without tools. Come to an end.]" in each for each in told) == 1
+    assert "You have no tools any more." in told[-1]
+
+
+def test_what_was_said_is_kept_where_the_time_is_too_short_for_a_last_turn() -> None:
+    def reply(request: Request) -> Reply:
+        if request.turn:
+            return Stall()
+        return Calls(("think", {"thought": "a thought"}), text="So far.")
+
+    with ModelServer(reply) as server, Runtime.from_mapping(team(server, a=THINKER), standby=0) as runtime:
+        view = run_and_wait(runtime, "a", limits=Limits(wall_clock=6))
+
+    assert (view.status, view.result) == ("failed", "So far.")
+    assert re.fullmatch(
+        r"The limit wall_clock of 6 s was reached: it had run for [\d.]+ s, too short for a last turn\.", view.reason
+    )
 
 
 def test_functions_that_ask_their_models_go_beyond_a_limit_by_one_turn_of_each_at_most() -> None:

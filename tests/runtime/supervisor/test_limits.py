@@ -72,7 +72,7 @@ def number(pattern: str, reason: str) -> float:
             1,
         ),
         ("processes", r"The limit processes of 3 was reached: its tree had ([\d]+)\.", 4),
-        ("iterations", r"LoopError: Agent 'iterations' reached max_iterations \((4)\) .*", 4),
+        ("iterations", r"The limit iterations of (4) was reached: it had taken 4 turns without a final answer\. .*", 4),
     ],
 )
 def test_a_limit_ends_its_task_with_a_reason_and_no_other(
