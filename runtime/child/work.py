@@ -218,7 +218,9 @@ class TaskWork:
         from .questions import Asking  # noqa: PLC0415 - few tasks ask
 
         seconds = None if timeout is None else min(max(0.0, timeout), LONGEST_WAIT)
-        asking = Asking(self._supervisor, AskQuestion(encodable(question), tuple(choices), to, seconds, default))
+        is_aside = threading.current_thread() is not threading.main_thread()
+        request = AskQuestion(encodable(question), tuple(choices), to, seconds, default, is_aside=is_aside)
+        asking = Asking(self._supervisor, request)
         return asking.text() if _has_event_loop() else asking.answer().text
 
     def progress(self, done: float, total: float | None, note: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..tasks.views import Budget, TaskBudget
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from .purse import Purse
     from .task import Task
 
-__all__ = ["budget_in_use", "budget_of", "seconds_left"]
+__all__ = ["budget_in_use", "budget_of", "longest_still", "seconds_left", "stood_still"]
+
+_QUESTIONS: Final = 10
+"""How many questions that nobody answers a limit on time stands still for; whatever asks on must come to an end."""
 
 
 def budget_of(task: Task) -> Budget | None:
@@ -60,9 +63,19 @@ def seconds_left(task: Task) -> float | None:
     limit = task.setup.limits.wall_clock
     if limit is None or not task.attempts:
         return limit
-    now = task.waits_since or time.monotonic()  # its time stands still while it waits for an answer
-    ran = now - task.started - task.waited if task.ran_for is None else task.ran_for - task.waited
-    return max(0.0, limit - ran)
+    ran = time.monotonic() - task.started if task.ran_for is None else task.ran_for
+    return max(0.0, limit - ran + stood_still(task))
+
+
+def stood_still(task: Task) -> float:
+    """Return the seconds for which the time of a task has stood still, as it did nothing but wait for answers."""
+    waits = time.monotonic() - task.waits_since if task.waits_since is not None else 0.0
+    return min(task.waited + waits, longest_still(task))
+
+
+def longest_still(task: Task) -> float:
+    """Return the seconds for which it may in all: those that ten questions wait."""
+    return _QUESTIONS * task.setup.settings.question_timeout
 
 
 def _turns(task: Task) -> int:

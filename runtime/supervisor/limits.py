@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...actors import Child
 from ..tasks.wording import size
+from .budget_views import longest_still, seconds_left, stood_still
 from .messages import DeadlinePassed, Mailbox, MendSampler, Reached
 from .task import Task
 
@@ -53,21 +54,26 @@ class LimitKeeper:
             task.deadline = self._mailbox.tell_later(task.setup.limits.wall_clock, DeadlinePassed(task))
 
     def pause(self, task: Task) -> None:
-        """Have its time stand still: it waits for an answer."""
-        task.waits_since = time.monotonic()
-        if task.deadline is not None:
-            task.deadline.cancel()
-            task.deadline = None
+        """Have its time stand still, as far as it may in all: it waits for an answer."""
+        if task.waits_since is None:
+            task.waits_since = time.monotonic()
+            self._measure(task)
 
     def go_on(self, task: Task) -> None:
         """Have its time measured again."""
-        limit = task.setup.limits.wall_clock
         if task.waits_since is not None:
-            task.waited += time.monotonic() - task.waits_since
-            task.waits_since = None
-            if limit is not None and not task.concluded:
-                left = max(0.0, task.started + task.waited + limit - time.monotonic())
-                task.deadline = self._mailbox.tell_later(left, DeadlinePassed(task))
+            task.waited, task.waits_since = stood_still(task), None
+            self._measure(task)
+
+    def _measure(self, task: Task) -> None:
+        """Have `DeadlinePassed` come when its time is up as things are now."""
+        left = seconds_left(task)
+        if task.deadline is not None:
+            task.deadline.cancel()
+            task.deadline = None
+        if left is not None and not task.concluded:
+            more = 0.0 if task.waits_since is None else longest_still(task) - stood_still(task)
+            task.deadline = self._mailbox.tell_later(left + more, DeadlinePassed(task))
 
     def watch(self, task: Task, child: Child) -> None:
         """Have the tree of a task's process looked at until `forget`."""
@@ -110,7 +116,7 @@ class LimitKeeper:
 
     def time_reached(self, task: Task) -> str:
         """Return the limit on time as a sentence; its time is up."""
-        ran = time.monotonic() - task.started - task.waited
+        ran = time.monotonic() - task.started - stood_still(task)
         limit = f"The limit wall_clock of {task.setup.limits.wall_clock:g} s was reached: it had run for {ran:.1f} s"
         return f"{limit}." if task.setup.agent.entrypoint is not None else f"{limit}, too short for a last turn."
 

@@ -88,6 +88,7 @@ class _Open(msgspec.Struct, eq=False):
         seconds: how long it waits.
         timer: due when its time is over.
         pattern: of an approval, the pattern of the permissions that the call matches; else empty.
+        is_aside: see `AskQuestion`.
     """
 
     question: Question
@@ -98,6 +99,7 @@ class _Open(msgspec.Struct, eq=False):
     seconds: float
     timer: Timer | None = None
     pattern: str = ""
+    is_aside: bool = False
 
 
 class Questions:
@@ -191,7 +193,8 @@ class Questions:
             default=wanted.default,
             schema=wanted.schema,
         )
-        opened = self._open[question.id] = _Open(question, caller, task, reply_to, request.number, seconds)
+        opened = _Open(question, caller, task, reply_to, request.number, seconds, is_aside=wanted.is_aside)
+        self._open[question.id] = opened
         if isinstance(request, AskApproval):
             opened.pattern = request.pattern
         self._asked_by[caller.id] += 1
@@ -251,6 +254,16 @@ class Questions:
         self._allowed_for.pop(task.id, None)
         del self._asked_by[task.id]
 
+    def look(self, task: Task) -> None:
+        """Have the time of a task that asks stand still while it does nothing but wait, and go on else.
+
+        It does something else where it is in more tools than there are questions, or has asked in another thread only.
+        """
+        if task.status == "waiting" and task.attempt is not None:
+            asked = self._of(task.id)
+            only_waits = len(asked) >= len(task.attempt.tools) and not all(each.is_aside for each in asked)
+            (self._limits.pause if only_waits else self._limits.go_on)(task)
+
     def _owner_answers(self, task: Task | None) -> bool:
         """Whether a model answers what a task asks its owner, by a tool; else a person is shown it at once, too.
 
@@ -277,8 +290,8 @@ class Questions:
         for shows in self._shown_by(task):
             shows.questions = (*shows.questions, question)
         if task.status == "running":
-            self._limits.pause(task)
             self._change_status(task, "waiting")
+        self.look(task)
         self._hub.publish(TaskAsked(task.id, question))
         for shows in self._shown_by(task):
             self._asked(shows)
@@ -301,9 +314,11 @@ class Questions:
             for shows in self._shown_by(task):
                 shows.questions = tuple(each for each in shows.questions if each.id != question.id)
             self._hub.publish(TaskAnswered(task.id, question.id, how, text, by))
-            if task.status == "waiting" and not task.questions:
+            if not task.questions:
                 self._limits.go_on(task)
-                self._change_status(task, "running")
+                if task.status == "waiting":
+                    self._change_status(task, "running")
+            self.look(task)
             task.last_sign = time.monotonic()
         if answered is not None:
             waiting.reply_to.set(answered)

@@ -321,11 +321,11 @@ class TaskSupervisor(Supervisor):
                 over = self._answers.budgets.count(task, attempt, report)
                 if isinstance(report, TurnEnded):
                     told = self._answers.notices.told_by_turn(report.told, task.id)
-                    more = [*told, *self._talk.taken(task, report)]
-                    self._conversations.keep(task, attempt, child, report, more)
+                    self._conversations.keep(task, attempt, child, report, [*told, *self._talk.taken(task, report)])
                 for ended, limit_reached in over:
                     self._end_for_limit(ended, limit_reached)
             case ToolCalled() | ToolAnswered() | Progressed():
+                self._talk.look(task)
                 self._hub.report(task, report)
             case Noted():
                 self._answers.note(report, task)

@@ -128,6 +128,10 @@ class Talk:
         """A process of a task can be told what has come for it."""
         self._letters.ready(task)
 
+    def look(self, task: Task) -> None:
+        """A task that asks something has begun or ended a call of a tool."""
+        self._questions.look(task)
+
     def due(self, due: TalkDue) -> None:
         """The time of a question is over, or that of a receipt."""
         if not due.letter:

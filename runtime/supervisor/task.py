@@ -22,7 +22,6 @@ from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.talk import Letter
 from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
 from ..text import bounded, encodable
-from .budget_views import budget_in_use
 from .outcome import StopRequest
 from .purse import TurnBook
 
@@ -367,7 +366,6 @@ class Task:
             progress=self.progress,
             continues=self.continues,
             questions=[*self.questions],
-            budget=budget_in_use(self),
         )
 
     def _workdir(self) -> str:

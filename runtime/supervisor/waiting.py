@@ -20,7 +20,7 @@ from ..tasks.news import TakeNews
 from ..tasks.turns import AskTurn
 from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
-from .budget_views import budget_of
+from .budget_views import budget_in_use, budget_of
 from .budgets import Budgets
 from .messages import LookedAt, Mailbox, NewsDue, RateDue, Waiter, WaitTimedOut
 from .notices import Notices
@@ -152,7 +152,9 @@ class Answers:
 
     def view(self, task: Task, *, output: bool = True, limit: int | None = None) -> TaskView:
         """Return a task as it is now, with the last sample of what it uses; see `Task.view`."""
-        return task.view(vitals=self._latest(task.id), output=output, limit=limit, queue_place=self._place(task))
+        view = task.view(vitals=self._latest(task.id), output=output, limit=limit, queue_place=self._place(task))
+        budget = budget_in_use(task)
+        return view if budget is None else msgspec.structs.replace(view, budget=budget)
 
     def end(self, waiter: Waiter, *, is_heard: bool = True) -> None:
         """Answer a waiter with those of its tasks that have ended, unless it has been answered, or nobody hears it."""

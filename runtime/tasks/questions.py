@@ -114,6 +114,7 @@ class AskQuestion(Request[Answered], frozen=True, tag="ask"):
         default: see `Question`.
         number: by which the asker can say later that it does not want to know any more (`QuestionDropped`); 0: never.
         schema: see `Question`.
+        is_aside: whether a thread beside the main one asks, so that the task may do something else meanwhile.
     """
 
     text: Text
@@ -123,6 +124,7 @@ class AskQuestion(Request[Answered], frozen=True, tag="ask"):
     default: AnswerText | None = None
     number: Number = 0
     schema: Annotated[str, msgspec.Meta(max_length=LONGEST_QUESTION)] = ""
+    is_aside: bool = False
 
 
 class AskApproval(Request[Answered], frozen=True, tag="ask_approval"):

@@ -215,7 +215,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         progress: how far its latest attempt has come; None if that has told nothing of it.
         silence: of one that is `silent`, what it does, where one task is viewed; else None.
         questions: what it has asked, and waits to be answered, oldest first.
-        budget: what it may use, and what is left; None if it has no limit, and where only the journal can be asked.
+        budget: what it may use, and what is left; None if it has no limit, in `list`, and where only the journal can
+            be asked.
     """
 
     id: str

@@ -65,7 +65,7 @@ def test_a_view_has_the_budget_in_force_and_what_is_left(runtime: Runtime, tools
     assert "Left of its budget: 5 of 7 turns, 19,800 of 20,000 tokens, $0.48 of $0.50, 5" in seen.text
     assert seen.data["budget"]["left"]["tokens"] == 19_800
     (listed,) = call(toolset, "list_background_agents").data["tasks"]
-    assert listed["budget"]["tokens"] == 20_000
+    assert listed["budget"] is None  # a list stays small
 
 
 def test_a_task_without_limits_has_no_budget(runtime: Runtime, toolset: OrchestratorTools) -> None:
@@ -104,6 +104,6 @@ def test_the_receipt_and_the_view_of_a_group_have_its_budget_and_the_turns_of_ea
     budget = runtime.view(group).budget
     assert budget is not None
     assert (budget.turns, budget.left.turns) == (7, None)
-    item = next(view for view in runtime.list() if view.parent == group)
+    item = runtime.view(next(view.id for view in runtime.list() if view.parent == group))
     assert item.budget is not None
     assert (item.budget.turns, item.budget.cost, item.budget.shared) == (7, 0.5, ("cost",))
