@@ -175,16 +175,19 @@ def test_a_short_limit_on_time_is_told_before_its_last_turn() -> None:
 
 def test_what_was_said_is_kept_where_the_time_is_too_short_for_a_last_turn() -> None:
     def reply(request: Request) -> Reply:
+        if request.model == "b":
+            return Text("warm")
         if request.turn:
             return Stall()
         return Calls(("think", {"thought": "a thought"}), text="So far.")
 
-    with ModelServer(reply) as server, Runtime.from_mapping(team(server, a=THINKER), standby=0) as runtime:
-        view = run_and_wait(runtime, "a", limits=Limits(wall_clock=6))
+    with ModelServer(reply) as server, Runtime.from_mapping(team(server, a=THINKER, b={}), standby=0) as runtime:
+        run_and_wait(runtime, "b")  # the first task of a host takes its time
+        view = run_and_wait(runtime, "a", limits=Limits(wall_clock=8))
 
     assert (view.status, view.result) == ("failed", "So far.")
     assert re.fullmatch(
-        r"The limit wall_clock of 6 s was reached: it had run for [\d.]+ s, too short for a last turn\.", view.reason
+        r"The limit wall_clock of 8 s was reached: it had run for [\d.]+ s, too short for a last turn\.", view.reason
     )
 
 
