@@ -62,14 +62,12 @@ class ProcessSystem:
             function is called too. They must not start a thread, an event loop or a pool, nor open a socket.
         folders: where actors, and `late_preload`, find modules before any other place; `preload` does not look there.
         late_preload: as `preload`, but after it, and with `folders` on the path.
-        preload_failed: is called with each of these that fails, and what it raised; again when another zygote had to be
-            started. It runs in the I/O thread and must not wait.
-        standby: how many processes wait, forked ahead, for the next actors. Each costs some megabytes of memory, and
-            saves its actor the time of a fork.
+        preload_failed: is called with each of these that fails, and what it raised, once for each zygote; in the I/O
+            thread, and must not wait.
+        standby: how many processes wait, forked ahead, for the next actors. Each costs some megabytes of memory.
         rehearsal: an actor (class, arguments) that each standby process runs once to warm up, and the idle zygote a few
             times. Choose a typical one; it must soon stop by itself. The rules for `preload` apply.
-        short_rehearsal: as `rehearsal`, but with what most actors have in common only. The zygote takes a moment for it
-            even where it is never idle for long; `rehearsal` waits until it is.
+        short_rehearsal: the same, with what most actors have in common only; done even where the zygote is hardly idle.
         for_many: whether several actors are expected, so that processes stand by, and the zygote rehearses, from the
             beginning. If not, that waits for the second actor: for one alone it costs more CPU time than it saves.
         withheld: names of the host's environment variables that neither the zygote nor any actor inherits. An actor
@@ -372,7 +370,6 @@ class ProcessSystem:
 
 
 def _encoded(actor: tuple[type[Startable], tuple[Any, ...]] | None) -> bytes:
-    """Return an actor to rehearse with as the zygote takes it."""
     return encode_object((*actor, {})) if actor is not None else b""
 
 

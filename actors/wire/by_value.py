@@ -12,7 +12,6 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 import cloudpickle
-from cloudpickle import cloudpickle as _cloudpickle
 
 from .class_names import named_by, put_in_module
 from .singletons import reduce_singleton
@@ -27,7 +26,7 @@ _NO_FILE: Final = "<dynamic-code>"
 _CACHE: Final = "__msgspec_cache__"
 """What `msgspec` notes in a dataclass or a `TypedDict` when it first decodes one."""
 
-_MAKERS: Final = vars(_cloudpickle)
+_MAKERS: Final = vars(cloudpickle.cloudpickle)
 """Where the functions are that make anew what went by value: half of what is in a pickle of a function."""
 
 _WITH_SETTER: Final = 6

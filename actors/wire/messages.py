@@ -1,7 +1,6 @@
 """Messages: between the host and one actor's process, and between the host and the zygote; closed unions of types.
 
-A child sends msgpack, decoded against these (see `frames`), and never a pickle. Only the trusted direction (host to
-child) carries pickles, inside `Start.actor`, `Tell.body` and `Ask.body`.
+A child sends msgpack, decoded against these (see `frames`). Only the host sends pickles: in `Start`, `Tell` and `Ask`.
 """
 
 from __future__ import annotations
@@ -297,8 +296,7 @@ class Configuration(msgspec.Struct, frozen=True):
         folders: what comes before it for actors, and for `late_preload`.
         preload: modules that every actor will want, imported once.
         late_preload: the same, but with `folders` on the path; the host hears of those that fail.
-        rehearsal: pickle of `(class, args, kwargs)` of an actor that processes which stand by start and end once.
-            Empty: the next one, or one that stops at once.
+        rehearsal: pickle of `(class, args, kwargs)` of an actor to rehearse; empty: the next, or one that stops at once.
         short_rehearsal: the same, of one with what most actors have in common; empty if there is none.
         for_many: whether the zygote rehearses from the beginning, or not before the second actor.
         host_name: what `multiprocessing` calls the host.
