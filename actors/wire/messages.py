@@ -296,7 +296,7 @@ class Configuration(msgspec.Struct, frozen=True):
         folders: what comes before it for actors, and for `late_preload`.
         preload: modules that every actor will want, imported once.
         late_preload: the same, but with `folders` on the path; the host hears of those that fail.
-        rehearsal: pickle of `(class, args, kwargs)` of an actor to rehearse; empty: the next, or one that stops at once.
+        rehearsal: pickle of `(class, args, kwargs)` of an actor to rehearse; empty: the next, or an idle one.
         short_rehearsal: the same, of one with what most actors have in common; empty if there is none.
         for_many: whether the zygote rehearses from the beginning, or not before the second actor.
         host_name: what `multiprocessing` calls the host.
