@@ -16,8 +16,6 @@ from typing import Any
 
 import httpx2
 import msgspec
-import openai
-from openai._base_client import get_platform
 
 from ...errors import ModelError
 from ...net.certificates import authorities, no_authorities
@@ -30,6 +28,7 @@ from ..sendable import Server, sendable
 from .errors import ModelErrors
 from .event_stream import NOT_JSON, EventDecoder, StreamEvent, is_flat
 from .finish_reasons import End
+from .library import get_platform, openai
 from .parameters import Parameters
 from .stream import ShapeError, TurnAssembler, reported_error
 from .usage import estimated

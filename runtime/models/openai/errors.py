@@ -15,7 +15,6 @@ from http import HTTPStatus
 from typing import Final
 
 import httpx2
-import openai
 
 from ...errors import ContextLengthError, ModelError, RateLimitError, RefusalError
 from ...net.proxies import Proxy
@@ -24,6 +23,7 @@ from ...team.secrets import blotted
 from ...text import one_line
 from ..base import Turn
 from ..retries import BrokenStreamError, MislabelledError, TransientError
+from .library import openai
 from .server_faults import Fault, Kind, read_fault
 
 __all__ = ["ModelErrors"]

@@ -12,12 +12,12 @@ import platform
 from collections.abc import AsyncIterator
 
 import anyio
-import openai
 
 from ....actors import silenced
 from ...errors import ModelError
 from ...team.config import ModelConfig
 from .client import CONNECT_TIMEOUT, OpenAIModel, http_client
+from .library import openai
 
 __all__ = ["canned_model", "warm_up"]
 

@@ -1,0 +1,82 @@
+"""The library `openai` without the modules of its types: they come whole when somebody looks at one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HERE = "from subactors.runtime.models.openai.library import openai\n"
+
+NAMES = """
+import importlib
+for package in ("types", "types.chat", "types.responses", "types.shared"):
+    module = importlib.import_module("openai." + package)
+    getattr(module, "__all__", None)
+    print(package, sorted(name for name in vars(module) if name != "__all__"), type(module))
+"""
+
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_what_nobody_looks_at_is_not_imported() -> None:
+    program = "import sys, subactors.runtime.models.openai.warm_up\nprint('openai.types.batch' in sys.modules)"
+    assert run(program) == "False\n"
+
+
+def test_who_looks_finds_what_is_there_without_us() -> None:
+    assert run(HERE + NAMES) == run("import openai\n" + NAMES)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "openai.types.chat.ChatCompletion.__name__",
+        "__import__('openai.types.chat').types.chat.ChatCompletion.__name__",
+        "[__import__('openai.types.chat.chat_completion'), openai.types.chat.chat_completion.ChatCompletion][1].__name__",
+    ],
+)
+def test_a_type_is_found_wherever_it_is_looked_for(look: str) -> None:
+    assert run(f"{HERE}print({look})") == "ChatCompletion\n"
+
+
+def test_threads_that_look_at_the_same_time_all_find() -> None:
+    program = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+barrier = Barrier(6)
+def look(place):
+    barrier.wait()
+    package, name = place
+    return getattr(package, name).__name__
+types = openai.types
+places = [(types, "Batch"), (types.chat, "ChatCompletion"), (types.responses, "Response"), (types.shared, "Reasoning")]
+with ThreadPoolExecutor(6) as pool:
+    print(*pool.map(look, [*places, (types, "Model"), (types.responses, "Tool")][:5] + [(types, "Image")]))
+"""
+    assert run(HERE + program) == "Batch ChatCompletion Response Reasoning Model Image\n"
+
+
+def test_a_look_that_fails_may_be_repeated() -> None:
+    program = """
+import sys
+sys.modules["openai.types.batch"] = None
+for _ in range(2):
+    try:
+        openai.types.Batch
+    except ImportError as error:
+        print(error.name)
+del sys.modules["openai.types.batch"]
+print(openai.types.Batch.__name__)
+try:
+    openai.types.Butch
+except AttributeError as error:
+    print(error)
+"""
+    missing = "module 'openai.types' has no attribute 'Butch'"
+    assert run(HERE + program) == f"openai.types.batch\nopenai.types.batch\nBatch\n{missing}\n"
