@@ -41,7 +41,7 @@ class _LatePackage(ModuleType):
                 except BaseException:
                     _loaders[self.__name__] = loader
                     raise
-                self.__class__ = ModuleType
+                self.__class__ = ModuleType  # type: ignore[assignment]  # modules may change theirs
             if name in vars(self):
                 return vars(self)[name]
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
