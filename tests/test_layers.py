@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import re
@@ -79,7 +80,10 @@ def _imports(name: str) -> list[Import]:
     return imports_of(name, MODULES[name].read_text(encoding="utf-8"), MODULES, is_folder=name in FOLDERS)
 
 
-IMPORTS: Final = [found for name in MODULES for found in _imports(name)]
+@functools.cache
+def all_imports() -> list[Import]:
+    """Return all imports of ours. They take a while to read, so not where the tests are only counted."""
+    return [found for name in MODULES for found in _imports(name)]
 
 
 def part(module: str, folder: str) -> str:
@@ -89,15 +93,15 @@ def part(module: str, folder: str) -> str:
     return module.removeprefix(f"{folder}.").partition(".")[0] if module.startswith(f"{folder}.") else ""
 
 
-def inside(folder: str, imports: Iterable[Import] = IMPORTS) -> Iterator[tuple[str, str]]:
+def inside(folder: str, imports: Iterable[Import] | None = None) -> Iterator[tuple[str, str]]:
     """Yield which of a folder's files and folders imports which other."""
-    for found in imports:
+    for found in all_imports() if imports is None else imports:
         importer, imported = part(found.importer, folder), part(found.imported, folder)
         if importer and imported and importer != imported:
             yield importer, imported
 
 
-def upward(package: str, imports: Iterable[Import] = IMPORTS) -> list[tuple[str, str]]:
+def upward(package: str, imports: Iterable[Import] | None = None) -> list[tuple[str, str]]:
     """Return the imports inside a package that go up its map, on whose top is the package's own `__init__`."""
     order = [*rooms(package), "__init__"]
     return [
@@ -107,9 +111,9 @@ def upward(package: str, imports: Iterable[Import] = IMPORTS) -> list[tuple[str,
     ]
 
 
-def private(imports: Iterable[Import] = IMPORTS) -> set[tuple[str, str]]:
+def private(imports: Iterable[Import] | None = None) -> set[tuple[str, str]]:
     """Return what packages import of others that is not public."""
-    ours = [found for found in imports if found.imported != COMPUTED]
+    ours = [found for found in (all_imports() if imports is None else imports) if found.imported != COMPUTED]
     across = [found for found in ours if found.importer.partition(".")[0] != found.imported.partition(".")[0]]
     return {(found.importer, found.imported) for found in across if not _is_public(found)}
 
@@ -152,7 +156,7 @@ def test_the_supervisor_reaches_what_tasks_use_and_leave_through_their_place_alo
 
     assert [
         found
-        for found in IMPORTS
+        for found in all_imports()
         if found.importer.startswith("runtime.supervisor.") and found.imported.startswith(behind)
     ] == []
 
@@ -160,7 +164,9 @@ def test_the_supervisor_reaches_what_tasks_use_and_leave_through_their_place_alo
 def test_actors_know_nothing_of_the_runtime_nor_either_of_the_benchmarks() -> None:
     above = {"actors": ("runtime", "benchmarks"), "runtime": ("benchmarks",), "benchmarks": ()}
 
-    assert [found for found in IMPORTS if found.imported.startswith(above[found.importer.partition(".")[0]])] == []
+    assert [
+        found for found in all_imports() if found.imported.startswith(above[found.importer.partition(".")[0]])
+    ] == []
 
 
 def test_no_package_imports_the_private_parts_of_another() -> None:
@@ -169,7 +175,7 @@ def test_no_package_imports_the_private_parts_of_another() -> None:
 
 
 def test_what_is_imported_by_a_computed_name_is_listed() -> None:
-    assert {found.importer for found in IMPORTS if found.imported == COMPUTED} == COMPUTING.keys()
+    assert {found.importer for found in all_imports() if found.imported == COMPUTED} == COMPUTING.keys()
 
 
 def _is_public(found: Import) -> bool:

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -111,13 +111,13 @@ def test_a_result_that_json_cannot_hold_fails_the_task_and_says_what_would_be_ri
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"), [("large text", large_text()), ("large data", large_data())], ids=["text", "data"]
+    ("kind", "expected"), [("large text", large_text), ("large data", large_data)], ids=["text", "data"]
 )
-def test_a_large_result_arrives(runtime: Runtime, kind: str, expected: object) -> None:
+def test_a_large_result_arrives(runtime: Runtime, kind: str, expected: Callable[[], object]) -> None:
     view = run_and_wait(runtime, "returns", kind)
 
     assert (view.status, view.reason) == ("completed", "")
-    assert view.result == expected
+    assert view.result == expected()
     assert len(str(view.result_json)) > 5_000_000
 
 
