@@ -57,6 +57,7 @@ COMPUTING: Final = {
     "actors.zygote.loading": "what a host has its zygote preload",
     "actors.context.main_module": "the program of a host that uses `multiprocessing`",
     "actors.wire.singletons": "the module of a singleton that comes from the host",
+    "runtime.models.openai.library": "what it has put off to import",
     "runtime.team.references": "what a team file names",
     "runtime.toolsets.build": "the toolset beside it that a row of `team/toolset_kinds` names",
     "benchmarks.contenders": "the contender beside it that its table names",

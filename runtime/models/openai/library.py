@@ -1,12 +1,15 @@
-"""Library: `openai`, imported without the modules of its types, which are two thirds of the time of its import.
+"""Library: `openai`, imported without what takes most of the time of its import and is of no use here.
 
-Nothing here uses them: requests are posted as plain data, and answers are read as such. A tool or a framework in the
-same process gets them whole, from wherever it imports them, when it first looks at one.
+That is the modules of its types, as requests are posted as plain data and answers are read as such; and trio, where it
+is installed, for which `httpcore2` has a way of its own. A tool or a framework in the same process has both as ever,
+whole and from wherever it imports them: they are imported when it first looks at them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -31,20 +34,42 @@ class _LatePackage(ModuleType):
     """A package whose own module is run when a name is looked for that is not there."""
 
     def __getattr__(self, name: str) -> object:
-        # The import system, `pickle` and others ask all modules for names of their own.
-        is_wanted = not name.startswith("__") or name == "__all__"
-        with _looking if is_wanted else contextlib.nullcontext():
-            loader = _loaders.pop(self.__name__, None) if is_wanted else None
-            if loader is not None:
-                try:
-                    loader.exec_module(self)
-                except BaseException:
-                    _loaders[self.__name__] = loader
-                    raise
-                self.__class__ = ModuleType  # type: ignore[assignment]  # modules may change theirs
-            if name in vars(self):
-                return vars(self)[name]
+        if _is_wanted(name):
+            with _looking:
+                if name not in vars(self) and self.__name__ in _loaders:
+                    self._gather()
+                if name in vars(self):
+                    return vars(self)[name]
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+    def _gather(self) -> None:
+        loader = _loaders.pop(self.__name__)
+        try:
+            loader.exec_module(self)
+        except BaseException:
+            _loaders[self.__name__] = loader
+            raise
+        self.__class__ = ModuleType  # type: ignore[assignment]  # modules may change theirs
+
+
+class _StandIn(ModuleType):
+    """Stands for a module with those that have imported it too early, and has it imported when they use it."""
+
+    def __getattr__(self, name: str) -> object:
+        if not _is_wanted(name):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        self.leave()
+        return getattr(importlib.import_module(self.__name__), name)
+
+    def leave(self) -> None:
+        """Give the place to the module itself: who imports it from now on gets that."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+
+
+def _is_wanted(name: str) -> bool:
+    """Return whether it is a name that a module may have: the import system and others ask for names of their own."""
+    return not name.startswith("__") or name == "__all__"
 
 
 class _LateLoader(Loader):
@@ -83,6 +108,19 @@ def _late_packages() -> Iterator[None]:
         sys.meta_path.remove(_Finder)
 
 
-with _late_packages():
+@contextlib.contextmanager
+def _trio_later() -> Iterator[None]:
+    if "trio" in sys.modules or importlib.util.find_spec("trio") is None:
+        yield
+        return
+    sys.modules["trio"] = stand_in = _StandIn("trio")
+    try:
+        yield
+    finally:
+        stand_in.leave()
+
+
+with _late_packages(), _trio_later():
+    import httpcore2  # noqa: F401 - the library would import it at its first request
     import openai
     from openai._base_client import get_platform

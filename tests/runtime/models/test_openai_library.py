@@ -25,8 +25,40 @@ def run(program: str) -> str:
 
 
 def test_what_nobody_looks_at_is_not_imported() -> None:
-    program = "import sys, subactors.runtime.models.openai.warm_up\nprint('openai.types.batch' in sys.modules)"
-    assert run(program) == "False\n"
+    program = """
+import sys, subactors.runtime.models.openai.warm_up
+print(sys.modules.keys() & {"openai.types.batch", "openai.types.responses.response", "trio", "trio.lowlevel"})
+"""
+    assert run(program) == "set()\n"
+
+
+def test_what_runs_under_trio_finds_it() -> None:
+    program = (
+        HERE
+        + """
+import asyncio, httpcore2, sys, threading, trio
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+assert trio is sys.modules["trio"]
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+    def log_request(self, *_):
+        pass
+
+async def ask(server):
+    async with httpcore2.AsyncConnectionPool() as pool:
+        return (await pool.request("GET", f"http://127.0.0.1:{server.server_port}/")).status
+
+with HTTPServer(("127.0.0.1", 0), Answers) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(trio.run(ask, server), asyncio.run(ask(server)))
+    server.shutdown()
+"""
+    )
+    assert run(program) == "204 204\n"
 
 
 def test_who_looks_finds_what_is_there_without_us() -> None:
