@@ -34,7 +34,7 @@ HEAD: Final = 5000
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", max_output=2 * HEAD) as runtime:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", max_output=2 * HEAD, standby=0) as runtime:
         assert run_and_wait(runtime, "echoes", "warm").result == "warm"
         yield runtime
 
@@ -68,7 +68,7 @@ def test_a_log_that_was_replaced_is_made_anew_for_the_next_attempt(tmp_path: Pat
             }
         }
     }
-    with Runtime.from_mapping(team, state_dir=tmp_path / "state") as runtime:
+    with Runtime.from_mapping(team, state_dir=tmp_path / "state", standby=0) as runtime:
         view = run_and_wait(runtime, "bad", "fifo")
 
     assert view.attempts > 1

@@ -113,7 +113,7 @@ def test_a_function_without_a_model_is_told_how_to_get_one(runtime: Runtime) -> 
 
 def test_a_function_is_an_agents_loop_of_its_own() -> None:
     script = [Calls(("think", {"thought": "hm"}), usage=(10, 5)), Text("The answer.", usage=(20, 5))]
-    with ModelServer(script) as server, Runtime.from_mapping(_with_model(server)) as runtime:
+    with ModelServer(script) as server, Runtime.from_mapping(_with_model(server), standby=0) as runtime:
         view = run_and_wait(runtime, "agent", "What?")
 
         assert view.status == "completed", view.reason
@@ -127,7 +127,7 @@ def test_a_function_is_an_agents_loop_of_its_own() -> None:
 
 def test_a_sync_function_asks_its_model_and_a_fallback_answers() -> None:
     script = [Status(404), Text("From the other.")]
-    with ModelServer(script) as server, Runtime.from_mapping(_with_model(server)) as runtime:
+    with ModelServer(script) as server, Runtime.from_mapping(_with_model(server), standby=0) as runtime:
         view = run_and_wait(runtime, "asks", "What?")
 
         assert view.result == "From the other."
@@ -136,7 +136,7 @@ def test_a_sync_function_asks_its_model_and_a_fallback_answers() -> None:
 
 
 def test_what_a_function_may_use_is_imported_ahead_of_the_tasks() -> None:
-    with ModelServer([Text("yes")]) as server, Runtime.from_mapping(_with_model(server)) as runtime:
+    with ModelServer([Text("yes")]) as server, Runtime.from_mapping(_with_model(server), standby=0) as runtime:
         view = run_and_wait(runtime, "imports")
 
     assert (view.status, view.result) == ("completed", []), view.reason

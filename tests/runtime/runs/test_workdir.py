@@ -53,7 +53,7 @@ def gone(path: Path) -> Callable[[], bool]:
 def test_tasks_work_in_the_current_directory_of_their_start(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Runtime.from_mapping(team("shared"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("shared"), state_dir=state, standby=0) as runtime:
         monkeypatch.chdir(tmp_path)
         printed, view = did(runtime, "pwd")
     assert printed == str(tmp_path)
@@ -63,7 +63,7 @@ def test_tasks_work_in_the_current_directory_of_their_start(
 def test_tasks_and_orchestrators_work_in_the_runtimes_working_directory(state: Path, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    with Runtime.from_mapping(team("shared"), state_dir=state, working_dir=folder) as runtime:
+    with Runtime.from_mapping(team("shared"), state_dir=state, working_dir=folder, standby=0) as runtime:
         assert did(runtime, "pwd")[0] == str(folder)
         with runtime.toolset("worker") as toolset:
             assert toolset.call("shell", '{"cmd": "pwd"}').text == str(folder)
@@ -89,7 +89,7 @@ def test_the_command_line_takes_a_working_directory(state: Path, tmp_path: Path)
 
 
 def test_a_private_folder_is_new_for_each_task_and_stays_with_the_run(state: Path) -> None:
-    with Runtime.from_mapping(team("private"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("private"), state_dir=state, standby=0) as runtime:
         first, one = did(runtime, "pwd; ls; touch mine")
         second, other = did(runtime, "pwd; ls")
         assert first.strip() == one.workdir
@@ -110,7 +110,7 @@ def runtime_view(runtime: Runtime, view: TaskView) -> str:
 
 def test_a_function_that_is_an_agent_finds_itself_in_its_folder(state: Path) -> None:
     agents = {"agents": {"worker": entrypoint("where_it_works", workdir="private")}}
-    with Runtime.from_mapping(agents, state_dir=state) as runtime:
+    with Runtime.from_mapping(agents, state_dir=state, standby=0) as runtime:
         view = run_and_wait(runtime, "worker")
     assert view.result == view.workdir
 
@@ -118,13 +118,13 @@ def test_a_function_that_is_an_agent_finds_itself_in_its_folder(state: Path) -> 
 def test_what_is_remembered_outlives_a_folder_of_ones_own(state: Path, tmp_path: Path) -> None:
     mapping = team("private")
     mapping["agents"]["worker"]["toolsets"].append({"type": "memory", "path": "notes.db"})
-    with Runtime.from_mapping(mapping, state_dir=state, working_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(mapping, state_dir=state, working_dir=tmp_path, standby=0) as runtime:
         run_and_wait(runtime, "worker", plan([["add_memory", {"memory": "x"}]], "answers"))
     assert (tmp_path / "notes.db").exists()
 
 
 def test_a_worktree_without_changes_is_removed_with_its_branch(repository: Path, state: Path) -> None:
-    with Runtime.from_mapping(team("worktree"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime:
         printed, view = did(runtime, "pwd; git branch --show-current; cat inner/file; touch built.o")
         folder, branch, text = printed.splitlines()
         assert Path(folder).is_relative_to(state)
@@ -148,7 +148,7 @@ def test_a_worktree_without_changes_is_removed_with_its_branch(repository: Path,
     ],
 )
 def test_a_worktree_with_changes_is_kept_with_its_branch(repository: Path, state: Path, change: str) -> None:
-    with Runtime.from_mapping(team("worktree"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime:
         _, view = did(runtime, change)
     assert Path(view.workdir, ".git").exists()
     assert f"subactors/{view.id}" in git(repository, "branch", "--format", "%(refname:short)")
@@ -160,7 +160,7 @@ def test_a_worktree_with_changes_is_kept_with_its_branch(repository: Path, state
 
 def test_commits_that_another_branch_has_do_not_keep_a_worktree(repository: Path, state: Path) -> None:
     commit = f"touch new; git add new; git {' '.join(IDENTITY)} commit --quiet -m Second; git branch other"
-    with Runtime.from_mapping(team("worktree"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime:
         _, view = did(runtime, commit)
         wait_until(lambda: not runtime.view(view.id).workdir, "the worktree is removed")
     assert git(repository, "log", "--format=%s", "other").splitlines() == ["Second", "First"]
@@ -170,7 +170,7 @@ def test_a_task_starts_in_the_same_folder_of_its_worktree(
     repository: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(repository / "inner")
-    with Runtime.from_mapping(team("worktree"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime:
         assert did(runtime, "pwd; ls")[0].endswith("/inner\nfile")
 
 
@@ -179,14 +179,14 @@ def test_the_variables_of_a_git_hook_lead_nobody_astray(
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(repository / "nowhere"))
     monkeypatch.setenv("GIT_INDEX_FILE", "nothing")
-    with Runtime.from_mapping(team("worktree"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime:
         printed, view = did(runtime, "git rev-parse --show-toplevel")
         assert view.id in printed
         wait_until(lambda: not runtime.view(view.id).workdir, "the worktree is removed")
 
 
 def test_many_worktrees_at_once_are_made_and_removed(repository: Path, state: Path) -> None:
-    with Runtime.from_mapping(team("worktree"), state_dir=state) as runtime:
+    with Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime:
         tasks = [runtime.run("worker", shell("git branch --show-current")) for _ in range(8)]
         views = runtime.wait(tasks, timeout=60)
     assert [json.loads(view.result)[0].strip() for view in views] == [f"subactors/{task}" for task in tasks]
@@ -195,7 +195,7 @@ def test_many_worktrees_at_once_are_made_and_removed(repository: Path, state: Pa
 
 def test_the_worktree_of_a_task_that_is_killed_is_removed(repository: Path, state: Path) -> None:
     agents = {"agents": {"worker": entrypoint("waits", workdir="worktree")}}
-    with Runtime.from_mapping(agents, state_dir=state, stop_grace=0.5) as runtime:
+    with Runtime.from_mapping(agents, state_dir=state, stop_grace=0.5, standby=0) as runtime:
         task_id = runtime.run("worker", "go")
         view = wait_until_running(runtime, task_id)
         wait_until(lambda: runtime.view(task_id).workdir, "there is a worktree")
@@ -253,7 +253,7 @@ time.sleep(600)
 def test_a_state_folder_whose_name_is_no_text_ends_nothing(other: Any, answer: str, tmp_path: Path) -> None:
     waits = {"model": "python/unfair_models:waits_for_one", "sub_agents": ["other"]}
     with Runtime.from_mapping(
-        {"agents": {"waits": waits, "other": other}}, state_dir=tmp_path / os.fsdecode(b"state\xff")
+        {"agents": {"waits": waits, "other": other}}, state_dir=tmp_path / os.fsdecode(b"state\xff"), standby=0
     ) as runtime:
         assert answer in run_and_wait(runtime, "waits").result
         assert [view.status for view in runtime.list()] == ["completed"] * 2
@@ -261,7 +261,7 @@ def test_a_state_folder_whose_name_is_no_text_ends_nothing(other: Any, answer: s
 
 def test_a_worktree_needs_a_repository(state: Path, tmp_path: Path) -> None:
     with (
-        Runtime.from_mapping(team("worktree"), state_dir=state, working_dir=tmp_path) as runtime,
+        Runtime.from_mapping(team("worktree"), state_dir=state, working_dir=tmp_path, standby=0) as runtime,
         pytest.raises(RequirementError, match="needs a git repository"),
     ):
         runtime.run("worker", "x")
@@ -271,7 +271,7 @@ def test_a_worktree_needs_git(repository: Path, state: Path, monkeypatch: pytest
     assert repository.exists()
     monkeypatch.setenv("PATH", "/nowhere")
     with (
-        Runtime.from_mapping(team("worktree"), state_dir=state) as runtime,
+        Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime,
         pytest.raises(RequirementError, match="needs git"),
     ):
         runtime.run("worker", "x")
@@ -279,7 +279,7 @@ def test_a_worktree_needs_git(repository: Path, state: Path, monkeypatch: pytest
 
 def test_a_repository_without_a_commit_fails_the_task_with_what_git_says(state: Path, tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "fresh")
-    with Runtime.from_mapping(team("worktree"), state_dir=state, working_dir=tmp_path / "fresh") as runtime:
+    with Runtime.from_mapping(team("worktree"), state_dir=state, working_dir=tmp_path / "fresh", standby=0) as runtime:
         view = run_and_wait(runtime, "worker", shell("true"))
     assert view.status == "failed"
     assert "git worktree could not be made" in view.reason

@@ -51,7 +51,7 @@ def team(*toolsets: dict[str, Any]) -> dict[str, Any]:
 
 def worktree_after(state: Path, command: str) -> Path:
     """Have a task run a command in its worktree; return where that was, once the host has closed."""
-    with Runtime.from_mapping(team({"type": "shell"}), state_dir=state) as runtime:
+    with Runtime.from_mapping(team({"type": "shell"}), state_dir=state, standby=0) as runtime:
         view = run_and_wait(runtime, "worker", plan([["shell", {"cmd": f"pwd; {command}"}]], "answers"))
         assert view.status == "completed", view.reason
         return Path(json.loads(view.result)[0].splitlines()[0])
@@ -151,7 +151,7 @@ def test_an_agent_with_nothing_but_file_tools_has_no_program_started(
         [["write_file", {"path": ".git", "content": "gitdir: x\n"}]],
     ]
     toolset = {"type": "filesystem", "allow_git": allow_git}
-    with Runtime.from_mapping(team(toolset), state_dir=state) as runtime:
+    with Runtime.from_mapping(team(toolset), state_dir=state, standby=0) as runtime:
         view = run_and_wait(runtime, "worker", plan(*forged, "answers"))
         assert view.status == "completed", view.reason
     sweep(state)
@@ -221,7 +221,7 @@ def test_a_link_in_place_of_a_worktree_leads_to_nothing_being_removed(
 def test_a_lock_that_somebody_holds_does_not_hold_up_the_host(repository: Path, state: Path) -> None:
     descriptor = os.open(repository / ".git" / "subactors.lock", os.O_RDWR | os.O_CREAT, 0o600)
     hurry = Hurry()
-    with Runtime.from_mapping(team({"type": "shell"}), state_dir=state) as runtime:
+    with Runtime.from_mapping(team({"type": "shell"}), state_dir=state, standby=0) as runtime:
         view = run_and_wait(runtime, "worker", plan([["shell", {"cmd": "pwd; touch new"}]], "answers"))
     folder = Path(json.loads(view.result)[0].strip())
     (folder / "new").unlink()
@@ -290,7 +290,7 @@ def test_a_task_that_is_started_again_does_not_go_on_in_a_forged_worktree(reposi
     mapping = team({"type": "shell"})
     mapping["agents"]["worker"]["restart"] = {"policy": "transient", "max_restarts": 1}
     command = "rm .git; git init --quiet; kill -9 $PPID"
-    with Runtime.from_mapping(mapping, state_dir=state) as runtime:
+    with Runtime.from_mapping(mapping, state_dir=state, standby=0) as runtime:
         view = run_and_wait(runtime, "worker", plan([["shell", {"cmd": command}]], "answers"))
     assert view.status == "failed"
     assert "its .git is not what git has written" in view.reason
@@ -301,7 +301,7 @@ def test_a_closing_host_leaves_the_worktrees_it_has_no_time_for_to_the_next(
 ) -> None:
     assert repository.exists()
     monkeypatch.setattr("subactors.runtime.runs.worktree_keeper._CLOSING", 0.0)
-    with Runtime.from_mapping(team({"type": "shell"}), state_dir=state) as runtime:
+    with Runtime.from_mapping(team({"type": "shell"}), state_dir=state, standby=0) as runtime:
         runtime._host.worktrees.hurry_up()
         view = run_and_wait(runtime, "worker", plan([["shell", {"cmd": "pwd"}]], "answers"))
         folder = Path(json.loads(view.result)[0].strip())

@@ -129,7 +129,10 @@ def test_an_agent_does_not_wait_for_what_others_have_promised_to_a_task_that_nee
 
     tools = [{"type": "background_agents", "limits": True}]
     agents = {"lead": {"sub_agents": ["worker", "other"], "toolsets": tools}, "worker": {}, "other": THINKER}
-    with ModelServer(reply) as server, Runtime.from_mapping(team(server, **agents), max_running=2) as runtime:
+    with (
+        ModelServer(reply) as server,
+        Runtime.from_mapping(team(server, **agents), max_running=2, standby=0) as runtime,
+    ):
         view = run_and_wait(runtime, "lead", limits=Limits(cost=0.5))
         ends = {each.agent: each.status for each in runtime.list()}
 

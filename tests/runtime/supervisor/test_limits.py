@@ -162,7 +162,7 @@ def test_tokens_of_all_turns_together_are_limited() -> None:
         models = {"talker": {"provider": "openai", "model": "m", "base_url": server.base_url, "token_key": "KEY"}}
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KEY", "sk-of-a-test")
-            with Runtime.from_mapping({"agents": {"a": agent}, "models": models}) as runtime:
+            with Runtime.from_mapping({"agents": {"a": agent}, "models": models}, standby=0) as runtime:
                 view = run_and_wait(runtime, "a")
 
     assert view.status == "failed"

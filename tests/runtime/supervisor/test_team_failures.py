@@ -66,7 +66,7 @@ def test_a_researcher_whose_server_falls_silent_is_failed_after_the_idle_time(
 ) -> None:
     path = tmp_path / "team.yaml"
     path.write_text(TEAM + "runtime:\n  model_idle_timeout: 0.3\n")
-    with ModelServer([Stall("so far "), Stall("so far ")]) as server, Runtime.from_file(path) as runtime:
+    with ModelServer([Stall("so far "), Stall("so far ")]) as server, Runtime.from_file(path, standby=0) as runtime:
         point_to(server, monkeypatch)
         view = run_and_wait(runtime, "researcher")
 
@@ -128,7 +128,7 @@ def test_max_iterations_fails_a_task_with_the_limit(tmp_path: Path, monkeypatch:
     def script(request: Request) -> Reply:
         return Calls(("think", {"thought": f"Thought {request.turn}."}))
 
-    with ModelServer(script) as server, Runtime.from_file(path) as runtime:
+    with ModelServer(script) as server, Runtime.from_file(path, standby=0) as runtime:
         point_to(server, monkeypatch)
         view = run_and_wait(runtime, "researcher")
 

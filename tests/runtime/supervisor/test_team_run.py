@@ -276,7 +276,7 @@ def test_researchers_that_a_silent_server_holds_are_gone_when_the_runtime_is_clo
     path.write_text(TEAM)
     with ModelServer(lambda _: Stall()) as server:
         point_to(server, monkeypatch)
-        with Runtime.from_file(path) as runtime:
+        with Runtime.from_file(path, standby=0) as runtime:
             ids = [runtime.run("researcher", topic) for topic in ("Apples", "Bears")]
             server.wait_for_requests(2)
             pids = [runtime.view(task_id).pid for task_id in ids]

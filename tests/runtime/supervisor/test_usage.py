@@ -49,7 +49,7 @@ def server() -> Iterator[ModelServer]:
 
 
 def test_what_a_task_uses_counts_for_those_who_started_it_too(server: ModelServer, tmp_path: Path) -> None:
-    with Runtime.from_mapping(team(server), state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(team(server), state_dir=tmp_path, standby=0) as runtime:
         runtime.wait([runtime.run("lead", "go")], timeout=50)
         views = {view.agent: view for view in runtime.list()}
 
@@ -70,7 +70,7 @@ def test_what_a_task_uses_counts_for_those_who_started_it_too(server: ModelServe
 
 
 def test_a_model_reads_in_lists_what_its_tasks_have_cost(server: ModelServer, tmp_path: Path) -> None:
-    with Runtime.from_mapping(team(server), state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(team(server), state_dir=tmp_path, standby=0) as runtime:
         task = runtime.run("worker", "go")
         runtime.wait([task], timeout=50)
         view = runtime.view(task)
@@ -86,7 +86,7 @@ def usage_chunk(**delta: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("reply", [Refusal("no"), Chunks(usage_chunk(content="a"), {"error": {"message": "overload"}})])
 def test_a_task_that_its_model_fails_has_used_what_the_answer_cost(reply: Reply, tmp_path: Path) -> None:
-    with ModelServer([reply]) as server, Runtime.from_mapping(team(server), state_dir=tmp_path) as runtime:
+    with ModelServer([reply]) as server, Runtime.from_mapping(team(server), state_dir=tmp_path, standby=0) as runtime:
         (view,) = runtime.wait([runtime.run("helper", "go")], timeout=50)
 
     assert view.status == "failed"
@@ -95,7 +95,7 @@ def test_a_task_that_its_model_fails_has_used_what_the_answer_cost(reply: Reply,
 
 def test_a_task_that_is_stopped_in_an_answer_has_used_what_the_server_has_counted(tmp_path: Path) -> None:
     reply = Stall(after="so far", usage=(10, 5))
-    with ModelServer([reply]) as server, Runtime.from_mapping(team(server), state_dir=tmp_path) as runtime:
+    with ModelServer([reply]) as server, Runtime.from_mapping(team(server), state_dir=tmp_path, standby=0) as runtime:
         task = runtime.run("helper", "go")
         wait_until(lambda: "so far" in runtime.view(task).output, "its first words")
         view = runtime.stop(task)[0]
@@ -107,7 +107,7 @@ def test_a_task_that_is_stopped_in_an_answer_has_used_what_the_server_has_counte
 def test_what_is_used_is_seen_while_the_task_runs(tmp_path: Path) -> None:
     with (
         ModelServer([Calls(("think", {"thought": "hm"}), usage=(10, 5)), Stall()]) as server,
-        Runtime.from_mapping(team(server), state_dir=tmp_path) as runtime,
+        Runtime.from_mapping(team(server), state_dir=tmp_path, standby=0) as runtime,
     ):
         task = runtime.run("helper", "go")
         wait_until(lambda: runtime.view(task).usage == Usage(10, 5, 1, 0.3125), "its first turn")
@@ -121,7 +121,7 @@ def test_cached_tokens_have_a_price_of_their_own(tmp_path: Path) -> None:
     with ModelServer([reply]) as server:
         file = team(server)
         file["models"]["helper"]["cost"] = {"input": 1000, "output": 2000, "cache_read": 100}
-        with Runtime.from_mapping(file, state_dir=tmp_path) as runtime:
+        with Runtime.from_mapping(file, state_dir=tmp_path, standby=0) as runtime:
             (view,) = runtime.wait([runtime.run("helper", "go")], timeout=50)
 
     assert view.usage == Usage(100, 10, 1, pytest.approx(0.04 + 0.006 + 0.02))

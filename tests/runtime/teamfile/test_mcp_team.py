@@ -263,7 +263,7 @@ def test_a_server_of_docker_gets_configuration_and_secrets_in_files_that_nobody_
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("HUB_TOKEN", "s3cret-value")
     toolset = {**MCP, "ref": "docker:hub", "env": {"hub.token": "${env.HUB_TOKEN}"}, "config": {"path": "/data"}}
-    with Runtime.from_mapping({"agents": {"a": model("follows_a_plan", toolsets=[toolset])}}) as runtime:
+    with Runtime.from_mapping({"agents": {"a": model("follows_a_plan", toolsets=[toolset])}}, standby=0) as runtime:
         view = run_and_wait(runtime, "a", plan([("count", {})], "answers"))
     assert view.status == "completed", view.reason
     assert (tmp_path / "files").read_text() == 'hub.token=s3cret-value\n{"hub":{"path":"/data"}}'

@@ -117,7 +117,7 @@ def test_what_the_checker_knows_of_a_toolsets_tools_is_what_the_toolset_offers(k
 
 def test_an_agent_without_sub_agents_cannot_transfer_tasks() -> None:
     with (
-        Runtime.from_mapping({"agents": {"a": model("streams", toolsets=[{"type": "think"}])}}) as runtime,
+        Runtime.from_mapping({"agents": {"a": model("streams", toolsets=[{"type": "think"}])}}, standby=0) as runtime,
         runtime.toolset("a") as toolset,
     ):
         assert [schema["function"]["name"] for schema in toolset.schemas] == ["think"]
@@ -128,7 +128,7 @@ def test_an_agent_without_sub_agents_cannot_transfer_tasks() -> None:
 
 
 def test_run_answers_with_the_id_while_the_process_is_still_starting() -> None:
-    with Runtime.from_mapping(orchestrated()) as runtime, runtime.toolset("boss") as toolset:
+    with Runtime.from_mapping(orchestrated(), standby=0) as runtime, runtime.toolset("boss") as toolset:
         answer = call(toolset, "run_background_agent", agent="echo", task="hello")
 
         (view,) = runtime.list()
@@ -234,7 +234,7 @@ def test_stop_names_what_fell_with_the_task() -> None:
         "top": model("streams", sub_agents=["boss"], toolsets=[{"type": "background_agents"}]),
         **orchestrated()["agents"],
     }
-    with Runtime.from_mapping({"agents": agents}) as runtime, runtime.toolset("top") as toolset:
+    with Runtime.from_mapping({"agents": agents}, standby=0) as runtime, runtime.toolset("top") as toolset:
         start = ["run_background_agent", {"agent": "waits", "task": "x"}]
         boss = started(toolset, "boss", plan([start, start], {"wait_for": "/nowhere"}, {"answer": "never"}))
         wait_until(lambda: sum(view.output != "" for view in runtime.list()) == 2, "both have spoken")
@@ -336,7 +336,7 @@ def test_a_long_list_is_bounded(frugal: Runtime) -> None:
 
 
 def test_a_task_without_a_slot_is_queued_and_all_tools_say_so() -> None:
-    with Runtime.from_mapping(orchestrated(), max_running=1) as runtime, runtime.toolset("boss") as toolset:
+    with Runtime.from_mapping(orchestrated(), max_running=1, standby=0) as runtime, runtime.toolset("boss") as toolset:
         first = started(toolset, "waits")
 
         answer = call(toolset, "run_background_agent", agent="echo", task="hello")
@@ -360,7 +360,7 @@ def test_a_task_without_a_slot_is_queued_and_all_tools_say_so() -> None:
 
 
 def test_a_task_that_waits_for_another_waits_while_that_is_queued() -> None:
-    with Runtime.from_mapping(orchestrated(), max_running=1) as runtime, runtime.toolset("boss") as toolset:
+    with Runtime.from_mapping(orchestrated(), max_running=1, standby=0) as runtime, runtime.toolset("boss") as toolset:
         first = runtime.run("waits", "x")
         with ThreadPoolExecutor(1) as pool:
             transfer = pool.submit(call, toolset, "transfer_task", agent="echo", task="hello")

@@ -46,7 +46,7 @@ def team(url: str, *toolsets: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(server: ModelServer, folder: Path, *toolsets: dict[str, Any]) -> TaskView:
-    with Runtime.from_mapping(team(server.base_url, *toolsets), working_dir=folder) as runtime:
+    with Runtime.from_mapping(team(server.base_url, *toolsets), working_dir=folder, standby=0) as runtime:
         (ended,) = runtime.wait([runtime.run("a", "Go.")], timeout=60)
     return ended
 
@@ -105,7 +105,7 @@ def test_a_toolset_that_is_not_optional_still_ends_the_task(tmp_path: Path) -> N
     assert "the database is away" in ended.reason
 
     mapping = team("http://127.0.0.1:9/v1", MISSING["command"][0])
-    with Runtime.from_mapping(mapping) as runtime, pytest.raises(RequirementError, match="no-such-command"):
+    with Runtime.from_mapping(mapping, standby=0) as runtime, pytest.raises(RequirementError, match="no-such-command"):
         runtime.run("a", "Go.")
 
 
@@ -126,7 +126,7 @@ def test_a_toolset_that_went_missing_before_a_restart_is_told_to_the_model_that_
     with ModelServer(crash) as server:
         mapping = team(server.base_url, *toolsets)
         mapping["agents"]["a"]["restart"] = {"policy": "transient", "max_restarts": 2, "backoff": 0.01}
-        with Runtime.from_mapping(mapping, working_dir=tmp_path) as runtime:
+        with Runtime.from_mapping(mapping, working_dir=tmp_path, standby=0) as runtime:
             (ended,) = runtime.wait([runtime.run("a", "Go.")], timeout=60)
 
     assert (ended.status, ended.attempts) == ("completed", 2), ended.reason
@@ -140,7 +140,7 @@ def test_a_toolset_that_went_missing_before_a_restart_is_told_to_the_model_that_
 
 def test_a_hosts_own_loop_finds_in_the_instructions_what_is_missing() -> None:
     mapping = team("http://127.0.0.1:9/v1", {**MISSING["death"][0], "optional": True}, {"type": "think"})
-    with Runtime.from_mapping(mapping) as runtime, runtime.toolset("a") as toolset:
+    with Runtime.from_mapping(mapping, standby=0) as runtime, runtime.toolset("a") as toolset:
         assert [schema["function"]["name"] for schema in toolset.schemas] == ["think"]
         assert "the database is away" in toolset.instructions
         assert [sentence.split(":")[0] for sentence in toolset.missing] == [

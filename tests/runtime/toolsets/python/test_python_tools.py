@@ -30,7 +30,7 @@ def team(url: str, *toolsets: dict[str, Any], **top: Any) -> dict[str, Any]:
 
 
 def run(server: ModelServer, *toolsets: dict[str, Any], **top: Any) -> TaskView:
-    with Runtime.from_mapping(team(server.base_url, *toolsets, **top)) as runtime:
+    with Runtime.from_mapping(team(server.base_url, *toolsets, **top), standby=0) as runtime:
         (ended,) = runtime.wait([runtime.run("a", "Go.")], timeout=60)
     return ended
 
@@ -50,7 +50,7 @@ def call(name: str, /, *, timeout: float = 30.0, **arguments: Any) -> ToolAnswer
 
 def test_functions_are_tools_of_a_model_and_run_in_its_process() -> None:
     with ModelServer([Calls(("process_id", {}), ("look_up", {"word": "bee"})), Text("Done.")]) as server:
-        with Runtime.from_mapping(team(server.base_url, tools("process_id", "look_up"))) as runtime:
+        with Runtime.from_mapping(team(server.base_url, tools("process_id", "look_up")), standby=0) as runtime:
             task = runtime.run("a", "Go.")
             assert task.result(timeout=60) == "Done."
         first, second = server.requests
@@ -120,7 +120,7 @@ def test_a_task_with_a_function_that_never_ends_ends_with_its_stop(tmp_path: Pat
     calls = Calls(("waits_for_a_file", {"path": str(tmp_path / "never")}))
     with (
         ModelServer([calls]) as server,
-        Runtime.from_mapping(team(server.base_url, tools("waits_for_a_file")), stop_grace=0.5) as runtime,
+        Runtime.from_mapping(team(server.base_url, tools("waits_for_a_file")), stop_grace=0.5, standby=0) as runtime,
     ):
         task = runtime.run("a", "Go.")
         server.wait_for_requests(1)
@@ -194,7 +194,7 @@ def test_an_optional_toolset_without_its_function_is_done_without() -> None:
 
 def test_an_orchestrator_of_the_program_calls_functions_in_the_programs_process() -> None:
     mapping = team("http://127.0.0.1:9/v1", tools("process_id"))
-    with Runtime.from_mapping(mapping) as runtime, runtime.toolset("a") as toolset:
+    with Runtime.from_mapping(mapping, standby=0) as runtime, runtime.toolset("a") as toolset:
         assert toolset.call("process_id").data == python_tools.process_id()
 
 
