@@ -72,12 +72,13 @@ class ModelServer:
 
     Args:
         script: see the module.
+        port: where it listens, so that one may follow another at the same address; 0: wherever there is room.
 
     Attributes:
         base_url: what a model's `base_url` has to be.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, port: int = 0) -> None:
         self._replies = _as_function(script)
         self._state = threading.Condition()
         self._requests: list[Request] = []
@@ -85,7 +86,7 @@ class ModelServer:
         self._connections: set[socket.socket] = set()
         self._disconnects = 0
         self._held_until, self._release = socket.socketpair()
-        self._server = _Server(self)
+        self._server = _Server(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="model server")
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
@@ -174,9 +175,9 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = False  # joined by server_close
     request_queue_size = 128
 
-    def __init__(self, owner: ModelServer) -> None:
+    def __init__(self, owner: ModelServer, port: int) -> None:
         self.owner = owner
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -131,28 +133,39 @@ def test_a_run_of_a_framework_that_is_cancelled_stops_no_task(framework: str) ->
     assert view.status == "running"
 
 
-@pytest.fixture
-def agents_module(framework: str) -> str:
-    return f"agents_of_{framework}"
+def _with_helpers(framework: str, **settings: Any) -> Runtime:
+    """Return a host for which the framework's agent is a function, once as it is and once with a limit."""
+    helper = {"entrypoint": f"agents_of_{framework}:helper"}
+    limited = {**helper, "limits": {"tokens": 1000}}
+    return Runtime.from_mapping({"agents": {"helper": helper, "limited": limited}}, standby=0, **settings)
 
 
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, agents_module: str) -> Any:
-    """Runs the framework's agent as a task, with a model that follows a script."""
+@pytest.fixture(params=FRAMEWORKS, scope="module")
+def helpers(request: pytest.FixtureRequest) -> Iterator[tuple[Runtime, int]]:
+    """One host for the tests of a framework, which has it imported ahead; and the port of its tasks' model."""
+    skip_without(request.param)
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as kept:
+        # Nobody else gets the port between two servers, which may share it with what does not listen.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port: int = kept.getsockname()[1]
+        patch.setenv("MODEL_SERVER_URL", f"http://127.0.0.1:{port}/v1")
+        with _with_helpers(request.param, preload=(f"agents_of_{request.param}",)) as runtime:
+            with ModelServer([Text("warm up")], port):
+                runtime.run("helper", "Warm up.").result(timeout=120)
+            yield runtime, port
 
-    def start(server: ModelServer, **agent: Any) -> Runtime:
-        monkeypatch.setenv("MODEL_SERVER_URL", server.base_url)
-        return Runtime.from_mapping({"agents": {"helper": {"entrypoint": f"{agents_module}:helper", **agent}}})
 
-    return start
-
-
-def test_an_agent_of_a_framework_is_an_entrypoint_whose_words_are_output(serve: Any) -> None:
+def test_an_agent_of_a_framework_is_an_entrypoint_whose_words_are_output(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = [Calls(("task_id", {}), text="Let me see."), Text("It is done.")]
-    with ModelServer(script) as server, serve(server) as runtime:
-        task = runtime.run("helper", "Do it.", expected_output="One line.", data={"n": 1})
-        assert task.result(timeout=120) == "It is done."
-        view = task.view()
+    with ModelServer(script) as server:
+        monkeypatch.setenv("MODEL_SERVER_URL", server.base_url)
+        with _with_helpers(framework) as runtime:
+            task = runtime.run("helper", "Do it.", expected_output="One line.", data={"n": 1})
+            assert task.result(timeout=120) == "It is done."
+            view = task.view()
 
     first, second = server.requests
     assert first.system == "Help."
@@ -162,9 +175,10 @@ def test_an_agent_of_a_framework_is_an_entrypoint_whose_words_are_output(serve: 
     assert view.output.replace("\n", "") == "Let me see.It is done."
 
 
-def test_the_usage_of_a_frameworks_agent_is_its_tasks(serve: Any) -> None:
+def test_the_usage_of_a_frameworks_agent_is_its_tasks(helpers: tuple[Runtime, int]) -> None:
     script = [Calls(("task_id", {}), usage=(100, 20)), Text("It is done.", usage=(200, 30))]
-    with ModelServer(script) as server, serve(server) as runtime:
+    runtime, port = helpers
+    with ModelServer(script, port):
         task = runtime.run("helper", "Do it.")
         task.result(timeout=120)
         usage = task.view().usage
@@ -172,9 +186,10 @@ def test_the_usage_of_a_frameworks_agent_is_its_tasks(serve: Any) -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.requests) == (300, 50, 2)
 
 
-def test_answers_of_a_model_that_tells_no_usage_are_counted(serve: Any) -> None:
+def test_answers_of_a_model_that_tells_no_usage_are_counted(helpers: tuple[Runtime, int]) -> None:
     script = [Calls(("task_id", {}), usage=None), Text("It is done.", usage=None)]
-    with ModelServer(script) as server, serve(server) as runtime:
+    runtime, port = helpers
+    with ModelServer(script, port):
         task = runtime.run("helper", "Do it.")
         task.result(timeout=120)
         usage = task.view().usage
@@ -182,20 +197,19 @@ def test_answers_of_a_model_that_tells_no_usage_are_counted(serve: Any) -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.requests) == (0, 0, 2)
 
 
-def test_a_limit_on_tokens_holds_for_a_frameworks_agent(serve: Any) -> None:
+def test_a_limit_on_tokens_holds_for_a_frameworks_agent(helpers: tuple[Runtime, int]) -> None:
     calls = Calls(("task_id", {}), usage=(900, 200))
-    with (
-        ModelServer(lambda request: calls if request.turn == 0 else Stall()) as server,
-        serve(server, limits={"tokens": 1000}) as runtime,
-    ):
-        (view,) = runtime.wait([runtime.run("helper", "Do it.")], timeout=120)
+    runtime, port = helpers
+    with ModelServer(lambda request: calls if request.turn == 0 else Stall(), port):
+        (view,) = runtime.wait([runtime.run("limited", "Do it.")], timeout=120)
 
     assert view.status == "failed"
     assert "tokens" in (view.reason or "")
 
 
-def test_a_frameworks_agent_ends_with_its_task(serve: Any) -> None:
-    with ModelServer([Stall()]) as server, serve(server) as runtime:
+def test_a_frameworks_agent_ends_with_its_task(helpers: tuple[Runtime, int]) -> None:
+    runtime, port = helpers
+    with ModelServer([Stall()], port) as server:
         task = runtime.run("helper", "Do it.")
         server.wait_for_requests(1)
         assert task.stop().status == "stopped"
