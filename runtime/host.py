@@ -75,7 +75,7 @@ class Host:
     Every method may be called from any thread of the process that made the host.
 
     Args:
-        for_many: see `ProcessSystem`; a program that embeds the runtime has some use for it.
+        for_many: see `ProcessSystem`; a program that embeds the runtime has some use for it, unless `standby` is 0.
 
     Attributes:
         team: the team, with the settings that are in force.
@@ -126,7 +126,8 @@ class Host:
             preload_failed=tell_of_failure,
             rehearsal=(TaskActor, (rehearsal(self.team),)) if models_of(self.team) else None,
             short_rehearsal=(TaskActor, (rehearsal(self.team, short=True),)),
-            for_many=for_many,
+            # Where nothing is wanted ahead of the tasks, the zygote does nothing ahead of them either.
+            for_many=for_many and self.team.settings.standby > 0,
             withheld=self._keys.names,
             fenced=True,
         )
