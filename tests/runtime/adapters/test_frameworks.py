@@ -52,7 +52,7 @@ def test_an_agent_of_a_framework_starts_tasks_and_reads_their_results(framework:
                 return Text(request.tool_answers[0])
 
     async def main(url: str) -> str:
-        async with AsyncRuntime.from_mapping(TEAM) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, standby=0) as runtime:
             with await runtime.toolset("boss") as tools:
                 return await run_with_tools(framework, url, tools, "Go.")
 
@@ -84,7 +84,7 @@ def test_an_agent_of_a_framework_is_told_which_of_its_tasks_have_ended_until_it_
                 return Text(request.tool_answers[0])
 
     async def main(url: str) -> str:
-        async with AsyncRuntime.from_mapping(TEAM, max_running=1) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, max_running=1, standby=0) as runtime:
             with await runtime.toolset("boss") as tools:
                 return await run_with_tools(framework, url, tools, "Go.")
 
@@ -99,7 +99,7 @@ def test_what_a_framework_reads_of_a_wrong_call_says_what_would_be_right(framewo
     script = [Calls(("run_background_agent", {"agent": "nobody", "task": "x"})), Text("Done.")]
 
     async def main(url: str) -> str:
-        async with AsyncRuntime.from_mapping(TEAM) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, standby=0) as runtime:
             with await runtime.toolset("boss") as tools:
                 return await run_with_tools(framework, url, tools, "Go.")
 
@@ -114,7 +114,7 @@ def test_a_run_of_a_framework_that_is_cancelled_stops_no_task(framework: str) ->
     calls = Calls(("transfer_task", {"agent": "wait", "task": "x"}))
 
     async def main(url: str) -> list[TaskView]:
-        async with AsyncRuntime.from_mapping(TEAM, stop_grace=0.2) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, stop_grace=0.2, standby=0) as runtime:
             with await runtime.toolset("boss") as tools:
                 running = asyncio.create_task(run_with_tools(framework, url, tools, "Go."))
                 while not any(view.status == "running" for view in await runtime.list()):  # noqa: ASYNC110 - nobody tells

@@ -28,7 +28,7 @@ def logged(tmp_path: Path, data: bytes) -> Path:
 
 
 def test_the_log_of_a_task_is_printed_while_it_runs_and_when_the_host_has_gone(tmp_path: Path) -> None:
-    with Runtime.from_mapping(TEAM, state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         ended = run_and_wait(runtime, "below_python")
         running = speaking(runtime, "writes_and_waits")
         live = subactors("logs", running, root=tmp_path)
@@ -42,7 +42,7 @@ def test_the_log_of_a_task_is_printed_while_it_runs_and_when_the_host_has_gone(t
 
 
 def test_of_an_empty_log_it_says_where_to_look(tmp_path: Path) -> None:
-    with Runtime.from_mapping(TEAM, state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         view = run_and_wait(runtime, "in_order")
 
     done = subactors("logs", view.id, root=tmp_path)
@@ -91,7 +91,7 @@ def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path, link: str)
 
 def test_a_crash_is_in_the_log(tmp_path: Path) -> None:
     team = {"agents": {"crash": {"entrypoint": "subactors.runtime.testing:segfault"}}, "runtime": {"standby": 0}}
-    with Runtime.from_mapping(team, state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(team, state_dir=tmp_path, standby=0) as runtime:
         view = run_and_wait(runtime, "crash")
 
     assert "Fatal Python error: Segmentation fault" in subactors("logs", view.id, root=tmp_path).stdout

@@ -28,7 +28,7 @@ sys.path.insert(0, {str(Path(__file__).parents[2] / "kit")!r})
 from subactors.runtime import Runtime
 
 team = json.loads({json.dumps(entrypoint_team())!r})
-with Runtime.from_mapping(team, state_dir=sys.argv[1], stop_grace=0.5) as runtime:
+with Runtime.from_mapping(team, state_dir=sys.argv[1], stop_grace=0.5, standby=0) as runtime:
     print(runtime._host.folder.path, flush=True)
     for line in sys.stdin:
         verb, _, rest = line.strip().partition(" ")
@@ -119,7 +119,7 @@ def test_ps_shows_a_running_task_with_fresh_vitals_and_its_host(embedding: Embed
 
 
 def test_tasks_of_all_hosts_are_shown(embedding: Embedding) -> None:
-    with Runtime.from_mapping(entrypoint_team(), state_dir=embedding.root) as runtime:
+    with Runtime.from_mapping(entrypoint_team(), state_dir=embedding.root, standby=0) as runtime:
         theirs, ours = embedding.run("waits"), runtime.run("waits", "go")
         assert {row["id"] for row in rows(embedding.root)} == {theirs, ours}
         embedding.end()
@@ -187,7 +187,7 @@ def test_stop_from_outside_says_that_a_task_had_to_be_killed(embedding: Embeddin
 def test_stop_from_outside_ends_what_the_task_had_started(tmp_path: Path) -> None:
     boss_agent = model("follows_a_plan", sub_agents=["waits"], toolsets=[{"type": "background_agents"}])
     delegates = plan([["run_background_agent", {"agent": "waits", "task": "go"}]], {"wait_for": "/nowhere"})
-    with Runtime.from_mapping(entrypoint_team(boss=boss_agent), state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(entrypoint_team(boss=boss_agent), state_dir=tmp_path, standby=0) as runtime:
         boss = runtime.run("boss", delegates)
         wait_until(lambda: len(runtime.list()) == 2, "it has started another", limit=PATIENCE)
         wait_until_running(runtime, runtime.list()[1].id)
@@ -215,7 +215,7 @@ def test_a_host_that_hangs_is_shown_by_its_journal(embedding: Embedding) -> None
 
 
 def test_the_socket_goes_with_the_runtime(tmp_path: Path) -> None:
-    with Runtime.from_mapping(entrypoint_team(), state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(entrypoint_team(), state_dir=tmp_path, standby=0) as runtime:
         run_and_wait(runtime, "echo")
         (run,) = runs(tmp_path)
         assert (run / "control.sock").is_socket()

@@ -190,7 +190,7 @@ def test_tasks_go_on_when_nothing_can_be_written_and_it_is_told_once_and_made_up
     caplog.set_level(logging.ERROR, "subactors")
     names = ("waits_for_file", "floods", "echo")
     team = {"agents": {name: entrypoint(name) for name in names}}
-    with Runtime.from_mapping(team, state_dir=tmp_path / "state") as runtime:
+    with Runtime.from_mapping(team, state_dir=tmp_path / "state", standby=0) as runtime:
         running = speaking(runtime, "waits_for_file", str(tmp_path / "end"))
         with no_room():
             (tmp_path / "end").touch()

@@ -51,7 +51,7 @@ TEAM: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM) as runtime:
+    with Runtime.from_mapping(TEAM, standby=0) as runtime:
         run_and_wait(runtime, "has_handlers", "/")  # with all threads there before a test counts them
         yield runtime
 
@@ -145,7 +145,7 @@ def test_who_has_started_a_silent_task_sees_the_same_as_text(runtime: Runtime) -
 def test_the_awaited_form_sees_it_too() -> None:
 
     async def main() -> Silence:
-        async with AsyncRuntime.from_mapping(TEAM) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, standby=0) as runtime:
             task = await runtime.run("sleeps", "go")
             while (silence := (await task.view()).silence) is None or "_deeply" not in silence.stack:
                 pass
@@ -157,7 +157,7 @@ def test_the_awaited_form_sees_it_too() -> None:
 
 
 def test_the_command_line_shows_it(tmp_path: Path) -> None:
-    with Runtime.from_mapping(TEAM, state_dir=tmp_path) as runtime, _silent(runtime, "sleeps") as task_id:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime, _silent(runtime, "sleeps") as task_id:
         _stack_seen(runtime, task_id)
         state = ("--state-dir", str(tmp_path))
         text = subactors(tmp_path, "view", task_id, *state).stdout
@@ -323,7 +323,7 @@ def test_a_runtime_that_closes_waits_for_no_look() -> None:
         except RuntimeClosedError as error:
             answers.append(error)
 
-    with Runtime.from_mapping(TEAM) as runtime:
+    with Runtime.from_mapping(TEAM, standby=0) as runtime:
         task_id = runtime.run("sleeps", "go").id
         wait_until(lambda: runtime.list()[0].silent > 0, "it is silent")
         looking = threading.Thread(target=look, args=[task_id])

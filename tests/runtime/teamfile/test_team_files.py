@@ -35,7 +35,7 @@ def test_a_valid_file_is_accepted_with_the_keys_without_effect_that_it_names(pat
 
 @pytest.mark.parametrize("path", [path for path in VALID if comments(path, "run:")], ids=lambda path: path.stem)
 def test_a_valid_file_that_says_so_runs(path: Path) -> None:
-    with Runtime.from_file(path) as runtime:
+    with Runtime.from_file(path, standby=0) as runtime:
         for line in comments(path, "run:"):
             agent, task, result = (part.strip() for part in line.split(" | "))
             view = run_and_wait(runtime, agent, task)
@@ -57,5 +57,5 @@ def test_a_wrong_file_is_refused_with_its_problems_and_no_others(path: Path) -> 
 
 def test_an_instruction_may_take_in_the_one_that_it_replaces() -> None:
     path = FILES / "valid" / "docker_memory_and_scripts.yaml"
-    with Runtime.from_file(path) as runtime, runtime.toolset("root") as toolset:
+    with Runtime.from_file(path, standby=0) as runtime, runtime.toolset("root") as toolset:
         assert toolset.instructions.startswith("Look here first. ## Memory\n\nWhat you learn")

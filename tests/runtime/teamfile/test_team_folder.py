@@ -108,7 +108,7 @@ def test_embedded_tasks_find_modules_beside_the_team_file_and_the_host_does_not(
     team: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(elsewhere)
-    with Runtime.from_file(os.path.relpath(team), working_dir="/") as runtime:
+    with Runtime.from_file(os.path.relpath(team), working_dir="/", standby=0) as runtime:
         monkeypatch.chdir("/")
         (view,) = runtime.wait([runtime.run("code", "x")])
     assert view.status == "completed", view.reason
@@ -120,7 +120,7 @@ def test_embedded_tasks_find_modules_beside_the_team_file_and_the_host_does_not(
 def test_a_path_that_the_host_changes_comes_after_the_folder_of_the_team_file(
     team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Runtime.from_file(team) as runtime:
+    with Runtime.from_file(team, standby=0) as runtime:
         monkeypatch.syspath_prepend(str(tmp_path / "added"))
         (tmp_path / "added").mkdir()
         (tmp_path / "added" / "helper.py").write_text("work = None\n")
@@ -133,7 +133,7 @@ def test_a_path_that_the_host_changes_comes_after_the_folder_of_the_team_file(
 
 def test_a_module_of_the_host_with_the_same_name_is_another_one(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "helper", logging)
-    with Runtime.from_file(team) as runtime:
+    with Runtime.from_file(team, standby=0) as runtime:
         (view,) = runtime.wait([runtime.run("code", "x")])
     assert view.status == "completed", view.reason
 
@@ -162,7 +162,7 @@ def test_a_module_that_is_hidden_by_one_with_its_name_is_told(team: Path, elsewh
 
 
 def test_a_module_beside_the_team_file_is_preloaded_and_found_by_all(team: Path) -> None:
-    with Runtime.from_file(team, preload=("helper",)) as runtime:
+    with Runtime.from_file(team, preload=("helper",), standby=0) as runtime:
         views = runtime.wait([runtime.run("code", "x") for _ in range(2)])
     assert len({view.result["loaded"] for view in views}) == 1
     assert all(view.result["loaded"] != f"by {view.pid}" for view in views)

@@ -131,7 +131,7 @@ def fail():
     raise ValueError("error " + EVIL)
 
 take_over()
-with Runtime.from_file("team.yaml") as runtime, LiveTable(runtime._host) as table:
+with Runtime.from_file("team.yaml", standby=0) as runtime, LiveTable(runtime._host) as table:
     runtime.wait([runtime.run("a[/b]", "x")])
     logging.getLogger("subactors").warning("record " + EVIL)
     warnings.warn("warning " + EVIL)
@@ -161,7 +161,7 @@ QUEUED = """
 from subactors.runtime import Runtime
 from subactors.runtime.cli.display import LiveTable
 
-with Runtime.from_file("team.yaml", max_running=1) as runtime:
+with Runtime.from_file("team.yaml", max_running=1, standby=0) as runtime:
     for _ in range(3):
         runtime.run("slow", "x")
     with LiveTable(runtime._host):

@@ -273,7 +273,7 @@ def test_a_task_that_is_being_continued_is_not_continued_twice_at_a_time(runtime
 
 
 def test_nothing_is_continued_by_a_runtime_that_is_closed(tmp_path: Path) -> None:
-    with Runtime.from_mapping(TEAM, state_dir=tmp_path) as runtime:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         task = runtime.run("shows", "First.")
         task.result(PATIENCE)
     with pytest.raises(RuntimeClosedError):
@@ -306,7 +306,7 @@ def test_a_handle_a_group_and_a_task_continue_tasks_too(runtime: Runtime) -> Non
 
 def test_an_awaited_runtime_continues_tasks(tmp_path: Path) -> None:
     async def work() -> tuple[str, str, int]:
-        async with AsyncRuntime.from_mapping(TEAM, state_dir=tmp_path) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
             first = await runtime.run("shows", "First.")
             await first
             second = await runtime.resume(first, "Second.")
@@ -319,7 +319,7 @@ def test_an_awaited_runtime_continues_tasks(tmp_path: Path) -> None:
 
 
 def test_a_task_that_is_forgotten_is_continued_all_the_same(tmp_path: Path) -> None:
-    with Runtime.from_mapping(TEAM, state_dir=tmp_path, max_tasks=1) as runtime:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, max_tasks=1, standby=0) as runtime:
         first = run_and_wait(runtime, "shows", "First.")
         run_and_wait(runtime, "echo", "x")
         run_and_wait(runtime, "echo", "x")
@@ -353,7 +353,7 @@ def test_a_worktree_goes_along_with_its_branch_and_what_is_not_committed(
     steps = "git -c user.name=T -c user.email=t@example.invalid commit -qam second"
     work = [["shell", {"cmd": f"echo second > file; {steps}; echo third > new"}]]
     look = [["shell", {"cmd": "cat file new; git rev-parse --abbrev-ref HEAD"}]]
-    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", working_dir=repository) as runtime:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", working_dir=repository, standby=0) as runtime:
         died = run_and_wait(runtime, "worktree", plan(work, DIES, look, "answers"))
         view = resumed(runtime, died.id)
 
