@@ -287,7 +287,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         rate_patience: seconds that one turn may wait for a model's rate limit; 0: a rate limit is an error at once.
         question_timeout: seconds that a question waits for its answer, if it does not say how long.
         stall_after: seconds of silence after which a task is shown as silent; it is never ended for it.
-        standby: processes that wait, forked ahead, for the next tasks; each costs some megabytes of memory.
+        standby: processes that wait, forked ahead, for the next tasks; each costs some megabytes of memory. With 0, the
+            zygote does nothing ahead of the second task either.
         preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
         limits: of every task whose agent has none of its own.
     """
