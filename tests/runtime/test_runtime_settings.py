@@ -182,3 +182,11 @@ def test_a_relative_state_folder_stays_where_it_was_when_the_host_changes_its_di
         assert "Fatal Python error" in run_and_wait(runtime, "segfaults").reason
 
     assert list((tmp_path / "state").iterdir())
+
+
+@pytest.mark.parametrize(("standby", "at_once"), [(0, False), (1, True)])
+def test_where_no_process_is_to_stand_by_nothing_is_warmed_up_before_the_second_task(
+    standby: int, at_once: bool
+) -> None:
+    with Runtime.from_mapping(entrypoint_team(), standby=standby) as runtime:
+        assert runtime._host.system._configure().for_many is at_once
