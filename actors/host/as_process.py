@@ -12,12 +12,17 @@ import sys
 import threading
 import weakref
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+from pykka.messages import ProxyGetAttr
 
 from ..interrupts import LONGEST_SLEEP
 from .forked_process import ForkedProcess
 
 __all__ = ["AsProcess"]
+
+_NOTHING: Final = ProxyGetAttr(attr_path=("actor_urn",))
+"""A message that changes nothing, and that no actor is shown."""
 
 
 class AsProcess(ForkedProcess):
@@ -119,6 +124,13 @@ class AsProcess(ForkedProcess):
         """Send SIGINT."""
         self._check_open()
         self.send_signal(signal.SIGINT)
+        # CPython does not see a signal that comes between its last look for one and a wait for a lock, as the actor's
+        # for a message, before that wait is over.
+        self.tell(_NOTHING)
+
+    def tell(self, message: object) -> None:
+        """Put a message in the actor's mailbox."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Close the sentinel; nothing but its name and `end` can be asked of this object then.

@@ -132,6 +132,18 @@ def test_it_can_be_ended_as_a_process(actor: ProcessRef[Shares], means: str, cod
     assert is_gone(actor.process.pid or 0)
 
 
+def test_an_interrupt_right_after_the_start_is_not_lost(system: ProcessSystem) -> None:
+    del system
+    processes = []
+    for _ in range(30):
+        processes.append(Shares.start(None).process)
+        processes[-1].interrupt()
+    for process in processes:
+        process.join(PATIENCE)
+
+    assert [process.exitcode for process in processes] == [1] * 30
+
+
 def test_it_tells_the_truth_about_itself(actor: ProcessRef[Shares]) -> None:
     who = get(actor.proxy().who())
 
