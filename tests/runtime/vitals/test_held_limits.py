@@ -188,6 +188,7 @@ def test_a_runtime_notices_that_the_thread_has_died(tmp_path: Path, monkeypatch:
     with Runtime.from_mapping(TEAM, stop_grace=0.3) as runtime:
         speaking(runtime, "waits", str(tmp_path / "end"))
         (thread,) = (thread for thread in threading.enumerate() if thread.name == "subactors-vitals")
+        wait_until(lambda: thread.ident is not None, "it has begun")
         assert thread.ident is not None
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
         thread.join(PATIENCE)
