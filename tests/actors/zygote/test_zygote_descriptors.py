@@ -169,7 +169,9 @@ counted, due, struck_at = 0, None, None
 def tracer(frame, event, _argument):
     global counted, struck_at
     counted += 1
-    if due is not None and counted >= due and signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+    # Not in the callback of a weak reference: Python drops what is raised there.
+    is_heard = frame.f_code.co_qualname != "WeakSet.__init__.<locals>._remove"
+    if due is not None and counted >= due and is_heard and signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
         # Once more in the middle of what the first interrupt has had done, as where that takes long.
         counted = -100 if struck_at is None else -1_000_000_000
         struck_at = frame.f_code.co_qualname, frame.f_lineno
