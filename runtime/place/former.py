@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -27,18 +28,30 @@ def former_task(run: Path, task_id: str, continued: str) -> TaskView | None:
         task_id: the task.
         continued: the task that is continued; it, or one that it has continued, must have started the task.
     """
-    starters = {continued}
+    where: dict[str, Path] = {}
     with contextlib.suppress(StateError):
-        for path in reversed(runs(run.parent)):
-            if path == run:
-                continue  # its journal is open in this process
-            with contextlib.suppress(sqlite3.Error), JournalReader(RunFiles(path).journal, live=False) as reader:
-                there = {*reader.ids()}
-                while found := starters & there:
-                    there -= found
-                    starters |= {view.continues for view in map(reader.task, found) if view is not None}
-                view = reader.task(task_id) if task_id in there else None
-            if view is not None:
-                said = OutputFiles.open(RunFiles(path).output, task_id).text()
-                return msgspec.structs.replace(view, output=said) if view.parent in starters else None
+        for path in runs(run.parent):
+            if path != run:  # its journal is open in this process
+                with contextlib.suppress(sqlite3.Error), JournalReader(RunFiles(path).journal, live=False) as reader:
+                    where |= dict.fromkeys(reader.ids(), path)
+    starters: set[str] = set()
+    starter = _read(where, continued)
+    while starter is not None and starter.id not in starters:
+        starters.add(starter.id)
+        starter = _read(where, starter.continues)
+    view = _read(where, task_id)
+    if view is None or view.parent not in starters:
+        return None
+    said = OutputFiles.open(RunFiles(where[task_id]).output, task_id).text()
+    return msgspec.structs.replace(view, output=said)
+
+
+def _read(where: Mapping[str, Path], task_id: str) -> TaskView | None:
+    """Return a task as its journal has it; None if it is in none, or cannot be read."""
+    if task_id in where:
+        with (
+            contextlib.suppress(sqlite3.Error),
+            JournalReader(RunFiles(where[task_id]).journal, live=False) as reader,
+        ):
+            return reader.task(task_id)
     return None
