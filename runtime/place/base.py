@@ -130,12 +130,15 @@ class Place(Protocol):
             dump_at: what an earlier look has said of the stacks that it asked for: then they are not asked for again.
         """
 
-    def look_back(self, task_id: str, continued: str, done: Callable[[TaskView | None], None]) -> None:
+    def look_back(
+        self, task_id: str, continued: str, limit: int | None, done: Callable[[TaskView | None], None]
+    ) -> None:
         """Look for a task of an earlier run that a continued task had started. Returns at once.
 
         Args:
             task_id: the task.
             continued: the task that is continued.
+            limit: bytes of output; None: all.
             done: is called with the task, or with None if there is none, once, in any thread.
         """
 

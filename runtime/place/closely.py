@@ -7,6 +7,7 @@ the task is ended for it: its process is asked for its stacks by a signal, and o
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -26,6 +27,8 @@ from ..vitals.processes import ProcessTimes, catches, processes_of
 from .base import Look
 
 __all__ = ["CloseLooks", "main_stack"]
+
+logger = logging.getLogger("subactors.runtime")
 
 _BETWEEN: Final = 0.2
 """Seconds between the two looks at CPU times: the kernel counts them in hundredths."""
@@ -94,17 +97,16 @@ class CloseLooks:
         if refused:
             done(Look(missing=refused, is_put_off=True))
 
-    def look_back(self, run: Path, task_id: str, continued: str, done: Callable[[TaskView | None], None]) -> None:
-        """See `Place`; `run` is the folder of the run that asks."""
+    def look_back(self, find: Callable[[], TaskView | None], done: Callable[[TaskView | None], None]) -> None:
+        """Have a thread find a task of an earlier run; `done` is called with it, or with None."""
 
         def look() -> None:
-            from .former import former_task  # noqa: PLC0415 - few tasks are continued
-
-            view = None
             try:
-                view = former_task(run, task_id, continued)
-            finally:
-                done(view)  # somebody waits for it
+                view = find()
+            except Exception:  # somebody waits for it
+                logger.exception("A task of an earlier run cannot be looked at.")
+                view = None
+            done(view)
 
         if self._begin(look):
             done(None)

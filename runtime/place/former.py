@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import StateError
-from ..runs.folder import RunFiles, runs
+from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.output import OutputFiles
 from ..runs.reader import JournalReader
 from ..tasks.views import TaskView
@@ -18,22 +19,24 @@ from ..tasks.views import TaskView
 __all__ = ["former_task"]
 
 
-def former_task(run: Path, task_id: str, continued: str) -> TaskView | None:
+def former_task(root: Path, task_id: str, continued: str, limit: int | None) -> TaskView | None:
     """Return a task of an earlier run, with its output; None if there is none, or it belongs to somebody else.
 
     May take long; not for the supervisor's thread.
 
     Args:
-        run: the folder of the run that asks.
+        root: the state folder.
         task_id: the task.
         continued: the task that is continued; it, or one that it has continued, must have started the task.
+        limit: bytes of output; None: all.
     """
     where: dict[str, Path] = {}
     with contextlib.suppress(StateError):
-        for path in runs(run.parent):
-            if path != run:  # its journal is open in this process
-                with contextlib.suppress(sqlite3.Error), JournalReader(RunFiles(path).journal, live=False) as reader:
-                    where |= dict.fromkeys(reader.ids(), path)
+        for path in runs(root):
+            if is_live(path) and host_pid(path) == os.getpid():
+                continue  # its journal is open in this process, which would lose its locks
+            with contextlib.suppress(sqlite3.Error), JournalReader(RunFiles(path).journal, live=False) as reader:
+                where |= dict.fromkeys(reader.ids(), path)
     starters: set[str] = set()
     starter = _read(where, continued)
     while starter is not None and starter.id not in starters:
@@ -42,7 +45,7 @@ def former_task(run: Path, task_id: str, continued: str) -> TaskView | None:
     view = _read(where, task_id)
     if view is None or view.parent not in starters:
         return None
-    said = OutputFiles.open(RunFiles(where[task_id]).output, task_id).text()
+    said = OutputFiles.open(RunFiles(where[task_id]).output, task_id).text(limit)
     return msgspec.structs.replace(view, output=said)
 
 

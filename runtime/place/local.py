@@ -160,9 +160,14 @@ class LocalPlace:
         process = body.process if isinstance(body, _LocalBody) else None
         self._close_looks().look(process, body.capture, done, with_stack=with_stack, dump_at=dump_at)
 
-    def look_back(self, task_id: str, continued: str, done: Callable[[TaskView | None], None]) -> None:
+    def look_back(
+        self, task_id: str, continued: str, limit: int | None, done: Callable[[TaskView | None], None]
+    ) -> None:
         """See `Place`."""
-        self._close_looks().look_back(self.folder.path, task_id, continued, done)
+        from .former import former_task  # noqa: PLC0415 - few tasks are continued
+
+        root = self.folder.path.parent
+        self._close_looks().look_back(lambda: former_task(root, task_id, continued, limit), done)
 
     def _close_looks(self) -> CloseLooks:
         if self._looks is None:

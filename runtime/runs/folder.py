@@ -55,11 +55,11 @@ _LEFT_OVER_AFTER: Final = 3600.0
 """Seconds after which a folder that is still being made, or removed, is one that nobody will finish."""
 
 _LOCK_PAUSE: Final = 0.002
+"""Seconds between tries to lock a folder that somebody else has locked: for milliseconds, while it is put in order."""
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
-"""Seconds between tries: whoever only looks whether a host lives holds its lock for some microseconds."""
 
 
 def state_root(state_dir: str | os.PathLike[str] | None = None) -> Path:

@@ -8,7 +8,9 @@ the others have answered. Used in the supervisor's thread only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
+
+import msgspec
 
 from ...actors import Child
 from ..runs import schema
@@ -27,9 +29,9 @@ _IN_TIME_CHARACTERS: Final = 32_000
 """How long a message may be to go with the next commit; the task is held up until a longer one is written."""
 
 
-_ANSWER: Final = '{"role": "assistant"'
-_NO_ANSWER: Final = '{"role": "assistant", "content": ""'
-"""How a model's message begins as JSON text, and how one without words."""
+class _Said(msgspec.Struct, frozen=True):
+    role: str = ""
+    content: Any = None
 
 
 class Conversations:
@@ -97,10 +99,24 @@ def _placed(task: Task, attempt: Attempt, report: Grown) -> list[tuple[int, str]
                 first, attempt.open_turn = attempt.open_turn[0], None
             else:
                 first = task.message_count + 1
-                if any(_ANSWER in message and _NO_ANSWER not in message for message in messages):
-                    task.answered = messages  # a turn without calls: an answer, unless another follows
+                # A turn without calls: an answer, unless another follows.
+                task.answered = _answer_in(messages) or task.answered
         case _:
             assert_never(report)
     task.message_count = max(task.message_count, first - 1 + len(messages))
     # An empty text stands for a message that is there already.
     return [(place, body) for place, body in enumerate(messages, first) if body]
+
+
+def _answer_in(messages: Sequence[str]) -> str | None:
+    """Return what an agent says last in some messages, as a result; None if that is nothing, or no messages."""
+    for message in reversed(messages):
+        try:
+            said = msgspec.json.decode(message, type=_Said)
+        except (ValueError, RecursionError):  # of a process that does not keep to the rules
+            continue
+        if said.role == "assistant":
+            return (
+                msgspec.json.encode(said.content).decode() if said.content and isinstance(said.content, str) else None
+            )
+    return None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -82,18 +81,6 @@ _NOTHING: Final = frozenset({None, "null", '""'})
 """Results that say nothing."""
 
 
-class _Said(msgspec.Struct, frozen=True):
-    role: str
-    content: Any = None
-
-
-def _last_answer(messages: Sequence[str]) -> str | None:
-    """Return what an agent has said last of some messages, as a result; None if it has said nothing."""
-    said = (msgspec.json.decode(message, type=_Said) for message in messages if message)
-    last = next((each.content for each in reversed([*said]) if each.role == "assistant"), None)
-    return msgspec.json.encode(last).decode() if last and isinstance(last, str) else None
-
-
 def conclude(task: Task, end: ProcessExit | None, *, peak: int) -> None:
     """Note in a task that it has ended, and with what.
 
@@ -114,6 +101,6 @@ def conclude(task: Task, end: ProcessExit | None, *, peak: int) -> None:
         task.result_file = task.body.result_file if finished.in_file else ""
     if task.answered and not task.result_file and task.result in _NOTHING and not task.spec.output_schema:
         # It had answered, and was kept waiting for what it had started: whatever came then, that is not lost.
-        task.result = _last_answer(task.answered) or task.result
+        task.result = task.answered
     used = end.user_seconds + end.system_seconds if end is not None else 0.0
     task.vitals = Vitals(cpu_seconds=used, memory_bytes=peak)

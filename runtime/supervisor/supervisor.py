@@ -367,7 +367,7 @@ class TaskSupervisor(Supervisor):
         self.change_status(task, "restarting", outcome.reason)
         task.reason = outcome.reason
         if outcome.status == "completed":  # a permanent one begins anew
-            task.message_count, task.answered = 0, ()
+            task.message_count, task.answered = 0, ""
             self._journal.write(delete_conversation(task.id))
         self._hub.tell(lambda: TaskRestarting(self._answers.view(task, output=False), delay))
         self.tell_later(delay, RestartDue(task))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -162,8 +161,8 @@ class Task:
         rate_wait: the model whose rate limit it waits for, and since when (monotonic); None if it waits for none.
         result: its final answer as JSON text; None while there is none, and where it is in a file.
         result_file: the file with its final answer, where that was too large to be sent; else empty.
-        answered: what the conversation grew by in the last turn without tool calls, each message as JSON text: an
-            answer, which is kept back while tasks run that it has started. Empty if there is none, and after the end.
+        answered: what its model said in its last turn without tool calls, as a result: an answer, which is kept back
+            while tasks run that it has started. Empty if there is none, and after the end.
         stop: the stop that was asked for; None if none was. It may come between two attempts.
         ended_at: when its end was decided, in seconds since the epoch; None while it is not.
         ran_for: seconds from its start to that; None while it is not.
@@ -224,7 +223,7 @@ class Task:
     reason: str = ""
     result: str | None = None
     result_file: str = ""
-    answered: Sequence[str] = ()
+    answered: str = ""
     usage: Usage = field(default_factory=Usage)
     total_usage: Usage = field(default_factory=Usage)
     vitals: Vitals | None = None
@@ -278,7 +277,7 @@ class Task:
     def release(self) -> None:
         """Let go of what only a task needs that has not ended: its process and what that was given, which is large."""
         self.attempt = self.deadline = None
-        self.answered = ()
+        self.answered = ""
         spec = self.spec
         if spec.conversation or spec.call or spec.output_schema or (spec.data, spec.expected_output) != (None, None):
             self.spec = msgspec.structs.replace(

@@ -127,6 +127,7 @@ class Answers:
             self._look_back(
                 request.task_id,
                 continued,
+                self._output_limit(caller, request.limit),
                 lambda view: reply_to.set_exception(missing) if view is None else reply_to.set(view),
             )
             return

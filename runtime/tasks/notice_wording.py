@@ -73,14 +73,10 @@ def describe_wait(views: Sequence[TaskView], *, seen: Container[str], limit: int
 
 
 def _ended(view: TaskView, room: int) -> list[str]:
-    reason = f" {without_tags(one_line(view.reason, _REASON))}" if view.reason else ""
+    reason = f" {one_line(view.reason, _REASON)}" if view.reason else ""
     lines = [f"{view.id} ({view.agent}): {view.status} after {duration(view.runtime)}.{reason}"]
     text = f"(in {view.result_file})" if view.result_file else result_text(view).strip()
-    title, text = (
-        ("Result:", without_tags(text))
-        if text
-        else ("It said at last:", without_tags(view.output.strip()[-_LAST_WORDS:]))
-    )
+    title, text = ("Result:", text) if text else ("It said at last:", view.output.strip()[-_LAST_WORDS:])
     if text:
         lines += [title, *(f"| {line}" for line in text[:room].splitlines())]
     if len(text) > room:

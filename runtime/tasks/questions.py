@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -103,6 +103,11 @@ class Answered(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+class _Form(msgspec.Struct):
+    properties: dict[str, Any]
+    required: list[str] = []
+
+
 class AskQuestion(Request[Answered], frozen=True, tag="ask"):
     """Ask somebody something; answered when there is an answer, or with the default, or refused, when time is over.
 
@@ -125,6 +130,18 @@ class AskQuestion(Request[Answered], frozen=True, tag="ask"):
     number: Number = 0
     schema: Annotated[str, msgspec.Meta(max_length=LONGEST_QUESTION)] = ""
     is_aside: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a schema that nobody who is shown the question could read; in the task's process and in the host.
+
+        Raises:
+            ValueError: it is no JSON schema of an object with properties.
+        """
+        if self.schema:
+            try:
+                msgspec.json.decode(self.schema, type=_Form)
+            except RecursionError:
+                raise ValueError("The schema is nested too deeply.") from None
 
 
 class AskApproval(Request[Answered], frozen=True, tag="ask_approval"):

@@ -27,7 +27,7 @@ from ..tasks.notice_wording import describe_news, describe_wait
 from ..tasks.views import TaskView
 from ..tasks.wording import budget_text, describe_list, describe_stop, describe_view
 from ..team.config import Settings
-from ..text import encodable
+from ..text import encodable, without_tags
 from .asking import ask, errors_as_answers
 from .base import NoParameters, Tool, ToolAnswer, ToolParameters, Toolset
 from .fan_out import FAN_OUT_INSTRUCTION, map_tool
@@ -331,7 +331,7 @@ class BackgroundAgentsToolset(Toolset):
     async def _list(self, _parameters: NoParameters) -> ToolAnswer:
         tasks = await self._looks.list()
         self.note_asked(question.id for view in tasks.tasks for question in view.questions)
-        return ToolAnswer(describe_list(tasks, may_answer=self._is_asked), tasks.as_data())
+        return ToolAnswer(without_tags(describe_list(tasks, may_answer=self._is_asked)), tasks.as_data())
 
     @errors_as_answers
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
@@ -339,14 +339,14 @@ class BackgroundAgentsToolset(Toolset):
         limit = self._limit * BYTES_FOR_A_CHARACTER
         request = ViewTask(parameters.task_id, limit, closely=True, peek=True)
         view = await ask(self._gateway, request)
-        text = describe_view(view, self._limit, may_answer=self._is_asked)
+        text = without_tags(describe_view(view, self._limit, may_answer=self._is_asked))
         return ToolAnswer(text, view.as_data(), told=self._seen([view]))
 
     @errors_as_answers
     async def _stop(self, parameters: _TaskParameters) -> ToolAnswer:
         request = StopTasks([parameters.task_id], limit=self._limit, refuse_ended=True, peek=True)
         stopped = await ask(self._gateway, request)
-        return ToolAnswer(describe_stop(stopped.tasks), stopped.as_data(), told=self._seen(stopped.tasks))
+        return ToolAnswer(without_tags(describe_stop(stopped.tasks)), stopped.as_data(), told=self._seen(stopped.tasks))
 
     @errors_as_answers
     async def _wait(self, parameters: _WaitParameters) -> ToolAnswer:
@@ -382,7 +382,7 @@ class BackgroundAgentsToolset(Toolset):
         views = [ended.get(task_id) or others[task_id] for task_id in ids if task_id in ended or task_id in others]
         self.note_asked(question.id for view in views for question in view.questions)
         return ToolAnswer(
-            describe_wait(views, seen=ended, limit=self._limit, may_answer=self._is_asked),
+            without_tags(describe_wait(views, seen=ended, limit=self._limit, may_answer=self._is_asked)),
             {
                 "done": len(ended) == len(ids),
                 "tasks": [{**view.as_data(), "done": view.id in ended} for view in views],

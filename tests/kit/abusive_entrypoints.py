@@ -64,6 +64,10 @@ def _finished(result: Any) -> dict[str, Any]:
     return {"type": "finished", "result": result, "early": False}
 
 
+def _turn(message: str) -> dict[str, Any]:
+    return {"type": "turn_ended", "usage": {}, "messages": [message]}
+
+
 REPORTS: dict[str, Any] = {
     "no text": _finished({"a": 1}),
     "extension": _finished(msgspec.msgpack.Ext(5, b"x")),
@@ -83,6 +87,11 @@ REPORTS: dict[str, Any] = {
     "long name": {"type": "tool_called", "call_id": "x", "name": "x" * 1000, "arguments": ""},
     "long arguments": {"type": "tool_called", "call_id": "x", "name": "x", "arguments": "x" * 1_000_000},
     "long answer": {"type": "tool_answered", "call_id": "x", "name": "x", "text": "x" * 1_000_000, "is_error": False},
+    "an answer that is no JSON": _turn('{"role": "assistant", "content": '),
+    "an answer that is no text": _turn('{"role": "assistant", "content": {"a": 1}}'),
+    "an answer of nobody": _turn('{"role": 7, "content": "x"}'),
+    "an answer in the depth": _turn('{"role": "assistant", "content": ' + "[" * 100_000),
+    "half a character": _turn('{"role": "assistant", "content": "\\ud800"}'),
     "usage": {"type": "turn_ended", "usage": {"input_tokens": 2**63, "requests": 1}, "messages": []},
     "usage that is text": {"type": "turn_ended", "usage": {"input_tokens": "many"}, "messages": []},
 }

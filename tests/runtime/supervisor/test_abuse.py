@@ -70,6 +70,18 @@ def test_figures_beyond_what_the_journal_can_hold_are_shown_all_the_same(runtime
     assert view.status == "stopped"
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [f"an answer {what}" for what in ("that is no JSON", "that is no text", "of nobody", "in the depth")]
+    + ["half a character"],
+)
+def test_an_answer_that_is_none_is_no_result(runtime: Runtime, kind: str) -> None:
+    task_id = speaking(runtime, "reports", kind)
+    view = runtime.stop(task_id)[0]
+
+    assert (view.status, view.result) == ("stopped", None)
+
+
 def test_a_task_that_waits_for_too_much_at_a_time_is_refused(runtime: Runtime) -> None:
     view = run_and_wait(runtime, "impatient")
 

@@ -138,6 +138,24 @@ def test_options_that_nobody_may_have_break_the_protocol(runtime: Runtime, optio
     assert "broke the protocol" in view.reason
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"properties": []}',
+        '{"properties": {}, "required": [[1]]}',
+        '{"properties": {"a": ' + "[" * 9000,
+    ],
+)
+def test_a_question_whose_schema_nobody_could_read_breaks_the_protocol(runtime: Runtime, schema: str) -> None:
+    view = run_and_wait(runtime, "requests", json.dumps({"type": "ask", "text": "What?", "schema": schema}))
+
+    assert view.status == "failed"
+    assert "broke the protocol" in view.reason
+
+
 @pytest.mark.parametrize("kind", ["view", "wait", "stop"])
 def test_less_output_than_none_is_no_limit(runtime: Runtime, kind: str) -> None:
     whose = {"task_id": "x"} if kind == "view" else {"task_ids": ["x"]}
