@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -137,30 +139,9 @@ def test_the_end_of_a_forked_process_leaves_the_lock_to_the_host(tmp_path: Path)
         folder.release()
 
 
-def test_a_run_can_be_taken_over_while_others_look_whether_it_lives(tmp_path: Path) -> None:
-    run = past_run(tmp_path)
-    looking = True
-
-    def look() -> None:
-        while looking:
-            is_live(run)
-
-    threads = [threading.Thread(target=look) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(50):
-            folder = RunFolder.take_over(run)
-            assert folder is not None
-            folder.release()
-    finally:
-        looking = False
-        for thread in threads:
-            thread.join()
-
-
-def test_a_run_that_is_being_taken_over_never_looks_alive(tmp_path: Path) -> None:
-    run = past_run(tmp_path)
+@contextlib.contextmanager
+def looked_at(run: Path) -> Iterator[list[bool]]:
+    """Have four threads look all the time whether a run lives; what they see is given."""
     looks: list[bool] = []
     looking = True
 
@@ -168,16 +149,24 @@ def test_a_run_that_is_being_taken_over_never_looks_alive(tmp_path: Path) -> Non
         while looking:
             looks.append(is_live(run))
 
-    thread = threading.Thread(target=look)
-    thread.start()
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
     try:
+        yield looks
+    finally:
+        looking = False
+        for thread in threads:
+            thread.join()
+
+
+def test_a_run_can_be_taken_over_while_others_look_whether_it_lives_and_never_looks_alive(tmp_path: Path) -> None:
+    run = past_run(tmp_path)
+    with looked_at(run) as looks:
         for _ in range(300):
             folder = RunFolder.take_over(run)
             assert folder is not None
             folder.release()
-    finally:
-        looking = False
-        thread.join()
     assert looks
     assert not any(looks)
 
