@@ -50,7 +50,7 @@ def _field(field: Any) -> dict[str, Any] | None:
     choices = field.get("enum")
     if choices is not None and not (kind == "string" and choices and all(isinstance(each, str) for each in choices)):
         return None
-    if kept.get("format") not in _FORMATS:
+    if str(kept.get("format")) not in _FORMATS:
         kept.pop("format", None)
     return {"type": kind, **kept}
 

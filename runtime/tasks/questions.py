@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 
 from .request import Request
+from .result import check_result
 
 __all__ = [
     "APPROVAL",
@@ -135,13 +136,11 @@ class AskQuestion(Request[Answered], frozen=True, tag="ask"):
         """Refuse a schema that nobody who is shown the question could read; in the task's process and in the host.
 
         Raises:
-            ValueError: it is no JSON schema of an object with properties.
+            TypeError, ValueError: it is no plain data, or no JSON schema of an object with properties.
         """
         if self.schema:
-            try:
-                msgspec.json.decode(self.schema, type=_Form)
-            except RecursionError:
-                raise ValueError("The schema is nested too deeply.") from None
+            check_result(self.schema)
+            msgspec.json.decode(self.schema, type=_Form)
 
 
 class AskApproval(Request[Answered], frozen=True, tag="ask_approval"):

@@ -147,6 +147,7 @@ def test_options_that_nobody_may_have_break_the_protocol(runtime: Runtime, optio
         '{"properties": []}',
         '{"properties": {}, "required": [[1]]}',
         '{"properties": {"a": ' + "[" * 9000,
+        '{"properties": {"a": ' + "[" * 900 + "]" * 900 + "}}",
     ],
 )
 def test_a_question_whose_schema_nobody_could_read_breaks_the_protocol(runtime: Runtime, schema: str) -> None:
