@@ -308,6 +308,27 @@ def doctor(state_dir: str | None) -> int:
 
 
 @cli.command()
+@click.argument("folder", metavar="[DIR]", required=False)
+@click.option("--model", "-m", metavar="REF", help="Its model, such as openai/gpt-4o or ollama/qwen3; none: no model.")
+@click.option("--base-url", metavar="URL", help="The model's server, such as http://gpu:8000/v1.")
+@click.option("--tools", metavar="NAMES", help="fetch, filesystem, memory, shell, think, todo; with commas; or none.")
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
+def init(folder: str | None, model: str | None, base_url: str | None, tools: str | None, *, yes: bool) -> int:
+    """Write a new team into DIR that runs as it is.
+
+    It asks on a terminal. Without a --model it takes what this machine has: a model server that answers, a provider
+    whose key is in the environment, or else Python functions alone. It writes team.yaml and work.py, and over no file
+    that is there. Then it prints three commands to try.
+
+    \b
+    Example: subactors init my-team
+    """
+    from .init import write_team
+
+    return write_team(folder, model, base_url, tools, ask=not yes)
+
+
+@cli.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--crash", is_flag=True, help="Add a sub-agent that dies of SIGSEGV half way.")
 @click.option(

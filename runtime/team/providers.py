@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUTO",
+    "AUTO_MODELS",
     "PROVIDERS",
     "Endpoint",
     "Provider",
@@ -91,7 +92,7 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
 AUTO = "auto"
 """The provider, and the reference, of a model that is chosen by the keys at hand when a client is made."""
 
-_AUTO_MODELS: Mapping[str, str] = MappingProxyType(
+AUTO_MODELS: Mapping[str, str] = MappingProxyType(
     {
         "anthropic": "claude-sonnet-4-6",
         "openai": "gpt-5.6",
@@ -166,8 +167,8 @@ def resolved(config: ModelConfig, environ: Mapping[str, str]) -> ModelConfig:
         ModelError: a variable that the file refers to is not set, or holds what cannot be used.
     """
     if config.provider == AUTO:
-        provider = next(name for name in _AUTO_MODELS if name == "dmr" or _holds_key(PROVIDERS[name], environ))
-        name = _AUTO_MODELS[provider]
+        provider = next(name for name in AUTO_MODELS if name == "dmr" or _holds_key(PROVIDERS[name], environ))
+        name = AUTO_MODELS[provider]
         return msgspec.structs.replace(
             config,
             reference=f"{AUTO} ({provider}/{name})",
