@@ -320,7 +320,6 @@ def init(folder: str | None, model: str | None, base_url: str | None, tools: str
     whose key is in the environment, or else Python functions alone. It writes team.yaml and work.py, and over no file
     that is there. Then it prints three commands to try.
 
-    \b
     Example: subactors init my-team
     """
     from .init import write_team
@@ -351,6 +350,42 @@ def demo(folder: Path, model: str | None, **options: bool) -> int:
     from .run import run_root
 
     return run_root(team, team.root, PROMPT, as_json=options["as_json"], settings={})
+
+
+@cli.command()
+@click.argument("words", metavar="[TEAM AGENT TASK | ARG...]", nargs=-1)
+@click.option("--function", metavar="MODULE:NAME", help="Measure a function, called with the ARGs, and no agent.")
+@click.option("--tasks", default="1,10,100", show_default=True, metavar="N,...", help="How many at once.")
+@click.option("--repeat", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Tasks at work at a time, as --max-running.")
+@click.option(
+    "--against",
+    default="threads,processes,coroutines",
+    metavar="WAYS",
+    help="Other ways to do the same work: threads, processes, coroutines; or none.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One object, as JSON, which --compare reads.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw it, as SVG.")
+@click.option("--compare", type=click.Path(path_type=Path), metavar="FILE", help="Compare with an earlier --json.")
+@working_dir_option
+@state_option
+def bench(
+    words: tuple[str, ...], function: str | None, tasks: str, against: str, concurrency: int | None, **options: Any
+) -> int:
+    """Measure how a fan-out of many tasks scales here.
+
+    It runs AGENT of TEAM on TASK, or a function, so many times at once. It tells wall time, latencies, CPU, memory,
+    tokens and failures. Functions are compared with the same work in threads, in a process pool and as coroutines. An
+    ARG is JSON, or else text. The exit status is 1 if a task did not complete.
+
+    Example: subactors bench --function math:factorial 2000 --tasks 1,10 --plot out.svg
+    """
+    from .bench import measure, numbers, ways_of, work_of
+
+    sizes, ways = numbers(tasks), ways_of(against)
+    places = {name: options.pop(name) for name in ("state_dir", "working_dir")}
+    work, at_a_time, warning = work_of(words, function, concurrency, places)
+    return measure(work, at_a_time, sizes=sizes, against=ways, warning=warning, **options)
 
 
 def run_command_line() -> NoReturn:

@@ -77,7 +77,9 @@ def survey(task: EntrypointTask) -> str:
     return "\\n".join(lines) or "There are no text files here."
 '''
 
-_HEAD: Final = "# A team of agents. `subactors check team.yaml` names what is wrong with this file, and what would run here.\n"
+_HEAD: Final = """\
+# A team of agents. `subactors check team.yaml` names what is wrong with this file, and what would run here.
+"""
 
 _ROOT: Final = """\
 agents:
@@ -135,7 +137,8 @@ def team_text(model: ModelChoice, tools: Sequence[str]) -> str:
 
 def prompt_for(model: ModelChoice) -> str:
     """Return what the new team can be asked first."""
-    return "Which of the words agent, task and tool is the most frequent here?" if model.reference else "agent task tool"
+    asked = "Which of the words agent, task and tool is the most frequent here?"
+    return asked if model.reference else "agent task tool"
 
 
 def _yaml(text: str) -> str:

@@ -123,6 +123,11 @@ class JournalReader:
         ((count,),) = self._rows(schema.count_unread())
         return int(count)
 
+    def moments(self) -> dict[str, tuple[float, float | None, float | None]]:
+        """Return by id when each task had its slot, was at work, and ended, in seconds since the epoch."""
+        rows = self._rows(schema.select_moments())
+        return {task_id: (started, began, ended) for task_id, started, began, ended in rows}
+
     def last_entry(self) -> float:
         """Return when something was last written that has a time, in seconds since the epoch; 0 if nothing was."""
         ((latest,),) = self._rows(schema.select_last_entry())

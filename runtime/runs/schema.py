@@ -38,6 +38,7 @@ __all__ = [
     "select_facts",
     "select_ids",
     "select_last_entry",
+    "select_moments",
     "select_statuses",
 ]
 
@@ -299,6 +300,17 @@ def count_unread() -> Statement:
 def select_last_entry() -> Statement:
     """Select the time of the latest change of a status; NULL if there was none."""
     return ("SELECT max(at) FROM transition WHERE typeof(at) = 'real'", ())
+
+
+def select_moments() -> Statement:
+    """Select of all tasks their ids, when each had its slot, when its first process was at work, and when it ended."""
+    return (
+        (
+            "SELECT id, started, min(at), ended FROM task LEFT JOIN transition "
+            "ON transition.task = id AND transition.status = 'running' GROUP BY id"
+        ),
+        (),
+    )
 
 
 def select_columns() -> Statement:

@@ -54,6 +54,7 @@ __all__ = [
     "Chunks",
     "Cut",
     "KeepAlive",
+    "MODELS",
     "ModelServer",
     "Raw",
     "Refusal",
@@ -65,6 +66,10 @@ __all__ = [
 ]
 
 Script = Callable[[Request], Reply] | Sequence[Reply] | Mapping[str, Sequence[Reply]]
+
+
+MODELS = ("text-embedding-small", "listed: 1")
+"""What it says its models are, to whoever asks; it answers for any other, too."""
 
 
 class ModelServer:
@@ -194,6 +199,14 @@ class _Handler(BaseHTTPRequestHandler):
     def finish(self) -> None:
         with contextlib.suppress(ConnectionError):
             super().finish()
+
+    def do_GET(self) -> None:
+        body = json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in MODELS]}).encode()
+        self.send_response(200 if self.path == "/v1/models" else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self) -> None:
         data = self.rfile.read(int(self.headers["Content-Length"]))
