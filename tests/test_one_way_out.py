@@ -15,6 +15,7 @@ ALLOWED = {
     "runtime/terminal/streams.py": "the one way",
     "runtime/child/speech.py": "in a task's process, where what is printed is the task's output",
     "runtime/child/rehearsal.py": "in a process that stands by, the same",
+    "runtime/bench/peers.py": "in a program of its own, where what functions print is thrown away",
     "runtime/testing.py": "sub-agents that misbehave on purpose, in processes of their own",
     "runtime/toolsets/filesystem/search_program.py": "a program of its own, which a pipe is read from",
     "actors/child/channel.py": "in an actor's process, whose standard error is its log",

@@ -112,9 +112,11 @@ def _listen(events: EventStream, said: dict[str, float]) -> None:
 
 def _span(view: TaskView, moment: Moment, *, asked: float, epoch: float, said: float | None) -> Span:
     slot, running, ended = moment
+    # Its output may be heard before the supervisor has seen that it is at work.
+    heard = [since for since in (_since(epoch, running), said) if since is not None]
     return Span(
         slot=asked if view.queued_at is None else max(asked, slot - epoch),
-        began=_since(epoch, running),
+        began=min(heard, default=None),
         said=said,
         ended=(time.time() if ended is None else ended) - epoch,
         failure="" if view.status == "completed" else view.reason,

@@ -69,9 +69,9 @@ def compared(before: Report, after: Report) -> Iterator[str]:
             if one is not None and other is not None:
                 change = f"{form(one.median)} -> {form(other.median)}"
                 count = min(first.repeats, second.repeats)
-                yield f"  {_tasks(size):>13}  {label:<18} {change:<26} {_verdict(one, other, count, label)}"
+                yield f"  {_tasks(size):>13}  {label:<17} {change:<24} {_verdict(one, other, count, label)}"
         if first.failures != second.failures:
-            yield f"  {_tasks(size):>13}  {'failures':<18} {first.failures} -> {second.failures}"
+            yield f"  {_tasks(size):>13}  {'failures':<17} {first.failures} -> {second.failures}"
     if not then.keys() & now.keys():
         yield "  There is no number of tasks that both have measured."
 
@@ -94,7 +94,7 @@ def _ours(columns: Sequence[Figures | None]) -> Iterator[str]:
     yield row("CPU", lambda figures: _spread(figures.cpu, cpu))
     yield row("peak memory", lambda figures: _spread(figures.peak, memory))
     if any(figures is not None and figures.input_tokens + figures.output_tokens for figures in columns):
-        yield row("tokens in/out", lambda figures: f"{figures.input_tokens:,.0f}/{figures.output_tokens:,.0f}")
+        yield row("tokens in/out", lambda figures: f"{_short(figures.input_tokens)}/{_short(figures.output_tokens)}")
         yield row("cost", lambda figures: dollars(figures.cost) if figures.cost else _ABSENT)
     yield row("failures", _failures)
     yield row("rate limits met", lambda figures: f"{figures.rate_limits:,}")
@@ -164,6 +164,13 @@ def memory(value: float) -> str:
 
 def _rate(value: float) -> str:
     return _three(value)
+
+
+def _short(value: float) -> str:
+    """Return a number of tokens."""
+    if value < 10_000:  # noqa: PLR2004 - as much as there is room for
+        return f"{value:,.0f}"
+    return f"{value / 1e3:.0f}k" if value < 1e6 else f"{value / 1e6:,.1f}M"  # noqa: PLR2004 - a million
 
 
 def _three(value: float) -> str:

@@ -1,204 +1,48 @@
-"""Bench command: measures a fan-out, and the same work by other ways, and shows, compares and draws what it found."""
+"""Bench: the command `subactors bench`; `bench_run` does its work."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any
 
 import click
-import msgspec
 
-from ..bench.measure import Bench
-from ..bench.picture import picture
-from ..bench.report import Report, read_report
-from ..bench.table import compared, table
-from ..bench.work import OURS, WAYS, Work
-from ..team.config import Settings
-from ..team.references import TARGET_FORM, is_target
-from ..team.requirements import check_requirements
-from ..terminal.interruptible import Interrupted, Interruptible
-from ..terminal.streams import err, out, warn
-from ..text import json_line
-from .arguments import agent_of, given, load
+from .arguments import state_option, working_dir_option
 
-if TYPE_CHECKING:
-    from ..team.config import AgentConfig
-
-__all__ = ["measure", "numbers", "ways_of", "work_of"]
-
-_FAILED: Final = 1
-_PATIENCE: Final = 60.0
-"""Seconds that the programs may take to end, one after the other, once they are told to."""
-
-_MOST_TASKS: Final = 10_000
+__all__ = ["bench"]
 
 
-def numbers(text: str) -> list[int]:
-    """Return numbers of tasks, the smallest first; raises click.BadParameter."""
-    try:
-        found = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        found = []
-    if not found or found[0] < 1 or found[-1] > _MOST_TASKS:
-        raise click.BadParameter(
-            f"{text!r} are no numbers from 1 to {_MOST_TASKS:,} with commas between them, such as 1,10,100.",
-            param_hint="--tasks",
-        )
-    return found
-
-
-def ways_of(text: str) -> list[str]:
-    """Return the other ways to do the work that are wanted; raises click.BadParameter."""
-    found = [part.strip() for part in text.split(",") if part.strip() not in ("", "none")]
-    unknown = [part for part in found if part not in WAYS[1:]]
-    if unknown:
-        raise click.BadParameter(
-            f"There is no way {unknown[0]!r}. Choose from {', '.join(WAYS[1:])}, or none.", param_hint="--against"
-        )
-    return found
-
-
-def work_of(
-    words: Sequence[str], function: str | None, concurrency: int | None, places: Mapping[str, str | None]
-) -> tuple[Work, int, str]:
-    """Return what is measured, how many are at work at a time, and what is to be known before; raises UsageError.
-
-    Args:
-        words: TEAM, AGENT and TASK; or what the function is called with.
-        function: a function in place of an agent.
-        concurrency: how many are at work at a time; None: as many as usual.
-        places: `state_dir` and `working_dir`.
-    """
-    work = Work(concurrency=concurrency, state_dir=places["state_dir"], working_dir=places["working_dir"])
-    if function is not None:
-        if not is_target(function):
-            raise click.BadParameter(f"{function!r} is not of the form {TARGET_FORM}.", param_hint="--function")
-        work = msgspec.structs.replace(work, function=function, args=[_value(word) for word in words])
-        return work, concurrency or Settings().max_running, ""
-    if len(words) != 3:  # noqa: PLR2004 - TEAM, AGENT and TASK
-        raise click.UsageError("Give a TEAM, an AGENT of it and a TASK; or a function: --function package.module:name.")
-    team = load(Path(words[0]))
-    agent = agent_of(team, words[1])
-    check_requirements(team, agent, places["working_dir"] or "")
-    config = team.agents[agent]
-    entrypoint = config.entrypoint if isinstance(config.entrypoint, str) else ""
-    task = given(words[2], "TASK")
-    work = msgspec.structs.replace(work, team=words[0], agent=agent, task=task, function=entrypoint)
-    return work, concurrency or team.settings.max_running, _models(config)
-
-
-def measure(
-    work: Work,
-    concurrency: int,
-    *,
-    sizes: Sequence[int],
-    repeat: int,
-    against: Sequence[str],
-    as_json: bool,
-    plot: Path | None,
-    compare: Path | None,
-    warning: str,
+@click.command()
+@click.argument("words", metavar="[TEAM AGENT TASK | ARG...]", nargs=-1)
+@click.option("--function", metavar="MODULE:NAME", help="Measure a function, called with the ARGs, and no agent.")
+@click.option("--tasks", default="1,10,100", show_default=True, metavar="N,...", help="How many at once.")
+@click.option("--repeat", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Tasks at work at a time, as --max-running.")
+@click.option(
+    "--against",
+    default="threads,processes,coroutines",
+    metavar="WAYS",
+    help="Other ways to do the same work: threads, processes, coroutines; or none.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One object, as JSON, which --compare reads.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw it, as SVG.")
+@click.option("--compare", type=click.Path(path_type=Path), metavar="FILE", help="Compare with an earlier --json.")
+@working_dir_option
+@state_option
+def bench(
+    words: tuple[str, ...], function: str | None, tasks: str, against: str, concurrency: int | None, **options: Any
 ) -> int:
-    """Measure, and tell; return the exit status."""
-    before = _baseline(compare) if compare is not None else None
-    ways = [OURS, *(way for way in WAYS[1:] if way in against and work.function)]
-    work = msgspec.structs.replace(work, most=max(sizes))
-    if warning:
-        err.sentence(f"It will run {sum(sizes) * repeat:,} tasks of {work.agent}, {warning}. Ctrl-C ends it.")
-    bench = Bench(work, ways, _show)
-    with Interruptible(bench.cancel) as interruption:
-        done = _run(bench, sizes, repeat)
-        try:
-            interruption.result_of(done)
-        except Interrupted:
-            with contextlib.suppress(TimeoutError):
-                done.result(_PATIENCE)  # the programs have been told to end
-        status = interruption.status
-    _show("")
-    if not bench.samples:
-        if status:
-            warn(f"Nothing is measured yet: interrupted by {interruption.cause}.")
-        elif bench.missing:
-            warn(bench.missing.get(OURS) or next(iter(bench.missing.values())))
-        return status or _FAILED
-    if not work.function:
-        bench.missing.update(dict.fromkeys(WAYS[1:], "the agent has a model, and only a task runs it"))
-    report = Report.of(bench, work, concurrency=concurrency, sizes=sizes, repeat=repeat)
-    _tell(report, before, as_json=as_json)
-    if plot is not None and not _drawn(report, plot):
-        return _FAILED
-    ours = report.by(OURS).values()
-    return status or (_FAILED if any(figures.failures or figures.deaths for figures in ours) else 0)
+    """Measure how a fan-out of many tasks scales here.
 
+    It runs AGENT of TEAM on TASK, or a function, so many times at once. It tells wall time, latencies, CPU, memory,
+    tokens and failures. Functions are compared with the same work in threads, in a process pool and as coroutines. An
+    ARG is JSON, or else text. The exit status is 1 if a task did not complete.
 
-def _run(bench: Bench, sizes: Sequence[int], repeat: int) -> Future[None]:
-    """Have it measured in a thread, as this one waits for interrupts."""
-    done: Future[None] = Future()
+    Example: subactors bench --function math:factorial 2000 --tasks 1,10 --plot out.svg
+    """
+    from .bench_run import measure, numbers, ways_of, work_of  # noqa: PLC0415 - `--help` should not wait for it
 
-    def run() -> None:
-        try:
-            bench.run(sizes, repeat)
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=run, name="subactors-bench", daemon=True).start()
-    return done
-
-
-def _tell(report: Report, before: Report | None, *, as_json: bool) -> None:
-    if as_json:
-        out.line(json_line(msgspec.to_builtins(report)))
-    else:
-        for line in table(report):
-            out.sentence(line)
-    if before is not None:
-        to = err if as_json else out
-        for line in compared(before, report):
-            to.sentence(line)
-
-
-def _baseline(path: Path) -> Report:
-    try:
-        return read_report(path)
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be read: {error.strerror or error}.", param_hint="--compare") from None
-    except msgspec.MsgspecError as error:
-        raise click.BadParameter(
-            f"{path} is not what `subactors bench --json` writes: {error}.", param_hint="--compare"
-        ) from None
-
-
-def _drawn(report: Report, path: Path) -> bool:
-    try:
-        path.write_text(picture(report), encoding="utf-8")
-    except OSError as error:
-        warn(f"{path} cannot be written: {error.strerror or error}.")
-        return False
-    return True
-
-
-def _show(step: str) -> None:
-    """Show on a terminal what is measured next; an empty text takes it away."""
-    if err.is_terminal:
-        columns = (err.columns or 80) - 1
-        err.own(f"\r\x1b[K{step[:columns]}")
-
-
-def _models(agent: AgentConfig) -> str:
-    """Return what a task of the agent may cost, as a part of a sentence; empty if it is Python alone."""
-    models = [model.reference for model in agent.models if not model.is_function]
-    return f"and each asks {models[0]}, which may cost money" if models and agent.entrypoint is None else ""
-
-
-def _value(word: str) -> object:
-    """Return an argument of a function: what it is as JSON, or else the text itself."""
-    try:
-        return msgspec.json.decode(word)
-    except msgspec.DecodeError:
-        return word
+    sizes, ways = numbers(tasks), ways_of(against)
+    places = {name: options.pop(name) for name in ("state_dir", "working_dir")}
+    work, at_a_time, warning = work_of(words, function, concurrency, places)
+    return measure(work, at_a_time, sizes=sizes, against=ways, warning=warning, **options)

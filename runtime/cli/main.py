@@ -30,6 +30,8 @@ from .arguments import (
     team_argument,
     working_dir_option,
 )
+from .bench import bench
+from .init import init
 
 __all__ = ["cli", "run_command_line"]
 
@@ -308,26 +310,6 @@ def doctor(state_dir: str | None) -> int:
 
 
 @cli.command()
-@click.argument("folder", metavar="[DIR]", required=False)
-@click.option("--model", "-m", metavar="REF", help="Its model, such as openai/gpt-4o or ollama/qwen3; none: no model.")
-@click.option("--base-url", metavar="URL", help="The model's server, such as http://gpu:8000/v1.")
-@click.option("--tools", metavar="NAMES", help="fetch, filesystem, memory, shell, think, todo; with commas; or none.")
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
-def init(folder: str | None, model: str | None, base_url: str | None, tools: str | None, *, yes: bool) -> int:
-    """Write a new team into DIR that runs as it is.
-
-    It asks on a terminal. Without a --model it takes what this machine has: a model server that answers, a provider
-    whose key is in the environment, or else Python functions alone. It writes team.yaml and work.py, and over no file
-    that is there. Then it prints three commands to try.
-
-    Example: subactors init my-team
-    """
-    from .init import write_team
-
-    return write_team(folder, model, base_url, tools, ask=not yes)
-
-
-@cli.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--crash", is_flag=True, help="Add a sub-agent that dies of SIGSEGV half way.")
 @click.option(
@@ -352,40 +334,8 @@ def demo(folder: Path, model: str | None, **options: bool) -> int:
     return run_root(team, team.root, PROMPT, as_json=options["as_json"], settings={})
 
 
-@cli.command()
-@click.argument("words", metavar="[TEAM AGENT TASK | ARG...]", nargs=-1)
-@click.option("--function", metavar="MODULE:NAME", help="Measure a function, called with the ARGs, and no agent.")
-@click.option("--tasks", default="1,10,100", show_default=True, metavar="N,...", help="How many at once.")
-@click.option("--repeat", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
-@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Tasks at work at a time, as --max-running.")
-@click.option(
-    "--against",
-    default="threads,processes,coroutines",
-    metavar="WAYS",
-    help="Other ways to do the same work: threads, processes, coroutines; or none.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One object, as JSON, which --compare reads.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw it, as SVG.")
-@click.option("--compare", type=click.Path(path_type=Path), metavar="FILE", help="Compare with an earlier --json.")
-@working_dir_option
-@state_option
-def bench(
-    words: tuple[str, ...], function: str | None, tasks: str, against: str, concurrency: int | None, **options: Any
-) -> int:
-    """Measure how a fan-out of many tasks scales here.
-
-    It runs AGENT of TEAM on TASK, or a function, so many times at once. It tells wall time, latencies, CPU, memory,
-    tokens and failures. Functions are compared with the same work in threads, in a process pool and as coroutines. An
-    ARG is JSON, or else text. The exit status is 1 if a task did not complete.
-
-    Example: subactors bench --function math:factorial 2000 --tasks 1,10 --plot out.svg
-    """
-    from .bench import measure, numbers, ways_of, work_of
-
-    sizes, ways = numbers(tasks), ways_of(against)
-    places = {name: options.pop(name) for name in ("state_dir", "working_dir")}
-    work, at_a_time, warning = work_of(words, function, concurrency, places)
-    return measure(work, at_a_time, sizes=sizes, against=ways, warning=warning, **options)
+cli.add_command(bench)
+cli.add_command(init)
 
 
 def run_command_line() -> NoReturn:

@@ -50,11 +50,11 @@ from model_replies import (
 )
 
 __all__ = [
+    "MODELS",
     "Calls",
     "Chunks",
     "Cut",
     "KeepAlive",
-    "MODELS",
     "ModelServer",
     "Raw",
     "Refusal",
