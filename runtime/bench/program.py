@@ -102,4 +102,5 @@ def _leave(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
+    sys.argv[0] = "subactors bench"  # what journals of runs call this program
     main(int(sys.argv[1]))

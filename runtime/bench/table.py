@@ -69,7 +69,7 @@ def compared(before: Report, after: Report) -> Iterator[str]:
             if one is not None and other is not None:
                 change = f"{form(one.median)} -> {form(other.median)}"
                 count = min(first.repeats, second.repeats)
-                yield f"  {_tasks(size):>13}  {label:<17} {change:<24} {_verdict(one, other, count, label)}"
+                yield f"  {_tasks(size):>13}  {label:<17} {change:<24} {_verdict(one, other, count)}"
         if first.failures != second.failures:
             yield f"  {_tasks(size):>13}  {'failures':<17} {first.failures} -> {second.failures}"
     if not then.keys() & now.keys():
@@ -185,7 +185,6 @@ def _medians(latency: Latency | None) -> Spread | None:
 
 _COMPARED: Final[Sequence[tuple[str, Callable[[Figures], Spread | None], Callable[[float], str]]]] = (
     ("wall time", lambda figures: figures.wall, seconds),
-    ("tasks a second", lambda figures: figures.rate, _rate),
     ("start p50", lambda figures: _medians(figures.start), seconds),
     ("first output p50", lambda figures: _medians(figures.output), seconds),
     ("CPU", lambda figures: figures.cpu, cpu),
@@ -193,7 +192,7 @@ _COMPARED: Final[Sequence[tuple[str, Callable[[Figures], Spread | None], Callabl
 )
 
 
-def _verdict(before: Spread, after: Spread, repeats: int, label: str) -> str:
+def _verdict(before: Spread, after: Spread, repeats: int) -> str:
     """Say what a difference means."""
     if before.median == after.median:
         return "the same"
@@ -202,8 +201,7 @@ def _verdict(before: Spread, after: Spread, repeats: int, label: str) -> str:
         return f"{change}, once only"
     if before.low <= after.high and after.low <= before.high:
         return f"{change}, within noise"
-    is_more = after.median > before.median
-    return f"{change}, {'better' if is_more == (label == 'tasks a second') else 'worse'}"
+    return f"{change}, {'worse' if after.median > before.median else 'better'}"
 
 
 def _differences(before: Report, after: Report) -> Iterator[str]:

@@ -38,7 +38,7 @@ def bench(
     tokens and failures. Functions are compared with the same work in threads, in a process pool and as coroutines. An
     ARG is JSON, or else text. The exit status is 1 if a task did not complete.
 
-    Example: subactors bench --function math:factorial 2000 --tasks 1,10 --plot out.svg
+    Example: subactors bench --function time:sleep 0.1 --plot out.svg
     """
     from .bench_run import measure, numbers, ways_of, work_of  # noqa: PLC0415 - `--help` should not wait for it
 

@@ -10,14 +10,14 @@ from typing import Final, NamedTuple
 __all__ = ["TOOLS", "WORK", "ModelChoice", "prompt_for", "team_text"]
 
 TOOLS: Final = {
-    "fetch": "{type: fetch}                  # reads web pages",
-    "filesystem": "{type: filesystem, readonly: true}  # reads files; without `readonly` it writes them, too",
-    "memory": "{type: memory, path: memory.db}  # remembers things from one run to the next",
-    "shell": "{type: shell}                  # runs commands; `permissions` can have it ask you first",
-    "think": "{type: think}",
-    "todo": "{type: todo}                   # a list of things to do",
+    "fetch": ("{type: fetch}", "reads web pages"),
+    "filesystem": ("{type: filesystem, readonly: true}", "reads files"),
+    "memory": ("{type: memory, path: memory.db}", "remembers things from one run to the next"),
+    "shell": ("{type: shell}", "runs commands; `permissions` can have it ask first"),
+    "think": ("{type: think}", "writes thoughts down"),
+    "todo": ("{type: todo}", "a list of things to do"),
 }
-"""Toolsets that need nothing but their type, by name, each as a line of the team file."""
+"""Toolsets that need nothing to be set up, by name: an entry of the team file, and what it is for."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][\w./:-]*(?<!:)")
 """What YAML takes for text as it stands."""
@@ -78,28 +78,29 @@ def survey(task: EntrypointTask) -> str:
 '''
 
 _HEAD: Final = """\
-# A team of agents. `subactors check team.yaml` names what is wrong with this file, and what would run here.
+# A team of agents. `subactors check team.yaml` names what is wrong with it,
+# and says which agents would run here.
 """
 
 _ROOT: Final = """\
 agents:
-  root:                               # answers what `subactors run` is asked
+  root:                                         # answers what `subactors run` is asked
     model: {model}
     description: Answers questions about the files in the current folder
     instruction: |
-      Answer questions about the text files in the current folder. `text_files` names them.
-      To count words, start the agent `surveyor` in the background, with the words as its task.
-      Do something else meanwhile if there is anything to do, then wait for it.
+      Answer questions about the text files in the current folder.
+      `text_files` names them. To count words, start the agent `surveyor` in the
+      background, with the words as its task, and wait for it.
     sub_agents: [surveyor]
     toolsets:
-      - {{type: background_agents}}     # starts sub-agents, looks at them, waits for them, stops them
+      - {{type: background_agents}}               # starts sub-agents, waits for them, stops them
       - {{type: python, functions: [work:text_files]}}
 """
 
 _SURVEYOR: Final = """\
   surveyor:
     description: Counts how often the words of its task stand in each text file
-    entrypoint: work:survey           # a function in work.py is the whole agent
+    entrypoint: work:survey                     # a function in work.py is the whole agent
     toolsets:
       - {type: python, functions: [work:text_files]}
 """
@@ -107,10 +108,10 @@ _SURVEYOR: Final = """\
 _LIMITS: Final = "    limits: {wall_clock: 60, memory: 1GB}\n"
 
 _WITHOUT_MODEL: Final = """\
-# An agent with a model needs no code. To have one, set its key and take out the `#` below;
-# `subactors run` then asks `root`.
+# An agent with a model needs no code. Take out the `#` below, set the key of
+# its provider, and `subactors run` asks `root`.
 #  root:
-#    model: openai/gpt-4o             # or ollama/qwen3, anthropic/claude-sonnet-4-6, ...
+#    model: openai/gpt-4o                       # or ollama/qwen3, mistral/mistral-small-latest, ...
 #    instruction: Answer questions about the text files here. The surveyor counts words.
 #    sub_agents: [surveyor]
 #    toolsets: [{type: background_agents}, {type: python, functions: [work:text_files]}]
@@ -124,7 +125,7 @@ def team_text(model: ModelChoice, tools: Sequence[str]) -> str:
         model: of the root; without one the function is the root.
         tools: toolsets of the agent that answers, of `TOOLS`.
     """
-    lines = "".join(f"      - {TOOLS[name]}\n" for name in tools)
+    lines = "".join(f"      - {entry:<39} # {purpose}\n" for entry, purpose in map(TOOLS.__getitem__, tools))
     if not model.reference:
         return f"{_HEAD}agents:\n{_SURVEYOR}{lines}{_LIMITS}{_WITHOUT_MODEL}"
     root = _ROOT.format(model="main" if model.base_url else _yaml(model.reference))
@@ -137,7 +138,7 @@ def team_text(model: ModelChoice, tools: Sequence[str]) -> str:
 
 def prompt_for(model: ModelChoice) -> str:
     """Return what the new team can be asked first."""
-    asked = "Which of the words agent, task and tool is the most frequent here?"
+    asked = "Which is more frequent here, agent or tool?"
     return asked if model.reference else "agent task tool"
 
 

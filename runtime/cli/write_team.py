@@ -181,7 +181,7 @@ def _tell(folder: Path, chosen: ModelChoice) -> None:
         model = f"Its model is {chosen.reference}{f' at {chosen.base_url}' if chosen.base_url else ''}{why}."
     else:
         model = "It has no model: a function of work.py does the work."
-    err.sentence(f"Wrote {folder / 'team.yaml'} and {folder / 'work.py'}. {model}")
+    err.sentence(f"Wrote {folder / 'team.yaml'} and {folder / 'work.py'}.\n{model}")
     needed = _needed(chosen)
     if needed:
         err.sentence(needed)
