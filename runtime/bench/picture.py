@@ -172,9 +172,9 @@ def _timeline(spans: Sequence[Span], count: int, top: float) -> Iterator[str]:
 
 
 def _marks(end: float) -> list[float]:
-    """Return round moments from 0 to an end, five or so."""
-    ten = 10.0 ** math.floor(math.log10(end / 5))
-    step = next(ten * factor for factor in (1, 2, 5, 10) if ten * factor * 5 >= end)
+    """Return round moments from 0 to an end, six or so."""
+    ten = 10.0 ** math.floor(math.log10(end / _MOST_MARKS))
+    step = next(ten * factor for factor in (1, 2, 5, 10, 20) if ten * factor * _MOST_MARKS >= end)
     return [round(number * step, 9) for number in range(int(end / step + 1e-9) + 1)]
 
 

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from ..text import one_line
+
 __all__ = ["COROUTINES", "OURS", "PROCESSES", "THREADS", "WAYS", "FanOut", "Opened", "Order", "Span", "Work"]
 
 OURS: Final = "subactors"
@@ -14,6 +16,10 @@ PROCESSES: Final = "processes"
 COROUTINES: Final = "coroutines"
 WAYS: Final = (OURS, THREADS, PROCESSES, COROUTINES)
 """The ways to do the work, in the order in which they are shown."""
+
+
+_LONGEST_ARGS: Final = 40
+"""Characters of the arguments in a title."""
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +50,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """What it is called."""
-        return f"agent {self.agent} of {self.team}" if self.team else self.function
+        if self.team:
+            return f"agent {self.agent} of {self.team}"
+        args = ", ".join(msgspec.json.encode(arg).decode() for arg in self.args)
+        return f"{self.function}({one_line(args, _LONGEST_ARGS)})"
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -105,6 +105,8 @@ def measure(
 ) -> int:
     """Measure, and tell; return the exit status."""
     before = baseline(compare) if compare is not None else None
+    if plot is not None and not plot.parent.is_dir():
+        raise click.BadParameter(f"There is no folder {plot.parent}. Make it first.", param_hint="--plot")
     ways = [OURS, *(way for way in WAYS[1:] if way in against and work.function)]
     work = msgspec.structs.replace(work, most=max(sizes))
     if warning:
@@ -156,11 +158,20 @@ def _tell(report: Report, before: Report | None, *, as_json: bool) -> None:
         out.line(json_line(msgspec.to_builtins(report)))
     else:
         for line in table(report):
-            out.sentence(line)
+            out.sentence(_shown(line))
     if before is not None:
         to = err if as_json else out
         for line in compared(before, report):
             to.sentence(line)
+
+
+def _shown(line: str) -> str:
+    """Return a line as the locale can show it."""
+    try:
+        "±".encode(out.encoding)
+    except UnicodeError:
+        return line.replace("±", "~")
+    return line
 
 
 def baseline(path: Path) -> Report:

@@ -65,7 +65,7 @@ def test_a_comparison_names_what_else_has_changed() -> None:
 
     said = " ".join(compared(before, report(1.0)))
 
-    assert "Another work was measured then: work:other." in said
+    assert "Another work was measured then: work:other()." in said
     assert "Then 5 were at work at a time, now 20." in said
 
 
