@@ -10,13 +10,13 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
-from ..errors import ModelError
+from ..errors import ModelError, TeamFileError
 from ..team.config import AgentConfig
 from ..team.providers import endpoint, url_fault
 from ..teamfile.load import override_model, team_from_mapping
@@ -25,6 +25,8 @@ from .model_servers import USUAL, answering, models_at, with_keys
 from .new_team import TOOLS, WORK, ModelChoice, prompt_for, team_text
 
 __all__ = ["write_team"]
+
+Answer = TypeVar("Answer")
 
 _FAILED: Final = 1
 _NONE: Final = "none"
@@ -46,15 +48,17 @@ def write_team(folder: str | None, model: str | None, base_url: str | None, tool
     """
     ask = ask and os.isatty(0) and err.is_terminal
     if folder is None:
-        folder = _asked("Folder", ".") if ask else "."
-    path = Path(folder)
+        folder = _asked("Folder", ".", str.strip) if ask else "."
+    path = Path(folder).expanduser()
     if not _is_free(path):
         return _FAILED
     chosen = _chosen(model, base_url, ask=ask)
-    if tools is None:
-        usual = "filesystem" if chosen.reference else _NONE
-        tools = _asked(f"More tools for it ({', '.join(TOOLS)}, with commas between them)", usual) if ask else usual
-    text = team_text(chosen, _toolsets(tools))
+    usual = "filesystem" if chosen.reference else _NONE
+    if tools is None and ask:
+        toolsets = _asked(f"More tools, with commas between them ({', '.join(TOOLS)})", usual, _toolsets)
+    else:
+        toolsets = _toolsets(usual if tools is None else tools)
+    text = team_text(chosen, toolsets)
     try:
         _write(path, {"team.yaml": text, "work.py": WORK})
     except OSError as error:
@@ -110,17 +114,22 @@ def _proposals(environ: Mapping[str, str]) -> list[ModelChoice]:
 
 
 def _picked(choices: Sequence[ModelChoice]) -> ModelChoice:
-    """Have a person choose."""
+    """Have a person choose, until what is typed is a model."""
     err.line("Model:")
     for number, choice in enumerate(choices, 1):
         err.sentence(f"  {number}  {f'{choice.reference}: ' if choice.reference else ''}{choice.why}", hang=5)
-    while True:
-        said = _asked("Its number, or another model such as openai/gpt-4o", "1")
-        if not said.isdecimal():
-            return _named(said)
-        if 1 <= int(said) <= len(choices):
-            return choices[int(said) - 1]
-        err.line(f"There is no {said}: give a number from 1 to {len(choices)}.")
+
+    def read(said: str) -> ModelChoice:
+        if not said.strip().isdecimal():
+            try:
+                return _named(said.strip())
+            except TeamFileError as error:
+                raise click.UsageError(str(error)) from None
+        if not 1 <= int(said) <= len(choices):
+            raise click.UsageError(f"There is no {said}: give a number from 1 to {len(choices)}.")
+        return choices[int(said) - 1]
+
+    return _asked("Its number, or another model such as openai/gpt-4o", "1", read)
 
 
 def _toolsets(tools: str) -> list[str]:
@@ -135,9 +144,10 @@ def _toolsets(tools: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _asked(question: str, default: str) -> str:
-    answer: str = click.prompt(question, default=default, err=True)
-    return answer.strip()
+def _asked(question: str, default: str, read: Callable[[str], Answer]) -> Answer:
+    """Ask a person, again if `read` raises click.UsageError."""
+    answer: Answer = click.prompt(question, default=default, value_proc=read, err=True)
+    return answer
 
 
 # --- what is written ------------------------------------------------------------------------------------------------

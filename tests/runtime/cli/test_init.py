@@ -76,9 +76,9 @@ def test_nothing_is_written_where_one_of_the_files_is_there(
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(there, "mine")]
 
 
-def test_on_a_terminal_it_asks_for_folder_model_and_tools(tmp_path: Path) -> None:
+def test_on_a_terminal_it_asks_until_it_has_folder_model_and_tools(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    os.write(ours, b"asked\nollama/qwen3:8b\nthink, shell\n")  # ahead of the questions, as a fast person types
+    os.write(ours, b"asked\n9\nqwen3\nollama/qwen3:8b\nhammer\nthink, shell\n")  # ahead of the questions
 
     command = subprocess.Popen([*COMMAND, "init"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -94,6 +94,8 @@ def test_on_a_terminal_it_asks_for_folder_model_and_tools(tmp_path: Path) -> Non
     assert (agent.model.provider, agent.model.name) == ("ollama", "qwen3:8b")
     assert [toolset.type for toolset in agent.toolsets] == ["background_agents", "python", "think", "shell"]
     assert b"  cd asked" in shown
+    for refused in (b"There is no 9", b"'qwen3' is not a reference", b"There is no 'hammer'"):
+        assert refused in shown
 
 
 @pytest.mark.parametrize(
