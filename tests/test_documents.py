@@ -8,35 +8,53 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from pages import ROOT, blocks
 from subactors.runtime.teamfile.load import load_team
 
-ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 DOCUMENTS: Final = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").glob("*.md")),
-    *(ROOT / folder / "README.md" for folder in ("actors", "benchmarks")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+    *(ROOT / folder / "README.md" for folder in ("actors", "examples")),
 ]
 
 
 def anchors(page: Path) -> set[str]:
     """Return what a link to a heading of the page ends with, as GitHub forms it."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", without_fences(page), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def without_fences(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_link_of_a_document_leads_to_a_file_and_a_heading(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text())
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", without_fences(page))
     targets = [((page.parent / path) if path else page, anchor) for path, anchor in links]
 
     assert [path for path, _ in targets if not path.exists()] == []
     assert [(path, anchor) for path, anchor in targets if anchor and anchor not in anchors(path)] == []
 
 
-def test_each_page_of_the_manual_is_linked_from_the_first() -> None:
-    first = (ROOT / "README.md").read_text()
+def test_each_page_of_the_manual_is_in_the_index_and_in_the_navigation() -> None:
+    index, navigation = (ROOT / "docs" / "index.md").read_text(), (ROOT / "mkdocs.yml").read_text()
+    pages = [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "index.md"]
 
-    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in first] == []
+    assert [name for name in pages if f"]({name})" not in index] == []
+    assert [name for name in pages if f"- {name}\n" not in navigation] == []
+
+
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_the_sections_that_others_run_begin_with_their_commands() -> None:
+    first = {block.section: block for block in reversed(blocks(ROOT / "README.md"))}
+
+    assert "subactors demo" in first["Quick start"].text
+    assert "pytest" in first["Tests"].text
 
 
 def test_each_room_that_the_architecture_names_is_there() -> None:
@@ -53,9 +71,9 @@ def test_each_room_that_the_architecture_names_is_there() -> None:
 PARTS_OF_AGENTS: Final = {"toolsets", "limits", "restart"}
 
 YAML_BLOCKS: Final = [
-    pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+    pytest.param(block.text, id=f"{page.relative_to(ROOT)}-{number}")
     for page in DOCUMENTS
-    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE), 1)
+    for number, block in enumerate((block for block in blocks(page) if block.kind == "yaml" and not block.mark), 1)
 ]
 
 

@@ -1,7 +1,8 @@
 """The programs in the guides: each is run as its reader would run it, and says what the guide says that it does.
 
 A block whose first line is a comment with a file's name is that file. Every other block of Python is a program. A block
-of text after it is what it prints; `…` stands for anything.
+of text after it is what it prints; `…` stands for anything. The blocks of a walk are pasted into a shell one after the
+other. What is not run says so in a comment before it: `<!-- not run: why -->`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+from pages import ROOT, Block, blocks, guide
 
-ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
-
-GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "functions", "orchestrators")
+GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "events", "functions", "orchestrators")
 """Pages of `docs/` whose programs run as they are."""
 
 CELLS: Final = "notebooks"
@@ -25,8 +25,17 @@ CELLS: Final = "notebooks"
 
 PATIENCE: Final = 50.0
 
-BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-FILE: Final = re.compile(r"^# ([\w./-]+\.\w+)$")
+WALKS: Final = ("README", "tutorial", "operating")
+"""Pages whose blocks, of the shell and of Python, are pasted one after the other in an empty folder."""
+
+ELSEWHERE: Final = {
+    "frameworks": "tests/runtime/adapters/test_frameworks_guide.py runs its programs",
+    "command-line": "the commands have tests of their own, in tests/runtime/cli",
+}
+"""Pages whose blocks other tests run."""
+
+BY_HAND: Final = {("README", "Quick start"), ("README", "Tests")}
+"""Sections whose first block installs the package, and runs what is tested here."""
 
 
 class Program(NamedTuple):
@@ -45,21 +54,27 @@ class Program(NamedTuple):
     files: dict[str, str]
 
 
-def programs(guide: str) -> list[Program]:
+def programs(name: str) -> list[Program]:
     found: list[Program] = []
     files: dict[str, str] = {}
-    for kind, text in BLOCK.findall((ROOT / "docs" / f"{guide}.md").read_text()):
-        named = FILE.match(text.partition("\n")[0])
-        if named is not None:
-            files[named[1]] = text
-        elif kind == "python":
-            found.append(Program(f"{guide}-{len(found) + 1}", text, None, files))
-        elif kind == "text" and found:
-            found[-1] = found[-1]._replace(expected=text)
+    for block in blocks(guide(name)):
+        if block.mark:
+            continue
+        if block.file is not None:
+            files[block.file] = block.text
+        elif block.kind == "python":
+            found.append(Program(f"{name}-{len(found) + 1}", block.text, None, files))
+        elif block.kind == "text" and found:
+            found[-1] = found[-1]._replace(expected=block.text)
     return found
 
 
-PROGRAMS: Final = [program for guide in GUIDES for program in programs(guide)]
+def is_said(expected: str, said: str) -> bool:
+    pattern = re.escape(expected.rstrip()).replace("…", ".*")
+    return re.fullmatch(pattern, said.rstrip(), re.DOTALL) is not None
+
+
+PROGRAMS: Final = [program for name in GUIDES for program in programs(name)]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
@@ -81,8 +96,7 @@ def test_a_program_of_a_guide_runs_and_prints_what_the_guide_says(program: Progr
 
     assert done.returncode == 0, done.stderr
     if program.expected is not None:
-        pattern = re.escape(program.expected.rstrip()).replace("…", ".*")
-        assert re.fullmatch(pattern, done.stdout.rstrip()), done.stdout
+        assert is_said(program.expected, done.stdout), done.stdout
 
 
 def test_each_guide_has_a_program() -> None:
@@ -91,9 +105,9 @@ def test_each_guide_has_a_program() -> None:
 
 def test_the_cells_of_a_guide_run_one_after_the_other_in_one_session(tmp_path: Path) -> None:
     pytest.importorskip("IPython")
-    blocks = BLOCK.findall((ROOT / "docs" / f"{CELLS}.md").read_text())
-    cells = [text for kind, text in blocks if kind == "ipython"]
-    expected = [text.rstrip() for kind, text in blocks if kind == "text"]
+    found = blocks(guide(CELLS))
+    cells = [block.text for block in found if block.kind == "ipython"]
+    expected = [block.text.rstrip() for block in found if block.kind == "text"]
     session = tmp_path / "session.py"
     session.write_text(
         "import asyncio\n"
@@ -119,3 +133,79 @@ def test_the_cells_of_a_guide_run_one_after_the_other_in_one_session(tmp_path: P
     assert done.returncode == 0, done.stderr
     said = re.sub(r"^Out\[\d+\]: ", "", done.stdout, flags=re.MULTILINE).split("\n")
     assert [line for line in said if line] == [line for text in expected for line in text.split("\n")]
+
+
+# --- walks ----------------------------------------------------------------------------------------------------------
+
+
+def steps(name: str) -> list[tuple[Block, str | None]]:
+    """The blocks of a walk, each with what it prints, if the page says so."""
+    found: list[tuple[Block, str | None]] = []
+    for block in blocks(guide(name)):
+        if block.mark or (block.page, block.section) in BY_HAND:
+            continue
+        if block.kind in {"sh", "python"}:
+            found.append((block, None))
+        elif block.kind == "text" and found:
+            found[-1] = (found[-1][0], block.text)
+    return found
+
+
+def pasted(block: Block, number: int) -> str:
+    if block.kind == "sh":
+        return block.text
+    return f"cat > step_{number}.py <<'END OF PROGRAM'\n{block.text}END OF PROGRAM\npython step_{number}.py\n"
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_the_blocks_of_a_walk_can_be_pasted_one_after_the_other_into_an_empty_folder(name: str, tmp_path: Path) -> None:
+    walk = steps(name)
+    shell = "".join(f"{pasted(block, number)}printf '\\036'\n" for number, (block, _) in enumerate(walk))
+    folder = tmp_path / "empty"
+    folder.mkdir()
+
+    done = subprocess.run(
+        ["/bin/bash", "-e"],
+        input=shell,
+        cwd=folder,
+        env={
+            **os.environ,
+            "HOME": str(tmp_path),
+            "SUBACTORS_STATE_DIR": str(tmp_path / "state"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.split("\x1e")
+    for (block, expected), text in zip(walk, said, strict=False):
+        assert expected is None or is_said(expected, text), f"{block.section}: {text}{done.stderr}"
+
+
+# --- nothing is left out --------------------------------------------------------------------------------------------
+
+RUN_IN: Final = {
+    "python": (*GUIDES, *WALKS),
+    "sh": WALKS,
+    "ipython": (CELLS,),
+}
+"""Kinds of blocks that can be run, and the pages where they are. YAML is read on every page (`test_documents`)."""
+
+
+def test_each_block_that_can_be_run_is_run_or_says_why_not() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [block for page in pages for block in blocks(page)]
+    left_out = [
+        f"{block.page}, {block.section}: {block.text.partition(chr(10))[0]}"
+        for block in found
+        if block.kind in RUN_IN
+        and block.page not in RUN_IN[block.kind]
+        and block.page not in ELSEWHERE
+        and not block.mark
+    ]
+
+    assert left_out == []
