@@ -205,13 +205,13 @@ BEHAVIOUR: Final = """\
 
 | what | docker-agent | here |
 |---|---|---|
-| background agents | coroutines of one process | [processes](../ARCHITECTURE.md#the-process-model) that can be stopped, limited and restarted |
+| background agents | run in its own process | [processes](../ARCHITECTURE.md#the-process-model) that can be stopped, limited and restarted |
 | tools of `background_agents` | four | these four, `wait_background_agents`, and more where the entry asks for them |
 | ends of background agents | are polled | [are told](orchestrators.md#an-orchestrator-is-told-of-each-end), too; polling goes on working |
-| `permissions: ask` in a background agent | denies the call | [asks a person](permissions.md#approvals), and denies where there is none |
-| providers | clients of their own | their OpenAI-compatible endpoints, through one client |
+| `permissions: ask` in a background agent | lets the call through, or denies it, by its version | [asks a person](permissions.md#approvals), and denies where there is none |
+| providers | a client for each | their OpenAI-compatible endpoints, through one client |
 | several models in turn (`a,b`) | one by chance each turn | refused |
-| agents of other files | from a registry | refused: define them under `agents` |
+| agents of other files | by a reference to a registry | refused: define them under `agents` |
 | HCL files | read | YAML only |
 """
 
