@@ -19,11 +19,12 @@ RUN apt-get update \
  && install --directory --mode 1777 /state \
  && install --directory --owner subactors /work
 COPY --from=build /opt/subactors /opt/subactors
+COPY tools/in_container.sh /usr/local/bin/in_container
 ENV PATH=/opt/subactors/bin:$PATH \
     SUBACTORS_STATE_DIR=/state/1000 \
     PYTHONUNBUFFERED=1
 USER subactors
 WORKDIR /work
 VOLUME /state
-ENTRYPOINT ["subactors"]
+ENTRYPOINT ["in_container"]
 CMD ["--help"]

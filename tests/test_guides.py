@@ -195,10 +195,14 @@ RUN_IN: Final = {
 }
 """Kinds of blocks that can be run, and the pages where they are. YAML is read on every page (`test_documents`)."""
 
+SHOWN: Final = {"yaml", "json", "toml", "ini", "text", "xml"}
+"""Kinds that are read, or only looked at."""
+
 
 def test_each_block_that_can_be_run_is_run_or_says_why_not() -> None:
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     found = [block for page in pages for block in blocks(page)]
+    assert {block.kind for block in found} <= SHOWN | RUN_IN.keys(), "such a block would be taken for text"
     left_out = [
         f"{block.page}, {block.section}: {block.text.partition(chr(10))[0]}"
         for block in found

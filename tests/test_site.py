@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def test_the_container_is_built_from_all_that_the_package_is_made_of() -> None:
     needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
     needed |= set(project["tool"]["setuptools"]["package-dir"].values())
 
-    assert copied == let_in == needed
+    assert copied == let_in == needed | {"tools/in_container.sh"}
 
 
 def test_the_container_runs_without_root_and_keeps_its_state() -> None:
@@ -120,11 +121,58 @@ def test_the_container_runs_without_root_and_keeps_its_state() -> None:
     service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["subactors"]
 
     assert re.search(r"^USER (?!root)\w+$", instructions, re.MULTILINE)
-    assert 'ENTRYPOINT ["subactors"]' in instructions
+    assert 'ENTRYPOINT ["in_container"]' in instructions
     assert service["environment"]["SUBACTORS_STATE_DIR"].startswith("/state/")
     assert "state:/state" in service["volumes"]
     assert service["cap_drop"] == ["ALL"]
     assert "privileged" not in service
+
+
+def in_container(folder: Path, group: str) -> subprocess.CompletedProcess[str]:
+    """Run what a container runs, with a program in place of `subactors` that says where it is."""
+    program = folder / "subactors"
+    program.write_text("#!/bin/sh\necho ${SUBACTORS_CGROUP-none}; cat /proc/self/cgroup\n")
+    program.chmod(0o755)
+    # The first process of a container is in the group itself, and so is this one.
+    begin = (
+        f"if [ -w {group}/cgroup.procs ]; then echo $$ > {group}/cgroup.procs; fi; exec {ROOT}/tools/in_container.sh"
+    )
+    return subprocess.run(
+        ["/bin/sh", "-c", begin],
+        env={"PATH": f"{folder}:{os.environ['PATH']}", "SUBACTORS_CGROUP": group},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def test_a_container_leaves_its_control_group_to_the_tasks(tmp_path: Path) -> None:
+    mounted = re.search(r"^\S+ (\S+) cgroup2 rw", Path("/proc/mounts").read_text(), re.MULTILINE)
+    own = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)
+    if mounted is None or own is None:
+        pytest.skip("there are no control groups of version 2 here")
+    group = Path(mounted[1]) / own[1] / f"container-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("no control group can be made here")
+    try:
+        done = in_container(tmp_path, str(group))
+
+        assert done.stdout.startswith(f"{group}\n")
+        assert f"/{group.name}/host\n" in done.stdout
+        assert (group / "cgroup.procs").read_text() == ""
+    finally:
+        (group / "host").rmdir()
+        group.rmdir()
+
+
+def test_a_container_that_may_not_write_to_its_control_group_says_so_and_goes_on(tmp_path: Path) -> None:
+    done = in_container(tmp_path, "/proc/nowhere")
+
+    assert done.stdout.startswith("none\n")
+    assert "limits are held without it" in done.stderr
 
 
 # --- the recording --------------------------------------------------------------------------------------------------
