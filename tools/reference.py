@@ -82,7 +82,7 @@ def supported(level: str, known: Iterable[str]) -> Iterator[str]:
     """Yield the table of the keys of a level, in the order of their words."""
     order = {name: place for place, name in enumerate(WORDS)}
     named = sorted(known, key=lambda key: order.get(f"{level}.{key}", len(order)))
-    if level in DEFAULTS:
+    if any(default(level, key) for key in named):
         yield from table(
             ("key", "default", "meaning"), ((f"`{key}`", default(level, key), words(level, key)) for key in named)
         )
@@ -143,6 +143,12 @@ def reference() -> Iterator[str]:
     yield from providers()
 
 
+def but_for(level: str, key: str) -> str:
+    """Return which types of toolsets have a key all the same, as words to follow; empty if none has."""
+    types = [f"`{name}`" for name, kind in TOOLSETS.items() if level == "toolset" and key in kind.options]
+    return f", but for {' and '.join(types)}" if types else ""
+
+
 def differences() -> Iterator[str]:
     """Yield the lines of the page about Docker's keys."""
     yield from (
@@ -161,9 +167,9 @@ def differences() -> Iterator[str]:
         "",
     )
     yield from table(("key", "of"), ((f"`{key}`", where) for key, where in OURS.items()))
-    for title, known in LEVELS.values():
-        rows = [(f"`{key}`", "refused", loss) for key, loss in known.refused.items()]
-        rows += [(f"`{key}`", "no effect", "") for key in sorted(known.ignored)]
+    for level, (title, known) in LEVELS.items():
+        rows = [(f"`{key}`", f"refused{but_for(level, key)}", loss) for key, loss in known.refused.items()]
+        rows += [(f"`{key}`", f"no effect{but_for(level, key)}", "") for key in sorted(known.ignored)]
         if rows:
             yield from (f"## {title}", "")
             yield from table(("key", "here", "the file would lose"), rows)
