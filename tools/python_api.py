@@ -19,7 +19,7 @@ GROUPS: Final = {
     "The runtime": "Runtime AsyncRuntime OrchestratorTools",
     "Tasks": "Task AsyncTask Group AsyncGroup TaskExecutor EventStream AsyncEventStream",
     "Inside a task": "EntrypointTask current_task TaskTools TaskModel ModelAnswer ToolAnswer ToolSchema",
-    "What is told of tasks": "TaskView TaskList Status Usage Vitals Budget Progress Question SteerReceipt",
+    "What is told of tasks": "TaskView TaskList Status Usage Vitals Budget TaskBudget Progress Question SteerReceipt",
     "Events": (
         "Event TaskQueued TaskStarted TaskOutput TaskProgress TaskCalledTool TaskGotToolAnswer TaskAsked TaskAnswered "
         "TaskRestarting TaskEnded Lagged"
