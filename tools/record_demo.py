@@ -172,6 +172,7 @@ def drawn(frames: list[Frame], title: str) -> str:
             f"<title>{html.escape(title)}</title>",
             "<style>text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}",
             *styles,
+            "@media (prefers-reduced-motion: reduce){g{animation:none!important}}",
             "</style>",
             f"<defs>{definitions}</defs>",
             f'<rect width="{width:.0f}" height="{height}" rx="8" fill="#1b1f24"/>{lights}',
