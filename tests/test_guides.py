@@ -26,10 +26,11 @@ CELLS: Final = "notebooks"
 PATIENCE: Final = 50.0
 
 WALKS: Final = ("README", "tutorial", "operating")
-"""Pages whose blocks, of the shell and of Python, are pasted one after the other in an empty folder."""
+"""Pages whose blocks, of the shell and of Python, are pasted one after the other in an empty folder; files, too."""
 
 ELSEWHERE: Final = {
     "frameworks": "tests/runtime/adapters/test_frameworks_guide.py runs its programs",
+    "benchmarking": "the command has tests of its own, in tests/runtime/bench",
     "command-line": "the commands have tests of their own, in tests/runtime/cli",
 }
 """Pages whose blocks other tests run."""
@@ -144,7 +145,7 @@ def steps(name: str) -> list[tuple[Block, str | None]]:
     for block in blocks(guide(name)):
         if block.mark or (block.page, block.section) in BY_HAND:
             continue
-        if block.kind in {"sh", "python"}:
+        if block.kind in {"sh", "python"} or block.file is not None:
             found.append((block, None))
         elif block.kind == "text" and found:
             found[-1] = (found[-1][0], block.text)
@@ -154,7 +155,9 @@ def steps(name: str) -> list[tuple[Block, str | None]]:
 def pasted(block: Block, number: int) -> str:
     if block.kind == "sh":
         return block.text
-    return f"cat > step_{number}.py <<'END OF PROGRAM'\n{block.text}END OF PROGRAM\npython step_{number}.py\n"
+    name = block.file or f"step_{number}.py"
+    written = f"cat > {name} <<'END OF PROGRAM'\n{block.text}END OF PROGRAM\n"
+    return written if block.file is not None else f"{written}python {name}\n"
 
 
 @pytest.mark.parametrize("name", WALKS)

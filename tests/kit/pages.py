@@ -10,7 +10,7 @@ ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyp
 
 _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _MARK: Final = re.compile(r"<!-- not run: ([^>]+) -->\s*\Z")
-_FILE: Final = re.compile(r"^# ([\w./-]+\.\w+)$")
+_FILE: Final = re.compile(r"^# ([\w-][\w./-]*\.\w+)$")
 _SECTION: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -33,7 +33,7 @@ class Block(NamedTuple):
 
     @property
     def file(self) -> str | None:
-        """The name of the file that it is, by its first line; None if it is not a file."""
+        """The file beside the page's others that it is, by its first line; None if it is none of them."""
         named = _FILE.match(self.text.partition("\n")[0])
         return named[1] if named is not None else None
 
