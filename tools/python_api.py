@@ -38,21 +38,34 @@ GROUPS: Final = {
 ALIASES: Final = {
     "Event": "Any of the events below.",
     "Status": "What a task is at: see the [glossary](glossary.md).",
+    "ToolSchema": "A tool as a model sees it, in OpenAI's format: a mapping.",
 }
 """Names of types, which have no docstrings."""
 
+SHORTER: Final = {
+    "AsyncRuntime": "The same, for programs with an event loop: its verbs are awaited.",
+    "Group": "Tasks that end with a block, for programs that block.",
+    "AsyncGroup": "Tasks that end with a block, for programs with an event loop.",
+    "EventStream": "Events as they happen, for a plain `for`.",
+    "AsyncEventStream": "Events as they happen, for `async for`.",
+    "Vitals": "What a task's process tree uses.",
+    "ModelConfig": "One model, resolved: where to send requests, or which function to call.",
+    "RestartPolicy": "When a task that has ended is started again.",
+}
+"""Names whose docstrings begin with more than belongs into a table."""
+
 
 def first_sentence(found: object) -> str:
-    """Return the first line of a docstring."""
-    text = inspect.getdoc(found) or ""
-    return re.sub(r"\s+", " ", text.partition("\n\n")[0]).replace("|", "\\|")
+    """Return the first paragraph of a docstring, without pointers to what is not public."""
+    text = re.sub(r"\s+", " ", (inspect.getdoc(found) or "").partition("\n\n")[0])
+    return re.sub(r"; see `.*?(?=\.( |$))", "", text).replace("|", "\\|")
 
 
 def rows(module: object, names: list[str], home: str) -> Iterator[str]:
     """Yield a table of names."""
     yield from ("| name | is |", "|---|---|")
     for name in names:
-        yield f"| `{name}` | {ALIASES.get(name) or first_sentence(getattr(module, name))} |"
+        yield f"| `{name}` | {ALIASES.get(name) or SHORTER.get(name) or first_sentence(getattr(module, name))} |"
     yield ""
     for name in names:
         if name not in ALIASES:
