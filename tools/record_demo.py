@@ -3,7 +3,7 @@
     python tools/record_demo.py                                  # docs/pictures/demo.svg, of the demonstration
     python tools/record_demo.py --out help.svg subactors --help  # of any other command
 
-The command runs for real, in a pseudo terminal; `pyte` is the terminal, and looks are taken ten times a second. Needs
+The command runs for real, in a pseudo terminal; `pyte` is the terminal, and looks are taken four times a second. Needs
 the extra `docs`. A picture of a program that does not move, as in a printed page, shows the last screen.
 """
 
@@ -14,6 +14,7 @@ import fcntl
 import html
 import os
 import pty
+import re
 import select
 import struct
 import sys
@@ -30,7 +31,7 @@ ROOT: Final = Path(__file__).parents[1]
 COLUMNS: Final = 80
 ROWS: Final = 24
 
-LOOK: Final = 0.1
+LOOK: Final = 0.25
 """Seconds between looks at the screen."""
 
 LONGEST: Final = 1.5
@@ -42,6 +43,8 @@ LAST: Final = 6.0
 WIDTH: Final = 8.4
 HEIGHT: Final = 17
 """Of a character, in pixels."""
+
+_WORDS: Final = re.compile(r"\S+(?: \S+)*")
 
 COLOURS: Final = {
     "default": "#d6d6d6",
@@ -85,8 +88,12 @@ def _row(screen: pyte.Screen, number: int) -> Row:
             pieces[-1] = last._replace(text=last.text + cell.data)
         else:
             pieces.append(Piece(column, cell.data, colour, cell.bold))
-    # A space shows nothing, whichever colour it has.
-    return tuple(piece._replace(text=piece.text.rstrip()) for piece in pieces if piece.text.strip())
+    # Programs that draw the picture make one of several spaces, so it has none: each run of words has its place.
+    return tuple(
+        piece._replace(column=piece.column + words.start(), text=words[0])
+        for piece in pieces
+        for words in _WORDS.finditer(piece.text)
+    )
 
 
 def record(command: list[str], folder: Path, rows: int = ROWS) -> list[Frame]:
@@ -135,8 +142,8 @@ def _text(row: Row) -> str:
     for piece in row:
         bold = ' font-weight="bold"' if piece.is_bold else ""
         # The length is said, so that columns are straight in whatever font there is.
-        length = f'textLength="{len(piece.text) * WIDTH:.1f}" lengthAdjust="spacingAndGlyphs"'
-        text = html.escape(piece.text).replace(" ", "\u00a0")  # or else several become one
+        length = f'textLength="{len(piece.text) * WIDTH:.1f}"'
+        text = html.escape(piece.text)
         parts.append(f'<text x="{piece.column * WIDTH:.1f}" fill="{piece.colour}"{bold} {length}>{text}</text>')
     return "".join(parts)
 
