@@ -3,31 +3,100 @@
 from __future__ import annotations
 
 import os
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from ..terminal.streams import InputError, read_input
+from .completion import complete_with
+from .help import nearest
 
 if TYPE_CHECKING:
     from ..team.config import Team
 
 __all__ = [
+    "Duration",
+    "Moment",
+    "agent_argument",
     "agent_of",
+    "agent_option",
     "given",
     "id_argument",
+    "ids_argument",
     "json_option",
     "lines_of_input",
     "load",
     "max_running_option",
+    "one_of",
+    "run_option",
     "settings_of",
     "state_option",
     "team_argument",
+    "with_input",
     "working_dir_option",
 ]
 
+Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
+"""Adds a parameter to a command."""
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+|\d+(?:\.\d+)?")
+
+
+if TYPE_CHECKING:
+    _Seconds = click.ParamType[float]
+else:
+    _Seconds = click.ParamType  # which is not generic in every version
+
+
+class Duration(_Seconds):
+    """Seconds, told as `90`, `90s`, `5m`, `1h30m` or `2d`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds; raises click.BadParameter."""
+        if isinstance(value, float):
+            return value
+        if not _DURATION.fullmatch(value):
+            self.fail(f"{value!r} is not a time such as 90s, 5m, 1h30m or 2d.", param, ctx)
+        return sum(float(number) * _UNITS[unit or "s"] for number, unit in re.findall(r"([\d.]+)([smhd]?)", value))
+
+
+class Moment(Duration):
+    """A moment, in seconds since the epoch: a duration ago, or a date, with a time or without, in ISO 8601."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the moment; what has no time zone is UTC. Raises click.BadParameter."""
+        if isinstance(value, float):
+            return value
+        if _DURATION.fullmatch(value) and not value.isdigit():
+            return time.time() - super().convert(value, param, ctx)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is neither a time ago, such as 10m or 2d, nor one such as 2026-01-31T12:00.", param, ctx
+            )
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
 team_argument = click.argument("team_file", metavar="TEAM", type=click.Path(path_type=Path))
+agent_argument = click.argument("agent", metavar="AGENT", shell_complete=complete_with("agents"))
+agent_option = click.option(
+    "--agent",
+    "-a",
+    metavar="NAME",
+    shell_complete=complete_with("agents"),
+    help="The agent to run, in place of the team's root.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One event a line on standard output, as JSON.")
 max_running_option = click.option(
     "--max-running",
@@ -47,7 +116,26 @@ working_dir_option = click.option(
     metavar="DIR",
     help="Where the agents work, in place of the current directory.",
 )
-id_argument = click.argument("part", metavar="ID")
+
+
+def id_argument(which: str) -> Decorator:
+    """Return an argument that is one id.
+
+    Args:
+        which: what a shell completes; see `complete_with`.
+    """
+    return click.argument("part", metavar="ID", shell_complete=complete_with(which))
+
+
+def ids_argument(which: str, *, required: bool) -> Decorator:
+    """Return an argument that is any number of ids; else as `id_argument`."""
+    metavar = "ID..." if required else "[ID...]"
+    return click.argument("parts", metavar=metavar, nargs=-1, required=required, shell_complete=complete_with(which))
+
+
+def run_option(text: str) -> Decorator:
+    """Return an option that names a run."""
+    return click.option("--run", metavar="RUN", shell_complete=complete_with("runs"), help=text)
 
 
 def load(path: Path) -> Team:
@@ -60,8 +148,16 @@ def load(path: Path) -> Team:
 def agent_of(team: Team, name: str) -> str:
     """Return the name of an agent as it is; raises click.UsageError if the team has none of it."""
     if name not in team.agents:
-        raise click.UsageError(f"The team has no agent {name!r}. Agents: {', '.join(team.agents)}.")
+        agents = ", ".join(team.agents)
+        raise click.UsageError(f"The team has no agent {name!r}.{nearest(name, team.agents)} Agents: {agents}.")
     return name
+
+
+def one_of(**given_ones: object) -> None:
+    """Raise click.UsageError if more than one of these options is given; their names as in Python."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given_ones.items() if value]
+    if len(names) > 1:
+        raise click.UsageError(f"{' and '.join(names)} cannot be had together. Leave one out.")
 
 
 def given(argument: str | None, name: str) -> str:
@@ -81,6 +177,11 @@ def given(argument: str | None, name: str) -> str:
 def lines_of_input() -> list[str]:
     """Return the lines of standard input that are not blank."""
     return [line for line in _input().splitlines() if line.strip()]
+
+
+def with_input(parts: tuple[str, ...]) -> list[str]:
+    """Return ids, with the words of standard input in the place of each `-`."""
+    return [word for part in parts for word in (_input().split() if part == "-" else [part])]
 
 
 def _input() -> str:

@@ -8,11 +8,17 @@ from typing import Any
 import click
 
 from .arguments import state_option, working_dir_option
+from .help import command
 
 __all__ = ["bench"]
 
 
-@click.command()
+@command(
+    examples=[
+        "subactors bench --function time:sleep 0.1 --plot out.svg",
+        'subactors bench team.yaml researcher "What is new?" --tasks 1,10 --json',
+    ]
+)
 @click.argument("words", metavar="[TEAM AGENT TASK | ARG...]", nargs=-1)
 @click.option("--function", metavar="MODULE:NAME", help="Measure a function, called with the ARGs, and no agent.")
 @click.option("--tasks", default="1,10,100", show_default=True, metavar="N,...", help="How many at once.")
@@ -37,8 +43,6 @@ def bench(
     It runs AGENT of TEAM on TASK, or a function, so many times at once. It tells wall time, latencies, CPU, memory,
     tokens and failures. Functions are compared with the same work in threads, in a process pool and as coroutines. An
     ARG is JSON, or else text. The exit status is 1 if a task did not complete.
-
-    Example: subactors bench --function time:sleep 0.1 --plot out.svg
     """
     from .bench_run import measure, numbers, ways_of, work_of  # noqa: PLC0415 - `--help` should not wait for it
 

@@ -7,19 +7,20 @@ Text for `rich` is cleaned before, and is never markup.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ...actors.interrupts import result_of
 from ..tasks.events import Event, TaskAsked, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
 from ..tasks.messages import ListTasks
-from ..tasks.views import ID_PREFIX, Progress, TaskView, iso_time
+from ..tasks.views import ID_PREFIX, Progress, TaskView
 from ..tasks.wording import dollars, progress_text, question_text, result_line, size
 from ..terminal.control_sequences import clean
 from ..terminal.streams import OutputLostError, err, out, own_stream
 from ..text import duration, json_line, one_line
+from .json_style import task_event
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..host import Host
 
-__all__ = ["Display", "JsonLines", "LiveTable", "PlainLines"]
+__all__ = ["Display", "EventFollower", "JsonLines", "LiveTable", "PlainLines"]
 
 _REFRESH_RATE: Final = 8
 """Frames a second of the live table."""
@@ -70,7 +71,7 @@ class Display(Protocol):
         ...
 
 
-class _EventFollower:
+class EventFollower:
     """A thread that hands each event to a function.
 
     Args:
@@ -120,7 +121,7 @@ class PlainLines:
     def __init__(self, host: Host, *, has_root: bool = False) -> None:
         self._root = None if has_root else ""
         self._people = host.people
-        self._follower = _EventFollower(host, self._show)
+        self._follower = EventFollower(host, self._show)
 
     def __enter__(self) -> Self:
         self._follower.start()
@@ -178,7 +179,8 @@ class JsonLines:
     def __init__(self, host: Host, *, has_root: bool = False) -> None:
         self._root = TaskView(id="", agent="", task="", status="starting")
         self._wants_root = has_root
-        self._follower = _EventFollower(host, self._show, out.check)
+        self._where = {"run": str(host.folder.path), "host_pid": os.getpid()}
+        self._follower = EventFollower(host, self._show, out.check)
 
     def __enter__(self) -> Self:
         self._follower.start()
@@ -201,7 +203,7 @@ class JsonLines:
 
     def _end(self, event: str, agent: str, **said: str) -> None:
         self._follower.stop()
-        out.line(json_line({"event": event, "time": iso_time(time.time()), "agent": agent, **said}))
+        out.line(json_line(task_event(event, task_id=self._root.id, agent=agent, **said)))
 
     def _show(self, event: Event) -> None:
         if self._wants_root and isinstance(event, TaskStarted):
@@ -209,6 +211,8 @@ class JsonLines:
         fields = event.as_data()
         if isinstance(event, TaskOutput) and event.task_id == self._root.id:
             fields |= {"event": "text", "agent": self._root.agent}
+        if "task" in fields:
+            fields["task"] |= self._where
         out.line(json_line(fields))
 
 
@@ -226,7 +230,7 @@ class LiveTable:
 
         self._host = host
         self._has_ended = False
-        self._console = Console(file=own_stream(err))
+        self._console = Console(file=own_stream(err), no_color=not err.is_colored)
         self._unfinished = ""
         self._taking = err.handing_lines_to(self._print_above)
         self._live: Live = Live(

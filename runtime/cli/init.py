@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from .help import command
+
 __all__ = ["init"]
 
 
-@click.command()
+@command(examples=["subactors init my-team", "subactors init my-team --model ollama/qwen3 --tools shell,think --yes"])
 @click.argument("folder", metavar="[DIR]", required=False)
 @click.option("--model", "-m", metavar="REF", help="Its model, such as openai/gpt-4o or ollama/qwen3; none: no model.")
 @click.option("--base-url", metavar="URL", help="The model's server, such as http://gpu:8000/v1.")
@@ -19,8 +21,6 @@ def init(folder: str | None, model: str | None, base_url: str | None, tools: str
     It asks on a terminal. Without a --model it takes what this machine has: a model server that answers, a provider
     whose key is in the environment, or else Python functions alone. It writes team.yaml and work.py, and over no file
     that is there. Then it prints three commands to try.
-
-    Example: subactors init my-team
     """
     from .write_team import write_team  # noqa: PLC0415 - `--help` should not wait for it
 

@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from ..control.finding import find
 from ..control.former import former_task
-from ..control.other_hosts import find
 from ..errors import RunError, StateError
 from ..runs.facts import Facts
 from ..runs.folder import RunFiles, is_live

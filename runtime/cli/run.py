@@ -25,6 +25,7 @@ from ..terminal.streams import err, out
 from ..text import duration, encodable
 from .arguments import agent_of
 from .display import Display, JsonLines, LiveTable, PlainLines
+from .manner import manner
 from .prompt import prompting
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ def _run(
                 display.failed(agent, view.reason)
         if view.traceback and not as_json:
             err.line(view.traceback)
-        _name_cut_off(host)
-        err.sentence(_cost(view))
+        if not manner.quiet:
+            _name_cut_off(host)
+            err.sentence(_cost(view))
         return work.status or (0 if view.status == "completed" else _FAILED)
 
 
@@ -112,7 +114,8 @@ def dispatch_tasks(
             except Interrupted:
                 _stop_all(host, work.cause)
                 return work.status
-        _name_cut_off(host)
+        if not manner.quiet:
+            _name_cut_off(host)
         if not as_json:
             for view in views:
                 _print_result(view)
@@ -218,6 +221,10 @@ def _print_result(view: TaskView) -> None:
 def _display(host: Host, *, as_json: bool, has_root: bool = False) -> Display:
     if as_json:
         return JsonLines(host, has_root=has_root)
+    if manner.quiet or manner.verbose:
+        from .narration import NarratedLines, QuietLines  # noqa: PLC0415 - for those who ask for it
+
+        return NarratedLines(host) if manner.verbose else QuietLines()
     # A dumb terminal cannot be drawn on.
     if err.is_terminal and os.environ.get("TERM", "dumb") != "dumb":
         return LiveTable(host)

@@ -12,7 +12,9 @@ from ..runs.overview import RunOverview, overviews
 from ..runs.upkeep import prune
 from ..tasks.views import iso_time
 from ..terminal.streams import out, warn
-from ..text import json_line, one_line
+from ..text import one_line
+from .json_style import print_json
+from .manner import manner
 
 __all__ = ["list_runs", "prune_runs"]
 
@@ -32,7 +34,9 @@ def list_runs(root: Path, *, at_most: int | None, only_open: bool, as_json: bool
     found = [run for run in overviews(root, at_most) if run.open_ends or not only_open]
     for run in found:
         if as_json:
-            out.line(json_line(_plain(run)))
+            print_json(_plain(run))
+        elif manner.quiet:
+            out.line(run.path.name)
         else:
             _print_run(run)
     if not found and not as_json:
@@ -44,7 +48,7 @@ def _plain(run: RunOverview) -> dict[str, Any]:
     return {
         "run": str(run.path),
         "host_pid": run.host_pid,
-        "started_at": iso_time(run.started),
+        "started_at": iso_time(run.started) if run.started else None,
         "ended_at": iso_time(run.ended) if run.ended is not None else None,
         "command": run.facts.command,
         "team": run.facts.team_file or run.facts.team,
@@ -75,9 +79,17 @@ def _to_the_second(seconds: float) -> str:
     return f"{iso_time(seconds).partition('.')[0]}Z"
 
 
-def prune_runs(root: Path, *, keep: float, unread: bool) -> int:
+def prune_runs(root: Path, *, keep: float, unread: bool, as_json: bool) -> int:
     """Remove old runs and print which; return the exit status."""
     pruned = prune(root, keep, unread=unread)
+    if as_json:
+        for path, tasks in pruned.removed.items():
+            print_json({"run": str(path), "removed": True, "tasks_removed": tasks, "reason": ""})
+        for path, why in pruned.kept.items():
+            print_json({"run": str(path), "removed": False, "tasks_removed": 0, "reason": why})
+        return 0
+    if manner.quiet:
+        return 0
     for path, tasks in pruned.removed.items():
         out.sentence(f"Removed {path.name}, with {tasks} task{'' if tasks == 1 else 's'}.")
     for path, why in pruned.kept.items():

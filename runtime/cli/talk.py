@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from ..control.other_hosts import ForeignTask, find, tasks_of
+from ..control.finding import ambiguous, find, fitting
+from ..control.other_hosts import ForeignTask, ListedTask, tasks_of
 from ..errors import RuntimeClosedError
-from ..tasks.questions import LONGEST_ANSWER, AnswerQuestion
+from ..tasks.questions import LONGEST_ANSWER, AnswerQuestion, Question
 from ..tasks.talk import LONGEST_LETTER, SteerTask
+from ..tasks.views import ID_PREFIX
 from ..terminal.streams import out, warn
 from ..text import encodable
 
 __all__ = ["answer_question", "tell_task"]
 
 _FAILED: Final = 1
+_QUESTION: Final = "question_"
+"""How the id of every question begins."""
+
+Waiting: TypeAlias = list[tuple[ListedTask, Question]]
+"""Questions that wait for an answer, each with its task."""
 
 
 def tell_task(root: Path, part: str, text: str) -> int:
@@ -42,15 +49,19 @@ def answer_question(root: Path, part: str, text: str) -> int:
     # A group shows what its items ask; each question counts once.
     by_id = {question.id: (each, question) for each in tasks for question in each.view.questions}
     listed = list(by_id.values())
-    fitting = [(each, question) for each, question in listed if part in {question.id, question.task_id}] or [
-        (each, question) for each, question in listed if part and (part in question.id or part in question.task_id)
+    part = part.strip()
+    names = [
+        *fitting(part, list(by_id), _QUESTION),
+        *fitting(part, [question.task_id for _, question in listed], ID_PREFIX),
     ]
-    if len(fitting) != 1:
-        waiting = ", ".join(f"{question.id} of {question.task_id}" for _, question in (fitting or listed)[:10])
-        what = f"{len(fitting)} questions fit {part!r}" if fitting else f"No question fits {part!r}"
-        warn(f"{what}. " + (f"Those that wait: {waiting}." if waiting else "No task waits for an answer."))
+    names = [part] if part in names else names  # a whole name is never a part of another
+    chosen = [
+        (each, question) for each, question in listed if part and not {question.id, question.task_id}.isdisjoint(names)
+    ]
+    if len(chosen) != 1:
+        warn(_which(part, listed, chosen))
         return _FAILED
-    found, question = fitting[0]
+    found, question = chosen[0]
     with ForeignTask(found.run, found.view.id) as task:
         try:
             settled = task.ask(AnswerQuestion(question.id, encodable(text)))
@@ -65,6 +76,14 @@ def _is_too_long(what: str, text: str, most: int) -> bool:
     if len(text) > most:
         warn(f"The {what} has {len(text):,} characters; {most:,} may be.")
     return len(text) > most
+
+
+def _which(part: str, listed: Waiting, chosen: Waiting) -> str:
+    """Return a sentence on a part of a name that is none, or several ones'."""
+    if chosen:
+        return ambiguous(part, [f"{question.id} of {question.task_id}" for _, question in chosen], "questions")
+    waiting = ", ".join(f"{question.id} of {question.task_id}" for _, question in listed[:10])
+    return f"No question fits {part!r}. {f'Those that wait: {waiting}.' if waiting else 'No task waits for an answer.'}"
 
 
 def _why_not(task: ForeignTask) -> str:

@@ -6,10 +6,10 @@ It only looks, and stops a task by asking its host. One bad folder never hides t
 from __future__ import annotations
 
 import contextlib
-import difflib
+import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -22,10 +22,12 @@ from ..runs.output import OutputFiles
 from ..runs.reader import JournalReader
 from ..runs.upkeep import mark_read
 from ..tasks.messages import ListTasks, Request, StopTasks, ViewTask
-from ..tasks.views import ID_PREFIX, TaskView
+from ..tasks.views import TaskView
 from .client import ControlClient
 
-__all__ = ["Finder", "ForeignTask", "ListedTask", "Survey", "find", "past_view", "stop_together", "tasks_of"]
+__all__ = ["PATIENCE", "ForeignTask", "ListedTask", "Survey", "client_of", "past_view", "stop_together", "tasks_of"]
+
+logger = logging.getLogger("subactors.runtime")
 
 Reply = TypeVar("Reply")
 
@@ -71,7 +73,7 @@ def tasks_of(
     past: bool = True,
     at_most: int | None = None,
     wanted: Callable[[TaskView], bool] = lambda _: True,
-    run: str = "",
+    run: Path | None = None,
 ) -> Survey:
     """Return the tasks of all runs.
 
@@ -82,14 +84,14 @@ def tasks_of(
         past: whether runs whose host is gone are wanted, too.
         at_most: about how many tasks are wanted, the newest; past runs beyond that are not looked at.
         wanted: whether a task is wanted.
-        run: any part of the names of the runs that are wanted.
+        run: the folder of the only run that is wanted.
 
     Raises:
         StateError: the state folder cannot be read.
     """
     found: dict[Path, list[ListedTask]] = {}
     warnings: list[str] = []
-    paths = [path for path in runs(root) if run in path.name]
+    paths = [path for path in runs(root) if run in (None, path)]
     answers = _ask_all([path for path in paths if is_live(path)])
     count = 0
     for path in reversed(paths):
@@ -148,28 +150,29 @@ class ForeignTask:
         """Process id of its host; None if that is gone."""
         return host_pid(self.run) if is_live(self.run) else None
 
-    def view(self, *, closely: bool = False) -> TaskView:
+    def view(self, *, closely: bool = False, peek: bool = False) -> TaskView:
         """Return the task without its output. If it has ended, that counts as having read its result.
 
         Args:
             closely: see `ViewTask`.
+            peek: whether it does not count.
 
         Raises:
             UnknownTaskError: it has been forgotten, or its run has been removed.
             StateError: the journal cannot be read.
         """
         try:
-            view = self.ask(ViewTask(self.id, limit=1, closely=closely))
+            view = self.ask(ViewTask(self.id, limit=1, closely=closely, peek=peek))
         except UnknownTaskError:  # the host has forgotten it, its journal has not
-            view = self.view_by_journal()
+            view = self.view_by_journal(peek=peek)
             self.warning = ""
             return view
         except (RuntimeClosedError, OSError):
-            return self.view_by_journal()
+            return self.view_by_journal(peek=peek)
         self.warning = ""
         return msgspec.structs.replace(view, output="")
 
-    def view_by_journal(self) -> TaskView:
+    def view_by_journal(self, *, peek: bool = False) -> TaskView:
         """Return what the journal says, without asking the host; else as `view`."""
         live = is_live(self.run)
         self.warning = f"The host{_process(self.run)} does not answer; this is what its journal says." if live else ""
@@ -180,7 +183,7 @@ class ForeignTask:
             raise StateError(f"The journal {self._files.journal} cannot be read: {error}.") from error
         if view is None:
             raise UnknownTaskError(f"There is no task {self.id!r} in {self.run} any more.")
-        if view.ended and not live:
+        if view.ended and not live and not peek:
             mark_read(self.run, [self.id])
         return view
 
@@ -233,58 +236,6 @@ class ForeignTask:
             self._client = None
 
 
-def find(root: Path, part: str) -> ForeignTask:
-    """Return the task of that id, or the only one whose id has that part; raises as `Finder` and its `find`."""
-    return Finder(root).find(part)
-
-
-class Finder:
-    """Finds tasks by parts of their ids.
-
-    Args:
-        root: the state folder.
-
-    Raises:
-        StateError: the state folder cannot be read.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._where: dict[str, Path] = {}
-        self._unreadable: list[str] = []
-        for path in reversed(runs(root)):
-            try:
-                with JournalReader(RunFiles(path).journal, live=True) as reader:
-                    self._where = {**dict.fromkeys(reader.ids(), path), **self._where}
-            except sqlite3.Error:
-                self._unreadable.append(path.name)
-
-    def find(self, part: str) -> ForeignTask:
-        """Return the task of that id, or the only one whose id has that part.
-
-        Raises:
-            UnknownTaskError: there is none, or there are several; the message says which are near.
-            StateError: the state folder cannot be read.
-        """
-        part = part.strip()
-        fitting = _fitting(part, self._where)
-        if not fitting:
-            # A host whose journal cannot be written knows tasks that nobody else does.
-            self._where |= {task.view.id: task.run for task in tasks_of(self._root, past=False).tasks}
-            fitting = _fitting(part, self._where)
-        if part and len(fitting) == 1:
-            return ForeignTask(self._where[fitting[0]], fitting[0])
-        if fitting:
-            raise UnknownTaskError(f"{len(fitting)} tasks fit {part!r}: {_some(fitting)}. Give more of the id.")
-        names = [task_id.removeprefix(ID_PREFIX) for task_id in self._where]
-        near = difflib.get_close_matches(part.removeprefix(ID_PREFIX), names, n=3, cutoff=0.5)
-        all_of_them = "`subactors ps --all` lists the tasks."
-        hint = f"Near it: {', '.join(ID_PREFIX + name for name in near)}." if near else all_of_them
-        unreadable = _some(self._unreadable)
-        damage = f" The journals of these runs cannot be read: {unreadable}." if unreadable else ""
-        raise UnknownTaskError(f"There is no task {part!r} in {self._root}. {hint}{damage}")
-
-
 def past_view(root: Path, task_id: str) -> TaskView | None:
     """Return a task of an earlier run, with its output; None if there is none with that id, or its host lives."""
     with contextlib.suppress(StateError):
@@ -309,7 +260,7 @@ def stop_together(tasks: Sequence[ForeignTask]) -> dict[str, list[TaskView] | Ex
             asked: list[tuple[str, ControlClient, int]] = []
             for group in _groups(tasks[start : start + _AT_ONCE]):
                 try:
-                    client = clients.enter_context(_client_of(group[0].run))
+                    client = clients.enter_context(client_of(group[0].run))
                     numbers = [client.send(StopTasks([task.id], limit=1, refuse_ended=True)) for task in group]
                     asked += [(task.id, client, number) for task, number in zip(group, numbers, strict=True)]
                 except (OSError, SubactorsError) as error:
@@ -332,7 +283,7 @@ def _groups(tasks: Sequence[ForeignTask]) -> Iterator[list[ForeignTask]]:
             yield group[start : start + _ON_ONE_CONNECTION]
 
 
-def _client_of(run: Path) -> ControlClient:
+def client_of(run: Path) -> ControlClient:
     """Return a connection to the host of a run.
 
     Raises:
@@ -351,14 +302,11 @@ def _client_of(run: Path) -> ControlClient:
     return client
 
 
-def _fitting(part: str, ids: Collection[str]) -> list[str]:
-    return [task_id for task_id in ids if part == task_id] or [task_id for task_id in ids if part in task_id]
-
-
 def _ask_all(paths: list[Path]) -> dict[Path, list[ListedTask]]:
     """Return the tasks of those hosts that answer in time."""
     answers: dict[Path, list[ListedTask]] = {}
-    deadline = time.monotonic() + PATIENCE
+    began = time.monotonic()
+    deadline = began + PATIENCE
     with contextlib.ExitStack() as clients:
         asked: list[tuple[Path, ControlClient, int]] = []
         for path in paths:
@@ -370,6 +318,14 @@ def _ask_all(paths: list[Path]) -> dict[Path, list[ListedTask]]:
                 # One that has answered long ago is heard, however slow those before it were.
                 reply = client.receive(number, ListTasks, max(0.01, deadline - time.monotonic()))
                 answers[path] = [ListedTask(view, path, client.host_pid) for view in reply.tasks]
+                taken = (time.monotonic() - began) * 1000
+                logger.debug(
+                    "The host of %s%s told of %d tasks after %.0f ms.",
+                    path.name,
+                    _process(path),
+                    len(reply.tasks),
+                    taken,
+                )
     return answers
 
 
@@ -379,6 +335,7 @@ def _listed(path: Path, warnings: list[str], *, live: bool) -> list[ListedTask]:
         with JournalReader(RunFiles(path).journal, live=live) as reader:
             listed = [ListedTask(view, path, host_pid(path) if live else None) for view in reader.tasks()]
             warnings += reader.damaged
+            logger.debug("The journal of %s tells of %d tasks.", path.name, len(listed))
             return listed
     except sqlite3.Error as error:
         warnings.append(f"The journal of {path} cannot be read: {error}.")
@@ -388,8 +345,3 @@ def _listed(path: Path, warnings: list[str], *, live: bool) -> list[ListedTask]:
 def _process(run: Path) -> str:
     pid = host_pid(run)
     return f" (process {pid})" if pid is not None else ""
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:10])
-    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"  # noqa: PLR2004 - a line of them

@@ -281,16 +281,17 @@ class OutputFiles:
         return f"{self._name}.{start}.out"
 
 
-def bound_log(path: str) -> None:
-    """Cut a file that has grown too long to its end, under a line that says so.
+def bound_log(path: str) -> int:
+    """Cut a file that has grown too long to its end, under a line that says so; return how long it is; 0 if missing.
 
     What is written meanwhile may be lost.
 
     May be called in any thread; a file that is missing is left so, and so is a link, or a file with a second name.
     """
     with contextlib.suppress(OSError):
-        if os.lstat(path).st_size <= _LONGEST_LOG:
-            return
+        length = os.lstat(path).st_size
+        if length <= _LONGEST_LOG:
+            return length
         folder, name = os.path.split(path)
         descriptor = Folder(folder).change(name)
         try:
@@ -303,6 +304,8 @@ def bound_log(path: str) -> None:
             os.ftruncate(descriptor, kept)
         finally:
             os.close(descriptor)
+        return kept
+    return 0
 
 
 def _join(parts: list[tuple[int, bytes]], size: int) -> str:

@@ -20,13 +20,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TextIO, cast
+from typing import Any, Final, Literal, TextIO, TypeAlias, cast, get_args
 
 from ...actors import open_standard_descriptors
 from ..text import broken, broken_prose
 from .control_sequences import Cleaner, clean
 
 __all__ = [
+    "COLORS",
+    "Color",
     "InputError",
     "Outlet",
     "OutputLostError",
@@ -47,6 +49,13 @@ _NO_TERMINAL: Final = 128 + signal.SIGHUP
 _REPLACING: Final = frozenset({"backslashreplace", "ignore", "namereplace", "replace", "xmlcharrefreplace"})
 """Error handlers that always have an answer; a user may ask for one with PYTHONIOENCODING."""
 
+Color: TypeAlias = Literal["auto", "always", "never"]
+COLORS: Final[tuple[Color, ...]] = get_args(Color)
+"""When there are colors: `auto` is where a terminal shows them, and NO_COLOR is not set."""
+
+_COLORS: Final = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
+"""Numbers by which terminals know them."""
+
 
 class OutputLostError(Exception):
     """Standard output cannot be written to: nobody reads it any more, its disk is full, its terminal is gone."""
@@ -65,6 +74,7 @@ class Outlet:
             `OutputLostError` then, and ever after; otherwise the text is lost.
 
     Attributes:
+        color: when there are colors. With `always` it is taken for a terminal's, and loses control sequences, too.
         fault: why it cannot be written to; None while it can.
         has_cost_tasks: whether somebody had tasks at work when that turned out.
     """
@@ -78,6 +88,7 @@ class Outlet:
         self._live: Cleaner | None = None
         self._above: Callable[[str], None] | None = None
         self._when_lost: Callable[[], None] | None = None
+        self.color: Color = "auto"
         self.fault: OSError | None = None
         self.has_cost_tasks = False
 
@@ -101,9 +112,23 @@ class Outlet:
         """The name of the encoding, by the locale or PYTHONIOENCODING."""
         return getattr(self._original, "encoding", None) or "utf-8"
 
+    @property
+    def is_colored(self) -> bool:
+        """Whether there are colors."""
+        if self.color == "auto":
+            return self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+        return self.color == "always"
+
     def shown(self, text: str) -> str:
         """Return text as it will be shown: cleaned for a terminal. For whoever has to know how long it is."""
-        return clean(text) if self.is_terminal else text
+        return clean(text) if self.is_terminal or self.color == "always" else text
+
+    def painted(self, shown: str, style: str) -> str:
+        """Return text in a style such as `bold red`, for `own`; as it is, where there are no colors."""
+        if not style or not shown or not self.is_colored:
+            return shown
+        numbers = ";".join(str(_COLORS[word]) for word in style.split())
+        return f"\x1b[{numbers}m{shown}\x1b[0m"
 
     def write(self, text: str) -> None:
         """Write text that anybody may have made."""
@@ -137,7 +162,7 @@ class Outlet:
 
     def live(self, piece: str, *, last: bool = False) -> None:
         """Write the next piece of one text that comes in pieces; there is one such text at a time."""
-        if self.is_terminal:
+        if self.is_terminal or self.color == "always":
             self._live = self._live or Cleaner()
             piece = self._live.feed(piece) + (self._live.end() if last else "")
         self.own(piece)

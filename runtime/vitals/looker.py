@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from ..runs.log_times import note_size
 from ..runs.output import bound_log
 from ..tasks.views import Vitals
 from ..tasks.wording import size
@@ -139,6 +140,7 @@ class Looker(threading.Thread):
         self._board = board
         self._machine = Machine(board.reader)
         self._seen: dict[str, _Seen] = {}
+        self._logs: dict[str, tuple[float, int]] = {}  # what was last noted of each
         self.step = 0
         self.doing: Work | None = None
         self.given_up: Work | None = None
@@ -207,13 +209,16 @@ class Looker(threading.Thread):
         self._seen = {task_id: seen for task_id, seen in self._seen.items() if task_id in running}
 
     def _bound_logs(self, running: Mapping[str, Watch]) -> None:
-        for watch in running.values():
+        """Keep logs from growing too long, and note which have grown."""
+        self._logs = {task_id: self._logs[task_id] for task_id in running if task_id in self._logs}
+        for task_id, watch in running.items():
             if self._is_over:
                 return
             work = ("log", watch.log)
             if self._board.stuck[work] <= 0:
-                with self._at(work):
-                    bound_log(watch.log)
+                with self._at(work), contextlib.suppress(OSError):
+                    length = bound_log(watch.log)
+                    self._logs[task_id] = note_size(watch.log, length, self._logs.get(task_id, (0.0, 0)))
 
     def _look_at_limited(self, running: Mapping[str, Watch]) -> float:
         """Look at those limited tasks that are due; return when the next one is."""

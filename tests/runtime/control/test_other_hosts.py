@@ -14,7 +14,8 @@ import pytest
 from processes_and_waits import descendants_of, wait_until
 from run_folders import Host, command, host, subactors
 from subactors.runtime import Runtime
-from subactors.runtime.control.other_hosts import find, tasks_of
+from subactors.runtime.control.finding import find
+from subactors.runtime.control.other_hosts import tasks_of
 from subactors.runtime.runs.folder import runs
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.runs.upkeep import prune, recover

@@ -1,0 +1,151 @@
+"""Columns: what `ps` can show of a task, and the forms of its lines: a table, chosen columns, a template."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from ..control.other_hosts import ListedTask
+from ..tasks.views import TaskView
+from ..tasks.wording import dollars, progress_text, question_text, size
+from ..text import duration, one_line
+from .help import nearest
+from .json_style import task_data
+
+__all__ = ["COLUMNS", "NUMBERS", "USUAL", "Template", "chosen", "cpu_of", "memory_of"]
+
+USUAL: Final = ("id", "agent", "status", "started", "ended", "runtime", "cpu", "memory", "tokens", "host", "task")
+"""Columns where none are chosen."""
+
+NUMBERS: Final = frozenset({"runtime", "cpu", "memory", "tokens", "cost", "host", "attempts"})
+"""Columns whose cells are at the right."""
+
+_ASKED: Final = 100
+"""Characters of a question in front of a task's text."""
+
+
+def cpu_of(view: TaskView, *, both: bool = False) -> str:
+    """Return what share of a core a task uses, or what CPU time it has used."""
+    if view.vitals is None:
+        return ""
+    seconds = f"{view.vitals.cpu_seconds:.2f} s"
+    if view.vitals.cpu_percent is None:
+        return seconds
+    percent = f"{view.vitals.cpu_percent:.0f} %"
+    return f"{seconds} ({percent})" if both else percent
+
+
+def memory_of(view: TaskView) -> str:
+    """Return what memory a task uses, or used at its peak."""
+    return size(view.vitals.memory_bytes) if view.vitals is not None and view.vitals.memory_bytes else ""
+
+
+def _second(moment: str) -> str:
+    return f"{moment.partition('.')[0]}Z" if moment else ""
+
+
+def _used(view: TaskView) -> str:
+    tokens, cost = view.usage.input_tokens + view.usage.output_tokens, view.usage.cost
+    return " ".join([*([f"{tokens:,}"] * (tokens > 0)), *([dollars(cost)] * (cost > 0))])
+
+
+def _asks(view: TaskView) -> str:
+    return "; ".join(question_text(question) for question in view.questions)
+
+
+def _work(view: TaskView) -> str:
+    state = view.rate_wait or (f"place {view.queue_place} in the queue" if view.queue_place else "")
+    if view.questions:
+        state = f"asks: {one_line(view.questions[0].text, _ASKED)}"
+    return f"({state}) {view.task}" if state else view.task
+
+
+COLUMNS: Final[dict[str, Callable[[ListedTask], str]]] = {
+    "id": lambda task: task.view.id,
+    "agent": lambda task: task.view.agent,
+    "status": lambda task: task.view.status,
+    "queued": lambda task: _second(task.view.queued_at or ""),
+    "started": lambda task: _second(task.view.started_at),
+    "ended": lambda task: _second(task.view.ended_at or ""),
+    "runtime": lambda task: duration(task.view.runtime) if task.view.started_at else "",
+    "cpu": lambda task: cpu_of(task.view),
+    "memory": lambda task: memory_of(task.view),
+    "tokens": lambda task: _used(task.view),
+    "cost": lambda task: dollars(task.view.usage.cost) if task.view.usage.cost else "",
+    "attempts": lambda task: str(task.view.attempts),
+    "host": lambda task: str(task.host_pid) if task.host_pid is not None else "",
+    "run": lambda task: task.run.name,
+    "parent": lambda task: task.view.parent or "",
+    "reason": lambda task: task.view.reason,
+    "doing": lambda task: task.view.doing,
+    "progress": lambda task: progress_text(task.view.progress) if task.view.progress is not None else "",
+    "asks": lambda task: _asks(task.view),
+    "said": lambda task: (task.view.output.strip().splitlines() or [""])[-1],
+    "task": lambda task: _work(task.view),
+}
+"""Cells by the names of the columns; empty where there is nothing to tell."""
+
+
+def chosen(form: str) -> list[str]:
+    """Return the columns that a form names; raises click.BadParameter for others."""
+    names = [name.strip().lower() for name in form.split(",")]
+    for name in names:
+        if name not in COLUMNS:
+            raise click.BadParameter(
+                f"There is no column {name!r}.{nearest(name, COLUMNS)} Columns: {', '.join(COLUMNS)}.",
+                param_hint="'--format'",
+            )
+    return names
+
+
+class Template:
+    r"""A line for each task, such as `{id} {usage.cost:.4f}\t{task}`, with the keys of `--json`.
+
+    Args:
+        text: the template; `\t` and `\n` stand for a tab and a line break.
+
+    Raises:
+        click.BadParameter: it has a mistake, or there is no such key.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text.replace("\\t", "\t").replace("\\n", "\n")
+        try:
+            parts = list(string.Formatter().parse(self._text))
+        except ValueError as error:
+            raise self._wrong(f"{error}. A brace that is meant is doubled.") from None
+        self._parts = [(text, name, spec or "", conversion) for text, name, spec, conversion in parts]
+        keys = [*TaskView.__struct_fields__, "result", "run", "host_pid"]
+        for _, name, _, _ in self._parts:
+            key = (name or "").partition(".")[0]
+            if name is not None and (key not in keys or key in _HIDDEN):
+                known = [each for each in keys if each not in _HIDDEN]
+                raise self._wrong(f"There is no key {key!r}.{nearest(key, known)} Keys: {', '.join(known)}.")
+
+    def line(self, task: ListedTask) -> str:
+        """Return the line of a task; raises click.BadParameter if a value cannot be written so."""
+        data = task_data(task.view, task.run, task.host_pid)
+        return "".join(
+            text + (self._cell(data, name, spec, conversion) if name is not None else "")
+            for text, name, spec, conversion in self._parts
+        )
+
+    def _cell(self, data: Any, name: str, spec: str, conversion: str | None) -> str:
+        for key in name.split("."):
+            data = data.get(key) if isinstance(data, dict) else None
+        if data is None:
+            return ""
+        try:
+            return format(repr(data) if conversion == "r" else str(data) if conversion == "s" else data, spec)
+        except (ValueError, TypeError) as error:
+            raise self._wrong(f"{name} is {data!r}, which cannot be written as {spec!r}: {error}.") from None
+
+    def _wrong(self, what: str) -> click.BadParameter:
+        return click.BadParameter(what, param_hint="'--format'")
+
+
+_HIDDEN: Final = frozenset({"result_json"})
+"""Fields of a task that have another key in JSON."""

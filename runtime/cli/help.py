@@ -1,0 +1,140 @@
+"""Help: commands in groups, an example for each, nothing cut; and the nearest right word for a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from .manner import manner_options
+
+__all__ = ["Command", "Commands", "Word", "command", "nearest", "usage_message"]
+
+_LIKENESS: Final = 0.5
+"""How like a word the meant one is at least, from 0 to 1."""
+
+_WHOLE: Final = 10_000
+"""Characters of a command's first sentence that are shown: all of it."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return a question that names the right word nearest to a wrong one; empty if none is near."""
+    known = list(words)
+    near = [name for name in known if sorted(name) == sorted(word)]  # letters that have changed places
+    near = near or difflib.get_close_matches(word, known, n=1, cutoff=_LIKENESS)
+    near = near or [name for name in known if word and name.startswith(word)]
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+class Command(click.Command):
+    """A command with examples, and with the options that every command has.
+
+    Args:
+        examples: command lines, each with a comment or without.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        self.params.extend(manner_options())
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, then those of every command, then the examples."""
+        params = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        common = [param for param in params if not param.expose_value]
+        for title, options in (
+            ("Options", [param for param in params if param not in common]),
+            ("Options of every command", common),
+        ):
+            rows = [row for param in options if (row := param.get_help_record(ctx)) is not None]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def command(*, examples: Sequence[str], **more: Any) -> Callable[[Callable[..., int]], Command]:
+    """Return a decorator that makes a command of a function."""
+    return click.command(cls=Command, examples=examples, **more)
+
+
+class Commands(click.Group):
+    """Commands in groups, each told in a whole sentence.
+
+    Args:
+        sections: the commands, by the title of their group; in the order of the help.
+    """
+
+    command_class = Command
+
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sections = {title: [str(each.name) for each in commands] for title, commands in sections.items()}
+        self.params.extend(manner_options())
+        for commands in sections.values():
+            for each in commands:
+                self.add_command(each)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of the help."""
+        listed = [name for names in self._sections.values() for name in names]
+        return [*listed, *(name for name in super().list_commands(ctx) if name not in listed)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups."""
+        listed = {name for names in self._sections.values() for name in names}
+        rest = [name for name in self.list_commands(ctx) if name not in listed]
+        width = max(map(len, self.commands))
+        for title, names in {**self._sections, "More": rest}.items():
+            rows = [(f"{name:{width}}", self.commands[name].get_short_help_str(_WHOLE)) for name in names]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        formatter.write("\n")
+        formatter.write_text(f"`{ctx.command_path} COMMAND --help` has the options of a command, and examples.")
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return a command by its name; raises click.UsageError, with the nearest name, if there is none."""
+        name = args[0]
+        if name not in self.commands and not ctx.resilient_parsing and not name.startswith("-"):
+            raise click.UsageError(f"No such command {name!r}.{nearest(name, self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Word(click.Choice[str]):
+    """One of a few words.
+
+    Args:
+        words: which.
+        kind: what they are, such as "status".
+    """
+
+    def __init__(self, words: Sequence[str], kind: str) -> None:
+        super().__init__(words)
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word; raises click.BadParameter, with the nearest one, for another."""
+        if value not in self.choices:
+            question = nearest(str(value), self.choices)
+            self.fail(
+                f"There is no {self._kind} {str(value)!r}.{question} One of: {', '.join(self.choices)}.", param, ctx
+            )
+        return str(value)
+
+
+def usage_message(error: click.ClickException) -> str:
+    """Return what is wrong with a command line, in sentences."""
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        options = [name for param in error.ctx.command.get_params(error.ctx) for name in param.opts]
+        return f"No such option {error.option_name!r}.{nearest(error.option_name, options)}"
+    if isinstance(error, click.BadParameter) and type(error) is click.BadParameter and error.param is not None:
+        return f"{error.param.get_error_hint(error.ctx)}: {error.message}"
+    return error.format_message()

@@ -1,0 +1,106 @@
+"""Set-up commands: `check`, `doctor`, `prune` and `completion`, with their arguments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..runs.folder import state_root
+from ..terminal.streams import out
+from .arguments import state_option, team_argument, working_dir_option
+from .completion import SHELLS, script_for
+from .help import Word, command
+from .json_schemas import SCHEMAS, schema_of
+
+__all__ = ["check", "completion", "doctor", "prune", "schema"]
+
+_FAILED = 1
+
+
+@command(examples=["subactors check team.yaml", "subactors check team.yaml --working-dir ../project"])
+@team_argument
+@working_dir_option
+def check(team_file: Path, working_dir: str | None) -> int:
+    """Check TEAM and print everything that is wrong with it. Runs nothing.
+
+    Each problem has its line and key. For a valid file it also reports which agents would run on this machine,
+    which would not and why, and which keys have no effect. The exit status is 2 for a wrong file, and 1 if an agent
+    would not run here, or if none would before there is a key.
+    """
+    from .run import check_file
+
+    return check_file(str(team_file), working_dir)
+
+
+@command(examples=["subactors doctor"])
+@state_option
+def doctor(state_dir: str | None) -> int:
+    """Say what this machine offers, and run a task on it.
+
+    It tells which means of isolation and of limits the machine has, and which of them are used.
+    """
+    from .doctor import examine
+
+    good = True
+    for finding in examine(state_dir):
+        good = good and finding.good
+        out.sentence(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}", hang=4)
+    return 0 if good else _FAILED
+
+
+@command(examples=["subactors prune", "subactors prune --older-than 0 --unread    # everything that has ended"])
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=7.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Remove only runs that ended before that.",
+)
+@click.option("--unread", is_flag=True, help="Remove runs with unread or unreadable results, too.")
+@click.option("--json", "as_json", is_flag=True, help="One run a line, as JSON.")
+@state_option
+def prune(older_than: float, state_dir: str | None, *, unread: bool, as_json: bool) -> int:
+    """Remove runs that have ended, once all results are read."""
+    from .runs import prune_runs
+
+    return prune_runs(state_root(state_dir), keep=older_than * 86400, unread=unread, as_json=as_json)
+
+
+@command(examples=["subactors schema --of ps", 'subactors schema --of "view --follow"'])
+@click.option(
+    "--of",
+    "of",
+    required=True,
+    type=Word(tuple(SCHEMAS), "schema"),
+    metavar="COMMAND",
+    help=f"What prints with --json: {', '.join(SCHEMAS)}.",
+)
+def schema(of: str) -> int:
+    """Print the JSON schema of a line that a command prints with --json.
+
+    Every key of it is always there. Times are in ISO 8601, in UTC; durations are in seconds.
+    """
+    out.line(json.dumps(schema_of(of), indent=2))
+    return 0
+
+
+@command(
+    examples=[
+        'eval "$(subactors completion bash)"                  # in ~/.bashrc',
+        'eval "$(subactors completion zsh)"                   # in ~/.zshrc, after compinit',
+        "subactors completion fish > ~/.config/fish/completions/subactors.fish",
+    ]
+)
+@click.argument("shell", metavar="SHELL", type=Word(SHELLS, "shell"))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> int:
+    """Print a script that has SHELL complete command lines of `subactors`.
+
+    SHELL is bash, zsh or fish. Commands and options are completed, agents of the team file that stands before, ids of
+    tasks and of questions, and runs.
+    """
+    out.line(script_for(shell, ctx.find_root().command))
+    return 0
