@@ -160,7 +160,7 @@ def wait(parts: tuple[str, ...], state_dir: str | None, **options: Any) -> int:
 @command(
     examples=[
         "subactors runs",
-        "subactors runs --open                  # those of which a task can be continued",
+        "subactors runs --open                  # what can be continued",
         "subactors runs --all --json | jq -r .started_at",
     ]
 )

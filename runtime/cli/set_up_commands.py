@@ -19,7 +19,7 @@ __all__ = ["check", "completion", "doctor", "prune", "schema"]
 _FAILED = 1
 
 
-@command(examples=["subactors check team.yaml", "subactors check team.yaml --working-dir ../project"])
+@command(examples=["subactors check team.yaml", "subactors check team.yaml --working-dir .."])
 @team_argument
 @working_dir_option
 def check(team_file: Path, working_dir: str | None) -> int:
@@ -89,8 +89,8 @@ def schema(of: str) -> int:
 
 @command(
     examples=[
-        'eval "$(subactors completion bash)"                  # in ~/.bashrc',
-        'eval "$(subactors completion zsh)"                   # in ~/.zshrc, after compinit',
+        'eval "$(subactors completion bash)"    # in ~/.bashrc',
+        'eval "$(subactors completion zsh)"     # in ~/.zshrc, after compinit',
         "subactors completion fish > ~/.config/fish/completions/subactors.fish",
     ]
 )

@@ -203,3 +203,12 @@ def model(messages: list[dict[str, Any]], _tools: list[dict[str, Any]]) -> Any:
         print("and answer: ", end="")
         return "fine"
     return {"content": None, "tool_calls": [{"function": {"name": "think", "arguments": '{"thought": "so"}'}}]}
+
+
+def writes_what_it_is_told(task: EntrypointTask) -> None:
+    """Write the task and each message to the log, a line each, and say so."""
+    text: str | None = task.text
+    while text is not None:
+        os.write(1, f"{text}\n".encode())
+        print("written")
+        text = task.receive()

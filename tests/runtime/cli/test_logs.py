@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from run_folders import past_run, subactors, task_row
+from processes_and_waits import wait_until
+from run_folders import command, past_run, subactors, task_row
 from subactors.runtime import Runtime
 from teams import run_and_wait, speaking
 
 TEAM = {
     "agents": {
         name: {"entrypoint": f"printing_entrypoints:{name}"}
-        for name in ("below_python", "in_order", "writes_and_waits")
+        for name in ("below_python", "in_order", "writes_and_waits", "writes_what_it_is_told")
     },
     "runtime": {"standby": 0, "preload": ["printing_entrypoints"]},
 }
@@ -95,3 +98,59 @@ def test_a_crash_is_in_the_log(tmp_path: Path) -> None:
         view = run_and_wait(runtime, "crash")
 
     assert "Fatal Python error: Segmentation fault" in subactors("logs", view.id, root=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"), [(0, ""), (1, "three\n"), (2, "two\nthree\n"), (9, "one\ntwo\nthree\n")], ids=str
+)
+def test_the_last_lines_are_printed_alone(tmp_path: Path, lines: int, shown: str) -> None:
+    logged(tmp_path, b"one\ntwo\nthree\n")
+
+    assert subactors("logs", ID, "--tail", lines, root=tmp_path).stdout == shown
+
+
+def test_a_last_line_without_an_end_counts_too(tmp_path: Path) -> None:
+    logged(tmp_path, b"one\ntwo")
+
+    assert subactors("logs", ID, "-n", 1, root=tmp_path).stdout == "two"
+
+
+def test_what_was_written_since_a_moment_begins_where_the_log_was_last_seen_before(tmp_path: Path) -> None:
+    run = logged(tmp_path, b"one\ntwo\nthree\n")
+    times = run / "log" / f"{ID}.log.times"
+    times.write_text("1000.0 4\n2000.0 8\nnonsense\n")
+
+    def shown(since: str) -> str:
+        return subactors("logs", ID, "--since", since, root=tmp_path).stdout
+
+    assert shown("1970-01-01T00:16:00") == "one\ntwo\nthree\n"
+    assert shown("1970-01-01T00:16:40Z") == "two\nthree\n"
+    assert shown("1970-01-01T01:33:20+01:00") == "three\n" == shown("1h")
+    times.write_text("1000.0 9000\n2000.0 4\n")  # it was cut
+    assert shown("1970-01-01T00:16:40Z") == "one\ntwo\nthree\n"
+    os.utime(run / "log" / f"{ID}.log", (3000, 3000))
+    assert shown("1h") == ""
+
+
+def test_a_log_is_followed_until_its_task_has_ended_and_its_times_are_noted(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path) as runtime:
+        task = speaking(runtime, "writes_what_it_is_told", "first")
+        with subprocess.Popen(
+            command("logs", "-f", task, "--state-dir", tmp_path), stdout=subprocess.PIPE, text=True
+        ) as program:
+            assert program.stdout is not None
+            lines = [program.stdout.readline()]
+            runtime.steer(task, "second")
+            lines.append(program.stdout.readline())
+            (noted,) = wait_for_value(lambda: list(tmp_path.glob(f"run_*/log/{task}.log.times")))
+            runtime.stop([task])
+            lines.append(program.stdout.read())
+
+    assert lines == ["first\n", "second\n", ""]
+    assert program.returncode == 0
+    assert int(noted.read_text().split()[1]) in {6, 13}
+
+
+def wait_for_value(look: Callable[[], list[Path]]) -> list[Path]:
+    wait_until(look, "there is one", limit=30)
+    return look()

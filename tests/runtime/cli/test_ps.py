@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import pty
+import re
+import signal
 import subprocess
 import threading
 import time
@@ -19,6 +21,8 @@ from subactors.runtime.control import finding
 from subactors.runtime.control import other_hosts as elsewhere
 from subactors.runtime.models.base import Usage
 from subactors.runtime.runs.journal import Journal
+from subactors.runtime.tasks.questions import Question
+from subactors.runtime.tasks.views import Progress
 
 
 def test_ps_lists_what_runs_in_columns(tmp_path: Path) -> None:
@@ -138,10 +142,15 @@ def test_a_task_cannot_send_control_characters_to_the_terminal(tmp_path: Path) -
     assert "\x1b]0;title" in subactors("view", FIRST, root=tmp_path).stdout
 
 
-def on_a_terminal(*arguments: object, root: Path) -> bytes:
-    """Return what a command prints on a terminal."""
+def on_a_terminal(*arguments: object, root: Path, **environ: str) -> bytes:
+    """Return what a command prints on a terminal, which has no colors unless its environment says so."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen(command(*arguments, "--state-dir", root), stdout=theirs, stderr=theirs) as program:
+    with subprocess.Popen(
+        command(*arguments, "--state-dir", root),
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "NO_COLOR": "1", **environ},
+    ) as program:
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
@@ -236,3 +245,116 @@ def test_where_ps_finds_none_of_a_kind_it_says_how_to_find_those_that_have_ended
     assert done.stderr == (
         f"subactors: No tasks of that kind are running in {tmp_path}. `--all` lists those that have ended, too.\n"
     )
+
+
+def test_chosen_columns_are_shown_in_their_order(tmp_path: Path) -> None:
+    asks = Question(id="question_1", task_id=FIRST, agent="worker", text="Delete all?", choices=["yes", "no"])
+    usage = Usage(1000, 234, 2, 0.01)
+    with live_run(tmp_path, running(FIRST, usage=usage, questions=[asks], progress=Progress(1, 4))):
+        done = subactors("ps", "--format", "cost,ID,progress,asks", root=tmp_path)
+    head, row = done.stdout.splitlines()
+    assert head.split() == ["COST", "ID", "PROGRESS", "ASKS"]
+    assert " ".join(row.split()) == f"$0.0100 {FIRST} 1 of 4 (25 %) Delete all? Choose from: 'yes', 'no'."
+
+
+def test_a_template_has_the_keys_of_json(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST, usage=Usage(cost=0.5))) as run:
+        done = subactors(
+            "ps", "--format", r"{id}\t{usage.cost:.2f}\t{ended_at}|{vitals.memory_bytes:,}|{run}", root=tmp_path
+        )
+    assert done.stdout == f"{FIRST}\t0.50\t||{run.folder.path}\n"
+
+
+def test_a_value_that_cannot_be_written_so_is_wrong_usage(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST)):
+        done = subactors("ps", "--format", "{status:d}", root=tmp_path)
+    assert done.returncode == 2
+    assert "status is 'running', which cannot be written as 'd'" in done.stderr
+
+
+def test_what_a_task_asks_stands_before_its_text(tmp_path: Path) -> None:
+    asks = Question(id="question_1", task_id=FIRST, agent="worker", text="Delete\nall?")
+    with live_run(tmp_path, running(FIRST, status="waiting", questions=[asks])):
+        done = subactors("ps", root=tmp_path)
+    assert done.stdout.endswith("(asks: Delete all?) hard work\n")
+
+
+def test_ps_since_lists_what_was_accepted_since_then_ended_or_not(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1, started=1769860800.0), task_row(2, started=1769860900.0))
+    with live_run(tmp_path, running("agent_task_00000003", started_at="2026-01-31T12:00:00.000Z")):
+        done = subactors("ps", "-q", "--since", "2026-01-31T12:00:00.001", root=tmp_path)
+        later = subactors("ps", "-q", "--since", "2026-01-31", root=tmp_path)
+    assert done.stdout == f"{SECOND}\n"
+    assert later.stdout.split() == [FIRST, SECOND, "agent_task_00000003"]
+
+
+def test_ps_is_quiet_with_ids_alone_and_verbose_with_whom_it_asked(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST)) as run:
+        quiet = subactors("--quiet", "ps", root=tmp_path)
+        verbose = subactors("ps", "-v", root=tmp_path)
+    assert (quiet.stdout, quiet.stderr) == (f"{FIRST}\n", "")
+    assert re.fullmatch(
+        rf"\d\d:\d\d:\d\d\.\d{{3}}Z The host of {run.folder.path.name} \(process {os.getpid()}\) told of 1 tasks? "
+        r"after \d+ ms\.\n",
+        verbose.stderr,
+    )
+
+
+def test_colors_are_there_always_never_or_as_the_terminal_and_no_color_say(tmp_path: Path) -> None:
+    with live_run(tmp_path, running(FIRST, task="\x1b[2Jtask")):
+        piped = subactors("ps", root=tmp_path).stdout
+        always = subactors("ps", "--color", "always", root=tmp_path).stdout
+        shown = on_a_terminal("ps", root=tmp_path, TERM="xterm", NO_COLOR="")
+        never = on_a_terminal("ps", "--color", "never", root=tmp_path, TERM="xterm", NO_COLOR="")
+        unwanted = on_a_terminal("ps", root=tmp_path, TERM="xterm", NO_COLOR="1")
+    assert "\x1b[36mrunning\x1b[0m" in always
+    assert "[2J" not in always
+    assert re.sub(r"\x1b\[\d*m", "", always) == piped.replace("\x1b[2J", "")
+    assert b"\x1b[36mrunning" in shown
+    assert b"\x1b" not in never + unwanted
+
+
+def test_what_changes_is_told_to_a_pipe_until_it_is_interrupted(tmp_path: Path) -> None:
+    with (
+        live_run(tmp_path, running(FIRST)) as run,
+        subprocess.Popen(
+            command("ps", "--watch", "--format", "{id} {status}", "--state-dir", tmp_path),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as program,
+    ):
+        assert program.stdout is not None
+        lines = [program.stdout.readline()]
+        run.views[FIRST] = running(FIRST, status="waiting")
+        lines.append(program.stdout.readline())
+        run.views[FIRST] = running(FIRST, status="completed")
+        lines.append(program.stdout.readline())
+        program.send_signal(signal.SIGINT)
+        lines.append(program.stdout.read())
+    assert lines == [f"{FIRST} running\n", f"{FIRST} waiting\n", f"{FIRST} completed\n", ""]
+    assert program.returncode == 130
+
+
+def test_a_terminal_is_shown_the_table_anew_until_it_is_interrupted(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm", "NO_COLOR": "", "COLUMNS": "100", "LINES": "20"}
+    with (
+        live_run(tmp_path, running(FIRST)) as run,
+        subprocess.Popen(
+            command("ps", "--watch", "--state-dir", tmp_path), stdout=theirs, stderr=theirs, env=environ
+        ) as program,
+    ):
+        os.close(theirs)
+        shown = b""
+        while b"1 task. Ctrl-C ends this." not in shown:
+            shown += os.read(ours, 65536)
+        run.views[FIRST] = running(FIRST, status="completed")
+        while b"No tasks are running in" not in shown:
+            shown += os.read(ours, 65536)
+        program.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):
+            while os.read(ours, 65536):
+                pass
+    os.close(ours)
+    assert b"\x1b[36mrunning" in shown
+    assert program.returncode == 130

@@ -82,6 +82,6 @@ def test_what_a_killed_host_had_queued_has_failed_and_never_run(tmp_path: Path) 
             *[("failed", "The host died while the task was queued.", 0)] * 2,
         ]
         for task in tasks[1:]:
-            assert (task["started_at"], task["runtime"]) == ("", 0.0)
+            assert (task["started_at"], task["runtime"]) == (None, 0.0)
             assert task["ended_at"] >= task["queued_at"]
     assert "unread" not in str(prune(tmp_path, keep=0.0, unread=True).kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from live_runs import FIRST, SECOND, UNFINISHED, live_run, running
@@ -80,3 +81,34 @@ def test_as_many_tasks_of_one_host_as_one_likes_are_stopped_together(tmp_path: P
         done = subactors("stop", *ids, root=tmp_path)
         assert sorted(run.stopped) == ids
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_tasks_are_stopped_and_those_that_others_started_fall_with_them(tmp_path: Path) -> None:
+    third = "agent_task_00000003"
+    ended = running("agent_task_00000004", status="completed")
+    with live_run(tmp_path, running(FIRST), running(SECOND, parent=FIRST), ended) as one:
+        with live_run(tmp_path, running(third)) as other:
+            done = subactors("stop", "--all", "--json", root=tmp_path)
+        assert (one.stopped, other.stopped) == ([FIRST], [third])
+    tasks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(task["id"], task["run"]) for task in tasks} == {
+        (FIRST, str(one.folder.path)),
+        (SECOND, str(one.folder.path)),
+        (third, str(other.folder.path)),
+        (SECOND, str(other.folder.path)),
+    }
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_tasks_of_one_run_are_stopped_alone(tmp_path: Path) -> None:
+    third = "agent_task_00000003"
+    with live_run(tmp_path, running(FIRST)) as one, live_run(tmp_path, running(third)) as other:
+        done = subactors("stop", "--quiet", "--run", other.folder.path.name[-8:], root=tmp_path)
+        assert (one.stopped, other.stopped) == ([], [third])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_to_stop_all_where_nothing_runs_is_no_fault(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1))
+    done = subactors("stop", "--all", root=tmp_path)
+    assert (done.returncode, done.stderr) == (0, f"subactors: No tasks are running in {tmp_path}.\n")
