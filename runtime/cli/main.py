@@ -16,6 +16,7 @@ import click
 from ..errors import SubactorsError, TeamFileError
 from ..terminal.streams import OutputLostError, err, exit_status, take_over, warn
 from .bench import bench
+from .completion import COMPLETE_VARIABLE, answer_shell
 from .help import Commands, usage_message
 from .init import init
 from .look_commands import logs, ps, runs, view, wait
@@ -64,6 +65,10 @@ def run_command_line() -> NoReturn:
 
 def _run_command() -> int:
     """Run the command that the arguments name, say what was wrong, and return the exit status."""
+    asked = os.environ.get(COMPLETE_VARIABLE)
+    if asked:
+        answer_shell(asked, cli)
+        return 0
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Exit as error:

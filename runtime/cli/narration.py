@@ -115,6 +115,8 @@ class NarratedLines(QuietLines):
         match event:
             case TaskStarted(task=task) | TaskQueued(task=task) | TaskRestarting(task=task) | TaskEnded(task=task):
                 _tell(event.time, f"{task.id} {one_line(task.agent, 100)}: {_of_task(event, task)}")
+            case TaskOutput(text=text) if not text.strip():
+                pass
             case TaskOutput() | TaskProgress() | TaskCalledTool() | TaskGotToolAnswer() | TaskAsked() | TaskAnswered():
                 _tell(event.time, f"{event.task_id}: {_of_work(event)}")
             case Lagged(missed=missed):

@@ -25,6 +25,7 @@ from .arguments import (
     team_argument,
     working_dir_option,
 )
+from .completion import complete_with
 from .help import command
 
 __all__ = ["demo", "dispatch", "mcp", "resume", "run"]
@@ -123,6 +124,7 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     "--agent",
     "-a",
     metavar="NAME",
+    shell_complete=complete_with("agents"),
     help="The agent whose place the MCP host takes, not the root.",
 )
 @max_running_option

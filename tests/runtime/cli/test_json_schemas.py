@@ -1,0 +1,99 @@
+"""JSON: what commands print fits its schemas, and the same thing has the same keys everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema
+import pytest
+from command_line import subactors, write_team
+from run_folders import subactors as on_root
+from subactors.runtime import Runtime
+from subactors.runtime.cli.json_schemas import SCHEMAS, schema_of
+from teams import entrypoint_team, run_and_wait, speaking
+
+PROMPT: Final = "fail"
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What commands printed, in a folder with a run of each kind, by the name of the schema."""
+    folder = write_team(tmp_path_factory.mktemp("team"))
+    root = folder / "state"
+    state = ("--state-dir", str(root), "--json")
+    said: dict[str, str] = {
+        "run": subactors(folder, "run", "team.yaml", PROMPT, *state).stdout,
+        "dispatch": subactors(
+            folder, "dispatch", "team.yaml", "greeter", "--max-running", "1", "a", "b", *state
+        ).stdout,
+    }
+    said["run"] += subactors(folder, "run", "team.yaml", "raise", *state).stdout
+    team = entrypoint_team(asks={"entrypoint": "asking_entrypoints:asks"})
+    with Runtime.from_mapping(team, state_dir=root, standby=0, max_running=2) as runtime:
+        ended = run_and_wait(runtime, "report")
+        stopped, _asking, _queued = speaking(runtime, "waits"), runtime.run("asks", "Really?"), runtime.run("echo", "x")
+        said["ps"] = on_root("ps", "--all", "--json", root=root).stdout
+        said["view"] = on_root("view", stopped, "--json", root=root).stdout
+        said["view --follow"] = on_root("view", "-f", ended.id, "--json", root=root).stdout
+        said["wait"] = on_root("wait", ended.id, "--json", root=root).stdout
+        said["stop"] = on_root("stop", stopped, "--json", root=root).stdout
+    said["runs"] = on_root("runs", "--json", root=root).stdout
+    said["prune"] = on_root("prune", "--older-than", 0, "--json", root=root).stdout
+    return {name: [json.loads(line) for line in text.splitlines()] for name, text in said.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMAS if name not in {"resume", "demo"}])
+def test_what_a_command_prints_fits_its_schema(printed: dict[str, list[Any]], name: str) -> None:
+    schema = schema_of(name)
+    checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+
+    checker.check_schema(schema)
+    assert printed[name]
+    assert [error.message for line in printed[name] for error in checker.iter_errors(line)] == []
+
+
+def test_a_key_too_many_or_too_few_does_not_fit(printed: dict[str, list[Any]]) -> None:
+    checker = jsonschema.Draft202012Validator(schema_of("ps"))
+    task = printed["ps"][0]
+
+    assert not checker.is_valid({**task, "more": 1})
+    assert not checker.is_valid({key: value for key, value in task.items() if key != "reason"})
+
+
+def test_a_task_has_the_same_keys_in_every_command(printed: dict[str, list[Any]]) -> None:
+    tasks = [line.get("task") if isinstance(line.get("task"), dict) else line for line in _lines(printed)]
+
+    assert len({frozenset(task) for task in tasks if "usage" in task}) == 1
+
+
+def test_every_event_has_a_time_and_a_cursor(printed: dict[str, list[Any]]) -> None:
+    events = [line for line in _lines(printed) if "event" in line]
+
+    assert {"text", "answer", "failed", "queued", "started", "output", "tool_call", "ended"} <= {
+        event["event"] for event in events
+    }
+    assert all(event.keys() >= {"time", "cursor"} for event in events)
+    assert all("task" in event or "task_id" in event for event in events)
+
+
+def test_every_key_of_a_task_is_explained() -> None:
+    task = schema_of("ps")["$defs"]["Task"]["properties"]
+
+    assert [key for key, value in task.items() if not value.get("description")] == []
+    assert [key for key, value in task.items() if key.endswith("_at") and value.get("format") != "date-time"] == []
+
+
+def test_a_schema_is_printed(tmp_path: Path) -> None:
+    done = subactors(tmp_path, "schema", "--of", "view --follow")
+    wrong = subactors(tmp_path, "schema", "--of", "vew")
+
+    assert json.loads(done.stdout) == schema_of("view --follow")
+    assert "There is no schema 'vew'. Did you mean 'view'?" in wrong.stderr
+
+
+def _lines(printed: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    for lines in printed.values():
+        yield from lines
