@@ -14,6 +14,10 @@ from subactors.runtime.cli.manner import manner
 
 COLUMNS = 80
 
+PAGE = next(
+    folder / "docs" / "command-line.md" for folder in Path(__file__).parents if (folder / "pyproject.toml").exists()
+).read_text()
+
 
 def shown(command: click.Command, name: str) -> str:
     """The help of a command, as a terminal of 80 columns gets it."""
@@ -113,3 +117,11 @@ def test_a_run_is_named_by_a_part_of_its_name_that_no_other_has(tmp_path: Path) 
     assert several.stderr.startswith("subactors: 2 runs fit '2': run_2")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert unknown.stderr.startswith(f"subactors: There is no run 'nothing' in {tmp_path}.")
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_the_page_names_every_command_and_each_of_its_options(name: str) -> None:
+    options = [option for param in cli.commands[name].params for option in param.opts if option.startswith("--")]
+
+    assert f"`{name}" in PAGE
+    assert [option for option in options if option not in PAGE] == []
