@@ -1,4 +1,6 @@
 """Command line: the program `subactors`.
 
-`main` reads arguments; `run`, `tasks`, `check` and `doctor` are the commands; `display` is what a terminal shows.
+`main` finds the command. `…_commands` read its arguments, with `arguments`, `help`, `manner` and `completion`. The work
+is done in modules that are imported when a command is called: `run`, `resume`, `tasks`, `ps`, `logs`, `wait`, `stop`,
+`talk`, `runs`, `check` and `doctor`. `display` is what a terminal shows, `json_style` what a program reads.
 """

@@ -25,7 +25,7 @@ def resume_task(
 
     Args:
         root: the state folder.
-        part: any part of its id.
+        part: a part of its id; see `control.finding`.
         text: what is said to it now.
         team_file: its team; None: the file that its run had.
         as_json: whether events are to be printed.

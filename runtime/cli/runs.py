@@ -39,7 +39,7 @@ def list_runs(root: Path, *, at_most: int | None, only_open: bool, as_json: bool
             out.line(run.path.name)
         else:
             _print_run(run)
-    if not found and not as_json:
+    if not (found or as_json or manner.quiet):
         warn(f"There are no runs{' with open ends' if only_open else ''} in {root}.")
     return 0
 

@@ -57,9 +57,11 @@ def _view(task: ForeignTask, *, as_json: bool) -> int:
         print_json(task_data(view, task.run, task.host_pid, whole=True))
         return 0
     if manner.quiet:
-        if view.has_result:
-            out.prose(result_text(view))
-        return 0 if view.has_result else _FAILED
+        if not view.has_result:
+            warn(f"{view.id} has no result. It is {view.status}. {view.reason}".rstrip())
+            return _FAILED
+        out.prose(result_text(view))
+        return 0
     _print_facts(view, task)
     said = said_before(view.output, result_text(view))
     if said or not view.has_result:
