@@ -319,13 +319,8 @@ def _ask_all(paths: list[Path]) -> dict[Path, list[ListedTask]]:
                 reply = client.receive(number, ListTasks, max(0.01, deadline - time.monotonic()))
                 answers[path] = [ListedTask(view, path, client.host_pid) for view in reply.tasks]
                 taken = (time.monotonic() - began) * 1000
-                logger.debug(
-                    "The host of %s%s told of %d tasks after %.0f ms.",
-                    path.name,
-                    _process(path),
-                    len(reply.tasks),
-                    taken,
-                )
+                name = f"{path.name}{_process(path)}"
+                logger.debug("The host of %s answered after %.0f ms. Tasks: %d.", name, taken, len(reply.tasks))
     return answers
 
 
@@ -335,7 +330,7 @@ def _listed(path: Path, warnings: list[str], *, live: bool) -> list[ListedTask]:
         with JournalReader(RunFiles(path).journal, live=live) as reader:
             listed = [ListedTask(view, path, host_pid(path) if live else None) for view in reader.tasks()]
             warnings += reader.damaged
-            logger.debug("The journal of %s tells of %d tasks.", path.name, len(listed))
+            logger.debug("The journal of %s was read. Tasks: %d.", path.name, len(listed))
             return listed
     except sqlite3.Error as error:
         warnings.append(f"The journal of {path} cannot be read: {error}.")

@@ -147,7 +147,12 @@ def test_a_signal_stops_every_task_and_ends_the_command(folder: Path, number: si
     who = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "the signal SIGTERM"}[number]
     assert ended["root"]["reason"].startswith(f"Stopped by {who}")
     reason = f"interrupted by {who}; every task has been stopped"
-    assert lines[-1] == {"event": "failed", "time": lines[-1]["time"], "agent": "root", "reason": reason}
+    assert {name: lines[-1][name] for name in ("event", "task_id", "agent", "reason")} == {
+        "event": "failed",
+        "task_id": ended["root"]["id"],
+        "agent": "root",
+        "reason": reason,
+    }
 
 
 def test_a_second_ctrl_c_ends_the_command_at_once_and_leaves_no_process(folder: Path) -> None:

@@ -25,7 +25,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    "module", ["subactors.runtime.cli.main", "click", "subactors.actors", "msgspec", "subactors.runtime.cli.tasks"]
+    "module", ["subactors.runtime.cli.main", "click", "subactors.actors", "msgspec", "subactors.runtime.cli.ps"]
 )
 def test_an_interrupt_while_the_program_is_imported_is_a_quiet_end(module: str) -> None:
     program = [sys.executable, "-c", PROGRAM.format(name=module)]
