@@ -37,6 +37,10 @@ _TASK_ROOM: Final = 20
 _LEFT_OUT: Final = ("host", "memory", "cpu", "tokens")
 """Columns that `ps` leaves out where the shortened ones still have no room, in this order; `view` has them all."""
 
+_TIMES_LEFT_OUT: Final = ("ended", "started")
+_LEAST_ROOM: Final = 10
+"""Columns that it leaves out, too, where a task's text would have less than so many characters."""
+
 _TASK_WIDTH: Final = 80
 """Characters of a task's text in a table that no terminal bounds."""
 
@@ -236,7 +240,7 @@ def _table(tasks: Sequence[ListedTask], names: Sequence[str]) -> list[str]:
         screen = shutil.get_terminal_size().columns
         if not names and _room(columns, screen) < _TASK_ROOM:
             columns = _narrowed(columns, screen)
-        room = max(10, _room(columns, screen))
+        room = max(_LEAST_ROOM, _room(columns, screen))
     widths = _widths(columns)
     lines = []
     for number, row in enumerate(zip(*columns, strict=True)):
@@ -282,8 +286,8 @@ def _narrowed(columns: Sequence[tuple[str, ...]], screen: int) -> list[tuple[str
     }
     short = [tuple(map(shortened.get(column[0], str), column)) for column in columns]
     kept = [column for column in short if column[0] == USUAL[-1] or any(cell != "-" for cell in column[1:])]
-    for name in _LEFT_OUT:
-        if _room(kept, screen) < _TASK_ROOM:
+    for name in (*_LEFT_OUT, *_TIMES_LEFT_OUT):
+        if _room(kept, screen) < (_TASK_ROOM if name in _LEFT_OUT else _LEAST_ROOM):
             kept = [column for column in kept if column[0] != name]
     return kept
 

@@ -176,6 +176,13 @@ def test_ps_shows_when_tasks_have_ended_if_one_has(tmp_path: Path) -> None:
     ]
 
 
+def test_ps_leaves_out_times_on_a_very_narrow_terminal(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1), task_row(2))
+    lines = on_a_terminal("ps", "--all", root=tmp_path, COLUMNS="60").decode().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[0].split() == ["ID", "AGENT", "STATUS", "STARTED", "RUNTIME", "TASK"]
+
+
 def test_ps_keeps_to_the_width_of_an_ordinary_terminal(tmp_path: Path) -> None:
     began, midnight = 1769860800.0, time.time() // 86_400 * 86_400
     today = (midnight + 0.25, midnight + 1.5)

@@ -60,7 +60,12 @@ def test_a_process_is_sampled_again_and_again(busy: int) -> None:
 
 def test_logs_are_looked_at_often_even_if_that_takes_long(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(looker_module, "bound_log", looks.append)
+
+    def look(log: str) -> int:
+        looks.append(log)
+        return 0
+
+    monkeypatch.setattr(looker_module, "bound_log", look)
     monkeypatch.setattr(looker_module, "_LOG_REST", 0.01)
     monkeypatch.setattr(looker_module, "_rested", lambda began, _share: began + 1000)
     sampler = VitalsSampler(lambda: {"a": watch(busy)})
