@@ -20,7 +20,7 @@ from ..tasks.wording import dollars, progress_text, question_text, result_line, 
 from ..terminal.control_sequences import clean
 from ..terminal.streams import OutputLostError, err, out, own_stream
 from ..text import duration, json_line, one_line
-from .json_style import task_event
+from .json_style import task_event, task_fields
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -179,7 +179,7 @@ class JsonLines:
     def __init__(self, host: Host, *, has_root: bool = False) -> None:
         self._root = TaskView(id="", agent="", task="", status="starting")
         self._wants_root = has_root
-        self._where = {"run": str(host.folder.path), "host_pid": os.getpid()}
+        self._run = host.folder.path
         self._follower = EventFollower(host, self._show, out.check)
 
     def __enter__(self) -> Self:
@@ -212,7 +212,7 @@ class JsonLines:
         if isinstance(event, TaskOutput) and event.task_id == self._root.id:
             fields |= {"event": "text", "agent": self._root.agent}
         if "task" in fields:
-            fields["task"] |= self._where
+            fields["task"] = task_fields(fields["task"], self._run, os.getpid())
         out.line(json_line(fields))
 
 

@@ -14,7 +14,7 @@ from ..tasks.views import TaskView, iso_time
 from ..terminal.streams import out
 from ..text import json_line
 
-__all__ = ["print_json", "task_data", "task_event"]
+__all__ = ["print_json", "task_data", "task_event", "task_fields"]
 
 
 def task_data(view: TaskView, run: Path, host_pid: int | None, *, whole: bool = False) -> dict[str, Any]:
@@ -26,7 +26,13 @@ def task_data(view: TaskView, run: Path, host_pid: int | None, *, whole: bool = 
         host_pid: process id of its host; None if that is gone.
         whole: whether a result that is in a file is read, too.
     """
-    return {**view.as_data(whole=whole), "run": str(run), "host_pid": host_pid}
+    return task_fields(view.as_data(whole=whole), run, host_pid)
+
+
+def task_fields(data: dict[str, Any], run: Path, host_pid: int | None) -> dict[str, Any]:
+    """Return the same of `TaskView.as_data`: null for what is not there yet, or never will be."""
+    absent = {name: data[name] or None for name in ("started_at", "continues")}
+    return {**data, **absent, "run": str(run), "host_pid": host_pid}
 
 
 def task_event(kind: str, **fields: Any) -> dict[str, Any]:

@@ -289,22 +289,16 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     def as_data(self, *, whole: bool = False) -> dict[str, Any]:
         """Return it as plain data, for readers of JSON: its fields, but with the result itself.
 
-        `started_at` and `continues` are None where they are empty, as `ended_at` and `parent` are.
-
         Args:
             whole: whether a result that is in a file is read, too; else that is None. Raises as `result` does.
         """
         # A list may hold thousands of tasks, so no field is looked at one by one.
         values = [*msgspec.to_builtins(self).values()]
-        values[_STARTED_AT] = self.started_at or None
-        values[_CONTINUES_AT] = self.continues or None
         values[_RESULT_AT] = None if self.result_file and not whole else self.result
         return dict(zip(_DATA_NAMES, values, strict=True))
 
 
 _RESULT_AT: Final = TaskView.__struct_fields__.index("result_json")
-_STARTED_AT: Final = TaskView.__struct_fields__.index("started_at")
-_CONTINUES_AT: Final = TaskView.__struct_fields__.index("continues")
 _DATA_NAMES: Final = tuple("result" if name == "result_json" else name for name in TaskView.__struct_fields__)
 
 

@@ -353,7 +353,7 @@ def test_a_task_without_a_slot_is_queued_and_all_tools_say_so() -> None:
         assert (listed.data["queued"], listed.data["max_queued"]) == (1, 1000)
         viewed = call(toolset, "view_background_agent", task_id=queued)
         assert "place 1 in the queue" in viewed.text
-        assert (viewed.data["status"], viewed.data["queue_place"], viewed.data["started_at"]) == ("queued", 1, None)
+        assert (viewed.data["status"], viewed.data["queue_place"], viewed.data["started_at"]) == ("queued", 1, "")
         stopped = call(toolset, "stop_background_agent", task_id=queued)
         assert "Stopped by boss while it was queued." in stopped.text
         call(toolset, "stop_background_agent", task_id=first)
