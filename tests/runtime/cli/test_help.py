@@ -36,8 +36,10 @@ def _usual_manner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", HELP)
 def test_no_help_is_cut_or_too_wide(name: str) -> None:
-    assert "..." not in HELP[name].replace("ID...", "").replace("TASK...", "").replace("[ARGS]...", "")
-    assert [line for line in HELP[name].splitlines() if len(line) > COLUMNS] == []
+    _, *lines = HELP[name].splitlines()  # the first is the usage, in which an argument may be repeated...
+
+    assert [line for line in lines if line.endswith("...")] == []
+    assert [line for line in lines if len(line) > COLUMNS] == []
 
 
 @pytest.mark.parametrize("name", cli.commands)

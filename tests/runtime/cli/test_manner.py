@@ -41,7 +41,7 @@ def test_a_verbose_run_tells_what_happens_with_times(folder: Path) -> None:
     assert "ID greeter: started by ID: hello" in texts
     assert "ID: says: greeting" in texts
     assert any(text.startswith("ID greeter: completed after ") for text in texts)
-    assert "With all its tasks" in done.stderr.splitlines()[-1]
+    assert " root: completed after " in done.stderr.splitlines()[-1]
 
 
 def test_a_prompt_that_begins_with_a_dash_stands_behind_two(folder: Path) -> None:
