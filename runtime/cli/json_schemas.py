@@ -18,7 +18,7 @@ __all__ = ["SCHEMAS", "schema_of"]
 _NULLS: Final = {"started_at", "continues"}
 """Keys of a task whose values are null in JSON where Python has an empty text."""
 
-_EMPTY_ARE_TIMES: Final = ("time", "deadline")
+_TIMES: Final = ("time", "deadline")
 """Keys of times, beside those that end with `_at`."""
 
 _DEFS: Final = "#/$defs/{name}"
@@ -137,7 +137,7 @@ def _sentence(text: str | None) -> str:
 
 def _format(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """Return what makes a key that of a time; no default is told, as every key is there."""
-    is_time = key.endswith("_at") or key in _EMPTY_ARE_TIMES
+    is_time = key.endswith("_at") or key in _TIMES
     return {"format": "date-time"} if is_time and "$ref" not in value else {}
 
 

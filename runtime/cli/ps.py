@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -116,7 +116,7 @@ class Listing:
         )
         return is_of_kind and (self._since is None or _accepted(view) >= self._since)
 
-    def lines(self, tasks: Sequence[ListedTask], *, has_head: bool = True) -> Iterable[str]:
+    def lines(self, tasks: Sequence[ListedTask], *, has_head: bool = True) -> list[str]:
         """Return the lines of a table, of a template or of ids, to be printed as they are."""
         if self._template is not None:
             return [out.shown(self._template.line(task)) for task in tasks]
@@ -175,7 +175,7 @@ def _draw(listing: Listing) -> None:
 
     def text() -> Text:
         survey = listing.look()
-        head, *rows = listing.lines(survey.tasks) or ("",)
+        head, *rows = listing.lines(survey.tasks) or [""]
         room = max(1, shutil.get_terminal_size().lines - 3 - len(survey.warnings))
         hidden = [f"{len(rows) - room:,} older tasks are not shown."] if len(rows) > room else []
         now = time.strftime("%H:%M:%SZ", time.gmtime())
@@ -241,30 +241,24 @@ def _table(tasks: Sequence[ListedTask], names: Sequence[str]) -> list[str]:
         if not names and _room(columns, screen) < _TASK_ROOM:
             columns = _narrowed(columns, screen)
         room = max(_LEAST_ROOM, _room(columns, screen))
-    widths = _widths(columns)
-    lines = []
-    for number, row in enumerate(zip(*columns, strict=True)):
-        cells = [
-            _painted(
-                column[0],
-                (cell.upper() if number == 0 else cell).rjust(width)
-                if column[0] in NUMBERS
-                else (cell.upper() if number == 0 else cell).ljust(width),
-                is_head=number == 0,
-            )
-            for cell, width, column in zip(row[:-1], widths, columns[:-1], strict=True)
-        ]
-        last = row[-1].upper() if number == 0 else one_line(row[-1], room)
-        lines.append("  ".join([*cells, _painted(columns[-1][0], last, is_head=number == 0)]))
-    return lines
+    names = [column[0] for column in columns]
+    widths = [*_widths(columns), 0]
+    head, *rows = zip(*columns, strict=True)
+    lines = [_line(names, [cell.upper() for cell in head], widths, is_head=True)]
+    return lines + [_line(names, [*row[:-1], one_line(row[-1], room)], widths) for row in rows]
+
+
+def _line(names: Sequence[str], cells: Sequence[str], widths: Sequence[int], *, is_head: bool = False) -> str:
+    """Return a line of a table, in colors where there are any."""
+    painted = []
+    for name, cell, width in zip(names, cells, widths, strict=True):
+        style = "bold" if is_head else STYLES.get(cell, "") if name == "status" else ""
+        painted.append(out.painted(cell.rjust(width) if name in NUMBERS else cell.ljust(width), style))
+    return "  ".join(painted)
 
 
 def _cell(task: ListedTask, name: str) -> str:
     return one_line(out.shown(COLUMNS[name](task)), 1000) or "-"
-
-
-def _painted(name: str, cell: str, *, is_head: bool) -> str:
-    return out.painted(cell, "bold" if is_head else STYLES.get(cell.strip(), "") if name == "status" else "")
 
 
 def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
