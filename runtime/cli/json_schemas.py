@@ -1,11 +1,12 @@
 """JSON schemas: of what each command prints with `--json`, made from the types that are printed.
 
-Each is the schema of one line. Every key is always there, and there are no others.
+Each is the schema of one line. Every key is always there, but some of a report's, and there are no others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, Final, get_args
 
 import msgspec
@@ -65,6 +66,8 @@ def schema_of(command: str) -> dict[str, Any]:
             task = _definitions()["Task"]["properties"]
             end = {key: task[key] for key in ("id", "agent", "status", "reason", "task")}
             return {**head, **_object(_OF_A_RUN), "$defs": {"OpenEnd": _closed({"properties": end})}}
+        case "report":
+            return {**head, "$ref": "#/$defs/Report", "$defs": _of_a_report()}
         case _:
             return {**head, **_object(_OF_A_PRUNED_RUN)}
 
@@ -74,6 +77,7 @@ SCHEMAS: Final = {
     **dict.fromkeys(("run", "dispatch", "resume", "demo", "view --follow"), "event"),
     "runs": "run",
     "prune": "pruned run",
+    "bench": "report",
 }
 """What a line of each command is about."""
 
@@ -86,7 +90,7 @@ _OF_THE_ROOT: Final = ("RootText", "RootAnswered", "RootFailed")
 def _definitions() -> dict[str, Any]:
     """Return the schemas of a task, of all events and of what they are made of."""
     _, found = msgspec.json.schema_components([views.TaskView, *get_args(Event)], ref_template=_DEFS)
-    described = {name: _described(name, schema) for name, schema in found.items()}
+    described = {name: _described(name, schema, (views, events, questions)) for name, schema in found.items()}
     task = described.pop("TaskView")
     properties = {("result" if key == "result_json" else key): value for key, value in task["properties"].items()}
     properties["result"] = {"description": "Its final answer: text, or plain data; null while there is none."}
@@ -105,15 +109,23 @@ def _definitions() -> dict[str, Any]:
     return {name: _renamed(schema) for name, schema in described.items()}
 
 
+def _of_a_report() -> dict[str, Any]:
+    """Return the schemas of a benchmark's report and of what it is made of."""
+    from ..bench import report, work  # noqa: PLC0415 - it brings much
+
+    _, found = msgspec.json.schema_components([report.Report], ref_template=_DEFS)
+    return {name: _described(name, schema, (report, work)) for name, schema in found.items()}
+
+
 def _event(kind: str, properties: Mapping[str, Any], what: str) -> dict[str, Any]:
     return _closed({"description": what, "properties": {**properties, "event": {"const": kind}}})
 
 
-def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that is closed, with what its class says of each key."""
+def _described(name: str, schema: dict[str, Any], modules: Sequence[ModuleType]) -> dict[str, Any]:
+    """Return a schema that is closed, with what its class, in one of the modules, says of each key."""
     import docstring_parser  # noqa: PLC0415 - for one command
 
-    kind = next((found for module in (views, events, questions) if (found := getattr(module, name, None))), None)
+    kind = next((found for module in modules if (found := getattr(module, name, None))), None)
     if "properties" not in schema:
         return schema
     attributes: dict[str, str] = {}
@@ -126,7 +138,10 @@ def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         key: {**value, **({"description": text} if (text := attributes.get(key)) else {}), **_format(key, value)}
         for key, value in schema["properties"].items()
     }
-    return _closed({**schema, "description": about, "properties": properties})
+    closed = _closed({**schema, "description": about, "properties": properties})
+    if kind is not None and kind.__struct_config__.omit_defaults:
+        closed["required"] = schema.get("required", [])
+    return closed
 
 
 def _sentence(text: str | None) -> str:

@@ -40,6 +40,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
         said["view --follow"] = on_root("view", "-f", ended.id, "--json", root=root).stdout
         said["wait"] = on_root("wait", ended.id, "--json", root=root).stdout
         said["stop"] = on_root("stop", stopped, "--json", root=root).stdout
+    bench = ("--function", "math:factorial", "--tasks", "1", "--repeat", "1", "--against", "none", "9")
+    said["bench"] = subactors(folder, "bench", *bench, *state).stdout
     said["runs"] = on_root("runs", "--json", root=root).stdout
     said["prune"] = on_root("prune", "--older-than", 0, "--json", root=root).stdout
     return {name: [json.loads(line) for line in text.splitlines()] for name, text in said.items()}
