@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from ...actors.interrupts import result_of
 from ..tasks.events import Event, TaskAsked, TaskEnded, TaskOutput, TaskQueued, TaskRestarting, TaskStarted
 from ..tasks.messages import ListTasks
-from ..tasks.views import ID_PREFIX, Progress, TaskView
-from ..tasks.wording import dollars, progress_text, question_text, result_line, size
-from ..terminal.control_sequences import clean
+from ..tasks.views import TaskView
+from ..tasks.wording import question_text
 from ..terminal.streams import OutputLostError, err, out, own_stream
 from ..text import duration, json_line, one_line
 from .json_style import task_event, task_fields
+from .task_table import Screen, task_table, words
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.live import Live
-    from rich.table import Table
-    from rich.text import Text
 
     from ..host import Host
 
@@ -33,15 +32,6 @@ __all__ = ["Display", "EventFollower", "JsonLines", "LiveTable", "PlainLines"]
 
 _REFRESH_RATE: Final = 8
 """Frames a second of the live table."""
-
-_MARGIN_ROWS: Final = 8
-"""Rows of the terminal that the table leaves free."""
-
-_WIDE: Final = 110
-"""Columns of a terminal in which everything has room."""
-
-_BAR: Final = 10
-"""Cells of a bar: at 80 columns the numbers behind it have room, too."""
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between two looks at whether anybody still reads, while there is nothing to tell."""
@@ -230,7 +220,9 @@ class LiveTable:
 
         self._host = host
         self._has_ended = False
-        self._console = Console(file=own_stream(err), no_color=not err.is_colored)
+        # The terminal knows its size; COLUMNS, which a shell may have exported, does not follow it.
+        environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+        self._console = Console(file=own_stream(err), no_color=not err.is_colored, _environ=environ)
         self._unfinished = ""
         self._taking = err.handing_lines_to(self._print_above)
         self._live: Live = Live(
@@ -273,7 +265,7 @@ class LiveTable:
     def failed(self, agent: str, reason: str) -> None:
         """Say why, below the table."""
         self._end()
-        self._console.print(_words(f"{agent}: {reason}", "red"), overflow="ignore", crop=False)
+        self._console.print(words(f"{agent}: {reason}", "red"), overflow="ignore", crop=False)
 
     def _end(self) -> None:
         self._has_ended = True
@@ -283,113 +275,9 @@ class LiveTable:
         """Print what somebody has to say meanwhile, such as a warning, above the table."""
         *lines, self._unfinished = (self._unfinished + text).split("\n")
         for line in lines:
-            self._console.print(_words(line), soft_wrap=True)
+            self._console.print(words(line), soft_wrap=True)
 
-    def _table(self) -> Table:
-        from rich import box  # noqa: PLC0415 - rich is for terminals only
-        from rich.table import Table  # noqa: PLC0415 - rich is for terminals only
-
+    def _table(self) -> Group:
         listed = result_of(self._host.ask(ListTasks()))
-        rows = self._fitting(listed.tasks)
-        # On an ordinary screen of 80 columns there has to be room for what the tasks say.
-        narrow = self._console.width < _WIDE
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1))
-        table.add_column("task", no_wrap=True)
-        table.add_column("agent", no_wrap=True)
-        table.add_column("status", no_wrap=True)
-        table.add_column("runtime", justify="right", no_wrap=True)
-        table.add_column("CPU", justify="right", no_wrap=True)
-        table.add_column("memory", justify="right", no_wrap=True)
-        counts = not narrow or any(view.usage.input_tokens or view.usage.output_tokens for view in rows)
-        if counts:
-            table.add_column("tokens", justify="right", no_wrap=True)
-        costs = any(view.usage.cost for view in rows)
-        if costs:
-            table.add_column("cost", justify="right", no_wrap=True)
-        table.add_column("last said", no_wrap=True, ratio=1, overflow="ellipsis")
-        for view in rows:
-            tokens = view.usage.input_tokens + view.usage.output_tokens
-            memory = view.vitals.memory_bytes if view.vitals is not None else 0
-            cells = [
-                view.id.removeprefix(ID_PREFIX) if narrow else view.id,
-                view.agent,
-                view.status,
-                duration(view.runtime) if view.started_at else "",
-                _cpu(view),
-                size(memory) if memory else "",
-                *([f"{tokens:,}" if view.usage.requests else ""] * counts),
-                *([dollars(view.usage.cost) if view.usage.cost else ""] * costs),
-                _telling_line(view),
-            ]
-            words = [_words(one_line(clean(cell), 300)) for cell in cells]
-            words[2].stylize(_STYLES.get(view.status, ""))
-            table.add_row(*words)
-        if listed.queued:
-            table.caption = _words(f"{listed.queued:,} of {listed.max_queued:,} places in the queue are taken.")
-        return table
-
-    def _fitting(self, views: list[TaskView]) -> list[TaskView]:
-        """Return the tasks that fit on the screen: those at work, then who is queued, then who has ended."""
-        room = max(5, self._console.height - _MARGIN_ROWS)
-        if len(views) <= room:
-            return views
-        shown = {view.id for view in sorted(views, key=lambda view: (view.ended, view.status == "queued"))[:room]}
-        return [view for view in views if view.id in shown]
-
-
-_STYLES = {
-    "queued": "dim",
-    "starting": "dim",
-    "running": "cyan",
-    "waiting": "bold yellow",
-    "stopping": "yellow",
-    "restarting": "magenta",
-    "completed": "green",
-    "failed": "red",
-    "stopped": "yellow",
-}
-
-
-def _cpu(view: TaskView) -> str:
-    if view.vitals is None:
-        return ""
-    if view.vitals.cpu_percent is not None:
-        return f"{view.vitals.cpu_percent:.0f} %"
-    return f"{view.vitals.cpu_seconds:.2f} s"
-
-
-def _telling_line(view: TaskView) -> str:
-    """Return the line that says most about a task: why it failed, how its answer begins, or what it said last."""
-    if view.reason:
-        return _first_line(view.reason)
-    if view.questions:
-        return f"asks: {_first_line(view.questions[0].text)}"
-    if view.queue_place:
-        return f"place {view.queue_place} in the queue"
-    if view.status == "completed":
-        return _first_line(result_line(view))
-    return _last_line(view.output) if view.progress is None else _bar(view.progress)
-
-
-def _bar(progress: Progress) -> str:
-    """Return how far a task has come, with a bar where it is known how much there is to do."""
-    if progress.fraction is None:
-        return progress_text(progress)
-    filled = int(progress.fraction * _BAR)
-    return f"{'━' * filled}{'─' * (_BAR - filled)} {progress_text(progress)}"
-
-
-def _first_line(text: str) -> str:
-    return text.strip().split("\n", 1)[0]
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else ""
-
-
-def _words(text: str, style: str = "") -> Text:
-    """Return text for `rich` to show as it is, without what would command the terminal."""
-    from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
-
-    return Text(clean(text), style=style)
+        poor = os.environ.get("TERM") == "linux"
+        return task_table(listed.tasks, Screen(self._console.width, self._console.height, err.encoding, is_poor=poor))

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from commands import COMMAND, PATIENCE, TEAM, WORK, environ, newest_task, shell
+from commands import COMMAND, TEAM, WORK, environ, newest_task, shell
+from terminals import in_terminal
 
 OSC = "\x1b]52;c;aGk=\x07"
 
@@ -28,31 +22,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "team.yaml").write_text(TEAM)
     (tmp_path / "terminal_work.py").write_text(WORK)
     return tmp_path
-
-
-def in_terminal(
-    folder: Path, *arguments: str, command: Sequence[str] = COMMAND, columns: int = 200, **more: str
-) -> tuple[int, str]:
-    """Run a command in a terminal; return its exit status and all that the terminal got."""
-    terminal, theirs = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with subprocess.Popen(
-        [*command, *arguments],
-        cwd=folder,
-        env=environ(folder, **{"TERM": "xterm-256color", **more}),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    ) as program:
-        os.close(theirs)
-        got = b""
-        with contextlib.suppress(OSError):  # what a terminal says when nobody else has it any more
-            while data := os.read(terminal, 65536):
-                got += data
-        status = program.wait(PATIENCE)
-    os.close(terminal)
-    return status, got.decode("utf-8", "replace")
 
 
 def is_clean(shown: str) -> bool:
@@ -175,7 +144,7 @@ def test_the_live_table_shows_the_queue_and_each_place_in_it(folder: Path) -> No
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     rows = [re.split(r"  +", line.strip()) for line in plain.splitlines() if " queued " in line]
     assert [row[1:] for row in rows[:2]] == [["slow", "queued", f"place {place} in the queue"] for place in (1, 2)]
-    assert "2 of 1,000 places in the queue are taken." in plain
+    assert "3 tasks: 1 running, 2 queued" in plain
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])

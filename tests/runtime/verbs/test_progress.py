@@ -9,7 +9,7 @@ import pytest
 import telling_entrypoints as telling
 from processes_and_waits import wait_until
 from subactors.runtime import Progress, Runtime, TaskEnded, TaskFailed, TaskProgress, TaskView, current_task
-from subactors.runtime.cli.display import _telling_line
+from subactors.runtime.cli.task_table import telling_line
 from subactors.runtime.tasks.wording import describe_view
 
 PATIENCE = 30.0
@@ -32,7 +32,7 @@ def test_progress_is_in_views_while_the_task_runs_also_what_came_too_soon(runtim
     view = task.view()
     assert view.as_data()["progress"] == {"done": 2, "total": 4, "note": "second"}
     assert "2 of 4 (50 %): second" in describe_view(view, 1000)
-    assert _telling_line(view) == "━━━━━───── 2 of 4 (50 %): second"
+    assert telling_line(view) == "━━━━━───── 2 of 4 (50 %): second"
     assert next(view for view in runtime.list() if view.id == task.id).progress == view.progress
     assert task.stop().progress == view.progress
 
@@ -100,7 +100,7 @@ def test_a_progress_of_anything_else_is_an_error_in_the_task(runtime: Runtime) -
     ],
 )
 def test_a_bar_shows_what_is_known(progress: Progress, line: str) -> None:
-    assert _telling_line(TaskView(id="", agent="", task="", status="running", progress=progress)) == line
+    assert telling_line(TaskView(id="", agent="", task="", status="running", progress=progress)) == line
 
 
 # --- the current task -----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from subactors.runtime import (
     TaskAsked,
     UnknownQuestionError,
 )
-from subactors.runtime.cli.display import _telling_line
+from subactors.runtime.cli.task_table import telling_line
 from subactors.runtime.tasks.wording import describe_view
 from teams import PATIENCE
 
@@ -70,7 +70,7 @@ def test_a_task_that_asks_waits_and_is_shown_so_until_it_is_answered(runtime: Ru
     assert question.asked_at < question.deadline
     asks = f"Asks ({question.id}, you may answer): left or right? Choose from: 'left', 'right'."
     assert asks in describe_view(view, 5000)
-    assert _telling_line(view) == "asks: left or right?"
+    assert telling_line(view) == "asks: left or right?"
     (listed,) = [each for each in runtime.list() if each.id == task.id]
     assert listed.questions == [question]
     assert json.loads(json.dumps(view.as_data()))["questions"][0]["id"] == question.id

@@ -1,0 +1,274 @@
+"""Task table: tasks in the rows and columns that a terminal has, and a line that counts them.
+
+It looks at views only, and knows neither the host nor the terminal: who draws says how much room there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ..tasks.views import ID_PREFIX, Progress, TaskView
+from ..tasks.wording import dollars, progress_text, result_line, size
+from ..terminal.control_sequences import clean
+from ..text import duration, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.text import Text
+
+__all__ = ["Screen", "counted", "task_table", "telling_line", "words"]
+
+_OTHER_ROWS: Final = 8
+"""Rows of the terminal that tasks leave free: for heading and counts, and for what was said before."""
+
+_ENOUGH: Final = 30
+"""Cells in which the last words of a task can be read; where there are fewer, columns are dropped."""
+
+_NARROW: Final = 80
+"""Cells of a screen below which one blank between two columns has to do."""
+
+_BAR: Final = 10
+_SHORT_BAR: Final = 5
+"""Cells of a bar, and of one for which there is little room beside what is told with it."""
+
+_SAID: Final = "last said"
+"""The last column, whose room is what the others leave."""
+
+_LONGEST: Final = 300
+"""Characters of a cell that are looked at; more cells has hardly a screen."""
+
+
+class Screen(NamedTuple):
+    """What there is to draw on.
+
+    Attributes:
+        columns: cells of a line.
+        rows: lines.
+        encoding: of the terminal's locale. Where it lacks the signs of the table, ASCII has to do.
+        is_poor: whether its font is known to lack them, as that of the Linux console.
+    """
+
+    columns: int
+    rows: int
+    encoding: str = "utf-8"
+    is_poor: bool = False
+
+    @property
+    def signs(self) -> _Signs:
+        """The signs that it can show."""
+        return _ASCII if self.is_poor or self.shown("".join(_SIGNS)) != "".join(_SIGNS) else _SIGNS
+
+    def shown(self, text: str) -> str:
+        """Return text with what the encoding lacks replaced, so that its length is known."""
+        return text.encode(self.encoding, "replace").decode(self.encoding, "replace")
+
+
+class _Signs(NamedTuple):
+    full: str
+    empty: str
+    rule: str
+    more: str
+
+
+_SIGNS: Final = _Signs("━", "─", "─", "…")
+_ASCII: Final = _Signs("#", "-", "-", "...")
+
+
+class _Column(NamedTuple):
+    """A column.
+
+    Attributes:
+        title: its heading, which is never cut.
+        usual: cells that its values have as a rule. It decides which columns there are, so that they do not come and
+            go with each value.
+        cell: makes the text of a task.
+        is_number: whether its values are aligned at their right ends.
+    """
+
+    title: str
+    usual: int
+    cell: Callable[[TaskView], str]
+    is_number: bool = True
+
+
+def _tokens(view: TaskView) -> int:
+    return view.usage.input_tokens + view.usage.output_tokens
+
+
+def _memory(view: TaskView) -> int:
+    return view.vitals.memory_bytes if view.vitals is not None else 0
+
+
+def _cpu(view: TaskView) -> str:
+    if view.vitals is None:
+        return ""
+    if view.vitals.cpu_percent is not None:
+        return f"{view.vitals.cpu_percent:.0f} %"
+    return f"{view.vitals.cpu_seconds:.2f} s"
+
+
+_ID: Final = _Column("task", len(ID_PREFIX) + 8, lambda view: view.id, is_number=False)
+_HALF_ID: Final = _Column("task", 8, lambda view: view.id.removeprefix(ID_PREFIX), is_number=False)
+_STATUS: Final = _Column("status", 9, lambda view: view.status, is_number=False)
+_TIME: Final = _Column("runtime", 7, lambda view: duration(view.runtime) if view.started_at else "")
+_TOKENS: Final = _Column("tokens", 9, lambda view: f"{_tokens(view):,}" if view.usage.requests else "")
+_COST: Final = _Column("cost", 7, lambda view: dollars(view.usage.cost) if view.usage.cost else "")
+_MEMORY: Final = _Column("memory", 7, lambda view: size(_memory(view)) if _memory(view) else "")
+_CPU: Final = _Column("CPU", 6, _cpu)
+
+_DROPPED: Final = (_CPU, _MEMORY, _TOKENS, _COST)
+"""Columns that go where there is no room, in this order; half of each id is next."""
+
+_STYLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "queued": "dim",
+        "starting": "dim",
+        "running": "cyan",
+        "waiting": "bold yellow",
+        "stopping": "yellow",
+        "restarting": "magenta",
+        "completed": "green",
+        "failed": "red",
+        "stopped": "yellow",
+    }
+)
+
+
+def task_table(views: Sequence[TaskView], screen: Screen) -> Group:
+    """Return the table of tasks that fits on the screen, and the line that counts all of them."""
+    from rich.console import Group  # noqa: PLC0415 - rich is for terminals only
+
+    shown = _fitting(views, max(1, screen.rows - _OTHER_ROWS))
+    agent = _agents(shown, screen)
+    gap = 1 if screen.columns < _NARROW else 2
+    columns = _chosen(shown, agent, screen.columns, gap)
+    rows = [[_cell(column.cell(view), screen) for column in columns] for view in shown]
+    widths = [
+        column.usual if column is agent else max(len(column.title), *(_width(row[at]) for row in rows), 0)
+        for at, column in enumerate(columns)
+    ]
+    widths.append(max(len(_SAID), screen.columns - sum(widths) - gap * len(widths)))
+    titles = [words(title, "bold") for title in [*(column.title for column in columns), _SAID]]
+    lines = [
+        _line(titles, columns, widths, screen, gap),
+        words(screen.signs.rule * min(screen.columns, sum(widths) + gap * len(columns)), "dim"),
+    ]
+    for view, row in zip(shown, rows, strict=True):
+        said = telling_line(view, screen.signs, _BAR if widths[-1] >= _ENOUGH else _SHORT_BAR)
+        cells = [words(cell) for cell in [*row, _cell(said, screen)]]
+        cells[columns.index(_STATUS)].stylize(_STYLES[view.status])
+        lines.append(_line(cells, columns, widths, screen, gap))
+    return Group(*lines, words(counted(views, len(shown))))
+
+
+def counted(views: Sequence[TaskView], shown: int) -> str:
+    """Return how many tasks there are, by what they do: `60 tasks: 10 running, 4 queued, 46 ended, 28 not shown`."""
+    ended = sum(view.ended for view in views)
+    queued, waiting = (sum(view.status == status for view in views) for status in ("queued", "waiting"))
+    counts = {
+        "running": len(views) - ended - queued - waiting,
+        "waiting for an answer": waiting,
+        "queued": queued,
+        "ended": ended,
+        "not shown": len(views) - shown,
+    }
+    parts = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    head = "1 task" if len(views) == 1 else f"{len(views):,} tasks"
+    return f"{head}: {parts}" if parts else head
+
+
+def telling_line(view: TaskView, signs: _Signs = _SIGNS, bar: int = _BAR) -> str:
+    """Return the line that says most about a task: why it failed, how its answer begins, or what it said last."""
+    if view.reason:
+        return _first_line(view.reason)
+    if view.questions:
+        return f"asks: {_first_line(view.questions[0].text)}"
+    if view.queue_place:
+        return f"place {view.queue_place} in the queue"
+    if view.status == "completed":
+        return _first_line(result_line(view))
+    return _last_line(view.output) if view.progress is None else _bar(view.progress, signs, bar)
+
+
+def words(text: str, style: str = "") -> Text:
+    """Return text for `rich` to show as it is, without what would command the terminal."""
+    from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
+
+    return Text(clean(text), style=style)
+
+
+def _fitting(views: Sequence[TaskView], room: int) -> list[TaskView]:
+    """Return the tasks that fit on the screen: those at work, then who is queued, then who has ended last."""
+    if len(views) <= room:
+        return [*views]
+    order = sorted(
+        range(len(views)),
+        key=lambda at: (views[at].ended, views[at].status == "queued", -at if views[at].ended else at),
+    )
+    return [views[at] for at in sorted(order[:room])]
+
+
+def _chosen(views: Sequence[TaskView], agent: _Column, screen: int, gap: int) -> list[_Column]:
+    """Return the columns for which there is room beside the last words."""
+    all_columns = [_ID, agent, _STATUS, _TIME, _CPU, _MEMORY, _TOKENS, _COST]
+    columns = [column for column in all_columns if column not in (_TOKENS, _COST) or any(map(column.cell, views))]
+    for column in _DROPPED:
+        if _left(columns, screen, gap) >= _ENOUGH:
+            return columns
+        columns = [kept for kept in columns if kept is not column]
+    return columns if _left(columns, screen, gap) >= _ENOUGH else [_HALF_ID, *columns[1:]]
+
+
+def _agents(views: Sequence[TaskView], screen: Screen) -> _Column:
+    """Return the column of the agents' names, as wide as they are, within bounds."""
+    longest = max([len("agent"), *(_width(clean(view.agent)) for view in views)])
+    return _Column("agent", min(longest, max(8, screen.columns // 5)), lambda view: view.agent, is_number=False)
+
+
+def _left(columns: Sequence[_Column], screen: int, gap: int) -> int:
+    return screen - sum(column.usual + gap for column in columns)
+
+
+def _line(cells: Sequence[Text], columns: Sequence[_Column], widths: Sequence[int], screen: Screen, gap: int) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
+
+    more = screen.signs.more
+    line = Text(no_wrap=True, overflow="ignore")
+    for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        if cell.cell_len > width:
+            cell.truncate(max(0, width - len(more)), overflow="crop")
+            cell.append(more)
+        if at < len(columns):
+            cell.align("right" if columns[at].is_number else "left", width)
+            cell.pad_right(gap)
+        line.append_text(cell)
+    return line
+
+
+def _cell(text: str, screen: Screen) -> str:
+    return screen.shown(one_line(clean(text), _LONGEST))
+
+
+def _width(text: str) -> int:
+    from rich.cells import cell_len  # noqa: PLC0415 - rich is for terminals only
+
+    return cell_len(text)
+
+
+def _bar(progress: Progress, signs: _Signs, cells: int) -> str:
+    """Return how far a task has come, with a bar where it is known how much there is to do."""
+    if progress.fraction is None:
+        return progress_text(progress)
+    filled = int(progress.fraction * cells)
+    return f"{signs.full * filled}{signs.empty * (cells - filled)} {progress_text(progress)}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0]
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
