@@ -19,6 +19,7 @@ from ..tasks.views import TaskView
 from ..tasks.wording import question_text
 from ..terminal.streams import OutputLostError, err, out, own_stream
 from ..text import duration, json_line, one_line
+from .answer import print_answer, without_size
 from .json_style import task_event, task_fields
 from .task_table import Screen, task_table, words
 
@@ -128,7 +129,7 @@ class PlainLines:
         """Print it on standard output."""
         del agent
         self._follower.stop()
-        out.prose(text)
+        print_answer(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why on standard error."""
@@ -220,8 +221,7 @@ class LiveTable:
 
         self._host = host
         self._has_ended = False
-        # The terminal knows its size; COLUMNS, which a shell may have exported, does not follow it.
-        environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+        environ = without_size(os.environ)
         self._console = Console(file=own_stream(err), no_color=not err.is_colored, _environ=environ)
         self._unfinished = ""
         self._taking = err.handing_lines_to(self._print_above)
@@ -260,7 +260,10 @@ class LiveTable:
         """Print it on standard output, below the table."""
         del agent
         self._end()
-        out.prose(text)
+        apart = "\n" if out.is_terminal else ""  # from the table, and from what the run has cost
+        out.own(apart)
+        print_answer(text)
+        out.own(apart)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why, below the table."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,13 +17,15 @@ from ..tasks.gateway import Caller
 from ..tasks.messages import ListTasks, RunTask, StopTasks, ViewTask, WaitTasks
 from ..tasks.past import ResumePast, check_resumable
 from ..tasks.views import TaskList, TaskView
-from ..tasks.wording import describe_view, result_text, usage_text
+from ..tasks.wording import describe_view, result_text
 from ..team.config import Team
 from ..team.requirements import check_requirements
 from ..teamfile.load import check_team
 from ..terminal.interruptible import Interrupted, Interruptible
 from ..terminal.streams import err, out
-from ..text import duration, encodable
+from ..text import encodable, one_line
+from .afterwards import cost_of_root, cost_together, say_what_next
+from .answer import can_draw, print_answer
 from .arguments import agent_of
 from .display import Display, JsonLines, LiveTable, PlainLines
 from .manner import manner
@@ -35,6 +38,9 @@ __all__ = ["check_file", "dispatch_tasks", "resume_root", "run_root"]
 
 _FAILED: Final = 1
 _USAGE: Final = 2
+_LEAST_TASK: Final = 20
+"""Characters of a task's text above its answer, on a terminal that has no room for them."""
+
 _SHOWN_OUTPUT: Final = 10_000
 """Characters of a failed task's output that `dispatch` prints."""
 
@@ -91,7 +97,9 @@ def _run(
             err.line(view.traceback)
         if not manner.quiet:
             _name_cut_off(host)
-            err.sentence(_cost(view))
+            err.sentence(cost_of_root(view))
+            if not as_json:
+                say_what_next(_tasks(host), view, host.folder.path, settings.get("state_dir"))
         return work.status or (0 if view.status == "completed" else _FAILED)
 
 
@@ -106,6 +114,7 @@ def dispatch_tasks(
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
     check_requirements(team, agent, settings.get("working_dir", ""))
+    began = time.monotonic()
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
         with _display(host, as_json=as_json) as display, prompting(host, display.paused):
             try:
@@ -119,6 +128,9 @@ def dispatch_tasks(
         if not as_json:
             for view in views:
                 _print_result(view)
+            if not manner.quiet:
+                err.sentence(cost_together(views, time.monotonic() - began))
+                say_what_next(_tasks(host), None, host.folder.path, settings.get("state_dir"))
         return 0 if all(view.status == "completed" for view in views) else _FAILED
 
 
@@ -179,12 +191,6 @@ def _name_cut_off(host: Host) -> None:
         err.sentence(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.")
 
 
-def _cost(view: TaskView) -> str:
-    """Return what a run has cost, as one line."""
-    head = f"{view.id} {view.agent}: {view.status} after {duration(view.runtime)}"
-    return f"{head}. With all its tasks: {usage_text(view.total_usage)}."
-
-
 def _fan_out(
     host: Host, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
 ) -> list[TaskView]:
@@ -211,8 +217,10 @@ def _fan_out(
 
 def _print_result(view: TaskView) -> None:
     if view.status == "completed":
-        out.line(f"=== {view.id} {view.agent}: {view.task}")
-        out.prose(result_text(view))
+        head = f"=== {view.id} {view.agent}: "
+        columns = out.columns
+        out.line(head + (view.task if columns is None else one_line(view.task, max(_LEAST_TASK, columns - len(head)))))
+        print_answer(result_text(view))
     else:
         out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
     out.line()
@@ -225,7 +233,6 @@ def _display(host: Host, *, as_json: bool, has_root: bool = False) -> Display:
         from .narration import NarratedLines, QuietLines  # noqa: PLC0415 - for those who ask for it
 
         return NarratedLines(host) if manner.verbose else QuietLines()
-    # A dumb terminal cannot be drawn on.
-    if err.is_terminal and os.environ.get("TERM", "dumb") != "dumb":
+    if can_draw():
         return LiveTable(host)
     return PlainLines(host, has_root=has_root)

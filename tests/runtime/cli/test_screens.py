@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from commands import TEAM, WORK
+from commands import COMMAND, TEAM, WORK, environ
 from screens import is_kept, plain
 from terminals import in_terminal
 
@@ -28,6 +29,8 @@ def steady(shown: str) -> str:
     return re.sub(r"\d+\.\d s\b", "0.1 s", text)
 
 
+TASK = "# Größe\n\nThis is one long line of an *answer* with `code` in it, which goes on and on and on.\n\n- a\n- b"
+
 POOR = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
@@ -41,15 +44,82 @@ POOR = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     ],
 )
 def test_a_fan_out_on_a_terminal(folder: Path, name: str, columns: int, rows: int, more: dict[str, str]) -> None:
-    task = "# Größe\n\nThis is one long line of an *answer* with `code` in it, which goes on and on and on.\n\n- a\n- b"
-    status, shown = in_terminal(folder, "dispatch", "team.yaml", "root", task, columns=columns, rows=rows, **more)
+    status, shown = in_terminal(folder, "dispatch", "team.yaml", "root", TASK, columns=columns, rows=rows, **more)
     assert status == 0
     is_kept(name, steady(shown))
 
 
 def test_without_colours_nothing_else_changes(folder: Path) -> None:
-    _, coloured = in_terminal(folder, "dispatch", "team.yaml", "root", "**x**", columns=80)
-    _, shown = in_terminal(folder, "dispatch", "team.yaml", "root", "**x**", columns=80, NO_COLOR="1")
-    assert "\x1b[32m" in coloured
+    _, shown = in_terminal(folder, "dispatch", "team.yaml", "root", TASK, columns=80, NO_COLOR="1")
     assert not re.search(r"\x1b\[(3|4|9|10)\d", shown)
-    assert steady(shown) == steady(coloured)
+    is_kept("dispatch_80x24", steady(shown))
+
+
+ANSWER = """\
+# What was found
+
+Two *lines* of **prose** with `code`, a [link](https://example.com/page) and <https://example.com/>, longer than 80.
+The second line stays a line. <b>HTML</b> is text, and so is ![an image](https://example.com/image.png).
+
+| what  | how many |
+|-------|---------:|
+| pages |       12 |
+
+1. first
+   - inner
+2. second
+
+> quoted
+
+```python
+print("a line of code is not broken, so that it can be copied, however long it is", "and so on", "and on")
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "more"),
+    [
+        ("answer_60", 60, {}),
+        ("answer_80", 80, {}),
+        ("answer_200", 200, {"NO_COLOR": "1"}),
+        ("answer_80_dumb", 80, {"TERM": "dumb"}),
+    ],
+)
+def test_an_answer_on_a_terminal_and_what_is_said_after_it(
+    folder: Path, name: str, columns: int, more: dict[str, str]
+) -> None:
+    status, shown = in_terminal(folder, "run", "team.yaml", ANSWER, columns=columns, **more)
+    assert status == 0
+    is_kept(name, steady(shown).partition("1 task: 1 ended\n")[2] or steady(shown))
+
+
+def test_an_answer_in_a_pipe_is_what_the_agent_said(folder: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "run", "team.yaml", ANSWER],
+        cwd=folder,
+        env=environ(folder),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ANSWER
+    assert "Next:" not in done.stderr
+
+
+def test_nothing_that_markdown_makes_of_an_answer_commands_the_terminal(folder: Path) -> None:
+    evil = "&#27;]52;c;aGk=&#7; &#x9b;31m &#x202e; [a](http://x/&#27;[2J) `&#27;`\n\n```&#27;]0;x&#7;\ncode\n```"
+    _, shown = in_terminal(folder, "run", "team.yaml", evil, columns=80)
+    assert not re.search(r"\x1b(?!\[[0-9;?]*[A-Za-z])|[\x07\x9b\u202e]|\x1b\[2J", shown)
+
+
+def test_data_on_a_terminal_is_json_as_it_is(folder: Path) -> None:
+    _, shown = in_terminal(folder, "run", "team.yaml", "-a", "streams", "x", columns=80)
+    assert '{\r\n  "opened": ' in shown
+
+
+def test_what_to_look_at_next_after_a_failure(folder: Path) -> None:
+    (folder / "terminal_work.py").write_text(WORK.replace("reason " + '" + EVIL', 'no luck"'))
+    status, shown = in_terminal(folder, "run", "team.yaml", "-a", "broken", "x", columns=80)
+    assert status == 1
+    is_kept("failure_80", re.sub(r'File ".*"', 'File "…"', steady(shown)))
