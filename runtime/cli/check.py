@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..terminal.streams import out
 from ..text import one_line
 from .readiness import budget_faults, missing_keys, notes_on, preload_faults, would_fail
 
 if TYPE_CHECKING:
     from ..team.config import AgentConfig, Team, ToolsetConfig
 
-__all__ = ["DryLook"]
+__all__ = ["DryLook", "say_which_answer"]
 
 _MOST_LINES: Final = 90
 """Lines about agents and keys; with those around them fewer than a hundred."""
@@ -101,6 +102,25 @@ class DryLook:
     def _say_of(self, name: str, text: str, *, matters: bool = True) -> None:
         """Take a line about an agent, whose name may hold anything."""
         self._lines.append((matters, f"  {one_line(name, 100)}: {one_line(text, _LONGEST_LINE)}"))
+
+
+def say_which_answer(team: Team, environ: Mapping[str, str]) -> bool:
+    """Ask each model of a team that is no function for one word, and print what became of it; return if all answer."""
+    from ..models.ping import ask_models  # noqa: PLC0415 - slow to import
+
+    models = {model.reference: model for agent in team.agents.values() for model in agent.models}
+    out.sentence("Asked for one word:" if models else "No agent has a model that could be asked.")
+    answers = iter(ask_models([model for model in models.values() if not model.is_function], environ))
+    is_good = True
+    for model in models.values():
+        if model.is_function:
+            said = "a function of yours, which is not asked."
+        else:
+            answer = next(answers)
+            is_good = is_good and answer.is_good
+            said = answer.text.removeprefix(f"Model {model.reference!r}: ")
+        out.sentence(f"  {one_line(model.reference, 100)}: {one_line(said, 300)}")
+    return is_good
 
 
 def _toolset_title(toolset: ToolsetConfig) -> str:

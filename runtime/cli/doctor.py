@@ -15,8 +15,8 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ...actors import CgroupTree
 from ...actors.fence import offer
@@ -29,37 +29,41 @@ from ..runtime import Runtime
 from ..tasks.wording import size
 from ..team.key_variables import known_keys
 from ..teamfile.nodes import MOST_DEEP, MOST_ENTRIES, MOST_VALUES
+from ..terminal.streams import out
 from ..text import one_line
+from .means import LEGEND, Finding, State, model_findings, program_findings
 
-__all__ = ["Finding", "examine"]
+__all__ = ["report"]
+
+_FAILED: Final = 1
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
+def report(state_dir: str | None, *, ping: bool) -> int:
+    """Print what is found as it is found, and what its marks mean; return the exit status."""
+    is_good = True
+    for finding in _examine(state_dir, ping=ping):
+        is_good = is_good and finding.state != "!!"
+        out.sentence(f"{finding.state}  {finding.what}: {finding.how}", hang=4)
+    out.sentence(f"\n{LEGEND}")
+    return 0 if is_good else _FAILED
 
-    Attributes:
-        what: its name.
-        good: whether it is as it should be.
-        how: what was found, and what it is used for.
+
+def _examine(state_dir: str | None, *, ping: bool) -> Iterator[Finding]:
+    """Look at this machine, and run a task on it; yields what is found as it is found.
+
+    Args:
+        state_dir: the state folder; None: the user's own.
+        ping: whether to ask the servers of models.
     """
-
-    what: str
-    good: bool
-    how: str
-
-
-def examine(state_dir: str | None = None) -> Iterator[Finding]:
-    """Look at this machine, and run a task on it; yields what is found as it is found."""
     release = platform.release()
     python = f"Python {platform.python_version()}"
-    yield Finding("platform", sys.platform == "linux", f"{platform.system()} {release}, {python}")
+    yield Finding("platform", _state_of(sys.platform == "linux"), f"{platform.system()} {release}, {python}")
     yield _exits()
     yield _orphans()
     yield _fence()
-    yield Finding("zygote", True, "asked every second while it owes something; replaced when it is stopped or stuck")
-    yield Finding("limit wall_clock, tokens, iterations, output", True, "held by the host")
-    yield Finding("limit cpu", True, "RLIMIT_CPU for each process, and the tree's use looked at every 0.1 s")
+    yield Finding("zygote", "ok", "asked every second while it owes something; replaced when it is stopped or stuck")
+    yield Finding("limit wall_clock, tokens, iterations, output", "ok", "held by the host")
+    yield Finding("limit cpu", "ok", "RLIMIT_CPU for each process, and the tree's use looked at every 0.1 s")
     groups = CgroupTree.find()
     yield _memory(groups)
     yield _processes(groups)
@@ -67,21 +71,23 @@ def examine(state_dir: str | None = None) -> Iterator[Finding]:
     yield _descriptors()
     yield Finding(
         "turns",
-        True,
+        "ok",
         "what tasks send is handled a moment at a time, in turn; a quarter of the slots, four at most, is kept for "
         "others than whoever takes them; CPU, disk and rate limits of this machine are shared all the same",
     )
     yield _keys()
+    yield from model_findings(ping=ping)
     yield _git()
+    yield from program_findings()
     yield Finding(
         "fetch",
-        True,
+        "ok",
         "metadata of clouds refused always, this machine and private networks unless `allow_private_ips: true`; a "
         "public address that a router maps to this machine cannot be told",
     )
     yield Finding(
         "team files",
-        True,
+        "ok",
         f"{MOST_VALUES:,} values, {MOST_ENTRIES:,} entries of each list or mapping, {MOST_DEEP} levels at most; what a "
         "team names in `entrypoint`, `preload` and `mcp` is run as it is, once tasks are started",
     )
@@ -90,24 +96,28 @@ def examine(state_dir: str | None = None) -> Iterator[Finding]:
     yield _task(state_dir)
 
 
+def _state_of(is_good: bool) -> State:
+    return "ok" if is_good else "!!"
+
+
 def _exits() -> Finding:
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError) as error:
-        return Finding("exits", False, f"no pidfd ({error}); Linux 5.3 or newer is needed")
-    return Finding("exits", True, "seen by pidfd, in one selector")
+        return Finding("exits", "!!", f"no pidfd ({error}); Linux 5.3 or newer is needed")
+    return Finding("exits", "ok", "seen by pidfd, in one selector")
 
 
 def _orphans() -> Finding:
     path = Path(f"/proc/self/task/{os.getpid()}/children")
     if not path.exists():
-        return Finding("orphans", False, f"{path} is not there; a kernel with CONFIG_PROC_CHILDREN is needed")
-    return Finding("orphans", True, "every task a subreaper and a session of its own; what outlives it is killed")
+        return Finding("orphans", "!!", f"{path} is not there; a kernel with CONFIG_PROC_CHILDREN is needed")
+    return Finding("orphans", "ok", "every task a subreaper and a session of its own; what outlives it is killed")
 
 
 def _fence() -> Finding:
     kind, how = offer()
-    return Finding("fence", kind == "signals and tracing", how)
+    return Finding("fence", _state_of(kind == "signals and tracing"), how)
 
 
 def _memory(groups: CgroupTree | None) -> Finding:
@@ -115,43 +125,45 @@ def _memory(groups: CgroupTree | None) -> Finding:
     if groups is not None and not groups.no_memory:
         kernel = f"memory.max for the tree, in a control group of its own; {kernel}"
     if not Path("/proc/self/smaps_rollup").exists():
-        return Finding("limit memory", False, f"{kernel}; no smaps_rollup, so looking at a tree is slow")
+        return Finding("limit memory", "!!", f"{kernel}; no smaps_rollup, so looking at a tree is slow")
     tree = "what the tree alone uses (USS, and what its processes share) looked at every 0.1 s"
-    return Finding("limit memory", True, f"{kernel}, and {tree}")
+    return Finding("limit memory", "ok", f"{kernel}, and {tree}")
 
 
 def _processes(groups: CgroupTree | None) -> Finding:
     how = "the tree looked at every 0.1 s"
     if groups is not None and not groups.no_processes:
         how += ", and pids.max of its control group, further out, for what forks faster"
-    return Finding("limit processes", True, how)
+    return Finding("limit processes", "ok", how)
 
 
 def _control_groups(groups: CgroupTree | None) -> Finding:
     what = "control groups"
     if groups is None:
-        return Finding(what, True, "not used: SUBACTORS_CGROUP names no delegated group; the limits above hold without")
+        return Finding(what, "--", "not used: SUBACTORS_CGROUP names no delegated group; the limits above hold without")
     if groups.problem:
-        return Finding(what, False, f"not used: {groups.problem}")
+        return Finding(what, "!!", f"not used: {groups.problem}")
     missing = [problem for problem in (groups.no_memory, groups.no_processes) if problem]
     tasks = f"one for each task with a limit on memory or processes, under {groups.path}"
-    return Finding(what, not missing, "; ".join([tasks, *missing]))
+    return Finding(what, _state_of(not missing), "; ".join([tasks, *missing]))
 
 
 def _descriptors() -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = hard >= 1000  # noqa: PLR2004 - some hundreds of tasks
     limit = "no limit" if hard == resource.RLIM_INFINITY else f"{hard:,}"
-    return Finding("descriptors", enough, f"{soft:,}, raised when needed up to {limit}; a task takes about 4")
+    return Finding(
+        "descriptors", _state_of(enough), f"{soft:,}, raised when needed up to {limit}; a task takes about 4"
+    )
 
 
 def _keys() -> Finding:
     found = [name for name in sorted(known_keys()) if name in os.environ]
     if not found:
-        return Finding("keys", True, "no variable here holds a key of a known provider")
+        return Finding("keys", "--", "no variable here holds a key of a known provider")
     # Whether a task can look into the host is the kernel's affair.
     how = "given to tasks that need them, and inherited by none, nor by commands and MCP programs"
-    return Finding("keys", True, f"{', '.join(found)}: {how}; the host's own environment still has them")
+    return Finding("keys", "ok", f"{', '.join(found)}: {how}; the host's own environment still has them")
 
 
 def _git() -> Finding:
@@ -159,9 +171,9 @@ def _git() -> Finding:
         with limited(["git", "--version"], what="`git --version`", environ=dict(os.environ), hurry=Hurry()) as printed:
             version = one_line(printed.read(100).decode(errors="replace"), 60)
     except WorkdirError as error:
-        return Finding("git", True, f"not used, so agents cannot have `workdir: worktree`: {error}")
+        return Finding("git", "--", f"not used, so agents cannot have `workdir: worktree`: {error}")
     how = "runs in processes with limits, and over a task's worktree with no configuration, hook or filter of it"
-    return Finding("git", True, f"{version}: {how}; when a worktree is made, its task runs your filters")
+    return Finding("git", "ok", f"{version}: {how}; when a worktree is made, its task runs your filters")
 
 
 def _files(state_dir: str | None) -> Finding:
@@ -173,13 +185,13 @@ def _files(state_dir: str | None) -> Finding:
         (folder / "link").symlink_to(os.devnull)
         opened = [name for name in ("pipe", "link") if _opens(folder / name)]
     except OSError as error:
-        return Finding(what, False, f"could not be tried: {error}")
+        return Finding(what, "!!", f"could not be tried: {error}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if opened:
-        return Finding(what, False, f"what must be refused was opened: a {' and a '.join(opened)}")
+        return Finding(what, "!!", f"what must be refused was opened: a {' and a '.join(opened)}")
     how = "regular ones only are opened, without waiting or following links: a pipe and a link were refused just now"
-    return Finding(what, True, f"{how}; tasks can still forge and delete them")
+    return Finding(what, "ok", f"{how}; tasks can still forge and delete them")
 
 
 def _opens(path: Path) -> bool:
@@ -204,7 +216,8 @@ def _state(state_dir: str | None) -> Finding:
     mode = existing.stat().st_mode
     if existing == root and mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
         good, writable = False, f"{writable}, by others, too, from whom the next run takes that if it may"
-    return Finding("state folder", good, f"{root}, {writable}, {size(free)} free; SQLite {sqlite3.sqlite_version}, WAL")
+    how = f"{root}, {writable}, {size(free)} free; SQLite {sqlite3.sqlite_version}, WAL"
+    return Finding("state folder", _state_of(good), how)
 
 
 def _task(state_dir: str | None) -> Finding:
@@ -218,10 +231,10 @@ def _task(state_dir: str | None) -> Finding:
                 (view,) = runtime.wait([runtime.run("echo", "hello")], timeout=30)
                 times.append(time.monotonic() - started)
     except (SubactorsError, OSError, ValueError) as error:
-        return Finding("a task", False, f"could not be run: {error}")
+        return Finding("a task", "!!", f"could not be run: {error}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if view.result != "hello":
-        return Finding("a task", False, f"ended as {view.status}: {view.reason}")
+        return Finding("a task", "!!", f"ended as {view.status}: {view.reason}")
     first, second = (f"{taken * 1000:.0f} ms" for taken in times)
-    return Finding("a task", True, f"started, answered and gone in {first} with the zygote's start, {second} without")
+    return Finding("a task", "ok", f"started, answered and gone in {first} with the zygote's start, {second} without")

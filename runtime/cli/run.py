@@ -134,12 +134,13 @@ def dispatch_tasks(
         return 0 if all(view.status == "completed" for view in views) else _FAILED
 
 
-def check_file(path: str, working_dir: str | None = None) -> int:
+def check_file(path: str, working_dir: str | None = None, *, ping: bool = False) -> int:
     """Print what is wrong with a team file, or what of it would run here; return the exit status.
 
     Args:
         path: the file.
         working_dir: where its agents would work; None: the current directory.
+        ping: whether to ask its models, too.
     """
     team, problems = check_team(path)
     if team is None or problems:
@@ -150,12 +151,15 @@ def check_file(path: str, working_dir: str | None = None) -> int:
         return _USAGE
     agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
     out.sentence(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
-    from .check import DryLook  # noqa: PLC0415 - for this command only
+    from .check import DryLook, say_which_answer  # noqa: PLC0415 - for this command only
 
     look = DryLook(team, os.environ, Path(working_dir or Path.cwd()))
     for line in look.lines():
         out.sentence(line)
-    return 0 if look.is_good else _FAILED
+    is_good = look.is_good
+    if ping:
+        is_good = say_which_answer(team, os.environ) and is_good
+    return 0 if is_good else _FAILED
 
 
 def _tasks(host: Host) -> list[TaskView]:

@@ -16,38 +16,35 @@ from .json_schemas import SCHEMAS, schema_of
 
 __all__ = ["check", "completion", "doctor", "prune", "schema"]
 
-_FAILED = 1
 
-
-@command(examples=["subactors check team.yaml", "subactors check team.yaml --working-dir .."])
+@command(examples=["subactors check team.yaml", "subactors check team.yaml --ping"])
 @team_argument
+@click.option("--ping", is_flag=True, help="Ask each model of the team for one word, too.")
 @working_dir_option
-def check(team_file: Path, working_dir: str | None) -> int:
+def check(team_file: Path, working_dir: str | None, *, ping: bool) -> int:
     """Check TEAM and print everything that is wrong with it. Runs nothing.
 
     Each problem has its line and key. For a valid file it also reports which agents would run on this machine,
     which would not and why, and which keys have no effect. The exit status is 2 for a wrong file, and 1 if an agent
-    would not run here, or if none would before there is a key.
+    would not run here, or if none would before there is a key. With --ping it is 1 also if a model does not answer.
     """
     from .run import check_file
 
-    return check_file(str(team_file), working_dir)
+    return check_file(str(team_file), working_dir, ping=ping)
 
 
-@command(examples=["subactors doctor"])
+@command(examples=["subactors doctor", "subactors doctor --ping"])
+@click.option("--ping", is_flag=True, help="Ask servers of models, too: those of this machine, and those with a key.")
 @state_option
-def doctor(state_dir: str | None) -> int:
+def doctor(state_dir: str | None, *, ping: bool) -> int:
     """Say what this machine offers, and run a task on it.
 
-    It tells which means of isolation and of limits the machine has, and which of them are used.
+    It tells which means of isolation and of limits the machine has, and which of them are used; which keys of models
+    are there, and which programs that tools need. The exit status is 1 if something does not work.
     """
-    from .doctor import examine
+    from .doctor import report
 
-    good = True
-    for finding in examine(state_dir):
-        good = good and finding.good
-        out.sentence(f"{'ok  ' if finding.good else 'BAD '}{finding.what}: {finding.how}", hang=4)
-    return 0 if good else _FAILED
+    return report(state_dir, ping=ping)
 
 
 @command(examples=["subactors prune", "subactors prune --older-than 0 --unread    # everything that has ended"])

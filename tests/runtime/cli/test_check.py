@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from model_server import ModelServer, Reply, Request, Status, Text
 from run_folders import command
 
 
@@ -24,10 +26,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def check(folder: Path, text: str, **environ: str) -> tuple[int, str]:
+def check(folder: Path, text: str, *options: str, **environ: str) -> tuple[int, str]:
     (folder / "team.yaml").write_text(text)
     done = subprocess.run(
-        command("check", "team.yaml"),
+        command("check", "team.yaml", *options),
         cwd=folder,
         env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder / "home"), **environ},
         capture_output=True,
@@ -154,3 +156,31 @@ def test_check_says_which_agents_one_with_a_limit_on_cost_could_not_start(folder
 
     assert "lead: has a limit on cost, so what it may start would be refused: Agent 'low' cannot run" in said
     assert said.count("cannot run with a limit on cost") == 1
+
+
+def test_each_model_is_asked_for_one_word_where_that_is_wanted(folder: Path) -> None:
+    team = """
+        models:
+          good: {{provider: openai, model: good, base_url: "{url}", token_key: SOME_KEY, temperature: 0.5}}
+          bad: {{provider: openai, model: bad, base_url: "{url}", token_key: SOME_KEY}}
+        agents:
+          root: {{model: good, fallback: {{models: [bad]}}}}
+          other: {{model: good}}
+          own: {{model: "python/package.deep.work:work"}}
+    """
+
+    def answer(request: Request) -> Reply:
+        return Text("ok") if request.model == "good" else Status(401, "no such key: sk-of-nobody-4711")
+
+    with ModelServer(answer) as server:
+        status, said = check(folder, team.format(url=server.base_url), "--ping", SOME_KEY="sk-of-nobody-4711")
+        asked = sorted(request.model for request in server.requests)
+    assert status == 1
+    assert asked == ["bad", "good"]
+    *_, head, good, bad, own = said.splitlines()
+    assert head == "Asked for one word:"
+    assert re.fullmatch(r"  good: answered in .* s \(.* tokens in, .* out\)\.", good)
+    assert bad.startswith("  bad: ")
+    assert "401" in bad
+    assert own == "  python/package.deep.work:work: a function of yours, which is not asked."
+    assert "4711" not in said

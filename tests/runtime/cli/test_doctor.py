@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from command_line import subactors, write_team
+from page_server import Page, Pages
+from subactors.runtime.cli.means import LEGEND, model_findings, program_findings
+from subactors.runtime.team.key_variables import known_keys
 
 
 @pytest.fixture
@@ -17,8 +20,9 @@ def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
     done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
 
     assert done.returncode == 0, done.stdout
-    lines = done.stdout.splitlines()
-    assert all(line.startswith("ok  ") for line in lines)
+    *lines, empty, legend = done.stdout.splitlines()
+    assert all(line.startswith(("ok  ", "--  ")) for line in lines)
+    assert (empty, legend) == ("", LEGEND)
     assert any(line.startswith("ok  exits: seen by pidfd") for line in lines)
     assert lines[-1].startswith("ok  a task: started, answered and gone in ")
     assert list((folder / "state").iterdir()) == []  # nothing for `ps` to list
@@ -27,7 +31,7 @@ def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
 
 def test_doctor_has_a_line_for_each_guard_against_hostile_tasks(folder: Path) -> None:
     done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-    said = dict(line[4:].split(": ", 1) for line in done.stdout.splitlines())
+    said = dict(line[4:].split(": ", 1) for line in done.stdout.splitlines()[:-2])
     assert said["git"].startswith("git version ")
     assert "a pipe and a link were refused just now" in said["files of the state folder"]
     assert {"fence", "zygote", "turns", "keys", "fetch", "team files"} <= said.keys()
@@ -38,13 +42,13 @@ def test_doctor_says_that_others_can_write_to_the_state_folder(folder: Path) -> 
     (folder / "state").chmod(0o770)
     done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
     assert done.returncode == 1
-    assert any(line.startswith("BAD state folder: ") and "by others, too" in line for line in done.stdout.splitlines())
+    assert any(line.startswith("!!  state folder: ") and "by others, too" in line for line in done.stdout.splitlines())
 
 
 def test_doctor_says_what_cannot_be_had_without_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(folder))
     done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-    assert "ok  git: not used, so agents cannot have `workdir: worktree`" in done.stdout
+    assert "--  git: not used, so agents cannot have `workdir: worktree`" in done.stdout
 
 
 def test_doctor_names_the_keys_that_are_withheld_and_shows_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,5 +66,64 @@ def test_doctor_ends_with_1_when_something_is_wrong(folder: Path) -> None:
     done = subactors(folder, "doctor", "--state-dir", str(folder / "file" / "state"))
 
     assert done.returncode == 1
-    assert "BAD a task: could not be run: The state folder" in done.stdout
+    assert "!!  a task: could not be run: The state folder" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+# --- keys, servers and programs ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_keys(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in known_keys():
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_providers_with_a_key_are_named_and_so_is_a_key_that_is_none(without_keys: pytest.MonkeyPatch) -> None:
+    without_keys.setenv("MISTRAL_API_KEY", "sk-of-mistral-4711")
+    without_keys.setenv("GROQ_API_KEY", "two words")
+    keys, fault, servers = model_findings(ping=False)
+    assert keys.state == "ok"
+    assert keys.how == "MISTRAL_API_KEY (mistral); the model `auto` is mistral/mistral-small-latest here"
+    assert fault.state == "!!"
+    assert "GROQ_API_KEY holds characters that no key has" in fault.how
+    assert servers.state == "--"
+    assert "--ping" in servers.how
+
+
+def test_servers_are_asked_and_only_one_that_somebody_wants_must_answer(without_keys: pytest.MonkeyPatch) -> None:
+    with Pages({"/v1/models": Page(b"{}"), "/engines/v1/models": Page(status=500)}) as server:
+        without_keys.setenv("OPENAI_API_KEY", "sk-4711")
+        without_keys.setenv("OPENAI_BASE_URL", f"{server.address}/v1")
+        without_keys.setenv("MODEL_RUNNER_HOST", server.address)
+        found = {finding.what: finding for finding in model_findings(ping=True)}
+    assert found["model server openai"].state == "ok"
+    assert "Bearer sk-4711" in [headers.get("Authorization") for headers in server.headers]
+    assert found["model server dmr"].state == "!!"
+    assert found["model server dmr"].how.endswith("/engines/v1 answers with status 500.")
+    assert found["model server vllm"].state in {"ok", "--"}
+    assert "4711" not in str(found)
+
+
+def test_a_key_that_its_server_refuses_is_named(without_keys: pytest.MonkeyPatch) -> None:
+    with Pages({"/v1/models": Page(status=401)}) as server:
+        without_keys.setenv("OPENAI_API_KEY", "sk-4711")
+        without_keys.setenv("OPENAI_BASE_URL", f"{server.address}/v1")
+        (finding,) = [finding for finding in model_findings(ping=True) if finding.what == "model server openai"]
+    assert finding.state == "!!"
+    assert finding.how.endswith("/v1 answers with status 401. It refuses the key in OPENAI_API_KEY.")
+
+
+def test_a_program_that_is_not_there_or_fails_is_needed_only_for_what_its_line_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("node", "echo v99"), ("docker", "echo no daemon >&2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    docker, node, uvx = program_findings()
+    assert (docker.state, node.state, uvx.state) == ("--", "ok", "--")
+    assert docker.how.startswith("`docker version` failed: no daemon; needed for MCP servers of Docker's catalog")
+    assert node.how.startswith("v99: for MCP servers from npm")
+    assert uvx.how.startswith("not on PATH; needed for MCP servers from PyPI")
