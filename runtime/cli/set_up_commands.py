@@ -66,22 +66,28 @@ def prune(older_than: float, state_dir: str | None, *, unread: bool, as_json: bo
     return prune_runs(state_root(state_dir), keep=older_than * 86400, unread=unread, as_json=as_json)
 
 
-@command(examples=["subactors schema --of ps", 'subactors schema --of "view --follow"'])
+@command(examples=["subactors schema > team.schema.json", "subactors schema --of ps"])
 @click.option(
     "--of",
     "of",
-    required=True,
     type=Word(tuple(SCHEMAS), "schema"),
     metavar="COMMAND",
-    help=f"What prints with --json: {', '.join(SCHEMAS)}.",
+    help=f"Of what a command prints with --json: {', '.join(SCHEMAS)}.",
 )
-def schema(of: str) -> int:
-    """Print the JSON schema of a line that a command prints with --json.
+def schema(of: str | None) -> int:
+    """Print the JSON schema of team files, for editors, or of a line that a command prints with --json.
 
-    Every key of it is always there. Times are in ISO 8601, in UTC; durations are in seconds.
+    For team files, standard error says which first line of a file makes an editor use it: it completes, explains, and
+    marks mistakes while you type. `subactors check` finds more: names that are not there, and what this machine lacks.
+
+    Of a line that a command prints, every key is always there. Times are in ISO 8601, in UTC; durations are in seconds.
     """
-    out.line(json.dumps(schema_of(of), indent=2))
-    return 0
+    if of is not None:
+        out.line(json.dumps(schema_of(of), indent=2))
+        return 0
+    from .schema import print_schema
+
+    return print_schema()
 
 
 @command(

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from .nodes import Findings, Node
 
-__all__ = ["check"]
+__all__ = ["LOOP_KEYS", "MODEL_KEYS", "check"]
 
-_LOOP_KEYS = (
+LOOP_KEYS = (
     "max_iterations",
     "max_old_tool_call_tokens",
     "num_history_items",
@@ -36,7 +36,7 @@ _LOOP_KEYS = (
 )
 """What the agent loop makes of an agent, and an agent that is a function of its own does not."""
 
-_MODEL_KEYS = ("fallback", "structured_output")
+MODEL_KEYS = ("fallback", "structured_output")
 """What says how an agent's model answers."""
 
 
@@ -163,13 +163,13 @@ def _privileges(given: Value) -> Privileges:
 
 
 def _report_without_effect(entrypoint: Value, section: Section) -> None:
-    without = [key for key in _LOOP_KEYS if section.get(key) is not None]
+    without = [key for key in LOOP_KEYS if section.get(key) is not None]
     if without:
         entrypoint.report(
             f"An agent with an `entrypoint` is a function, and has no loop; without effect: {listed(without)}.",
             "Remove these keys, or give the agent a `model` in place of the `entrypoint`.",
         )
-    without = [key for key in _MODEL_KEYS if section.get(key) is not None]
+    without = [key for key in MODEL_KEYS if section.get(key) is not None]
     if without and not section.means("model"):
         entrypoint.report(
             f"This agent has no `model`; without effect: {listed(without)}.",

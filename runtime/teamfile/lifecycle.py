@@ -10,16 +10,16 @@ from typing import Any, Final
 
 from .values import Keys, Section, Value
 
-__all__ = ["read_lifecycle"]
+__all__ = ["BACKOFF", "LIFECYCLE", "PROFILES", "RESTARTS", "read_lifecycle"]
 
-_LIFECYCLE: Final = Keys(
+LIFECYCLE: Final = Keys(
     supported=frozenset(
         {"profile", "restart", "max_restarts", "backoff", "required", "startup_timeout", "call_timeout"}
     )
 )
-_BACKOFF: Final = Keys(supported=frozenset({"initial", "max", "multiplier", "jitter"}))
+BACKOFF: Final = Keys(supported=frozenset({"initial", "max", "multiplier", "jitter"}))
 
-_PROFILES: Final = MappingProxyType(
+PROFILES: Final = MappingProxyType(
     {"resilient": (True, "on_failure"), "strict": (False, "never"), "best-effort": (True, "never")}
 )
 """Whether the server may be missing, and when it is started again. As with Docker's, only `strict` insists on it."""
@@ -27,19 +27,19 @@ _PROFILES: Final = MappingProxyType(
 _MOST_RESTARTS: Final = 5
 """Docker's, and ours."""
 
-_RESTARTS: Final = ("never", "on_failure", "always")
+RESTARTS: Final = ("never", "on_failure", "always")
 
 
 def read_lifecycle(value: Value) -> dict[str, Any]:
     """Return the options of a toolset that are given: `optional`, `max_restarts`, `startup_timeout`, `timeout`."""
-    section = value.section(_LIFECYCLE)
+    section = value.section(LIFECYCLE)
     if section is None:
         return {}
     options: dict[str, Any] = {}
     restart = "on_failure"
-    if profile := _one_of(section, "profile", tuple(_PROFILES)):
-        options["optional"], restart = _PROFILES[profile]
-    options["max_restarts"] = _most_restarts(section, _one_of(section, "restart", _RESTARTS) or restart)
+    if profile := _one_of(section, "profile", tuple(PROFILES)):
+        options["optional"], restart = PROFILES[profile]
+    options["max_restarts"] = _most_restarts(section, _one_of(section, "restart", RESTARTS) or restart)
     if (required := section.get("required")) is not None and (truth := required.boolean()) is not None:
         options["optional"] = not truth
     for key, option in (("startup_timeout", "startup_timeout"), ("call_timeout", "timeout")):
@@ -78,7 +78,7 @@ def _one_of(section: Section, key: str, known: tuple[str, ...]) -> str:
 
 def _check_backoff(value: Value | None) -> None:
     """Check what is waited between two starts. Here a server is started again at the next call, without waiting."""
-    section = value.section(_BACKOFF) if value is not None else None
+    section = value.section(BACKOFF) if value is not None else None
     if value is None or section is None:
         return
     _without_effect(value)

@@ -15,9 +15,9 @@ from .values import quoted
 if TYPE_CHECKING:
     from .values import Value
 
-__all__ = ["read_limits", "read_restart", "read_settings"]
+__all__ = ["LEAST_MEMORY", "SIZES", "UNITS", "read_limits", "read_restart", "read_settings"]
 
-_UNITS: Final = {
+UNITS: Final = {
     "": 1,
     "B": 1,
     "KB": 10**3,
@@ -36,10 +36,10 @@ _SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 _LONGEST_SIZE: Final = 100
 """Characters of a size that are read."""
 
-_SIZES: Final = frozenset({"max_output", "max_result"})
+SIZES: Final = frozenset({"max_output", "max_result"})
 """Settings that are numbers of bytes."""
 
-_LEAST_MEMORY: Final = 10_000_000
+LEAST_MEMORY: Final = 10_000_000
 """Bytes; a task's process needs about half of it before it has done anything."""
 
 
@@ -57,7 +57,7 @@ def read_settings(given: Value | None) -> Settings:
             chosen["limits"] = read_limits(value)
         elif setting.name == "preload":
             chosen["preload"] = _modules(value)
-        elif setting.name in _SIZES:
+        elif setting.name in SIZES:
             chosen[setting.name] = _size(value, least=1)
         elif setting.type is int:
             chosen[setting.name] = value.whole(least=0 if setting.name in MAY_BE_ZERO else 1)
@@ -87,7 +87,7 @@ def read_limits(given: Value | None) -> Limits:
             case "cost":
                 chosen[name] = value.number(above=True)
             case "memory":
-                chosen[name] = _size(value, least=_LEAST_MEMORY)
+                chosen[name] = _size(value, least=LEAST_MEMORY)
             case "output":
                 chosen[name] = _size(value, least=1)
             case _:
@@ -134,7 +134,7 @@ def _size(value: Value, *, least: int) -> int | None:
     if not isinstance(value.node.value, str):
         return value.whole(least=least)
     found = _SIZE.fullmatch(value.node.value[:_LONGEST_SIZE])
-    unit = _UNITS.get(found[2].upper()) if found else None
+    unit = UNITS.get(found[2].upper()) if found else None
     size = int(float(found[1]) * unit) if found and unit is not None else None
     if size is None or size < least:
         value.report(

@@ -21,10 +21,10 @@ from .values import Keys, Section, Value, listed, quoted
 if TYPE_CHECKING:
     pass
 
-__all__ = ["McpDefinitions", "McpFields", "read_definitions", "read_mcp", "server_of"]
+__all__ = ["TRANSPORTS", "McpDefinitions", "McpFields", "read_definitions", "read_mcp", "server_of"]
 
 _DOCKER = "docker:"
-_TRANSPORTS = MappingProxyType({"streamable-http": "streamable-http", "streamable": "streamable-http", "sse": "sse"})
+TRANSPORTS = MappingProxyType({"streamable-http": "streamable-http", "streamable": "streamable-http", "sse": "sse"})
 _OWNERS = MappingProxyType(
     {
         "args": ("command",),
@@ -185,10 +185,10 @@ def _remote(remote: Value) -> McpFields:
         fields["url"] = address
     kind = transport.text() if transport is not None else None
     if transport is not None and kind is not None:
-        if kind in _TRANSPORTS:
-            fields["transport"] = _TRANSPORTS[kind]
+        if kind in TRANSPORTS:
+            fields["transport"] = TRANSPORTS[kind]
         else:
-            transport.unknown("transport", kind, _TRANSPORTS)
+            transport.unknown("transport", kind, TRANSPORTS)
     if headers is not None:
         entries = headers.entries() or {}
         fields["headers"] = {

@@ -5,8 +5,10 @@ It knows these keys only; `models` knows which model a name means. Nothing here 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API_TYPE",
+    "OURS",
+    "PARAMETERS",
     "expandable",
     "read_cost",
     "read_fallback",
@@ -34,7 +38,7 @@ __all__ = [
     "with_structured_output",
 ]
 
-_OURS: Final = frozenset({"messages", "model", "n", "stream", "tools", "response_format"})
+OURS: Final = frozenset({"messages", "model", "n", "stream", "tools", "response_format"})
 """Parameters that a file cannot set, as the loop lives on them, or another key is for them."""
 
 API_TYPE: Final = "openai_chatcompletions"
@@ -43,16 +47,25 @@ API_TYPE: Final = "openai_chatcompletions"
 _LEVELS: Final = ", ".join(LEVELS)
 
 
+PARAMETERS: Final = MappingProxyType(
+    {
+        "temperature": (0.0, 2.0),
+        "top_p": (0.0, 1.0),
+        "frequency_penalty": (-2.0, 2.0),
+        "presence_penalty": (-2.0, 2.0),
+    }
+)
+"""Parameters that are numbers, each with its least and most."""
+
+
 def read_options(section: Section) -> dict[str, Any]:
     """Read the parameters of requests from a model's definition; wrong ones are noted."""
     readers: dict[str, Callable[[Value], float | None]] = {
-        "temperature": lambda value: value.number(most=2.0),
         "max_tokens": lambda value: value.whole(least=1),
-        "top_p": lambda value: value.number(most=1.0),
-        "frequency_penalty": lambda value: value.number(least=-2.0, most=2.0),
-        "presence_penalty": lambda value: value.number(least=-2.0, most=2.0),
         "parallel_tool_calls": lambda value: value.boolean(),
     }
+    for name, (least, most) in PARAMETERS.items():
+        readers[name] = functools.partial(_number, least=least, most=most)
     options: dict[str, Any] = {
         key: read(value) for key, read in readers.items() if (value := section.get(key)) is not None
     }
@@ -63,7 +76,7 @@ def read_options(section: Section) -> dict[str, Any]:
         elif name == "api_type":
             if value.node.value != API_TYPE:
                 value.report("This API type is not supported by this version.", f"Use `{API_TYPE}`.")
-        elif name in _OURS:
+        elif name in OURS:
             value.report(f"`{name}` is not for `provider_opts`.", "Remove it: every request has what it needs of this.")
         elif not _expandable_key(value, name):
             continue
@@ -72,6 +85,10 @@ def read_options(section: Section) -> dict[str, Any]:
         else:
             options[name] = _data(value, expanded=True)
     return options
+
+
+def _number(value: Value, *, least: float, most: float) -> float | None:
+    return value.number(least=least, most=most)
 
 
 def read_thinking_budget(section: Section, options: Mapping[str, Any]) -> int | str | None:

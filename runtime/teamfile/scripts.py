@@ -14,10 +14,10 @@ from .values import listed, quoted
 if TYPE_CHECKING:
     from .values import Section, Value
 
-__all__ = ["read_scripts"]
+__all__ = ["CHECKED", "TYPES", "read_scripts"]
 
-_TYPES = ("string", "integer", "number", "boolean", "array", "object")
-_CHECKED = frozenset({"type", "enum", "description", "title", "items", "properties", "default", "examples"})
+TYPES = ("string", "integer", "number", "boolean", "array", "object")
+CHECKED = frozenset({"type", "enum", "description", "title", "items", "properties", "default", "examples"})
 """Keys of a parameter's schema: the first two are held to, the others tell the model what to give."""
 
 
@@ -79,14 +79,14 @@ def _schema(name: str, value: Value) -> dict[str, Any] | None:
     if entries is None:
         return None
     for key, entry in entries.items():
-        if key not in _CHECKED:
+        if key not in CHECKED:
             entry.report(
                 f"`{key}` of a parameter's schema is not supported by this version: nobody would hold a call to it.",
-                f"Say it in the `description`. Supported are: {listed(_CHECKED)}.",
+                f"Say it in the `description`. Supported are: {listed(CHECKED)}.",
             )
     kind = entries.get("type")
-    if kind is not None and (named := kind.text()) is not None and named not in _TYPES:
-        kind.unknown("type of parameter", named, _TYPES)
+    if kind is not None and (named := kind.text()) is not None and named not in TYPES:
+        kind.unknown("type of parameter", named, TYPES)
     choices = entries.get("enum")
     if choices is not None and not choices.items() and choices.node.value == ():
         choices.report("The list of values is empty.", "Name those that may be given, or leave the key out.")

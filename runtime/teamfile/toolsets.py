@@ -22,7 +22,7 @@ from .mcp import McpDefinitions, read_mcp
 from .scripts import read_scripts
 from .values import Keys, Section, Value, listed, quoted
 
-__all__ = ["read_toolset", "toolset_type"]
+__all__ = ["ON_FINISH", "keys_of", "read_toolset", "toolset_type"]
 
 
 def toolset_type(toolset: Value) -> str | None:
@@ -44,7 +44,7 @@ def read_toolset(toolset: Value, definitions: McpDefinitions) -> ToolsetConfig |
     if name is None or kind is None:
         _report_type(toolset)
         return None
-    section = toolset.section(_keys(name, kind))
+    section = toolset.section(keys_of(name, kind))
     if section is None:
         return None
     given = section.get("instruction")
@@ -102,7 +102,8 @@ def _report_type(toolset: Value) -> None:
         given.unknown("type of toolset", name, TOOLSETS)
 
 
-def _keys(name: str, kind: ToolsetKind) -> Keys:
+def keys_of(name: str, kind: ToolsetKind) -> Keys:
+    """Return the keys that an entry of a type may have."""
     own = frozenset(kind.options)
     elsewhere = {
         key: f"in a toolset of type {' or '.join(f'`{owner}`' for owner in owners)}"
@@ -160,7 +161,7 @@ def _domain(item: Value, domain: str) -> str | None:
 def _on_finish(value: Value) -> str | None:
     """Read what becomes of tasks that run when their agent has given its last answer."""
     word = value.text()
-    if word is None or word in _ON_FINISH:
+    if word is None or word in ON_FINISH:
         return word
     value.report(
         f"{quoted(word)} is not what `on_finish` may say.",
@@ -169,7 +170,7 @@ def _on_finish(value: Value) -> str | None:
     return None
 
 
-_ON_FINISH: Final = ("wait", "stop")
+ON_FINISH: Final = ("wait", "stop")
 
 _READERS: Final[Mapping[Reading, Callable[[Value], Any]]] = MappingProxyType(
     {
