@@ -118,7 +118,7 @@ def say_which_answer(team: Team, environ: Mapping[str, str]) -> bool:
         else:
             answer = next(answers)
             is_good = is_good and answer.is_good
-            said = answer.text.removeprefix(f"Model {model.reference!r}: ")
+            said = answer.text.removeprefix(f"Model {model.reference!r}").lstrip(": ")
         out.sentence(f"  {one_line(model.reference, 100)}: {one_line(said, 300)}")
     return is_good
 

@@ -180,7 +180,7 @@ def test_each_model_is_asked_for_one_word_where_that_is_wanted(folder: Path) -> 
     *_, head, good, bad, own = said.splitlines()
     assert head == "Asked for one word:"
     assert re.fullmatch(r"  good: answered in .* s \(.* tokens in, .* out\)\.", good)
-    assert bad.startswith("  bad: ")
+    assert bad.startswith("  bad: http://")
     assert "401" in bad
     assert own == "  python/package.deep.work:work: a function of yours, which is not asked."
     assert "4711" not in said
