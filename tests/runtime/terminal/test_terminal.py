@@ -123,7 +123,8 @@ def test_what_is_said_while_the_live_table_is_drawn_is_shown_clean_and_is_no_mar
 def table_rows(shown: str) -> list[list[str]]:
     """Return the cells of the live table's rows as they were drawn last."""
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "").split("\n")
-    return [re.split(r"  +", line.strip()) for line in lines if " completed " in line]
+    rows = [line for line in lines if re.match(r"(agent_task_)?[0-9a-f]{8} .* completed ", line)]
+    return [re.split(r"  +", row.strip()) for row in rows]
 
 
 QUEUED = """
