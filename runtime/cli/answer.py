@@ -52,7 +52,11 @@ def print_answer(text: str) -> None:
     from rich.theme import Theme  # noqa: PLC0415 - rich is for terminals only
 
     console = Console(
-        file=own_stream(out), width=min(columns, _WIDEST), theme=Theme(_STYLES), _environ=without_size(os.environ)
+        file=own_stream(out),
+        width=min(columns, _WIDEST),
+        theme=Theme(_STYLES),
+        no_color=not out.is_colored,
+        _environ=without_size(os.environ),
     )
     with console.capture() as capture:
         console.print(_markdown(clean(text)), crop=False)  # a line of code is longer than the screen where it has to be

@@ -24,8 +24,9 @@ from ..tasks.events import (
 )
 from ..tasks.views import TaskView, iso_time
 from ..tasks.wording import progress_text, question_text, usage_text
-from ..terminal.streams import err, out
+from ..terminal.streams import err
 from ..text import duration, one_line
+from .answer import print_answer
 from .display import EventFollower
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class QuietLines:
     def answered(self, agent: str, text: str) -> None:
         """Print it on standard output."""
         del agent
-        out.prose(text)
+        print_answer(text)
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why on standard error."""

@@ -26,6 +26,7 @@ from ..tasks.wording import (
 )
 from ..terminal.streams import out, warn
 from ..text import duration
+from .answer import print_answer
 from .columns import cpu_of, memory_of
 from .json_style import print_json, task_data, task_event
 from .manner import manner
@@ -60,7 +61,7 @@ def _view(task: ForeignTask, *, as_json: bool) -> int:
         if not view.has_result:
             warn(f"{view.id} has no result. It is {view.status}. {view.reason}".rstrip())
             return _FAILED
-        out.prose(result_text(view))
+        print_answer(result_text(view))
         return 0
     _print_facts(view, task)
     said = said_before(view.output, result_text(view))
@@ -164,4 +165,4 @@ def _print_traceback(view: TaskView) -> None:
 def _print_result(view: TaskView) -> None:
     if view.has_result:
         out.line("\n--- Result ---")
-        out.prose(result_text(view))
+        print_answer(result_text(view))
