@@ -235,7 +235,7 @@ def _line(cells: Sequence[Text], columns: Sequence[_Column], widths: Sequence[in
     from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
 
     more = screen.signs.more
-    line = Text(no_wrap=True, overflow="ignore")
+    line = Text(no_wrap=True, overflow="crop")  # on less than 44 cells
     for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
         if cell.cell_len > width:
             cell.truncate(max(0, width - len(more)), overflow="crop")

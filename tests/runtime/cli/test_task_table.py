@@ -115,6 +115,11 @@ def test_columns_go_in_one_order_and_no_heading_is_cut() -> None:
     ]
 
 
+def test_no_line_is_longer_than_any_screen() -> None:
+    for columns in (1, 10, 30, 45):
+        assert max(map(cell_len, drawn(few(), Screen(columns, 24)).split("\n"))) <= columns
+
+
 def test_what_no_task_has_takes_no_column() -> None:
     heading = drawn([view(1, "running", usage=Usage())], Screen(200, 24)).split("\n")[0]
     assert heading.split() == ["task", "agent", "status", "runtime", "CPU", "memory", "last", "said"]
