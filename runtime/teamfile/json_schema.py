@@ -123,7 +123,7 @@ def _agent() -> Schema:
         "model": TEXT,
         "entrypoint": TARGET,
         "description": BLANK,
-        "instruction": {"anyOf": [BLANK, listing(BLANK)]},
+        "instruction": {**listing(BLANK), "type": ["string", "array"]},
         "sub_agents": {**TEXTS, "uniqueItems": True},
         "toolsets": listing(_ref("toolset")),
         "max_iterations": whole(0),
@@ -212,7 +212,7 @@ def _model() -> Schema:
         "max_tokens": whole(1),
         "parallel_tool_calls": BOOLEAN,
         "provider_opts": {"type": "object", "properties": {**refused, **moved, "api_type": {"const": API_TYPE}}},
-        "thinking_budget": {"anyOf": [whole(-1), BOOLEAN, budget]},
+        "thinking_budget": {**budget, "type": ["integer", "boolean", "string"], "minimum": -1},
         "cost": section(keys.COST, _told(dict.fromkeys(keys.COST.supported, number(0, 1e6)), Cost)),
     }
     is_function = {"required": ["provider"], "properties": {"provider": {"pattern": f"^{in_any_case(PYTHON)}$"}}}

@@ -1,6 +1,7 @@
 """Schema values: JSON schemas of the values that `values` and its like read, one for each way of reading.
 
-A key without a value counts as not given, so null is always allowed where a key is. Nothing here knows the keys.
+A key without a value counts as not given, so null is always allowed where a key is. Nothing here knows the keys. Beside
+draft 7 it uses words of editors: `errorMessage`, `patternErrorMessage` and `doNotSuggest`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ ENVIRONMENT: Final[Schema] = {
     "additionalProperties": {"type": ["string", "integer"]},
 }
 
+_IGNORED: Final[Schema] = {"description": "Accepted, and without effect.", "doNotSuggest": True}
+
 _DURATION: Final = r"^\s*(\d+(\.\d+)?(ms|s|m|h))+\s*$"
 
 
@@ -73,13 +76,18 @@ def number(least: float = 0.0, most: float | None = None, *, above: bool = False
 
 def seconds(*, above: bool = False) -> Schema:
     """As `Value.seconds`: a number, or text such as `1m30s`."""
-    return {"anyOf": [number(above=above), {"type": "string", "pattern": _DURATION}]}
+    bounds = {**number(above=above), "type": ["number", "string"]}
+    return {**bounds, "pattern": _DURATION, "patternErrorMessage": "Write seconds, or text with units such as 1m30s."}
 
 
 def size(least: int) -> Schema:
     """Bytes: a whole number, or text with a unit such as `512MB`."""
     units = "|".join(map(in_any_case, UNITS))
-    return {"anyOf": [whole(least), {"type": "string", "pattern": rf"^\s*\d+(\.\d+)?\s*({units})\s*$"}]}
+    text = {
+        "pattern": rf"^\s*\d+(\.\d+)?\s*({units})\s*$",
+        "patternErrorMessage": "Write bytes, or text such as 512MB.",
+    }
+    return {"type": ["integer", "string"], "minimum": least, **text}
 
 
 def in_any_case(word: str) -> str:
@@ -114,7 +122,7 @@ def section(keys: Keys, values: Mapping[str, Schema], *, required: Iterable[str]
     needed = [*required]
     properties = {key: value if key in needed else _or_nothing(value) for key, value in sorted(values.items())}
     refused = {key: off(f"Not supported: the file would lose {loss}.") for key, loss in keys.refused.items()}
-    ignored = {key: {"description": "Accepted, and without effect."} for key in keys.ignored}
+    ignored = dict.fromkeys(keys.ignored, _IGNORED)
     properties = {**refused, **ignored, **properties}
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
     return {**schema, "required": needed} if needed else schema
@@ -122,7 +130,8 @@ def section(keys: Keys, values: Mapping[str, Schema], *, required: Iterable[str]
 
 def off(description: str) -> Schema:
     """Return the schema of what may be there only to say that it is not wanted: then nothing is lost without it."""
-    return {"enum": [None, False, "", [], {}], "description": description}
+    said = {"description": description, "errorMessage": description, "doNotSuggest": True}
+    return {"enum": [None, False, "", [], {}], **said}
 
 
 def given(*keys: str) -> Schema:
@@ -144,7 +153,8 @@ def _or_nothing(schema: Schema) -> Schema:
     """Return a schema that allows a key without a value, too."""
     if "enum" in schema:
         return {**schema, "enum": [*schema["enum"], None]}
-    if isinstance(schema.get("type"), str):
-        return {**schema, "type": [schema["type"], "null"]}
+    if "type" in schema:
+        types = schema["type"]
+        return {**schema, "type": [*([types] if isinstance(types, str) else types), "null"]}
     told = {"description": schema["description"]} if "description" in schema else {}
     return {"anyOf": [{key: value for key, value in schema.items() if key not in told}, {"type": "null"}], **told}
