@@ -44,7 +44,9 @@ def report(state_dir: str | None, *, ping: bool) -> int:
     for finding in _examine(state_dir, ping=ping):
         is_good = is_good and finding.state != "!!"
         out.sentence(f"{finding.state}  {finding.what}: {finding.how}", hang=4)
-    out.sentence(f"\n{LEGEND}")
+    out.line()
+    for line in LEGEND:
+        out.sentence(line, hang=4)
     return 0 if is_good else _FAILED
 
 

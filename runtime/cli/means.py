@@ -24,8 +24,9 @@ __all__ = ["LEGEND", "Finding", "State", "model_findings", "program_findings"]
 State: TypeAlias = Literal["ok", "--", "!!"]
 
 LEGEND: Final = (
-    "ok: it works, and is used. --: it is not there, or was not asked; only what its line names needs it. "
-    "!!: it does not work, or is set up wrongly; its line says what."
+    "ok: it works, and is used.",
+    "--: it is not there, or was not asked; only what its line names needs it.",
+    "!!: it does not work, or is set up wrongly; its line says what.",
 )
 """What the states mean."""
 

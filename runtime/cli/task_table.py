@@ -174,7 +174,11 @@ def counted(views: Sequence[TaskView], shown: int) -> str:
         "ended": ended,
         "not shown": len(views) - shown,
     }
-    parts = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    failed = sum(view.status == "failed" for view in views)
+    texts = {what: f"{number:,} {what}" for what, number in counts.items() if number}
+    if failed:
+        texts["ended"] += f" ({failed:,} failed)"
+    parts = ", ".join(texts.values())
     head = "1 task" if len(views) == 1 else f"{len(views):,} tasks"
     return f"{head}: {parts}" if parts else head
 
@@ -200,13 +204,15 @@ def words(text: str, style: str = "") -> Text:
 
 
 def _fitting(views: Sequence[TaskView], room: int) -> list[TaskView]:
-    """Return the tasks that fit on the screen: those at work, then who is queued, then who has ended last."""
+    """Return the tasks that fit on the screen: at work, queued, failed, or ended last, in that order."""
     if len(views) <= room:
         return [*views]
-    order = sorted(
-        range(len(views)),
-        key=lambda at: (views[at].ended, views[at].status == "queued", -at if views[at].ended else at),
-    )
+
+    def rank(at: int) -> tuple[bool, bool, bool, int]:
+        view = views[at]
+        return view.ended, view.status == "queued", view.ended and view.status != "failed", -at if view.ended else at
+
+    order = sorted(range(len(views)), key=rank)
     return [views[at] for at in sorted(order[:room])]
 
 

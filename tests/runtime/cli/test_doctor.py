@@ -20,9 +20,9 @@ def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
     done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
 
     assert done.returncode == 0, done.stdout
-    *lines, empty, legend = done.stdout.splitlines()
+    *lines, empty, ok, none, wrong = done.stdout.splitlines()
     assert all(line.startswith(("ok  ", "--  ")) for line in lines)
-    assert (empty, legend) == ("", LEGEND)
+    assert (empty, ok, none, wrong) == ("", *LEGEND)
     assert any(line.startswith("ok  exits: seen by pidfd") for line in lines)
     assert lines[-1].startswith("ok  a task: started, answered and gone in ")
     assert list((folder / "state").iterdir()) == []  # nothing for `ps` to list
@@ -31,7 +31,7 @@ def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
 
 def test_doctor_has_a_line_for_each_guard_against_hostile_tasks(folder: Path) -> None:
     done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
-    said = dict(line[4:].split(": ", 1) for line in done.stdout.splitlines()[:-2])
+    said = dict(line[4:].split(": ", 1) for line in done.stdout.splitlines()[:-4])
     assert said["git"].startswith("git version ")
     assert "a pipe and a link were refused just now" in said["files of the state folder"]
     assert {"fence", "zygote", "turns", "keys", "fetch", "team files"} <= said.keys()

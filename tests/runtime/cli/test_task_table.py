@@ -115,6 +115,13 @@ def test_columns_go_in_one_order_and_no_heading_is_cut() -> None:
     ]
 
 
+def test_of_the_tasks_that_have_ended_those_that_failed_are_shown_first() -> None:
+    views = [view(1, "failed", reason="no luck"), *many()]
+    shown = drawn(views, Screen(80, 24))
+    assert "00000001  researcher   failed" in shown
+    assert shown.rstrip().endswith("61 tasks: 10 running, 4 queued, 47 ended (1 failed), 45 not shown")
+
+
 def test_no_line_is_longer_than_any_screen() -> None:
     for columns in (1, 10, 30, 45):
         assert max(map(cell_len, drawn(few(), Screen(columns, 24)).split("\n"))) <= columns
@@ -127,6 +134,6 @@ def test_what_no_task_has_takes_no_column() -> None:
 
 def test_tasks_are_counted_by_what_they_do() -> None:
     assert counted(many(), 32) == "60 tasks: 10 running, 4 queued, 46 ended, 28 not shown"
-    assert counted(few(), 7) == "7 tasks: 3 running, 1 waiting for an answer, 1 queued, 2 ended"
+    assert counted(few(), 7) == "7 tasks: 3 running, 1 waiting for an answer, 1 queued, 2 ended (1 failed)"
     assert counted([view(1, "running")], 1) == "1 task: 1 running"
     assert counted([], 0) == "0 tasks"
