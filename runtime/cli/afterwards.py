@@ -34,7 +34,9 @@ def cost_together(views: Sequence[TaskView], seconds: float) -> str:
     return head + _cost(" Together: ", sum((view.total_usage for view in views), Usage()))
 
 
-def say_what_next(views: Sequence[TaskView], root: TaskView | None, run: Path, state_dir: str | None) -> None:
+def say_what_next(
+    views: Sequence[TaskView], root: TaskView | None, run: Path, state_dir: str | None, *, has_team_file: bool = True
+) -> None:
     """Say on a terminal which commands show more of a run.
 
     Args:
@@ -42,21 +44,24 @@ def say_what_next(views: Sequence[TaskView], root: TaskView | None, run: Path, s
         root: the task that was its root; None: there was none.
         run: its folder.
         state_dir: the state folder that the user has named, which the next commands need as well.
+        has_team_file: whether there is a file with its team: else nobody but this program can continue it.
     """
     if not err.is_terminal:
         return
     option = f" --state-dir {shlex.quote(state_dir)}" if state_dir is not None else ""
-    commands = {f"subactors {command}{option}": why for command, why in _commands(views, root, run)}
+    commands = {f"subactors {command}{option}": why for command, why in _commands(views, root, run, has_team_file)}
     width = max(map(len, commands), default=0)
     for head, (command, why) in zip(["Next:", *["     "] * len(commands)], commands.items(), strict=False):
         err.sentence(f"{head} {command:{width}}  {why}", hang=6)
 
 
-def _commands(views: Sequence[TaskView], root: TaskView | None, run: Path) -> Iterator[tuple[str, str]]:
+def _commands(
+    views: Sequence[TaskView], root: TaskView | None, run: Path, has_team_file: bool
+) -> Iterator[tuple[str, str]]:
     """Yield commands without the program's name, and what each is for."""
     if root is not None:
         yield f"view {_short(root)}", "what it said, and what it used"
-        if root.status != "completed":
+        if root.status != "completed" and has_team_file:
             yield f"resume {_short(root)}", "goes on from its last finished turn"
     failed = [view for view in views if view.status == "failed" and (root is None or view.id != root.id)]
     for view in failed[:_MOST_NAMED]:

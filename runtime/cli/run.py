@@ -99,7 +99,8 @@ def _run(
             _name_cut_off(host)
             err.sentence(cost_of_root(view))
             if not as_json:
-                say_what_next(_tasks(host), view, host.folder.path, settings.get("state_dir"))
+                state_dir, has_file = settings.get("state_dir"), bool(team.folders)
+                say_what_next(_tasks(host), view, host.folder.path, state_dir, has_team_file=has_file)
         return work.status or (0 if view.status == "completed" else _FAILED)
 
 
