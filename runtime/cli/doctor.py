@@ -33,7 +33,7 @@ from ..terminal.streams import out
 from ..text import one_line
 from .means import LEGEND, Finding, State, model_findings, program_findings
 
-__all__ = ["report"]
+__all__ = ["examine", "report"]
 
 _FAILED: Final = 1
 
@@ -41,7 +41,7 @@ _FAILED: Final = 1
 def report(state_dir: str | None, *, ping: bool) -> int:
     """Print what is found as it is found, and what its marks mean; return the exit status."""
     is_good = True
-    for finding in _examine(state_dir, ping=ping):
+    for finding in examine(state_dir, ping=ping):
         is_good = is_good and finding.state != "!!"
         out.sentence(f"{finding.state}  {finding.what}: {finding.how}", hang=4)
     out.line()
@@ -50,7 +50,7 @@ def report(state_dir: str | None, *, ping: bool) -> int:
     return 0 if is_good else _FAILED
 
 
-def _examine(state_dir: str | None, *, ping: bool) -> Iterator[Finding]:
+def examine(state_dir: str | None = None, *, ping: bool = False) -> Iterator[Finding]:
     """Look at this machine, and run a task on it; yields what is found as it is found.
 
     Args:

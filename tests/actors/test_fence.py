@@ -209,4 +209,4 @@ def test_where_no_fence_can_be_put_on_any_more_a_process_does_not_start(own_syst
 def test_doctor_and_runtime_say_what_the_fence_is(runtime: Runtime, tmp_path: Path) -> None:
     (found,) = [finding for finding in examine(str(tmp_path)) if finding.what == "fence"]
     assert found.how == runtime.fence.how
-    assert found.good == (runtime.fence.kind == "signals and tracing")
+    assert (found.state == "ok") == (runtime.fence.kind == "signals and tracing")

@@ -22,7 +22,8 @@ from run_folders import host
 from subactors.actors import CgroupTree, ProcessExit, ProcessLimits, ProcessSystem
 from subactors.actors.linux import cgroup as cgroups
 from subactors.runtime import Runtime
-from subactors.runtime.cli.doctor import Finding, examine
+from subactors.runtime.cli.doctor import examine
+from subactors.runtime.cli.means import Finding
 from teams import PATIENCE, run_and_wait, speaking
 
 
@@ -144,7 +145,7 @@ def test_without_the_variable_there_is_no_tree(monkeypatch: pytest.MonkeyPatch) 
     assert CgroupTree.find() is None
     assert control_groups() == Finding(
         "control groups",
-        True,
+        "--",
         "not used: SUBACTORS_CGROUP names no delegated group; the limits above hold without",
     )
 
@@ -157,7 +158,7 @@ def test_a_folder_that_is_no_control_group_is_no_tree(
     monkeypatch.setenv("SUBACTORS_CGROUP", str(tmp_path / name))
 
     why = f"not used: {tmp_path / name} is not a control group of version 2"
-    assert control_groups() == Finding("control groups", False, why)
+    assert control_groups() == Finding("control groups", "!!", why)
 
 
 def test_where_the_tree_is_wrong_limits_are_held_otherwise(
@@ -203,7 +204,7 @@ def test_doctor_says_which_limits_groups_hold_and_what_is_missing(tree: Path) ->
 
     findings = {finding.what: finding for finding in examine()}
 
-    assert findings["control groups"].good == (not missing)
+    assert (findings["control groups"].state == "ok") == (not missing)
     assert findings["control groups"].how == "; ".join(
         [
             f"one for each task with a limit on memory or processes, under {tree}",
