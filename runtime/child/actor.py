@@ -40,6 +40,8 @@ class TaskActor(ProcessActor):
         self._spec = spec
         self._stop_requested = threading.Event()
         self._work: TaskWork | None = None
+        for letter in spec.letters:
+            self._put(letter)
 
     def on_start(self) -> None:
         """Send itself to work."""
@@ -50,7 +52,7 @@ class TaskActor(ProcessActor):
         if not isinstance(message, _Begin):
             super().on_receive(message)
             return
-        from .work import TaskWork  # noqa: PLC0415 - the host, which only names this class, need not pay for it
+        from .work import TaskWork  # noqa: PLC0415 - as in `_put`
 
         self._work = TaskWork(self._spec, self.supervisor, self._stop_requested)
         if self._stop_requested.is_set():
@@ -71,10 +73,14 @@ class TaskActor(ProcessActor):
         """Take what somebody has said to the task. Runs in the mailbox thread."""
         if not isinstance(message, Letter):
             return False
-        from .letters import letterbox  # noqa: PLC0415 - the same
-
-        letterbox.put(message)
+        self._put(message)
         return True
+
+    @staticmethod
+    def _put(letter: Letter) -> None:
+        from .letters import letterbox  # noqa: PLC0415 - the host, which only names this class, need not pay for it
+
+        letterbox.put(letter)
 
     def on_stop_requested(self) -> None:
         """End the work early. Runs in the mailbox thread."""

@@ -122,9 +122,11 @@ class Briefings:
         agent = task.setup.agent
         # Those of this moment, and for this attempt: the task itself is kept without them.
         keys = self._keys.of(agent, environment())
+        letters = tuple(task.letters.waiting) if task.letters is not None else ()
+        spec = msgspec.structs.replace(task.spec, keys=keys, letters=letters) if keys or letters else task.spec
         return ChildSpec(
             TaskActor,
-            (msgspec.structs.replace(task.spec, keys=keys) if keys else task.spec,),
+            (spec,),
             grace=self._settings.stop_grace,
             capture=task.body.capture,
             limits=_process_limits(task.setup.limits),

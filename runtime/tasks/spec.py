@@ -8,6 +8,7 @@ import msgspec
 
 from ..team.config import AgentConfig, Limits, Settings, Workdir
 from ..team.permissions import Permissions
+from .talk import Letter
 
 if TYPE_CHECKING:
     from ..team.function_by_value import Function
@@ -62,6 +63,8 @@ class TaskSpec(msgspec.Struct, frozen=True):
         call: a pickled function with its arguments, which is the whole task; else empty.
         output_schema: the JSON schema that its answer must fit, as JSON text; empty: it may be anything.
         has_budget: whether it uses a budget, and asks before each turn.
+        letters: what was said to it before this attempt, and no earlier one has taken: the task hears it, however soon
+            it ends.
     """
 
     id: str
@@ -83,6 +86,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     call: bytes = b""
     output_schema: str = ""
     has_budget: bool = False
+    letters: tuple[Letter, ...] = ()
 
     def __repr__(self) -> str:
         return f"<TaskSpec {self.id} of {self.agent}>"

@@ -23,6 +23,7 @@ from subactors.runtime import (
     UnknownTaskError,
 )
 from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
+from subactors.runtime.supervisor.letters import Letters
 from teams import PATIENCE, model, plan, run_and_wait, speaking
 
 SHELL: Final = [{"type": "shell"}]
@@ -210,6 +211,24 @@ def test_what_was_said_to_it_and_it_did_not_hear_is_heard_by_its_continuation(ru
     assert "Mind the gap." in view.result
     left = asked_of_journal(runtime, "SELECT count(*) FROM letter WHERE task = ? AND taken IS NULL", view.id)
     assert left == [[0]]
+
+
+def test_what_was_said_before_a_process_began_is_there_when_it_begins(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the supervisor were slower than the task: it tells what has come meanwhile when all is over.
+    monkeypatch.setattr(Letters, "ready", lambda *_: None)
+    die = f"until [ -e '{tmp_path / 'die'}' ]; do sleep 0.01; done; kill -9 $PPID"
+    task = runtime.run("plans", plan([["shell", {"cmd": die}]], {"answer": "at once"}))
+    wait_until(lambda: "in shell" in task.view().doing, "the call has begun", limit=PATIENCE)
+    runtime.steer(task, "Mind the gap.")
+    (tmp_path / "die").touch()
+    runtime.wait([task], timeout=PATIENCE)
+
+    view = resumed(runtime, task.id)
+
+    said = [message["content"] for message in conversation_in(runtime, view.id) if message["role"] == "user"]
+    assert "Mind the gap." in said[-1]
 
 
 def test_limits_and_an_output_schema_of_a_task_go_along_and_its_key_does_not(runtime: Runtime) -> None:
