@@ -269,7 +269,7 @@ def test_what_cannot_be_sent_costs_its_start_alone(monkeypatch: pytest.MonkeyPat
             Shares.start(Closed())
         with pytest.raises(OSError, match="Bad file descriptor"):
             get_context(system).Process(target=print, args=(Closed(),)).start()
-        assert system._processes.all() == []
+        wait_until(lambda: system._processes.all() == [], "the processes of the failed starts are forgotten")
 
         reference = Shares.start(None)
         reference.stop()

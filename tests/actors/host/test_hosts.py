@@ -207,8 +207,8 @@ def test_a_host_that_ends_while_an_actor_starts_takes_everything_with_it(run: Ca
         "default_system().prepare()\n"
         "threading.Thread(target=Echo.start, daemon=True).start()\n"
     )
-    host.finish()
-    assert host.program.returncode == 0
+    said = host.finish()
+    assert host.program.returncode == 0, said
 
 
 # --- how a host is started ------------------------------------------------------------------------------------------
