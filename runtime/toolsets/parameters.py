@@ -81,4 +81,14 @@ def parse_arguments(
         return msgspec.convert(values, schema)
     except msgspec.ValidationError as error:
         reason = re.sub(r"^Object (missing required|contains unknown) field", r"\1 parameter", str(error))
-        raise ValueError(f"{reason}. Parameters (* required): {signature}.") from None
+        raise ValueError(f"{reason}{_choices(schema, reason)}. Parameters (* required): {signature}.") from None
+
+
+def _choices(schema: type[msgspec.Struct], reason: str) -> str:
+    """Return what a parameter may be, behind a reason that says that it is none of some words."""
+    found = re.match(r"Invalid enum value .* - at `\$\.(\w+)`$", reason, re.DOTALL)
+    if found is None:
+        return ""
+    declared = schema_of(schema)["properties"][found[1]]
+    words = [word for each in (declared, *declared.get("anyOf", ())) for word in each.get("enum", ())]
+    return f" (it may be {', '.join(map(str, words))})" if words else ""

@@ -67,6 +67,11 @@ WRONG = [
         '{"status": "running"}',
         "contains unknown parameter `status`. Parameters (* required): n",
     ),
+    (
+        "wait_background_agents",
+        '{"mode": "some"}',
+        "Invalid enum value 'some' - at `$.mode` (it may be all, any). Parameters",
+    ),
     ("view_background_agent", '{"task_id": "agent_task_1"}', "There is no task 'agent_task_1' here. No task has been"),
     ("view_background_agent", "{}", "missing required parameter `task_id`"),
     ("view_background_agent", '{"task_id": 1}', "Expected `str`, got `int`"),
