@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from ..errors import SubactorsError
+from ..errors import SubactorsError, UnknownTaskError
 from ..tasks.gateway import Gateway
 from ..tasks.messages import (
     AS_USUAL,
@@ -369,7 +369,7 @@ class BackgroundAgentsToolset(Toolset):
             until_asked=self._is_asked,
             known=tuple(self._asked),
         )
-        ended = {view.id: view for view in (await ask(self._gateway, request)).tasks}
+        ended = await self._ended(request)
         others: dict[str, TaskView] = {}
         if len(ended) < len(ids):
             others = {view.id: view for view in (await ask(self._gateway, ListTasks())).tasks}
@@ -389,3 +389,20 @@ class BackgroundAgentsToolset(Toolset):
             },
             told=self._seen(list(ended.values())),
         )
+
+    async def _ended(self, request: WaitTasks) -> dict[str, TaskView]:
+        """Wait for tasks; return those that have ended, by id. Some may be of the run that this one continues."""
+        try:
+            return {view.id: view for view in (await ask(self._gateway, request)).tasks}
+        except UnknownTaskError:
+            known = {view.id for view in (await ask(self._gateway, ListTasks())).tasks}
+            strangers = [task_id for task_id in request.task_ids if task_id not in known]
+            if not strangers:  # forgotten, or come, since
+                raise
+        views = [await ask(self._gateway, ViewTask(task_id, request.limit, peek=True)) for task_id in strangers]
+        former = {view.id: view for view in views}
+        if here := [task_id for task_id in request.task_ids if task_id in known]:
+            timeout = 0.0 if request.mode == "any" else request.timeout
+            rest = msgspec.structs.replace(request, task_ids=here, timeout=timeout)
+            former |= {view.id: view for view in (await ask(self._gateway, rest)).tasks}
+        return former

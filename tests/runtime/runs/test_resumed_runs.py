@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -195,6 +196,25 @@ def test_the_results_of_what_it_had_started_can_be_viewed_by_a_task_that_is_cont
 
     assert "the end of it" in seen
     assert f"There is no task '{child}' here" in stranger.result
+
+
+def test_a_wait_may_name_what_the_earlier_run_had_started_beside_what_runs_now(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    start = [["run_background_agent", {"agent": "says_much", "task": "x"}]]
+    wait = [["wait_background_agents", {"task_ids": ["{id 0}", "{id 1}"]}]]
+    first = [["wait_background_agents", {"task_ids": ["{id 1}", "{id 0}"], "mode": "any"}]]
+    steps = plan(start, [["wait_background_agents", {}]], long_call(tmp_path), start, first, wait, "answers")
+    boss = killed_host(state, "boss", steps, tmp_path / "begun")
+
+    with Runtime.from_mapping(TEAM, state_dir=state, standby=0) as runtime:
+        *_, any_of_them, both = json.loads(resumed(runtime, boss).result)
+        former = re.findall(r"agent_task_\w+", both)[0]
+        unknown = [["wait_background_agents", {"task_ids": [former]}]]
+        stranger = run_and_wait(runtime, "boss", plan(unknown, "answers"))
+
+    assert "the end of it" in any_of_them
+    assert both.count("the end of it") == 2
+    assert f"There is no task '{former}' here" in stranger.result
 
 
 def test_a_folder_of_its_own_goes_along_from_run_to_run(tmp_path: Path) -> None:
