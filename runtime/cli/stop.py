@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ..control.finding import Finder, find_run
+from ..control.finding import find_run
 from ..control.other_hosts import ForeignTask, stop_together, tasks_of
-from ..errors import RuntimeClosedError, TaskEndedError, UnknownTaskError
+from ..errors import RuntimeClosedError, TaskEndedError
 from ..tasks.views import TaskView
 from ..terminal.streams import out, warn
 from ..text import duration
 from .json_style import print_json, task_data
 from .manner import manner
+from .named_tasks import named_tasks
 
 __all__ = ["stop_all", "stop_tasks"]
 
@@ -28,19 +29,10 @@ def stop_tasks(root: Path, parts: Sequence[str], *, as_json: bool) -> int:
 
     It is 1 if one of them is unknown, had ended before, or could not be stopped; the others are stopped all the same.
     """
-    status = 0
-    finder = Finder(root)
-    tasks: dict[str, ForeignTask] = {}
     with contextlib.ExitStack() as stack:
-        for part in parts:
-            try:
-                task = stack.enter_context(finder.find(part))
-            except UnknownTaskError as error:
-                warn(str(error))
-                status = _FAILED
-            else:
-                tasks.setdefault(task.id, task)
-        return max(status, _stop(list(tasks.values()), as_json=as_json, all_meant=False))
+        tasks, are_all_known = named_tasks(root, parts, stack)
+        status = _stop(list(tasks.values()), as_json=as_json, all_meant=False)
+    return status if are_all_known else max(status, _FAILED)
 
 
 def stop_all(root: Path, run: str | None, *, as_json: bool) -> int:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from ..control.client import ControlClient
-from ..control.finding import Finder
 from ..control.other_hosts import ForeignTask, client_of
 from ..errors import RunError, RuntimeClosedError, UnknownTaskError
 from ..tasks.messages import WaitTasks
@@ -22,6 +21,7 @@ from ..terminal.streams import out, warn
 from ..text import duration
 from .json_style import print_json, task_data
 from .manner import manner
+from .named_tasks import named_tasks
 
 __all__ = ["wait_for"]
 
@@ -49,18 +49,9 @@ def wait_for(root: Path, parts: Sequence[str], *, for_any: bool, timeout: float 
         as_json: whether to print one task a line, as JSON.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    status = 0
-    finder = Finder(root)
-    tasks: dict[str, ForeignTask] = {}
     with contextlib.ExitStack() as stack:
-        for part in parts:
-            try:
-                task = stack.enter_context(finder.find(part))
-            except UnknownTaskError as error:
-                warn(str(error))
-                status = _FAILED
-            else:
-                tasks.setdefault(task.id, task)
+        tasks, are_all_known = named_tasks(root, parts, stack)
+        status = 0 if are_all_known else _FAILED
         try:
             for task, view in _ends(tasks, deadline):
                 del tasks[task.id]
