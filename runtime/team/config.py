@@ -16,6 +16,7 @@ from .function_by_value import Function
 from .permissions import Permissions
 
 __all__ = [
+    "LARGEST_LIMIT",
     "MAY_BE_ZERO",
     "NO_TEAM",
     "PYTHON",
@@ -139,6 +140,9 @@ _UNITS_OF_LIMITS: Final = {
 }
 """What limits count in, where that is not things."""
 
+LARGEST_LIMIT: Final = 10**15
+"""No limit is larger: a petabyte, thirty million years. What is sent to processes and to the kernel holds it."""
+
 _MAY_BE_PARTS: Final = frozenset({"wall_clock", "cpu", "cost"})
 """The limits that need not be whole."""
 
@@ -165,7 +169,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Raises:
         TypeError: a limit is no number; all but those in seconds and dollars are whole.
-        ValueError: a limit is not above 0.
+        ValueError: a limit is not above 0, or above 10^15.
     """
 
     wall_clock: float | None = None
@@ -183,8 +187,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if value is not None and not _is_limit(name, value):
                 unit = _UNITS_OF_LIMITS.get(name, "a whole number")
                 raise TypeError(f"The limit {name} is {value!r}; it must be {unit}.")
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"The limit {name} is {value}; it must be above 0 and finite.")
+            if value is not None and not 0 < value <= LARGEST_LIMIT:
+                raise ValueError(f"The limit {name} is {value:.20g}; it must be above 0, and at most 10^15.")
 
     def over(self, default: Limits) -> Limits:
         """Return these limits, with another's where this one has none."""

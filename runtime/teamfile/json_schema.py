@@ -13,7 +13,18 @@ from docstring_parser import parse
 
 from ...actors import Restart, RestartPolicy
 from ..models.thinking import LEVELS
-from ..team.config import MAY_BE_ZERO, PYTHON, AgentConfig, Cost, Fallback, Limits, Privileges, Settings, Workdir
+from ..team.config import (
+    LARGEST_LIMIT,
+    MAY_BE_ZERO,
+    PYTHON,
+    AgentConfig,
+    Cost,
+    Fallback,
+    Limits,
+    Privileges,
+    Settings,
+    Workdir,
+)
 from ..team.toolset_kinds import TOOLSETS, Reading, ToolsetKind
 from . import keys
 from .check import LOOP_KEYS, MODEL_KEYS
@@ -180,6 +191,7 @@ def _limits() -> Schema:
     values: dict[str, Schema] = {limit.name: whole(1) for limit in msgspec.structs.fields(Limits)}
     values |= {"wall_clock": seconds(above=True), "cpu": seconds(above=True), "cost": number(above=True)}
     values |= {"memory": size(LEAST_MEMORY), "output": size(1)}
+    values = {name: {**value, "maximum": LARGEST_LIMIT} for name, value in values.items()}
     return section(keys.LIMITS, _told(values, Limits))
 
 

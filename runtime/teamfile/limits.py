@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import msgspec
 
 from ...actors import NEVER, Restart, RestartPolicy
-from ..team.config import MAY_BE_ZERO, Limits, Settings
+from ..team.config import LARGEST_LIMIT, MAY_BE_ZERO, Limits, Settings
 from .keys import LIMITS, RESTART, RUNTIME
 from .values import quoted
 
@@ -92,6 +92,9 @@ def read_limits(given: Value | None) -> Limits:
                 chosen[name] = _size(value, least=1)
             case _:
                 chosen[name] = value.whole(least=1)
+        if (chosen[name] or 0) > LARGEST_LIMIT:
+            value.report("This is above 10^15, and no limit is.", "Leave it out: then there is none.")
+            chosen[name] = None
     return Limits(**chosen)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import BudgetError
 from ..tasks.messages import AS_USUAL, RunOptions
-from ..team.config import Limits
+from ..team.config import LARGEST_LIMIT, Limits
 from .base import ToolParameters
 
 __all__ = ["RunParameters", "more_fields", "options_of", "run_parameters"]
@@ -74,7 +74,7 @@ def options_of(parameters: ToolParameters) -> RunOptions:
 
     Raises:
         OutputSchemaError: its schema is not a schema.
-        BudgetError: a limit is 0 or less: with none left, no task can run.
+        BudgetError: a limit is 0 or less: with none left, no task can run; or above all that a limit may be.
     """
     options = {"output_schema": _schema(parameters), "limits": _limits(parameters)}
     chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
@@ -98,5 +98,7 @@ def _limits(parameters: ToolParameters) -> Limits | None:
                 f"{name} is {value:g}, and with that no task can run: 0 is none at all. Give more than 0, or leave it "
                 "out, so that the agent has what its team file gives and you have left."
             )
+        if value > LARGEST_LIMIT:
+            raise BudgetError(f"{name} is above 10^15, and no limit is. Leave it out where there is to be none.")
     chosen: dict[str, Any] = {_NAMES[name]: value for name, value in given.items()}
     return Limits(**chosen) if chosen else None

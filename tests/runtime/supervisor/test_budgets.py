@@ -160,6 +160,15 @@ def test_the_tool_takes_zero_for_none_at_all(runtime: Runtime, name: str) -> Non
     assert answer.text.startswith(f"{name} is 0, and with that no task can run: 0 is none at all.")
 
 
+@pytest.mark.parametrize("name", ["turns", "tokens", "cost", "seconds"])
+def test_the_tool_refuses_a_number_that_no_process_could_be_sent(runtime: Runtime, name: str) -> None:
+    with runtime.toolset("boss") as toolset:
+        answer = call(toolset, "run_background_agent", agent="worker", task="go", **{name: 10**20})
+
+    assert answer.is_error
+    assert answer.text.startswith(f"{name} is above 10^15, and no limit is.")
+
+
 def test_the_receipts_of_a_task_with_a_limit_say_what_is_reserved_and_what_is_shared(runtime: Runtime) -> None:
     start = ["run_background_agent", {"agent": "worker", "task": "go"}]
     asked = ["run_background_agent", {"agent": "worker", "task": "go", "tokens": 400}]

@@ -223,6 +223,8 @@ def test_without_limits_nothing_is_limited() -> None:
         ({"cpu": "1"}, "float"),
         (5, "object"),
         ({"output": -1}, "limit output is -1; it must be above 0"),
+        ({"tokens": 10**30}, "limit tokens is .*; it must be above 0, and at most 10"),
+        ({"cpu": 1e300}, "limit cpu is .*; it must be above 0, and at most 10"),
         ({"wall_clock": 0}, "limit wall_clock is 0"),
         ({"cpu": float("nan")}, "limit cpu is nan"),
     ],

@@ -78,6 +78,11 @@ def test_a_limit_that_is_no_number_above_zero_is_refused(name: str, value: objec
     assert "This must be a" in problem(f"agents.a.limits.{name}", a={"limits": {name: value}})
 
 
+@pytest.mark.parametrize("name", ["tokens", "memory", "wall_clock", "cost"])
+def test_a_limit_above_all_bounds_is_a_problem(name: str) -> None:
+    assert "This is above 10^15" in problem(f"agents.a.limits.{name}", a={"limits": {name: 10**16}})
+
+
 def test_several_wrong_limits_are_as_many_problems() -> None:
     found = problems(a={"limits": {"wall_clok": 5, "max_iterations": 5, "tokens": "many"}})
     assert [path for path, _ in found] == [
