@@ -51,7 +51,11 @@ class Progress:
         Raises:
             LoopError: it is once more the one before.
         """
-        if not turn.tool_calls or self._only_looks(turn):
+        if not turn.tool_calls:
+            # An answer that was not the last: something has come since, and how often that may be has a bound.
+            self._repeats, self._last_turn = 0, None
+            return
+        if self._only_looks(turn):
             return
         this_turn = (turn.content, [_key(call) for call in turn.tool_calls])
         if this_turn != self._last_turn:

@@ -95,6 +95,10 @@ def _run(
                 display.failed(agent, view.reason)
         if view.traceback and not as_json:
             err.line(view.traceback)
+        if view.status != "completed" and view.has_result and not as_json:
+            # Of a limit it knew, or after a failure that came behind its answer: it has been paid for.
+            err.sentence("What it had come to before that:")
+            print_answer(result_text(view))
         if not manner.quiet:
             _name_cut_off(host)
             err.sentence(cost_of_root(view))

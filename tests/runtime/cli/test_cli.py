@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from command_line import begun, subactors, write_team
+import yaml
+from command_line import TEAM, begun, subactors, write_team
 
 
 @pytest.fixture
@@ -64,6 +65,18 @@ def test_run_ends_with_1_and_the_reason_when_an_entrypoint_root_fails(folder: Pa
     done = subactors(folder, "run", "team.yaml", "-a", "failing", "x")
     assert done.returncode == 1
     assert "RuntimeError: no luck" in done.stderr
+
+
+def test_run_prints_what_a_root_hands_back_that_reaches_a_limit(folder: Path) -> None:
+    team = yaml.safe_load(TEAM)
+    team["agents"]["root"]["limits"] = {"iterations": 1}
+    (folder / "bounded.yaml").write_text(yaml.safe_dump(team))
+
+    done = subactors(folder, "run", "bounded.yaml", "x")
+
+    assert (done.returncode, done.stdout) == (1, "starting\n")
+    assert "root: The limit iterations of 1 was reached" in done.stderr
+    assert "What it had come to before that:" in done.stderr
 
 
 def test_json_prints_one_event_a_line(folder: Path) -> None:

@@ -80,6 +80,13 @@ def test_an_agent_is_woken_before_all_have_ended_if_others_take_long(runtime: Ru
     assert "not ended yet" not in second
 
 
+def test_an_agent_may_start_the_same_task_whenever_it_is_woken(runtime: Runtime) -> None:
+    again = [step for number in range(6) for step in ([start("echo", "the same")], {"answer": str(number)})]
+    task = runtime.run("waiting", plan(*again, {"answer": "done"}))
+
+    assert task.result(PATIENCE) == "done"
+
+
 def test_an_agent_is_woken_no_more_often_than_may_be_and_at_last_by_the_end_of_all(tmp_path: Path) -> None:
     go = tmp_path / "go"
     turns = plan([start("echo", "fast"), start("waits_for_file", str(go))], *[{"answer": str(n)} for n in range(9)])
