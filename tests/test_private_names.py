@@ -6,9 +6,11 @@ A name that is one of ours as well is not seen.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
+
+from sources import parsed
 
 ROOT: Final = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 
@@ -55,9 +57,9 @@ All are in CPython 3.11 to 3.13, pykka 4 and openai 3. What is documented for su
 """
 
 
-def _ours(tree: ast.Module) -> Iterator[str]:
+def _ours(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield what a module of ours defines: functions, classes, variables, attributes."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
@@ -67,9 +69,9 @@ def _ours(tree: ast.Module) -> Iterator[str]:
                 yield name
 
 
-def _used(tree: ast.Module) -> Iterator[str]:
+def _used(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield the names of attributes that a module uses, those too that a text names."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Attribute(attr=name):
                 yield name
@@ -82,11 +84,11 @@ def _is_private(name: str) -> bool:
 
 
 def test_each_private_name_of_others_is_listed_with_its_reason() -> None:
-    paths = [path for top in ("actors", "runtime") for path in sorted((ROOT / top).rglob("*.py"))]
-    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_bytes()) for path in paths if path.name != HOOKS}
-    ours = {name for tree in trees.values() for name in _ours(tree)}
-    # A named tuple's methods are public all the same.
-    known = ours | {"_asdict", "_replace", "_fields", "_make"}
+    used: dict[str, set[str]] = {}
+    known = {"_asdict", "_replace", "_fields", "_make"}  # a named tuple's methods are public all the same
+    for path, nodes in parsed(ROOT / "actors", ROOT / "runtime", but=HOOKS):
+        used[path.relative_to(ROOT).as_posix()] = {*filter(_is_private, _used(nodes))}
+        known.update(_ours(nodes))
 
-    found = {path: {*filter(_is_private, _used(tree))} - known for path, tree in trees.items()}
+    found = {path: names - known for path, names in used.items()}
     assert {path: names for path, names in found.items() if names} == {path: {*names} for path, names in USES.items()}

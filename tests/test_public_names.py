@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from sources import parsed
 
 # --- what it offers -------------------------------------------------------------------------------------------------
 
@@ -84,11 +85,10 @@ ALIASES = {("datetime", "dt"), ("Set", "AbstractSet"), ("process", "_executors")
 
 def test_nothing_is_imported_under_another_name_because_its_own_is_taken() -> None:
     root = Path(__file__).parents[1]
-    paths = [path for top in ("actors", "runtime", "benchmarks", "examples") for path in (root / top).rglob("*.py")]
     renamed = {
         (alias.name, alias.asname)
-        for path in paths
-        for node in ast.walk(ast.parse(path.read_bytes()))
+        for _, nodes in parsed(*(root / top for top in ("actors", "runtime", "benchmarks", "examples")))
+        for node in nodes
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
         if alias.asname not in (None, alias.name)

@@ -12,6 +12,7 @@ import pytest
 from processes_and_waits import wait_until
 from run_folders import past_run, task_row
 from run_folders import subactors as command
+from sources import parsed
 from subactors.actors import regular_files as files
 from subactors.actors.regular_files import Folder
 from subactors.runtime import Runtime, StateError
@@ -365,12 +366,8 @@ def test_files_are_opened_by_the_one_module_that_does_it_safely() -> None:
     package = Path(files.__file__).parents[1]
     found = {
         str(path.relative_to(package))
-        for part in ("actors", "runtime")
-        for path in (package / part).rglob("*.py")
-        if any(
-            isinstance(node, ast.Call) and opens_by_name(node) and not is_of_the_system(node)
-            for node in ast.walk(ast.parse(path.read_text()))
-        )
+        for path, nodes in parsed(package / "actors", package / "runtime")
+        if any(isinstance(node, ast.Call) and opens_by_name(node) and not is_of_the_system(node) for node in nodes)
     }
     assert found - OTHERS.keys() == set(), "use actors/regular_files.py, or say here which files these are"
     assert OTHERS.keys() - found == set(), "these do not any more"

@@ -15,6 +15,7 @@ from typing import Any, Final
 import pytest
 import yaml
 from pages import ROOT, blocks, guide
+from sources import parsed
 from subactors.runtime.tasks import events
 
 PATIENCE: Final = 55.0
@@ -67,8 +68,8 @@ def test_the_table_of_events_has_each_event_with_its_fields() -> None:
 def _texts() -> str:
     """All that the sources hold as text, one after the other; what stands in a text's braces is left out."""
     found = []
-    for path in [*(ROOT / "runtime").rglob("*.py"), *(ROOT / "actors").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+    for _, nodes in parsed(ROOT / "runtime", ROOT / "actors"):
+        for node in nodes:
             if isinstance(node, ast.JoinedStr):
                 parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
                 found.append("".join(map(str, parts)))

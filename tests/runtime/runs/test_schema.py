@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import subactors.actors
 import subactors.runtime
+from sources import parsed
 from subactors.runtime.runs.conversation import append_messages, delete_conversation
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.reader import JournalReader
@@ -22,20 +23,16 @@ SQL: Final = re.compile(
 WITH_TABLES_OF_THEIR_OWN: Final = {"runtime/toolsets/memory.py"}
 
 
-def _modules() -> Iterator[tuple[str, Path]]:
-    for package in (subactors.actors, subactors.runtime):
-        top = Path(str(package.__file__)).parent
-        for path in top.rglob("*.py"):
-            yield path.relative_to(top.parent).as_posix(), path
-
-
-def _speaks_sql(path: Path) -> bool:
-    texts = [node.value for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Constant)]
+def _speaks_sql(nodes: Iterable[ast.AST]) -> bool:
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
     return any(isinstance(text, str) and SQL.search(text) for text in texts)
 
 
 def test_no_other_module_has_sql() -> None:
-    with_sql = {name for name, path in _modules() if _speaks_sql(path)}
+    tops = [Path(str(package.__file__)).parent for package in (subactors.actors, subactors.runtime)]
+    with_sql = {
+        path.relative_to(top.parent).as_posix() for top in tops for path, nodes in parsed(top) if _speaks_sql(nodes)
+    }
 
     assert with_sql - WITH_TABLES_OF_THEIR_OWN == {"runtime/runs/schema.py", "runtime/runs/conversation.py"}
 
