@@ -1,6 +1,7 @@
 """What may import what: read in the sources, and held against the maps on top of `actors` and `runtime`.
 
-`tests/kit/import_reader.py` reads them; the last tests try to fool it.
+`tests/kit/import_reader.py` reads them; the last tests try to fool it. The type checker runs from here, too: it takes
+longest, and xdist begins with the files that have many tests.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ import ast
 import functools
 import graphlib
 import importlib
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -17,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import subactors.actors
 from import_reader import COMPUTED, Import, imports_of
 from sources import no_collection
 
@@ -194,6 +199,39 @@ def test_every_folder_is_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
     assert project["tool"]["setuptools"]["packages"] == sorted(f"subactors.{name}" for name in OURS)
+
+
+# --- types ----------------------------------------------------------------------------------------------------------
+
+PATIENCE_WITH_TYPES: Final = 180.0
+"""Seconds for the type checker, which begins with nothing remembered, on a machine that is busy."""
+
+
+@pytest.mark.timeout(PATIENCE_WITH_TYPES + 20)
+def test_the_type_checker_finds_nothing_in_what_is_installed(tmp_path: Path) -> None:
+    environ = {**os.environ, "MYPY_CACHE_DIR": str(tmp_path / "cache")}
+    if Path(subactors.actors.__file__).parent == ROOT / "actors":
+        # Installed to be edited: it cannot follow that, but finds links by their names.
+        for package in ("actors", "runtime"):
+            (tmp_path / "linked" / "subactors").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "linked" / "subactors" / package).symlink_to(ROOT / package)
+        environ["MYPYPATH"] = str(tmp_path / "linked")
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")),
+            *("-p", "subactors.actors", "-p", "subactors.runtime"),
+        ],
+        cwd=tmp_path,
+        env=environ,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_WITH_TYPES,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("Success: no issues found in ")
 
 
 # --- the reader is not fooled ---------------------------------------------------------------------------------------
