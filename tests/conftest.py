@@ -67,6 +67,14 @@ def _state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _options_are_for_these_tests_alone() -> Iterator[None]:
+    """A program that is tested, and runs pytest itself, does not get the options that were meant for this run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def _running_system() -> Iterator[ProcessSystem]:
     """One zygote and one I/O thread for a module's tests, there before the first of them counts anything."""
