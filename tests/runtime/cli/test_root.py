@@ -28,6 +28,7 @@ agents:
 models:
   root: {provider: openai, model: root, cost: {input: 1000, output: 1000}}
   helper: {provider: openai, model: helper, cost: {input: 1000, output: 1000}}
+runtime: {standby: 0}
 """
 
 CODE = """\
@@ -108,7 +109,7 @@ def test_a_person_speaks_to_the_root_and_the_root_to_its_team(folder: Path, serv
 
 
 def test_the_root_takes_the_place_of_no_task(folder: Path, server: ModelServer) -> None:
-    text = TEAM + "runtime: {max_running: 1, max_tasks: 1}\n"
+    text = TEAM.replace("{standby: 0}", "{standby: 0, max_running: 1, max_tasks: 1}")
     (folder / "team.yaml").write_text(text)
     done = subactors(folder, "run", "team.yaml", "Do it.", server=server)
     assert (done.returncode, done.stdout) == (0, "The answer.\n"), done.stderr
@@ -172,6 +173,7 @@ agents:
     toolsets: [{type: background_agents, on_finish: stop}]
   under: {<<: *lead, sub_agents: [slow]}
   slow: {entrypoint: "root_code:work_on"}
+runtime: {standby: 0}
 """
 
 CUT_OFF_CODE = """\
