@@ -203,7 +203,7 @@ def test_every_folder_is_installed() -> None:
 
 # --- types ----------------------------------------------------------------------------------------------------------
 
-PATIENCE_WITH_TYPES: Final = 180.0
+PATIENCE_WITH_TYPES: Final = 300.0
 """Seconds for the type checker, which begins with nothing remembered, on a machine that is busy."""
 
 
