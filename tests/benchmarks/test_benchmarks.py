@@ -37,6 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_each_contender_is_measured(results: dict[str, Any]) -> None:
     starts = {each["contender"] for each in results["measurements"] if each["metric"] == "start"}
 
@@ -150,6 +151,7 @@ def many_tasks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scenario", "metrics"), MANY_TASKS.items())
 def test_a_scenario_of_programs_with_many_tasks_runs(
     many_tasks: list[dict[str, Any]], scenario: str, metrics: set[str]
@@ -213,6 +215,7 @@ def test_the_help_names_each_scenario() -> None:
     assert [name for name in listed.stdout.split() if name not in shown] == []
 
 
+@pytest.mark.slow
 def test_a_run_of_one_scenario_prints_its_own_targets_alone() -> None:
     done = run_in_root("-m", "benchmarks", "--smoke", "--peers", "floor,subactors", "--only", "stop")
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from answers_and_hooks import get
 from context_targets import Shares
+from first_forms import first_always
 from processes_and_waits import descriptors, is_gone, wait_until
 from subactors.actors import ProcessRef, ProcessSystem, ZygoteContext
 
@@ -174,6 +175,7 @@ def test_behind_a_fence_it_does_not_have_the_hosts_key(monkeypatch: pytest.Monke
         system.close()
 
 
+@pytest.mark.slow
 def test_a_hundred_leave_neither_children_nor_descriptors(system: ProcessSystem) -> None:
     del system
     before = len(descriptors())
@@ -215,8 +217,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("end", ["kill", "stop", "leave", "die"])
-@pytest.mark.parametrize("host", ["used", "unused", "fenced"])
+@first_always("end", ["kill", "stop", "leave", "die"], keep=2)
+@first_always("host", ["used", "unused", "fenced"])
 def test_a_segment_that_it_makes_is_gone_with_the_host(tmp_path: Path, host: str, end: str) -> None:
     script = tmp_path / "leaving.py"
     script.write_text(LEAVING)

@@ -1,6 +1,6 @@
 """Cases of CPython's own suites of `multiprocessing` and `concurrent.futures`, on the context.
 
-The most telling ones; `SUBACTORS_CPYTHON=1` has all of them run, as `python tests/cpython_suite/run.py` does.
+The most telling ones; `SUBACTORS_CPYTHON=1 pytest -m ''` runs all of them, as `python tests/cpython_suite/run.py` does.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ CHOSEN = [
 GROUPS = [["*"], ["--executors", "*"], ["--tasks", "*"]] if os.environ.get("SUBACTORS_CPYTHON") else CHOSEN
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("patterns", GROUPS, ids=lambda patterns: patterns[0].lstrip("-"))
 def test_cases_of_cpython_hold(patterns: list[str]) -> None:

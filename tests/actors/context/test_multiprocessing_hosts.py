@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from first_forms import first_always
 from processes_and_waits import GONE_WITHIN, descendants_of, is_gone, wait_until
 
 PATIENCE = 30.0
@@ -197,7 +197,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("when", ["early", "late", "nested"])
+@first_always("when", ["early", "late", "nested"])
 def test_a_host_that_exits_waits_ends_daemons_and_stops_actors_politely(tmp_path: Path, when: str) -> None:
     folder = tmp_path / "seen"
     folder.mkdir()
@@ -234,7 +234,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("kind", ["processes", "pool", "executor"])
+@first_always("kind", ["processes", "pool", "executor"])
 def test_a_killed_host_leaves_nothing(tmp_path: Path, kind: str) -> None:
     script = written(tmp_path, KILLED)
     with subprocess.Popen([sys.executable, script, kind], env=ENVIRON, stdout=subprocess.PIPE, text=True) as host:
@@ -296,8 +296,8 @@ def _sleeps(pid: int, looks: list[bool]) -> bool:
     return len(looks) > LOOKS and all(looks[-LOOKS:])
 
 
-@pytest.mark.parametrize("depth", ["0", "1", "2"])
-@pytest.mark.parametrize("how", ["join", "sleep", "queue", "caught"])
+@first_always("depth", ["1", "0", "2"])
+@first_always("how", ["join", "sleep", "queue", "caught"])
 def test_one_interrupt_ends_a_host_and_the_processes_that_its_exit_waits_for(
     tmp_path: Path, how: str, depth: str
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 
 PATIENCE = 60.0
 
@@ -101,7 +102,7 @@ GUARD = "\nif __name__ == '__main__':\n    main()\n"
 
 
 @pytest.mark.parametrize("guard", ["guarded", "not guarded"])
-@pytest.mark.parametrize("way", ["package", "folder"])
+@first_always("way", ["package", "folder"])
 def test_the_main_of_a_package_and_of_a_folder_works_and_pools_say_where_it_cannot(
     tmp_path: Path, way: str, guard: str
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from processes_and_waits import GONE_WITHIN, children_of, is_gone, wait_until
 
 PATIENCE = 40.0
@@ -130,7 +131,7 @@ def test_nothing_is_left_of_a_host_that_is_killed_while_its_zygote_starts(run: C
     all_gone({"zygote": zygote})
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("end", "status"),
     [
         ("os._exit(4)", 4),
@@ -252,7 +253,7 @@ def test_a_module_may_be_the_program(tmp_path: Path) -> None:
     assert Host("-m", "program", cwd=tmp_path).finish() == ("42\n", "")
 
 
-@pytest.mark.parametrize("option", ["-I", "-E", "-s", "-O", "-B", "-Xdev", "-Werror"])
+@first_always("option", ["-I", "-E", "-s", "-O", "-B", "-Xdev", "-Werror"], keep=2)
 def test_python_may_be_started_with_its_options(run: Callable[..., Host], option: str) -> None:
     assert run(OWN_CLASS, option).finish() == ("42\n", "")
 

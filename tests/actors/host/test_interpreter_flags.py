@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from first_forms import first_always
 
 PATIENCE = 60.0
 
@@ -33,7 +33,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(
+@first_always(
     "flags",
     [
         [],
@@ -47,6 +47,7 @@ if __name__ == "__main__":
         ["-I"],
         ["set"],
     ],
+    keep=2,
     ids=" ".join,
 )
 def test_a_process_has_the_flags_of_its_hosts_interpreter(tmp_path: Path, flags: list[str]) -> None:

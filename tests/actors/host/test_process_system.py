@@ -143,6 +143,7 @@ def test_actors_can_be_started_from_many_threads(system: ProcessSystem) -> None:
     assert answers == [True] * 8
 
 
+@pytest.mark.slow
 def test_a_hundred_lives_leave_no_descriptor(system: ProcessSystem) -> None:
     (zygote,) = zygotes()
     wait_until_at_rest(zygote)  # a rehearsal has descriptors of its own

@@ -191,7 +191,9 @@ def large_answer(kind: str) -> object:
     return [[*integers, "x" * 40, "x" * 300, "x" * 70_000, b"x" * 70_000]] * 9
 
 
-@pytest.mark.parametrize("kind", ["text", "nested", "just enough", "all kinds", "mappings"])
+@pytest.mark.parametrize(
+    "kind", ["text", pytest.param("nested", marks=pytest.mark.slow), "just enough", "all kinds", "mappings"]
+)
 def test_a_large_answer_arrives_as_it_was(kind: str) -> None:
     value = large_answer(kind)
     assert EncodedReply(bytes(encode_reply(value)), pytest.fail).value() == value

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 from population_actors import Leaving
 from populations import KINDS, Kind, generations, is_extinct, new_pulse
 from process_listeners import Started
@@ -79,7 +80,7 @@ def test_another_actors_end_does_not_wait_for_populations(system: ProcessSystem,
     wait_for_extinction(pulse)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@first_always("kind", KINDS, keep=2)
 def test_a_population_does_not_outlive_the_host(kind: Kind, pulse: Path) -> None:
     program = f"""
 import sys
@@ -105,7 +106,7 @@ sys.stdin.read()
         wait_for_extinction(pulse, limit=2 * GONE_WITHIN)  # looking takes a while, too
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@first_always("kind", KINDS, keep=2)
 def test_a_marked_population_does_not_outlive_the_zygote(own_system: ProcessSystem, kind: Kind, pulse: Path) -> None:
     started = Started(own_system, Leaving)
     started.proxy.population(kind, str(pulse), marked=True).get(timeout=PATIENCE)
@@ -119,7 +120,7 @@ def test_a_marked_population_does_not_outlive_the_zygote(own_system: ProcessSyst
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@first_always("kind", KINDS, keep=2)
 def test_a_task_that_leaves_a_population_ends_and_the_next_one_too(kind: Kind, pulse: Path) -> None:
     team = entrypoint_team(leaving={"entrypoint": "populations:leaves"})
     with Runtime.from_mapping(team) as runtime:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from actor_classes import Daemon, Echo, GrandchildKind, Worker
+from first_forms import first_always
 from process_listeners import Listener, Started
 from processes_and_waits import children_of, descriptors, is_gone, wait_until, wait_until_at_rest
 from subactors.actors import ProcessSystem, StartError
@@ -111,8 +112,8 @@ def test_killing_it_ends_the_groups_of_what_it_forked_whatever_their_environment
     wait_until(lambda: is_gone(grandchild), "the grandchild is gone")
 
 
-@pytest.mark.parametrize("environ", [None, {"PATH": os.environ["PATH"]}], ids=["the host's environment", "its own"])
-@pytest.mark.parametrize("kind", ["plain", "own session", "daemon", "nohup", "own environment", "channel holder"])
+@first_always("environ", [None, {"PATH": os.environ["PATH"]}], ids=["the host's environment", "its own"])
+@first_always("kind", ["plain", "own session", "daemon", "nohup", "own environment", "channel holder"], keep=3)
 def test_what_its_actors_have_started_is_gone_when_their_end_after_its_kill_is_told(
     own_system: ProcessSystem, kind: GrandchildKind, environ: dict[str, str] | None
 ) -> None:

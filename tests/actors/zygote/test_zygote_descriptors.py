@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 import rehearsing_actors
 from actor_classes import Echo, Worker
+from first_forms import first_always
 from process_listeners import Started
 from processes_and_waits import children_of, descriptors, wait_until, wait_until_at_rest
 from subactors.actors import ProcessActor, ProcessSystem
@@ -84,7 +85,7 @@ assert [number for number in own if own[number].startswith("socket:")] == [3], o
 # --- rehearsals that break off --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     "rehearsal",
     [
         rehearsing_actors.NeverEnds,
@@ -149,7 +150,7 @@ print(_child.rehearse(actor, threads=False), _linux.open_descriptors() - before)
 """
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("model", "limit", "held"),
     [(0.0, 2.0, 0), (0.001, 2.0, 0), (0.02, 2.0, 0.1), (5.0, 0.01, 0), (5.0, 0.1, 0.2), (0.05, 0.1, 0.2)],
 )

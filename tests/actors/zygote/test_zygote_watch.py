@@ -76,6 +76,7 @@ def test_what_is_to_be_killed_by_then_is_not_asked_of_the_next(own_system: Proce
     assert process.pid is None
 
 
+@pytest.mark.slow
 def test_more_than_its_socket_takes_is_started_by_the_next(own_system: ProcessSystem, zygote: int) -> None:
     os.kill(zygote, signal.SIGSTOP)
     connection = own_system._zygotes._zygote
