@@ -44,6 +44,7 @@ def figures(report: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
     return {(entry["way"], entry["tasks"]): entry for entry in report["figures"]}
 
 
+@pytest.mark.slow
 def test_a_function_is_measured_as_tasks_threads_processes_and_coroutines(folder: Path) -> None:
     measured = ["bench", "--function", "work:nap", "0.01", "--tasks", "1,3", "--repeat", "2"]
     done = subactors(folder, *measured, "--json", "--plot", "out.svg")

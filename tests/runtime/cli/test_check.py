@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 from model_server import ModelServer, Reply, Request, Status, Text
 from run_folders import command
 
@@ -55,13 +56,13 @@ def test_check_says_which_agents_would_run_and_which_would_not(folder: Path) -> 
     assert said.endswith("Would run here: a, b. Would not: c.\n")
 
 
-@pytest.mark.parametrize("target", ["package.deep.work:work", "single:work", "plain.inner.work:renamed", "open:any"])
+@first_always("target", ["package.deep.work:work", "single:work", "plain.inner.work:renamed", "open:any"], keep=2)
 def test_an_entrypoint_is_found_without_being_imported(folder: Path, target: str) -> None:
     assert check(folder, agent(f"entrypoint: {target}"))[0] == 0
     assert check(folder, agent(f"model: python/{target}"))[0] == 0
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("target", "words"),
     [
         ("nowhere:work", "no module 'nowhere'"),
@@ -71,6 +72,7 @@ def test_an_entrypoint_is_found_without_being_imported(folder: Path, target: str
         ("single:play", "defines no 'play'"),
         ("broken:work", "cannot be read as Python"),
     ],
+    keep=3,
 )
 def test_an_entrypoint_that_is_not_there_is_named(folder: Path, target: str, words: str) -> None:
     status, said = check(folder, agent(f"entrypoint: {target}"))

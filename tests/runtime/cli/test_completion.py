@@ -92,6 +92,7 @@ def typed(shell: str, folder: Path) -> list[str]:
     return (folder / "called").read_text().splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_shell_completes_commands_options_agents_ids_and_runs(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:

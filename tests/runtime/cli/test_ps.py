@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 from live_runs import FIRST, PATIENCE, SECOND, UNFINISHED, live_run, running
 from run_folders import command, host, make_old, past_run, subactors, task_row
 from subactors.runtime import Vitals
@@ -204,7 +205,7 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("options", "numbers"),
     [
         (["--all", "-n", "2"], [4, 5]),
@@ -220,6 +221,7 @@ MIXED = [
         (["--run", "LIVE"], [5]),
         (["--run", "PAST"], []),
     ],
+    keep=3,
 )
 @pytest.mark.parametrize("as_json", [False, True])
 def test_ps_lists_only_what_is_asked_for(tmp_path: Path, options: list[str], numbers: list[int], as_json: bool) -> None:

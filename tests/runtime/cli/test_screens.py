@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import COMMAND, TEAM, WORK, environ
+from first_forms import first_always
 from screens import is_kept, plain
 from terminals import in_terminal
 
@@ -34,7 +35,7 @@ TASK = "# Größe\n\nThis is one long line of an *answer* with `code` in it, whi
 POOR = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("name", "columns", "rows", "more"),
     [
         ("dispatch_60x24", 60, 24, {}),
@@ -42,6 +43,7 @@ POOR = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
         ("dispatch_80x24_dumb", 80, 24, {"TERM": "dumb"}),
         ("dispatch_80x24_locale_c", 80, 24, POOR),
     ],
+    keep=2,
 )
 def test_a_fan_out_on_a_terminal(folder: Path, name: str, columns: int, rows: int, more: dict[str, str]) -> None:
     status, shown = in_terminal(folder, "dispatch", "team.yaml", "root", TASK, columns=columns, rows=rows, **more)
@@ -77,7 +79,7 @@ print("a line of code is not broken, so that it can be copied, however long it i
 """
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("name", "columns", "more"),
     [
         ("answer_60", 60, {}),
@@ -85,6 +87,7 @@ print("a line of code is not broken, so that it can be copied, however long it i
         ("answer_200", 200, {"NO_COLOR": "1"}),
         ("answer_80_dumb", 80, {"TERM": "dumb"}),
     ],
+    keep=2,
 )
 def test_an_answer_on_a_terminal_and_what_is_said_after_it(
     folder: Path, name: str, columns: int, more: dict[str, str]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mcp_types as types
-import pytest
+from first_forms import first_always
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -103,7 +103,7 @@ def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(tmp_path: Pat
     assert schema["required"] == ["answer"]
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("given", "outcome"),
     [
         (accepted(answer="allow once"), "Thoughts so far:"),
@@ -113,6 +113,7 @@ def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(tmp_path: Pat
         (accepted(answer="perhaps"), "Their word on it: no answer to it was one of those to choose from."),
         (RuntimeError("the host is broken"), "Their word on it: the MCP host could not ask its user."),
     ],
+    keep=2,
 )
 def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(
     tmp_path: Path, given: types.ElicitResult | Exception, outcome: str

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from subactors.runtime import ToolAnswer
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.mcp.toolset import McpToolset
@@ -112,7 +113,7 @@ def test_what_still_runs_ends_with_the_host(team: str) -> None:
     assert "Started" in ask(team, work).text  # that nothing is left behind is seen to for every test
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "</dev/null", ">/dev/null", "</dev/null >/dev/full"])
+@first_always("closed", ["<&- >&-", "<&-", ">&-", "</dev/null", ">/dev/null", "</dev/null >/dev/full"])
 def test_closed_streams_and_empty_files_are_told_of_in_a_sentence(team: str, closed: str) -> None:
     command = f"exec {sys.executable} -m subactors.runtime.cli mcp {team} {closed}"
     done = subprocess.run(

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 from subactors.runtime import TeamFileError
 from subactors.runtime.cli.check import DryLook
 from subactors.runtime.teamfile import load
@@ -70,7 +71,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+@first_always("text", BOMBS.values(), keep=2, ids=BOMBS)
 def test_aliases_that_multiply_are_refused_wherever_they_stand(tmp_path: Path, text: str) -> None:
     status, lines = check(tmp_path, text)
     assert status == 2
@@ -91,7 +92,7 @@ TOO_MUCH = {
 }
 
 
-@pytest.mark.parametrize(("text", "words"), TOO_MUCH.values(), ids=TOO_MUCH)
+@first_always(("text", "words"), TOO_MUCH.values(), keep=2, ids=TOO_MUCH)
 def test_more_than_a_team_file_may_hold_is_one_problem(tmp_path: Path, text: str, words: str) -> None:
     status, lines = check(tmp_path, text)
     assert status == 2
@@ -117,7 +118,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("text", MISTAKES.values(), ids=MISTAKES)
+@first_always("text", MISTAKES.values(), ids=MISTAKES)
 def test_of_many_mistakes_the_first_are_shown_and_the_others_counted(tmp_path: Path, text: str) -> None:
     status, lines = check(tmp_path, text)
     assert status == 2
@@ -218,8 +219,8 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("server", SHOWN.values(), ids=SHOWN)
-@pytest.mark.parametrize("optional", [False, True])
+@first_always("server", SHOWN.values(), keep=2, ids=SHOWN)
+@first_always("optional", [False, True])
 def test_a_reference_to_the_environment_is_shown_and_not_its_value(
     tmp_path: Path, server: dict[str, object], optional: bool
 ) -> None:
@@ -230,7 +231,7 @@ def test_a_reference_to_the_environment_is_shown_and_not_its_value(
     assert SECRET not in "\n".join(lines)
 
 
-@pytest.mark.parametrize(
+@first_always(
     "model",
     [
         {"provider": "openai", "model": "${env.SECRET_X}"},

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime
 from teams import run_and_wait
@@ -147,7 +148,7 @@ def test_files_with_the_names_of_all_libraries_break_nothing(team: Path, elsewhe
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["json", "time", "msgspec"])
+@first_always("name", ["json", "time", "msgspec"])
 def test_a_module_that_is_hidden_by_one_with_its_name_is_told(team: Path, elsewhere: Path, name: str) -> None:
     (team.parent / f"{name}.py").write_text("def work(task): ...\n")
     team.write_text(f"agents: {{code: {{entrypoint: '{name}:work'}}}}\n")
@@ -204,7 +205,7 @@ def test_a_preload_that_fails_is_logged(failing: Path, caplog: pytest.LogCapture
     assert all(record.name == "subactors.runtime" for record in caplog.records)
 
 
-@pytest.mark.parametrize("deed", ["os._exit(4)", "os.closerange(3, 4096)", "os.execvp('true', ['true'])", "os.abort()"])
+@first_always("deed", ["os._exit(4)", "os.closerange(3, 4096)", "os.execvp('true', ['true'])", "os.abort()"])
 def test_a_module_that_ends_the_zygote_is_named_in_the_reason(tmp_path: Path, deed: str) -> None:
     (tmp_path / "fatal.py").write_text(f"import os\n{deed}\ndef work(task):\n    return 'done'\n")
     (tmp_path / "team.yaml").write_text("agents: {a: {entrypoint: 'fatal:work'}}\nruntime: {preload: [os, fatal]}\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from commands import COMMAND, PATIENCE, TEAM, WORK, environ, newest_task, shell
+from first_forms import first_always
 
 NO_READER = 141
 
@@ -29,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 # --- closed streams ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@first_always("closed", ["<&- >&- 2>&-", ">&-", "<&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-"], keep=2)
 def test_closed_streams_are_as_empty_files(folder: Path, closed: str) -> None:
     done = shell(folder, f"$S run team.yaml hello {closed}")
     assert done.returncode == 0, done.stderr
@@ -38,9 +39,7 @@ def test_closed_streams_are_as_empty_files(folder: Path, closed: str) -> None:
     assert newest_task(folder)["status"] == "completed"
 
 
-@pytest.mark.parametrize(
-    "command", ["ps --all", "doctor", "check team.yaml", "--help", "view nothing", "run team.yaml"]
-)
+@first_always("command", ["ps --all", "doctor", "check team.yaml", "--help", "view nothing", "run team.yaml"], keep=2)
 def test_every_command_bears_closed_streams(folder: Path, command: str) -> None:
     done = shell(folder, f"$S {command} <&- >&- 2>&-; echo $?")
     assert done.stdout.strip() in {"0", "1", "2"}
@@ -53,7 +52,7 @@ def test_without_a_prompt_and_with_its_input_closed_it_is_wrong_usage(folder: Pa
     assert "There is no PROMPT" in done.stderr
 
 
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+@first_always("closed", [(0, 1, 2), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])
 def test_in_no_process_a_standard_descriptor_is_a_socket_or_a_journal(folder: Path, closed: tuple[int, ...]) -> None:
     program = f"""
 import json, os
@@ -87,20 +86,21 @@ os._exit(0)
 # --- readers that go away ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     "command",
     [
         "$S run team.yaml hello",
+        "$S ps --all",
+        "$S --help",
         "$S run team.yaml --json hello",
         "$S dispatch team.yaml root a b c",
-        "$S ps --all",
         "$S check team.yaml",
         "$S doctor",
-        "$S --help",
         "$S run --help",
         "$S --version",
         "$S demo --print",
     ],
+    keep=3,
 )
 def test_where_nobody_reads_the_end_is_quiet(folder: Path, command: str) -> None:
     shell(folder, "$S run team.yaml first")
@@ -110,8 +110,8 @@ def test_where_nobody_reads_the_end_is_quiet(folder: Path, command: str) -> None
     assert "Exception" not in done.stderr
 
 
-@pytest.mark.parametrize("agent", ["slow", "silent"])
-@pytest.mark.parametrize("arguments", ["--json 2>errors | head -n 1", "--json 2>&1 | head -n 1"])
+@first_always("agent", ["slow", "silent"])
+@first_always("arguments", ["--json 2>errors | head -n 1", "--json 2>&1 | head -n 1"])
 def test_events_that_nobody_reads_any_more_stop_the_tasks(folder: Path, agent: str, arguments: str) -> None:
     done = shell(folder, f"$S run team.yaml -a {agent} x {arguments}; echo ${{PIPESTATUS[0]}}")
     assert done.stdout.splitlines()[-1] == str(NO_READER)
@@ -120,7 +120,7 @@ def test_events_that_nobody_reads_any_more_stop_the_tasks(folder: Path, agent: s
         assert "Traceback" not in (folder / "errors").read_text()
 
 
-@pytest.mark.parametrize("agent", ["slow", "silent"])
+@first_always("agent", ["slow", "silent"])
 def test_following_ends_when_nobody_reads_any_more(folder: Path, agent: str) -> None:
     with subprocess.Popen(
         [*COMMAND, "run", "team.yaml", "-a", agent, "x"],
@@ -144,7 +144,7 @@ def test_an_answer_comes_though_nobody_reads_standard_error(folder: Path) -> Non
     assert (done.returncode, done.stdout) == (0, "hello\n")
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
+@first_always("options", [[], ["--json"]])
 def test_a_terminal_that_is_gone_stops_the_tasks_as_a_hangup_does(folder: Path, options: list[str]) -> None:
     terminal, theirs = pty.openpty()
     with subprocess.Popen(
@@ -168,7 +168,7 @@ def test_a_terminal_that_is_gone_stops_the_tasks_as_a_hangup_does(folder: Path, 
 # --- a full disk ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     "command",
     ["run team.yaml hello", "run team.yaml --json hello", "dispatch team.yaml root x", "ps --all", "doctor", "--help"],
 )

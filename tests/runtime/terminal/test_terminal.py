@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import COMMAND, TEAM, WORK, environ, newest_task, shell
+from first_forms import first_always
 from terminals import in_terminal
 
 OSC = "\x1b]52;c;aGk=\x07"
@@ -32,7 +33,7 @@ def is_clean(shown: str) -> bool:
 # --- a terminal -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     "arguments",
     [
         ("run", "team.yaml", "-a", "loud", "x"),
@@ -48,6 +49,7 @@ def is_clean(shown: str) -> bool:
         ("run", f"nowhere {EVIL}.yaml", "x"),
         ("view", EVIL),
     ],
+    keep=4,
     ids=repr,
 )
 def test_nothing_that_anybody_says_commands_the_terminal(folder: Path, arguments: tuple[str, ...]) -> None:
@@ -148,7 +150,7 @@ def test_the_live_table_shows_the_queue_and_each_place_in_it(folder: Path) -> No
     assert "3 tasks: 1 running, 2 queued" in plain
 
 
-@pytest.mark.parametrize("columns", [80, 100, 120])
+@first_always("columns", [80, 100, 120])
 def test_the_live_table_has_room_for_what_tasks_say(folder: Path, columns: int) -> None:
     _, shown = in_terminal(folder, "dispatch", "team.yaml", "root", "All of this can be read.", columns=columns)
     *_, row = table_rows(shown)
@@ -166,7 +168,7 @@ def test_the_live_table_stays_in_its_columns_where_the_locale_lacks_a_character(
     assert max(map(len, re.split(r"[\r\n]", plain.split("===")[0]))) <= 80
 
 
-@pytest.mark.parametrize(
+@first_always(
     "arguments",
     [
         ("check", "team.yaml"),
@@ -177,6 +179,7 @@ def test_the_live_table_stays_in_its_columns_where_the_locale_lacks_a_character(
         ("ps",),
         ("prune",),
     ],
+    keep=2,
     ids=repr,
 )
 def test_sentences_are_broken_between_words_on_a_narrow_terminal(folder: Path, arguments: tuple[str, ...]) -> None:
@@ -230,8 +233,8 @@ POOR = [
 ]
 
 
-@pytest.mark.parametrize("locale", POOR, ids=repr)
-@pytest.mark.parametrize("command", ["run team.yaml", "dispatch team.yaml root", "run team.yaml --json"])
+@first_always("locale", POOR, ids=repr)
+@first_always("command", ["run team.yaml", "dispatch team.yaml root", "run team.yaml --json"], keep=2)
 def test_a_character_that_the_locale_lacks_is_replaced(folder: Path, command: str, locale: dict[str, str]) -> None:
     done = shell(folder, f"$S {command} 'before 你好 😀 after' 2>&1", **locale)
     assert done.returncode == 0, done.stdout
