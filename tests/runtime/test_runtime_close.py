@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import submitted_functions as functions
+from first_forms import first_always
 from processes_and_waits import is_gone, wait_until
 from subactors.runtime import Runtime, RuntimeClosedError, TaskEnded, TaskFailed, TaskStopped
 from teams import entrypoint_team, run_and_wait, shared_runtime, speaking
@@ -67,7 +68,7 @@ def test_close_does_not_wait_for_ever_for_a_look_at_earlier_runs(monkeypatch: py
     runtime._host.housekeeping.join()
 
 
-@pytest.mark.parametrize(
+@first_always(
     "use",
     [
         lambda runtime: runtime.run("echo", "x"),
@@ -78,6 +79,7 @@ def test_close_does_not_wait_for_ever_for_a_look_at_earlier_runs(monkeypatch: py
         lambda runtime: runtime.events(),
         lambda runtime: runtime.toolset("echo"),
     ],
+    keep=3,
     ids=["run", "list", "view", "wait", "stop", "events", "toolset"],
 )
 def test_a_closed_runtime_refuses_everything(use: Callable[[Runtime], Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fake_servers import FakeServer, aimock, fakellm, llmock
+from first_forms import first_always
 from installed_programs import NotInstalledError
 from subactors.runtime import Runtime
 from teams import run_and_wait
@@ -296,7 +297,7 @@ def test_another_model_answers_when_one_is_limited_at_aimock(
     assert (view.status, view.result) == ("completed", "I stand in.")
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("fault", "words"),
     [
         ({"truncateAfterChunks": 3, "latency": 50}, "broke the connection after"),

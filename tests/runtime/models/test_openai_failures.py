@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from first_forms import first_always
 from model_questions import KEY, ask, config, failure
 from model_server import Chunks, Cut, KeepAlive, ModelServer, Raw, Refusal, Reply, Stall, Status, Text
 from subactors.runtime.errors import ModelError
@@ -25,7 +26,7 @@ def test_a_rejected_key_is_an_error_that_names_the_variables_and_not_the_key() -
     assert "Incorrect API key provided: [key]." in message
 
 
-@pytest.mark.parametrize("length", range(0, 320, 16))
+@first_always("length", range(0, 320, 16), keep=8)
 def test_no_part_of_a_key_is_left_where_what_a_server_sent_is_cut(length: int) -> None:
     long = f"{'=' * length} {KEY} {'=' * 1000}"
     replies: list[Reply] = [

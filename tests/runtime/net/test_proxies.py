@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from mcp_web_servers import web
 from model_server import ModelServer, Text
 from proxy_server import ProxyServer
@@ -249,7 +250,7 @@ def tools_of(url: str, transport: str, environ: dict[str, str]) -> list[str]:
     return asyncio.run(work())
 
 
-@pytest.mark.parametrize("transport", ["streamable-http", "sse"])
+@first_always("transport", ["streamable-http", "sse"])
 def test_an_mcp_server_on_this_machine_is_reached_whatever_proxy_the_environment_names(transport: str) -> None:
     with web(transport) as url:
         assert "pid" in tools_of(url, transport, {"ALL_PROXY": "socks5://127.0.0.1:9", "HTTP_PROXY": "ftp://x"})

@@ -129,6 +129,7 @@ def wait_until_nothing_survives(mark: str, what: str) -> None:
     wait_until(lambda: not marked(mark), what, limit=GONE_WITHIN)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + 10 * KILLS)
 def test_whatever_moment_a_host_is_killed_at_what_it_had_told_is_kept_and_nothing_survives(tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from run_folders import subactors
 from subactors.runtime import Runtime, StateError, TeamFileError
 from subactors.runtime.tasks.result import check_result, decode_result_file
@@ -30,7 +31,7 @@ def runtime() -> Iterator[Runtime]:
 # --- what becomes plain data ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("kind", "expected"),
     [
         ("pydantic", {"title": "one", "at": "2026-01-02T00:00:00Z", "places": [{"path": "/a", "score": 0.5}]}),
@@ -54,6 +55,7 @@ def runtime() -> Iterator[Runtime]:
         ("truth as key", {"true": 1, "false": 0}),
         ("nothing", {"a": None, "b": [None]}),
     ],
+    keep=9,
 )
 def test_a_result_becomes_plain_data(runtime: Runtime, kind: str, expected: Any) -> None:
     view = run_and_wait(runtime, "value", kind)
@@ -72,7 +74,7 @@ def test_a_result_of_five_hundred_levels_is_one(runtime: Runtime) -> None:
 # --- what cannot ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("kind", "words"),
     [
         ("nan", "NaN at result['score'], infinity at result['limit']. JSON has no such numbers: return None, or text"),
@@ -112,6 +114,7 @@ def test_a_result_of_five_hundred_levels_is_one(runtime: Runtime) -> None:
         ("too deep mappings", "it is nested too deeply, or holds itself. Return text, or"),
         ("too deep objects", "it is nested too deeply, or holds itself. Return text, or"),
     ],
+    keep=9,
 )
 def test_what_json_cannot_hold_fails_the_task_and_is_named_with_its_place(
     runtime: Runtime, kind: str, words: str
@@ -126,7 +129,7 @@ def test_what_json_cannot_hold_fails_the_task_and_is_named_with_its_place(
 # --- what is too large to be sent -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("agent", "task", "length"),
     [("text", str(LARGE), LARGE - 1), ("rows", "go", 70_000), ("numbers", "1500000", 1_500_000)],
 )

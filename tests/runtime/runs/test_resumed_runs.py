@@ -364,6 +364,7 @@ def finish(state: Path, task: str, kill_after: float | None) -> tuple[str, float
         return program.stdout.read().removeprefix("begun\n"), killed
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120 + 20 * KILLS)
 def test_whatever_moment_its_host_is_killed_at_a_task_is_finished_and_nothing_that_is_known_to_be_done_is_done_again(
     tmp_path: Path,

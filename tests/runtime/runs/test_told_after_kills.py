@@ -68,6 +68,7 @@ def messages_of(state: Path, task_id: str) -> list[dict[str, Any]]:
     raise AssertionError(task_id)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120 + 20 * KILLS)
 def test_whatever_moments_a_host_is_killed_at_its_orchestrator_is_told_of_each_end_once(tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted

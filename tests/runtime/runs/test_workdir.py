@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from git_repositories import IDENTITY, git, new_repository
 from processes_and_waits import wait_until
 from run_folders import python, subactors
@@ -137,7 +138,7 @@ def test_a_worktree_without_changes_is_removed_with_its_branch(repository: Path,
     assert not (state / "worktrees").exists()
 
 
-@pytest.mark.parametrize(
+@first_always(
     "change",
     [
         "echo more >> inner/file",
@@ -146,6 +147,7 @@ def test_a_worktree_without_changes_is_removed_with_its_branch(repository: Path,
         f"echo more >> inner/file; git {' '.join(IDENTITY)} commit --quiet -am Second",
         f"git checkout --quiet --detach; touch new; git add new; git {' '.join(IDENTITY)} commit --quiet -m Second",
     ],
+    keep=2,
 )
 def test_a_worktree_with_changes_is_kept_with_its_branch(repository: Path, state: Path, change: str) -> None:
     with Runtime.from_mapping(team("worktree"), state_dir=state, standby=0) as runtime:

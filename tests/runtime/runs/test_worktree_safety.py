@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from git_repositories import IDENTITY, git, new_repository
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime
@@ -72,7 +73,7 @@ PROGRAMS_OF_THE_CONFIGURATION = {
 }
 
 
-@pytest.mark.parametrize("given", PROGRAMS_OF_THE_CONFIGURATION.values(), ids=PROGRAMS_OF_THE_CONFIGURATION)
+@first_always("given", PROGRAMS_OF_THE_CONFIGURATION.values(), keep=2, ids=PROGRAMS_OF_THE_CONFIGURATION)
 def test_no_program_of_a_repositorys_configuration_runs(
     repository: Path, state: Path, trap: Path, tmp_path: Path, given: str
 ) -> None:
@@ -125,7 +126,7 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("command", FORGED.values(), ids=FORGED)
+@first_always("command", FORGED.values(), keep=2, ids=FORGED)
 def test_a_worktree_whose_git_file_is_another_is_kept_and_said(
     repository: Path, state: Path, trap: Path, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:
@@ -179,7 +180,7 @@ def test_git_never_looks_into_a_submodule_that_a_task_has_made(repository: Path,
     assert (folder / "sub" / ".git").exists()
 
 
-@pytest.mark.parametrize(
+@first_always(
     "command",
     [
         "rm -r $(git rev-parse --git-dir)",
@@ -188,6 +189,7 @@ def test_git_never_looks_into_a_submodule_that_a_task_has_made(repository: Path,
         "d=$(git rev-parse --git-dir); rm $d/index; mkfifo $d/index",
         "d=$(git rev-parse --git-dir); echo DIRC > $d/index",
     ],
+    keep=2,
 )
 def test_a_worktree_whose_administration_is_damaged_is_kept(repository: Path, state: Path, command: str) -> None:
     assert repository.exists()
@@ -196,7 +198,7 @@ def test_a_worktree_whose_administration_is_damaged_is_kept(repository: Path, st
     assert (folder / "file").exists()
 
 
-@pytest.mark.parametrize("file", ["HEAD", "$(cat $d/commondir)/config", "$(cat $d/commondir)/packed-refs"])
+@first_always("file", ["HEAD", "$(cat $d/commondir)/config", "$(cat $d/commondir)/packed-refs"])
 def test_a_pipe_in_place_of_a_file_that_git_reads_holds_it_up_no_longer_than_a_moment(
     repository: Path, state: Path, caplog: pytest.LogCaptureFixture, file: str
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from first_forms import first_always
 from subactors.runtime import Runtime
 from teams import entrypoint, run_and_wait, speaking
 
@@ -36,12 +37,13 @@ def _the_supervisor_goes_on(runtime: Runtime) -> Iterator[None]:
     assert run_and_wait(runtime, "echo", "still there").result == "still there"
 
 
-@pytest.mark.parametrize(
+@first_always(
     "kind",
     [
         *("no text", "extension", "no JSON", "number", "nested", "nested mappings", "nested behind text"),
         *("empty lists", "empty mappings behind text", "empty texts", "many messages", "many first messages"),
     ],
+    keep=4,
 )
 def test_a_result_that_nobody_could_read_breaks_the_protocol(runtime: Runtime, kind: str) -> None:
     view = run_and_wait(runtime, "reports", kind)

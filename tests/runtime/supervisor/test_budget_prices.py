@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from model_server import Calls, ModelServer, Reply, Request, Text
 from subactors.runtime import BudgetError, Limits, Runtime
 from subactors.runtime.tasks.wording import usage_text
@@ -98,8 +99,8 @@ def test_a_function_has_a_price_and_says_what_it_has_used() -> None:
 # --- servers that do not say what they count ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("limits", [Limits(tokens=3000), Limits(cost=0.003)])
-@pytest.mark.parametrize("options", [{}, {"provider_opts": {"stream_options": None}}])
+@first_always("limits", [Limits(tokens=3000), Limits(cost=0.003)])
+@first_always("options", [{}, {"provider_opts": {"stream_options": None}}])
 def test_a_server_that_does_not_say_what_it_counts_is_counted_by_an_estimate(
     limits: Limits, options: dict[str, Any]
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import strict_server_rules
+from first_forms import first_always
 from model_server import Calls, ModelServer, Reply, Request, Stall, Text
 from priced_models import THINKER, TURN
 from priced_models import priced_team as team
@@ -34,13 +35,14 @@ def think(limits: Limits) -> tuple[TaskView, list[Request]]:
         return run_and_wait(runtime, "a", limits=limits), list(server.requests)
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("limits", "reason"),
     [
         (Limits(tokens=1050), "The limit tokens of 1,050 was reached: it had used 1,100."),
         (Limits(cost=0.105), "The limit cost of $0.10 was reached: it had used $0.11."),
         (Limits(tokens=1000), "The limit tokens of 1,000 was reached: it had used 1,100."),
     ],
+    keep=2,
 )
 def test_an_agent_is_told_in_time_and_hands_back_what_there_is_in_a_last_turn_without_tools(
     limits: Limits, reason: str
@@ -227,7 +229,7 @@ def hungry(limits: dict[str, float] | None) -> Callable[[Request], Reply]:
     return reply
 
 
-@pytest.mark.parametrize("limits", [None, {"cost": 0.06}, {"cost": 9.0}], ids=["shared", "reserved", "all reserved"])
+@first_always("limits", [None, {"cost": 0.06}, {"cost": 9.0}], ids=["shared", "reserved", "all reserved"])
 def test_three_levels_with_a_limit_on_cost_go_beyond_it_by_one_turn_of_each_at_most(
     limits: dict[str, float] | None,
 ) -> None:

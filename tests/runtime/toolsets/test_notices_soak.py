@@ -64,6 +64,7 @@ class Soak:
         self.told += told
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_each_of_many_ends_is_told_once_or_was_seen(tmp_path: Path) -> None:
     boss = model("streams", sub_agents=["echo", "raises"], toolsets=[{"type": "background_agents"}])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from model_server import Calls, ModelServer, Reply, Request, Text
 from run_folders import command
 from subactors.runtime import RequirementError, Runtime, TaskView, ToolsetError
@@ -51,7 +52,7 @@ def run(server: ModelServer, folder: Path, *toolsets: dict[str, Any]) -> TaskVie
     return ended
 
 
-@pytest.mark.parametrize("kind", MISSING)
+@first_always("kind", MISSING)
 def test_a_task_starts_without_an_optional_toolset_and_says_so(kind: str, tmp_path: Path) -> None:
     toolset, reason = MISSING[kind]
     with ModelServer([Text("Done.")]) as server:

@@ -13,11 +13,12 @@ import pytest
 import submitted
 import trio
 from anyio.lowlevel import checkpoint
+from first_forms import first_always
 from subactors.runtime import AsyncRuntime, TaskFailed
 from subactors.runtime.verbs.async_many import AsyncResults
 from teams import entrypoint_team
 
-pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+pytestmark = first_always("backend", ["asyncio", "trio"])
 
 
 def in_loop(program: Callable[[AsyncRuntime], Awaitable[Any]], state: Path, backend: str) -> Any:

