@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from first_forms import first_always
 from host_programs import CROWD, RUN, SAY, START, Host
 from processes_and_waits import GONE_WITHIN, children_of, is_gone, wait_until
 
@@ -265,7 +266,7 @@ def test_nothing_is_left_two_seconds_after_a_host_is_killed(start: Start) -> Non
     wait_until(lambda: all(map(is_gone, pids)), "all of it is gone", limit=GONE_WITHIN)
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("end", "status"),
     [("", 0), ("raise SystemExit(3)", 3), ("1 / 0", 1), ("os._exit(4)", 4), ("os.kill(os.getpid(), 15)", -15)],
     ids=["by itself", "by sys.exit", "by an exception", "by os._exit", "by a signal"],
@@ -315,9 +316,7 @@ runtime.close()
     assert all(map(is_gone, pids))
 
 
-@pytest.mark.parametrize(
-    ("wait", "grace"), [("runtime.wait()", 0.3), ("list(runtime.events())", 0.3), ("runtime.close()", 600)]
-)
+@first_always(("wait", "grace"), [("runtime.wait()", 0.3), ("list(runtime.events())", 0.3), ("runtime.close()", 600)])
 def test_an_interrupt_that_another_thread_catches_ends_a_wait_all_the_same(
     start: Start, wait: str, grace: float
 ) -> None:

@@ -88,6 +88,7 @@ def test_the_review_leaves_a_branch_for_each_check_that_found_something(folder: 
     assert (folder / "two.py").read_text() == "if x:\n\ty = 2\n"
 
 
+@pytest.mark.slow
 def test_the_host_of_mcp_gets_the_results_of_its_tasks(folder: Path) -> None:
     said = run(sys.executable, str(EXAMPLES / "mcp_host" / "host.py"), "ants", "bees", folder=folder)
 
@@ -95,6 +96,7 @@ def test_the_host_of_mcp_gets_the_results_of_its_tasks(folder: Path) -> None:
     assert "all about bees" in said
 
 
+@pytest.mark.slow
 def test_the_crash_test_passes(folder: Path) -> None:
     shutil.copytree(EXAMPLES / "crash_test", folder / "crash_test")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+from first_forms import first_always
 from pages import ROOT, Block, blocks, guide
 
 GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "events", "functions", "orchestrators")
@@ -78,7 +79,7 @@ def is_said(expected: str, said: str) -> bool:
 PROGRAMS: Final = [program for name in GUIDES for program in programs(name)]
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+@first_always("program", PROGRAMS, ids=lambda program: program.name)
 def test_a_program_of_a_guide_runs_and_prints_what_the_guide_says(program: Program, tmp_path: Path) -> None:
     for name, text in program.files.items():
         (tmp_path / name).write_text(text)
@@ -160,7 +161,7 @@ def pasted(block: Block, number: int) -> str:
     return written if block.file is not None else f"{written}python {name}\n"
 
 
-@pytest.mark.parametrize("name", WALKS)
+@first_always("name", WALKS)
 def test_the_blocks_of_a_walk_can_be_pasted_one_after_the_other_into_an_empty_folder(name: str, tmp_path: Path) -> None:
     walk = steps(name)
     shell = "".join(f"{pasted(block, number)}printf '\\036'\n" for number, (block, _) in enumerate(walk))

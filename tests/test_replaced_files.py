@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from first_forms import first_always
 from processes_and_waits import wait_until
 from run_folders import past_run, task_row
 from run_folders import subactors as command
@@ -117,7 +118,7 @@ def test_a_lock_on_the_journal_is_said_and_starts_go_on(
     wait_until(lambda: not runtime._host.journal.failing, "the journal is written again", limit=PATIENCE)
 
 
-@pytest.mark.parametrize("how", ["garbled", "index cut", "log cut", "deleted", "fifo", "folder deleted", "trigger"])
+@first_always("how", ["garbled", "deleted", "index cut", "log cut", "fifo", "folder deleted", "trigger"], keep=2)
 def test_a_journal_that_a_task_damages_does_not_end_the_host(runtime: Runtime, how: str) -> None:
     assert run_and_wait(runtime, "damages_the_journal", how).status == "completed"
     for _ in range(3):
@@ -125,7 +126,7 @@ def test_a_journal_that_a_task_damages_does_not_end_the_host(runtime: Runtime, h
     assert command("ps", "--all", root=run_of(runtime).parent).returncode == 0
 
 
-@pytest.mark.parametrize("how", ["deleted", "fifo"])
+@first_always("how", ["deleted", "fifo"])
 def test_a_journal_that_was_removed_is_made_anew_with_all_that_was_in_it(
     runtime: Runtime, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:

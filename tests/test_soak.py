@@ -148,6 +148,7 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120 + TASKS)
 def test_after_a_soak_each_task_has_ended_once_and_rightly_and_the_host_is_as_it_was(runtime: Runtime) -> None:
     host = psutil.Process()

@@ -159,6 +159,7 @@ def is_calm(url: str) -> bool:
     return asyncio.run(running(url)) == []
 
 
+@pytest.mark.slow
 def test_clients_that_go_away_leave_no_task_process_thread_or_descriptor(service: Service) -> None:
     chance = random.Random(os.urandom(8))  # noqa: S311 - chance is all that is wanted
     asyncio.run(storm(service.url, chance))  # the first opens what stays open, such as a client's pool
@@ -175,6 +176,7 @@ def test_clients_that_go_away_leave_no_task_process_thread_or_descriptor(service
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["--reload"], indirect=True)
 def test_a_server_that_is_reloaded_or_stopped_in_the_midst_leaves_nothing(service: Service) -> None:
     old: list[psutil.Process] = []
