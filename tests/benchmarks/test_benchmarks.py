@@ -215,7 +215,6 @@ def test_the_help_names_each_scenario() -> None:
     assert [name for name in listed.stdout.split() if name not in shown] == []
 
 
-@pytest.mark.slow
 def test_a_run_of_one_scenario_prints_its_own_targets_alone() -> None:
     done = run_in_root("-m", "benchmarks", "--smoke", "--peers", "floor,subactors", "--only", "stop")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from command_line import COMMAND, write_team
+from first_forms import first_always
 from live_runs import live_run, running
 from run_folders import past_run, task_row
 from subactors.runtime.tasks.questions import Question
@@ -92,8 +93,7 @@ def typed(shell: str, folder: Path) -> list[str]:
     return (folder / "called").read_text().splitlines()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shell", SHELLS)
+@first_always("shell", SHELLS)
 def test_a_shell_completes_commands_options_agents_ids_and_runs(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
