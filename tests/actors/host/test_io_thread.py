@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import pytest
 from processes_and_waits import descriptors, wait_until
 from subactors.actors import StartError
-from subactors.actors.host.io import READ, WRITE, IOThread
+from subactors.actors.host.io import READ, WRITE, IOThread, Timer
 
 PATIENCE = 10.0
 
@@ -132,11 +132,17 @@ def test_cancelled_timers_are_forgotten_long_before_they_are_due_and_the_others_
 
 def test_a_cancelled_timer_does_not_fire(io: IOThread) -> None:
     fired: queue.Queue[str] = queue.Queue()
-    cancelled = io.call_later(0.01, lambda: fired.put("cancelled"))
-    io.call_later(0.02, lambda: fired.put("kept"))
-    cancelled.cancel()
+    made: queue.Queue[Timer] = queue.Queue()
+
+    def make() -> None:  # in the thread in which timers fire, so that none does before it is cancelled
+        cancelled = io.call_later(0.01, lambda: fired.put("cancelled"))
+        io.call_later(0.02, lambda: fired.put("kept"))
+        cancelled.cancel()
+        made.put(cancelled)
+
+    io.call(make)
     assert fired.get(timeout=PATIENCE) == "kept"
-    cancelled.cancel()
+    made.get(timeout=PATIENCE).cancel()
     assert fired.empty()
 
 
