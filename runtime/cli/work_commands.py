@@ -11,6 +11,7 @@ import click
 from ..runs.folder import state_root
 from ..terminal.streams import out
 from .arguments import (
+    Duration,
     agent_argument,
     agent_of,
     agent_option,
@@ -118,7 +119,14 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=settings_of(options))
 
 
-@command(examples=["subactors mcp team.yaml", "subactors mcp team.yaml --agent coordinator --max-running 5"])
+@command(
+    examples=[
+        "subactors mcp team.yaml",
+        "subactors mcp team.yaml --agent coordinator --max-running 5",
+        "subactors mcp team.yaml --http --port 8765",
+        "subactors mcp team.yaml --http --host 0.0.0.0 --token-file token --allowed-host agents.example.org",
+    ]
+)
 @team_argument
 @click.option(
     "--agent",
@@ -127,20 +135,52 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     shell_complete=complete_with("agents"),
     help="The agent whose place the MCP host takes, not the root.",
 )
+@click.option("--http", is_flag=True, help="Serve over streamable HTTP, any number of clients at a time.")
+@click.option("--port", type=click.IntRange(0, 65535), help="With --http: the port; 0: a free one. [default: 8765]")
+@click.option("--host", metavar="ADDRESS", help="With --http: where to listen. [default: 127.0.0.1]")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --http: a token a line, of which each client must have one.",
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="With --http: a name by which clients call the server, beside localhost.",
+)
+@click.option(
+    "--linger",
+    type=Duration(),
+    metavar="TIME",
+    help="With --http: how long a client may be away before its tasks end. [default: 5m]",
+)
 @max_running_option
 @working_dir_option
 @state_option
 def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
     """Serve the background agents of TEAM as tools to an MCP host.
 
-    It speaks on standard input and output. The MCP host takes the place of the root agent: it may start the root's
-    sub-agents, or all agents if the root has none. Everything ends with standard input.
+    It speaks on standard input and output, and everything ends with standard input. The MCP host takes the place of the
+    root agent: it may start the root's sub-agents, or all agents if the root has none.
+
+    With --http it prints its address, and serves any number of clients. Each sees its own tasks only. At another
+    address than one of this machine, --token-file and --allowed-host are needed.
     """
+    from .mcp_address import address_of
+
+    address = address_of(options)
     team = load(team_file)
     name = agent_of(team, agent or team.root)
-    from ..serve.mcp import serve
+    if address is None:
+        from ..serve.mcp import serve
 
-    return serve(team, name, settings=settings_of(options))
+        return serve(team, name, settings=settings_of(options))
+    from ..serve.http import serve_http
+
+    return serve_http(team, name, address, settings=settings_of(options))
 
 
 @command(

@@ -1,49 +1,54 @@
-"""Elicitation: asks the user of an MCP host what tasks ask a person, if the host can."""
+"""Elicitation: asks the user of an MCP client what its tasks ask a person, if the client can.
+
+A client that began with a handshake is sent a request. One of the protocol of 2026-07-28 is told in an answer what
+input is required (`inputs`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
-from mcp_types import ClientCapabilities, ElicitationCapability
-
 from ..people import Gone
-from ..tasks.questions import APPROVAL, Question
-from ..tasks.wording import form_text
-from ..terminal.control_sequences import visible
-from .elicitation_form import answer_of, fields_of, form_of
+from ..tasks.questions import Question
+from .elicitation_form import answer_of, form_of, message_of, not_answered
 
 if TYPE_CHECKING:
-    from mcp.server.session import ServerSession
-
     from ..host import Host
+    from .client import Client
 
-__all__ = ["Elicitation"]
+__all__ = ["PERSON", "Elicitation"]
 
 logger = logging.getLogger("subactors.runtime")
 
+PERSON = "a person at the MCP host"
+"""Who answers, for the events."""
+
+_CANNOT = "the MCP client cannot ask its user"
+
 
 class Elicitation:
-    """See the module, and `AskPerson`. Made in the event loop of the session.
+    """See the module, and `AskPerson`. Made in the event loop of the server.
 
     Args:
         host: whose tasks ask.
+        clients: returns the clients that there are.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, clients: Callable[[], Iterable[Client]]) -> None:
         self._host = host
+        self._clients = clients
         self._loop = asyncio.get_running_loop()
-        self._session: ServerSession | None = None
+        self._is_attached = False
 
-    def seen(self, session: ServerSession) -> None:
-        """Take note of a request of the MCP host; from the first on, its user is asked, if it says that it can."""
-        if self._session is not None:
-            self._session = session
-        elif session.check_client_capability(ClientCapabilities(elicitation=ElicitationCapability())):
-            self._session = session
-            self._host.people.attach(self, "a person at the MCP host")
+    def attach(self) -> None:
+        """Ask, from now on: there is a client that can ask its user."""
+        if not self._is_attached:
+            self._is_attached = True
+            self._host.people.attach(self, PERSON)
 
     def close(self) -> None:
         """Ask nothing any more."""
@@ -51,7 +56,7 @@ class Elicitation:
 
     def __call__(self, question: Question, gone: Gone, wrong: str) -> str | None:
         """Ask; what is being answered is cancelled when it is gone. Runs in a thread of its own."""
-        asking = asyncio.run_coroutine_threadsafe(self._ask(question, wrong), self._loop)
+        asking = asyncio.run_coroutine_threadsafe(self._ask(question, gone, wrong), self._loop)
         gone.call(asking.cancel)
         try:
             return asking.result()
@@ -61,23 +66,25 @@ class Elicitation:
             if gone.is_set():
                 return None
             logger.warning("The MCP host could not ask its user %s of %s: %s", question.id, question.task_id, error)
-            return _not_answered(question, "the MCP host could not ask its user")
+            return not_answered(question, "the MCP host could not ask its user")
 
-    async def _ask(self, question: Question, wrong: str) -> str | None:
-        assert self._session is not None  # noqa: S101 - it is attached when it has one
-        head = f"{wrong}\n\n" if wrong else ""
-        hint = "" if fields_of(question) is not None else form_text(question)
-        # Each line behind a mark: a question must not look like words of the host, nor like another question.
-        asked = f"{visible(question.text)}{hint}".replace("\n", "\n| ")
-        text = f"{head}{question.agent} ({question.task_id}) asks: {asked}"
-        answered = await self._session.elicit_form(text, form_of(question))
+    async def _ask(self, question: Question, gone: Gone, wrong: str) -> str | None:
+        client = self._whose(question)
+        if client is None:
+            return None
+        if client.session is None or not client.can_be_asked:
+            if not client.takes(question):
+                return not_answered(question, _CANNOT)
+            client.ask(question)
+            gone.call(lambda: self._loop.call_soon_threadsafe(client.ask_no_more, question.id))
+            return None  # the answer comes with a request
+        answered = await client.session.elicit_form(message_of(question, wrong), form_of(question))
         if answered.action == "accept":
             return answer_of(question, answered.content or {})
-        return _not_answered(question, "")
+        return not_answered(question)
 
-
-def _not_answered(question: Question, why: str) -> str | None:
-    """Return what counts where the user does not answer: that denies a call, and leaves other questions to others."""
-    if question.kind != "approval":
-        return None
-    return f"{APPROVAL[-1]}: {why}" if why else APPROVAL[-1]
+    def _whose(self, question: Question) -> Client | None:
+        """Return the client that has started the task, or one above it; one may ask about its own calls, too."""
+        task = self._host.registry.get(question.task_id)
+        callers = {question.task_id, *(() if task is None else task.owners)}
+        return next((client for client in self._clients() if client.id in callers), None)

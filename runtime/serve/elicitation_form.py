@@ -12,8 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from ..tasks.questions import APPROVAL, Question
+from ..tasks.wording import form_text
+from ..terminal.control_sequences import visible
 
-__all__ = ["answer_of", "fields_of", "form_of"]
+__all__ = ["answer_of", "fields_of", "form_of", "message_of", "not_answered"]
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"title", "description", "minLength", "maxLength", "format", "default", "enum", "enumNames"}),
@@ -76,3 +78,24 @@ def answer_of(question: Question, content: Mapping[str, Any]) -> str:
         return json.dumps(dict(content), ensure_ascii=False)
     word, said = content.get("reason"), str(content.get("answer", ""))
     return f"{said}: {word}" if word and said == APPROVAL[-1] else said
+
+
+def message_of(question: Question, wrong: str) -> str:
+    """Return what the user reads above the form.
+
+    Args:
+        question: what is asked.
+        wrong: why the last answer does not count, as a sentence; empty if there was none.
+    """
+    head = f"{wrong}\n\n" if wrong else ""
+    hint = "" if fields_of(question) is not None else form_text(question)
+    # Each line behind a mark: a question must not look like words of the host, nor like another question.
+    asked = f"{visible(question.text)}{hint}".replace("\n", "\n| ")
+    return f"{head}{question.agent} ({question.task_id}) asks: {asked}"
+
+
+def not_answered(question: Question, why: str = "") -> str | None:
+    """Return what counts where the user does not answer: that denies a call, and leaves other questions to others."""
+    if question.kind != "approval":
+        return None
+    return f"{APPROVAL[-1]}: {why}" if why else APPROVAL[-1]

@@ -116,11 +116,14 @@ class HostGateway:
     Args:
         supervisor: reference to the task supervisor.
         caller: on whose behalf.
+
+    Attributes:
+        caller: as above.
     """
 
     def __init__(self, supervisor: pykka.ActorRef[Any], caller: Caller) -> None:
         self._supervisor = supervisor
-        self._caller = caller
+        self.caller = caller
 
     def ask(self, request: Request[Reply]) -> Future[Reply]:
         future: Future[Reply] = Future()
@@ -133,7 +136,7 @@ class HostGateway:
         """Send a request; its reply, or a SubactorsError, goes to an address, in the supervisor's thread."""
         try:
             # The union has every kind of request, which a test holds.
-            self._supervisor.tell(Call(cast("TaskRequest", request), self._caller, reply_to))
+            self._supervisor.tell(Call(cast("TaskRequest", request), self.caller, reply_to))
         except pykka.ActorDeadError:
             reply_to.set_exception(RuntimeClosedError("The runtime is closed."))
 
@@ -143,7 +146,7 @@ class HostGateway:
 
     def acknowledge(self, task_ids: Sequence[str]) -> None:
         """Tell which ends have been seen; see `Reading.peek`."""
-        self._tell(Acknowledge(task_ids, self._caller.id))
+        self._tell(Acknowledge(task_ids, self.caller.id))
 
     def _tell(self, message: Acknowledge | Forget) -> None:
         with contextlib.suppress(pykka.ActorDeadError):  # the runtime is closed; it has told whoever waited

@@ -1,0 +1,168 @@
+"""Client: one MCP client: its tools, its tasks, what its user is asked. It sees no other client's tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from mcp_types import ClientCapabilities, ElicitationCapability, Tool
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from ..errors import SubactorsError
+from ..tasks.gateway import Caller, HostGateway
+from ..tasks.messages import ListTasks, StopTasks
+from ..tasks.questions import AnswerQuestion, Question
+from ..toolsets.asking import ask
+from .elicitation import PERSON
+from .inputs import Inputs
+
+if TYPE_CHECKING:
+    from mcp.server.session import ServerSession
+
+    from ..host import Host
+    from ..tasks.views import TaskList
+    from ..toolsets.base import ToolAnswer
+    from .offer import Offer
+
+__all__ = ["Client"]
+
+_CAN_ASK = ClientCapabilities(elicitation=ElicitationCapability())
+
+
+class Client:
+    """See the module. Used in the event loop of the server.
+
+    Args:
+        host: runs its tasks.
+        offer: what it gets.
+        can_ask: is called when it turns out that it can ask its user.
+
+    Attributes:
+        id: whose the tasks are, for the supervisor.
+        session: where it can be told of ends; None: nothing can be said to it that it has not asked for.
+        can_be_asked: whether its user can be asked there.
+        takes_input: whether its user can be asked in answers.
+        inputs: what its user is asked in answers.
+        asked: is set when there is more of that.
+    """
+
+    def __init__(self, host: Host, offer: Offer, can_ask: Callable[[], object]) -> None:
+        self._host = host
+        self._can_ask = can_ask
+        self._questions: dict[str, Question] = {}
+        self.offer = offer
+        self.gateway = offer.gateway()
+        self.id = self.gateway.caller.id
+        self.box = offer.tool_box(self.gateway)
+        self.session: ServerSession | None = None
+        self.can_be_asked = False
+        self.takes_input = False
+        self.inputs = Inputs(self._answer)
+        self.asked = asyncio.Event()
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """The tools that it gets."""
+        return self.offer.described(self.box)
+
+    def seen(self, session: ServerSession) -> None:
+        """Take note of a request: of what the client can do, and where it can be reached."""
+        is_modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
+        if not is_modern:
+            self.session = session
+        if session.check_client_capability(_CAN_ASK):
+            self.takes_input |= is_modern
+            self.can_be_asked |= not is_modern
+            self._can_ask()
+
+    # --- what its user is asked -------------------------------------------------------------------------------------
+
+    def takes(self, _question: Question) -> bool:
+        """Whether its user can be asked a question in an answer."""
+        return self.takes_input
+
+    def ask(self, question: Question) -> None:
+        """Have its user asked with the next answer."""
+        self._questions[question.id] = question
+        self.asked.set()
+
+    def ask_no_more(self, question_id: str) -> None:
+        """A question waits for no answer any more."""
+        self._questions.pop(question_id, None)
+
+    def questions(self, task_ids: Iterable[str] | None = None) -> list[Question]:
+        """Return what its user is to be asked in answers.
+
+        Args:
+            task_ids: only what these tasks ask, and those that they have started; None: all.
+        """
+        if task_ids is None:
+            return list(self._questions.values())
+        wanted = {*task_ids}
+        return [question for question in self._questions.values() if wanted & self._of(question.task_id)]
+
+    def _of(self, task_id: str) -> set[str]:
+        """Return the ids of a task, and of all who own it."""
+        task = self._host.registry.get(task_id)
+        return {task_id, *(() if task is None else task.owners)}
+
+    async def _answer(self, question_id: str, text: str) -> None:
+        answer = self._host.ask(AnswerQuestion(question_id, text), Caller(title=PERSON))
+        await asyncio.wrap_future(answer)
+
+    # --- its tasks --------------------------------------------------------------------------------------------------
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+        """Call a tool; answers, and never raises but on cancellation."""
+        answer = await self.box.call(name, json.dumps(arguments))
+        if answer.told:
+            self.gateway.acknowledge(answer.told)
+        return answer
+
+    def named(self, _arguments: Mapping[str, Any]) -> list[str] | None:
+        """Return the ids of the tasks that a call is about; None: of all of its tasks."""
+        return None
+
+    def own_id(self, given: str) -> str | None:
+        """Return the id of a task by what the client calls it; None if it has none of that."""
+        return given
+
+    async def tasks(self, task_ids: Iterable[str] | None) -> TaskList:
+        """Return its tasks.
+
+        Args:
+            task_ids: only these, and those that they have started; None: all.
+
+        Raises:
+            RuntimeClosedError: the host ends.
+        """
+        tasks = await ask(self.gateway, ListTasks())
+        if task_ids is None:
+            return tasks
+        wanted = {*task_ids}
+        return msgspec.structs.replace(tasks, tasks=[view for view in tasks.tasks if wanted & self._of(view.id)])
+
+    def holding(self, _task_ids: Iterable[str]) -> AbstractContextManager[object]:
+        """Keep tasks from being ended for want of a client, in a `with` block."""
+        return nullcontext()
+
+    async def end(self, task_ids: Sequence[str] | None, why: str) -> None:
+        """Stop tasks that have not ended, without waiting until they are gone.
+
+        Args:
+            task_ids: the tasks; None: all.
+            why: who stops them, for their reasons.
+        """
+        try:
+            if task_ids is None:
+                views = (await self.tasks(None)).tasks
+                task_ids = [view.id for view in views if not view.ended and view.parent == self.id]
+            if task_ids:
+                by = HostGateway(self._host.supervisor, Caller(title=why))
+                by.ask(StopTasks([*task_ids], peek=True, known_only=True))
+        except SubactorsError:
+            pass  # the host ends, and with it all tasks

@@ -1,0 +1,158 @@
+"""Face: an MCP server over a host: tools, the progress of calls, notices of ends. It serves any number of clients.
+
+A client of the protocol of 2026-07-28 may have the background tasks as tasks of the protocol, too (`task_extension`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.server import Server, ServerRequestContext
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    DiscoverResult,
+    EmptyResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    RequestParams,
+    SetLevelRequestParams,
+    TextContent,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+
+from ..toolsets.base import ToolAnswer
+from .notices import Notices
+from .offer import MAP, RUN
+from .progress import telling_progress
+from .task_extension import EXTENSION, TaskExtension, is_declared
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .offer import Offer
+
+__all__ = ["Face"]
+
+Context = ServerRequestContext[Any, Any]
+
+_MOST_WAITING: Final = 100
+"""Calls that wait for what their client's user is asked; beyond, the oldest is given up."""
+
+
+class Face:
+    """See the module. Made in the event loop of the server.
+
+    Args:
+        offer: what clients get.
+        client_of: returns the client whose request it is.
+        prefers_sessions: whether a client that does not have the extension for tasks is to begin with a handshake: a
+            connection without a session tells the server neither whose tasks to list, nor whom to ask.
+    """
+
+    def __init__(self, offer: Offer, client_of: Callable[[Context], Client], *, prefers_sessions: bool) -> None:
+        self._client_of = client_of
+        self._prefers_sessions = prefers_sessions
+        self._notices = Notices()
+        self._waiting: dict[str, asyncio.Task[ToolAnswer]] = {}
+        self.server: Server[Any] = Server(
+            "subactors",
+            version=importlib.metadata.version("subactors"),
+            instructions=offer.instructions,
+            on_list_tools=self._list_tools,
+        )
+        self.server.add_request_handler("tools/call", CallToolRequestParams, self._call_tool)
+        self._tasks = TaskExtension(client_of)
+        self._tasks.add_to(self.server)
+        self.server.add_request_handler("server/discover", RequestParams, self._discover)
+        self.server.add_request_handler("logging/setLevel", SetLevelRequestParams, self._set_level)
+
+    async def close(self) -> None:
+        """Give up what waits."""
+        left = [*self._waiting.values(), *self._notices.waiting]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _discover(self, context: Context, _: RequestParams) -> DiscoverResult:
+        capabilities = self.server.get_capabilities(
+            protocol_version=context.protocol_version, extensions={EXTENSION: {}}
+        )
+        is_steered = self._prefers_sessions and not is_declared(context)
+        modern = () if is_steered else MODERN_PROTOCOL_VERSIONS
+        return DiscoverResult(
+            supported_versions=[*HANDSHAKE_PROTOCOL_VERSIONS, *modern],
+            capabilities=capabilities,
+            instructions=self.server.instructions,
+        )
+
+    async def _set_level(self, context: Context, level: SetLevelRequestParams) -> EmptyResult:
+        self._notices.set_level(self._client_of(context), level.level)
+        return EmptyResult()
+
+    async def _list_tools(self, context: Context, _: PaginatedRequestParams | None) -> ListToolsResult:
+        client = self._client_of(context)
+        client.seen(context.session)
+        return ListToolsResult(tools=[*client.tools])
+
+    async def _call_tool(self, context: Context, call: CallToolRequestParams) -> CallToolResult | dict[str, Any]:
+        client = self._client_of(context)
+        client.seen(context.session)
+        arguments = call.arguments or {}
+        work = self._waiting.pop(call.request_state or "", None)
+        if work is None:
+            work = asyncio.create_task(client.call(call.name, arguments))
+        try:
+            if call.input_responses:
+                await client.inputs.take({key: each.model_dump() for key, each in call.input_responses.items()})
+            about = client.named(arguments)
+            async with telling_progress(client, context, about):
+                required = await self._done_or_asked(client, work, about)
+        except BaseException:
+            work.cancel()
+            raise
+        if required:
+            return {"resultType": "input_required", "inputRequests": required, "requestState": self._keep(work)}
+        answer = await work
+        return await self._answered(client, context, call.name, answer)
+
+    async def _answered(
+        self, client: Client, context: Context, name: str, answer: ToolAnswer
+    ) -> CallToolResult | dict[str, Any]:
+        data = answer.data if isinstance(answer.data, dict) else None
+        if data is not None and not answer.is_error and name in {RUN, MAP}:
+            if name == RUN and is_declared(context):
+                return await self._tasks.created(client, data["task_id"])
+            self._notices.await_end(client, data["task_id"])
+        content = [TextContent(type="text", text=answer.text)]
+        return CallToolResult(content=[*content], structured_content=data, is_error=answer.is_error)
+
+    async def _done_or_asked(
+        self, client: Client, work: asyncio.Task[ToolAnswer], task_ids: list[str] | None
+    ) -> dict[str, dict[str, Any]]:
+        """Wait until a call is done, or its client's user is to be asked something; return what, by keys."""
+        while True:
+            client.asked.clear()
+            if required := client.inputs.requests(client.questions(task_ids)):
+                return required
+            if work.done():
+                return {}
+            asked = asyncio.create_task(client.asked.wait())
+            try:
+                await asyncio.wait((work, asked), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                asked.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asked
+
+    def _keep(self, work: asyncio.Task[ToolAnswer]) -> str:
+        """Keep a call until its client is back with what its user has said; return by what it is known then."""
+        state = secrets.token_urlsafe(16)
+        self._waiting[state] = work
+        for oldest in list(self._waiting)[:-_MOST_WAITING]:
+            self._waiting.pop(oldest).cancel()
+        return state

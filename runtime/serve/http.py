@@ -1,0 +1,135 @@
+"""HTTP: the MCP server over streamable HTTP (`subactors mcp --http`), for any number of clients at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from ..agent.event_loop import CancellableLoop
+from ..errors import SubactorsError
+from ..host import Host
+from ..team.config import Team
+from ..terminal.interruptible import Interruptible
+from ..terminal.streams import out
+from .access import guarded
+from .clients import Clients, Visits
+from .elicitation import Elicitation
+from .face import Face
+from .offer import Offer
+
+__all__ = ["PATH", "Address", "serve_http"]
+
+PATH: Final = "/mcp"
+
+_BACKLOG: Final = 128
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the server is reached, and by whom.
+
+    Attributes:
+        host: the address that it listens at.
+        port: the port; 0: a free one.
+        allowed_hosts: see `guarded`.
+        tokens: see `guarded`.
+        linger: seconds after which the tasks of a client that has gone away are ended.
+    """
+
+    host: str
+    port: int
+    allowed_hosts: Sequence[str] = ()
+    tokens: Sequence[str] = ()
+    linger: float
+
+
+def serve_http(team: Team, agent: str, address: Address, *, settings: dict[str, Any]) -> int:
+    """Serve the background tools of an agent until a signal comes; return the exit status.
+
+    Args:
+        team: a checked team.
+        agent: whose place clients take; see `Offer`.
+        address: where.
+        settings: of the runtime.
+
+    Raises:
+        SubactorsError: the address cannot be listened at.
+    """
+    with _listening(address) as listener:
+        loop = CancellableLoop()
+        with Interruptible(loop.cancel) as work, Host(team, **settings) as host:
+            with contextlib.suppress(asyncio.CancelledError):
+                loop.run(_serve(host, Offer(host, agent), address, listener))
+            return work.status
+
+
+async def _serve(host: Host, offer: Offer, address: Address, listener: socket.socket) -> None:
+    elicitation = Elicitation(host, lambda: clients)
+    clients = Clients(host, offer, elicitation.attach, address.linger)
+    face = Face(offer, clients.of, prefers_sessions=True)
+    manager = StreamableHTTPSessionManager(face.server, session_idle_timeout=max(address.linger, 1.0))
+    port = listener.getsockname()[1]
+    endpoint = Visits(StreamableHTTPASGIApp(manager), clients)
+    app = guarded(
+        Starlette(routes=[Route(PATH, endpoint=endpoint)]),
+        port=port,
+        allowed_hosts=address.allowed_hosts,
+        tokens=address.tokens,
+    )
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False, server_header=False
+    )
+    server = _Server(config)
+    shown = f"[{address.host}]" if ":" in address.host else address.host
+    try:
+        async with manager.run():
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            try:
+                out.line(f"http://{shown}:{port}{PATH}")
+                await asyncio.shield(serving)
+            finally:
+                server.should_exit = server.force_exit = True
+                await serving
+    finally:
+        elicitation.close()
+        await face.close()
+        await clients.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to `Interruptible`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@contextlib.contextmanager
+def _listening(address: Address) -> Iterator[socket.socket]:
+    """Yield a socket that listens."""
+    try:
+        infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, _, _, where = infos[0]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise SubactorsError(f"{address.host} is no address of this machine: {error.strerror}.") from None
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(where)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise SubactorsError(
+                f"Nothing can listen at {address.host}, port {address.port}: {error.strerror}. Choose another --port; "
+                "0 is a free one."
+            ) from None
+        yield listener

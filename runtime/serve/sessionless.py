@@ -1,0 +1,181 @@
+"""Sessionless: clients over HTTP without a session: the server cannot tell one's requests from another's.
+
+So each task has a name that nobody can guess, and whoever has the name may use it. There is nothing else by which they
+could see a task: lists and waits are of the tasks that are named. A task that nobody has named for some time is ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from mcp_types import Tool
+
+from ..errors import SubactorsError
+from ..tasks.wording import describe_list
+from ..text import one_line, without_tags
+from ..toolsets.base import ToolAnswer
+from .client import Client
+from .offer import LIST, MAP, RUN, WAIT
+from .presence import Presence
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from ..tasks.questions import Question
+    from .offer import Offer
+
+__all__ = ["SessionlessClient"]
+
+_NAMING: Final = ("task_id", "task_ids", "question")
+"""The parameters that name tasks."""
+
+_ALL: Final = frozenset({LIST, WAIT})
+"""The tools that mean all tasks of the caller, where none is named."""
+
+_SAY_WHICH: Final = (
+    "Say which tasks, in `task_ids`: with the ids that run_background_agent has answered. This connection has no "
+    "session, so nothing else tells your tasks from those of others."
+)
+
+_TASK_IDS: Final = {"type": "array", "items": {"type": "string"}, "description": "The ids of the tasks."}
+
+_REMEMBERED: Final = 10_000
+"""Names that are kept, those of forgotten tasks included; the oldest is dropped first."""
+
+
+class SessionlessClient(Client):
+    """All that have the same credential, or none; see the module.
+
+    Args:
+        host: see `Client`.
+        offer: see `Client`.
+        can_ask: see `Client`.
+        linger: seconds after which a task is ended that nobody has named.
+        left: is called with the id of a task that nobody has named for that long.
+    """
+
+    def __init__(
+        self, host: Host, offer: Offer, can_ask: Callable[[], object], *, linger: float, left: Callable[[str], object]
+    ) -> None:
+        super().__init__(host, offer, can_ask)
+        self._linger = linger
+        self._left = left
+        self._ids: dict[str, str] = {}
+        self._presences: dict[str, Presence] = {}
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """The tools; those that mean all tasks want them named."""
+        return [_naming(tool) if tool.name in _ALL else tool for tool in super().tools]
+
+    def takes(self, question: Question) -> bool:
+        """See `Client`. An approval of a call of its own cannot be asked for: nobody knows whose call it is."""
+        return self.takes_input and question.task_id != self.id
+
+    def named(self, arguments: Mapping[str, Any]) -> list[str] | None:
+        """See `Client`."""
+        return [self._ids[given] for given in _given(arguments) if given in self._ids]
+
+    def own_id(self, given: str) -> str | None:
+        """See `Client`."""
+        return self._ids.get(given)
+
+    @contextlib.contextmanager
+    def holding(self, given: Iterable[str]) -> Iterator[None]:
+        """See `Client`."""
+        with contextlib.ExitStack() as held:
+            for each in given:
+                if (presence := self._presences.get(each)) is not None and not presence.is_over:
+                    held.enter_context(presence)
+            yield
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+        """See `Client`."""
+        given = _given(arguments)
+        if name in _ALL and not given:
+            return ToolAnswer(_SAY_WHICH, is_error=True)
+        if unknown := [each for each in given if each not in self._ids]:
+            return ToolAnswer(f"There is no task {one_line(unknown[0], 80)!r} here.", is_error=True)
+        with self.holding(given):
+            if name == LIST:
+                answer = await self._list([self._ids[each] for each in given])
+            else:
+                answer = await super().call(name, self._with_ids(arguments))
+        if name in {RUN, MAP} and not answer.is_error and isinstance(answer.data, dict):
+            given = [self._name(answer.data["task_id"])]
+        return self._with_names(answer, given)
+
+    def close(self) -> None:
+        """Look after no task any more."""
+        for presence in self._presences.values():
+            presence.close()
+
+    async def _list(self, task_ids: Sequence[str]) -> ToolAnswer:
+        try:
+            tasks = await self.tasks(task_ids)
+        except SubactorsError as error:
+            return ToolAnswer(str(error), is_error=True)
+        text = without_tags(describe_list(tasks, may_answer=self.offer.is_asked))
+        return ToolAnswer(text, tasks.as_data())
+
+    def _name(self, task_id: str) -> str:
+        """Give a new task its name."""
+        name = f"{task_id}-{secrets.token_hex(16)}"
+        self._ids[name] = task_id
+        presence = self._presences[name] = Presence(self._linger, lambda: self._left(task_id))
+        with presence:
+            pass  # from now on, somebody has to name it
+        while len(self._ids) > _REMEMBERED:
+            oldest = next(iter(self._ids))
+            del self._ids[oldest]
+            self._presences.pop(oldest).end()
+        return name
+
+    def _with_ids(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        def ids(value: Any) -> Any:
+            if isinstance(value, list):
+                return [ids(each) for each in value]
+            return self._ids[value] if isinstance(value, str) else value
+
+        return {key: ids(value) if key in _NAMING else value for key, value in arguments.items()}
+
+    def _with_names(self, answer: ToolAnswer, given: Iterable[str]) -> ToolAnswer:
+        text, data = answer.text, copy.deepcopy(answer.data)
+        for name in given:
+            text = text.replace(self._ids[name], name)
+            data = _replaced(data, self._ids[name], name)
+        return msgspec.structs.replace(answer, text=text, data=data)
+
+
+def _given(arguments: Mapping[str, Any]) -> list[str]:
+    """Return the names of tasks in the arguments of a call."""
+    found: list[str] = []
+    for key in _NAMING:
+        value = arguments.get(key)
+        found += [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+    return list(dict.fromkeys(found))
+
+
+def _replaced(data: Any, task_id: str, name: str) -> Any:
+    """Return the answer's data with another id in the fields that hold ids; what tasks have said stays as it is."""
+    if isinstance(data, list):
+        return [_replaced(each, task_id, name) for each in data]
+    if not isinstance(data, dict):
+        return data
+    ids = {key for key in ("id", "task_id", "parent") if data.get(key) == task_id}
+    nested = {"tasks", "questions"}
+    return {
+        key: name if key in ids else _replaced(value, task_id, name) if key in nested else value
+        for key, value in data.items()
+    }
+
+
+def _naming(tool: Tool) -> Tool:
+    schema = copy.deepcopy(tool.input_schema)
+    schema.setdefault("properties", {})["task_ids"] = _TASK_IDS
+    schema["required"] = sorted({*schema.get("required", ()), "task_ids"})
+    return tool.model_copy(update={"input_schema": schema})

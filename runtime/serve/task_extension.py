@@ -1,0 +1,255 @@
+"""Task extension: background tasks as tasks of the protocol, for clients that declare `io.modelcontextprotocol/tasks`.
+
+SEP-2663, with the protocol of 2026-07-28. `run_background_agent` is answered with a task; the client asks for it with
+`tasks/get`, brings what its user has answered with `tasks/update`, and ends it with `tasks/cancel`. It never gets a
+task for a request that does not declare the extension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.server import Server, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+from mcp_types import (
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    ClientCapabilities,
+    Notification,
+    RequestParams,
+    SubscriptionFilter,
+    SubscriptionsAcknowledgedNotification,
+    SubscriptionsAcknowledgedNotificationParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import Field
+
+from ..errors import RuntimeClosedError, SubactorsError, UnknownTaskError
+from ..tasks.messages import StopTasks, ViewTask
+from ..tasks.questions import Question
+from ..tasks.views import TaskView, iso_time
+from ..tasks.wording import describe_view, result_text
+from ..text import bounded, without_tags
+from ..toolsets.asking import ask
+from ..toolsets.background import BYTES_FOR_A_CHARACTER
+from .progress import last_words
+
+if TYPE_CHECKING:
+    from .client import Client
+
+__all__ = ["EXTENSION", "TaskExtension", "is_declared"]
+
+Context = ServerRequestContext[Any, Any]
+
+EXTENSION: Final = "io.modelcontextprotocol/tasks"
+
+_DECLARED: Final = ClientCapabilities(extensions={EXTENSION: {}})
+
+_POLL: Final = 1000
+"""Milliseconds between two requests for a task that the client is asked to leave."""
+
+_LOOK: Final = 0.5
+"""Seconds between two looks at tasks of which a client wants to be told."""
+
+_LONGEST_LISTEN: Final = 1000
+"""Tasks of which one request wants to be told."""
+
+
+def is_declared(context: Context) -> bool:
+    """Whether a request declares the extension."""
+    is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return is_modern and context.session.check_client_capability(_DECLARED)
+
+
+class _TaskParams(RequestParams):
+    task_id: str
+
+
+class _UpdateParams(_TaskParams):
+    input_responses: dict[str, Any] = Field(default_factory=dict)
+
+
+class TaskExtension:
+    """See the module.
+
+    Args:
+        client_of: returns the client whose request it is.
+    """
+
+    def __init__(self, client_of: Callable[[Context], Client]) -> None:
+        self._client_of = client_of
+
+    def add_to(self, server: Server[Any]) -> None:
+        """Have a server answer the requests of the extension."""
+        server.add_request_handler("tasks/get", _TaskParams, self._get)
+        server.add_request_handler("tasks/update", _UpdateParams, self._update)
+        server.add_request_handler("tasks/cancel", _TaskParams, self._cancel)
+        server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
+
+    async def created(self, client: Client, given: str) -> dict[str, Any]:
+        """Return the answer to a call that has started a task, which is in the journal by now."""
+        task = await self._detailed(client, given)
+        kept = {key: value for key, value in task.items() if key not in {"result", "inputRequests"}}
+        # A task that has ended at once is asked for, as any other.
+        return {**kept, "status": "working", "resultType": "task"}
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    async def _get(self, context: Context, params: _TaskParams) -> dict[str, Any]:
+        client = self._checked(context, params)
+        with client.holding([params.task_id]):
+            return await self._detailed(client, params.task_id)
+
+    async def _update(self, context: Context, params: _UpdateParams) -> dict[str, Any]:
+        client = self._checked(context, params)
+        with client.holding([params.task_id]):
+            view = await self._view(client, params.task_id)
+            asked = {*client.inputs.requests(self._questions(client, view))}
+            await client.inputs.take({key: each for key, each in params.input_responses.items() if key in asked})
+        return {}
+
+    async def _cancel(self, context: Context, params: _TaskParams) -> dict[str, Any]:
+        client = self._checked(context, params)
+        view = await self._view(client, params.task_id)
+        if not view.ended:
+            client.gateway.ask(StopTasks([view.id], peek=True))
+        return {}
+
+    async def _listen(self, context: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
+        """Tell of tasks until all of them have ended. Nothing else changes here of which a client could be told."""
+        wanted = (params.notifications.model_extra or {}).get("taskIds")
+        meta = {SUBSCRIPTION_ID_META_KEY: context.request_id}
+        honored = SubscriptionFilter()
+        known: list[str] = []
+        if wanted is not None:
+            client = self._checked(context, None)
+            if not isinstance(wanted, list) or len(wanted) > _LONGEST_LISTEN:
+                raise MCPError(INVALID_PARAMS, f"taskIds must be a list of {_LONGEST_LISTEN} ids at most.")
+            known = [given for given in wanted if isinstance(given, str) and await self._is_known(client, given)]
+            honored = SubscriptionFilter.model_validate({"taskIds": known})
+        acknowledged = SubscriptionsAcknowledgedNotificationParams.model_validate(
+            {"notifications": honored, "_meta": meta}
+        )
+        await context.session.send_notification(
+            SubscriptionsAcknowledgedNotification(params=acknowledged), related_request_id=context.request_id
+        )
+        if wanted is None:
+            await asyncio.Event().wait()  # as the client has wanted, until it has enough
+        with client.holding(known):
+            await self._tell(context, client, known, meta)
+        return SubscriptionsListenResult.model_validate({"_meta": meta})
+
+    async def _tell(self, context: Context, client: Client, known: list[str], meta: dict[str, Any]) -> None:
+        told: dict[str, object] = {}
+        while known:
+            for given in list(known):
+                try:
+                    task = await self._detailed(client, given)
+                except MCPError:
+                    known.remove(given)
+                    continue
+                state = (task["status"], task.get("inputRequests"))
+                if told.get(given) != state:
+                    told[given] = state
+                    await self._send(context, {**task, "_meta": meta})
+                if task["status"] in {"completed", "cancelled", "failed"}:
+                    known.remove(given)
+            await asyncio.sleep(_LOOK if known else 0)
+
+    async def _send(self, context: Context, task: dict[str, Any]) -> None:
+        # The package knows the notifications of the protocol itself only, and sends any.
+        notification: Any = Notification[Any, Any](method="notifications/tasks", params=task)
+        await context.session.send_notification(notification, related_request_id=context.request_id)
+
+    def _checked(self, context: Context, params: _TaskParams | None) -> Client:
+        """Return the client of a request that may be made.
+
+        Raises:
+            MCPError: it does not declare the extension, or its header names another task.
+        """
+        if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            raise MCPError(METHOD_NOT_FOUND, "Method not found", context.method)
+        if not is_declared(context):
+            raise MCPError(
+                MISSING_REQUIRED_CLIENT_CAPABILITY,
+                f"Missing required client capability: declare {EXTENSION} with this request.",
+                {"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
+            )
+        named = None if context.request is None else context.request.headers.get("mcp-name")
+        if params is not None and named is not None and named != params.task_id:
+            raise MCPError(HEADER_MISMATCH, "The header Mcp-Name names another task than taskId.")
+        client = self._client_of(context)
+        client.seen(context.session)
+        return client
+
+    # --- a task as the protocol has it ------------------------------------------------------------------------------
+
+    async def _is_known(self, client: Client, given: str) -> bool:
+        try:
+            await self._view(client, given)
+        except MCPError:
+            return False
+        return True
+
+    async def _view(self, client: Client, given: str) -> TaskView:
+        task_id = client.own_id(given)
+        limit = client.offer.limit * BYTES_FOR_A_CHARACTER
+        try:
+            if task_id is None:
+                raise UnknownTaskError("")
+            return await ask(client.gateway, ViewTask(task_id, limit, peek=True))
+        except RuntimeClosedError as error:
+            raise MCPError(INTERNAL_ERROR, str(error)) from None
+        except SubactorsError:
+            raise MCPError(
+                INVALID_PARAMS, "There is no task of this client with that id, or it is forgotten by now."
+            ) from None
+
+    async def _detailed(self, client: Client, given: str) -> dict[str, Any]:
+        view = await self._view(client, given)
+        task: dict[str, Any] = {
+            "taskId": given,
+            "status": "working",
+            "createdAt": view.queued_at or view.started_at,
+            "lastUpdatedAt": view.ended_at or iso_time(time.time()),
+            "ttlMs": None,
+            "pollIntervalMs": _POLL,
+        }
+        if view.ended:
+            client.gateway.acknowledge([view.id])
+            message = view.reason or f"{view.agent} has {view.status}."
+            ended = {"status": "cancelled"} if view.status == "stopped" else self._completed(client, view, given)
+            return {**task, "statusMessage": message, **ended}
+        task["statusMessage"] = f"{view.agent}: {last_words(view)}"
+        if required := client.inputs.requests(self._questions(client, view)):
+            return {**task, "status": "input_required", "inputRequests": required}
+        return task
+
+    def _completed(self, client: Client, view: TaskView, given: str) -> dict[str, Any]:
+        """Return what the call would have been answered; a failed task is an error of the tool, not of the protocol."""
+        limit = client.offer.limit
+        is_error = view.status == "failed"
+        text = describe_view(view, limit) if is_error or not view.has_result else bounded(result_text(view), limit)
+        data = view.as_data()
+        result = {
+            "content": [{"type": "text", "text": without_tags(text).replace(view.id, given)}],
+            "structuredContent": {**data, "id": given},
+            "isError": is_error,
+        }
+        return {"status": "completed", "result": result}
+
+    def _questions(self, client: Client, view: TaskView) -> list[Question]:
+        """Return what a task asks, and those that it has started, and that somebody at the client has to answer."""
+        if not client.takes_input:
+            return []
+        of_owner = [question for question in view.questions if question.to == "owner"]
+        return [*client.questions([view.id]), *of_owner]
