@@ -60,6 +60,9 @@ _POLL: Final = 1000
 _LOOK: Final = 0.5
 """Seconds between two looks at tasks of which a client wants to be told."""
 
+_LIVE: Final = 1000
+"""Bytes of output of a task that is at work that are asked for: its last words are in them."""
+
 _LONGEST_LISTEN: Final = 1000
 """Tasks of which one request wants to be told."""
 
@@ -200,9 +203,8 @@ class TaskExtension:
             return False
         return True
 
-    async def _view(self, client: Client, given: str) -> TaskView:
+    async def _view(self, client: Client, given: str, limit: int = _LIVE) -> TaskView:
         task_id = client.own_id(given)
-        limit = client.offer.limit * BYTES_FOR_A_CHARACTER
         try:
             if task_id is None:
                 raise UnknownTaskError("")
@@ -225,22 +227,25 @@ class TaskExtension:
             "pollIntervalMs": _POLL,
         }
         if view.ended:
-            client.gateway.acknowledge([view.id])
-            message = view.reason or f"{view.agent} has {view.status}."
-            ended = {"status": "cancelled"} if view.status == "stopped" else self._completed(client, view, given)
-            return {**task, "statusMessage": message, **ended}
+            task["statusMessage"] = view.reason or f"{view.agent} has {view.status}."
+            return {**task, **await self._ended(client, view, given)}
         task["statusMessage"] = f"{view.agent}: {last_words(view)}"
         if required := client.inputs.requests(self._questions(client, view)):
             return {**task, "status": "input_required", "inputRequests": required}
         return task
 
-    def _completed(self, client: Client, view: TaskView, given: str) -> dict[str, Any]:
+    async def _ended(self, client: Client, view: TaskView, given: str) -> dict[str, Any]:
         """Return what the call would have been answered; a failed task is an error of the tool, not of the protocol."""
+        client.gateway.acknowledge([view.id])
+        if view.status == "stopped":
+            return {"status": "cancelled"}
         limit = client.offer.limit
+        view = await self._view(client, given, limit * BYTES_FOR_A_CHARACTER)
         is_error = view.status == "failed"
         text = describe_view(view, limit) if is_error or not view.has_result else bounded(result_text(view), limit)
         data = view.as_data()
         result = {
+            "resultType": "complete",
             "content": [{"type": "text", "text": without_tags(text).replace(view.id, given)}],
             "structuredContent": {**data, "id": given},
             "isError": is_error,
