@@ -1,0 +1,165 @@
+"""`subactors mcp` as a server for tests, and what tests ask it beside what the clients of `mcp` ask."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import mcp_types as types
+from mcp.client.client import Client
+from processes_and_waits import wait_until
+from subactors.runtime import TaskView
+from subactors.runtime.control.other_hosts import tasks_of
+
+EXTENSION = "io.modelcontextprotocol/tasks"
+MODERN = "2026-07-28"
+
+TEAM = """\
+agents:
+  lead:
+    model: python/asking_entrypoints:does_what_it_is_told
+    sub_agents: [worker, echo, waits, fails]
+    toolsets: [{type: background_agents, steer: true, fan_out: true}]
+  worker:
+    model: python/asking_entrypoints:does_what_it_is_told
+    toolsets: [{type: user_prompt}, {type: think}, {type: ask_parent}]
+  echo: {entrypoint: "entrypoints:echo"}
+  waits: {model: "python/python_models:waits"}
+  fails: {entrypoint: "crashing_entrypoints:raises"}
+permissions: {ask: [think]}
+runtime: {standby: 0}
+"""
+
+
+def environ(**more: str) -> dict[str, str]:
+    """Return an environment in which the functions of the kit are found."""
+    kit = str(Path(__file__).parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([kit, *filter(None, sys.path)]), **more}
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    """Return the command line of a server over the team."""
+    team = folder / "team.yaml"
+    team.write_text(TEAM)
+    state = ["--state-dir", str(folder / "state")]
+    return [sys.executable, "-m", "subactors.runtime.cli", "mcp", str(team), *state, *options]
+
+
+class Server:
+    """A server over HTTP, in a process of its own."""
+
+    def __init__(self, url: str, state: Path) -> None:
+        self.url = url
+        self.state = state
+        self.port = urlsplit(url).port or 0
+
+    def task(self, task_id: str) -> TaskView:
+        """Return a task as another process sees it."""
+        return next(task.view for task in tasks_of(self.state).tasks if task.view.id == task_id)
+
+    def await_end(self, task_id: str) -> TaskView:
+        """Wait until a task has ended, and return it."""
+        wait_until(lambda: self.task(task_id).ended, f"the end of {task_id}", 30.0)
+        return self.task(task_id)
+
+    def post(
+        self, message: Mapping[str, Any] | None = None, *, method: str = "POST", path: str = "/mcp", **headers: str
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Send one request over a connection of its own; return status, headers and the answer, if it is JSON."""
+        sent = {
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, json.dumps(message or {}), sent)
+            answer = connection.getresponse()
+            body = answer.read().decode()
+        if "data: {" in body:
+            body = body[body.rindex("data: {") + 6 :]
+        with contextlib.suppress(ValueError):
+            return answer.status, answer.headers, json.loads(body)
+        return answer.status, answer.headers, body
+
+    def modern(
+        self, method: str, params: Mapping[str, Any], *extensions: str, **headers: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Send a request of 2026-07-28 that declares these extensions; return the status and the whole answer."""
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": MODERN,
+            "io.modelcontextprotocol/clientCapabilities": {
+                "elicitation": {"form": {}},
+                "extensions": {name: {} for name in extensions},
+            },
+        }
+        name = params.get("name")
+        named = {} if name is None else {"Mcp_Name": name}
+        status, _, answer = self.post(
+            {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}},
+            MCP_Protocol_Version=MODERN,
+            Mcp_Method=method,
+            **{**named, **headers},
+        )
+        return status, answer
+
+    def open_session(self, **headers: str) -> str:
+        """Open a session as a client that says nothing of what it can do; return its id."""
+        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        message = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
+        status, answered, _ = self.post(message, **headers)
+        assert status == 200
+        session = str(answered["mcp-session-id"])
+        self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, mcp_session_id=session, **headers)
+        return session
+
+    def call(self, session: str, name: str, arguments: Mapping[str, Any], **headers: str) -> dict[str, Any]:
+        """Call a tool in a session; return the result."""
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+        result: dict[str, Any] = self.post(message, mcp_session_id=session, **headers)[2]["result"]
+        return result
+
+
+@contextlib.contextmanager
+def http_server(folder: Path, *options: str) -> Iterator[Server]:
+    """Run a server over HTTP at a free port."""
+    folder.mkdir(exist_ok=True)
+    line = command(folder, "--http", "--port", "0", *options)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environ()) as process:
+        try:
+            assert process.stdout is not None
+            yield Server(process.stdout.readline().strip(), folder / "state")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 128 + signal.SIGTERM
+
+
+def asks(question: str) -> str:
+    """Return work for the worker: to ask a person something."""
+    return json.dumps([["user_prompt", {"message": question}]])
+
+
+def text_of(answer: types.CallToolResult) -> str:
+    """Return what a model reads of an answer."""
+    return "".join(block.text for block in answer.content if isinstance(block, types.TextContent))
+
+
+async def called(client: Client, name: str, **arguments: Any) -> str:
+    """Call a tool, and return what a model reads of its answer."""
+    return text_of(await client.call_tool(name, arguments))
+
+
+async def run(client: Client, agent: str, task: str = "x") -> str:
+    """Start a task and return its id."""
+    answer = await client.call_tool("run_background_agent", {"agent": agent, "task": task})
+    assert isinstance(answer.structured_content, dict), answer
+    return str(answer.structured_content["task_id"])

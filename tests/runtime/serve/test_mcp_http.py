@@ -1,0 +1,237 @@
+"""`subactors mcp --http`: several clients at a time, with the official client, each with its own tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import mcp_types as types
+import pytest
+from mcp.client.client import Client
+from mcp_face import MODERN, Server, asks, called, command, environ, http_server, run, text_of
+from processes_and_waits import wait_until
+
+SHORT = "1s"
+"""How long clients of one of the servers may be away."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose clients may be away for long."""
+    with http_server(tmp_path_factory.mktemp("patient")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose clients may be away for a second."""
+    with http_server(tmp_path_factory.mktemp("hasty"), "--linger", SHORT) as server:
+        yield server
+
+
+class User:
+    """The user of a client, who is asked and told."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.told: list[Any] = []
+        self.progress: list[str] = []
+
+    async def answer(self, _: Any, params: Any) -> types.ElicitResult:
+        self.asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"answer": "Ada"})
+
+    async def hear(self, params: types.LoggingMessageNotificationParams) -> None:
+        self.told.append(params.data)
+
+    async def see(self, _progress: float, _total: float | None, message: str | None) -> None:
+        self.progress.append(message or "")
+
+    @asynccontextmanager
+    async def client(self, server: Server) -> AsyncIterator[Client]:
+        async with Client(server.url, elicitation_callback=self.answer, logging_callback=self.hear) as client:
+            yield client
+
+
+async def until(condition: Any) -> None:
+    while not condition():  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.01)
+
+
+def test_a_client_fans_out_looks_stops_answers_and_collects(server: Server) -> None:
+    user = User()
+
+    async def main() -> tuple[list[str], str, str, types.CallToolResult]:
+        async with user.client(server) as client:
+            ids = [await run(client, agent) for agent in ("waits", "echo", "echo", "echo")]
+            ids.append(await run(client, "worker", asks("Your name?")))
+            live = ""
+            while "---\nso far" not in live:
+                live = await called(client, "view_background_agent", task_id=ids[0])
+            listed = await called(client, "list_background_agents")
+            waiting = asyncio.create_task(
+                client.call_tool("wait_background_agents", {"task_ids": ids}, progress_callback=user.see)
+            )
+            await until(lambda: user.progress)
+            await called(client, "stop_background_agent", task_id=ids[0])
+            collected = await waiting
+            await until(lambda: len(user.told) == len(ids))
+            return ids, live, listed, collected
+
+    ids, live, listed, collected = asyncio.run(main())
+    assert " running " in live
+    assert all(task_id in listed for task_id in ids)
+    assert f"waits ({ids[0]}): so far" in user.progress[0]
+    assert user.asked == [f"worker ({ids[4]}) asks: Your name?"]
+    assert isinstance(collected.structured_content, dict)
+    found = {task["id"]: task["status"] for task in collected.structured_content["tasks"]}
+    assert found == {ids[0]: "stopped", **dict.fromkeys(ids[1:], "completed")}
+    assert "Ada" in text_of(collected)
+    assert {notice["task_id"]: notice["status"] for notice in user.told} == found
+
+
+def test_two_clients_do_not_see_each_others_tasks(server: Server) -> None:
+    async def main() -> tuple[str, str, str, str]:
+        async with Client(server.url) as one, Client(server.url) as other:
+            task_id = await run(one, "waits")
+            listed = await called(other, "list_background_agents")
+            viewed = await called(other, "view_background_agent", task_id=task_id)
+            stopped = await called(other, "stop_background_agent", task_id=task_id)
+            return task_id, listed, viewed, stopped
+
+    task_id, listed, viewed, stopped = asyncio.run(main())
+    assert task_id not in listed
+    assert "There is no task" in viewed
+    assert "There is no task" in stopped
+    server.await_end(task_id)
+
+
+def test_only_the_user_of_the_client_that_has_started_a_task_is_asked(server: Server) -> None:
+    user, other = User(), User()
+
+    async def main() -> None:
+        async with user.client(server) as client, other.client(server) as beside:
+            await called(beside, "list_background_agents")
+            await run(client, "worker", asks("Your name?"))
+            await called(client, "wait_background_agents")
+
+    asyncio.run(main())
+    assert len(user.asked) == 1
+    assert not other.asked
+
+
+def test_an_approval_is_denied_at_once_for_a_client_that_cannot_ask_its_user(server: Server) -> None:
+    async def main() -> str:
+        async with User().client(server), Client(server.url) as client:
+            await run(client, "worker", json.dumps([["think", {"thought": "hm"}]]))
+            return await called(client, "wait_background_agents")
+
+    assert "denied this call" in asyncio.run(main()) or "nobody can be asked" in asyncio.run(main())
+
+
+def test_the_tasks_of_a_client_that_says_good_bye_end_at_once(server: Server) -> None:
+    async def main() -> str:
+        async with Client(server.url) as client:
+            return await run(client, "waits")
+
+    ended = server.await_end(asyncio.run(main()))
+    assert ended.status == "stopped"
+    assert ended.reason.startswith("Stopped by the MCP server, as its client had gone away; ")
+
+
+def test_the_tasks_of_a_client_that_is_killed_end(hasty: Server) -> None:
+    program = f"""
+import asyncio
+from mcp.client.client import Client
+from mcp_face import run
+
+async def main():
+    async with Client({hasty.url!r}) as client:
+        print(await run(client, "waits"), flush=True)
+        await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environ()) as client:
+        assert client.stdout is not None
+        task_id = client.stdout.readline().strip()
+        assert not hasty.task(task_id).ended
+        os.kill(client.pid, signal.SIGKILL)
+    assert hasty.await_end(task_id).status == "stopped"
+
+
+def test_a_client_that_comes_back_in_time_has_its_tasks(server: Server) -> None:
+    session = server.open_session()
+    task_id = server.call(session, "run_background_agent", {"agent": "waits", "task": "x"})["structuredContent"][
+        "task_id"
+    ]
+    listed = server.call(session, "list_background_agents", {})["structuredContent"]["tasks"]
+    assert [(task["id"], task["status"] == "stopped") for task in listed] == [(task_id, False)]
+    server.post(method="DELETE", mcp_session_id=session)
+    server.await_end(task_id)
+
+
+def test_a_session_that_is_over_is_not_found(hasty: Server) -> None:
+    session = hasty.open_session()
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    assert hasty.post(message, mcp_session_id=session)[0] == 200
+    wait_until(lambda: hasty.post(message, mcp_session_id=f"{session}x")[0] == 404, "an unknown session")
+    hasty.post(method="DELETE", mcp_session_id=session)
+    assert hasty.post(message, mcp_session_id=session)[0] == 404
+
+
+def test_clients_without_a_session_use_the_tasks_whose_names_they_have(server: Server) -> None:
+    async def main() -> None:
+        async with Client(server.url, mode=MODERN) as one, Client(server.url, mode=MODERN) as other:
+            task_id = await run(one, "waits")
+            short = task_id.partition("-")[0]
+            assert "Say which tasks" in await called(other, "list_background_agents")
+            assert "Say which tasks" in await called(other, "wait_background_agents")
+            assert "There is no task" in await called(other, "view_background_agent", task_id=short)
+            assert task_id in await called(one, "list_background_agents", task_ids=[task_id])
+            assert " running " in await called(one, "view_background_agent", task_id=task_id)
+            assert "stopped" in await called(one, "stop_background_agent", task_id=task_id)
+            waited = await called(one, "wait_background_agents", task_ids=[task_id])
+            assert f"{task_id} (waits): stopped" in waited
+
+    asyncio.run(main())
+
+
+def test_a_task_that_no_client_without_a_session_names_any_more_ends(hasty: Server) -> None:
+    async def main() -> str:
+        async with Client(hasty.url, mode=MODERN) as client:
+            return (await run(client, "waits")).partition("-")[0]
+
+    ended = hasty.await_end(asyncio.run(main()))
+    assert ended.reason.startswith("Stopped by the MCP server, as no client had asked for it any more; ")
+
+
+def test_a_client_without_a_session_is_asked_in_the_answer_to_its_call(server: Server) -> None:
+    user = User()
+
+    async def main() -> str:
+        async with Client(server.url, mode=MODERN, elicitation_callback=user.answer) as client:
+            await called(client, "list_background_agents")
+            task_id = await run(client, "worker", asks("Your name?"))
+            return await called(client, "wait_background_agents", task_ids=[task_id])
+
+    assert "Ada" in asyncio.run(main())
+    assert len(user.asked) == 1
+
+
+def test_a_port_that_is_taken_is_told_of_in_a_sentence(server: Server, tmp_path: Path) -> None:
+    line = command(tmp_path, "--http", "--port", str(server.port))
+    done = subprocess.run(line, capture_output=True, text=True, env=environ(), timeout=50, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"subactors: Nothing can listen at 127.0.0.1, port {server.port}: Address already in use. "
+        "Choose another --port; 0 is a free one.\n"
+    )
