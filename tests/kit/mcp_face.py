@@ -23,6 +23,8 @@ from subactors.runtime.control.other_hosts import tasks_of
 EXTENSION = "io.modelcontextprotocol/tasks"
 MODERN = "2026-07-28"
 
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
 TEAM = """\
 agents:
   lead:
@@ -75,11 +77,7 @@ class Server:
         self, message: Mapping[str, Any] | None = None, *, method: str = "POST", path: str = "/mcp", **headers: str
     ) -> tuple[int, Mapping[str, str], Any]:
         """Send one request over a connection of its own; return status, headers and the answer, if it is JSON."""
-        sent = {
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
+        sent = {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request(method, path, json.dumps(message or {}), sent)
@@ -95,22 +93,20 @@ class Server:
         self, method: str, params: Mapping[str, Any], *extensions: str, **headers: str
     ) -> tuple[int, dict[str, Any]]:
         """Send a request of 2026-07-28 that declares these extensions; return the status and the whole answer."""
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": MODERN,
-            "io.modelcontextprotocol/clientCapabilities": {
-                "elicitation": {"form": {}},
-                "extensions": {name: {} for name in extensions},
-            },
-        }
-        name = params.get("name")
-        named = {} if name is None else {"Mcp_Name": name}
-        status, _, answer = self.post(
-            {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}},
-            MCP_Protocol_Version=MODERN,
-            Mcp_Method=method,
-            **{**named, **headers},
-        )
+        message, more = _modern(method, params, *extensions)
+        status, _, answer = self.post(message, **{**more, **headers})
         return status, answer
+
+    @contextlib.contextmanager
+    def stream(self, method: str, params: Mapping[str, Any], *extensions: str) -> Iterator[Iterator[Any]]:
+        """Send such a request; yield the messages that it is answered with, as they come."""
+        message, more = _modern(method, params, *extensions)
+        sent = {**HEADERS, **{name.replace("_", "-"): value for name, value in more.items()}}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("POST", "/mcp", json.dumps(message), sent)
+            lines = iter(connection.getresponse().readline, b"")
+            yield (json.loads(line[5:]) for line in lines if line.startswith(b"data:"))
 
     def open_session(self, **headers: str) -> str:
         """Open a session as a client that says nothing of what it can do; return its id."""
@@ -127,6 +123,19 @@ class Server:
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
         result: dict[str, Any] = self.post(message, mcp_session_id=session, **headers)[2]["result"]
         return result
+
+
+def _modern(method: str, params: Mapping[str, Any], *extensions: str) -> tuple[dict[str, Any], dict[str, str]]:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {
+            "elicitation": {"form": {}},
+            "extensions": {name: {} for name in extensions},
+        },
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+    named = {"Mcp_Name": params["name"]} if "name" in params else {}
+    return message, {"MCP_Protocol_Version": MODERN, "Mcp_Method": method, **named}
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from subactors.runtime.cli.mcp_address import address_of
 
 TOKENS = ("first-token-of-the-test", "second-token-of-the-test")
 FIRST, SECOND = ({"Authorization": f"Bearer {token}"} for token in TOKENS)
+ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 
@@ -97,7 +98,7 @@ def test_the_server_is_reached_from_its_own_machine_if_nothing_else_is_said() ->
 @pytest.mark.parametrize(
     ("options", "missing"),
     [
-        ({"host": "0.0.0.0"}, "--token-file and --allowed-host"),
+        ({"host": ANYWHERE}, "--token-file and --allowed-host"),
         ({"host": "::"}, "--token-file and --allowed-host"),
         ({"host": "10.0.0.1", "allowed_hosts": ("a",)}, "--token-file"),
         ({"host": "my.example.org", "token_file": Path("token")}, "--allowed-host"),
@@ -136,7 +137,7 @@ def test_a_token_file_that_is_of_no_use_is_told_of(tmp_path: Path, content: byte
 
 
 def test_a_wrong_use_is_told_of_before_anything_is_started(tmp_path: Path) -> None:
-    line = command(tmp_path, "--http", "--host", "0.0.0.0")
+    line = command(tmp_path, "--http", "--host", ANYWHERE)
     done = subprocess.run(line, capture_output=True, text=True, env=environ(), timeout=50, check=False)
     assert done.returncode == 2
     assert "Error: At 0.0.0.0, other machines reach the server." in done.stderr

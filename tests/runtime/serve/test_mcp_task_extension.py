@@ -12,7 +12,7 @@ import mcp_types as types
 import pytest
 from mcp.client.client import Client
 from mcp.client.extension import advertise
-from mcp_face import EXTENSION, MODERN, Server, asks, called, http_server, run
+from mcp_face import EXTENSION, MODERN, Server, asks, called, http_server
 from processes_and_waits import wait_until
 
 
@@ -209,19 +209,24 @@ def test_a_session_that_began_with_a_handshake_has_no_tasks_of_the_protocol(serv
 
 
 def test_who_listens_is_told_of_each_status_with_the_whole_task(server: Server) -> None:
-    async def main() -> None:
-        async with Client(server.url, extensions=[advertise(EXTENSION)], mode=MODERN) as client:
-            del client
-
-    asyncio.run(main())
     task_id = started(server, "worker", asks("Your name?"))["taskId"]
     (key,) = awaited(server, task_id, "input_required")["inputRequests"]
-    del key
-    cancelled(server, task_id)
-    listen = {"notifications": {"taskIds": [task_id, "unknown"]}}
-    status, answer = server.modern("subscriptions/listen", listen, EXTENSION)
-    assert status == 200
-    assert "result" in answer
+    listen = {"notifications": {"taskIds": [task_id, "unknown"], "toolsListChanged": True}}
+    with server.stream("subscriptions/listen", listen, EXTENSION) as messages:
+        first = next(messages)
+        assert first["method"] == "notifications/subscriptions/acknowledged"
+        assert first["params"]["notifications"] == {"taskIds": [task_id]}
+        second = next(messages)
+        assert second["method"] == "notifications/tasks"
+        assert second["params"]["taskId"] == task_id
+        assert key in second["params"]["inputRequests"]
+        answers = {key: {"action": "accept", "content": {"answer": "Ada"}}}
+        server.modern("tasks/update", {"taskId": task_id, "inputResponses": answers}, EXTENSION)
+        *_, last, result = messages
+    assert last["params"]["status"] == "completed"
+    assert "Ada" in last["params"]["result"]["content"][0]["text"]
+    assert last["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == 1
+    assert result["result"]["resultType"] == "complete"
 
 
 def test_who_listens_to_tasks_without_the_extension_is_told_so(server: Server) -> None:
@@ -236,4 +241,3 @@ def test_a_client_of_the_package_finds_its_tasks_by_the_tools_too(server: Server
             return await called(client, "wait_background_agents", task_ids=[task_id])
 
     assert "completed" in asyncio.run(main())
-    assert run is not None
