@@ -61,6 +61,7 @@ async function asTask() {
   const { createTaskSessionFromClient } = await load("ext-tasks/dist/client/index.js");
   const client = new Client(info, { capabilities, versionNegotiation: { mode: "auto" } });
   await client.connect(transport());
+  const era = client.getProtocolEra();
   let number = 1000;
   const rawDispatch = async (request) => {
     const id = number++;
@@ -94,7 +95,7 @@ async function asTask() {
   const run = async (agent, task, onTask = () => {}) => {
     const execution = await session.callTool("run_background_agent", { agent, task });
     const { outcome } = await onTask(execution) ?? await execution.settle();
-    return { kind: execution.kind, status: outcome.status, result: outcome.result, error: String(outcome.error), cause: String(outcome.error?.cause) };
+    return { kind: execution.kind, status: outcome.status, result: outcome.result, error: String(outcome.error) };
   };
   const answered = await run("worker", JSON.stringify([["user_prompt", { message: "Your name?" }]]));
   const failed = await run("fails", "x");
@@ -104,7 +105,7 @@ async function asTask() {
   });
   await session.close();
   await client.close();
-  return { era: client.getProtocolEra(), asked, answered, failed, cancelled };
+  return { era, asked, answered, failed, cancelled };
 }
 
 console.log(JSON.stringify(await { fanOut, asTask }[work]()));
