@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,11 +16,15 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ...actors.regular_files import open_to_read
 from ..errors import SubactorsError
 
 __all__ = ["guarded", "is_loopback", "tokens_of"]
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+
+_LARGEST: Final = 1_000_000
+"""Characters of a token file that are read."""
 
 _SHORTEST: Final = 16
 """Characters of a token: one that is shorter can be guessed."""
@@ -42,7 +47,8 @@ def tokens_of(file: Path) -> list[str]:
         SubactorsError: it cannot be read, or has no token, or one that is too short.
     """
     try:
-        lines = file.read_text("utf-8").splitlines()
+        with os.fdopen(open_to_read(file, follow=True), encoding="utf-8") as opened:
+            lines = opened.read(_LARGEST).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text in UTF-8"
         raise SubactorsError(f"The token file {file} cannot be read: {why}.") from None

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from mcp_types import ClientCapabilities, ElicitationCapability, Tool
@@ -17,7 +17,6 @@ from ..tasks.gateway import Caller, HostGateway
 from ..tasks.messages import ListTasks, StopTasks
 from ..tasks.questions import AnswerQuestion, Question
 from ..toolsets.asking import ask
-from .elicitation import PERSON
 from .inputs import Inputs
 
 if TYPE_CHECKING:
@@ -28,7 +27,10 @@ if TYPE_CHECKING:
     from ..toolsets.base import ToolAnswer
     from .offer import Offer
 
-__all__ = ["Client"]
+__all__ = ["PERSON", "Client"]
+
+PERSON: Final = "a person at the MCP host"
+"""Who answers, for the events."""
 
 _CAN_ASK = ClientCapabilities(elicitation=ElicitationCapability())
 

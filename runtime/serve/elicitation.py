@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING
 
 from ..people import Gone
 from ..tasks.questions import Question
+from .client import PERSON, Client
 from .elicitation_form import answer_of, form_of, message_of, not_answered
 
 if TYPE_CHECKING:
     from ..host import Host
-    from .client import Client
 
-__all__ = ["PERSON", "Elicitation"]
+__all__ = ["Elicitation"]
 
 logger = logging.getLogger("subactors.runtime")
-
-PERSON = "a person at the MCP host"
-"""Who answers, for the events."""
 
 _CANNOT = "the MCP client cannot ask its user"
 
