@@ -70,7 +70,10 @@ class Clients:
         """Return the client whose request it is."""
         request: Request = context.request  # type: ignore[assignment]  # there is one with each message over HTTP
         if (session := request.headers.get(SESSION)) is not None:
-            return self.opened(session).client
+            known = self.opened(session)
+            with known.presence:
+                pass  # one that is new has to be there from now on
+            return known.client
         user = request.scope.get("user")
         credential = "" if user is None else user.display_name
         if (client := self._sessionless.get(credential)) is None:

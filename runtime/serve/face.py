@@ -18,6 +18,7 @@ from mcp_types import (
     CallToolResult,
     DiscoverResult,
     EmptyResult,
+    InputResponses,
     ListToolsResult,
     PaginatedRequestParams,
     RequestParams,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["Face"]
 
 Context = ServerRequestContext[Any, Any]
+
+_LONGEST_WAIT: Final = 600.0
+"""Seconds that a call waits for that."""
 
 _MOST_WAITING: Final = 100
 """Calls that wait for what their client's user is asked; beyond, the oldest is given up."""
@@ -107,9 +111,9 @@ class Face:
         if work is None:
             work = asyncio.create_task(client.call(call.name, arguments))
         try:
-            if call.input_responses:
-                await client.inputs.take({key: each.model_dump() for key, each in call.input_responses.items()})
             about = client.named(arguments)
+            if call.input_responses:
+                await self._take(client, about, call.input_responses)
             async with telling_progress(client, context, about):
                 required = await self._done_or_asked(client, work, about)
         except BaseException:
@@ -119,6 +123,11 @@ class Face:
             return {"resultType": "input_required", "inputRequests": required, "requestState": self._keep(work)}
         answer = await work
         return await self._answered(client, context, call.name, answer)
+
+    async def _take(self, client: Client, task_ids: list[str] | None, responses: InputResponses) -> None:
+        """Hand in what the user has answered: to questions of the tasks that the call is about, and to no others."""
+        asked = client.inputs.requests(client.questions(task_ids))
+        await client.inputs.take({key: each.model_dump() for key, each in responses.items() if key in asked})
 
     async def _answered(
         self, client: Client, context: Context, name: str, answer: ToolAnswer
@@ -153,6 +162,12 @@ class Face:
         """Keep a call until its client is back with what its user has said; return by what it is known then."""
         state = secrets.token_urlsafe(16)
         self._waiting[state] = work
+        asyncio.get_running_loop().call_later(_LONGEST_WAIT, self._give_up, state)
         for oldest in list(self._waiting)[:-_MOST_WAITING]:
-            self._waiting.pop(oldest).cancel()
+            self._give_up(oldest)
         return state
+
+    def _give_up(self, state: str) -> None:
+        """Cancel a call whose client has not come back; if it does, the call is made anew."""
+        if (work := self._waiting.pop(state, None)) is not None:
+            work.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -88,6 +89,9 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
         app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False, server_header=False
     )
     server = _Server(config)
+    for name in ("mcp", "uvicorn"):
+        # A stranger could fill the log with what they warn of: each request that is refused.
+        logging.getLogger(name).setLevel(logging.ERROR)
     shown = f"[{address.host}]" if ":" in address.host else address.host
     try:
         async with manager.run():

@@ -70,6 +70,8 @@ def test_a_client_fans_out_looks_stops_answers_and_collects(server: Server) -> N
 
     async def main() -> tuple[list[str], str, str, types.CallToolResult]:
         async with user.client(server) as client:
+            tools = {tool.name for tool in (await client.list_tools()).tools}
+            assert tools > {"wait_background_agents", "steer_background_agent", "map_background_agent"}
             ids = [await run(client, agent) for agent in ("waits", "echo", "echo", "echo")]
             ids.append(await run(client, "worker", asks("Your name?")))
             live = ""
@@ -155,7 +157,7 @@ from mcp_face import run
 async def main():
     async with Client({hasty.url!r}) as client:
         print(await run(client, "waits"), flush=True)
-        await asyncio.sleep(1000)
+        await client.call_tool("wait_background_agents", {{}})
 
 asyncio.run(main())
 """
