@@ -124,7 +124,7 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
         "subactors mcp team.yaml",
         "subactors mcp team.yaml --agent coordinator --max-running 5",
         "subactors mcp team.yaml --http --port 8765",
-        "subactors mcp team.yaml --http --host 0.0.0.0 --token-file token --allowed-host agents.example.org",
+        "subactors mcp team.yaml --http --token-file token --linger 1h",
     ]
 )
 @team_argument
@@ -136,7 +136,12 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     help="The agent whose place the MCP host takes, not the root.",
 )
 @click.option("--http", is_flag=True, help="Serve over streamable HTTP, any number of clients at a time.")
-@click.option("--port", type=click.IntRange(0, 65535), help="With --http: the port; 0: a free one. [default: 8765]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="With --http: the port; 0: a free one. [default: 8765]",
+)
 @click.option("--host", metavar="ADDRESS", help="With --http: where to listen. [default: 127.0.0.1]")
 @click.option(
     "--token-file",
