@@ -100,6 +100,8 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
                 out.line(f"http://{shown}:{port}{PATH}")
                 await asyncio.shield(serving)
             finally:
+                # Calls are cut short now, because we end: no fault that anybody should read of.
+                logging.getLogger("uvicorn.error").disabled = True
                 server.should_exit = server.force_exit = True
                 await serving
     finally:

@@ -140,16 +140,21 @@ def _modern(method: str, params: Mapping[str, Any], *extensions: str) -> tuple[d
 
 @contextlib.contextmanager
 def http_server(folder: Path, *options: str) -> Iterator[Server]:
-    """Run a server over HTTP at a free port."""
+    """Run a server over HTTP at a free port; a signal ends it, and it has nothing to say."""
     folder.mkdir(exist_ok=True)
     line = command(folder, "--http", "--port", "0", *options)
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environ()) as process:
+    said = folder / "stderr"
+    with (
+        said.open("w") as stderr,
+        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environ()) as process,
+    ):
         try:
             assert process.stdout is not None
             yield Server(process.stdout.readline().strip(), folder / "state")
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait() == 128 + signal.SIGTERM
+            assert said.read_text() == ""
 
 
 def asks(question: str) -> str:

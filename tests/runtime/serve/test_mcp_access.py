@@ -136,6 +136,7 @@ def test_a_token_file_that_is_of_no_use_is_told_of(tmp_path: Path, content: byte
         address_of(given(token_file=file))
 
 
+@pytest.mark.slow
 def test_a_wrong_use_is_told_of_before_anything_is_started(tmp_path: Path) -> None:
     line = command(tmp_path, "--http", "--host", ANYWHERE)
     done = subprocess.run(line, capture_output=True, text=True, env=environ(), timeout=50, check=False)

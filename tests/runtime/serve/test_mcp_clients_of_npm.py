@@ -12,7 +12,10 @@ import pytest
 from installed_programs import NotInstalledError, from_npm
 from mcp_face import Server, command, environ, http_server
 
-pytestmark = pytest.mark.timeout(180)  # the first run on a machine may have to install the client
+pytestmark = [
+    pytest.mark.timeout(180),  # the first run on a machine may have to install the client
+    pytest.mark.slow,
+]
 
 PACKAGES = ("@modelcontextprotocol/client@2.4.0", "@modelcontextprotocol/ext-tasks@0.2.2")
 PROGRAM = str(Path(__file__).parents[2] / "kit" / "mcp_client.mjs")

@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 import pytest
 from mcp.client.client import Client
-from mcp_face import MODERN, Server, asks, called, command, environ, http_server, run, text_of
+from mcp_face import EXTENSION, MODERN, Server, asks, called, command, environ, http_server, run, text_of
 
 SHORT = "1s"
 """How long clients of one of the servers may be away."""
@@ -227,6 +227,21 @@ def test_a_client_without_a_session_is_asked_in_the_answer_to_its_call(server: S
     assert len(user.asked) == 1
 
 
+@pytest.mark.slow
+def test_a_signal_ends_it_all_without_a_word_while_clients_wait(tmp_path: Path) -> None:
+    call = {"name": "run_background_agent", "arguments": {"agent": "waits", "task": "x"}}
+    with ExitStack() as streams:
+        with http_server(tmp_path) as server:
+            named = server.modern("tools/call", call, EXTENSION)[1]["result"]["taskId"]
+            listen = {"notifications": {"taskIds": [named]}}
+            messages = streams.enter_context(server.stream("subscriptions/listen", listen, EXTENSION))
+            assert next(messages)["method"] == "notifications/subscriptions/acknowledged"
+            session = server.open_session()
+            other = server.call(session, **call)["structuredContent"]["task_id"]
+        assert {server.task(task_id).status for task_id in (named.partition("-")[0], other)} == {"stopped"}
+
+
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_told_of_in_a_sentence(server: Server, tmp_path: Path) -> None:
     line = command(tmp_path, "--http", "--port", str(server.port))
     done = subprocess.run(line, capture_output=True, text=True, env=environ(), timeout=50, check=False)

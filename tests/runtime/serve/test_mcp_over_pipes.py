@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import mcp_types as types
+import pytest
 from mcp.client.client import Client
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.client.stdio import StdioServerParameters
@@ -56,6 +57,7 @@ def test_what_a_task_asks_comes_with_the_answer_to_the_next_call(tmp_path: Path)
     assert len(user.questions) == 1
 
 
+@pytest.mark.slow
 def test_an_approval_of_a_call_of_its_own_does_not_make_the_call_twice(tmp_path: Path) -> None:
     user = Asked("allow once")
 
@@ -100,6 +102,7 @@ async def _settle(created: _Created, context: ClaimContext) -> types.CallToolRes
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_client_with_the_extension_gets_the_result_of_a_task_as_that_of_the_call(tmp_path: Path) -> None:
     async def work(client: Client) -> types.CallToolResult:
         return await client.call_tool("run_background_agent", {"agent": "echo", "task": "hello"})
