@@ -6,6 +6,7 @@ could see a task: lists and waits are of the tasks that are named. A task that n
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import secrets
@@ -66,6 +67,7 @@ class SessionlessClient(Client):
         self._left = left
         self._ids: dict[str, str] = {}
         self._presences: dict[str, Presence] = {}
+        self._starting: set[asyncio.Task[ToolAnswer]] = set()
 
     @property
     def tools(self) -> Sequence[Tool]:
@@ -100,19 +102,29 @@ class SessionlessClient(Client):
             return ToolAnswer(_SAY_WHICH, is_error=True)
         if unknown := [each for each in given if each not in self._ids]:
             return ToolAnswer(f"There is no task {one_line(unknown[0], 80)!r} here.", is_error=True)
+        if name in {RUN, MAP}:
+            # A client that goes away meanwhile must not leave a task without a name behind: nobody could end it.
+            starting = asyncio.create_task(self._start(name, arguments))
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
+            return await asyncio.shield(starting)
         with self.holding(given):
             if name == LIST:
                 answer = await self._list([self._ids[each] for each in given])
             else:
                 answer = await super().call(name, self._with_ids(arguments))
-        if name in {RUN, MAP} and not answer.is_error and isinstance(answer.data, dict):
-            given = [self._name(answer.data["task_id"])]
         return self._with_names(answer, given)
 
     def close(self) -> None:
         """Look after no task any more."""
         for presence in self._presences.values():
             presence.close()
+
+    async def _start(self, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+        answer = await super().call(name, arguments)
+        if answer.is_error or not isinstance(answer.data, dict):
+            return answer
+        return self._with_names(answer, [self._name(answer.data["task_id"])])
 
     async def _list(self, task_ids: Sequence[str]) -> ToolAnswer:
         try:

@@ -25,7 +25,11 @@ agents:
   lead:
     model: python/python_models:waits
     sub_agents: [echo, waits]
-    toolsets: [{type: background_agents}]
+    toolsets:
+      - type: background_agents
+        fan_out: true
+        tools: [run_background_agent, list_background_agents, view_background_agent, stop_background_agent,
+                wait_background_agents]
   echo: {entrypoint: "entrypoints:echo", description: Says it again.}
   waits: {model: "python/python_models:waits"}
   crew: {entrypoint: "entrypoints:echo"}
