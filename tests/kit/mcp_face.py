@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -177,3 +178,52 @@ async def run(client: Client, agent: str, task: str = "x") -> str:
     answer = await client.call_tool("run_background_agent", {"agent": agent, "task": task})
     assert isinstance(answer.structured_content, dict), answer
     return str(answer.structured_content["task_id"])
+
+
+class User:
+    """The user of a client, who is asked and told."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.told: list[Any] = []
+        self.progress: list[str] = []
+
+    async def answer(self, _: Any, params: Any) -> types.ElicitResult:
+        self.asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"answer": "Ada"})
+
+    async def hear(self, params: types.LoggingMessageNotificationParams) -> None:
+        self.told.append(params.data)
+
+    async def see(self, _progress: float, _total: float | None, message: str | None) -> None:
+        self.progress.append(message or "")
+
+    async def fans_out(self, connected: Client) -> None:
+        """Fan out five, list, view live, stop one, answer a question, and collect; with a client that has a session."""
+        async with connected as client:
+            tools = {tool.name for tool in (await client.list_tools()).tools}
+            ids = [await run(client, agent) for agent in ("waits", "echo", "echo", "echo")]
+            ids.append(await run(client, "worker", asks("Your name?")))
+            live = ""
+            while "---\nso far" not in live:
+                live = await called(client, "view_background_agent", task_id=ids[0])
+            listed = await called(client, "list_background_agents")
+            waiting = asyncio.create_task(
+                client.call_tool("wait_background_agents", {"task_ids": ids}, progress_callback=self.see)
+            )
+            while not self.progress:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+            await called(client, "stop_background_agent", task_id=ids[0])
+            collected = await waiting
+            while len(self.told) < len(ids):  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0.01)
+        assert tools > {"wait_background_agents", "steer_background_agent", "map_background_agent"}
+        assert " running " in live
+        assert all(task_id in listed for task_id in ids)
+        assert f"waits ({ids[0]}): so far" in self.progress[0]
+        assert self.asked == [f"worker ({ids[4]}) asks: Your name?"]
+        assert isinstance(collected.structured_content, dict)
+        found = {task["id"]: task["status"] for task in collected.structured_content["tasks"]}
+        assert found == {ids[0]: "stopped", **dict.fromkeys(ids[1:], "completed")}
+        assert "Ada" in text_of(collected)
+        assert {notice["task_id"]: notice["status"] for notice in self.told} == found

@@ -8,15 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import mcp_types as types
 import pytest
 from mcp.client.client import Client
-from mcp_face import EXTENSION, MODERN, Server, asks, called, command, environ, http_server, run, text_of
+from mcp_face import EXTENSION, MODERN, Server, User, asks, called, command, environ, http_server, run
 
 SHORT = "1s"
 """How long clients of one of the servers may be away."""
@@ -36,67 +34,13 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-class User:
-    """The user of a client, who is asked and told."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.told: list[Any] = []
-        self.progress: list[str] = []
-
-    async def answer(self, _: Any, params: Any) -> types.ElicitResult:
-        self.asked.append(params.message)
-        return types.ElicitResult(action="accept", content={"answer": "Ada"})
-
-    async def hear(self, params: types.LoggingMessageNotificationParams) -> None:
-        self.told.append(params.data)
-
-    async def see(self, _progress: float, _total: float | None, message: str | None) -> None:
-        self.progress.append(message or "")
-
-    @asynccontextmanager
-    async def client(self, server: Server) -> AsyncIterator[Client]:
-        async with Client(server.url, elicitation_callback=self.answer, logging_callback=self.hear) as client:
-            yield client
-
-
-async def until(condition: Any) -> None:
-    while not condition():  # noqa: ASYNC110 - nothing tells
-        await asyncio.sleep(0.01)
+def client_of(user: User, server: Server) -> Client:
+    return Client(server.url, elicitation_callback=user.answer, logging_callback=user.hear)
 
 
 def test_a_client_fans_out_looks_stops_answers_and_collects(server: Server) -> None:
     user = User()
-
-    async def main() -> tuple[list[str], str, str, types.CallToolResult]:
-        async with user.client(server) as client:
-            tools = {tool.name for tool in (await client.list_tools()).tools}
-            assert tools > {"wait_background_agents", "steer_background_agent", "map_background_agent"}
-            ids = [await run(client, agent) for agent in ("waits", "echo", "echo", "echo")]
-            ids.append(await run(client, "worker", asks("Your name?")))
-            live = ""
-            while "---\nso far" not in live:
-                live = await called(client, "view_background_agent", task_id=ids[0])
-            listed = await called(client, "list_background_agents")
-            waiting = asyncio.create_task(
-                client.call_tool("wait_background_agents", {"task_ids": ids}, progress_callback=user.see)
-            )
-            await until(lambda: user.progress)
-            await called(client, "stop_background_agent", task_id=ids[0])
-            collected = await waiting
-            await until(lambda: len(user.told) == len(ids))
-            return ids, live, listed, collected
-
-    ids, live, listed, collected = asyncio.run(main())
-    assert " running " in live
-    assert all(task_id in listed for task_id in ids)
-    assert f"waits ({ids[0]}): so far" in user.progress[0]
-    assert user.asked == [f"worker ({ids[4]}) asks: Your name?"]
-    assert isinstance(collected.structured_content, dict)
-    found = {task["id"]: task["status"] for task in collected.structured_content["tasks"]}
-    assert found == {ids[0]: "stopped", **dict.fromkeys(ids[1:], "completed")}
-    assert "Ada" in text_of(collected)
-    assert {notice["task_id"]: notice["status"] for notice in user.told} == found
+    asyncio.run(user.fans_out(client_of(user, server)))
 
 
 def test_two_clients_do_not_see_each_others_tasks(server: Server) -> None:
@@ -119,7 +63,7 @@ def test_only_the_user_of_the_client_that_has_started_a_task_is_asked(server: Se
     user, other = User(), User()
 
     async def main() -> None:
-        async with user.client(server) as client, other.client(server) as beside:
+        async with client_of(user, server) as client, client_of(other, server) as beside:
             await called(beside, "list_background_agents")
             await run(client, "worker", asks("Your name?"))
             await called(client, "wait_background_agents")
@@ -131,7 +75,7 @@ def test_only_the_user_of_the_client_that_has_started_a_task_is_asked(server: Se
 
 def test_an_approval_is_denied_at_once_for_a_client_that_cannot_ask_its_user(server: Server) -> None:
     async def main() -> str:
-        async with User().client(server), Client(server.url) as client:
+        async with client_of(User(), server), Client(server.url) as client:
             await run(client, "worker", json.dumps([["think", {"thought": "hm"}]]))
             return await called(client, "wait_background_agents")
 

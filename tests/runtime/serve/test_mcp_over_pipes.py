@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -16,21 +17,60 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.client.stdio import StdioServerParameters
-from mcp_face import EXTENSION, MODERN, asks, called, command, environ, run
+from mcp_face import EXTENSION, MODERN, User, asks, called, command, environ, run
+from processes_and_waits import descendants_of, is_gone, wait_until
 
 
 def with_client(folder: Path, work: Callable[[Client], Awaitable[Any]], ask: str = "think", **options: Any) -> Any:
     """Do something with a server, as a client of 2026-07-28; of one tool a person is asked whether it may be called."""
-    program, *arguments = command(folder)
+    server = pipes(folder)
     team = folder / "team.yaml"
     team.write_text(team.read_text().replace("ask: [think]", f"ask: [{ask}]"))
 
     async def main() -> Any:
-        server = StdioServerParameters(command=program, args=arguments, env=environ())
         async with Client(server, mode=MODERN, **options) as client:
             return await work(client)
 
     return asyncio.run(main())
+
+
+def pipes(folder: Path) -> StdioServerParameters:
+    program, *arguments = command(folder)
+    return StdioServerParameters(command=program, args=arguments, env=environ())
+
+
+def test_a_client_fans_out_looks_stops_answers_and_collects(tmp_path: Path) -> None:
+    user = User()
+    client = Client(pipes(tmp_path), mode="legacy", elicitation_callback=user.answer, logging_callback=user.hear)
+    asyncio.run(user.fans_out(client))
+
+
+def test_nothing_is_left_of_a_client_that_is_killed(tmp_path: Path) -> None:
+    program = f"""
+import asyncio
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp_face import called, command, environ, run
+from pathlib import Path
+
+async def main():
+    program, *arguments = command(Path({str(tmp_path)!r}))
+    async with Client(StdioServerParameters(command=program, args=arguments, env=environ())) as client:
+        task_id = await run(client, "waits")
+        while "---\\nso far" not in await called(client, "view_background_agent", task_id=task_id):
+            pass
+        print(task_id, flush=True)
+        await called(client, "wait_background_agents")
+
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environ()) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline().startswith("agent_task_")
+        others = descendants_of(client.pid)
+        client.kill()
+    assert len(others) >= 3  # the server, its zygote, and the task
+    wait_until(lambda: all(is_gone(process.pid) for process in others), "the end of all", 30.0)
 
 
 class Asked:
