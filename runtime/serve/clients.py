@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from mcp.server import ServerRequestContext
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -69,8 +70,9 @@ class Clients:
     def of(self, context: ServerRequestContext[Any, Any]) -> Client:
         """Return the client whose request it is."""
         request: Request = context.request  # type: ignore[assignment]  # there is one with each message over HTTP
-        if (session := request.headers.get(SESSION)) is not None:
-            known = self.opened(session)
+        # A request of 2026-07-28 has no session, whatever its headers say: nobody has checked them.
+        if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            known = self.opened(request.headers[SESSION])
             with known.presence:
                 pass  # one that is new has to be there from now on
             return known.client

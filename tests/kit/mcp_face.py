@@ -119,6 +119,11 @@ class Server:
         self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, mcp_session_id=session, **headers)
         return session
 
+    def started(self, session: str, agent: str) -> str:
+        """Start a task in a session; return its id."""
+        arguments = {"agent": agent, "task": "x"}
+        return str(self.call(session, "run_background_agent", arguments)["structuredContent"]["task_id"])
+
     def call(self, session: str, name: str, arguments: Mapping[str, Any], **headers: str) -> dict[str, Any]:
         """Call a tool in a session; return the result."""
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}

@@ -115,11 +115,19 @@ asyncio.run(main())
 
 def test_a_client_that_comes_back_in_time_has_its_tasks(server: Server) -> None:
     session = server.open_session()
-    task_id = server.call(session, "run_background_agent", {"agent": "waits", "task": "x"})["structuredContent"][
-        "task_id"
-    ]
+    task_id = server.started(session, "waits")
     listed = server.call(session, "list_background_agents", {})["structuredContent"]["tasks"]
     assert [(task["id"], task["status"] == "stopped") for task in listed] == [(task_id, False)]
+    server.post(method="DELETE", mcp_session_id=session)
+    server.await_end(task_id)
+
+
+def test_a_request_without_a_session_is_of_none_whatever_its_header_says(server: Server) -> None:
+    session = server.open_session()
+    task_id = server.started(session, "waits")
+    view = {"name": "view_background_agent", "arguments": {"task_id": task_id}}
+    result = server.modern("tools/call", view, EXTENSION, mcp_session_id=session)[1]["result"]
+    assert "There is no task" in result["content"][0]["text"]
     server.post(method="DELETE", mcp_session_id=session)
     server.await_end(task_id)
 
@@ -181,7 +189,7 @@ def test_a_signal_ends_it_all_without_a_word_while_clients_wait(tmp_path: Path) 
             messages = streams.enter_context(server.stream("subscriptions/listen", listen, EXTENSION))
             assert next(messages)["method"] == "notifications/subscriptions/acknowledged"
             session = server.open_session()
-            other = server.call(session, **call)["structuredContent"]["task_id"]
+            other = server.started(session, "waits")
         assert {server.task(task_id).status for task_id in (named.partition("-")[0], other)} == {"stopped"}
 
 
