@@ -13,7 +13,8 @@ __all__ = ["address_of"]
 
 _PORT: Final = 8765
 _HOST: Final = "127.0.0.1"
-_LINGER: Final = 300.0
+_LINGER: Final = 1800.0
+"""Seconds: as long as a person may leave an assistant alone that keeps no stream open."""
 
 
 def address_of(options: dict[str, Any]) -> Address | None:

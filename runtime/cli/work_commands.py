@@ -160,7 +160,7 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     "--linger",
     type=Duration(),
     metavar="TIME",
-    help="With --http: how long a client may be away before its tasks end. [default: 5m]",
+    help="With --http: how long a client may be away before its tasks end. [default: 30m]",
 )
 @max_running_option
 @working_dir_option

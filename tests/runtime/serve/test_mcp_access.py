@@ -91,7 +91,7 @@ def given(**options: Any) -> dict[str, Any]:
 def test_the_server_is_reached_from_its_own_machine_if_nothing_else_is_said() -> None:
     address = address_of(given())
     assert address is not None
-    assert (address.host, address.port, address.linger) == ("127.0.0.1", 8765, 300.0)
+    assert (address.host, address.port, address.linger) == ("127.0.0.1", 8765, 1800.0)
     assert address_of(given(http=False)) is None
 
 
