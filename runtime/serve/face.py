@@ -17,6 +17,7 @@ from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
     DiscoverResult,
+    ElicitResult,
     EmptyResult,
     InputResponses,
     ListToolsResult,
@@ -127,7 +128,9 @@ class Face:
     async def _take(self, client: Client, task_ids: list[str] | None, responses: InputResponses) -> None:
         """Hand in what the user has answered: to questions of the tasks that the call is about, and to no others."""
         asked = client.inputs.requests(client.questions(task_ids))
-        await client.inputs.take({key: each.model_dump() for key, each in responses.items() if key in asked})
+        await client.inputs.take(
+            {key: each for key, each in responses.items() if key in asked and isinstance(each, ElicitResult)}
+        )
 
     async def _answered(
         self, client: Client, context: Context, name: str, answer: ToolAnswer

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+from mcp_types import ElicitResult
 
 from ..errors import RunError
 from ..tasks.questions import Question
@@ -59,22 +60,16 @@ class Inputs:
             del self._asked[question_id]
         return {each.key: _request(each) for each in asked if not each.is_left}
 
-    async def take(self, responses: Mapping[str, Any]) -> None:
-        """Hand in what the user has answered. What is not asked, or not any more, is passed over.
-
-        Args:
-            responses: `action` and `content` of each, by the key of what was asked.
-        """
+    async def take(self, responses: Mapping[str, ElicitResult]) -> None:
+        """Hand in what the user has answered, by keys. What is not asked, or not any more, is passed over."""
         for key, response in responses.items():
             each = self._asked.get(key.partition(".")[0])
             if each is not None and each.key == key and not each.is_left:
                 await self._take(each, response)
 
-    async def _take(self, each: _Asked, response: Any) -> None:
-        given = response if isinstance(response, dict) else {}
-        content = given.get("content")
-        if given.get("action") == "accept":
-            text: str | None = answer_of(each.question, content if isinstance(content, dict) else {})
+    async def _take(self, each: _Asked, response: ElicitResult) -> None:
+        if response.action == "accept":
+            text: str | None = answer_of(each.question, response.content or {})
         else:
             text = not_answered(each.question)
         if text is None:

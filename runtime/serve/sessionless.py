@@ -151,7 +151,7 @@ class SessionlessClient(Client):
         def ids(value: Any) -> Any:
             if isinstance(value, list):
                 return [ids(each) for each in value]
-            return self._ids[value] if isinstance(value, str) else value
+            return self._ids.get(value, value) if isinstance(value, str) else value
 
         return {key: ids(value) if key in _NAMING else value for key, value in arguments.items()}
 

@@ -22,6 +22,7 @@ from mcp_types import (
     METHOD_NOT_FOUND,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     ClientCapabilities,
+    ElicitResult,
     Notification,
     RequestParams,
     SubscriptionFilter,
@@ -78,7 +79,7 @@ class _TaskParams(RequestParams):
 
 
 class _UpdateParams(_TaskParams):
-    input_responses: dict[str, Any] = Field(default_factory=dict)
+    input_responses: dict[str, ElicitResult] = Field(default_factory=dict)
 
 
 class TaskExtension:

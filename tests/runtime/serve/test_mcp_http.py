@@ -157,6 +157,14 @@ def test_clients_without_a_session_use_the_tasks_whose_names_they_have(server: S
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("ids", [[], ["x"], [["x"]], [5, None], "x", {"a": "x"}])
+def test_wrong_names_of_tasks_are_told_of(server: Server, ids: object) -> None:
+    for tool in ("list_background_agents", "wait_background_agents", "view_background_agent", "no_such_tool"):
+        for name in ("task_ids", "task_id"):
+            call = {"name": tool, "arguments": {name: ids}}
+            assert server.modern("tools/call", call)[1]["result"]["isError"], call
+
+
 def test_a_task_that_no_client_without_a_session_names_any_more_ends(hasty: Server) -> None:
     async def main() -> str:
         async with Client(hasty.url, mode=MODERN) as client:

@@ -146,6 +146,12 @@ def test_a_question_is_input_that_is_required_until_it_is_answered(server: Serve
     assert "Ada" in awaited(server, task_id, "completed")["result"]["content"][0]["text"]
 
 
+@pytest.mark.parametrize("response", [5, [], {"action": 7}, {"action": "accept", "content": {"answer": {"a": 1}}}])
+def test_what_is_no_answer_is_a_wrong_parameter(server: Server, response: Any) -> None:
+    params = {"taskId": "x", "inputResponses": {"question": response}}
+    assert server.modern("tasks/update", params, EXTENSION)[1]["error"]["code"] == -32602
+
+
 def test_an_approval_is_asked_again_by_another_key_until_an_answer_counts(server: Server) -> None:
     task_id = started(server, "worker", json.dumps([["think", {"thought": "hm"}]]))["taskId"]
     (key,) = awaited(server, task_id, "input_required")["inputRequests"]
