@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     from ..toolsets.base import ToolAnswer
     from .offer import Offer
 
-__all__ = ["PERSON", "Client"]
+__all__ = ["PERSON", "Client", "takes_input"]
 
 PERSON: Final = "a person at the MCP host"
 """Who answers, for the events."""
 
-_CAN_ASK = ClientCapabilities(elicitation=ElicitationCapability())
+_CAN_ASK: Final = ClientCapabilities(elicitation=ElicitationCapability())
+
+
+def takes_input(session: ServerSession) -> bool:
+    """Whether a request may be answered with what its client's user is to be asked."""
+    return session.protocol_version in MODERN_PROTOCOL_VERSIONS and session.check_client_capability(_CAN_ASK)
 
 
 class Client:
@@ -47,7 +52,6 @@ class Client:
         id: whose the tasks are, for the supervisor.
         session: where it can be told of ends; None: nothing can be said to it that it has not asked for.
         can_be_asked: whether its user can be asked there.
-        takes_input: whether its user can be asked in answers.
         inputs: what its user is asked in answers.
         asked: is set when there is more of that.
     """
@@ -62,7 +66,7 @@ class Client:
         self.box = offer.tool_box(self.gateway)
         self.session: ServerSession | None = None
         self.can_be_asked = False
-        self.takes_input = False
+        self._takes_input = False
         self.inputs = Inputs(self._answer)
         self.asked = asyncio.Event()
 
@@ -77,7 +81,7 @@ class Client:
         if not is_modern:
             self.session = session
         if session.check_client_capability(_CAN_ASK):
-            self.takes_input |= is_modern
+            self._takes_input |= is_modern
             self.can_be_asked |= not is_modern
             self._can_ask()
 
@@ -85,7 +89,7 @@ class Client:
 
     def takes(self, _question: Question) -> bool:
         """Whether its user can be asked a question in an answer."""
-        return self.takes_input
+        return self._takes_input
 
     def ask(self, question: Question) -> None:
         """Have its user asked with the next answer."""
@@ -118,8 +122,14 @@ class Client:
 
     # --- its tasks --------------------------------------------------------------------------------------------------
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
-        """Call a tool; answers, and never raises but on cancellation."""
+    async def call(self, name: str, arguments: Mapping[str, Any], *, asks: bool = False) -> ToolAnswer:  # noqa: ARG002 - see below
+        """Call a tool; answers, and never raises but on cancellation.
+
+        Args:
+            name: the tool's.
+            arguments: its arguments.
+            asks: whether the call comes from somebody who can ask a user; see `SessionlessClient`.
+        """
         answer = await self.box.call(name, json.dumps(arguments))
         if answer.told:
             self.gateway.acknowledge(answer.told)

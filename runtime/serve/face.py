@@ -29,6 +29,7 @@ from mcp_types import (
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from ..toolsets.base import ToolAnswer
+from .client import takes_input
 from .notices import Notices
 from .offer import MAP, RUN
 from .progress import telling_progress
@@ -42,11 +43,11 @@ __all__ = ["Face"]
 
 Context = ServerRequestContext[Any, Any]
 
-_LONGEST_WAIT: Final = 600.0
-"""Seconds that a call waits for that."""
-
 _MOST_WAITING: Final = 100
 """Calls that wait for what their client's user is asked; beyond, the oldest is given up."""
+
+_LONGEST_WAIT: Final = 600.0
+"""Seconds that a call waits for that."""
 
 
 class Face:
@@ -108,15 +109,18 @@ class Face:
         client = self._client_of(context)
         client.seen(context.session)
         arguments = call.arguments or {}
+        asks = takes_input(context.session)
         work = self._waiting.pop(call.request_state or "", None)
         if work is None:
-            work = asyncio.create_task(client.call(call.name, arguments))
+            work = asyncio.create_task(client.call(call.name, arguments, asks=asks))
         try:
             about = client.named(arguments)
-            if call.input_responses:
+            if asks and call.input_responses:
                 await self._take(client, about, call.input_responses)
             async with telling_progress(client, context, about):
-                required = await self._done_or_asked(client, work, about)
+                required = await self._done_or_asked(client, work, about) if asks else {}
+                if not required:
+                    await asyncio.wait([work])
         except BaseException:
             work.cancel()
             raise

@@ -78,11 +78,12 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
     face = Face(offer, clients.of, prefers_sessions=True)
     manager = StreamableHTTPSessionManager(face.server, session_idle_timeout=max(address.linger, 1.0))
     port = listener.getsockname()[1]
+    shown = f"[{address.host}]" if ":" in address.host else address.host
     endpoint = Visits(StreamableHTTPASGIApp(manager), clients)
     app = guarded(
         Starlette(routes=[Route(PATH, endpoint=endpoint)]),
         port=port,
-        allowed_hosts=address.allowed_hosts,
+        allowed_hosts=(shown, *address.allowed_hosts),
         tokens=address.tokens,
     )
     config = uvicorn.Config(
@@ -92,7 +93,6 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
     for name in ("mcp", "uvicorn"):
         # A stranger could fill the log with what they warn of: each request that is refused.
         logging.getLogger(name).setLevel(logging.ERROR)
-    shown = f"[{address.host}]" if ":" in address.host else address.host
     try:
         async with manager.run():
             serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -67,6 +67,7 @@ class SessionlessClient(Client):
         self._left = left
         self._ids: dict[str, str] = {}
         self._presences: dict[str, Presence] = {}
+        self._askable: set[str] = set()
         self._starting: set[asyncio.Task[ToolAnswer]] = set()
 
     @property
@@ -76,7 +77,7 @@ class SessionlessClient(Client):
 
     def takes(self, question: Question) -> bool:
         """See `Client`. An approval of a call of its own cannot be asked for: nobody knows whose call it is."""
-        return self.takes_input and question.task_id != self.id
+        return bool(self._of(question.task_id) & self._askable)
 
     def named(self, arguments: Mapping[str, Any]) -> list[str] | None:
         """See `Client`."""
@@ -95,8 +96,8 @@ class SessionlessClient(Client):
                     held.enter_context(presence)
             yield
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
-        """See `Client`."""
+    async def call(self, name: str, arguments: Mapping[str, Any], *, asks: bool = False) -> ToolAnswer:
+        """See `Client`; a user can be asked what the tasks ask that are started by somebody who can ask one."""
         given = _given(arguments)
         if name in _ALL and not given:
             return ToolAnswer(_SAY_WHICH, is_error=True)
@@ -104,7 +105,7 @@ class SessionlessClient(Client):
             return ToolAnswer(f"There is no task {one_line(unknown[0], 80)!r} here.", is_error=True)
         if name in {RUN, MAP}:
             # A client that goes away meanwhile must not leave a task without a name behind: nobody could end it.
-            starting = asyncio.create_task(self._start(name, arguments))
+            starting = asyncio.create_task(self._start(name, arguments, asks=asks))
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
             return await asyncio.shield(starting)
@@ -120,10 +121,12 @@ class SessionlessClient(Client):
         for presence in self._presences.values():
             presence.close()
 
-    async def _start(self, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+    async def _start(self, name: str, arguments: Mapping[str, Any], *, asks: bool) -> ToolAnswer:
         answer = await super().call(name, arguments)
         if answer.is_error or not isinstance(answer.data, dict):
             return answer
+        if asks:
+            self._askable.add(answer.data["task_id"])
         return self._with_names(answer, [self._name(answer.data["task_id"])])
 
     async def _list(self, task_ids: Sequence[str]) -> ToolAnswer:
@@ -143,7 +146,7 @@ class SessionlessClient(Client):
             pass  # from now on, somebody has to name it
         while len(self._ids) > _REMEMBERED:
             oldest = next(iter(self._ids))
-            del self._ids[oldest]
+            self._askable.discard(self._ids.pop(oldest))
             self._presences.pop(oldest).end()
         return name
 

@@ -42,6 +42,7 @@ from ..tasks.wording import describe_view, result_text
 from ..text import bounded, without_tags
 from ..toolsets.asking import ask
 from ..toolsets.background import BYTES_FOR_A_CHARACTER
+from .client import takes_input
 from .progress import last_words
 
 if TYPE_CHECKING:
@@ -111,13 +112,13 @@ class TaskExtension:
     async def _get(self, context: Context, params: _TaskParams) -> dict[str, Any]:
         client = self._checked(context, params)
         with client.holding([params.task_id]):
-            return await self._detailed(client, params.task_id)
+            return await self._detailed(client, params.task_id, asks=takes_input(context.session))
 
     async def _update(self, context: Context, params: _UpdateParams) -> dict[str, Any]:
         client = self._checked(context, params)
         with client.holding([params.task_id]):
             view = await self._view(client, params.task_id)
-            asked = {*client.inputs.requests(self._questions(client, view))}
+            asked = client.inputs.requests(_questions(client, view)) if takes_input(context.session) else {}
             await client.inputs.take({key: each for key, each in params.input_responses.items() if key in asked})
         return {}
 
@@ -157,7 +158,7 @@ class TaskExtension:
         while known:
             for given in list(known):
                 try:
-                    task = await self._detailed(client, given)
+                    task = await self._detailed(client, given, asks=takes_input(context.session))
                 except MCPError:
                     known.remove(given)
                     continue
@@ -217,7 +218,7 @@ class TaskExtension:
                 INVALID_PARAMS, "There is no task of this client with that id, or it is forgotten by now."
             ) from None
 
-    async def _detailed(self, client: Client, given: str) -> dict[str, Any]:
+    async def _detailed(self, client: Client, given: str, *, asks: bool = False) -> dict[str, Any]:
         view = await self._view(client, given)
         task: dict[str, Any] = {
             "taskId": given,
@@ -231,7 +232,7 @@ class TaskExtension:
             task["statusMessage"] = view.reason or f"{view.agent} has {view.status}."
             return {**task, **await self._ended(client, view, given)}
         task["statusMessage"] = f"{view.agent}: {last_words(view)}"
-        if required := client.inputs.requests(self._questions(client, view)):
+        if asks and (required := client.inputs.requests(_questions(client, view))):
             return {**task, "status": "input_required", "inputRequests": required}
         return task
 
@@ -253,9 +254,8 @@ class TaskExtension:
         }
         return {"status": "completed", "result": result}
 
-    def _questions(self, client: Client, view: TaskView) -> list[Question]:
-        """Return what a task asks, and those that it has started, and that somebody at the client has to answer."""
-        if not client.takes_input:
-            return []
-        of_owner = [question for question in view.questions if question.to == "owner"]
-        return [*client.questions([view.id]), *of_owner]
+
+def _questions(client: Client, view: TaskView) -> list[Question]:
+    """Return what a task asks, and those that it has started, and that somebody at the client has to answer."""
+    of_owner = [question for question in view.questions if question.to == "owner"]
+    return [*client.questions([view.id]), *of_owner]

@@ -91,10 +91,10 @@ class Server:
         return answer.status, answer.headers, body
 
     def modern(
-        self, method: str, params: Mapping[str, Any], *extensions: str, **headers: str
+        self, method: str, params: Mapping[str, Any], *extensions: str, can_ask: bool = True, **headers: str
     ) -> tuple[int, dict[str, Any]]:
         """Send a request of 2026-07-28 that declares these extensions; return the status and the whole answer."""
-        message, more = _modern(method, params, *extensions)
+        message, more = _modern(method, params, *extensions, can_ask=can_ask)
         status, _, answer = self.post(message, **{**more, **headers})
         return status, answer
 
@@ -131,11 +131,13 @@ class Server:
         return result
 
 
-def _modern(method: str, params: Mapping[str, Any], *extensions: str) -> tuple[dict[str, Any], dict[str, str]]:
+def _modern(
+    method: str, params: Mapping[str, Any], *extensions: str, can_ask: bool = True
+) -> tuple[dict[str, Any], dict[str, str]]:
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {
-            "elicitation": {"form": {}},
+            **({"elicitation": {"form": {}}} if can_ask else {}),
             "extensions": {name: {} for name in extensions},
         },
     }

@@ -169,6 +169,17 @@ def test_an_approval_is_asked_again_by_another_key_until_an_answer_counts(server
     assert "Thoughts so far:" in awaited(server, task_id, "completed")["result"]["content"][0]["text"]
 
 
+def test_a_client_that_cannot_ask_is_required_to_ask_nothing(server: Server) -> None:
+    run = {"name": "run_background_agent", "arguments": {"agent": "worker", "task": asks("Your name?")}}
+    task_id = server.modern("tools/call", run, EXTENSION, can_ask=False)[1]["result"]["taskId"]
+    run["arguments"] = {"agent": "worker", "task": json.dumps([["think", {"thought": "hm"}]])}
+    other = server.modern("tools/call", run, EXTENSION, can_ask=False)[1]["result"]["taskId"]
+    assert "denied" in awaited(server, other, "completed")["result"]["content"][0]["text"]
+    wait_until(lambda: server.task(task_id.partition("-")[0]).status == "waiting", "the question", 30.0)
+    assert got(server, task_id)["status"] == "working"
+    cancelled(server, task_id)
+
+
 def test_a_user_who_declines_an_approval_has_denied_it(server: Server) -> None:
     task_id = started(server, "worker", json.dumps([["think", {"thought": "hm"}]]))["taskId"]
     (key,) = awaited(server, task_id, "input_required")["inputRequests"]
