@@ -14,7 +14,6 @@ from .agent.loop_thread import LoopThread
 from .agent.run import build_tool_box
 from .errors import UnknownAgentError
 from .models.base import ToolSchema
-from .tasks.news import News
 from .team.requirements import check_requirements
 from .toolsets.base import ToolAnswer, ToolBox
 from .toolsets.told import Told
@@ -96,6 +95,14 @@ class OrchestratorTools:
         owed = functools.partial(self._tools.owed, known=self._told.asked)
         return self._told.notice(self._loop.run(owed, called="notices"))
 
+    async def anotices(self) -> str:
+        """As `notices`, without holding up the event loop; cancelled, it has told nothing."""
+        from .verbs.awaiting import future_result  # noqa: PLC0415 - for hosts that have an event loop
+
+        owed = functools.partial(self._tools.owed, known=self._told.asked)
+        news = await future_result(self._loop.start(owed), lambda: self._loop.cut_short("notices"))
+        return self._told.notice(news)
+
     async def next_notice(self) -> str:
         """Wait until there is something of that, and return it; empty as soon as nothing that was started runs.
 
@@ -111,16 +118,6 @@ class OrchestratorTools:
             # Somebody else may have been told of it meanwhile.
             if (notice := self._told.notice(news)) or news is None:
                 return notice
-
-    def owed(self) -> News | None:
-        """Return what `notices` would tell, without its counting as told; None if nothing. For adapters."""
-        return self._loop.run(self._tools.owed, called="owed")
-
-    async def aowed(self) -> News | None:
-        """As `owed`, without holding up the event loop."""
-        from .verbs.awaiting import future_result  # noqa: PLC0415 - for hosts that have an event loop
-
-        return await future_result(self._loop.start(self._tools.owed), lambda: self._loop.cut_short("owed"))
 
     def open(self) -> None:
         """Make ready the tools that need it.

@@ -5,13 +5,18 @@ import asyncio
 
 from langchain.agents import create_agent
 from subactors.runtime import AsyncRuntime
-from subactors.runtime.adapters.langchain import structured_tools
+from subactors.runtime.adapters.langchain import notices, structured_tools
 
 
 async def main() -> None:
     async with AsyncRuntime.from_file("team.yaml") as runtime:
         with await runtime.toolset("boss") as tools:
-            boss = create_agent("openai:gpt-4o-mini", structured_tools(tools), system_prompt=tools.instructions)
+            boss = create_agent(
+                "openai:gpt-4o-mini",
+                structured_tools(tools),
+                system_prompt=tools.instructions,
+                middleware=[notices(tools)],
+            )
             done = await boss.ainvoke({"messages": [("user", "Which live longest: ants, bees or wasps?")]})
             print(done["messages"][-1].text)
 

@@ -5,13 +5,13 @@ import asyncio
 
 from pydantic_ai import Agent
 from subactors.runtime import AsyncRuntime
-from subactors.runtime.adapters.pydantic_ai import SubactorsToolset
+from subactors.runtime.adapters.pydantic_ai import SubactorsToolset, notices
 
 
 async def main() -> None:
     async with AsyncRuntime.from_file("team.yaml") as runtime:
         with await runtime.toolset("boss") as tools:
-            boss = Agent("openai-chat:gpt-4o-mini", toolsets=[SubactorsToolset(tools)])
+            boss = Agent("openai-chat:gpt-4o-mini", toolsets=[SubactorsToolset(tools)], capabilities=[notices(tools)])
             done = await boss.run("Which live longest: ants, bees or wasps?")
             print(done.output)
 

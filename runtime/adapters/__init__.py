@@ -2,7 +2,7 @@
 
     openai_agents  function_tools(tools)     notices(tools)   entrypoint(agent)
     langchain      structured_tools(tools)   notices(tools)   entrypoint(graph)
-    pydantic_ai    SubactorsToolset(tools)                    entrypoint(agent)
+    pydantic_ai    SubactorsToolset(tools)   notices(tools)   entrypoint(agent)
 
 Each module imports its own framework only, which the extra of that name installs. Nothing else imports them.
 """

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
     from ..models.base import ToolSchema
-    from ..tasks.news import News
     from ..toolsets.base import ToolAnswer
 
 __all__ = ["Tools", "prompt_of"]
@@ -36,11 +35,11 @@ class Tools(Protocol):
         """The same, awaited."""
         ...
 
-    def owed(self) -> News | None:
-        """Return the ends of tasks that no answer has shown yet; None if there are none."""
+    def notices(self) -> str:
+        """Return what is to be told of the agent's tasks, which counts as told then; empty: nothing."""
         ...
 
-    async def aowed(self) -> News | None:
+    async def anotices(self) -> str:
         """The same, awaited."""
         ...
 

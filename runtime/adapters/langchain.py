@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.messages import AIMessage, AIMessageChunk, SystemMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tools import StructuredTool, ToolException
 
 from .base import Tools, prompt_of
-from .notices import notice_of
+from .notices import Notices, joined
 
 if TYPE_CHECKING:
-    from langchain.agents.middleware import AgentMiddleware
+    from langchain.agents.middleware import AgentMiddleware, ModelRequest
 
     from ..child.entrypoint import EntrypointTask
     from ..toolsets.base import ToolAnswer
@@ -60,27 +60,59 @@ def _content_and_artifact(answer: ToolAnswer) -> tuple[str, Any]:
 
 
 def notices(tools: Tools) -> AgentMiddleware[Any, Any]:
-    """Return what tells an agent's model which of its tasks have ended, for `create_agent(middleware=[…])`.
+    """Return what tells an agent's model which of its tasks have ended, and what they ask.
+
+    It is for `create_agent(middleware=[…])`. What it tells is part of a message in the agent's state from then on.
 
     Args:
         tools: those that the agent's `structured_tools` were made of.
     """
-    from langchain.agents.middleware import AgentMiddleware, ModelRequest  # noqa: PLC0415 - graphs do without `langchain`
+    from langchain.agents.middleware import AgentMiddleware  # noqa: PLC0415 - graphs do without `langchain`
 
-    def with_notice(request: ModelRequest[Any], notice: str) -> ModelRequest[Any]:
-        text = "\n\n".join(filter(None, [request.system_prompt, notice]))
-        return request.override(system_message=SystemMessage(text)) if notice else request
+    class TaskNotices(AgentMiddleware[Any, Any]):
+        def __init__(self) -> None:
+            self._notices = Notices(tools)
 
-    class Notices(AgentMiddleware[Any, Any]):
+        def before_model(self, state: Any, runtime: Any) -> dict[str, Any]:
+            del runtime
+            return _telling(state["messages"], self._notices.due(_keeper(state["messages"])))
+
+        async def abefore_model(self, state: Any, runtime: Any) -> dict[str, Any]:
+            del runtime
+            return _telling(state["messages"], await self._notices.adue(_keeper(state["messages"])))
+
         def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]) -> Any:
-            return handler(with_notice(request, notice_of(tools.owed())))
+            response = handler(request)
+            self._notices.answered()
+            return response
 
         async def awrap_model_call(
             self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[Any]]
         ) -> Any:
-            return await handler(with_notice(request, notice_of(await tools.aowed())))
+            response = await handler(request)
+            self._notices.answered()
+            return response
 
-    return Notices()
+    return TaskNotices()
+
+
+def _keeper(messages: Sequence[AnyMessage]) -> Callable[[str], bool]:
+    return lambda text: any(text in message.text for message in messages)
+
+
+def _telling(messages: Sequence[AnyMessage], text: str) -> dict[str, Any]:
+    """Return the change of a state that puts a text behind its last message, or into a message of its own."""
+    if not text:
+        return {}
+    last = messages[-1] if messages else None
+    if not isinstance(last, ToolMessage | HumanMessage):
+        return {"messages": [HumanMessage(text)]}
+    content = joined(last.content, text) if isinstance(last.content, str) else [*last.content, _block(text)]
+    return {"messages": [last.model_copy(update={"content": content})]}  # its id is the old one's, whose place it takes
+
+
+def _block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def entrypoint(graph: Any, **config: Any) -> Callable[[EntrypointTask], Awaitable[Any]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from agents import Agent, FunctionTool, ModelResponse, ModelSettings, RunConfig, RunContextWrapper, RunHooks, Runner
 from agents.run import CallModelData, ModelInputData
@@ -12,7 +14,7 @@ from agents.tool_context import ToolContext
 from openai.types.responses import ResponseTextDeltaEvent
 
 from .base import Tools, prompt_of
-from .notices import notice_of
+from .notices import Notices, joined
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
@@ -38,20 +40,80 @@ def _tool(tools: Tools, *, name: str, description: str, parameters: dict[str, An
 
 
 def notices(tools: Tools) -> Callable[[CallModelData[Any]], Awaitable[ModelInputData]]:
-    """Return a filter that tells an agent's model which of its tasks have ended.
+    """Return a filter that tells an agent's model which of its tasks have ended, and what they ask.
 
-    It is for `RunConfig(call_model_input_filter=…)`.
+    It is for `RunConfig(call_model_input_filter=…)`. What it tells stays at its place in all later requests of the
+    conversation, in other runs too that are given the same filter.
 
     Args:
         tools: those that the agent's `function_tools` were made of.
     """
+    return _Filter(tools).told
 
-    async def add(call: CallModelData[Any]) -> ModelInputData:
+
+_Place: TypeAlias = tuple[str, int]
+"""Names an item: its identity, and how many before it have the same."""
+
+_MOST_PLACES: Final = 1000
+
+
+class _Filter:
+    """Keeps what was told, and where: what a filter puts into a request is not in the history of the run.
+
+    Args:
+        tools: say what there is to tell.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._notices = Notices(tools)
+        self._told: dict[_Place, str] = {}
+        self._last: _Place | None = None
+
+    async def told(self, call: CallModelData[Any]) -> ModelInputData:
+        """Return a request with what was told before, and with what there is now to be told, behind its last item."""
         given = call.model_data
-        parts = [given.instructions, notice_of(await tools.aowed())]
-        return dataclasses.replace(given, instructions="\n\n".join(filter(None, parts)) or None)
+        places = _places(given.input)
+        if not places:
+            return given
+        if self._last in places[:-1]:
+            self._notices.answered()
+        if told := await self._notices.adue(lambda _: self._last in places):
+            self._last = places[-1]
+            self._told[self._last] = joined(self._told.pop(self._last, ""), told)
+            while len(self._told) > _MOST_PLACES:
+                del self._told[next(iter(self._told))]
+        items: list[Any] = []
+        for item, place in zip(given.input, places, strict=True):
+            items += _with_text(item, self._told[place]) if place in self._told else [item]
+        return dataclasses.replace(given, input=items)
 
-    return add
+
+def _places(items: Iterable[Any]) -> list[_Place]:
+    """Return where each item of a request is: what holds in later requests too, from which others may be missing."""
+    seen: Counter[str] = Counter()
+    places = []
+    for item in items:
+        name = f"{item.get('type')} {item['call_id']}" if _is_answer(item) else json.dumps(item, default=str)
+        places.append((name, seen[name]))
+        seen[name] += 1
+    return places
+
+
+def _with_text(item: Any, text: str) -> list[Any]:
+    """Put a text behind what an item says, or into an item of its own if it cannot take one."""
+    key = "output" if _is_answer(item) else "content"
+    if not _is_answer(item) and not (isinstance(item, dict) and item.get("role") == "user"):
+        return [item, {"role": "user", "content": text}]
+    # In the item itself, a copy of the run's own: the SDK knows by it what a server that keeps the conversation has.
+    if isinstance(item[key], str):
+        item[key] = joined(item[key], text)
+    else:
+        item[key] = [*item[key], {"type": "input_text", "text": text}]
+    return [item]
+
+
+def _is_answer(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == "function_call_output"
 
 
 def entrypoint(

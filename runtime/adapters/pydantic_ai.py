@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import Agent, RunContext, ToolDefinition
+from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import ToolFailed
-from pydantic_ai.messages import InstructionPart, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.messages import (
+    InstructionPart,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
 
 from .base import Tools, prompt_of
-from .notices import notice_of
+from .notices import Notices, joined
 
 if TYPE_CHECKING:
     from ..child.entrypoint import EntrypointTask
 
-__all__ = ["SubactorsToolset", "entrypoint"]
+__all__ = ["SubactorsToolset", "entrypoint", "notices"]
 
 _ANYTHING = SchemaValidator(core_schema.any_schema())
 """Arguments are checked where the tools are; the answer says what is wrong with them."""
@@ -42,8 +56,8 @@ class SubactorsToolset(AbstractToolset[Any]):
         return self._id
 
     async def get_instructions(self, ctx: RunContext[Any]) -> list[str | InstructionPart]:  # noqa: ARG002 - as its base class has it
-        """Return what the tools add to the system prompt, and which tasks have ended."""
-        return [*filter(None, [self._tools.instructions, notice_of(await self._tools.aowed())])]
+        """Return what the tools add to the system prompt."""
+        return [*filter(None, [self._tools.instructions])]
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         """Return the tools, by name."""
@@ -66,6 +80,66 @@ class SubactorsToolset(AbstractToolset[Any]):
         if answer.is_error:
             raise ToolFailed(answer.text)
         return answer.text
+
+
+def notices(tools: Tools) -> AbstractCapability[Any]:
+    """Return what tells an agent's model which of its tasks have ended, and what they ask.
+
+    It is for `Agent(capabilities=[…])`. What it tells is part of a request in the agent's history from then on.
+
+    Args:
+        tools: those that the agent's `SubactorsToolset` was made of.
+    """
+    return _TaskNotices(tools)
+
+
+class _TaskNotices(AbstractCapability[Any]):
+    def __init__(self, tools: Tools) -> None:
+        self._notices = Notices(tools)
+
+    async def before_model_request(
+        self, ctx: RunContext[Any], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Tell what there is to tell, in the request as in the run's history."""
+        told = await self._notices.adue(lambda text: _has(ctx.messages, text))
+        last = [messages[-1] for messages in (ctx.messages, request_context.messages) if messages]
+        for request in {id(one): one for one in last}.values():
+            if told and isinstance(request, ModelRequest):
+                request.parts = _with_text(request.parts, told)
+        return request_context
+
+    async def after_model_request(
+        self, ctx: RunContext[Any], *, request_context: ModelRequestContext, response: ModelResponse
+    ) -> ModelResponse:
+        """Take note that the model has it."""
+        del ctx, request_context
+        self._notices.answered()
+        return response
+
+
+def _has(messages: Iterable[ModelMessage], text: str) -> bool:
+    """Whether a history has a text that was told."""
+    for content in (getattr(part, "content", None) for message in messages for part in message.parts):
+        said = content if isinstance(content, list) else [content]
+        if any(isinstance(one, str) and text in one for one in said):
+            return True
+    return False
+
+
+def _with_text(parts: Iterable[Any], text: str) -> list[Any]:
+    """Put a text behind the last part that can take it, or into a part of its own."""
+    parts = list(parts)
+    for number in reversed(range(len(parts))):
+        match parts[number]:
+            case (UserPromptPart() | ToolReturnPart()) as part if isinstance(part.content, str):
+                content: Any = joined(part.content, text)
+            case UserPromptPart() as part:  # with pictures, say
+                content = [*part.content, text]
+            case _:
+                continue
+        parts[number] = dataclasses.replace(part, content=content)
+        return parts
+    return [*parts, UserPromptPart(text)]
 
 
 def entrypoint(agent: Agent[Any, Any], **options: Any) -> Callable[[EntrypointTask], Awaitable[Any]]:

@@ -34,8 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["build_tool_box", "open_model_of", "run_agent"]
 
 
-def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
-    """Return an agent's tools; its `open` must be awaited before they are all there, and its `close` is owed."""
+def build_tool_box(agent: AgentConfig, around: Surroundings, *, in_loop: bool = False) -> ToolBox:
+    """Return an agent's tools; its `open` must be awaited before they are all there, and its `close` is owed.
+
+    Args:
+        agent: the agent.
+        around: what it finds around it.
+        in_loop: whether a loop of ours calls them; else a function's, or a host's.
+    """
     toolsets = build_toolsets(
         agent,
         gateway=around.gateway,
@@ -47,6 +53,7 @@ def build_tool_box(agent: AgentConfig, around: Surroundings) -> ToolBox:
         settings=around.settings,
         is_asked=around.is_asked,
         letters=around.letters,
+        in_loop=in_loop,
     )
     return ToolBox(
         toolsets if around.letters is None else [*toolsets, LettersToolset(around.letters)],
@@ -108,7 +115,7 @@ async def run_agent(
     """
     model = open_model_of(agent, around)
     try:
-        tools = build_tool_box(agent, around)
+        tools = build_tool_box(agent, around, in_loop=True)
         try:
             await tools.open()
             for sentence in tools.missing:

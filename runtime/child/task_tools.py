@@ -102,6 +102,13 @@ class TaskTools:
         """
         return self._told.notice(self._loop.run(self._owed, self._told.asked, called="notices"))
 
+    async def anotices(self) -> str:
+        """As `notices`, without holding up the event loop; cancelled, it has told nothing."""
+        from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
+
+        starting = self._loop.start(self._owed, self._told.asked)
+        return self._told.notice(await future_result(starting, lambda: self._loop.cut_short("notices")))
+
     async def next_notice(self) -> str:
         """Wait until there is something of that, and return it; empty as soon as nothing that was started runs.
 
@@ -123,16 +130,6 @@ class TaskTools:
         from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
 
         await future_result(self._loop.start(self._open), lambda: self._loop.cut_short("the opening"))
-
-    def owed(self) -> News | None:
-        """Return ends of the task's own tasks that its model has not been told of; they stay owed. For adapters."""
-        return self._loop.run(self._owed, called="owed")
-
-    async def aowed(self) -> News | None:
-        """As `owed`, without holding up the event loop."""
-        from ..verbs.awaiting import future_result  # noqa: PLC0415 - for functions that are async
-
-        return await future_result(self._loop.start(self._owed), lambda: self._loop.cut_short("owed"))
 
     async def close(self) -> None:
         """Close what is open. In the loop of the tools."""

@@ -18,7 +18,17 @@ Reading: TypeAlias = Literal["boolean", "seconds", "file", "folders", "environme
 """How the value of a key is read; `apart`: by a module of `teamfile` that belongs to the type."""
 
 Given: TypeAlias = Literal[
-    "gateway", "working_directory", "environ", "withheld", "limit", "settings", "tools", "task", "is_asked", "letters"
+    "gateway",
+    "working_directory",
+    "environ",
+    "withheld",
+    "limit",
+    "settings",
+    "tools",
+    "task",
+    "is_asked",
+    "letters",
+    "in_loop",
 ]
 """What a toolset may be given beside its options; see `toolsets.build.build_toolsets`."""
 
@@ -68,7 +78,7 @@ TOOLSETS: Final[Mapping[str, ToolsetKind]] = MappingProxyType(
                 "map_background_agent",
                 "wait_background_agents",
             ),
-            takes=("gateway", "settings", "is_asked", "letters"),
+            takes=("gateway", "settings", "is_asked", "letters", "in_loop"),
             options={
                 "fan_out": "boolean",
                 "limits": "boolean",

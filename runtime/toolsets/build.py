@@ -35,6 +35,7 @@ def build_toolsets(
     settings: Settings,
     is_asked: bool = False,
     letters: Letters | None = None,
+    in_loop: bool = False,
 ) -> list[Toolset]:
     """Return the toolsets of an agent, in the order of its entries; `transfer_task` comes last, with `sub_agents`.
 
@@ -49,6 +50,7 @@ def build_toolsets(
         settings: the team's.
         is_asked: whether one of its sub-agents may ask it something.
         letters: what is said to its task; None: it has none.
+        in_loop: whether a loop of ours calls the tools; else a function's, or a host's.
     """
     given: dict[Given, Any] = {
         "gateway": gateway,
@@ -60,6 +62,7 @@ def build_toolsets(
         "settings": settings,
         "is_asked": is_asked,
         "letters": letters,
+        "in_loop": in_loop,
     }
     shared = {**given, "working_directory": shared_directory or working_directory}
     toolsets = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -27,10 +29,17 @@ def skip_without(framework: str) -> None:
         pytest.skip(f"{', '.join(missing)} is not installed: pip install 'subactors[frameworks]'")
 
 
-async def run_with_tools(framework: str, url: str, tools: OrchestratorTools, prompt: str) -> str:
-    """Run a new agent of a framework with tools, and return its answer."""
+async def run_with_tools(framework: str, url: str, tools: OrchestratorTools, *prompts: str) -> str:
+    """Run a new agent of a framework with tools, once for each prompt of a conversation; return its last answer.
+
+    What a prompt whose run fails has come to is no part of the conversation. The last one must not fail.
+    """
     runs = {"openai": _run_openai, "langchain": _run_langchain, "pydantic": _run_pydantic}
-    return await runs[framework](url, tools, prompt)
+    return await runs[framework](url, tools, prompts)
+
+
+def _failing(*, is_last: bool) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if is_last else contextlib.suppress(Exception)
 
 
 def _client(url: str) -> Any:
@@ -39,7 +48,7 @@ def _client(url: str) -> Any:
     return AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
 
 
-async def _run_openai(url: str, tools: OrchestratorTools, prompt: str) -> str:
+async def _run_openai(url: str, tools: OrchestratorTools, prompts: Sequence[str]) -> str:
     from agents import Agent, OpenAIChatCompletionsModel, RunConfig, Runner  # noqa: PLC0415 - may be missing
     from subactors.runtime.adapters.openai_agents import function_tools, notices  # noqa: PLC0415 - the same
 
@@ -50,13 +59,16 @@ async def _run_openai(url: str, tools: OrchestratorTools, prompt: str) -> str:
             model=OpenAIChatCompletionsModel("m", client),
             tools=[*function_tools(tools)],
         )
-        done = await Runner.run(
-            agent, prompt, run_config=RunConfig(tracing_disabled=True, call_model_input_filter=notices(tools))
-        )
+        config = RunConfig(tracing_disabled=True, call_model_input_filter=notices(tools))
+        history: list[Any] = []
+        for prompt in prompts:
+            with _failing(is_last=prompt == prompts[-1]):
+                done = await Runner.run(agent, [*history, {"role": "user", "content": prompt}], run_config=config)
+                history = done.to_input_list()
     return str(done.final_output)
 
 
-async def _run_langchain(url: str, tools: OrchestratorTools, prompt: str) -> str:
+async def _run_langchain(url: str, tools: OrchestratorTools, prompts: Sequence[str]) -> str:
     from langchain.agents import create_agent  # noqa: PLC0415 - may be missing
     from langchain_openai import ChatOpenAI  # noqa: PLC0415 - the same
     from subactors.runtime.adapters.langchain import notices, structured_tools  # noqa: PLC0415 - the same
@@ -66,18 +78,25 @@ async def _run_langchain(url: str, tools: OrchestratorTools, prompt: str) -> str
         agent = create_agent(
             model, structured_tools(tools), system_prompt=tools.instructions, middleware=[notices(tools)]
         )
-        done = await agent.ainvoke({"messages": [("user", prompt)]})
-    return str(done["messages"][-1].text)
+        history: list[Any] = []
+        for prompt in prompts:
+            with _failing(is_last=prompt == prompts[-1]):
+                history = (await agent.ainvoke({"messages": [*history, ("user", prompt)]}))["messages"]
+    return str(history[-1].text)
 
 
-async def _run_pydantic(url: str, tools: OrchestratorTools, prompt: str) -> str:
+async def _run_pydantic(url: str, tools: OrchestratorTools, prompts: Sequence[str]) -> str:
     from pydantic_ai import Agent  # noqa: PLC0415 - may be missing
     from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415 - the same
     from pydantic_ai.providers.openai import OpenAIProvider  # noqa: PLC0415 - the same
-    from subactors.runtime.adapters.pydantic_ai import SubactorsToolset  # noqa: PLC0415 - the same
+    from subactors.runtime.adapters.pydantic_ai import SubactorsToolset, notices  # noqa: PLC0415 - the same
 
     async with _client(url) as client:
         model = OpenAIChatModel("m", provider=OpenAIProvider(openai_client=client))
-        agent = Agent(model, toolsets=[SubactorsToolset(tools)])
-        done = await agent.run(prompt)
+        history: list[Any] = []
+        agent = Agent(model, toolsets=[SubactorsToolset(tools)], capabilities=[notices(tools)])
+        for prompt in prompts:
+            with _failing(is_last=prompt == prompts[-1]):
+                done = await agent.run(prompt, message_history=history)
+                history = done.all_messages()
     return str(done.output)

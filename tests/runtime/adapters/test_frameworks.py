@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 from framework_loops import FRAMEWORKS, run_with_tools, skip_without
-from model_server import Calls, ModelServer, Reply, Request, Stall, Text
+from model_server import Calls, ModelServer, Reply, Request, Stall, Status, Text
+from strict_server_rules import roles
 from subactors.runtime import AsyncRuntime, Runtime, TaskView
 
 pytestmark = pytest.mark.timeout(150)
@@ -62,37 +64,66 @@ def test_an_agent_of_a_framework_starts_tasks_and_reads_their_results(framework:
     first, second, *_ = server.requests
     assert "transfer_task" in first.tools
     assert "## Background agents" in first.system
-    assert second.tool_answers[1] == "two"
+    assert second.tool_answers[1].startswith("two")
     assert "agent_task_" in answer
 
 
-def test_an_agent_of_a_framework_is_told_which_of_its_tasks_have_ended_until_it_has_seen_it(framework: str) -> None:
-    noticed: list[bool] = []
+_BLOCK = re.compile(r"<background_agents>.*?</background_agents>", re.DOTALL)
 
-    def script(request: Request) -> Reply:
-        noticed.append("Tasks of yours have ended" in request.system)
-        match request.turn:
-            case 0:
-                return Calls(("run_background_agent", {"agent": "echo", "task": "one"}))
-            case 1:
-                # By the end of this the first has ended, too.
-                return Calls(("transfer_task", {"agent": "echo", "task": "two"}))
-            case 2:
-                (line,) = re.findall(r"^- (agent_task_\w+) \(echo\): completed$", request.system, re.MULTILINE)
-                return Calls(("view_background_agent", {"task_id": line}))
-            case _:
-                return Text(request.tool_answers[0])
+
+def _told(request: Request) -> list[list[str]]:
+    """Return what each message of a request tells of tasks; none is a message of its own."""
+    assert re.fullmatch(r"su((Ct+)*au)*(Ct+)*", roles(request.messages))
+    return [_BLOCK.findall(str(message["content"])) for message in request.messages]
+
+
+def _counted(request: Request) -> int:
+    return sum(map(len, _told(request)))
+
+
+def test_a_framework_is_told_of_an_end_once_at_one_place_with_the_head_of_its_result(framework: str) -> None:
+    script = [
+        Calls(("run_background_agent", {"agent": "echo", "task": "one"})),
+        Calls(("transfer_task", {"agent": "echo", "task": "two"})),  # by its end the first has ended, too
+        Calls(("transfer_task", {"agent": "echo", "task": "three"})),
+        Text("Done."),
+        Text("Nothing new."),
+    ]
 
     async def main(url: str) -> str:
         async with AsyncRuntime.from_mapping(TEAM, max_running=1, standby=0) as runtime:
             with await runtime.toolset("boss") as tools:
-                return await run_with_tools(framework, url, tools, "Go.")
+                return await run_with_tools(framework, url, tools, "Go.", "And?")
 
     with ModelServer(script) as server:
-        assert "one" in asyncio.run(main(server.base_url))
+        assert asyncio.run(main(server.base_url)) == "Nothing new."
 
-    assert noticed[0] is False
-    assert noticed[2:] == [True, False]
+    first, second, *later = server.requests
+    assert _counted(first) == 0
+    # It may have ended before the model was asked again.
+    assert {_counted(request) for request in later} == {1}
+    (place,) = {index for request in later for index, told in enumerate(_told(request)) if told}
+    assert place == (3 if _counted(second) else 5)
+    assert re.search(r"\(echo\): completed after .*\nResult:\n\| one", _told(later[0])[place][0])
+    assert all(request.messages[: len(later[0].messages)] == later[0].messages for request in later)
+
+
+def test_a_framework_is_told_with_what_the_user_says_and_again_if_the_request_has_failed(framework: str) -> None:
+    async def main(url: str) -> None:
+        async with AsyncRuntime.from_mapping(TEAM, standby=0) as runtime:
+            with await runtime.toolset("boss") as tools:
+                start = json.dumps({"agent": "echo", "task": "one"})
+                await runtime.wait([(await tools.acall("run_background_agent", start)).data["task_id"]])
+                assert await run_with_tools(framework, url, tools, "Go.", "Go on.", "And?") == "Nothing new."
+
+    with ModelServer([Status(400, "out of order"), Text("I see."), Text("Nothing new.")]) as server:
+        asyncio.run(main(server.base_url))
+
+    _, again, last = server.requests
+    assert _counted(again) == _counted(last) == 1
+    assert str(again.messages[1]["content"]).startswith("Go on.")
+    assert "| one" in _told(again)[1][0]
+    assert last.messages[1] == again.messages[1]
 
 
 def test_what_a_framework_reads_of_a_wrong_call_says_what_would_be_right(framework: str) -> None:

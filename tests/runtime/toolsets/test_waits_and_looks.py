@@ -219,22 +219,27 @@ def test_a_loop_of_the_hosts_own_is_not_told_of_what_it_has_seen(runtime: Runtim
         assert toolset.notices() == ""
 
 
-def test_what_is_owed_can_be_seen_at_once_and_again_until_an_answer_shows_it(runtime: Runtime) -> None:
-    async def follow() -> list[list[str]]:
-        seen = []
+def test_notices_that_are_awaited_are_those_that_are_not(runtime: Runtime) -> None:
+    async def follow() -> list[str]:
         with runtime.toolset("waiting") as toolset:
             task = toolset.call(*call_of(start("echo", "hello"))).data["task_id"]
             runtime.wait([task], timeout=PATIENCE)
-            for _ in range(20):  # each of them would be held, were it a look
-                news = await toolset.aowed()
-                assert toolset.owed() == news
-                seen.append([end.task_id for end in news.ended] if news is not None else [])
-            toolset.call("view_background_agent", json.dumps({"task_id": task}))
-            assert toolset.owed() is None
-        assert seen == [[task]] * 20
-        return seen
+            return [await toolset.anotices(), await toolset.anotices(), toolset.notices()]
 
-    assert asyncio.run(follow())
+    told, *more = asyncio.run(follow())
+
+    assert "(echo): completed after" in told
+    assert more == ["", ""]
+
+
+def test_a_loop_that_is_not_ours_is_promised_nothing_of_what_only_ours_does(runtime: Runtime) -> None:
+    with runtime.toolset("waiting") as toolset:
+        receipt = toolset.call(*call_of(start("echo", "hello"))).text
+        toolset.call("wait_background_agents")
+
+        assert "You will be told when it has ended" in receipt
+        for promise in ("end your turn", "answer again", "are stopped"):
+            assert promise not in receipt + toolset.instructions
 
 
 def test_the_next_notice_comes_with_the_next_end_and_is_empty_when_nothing_runs(runtime: Runtime) -> None:
