@@ -129,7 +129,7 @@ class BackgroundAgentsToolset(Toolset):
         self._limit = settings.max_answer
         self._max_wakes = settings.max_wakes
         self._patience = settings.poll_wait
-        self._looks = Looks(gateway, most=settings.poll_wait, letters=letters)
+        self._looks = Looks(gateway, most=settings.poll_wait, letters=letters, notify=notify)
         self._notify = notify
         self._waits_at_the_end = notify and on_finish == "wait"
         self._is_asked = is_asked
@@ -218,7 +218,7 @@ class BackgroundAgentsToolset(Toolset):
         while self._notify:
             news = await ask(self._gateway, self._take(_TOGETHER if wait else None, known))
             if news.ended or news.questions:
-                self._looks.have_news()
+                self._looks.told(news)
                 return news
             if not wait or not news.running:
                 break
@@ -250,7 +250,7 @@ class BackgroundAgentsToolset(Toolset):
         self._told += [notice.task_id for notice in shown]
         self._ever_told.update(self._told)
         self.note_asked(question.id for question in news.questions)
-        self._looks.have_news()
+        self._looks.told(news)
         return describe_news(news, shown=shown)
 
     def note_asked(self, question_ids: Iterable[str]) -> None:
@@ -303,17 +303,20 @@ class BackgroundAgentsToolset(Toolset):
 
     @errors_as_answers
     async def _view(self, parameters: _TaskParameters) -> ToolAnswer:
-        await self._looks.hold(parameters.task_id)
+        looked_at = (parameters.task_id,)
+        await self._looks.hold("view", looked_at)
         limit = self._limit * BYTES_FOR_A_CHARACTER
         request = ViewTask(parameters.task_id, limit, closely=True, peek=True)
         view = await ask(self._gateway, request)
         text = without_tags(describe_view(view, self._limit, may_answer=self._is_asked))
+        self._looks.showed([view], "view", looked_at)
         return ToolAnswer(text, view.as_data(), told=self._seen([view]))
 
     @errors_as_answers
     async def _stop(self, parameters: _TaskParameters) -> ToolAnswer:
         request = StopTasks([parameters.task_id], limit=self._limit, refuse_ended=True, peek=True)
         stopped = await ask(self._gateway, request)
+        self._looks.showed(stopped.tasks, "stop")
         return ToolAnswer(without_tags(describe_stop(stopped.tasks)), stopped.as_data(), told=self._seen(stopped.tasks))
 
     @errors_as_answers
@@ -327,7 +330,7 @@ class BackgroundAgentsToolset(Toolset):
         if not ids:
             return ToolAnswer("None of your tasks runs: there is nothing to wait for.", {"done": True, "tasks": []})
         # One that would wait for less long than a look in vain is one, too.
-        await self._looks.hold(f"a wait for {ids}", less=parameters.timeout)
+        await self._looks.hold("wait", ids, less=parameters.timeout)
         request = WaitTasks(
             ids,
             mode=parameters.mode,
@@ -345,8 +348,7 @@ class BackgroundAgentsToolset(Toolset):
                 # They have ended since.
                 again = msgspec.structs.replace(request, task_ids=late, timeout=0.0, mode="all")
                 ended |= {view.id: view for view in (await ask(self._gateway, again)).tasks}
-        if ended:
-            self._looks.have_news()
+        self._looks.showed(ended.values(), "wait", ids)
         views = [ended.get(task_id) or others[task_id] for task_id in ids if task_id in ended or task_id in others]
         self.note_asked(question.id for view in views for question in view.questions)
         return ToolAnswer(

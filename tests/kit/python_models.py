@@ -122,6 +122,23 @@ def polls(messages: list[Message], tools: list[dict[str, Any]]) -> Message | str
     return {"content": None, "tool_calls": [{"function": call}]}
 
 
+def polls_many(messages: list[Message], tools: list[dict[str, Any]]) -> Message | str:
+    """Start the tasks that it is given, and look as it is told until it knows of all ends; answer how often."""
+    del tools
+    said = [message for message in messages if message["role"] == "assistant"]
+    plan = json.loads(_task(messages))
+    if not said:
+        starts = [{"name": "run_background_agent", "arguments": one} for one in plan["starts"]]
+        return {"content": None, "tool_calls": [{"function": call} for call in starts]}
+    known = "\n".join(str(message["content"]) for message in messages[1:])
+    ids = re.findall(r"^Started (agent_task_\w+)", known, re.MULTILINE)
+    if len({*re.findall(r"^(agent_task_\w+) +\(?\w+\)?:? +completed", known, re.MULTILINE)}) == len(ids):
+        return str(len(said) - 1)
+    look = plan["looks"][len(said) % len(plan["looks"])]
+    arguments = {} if look == "list_background_agents" else {"task_id": ids[-1]}
+    return {"content": None, "tool_calls": [{"function": {"name": look, "arguments": arguments}}]}
+
+
 def thinks_at_a_price(messages: list[Message], tools: list[dict[str, Any]]) -> Message:
     """Think as long as there are tools, and say that each turn has used a hundred tokens."""
     usage = {"prompt_tokens": 60, "completion_tokens": 40}
