@@ -212,7 +212,7 @@ class EntrypointTask:
         Args:
             question: what to ask.
             choices: the answers of which one is to be chosen; empty: any text.
-            timeout: seconds to wait at most; None: as the setting `question_timeout` has it.
+            timeout: seconds to wait at most, up to 30 days; None: as the setting `question_timeout` has it.
             default: the answer that counts then.
             to: `person`: no model is to answer it.
 
@@ -220,17 +220,9 @@ class EntrypointTask:
             NoAnswerError: nobody has answered in time, and there is no default; or the task has been asked to stop.
             TypeError, ValueError: an argument has the wrong type, or cannot be.
         """
-        from ..verbs.arguments import check_choice, check_seconds  # noqa: PLC0415 - few functions ask
+        from .questions import check_question  # noqa: PLC0415 - few functions ask
 
-        check_choice("to", to, ("owner", "person"))
-        check_seconds(timeout)
-        given: Any = question
-        if not isinstance(given, str) or isinstance(choices, str):
-            raise TypeError("A question is text, and its choices are several texts.")
-        if not question.strip():
-            raise ValueError("The question is empty.")
-        if default is not None and choices and default not in choices:
-            raise ValueError(f"The default {default!r} is none of the choices: {', '.join(map(repr, choices))}.")
+        check_question(question, choices, timeout, default, to)
         return self._inside.ask(question, choices, timeout, default, to)
 
     @property

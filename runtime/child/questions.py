@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -12,16 +13,43 @@ from ...actors import ForkedError
 from ...actors.interrupts import result_of
 from ..tasks.gateway import TaskGateway
 from ..tasks.messages import checked
-from ..tasks.questions import Answered, AskApproval, AskQuestion, QuestionDropped
+from ..tasks.questions import LONGEST_WAIT, Answered, AskApproval, AskQuestion, QuestionDropped
+from ..verbs.arguments import check_choice, check_seconds
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from ...actors import SupervisorRef
 
-__all__ = ["Asking"]
+__all__ = ["Asking", "check_question"]
 
 _numbers: Final = itertools.count(1)
+
+
+def check_question(
+    question: Any, choices: Sequence[str], timeout: float | None, default: str | None, to: Literal["owner", "person"]
+) -> None:
+    """Refuse what cannot be asked; see `EntrypointTask.ask`.
+
+    Raises:
+        TypeError, ValueError: an argument has the wrong type, or cannot be.
+    """
+    check_choice("to", to, ("owner", "person"))
+    check_seconds(timeout)
+    if timeout is not None and not 0 <= timeout <= LONGEST_WAIT:
+        raise ValueError(
+            f"timeout is {timeout:g}; a question waits for 0 to {LONGEST_WAIT:,.0f} seconds. Leave it out for the "
+            "setting `question_timeout`."
+        )
+    if not isinstance(question, str) or isinstance(choices, str):
+        raise TypeError("A question is text, and its choices are several texts.")
+    if not question.strip():
+        raise ValueError("The question is empty.")
+    for choice in choices:
+        if choices.count(choice) > 1:
+            raise ValueError(f"The choice {choice!r} is there twice.")
+    if default is not None and choices and default not in choices:
+        raise ValueError(f"The default {default!r} is none of the choices: {', '.join(map(repr, choices))}.")
 
 
 class Asking:

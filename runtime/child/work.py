@@ -27,7 +27,7 @@ from ..tasks.failure import describe_error, own_traceback
 from ..tasks.gateway import TaskGateway
 from ..tasks.messages import Began, Failed, Finished
 from ..tasks.plain_data import encode_result
-from ..tasks.questions import LONGEST_WAIT, AskQuestion
+from ..tasks.questions import AskQuestion
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..team.functions import function_of, module_named
 from ..team.secrets import blotted
@@ -217,9 +217,8 @@ class TaskWork:
         """Return the answer to a question; in an event loop something to await."""
         from .questions import Asking  # noqa: PLC0415 - few tasks ask
 
-        seconds = None if timeout is None else min(max(0.0, timeout), LONGEST_WAIT)
         is_aside = threading.current_thread() is not threading.main_thread()
-        request = AskQuestion(encodable(question), tuple(choices), to, seconds, default, is_aside=is_aside)
+        request = AskQuestion(encodable(question), tuple(choices), to, timeout, default, is_aside=is_aside)
         asking = Asking(self._supervisor, request)
         return asking.text() if _has_event_loop() else asking.answer().text
 

@@ -7,6 +7,7 @@ Text for `rich` is cleaned before, and is never markup.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -225,13 +226,15 @@ class LiveTable:
         self._console = Console(file=own_stream(err), no_color=not err.is_colored, _environ=environ)
         self._unfinished = ""
         self._taking = err.handing_lines_to(self._print_above)
-        self._live: Live = Live(
+        self._new_live: Callable[[], Live] = functools.partial(
+            Live,
             get_renderable=self._table,
             console=self._console,
             refresh_per_second=_REFRESH_RATE,
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._live = self._new_live()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -252,8 +255,9 @@ class LiveTable:
         try:
             yield
         finally:
-            self._live.transient = False
             if not self._has_ended:
+                # A new one: the old one would draw over as many lines as it was high, which are somebody's words now.
+                self._live = self._new_live()
                 self._live.start()
 
     def answered(self, agent: str, text: str) -> None:

@@ -387,9 +387,9 @@ def _read(question: Question, text: str) -> Answered:
     elif not question.choices:
         return Answered(text)
     else:
-        for choice in question.choices:
-            if said.casefold() == choice.strip().casefold():
-                return Answered(choice)
+        alike = [choice for choice in question.choices if said.casefold() == choice.strip().casefold()]
+        if alike:
+            return Answered(text if text in alike else alike[0])
     listed = ", ".join(repr(choice) for choice in question.choices)
     more = " A reason may follow the last, as in `deny: not here`." if question.kind == "approval" else ""
     raise RunError(f"{one_line(said, 100)!r} is not one of the answers to choose from: {listed}.{more}")

@@ -48,7 +48,7 @@ class Approvals:
         if not answered.by:
             return unasked(tool, pattern)
         word = f" Their word on it: {answered.word}." if answered.word else ""
-        return f"A person ({answered.by}) has denied this call of {tool!r}.{word} {_REST}"
+        return f"{answered.by[0].upper()}{answered.by[1:]} has denied this call of {tool!r}.{word} {_REST}"
 
 
 _REST: Final = "Do without it, and say in your answer what was left undone."

@@ -136,6 +136,9 @@ def _wrong_with(parameters: _MapParameters) -> str:
     missing = [name for name, value in given.items() if value is None]
     if missing:
         return f"Missing: {', '.join(missing)}. Give agent, task and items, or retry_failed alone."
+    for number, item in enumerate(parameters.items or (), 1):
+        if not item.strip():
+            return f"Item {number:,} of {len(parameters.items or ()):,} is empty. Leave it out."
     length = sum(map(len, parameters.items or ()))
     if length > LONGEST_ITEMS:
         return (

@@ -82,7 +82,7 @@ class AskParentToolset(Toolset):
 
     @errors_as_answers
     async def _ask(self, parameters: _AskParameters) -> ToolAnswer:
-        choices = tuple(map(encodable, parameters.choices or ()))
+        choices = tuple(dict.fromkeys(map(encodable, parameters.choices or ())))
         request = AskQuestion(encodable(parameters.question), choices, "owner", self._timeout)
         answered = await ask(self._gateway, request)
         return ToolAnswer(answered.text, {"answer": answered.text, "by": answered.by})
@@ -188,7 +188,7 @@ def _values(schema: Mapping[str, Any]) -> list[Any]:
 
 def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the answers to choose from, where a schema has only some for one value."""
-    return tuple(map(_as_text, _values(schema)))
+    return tuple(dict.fromkeys(map(_as_text, _values(schema))))
 
 
 def _as_text(value: Any) -> str:

@@ -21,6 +21,25 @@ def plain(shown: str) -> str:
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
+def drawn(got: str) -> str:
+    """Return what a high terminal shows in the end, as its cursor goes up over what was written, and erases."""
+    lines, at, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", got):
+        if piece == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif piece == "\r":
+            column = 0
+        elif not piece.startswith("\x1b"):
+            lines[at] = f"{lines[at]:{column}}"[:column] + piece + lines[at][column + len(piece) :]
+            column += len(piece)
+        elif piece.endswith("A"):
+            at = max(0, at - int(piece[2:-1] or 1))
+        elif piece in {"\x1b[K", "\x1b[2K"}:
+            lines[at] = lines[at][: column if piece == "\x1b[K" else 0]
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def is_kept(name: str, screen: str) -> None:
     """Fail if a screen is not the one that is kept under that name."""
     path = KEPT / f"{name}.txt"

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from screens import drawn
 
 PATIENCE = 30.0
 KIT = str(Path(__file__).parents[2] / "kit")
@@ -35,6 +36,7 @@ class Terminal:
     def __init__(self, command: list[str], environ: dict[str, str]) -> None:
         self._ours, theirs = pty.openpty()
         self.shown = ""
+        self.got = ""
         self._read_until = 0
         self.program = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True
@@ -52,6 +54,7 @@ class Terminal:
                 except OSError:  # the other end is closed
                     data = b""
                 assert data, f"{wanted!r} is not in {self.shown!r}"
+                self.got += data.decode(errors="replace")
                 self.shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.shown + data.decode(errors="replace"))
                 self.shown = self.shown.replace("\r", "")
         end = self.shown.index(wanted, self._read_until) + len(wanted)
@@ -67,6 +70,7 @@ class Terminal:
         while True:
             with contextlib.suppress(OSError):
                 if select.select([self._ours], [], [], 0.1)[0] and (data := os.read(self._ours, 65536)):
+                    self.got += data.decode(errors="replace")
                     self.shown += data.decode(errors="replace").replace("\r", "")
                     continue
             if self.program.poll() is not None:
@@ -112,6 +116,20 @@ def test_a_person_at_the_terminal_is_asked_and_the_answer_goes_to_the_task(tmp_p
     assert '"content": {"response": "Ada"}' in terminal.shown.replace("\\", "").replace("\n", " ")
 
 
+def test_the_table_that_comes_again_leaves_what_was_asked(tmp_path: Path) -> None:
+    choose = prompt("Which?", schema={"type": "string", "enum": ["red", "green"]})
+    with running(tmp_path, choose, prompt("Sure?"), term="xterm") as terminal:
+        terminal.until("  2) green\n> ")
+        terminal.type("2\n")
+        terminal.until("| Sure?\n> ")
+        terminal.type("yes\n")
+        terminal.close()
+
+    screen = drawn(terminal.got)
+    assert "| Which?\n  1) red\n  2) green\n> 2\n" in screen
+    assert "| Sure?\n> yes\n" in screen
+
+
 def test_a_choice_is_made_by_its_number_and_what_is_none_is_asked_again(tmp_path: Path) -> None:
     with running(tmp_path, prompt("Which?", schema={"type": "string", "enum": ["red", "green"]})) as terminal:
         terminal.until("  1) red\n  2) green\n> ")
@@ -135,7 +153,8 @@ def test_an_approval_is_given_or_denied_with_a_word(tmp_path: Path) -> None:
         terminal.type("4: not today\n")
         status = terminal.close()
     assert status == 0
-    assert "has denied this call of 'think'. Their word on it: not today." in " ".join(terminal.shown.split())
+    word = "A person at the terminal has denied this call of 'think'. Their word on it: not today."
+    assert word in " ".join(terminal.shown.split())
 
 
 @pytest.mark.parametrize("term", ["dumb", "xterm"])

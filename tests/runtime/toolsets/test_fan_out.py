@@ -237,6 +237,7 @@ def test_of_a_group_whose_process_was_killed_nothing_is_lost(runtime: Runtime, t
         ({"retry_failed": "x", "agent": "shouts"}, "With retry_failed, the earlier group says this already: agent"),
         ({"agent": "shouts"}, "Missing: task, items. Give agent, task and items, or retry_failed alone."),
         ({"agent": "shouts", "task": "{item}", "items": []}, "Invalid arguments for map_background_agent"),
+        ({"agent": "shouts", "task": "{item}", "items": ["a", " "]}, "Item 2 of 2 is empty"),
         ({"agent": "shouts", "task": "{item}", "items": ["a"] * 1001}, "Invalid arguments for map_background_agent"),
         ({"agent": "shouts", "task": "all", "items": ["a"]}, "Write {item} in it, which stands for the item"),
         ({"agent": "nobody", "task": "{item}", "items": ["a"]}, "There is no agent 'nobody'"),

@@ -33,7 +33,14 @@ def _silent_until(file: Path) -> dict[str, str]:
     return {"agent": "says_in_steps", "task": json.dumps([{"after": str(file), "text": ""}])}
 
 
-@pytest.mark.parametrize("polled", [[LIST], [VIEW], [LIST, VIEW]], ids=["lists", "views", "both in turn"])
+@pytest.mark.parametrize(
+    "polled",
+    [
+        pytest.param([LIST], id="lists"),
+        pytest.param([VIEW], id="views", marks=pytest.mark.slow),
+        pytest.param([LIST, VIEW], id="both in turn", marks=pytest.mark.slow),
+    ],
+)
 def test_a_model_that_polls_makes_at_most_thirteen_turns_for_ten_ends(
     runtime: Runtime, tmp_path: Path, polled: list[str]
 ) -> None:

@@ -241,7 +241,7 @@ def test_a_person_denies_with_a_word_which_the_model_reads() -> None:
     with answering("deny: not on a Sunday") as (runtime, _):
         (said,) = answers_of(doing(runtime, "worker", THINK))
     assert said == (
-        "A person (the host program) has denied this call of 'think'. Their word on it: not on a Sunday. "
+        "The host program has denied this call of 'think'. Their word on it: not on a Sunday. "
         "Do without it, and say in your answer what was left undone."
     )
 

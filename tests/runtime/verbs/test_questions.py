@@ -185,7 +185,10 @@ def test_what_is_no_question_is_refused_before_anybody_is_asked(runtime: Runtime
         ({"choices": "left"}, "A question is text, and its choices are several texts"),
         ({"choices": ["a"], "default": "b"}, "The default 'b' is none of the choices"),
         ({"to": "nobody"}, "to is 'nobody'"),
-        ({"choices": ["a"] * 51}, "choices has more than 50 entries."),
+        ({"choices": [str(number) for number in range(51)]}, "choices has more than 50 entries."),
+        ({"choices": ["a", "b", "a"]}, "The choice 'a' is there twice"),
+        ({"timeout": -1}, "timeout is -1; a question waits for 0 to 2,592,000 seconds"),
+        ({"timeout": 1e300}, "timeout is 1e+300; a question waits for 0 to 2,592,000 seconds"),
         ({"question": "x" * 20_001}, "text has more than 20,000 characters."),
     ]
     tasks = [runtime.run("asks", "go", data=data) for data, _ in wrong]
