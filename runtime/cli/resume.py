@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..control.finding import find
-from ..control.former import former_task
+from ..control.former import FormerTask, former_task
 from ..errors import RunError, StateError
 from ..runs.facts import Facts
 from ..runs.folder import RunFiles, is_live
@@ -40,9 +40,22 @@ def resume_task(
     with find(root, part) as found:
         task_id, run = found.id, found.run
     former = former_task(root, task_id)
-    facts = _facts(run)
     if former is None:
         raise RunError(f"Task {task_id} is not in the journal of its run, so there is nothing to continue.")
+    with former:
+        return _resume(former, _facts(run), text, team_file, as_json=as_json, settings=settings)
+
+
+def _resume(
+    former: FormerTask,
+    facts: Facts,
+    text: str | None,
+    team_file: Path | None,
+    *,
+    as_json: bool,
+    settings: dict[str, Any],
+) -> int:
+    task_id = former.past.id
     if team_file is None:
         if not facts.team_file:
             raise RunError(

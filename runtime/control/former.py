@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
+from typing import Self
 
 from ..errors import RunError, StateError
+from ..runs.claims import Claim, check_nobody_continues
 from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.reader import JournalReader
 from ..runs.upkeep import note_continued
@@ -17,7 +20,7 @@ __all__ = ["FormerTask", "former_task"]
 
 
 class FormerTask:
-    """A task of another run.
+    """A task of another run, which nobody else can continue until this is left, or it is noted that it is continued.
 
     Attributes:
         past: what is needed to continue it.
@@ -25,15 +28,24 @@ class FormerTask:
     Args:
         past: the same.
         run: the folder of its run.
+        claim: keeps others from it.
     """
 
-    def __init__(self, past: Past, run: Path) -> None:
+    def __init__(self, past: Past, run: Path, claim: Claim) -> None:
         self.past = past
         self._run = run
+        self._claim = claim
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._claim.release()
 
     def note_continued(self) -> None:
         """Note in its journal that a task goes on with it; without effect where its host lives."""
         note_continued(self._run, self.past.id)
+        self._claim.release()
 
 
 def former_task(root: Path, task_id: str) -> FormerTask | None:
@@ -48,6 +60,30 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
         StateError: the state folder, or the journal of its run, cannot be read; or it is in none of those that can be,
             and one cannot.
     """
+    path = _run_of(root, task_id)
+    if path is None:
+        return None
+    with contextlib.ExitStack() as on_error:
+        claim = on_error.enter_context(Claim.take(path, task_id))
+        check_nobody_continues(root, task_id)
+        try:
+            with JournalReader(RunFiles(path).journal, live=is_live(path)) as reader:
+                past = reader.past(task_id)
+        except sqlite3.Error as error:
+            raise StateError(f"The journal of {path.name} cannot be read: {error}.") from error
+        if past is None:
+            return None
+        if past.status not in TERMINAL:
+            raise RunError(
+                f"Task {task_id} is {past.status}, in a host that lives (process {host_pid(path) or '?'}). "
+                "Only one that has ended can be continued."
+            )
+        on_error.pop_all()
+    return FormerTask(past, path, claim)
+
+
+def _run_of(root: Path, task_id: str) -> Path | None:
+    """Return the folder of the run that has a task; raises as `former_task`."""
     unread: dict[str, sqlite3.Error] = {}
     for path in reversed(runs(root)):
         live = is_live(path)
@@ -55,26 +91,10 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
             continue  # whoever opens and closes a file takes the locks on it from this process
         try:
             with JournalReader(RunFiles(path).journal, live=live) as reader:
-                # Most runs do not have it, and whose row is damaged is another matter than whose journal is.
-                past = reader.past(task_id) if task_id in reader.ids() else None
-                at_it = reader.continuing(task_id)
+                if task_id in reader.ids():
+                    return path
         except sqlite3.Error as error:
-            if task_id in str(error):
-                raise StateError(f"The journal of {path.name} cannot be read: {error}.") from error
             unread[path.name] = error
-            continue
-        if at_it is not None:
-            raise RunError(
-                f"Task {task_id} is being continued already, by {at_it}, in process {host_pid(path) or '?'}."
-            )
-        if past is None:
-            continue
-        if past.status not in TERMINAL:
-            raise RunError(
-                f"Task {task_id} is {past.status}, in a host that lives (process {host_pid(path) or '?'}). "
-                "Only one that has ended can be continued."
-            )
-        return FormerTask(past, path)
     for name, why in unread.items():
         raise StateError(
             f"There is no task {task_id} in the journals that can be read. That of {name} cannot be read: {why}."

@@ -8,6 +8,7 @@
     │   ├── output/             what tasks said
     │   ├── results/            results that were too large to be sent, and those of groups, where there are any
     │   ├── work/               folders of agents with `workdir: private`, where there are any
+    │   ├── continuing/         who is about to continue which of its tasks (`claims`), where somebody was
     │   └── log/                what their processes wrote to standard output and error
     └── worktrees/              of agents with `workdir: worktree`, by run and task (`workdir`), while there are any
 
@@ -110,6 +111,11 @@ class RunFiles:
     def work(self) -> Path:
         """The folder of the tasks' own folders; made when the first is."""
         return self.path / "work"
+
+    @property
+    def continuing(self) -> Path:
+        """The folder of what says which of its tasks somebody is about to continue; made when the first is."""
+        return self.path / "continuing"
 
     @property
     def results(self) -> Path:

@@ -134,7 +134,7 @@ class TaskSupervisor(Supervisor):
         self._conversations = Conversations(
             journal, self._limits, charge=self.charge, postpone=self.postpone_handled, end_for_limit=self._end_at_once
         )
-        self._resumer = Resumer(registry, journal, self, charge=self.charge)
+        self._resumer = Resumer(registry, journal, outputs, self, charge=self.charge)
         self._answers = Answers(registry, journal, self, place=place, stop=self._stop_tree, settings=self._settings)
         self._talk = Talk(
             registry, journal, self, hub, people, limits=self._limits, answers=self._answers, settings=self._settings
@@ -196,7 +196,7 @@ class TaskSupervisor(Supervisor):
         self._place.close()
         error = RuntimeClosedError("The runtime is closed.")
         # Each once: what the journal has just answered is in both of the latter.
-        owed = [*self._answers.owed, *self._talk.owed, *self._resumer.owed, *take_calls(self.actor_inbox)]
+        owed = [*self._answers.owed, *self._talk.owed, *self._resumer.give_up(), *take_calls(self.actor_inbox)]
         for reply_to in dict.fromkeys(owed):
             reply_to.set_exception(error)
 
@@ -223,7 +223,7 @@ class TaskSupervisor(Supervisor):
                 case ResumeTask():
                     self._resumer.find(request, caller, reply_to)
                 case ResumePast():
-                    self._resumer.is_found(reply_to)
+                    reply_to = self._resumer.found(reply_to)
                     self._starter.resume(request, caller, reply_to)
                 case SteerTask() | Listen() | AskQuestion() | AskApproval() | AnswerQuestion():
                     self._talk.answer(request, caller, reply_to)

@@ -103,8 +103,9 @@ def resume(way: Way, task_id: str, message: str | None) -> Steps[TaskAccepted]:
             raise
         from ..tasks.past import ResumePast  # noqa: PLC0415 - for programs that continue earlier runs
 
-        accepted = yield ResumePast(former.past, message)
-        former.note_continued()
+        with former:
+            accepted = yield ResumePast(former.past, message)
+            former.note_continued()
     return accepted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ..errors import RuntimeClosedError
 from ..tasks.gateway import Nobody, ReplyTo
@@ -50,13 +50,17 @@ class Source(Protocol[T_co]):
 
 
 class Former(Protocol):
-    """A task of another run, that is to be continued.
+    """A task of another run, that is to be continued. Nobody else can continue it until this is left.
 
     Attributes:
         past: what is needed for that.
     """
 
     past: Past
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     def note_continued(self) -> None:
         """Note with its run that a task goes on with it."""

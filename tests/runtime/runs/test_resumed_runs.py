@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -14,92 +13,20 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
+from killed_hosts import FINISHER, TEAM, host, killed_host, last_said, long_call, resumed
 from processes_and_waits import wait_until
-from subactors.runtime import RunError, Runtime, StateError, TaskView
+from subactors.runtime import RunError, Runtime, StateError
 from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
 from subactors.runtime.control.other_hosts import tasks_of
 from subactors.runtime.runs.folder import runs
 from subactors.runtime.runs.overview import overviews
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.runs.upkeep import recover
-from teams import PATIENCE, model, plan, run_and_wait
-
-SHELL: Final = [{"type": "shell"}]
-TEAM: Final[dict[str, Any]] = {
-    "agents": {
-        "plans": model("follows_a_plan", toolsets=SHELL),
-        "private": model("follows_a_plan", toolsets=SHELL, workdir="private"),
-        "shows": model("shows_its_conversation"),
-        "says_much": {"entrypoint": "entrypoints:says_much"},
-        "boss": model(
-            "follows_a_plan", sub_agents=["plans", "says_much"], toolsets=[*SHELL, {"type": "background_agents"}]
-        ),
-    }
-}
-
-HOST: Final = """
-import json, sys
-from subactors.runtime import Runtime
-team, state, agent, task = json.loads(sys.argv[1])
-runtime = Runtime.from_mapping(team, state_dir=state, standby=0)
-print(runtime.run(agent, task).id, flush=True)
-sys.stdin.read()
-"""
-"""A host that starts one task, and lives until it is killed."""
-
-
-@contextlib.contextmanager
-def host(state: Path, agent: str, task: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Have a host in another process run a task; its id is given, too."""
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOST, json.dumps([TEAM, str(state), agent, task])],
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as program:
-        try:
-            assert program.stdout is not None
-            yield program, program.stdout.readline().strip()
-        finally:
-            program.kill()
-
-
-def killed_host(state: Path, agent: str, task: str, begun: Path) -> str:
-    """Run a task in a host, and kill that once the file is there and the journal has what was said before it was."""
-    with host(state, agent, task) as (program, task_id):
-        wait_until(begun.exists, "the call has begun", limit=PATIENCE)
-        wait_until(lambda: _last_is_open(state, task_id), "the journal has the turn", limit=PATIENCE)
-        program.kill()
-        program.wait()
-    return task_id
-
-
-def _last_is_open(state: Path, task_id: str) -> bool:
-    """Whether the conversation of a task ends with a turn that has unanswered calls."""
-    code = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("
-    code += "'SELECT body FROM message WHERE task = ? ORDER BY number DESC', sys.argv[2:]).fetchone()[0])"
-    (journal,) = state.glob("run_*/journal.sqlite")
-    command = [sys.executable, "-c", code, str(journal), task_id]
-    last = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return bool(json.loads(last).get("tool_calls"))
-
-
-def resumed(runtime: Runtime, task: str, message: str | None = None) -> TaskView:
-    """Continue a task to its end."""
-    (view,) = runtime.wait([runtime.resume(task, message)], timeout=PATIENCE)
-    return view
-
-
-def long_call(folder: Path) -> list[Any]:
-    """A turn that leaves a trace, and goes on for ever."""
-    return [["shell", {"cmd": f"echo begun >> '{folder / 'begun'}'; sleep 600"}]]
+from teams import PATIENCE, plan, run_and_wait
 
 
 def test_after_a_kill_of_the_host_in_a_call_a_task_goes_on_and_does_nothing_again(tmp_path: Path) -> None:
@@ -227,49 +154,6 @@ def test_a_folder_of_its_own_goes_along_from_run_to_run(tmp_path: Path) -> None:
     assert "mine" in found
 
 
-def test_a_task_that_runs_in_another_host_is_not_continued(tmp_path: Path) -> None:
-    with (
-        host(tmp_path / "state", "plans", plan(long_call(tmp_path), {"answer": "x"})) as (program, task_id),
-        Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime,
-    ):
-        with pytest.raises(RunError, match=rf"is \w+, in a host that lives \(process {program.pid}\)"):
-            runtime.resume(task_id)
-        assert runtime.list() == []
-
-
-def test_what_another_process_continues_already_is_not_continued_twice_at_a_time(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    steps = plan(long_call(tmp_path), [["shell", {"cmd": f"touch '{tmp_path / 'again'}'; sleep 600"}]], {"answer": "x"})
-    task_id = killed_host(state, "plans", steps, tmp_path / "begun")
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    with subprocess.Popen(
-        [sys.executable, "-c", FINISHER, json.dumps([TEAM, str(state), task_id, ""])],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-    ) as program:
-        wait_until((tmp_path / "again").exists, "it is continued", limit=PATIENCE)
-        with (
-            Runtime.from_mapping(TEAM, state_dir=state, standby=0) as runtime,
-            pytest.raises(RunError, match=rf"is being continued already, by agent_task_\w+, in process {program.pid}"),
-        ):
-            runtime.resume(task_id)
-        program.kill()
-
-
-def test_a_task_that_has_ended_in_a_host_that_lives_is_continued_in_another(tmp_path: Path) -> None:
-    with (
-        host(tmp_path / "state", "shows", "First.") as (_, task_id),
-        Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime,
-    ):
-        wait_until(lambda: _has_ended(tmp_path / "state", task_id), "it has ended", limit=PATIENCE)
-        view = resumed(runtime, task_id, "Second.")
-    assert len(json.loads(view.result)["messages"]) == 4
-
-
-def _has_ended(state: Path, task_id: str) -> bool:
-    return any(task.view.id == task_id and task.view.ended for task in tasks_of(state).tasks)
-
-
 def test_an_agent_that_the_team_does_not_have_any_more_is_named(tmp_path: Path) -> None:
     with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         first = run_and_wait(runtime, "shows", "First.")
@@ -329,17 +213,6 @@ CALLS: Final = 12
 
 NOT_WRITTEN: Final = 1.0
 """Seconds before the death of a host, at most, of which its journal may lack what began; here, on a busy machine."""
-
-FINISHER: Final = """
-import json, sys
-from subactors.runtime import Runtime
-team, state, task_id, task = json.loads(sys.argv[1])
-with Runtime.from_mapping(team, state_dir=state, standby=0) as runtime:
-    task = runtime.resume(task_id) if task_id else runtime.run("plans", task)
-    print("begun", flush=True)
-    print(task.result(), flush=True)
-"""
-"""A host that starts one task, or continues it, to its end."""
 
 
 def finish(state: Path, task: str, kill_after: float | None) -> tuple[str, float]:
