@@ -37,8 +37,11 @@ def put_messages(task_id: str, attempt: int, numbered: Iterable[tuple[int, str]]
 
 
 def delete_conversation(task_id: str) -> list[Statement]:
-    """Delete all messages of a task."""
-    return [("DELETE FROM message WHERE task = ?", (task_id,))]
+    """Delete all messages of a task, and what it has answered in them."""
+    return [
+        ("DELETE FROM message WHERE task = ?", (task_id,)),
+        ("UPDATE task SET result = NULL WHERE id = ?", (task_id,)),
+    ]
 
 
 def select_conversation(task_id: str) -> Statement:

@@ -93,7 +93,8 @@ def _past_of(task_id: str, rows: Sequence[Sequence[Any]], *, live: bool) -> Past
         reason=reason,
         options=decode_options(found.options) if found.options is not None else None,
         folder=found.workdir,
-        has_result=bool(found.has_result),
+        # An answer that the host kept back when it died is one to go on from, and none that it had to hand back.
+        has_result=bool(found.has_result) and reason != HOST_DIED,
         untold=tuple(ends),
         conversation=tuple(messages),
         letters=tuple(letters),

@@ -203,7 +203,8 @@ class JournalReader:
             queued_at=iso_time(row.queued) if row.queued is not None else None,
             ended_at=iso_time(ended) if ended is not None else None,
             output_size=row.output_size,
-            result_json=_checked(row.result),
+            # One that runs may have an answer that is kept back.
+            result_json=_checked(row.result) if status in TERMINAL else None,
             result_file=RunFiles(self._path.parent).result(row.id) if row.result_in_file else "",
             usage=Usage(row.input_tokens, row.output_tokens, row.requests, row.cost),
             vitals=msgspec.json.decode(row.vitals, type=Vitals) if row.vitals is not None else None,

@@ -26,6 +26,7 @@ __all__ = [
     "insert_question",
     "insert_task",
     "mark_read",
+    "note_answer",
     "note_continued",
     "note_death_of_host",
     "note_end",
@@ -188,6 +189,11 @@ def note_usage(task_id: str, usage: Usage) -> list[Statement]:
             (usage.input_tokens, usage.output_tokens, usage.requests, usage.cost, task_id),
         )
     ]
+
+
+def note_answer(task_id: str, result: str) -> list[Statement]:
+    """Note what an agent has answered, as a result: that of its task, unless an end with another one is noted."""
+    return [("UPDATE task SET result = ? WHERE id = ?", (result, task_id))]
 
 
 def note_end(

@@ -64,6 +64,7 @@ class Conversations:
         self, task: Task, attempt: Attempt, child: Child, report: Grown, more: Sequence[schema.Statement] = ()
     ) -> None:
         """Write down what a conversation has grown by, what the task has cost so far, and what else is given."""
+        answered = task.answered
         placed = _placed(task, attempt, report)
         seconds, limit_reached = self._limits.add_messages(task, [body for _, body in placed])
         self._charge(seconds)
@@ -77,6 +78,9 @@ class Conversations:
                 return
         else:
             statements += schema.note_usage(task.id, task.usage)
+            if task.answered != answered and not task.spec.output_schema:
+                # It may be kept back for long, and is its result should the host die meanwhile.
+                statements += schema.note_answer(task.id, task.answered)
         # What a process that is gone has left is no more than its channel holds, and its end waits for it.
         self._journal.write_later(statements, None if child.process.is_ending else self._postpone())
 

@@ -21,7 +21,7 @@ from killed_hosts import FINISHER, TEAM, host, killed_host, last_said, long_call
 from processes_and_waits import wait_until
 from subactors.runtime import RunError, Runtime, StateError
 from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
-from subactors.runtime.control.other_hosts import tasks_of
+from subactors.runtime.control.other_hosts import past_view, tasks_of
 from subactors.runtime.runs.folder import runs
 from subactors.runtime.runs.overview import overviews
 from subactors.runtime.runs.reader import JournalReader
@@ -101,6 +101,29 @@ def test_the_ends_of_tasks_that_died_with_their_host_are_told(tmp_path: Path) ->
     assert view.result == "done"
     assert "(plans): failed after" in told
     assert "The host died." in told
+
+
+def test_an_answer_that_is_kept_back_is_the_result_when_the_host_dies(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    start = [["run_background_agent", {"agent": "plans", "task": plan(long_call(tmp_path), {"answer": "x"})}]]
+    with host(state, "boss", plan(start, {"answer": "kept back"}, {"answer": "after all"})) as (program, task_id):
+        wait_until((tmp_path / "begun").exists, "the call has begun", limit=PATIENCE)
+        wait_until(lambda: last_said(state, task_id).get("content") == "kept back", "it answers", limit=PATIENCE)
+        (running,) = [task.view for task in tasks_of(state).tasks if task.view.id == task_id]
+        program.kill()
+        program.wait()
+
+    seen = past_view(state, task_id)
+    recover(state)
+    recovered = past_view(state, task_id)
+    with Runtime.from_mapping(TEAM, state_dir=state, standby=0) as runtime:
+        resumed_view = resumed(runtime, task_id)
+
+    assert running.result is None
+    for view in (seen, recovered):
+        assert view is not None
+        assert (view.status, view.reason, view.result) == ("failed", "The host died.", "kept back")
+    assert resumed_view.result == "after all"
 
 
 def test_the_results_of_what_it_had_started_can_be_viewed_by_a_task_that_is_continued_again_and_again(
