@@ -45,6 +45,9 @@ class LoopListener(Protocol):
         `turn_ended` has these again, and the answers. `told` are the tasks of whose ends they tell.
         """
 
+    async def calls_written(self) -> None:
+        """Return when what `calls_begin` has told would survive the host: the calls may change something."""
+
     def tool_called(self, call: ToolCall) -> None:
         """A tool call begins."""
 
@@ -141,6 +144,8 @@ class AgentLoop:
                 if turn.tool_calls:
                     self._end_line(turn)
                     self._listener.calls_begin(turn.tool_calls, [*added, said], self._tools.take_told())
+                    if any(self._tools.may_change(call.name) for call in turn.tool_calls):
+                        await self._listener.calls_written()
                 answers = await self._answers(turn.tool_calls)
                 new = [said, *map(tool_message, turn.tool_calls, answers)]
                 news = await self._tell(turn, new, answers)

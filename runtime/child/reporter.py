@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Final
 
-from ...actors import SupervisorRef
+from ...actors import RemoteError, SupervisorRef
 from ..agent.loop import tool_message
+from ..errors import SubactorsError
 from ..models.base import Message, ToolCall, Turn
+from ..tasks.gateway import TaskGateway
 from ..tasks.messages import CallAnswered, CallsBegan, ToolAnswered, ToolCalled, TurnEnded
+from ..tasks.turns import AwaitWritten
 from ..text import bounded, encodable
 from ..toolsets.base import ToolAnswer
 from .letters import letterbox
@@ -57,6 +62,11 @@ class Reporter:
         self._told = [*as_json(messages_added), *[""] * len(calls)]
         letters = letterbox.report()
         self._supervisor.tell(CallsBegan(self._told[: len(messages_added)], len(calls), list(told), letters))
+
+    async def calls_written(self) -> None:
+        """Wait for the supervisor to say so."""
+        with contextlib.suppress(SubactorsError, RemoteError):  # whoever refuses it has more to do with this process
+            await asyncio.wrap_future(TaskGateway(self._supervisor).ask(AwaitWritten()))
 
     def tool_called(self, call: ToolCall) -> None:
         """Report."""

@@ -17,7 +17,7 @@ from ..runs.journal import Journal
 from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.news import TakeNews
-from ..tasks.turns import AskTurn
+from ..tasks.turns import AskTurn, AwaitWritten, Written
 from ..tasks.views import TaskList, TaskView
 from ..team.config import Settings
 from .budget_views import budget_in_use, budget_of
@@ -91,7 +91,7 @@ class Answers:
 
     def answer(
         self,
-        request: ListTasks | ViewTask | WaitTasks | StopTasks | TakeNews | AwaitRate | AskTurn,
+        request: ListTasks | ViewTask | WaitTasks | StopTasks | TakeNews | AwaitRate | AskTurn | AwaitWritten,
         caller: Caller,
         reply_to: ReplyTo,
     ) -> None:
@@ -113,6 +113,8 @@ class Answers:
                 self.notices.take(request, caller, reply_to)
             case AwaitRate() | AskTurn():
                 self._await_turn(request, caller, reply_to)
+            case AwaitWritten():
+                self._journal.write((), lambda: reply_to.set(Written()))
             case _:
                 assert_never(request)
 

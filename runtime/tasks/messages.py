@@ -19,7 +19,7 @@ from .news import KnownQuestions, TakeNews
 from .request import Reply, Reply_co, Request, TaskIds, in_words
 from .result import check_result
 from .talk import LetterNumbers, TalkReport, TalkRequest
-from .turns import AskTurn, CallAnswered, CallsBegan, Messages, Spent
+from .turns import AskTurn, AwaitWritten, CallAnswered, CallsBegan, Messages, Spent
 from .views import Progress, TaskList, TaskView
 
 __all__ = [
@@ -250,6 +250,7 @@ TaskRequest: TypeAlias = (
     | TakeNews
     | AwaitRate
     | AskTurn
+    | AwaitWritten
     | TalkRequest
 )
 

@@ -10,7 +10,7 @@ from ..models.base import Usage
 from .request import Request, TaskIds
 from .talk import LetterNumbers
 
-__all__ = ["AskTurn", "CallAnswered", "CallsBegan", "Messages", "Spent", "TurnLeave"]
+__all__ = ["AskTurn", "AwaitWritten", "CallAnswered", "CallsBegan", "Messages", "Spent", "TurnLeave", "Written"]
 
 Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
 CallNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1_000)]
@@ -30,6 +30,17 @@ class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
     calls: CallNumber
     told: TaskIds = []
     letters: LetterNumbers = []
+
+
+class Written(msgspec.Struct, frozen=True):
+    """Supervisor to the asker: the journal has what you have told, or cannot be written now."""
+
+
+class AwaitWritten(Request[Written], frozen=True, tag="await_written"):
+    """Asked before calls that may change something: answered when the journal has all that the task has told.
+
+    Else the host could die with the calls made, and whoever goes on with the task would make them again.
+    """
 
 
 class CallAnswered(msgspec.Struct, frozen=True, tag="call_answered"):

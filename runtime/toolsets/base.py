@@ -260,6 +260,10 @@ class ToolBox:
         tool = self._tool(name)
         return tool is not None and not tool.without_effect
 
+    def may_change(self, name: str) -> bool:
+        """Whether a call of this tool may change something, so that to make it again is not the same as once."""
+        return self.has_effect(name) and not self.is_polling(name)
+
     async def at_work(self) -> bool:
         """Whether something that polling tools look at may still change."""
         looking = [toolset for toolset in self._toolsets if any(tool.polling for tool in toolset.tools)]

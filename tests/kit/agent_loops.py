@@ -76,6 +76,7 @@ class Listener:
         self.spoken = ""
         self.began: list[tuple[Sequence[ToolCall], Sequence[Message]]] = []
         self.called: list[str] = []
+        self.written: list[int] = []
         self.answered: list[tuple[str, str, bool]] = []
         self.ended: list[tuple[Turn, Sequence[Message]]] = []
 
@@ -84,6 +85,9 @@ class Listener:
 
     def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message], *_: Any) -> None:
         self.began.append((calls, messages_added))
+
+    async def calls_written(self) -> None:
+        self.written.append(len(self.called))
 
     def tool_called(self, call: ToolCall) -> None:
         self.called.append(call.name)

@@ -34,6 +34,9 @@ class Listener:
     def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Any], *_: Any) -> None:
         pass
 
+    async def calls_written(self) -> None:
+        pass
+
     def tool_called(self, call: ToolCall) -> None:
         pass
 

@@ -80,6 +80,9 @@ class Heard:
     ) -> None:
         pass
 
+    async def calls_written(self) -> None:
+        pass
+
     def tool_called(self, call: ToolCall) -> None:
         pass
 

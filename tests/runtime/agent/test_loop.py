@@ -65,6 +65,21 @@ def test_a_turn_is_told_before_its_tools_are_called() -> None:
     assert list(added) == messages[1:2]
 
 
+def test_calls_that_may_change_something_wait_until_they_are_written_down() -> None:
+    listener = Listener()
+    peek = tool("peek", _nothing, polling=True)
+    model = Scripted(calls(("peek", "{}")), calls(("peek", "{}"), ("look", "{}")), Turn("Done."))
+
+    asyncio.run(loop_of(model, peek, tool("look", _nothing), listener=listener).run(user("Look")))
+
+    assert listener.called == ["peek", "peek", "look"]
+    assert listener.written == [1]
+
+
+async def _nothing() -> ToolAnswer:
+    return ToolAnswer("nothing")
+
+
 def test_the_tool_calls_of_one_turn_run_concurrently_and_are_answered_in_their_order() -> None:
     async def run() -> list[Message]:
         first, second = asyncio.Event(), asyncio.Event()

@@ -20,7 +20,7 @@ from subactors.runtime.tasks.news import News, Notice
 from subactors.runtime.tasks.past import ResumePast
 from subactors.runtime.tasks.questions import Answered, QuestionSettled
 from subactors.runtime.tasks.talk import Listening, SteerReceipt
-from subactors.runtime.tasks.turns import TurnLeave
+from subactors.runtime.tasks.turns import TurnLeave, Written
 from subactors.runtime.tasks.views import TaskList, TaskView
 
 VIEW = TaskView(id="agent_task_1", agent="worker", task="work", status="running")
@@ -43,6 +43,7 @@ def test_every_kind_of_request_names_its_reply(kind: type[Request[Any]]) -> None
         Answered: Answered("yes"),
         QuestionSettled: QuestionSettled("question_1", "agent_task_1"),
         TurnLeave: TurnLeave(note="Come to an end."),
+        Written: Written(),
         News: News([Notice("agent_task_1", "worker", "completed", "", 1.0, "done")], more=1, running=2),
     }
     (reply_type,) = get_args(kind.__orig_bases__[0])  # type: ignore[attr-defined]
