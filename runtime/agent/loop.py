@@ -206,7 +206,19 @@ class AgentLoop:
 
     async def _woken(self) -> list[Message]:
         """Return what the agent has to know before its answer counts; nothing: it counts. May take long."""
-        told = await self._tools.wake()
+        waking = asyncio.ensure_future(self._tools.wake())
+        try:
+            await self._budget.wait_for([waking])
+            if self._budget.is_time_up:
+                await asyncio.wait([waking])
+            told: str | None = "" if waking.cancelled() else await waking
+        finally:
+            waking.cancel()
+            await asyncio.gather(waking, return_exceptions=True)
+        if not told and self._budget.is_time_up:
+            told = await self._tools.wake_at_once()
+            if told is not None:
+                told = "\n\n".join(filter(None, [told, self._budget.last_note()]))
         return [{"role": "user", "content": told}] if told else []
 
     def _end_line(self, turn: Turn) -> None:

@@ -149,6 +149,8 @@ class TurnBudget:
     async def wait_for(self, tools: Collection[asyncio.Task[Any]]) -> None:
         """Wait until tools have answered; those are cancelled that would leave no time for a last turn."""
         running = set(tools)
+        if self._end is None and self._wall_clock is not None and self._way is not None:
+            await self._ask(AskTurn(only_time=True))  # no turn has been asked for yet
         while running and self._end is not None:
             _, running = await asyncio.wait(running, timeout=max(0.0, self._time_left()))
             if running and self._is_out_of_time():
@@ -203,6 +205,10 @@ class TurnBudget:
         ran = (self._wall_clock or 0.0) - ((self._end or 0.0) - time.monotonic())
         limit = f"The limit wall_clock of {self._wall_clock:g} s was reached"
         return f"{limit}: it had run for {ran:.1f} s, and the rest is for its last turn."
+
+    def last_note(self) -> str:
+        """Return what the model should know of its last turn, once its time is up."""
+        return self._note_of_time() if self._is_out_of_time() else ""
 
     def _note_of_turns(self) -> str:
         if not self._is_limit:

@@ -224,7 +224,7 @@ class BackgroundAgentsToolset(Toolset):
                 break
         return None
 
-    async def wake(self) -> str | None:
+    async def wake(self, *, at_once: bool = False) -> str | None:
         """Wait for ends of tasks that run while the agent has given its last answer; see `Toolset`.
 
         The last time that it is woken, not before all have ended.
@@ -233,7 +233,7 @@ class BackgroundAgentsToolset(Toolset):
             return None
         patience = self._patience if self._wakes + 1 < self._max_wakes else _FOR_ALL
         try:
-            news = await ask(self._gateway, self._take(patience))
+            news = await ask(self._gateway, self._take(None if at_once else patience))
         except SubactorsError:
             return None
         text = self._tell(news)

@@ -152,11 +152,15 @@ class Toolset(ABC):
     def note_asked(self, question_ids: Iterable[str]) -> None:  # noqa: B027 - most toolsets ask nothing
         """Take note of questions that such a loop has been told of. May be called from any thread."""
 
-    async def wake(self) -> str | None:
+    async def wake(self, *, at_once: bool = False) -> str | None:
         """Wait until its agent, which has given its last answer, is to be woken, and return what it is told then.
 
         Empty: another toolset may have something. None: there is nothing to wait for, and the answer counts.
+
+        Args:
+            at_once: whether not to wait: its time is up. Then it is told what there is.
         """
+        del at_once
         return None
 
     async def close(self) -> None:  # noqa: B027 - most toolsets hold nothing
@@ -305,6 +309,16 @@ class ToolBox:
                 if told:
                     return told
         return ""
+
+    async def wake_at_once(self) -> str | None:
+        """Return what the agent has to know whose time is up, which may be nothing; None: its last answer counts."""
+        kept_back = False
+        for toolset in self._toolsets:
+            if (told := await toolset.wake(at_once=True)) is not None:
+                kept_back = True
+                if told := told or await self.news(answered=True):
+                    return told
+        return "" if kept_back else None
 
     async def call(self, name: str, arguments: str) -> ToolAnswer:
         """Call a tool with arguments as JSON text; answers, and never raises but on cancellation."""

@@ -146,8 +146,8 @@ class _SelectedToolset(Toolset):
     def note_asked(self, question_ids: Iterable[str]) -> None:
         self._inner.note_asked(question_ids)
 
-    async def wake(self) -> str | None:
-        return await self._inner.wake()
+    async def wake(self, *, at_once: bool = False) -> str | None:
+        return await self._inner.wake(at_once=at_once)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -90,9 +90,9 @@ class OptionalToolset(Toolset):
         if self._inner is not None:
             self._inner.note_asked(question_ids)
 
-    async def wake(self) -> str | None:
+    async def wake(self, *, at_once: bool = False) -> str | None:
         """See `Toolset`."""
-        return await self._inner.wake() if self._inner is not None else None
+        return await self._inner.wake(at_once=at_once) if self._inner is not None else None
 
     async def close(self) -> None:
         if self._inner is not None:

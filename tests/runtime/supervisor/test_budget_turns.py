@@ -164,6 +164,51 @@ def test_a_limit_on_time_cuts_tools_short_and_leaves_time_for_a_last_turn() -> N
     assert "You have no tools any more. Hand back what there is" in told
 
 
+@pytest.mark.parametrize("tool", [[], pytest.param(["wait_background_agents"], marks=pytest.mark.slow)])
+def test_while_an_answer_is_kept_back_time_is_left_for_a_last_turn_that_knows_the_ends(tool: list[str]) -> None:
+    def reply(request: Request) -> Reply:
+        if request.turn == 0:
+            starts = [("run_background_agent", {"agent": name, "task": f"from {name}"}) for name in ("quick", "slow")]
+            return Calls(*starts, text="At first.")
+        if tool and request.tools:
+            return Calls((tool[0], {}))
+        return Text("An answer." if request.tools else "What there is.")
+
+    agents = {
+        "lead": {"sub_agents": ["quick", "slow"], "toolsets": [{"type": "background_agents"}]},
+        "quick": {"model": None, "entrypoint": "entrypoints:echo"},
+        "slow": {"model": None, "entrypoint": "entrypoints:waits"},
+    }
+    with ModelServer(reply) as server, Runtime.from_mapping(team(server, **agents), standby=0) as runtime:
+        view = run_and_wait(runtime, "lead", limits=Limits(wall_clock=8))
+        *_, last = list(server.requests)
+
+    assert (view.status, view.result) == ("failed", "What there is.")
+    assert "and the rest is for its last turn" in view.reason
+    assert not last.tools
+    told = str(last.messages[-1]["content"])
+    assert "(quick): completed after" in told
+    assert "from quick" in told
+    assert "You have no tools any more. Hand back what there is" in told
+
+
+@pytest.mark.slow
+def test_an_answer_counts_that_comes_when_the_rest_of_the_time_is_for_a_last_turn() -> None:
+    late = threading.Event()
+
+    def reply(request: Request) -> Reply:
+        if request.model == "lead":
+            late.wait(3.2)  # the time that a model takes; nothing is waited for
+        return Text("An answer.")
+
+    lead = {"sub_agents": ["b"], "toolsets": [{"type": "background_agents"}]}
+    with ModelServer(reply) as server, Runtime.from_mapping(team(server, lead=lead, b={}), standby=0) as runtime:
+        run_and_wait(runtime, "b")  # the first task of a host takes its time
+        view = run_and_wait(runtime, "lead", limits=Limits(wall_clock=6))
+
+    assert (view.status, view.result) == ("completed", "An answer."), view.reason
+
+
 def test_a_short_limit_on_time_is_told_before_its_last_turn() -> None:
     def reply(request: Request) -> Reply:
         threading.Event().wait(0.2)  # the time that a model takes; nothing is waited for
