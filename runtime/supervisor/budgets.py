@@ -11,8 +11,9 @@ nor a second one for a next attempt. A queued task does not start where nothing 
 does not hold where others have gone beyond theirs: nothing may be used that a purse above does not have any more.
 
 Where a turn would fit, were it not for what is reserved for tasks of the agent's own, it waits until one of those has
-ended. It waits for no others, which might wait for a slot that it has. Nor does it wait while one of its own asks it
-something, or it was sent a message: such a turn comes out of what is reserved, as far as nobody has used that.
+ended. It does not wait while one of its own asks it something, or it was sent a message: such a turn comes out of what
+is reserved, as far as nobody has used that. For what is reserved for others it waits as long as that may come back:
+while one of them goes on. One that is queued, or has tasks that are, might wait for the slot of the agent itself.
 
 In the supervisor's thread only. It ends no task.
 """
@@ -106,11 +107,10 @@ class Budgets:
             if purse.holder == task.id:
                 purse.give_back()
 
-    def announced(self, task: Task) -> None:
-        """An end has been announced: those may go on with it that have waited for what comes back."""
-        if task.purses:
-            for task_id in list(self._waiting):
-                self.look_at(task_id)
+    def look_again(self) -> None:
+        """See which of the tasks that wait need not, or must not, wait any more: one has ended, or was queued."""
+        for task_id in list(self._waiting):
+            self.look_at(task_id)
 
     def used_up(self, task: Task) -> str:
         """Return the limit, as a sentence, of which nothing is left for a task that is about to start; else nothing."""
@@ -196,8 +196,13 @@ class Budgets:
             narrow, room = purse.narrowest(task.id)
             need = _need(task, narrow)
             if task.turns.has_gone_beyond or room < need:
+                lacking = need - room
                 lent = 0.0 if task.turns.has_gone_beyond else self._lent_to_own(task, narrow)
-                if not 0 < need - room <= lent:
+                if not 0 < lacking <= lent:
+                    # Beyond what is reserved for the task itself, what is reserved for others does not narrow it.
+                    is_shared = not task.turns.has_gone_beyond and narrow in purse.up()
+                    if is_shared and 0 < lacking <= lent + self._lent_to_others(task, narrow):
+                        return TurnLeave(note=_reserved(narrow), must_wait=True)
                     return _end(task, purse, narrow)
                 if not self._has_to_answer(task) or narrow.room_in_all(task.id) < need:
                     return TurnLeave(note=_reserved(narrow), must_wait=True)
@@ -223,6 +228,17 @@ class Budgets:
         """Return how much of a purse is reserved, and not used, for tasks that a task has started."""
         holders = (self._registry.get(holder) for holder in purse.reserved)
         return sum(purse.reserved[each.id].unused for each in holders if each is not None and task.id in each.owners)
+
+    def _lent_to_others(self, task: Task, purse: Purse) -> float:
+        """Return how much of a purse is reserved for others and may come back; 0 if none of them goes on.
+
+        Those below such a one wait for nothing that is reserved elsewhere, so it comes to an end.
+        """
+        holders = [self._registry.get(holder) for holder in purse.reserved]
+        others = [each for each in holders if each is not None and not each.is_over and task.id not in each.owners]
+        if not any(each.has_slot and not each.queued_below for each in others):
+            return 0.0
+        return sum(purse.reserved[each.id].unused for each in others)
 
 
 def _end(task: Task, purse: Purse, narrow: Purse) -> TurnLeave:
@@ -272,6 +288,8 @@ def _reached(task: Task, purse: Purse) -> str:
     used = f"{who} had used {_amount(purse, purse.spent)}"
     if purse.is_estimated:
         used += " by an estimate, as a model's server does not say what it counts"
+    if purse.lent > NOTHING:
+        used += f", {_amount(purse, purse.lent)} were reserved for tasks that had not ended"
     if purse.spent < purse.limit:
         used += ", and another turn may be too much"
     return f"The limit {purse.unit} of {_amount(purse, purse.limit)}{whose} was reached: {used}."

@@ -99,6 +99,7 @@ class Ends:
             if owner in self._held and not self._registry.unended_tasks(owner):
                 self._write(*self._held.pop(owner))
         self._settle()
+        self._answers.budgets.look_again()  # with the tasks that have slots now
 
     def _write(self, task: Task, outcome: Outcome) -> None:
         self._answers.budgets.close(task)

@@ -127,6 +127,7 @@ class Starter:
             self._accept(task, request, reply_to)
             self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
             self._fill(following)
+            self._answers.budgets.look_again()  # some may wait for whoever waits for this one now
             return
         if task.status == "queued":
             task.leave_queue()

@@ -219,7 +219,6 @@ class Answers:
     def task_ended(self, task: Task) -> None:
         """Have those answered who have waited for this task only."""
         self.notices.ended(task)
-        self.budgets.announced(task)
         for waiter in self._waiters.ended(task):
             self.let_end(waiter)
 

@@ -143,6 +143,42 @@ def test_an_agent_does_not_wait_for_what_others_have_promised_to_a_task_that_nee
     assert ends["other"] == "failed"
 
 
+@pytest.mark.parametrize(("max_running", "end"), [(5, "completed"), (3, "failed")])
+def test_an_agent_waits_for_what_is_promised_to_another_that_does_not_need_its_slot(max_running: int, end: str) -> None:
+    thinking_time = threading.Event()
+
+    def reply(request: Request) -> Reply:
+        if request.turn or request.model in {"other", "helper"}:
+            return Text("done", usage=TURN)
+        if request.model == "lead":
+            start = {"agent": "worker", "task": "go", "cost": 5}
+            other = {"agent": "other", "task": "go"}
+            return Calls(("run_background_agent", other), ("run_background_agent", start), usage=TURN)
+        thinking_time.wait(0.5)  # meanwhile the other asks for its first turn
+        return Calls(("run_background_agent", {"agent": "helper", "task": "go"}), usage=TURN)
+
+    tools = [{"type": "background_agents", "limits": True}]
+    agents = {
+        "lead": {"sub_agents": ["worker", "other"], "toolsets": tools},
+        "worker": {"sub_agents": ["helper"], "toolsets": tools},
+        "helper": {},
+        "other": {},
+    }
+    with (
+        ModelServer(reply) as server,
+        Runtime.from_mapping(team(server, **agents), max_running=max_running, standby=0) as runtime,
+    ):
+        lead = run_and_wait(runtime, "lead", limits=Limits(cost=0.5))
+        views = {each.agent: each for each in runtime.list()}
+
+    assert (lead.status, views["worker"].status, views["helper"].status) == ("completed",) * 3
+    assert views["other"].status == end, views["other"].reason
+    if end == "failed":
+        assert re.search(
+            r"they had used \$0\.\d+, \$0\.\d+ were reserved for tasks that had not ended", views["other"].reason
+        )
+
+
 def test_a_limit_on_time_cuts_tools_short_and_leaves_time_for_a_last_turn() -> None:
     def reply(request: Request) -> Reply:
         if "shell" in request.tools:
