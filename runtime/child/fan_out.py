@@ -2,7 +2,8 @@
 
 The group's file has a line of JSON for each item. Lines are written as the items end, and put in the order of the items
 at the end; until then, the last line of an item counts. So no result is lost with the group's process, and what has
-failed can be run again. Of the results themselves, only the beginnings of some are kept in memory.
+failed can be run again. The file is as large as the results need, each of which is within `max_result`. Of the results
+themselves, only the beginnings of some are kept in memory.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ class GroupWork(msgspec.Struct, frozen=True):
         items: what there is to do; of a group that runs others' failed items again, empty.
         file: the group's.
         concurrency: items at work at a time.
-        most: bytes that the file may have.
         expected_output: of each item.
         output_schema: of each item, as JSON text.
         turns: that each item may take; None: as many as its agent may.
@@ -63,7 +63,6 @@ class GroupWork(msgspec.Struct, frozen=True):
     items: tuple[str, ...]
     file: str
     concurrency: int
-    most: int
     expected_output: str | None = None
     output_schema: str | None = None
     turns: int | None = None
@@ -205,7 +204,6 @@ class _Book:
 
     def __init__(self, work: GroupWork) -> None:
         self._path = work.file
-        self._most = work.most
         self._heads: dict[int, str] = {}
         self._places: list[tuple[int, int]] = []
         self._length = 0
@@ -254,10 +252,6 @@ class _Book:
 
     def _write(self, line: Line) -> None:
         data = msgspec.json.encode(line) + b"\n"
-        if self._length + len(data) > self._most and line.result is not None:
-            line.status, line.result = "failed", None
-            line.reason = "Its result is left out: the file of the group would be larger than max_result."
-            data = msgspec.json.encode(line) + b"\n"
         if line.status == _COMPLETED and line.index < _HEADS:
             self._heads[line.index] = _beginning(line)
         _write_all(self._descriptor, data)

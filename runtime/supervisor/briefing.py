@@ -114,8 +114,7 @@ class Briefings:
         )
 
     def _group_call(self, request: GroupTask, file: str) -> bytes:
-        settings = self._settings
-        return encode_group(request, file, most=settings.max_result, max_running=settings.max_running)
+        return encode_group(request, file, max_running=self._settings.max_running)
 
     def child(self, task: Task) -> ChildSpec:
         """Return what a task's next process is given."""

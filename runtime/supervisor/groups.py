@@ -102,13 +102,12 @@ def group_task(
     )
 
 
-def encode_group(request: GroupTask, file: str, *, most: int, max_running: int) -> bytes:
+def encode_group(request: GroupTask, file: str, *, max_running: int) -> bytes:
     """Return the call of our function that does the work of a group.
 
     Args:
         request: what it is to do.
         file: for items and results.
-        most: bytes that the file may have.
         max_running: tasks that may run at a time.
     """
     from ..child.fan_out import GroupWork, run_group  # noqa: PLC0415 - few runs have groups
@@ -121,7 +120,6 @@ def encode_group(request: GroupTask, file: str, *, most: int, max_running: int) 
         items=tuple(wanted.items),
         file=file,
         concurrency=min(wanted.concurrency or max_running, max_running),
-        most=most,
         expected_output=wanted.expected_output,
         output_schema=wanted.output_schema,
         turns=wanted.turns,

@@ -73,6 +73,19 @@ def test_a_result_that_is_large_stays_in_a_file_of_its_own(runtime: Runtime, too
     assert all(len(head) < 500 for head in view.result["first_results"].values())
 
 
+def test_all_results_are_kept_that_are_small_enough_each() -> None:
+    items = [f"{number}{'x' * 1500}" for number in range(30)]
+    with (
+        Runtime.from_mapping(fan_out_team(), max_result=20_000, standby=0) as runtime,
+        runtime.toolset("boss") as toolset,
+    ):
+        view = ended(runtime, toolset, agent="shouts", task="{item}", items=items)
+        lines = lines_of(view)
+
+    assert (view.result["completed"], view.result["failed"]) == (30, 0)
+    assert [line["result"] for line in lines] == [item.upper() for item in items]
+
+
 def test_what_failed_is_named_with_its_reason_and_hurts_no_other_item(
     runtime: Runtime, toolset: OrchestratorTools
 ) -> None:
