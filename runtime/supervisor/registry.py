@@ -266,7 +266,7 @@ class TaskRegistry:
         while self._forgettable:
             task = self._tasks.get(heapq.heappop(self._forgettable)[1])
             if task is not None:  # else it was forgotten as one of its parent's
-                self.remove(task)
+                self._forget(task)
                 return True
         return False
 
@@ -275,8 +275,14 @@ class TaskRegistry:
         seen = self._forgettable_of.get(caller) if caller is not None else None
         if not seen:
             return False
-        self.remove(next(iter(seen.values())))
+        self._forget(next(iter(seen.values())))
         return True
+
+    def _forget(self, task: Task) -> None:
+        """Forget an ended task, and with a group its items: nobody would know any more that they are some."""
+        items = list(self._owned.get(task.id, {}).values()) if task.group is not None else ()
+        for each in (*items, task):
+            self.remove(each)
 
     def _let_forget(self, task: Task) -> None:
         """Let an ended task be forgotten when room is needed: its end was seen, or whoever it was for has ended."""

@@ -158,6 +158,22 @@ def test_a_group_is_one_task_in_lists_and_tells_how_far_it_is(toolset: Orchestra
     assert "map_minds_itself" in listed.text
 
 
+def test_items_of_a_group_that_is_forgotten_are_not_listed_either() -> None:
+    with (
+        Runtime.from_mapping(fan_out_team(), max_tasks=20, standby=0) as runtime,
+        runtime.toolset("boss") as toolset,
+    ):
+        groups = []
+        for _ in range(2):
+            groups.append(started(toolset, agent="shouts", task="{item}", items=["a"] * 15, concurrency=2))
+            call(toolset, "wait_background_agents")
+            listed = [task["id"] for task in call(toolset, "list_background_agents").data["tasks"]]
+        known = {task.id for task in runtime.list()}
+
+    assert groups[0] not in known
+    assert listed == groups[1:]
+
+
 def test_a_group_that_is_stopped_keeps_what_it_has_and_its_tasks_end(
     runtime: Runtime, toolset: OrchestratorTools
 ) -> None:
