@@ -35,7 +35,7 @@ def cost_together(views: Sequence[TaskView], seconds: float) -> str:
 
 
 def say_what_next(
-    views: Sequence[TaskView], root: TaskView | None, run: Path, state_dir: str | None, *, has_team_file: bool = True
+    views: Sequence[TaskView], root: TaskView | None, run: Path, state_dir: str | None, *, can_resume: bool = True
 ) -> None:
     """Say on a terminal which commands show more of a run.
 
@@ -44,24 +44,24 @@ def say_what_next(
         root: the task that was its root; None: there was none.
         run: its folder.
         state_dir: the state folder that the user has named, which the next commands need as well.
-        has_team_file: whether there is a file with its team: else nobody but this program can continue it.
+        can_resume: whether `subactors resume` could continue the root: it has a conversation, and its team a file.
     """
     if not err.is_terminal:
         return
     option = f" --state-dir {shlex.quote(state_dir)}" if state_dir is not None else ""
-    commands = {f"subactors {command}{option}": why for command, why in _commands(views, root, run, has_team_file)}
+    commands = {f"subactors {command}{option}": why for command, why in _commands(views, root, run, can_resume)}
     width = max(map(len, commands), default=0)
     for head, (command, why) in zip(["Next:", *["     "] * len(commands)], commands.items(), strict=False):
         err.sentence(f"{head} {command:{width}}  {why}", hang=6)
 
 
 def _commands(
-    views: Sequence[TaskView], root: TaskView | None, run: Path, has_team_file: bool
+    views: Sequence[TaskView], root: TaskView | None, run: Path, can_resume: bool
 ) -> Iterator[tuple[str, str]]:
     """Yield commands without the program's name, and what each is for."""
     if root is not None:
         yield f"view {_short(root)}", "what it said, and what it used"
-        if root.status != "completed" and has_team_file:
+        if root.status != "completed" and can_resume:
             yield f"resume {_short(root)}", "goes on from its last finished turn"
     failed = [view for view in views if view.status == "failed" and (root is None or view.id != root.id)]
     for view in failed[:_MOST_NAMED]:

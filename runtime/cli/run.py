@@ -103,8 +103,10 @@ def _run(
             _name_cut_off(host)
             err.sentence(cost_of_root(view))
             if not as_json:
-                state_dir, has_file = settings.get("state_dir"), bool(team.folders)
-                say_what_next(_tasks(host), view, host.folder.path, state_dir, has_team_file=has_file)
+                # A function has no conversation that could go on.
+                can_resume = bool(team.folders) and team.agents[agent].entrypoint is None
+                state_dir = settings.get("state_dir")
+                say_what_next(_tasks(host), view, host.folder.path, state_dir, can_resume=can_resume)
         return work.status or (0 if view.status == "completed" else _FAILED)
 
 

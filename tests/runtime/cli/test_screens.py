@@ -121,6 +121,23 @@ def test_data_on_a_terminal_is_json_as_it_is(folder: Path) -> None:
     assert '{\r\n  "opened": ' in shown
 
 
+def test_what_a_failed_run_recommends_can_be_done(folder: Path) -> None:
+    (folder / "team.yaml").write_text('agents: {root: {model: "python/terminal_work:lost"}}')
+    (folder / "terminal_work.py").write_text("def lost(messages, tools):\n    raise OSError('no luck')")
+    _, shown = in_terminal(folder, "run", "team.yaml", "x", columns=80)
+
+    commands = [
+        line.partition("subactors ")[2].split()[:2] for line in plain(shown).splitlines() if "subactors " in line
+    ]
+    assert [name for name, *_ in commands] == ["view", "resume"]
+    for name, task in commands:
+        done = subprocess.run(
+            [*COMMAND, name, task], cwd=folder, env=environ(folder), capture_output=True, text=True, check=False
+        )
+        assert "no luck" in done.stdout + done.stderr
+        assert "subactors: " not in done.stderr
+
+
 def test_what_to_look_at_next_after_a_failure(folder: Path) -> None:
     (folder / "terminal_work.py").write_text(WORK.replace("reason " + '" + EVIL', 'no luck"'))
     status, shown = in_terminal(folder, "run", "team.yaml", "-a", "broken", "x", columns=80)
