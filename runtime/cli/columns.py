@@ -125,6 +125,11 @@ class Template:
                 known = [each for each in keys if each not in _HIDDEN]
                 raise self._wrong(f"There is no key {key!r}.{nearest(key, known)} Keys: {', '.join(known)}.")
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys that it names."""
+        return [name.partition(".")[0] for _, name, _, _ in self._parts if name is not None]
+
     def line(self, task: ListedTask) -> str:
         """Return the line of a task; raises click.BadParameter if a value cannot be written so."""
         data = task_data(task.view, task.run, task.host_pid)

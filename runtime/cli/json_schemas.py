@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from ..runs.output import CUT, LAST
 from ..tasks import events, questions, views
 from ..tasks.events import Event
 
@@ -21,6 +22,11 @@ _NULLS: Final = {"started_at", "continues"}
 
 _TIMES: Final = ("time", "deadline")
 """Keys of times, beside those that end with `_at`."""
+
+_OUTPUT: Final = (
+    f"Its last lines, of {LAST} bytes together at most, or the end of a longer line, behind `{CUT}`. In `view` all that "
+    "it has said, head and tail beyond the bound."
+)
 
 _DEFS: Final = "#/$defs/{name}"
 
@@ -94,6 +100,7 @@ def _definitions() -> dict[str, Any]:
     task = described.pop("TaskView")
     properties = {("result" if key == "result_json" else key): value for key, value in task["properties"].items()}
     properties["result"] = {"description": "Its final answer: text, or plain data; null while there is none."}
+    properties["output"] = {**properties["output"], "description": _OUTPUT}
     for key in _NULLS:
         text = properties[key]["description"].replace("empty", "null").replace("Empty", "Null")
         properties[key] = {**properties[key], "type": ["string", "null"], "description": text}
@@ -146,7 +153,7 @@ def _described(name: str, schema: dict[str, Any], modules: Sequence[ModuleType])
 
 def _sentence(text: str | None) -> str:
     """Return a sentence of a docstring as readers of JSON know it."""
-    flat = " ".join((text or "").partition("Attributes:")[0].split()).replace("None", "null")
+    flat = " ".join((text or "").partition("Attributes:")[0].split()).replace("None", "null").replace("`list`", "`ps`")
     return flat[:1].upper() + flat[1:]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..control.finding import find_run
+from ..control.last_lines import listed_with_last_lines, with_last_lines
 from ..control.other_hosts import ForeignTask, ListedTask, Survey, tasks_of
 from ..errors import StateError, UnknownTaskError
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
@@ -101,12 +102,15 @@ class Listing:
         self._template = Template(form) if form is not None and "{" in form else None
         self.is_table = not (as_json or ids_only or self._template)
         self._columns = chosen(form) if form is not None and self._template is None else []
+        shown = self._columns if self._template is None else self._template.keys
+        self._tells_output = as_json or not {"said", "output", "output_size"}.isdisjoint(shown)
 
     def look(self) -> Survey:
         """Return the tasks, the newest last."""
         bound = self._at_most or (None if self._since is not None else _ROWS)
         survey = tasks_of(self.root, past=self.everything, at_most=bound, wanted=self._wants, run=self._run)
-        return Survey(survey.tasks[-self._at_most :] if self._at_most is not None else survey.tasks, survey.warnings)
+        tasks = survey.tasks[-self._at_most :] if self._at_most is not None else survey.tasks
+        return Survey(listed_with_last_lines(tasks) if self._tells_output else tasks, survey.warnings)
 
     def _wants(self, view: TaskView) -> bool:
         if view.ended and not self.everything:
@@ -220,7 +224,8 @@ def _print_changes(listing: Listing) -> None:
 def _now(listed: ListedTask) -> ListedTask:
     """Return a task as it is now; as it was, if nobody can tell."""
     with contextlib.suppress(UnknownTaskError, StateError), ForeignTask(listed.run, listed.view.id) as task:
-        return ListedTask(task.view(peek=True), listed.run, task.host_pid)
+        (found,) = with_last_lines(listed.run, [task.view(peek=True)])
+        return ListedTask(found, listed.run, task.host_pid)
     return listed
 
 

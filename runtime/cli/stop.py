@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..control.finding import find_run
+from ..control.last_lines import with_last_lines
 from ..control.other_hosts import ForeignTask, stop_together, tasks_of
 from ..errors import RuntimeClosedError, TaskEndedError
 from ..tasks.views import TaskView
@@ -77,7 +78,7 @@ def _stop(tasks: Sequence[ForeignTask], *, as_json: bool, all_meant: bool) -> in
             _say_why_not(task, outcome)
             status = _FAILED
         elif as_json:
-            for view in outcome:
+            for view in with_last_lines(task.run, outcome):
                 print_json(task_data(view, task.run, task.host_pid))
         elif not manner.quiet:
             _print_stopped(outcome)

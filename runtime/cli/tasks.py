@@ -13,6 +13,7 @@ import msgspec
 
 from ...actors.regular_files import has_content
 from ..control.finding import find
+from ..control.last_lines import with_last_lines
 from ..control.other_hosts import ForeignTask
 from ..tasks.views import TaskView
 from ..tasks.wording import (
@@ -94,6 +95,7 @@ def _follow(task: ForeignTask, *, as_json: bool) -> int:
     if task.warning:
         warn(task.warning)
     if as_json:
+        (view,) = with_last_lines(task.run, [view])
         print_json(task_event("ended", task=task_data(view, task.run, task.host_pid, whole=True)))
     else:
         out.live(decoder.decode(b"", final=True), last=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ..control.client import ControlClient
+from ..control.last_lines import with_last_lines
 from ..control.other_hosts import ForeignTask, client_of
 from ..errors import RunError, RuntimeClosedError, UnknownTaskError
 from ..tasks.messages import WaitTasks
@@ -70,6 +71,7 @@ def wait_for(root: Path, parts: Sequence[str], *, for_any: bool, timeout: float 
 
 def _tell(task: ForeignTask, view: TaskView, *, as_json: bool) -> None:
     if as_json:
+        (view,) = with_last_lines(task.run, [view])
         print_json(task_data(view, task.run, task.host_pid, whole=True))
     elif not manner.quiet:
         reason = f" {view.reason}" if view.reason else ""

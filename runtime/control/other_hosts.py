@@ -49,7 +49,7 @@ class ListedTask:
     """A task, and where it is.
 
     Attributes:
-        view: the task; of its output there is no more than the end, and of a past run nothing.
+        view: the task; of its output there is no more than the last lines, and of a past run nothing; see `last_lines`.
         run: its run's folder.
         host_pid: process id of its host; None if that is gone.
     """

@@ -17,18 +17,25 @@ import fcntl
 import os
 import stat
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ...actors.regular_files import Folder
 
-__all__ = ["OutputFiles", "Piece", "bound_log"]
+__all__ = ["CUT", "LAST", "OutputFiles", "Piece", "bound_log"]
 
 _CONTINUATION: Final = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
 
 _TAIL_PIECES: Final = 4
 """Into how many files the tail is cut; one more may be there while it is written."""
+
+LAST: Final = 400
+"""Bytes of the last lines of a task, wherever it is not viewed itself."""
+
+CUT: Final = "…"
+"""With which the end of a line begins whose beginning is left out."""
 
 _SHORT: Final = 1000
 """Bytes of output that are in memory, too, as long as it has no more: most have not, and are read at their ends."""
@@ -90,20 +97,28 @@ class OutputFiles:
     @classmethod
     def open(cls, folder: Path, task_id: str) -> OutputFiles:
         """Return the output of a task of an earlier run, as it was left."""
-        output = cls(folder, task_id, 0)
-        output._short = None
+        return cls.open_all(folder, [task_id])[task_id]
+
+    @classmethod
+    def open_all(cls, folder: Path, task_ids: Iterable[str]) -> dict[str, OutputFiles]:
+        """Return by id the output of each of these tasks of an earlier run, for one look at the folder."""
+        found = {task_id: cls(folder, task_id, 0) for task_id in task_ids}
         with contextlib.suppress(OSError), Folder(folder) as held:
             for name in held.names():
-                start = name.removeprefix(f"{task_id}.").removesuffix(".out")
+                task_id, _, start = name.removesuffix(".out").rpartition(".")
+                output = found.get(task_id)
                 # Names that only look like a piece's are nobody's output: there is one way to write a number.
-                if start.isascii() and start.isdecimal() and name == output._piece(int(start[:_DIGITS])):
+                if output is None or not (start.isascii() and start.isdecimal()):
+                    continue
+                with contextlib.suppress(OSError):  # it may have fallen out of the tail meanwhile
                     status = held.status(name)
-                    if stat.S_ISREG(status.st_mode):
+                    if name == output._piece(int(start[:_DIGITS])) and stat.S_ISREG(status.st_mode):
                         output._pieces.append((int(start), status.st_size))
-        output._pieces.sort()
-        if output._pieces:
-            output._size = sum(output._pieces[-1])
-        return output
+        for output in found.values():
+            output._short = None
+            output._pieces.sort()
+            output._size = sum(output._pieces[-1]) if output._pieces else 0
+        return found
 
     @property
     def size(self) -> int:
@@ -160,13 +175,17 @@ class OutputFiles:
         text = _join(parts, size)
         return f"{text}\n\n[The output could not be kept whole: {fault}]\n" if fault else text
 
-    def tail_text(self, limit: int) -> str:
-        """Return the last `limit` bytes, or a little less where that would cut a character."""
+    def last_lines(self, limit: int) -> str:
+        """Return the last lines that have no more than `limit` bytes together; of a longer one its end, marked so."""
         short = self._short
         if short is not None and len(short) <= limit:
             return _decode_cut(short)
         with self._lock:
-            return _decode_cut(self._last(limit))
+            size, data = self._size, self._last(limit + 1)
+        if len(data) == size <= limit:
+            return _decode_cut(data)
+        rest = data.partition(b"\n")[2]
+        return _decode_cut(rest) if rest.strip() else f"{CUT}{_decode_cut(data[-limit:])}"
 
     def read_from(self, offset: int, limit: int = 1_000_000) -> Piece:
         """Return what was said from `offset` on, at most `limit` bytes of it and none beyond a gap."""

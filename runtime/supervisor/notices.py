@@ -33,9 +33,6 @@ _MOST_HEAD: Final = 2000
 _MOST_REASON: Final = 300
 """Characters of one of them."""
 
-_LAST_WORDS: Final = 400
-"""Bytes of output, where there is no result."""
-
 
 class _Waiting(msgspec.Struct, eq=False):
     """A `TakeNews` that is not answered yet."""
@@ -211,7 +208,7 @@ def _said(task: Task) -> str:
     if task.result_file:
         return f"(in {task.result_file})"
     if task.result in {None, "null"}:
-        return task.output.tail_text(_LAST_WORDS).strip()
+        return task.output.last_lines(LAST).strip()
     result = decode_result(task.result or "null")
     return encodable(result if isinstance(result, str) else task.result or "").strip()
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ...actors import Child, RestartHistory, Timer
 from ..models.base import RATE_WAIT, Usage
-from ..runs.output import OutputFiles
+from ..runs.output import LAST, OutputFiles
 from ..tasks.messages import Failed, Finished, TaskReport, ToolAnswered, ToolCalled, TurnEnded
 from ..tasks.questions import Question
 from ..tasks.spec import AgentSetup, TaskSpec
@@ -33,9 +33,6 @@ __all__ = ["Attempt", "Stop", "Task"]
 
 _MOST_TOOLS: Final = 100
 """Tools that a task is shown to be in at a time."""
-
-_LIST_TAIL: Final = 400
-"""Bytes of output in a list; the last line of it is what people look at."""
 
 _LIST_TEXT: Final = 10_000
 """Characters of a task's text in a list, head and tail."""
@@ -334,7 +331,7 @@ class Task:
             queue_place: its place in the queue.
         """
         # With a limit no more is read than is wanted: this is the supervisor's thread, and there may be megabytes.
-        text = self.output.text(limit) if output else self.output.tail_text(_LIST_TAIL)
+        text = self.output.text(limit) if output else self.output.last_lines(LAST)
         return TaskView(
             id=self.id,
             agent=self.agent,

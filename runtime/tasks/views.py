@@ -197,7 +197,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         queued_at: when it was queued, in the same way; None for a task that started at once.
         queue_place: its place in the queue, from 1; 0 if it is not queued, and where only the journal can be asked.
         ended_at: when it ended, in the same way; None while it has not.
-        output: what it has said so far, head and tail beyond the bound; in `list` only the last lines of it.
+        output: what it has said so far, head and tail beyond the bound; in `list` and in events its last lines only, of
+            400 bytes together at most, or the end of a longer line, behind `…`.
         output_size: bytes that it has said in all.
         result_json: its final answer as JSON text; None while there is none, and where it is in a file.
         result_file: the file with its final answer, where that is above 8 MiB or a million values; else empty.

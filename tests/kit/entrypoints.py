@@ -248,6 +248,12 @@ def waits(task: EntrypointTask) -> str:
     return "half of it"
 
 
+def says_its_text(task: EntrypointTask) -> None:
+    """Say what it was asked, and wait for a stop."""
+    task.emit(task.text)
+    task.wait_for_stop(_LONG)
+
+
 def waits_for_file(task: EntrypointTask) -> str:
     """Wait for a file or a stop."""
     task.emit("so far ")

@@ -17,6 +17,10 @@ from teams import entrypoint_team, run_and_wait, speaking
 
 PROMPT: Final = "fail"
 
+SAID: Final = "".join(f"line {number} of what a task has said\n" for number in range(30))
+LAST: Final = "".join(SAID.splitlines(keepends=True)[-12:])
+"""Its last lines of no more than 400 bytes together."""
+
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
@@ -34,12 +38,20 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     team = entrypoint_team(asks={"entrypoint": "asking_entrypoints:asks"})
     with Runtime.from_mapping(team, state_dir=root, standby=0, max_running=2) as runtime:
         ended = run_and_wait(runtime, "report")
-        stopped, _asking, _queued = speaking(runtime, "waits"), runtime.run("asks", "Really?"), runtime.run("echo", "x")
+        stopped, _asking, _queued = (
+            speaking(runtime, "says_its_text", SAID),
+            runtime.run("asks", "Really?"),
+            runtime.run("echo", "x"),
+        )
         said["ps"] = on_root("ps", "--all", "--json", root=root).stdout
         said["view"] = on_root("view", stopped, "--json", root=root).stdout
         said["view --follow"] = on_root("view", "-f", ended.id, "--json", root=root).stdout
         said["wait"] = on_root("wait", ended.id, "--json", root=root).stdout
         said["stop"] = on_root("stop", stopped, "--json", root=root).stdout
+        said["view --follow"] += on_root("view", "-f", stopped, "--json", root=root).stdout
+        said["wait"] += on_root("wait", stopped, "--json", root=root).stdout
+    said["ps"] += on_root("ps", "--all", "--json", root=root).stdout
+    said["wait"] += on_root("wait", stopped, "--json", root=root).stdout
     bench = ("--function", "math:factorial", "--tasks", "1", "--repeat", "1", "--against", "none", "9")
     said["bench"] = subactors(folder, "bench", *bench, *state).stdout
     said["runs"] = on_root("runs", "--json", root=root).stdout
@@ -69,6 +81,25 @@ def test_a_task_has_the_same_keys_in_every_command(printed: dict[str, list[Any]]
     tasks = [line.get("task") if isinstance(line.get("task"), dict) else line for line in _lines(printed)]
 
     assert len({frozenset(task) for task in tasks if "usage" in task}) == 1
+
+
+def test_the_output_of_a_task_is_its_last_lines_in_every_command_but_view(printed: dict[str, list[Any]]) -> None:
+    tasks = {
+        name: [task for line in lines if (task := line.get("task", line) if "event" in line else line)]
+        for name, lines in printed.items()
+    }
+    outputs = {
+        name: [task["output"] for task in found if isinstance(task, dict) and task.get("agent") == "says_its_text"]
+        for name, found in tasks.items()
+    }
+
+    assert {name: found for name, found in outputs.items() if found} == {
+        "ps": [LAST, LAST],
+        "view": [SAID],
+        "view --follow": [LAST],
+        "wait": [LAST, LAST],
+        "stop": [LAST],
+    }
 
 
 def test_every_event_has_a_time_and_a_cursor(printed: dict[str, list[Any]]) -> None:

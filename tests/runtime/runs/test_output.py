@@ -56,7 +56,7 @@ def test_output_within_the_limit_is_kept_whole(filled: Fill) -> None:
 def test_nothing_said_is_an_empty_text(filled: Fill) -> None:
     buffer = filled(20)
 
-    assert (buffer.text(), buffer.tail_text(10), buffer.size) == ("", "", 0)
+    assert (buffer.text(), buffer.last_lines(10), buffer.size) == ("", "", 0)
     assert read_all(buffer) == [(b"", 0)]
 
 
@@ -79,7 +79,7 @@ def test_a_limit_may_be_as_small_as_it_likes(filled: Fill, limit: int) -> None:
     buffer = filled(limit, *[b"abcdefgh"] * 50)
 
     assert buffer.size == 400
-    assert buffer.tail_text(1) == "h"
+    assert buffer.last_lines(1) == "…h"
     assert re.search(r"\[39\d of 400 bytes left out here\.\]", buffer.text())
 
 
@@ -108,7 +108,7 @@ def test_what_was_said_can_be_read_from_the_files_alone(filled: Fill, tmp_path: 
 
     assert found.size == 5600
     assert found.text().startswith("a" * 500 + "\n\n[")
-    assert found.tail_text(100) == buffer.tail_text(100) == "b" * 100
+    assert found.last_lines(100) == buffer.last_lines(100) == "…" + "b" * 100
 
 
 def test_output_that_is_removed_leaves_no_file(filled: Fill, tmp_path: Path) -> None:
@@ -138,17 +138,25 @@ def test_characters_that_are_cut_become_at_most_one_mark(filled: Fill) -> None:
     assert tail == "é" * 5
 
 
-def test_the_tail_is_never_longer_than_asked_for(filled: Fill) -> None:
+def test_of_a_long_line_its_end_is_last_with_a_mark(filled: Fill) -> None:
     buffer = filled(1000, "ünsinn".encode() * 20)
 
-    assert buffer.tail_text(7) == "ünsinn"
-    assert buffer.tail_text(6) == "nsinn"
-    assert buffer.tail_text(10_000) == "ünsinn" * 20
+    assert buffer.last_lines(7) == "…ünsinn"
+    assert buffer.last_lines(6) == "…nsinn"
+    assert buffer.last_lines(10_000) == "ünsinn" * 20
+
+
+@pytest.mark.parametrize("data", [b"one\ntwo\nthree\n", b"x" * 2000 + b"\ntwo\nthree\n"])
+def test_last_lines_are_whole(filled: Fill, data: bytes) -> None:
+    buffer = filled(5000, data)
+
+    assert [buffer.last_lines(limit) for limit in (6, 9, 10)] == ["three\n", "three\n", "two\nthree\n"]
+    assert buffer.last_lines(5) == "…hree\n"
 
 
 def test_the_tail_goes_back_into_the_head_only_where_nothing_is_missing(filled: Fill) -> None:
-    assert filled(20, b"0123456789", b"abcde").tail_text(8) == "789abcde"
-    assert "0" not in filled(20, b"0123456789", b"x" * 200_000, b"abcde").tail_text(150_000)
+    assert filled(20, b"0123456789", b"abcde").last_lines(8) == "…789abcde"
+    assert "0" not in filled(20, b"0123456789", b"x" * 200_000, b"abcde").last_lines(150_000)
 
 
 def test_a_reader_goes_on_where_it_stopped(filled: Fill) -> None:
@@ -194,7 +202,7 @@ def test_whatever_is_written_what_is_kept_is_where_it_was(seed: int, filled: Fil
 
     assert buffer.size == len(said)
     count = chance.randint(1, 2 * limit)
-    assert said.endswith(buffer.tail_text(count).encode())
+    assert said.endswith(buffer.last_lines(count).removeprefix("…").encode())
     if len(said) <= limit:
         assert buffer.text().encode() == said
         return
