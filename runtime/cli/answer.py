@@ -28,9 +28,6 @@ _WIDEST: Final = 100
 _LONGEST: Final = 30_000
 """Characters of an answer that is read as Markdown: hostile ones take seconds from there on."""
 
-_SIGNS: Final = "•▌─"
-"""What lists, quotations and tables are drawn with."""
-
 _BLANK_END: Final = r"(?: |\x1b\[[0-9;]*m)+\Z"
 """Blanks at the end of a line, which nobody wants who copies it, and the styles that they have."""
 
@@ -45,7 +42,7 @@ _STYLES: Final = {
 def print_answer(text: str) -> None:
     """Print an answer, or data as JSON text, on standard output."""
     columns = out.columns
-    if columns is None or len(text) > _LONGEST or not _can_render() or _is_data(text):
+    if columns is None or len(text) > _LONGEST or not _is_smart() or _is_data(text):
         out.prose(text)
         return
     from rich.console import Console  # noqa: PLC0415 - rich is for terminals only
@@ -80,14 +77,6 @@ def without_size(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _is_smart() -> bool:
     return os.environ.get("TERM", "dumb") != "dumb"
-
-
-def _can_render() -> bool:
-    try:
-        _SIGNS.encode(out.encoding)
-    except UnicodeError:
-        return False
-    return _is_smart()
 
 
 def _is_data(text: str) -> bool:

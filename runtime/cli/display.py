@@ -286,5 +286,5 @@ class LiveTable:
 
     def _table(self) -> Group:
         listed = result_of(self._host.ask(ListTasks()))
-        poor = os.environ.get("TERM") == "linux"
-        return task_table(listed.tasks, Screen(self._console.width, self._console.height, err.encoding, is_poor=poor))
+        screen = Screen(self._console.width, self._console.height, err.encoding, is_poor=not err.has_signs)
+        return task_table(listed.tasks, screen)

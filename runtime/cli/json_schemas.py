@@ -24,8 +24,8 @@ _TIMES: Final = ("time", "deadline")
 """Keys of times, beside those that end with `_at`."""
 
 _OUTPUT: Final = (
-    f"Its last lines, of {LAST} bytes together at most, or the end of a longer line, behind `{CUT}`. In `view` all that "
-    "it has said, head and tail beyond the bound."
+    f"Its last lines, of {LAST} bytes together at most, or the end of a longer line, behind `{CUT}`. In `view` all "
+    "that it has said, head and tail beyond the bound."
 )
 
 _DEFS: Final = "#/$defs/{name}"

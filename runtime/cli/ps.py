@@ -250,7 +250,7 @@ def _table(tasks: Sequence[ListedTask], names: Sequence[str]) -> list[str]:
     widths = [*_widths(columns), 0]
     head, *rows = zip(*columns, strict=True)
     lines = [_line(names, [cell.upper() for cell in head], widths, is_head=True)]
-    return lines + [_line(names, [*row[:-1], one_line(row[-1], room)], widths) for row in rows]
+    return lines + [_line(names, [*row[:-1], out.cut(row[-1], room)], widths) for row in rows]
 
 
 def _line(names: Sequence[str], cells: Sequence[str], widths: Sequence[int], *, is_head: bool = False) -> str:

@@ -23,7 +23,7 @@ from ..team.requirements import check_requirements
 from ..teamfile.load import check_team
 from ..terminal.interruptible import Interrupted, Interruptible
 from ..terminal.streams import err, out
-from ..text import encodable, one_line
+from ..text import encodable
 from .afterwards import cost_of_root, cost_together, say_what_next
 from .answer import can_draw, print_answer
 from .arguments import agent_of
@@ -230,7 +230,7 @@ def _print_result(view: TaskView) -> None:
     if view.status == "completed":
         head = f"=== {view.id} {view.agent}: "
         columns = out.columns
-        out.line(head + (view.task if columns is None else one_line(view.task, max(_LEAST_TASK, columns - len(head)))))
+        out.line(head + (view.task if columns is None else out.cut(view.task, max(_LEAST_TASK, columns - len(head)))))
         print_answer(result_text(view))
     else:
         out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")

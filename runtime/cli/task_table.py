@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ..tasks.views import ID_PREFIX, Progress, TaskView
 from ..tasks.wording import dollars, progress_text, result_line, size
 from ..terminal.control_sequences import clean
+from ..terminal.signs import with_stand_ins
 from ..text import duration, one_line
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Screen(NamedTuple):
         columns: cells of a line.
         rows: lines.
         encoding: of the terminal's locale. Where it lacks the signs of the table, ASCII has to do.
-        is_poor: whether its font is known to lack them, as that of the Linux console.
+        is_poor: whether it is known to lack them, as the font of the Linux console does.
     """
 
     columns: int
@@ -58,10 +59,14 @@ class Screen(NamedTuple):
     @property
     def signs(self) -> _Signs:
         """The signs that it can show."""
-        return _ASCII if self.is_poor or self.shown("".join(_SIGNS)) != "".join(_SIGNS) else _SIGNS
+        drawn = "".join(_SIGNS)
+        return _ASCII if self.is_poor or self._replaced(drawn) != drawn else _SIGNS
 
     def shown(self, text: str) -> str:
-        """Return text with what the encoding lacks replaced, so that its length is known."""
+        """Return text with what it lacks replaced, so that its length is known."""
+        return self._replaced(text if self.signs is _SIGNS else with_stand_ins(text))
+
+    def _replaced(self, text: str) -> str:
         return text.encode(self.encoding, "replace").decode(self.encoding, "replace")
 
 

@@ -1,4 +1,4 @@
-"""Last lines: what tasks said last, by the files of their runs, where a list or an end is told and no task is viewed."""
+"""Last lines: what tasks have said, by the files of their runs, where a list or an end is told."""
 
 from __future__ import annotations
 

@@ -102,23 +102,26 @@ class OutputFiles:
     @classmethod
     def open_all(cls, folder: Path, task_ids: Iterable[str]) -> dict[str, OutputFiles]:
         """Return by id the output of each of these tasks of an earlier run, for one look at the folder."""
-        found = {task_id: cls(folder, task_id, 0) for task_id in task_ids}
+        pieces: dict[str, list[tuple[int, int]]] = {task_id: [] for task_id in task_ids}
         with contextlib.suppress(OSError), Folder(folder) as held:
             for name in held.names():
                 task_id, _, start = name.removesuffix(".out").rpartition(".")
-                output = found.get(task_id)
-                # Names that only look like a piece's are nobody's output: there is one way to write a number.
-                if output is None or not (start.isascii() and start.isdecimal()):
+                if task_id not in pieces or not (start.isascii() and start.isdecimal()):
                     continue
-                with contextlib.suppress(OSError):  # it may have fallen out of the tail meanwhile
-                    status = held.status(name)
-                    if name == output._piece(int(start[:_DIGITS])) and stat.S_ISREG(status.st_mode):
-                        output._pieces.append((int(start), status.st_size))
-        for output in found.values():
-            output._short = None
-            output._pieces.sort()
-            output._size = sum(output._pieces[-1]) if output._pieces else 0
-        return found
+                # Names that only look like a piece's are nobody's output: there is one way to write a number.
+                if name == _piece_name(task_id, int(start[:_DIGITS])):
+                    with contextlib.suppress(OSError):  # it may have fallen out of the tail meanwhile
+                        status = held.status(name)
+                        if stat.S_ISREG(status.st_mode):
+                            pieces[task_id].append((int(start), status.st_size))
+        return {task_id: cls._as_left(folder, task_id, sorted(found)) for task_id, found in pieces.items()}
+
+    @classmethod
+    def _as_left(cls, folder: Path, task_id: str, pieces: list[tuple[int, int]]) -> OutputFiles:
+        output = cls(folder, task_id, 0)
+        output._short, output._pieces = None, pieces
+        output._size = sum(pieces[-1]) if pieces else 0
+        return output
 
     @property
     def size(self) -> int:
@@ -297,7 +300,11 @@ class OutputFiles:
             return b""
 
     def _piece(self, start: int) -> str:
-        return f"{self._name}.{start}.out"
+        return _piece_name(self._name, start)
+
+
+def _piece_name(task_id: str, start: int) -> str:
+    return f"{task_id}.{start}.out"
 
 
 def bound_log(path: str) -> int:

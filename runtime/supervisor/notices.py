@@ -14,6 +14,7 @@ import msgspec
 
 from ...actors import Timer
 from ..runs import schema
+from ..runs.output import LAST
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.news import News, Notice, TakeNews
 from ..tasks.questions import Question

@@ -23,8 +23,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, TextIO, TypeAlias, cast, get_args
 
 from ...actors import open_standard_descriptors
-from ..text import broken, broken_prose
+from ..text import broken, broken_prose, one_line
 from .control_sequences import Cleaner, clean
+from .locale_names import encoding_of, environment_at_the_start
+from .signs import SIGNS, with_stand_ins
 
 __all__ = [
     "COLORS",
@@ -66,7 +68,7 @@ class InputError(Exception):
 
 
 class Outlet:
-    """A standard stream, from the first use on. Every method but `shown` writes at once, whole, in order.
+    """A standard stream, from the first use on. Every method but `shown` and `cut` writes at once, whole, in order.
 
     Args:
         descriptor: 1 or 2.
@@ -84,6 +86,8 @@ class Outlet:
         self._is_needed = is_needed
         self._lock = threading.RLock()  # a signal's handler may write, too
         self._encoder: codecs.IncrementalEncoder | None = None
+        self._encoding: str | None = None
+        self._has_signs: bool | None = None
         self._is_terminal: bool | None = None
         self._live: Cleaner | None = None
         self._above: Callable[[str], None] | None = None
@@ -109,8 +113,23 @@ class Outlet:
 
     @property
     def encoding(self) -> str:
-        """The name of the encoding, by the locale or PYTHONIOENCODING."""
-        return getattr(self._original, "encoding", None) or "utf-8"
+        """The name of the encoding: a terminal's by its user's locale; else, and where none is named, Python's."""
+        if self._encoding is None:
+            named = encoding_of(environment_at_the_start()) if self.is_terminal else None
+            self._encoding = named or getattr(self._original, "encoding", None) or "utf-8"
+        return self._encoding
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether signs such as `…` and those of lines can be shown: the encoding has them, and the font."""
+        if self._has_signs is None:
+            try:
+                SIGNS.encode(self.encoding)
+            except UnicodeError:
+                self._has_signs = False
+            else:
+                self._has_signs = not (self.is_terminal and os.environ.get("TERM") == "linux")
+        return self._has_signs
 
     @property
     def is_colored(self) -> bool:
@@ -121,7 +140,13 @@ class Outlet:
 
     def shown(self, text: str) -> str:
         """Return text as it will be shown: cleaned for a terminal. For whoever has to know how long it is."""
-        return clean(text) if self.is_terminal or self.color == "always" else text
+        text = clean(text) if self.is_terminal or self.color == "always" else text
+        return text if text.isascii() or self.has_signs else with_stand_ins(text)
+
+    def cut(self, text: str, room: int) -> str:
+        """Return text as one line that is shown in so many characters."""
+        line = one_line(text, room)
+        return line if self.has_signs or line.isascii() else one_line(text, max(1, room - 2))
 
     def painted(self, shown: str, style: str) -> str:
         """Return text in a style such as `bold red`, for `own`; as it is, where there are no colors."""
@@ -211,6 +236,8 @@ class Outlet:
         return sys.__stdout__ if self._descriptor == 1 else sys.__stderr__
 
     def _encoded(self, text: str) -> bytes:
+        if not text.isascii() and not self.has_signs:
+            text = with_stand_ins(text)
         if self._encoder is None:
             errors = getattr(self._original, "errors", None)
             if errors == "backslashreplace" and self.is_terminal:  # as of standard error, if nobody says otherwise

@@ -32,8 +32,6 @@ def steady(shown: str) -> str:
 
 TASK = "# Größe\n\nThis is one long line of an *answer* with `code` in it, which goes on and on and on.\n\n- a\n- b"
 
-POOR = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-
 
 @first_always(
     ("name", "columns", "rows", "more"),
@@ -41,7 +39,7 @@ POOR = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
         ("dispatch_60x24", 60, 24, {}),
         ("dispatch_80x24", 80, 24, {}),
         ("dispatch_80x24_dumb", 80, 24, {"TERM": "dumb"}),
-        ("dispatch_80x24_locale_c", 80, 24, POOR),
+        ("dispatch_80x24_locale_c", 80, 24, {"LC_ALL": "C"}),
     ],
     keep=2,
 )
@@ -85,6 +83,8 @@ print("a line of code is not broken, so that it can be copied, however long it i
         ("answer_60", 60, {}),
         ("answer_80", 80, {}),
         ("answer_200", 200, {"NO_COLOR": "1"}),
+        ("answer_80_ascii", 80, {"TERM": "linux"}),
+        ("answer_80_locale_c", 80, {"LC_ALL": "", "LC_CTYPE": "", "LANG": "C"}),
         ("answer_80_dumb", 80, {"TERM": "dumb"}),
     ],
     keep=2,
