@@ -135,27 +135,29 @@ class PlainLines:
     def failed(self, agent: str, reason: str) -> None:
         """Say why on standard error."""
         self._follower.stop()
-        err.line(f"{agent}: {reason}")
+        err.sentence(f"{agent}: {reason}")
 
     def _show(self, event: object) -> None:
         match event:
             case TaskStarted(task):
                 self._root = task.id if self._root is None else self._root
-                err.line(f"{task.id} {one_line(task.agent, 100)}: started: {one_line(task.task, 100)}")
+                err.sentence(f"{task.id} {one_line(task.agent, 100)}: started: {one_line(task.task, 100)}")
             case TaskQueued(task):
                 place = f"queued at place {task.queue_place}"
-                err.line(f"{task.id} {one_line(task.agent, 100)}: {place}: {one_line(task.task, 100)}")
+                err.sentence(f"{task.id} {one_line(task.agent, 100)}: {place}: {one_line(task.task, 100)}")
             case TaskRestarting(task):
                 reason = one_line(task.reason, 300)
-                err.line(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
+                err.sentence(f"{task.id} {one_line(task.agent, 100)}: starts again after a failure: {reason}")
             case TaskAsked(task_id, question) if not self._people.are_there:  # else they are shown it themselves
-                err.line(f"{task_id} {one_line(question.agent, 100)}: asks: {question_text(question)}")
+                err.sentence(f"{task_id} {one_line(question.agent, 100)}: asks: {question_text(question)}")
                 if question.text not in question_text(question):
-                    err.line(f"That is not all, or not as it is: subactors view {task_id}")
-                err.line(f"It waits for an answer: subactors answer {question.id} TEXT")
+                    err.sentence(f"That is not all, or not as it is: subactors view {task_id}")
+                err.sentence(f"It waits for an answer: subactors answer {question.id} TEXT")
             case TaskEnded(task) if task.id != self._root:
                 reason = f": {one_line(task.reason, 300)}" if task.reason else ""
-                err.line(f"{task.id} {one_line(task.agent, 100)}: {task.status} after {duration(task.runtime)}{reason}")
+                err.sentence(
+                    f"{task.id} {one_line(task.agent, 100)}: {task.status} after {duration(task.runtime)}{reason}"
+                )
             case _:
                 pass
 
@@ -272,7 +274,7 @@ class LiveTable:
     def failed(self, agent: str, reason: str) -> None:
         """Say why, below the table."""
         self._end()
-        self._console.print(words(f"{agent}: {reason}", "red"), overflow="ignore", crop=False)
+        err.sentence(f"{agent}: {reason}", style="red")
 
     def _end(self) -> None:
         self._has_ended = True

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import click
 
+from ..text import broken
 from .manner import manner_options
 
 __all__ = ["Command", "Commands", "Word", "command", "nearest", "usage_message"]
 
 _LIKENESS: Final = 0.5
 """How like a word the meant one is at least, from 0 to 1."""
+
+_WORDS: Final = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
+"""Words of a command line, with their quotation marks."""
 
 _WHOLE: Final = 10_000
 """Characters of a command's first sentence that are shown: all of it."""
@@ -54,8 +59,26 @@ class Command(click.Command):
                     formatter.write_dl(rows)
         if self.examples:
             with formatter.section("Examples"):
-                for line in self.examples:
-                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                for example in self.examples:
+                    for line in _fitting(example, formatter.width - formatter.current_indent):
+                        formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def _fitting(example: str, width: int) -> list[str]:
+    """Return the lines of an example: one, or else its comment, and the command in lines that a shell takes for one."""
+    if len(example) <= width:
+        return [example]
+    line, _, comment = example.partition(" # ")
+    words = _WORDS.findall(line)
+    lines = broken(f"# {comment}", width, "# ").split("\n") if comment else []
+    lines += [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + len("  \\") > width:
+            lines[-1] += " \\"
+            lines.append(f"    {word}")
+        else:
+            lines[-1] += f" {word}"
+    return lines
 
 
 def command(*, examples: Sequence[str], **more: Any) -> Callable[[Callable[..., int]], Command]:

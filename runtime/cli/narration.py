@@ -53,7 +53,7 @@ class _Handler(logging.Handler):
 
 
 def _tell(moment: str, what: str) -> None:
-    err.line(f"{moment.partition('T')[2]} {what}")
+    err.sentence(f"{moment.partition('T')[2]} {what}")
 
 
 class QuietLines:
@@ -76,7 +76,7 @@ class QuietLines:
 
     def failed(self, agent: str, reason: str) -> None:
         """Say why on standard error."""
-        err.line(f"{agent}: {reason}")
+        err.sentence(f"{agent}: {reason}")
 
 
 class NarratedLines(QuietLines):

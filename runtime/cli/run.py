@@ -233,7 +233,7 @@ def _print_result(view: TaskView) -> None:
         out.line(head + (view.task if columns is None else out.cut(view.task, max(_LEAST_TASK, columns - len(head)))))
         print_answer(result_text(view))
     else:
-        out.line(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
+        out.prose(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
     out.line()
 
 

@@ -146,7 +146,15 @@ def _toolsets(tools: str) -> list[str]:
 
 def _asked(question: str, default: str, read: Callable[[str], Answer]) -> Answer:
     """Ask a person, again if `read` raises click.UsageError."""
-    answer: Answer = click.prompt(question, default=default, value_proc=read, err=True)
+
+    def read_it(said: str) -> Answer:
+        try:
+            return read(said)
+        except click.UsageError as error:  # which `click` prints as it is
+            raise click.UsageError(err.broken(error.message, used=len("Error: "))) from None
+
+    suffix = f" [{default}]: "
+    answer: Answer = click.prompt(err.broken(question, used=len(suffix)), default=default, value_proc=read_it, err=True)
     return answer
 
 

@@ -168,17 +168,32 @@ class Outlet:
         """Write text and, unless it ends with one, a line break."""
         self.write(text if text.endswith("\n") else f"{text}\n")
 
-    def sentence(self, text: str, *, hang: int = 2) -> None:
+    def sentence(self, text: str, *, hang: int = 2, style: str = "") -> None:
         """Write lines of sentences; a terminal gets them broken between words.
 
         Args:
             text: for people only, who copy no code or table out of it.
             hang: by how much further a line's continuation is indented than itself.
+            style: such as `red`; see `painted`.
+        """
+        text = self.broken(text, hang=hang)
+        if style and self.is_colored:
+            self.own(f"{self.painted(self.shown(text), style)}\n")
+        else:
+            self.line(text)
+
+    def broken(self, text: str, *, hang: int = 2, used: int = 0) -> str:
+        """Return lines of sentences; for a terminal as it will show them, broken between words.
+
+        Args:
+            text: see `sentence`.
+            hang: see `sentence`.
+            used: columns of each line that somebody else writes to.
         """
         columns = self.columns
-        if columns is not None:
-            text = "\n".join(broken(line, columns, " " * hang) for line in self.shown(text).split("\n"))
-        self.line(text)
+        if columns is None:
+            return text
+        return "\n".join(broken(line, columns - used, " " * hang) for line in self.shown(text).split("\n"))
 
     def prose(self, text: str) -> None:
         """Write an answer; a terminal gets its prose broken between words, and code and tables as they are."""

@@ -19,10 +19,10 @@ PAGE = next(
 ).read_text()
 
 
-def shown(command: click.Command, name: str) -> str:
-    """The help of a command, as a terminal of 80 columns gets it."""
-    parent = click.Context(cli, info_name="subactors", terminal_width=COLUMNS) if command is not cli else None
-    return click.Context(command, info_name=name, parent=parent, terminal_width=COLUMNS).get_help()
+def shown(command: click.Command, name: str, columns: int = COLUMNS) -> str:
+    """The help of a command, as a terminal gets it."""
+    parent = click.Context(cli, info_name="subactors", terminal_width=columns) if command is not cli else None
+    return click.Context(command, info_name=name, parent=parent, terminal_width=columns).get_help()
 
 
 HELP = {"": shown(cli, "subactors"), **{name: shown(command, name) for name, command in cli.commands.items()}}
@@ -40,6 +40,18 @@ def test_no_help_is_cut_or_too_wide(name: str) -> None:
 
     assert [line for line in lines if line.endswith("...")] == []
     assert [line for line in lines if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_an_example_that_is_wider_than_the_screen_is_broken_as_a_shell_reads_it(name: str) -> None:
+    command = cli.commands[name]
+    assert isinstance(command, Command)
+    _, _, shown_examples = shown(command, name, columns=44).partition("Examples:\n")
+    lines = shown_examples.rstrip("\n").split("\n")
+
+    as_read = "\n".join(lines).replace("\\\n", "")
+    assert shlex.split(as_read, comments=True) == shlex.split("\n".join(command.examples), comments=True)
+    assert [line for line in lines if len(line) > 44 and " " in line.strip().removesuffix(" \\")] == []
 
 
 @pytest.mark.parametrize("name", cli.commands)

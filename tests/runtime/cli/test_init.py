@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+import termios
 from pathlib import Path
 
 import click
@@ -78,6 +79,7 @@ def test_nothing_is_written_where_one_of_the_files_is_there(
 
 def test_on_a_terminal_it_asks_until_it_has_folder_model_and_tools(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
     os.write(ours, b"asked\n9\nqwen3\nollama/qwen3:8b\nhammer\nthink, shell\n")  # ahead of the questions
 
     command = subprocess.Popen([*COMMAND, "init"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
@@ -94,6 +96,8 @@ def test_on_a_terminal_it_asks_until_it_has_folder_model_and_tools(tmp_path: Pat
     assert (agent.model.provider, agent.model.name) == ("ollama", "qwen3:8b")
     assert [toolset.type for toolset in agent.toolsets] == ["background_agents", "python", "think", "shell"]
     assert b"  cd asked" in shown
+    asked = shown.partition(b"Wrote ")[0].replace(b"]: ", b"]: \n")  # the line breaks that were typed were shown before
+    assert [line for line in asked.splitlines() if len(line) > 80] == []
     for refused in (b"There is no 9", b"'qwen3' is not a reference", b"There is no 'hammer'"):
         assert refused in shown
 

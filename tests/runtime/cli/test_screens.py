@@ -139,7 +139,8 @@ def test_what_a_failed_run_recommends_can_be_done(folder: Path) -> None:
 
 
 def test_what_to_look_at_next_after_a_failure(folder: Path) -> None:
-    (folder / "terminal_work.py").write_text(WORK.replace("reason " + '" + EVIL', 'no luck"'))
+    reason = 'no luck, for a reason that is longer than a line of this terminal, which has 80 columns"'
+    (folder / "terminal_work.py").write_text(WORK.replace("reason " + '" + EVIL', reason))
     status, shown = in_terminal(folder, "run", "team.yaml", "-a", "broken", "x", columns=80)
     assert status == 1
     is_kept("failure_80", re.sub(r'File ".*"', 'File "…"', steady(shown)))
