@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -24,11 +25,14 @@ from ..terminal.interruptible import Interrupted, Interruptible
 from ..terminal.streams import err, out, warn
 from ..text import json_line
 from .arguments import agent_of, given, load
+from .manner import manner
 
 if TYPE_CHECKING:
     from ..team.config import AgentConfig
 
 __all__ = ["baseline", "measure", "numbers", "ways_of", "work_of"]
+
+logger = logging.getLogger("subactors.runtime")
 
 _FAILED: Final = 1
 _PATIENCE: Final = 60.0
@@ -109,7 +113,7 @@ def measure(
         raise click.BadParameter(f"There is no folder {plot.parent}. Make it first.", param_hint="--plot")
     ways = [OURS, *(way for way in WAYS[1:] if way in against and work.function)]
     work = msgspec.structs.replace(work, most=max(sizes))
-    if warning:
+    if warning and not manner.quiet:
         err.sentence(f"It will run {sum(sizes) * repeat:,} tasks of {work.agent}, {warning}. Ctrl-C ends it.")
     bench = Bench(work, ways, _show)
     with Interruptible(bench.cancel) as interruption:
@@ -197,7 +201,9 @@ def _drawn(report: Report, path: Path) -> bool:
 
 def _show(step: str) -> None:
     """Show on a terminal what is measured next; an empty text takes it away."""
-    if err.is_terminal:
+    if manner.verbose and step:
+        logger.debug("%s.", step)
+    elif err.is_terminal and not manner.quiet:
         columns = (err.columns or 80) - 1
         err.own(f"\r\x1b[K{step[:columns]}")
 

@@ -5,6 +5,7 @@ It starts a task, has it answer and end. It reports what it has tried or read ju
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import resource
@@ -31,9 +32,12 @@ from ..team.key_variables import known_keys
 from ..teamfile.nodes import MOST_DEEP, MOST_ENTRIES, MOST_VALUES
 from ..terminal.streams import out
 from ..text import one_line
+from .manner import manner
 from .means import LEGEND, Finding, State, model_findings, program_findings
 
 __all__ = ["examine", "report"]
+
+logger = logging.getLogger("subactors.runtime")
 
 _FAILED: Final = 1
 
@@ -43,7 +47,11 @@ def report(state_dir: str | None, *, ping: bool) -> int:
     is_good = True
     for finding in examine(state_dir, ping=ping):
         is_good = is_good and finding.state != "!!"
-        out.sentence(f"{finding.state}  {finding.what}: {finding.how}", hang=4)
+        logger.debug("Looked at %s.", finding.what)
+        if finding.state == "!!" or not manner.quiet:
+            out.sentence(f"{finding.state}  {finding.what}: {finding.how}", hang=4)
+    if manner.quiet:
+        return 0 if is_good else _FAILED
     out.line()
     for line in LEGEND:
         out.sentence(line, hang=4)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 from ..team.providers import AUTO_MODELS, PROVIDERS
 
 __all__ = ["USUAL", "Server", "answering", "models_at", "with_keys"]
+
+logger = logging.getLogger("subactors.runtime")
 
 USUAL: Final[Mapping[str, str]] = {
     "Ollama": "http://localhost:11434/v1",
@@ -121,9 +124,11 @@ def _asked(base_url: str, method: str, path: str, data: Mapping[str, Any] | None
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         connection.request(method, path, None if data is None else json.dumps(data), headers)
         response = connection.getresponse()
+        logger.debug("%s answers with status %d.", base_url, response.status)
         body = response.read(_LARGEST)
         return json.loads(body) if response.status == http.client.OK else None
-    except (OSError, http.client.HTTPException, ValueError, RecursionError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+        logger.debug("%s does not answer: %s.", base_url, error)
         return None
     finally:
         connection.close()

@@ -157,13 +157,14 @@ def check_file(path: str, working_dir: str | None = None, *, ping: bool = False)
         err.sentence(f"{path}: {count} problem{'' if count == 1 else 's'}.")
         return _USAGE
     agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
-    out.sentence(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
     from .check import DryLook, say_which_answer  # noqa: PLC0415 - for this command only
 
     look = DryLook(team, os.environ, Path(working_dir or Path.cwd()))
-    for line in look.lines():
-        out.sentence(line)
     is_good = look.is_good
+    if not (manner.quiet and is_good):
+        out.sentence(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
+        for line in look.lines():
+            out.sentence(line)
     if ping:
         is_good = say_which_answer(team, os.environ) and is_good
     return 0 if is_good else _FAILED

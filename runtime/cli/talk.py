@@ -13,6 +13,7 @@ from ..tasks.talk import LONGEST_LETTER, SteerTask
 from ..tasks.views import ID_PREFIX
 from ..terminal.streams import out, warn
 from ..text import encodable
+from .manner import manner
 
 __all__ = ["answer_question", "tell_task"]
 
@@ -37,7 +38,8 @@ def tell_task(root: Path, part: str, text: str) -> int:
     if receipt.outcome == "ended":
         warn(str(receipt))
         return _FAILED
-    out.sentence(str(receipt))
+    if not manner.quiet:
+        out.sentence(str(receipt))
     return 0
 
 
@@ -68,7 +70,8 @@ def answer_question(root: Path, part: str, text: str) -> int:
         except (OSError, RuntimeClosedError):
             warn(_why_not(task))
             return _FAILED
-    out.sentence(str(settled))
+    if not manner.quiet:
+        out.sentence(str(settled))
     return 0
 
 

@@ -21,6 +21,7 @@ from ..team.config import AgentConfig
 from ..team.providers import endpoint, url_fault
 from ..teamfile.load import override_model, team_from_mapping
 from ..terminal.streams import err, out, warn
+from .manner import manner
 from .model_servers import USUAL, answering, models_at, with_keys
 from .new_team import TOOLS, WORK, ModelChoice, prompt_for, team_text
 
@@ -64,7 +65,8 @@ def write_team(folder: str | None, model: str | None, base_url: str | None, tool
     except OSError as error:
         warn(f"{error.filename or path} cannot be written: {error.strerror or error}. Give another folder.")
         return _FAILED
-    _tell(path, chosen)
+    if not manner.quiet:
+        _tell(path, chosen)
     return 0
 
 

@@ -6,6 +6,7 @@ It belongs to the one thread that made it, and never waits longer than it is tol
 from __future__ import annotations
 
 import itertools
+import logging
 import socket
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ from ..tasks.messages import Request
 from .wire import Answer, Asked, Cutter, FromHost, Refusal, address, frame, peer_of
 
 __all__ = ["ControlClient"]
+
+logger = logging.getLogger("subactors.runtime")
 
 Reply = TypeVar("Reply")
 
@@ -49,6 +52,7 @@ class ControlClient:
             with address(path) as name:
                 self._connect(name)
             self.host_pid, _ = peer_of(self._socket)
+            logger.debug("The host of %s (process %d) is asked.", path.parent.name, self.host_pid)
         except OSError:
             self._socket.close()
             raise

@@ -330,7 +330,6 @@ def _listed(path: Path, warnings: list[str], *, live: bool) -> list[ListedTask]:
         with JournalReader(RunFiles(path).journal, live=live) as reader:
             listed = [ListedTask(view, path, host_pid(path) if live else None) for view in reader.tasks()]
             warnings += reader.damaged
-            logger.debug("The journal of %s was read. Tasks: %d.", path.name, len(listed))
             return listed
     except sqlite3.Error as error:
         warnings.append(f"The journal of {path} cannot be read: {error}.")

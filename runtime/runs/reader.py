@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import sqlite3
 import time
@@ -35,6 +36,8 @@ from .statements import execute
 
 __all__ = ["HOST_DIED", "HOST_DIED_QUEUED", "JournalReader", "amend"]
 
+logger = logging.getLogger("subactors.runtime")
+
 _LOCKED: Final = 2.0
 """Seconds to wait for a lock; those of a healthy host are held for milliseconds."""
 
@@ -62,6 +65,7 @@ class JournalReader:
         self.damaged: list[str] = []
         self._path = path
         self._deadline = time.monotonic() + _PATIENCE
+        logger.debug("The journal of %s is read.", path.parent.name)
         self._connection = _connect(path, lambda: time.monotonic() > self._deadline)
         self._live = live
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import select
 import stat
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from ..team.config import Team
 
 __all__ = ["check_team", "load_team", "override_model", "team_from_mapping"]
+
+logger = logging.getLogger("subactors.runtime")
 
 _LARGEST_FILE = 4_000_000
 """Bytes; far more than any team needs, and little enough that a wrong file is refused at once."""
@@ -68,6 +71,7 @@ def check_team(path: str | os.PathLike[str]) -> tuple[Team | None, tuple[Problem
     team = check(node, findings) if node is not None else None
     if team is not None:
         team = msgspec.structs.replace(team, folders=_folders(os.fsdecode(path)))
+    logger.debug("The team file %s is read. Problems: %d.", findings.source, len(findings.problems))
     return team, findings.problems
 
 

@@ -304,7 +304,8 @@ def test_ps_is_quiet_with_ids_alone_and_verbose_with_whom_it_asked(tmp_path: Pat
         verbose = subactors("ps", "-v", root=tmp_path)
     assert (quiet.stdout, quiet.stderr) == (f"{FIRST}\n", "")
     host = rf"The host of {run.folder.path.name} \(process {os.getpid()}\)"
-    told = rf"\d\d:\d\d:\d\d\.\d{{3}}Z {host} answered after \d+ ms\. Tasks: 1\.\n"
+    moment = r"\d\d:\d\d:\d\d\.\d{3}Z"
+    told = rf"{moment} {host} is asked\.\n{moment} {host} answered after \d+ ms\. Tasks: 1\.\n"
     assert re.fullmatch(told, verbose.stderr)
 
 
