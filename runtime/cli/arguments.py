@@ -14,7 +14,7 @@ import click
 
 from ..terminal.streams import InputError, read_input
 from .completion import complete_with
-from .help import nearest
+from .words import nearest
 
 if TYPE_CHECKING:
     from ..team.config import Team
@@ -133,9 +133,9 @@ def ids_argument(which: str, *, required: bool) -> Decorator:
     return click.argument("parts", metavar=metavar, nargs=-1, required=required, shell_complete=complete_with(which))
 
 
-def run_option(text: str) -> Decorator:
-    """Return an option that names a run."""
-    return click.option("--run", metavar="RUN", shell_complete=complete_with("runs"), help=text)
+def run_option(text: str, which: str = "runs") -> Decorator:
+    """Return an option that names a run; else as `id_argument`."""
+    return click.option("--run", metavar="RUN", shell_complete=complete_with(which), help=text)
 
 
 def load(path: Path) -> Team:

@@ -26,6 +26,7 @@ from ..terminal.streams import err, out, warn
 from ..text import json_line
 from .arguments import agent_of, given, load
 from .manner import manner
+from .words import none_such
 
 if TYPE_CHECKING:
     from ..team.config import AgentConfig
@@ -60,9 +61,7 @@ def ways_of(text: str) -> list[str]:
     found = [part.strip() for part in text.split(",") if part.strip() not in ("", "none")]
     unknown = [part for part in found if part not in WAYS[1:]]
     if unknown:
-        raise click.BadParameter(
-            f"There is no way {unknown[0]!r}. Choose from {', '.join(WAYS[1:])}, or none.", param_hint="--against"
-        )
+        raise click.BadParameter(none_such("way", unknown[0], (*WAYS[1:], "none")), param_hint="--against")
     return found
 
 

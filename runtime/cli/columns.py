@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import string
+import types
+import typing
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
+import msgspec
 
 from ..control.other_hosts import ListedTask
 from ..tasks.views import TaskView
 from ..tasks.wording import dollars, progress_text, question_text, size
 from ..text import duration, one_line
-from .help import nearest
 from .json_style import task_data
+from .words import nearest
 
 __all__ = ["COLUMNS", "NUMBERS", "USUAL", "Template", "chosen", "cpu_of", "memory_of"]
 
@@ -118,17 +121,36 @@ class Template:
         except ValueError as error:
             raise self._wrong(f"{error}. A brace that is meant is doubled.") from None
         self._parts = [(text, name, spec or "", conversion) for text, name, spec, conversion in parts]
-        keys = [*TaskView.__struct_fields__, "result", "run", "host_pid"]
-        for _, name, _, _ in self._parts:
-            key = (name or "").partition(".")[0]
-            if name is not None and (key not in keys or key in _HIDDEN):
-                known = [each for each in keys if each not in _HIDDEN]
-                raise self._wrong(f"There is no key {key!r}.{nearest(key, known)} Keys: {', '.join(known)}.")
+        for name in self._names:
+            self._check(name)
 
     @property
     def keys(self) -> list[str]:
         """The keys that it names."""
-        return [name.partition(".")[0] for _, name, _, _ in self._parts if name is not None]
+        return [name.partition(".")[0] for name in self._names]
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for _, name, _, _ in self._parts if name is not None]
+
+    def _check(self, name: str) -> None:
+        """Raise click.BadParameter if no task has such a key."""
+        kind: type[msgspec.Struct] = TaskView
+        before = ""
+        for key in name.split("."):
+            fields = typing.get_type_hints(kind)
+            if kind is TaskView:
+                fields = {**{each: hint for each, hint in fields.items() if each != "result_json"}, **_MORE}
+            if key not in fields:
+                known = ", ".join(before + each for each in fields)
+                which = f"Keys: {known}." if known else f"{before.removesuffix('.')!r} has no keys of its own."
+                raise self._wrong(f"There is no key {before + key!r}.{nearest(key, fields)} {which}")
+            before += f"{key}."
+            if fields[key] is Any:  # an answer may have any
+                return
+            hints = typing.get_args(fields[key]) if isinstance(fields[key], types.UnionType) else [fields[key]]
+            inner = [hint for hint in hints if isinstance(hint, type) and issubclass(hint, msgspec.Struct)]
+            kind = inner[0] if inner else _Plain
 
     def line(self, task: ListedTask) -> str:
         """Return the line of a task; raises click.BadParameter if a value cannot be written so."""
@@ -152,5 +174,9 @@ class Template:
         return click.BadParameter(what, param_hint="'--format'")
 
 
-_HIDDEN: Final = frozenset({"result_json"})
-"""Fields of a task that have another key in JSON."""
+_MORE: Final[dict[str, Any]] = {"result": Any, "run": str, "host_pid": int}
+"""Keys of a task in JSON that are no fields of a view."""
+
+
+class _Plain(msgspec.Struct):
+    """A value without keys."""

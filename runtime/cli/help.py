@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ..text import broken
 from .manner import manner_options
+from .words import nearest
 
-__all__ = ["Command", "Commands", "Word", "command", "nearest", "usage_message"]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
-_LIKENESS: Final = 0.5
-"""How like a word the meant one is at least, from 0 to 1."""
+__all__ = ["Command", "Commands", "command", "usage_message"]
 
 _WORDS: Final = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
 """Words of a command line, with their quotation marks."""
 
+_OTHER_NAMES: Final = {
+    **dict.fromkeys(("help", "man", "usage"), "--help"),
+    "version": "--version",
+    **dict.fromkeys(("list", "ls", "tasks", "top"), "ps"),
+    **dict.fromkeys(("kill", "cancel", "abort", "interrupt"), "stop"),
+    **dict.fromkeys(("show", "inspect", "get", "result"), "view"),
+    **dict.fromkeys(("start", "exec", "ask"), "run"),
+    **dict.fromkeys(("attach", "tail"), "logs"),
+    **dict.fromkeys(("send", "say", "steer"), "tell"),
+    **dict.fromkeys(("new", "create"), "init"),
+    **dict.fromkeys(("rm", "remove", "clean"), "prune"),
+    **dict.fromkeys(("validate", "lint"), "check"),
+    **dict.fromkeys(("continue", "retry"), "resume"),
+    "history": "runs",
+    "serve": "mcp",
+}
+"""What other programs call options and commands of this one."""
+
 _WHOLE: Final = 10_000
 """Characters of a command's first sentence that are shown: all of it."""
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return a question that names the right word nearest to a wrong one; empty if none is near."""
-    known = list(words)
-    near = [name for name in known if sorted(name) == sorted(word)]  # letters that have changed places
-    near = near or difflib.get_close_matches(word, known, n=1, cutoff=_LIKENESS)
-    near = near or [name for name in known if word and name.startswith(word)]
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 class Command(click.Command):
@@ -121,36 +130,24 @@ class Commands(click.Group):
         formatter.write("\n")
         formatter.write_text(f"`{ctx.command_path} COMMAND --help` has the options of a command, and examples.")
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return commands, each with its whole first sentence, and options."""
+        found = super().shell_complete(ctx, incomplete)
+        for item in found:
+            if item.value in self.commands:
+                item.help = self.commands[item.value].get_short_help_str(_WHOLE)
+        return found
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return a command by its name; raises click.UsageError, with the nearest name, if there is none."""
         name = args[0]
         if name not in self.commands and not ctx.resilient_parsing and not name.startswith("-"):
-            raise click.UsageError(f"No such command {name!r}.{nearest(name, self.list_commands(ctx))}", ctx)
-        return super().resolve_command(ctx, args)
-
-
-class Word(click.Choice[str]):
-    """One of a few words.
-
-    Args:
-        words: which.
-        kind: what they are, such as "status".
-    """
-
-    def __init__(self, words: Sequence[str], kind: str) -> None:
-        super().__init__(words)
-        self._kind = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word; raises click.BadParameter, with the nearest one, for another."""
-        if value not in self.choices:
-            question = nearest(str(value), self.choices)
-            self.fail(
-                f"There is no {self._kind} {str(value)!r}.{question} One of: {', '.join(self.choices)}.", param, ctx
+            raise click.UsageError(
+                f"No such command {name!r}.{nearest(name, self.list_commands(ctx), _OTHER_NAMES)}", ctx
             )
-        return str(value)
+        return super().resolve_command(ctx, args)
 
 
 def usage_message(error: click.ClickException) -> str:

@@ -19,8 +19,9 @@ from .arguments import (
     with_input,
 )
 from .completion import complete_with
-from .help import Word, command
+from .help import command
 from .manner import manner
+from .words import Word
 
 __all__ = ["logs", "ps", "runs", "view", "wait"]
 

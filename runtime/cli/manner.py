@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..terminal.streams import COLORS, err, out
+from .words import Word
 
 __all__ = ["manner", "manner_options"]
 
@@ -48,7 +49,7 @@ def manner_options() -> list[click.Parameter]:
         ),
         click.Option(
             ["--color"],
-            type=click.Choice(COLORS),
+            type=Word(COLORS, "value"),
             expose_value=False,
             callback=_color,
             help="When there are colors.  [default: auto]",

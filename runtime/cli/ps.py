@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from ..terminal.streams import out, own_stream, warn
 from ..text import one_line
 from .columns import COLUMNS, NUMBERS, USUAL, Template, chosen
 from .json_style import print_json, task_data
+from .words import nearest
 
 __all__ = ["STYLES", "Listing", "list_tasks", "watch_tasks"]
 
@@ -133,7 +135,16 @@ class Listing:
         which = " of that kind" if self._statuses or self._agents or self._run or self._since else ""
         ended = "" if self.everything else " `--all` lists those that have ended, too." if which else ""
         what = f"There are no tasks{which}" if self.everything else f"No tasks{which} are running"
-        return f"{what} in {self.root}.{ended}"
+        return f"{what} in {self.root}.{ended}{self._wrong_agents}"
+
+    @functools.cached_property
+    def _wrong_agents(self) -> str:
+        """Sentences on agents of which there is no task at all."""
+        if not self._agents:
+            return ""
+        known = {task.view.agent for task in tasks_of(self.root, at_most=_ROWS).tasks}
+        wrong = [agent for agent in self._agents if agent not in known]
+        return "".join(f" No agent {agent!r} has a task.{nearest(agent, known)}" for agent in wrong)
 
 
 def _accepted(view: TaskView) -> float:

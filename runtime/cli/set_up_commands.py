@@ -11,8 +11,9 @@ from ..runs.folder import state_root
 from ..terminal.streams import out
 from .arguments import state_option, team_argument, working_dir_option
 from .completion import SHELLS, script_for
-from .help import Word, command
+from .help import command
 from .json_schemas import SCHEMAS, schema_of
+from .words import Word
 
 __all__ = ["check", "completion", "doctor", "prune", "schema"]
 

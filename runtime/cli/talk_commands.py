@@ -59,7 +59,7 @@ def answer(part: str, text: str | None, state_dir: str | None) -> int:
 )
 @ids_argument("running", required=False)
 @click.option("--all", "-a", "everything", is_flag=True, help="Stop every task of every program of yours.")
-@run_option("Stop every task of that run: the beginning of its folder's name, or another part.")
+@run_option("Stop every task of that run: the beginning of its folder's name, or another part.", "live runs")
 @click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON: those that were stopped.")
 @state_option
 def stop(parts: tuple[str, ...], state_dir: str | None, everything: bool, run: str | None, *, as_json: bool) -> int:

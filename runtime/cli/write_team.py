@@ -24,6 +24,7 @@ from ..terminal.streams import err, out, warn
 from .manner import manner
 from .model_servers import USUAL, answering, models_at, with_keys
 from .new_team import TOOLS, WORK, ModelChoice, prompt_for, team_text
+from .words import none_such
 
 __all__ = ["write_team"]
 
@@ -139,8 +140,7 @@ def _toolsets(tools: str) -> list[str]:
     unknown = [name for name in names if name not in TOOLS]
     if unknown:
         raise click.BadParameter(
-            f"There is no {', '.join(map(repr, unknown))} to choose here. Choose from {', '.join(TOOLS)}, or {_NONE}; "
-            "other toolsets can be written into team.yaml later.",
+            f"{none_such('toolset', unknown[0], (*TOOLS, _NONE))} Others can be written into team.yaml later.",
             param_hint="--tools",
         )
     return list(dict.fromkeys(names))

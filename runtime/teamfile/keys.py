@@ -5,6 +5,7 @@ Tables only. The refused and ignored keys are those of Docker's agent files; a k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import msgspec
@@ -38,7 +39,7 @@ __all__ = [
 VERSIONS = range(17)
 """Of Docker's agent files: what we read has the same meaning in all of them."""
 
-TOP = Keys(
+_TOP = Keys(
     supported=frozenset({"agents", "models", "providers", "permissions", "metadata", "version", "runtime", "mcps"}),
     ignored=frozenset({"commands", "evaluators"}),
     refused=MappingProxyType(
@@ -64,7 +65,7 @@ TOP = Keys(
     ),
 )
 
-AGENT = Keys(
+_AGENT = Keys(
     supported=frozenset(
         {
             "model",
@@ -183,7 +184,7 @@ STRUCTURED_OUTPUT = Keys(supported=frozenset({"name", "description", "schema", "
 
 PERMISSIONS = Keys(supported=frozenset({"allow", "ask", "deny"}))
 
-RUNTIME = Keys(
+_RUNTIME = Keys(
     supported=frozenset(setting.name for setting in msgspec.structs.fields(Settings)),
     refused=MappingProxyType(
         {
@@ -233,6 +234,22 @@ REMOTE = Keys(
 
 SCRIPT = Keys(supported=frozenset({"cmd", "description", "args", "required", "env", "working_dir"}))
 """What an entry of the `shell` of a toolset of type `script` may have."""
+
+
+def _placed(keys: Keys, places: Mapping[str, Keys]) -> Keys:
+    """Return keys that know those of other places, too: who writes one of them here is told where it belongs."""
+    known = keys.supported | keys.ignored | keys.refused.keys() | keys.elsewhere.keys()
+    found: dict[str, list[str]] = {}
+    for place, others in places.items():
+        for key in others.supported - known:
+            found.setdefault(key, []).append(place)
+    elsewhere = {key: " or ".join(where) for key, where in found.items()}
+    return msgspec.structs.replace(keys, elsewhere=MappingProxyType({**keys.elsewhere, **elsewhere}))
+
+
+TOP = _placed(_TOP, {"under `runtime`": _RUNTIME, "in an agent": _AGENT})
+AGENT = _placed(_AGENT, {"under `runtime`": _RUNTIME, "in a model, under `models`": MODEL})
+RUNTIME = _placed(_RUNTIME, {"at the top of the file": _TOP, "in an agent": _AGENT})
 
 _ELSEWHERE = MappingProxyType(
     {

@@ -86,6 +86,15 @@ def test_every_command_is_in_a_group() -> None:
         ("sp", "No such command 'sp'. Did you mean 'ps'?"),
         ("dispach team.yaml", "No such command 'dispach'. Did you mean 'dispatch'?"),
         ("xyzzy", "No such command 'xyzzy'."),
+        ("PS", "No such command 'PS'. Did you mean 'ps'?"),
+        ("help", "No such command 'help'. Did you mean '--help'?"),
+        ("kill 5e6f", "No such command 'kill'. Did you mean 'stop'?"),
+        ("lst", "No such command 'lst'. Did you mean 'ps'?"),
+        ("ps --color alway", "There is no value 'alway'. Did you mean 'always'? One of: auto, always, never."),
+        ("ps --format {usage.cots}", "There is no key 'usage.cots'. Did you mean 'cost'? Keys: usage.input_tokens, "),
+        ("ps --format {id.x}", "There is no key 'id.x'. 'id' has no keys of its own."),
+        ("ps --format {questions.text}", "There is no key 'questions.text'. 'questions' has no keys of its own."),
+        ("bench --function time:sleep --against thread", "There is no way 'thread'. Did you mean 'threads'? One of: "),
         ("ps --stats failed", "No such option '--stats'. Did you mean '--status'?"),
         ("ps --status faild", "There is no status 'faild'. Did you mean 'failed'? One of: queued, "),
         ("ps --format id,sttus", "There is no column 'sttus'. Did you mean 'status'? Columns: id, "),
@@ -118,6 +127,13 @@ def test_an_unknown_agent_is_told_with_the_nearest_one(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "The team has no agent 'reseacher'. Did you mean 'researcher'? Agents: root, researcher." in done.stderr
+
+
+def test_an_agent_that_no_task_has_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1))
+    done = subactors("ps", "--agent", "werker", root=tmp_path)
+
+    assert "No agent 'werker' has a task. Did you mean 'worker'?" in " ".join(done.stderr.split())
 
 
 def test_a_run_is_named_by_a_part_of_its_name_that_no_other_has(tmp_path: Path) -> None:

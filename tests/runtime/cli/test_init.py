@@ -98,7 +98,7 @@ def test_on_a_terminal_it_asks_until_it_has_folder_model_and_tools(tmp_path: Pat
     assert b"  cd asked" in shown
     asked = shown.partition(b"Wrote ")[0].replace(b"]: ", b"]: \n")  # the line breaks that were typed were shown before
     assert [line for line in asked.splitlines() if len(line) > 80] == []
-    for refused in (b"There is no 9", b"'qwen3' is not a reference", b"There is no 'hammer'"):
+    for refused in (b"There is no 9", b"'qwen3' is not a reference", b"There is no toolset 'hammer'"):
         assert refused in shown
 
 
@@ -106,7 +106,7 @@ def test_on_a_terminal_it_asks_until_it_has_folder_model_and_tools(tmp_path: Pat
     ("model", "base_url", "tools", "said"),
     [
         ("qwen3", None, None, "'qwen3' is not a reference to a model"),
-        ("none", None, "hammer", "There is no 'hammer' to choose here."),
+        ("none", None, "hammer", "There is no toolset 'hammer'. One of: "),
         (None, "gpu:8000", None, "The address is not a URL that begins with http"),
         (None, "http://127.0.0.1:9/v1", None, "Nothing at http://127.0.0.1:9/v1 says which models it has."),
     ],
