@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .arguments import state_option, working_dir_option
+from .completion import complete_list, complete_team_and_agent
 from .help import command
 
 __all__ = ["bench"]
@@ -19,7 +20,7 @@ __all__ = ["bench"]
         'subactors bench team.yaml researcher "What is new?" --tasks 1,10 --json',
     ]
 )
-@click.argument("words", metavar="[TEAM AGENT TASK | ARG...]", nargs=-1)
+@click.argument("words", metavar="[TEAM AGENT TASK | ARG...]", nargs=-1, shell_complete=complete_team_and_agent)
 @click.option("--function", metavar="MODULE:NAME", help="Measure a function, called with the ARGs, and no agent.")
 @click.option("--tasks", default="1,10,100", show_default=True, metavar="N,...", help="How many at once.")
 @click.option("--repeat", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
@@ -28,6 +29,7 @@ __all__ = ["bench"]
     "--against",
     default="threads,processes,coroutines",
     metavar="WAYS",
+    shell_complete=complete_list(lambda: ("threads", "processes", "coroutines", "none")),
     help="Other ways to do the same work: threads, processes, coroutines; or none.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One object, as JSON, which --compare reads.")

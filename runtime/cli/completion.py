@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from ..tasks.views import TaskView
 
-__all__ = ["COMPLETE_VARIABLE", "SHELLS", "answer_shell", "complete_with", "script_for"]
+__all__ = [
+    "COMPLETE_VARIABLE",
+    "SHELLS",
+    "answer_shell",
+    "complete_list",
+    "complete_team_and_agent",
+    "complete_with",
+    "script_for",
+]
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -40,7 +48,7 @@ def complete_with(which: str) -> Callable[..., list[CompletionItem[str]]]:
 
     Args:
         which: `agents` of the team file that stands before; `tasks`, `running` ones, or those that can be `continued`;
-            `task agents`, which tasks have; `questions` that wait; `runs`.
+            `task agents`, which tasks have; `questions` that wait; `runs`, or `live runs`; `models`.
     """
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -60,8 +68,39 @@ def complete_with(which: str) -> Callable[..., list[CompletionItem[str]]]:
     return complete
 
 
+def complete_list(words: Callable[[], Iterable[str]]) -> Callable[..., list[CompletionItem[str]]]:
+    """Return what a parameter completes words with that have commas between them; each is offered once.
+
+    Args:
+        words: those there are.
+    """
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for shells that ask
+
+        del ctx, param
+        given, comma, last = incomplete.rpartition(",")
+        left = [word for word in words() if word not in given.split(",")]
+        return [CompletionItem(f"{given}{comma}{word}") for word in left if word.startswith(last)]
+
+    return complete
+
+
+def complete_team_and_agent(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return what words are completed with of which the first is a team file and the second an agent of it."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - for shells that ask
+
+    given = ctx.params.get("words") or ()
+    if ctx.params.get("function") or len(given) > 1:
+        return []
+    return complete_with("agents")(ctx, param, incomplete) if given else [CompletionItem(incomplete, type="file")]
+
+
 def _words(which: str, params: dict[str, Any], incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield words of a kind, and what each is."""
+    if which == "models":
+        yield from _models()
+        return
     if which == "agents":
         from ..teamfile.load import load_team  # noqa: PLC0415 - for shells that ask
 
@@ -71,7 +110,7 @@ def _words(which: str, params: dict[str, Any], incomplete: str) -> Iterator[tupl
     from ..runs.folder import state_root  # noqa: PLC0415 - for shells that ask
 
     root = state_root(params.get("state_dir"))
-    if which in {"runs", "continued"}:
+    if which in {"runs", "live runs", "continued"}:
         yield from _of_runs(which, root, incomplete)
         return
     from ..control.other_hosts import tasks_of  # noqa: PLC0415 - for shells that ask
@@ -86,6 +125,17 @@ def _words(which: str, params: dict[str, Any], incomplete: str) -> Iterator[tupl
             yield _id(view, incomplete), f"{view.agent} {view.status}: {view.task}"
 
 
+def _models() -> Iterator[tuple[str, str]]:
+    """Yield references to models: those of providers whose key is here first."""
+    from ..team.providers import AUTO_MODELS  # noqa: PLC0415 - for shells that ask
+    from .model_servers import with_keys  # noqa: PLC0415 - the same
+
+    held = {reference: f"{variable} is set" for reference, variable in with_keys(os.environ)}
+    yield from held.items()
+    names = [f"{provider}/{model}" for provider, model in AUTO_MODELS.items()]
+    yield from ((name, "") for name in names if name not in held)
+
+
 def _file_of_line() -> Path:
     """Return the first file that a command line names, which cannot be parsed while an option lacks its value."""
     from click.shell_completion import split_arg_string  # noqa: PLC0415 - for shells that ask
@@ -98,9 +148,9 @@ def _of_runs(which: str, root: Path, incomplete: str) -> Iterator[tuple[str, str
     from ..runs.overview import overviews  # noqa: PLC0415 - for shells that ask
 
     for run in reversed(overviews(root)):
-        if which == "runs":
+        if which == "runs" or (which == "live runs" and run.host_pid is not None):
             yield run.path.name, run.facts.team_file or run.facts.team
-        else:
+        elif which == "continued":
             yield from ((_id(view, incomplete), f"{view.agent} {view.status}") for view in run.open_ends)
 
 
@@ -113,7 +163,8 @@ def _id(view: TaskView, incomplete: str) -> str:
 
 def script_for(shell: str, cli: click.Command) -> str:
     """Return the script that has a shell complete the command `subactors`."""
-    return _completer(shell, cli).source()
+    # What is offered may have commas itself.
+    return _completer(shell, cli).source().replace('string split ","', 'string split --max 1 ","')
 
 
 def answer_shell(asked: str, cli: click.Command) -> None:
@@ -124,8 +175,14 @@ def answer_shell(asked: str, cli: click.Command) -> None:
         cli: the command line.
     """
     with contextlib.suppress(Exception):  # see the module
-        offered = _completer(asked.partition("_")[0], cli).complete()
-        out.line(offered)
+        completer = _completer(asked.partition("_")[0], cli)
+        args, incomplete = completer.get_completion_args()
+        # bash takes the sign between an option and its value for a word, other shells all of it for one.
+        found = completer.get_completions([word for word in args if word != "="], incomplete)
+        option, is_one, _ = incomplete.partition("=")
+        for item in found if is_one and option.startswith("--") else ():
+            item.value = f"{option}={item.value}"
+        out.line("\n".join(map(completer.format_completion, found)))
 
 
 def _completer(shell: str, cli: click.Command) -> ShellComplete:

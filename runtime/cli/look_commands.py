@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 import click
@@ -18,12 +19,18 @@ from .arguments import (
     state_option,
     with_input,
 )
-from .completion import complete_with
+from .completion import complete_list, complete_with
 from .help import command
 from .manner import manner
 from .words import Word
 
 __all__ = ["logs", "ps", "runs", "view", "wait"]
+
+
+def _columns() -> Iterable[str]:
+    from .columns import COLUMNS
+
+    return COLUMNS
 
 
 @command(
@@ -67,6 +74,7 @@ __all__ = ["logs", "ps", "runs", "view", "wait"]
     "--format",
     "form",
     metavar="FORM",
+    shell_complete=complete_list(_columns),
     help="Columns, such as id,agent,cost; or a line for each task, such as '{id} {status}', with the keys of --json.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One task a line, as JSON.")

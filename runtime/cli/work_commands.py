@@ -198,7 +198,10 @@ def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--crash", is_flag=True, help="Add a sub-agent that dies of SIGSEGV half way.")
 @click.option(
-    "--model", metavar="REF", help="Run the team with this model, such as openai/gpt-4o, in place of its own."
+    "--model",
+    metavar="REF",
+    shell_complete=complete_with("models"),
+    help="Run the team with this model, such as openai/gpt-4o, in place of its own.",
 )
 @click.option("--print", "print_file", is_flag=True, help="Print the team file and run nothing.")
 @json_option

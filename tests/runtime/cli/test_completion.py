@@ -45,7 +45,14 @@ LINES = {
     "answer quest": f"answer {QUESTION}",
     "ps --run run_": "ps --run run_20",
     "completion fi": "completion fish",
+    "ps --color=al": "ps --color=always",
+    "ps --format id,stat": "ps --format id,status",
+    "bench team.yaml gree": "bench team.yaml greeter",
+    "bench --against threads,co": "bench --against threads,coroutines",
+    "init --tools shell,thi": "init --tools shell,think",
+    "init --model openai/g": "init --model openai/gpt-",
     "check tea": "check team.yaml",
+    "stop --run run_": "stop --run run_20",
 }
 """What is typed before TAB, and how what is there then begins."""
 
@@ -100,10 +107,11 @@ def test_a_shell_completes_commands_options_agents_ids_and_runs(shell: str, tmp_
     folder = write_team(tmp_path)
     asks = Question(id=QUESTION, task_id=RUNNING, agent="specialist", text="Really?")
     past_run(folder / "state", task_row(0xCD34))
-    with live_run(folder / "state", running(RUNNING, agent="specialist", questions=[asks])):
+    with live_run(folder / "state", running(RUNNING, agent="specialist", questions=[asks])) as run:
         called = typed(shell, folder)
 
     assert [line[: len(wanted)] for line, wanted in zip(called, LINES.values(), strict=True)] == [*LINES.values()]
+    assert f"stop --run {run.folder.path.name}" in map(str.rstrip, called)
 
 
 def test_what_cannot_be_looked_up_is_not_offered_and_nothing_is_said(tmp_path: Path) -> None:

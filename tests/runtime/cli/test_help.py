@@ -68,6 +68,13 @@ def test_the_examples_of_a_command_are_in_its_help_and_are_no_wrong_usage(name: 
             cli.commands[called].make_context(called, arguments)
 
 
+def test_a_shell_is_told_the_whole_first_sentence_of_a_command() -> None:
+    told = {item.value: item.help or "" for item in cli.shell_complete(click.Context(cli), "")}
+
+    assert told.keys() == cli.commands.keys()
+    assert [name for name, about in told.items() if about.endswith("...") or not about] == []
+
+
 def test_every_command_is_in_a_group() -> None:
     sections = HELP[""].split("\n\n")
 

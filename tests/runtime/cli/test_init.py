@@ -106,7 +106,7 @@ def test_on_a_terminal_it_asks_until_it_has_folder_model_and_tools(tmp_path: Pat
     ("model", "base_url", "tools", "said"),
     [
         ("qwen3", None, None, "'qwen3' is not a reference to a model"),
-        ("none", None, "hammer", "There is no toolset 'hammer'. One of: "),
+        ("none", None, "hammer", "There is no toolset 'hammer'."),
         (None, "gpu:8000", None, "The address is not a URL that begins with http"),
         (None, "http://127.0.0.1:9/v1", None, "Nothing at http://127.0.0.1:9/v1 says which models it has."),
     ],
