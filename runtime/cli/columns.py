@@ -18,27 +18,44 @@ from ..text import duration, one_line
 from .json_style import task_data
 from .words import nearest
 
-__all__ = ["COLUMNS", "NUMBERS", "USUAL", "Template", "chosen", "cpu_of", "memory_of"]
+__all__ = ["COLUMNS", "IF_ANY", "NUMBERS", "USUAL", "Template", "chosen", "cpu_share", "cpu_time", "memory_of"]
 
-USUAL: Final = ("id", "agent", "status", "started", "ended", "runtime", "cpu", "memory", "tokens", "host", "task")
+USUAL: Final = (
+    "id",
+    "agent",
+    "status",
+    "started",
+    "ended",
+    "runtime",
+    "cpu",
+    "cpu%",
+    "memory",
+    "tokens",
+    "cost",
+    "host",
+    "task",
+)
 """Columns where none are chosen."""
 
-NUMBERS: Final = frozenset({"runtime", "cpu", "memory", "tokens", "cost", "host", "attempts"})
+IF_ANY: Final = frozenset({"ended", "cpu%", "cost"})
+"""Those of them that are there only if a task has something to show."""
+
+NUMBERS: Final = frozenset({"runtime", "cpu", "cpu%", "memory", "tokens", "cost", "host", "attempts"})
 """Columns whose cells are at the right."""
 
 _ASKED: Final = 100
 """Characters of a question in front of a task's text."""
 
 
-def cpu_of(view: TaskView, *, both: bool = False) -> str:
-    """Return what share of a core a task uses, or what CPU time it has used."""
-    if view.vitals is None:
-        return ""
-    seconds = f"{view.vitals.cpu_seconds:.2f} s"
-    if view.vitals.cpu_percent is None:
-        return seconds
-    percent = f"{view.vitals.cpu_percent:.0f} %"
-    return f"{seconds} ({percent})" if both else percent
+def cpu_time(view: TaskView) -> str:
+    """Return what CPU time a task has used."""
+    return f"{view.vitals.cpu_seconds:.2f} s" if view.vitals is not None else ""
+
+
+def cpu_share(view: TaskView) -> str:
+    """Return what share of a core a task uses; empty for one that has ended."""
+    share = view.vitals.cpu_percent if view.vitals is not None else None
+    return f"{share:.0f} %" if share is not None else ""
 
 
 def memory_of(view: TaskView) -> str:
@@ -50,9 +67,9 @@ def _second(moment: str) -> str:
     return f"{moment.partition('.')[0]}Z" if moment else ""
 
 
-def _used(view: TaskView) -> str:
-    tokens, cost = view.usage.input_tokens + view.usage.output_tokens, view.usage.cost
-    return " ".join([*([f"{tokens:,}"] * (tokens > 0)), *([dollars(cost)] * (cost > 0))])
+def _tokens(view: TaskView) -> str:
+    tokens = view.usage.input_tokens + view.usage.output_tokens
+    return f"{tokens:,}" if tokens else ""
 
 
 def _asks(view: TaskView) -> str:
@@ -74,9 +91,10 @@ COLUMNS: Final[dict[str, Callable[[ListedTask], str]]] = {
     "started": lambda task: _second(task.view.started_at),
     "ended": lambda task: _second(task.view.ended_at or ""),
     "runtime": lambda task: duration(task.view.runtime) if task.view.started_at else "",
-    "cpu": lambda task: cpu_of(task.view),
+    "cpu": lambda task: cpu_time(task.view),
+    "cpu%": lambda task: cpu_share(task.view),
     "memory": lambda task: memory_of(task.view),
-    "tokens": lambda task: _used(task.view),
+    "tokens": lambda task: _tokens(task.view),
     "cost": lambda task: dollars(task.view.usage.cost) if task.view.usage.cost else "",
     "attempts": lambda task: str(task.view.attempts),
     "host": lambda task: str(task.host_pid) if task.host_pid is not None else "",

@@ -83,8 +83,9 @@ def ps(state_dir: str | None, watch: bool, **options: Any) -> int:
     """List the tasks that run on this machine.
 
     Tasks of every program of yours are listed. STARTED and ENDED are in UTC. HOST is the process that runs a task.
-    MEMORY is what only the task's processes use (USS, and what they share). TASK begins with what a task asks, and
-    waits to be answered. A narrow terminal gets shorter ids and fewer columns. With --quiet the ids alone are printed.
+    CPU is the CPU time of a task, CPU% its share of a core now. MEMORY is what only the task's processes use (USS, and
+    what they share). TASK begins with what a task asks, and waits to be answered. A narrow terminal gets shorter ids
+    and fewer columns. With --quiet the ids alone are printed.
     """
     one_of(json=options["as_json"], format=options["form"], quiet=manner.quiet)
     from .ps import Listing, list_tasks, watch_tasks

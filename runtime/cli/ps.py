@@ -19,7 +19,7 @@ from ..errors import StateError, UnknownTaskError
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
 from ..terminal.streams import out, own_stream, warn
 from ..text import one_line
-from .columns import COLUMNS, NUMBERS, USUAL, Template, chosen
+from .columns import COLUMNS, IF_ANY, NUMBERS, USUAL, Template, chosen
 from .json_style import print_json, task_data
 from .words import nearest
 
@@ -37,7 +37,7 @@ _EVERY: Final = 1.0
 _TASK_ROOM: Final = 20
 """Characters of a task's text for which `ps` shortens other columns, on a narrow screen."""
 
-_LEFT_OUT: Final = ("host", "memory", "cpu", "tokens")
+_LEFT_OUT: Final = ("host", "memory", "cpu%", "cpu", "tokens", "cost")
 """Columns that `ps` leaves out where the shortened ones still have no room, in this order; `view` has them all."""
 
 _TIMES_LEFT_OUT: Final = ("ended", "started")
@@ -245,12 +245,12 @@ def _table(tasks: Sequence[ListedTask], names: Sequence[str]) -> list[str]:
 
     Args:
         tasks: the rows.
-        names: the columns; none: the usual ones, of which ENDED is there if a task has, and on a narrow screen some are
-            shortened or left out.
+        names: the columns; none: the usual ones, of which some are there only if a task has something to show, and on a
+            narrow screen some are shortened or left out.
     """
     columns = [(name, *(_cell(task, name) for task in tasks)) for name in names or USUAL]
-    if not (names or any(task.view.ended_at for task in tasks)):
-        del columns[USUAL.index("ended")]
+    if not names:
+        columns = [column for column in columns if column[0] not in IF_ANY or {*column[1:]} != {"-"}]
     room = _TASK_WIDTH
     if out.is_terminal:
         screen = shutil.get_terminal_size().columns

@@ -107,11 +107,7 @@ def _memory(view: TaskView) -> int:
 
 
 def _cpu(view: TaskView) -> str:
-    if view.vitals is None:
-        return ""
-    if view.vitals.cpu_percent is not None:
-        return f"{view.vitals.cpu_percent:.0f} %"
-    return f"{view.vitals.cpu_seconds:.2f} s"
+    return f"{view.vitals.cpu_seconds:.2f} s" if view.vitals is not None else ""
 
 
 _ID: Final = _Column("task", len(ID_PREFIX) + 8, lambda view: view.id, is_number=False)

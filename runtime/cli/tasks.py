@@ -28,7 +28,7 @@ from ..tasks.wording import (
 from ..terminal.streams import out, warn
 from ..text import duration
 from .answer import print_answer
-from .columns import cpu_of, memory_of
+from .columns import cpu_share, cpu_time, memory_of
 from .json_style import print_json, task_data, task_event
 from .manner import manner
 from .shown import all_of
@@ -135,7 +135,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Continues": view.continues,
         "Process": str(view.pid or ""),
         "Host": f"process {host_pid}" if host_pid is not None else "gone",
-        "CPU": cpu_of(view, both=True),
+        "CPU": cpu_time(view) + (f" ({cpu_share(view)})" if cpu_share(view) else ""),
         "Memory": memory_of(view) + (" at its peak" if view.ended and memory_of(view) else ""),
         "Processes": str(view.vitals.processes) if view.vitals is not None and view.vitals.processes else "",
         "Looks": view.vitals.note if view.vitals is not None else "",

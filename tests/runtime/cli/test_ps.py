@@ -38,12 +38,12 @@ def test_ps_lists_what_runs_in_columns(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     me = str(os.getpid())
     head, first, second = (line.split() for line in done.stdout.splitlines())
-    assert head == ["ID", "AGENT", "STATUS", "STARTED", "RUNTIME", "CPU", "MEMORY", "TOKENS", "HOST", "TASK"]
+    assert " ".join(head) == "ID AGENT STATUS STARTED RUNTIME CPU CPU% MEMORY TOKENS COST HOST TASK"
+    used = f"3.00 s 12 % 34 MB 1,234 $0.0100 {me}"
+    assert " ".join(first) == f"{FIRST} worker running 2026-01-31T12:00:00Z 1 min 01 s {used} read all of it"
     assert (
-        " ".join(first)
-        == f"{FIRST} worker running 2026-01-31T12:00:00Z 1 min 01 s 12 % 34 MB 1,234 $0.0100 {me} read all of it"
+        " ".join(second) == f"{SECOND} a_longer_name running 2026-01-31T12:00:00Z 1 min 01 s - - - - - {me} hard work"
     )
-    assert " ".join(second) == f"{SECOND} a_longer_name running 2026-01-31T12:00:00Z 1 min 01 s - - - {me} hard work"
     columns = {line.index(what) for line, what in zip(done.stdout.splitlines(), ["TASK", "read", "hard"], strict=True)}
     assert len(columns) == 1
 

@@ -117,9 +117,6 @@ def test_an_unsupported_key_of_docker_is_refused_with_what_would_be_lost(key: st
 
 def test_a_key_in_the_wrong_place_is_told_where_it_belongs() -> None:
     assert "It belongs in an agent." in problem("handoffs", handoffs=["b"])
-    assert "It belongs under `runtime`." in problem("max_running", max_running=3)
-    assert "It belongs under `runtime` or in an agent." in problem("limits", limits={})
-    assert "It belongs in a model, under `models`." in problem("agents.a.temperature", a={"temperature": 0})
 
 
 def test_keys_for_an_interactive_session_are_accepted_and_noted_as_ignored() -> None:
@@ -395,7 +392,6 @@ def test_a_permission_may_name_a_tool_made_of_a_command() -> None:
         ("stop_grace", float("inf"), "a number of at least 0"),
         ("model_idle_timeout", 0, "a number above 0, not 0."),
         ("max_runing", 1, "Did you mean `max_running`?"),
-        ("models", {}, "It belongs at the top of the file."),
         ("colour", 1, "Known are: limits, max_answer, max_depth"),
         ("sandbox", True, "its confinement to a sandbox"),
     ],

@@ -179,3 +179,10 @@ def test_problems_of_limits_and_policies_have_their_lines(tmp_path: Path) -> Non
         (8, "agents.a.restart.policy"),
         (11, "runtime.limits.tokens"),
     ]
+
+
+def test_a_key_of_another_place_is_told_where_it_belongs() -> None:
+    assert "It belongs under `runtime`." in problem("max_running", max_running=3)
+    assert "It belongs under `runtime` or in an agent." in problem("limits", limits={})
+    assert "It belongs in a model, under `models`." in problem("agents.a.temperature", a={"temperature": 0})
+    assert "It belongs at the top of the file." in problem("runtime.models", runtime={"models": {}})
