@@ -61,7 +61,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         tasks: the size.
         repeats: how many fan-outs have ended.
         wall: from the first start to the last result.
-        rate: completed tasks a second.
+        rate: completed tasks a second; its median is that of the tasks, divided by that of `wall`.
         start: from the moment when there is room for a task until it is at work; None if none ever was.
         output: from the same moment until its first output; None if there was none.
         cpu: CPU time of all processes together.
@@ -176,6 +176,16 @@ def read_report(path: Path) -> Report:
     return msgspec.json.decode(path.read_bytes(), type=Report)
 
 
+def _rate(completed: Sequence[tuple[int, float]]) -> Spread | None:
+    """Return tasks a second, of fan-outs with so many completed tasks in so many seconds; the median as of both."""
+    timed = [(number, wall) for number, wall in completed if wall > 0]
+    spread = Spread.of(number / wall for number, wall in timed)
+    if spread is None:
+        return None
+    numbers, walls = zip(*timed, strict=True)
+    return msgspec.structs.replace(spread, median=statistics.median(numbers) / statistics.median(walls))
+
+
 def _figures(way: str, size: int, samples: Sequence[Sample]) -> Figures:
     done = [(sample, sample.fan_out) for sample in samples if sample.fan_out is not None]
     fan_outs = [fan_out for _, fan_out in done]
@@ -191,7 +201,7 @@ def _figures(way: str, size: int, samples: Sequence[Sample]) -> Figures:
         tasks=size,
         repeats=len(done),
         wall=Spread.of(fan_out.wall for fan_out in fan_outs),
-        rate=Spread.of(number / wall for number, wall in completed if wall > 0),
+        rate=_rate(completed),
         start=_latency([[_since(span.began, span) for span in fan_out.spans] for fan_out in fan_outs]),
         output=_latency([[_since(span.said, span) for span in fan_out.spans] for fan_out in fan_outs]),
         cpu=Spread.of(sample.cpu for sample, _ in done),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
 import time
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Duration",
     "Moment",
+    "Number",
+    "Whole",
     "agent_argument",
     "agent_of",
     "agent_option",
@@ -88,6 +92,32 @@ class Moment(Duration):
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; raises click.BadParameter."""
+        with contextlib.suppress(click.BadParameter):
+            return int(super().convert(value, param, ctx))
+        raise click.BadParameter(f"{str(value)!r} is not a whole number {_within(self.min, self.max)}.", ctx, param)
+
+
+class Number(click.FloatRange):
+    """A number within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; raises click.BadParameter."""
+        with contextlib.suppress(click.BadParameter):
+            number = float(super().convert(value, param, ctx))
+            if math.isfinite(number):
+                return number
+        raise click.BadParameter(f"{str(value)!r} is not a number {_within(self.min, self.max)}.", ctx, param)
+
+
+def _within(least: float | None, most: float | None) -> str:
+    return f"of at least {least:g}" if most is None else f"from {least:g} to {most:g}"
+
+
 team_argument = click.argument("team_file", metavar="TEAM", type=click.Path(path_type=Path))
 agent_argument = click.argument("agent", metavar="AGENT", shell_complete=complete_with("agents"))
 agent_option = click.option(
@@ -100,7 +130,7 @@ agent_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="One event a line on standard output, as JSON.")
 max_running_option = click.option(
     "--max-running",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Tasks alive at once, in place of the team file's number.",
 )

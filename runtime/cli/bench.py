@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .arguments import state_option, working_dir_option
+from .arguments import Whole, state_option, working_dir_option
 from .completion import complete_list, complete_team_and_agent
 from .help import command
 
@@ -23,8 +23,8 @@ __all__ = ["bench"]
 @click.argument("words", metavar="[TEAM AGENT TASK | ARG...]", nargs=-1, shell_complete=complete_team_and_agent)
 @click.option("--function", metavar="MODULE:NAME", help="Measure a function, called with the ARGs, and no agent.")
 @click.option("--tasks", default="1,10,100", show_default=True, metavar="N,...", help="How many at once.")
-@click.option("--repeat", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
-@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Tasks at work at a time, as --max-running.")
+@click.option("--repeat", type=Whole(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
+@click.option("--concurrency", type=Whole(1), metavar="N", help="Tasks at work at a time, as --max-running.")
 @click.option(
     "--against",
     default="threads,processes,coroutines",

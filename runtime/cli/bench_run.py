@@ -108,6 +108,10 @@ def measure(
 ) -> int:
     """Measure, and tell; return the exit status."""
     before = baseline(compare) if compare is not None else None
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise click.BadParameter(
+            f"It is drawn as SVG, so name a file that ends with .svg, not {str(plot)!r}.", param_hint="--plot"
+        )
     if plot is not None and not plot.parent.is_dir():
         raise click.BadParameter(f"There is no folder {plot.parent}. Make it first.", param_hint="--plot")
     ways = [OURS, *(way for way in WAYS[1:] if way in against and work.function)]

@@ -12,6 +12,7 @@ from ..tasks.views import Status
 from .arguments import (
     Duration,
     Moment,
+    Whole,
     id_argument,
     ids_argument,
     one_of,
@@ -43,7 +44,7 @@ def _columns() -> Iterable[str]:
     ]
 )
 @click.option("--all", "-a", "everything", is_flag=True, help="List tasks that have ended, too, the newest last.")
-@click.option("-n", "at_most", type=click.IntRange(1), metavar="N", help="List the newest N only.")
+@click.option("-n", "at_most", type=Whole(1), metavar="N", help="List the newest N only.")
 @click.option(
     "--status",
     "statuses",
@@ -126,7 +127,7 @@ def view(part: str, state_dir: str | None, **options: bool) -> int:
 )
 @id_argument("tasks")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until the task has ended.")
-@click.option("--tail", "-n", type=click.IntRange(0), metavar="N", help="Begin with the last N lines.")
+@click.option("--tail", "-n", type=Whole(0), metavar="N", help="Begin with the last N lines.")
 @click.option(
     "--since", type=Moment(), metavar="T", help="Begin with what was written since then: 10m ago, or 2026-01-31T12:00."
 )
@@ -174,7 +175,7 @@ def wait(parts: tuple[str, ...], state_dir: str | None, **options: Any) -> int:
         "subactors runs --all --json | jq -r .started_at",
     ]
 )
-@click.option("-n", "at_most", type=click.IntRange(1), metavar="N", default=20, show_default=True, help="The newest N.")
+@click.option("-n", "at_most", type=Whole(1), metavar="N", default=20, show_default=True, help="The newest N.")
 @click.option("--all", "-a", "everything", is_flag=True, help="List all of them.")
 @click.option("--open", "only_open", is_flag=True, help="List only those of which a task can be continued.")
 @click.option("--json", "as_json", is_flag=True, help="One run a line, as JSON.")

@@ -9,7 +9,7 @@ import click
 
 from ..runs.folder import state_root
 from ..terminal.streams import out
-from .arguments import state_option, team_argument, working_dir_option
+from .arguments import Number, state_option, team_argument, working_dir_option
 from .completion import SHELLS, script_for
 from .help import command
 from .json_schemas import SCHEMAS, schema_of
@@ -51,7 +51,7 @@ def doctor(state_dir: str | None, *, ping: bool) -> int:
 @command(examples=["subactors prune", "subactors prune --older-than 0 --unread    # everything that has ended"])
 @click.option(
     "--older-than",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=7.0,
     show_default=True,
     metavar="DAYS",

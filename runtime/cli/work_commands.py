@@ -111,7 +111,9 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     team = load(team_file)
     name = agent_of(team, agent)
     texts = [line for task in tasks for line in (lines_of_input() if task == "-" else [task])]
-    if not texts or not all(text.strip() for text in texts):
+    if not texts:
+        raise click.UsageError("There is no TASK on standard input: give one a line.")
+    if not all(text.strip() for text in texts):
         raise click.UsageError("A TASK is empty.")
     from .run import dispatch_tasks
 

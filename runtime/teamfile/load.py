@@ -19,6 +19,7 @@ import msgspec
 
 from ..errors import TeamFileError
 from ..team.key_variables import keys_of_agents
+from ..text import one_line
 from .check import check
 from .models import Models
 from .nodes import Findings, Node, nodes_of_mapping
@@ -107,7 +108,7 @@ def override_model(team: Team, reference: str) -> Team:
     Raises:
         TeamFileError: the reference is wrong.
     """
-    findings = Findings("<model>")
+    findings = Findings(f"model {one_line(reference, 60)!r}")
     # The names under `models` are not part of a checked team, hence open: no complaint about a name missing there.
     model = Models(models_open=True).find(Value(Node(reference, 0, 0), "", findings))
     if model is None:

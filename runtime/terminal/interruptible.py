@@ -108,7 +108,7 @@ class Interruptible:
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         if self.status:
             if err.is_terminal:
-                err.own(_SHOW_CURSOR)
+                err.end_with(_SHOW_CURSOR)
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.status = _SIGNALLED + number

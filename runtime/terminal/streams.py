@@ -215,9 +215,16 @@ class Outlet:
             return
         try:
             with self._lock:
-                self._write(self._encoded(text))
+                if self.fault is None:
+                    self._write(self._encoded(text))
         except OSError as error:
             self._lose(error)
+
+    def end_with(self, text: str) -> None:
+        """Write text of this package's own making, and nothing after it, whatever thread is at drawing."""
+        with self._lock:
+            self.own(text)
+            self.fault = self.fault or OSError(errno.ESHUTDOWN, os.strerror(errno.ESHUTDOWN))
 
     def check(self) -> None:
         """Find out whether there is still a reader, without writing; raises OutputLostError if it is needed."""

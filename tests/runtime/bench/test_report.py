@@ -44,6 +44,14 @@ def test_percentiles_are_those_of_all_tasks_and_the_median_that_of_repeats() -> 
     assert (entry.start.p50, entry.start.p95, entry.start.p99) == pytest.approx((0.050, 0.095, 0.099))
 
 
+def test_tasks_a_second_are_the_tasks_by_the_wall_time_that_is_told_also_of_two_repeats() -> None:
+    (entry,) = [each for each in report(0.045, 0.107, sizes=(1,)).figures if each.way == THREADS]
+
+    assert entry.wall is not None
+    assert entry.rate is not None
+    assert entry.rate.median == pytest.approx(1 / entry.wall.median)
+
+
 def test_a_table_fits_80_columns_however_large_the_figures_are() -> None:
     lines = [*table(report(12345.678, 99999.0, sizes=(1, 10, 100, 1000, 2000)))]
 

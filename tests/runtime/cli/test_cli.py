@@ -29,6 +29,12 @@ def test_run_prints_the_answer_on_standard_output_and_the_tasks_on_standard_erro
     assert "greeter: completed after" in done.stderr
 
 
+def test_standard_input_without_a_task_is_told(folder: Path) -> None:
+    done = subactors(folder, "dispatch", "team.yaml", "greeter", "-", text="\n")
+    assert done.returncode == 2
+    assert "There is no TASK on standard input: give one a line." in done.stderr
+
+
 def test_run_reads_the_prompt_from_standard_input(folder: Path) -> None:
     assert subactors(folder, "run", "team.yaml", "-", text="stdin").stdout == "The answer to stdin\n"
     assert subactors(folder, "run", "team.yaml", text="stdin").stdout == "The answer to stdin\n"

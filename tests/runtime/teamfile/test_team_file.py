@@ -327,5 +327,5 @@ def test_a_wrong_model_to_stand_in_is_refused(reference: str, words: str) -> Non
     team = team_from_mapping({"agents": {"a": {"model": "openai/x"}}})
     with pytest.raises(TeamFileError) as caught:
         override_model(team, reference)
-    assert str(caught.value).startswith("<model>: ")
+    assert str(caught.value).startswith("model '")
     assert words in str(caught.value)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from commands import COMMAND, PATIENCE, TEAM, WORK, environ, newest_task, shell
 from first_forms import first_always
+from subactors.runtime.terminal.streams import Outlet
 
 NO_READER = 141
 
@@ -228,3 +229,15 @@ def test_a_pipe_that_somebody_made_non_blocking_gets_all_of_an_answer(folder: Pa
         assert program.stderr is not None
         assert "Traceback" not in program.stderr.read()
     assert (program.returncode, read) == (0, 1_000_001)
+
+
+def test_after_the_end_of_a_stream_no_thread_writes_to_it() -> None:
+    ours, theirs = os.pipe()
+    outlet = Outlet(theirs, is_needed=False)
+    outlet.own("a table\n")
+    outlet.end_with("the end\n")
+    outlet.own("a table\n")
+    os.close(theirs)
+
+    with os.fdopen(ours, "rb") as pipe:
+        assert pipe.read() == b"a table\nthe end\n"
