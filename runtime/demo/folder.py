@@ -13,7 +13,7 @@ from typing import Final
 
 from ..toolsets.filesystem.search_program import SKIPPED_FOLDERS
 from .script import Steps, call, turn
-from .words import count, listed, number
+from .words import count, named, number
 
 __all__ = ["File", "Folder", "is_made_by_tools", "walk"]
 
@@ -71,9 +71,9 @@ class Folder:
         """Return sentences about what the walk left out."""
         words = []
         if self.skipped:
-            words.append(f"Not opened, as made or fetched by tools: {listed(self.skipped, 8)}.")
+            words.append(f"Not opened, as made or fetched by tools: {named(self.skipped, 8)}.")
         if self.unlisted:
-            words.append(f"Not listed: {listed(self.unlisted, 5)}.")
+            words.append(f"Not listed: {named(self.unlisted, 5)}.")
         if self.omitted:
             words.append(f"{count(self.omitted, 'entry', 'entries')} of very large folders are not counted.")
         if self.links:

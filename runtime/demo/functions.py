@@ -11,7 +11,7 @@ from typing import Final
 from .folder import File, walk
 from .reading import Texts
 from .script import Steps, scripted
-from .words import cell, count, paragraphs, table
+from .words import code, count, one_cell, paragraphs, table
 
 __all__ = ["model"]
 
@@ -41,7 +41,7 @@ def _survey(_prompt: str) -> Steps[str]:
         if not latest:
             return ""
         longest = max(latest, key=lambda function: function.lines)
-        name = cell(longest.name, 40)
+        name = one_cell(longest.name, 40)
         return f"; the longest function in the latest: {name}, {longest.lines:,} lines, in {longest.path}"
 
     yield from walk(look)
@@ -79,7 +79,7 @@ def _answer(found: Sequence[_Function], files: int) -> list[str]:
     )
     longest = sorted(found, key=lambda function: (-function.lines, function.path, function.line))[:_SHOWN]
     rows = [
-        [f"{function.lines:,}", cell(function.name, 30), f"{cell(function.path, 80)}:{function.line}"]
+        [f"{function.lines:,}", code(function.name, 30), code(f"{one_cell(function.path, 80)}:{function.line}", 100)]
         for function in longest
     ]
     return [summary, table(["lines", "function", "where"], rows, numbers=(0,))]

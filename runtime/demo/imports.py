@@ -14,7 +14,7 @@ from typing import Final
 from .folder import File, walk
 from .reading import JAVASCRIPT, Texts, language_of, text_of
 from .script import Steps, scripted
-from .words import cell, count, listed, paragraphs, table
+from .words import code, count, listed, paragraphs, table
 
 __all__ = ["model"]
 
@@ -45,8 +45,8 @@ def _survey(_prompt: str) -> Steps[str]:
         return paragraphs(f"No packages are imported, in {files} of Python or JavaScript.", "\n".join(left_out))
     ranked = sorted(used.items(), key=lambda item: (-item[1], item[0]))
     first, most = ranked[0]
-    summary = f"{count(len(used), 'package')} imported by {files}; {cell(first, 40)} by the most, {most:,}."
-    rows = [[cell(name, 40), f"{number:,}"] for name, number in ranked[:_SHOWN]]
+    summary = f"{count(len(used), 'package')} imported by {files}; {code(first, 40)} by the most, {most:,}."
+    rows = [[code(name, 40), f"{number:,}"] for name, number in ranked[:_SHOWN]]
     if len(ranked) > _SHOWN:
         left_out.insert(0, f"{len(ranked) - _SHOWN:,} more are not shown.")
     left_out.append("Not counted: the standard library, and what can be imported from this folder.")

@@ -9,7 +9,7 @@ from typing import Final
 
 from .folder import walk
 from .script import Steps, call, scripted, turn
-from .words import cell, count, paragraphs, table
+from .words import code, count, one_cell, paragraphs, table
 
 __all__ = ["model"]
 
@@ -42,7 +42,10 @@ def _survey(_prompt: str) -> Steps[str]:
     tally = Counter(re.split(r"\W", note)[0] for *_, note in notes)
     kinds = ", ".join(f"{tally[mark]:,} {mark}" for mark in _MARKS if tally[mark])
     notes.sort(key=lambda note: (_MARKS.index(re.split(r"\W", note[2])[0]), note[0], int(note[1])))
-    rows = [[f"{cell(path, 60)}:{line}", cell(note.removesuffix("*/"), 90)] for path, line, note in notes[:_SHOWN]]
+    rows = [
+        [code(f"{one_cell(path, 60)}:{line}", 100), code(note.removesuffix("*/"), 90)]
+        for path, line, note in notes[:_SHOWN]
+    ]
     if len(notes) > _SHOWN:
         left_out.insert(0, f"{len(notes) - _SHOWN:,} more are not shown.")
     files = len({path for path, *_ in notes})

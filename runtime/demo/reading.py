@@ -12,7 +12,7 @@ from typing import Final
 
 from ...actors.regular_files import open_to_read
 from .folder import File
-from .words import count, listed, size
+from .words import count, named, size
 
 __all__ = ["JAVASCRIPT", "Texts", "content_of", "language_of", "text_of"]
 
@@ -114,9 +114,9 @@ class Texts:
     def left_out(self) -> list[str]:
         """Return sentences about what is not read, or could not be."""
         sentences = {
-            f"Not read, as larger than {size(_LARGEST_FILE)}: {listed(self.too_large, 3)}.": self.too_large,
+            f"Not read, as larger than {size(_LARGEST_FILE)}: {named(self.too_large, 3)}.": self.too_large,
             f"Not read, as this survey stops at {size(_MOST_BYTES)}: {count(self.beyond, 'file')}.": self.beyond,
-            f"Could not be read as text: {listed(self.unreadable, 3)}.": self.unreadable,
-            f"No valid Python, hence not in it: {listed(self.no_python, 3)}.": self.no_python,
+            f"Could not be read as text: {named(self.unreadable, 3)}.": self.unreadable,
+            f"No valid Python, hence not in it: {named(self.no_python, 3)}.": self.no_python,
         }
         return [words for words, happened in sentences.items() if happened]

@@ -7,7 +7,7 @@ from textwrap import indent
 from typing import Final
 
 from .tasks import Look, Seen, Started, View
-from .words import cell, count, paragraphs, table
+from .words import code, count, paragraphs, table, unmarked
 
 __all__ = ["survey_report", "task_of"]
 
@@ -45,9 +45,14 @@ def survey_report(name: str, seen: Seen) -> str:
         name: of the folder.
         seen: the tasks; all of those that could be started have ended and been viewed.
     """
-    parts = [f"# Survey of {name}", _in_short(seen)]
+    parts = [f"# Survey of {unmarked(name, 200)}", _in_short(seen)]
     parts += [_section(attempt, seen.views.get(attempt.task_id)) for attempt in seen.started]
     return paragraphs(*parts, _how(seen))
+
+
+def _title(agent: str) -> str:
+    """Return the title of what an agent looks for; of one that somebody has added it is the agent's name."""
+    return _TITLES.get(agent) or unmarked(agent, 100)
 
 
 def _in_short(seen: Seen) -> str:
@@ -57,8 +62,8 @@ def _in_short(seen: Seen) -> str:
         if view is not None and view.status == "completed":
             lines.append(f"- {view.text.partition(chr(10))[0]}")
             continue
-        missing = _TITLES.get(agent, agent)
-        because = f": {cell(view.reason.partition(chr(10))[0], 160)}" if view is not None and view.reason else "."
+        missing = _title(agent)
+        because = f": {unmarked(view.reason.partition(chr(10))[0], 160)}" if view is not None and view.reason else "."
         lines.append(f"- Missing: {missing[:1].lower()}{missing[1:]}. Agent `{agent}` {_end(view)}{because}")
     return "\n".join(lines)
 
@@ -69,10 +74,10 @@ def _end(view: View | None) -> str:
 
 def _section(attempt: Started, view: View | None) -> str:
     """Return what an agent found beyond its first sentence, or what became of it."""
-    title = f"## {_TITLES.get(attempt.agent, attempt.agent)}"
+    title = f"## {_title(attempt.agent)}"
     if view is None:
         reason = attempt.refusal or "Its end could not be read."
-        return paragraphs(title, f"Missing, as agent `{attempt.agent}` could not be started: {reason}")
+        return paragraphs(title, f"Missing, as agent `{attempt.agent}` could not be started: {unmarked(reason, 1000)}")
     if view.status == "completed":
         rest = view.text.partition("\n")[2].strip()
         return paragraphs(title, rest) if rest else ""
@@ -95,7 +100,7 @@ def _how(seen: Seen) -> str:
         "same moment."
     )
     rows = [
-        [attempt.agent, attempt.task_id, view.status, view.runtime, view.cpu or "-", view.memory or "-"]
+        [unmarked(attempt.agent, 100), attempt.task_id, view.status, view.runtime, view.cpu or "-", view.memory or "-"]
         for attempt in seen.started
         if (view := seen.views.get(attempt.task_id)) is not None
     ]
@@ -114,5 +119,5 @@ def _while_they_ran(looks: Sequence[Sequence[Look]]) -> str:
         return ""
     step = max(1.0, len(every) / _SEEN_LINES)
     chosen = [every[int(index * step)] for index in range(min(_SEEN_LINES, len(every)))]
-    lines = [f"- {look.agent}, after {look.runtime}: {cell(look.said, 120)}" for look in chosen]
+    lines = [f"- {unmarked(look.agent, 100)}, after {look.runtime}: {code(look.said, 120)}" for look in chosen]
     return "\n".join(["Some of what it saw them say meanwhile:", "", *lines])

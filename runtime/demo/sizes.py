@@ -8,7 +8,7 @@ from typing import Final
 from .folder import File, walk
 from .reading import language_of, text_of
 from .script import Steps, scripted
-from .words import cell, count, listed, paragraphs, size, table
+from .words import code, count, named, paragraphs, size, table
 
 __all__ = ["model"]
 
@@ -28,7 +28,7 @@ def _survey(_prompt: str) -> Steps[str]:
     if not folder.files:
         return paragraphs("There are no files here.", "\n".join(left_out))
     if uncounted := [file.path for file in folder.files if language_of(file.path) and file.path not in counted]:
-        left_out.append(f"Lines not counted, as not text or larger than {size(_LARGEST)}: {listed(uncounted, 3)}.")
+        left_out.append(f"Lines not counted, as not text or larger than {size(_LARGEST)}: {named(uncounted, 3)}.")
     summary = f"{folder.summary()}, {size(sum(file.size for file in folder.files))}"
     return paragraphs(*_answer(summary, folder.files, counted), "\n".join(left_out))
 
@@ -55,7 +55,7 @@ def _answer(summary: str, files: Sequence[File], counted: Mapping[str, int]) -> 
         language = max(lines, key=lambda name: lines[name])
         summary += f": {count(in_all, 'line')} of text, {_share(lines[language], in_all)} of them {language}"
         longest = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:5]
-        entries = [[cell(path, 80), f"{number:,}"] for path, number in longest if number]
+        entries = [[code(path, 80), f"{number:,}"] for path, number in longest if number]
         parts.append(table(["longest files", "lines"], entries, numbers=(1,)))
     return [f"{summary}.", *parts]
 

@@ -1,13 +1,18 @@
-"""Words: how the demonstration's agents write counts, sizes and tables. Text in, text out."""
+"""Words: how the demonstration's agents write counts, sizes, names and tables. Text in, Markdown out."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
+from typing import Final
 
 from ..tasks.wording import size
 
-__all__ = ["cell", "count", "listed", "number", "paragraphs", "size", "table"]
+__all__ = ["code", "count", "listed", "named", "number", "one_cell", "paragraphs", "size", "table", "unmarked"]
+
+_MARKS: Final = re.compile(r"(?<![^\W_])_|_(?![^\W_])|[*`\\<\[\]&~]")
+"""What Markdown takes for a mark within a line; it leaves the `_` of `wall_clock` alone."""
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
@@ -26,8 +31,27 @@ def listed(items: Sequence[str], most: int) -> str:
     return f"{shown} and {len(items) - most:,} more" if len(items) > most else shown
 
 
-def cell(text: str, limit: int) -> str:
-    """Return text for a cell of a table: on one line, bounded, without what would end the cell."""
+def named(items: Sequence[str], most: int) -> str:
+    """Return what `listed` does, for names from elsewhere, such as those of files."""
+    return listed([code(item, 100) for item in items], most)
+
+
+def code(text: str, limit: int) -> str:
+    """Return a name or a quotation as code on one line, bounded: `__init__` is bold where it is none."""
+    flat = one_cell(text, limit)
+    longest = max((len(run) for run in re.findall("`+", flat)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if flat[:1] == "`" or flat[-1:] == "`" else ""
+    return f"{fence}{space}{flat}{space}{fence}" if flat else ""
+
+
+def unmarked(text: str, limit: int) -> str:
+    """Return a sentence from elsewhere on one line, bounded, with nothing in it that Markdown takes for a mark."""
+    return _MARKS.sub(r"\\\g<0>", one_cell(text, limit))
+
+
+def one_cell(text: str, limit: int) -> str:
+    """Return text on one line, bounded, without what would end a cell of a table."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split()).replace("|", "¦")
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 

@@ -76,10 +76,10 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The rows of all tables of a text, without their titles."""
+    """The rows of all tables of a text, without their titles; names are what they are, without their backticks."""
     lines = text.split("\n")
     return [
-        [cell.strip() for cell in line.strip("|").split("|")]
+        [cell.strip().strip("`").strip() for cell in line.strip("|").split("|")]
         for before, line in zip(["", *lines], lines, strict=False)
         if line.startswith("|") and before.startswith("|") and not line.startswith("|--")
     ]

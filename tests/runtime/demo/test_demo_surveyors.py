@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 from pathlib import Path
+from typing import Final
 
 import pytest
 from demo_surveys import SURVEYORS, Listener, function, rows, small_project, survey, write
+from rich.console import Console
+from rich.markdown import Markdown
+from subactors.runtime.demo.report import survey_report
+from subactors.runtime.demo.tasks import Look, Seen, Started, View
 
 
 @pytest.fixture
@@ -31,7 +37,7 @@ def test_sizes_are_those_of_the_files(project: Path) -> None:
         assert table[language] == [str(files), str(lines), shown]
     assert answer.startswith(f"8 files in 4 folders, {sum(c[2] for c in counted.values()) / 1000:.1f} kB: ")
     assert f": {sum(c[1] for c in counted.values())} lines of text, " in answer
-    assert "Not opened, as made or fetched by tools: .git, node_modules." in answer
+    assert "Not opened, as made or fetched by tools: `.git`, `node_modules`." in answer
 
 
 def test_a_last_line_without_line_break_counts(tmp_path: Path) -> None:
@@ -50,13 +56,13 @@ def test_environments_and_caches_are_known_by_what_is_in_them(tmp_path: Path) ->
     }
     answer = survey("sizes", write(tmp_path, files))
     assert answer.startswith("1 file in 1 folder,")
-    assert "tools: cache, my_env." in answer
+    assert "tools: `cache`, `my_env`." in answer
 
 
 def test_a_build_folder_is_left_out_only_where_something_is_built(tmp_path: Path) -> None:
     files = {"build/a.py": "x\n", "app/package.json": "{}", "app/build/b.py": "x\n"}
     answer = survey("sizes", write(tmp_path, files))
-    assert "tools: app/build." in answer
+    assert "tools: `app/build`." in answer
     assert ["build/a.py", "1"] in rows(answer)
 
 
@@ -121,15 +127,15 @@ def test_what_is_no_python_is_said(tmp_path: Path) -> None:
     files = {"bad.py": "def f(:\n", "binary.py": b"\0\1\2", "latin.py": b"# \xe9\ndef f():\n    pass\n"}
     answer = survey("functions", write(tmp_path, files))
     assert rows(answer) == [["2", "f", "latin.py:2"]]
-    assert "No valid Python, hence not in it: bad.py." in answer
-    assert "Could not be read as text: binary.py." in answer
+    assert "No valid Python, hence not in it: `bad.py`." in answer
+    assert "Could not be read as text: `binary.py`." in answer
 
 
 def test_a_bound_that_is_reached_is_said(tmp_path: Path) -> None:
     files = {f"f{number}.py": function(f"f{number}", 4) for number in range(60)} | {"large.py": "#\n" * 200_000}
     answer = survey("functions", write(tmp_path, files))
     assert answer.startswith("60 functions in 60 of 60 Python files read;")
-    assert "Not read, as larger than 250 kB: large.py." in answer
+    assert "Not read, as larger than 250 kB: `large.py`." in answer
 
 
 def test_functions_are_found_in_what_is_nested_without_reason(tmp_path: Path) -> None:
@@ -163,7 +169,7 @@ def test_notes_in_folders_made_by_tools_are_not_searched(tmp_path: Path) -> None
 
 def test_packages_are_those_that_come_from_elsewhere(project: Path) -> None:
     answer = survey("imports", project)
-    assert answer.startswith("3 packages imported by 6 files; @x/c by the most, 1.")
+    assert answer.startswith("3 packages imported by 6 files; `@x/c` by the most, 1.")
     assert rows(answer) == [["@x/c", "1"], ["pytest", "1"], ["yaml", "1"]]
 
 
@@ -190,3 +196,46 @@ def test_a_surveyor_works_in_several_turns_and_says_how_it_goes(project: Path, a
     with_tools = [turn for turn in listener.turns if turn.tool_calls]
     assert len(with_tools) > 2
     assert all(turn.content for turn in with_tools)
+
+
+# --- names that Markdown takes for something else ---------------------------------------------------------------------
+
+ODD_NAMES: Final = ("__init__", "*a*", "`b`", "[c](d)", "<e>", "~~f~~", "&amp;")
+
+
+def rendered(markdown: str) -> str:
+    """What a terminal shows of an answer, on lines that are long enough for all of it."""
+    shown = StringIO()
+    Console(file=shown, width=400).print(Markdown(markdown))
+    return shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        ("sizes", [f"{name}.py" for name in sorted(ODD_NAMES)[:5]]),
+        ("functions", [f"{name}.py:4" for name in ODD_NAMES] + ["A.__init__"]),
+        ("notes", [f"{name}.py:5" for name in ODD_NAMES] + ["TODO: *all* of `__x__` <now>"]),
+        ("imports", ["__x__ by the most"]),
+    ],
+)
+def test_no_name_is_taken_for_markdown(tmp_path: Path, agent: str, shown: list[str]) -> None:
+    text = "import __x__\n\nclass A:\n    def __init__(self):\n        pass  # TODO: *all* of `__x__` <now>\n"
+    answer = survey(agent, write(tmp_path, {f"{name}.py": text for name in ODD_NAMES}))
+
+    assert [name for name in shown if name not in rendered(answer)] == []
+
+
+def test_no_name_in_a_report_is_taken_for_markdown() -> None:
+    look = Look("agent_task_1", "sizes", "running", "1 s", "the longest is A.__init__ in *b*.py")
+    view = View("failed", "2 s", "", "", "NameError: name '__x__' is not *defined*", "")
+    seen = Seen(
+        [Started("sizes", "agent_task_1", ""), Started("notes", "", "No agent __y__.")],
+        [[look]],
+        {"agent_task_1": view},
+    )
+
+    shown = rendered(survey_report("__main__", seen))
+
+    for name in ("of __main__", "A.__init__ in *b*.py", "name '__x__' is not *defined*", "No agent __y__."):
+        assert name in shown
