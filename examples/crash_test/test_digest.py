@@ -1,7 +1,9 @@
 """A crash test of your own program: the fault kit has agents that crash, hang, leak and flood, and yours goes on.
 
-pip install subactors pytest
-pytest examples/crash_test
+In a clone of the repository:
+
+    pip install . pytest
+    pytest examples/crash_test
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """A FastAPI service: each request starts tasks, and streams what becomes of them (server-sent events).
 
-pip install subactors fastapi uvicorn
-uvicorn --app-dir examples/fastapi service:app
-curl -N 'http://127.0.0.1:8000/count?text=ants&text=bees'
+In a clone of the repository; the last line in another terminal:
+
+    pip install . fastapi uvicorn
+    uvicorn --app-dir examples/fastapi service:app
+    curl -N 'http://127.0.0.1:8000/count?text=ants&text=bees'
 """
 
 from __future__ import annotations

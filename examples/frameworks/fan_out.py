@@ -1,5 +1,12 @@
 # fan_out.py
-"""Three agents at the same time, each of another framework."""
+"""Three agents at the same time, each of another framework.
+
+In a clone of the repository, with a key:
+
+    pip install '.[frameworks]'
+    cd examples/frameworks
+    OPENAI_API_KEY=… python fan_out.py
+"""
 
 from subactors.runtime import Runtime
 

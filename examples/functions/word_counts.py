@@ -1,7 +1,9 @@
 """Counts words in files, each in a process of its own: what breaks one process costs one line of the answer.
 
-pip install subactors
-python examples/functions/word_counts.py README.md docs/*.md
+In a clone of the repository:
+
+    pip install .
+    python examples/functions/word_counts.py README.md docs/*.md
 """
 
 from __future__ import annotations

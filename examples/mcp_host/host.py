@@ -1,7 +1,9 @@
 """A program that is an MCP host: it starts `subactors mcp`, and has its agents work in the background.
 
-pip install subactors
-python examples/mcp_host/host.py ants bees
+In a clone of the repository:
+
+    pip install .
+    python examples/mcp_host/host.py ants bees
 
 Claude, Cursor, VS Code and Codex do the same; see docs/mcp-hosts.md.
 """

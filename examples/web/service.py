@@ -1,8 +1,10 @@
 """A web service that gives each request to five tasks, and streams what becomes of them (server-sent events).
 
-pip install subactors starlette sse-starlette uvicorn
-uvicorn --app-dir examples/web service:app
-curl -N 'http://127.0.0.1:8000/ask?topic=ants'
+In a clone of the repository; the last line in another terminal:
+
+    pip install . starlette sse-starlette uvicorn
+    uvicorn --app-dir examples/web service:app
+    curl -N 'http://127.0.0.1:8000/ask?topic=ants'
 """
 
 from __future__ import annotations
