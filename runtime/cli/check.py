@@ -37,10 +37,11 @@ class DryLook:
         team: a checked team.
         environ: the environment that it would run in.
         folder: where its agents would work.
+        asks: whether its models are asked after it, and not only looked at.
     """
 
-    def __init__(self, team: Team, environ: Mapping[str, str], folder: Path) -> None:
-        self._team, self._environ, self._folder = team, environ, folder
+    def __init__(self, team: Team, environ: Mapping[str, str], folder: Path, *, asks: bool = False) -> None:
+        self._team, self._environ, self._folder, self._asks = team, environ, folder, asks
         self._lines: list[tuple[bool, str]] = []  # whether it is worth more than others, and the line
         self._groups: dict[str, list[str]] = {
             title: [] for title in ("Would run here", "Would not", "Not before there is a key", "Not looked at")
@@ -71,6 +72,9 @@ class DryLook:
         if len(self._lines) > len(lines):
             yield (f"  There are {len(self._lines) - len(lines):,} more lines.")
         groups = {**self._groups, "Would run here": self._groups["Would run here"] or ["none"]}
+        could = (self._team.agents[name].models for name in self._groups["Would run here"])
+        if not self._asks and any(not model.is_function for models in could for model in models):
+            yield "  No model was asked whether it answers: `subactors check --ping` does that."
         yield (" ".join(f"{title}: {one_line(', '.join(names), 1000)}." for title, names in groups.items() if names))
 
     def _look_at(self, name: str, agent: AgentConfig) -> str:
@@ -105,22 +109,23 @@ class DryLook:
 
 
 def say_which_answer(team: Team, environ: Mapping[str, str]) -> bool:
-    """Ask each model of a team that is no function for one word, and print what became of it; return if all answer."""
-    from ..models.ping import ask_models  # noqa: PLC0415 - slow to import
+    """Ask each model of a team for one word, but for functions, and print each answer as it comes.
+
+    Returns:
+        whether all have answered.
+    """
+    from ..models.ping import Answer, ask_models  # noqa: PLC0415 - slow to import
+
+    def tell(answer: Answer) -> None:
+        said = answer.text.removeprefix(f"Model {answer.name!r}").lstrip(": ")
+        out.sentence(f"  {one_line(answer.name, 100)}: {one_line(said, 300)}")
 
     models = {model.reference: model for agent in team.agents.values() for model in agent.models}
     out.sentence("Asked for one word:" if models else "No agent has a model that could be asked.")
-    answers = iter(ask_models([model for model in models.values() if not model.is_function], environ))
-    is_good = True
-    for model in models.values():
-        if model.is_function:
-            said = "a function of yours, which is not asked."
-        else:
-            answer = next(answers)
-            is_good = is_good and answer.is_good
-            said = answer.text.removeprefix(f"Model {model.reference!r}").lstrip(": ")
-        out.sentence(f"  {one_line(model.reference, 100)}: {one_line(said, 300)}")
-    return is_good
+    for reference in (model.reference for model in models.values() if model.is_function):
+        out.sentence(f"  {one_line(reference, 100)}: a function of yours, which is not asked.")
+    answers = ask_models([model for model in models.values() if not model.is_function], environ, tell)
+    return all(answer.is_good for answer in answers)
 
 
 def _toolset_title(toolset: ToolsetConfig) -> str:

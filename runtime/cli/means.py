@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..team.config import ModelConfig
 from ..team.mcp_definition import McpDefinition
 from ..team.providers import AUTO, PROVIDERS, endpoint, resolved
 from ..text import one_line
-from .model_servers import USUAL, answering
+from .model_servers import PROVIDED, USUAL, answering
 
 __all__ = ["LEGEND", "Finding", "State", "model_findings", "program_findings"]
 
@@ -81,9 +80,7 @@ def model_findings(*, ping: bool) -> Iterator[Finding]:
         is_missing = answer.name in local and not answer.is_reached and not _is_set(answer.name, environ)
         state: State = "ok" if answer.is_good else "--" if is_missing else "!!"
         yield Finding(f"model server {answer.name}", state, one_line(answer.text, 300))
-    ports = {urlsplit(PROVIDERS[name].base_url).port for name in local}
-    others = {title: url for title, url in USUAL.items() if urlsplit(url).port not in ports}
-    for server in answering(others):
+    for server in answering({title: url for title, url in USUAL.items() if title not in PROVIDED}):
         how = f"{server.base_url} answers, and has {server.models[0]}; `subactors init` can write a team for it"
         yield Finding(f"model server {server.title}", "ok", one_line(how, 300))
 

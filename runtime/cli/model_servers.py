@@ -5,18 +5,22 @@ A look takes about a second at most. It asks servers on loopback only what model
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from ..team.providers import AUTO_MODELS, PROVIDERS
+from ..errors import ModelError
+from ..team.config import ModelConfig
+from ..team.providers import AUTO_MODELS, PROVIDERS, endpoint, resolved
 
-__all__ = ["USUAL", "Server", "answering", "models_at", "with_keys"]
+__all__ = ["PROVIDED", "USUAL", "Server", "answering", "models_at", "places_of", "server_fault", "with_keys"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -33,6 +37,11 @@ USUAL: Final[Mapping[str, str]] = {
 }
 """Roots of the endpoints that these servers have where nobody has said otherwise."""
 
+PROVIDED: Final[Mapping[str, str]] = {"Ollama": "ollama", "vLLM": "vllm", "Docker Model Runner": "dmr"}
+"""Those of them that are providers, with the providers' names."""
+
+_LOADED_BY: Final[Mapping[str, str]] = {"ollama": "ollama pull", "dmr": "docker model pull"}
+
 _PATIENCE: Final = 1.0
 """Seconds that one server may take for its answer."""
 
@@ -43,6 +52,7 @@ _MOST_MODELS: Final = 12
 """Models of one server that Ollama is asked about."""
 
 _LONGEST_NAME: Final = 200
+_SHOWN: Final = 5
 
 _NOT_FOR_TALK: Final = ("embed", "rerank", "whisper", "bge-", "minilm")
 """Parts of the names of models that answer no conversation."""
@@ -82,13 +92,57 @@ def answering(places: Mapping[str, str] = USUAL) -> list[Server]:
     return [Server(title, url, known[title]) for title, url in places.items() if title in known]
 
 
+def places_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the usual places, with the addresses that the environment gives in place of the providers' own."""
+    places = dict(USUAL)
+    for title, provider in PROVIDED.items():
+        with contextlib.suppress(ModelError):  # the address is none; whoever uses it is told
+            places[title] = endpoint(ModelConfig(reference=provider, provider=provider, name="any"), environ).base_url
+    return places
+
+
+def server_fault(model: ModelConfig, environ: Mapping[str, str]) -> str:
+    """Return what a model lacks that has an address and no key: its server, or that the server has it.
+
+    Args:
+        model: whose address is known in this environment.
+        environ: where that is looked up.
+
+    Returns:
+        sentences; empty if nothing is known to be missing. A server that wants a key is not asked.
+    """
+    if model.is_function:
+        return ""
+    config = resolved(model, environ)
+    place = endpoint(config, environ)
+    if place.api_key is not None:
+        return ""
+    known = models_at(place.base_url)
+    if not known:
+        return f"Nothing at {place.base_url} says that it has a model. Start the server of {config.reference} first."
+    if any(_is_named(config.name, name) for name in known):
+        return ""
+    loaded = _LOADED_BY.get(config.provider)
+    advice = f"Load it with `{loaded} {config.name}`" if loaded else "Load it, or name one of those in team.yaml"
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return (
+        f"The server at {place.base_url} has no model {config.name!r} for conversations; it has "
+        f"{', '.join(known[:_SHOWN])}{more}. {advice}."
+    )
+
+
+def _is_named(name: str, known: str) -> bool:
+    """Whether a server's own name for a model is what a person calls it: without registry, and without `:latest`."""
+    return f"/{known}".removesuffix(":latest").endswith(f"/{name}".removesuffix(":latest"))
+
+
 def models_at(base_url: str) -> tuple[str, ...]:
     """Return the models of a server that can hold a conversation; empty if it does not answer, or has none."""
     answer = _asked(base_url, "GET", f"{urlsplit(base_url).path.rstrip('/')}/models")
     entries = answer.get("data") if isinstance(answer, dict) else None
     names = [entry.get("id") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     models = [name for name in names if isinstance(name, str) and _is_for_talk(name)]
-    if base_url == PROVIDERS["ollama"].base_url:
+    if base_url == places_of(os.environ)["Ollama"]:
         able = [name for name in models[:_MOST_MODELS] if _calls_tools(base_url, name)]
         models = [*able, *(name for name in models if name not in able)]
     return tuple(models)

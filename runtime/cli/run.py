@@ -159,7 +159,7 @@ def check_file(path: str, working_dir: str | None = None, *, ping: bool = False)
     agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
     from .check import DryLook, say_which_answer  # noqa: PLC0415 - for this command only
 
-    look = DryLook(team, os.environ, Path(working_dir or Path.cwd()))
+    look = DryLook(team, os.environ, Path(working_dir or Path.cwd()), asks=ping)
     is_good = look.is_good
     if not (manner.quiet and is_good):
         out.sentence(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")

@@ -16,14 +16,14 @@ from typing import Final, TypeVar
 
 import click
 
-from ..errors import ModelError, TeamFileError
-from ..team.config import AgentConfig
-from ..team.providers import endpoint, url_fault
-from ..teamfile.load import override_model, team_from_mapping
+from ..errors import TeamFileError
+from ..team.providers import url_fault
+from ..teamfile.load import load_team, override_model, team_from_mapping
 from ..terminal.streams import err, out, warn
 from .manner import manner
-from .model_servers import USUAL, answering, models_at, with_keys
+from .model_servers import PROVIDED, answering, models_at, places_of, server_fault, with_keys
 from .new_team import TOOLS, WORK, ModelChoice, prompt_for, team_text
+from .readiness import missing_keys, would_fail
 from .words import none_such
 
 __all__ = ["write_team"]
@@ -105,9 +105,8 @@ def _named(model: str) -> ModelChoice:
 def _proposals(environ: Mapping[str, str]) -> list[ModelChoice]:
     """Return the models that could answer: of servers on this machine first, then those that have a key."""
     found = []
-    for server in answering():
-        providers = {USUAL["Ollama"]: "ollama", USUAL["vLLM"]: "vllm", USUAL["Docker Model Runner"]: "dmr"}
-        provider = providers.get(server.base_url)
+    for server in answering(places_of(environ)):
+        provider = PROVIDED.get(server.title)
         why = f"{server.title} answers at {server.base_url}"
         for name in server.models[:3]:
             choice = ModelChoice(f"{provider}/{name}", "", why) if provider else ModelChoice(name, server.base_url, why)
@@ -173,7 +172,7 @@ def _is_free(folder: Path) -> bool:
         were = "is" if len(there) == 1 else "are"
         advice = "Give another folder, such as `subactors init my-team`"
         if "team.yaml" in there:
-            advice += f", or see what that team is with `subactors check {shlex.quote(str(folder / 'team.yaml'))}`"
+            advice += f", or see what that team is with `subactors check {_typed(folder / 'team.yaml')}`"
         warn(f"{' and '.join(there)} {were} in {folder.absolute()} already. Nothing was written. {advice}.")
     return not there
 
@@ -202,31 +201,35 @@ def _tell(folder: Path, chosen: ModelChoice) -> None:
     else:
         model = "It has no model: a function of work.py does the work."
     err.sentence(f"Wrote {folder / 'team.yaml'} and {folder / 'work.py'}.\n{model}")
-    needed = _needed(chosen)
-    if needed:
-        err.sentence(needed)
+    for sentence in _needed(folder):
+        err.sentence(sentence)
     program = _program()
     out.line("Try:")
     if folder.absolute() != Path.cwd():
-        out.line(f"  cd {shlex.quote(str(folder))}")
+        out.line(f"  cd {_typed(folder)}")
     out.line(f"  {program} check team.yaml")
     out.line(f'  {program} run team.yaml "{prompt_for(chosen)}"')
     out.line(f"  {program} dispatch team.yaml surveyor agent task tool")
 
 
-def _needed(chosen: ModelChoice) -> str:
-    """Return what the model still needs, as a sentence; empty if nothing is known to be missing."""
-    if not chosen.reference or chosen.base_url:
-        return ""
-    team = team_from_mapping({"agents": {"root": {"model": chosen.reference}}})
-    agent: AgentConfig = team.agents[team.root]
-    try:
-        for model in agent.models:
-            if not model.is_function:
-                endpoint(model, os.environ)
-    except ModelError as error:
-        return str(error)
-    return ""
+def _needed(folder: Path) -> list[str]:
+    """Return what keeps the root of a new team from running here, as `check` would say it, a sentence each."""
+    team = load_team(folder / "team.yaml")
+    agent = team.agents[team.root]
+    needed = [
+        *would_fail(agent, os.environ, folder.absolute(), team.folders),
+        *missing_keys(agent, os.environ, team.folders),
+    ]
+    if needed or agent.model is None:
+        return list(dict.fromkeys(needed))
+    fault = server_fault(agent.model, os.environ)
+    return [f"{fault} Until then only `surveyor` runs."] if fault else []
+
+
+def _typed(path: Path) -> str:
+    """Return a path as it may be typed into a shell after a command."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def _program() -> str:

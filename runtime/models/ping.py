@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 import httpx2
 import msgspec
 import openai
 
-from ..errors import SubactorsError
+from ..errors import RateLimitError, SubactorsError
 from ..net.proxies import ProxyError, proxy_for
 from ..team.config import ModelConfig
 from ..team.providers import PROVIDERS, endpoint
@@ -52,22 +52,32 @@ class Answer(msgspec.Struct, frozen=True):
     is_reached: bool = True
 
 
-def ask_models(models: Iterable[ModelConfig], environ: Mapping[str, str]) -> list[Answer]:
-    """Ask models, none of them a function, each for one word. Blocks."""
-    return asyncio.run(_all([_ask_model(model, environ) for model in models]))
+def ask_models(
+    models: Iterable[ModelConfig], environ: Mapping[str, str], told: Callable[[Answer], None] = lambda _: None
+) -> list[Answer]:
+    """Ask models, none of them a function, each for one word. Blocks.
+
+    Args:
+        models: of a checked team.
+        environ: where keys and addresses are looked up.
+        told: called with each answer as it comes, in the thread of the caller.
+    """
+    return asyncio.run(_all([_ask_model(model, environ) for model in models], told))
 
 
 def ask_servers(providers: Iterable[str], environ: Mapping[str, str]) -> list[Answer]:
     """Ask the servers of known providers which models they have. Blocks."""
-    return asyncio.run(_all([_ask_server(name, environ) for name in providers]))
+    return asyncio.run(_all([_ask_server(name, environ) for name in providers], lambda _: None))
 
 
-async def _all(questions: list[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+async def _all(questions: list[Coroutine[Any, Any, Answer]], told: Callable[[Answer], None]) -> list[Answer]:
     room = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(question: Coroutine[Any, Any, Answer]) -> Answer:
         async with room:
-            return await question
+            answer = await question
+        told(answer)
+        return answer
 
     return await asyncio.gather(*map(ask, questions))
 
@@ -86,6 +96,11 @@ async def _ask_model(config: ModelConfig, environ: Mapping[str, str]) -> Answer:
             turn = await model.complete([{"role": "user", "content": _QUESTION}], [], lambda _: None)
     except TimeoutError:
         return Answer(config.reference, is_good=False, text=f"has not answered within {_PATIENCE:g} s.")
+    except RateLimitError as error:
+        # Its own advice is for tasks that have waited.
+        again = "" if error.after is None else f" Its server may be asked again in {error.after:.0f} s."
+        waits = "A task waits for that, up to the `rate_patience` of its team."
+        return Answer(config.reference, is_good=False, text=f"its rate limit is reached just now.{again} {waits}")
     except SubactorsError as error:
         return Answer(config.reference, is_good=False, text=str(error))
     finally:

@@ -71,7 +71,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
         name: the model's name at the provider, in which `${env.NAME}` is replaced, as in `base_url` and the texts of
             `options`; for `python` the target `package.module:function`.
         base_url: root of the OpenAI-compatible endpoint, where the team file gives one; empty: the provider's own,
-            which the environment may override (`OPENAI_BASE_URL`, `MODEL_RUNNER_HOST`), and for `python`.
+            which the environment may override (`OPENAI_BASE_URL`, `OLLAMA_HOST`, `MODEL_RUNNER_HOST`); and for
+            `python`.
         key_variables: environment variables that may hold the key, first set one wins; empty: no key is needed.
         options: further parameters of each request (`temperature`, `max_tokens`, `top_p`, …), under the endpoint's
             names for them; None takes a parameter out that every request has otherwise.

@@ -6,6 +6,7 @@ or of anything that is kept.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -83,11 +84,13 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
         "dmr": Provider(
             "http://127.0.0.1:12434/engines/v1", address_variable="MODEL_RUNNER_HOST", address_suffix="/engines/v1"
         ),
-        "ollama": Provider("http://localhost:11434/v1"),
+        "ollama": Provider("http://localhost:11434/v1", address_variable="OLLAMA_HOST", address_suffix="/v1"),
         "vllm": Provider("http://localhost:8000/v1"),
     }
 )
 """By name, in lower case."""
+
+_OLLAMA_HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d*))?(/(?!/).*)?")
 
 AUTO = "auto"
 """The provider, and the reference, of a model that is chosen by the keys at hand when a client is made."""
@@ -244,12 +247,27 @@ def _override(config: ModelConfig, provider: Provider, environ: Mapping[str, str
     value = environ.get(variable, "").strip() if variable and not config.base_url else ""
     if not value:
         return ""
+    if variable == "OLLAMA_HOST":
+        value = _ollama_root(value)
     fault = url_fault(value)
     if fault is not None:
         raise ModelError(
             f"Model {config.reference!r}: the address in {variable} {fault}. Correct or unset this variable."
         )
     return value.rstrip("/") + provider.address_suffix
+
+
+def _ollama_root(value: str) -> str:
+    """Return the root that OLLAMA_HOST means: it may lack scheme, host and port, and be where a server listens."""
+    found = _OLLAMA_HOST.fullmatch(value)
+    if found is None:
+        return value
+    scheme, host, port, path = found.groups("")
+    if host in ("", "0.0.0.0", "[::]"):  # noqa: S104 - nothing listens here
+        host = "localhost"
+    if not port and not scheme:
+        port = "11434"
+    return f"{scheme or 'http'}://{host}{':' if port else ''}{port}{path}"
 
 
 def _key(config: ModelConfig, environ: Mapping[str, str], *, needed: bool) -> str | None:

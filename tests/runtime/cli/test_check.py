@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from first_forms import first_always
 from model_server import ModelServer, Reply, Request, Status, Text
 from run_folders import command
+from subactors.runtime.cli.check import say_which_answer
+from subactors.runtime.teamfile.load import team_from_mapping
+from subactors.runtime.terminal import streams
 
 
 @pytest.fixture
@@ -52,6 +57,7 @@ def test_check_says_which_agents_would_run_and_which_would_not(folder: Path) -> 
     assert status == 1
     assert "b: not before there is a key: Model 'openai/gpt-4o' needs a key" in said
     assert said.endswith("Would run here: a. Would not: c. Not before there is a key: b.\n")
+    assert "No model was asked whether it answers" in said
     status, said = check(folder, text, OPENAI_API_KEY="k")
     assert said.endswith("Would run here: a, b. Would not: c.\n")
 
@@ -179,10 +185,46 @@ def test_each_model_is_asked_for_one_word_where_that_is_wanted(folder: Path) -> 
         asked = sorted(request.model for request in server.requests)
     assert status == 1
     assert asked == ["bad", "good"]
-    *_, head, good, bad, own = said.splitlines()
+    *_, head, own, first, second = said.splitlines()
     assert head == "Asked for one word:"
+    bad, good = sorted([first, second])
     assert re.fullmatch(r"  good: answered in .* s \(.* tokens in, .* out\)\.", good)
     assert bad.startswith("  bad: http://")
     assert "401" in bad
     assert own == "  python/package.deep.work:work: a function of yours, which is not asked."
     assert "4711" not in said
+
+
+def ask_slow_and_quick(answer: Callable[[Request], Reply]) -> None:
+    """Ask two models of a server, as `check --ping` does."""
+    with ModelServer(answer) as server:
+        place = {"provider": "local", "base_url": server.base_url}
+        models = {name: {**place, "model": name} for name in ("slow", "quick")}
+        say_which_answer(
+            team_from_mapping({"models": models, "agents": {name: {"model": name} for name in models}}), {}
+        )
+
+
+def test_each_answer_is_told_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    monkeypatch.setattr(streams.out, "sentence", lambda text, **_: told.set() if "quick: answered" in text else None)
+    in_time: list[bool] = []
+
+    def answer(request: Request) -> Reply:
+        if request.model == "slow":
+            in_time.append(told.wait(20))
+        return Text("ok")
+
+    ask_slow_and_quick(answer)
+
+    assert in_time == [True]
+
+
+def test_a_rate_limit_that_is_met_while_asking_gives_no_advice_for_tasks(capfd: pytest.CaptureFixture[str]) -> None:
+    ask_slow_and_quick(lambda _: Status(429, "slow down", headers={"retry-after": "7"}))
+
+    _, line, _ = capfd.readouterr().out.splitlines()
+    assert line.endswith(
+        ": its rate limit is reached just now. Its server may be asked again in 7 s. "
+        "A task waits for that, up to the `rate_patience` of its team."
+    )

@@ -11,12 +11,15 @@ import termios
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from command_line import COMMAND, subactors
 from model_server import Calls, ModelServer, Request, Text
+from page_server import Page, Pages
 from subactors.runtime.cli.model_servers import answering, with_keys
 from subactors.runtime.cli.write_team import write_team
 from subactors.runtime.errors import TeamFileError
+from subactors.runtime.team.key_variables import known_keys
 from subactors.runtime.teamfile.load import load_team
 
 
@@ -128,6 +131,68 @@ def test_a_model_without_its_key_is_written_and_its_need_is_told(
     assert write_team(str(tmp_path), "mistral/x", None, None, ask=False) == 0
 
     assert "Set the environment variable MISTRAL_API_KEY." in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "base_url", "needed"),
+    [
+        (
+            "ollama/qwen3",
+            None,
+            "Nothing at http://127.0.0.1:9/v1 says that it has a model. Start the server of ollama/",
+        ),
+        ("qwen", "http://127.0.0.1:9/v1", "Nothing at http://127.0.0.1:9/v1 says that it has a model."),
+        (
+            "auto",
+            None,
+            "Nothing at http://127.0.0.1:9/engines/v1 says that it has a model. Start the server of auto (dmr/",
+        ),
+        ("python/x_of_nobody:y", None, "x_of_nobody:y: there is no module 'x_of_nobody'."),
+    ],
+)
+def test_what_the_model_of_a_new_team_lacks_is_told(  # noqa: PLR0917 - parameters and fixtures
+    tmp_path: Path,
+    model: str,
+    base_url: str | None,
+    needed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name in known_keys():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    monkeypatch.setenv("MODEL_RUNNER_HOST", "http://127.0.0.1:9")
+
+    assert write_team(str(tmp_path), model, base_url, None, ask=False) == 0
+
+    assert needed in capfd.readouterr().err
+
+
+def test_a_model_that_its_server_does_not_have_is_told_and_one_that_it_has_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    models = {"data": [{"id": "qwen3:latest"}, {"id": "other"}]}
+    with Pages({"/v1/models": Page(msgspec.json.encode(models))}) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address)
+        assert write_team(str(tmp_path / "a"), "ollama/qwen3", None, None, ask=False) == 0
+        had = capfd.readouterr().err
+        assert write_team(str(tmp_path / "b"), "ollama/qwen4", None, None, ask=False) == 0
+        lacked = capfd.readouterr().err
+
+    assert "has no model" not in had
+    assert (
+        "has no model 'qwen4' for conversations; it has qwen3:latest, other. Load it with `ollama pull qwen4`."
+        in lacked
+    )
+
+
+def test_a_folder_whose_name_begins_with_a_dash_can_be_gone_to(tmp_path: Path) -> None:
+    written = subactors(tmp_path, "init", "--model", "none", "--", "-dash")
+    folder, check, *_ = printed_commands(written.stdout)
+
+    done = run_in_a_shell(f"{folder} && {check}", tmp_path)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_servers_are_found_that_answer_with_models_that_can_talk() -> None:

@@ -107,6 +107,21 @@ def test_the_environment_moves_the_model_runner_of_docker() -> None:
     assert found == Endpoint("http://runner:1234/engines/v1", None)
 
 
+@pytest.mark.parametrize(
+    ("host", "root"),
+    [
+        ("gpu", "http://gpu:11434"),
+        ("gpu:80", "http://gpu:80"),
+        (":8080", "http://localhost:8080"),
+        ("0.0.0.0:1", "http://localhost:1"),
+        ("[::1]:1", "http://[::1]:1"),
+        ("https://gpu/proxy/", "https://gpu/proxy"),
+    ],
+)
+def test_the_variable_of_ollama_moves_its_models_as_it_moves_its_own_programs(host: str, root: str) -> None:
+    assert endpoint(model("ollama/qwen3"), {"OLLAMA_HOST": host}).base_url == f"{root}/v1"
+
+
 def test_an_address_in_the_environment_that_is_none_is_an_error_that_names_the_variable() -> None:
     with pytest.raises(ModelError, match="OPENAI_BASE_URL"):
         endpoint(model("openai/gpt-4o"), {"OPENAI_BASE_URL": "localhost:4000", "OPENAI_API_KEY": SECRET})
