@@ -84,23 +84,23 @@ def offer() -> FenceOffer:
     """Ask the kernel what it offers; a few microseconds, in any process."""
     version = LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_FOR_VERSION)
     if version < 0:
-        why = f"no Landlock in this kernel, or not for this process ({os.strerror(ctypes.get_errno())})"
+        why = f"this kernel has no Landlock, or not for this process ({os.strerror(ctypes.get_errno())})"
         return FenceOffer("none", f"{why}: a task can signal and trace whatever else this user runs")
     if version >= _WITH_SCOPES:
-        also = ", nor change their limits (seccomp); their priorities (renice) it can"
+        also = ", nor change their limits (by a filter: seccomp); their priorities it can change (renice)"
         if make_filter() is None:
             also = "; their limits and priorities (prlimit, renice) it can change, as there is no seccomp filter for it"
         return FenceOffer(
             "signals and tracing",
-            f"a Landlock domain for each task (version {version}): it can neither signal, trace nor read host, zygote "
-            f"and other tasks{also}",
+            f"the kernel keeps each task to itself (Landlock, version {version}): it can neither signal, trace nor "
+            f"read the host, the zygote and other tasks{also}",
         )
     since = "Linux 6.12 keeps it from signalling them, too"
     if version >= _WITH_REFER:
         return FenceOffer(
             "tracing",
-            f"a Landlock domain for each task (version {version}): it can neither trace nor read host, zygote and "
-            f"other tasks, nor mount anything; {since}",
+            f"the kernel keeps each task to itself (Landlock, version {version}): it can neither trace nor read the "
+            f"host, the zygote and other tasks, nor mount anything; {since}",
         )
     return FenceOffer("none", f"Landlock of version {version} would keep tasks from moving files; {since}")
 

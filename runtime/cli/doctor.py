@@ -41,6 +41,8 @@ logger = logging.getLogger("subactors.runtime")
 
 _FAILED: Final = 1
 
+_TREE: Final = "a task with all that it has started, which it looks at every 0.1 s"
+
 
 def report(state_dir: str | None, *, ping: bool) -> int:
     """Print what is found as it is found, and what its marks mean; return the exit status."""
@@ -71,9 +73,12 @@ def examine(state_dir: str | None = None, *, ping: bool = False) -> Iterator[Fin
     yield _exits()
     yield _orphans()
     yield _fence()
-    yield Finding("zygote", "ok", "asked every second while it owes something; replaced when it is stopped or stuck")
+    parent = "the process that all tasks are forked from"
+    yield Finding(
+        "zygote", "ok", f"{parent} is asked every second while it owes something, and replaced when it is stuck"
+    )
     yield Finding("limit wall_clock, tokens, iterations, output", "ok", "held by the host")
-    yield Finding("limit cpu", "ok", "RLIMIT_CPU for each process, and the tree's use looked at every 0.1 s")
+    yield Finding("limit cpu", "ok", f"the kernel holds it for each process (RLIMIT_CPU), and the host for {_TREE}")
     groups = CgroupTree.find()
     yield _memory(groups)
     yield _processes(groups)
@@ -115,14 +120,14 @@ def _exits() -> Finding:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError) as error:
         return Finding("exits", "!!", f"no pidfd ({error}); Linux 5.3 or newer is needed")
-    return Finding("exits", "ok", "seen by pidfd, in one selector")
+    return Finding("exits", "ok", "the host is told at once when a process ends (pidfd)")
 
 
 def _orphans() -> Finding:
     path = Path(f"/proc/self/task/{os.getpid()}/children")
     if not path.exists():
         return Finding("orphans", "!!", f"{path} is not there; a kernel with CONFIG_PROC_CHILDREN is needed")
-    return Finding("orphans", "ok", "every task a subreaper and a session of its own; what outlives it is killed")
+    return Finding("orphans", "ok", "whatever a task has started is found when it ends (it is a subreaper), and killed")
 
 
 def _fence() -> Finding:
@@ -131,26 +136,32 @@ def _fence() -> Finding:
 
 
 def _memory(groups: CgroupTree | None) -> Finding:
-    kernel = "RLIMIT_DATA for each process"
+    kernel = "for each process (RLIMIT_DATA)"
     if groups is not None and not groups.no_memory:
-        kernel = f"memory.max for the tree, in a control group of its own; {kernel}"
+        kernel = f"for a task's control group (memory.max), and {kernel}"
     if not Path("/proc/self/smaps_rollup").exists():
-        return Finding("limit memory", "!!", f"{kernel}; no smaps_rollup, so looking at a tree is slow")
-    tree = "what the tree alone uses (USS, and what its processes share) looked at every 0.1 s"
-    return Finding("limit memory", "ok", f"{kernel}, and {tree}")
+        return Finding(
+            "limit memory", "!!", f"the kernel holds it {kernel}; it has no /proc/self/smaps_rollup, so looks take long"
+        )
+    own = "what they alone use counts (USS), and what they share"
+    return Finding("limit memory", "ok", f"the kernel holds it {kernel}, and the host for {_TREE}: {own}")
 
 
 def _processes(groups: CgroupTree | None) -> Finding:
-    how = "the tree looked at every 0.1 s"
+    how = f"the host holds it for {_TREE}"
     if groups is not None and not groups.no_processes:
-        how += ", and pids.max of its control group, further out, for what forks faster"
+        how += "; for what forks faster the kernel has a higher one (pids.max of its control group)"
     return Finding("limit processes", "ok", how)
 
 
 def _control_groups(groups: CgroupTree | None) -> Finding:
     what = "control groups"
     if groups is None:
-        return Finding(what, "--", "not used: SUBACTORS_CGROUP names no delegated group; the limits above hold without")
+        return Finding(
+            what,
+            "--",
+            "not used, as SUBACTORS_CGROUP names none that this user may divide; the limits above hold without",
+        )
     if groups.problem:
         return Finding(what, "!!", f"not used: {groups.problem}")
     missing = [problem for problem in (groups.no_memory, groups.no_processes) if problem]
@@ -218,15 +229,21 @@ def _own_folder(state_dir: str | None) -> Path:
 
 
 def _state(state_dir: str | None) -> Finding:
-    root = state_root(state_dir)
-    existing = next(folder for folder in [root, *root.parents] if folder.exists())
-    free = shutil.disk_usage(existing).free
-    good = os.access(existing, os.W_OK) and free > 100_000_000  # noqa: PLR2004 - some outputs' worth
-    writable = "writable" if os.access(existing, os.W_OK) else "not writable"
-    mode = existing.stat().st_mode
-    if existing == root and mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
-        good, writable = False, f"{writable}, by others, too, from whom the next run takes that if it may"
-    how = f"{root}, {writable}, {size(free)} free; SQLite {sqlite3.sqlite_version}, WAL"
+    root, folder = state_root(state_dir), _own_folder(state_dir)
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+        folder.rmdir()
+        free = shutil.disk_usage(root).free
+        mode = root.stat().st_mode
+    except OSError as error:
+        why = f"{root} cannot be made or written to: {error.strerror or error}"
+        return Finding("state folder", "!!", f"{why}. Name another in SUBACTORS_STATE_DIR, or with --state-dir")
+    good = free > 100_000_000  # noqa: PLR2004 - some outputs' worth
+    writable = "writable"
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        good, writable = False, "writable, by others, too, from whom the next run takes that if it may"
+    how = f"{root}, {writable}, {size(free)} free; its journals are of SQLite {sqlite3.sqlite_version}"
     return Finding("state folder", _state_of(good), how)
 
 

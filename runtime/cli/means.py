@@ -26,8 +26,8 @@ State: TypeAlias = Literal["ok", "--", "!!"]
 
 LEGEND: Final = (
     "ok: it works, and is used.",
-    "--: it is not there, or was not asked; only what its line names needs it.",
-    "!!: it does not work, or is set up wrongly; its line says what.",
+    "--: it cannot be used here, or was not asked; only what its line names needs it.",
+    "!!: everything needs it, or you have set it up, and it does not work; its line says why.",
 )
 """What the states mean."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from command_line import subactors, write_team
 from page_server import Page, Pages
+from subactors.runtime.cli.doctor import examine
 from subactors.runtime.cli.means import LEGEND, model_findings, program_findings
 from subactors.runtime.team.key_variables import known_keys
 
@@ -23,7 +25,7 @@ def test_doctor_says_what_is_used_and_runs_a_task(folder: Path) -> None:
     *lines, empty, ok, none, wrong = done.stdout.splitlines()
     assert all(line.startswith(("ok  ", "--  ")) for line in lines)
     assert (empty, ok, none, wrong) == ("", *LEGEND)
-    assert any(line.startswith("ok  exits: seen by pidfd") for line in lines)
+    assert any(line.startswith("ok  exits: the host is told at once") for line in lines)
     assert lines[-1].startswith("ok  a task: started, answered and gone in ")
     assert list((folder / "state").iterdir()) == []  # nothing for `ps` to list
     assert (folder / "state").stat().st_mode & 0o777 == 0o700
@@ -35,6 +37,9 @@ def test_doctor_has_a_line_for_each_guard_against_hostile_tasks(folder: Path) ->
     assert said["git"].startswith("git version ")
     assert "a pipe and a link were refused just now" in said["files of the state folder"]
     assert {"fence", "zygote", "turns", "keys", "fetch", "team files"} <= said.keys()
+    for jargon in ("Landlock", "seccomp", "pidfd", "subreaper", "RLIMIT", "USS", "selector", "WAL"):
+        outside = {what: how for what, how in said.items() if jargon in re.sub(r"\([^()]*\)", "", how)}
+        assert outside == {}, f"{jargon} is explained by nothing beside it"
 
 
 def test_doctor_says_that_others_can_write_to_the_state_folder(folder: Path) -> None:
@@ -43,6 +48,20 @@ def test_doctor_says_that_others_can_write_to_the_state_folder(folder: Path) -> 
     done = subactors(folder, "doctor", "--state-dir", str(folder / "state"))
     assert done.returncode == 1
     assert any(line.startswith("!!  state folder: ") and "by others, too" in line for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("state", ["/proc/nope", "file/state"])
+def test_a_state_folder_that_cannot_be_made_is_wrong_whoever_the_user_is(
+    folder: Path, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "file").write_text("")
+    monkeypatch.chdir(folder)
+
+    (found,) = [finding for finding in examine(state) if finding.what == "state folder"]
+
+    assert found.state == "!!"
+    assert "cannot be made or written to" in found.how
+    assert "SUBACTORS_STATE_DIR" in found.how
 
 
 def test_doctor_says_what_cannot_be_had_without_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
