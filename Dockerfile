@@ -1,6 +1,6 @@
 # subactors for machines that are not Linux, and for servers. `docker compose build`; see docs/containers.md.
 #
-# Two stages: the compiler and pip's cache stay behind, and the image has the environment alone.
+# Two stages: the sources and what building leaves stay behind, and the image has the environment alone.
 
 FROM python:3.13-slim AS build
 WORKDIR /source

@@ -26,15 +26,29 @@ CELLS: Final = "notebooks"
 
 PATIENCE: Final = 50.0
 
-WALKS: Final = ("README", "tutorial", "operating")
+PATIENCE_OF_A_WALK: Final = 200.0
+"""Some pages measure something."""
+
+WALKS: Final = ("README", "tutorial", "operating", "command-line", "benchmarking")
 """Pages whose blocks, of the shell and of Python, are pasted one after the other in an empty folder; files, too."""
 
-ELSEWHERE: Final = {
-    "frameworks": "tests/runtime/adapters/test_frameworks_guide.py runs its programs",
-    "benchmarking": "the command has tests of its own, in tests/runtime/bench",
-    "command-line": "the commands have tests of their own, in tests/runtime/cli",
+BESIDE: Final = {
+    "command-line": """\
+cat > team.yaml <<'END'
+agents:
+  root: {entrypoint: work:say, sub_agents: [researcher]}
+  researcher: {entrypoint: work:say}
+  reviewer: {entrypoint: work:say}
+END
+printf 'def say(task):\\n    return f"about {task.text}"\\n' > work.py
+printf 'ants\\n' > topics.txt
+git init --quiet . && git add . && printf 'bees\\n' >> topics.txt
+"""
 }
-"""Pages whose blocks other tests run."""
+"""What a page takes for granted in the folder of its reader, as commands that make it."""
+
+ELSEWHERE: Final = {"frameworks": "runtime/adapters/test_frameworks_guide.py"}
+"""Pages whose blocks the tests of another file run."""
 
 BY_HAND: Final = {("README", "Quick start"), ("README", "Tests")}
 """Sections whose first block installs the package, and runs what is tested here."""
@@ -148,7 +162,7 @@ def steps(name: str) -> list[tuple[Block, str | None]]:
             continue
         if block.kind in {"sh", "python"} or block.file is not None:
             found.append((block, None))
-        elif block.kind == "text" and found:
+        elif block.kind == "text" and found and found[-1][0].section == block.section:
             found[-1] = (found[-1][0], block.text)
     return found
 
@@ -162,9 +176,12 @@ def pasted(block: Block, number: int) -> str:
 
 
 @first_always("name", WALKS)
+@pytest.mark.timeout(PATIENCE_OF_A_WALK + 10)
 def test_the_blocks_of_a_walk_can_be_pasted_one_after_the_other_into_an_empty_folder(name: str, tmp_path: Path) -> None:
     walk = steps(name)
-    shell = "".join(f"{pasted(block, number)}printf '\\036'\n" for number, (block, _) in enumerate(walk))
+    shell = BESIDE.get(name, "") + "".join(
+        f"{pasted(block, number)}printf '\\036'\n" for number, (block, _) in enumerate(walk)
+    )
     folder = tmp_path / "empty"
     folder.mkdir()
 
@@ -181,7 +198,7 @@ def test_the_blocks_of_a_walk_can_be_pasted_one_after_the_other_into_an_empty_fo
         check=False,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=PATIENCE_OF_A_WALK,
     )
 
     assert done.returncode == 0, done.stderr
@@ -217,3 +234,4 @@ def test_each_block_that_can_be_run_is_run_or_says_why_not() -> None:
     ]
 
     assert left_out == []
+    assert [file for file in ELSEWHERE.values() if not (ROOT / "tests" / file).is_file()] == []

@@ -129,6 +129,17 @@ def test_the_container_runs_without_root_and_keeps_its_state() -> None:
     assert "privileged" not in service
 
 
+def test_a_container_for_an_mcp_host_keeps_its_runs_where_the_others_find_them_and_has_a_user() -> None:
+    composed = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    (block,) = [block for block in blocks(guide("containers")) if block.kind == "json"]
+    (server,) = json.loads(block.text)["mcpServers"].values()
+    options = dict(zip(server["args"], server["args"][1:], strict=False))
+
+    assert f"{composed['volumes']['state']['name']}:/state" in server["args"]
+    assert options["--user"] == "1000:1000"
+    assert "SUBACTORS_STATE_DIR=/state/1000" in (ROOT / "Dockerfile").read_text()
+
+
 def in_container(folder: Path, group: str) -> subprocess.CompletedProcess[str]:
     """Run what a container runs, with a program in place of `subactors` that says where it is."""
     program = folder / "subactors"

@@ -137,7 +137,7 @@ def logs(part: str, state_dir: str | None, **options: Any) -> int:
 
     The log is what its C code and the programs that it started wrote, and how it crashed. What a task's Python code
     prints is its output, which `view` shows. The beginning of an ID is enough. Lines of a log have no times of their
-    own: --since goes by when the log was seen to grow, which is looked at a few times a second.
+    own: --since goes by when the log was seen to grow, which is noted about once a second.
     """
     from .logs import show_log
 
