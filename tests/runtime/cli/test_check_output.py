@@ -89,5 +89,5 @@ def test_check_shows_an_agents_name_on_one_line(tmp_path: Path) -> None:
     agents = {"root": {"model": "ollama/x"}, "worker\n  root: would not run here": {"model": "ollama/x"}}
     (tmp_path / "team.yaml").write_text(json.dumps({"agents": agents}))
     lines = subactors(tmp_path, "check", "team.yaml").stdout.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[2].startswith("  worker root: would not run here: model ollama/x")
