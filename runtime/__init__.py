@@ -21,6 +21,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     place/             where tasks run, and what they use and leave there
     toolsets/          what an agent may do
     agent/             one agent at work: its loop, its prompt
+    telemetry/         spans and metrics for OpenTelemetry, where a program wants them
     control/           other hosts: asks them, and is asked by their users
     verbs/             what a program asks, blocking and awaited: one implementation of each verb
     child/             in a task's process: its actor, its work, its streams

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
     from .control.server import ControlServer
     from .tasks.views import TaskView
+    from .telemetry.telemetry import Telemetry
     from .verbs.streams import EventStream
 
 __all__ = ["Closable", "Host"]
@@ -76,6 +77,7 @@ class Host:
 
     Args:
         for_many: see `ProcessSystem`; a program that embeds the runtime has some use for it, unless `standby` is 0.
+        telemetry: makes spans; closed with the host. None: the program's SDK of OpenTelemetry does, if there is one.
 
     Attributes:
         team: the team, with the settings that are in force.
@@ -99,13 +101,13 @@ class Host:
         working_dir: str | os.PathLike[str] | None = None,
         for_many: bool = True,
         on_question: OnQuestion | None = None,
+        telemetry: Telemetry | None = None,
         **settings: Any,
     ) -> None:
         self.team = msgspec.structs.replace(team, settings=_in_force(team.settings, settings))
         self._working_directory = _folder(working_dir)
         asker = None if on_question is None else asks_program(on_question)
-        self._owner = os.getpid()
-        self._closed = False
+        self._owner, self._closed = os.getpid(), False
         self._close_lock = threading.Lock()
         self._adopting = threading.Lock()
         check_platform()
@@ -136,7 +138,7 @@ class Host:
         self.people = People(self.ask)
         if asker is not None:
             self.people.attach(asker, "")
-        self._start_supervisor()
+        self._start_supervisor(telemetry)
         self._adopted: list[Closable] = []
         self._control: ControlServer | None = None
         self.housekeeping = threading.Thread(target=self._keep_house, name="subactors-house", daemon=True)
@@ -267,6 +269,8 @@ class Host:
                     steps.callback(other.close)
                 steps.callback(self.callbacks.close)
                 steps.callback(self.settling.close)
+                if self._telemetry is not None:
+                    steps.callback(self._telemetry.close)
                 steps.callback(self._stop_supervisor)
                 steps.callback(self.people.close)
                 steps.callback(self.system.close, grace=0.0)
@@ -280,14 +284,18 @@ class Host:
         finally:
             self._close_lock.release()
 
-    def _start_supervisor(self) -> None:
+    def _start_supervisor(self, telemetry: Telemetry | None) -> None:
         # Imported here, and not when the first task runs: what cannot be imported ends no host with limits to hold.
         with fork_lock:  # a process forked in the middle of an import could never import that module
             from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
             from .runs.worktree_keeper import WorktreeKeeper  # noqa: PLC0415 - the same
+            from .supervisor.course import Course  # noqa: PLC0415 - the same
             from .supervisor.events import EventHub  # noqa: PLC0415 - the same
             from .supervisor.registry import TaskRegistry  # noqa: PLC0415 - the same
             from .supervisor.supervisor import TaskSupervisor  # noqa: PLC0415 - the same
+            from .telemetry.finding import find_telemetry  # noqa: PLC0415 - the same
+
+            self._telemetry = telemetry or find_telemetry()
 
         self.worktrees = WorktreeKeeper()
         self.hub = EventHub()
@@ -303,6 +311,7 @@ class Host:
             keys=self._keys,
             working_directory=self._working_directory,
             people=self.people,
+            course=Course(self.journal, self._telemetry, self.folder.path.name),
         )
 
     def _end_tasks(self) -> None:

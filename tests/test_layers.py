@@ -65,6 +65,7 @@ COMPUTING: Final = {
     "actors.wire.singletons": "the module of a singleton that comes from the host",
     "runtime.models.openai.library": "what it has put off to import",
     "runtime.team.references": "what a team file names",
+    "runtime.telemetry.wanted": "the exporter for the protocol of OTLP that the environment names",
     "runtime.toolsets.build": "the toolset beside it that a row of `team/toolset_kinds` names",
     "benchmarks.contenders": "the contender beside it that its table names",
 }

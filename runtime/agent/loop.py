@@ -8,13 +8,15 @@ calls, or not at all. Whoever listens can keep more of it: a turn before its too
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from ..errors import ContextLengthError, LimitError
-from ..models.base import Message, Model, ToolCall, ToolSchema, Turn, Usage
+from ..models.base import Message, Model, ToolCall, ToolSchema, Turn
+from ..tasks.origin import calling
 from ..team.config import AgentConfig
 from ..text import encodable
 from ..toolsets.base import ToolAnswer, ToolBox
@@ -25,7 +27,7 @@ from .turn_budget import TurnBudget
 if TYPE_CHECKING:
     from .answer_check import AnswerCheck
 
-__all__ = ["AgentLoop", "LoopListener", "assistant_message", "tool_message"]
+__all__ = ["AgentLoop", "LoopListener", "assistant_message", "tool_message", "unanswered"]
 
 
 class LoopListener(Protocol):
@@ -37,9 +39,7 @@ class LoopListener(Protocol):
     def text(self, piece: str) -> None:
         """Text came from the model, or a line break that keeps the texts of two turns apart."""
 
-    def calls_begin(
-        self, calls: Sequence[ToolCall], messages_added: Sequence[Message], told: Sequence[str] = ()
-    ) -> None:
+    def calls_begin(self, turn: Turn, messages_added: Sequence[Message], told: Sequence[str] = ()) -> None:
         """The tools are about to be called that a turn asks for; the conversation has grown so far by these messages.
 
         `turn_ended` has these again, and the answers. `told` are the tasks of whose ends they tell.
@@ -143,7 +143,7 @@ class AgentLoop:
                 said = assistant_message(turn)
                 if turn.tool_calls:
                     self._end_line(turn)
-                    self._listener.calls_begin(turn.tool_calls, [*added, said], self._tools.take_told())
+                    self._listener.calls_begin(turn, [*added, said], self._tools.take_told())
                     if any(self._tools.may_change(call.name) for call in turn.tool_calls):
                         await self._listener.calls_written()
                 answers = await self._answers(turn.tool_calls)
@@ -235,10 +235,12 @@ class AgentLoop:
     async def _turn(self, messages: Sequence[Message], history: History, schemas: Sequence[ToolSchema]) -> Turn:
         """Ask the model, with less of old tool answers where the conversation is too long for it."""
         shortened = False
+        began = time.monotonic()
         try:
             while True:
                 try:
-                    return await self._model.complete(history.shown(messages), schemas, self._listener.text)
+                    turn = await self._model.complete(history.shown(messages), schemas, self._listener.text)
+                    return msgspec.structs.replace(turn, seconds=time.monotonic() - began)
                 except ContextLengthError as error:
                     if history.shorten(messages):
                         shortened = True
@@ -249,10 +251,8 @@ class AgentLoop:
                     raise ContextLengthError(
                         f"{error} {done}: give the agent a smaller task, or a model that takes longer conversations."
                     ) from None
-        except BaseException:
-            spent = self._model.take_unreported()
-            if spent != Usage():
-                self._listener.turn_ended(Turn("", usage=spent), ())
+        except BaseException as error:
+            self._listener.turn_ended(unanswered(self._model, began, error), ())
             raise
 
     async def _answers(self, calls: Sequence[ToolCall]) -> list[ToolAnswer]:
@@ -270,6 +270,7 @@ class AgentLoop:
             raise
 
     async def _answer(self, call: ToolCall) -> ToolAnswer:
+        calling.set(call.id)
         self._listener.tool_called(call)
         try:
             answer = await self._tools.call(call.name, call.arguments)
@@ -283,6 +284,18 @@ class AgentLoop:
                 answer = ToolAnswer(f"{call.name} failed: it was cancelled.", is_error=True)
         self._listener.tool_answered(call, answer)
         return answer
+
+
+def unanswered(model: Model, began: float, error: BaseException) -> Turn:
+    """Return what stands for a turn that a model has not answered: what it has cost, how long it took, and why.
+
+    Args:
+        model: the model, which forgets what this has cost.
+        began: when it was asked (monotonic).
+        error: what it has raised.
+    """
+    seconds = time.monotonic() - began
+    return Turn("", usage=model.take_unreported(), seconds=seconds, error=type(error).__name__)
 
 
 def _with_news(answer: Message, news: str) -> Message:

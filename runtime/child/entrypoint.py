@@ -72,6 +72,8 @@ class EntrypointTask:
         data: what to work on, as plain data; None if nothing was given.
         expected_output: what the answer should look like; None if nothing was said.
         attempt: from 1; more when an earlier process of the task has failed and the team file asks for a restart.
+        traceparent: the place of the task's span in its trace, as W3C Trace Context has it: spans of the function's own
+            belong below it. Empty where the host program makes no spans.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class EntrypointTask:
         stop: threading.Event,
         data: Any = None,
         attempt: int = 1,
+        traceparent: str = "",
     ) -> None:
         self.id = id
         self.agent = agent
@@ -92,6 +95,7 @@ class EntrypointTask:
         self.data = data
         self.expected_output = expected_output
         self.attempt = attempt
+        self.traceparent = traceparent
         # One reference: to make a method of each would touch, and so copy, a page of each in every task.
         self._inside = inside
         self._stop = stop

@@ -14,7 +14,7 @@ from ..errors import SubactorsError
 from ..models.base import Message, ToolCall, Turn
 from ..tasks.gateway import TaskGateway
 from ..tasks.messages import CallAnswered, CallsBegan, ToolAnswered, ToolCalled, TurnEnded
-from ..tasks.turns import AwaitWritten
+from ..tasks.turns import Asked, AwaitWritten
 from ..text import bounded, encodable
 from ..toolsets.base import ToolAnswer
 from .letters import letterbox
@@ -53,15 +53,14 @@ class Reporter:
             speech.finish_lines()
         self._supervisor.emit(piece)
 
-    def calls_begin(
-        self, calls: Sequence[ToolCall], messages_added: Sequence[Message], told: Sequence[str] = ()
-    ) -> None:
+    def calls_begin(self, turn: Turn, messages_added: Sequence[Message], told: Sequence[str] = ()) -> None:
         """Report the turn, so that it is known which calls had begun, should this process die in them."""
-        self._calls = [*calls]
+        calls = self._calls = [*turn.tool_calls]
         self._running = [*calls]
         self._told = [*as_json(messages_added), *[""] * len(calls)]
         letters = letterbox.report()
-        self._supervisor.tell(CallsBegan(self._told[: len(messages_added)], len(calls), list(told), letters))
+        told_first = self._told[: len(messages_added)]
+        self._supervisor.tell(CallsBegan(told_first, len(calls), list(told), letters, _asked(turn)))
 
     async def calls_written(self) -> None:
         """Wait for the supervisor to say so."""
@@ -99,9 +98,14 @@ class Reporter:
         for index, earlier in enumerate(self._told[: len(messages)]):
             if messages[index] == earlier:
                 messages[index] = ""
-        self._told, self._running = [], []
+        asked = None if self._calls or not turn.seconds else _asked(turn)
+        self._told, self._running, self._calls = [], [], []
         letters = letterbox.report() if messages else []
-        self._supervisor.tell(TurnEnded(turn.usage, messages, letters, list(told)))
+        self._supervisor.tell(TurnEnded(turn.usage, messages, letters, list(told), asked))
+
+
+def _asked(turn: Turn) -> Asked:
+    return Asked(round(turn.seconds, 4), _cut(turn.model), _cut(turn.error))
 
 
 def _cut(name: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..agent.loop import assistant_message
+from ..agent.loop import assistant_message, unanswered
 from ..errors import LimitError, LoopError, ModelError
-from ..models.base import Message, ToolCall, ToolSchema, Turn, Usage
+from ..models.base import Message, ToolCall, ToolSchema, Usage
 
 if TYPE_CHECKING:
     from ..agent.loop_thread import LoopThread
@@ -107,14 +108,13 @@ class TaskModel:
         model = self._opened()
         if self._gateway is not None:
             await self._check_budget(self._gateway)
+        began = time.monotonic()
         try:
             turn = await model.complete(messages, tools, self._reporter.text if stream else _unsaid)
-        except BaseException:
-            spent = model.take_unreported()
-            if spent != Usage():
-                self._reporter.turn_ended(Turn("", usage=spent), ())
+        except BaseException as error:
+            self._reporter.turn_ended(unanswered(model, began, error), ())
             raise
-        self._reporter.turn_ended(turn, ())
+        self._reporter.turn_ended(msgspec.structs.replace(turn, seconds=time.monotonic() - began), ())
         return ModelAnswer(turn.content, turn.tool_calls, turn.usage, assistant_message(turn))
 
     async def _check_budget(self, gateway: Gateway) -> None:

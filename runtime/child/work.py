@@ -276,6 +276,10 @@ class TaskWork:
         enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id, spec.former_folder)
         if spec.entrypoint is not None and spec.keys and self._setup().agent.keys:  # mostly there are none
             os.environ.update(spec.keys)  # after `enter`, which may run git
+        if spec.traceparent:
+            from .traced import trace_work  # noqa: PLC0415 - for hosts that make spans
+
+            trace_work(spec)
         self.at_work = True
         set_current(CurrentTask(spec.id, spec.agent, self._task))
         try:
@@ -315,6 +319,7 @@ class TaskWork:
             inside=self,
             stop=self._stop,
             attempt=spec.attempt,
+            traceparent=spec.traceparent,
         )
         return self._own_task
 

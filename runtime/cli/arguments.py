@@ -37,6 +37,7 @@ __all__ = [
     "load",
     "max_running_option",
     "one_of",
+    "otel_file_option",
     "run_option",
     "settings_of",
     "state_option",
@@ -134,6 +135,12 @@ max_running_option = click.option(
     metavar="N",
     help="Tasks alive at once, in place of the team file's number.",
 )
+otel_file_option = click.option(
+    "--otel-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Append the spans of all tasks to FILE, as lines of OTLP in JSON.",
+)
 state_option = click.option(
     "--state-dir",
     type=click.Path(file_okay=False),
@@ -222,5 +229,8 @@ def _input() -> str:
 
 
 def settings_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
+    """Return the options that were given, as settings of a host; raises click.UsageError, and SubactorsError."""
+    from .telemetry import telemetry_of  # noqa: PLC0415 - commands that run no tasks have none
+
+    telemetry = telemetry_of(options)
+    return {name: value for name, value in {**options, "telemetry": telemetry}.items() if value is not None}

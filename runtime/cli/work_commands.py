@@ -21,6 +21,7 @@ from .arguments import (
     lines_of_input,
     load,
     max_running_option,
+    otel_file_option,
     settings_of,
     state_option,
     team_argument,
@@ -45,6 +46,7 @@ __all__ = ["demo", "dispatch", "mcp", "resume", "run"]
 @json_option
 @max_running_option
 @working_dir_option
+@otel_file_option
 @state_option
 def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) -> int:
     """Run the root agent of TEAM on PROMPT and print its answer.
@@ -73,6 +75,7 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
 @json_option
 @max_running_option
 @working_dir_option
+@otel_file_option
 @state_option
 def resume(part: str, text: str | None, team_file: Path | None, **options: Any) -> int:
     """Continue a task that has ended, and print its answer.
@@ -101,6 +104,7 @@ def resume(part: str, text: str | None, team_file: Path | None, **options: Any) 
 @json_option
 @max_running_option
 @working_dir_option
+@otel_file_option
 @state_option
 def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_output: str | None, **options: Any) -> int:
     """Run AGENT of TEAM on every TASK at once.
@@ -166,6 +170,7 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
 )
 @max_running_option
 @working_dir_option
+@otel_file_option
 @state_option
 def mcp(team_file: Path, agent: str | None, **options: Any) -> int:
     """Serve the background agents of TEAM as tools to an MCP host.

@@ -105,6 +105,9 @@ class Turn(msgspec.Struct, frozen=True):
             `reasoning_details` and others; `content` where the text came with reasoning in it), pieces joined and
             otherwise as they came.
         provider: the server that may get `opaque` and the calls' `extra` back; empty: no server may.
+        model: the model that has answered, as the team file has it; empty: the agent's first.
+        seconds: how long it took.
+        error: the type of what was raised in place of an answer; empty: this is one.
     """
 
     content: str
@@ -112,6 +115,9 @@ class Turn(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
     opaque: dict[str, Any] = msgspec.field(default_factory=dict)
     provider: str = ""
+    model: str = ""
+    seconds: float = 0.0
+    error: str = ""
 
 
 class Model(Protocol):

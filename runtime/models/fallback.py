@@ -65,7 +65,8 @@ class FallbackModel:
                     on_text(f"\n[{candidate.reference} broke off here: {one_line(str(error), 300)}]\n")
             else:
                 candidate.rests_until = 0.0
-                return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
+                usage = turn.usage + self.take_unreported()
+                return msgspec.structs.replace(turn, usage=usage, model=candidate.reference)
         sentences = dict.fromkeys(
             str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}" for error in failures
         )

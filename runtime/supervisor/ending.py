@@ -74,7 +74,7 @@ def follow_up(task: Task, outcome: Outcome, *, is_closing: bool) -> tuple[Outcom
         return outcome, None
     often = "once" if policy.max_restarts == 1 else f"{policy.max_restarts} times"
     note = f"It had been started again {often} within {policy.period:g} s."
-    return Outcome(outcome.status, f"{outcome.reason}\n{note}".strip()), None
+    return msgspec.structs.replace(outcome, reason=f"{outcome.reason}\n{note}".strip()), None
 
 
 _NOTHING: Final = frozenset({None, "null", '""'})

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ...actors import ProcessExit
 from ..runs.journal import Journal
 from ..tasks.events import TaskEnded
 from . import record
+from .course import Course
 from .ending import conclude
 from .events import EventHub
 from .messages import Mailbox, Recorded
@@ -48,6 +51,7 @@ class Ends:
         answers: tells those who have waited.
         place: where tasks run.
         mailbox: the supervisor's.
+        course: of the tasks; hears of their ends, too.
         stop: stops what has lost its owner.
         settle: is called when a task has ended, and everybody has been told.
     """
@@ -61,6 +65,7 @@ class Ends:
         answers: Answers,
         place: Place,
         mailbox: Mailbox,
+        course: Course,
         stop: StopOwned,
         settle: Callable[[], None],
     ) -> None:
@@ -70,6 +75,7 @@ class Ends:
         self._answers = answers
         self._place = place
         self._mailbox = mailbox
+        self._course = course
         self._stop = stop
         self._settle = settle
         self._held: dict[str, tuple[Task, Outcome]] = {}
@@ -88,6 +94,7 @@ class Ends:
     def announce(self, task: Task, outcome: Outcome) -> None:
         """Tell everybody that a task has ended, as its end is written."""
         task.reason = outcome.reason
+        self._course.ended(task, outcome)
         with self._hub.lock:  # whoever opens a stream finds the end either told, or not there
             task.status = outcome.status
             task.release()  # thousands may be remembered
@@ -115,4 +122,4 @@ def _with_those_that_fall(outcome: Outcome, owned: list[Task]) -> Outcome:
     more = f" and {len(owned) - len(names)} more" if len(owned) > len(names) else ""
     were = "was" if len(owned) == 1 else "were"
     fallen = f"{', '.join(names)}{more} had not ended, and {were} stopped."
-    return Outcome(outcome.status, f"{outcome.reason} {fallen}".strip(), final=outcome.final)
+    return msgspec.structs.replace(outcome, reason=f"{outcome.reason} {fallen}".strip())

@@ -65,6 +65,7 @@ def group_task(
         RunError: it must not run; the type and the message say why, and what would be right.
     """
     earlier = ""
+    calling = request.calling
     if request.retry:
         group = _group_to_retry(request.retry, caller, registry)
         earlier = group.file
@@ -95,6 +96,7 @@ def group_task(
         request.task,
         options=RunOptions(limits=request.limits),
         notify=request.notify,
+        calling=calling,
         call=b"group",
         target=request.agent,
         wanted=request,

@@ -63,11 +63,14 @@ class Outcome(msgspec.Struct, frozen=True):
         status: a terminal one.
         reason: why; empty for a completed task that has left nothing.
         final: whether another attempt would end the same way: a limit was reached, or the configuration is wrong.
+        kind: what kind of end it was, for programs: the type of an exception, the name of a signal, `exit 3`, `limit`,
+            `protocol`, `disconnected`, `no answer`, `unknown`, `not started` or `stopped`; empty if it has completed.
     """
 
     status: Status
     reason: str
     final: bool = False
+    kind: str = ""
 
 
 def judge(
@@ -116,26 +119,32 @@ def _judge(
     failure: Failed | None,
 ) -> Outcome:
     if finished is not None and not finished.early and not late:
-        return Outcome("failed", finished.limit, final=True) if finished.limit else Outcome("completed", "")
+        return (
+            Outcome("failed", finished.limit, final=True, kind="limit") if finished.limit else Outcome("completed", "")
+        )
     if end.violation:
-        return Outcome("failed", f"The task's process broke the protocol: {end.violation}.{_quote(log)}")
+        broke = f"The task's process broke the protocol: {end.violation}.{_quote(log)}"
+        return Outcome("failed", broke, kind="protocol")
     reached = reached or _kernel_limit(end, limits)
     if reached:
-        return Outcome("failed", reached, final=True)
+        return Outcome("failed", reached, final=True, kind="limit")
     if stop is not None:
-        return Outcome("stopped", _stop_reason(end, finished, stop, failure))
+        return Outcome("stopped", _stop_reason(end, finished, stop, failure), kind="stopped")
     if end.disconnected:
         return Outcome(
             "failed",
             "Nothing that it says arrives any more: its process closed its connection to the host, "
             f"lived on and was killed.{_quote(log)}",
+            kind="disconnected",
         )
     if end.error is not None:
         kind = end.error.type_name.rpartition(".")[2]
-        return Outcome("failed", _error_text(end.error, failure), final=kind in _FINAL)
+        return Outcome("failed", _error_text(end.error, failure), final=kind in _FINAL, kind=kind)
     if end.finished:
-        return Outcome("failed", "The task's process ended without an answer, as if it had been stopped.")
-    return Outcome("failed", f"The task's process {end}.{_quote(log)}")
+        nothing = "The task's process ended without an answer, as if it had been stopped."
+        return Outcome("failed", nothing, kind="no answer")
+    kind = end.signal_name or ("unknown" if end.code is None else f"exit {end.code}")
+    return Outcome("failed", f"The task's process {end}.{_quote(log)}", kind=kind)
 
 
 def _remains(end: ProcessExit) -> str:

@@ -21,6 +21,7 @@ from ..text import one_line
 from . import record
 from .admission import admit, take_next
 from .briefing import Briefings
+from .course import Course
 from .events import EventHub
 from .groups import group_task
 from .limits import LimitKeeper
@@ -42,6 +43,7 @@ class Starter:
         journal: is told of them before anybody else.
         hub: takes the events.
         limits: measures their time.
+        course: of the tasks.
         working_directory: of tasks; empty: the host's current directory when they start.
         start_attempt: starts a process of a task.
         failed: is called with a task that cannot be started, and with the reason.
@@ -57,6 +59,7 @@ class Starter:
         journal: Journal,
         hub: EventHub,
         limits: LimitKeeper,
+        course: Course,
         working_directory: str,
         start_attempt: Callable[[Task], None],
         failed: Callable[[Task, str], None],
@@ -68,6 +71,7 @@ class Starter:
         self._journal = journal
         self._hub = hub
         self._limits = limits
+        self._course = course
         self._working_directory = working_directory
         self._start_attempt = start_attempt
         self._failed = failed
@@ -124,6 +128,7 @@ class Starter:
         # Noted before its process is asked for: the I/O thread may have output of it before `start_child` returns.
         self._registry.add(task)
         if not admission.has_slot and (following := self._take_next()) is not task:
+            self._course.accepted(task, request, caller)
             self._accept(task, request, reply_to)
             self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
             self._fill(following)
@@ -132,6 +137,7 @@ class Starter:
         if task.status == "queued":
             task.leave_queue()
         task.queued_at = None
+        self._course.accepted(task, request, caller)
         try:
             # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
             self._accept(task, request, reply_to)
@@ -164,8 +170,10 @@ class Starter:
 
     def _start_queued(self, task: Task) -> None:
         task.leave_queue()
+        self._course.started(task)
         if limit := self._answers.budgets.used_up(task):
             task.attempts = 0
+            task.limit_reached = limit
             self._failed(task, limit)
             return
         # With somebody to tell: then it is mostly written in this thread, which is cheaper than to wake another.

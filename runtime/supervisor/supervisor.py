@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pykka
@@ -23,30 +23,15 @@ from ..runs.journal import Journal
 from ..tasks.events import TaskRestarting
 from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
 from ..tasks.group_request import MapAgent
-from ..tasks.messages import (
-    Began,
-    CallAnswered,
-    CallsBegan,
-    Failed,
-    Finished,
-    Noted,
-    Progressed,
-    ResumeTask,
-    RunTask,
-    TaskReport,
-    TaskRequest,
-    ToolAnswered,
-    ToolCalled,
-    TurnEnded,
-)
+from ..tasks.messages import Failed, Finished, ResumeTask, RunTask, TaskReport, TaskRequest
 from ..tasks.past import ResumePast
-from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion, QuestionDropped
-from ..tasks.talk import LettersTaken, Listen, SteerTask
-from ..tasks.turns import Spent
+from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion
+from ..tasks.talk import Listen, SteerTask
 from ..tasks.views import Status
 from ..team.config import Team
 from .briefing import Briefings
 from .conversations import Conversations
+from .course import Course
 from .ending import follow_up, judge_attempt
 from .ends import Ends
 from .events import EventHub
@@ -67,6 +52,7 @@ from .messages import (
 from .outcome import Outcome, how_stopped
 from .questions import People
 from .registry import TaskRegistry
+from .reports import Reports
 from .restarting import Restarts
 from .resuming import Resumer
 from .starting import Starter
@@ -99,6 +85,7 @@ class TaskSupervisor(Supervisor):
         keys: the team's key variables.
         working_directory: of tasks; empty: the host's current directory when they start.
         people: the persons whom the host can ask.
+        course: keeps how the tasks go.
     """
 
     report_decoder = msgspec.msgpack.Decoder(TaskReport)
@@ -121,23 +108,25 @@ class TaskSupervisor(Supervisor):
         keys: Keys,
         working_directory: str,
         people: People,
+        course: Course,
     ) -> None:
         super().__init__(system)
         self._settings = team.settings
-        self._place = place
-        self._journal = journal
-        self._hub = hub
-        self._registry = registry
+        self._place, self._journal, self._hub = place, journal, hub
+        self._registry, self._course = registry, course
         self._briefings = Briefings(team, place, outputs, keys=keys, working_directory=working_directory)
         self._by_child: dict[Child, Task] = {}
         self._limits = LimitKeeper(self, place)
-        self._conversations = Conversations(
+        conversations = Conversations(
             journal, self._limits, charge=self.charge, postpone=self.postpone_handled, end_for_limit=self._end_at_once
         )
         self._resumer = Resumer(registry, journal, outputs, self, charge=self.charge)
         self._answers = Answers(registry, journal, self, place=place, stop=self._stop_tree, settings=self._settings)
         self._talk = Talk(
             registry, journal, self, hub, people, limits=self._limits, answers=self._answers, settings=self._settings
+        )
+        self._reports = Reports(
+            answers=self._answers, talk=self._talk, conversations=conversations, hub=hub, course=course
         )
         self._starter = Starter(
             team,
@@ -147,6 +136,7 @@ class TaskSupervisor(Supervisor):
             journal=journal,
             hub=hub,
             limits=self._limits,
+            course=course,
             working_directory=working_directory,
             start_attempt=self._start_attempt,
             failed=self._fail,
@@ -161,6 +151,7 @@ class TaskSupervisor(Supervisor):
             answers=self._answers,
             place=place,
             mailbox=self,
+            course=course,
             stop=self._stop_tasks,
             settle=self._settle,
         )
@@ -261,7 +252,7 @@ class TaskSupervisor(Supervisor):
             else:
                 stopped = how_stopped(task.stop.by, task.stop.ended_owner)
                 meanwhile = "was queued" if is_queued else "waited to be started again"
-                self._ends.conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}."), None)
+                self._ends.conclude(task, Outcome("stopped", f"{stopped} while it {meanwhile}.", kind="stopped"), None)
 
     def _ask_to_end(self, task: Task, child: Child) -> None:
         self.change_status(task, "stopping")
@@ -278,7 +269,9 @@ class TaskSupervisor(Supervisor):
         self._settle()
 
     def _fail(self, task: Task, reason: str) -> None:
-        self._ends.conclude(task, Outcome("failed", reason), None)
+        self._ends.conclude(
+            task, Outcome("failed", reason, kind="limit" if task.limit_reached else "not started"), None
+        )
 
     def _settle(self) -> None:
         """All is told of some ends: give slots to others, and see whether that was the last that a close waits for."""
@@ -293,6 +286,7 @@ class TaskSupervisor(Supervisor):
         task = self._by_child[child]
         if task.status == "starting":
             self.change_status(task, "running")
+        self._course.ready(task)
         self._limits.watch(task, child)
         self._talk.ready(task)
 
@@ -308,33 +302,8 @@ class TaskSupervisor(Supervisor):
     def child_reported(self, child: Child, report: TaskReport) -> None:
         """Take note of what a task's loop does."""
         task, attempt = self._at_work(child)
-        task.last_sign = time.monotonic()
-        attempt.hear(report, is_late=bool(task.limit_reached or task.limit_exceeded))
-        match report:
-            case Began():
-                self._conversations.keep(task, attempt, child, report)
-            case CallsBegan() | CallAnswered():
-                told = self._answers.notices.told_by_turn(report.told, task.id)
-                letters = self._talk.taken(task, report) if isinstance(report, CallsBegan) else []
-                self._conversations.keep(task, attempt, child, report, [*told, *letters])
-            case TurnEnded() | Spent():
-                over = self._answers.budgets.count(task, attempt, report)
-                if isinstance(report, TurnEnded):
-                    told = self._answers.notices.told_by_turn(report.told, task.id)
-                    self._conversations.keep(task, attempt, child, report, [*told, *self._talk.taken(task, report)])
-                for ended, limit_reached in over:
-                    self._end_for_limit(ended, limit_reached)
-            case ToolCalled() | ToolAnswered() | Progressed():
-                self._talk.look(task)
-                self._hub.report(task, report)
-            case Noted():
-                self._answers.note(report, task)
-            case LettersTaken() | QuestionDropped():
-                self._talk.note(report, task)
-            case Finished() | Failed():
-                pass
-            case _:
-                assert_never(report)
+        for over, limit_reached in self._reports.take(task, attempt, child, report):
+            self._end_for_limit(over, limit_reached)
 
     def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
         """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""
@@ -361,6 +330,7 @@ class TaskSupervisor(Supervisor):
         self._talk.caller_gone(task)
         outcome = judge_attempt(task, attempt, end, grace=self._settings.stop_grace)
         outcome, delay = follow_up(task, outcome, is_closing=self._closing is not None)
+        self._course.attempt_over(task, attempt, outcome, again=delay is not None)
         if delay is None:
             self._ends.conclude(task, outcome, end)
             return

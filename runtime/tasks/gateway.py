@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 import pykka
 
 from ...actors import RemoteError, SupervisorRef
 from ..errors import RuntimeClosedError, refusal
-from .messages import Noted, Request, TaskRequest
+from .group_request import MapAgent
+from .messages import Noted, Request, RunTask, TaskRequest
+from .origin import calling, current_span
 
 if TYPE_CHECKING:
     from .past import ResumePast
@@ -36,6 +38,9 @@ __all__ = [
 
 Reply = TypeVar("Reply")
 
+_LONGEST_ID: Final = 200
+"""Characters of a call's id that the host is told, as those of reports."""
+
 
 class Caller(msgspec.Struct, frozen=True):
     """Caller: somebody who asks something of the supervisor.
@@ -45,12 +50,14 @@ class Caller(msgspec.Struct, frozen=True):
         agent: the agent that it runs; None for the host.
         title: what reasons call it; empty: its agent, or the host program.
         is_person: whether a person asks, through the command line: what is started then is the root of the run.
+        span: of OpenTelemetry, that the host program asks in; None if it is in none.
     """
 
     id: str | None = None
     agent: str | None = None
     title: str = ""
     is_person: bool = False
+    span: Any = None
 
     def __str__(self) -> str:
         """Return what it is called in the reason of a task that it has stopped."""
@@ -135,8 +142,11 @@ class HostGateway:
     def send(self, request: Request[Any], reply_to: ReplyTo) -> None:
         """Send a request; its reply, or a SubactorsError, goes to an address, in the supervisor's thread."""
         try:
+            caller, span = self.caller, current_span()
+            if span is not None:
+                caller = msgspec.structs.replace(caller, span=span)
             # The union has every kind of request, which a test holds.
-            self._supervisor.tell(Call(cast("TaskRequest", request), self.caller, reply_to))
+            self._supervisor.tell(Call(cast("TaskRequest", request), caller, reply_to))
         except pykka.ActorDeadError:
             reply_to.set_exception(RuntimeClosedError("The runtime is closed."))
 
@@ -180,6 +190,9 @@ class TaskGateway:
             else:
                 reply_to.set(reply)
 
+        call_id = calling.get()
+        if call_id and isinstance(request, RunTask | MapAgent):
+            request = msgspec.structs.replace(request, calling=call_id[:_LONGEST_ID])
         self._supervisor.ask(request).add_done_callback(settle)
 
     def acknowledge(self, task_ids: Sequence[str]) -> None:

@@ -54,6 +54,7 @@ class MapAgent(Request[TaskAccepted], frozen=True, tag="map"):
         retry: id of a group of the caller's that has ended: those of its items that are not completed are run again,
             and the new group has the results of all. Empty: these are new items.
         notify: see `RunTask`.
+        calling: see `RunTask`.
     """
 
     agent: str = ""
@@ -66,6 +67,7 @@ class MapAgent(Request[TaskAccepted], frozen=True, tag="map"):
     limits: Limits | None = None
     retry: str = ""
     notify: bool = False
+    calling: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from .news import KnownQuestions, TakeNews
 from .request import Reply, Reply_co, Request, TaskIds, in_words
 from .result import check_result
 from .talk import LetterNumbers, TalkReport, TalkRequest
-from .turns import AskTurn, AwaitWritten, CallAnswered, CallsBegan, Messages, Spent
+from .turns import Asked, AskTurn, AwaitWritten, CallAnswered, CallsBegan, Messages, Spent
 from .views import Progress, TaskList, TaskView
 
 __all__ = [
@@ -105,6 +105,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
         has_code: whether code came with the call, and not names only.
         options: how it differs from others.
         notify: whether the caller is owed word of its end; see `TakeNews`.
+        calling: the tool call of the caller's model that starts it; empty if none does.
     """
 
     agent: str
@@ -115,6 +116,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
     options: RunOptions = AS_USUAL
     has_code: bool = False
     notify: bool = False
+    calling: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
     @property
     def is_ours(self) -> bool:
@@ -311,12 +313,14 @@ class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended", omit_defaults=Tru
             with `CallsBegan` or `CallAnswered`. None where the turn was broken off.
         letters: numbers of the letters that are in these messages.
         told: tasks of whose ends these messages tell.
+        asked: how it came about; None: that was told with `CallsBegan`, or it only stands for what was used.
     """
 
     usage: Usage
     messages: Messages
     letters: LetterNumbers = []
     told: TaskIds = []
+    asked: Asked | None = None
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):

@@ -65,6 +65,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         has_budget: whether it uses a budget, and asks before each turn.
         letters: what was said to it before this attempt, and no earlier one has taken: the task hears it, however soon
             it ends.
+        traceparent: the place of the task's span in its trace, as W3C Trace Context has it; empty: nobody makes spans.
     """
 
     id: str
@@ -87,6 +88,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     output_schema: str = ""
     has_budget: bool = False
     letters: tuple[Letter, ...] = ()
+    traceparent: str = ""
 
     def __repr__(self) -> str:
         return f"<TaskSpec {self.id} of {self.agent}>"

@@ -10,10 +10,34 @@ from ..models.base import Usage
 from .request import Request, TaskIds
 from .talk import LetterNumbers
 
-__all__ = ["AskTurn", "AwaitWritten", "CallAnswered", "CallsBegan", "Messages", "Spent", "TurnLeave", "Written"]
+__all__ = [
+    "AskTurn",
+    "Asked",
+    "AwaitWritten",
+    "CallAnswered",
+    "CallsBegan",
+    "Messages",
+    "Spent",
+    "TurnLeave",
+    "Written",
+]
 
 Messages: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=1_000)]
 CallNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1_000)]
+
+
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a model was asked for a turn.
+
+    Attributes:
+        seconds: how long it took to answer, retries and waits for its rate limit included.
+        model: see `Turn`.
+        error: see `Turn`.
+    """
+
+    seconds: Annotated[float, msgspec.Meta(ge=0.0, le=1e9)] = 0.0
+    model: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    error: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
@@ -24,12 +48,14 @@ class CallsBegan(msgspec.Struct, frozen=True, tag="calls_began"):
         calls: how many calls it has.
         told: tasks of whose ends these messages tell.
         letters: numbers of the letters that are in these messages.
+        asked: how the turn came about.
     """
 
     messages: Messages
     calls: CallNumber
     told: TaskIds = []
     letters: LetterNumbers = []
+    asked: Asked = Asked()
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -83,8 +83,8 @@ class Listener:
     def text(self, piece: str) -> None:
         self.spoken += piece
 
-    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Message], *_: Any) -> None:
-        self.began.append((calls, messages_added))
+    def calls_begin(self, turn: Turn, messages_added: Sequence[Message], *_: Any) -> None:
+        self.began.append((turn.tool_calls, messages_added))
 
     async def calls_written(self) -> None:
         self.written.append(len(self.called))

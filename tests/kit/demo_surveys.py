@@ -31,7 +31,7 @@ class Listener:
     def text(self, piece: str) -> None:
         self.said += piece
 
-    def calls_begin(self, calls: Sequence[ToolCall], messages_added: Sequence[Any], *_: Any) -> None:
+    def calls_begin(self, turn: Turn, messages_added: Sequence[Any], *_: Any) -> None:
         pass
 
     async def calls_written(self) -> None:

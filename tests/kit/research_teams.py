@@ -75,9 +75,7 @@ class Heard:
     def text(self, piece: str) -> None:
         self.text_so_far += piece
 
-    def calls_begin(
-        self, calls: Sequence[ToolCall], messages_added: Sequence[Message], told: Sequence[str] = ()
-    ) -> None:
+    def calls_begin(self, turn: Turn, messages_added: Sequence[Message], told: Sequence[str] = ()) -> None:
         pass
 
     async def calls_written(self) -> None:

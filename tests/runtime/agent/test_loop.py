@@ -215,7 +215,7 @@ def test_each_turn_is_reported_with_its_usage_and_the_messages_that_it_added() -
 
     asyncio.run(loop_of(Scripted(*turns), ECHO, listener=listener).run(messages))
 
-    assert [turn for turn, _ in listener.ended] == turns
+    assert [turn.usage for turn, _ in listener.ended] == [turn.usage for turn in turns]
     assert [list(added) for _, added in listener.ended] == [messages[1:3], messages[3:]]
 
 
@@ -227,7 +227,7 @@ def test_a_model_that_fails_ends_the_loop_and_earlier_turns_stay_reported() -> N
     with pytest.raises(ModelError, match="out of words"):
         asyncio.run(loop_of(model, ECHO, listener=listener).run(messages))
 
-    assert len(listener.ended) == 1
+    assert [turn.error for turn, _ in listener.ended] == ["", "ModelError"]
     assert len(messages) == 3
 
 

@@ -148,7 +148,9 @@ REFUSED = ErrorData("builtins.BlockingIOError", "Resource temporarily unavailabl
 def test_what_ends_in_its_control_group_for_a_limit_names_the_limit_and_is_not_tried_again(
     end: ProcessExit, reason: str, stop: StopRequest | None
 ) -> None:
-    assert judge(end, finished=None, stop=stop, log="", limits=LIMITS) == Outcome("failed", reason, final=True)
+    assert judge(end, finished=None, stop=stop, log="", limits=LIMITS) == Outcome(
+        "failed", reason, final=True, kind="limit"
+    )
 
 
 def test_an_error_that_has_nothing_to_do_with_the_control_group_is_told_as_it_is() -> None:
