@@ -38,6 +38,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     adapters/          other frameworks: our tools for their agents, their agents as our entrypoints (public)
     demo/              the demonstration
     bench/             measures fan-outs, and the same work by other ways
+    timeline/          a picture of a run afterwards
     terminal/          what a program writes to a person, and how a person interrupts it
     serve/             the runtime as a server for other programs
     cli/               the program `subactors`

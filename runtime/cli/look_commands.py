@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -25,7 +26,7 @@ from .help import command
 from .manner import manner
 from .words import Word
 
-__all__ = ["logs", "ps", "runs", "view", "wait"]
+__all__ = ["logs", "ps", "runs", "timeline", "view", "wait"]
 
 
 def _columns() -> Iterable[str]:
@@ -191,3 +192,32 @@ def runs(state_dir: str | None, at_most: int, **options: bool) -> int:
 
     bound = None if options.pop("everything") else at_most
     return list_runs(state_root(state_dir), at_most=bound, **options)
+
+
+@command(
+    examples=[
+        "subactors timeline -o run.svg              # of the newest run",
+        "subactors timeline 5e6f -o group.html      # of a task, or a group, and all that it has started",
+        "subactors timeline 5e6f -o trace.json      # for ui.perfetto.dev",
+    ]
+)
+@click.argument("part", metavar="[RUN|ID]", required=False, shell_complete=complete_with("runs"))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="Where to: .svg, .html, or .json.",
+)
+@state_option
+def timeline(part: str | None, output: Path, state_dir: str | None) -> int:
+    """Draw who ran when: a run, or a task and all that it has started.
+
+    Turns, tools and waits are inside each task's bar, and attempts that failed are marked. FILE is a picture (.svg), a
+    page with the picture and a table (.html), or trace events for Perfetto (.json). It shows what the journal has, so
+    the program may have ended or died. Without RUN or ID it is of the newest run.
+    """
+    from .timeline import write_timeline
+
+    return write_timeline(state_root(state_dir), part, output)

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ from .journal_guard import distrust
 from .past_rows import HOST_DIED, HOST_DIED_QUEUED, past_of
 from .schema import Statement, TaskRow
 from .statements import execute
+from .steps import Step, Transition, select_steps, select_transitions
 
 __all__ = ["HOST_DIED", "HOST_DIED_QUEUED", "JournalReader", "amend"]
 
@@ -43,6 +44,9 @@ _LOCKED: Final = 2.0
 
 _PATIENCE: Final = 10.0
 """Seconds that SQLite may compute for one query, or one amendment."""
+
+
+Dated = TypeVar("Dated", Step, Transition)
 
 
 class JournalReader:
@@ -132,6 +136,14 @@ class JournalReader:
         rows = self._rows(schema.select_moments())
         return {task_id: (started, began, ended) for task_id, started, began, ended in rows}
 
+    def steps(self) -> list[tuple[str, Step]]:
+        """Return the turns and tool calls of all tasks: the task, and what. Of an old journal, none."""
+        return self._dated(select_steps(), Step) if self._rows(select_table("step")) else []
+
+    def transitions(self) -> list[tuple[str, Transition]]:
+        """Return the changes of status of all tasks, in order: the task, and what."""
+        return self._dated(select_transitions(), Transition)
+
     def last_entry(self) -> float:
         """Return when something was last written that has a time, in seconds since the epoch; 0 if nothing was."""
         ((latest,),) = self._rows(schema.select_last_entry())
@@ -168,6 +180,13 @@ class JournalReader:
         self._deadline = time.monotonic() + _PATIENCE
         with fork_lock:
             return self._connection.execute(*statement).fetchall()
+
+    def _dated(self, statement: Statement, kind: type[Dated]) -> list[tuple[str, Dated]]:
+        found = []
+        for row in self._rows(statement):
+            with contextlib.suppress(msgspec.ValidationError):  # a damaged one
+                found.append((msgspec.convert(row[0], str), msgspec.convert(row[1:], kind)))
+        return found
 
     def _view(self, row: tuple[Any, ...]) -> TaskView:
         try:

@@ -93,8 +93,8 @@ CREATE TABLE IF NOT EXISTS question (
     settled REAL, how TEXT, answer TEXT, answered_by TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS step (
-    task TEXT NOT NULL, attempt INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, began REAL NOT NULL,
-    ended REAL NOT NULL, error TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL
+    task TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, began REAL NOT NULL, ended REAL NOT NULL,
+    attempt INTEGER NOT NULL, error TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL
 );
 """
 """A script that makes what is missing. Times are seconds since the epoch; `task.runtime` is in seconds.

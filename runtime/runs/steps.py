@@ -9,9 +9,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from ..tasks.views import Status
 from .schema import Statement
 
-__all__ = ["Step", "StepKind", "insert_step", "select_questions", "select_steps", "select_transitions"]
+__all__ = ["Step", "StepKind", "Transition", "insert_step", "select_steps", "select_transitions"]
 
 StepKind: TypeAlias = Literal["turn", "tool"]
 
@@ -24,6 +25,7 @@ class Step(msgspec.Struct, array_like=True, frozen=True):
         name: the model's, as the team file has it, or the tool's.
         began: in seconds since the epoch, as the host heard of it.
         ended: the same.
+        attempt: of the task, from 1.
         error: the kind of error that it ended with; empty if with none.
         input_tokens: that a turn has used; 0 where nobody knows.
         output_tokens: the same.
@@ -33,29 +35,38 @@ class Step(msgspec.Struct, array_like=True, frozen=True):
     name: str
     began: float
     ended: float
+    attempt: int = 1
     error: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
 
 
-def insert_step(task_id: str, attempt: int, step: Step) -> Statement:
-    """Insert a step of a task's attempt, which counts from 1."""
-    return (
-        "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (task_id, attempt, *msgspec.structs.astuple(step)),
-    )
+class Transition(msgspec.Struct, array_like=True, frozen=True):
+    """A change of a task's status.
+
+    Attributes:
+        at: when, in seconds since the epoch.
+        status: the new one.
+        reason: why.
+        attempt: of the task, from 1; 0 before the first.
+    """
+
+    at: float
+    status: Status
+    reason: str
+    attempt: int
+
+
+def insert_step(task_id: str, step: Step) -> Statement:
+    """Insert a step of a task."""
+    return ("INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (task_id, *msgspec.structs.astuple(step)))
 
 
 def select_steps() -> Statement:
-    """Select the steps of all tasks: the task, the attempt, and the fields of `Step`."""
-    return ("SELECT task, attempt, kind, name, began, ended, error, input_tokens, output_tokens FROM step", ())
+    """Select the steps of all tasks, in the order in which they ended: the task, and the fields of `Step`."""
+    return ("SELECT * FROM step ORDER BY rowid", ())
 
 
 def select_transitions() -> Statement:
-    """Select the changes of status of all tasks, in order: the task, when, the status, the reason, the attempt."""
+    """Select the changes of status of all tasks, in order: the task, and the fields of `Transition`."""
     return ("SELECT task, at, status, reason, attempt FROM transition ORDER BY rowid", ())
-
-
-def select_questions() -> Statement:
-    """Select what tasks have asked: the task, when, and when it was settled."""
-    return ("SELECT task, at, settled FROM question", ())

@@ -142,7 +142,7 @@ class Course:
             return
         name, since = called
         now = time.time()
-        step = Step("tool", name, now - (time.monotonic() - since), now, error)
+        step = Step("tool", name, now - (time.monotonic() - since), now, task.attempts, error)
         self._write(task, step)
         if self._telemetry is not None:
             self._telemetry.tool_ended(task.id, call_id, step, answer)
@@ -168,7 +168,7 @@ class Course:
         going = self._going_of(task)
         going.steps += 1
         if going.steps <= _MOST_STEPS:
-            self._journal.write_in_time([insert_step(task.id, task.attempts, step)])
+            self._journal.write_in_time([insert_step(task.id, step)])
 
     def _going_of(self, task: Task) -> _Going:
         return self._going.setdefault(task.id, _Going())
@@ -178,4 +178,4 @@ def _turn(task: Task, asked: Asked) -> Step:
     now = time.time()
     model = task.setup.agent.model
     name = asked.model or (model.reference if model is not None else "")
-    return Step("turn", name, max(now - asked.seconds, task.started_at), now, asked.error)
+    return Step("turn", name, max(now - asked.seconds, task.started_at), now, task.attempts, asked.error)

@@ -1,0 +1,1 @@
+"""Timeline: a picture of a run, or of a task and all that it has started, afterwards, by the run's journal."""

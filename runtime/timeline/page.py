@@ -1,0 +1,77 @@
+"""Page: a timeline as one HTML file, without scripts and without anything from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Final
+
+from ..tasks.views import iso_time
+from ..text import duration
+from .reading import Row, Timeline
+from .svg import svg
+from .words import about_timeline, harmless, name_of
+
+__all__ = ["page"]
+
+_STYLE: Final = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
+body { margin: 2rem auto; max-width: 1240px; padding: 0 1rem }
+h1 { font-size: 1.3rem } figure { margin: 1rem 0; overflow-x: auto } table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid #8884 }
+td.number { text-align: right } td.number, tbody th { white-space: nowrap } td.text { overflow-wrap: anywhere }
+"""
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page(timeline: Timeline) -> str:
+    """Return the text of an HTML file."""
+    title = escape(f"Timeline of {harmless(timeline.title)}")
+    rows = "\n".join(line for row in timeline.rows for line in _row(row))
+    notes = "".join(f"<p>{escape(harmless(sentence))}</p>\n" for sentence in timeline.damaged)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{escape(about_timeline(timeline))}. It began at {iso_time(timeline.began)}, in {escape(timeline.run)}.</p>
+{notes}<figure tabindex="0" aria-label="Picture of the timeline">
+{svg(timeline, has_head=False)}</figure>
+<table>
+<caption>Tasks</caption>
+<thead><tr><th scope="col">Task</th><th scope="col">Status</th><th scope="col">Began after</th>
+<th scope="col">Took</th><th scope="col">Turns</th><th scope="col">Tools</th><th scope="col">Tokens</th>
+<th scope="col">Reason</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</main>
+</body>
+</html>
+"""
+
+
+def _row(row: Row) -> Iterator[str]:
+    turns = sum(part.kind == "turn" for part in row.parts)
+    tools = sum(part.kind == "tool" for part in row.parts)
+    usage = row.view.usage
+    numbers = (
+        duration(row.began),
+        duration(row.ended - row.began),
+        f"{turns:,}",
+        f"{tools:,}",
+        f"{usage.input_tokens + usage.output_tokens:,}",
+    )
+    indent = f' style="padding-left: {0.6 + row.depth}rem"' if row.depth else ""
+    yield f'<tr><th scope="row"{indent}>{escape(name_of(row))}</th><td>{row.view.status}</td>'
+    yield "".join(f'<td class="number">{number}</td>' for number in numbers)
+    yield f'<td class="text">{escape(harmless(row.view.reason))}</td></tr>'
