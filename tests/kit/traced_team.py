@@ -110,3 +110,8 @@ def untraced(task: Any) -> bool:
     return not (
         task.traceparent or "TRACEPARENT" in os.environ or [name for name in sys.modules if "telemetry" in name]
     )
+
+
+def start_worker(task: Any) -> Any:
+    """Have the worker work."""
+    return task.runtime.wait([task.runtime.run("worker", "go")])[0].result
