@@ -6,7 +6,7 @@ that have started tasks to these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -24,16 +24,15 @@ _TOOLS: Final = 3
 
 _STARTING: Final = ("run_background_agent", "map_background_agent", "transfer_task")
 
+_UNSURE: Final = 0.005
+"""Seconds by which the journal's times of a task and of the tool call that started it may differ."""
+
 
 def trace_events(timeline: Timeline) -> str:
     """Return the text of a JSON file; its times are in microseconds since the timeline's beginning."""
     numbers = {row.view.id: number for number, row in enumerate(timeline.rows, 1)}
     events = [event for row in timeline.rows for event in _events(row, numbers[row.view.id])]
-    by_id = {row.view.id: row for row in timeline.rows}
-    for row in timeline.rows:
-        parent = by_id.get(row.view.parent or "")
-        if parent is not None:
-            events += _arrow(parent, row, numbers)
+    events += _arrows(timeline.rows, numbers)
     about = {"run": timeline.run, "title": harmless(timeline.title), "began": timeline.began}
     return msgspec.json.encode({"displayTimeUnit": "ms", "traceEvents": events, "otherData": about}).decode()
 
@@ -75,16 +74,28 @@ def _said(part: Part) -> dict[str, Any]:
     return said | ({"error": harmless(part.error)} if part.error else {})
 
 
-def _arrow(parent: Row, row: Row, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """Yield the two ends of an arrow from the tool call in which a task was started, if it is known, to the task."""
-    tools = in_lanes(part for part in parent.parts if part.kind == "tool")
-    for lane, part in tools:
-        if part.name in _STARTING and part.began <= row.began <= part.ended:
+def _arrows(rows: Sequence[Row], numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield the two ends of an arrow to each task from the tool call in which it was started, if that is known."""
+    below: dict[str, list[Row]] = {}
+    for row in rows:
+        below.setdefault(row.view.parent or "", []).append(row)
+    for parent in rows:
+        tools = in_lanes(part for part in parent.parts if part.kind == "tool")
+        calls = sorted(((lane, part) for lane, part in tools if part.name in _STARTING), key=lambda call: call[1].ended)
+        for row in below.get(parent.view.id, []):
+            found = next((call for call in calls if _is_in(row.began, call[1])), None)
+            if found is None:
+                continue
+            calls.remove(found)  # each starts one
+            lane, _ = found
             number = numbers[row.view.id]
             start = _event(numbers[parent.view.id], _TOOLS + lane, "started", row.began)
             yield {**start, "ph": "s", "cat": "start", "id": number}
             yield {**_event(number, _COURSE, "started", row.began), "ph": "f", "bp": "e", "cat": "start", "id": number}
-            return
+
+
+def _is_in(moment: float, part: Part) -> bool:
+    return part.began - _UNSURE <= moment <= part.ended + _UNSURE
 
 
 def _about(number: int, thread: int, what: str, **args: Any) -> dict[str, Any]:

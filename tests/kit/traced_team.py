@@ -115,3 +115,8 @@ def untraced(task: Any) -> bool:
 def start_worker(task: Any) -> Any:
     """Have the worker work."""
     return task.runtime.wait([task.runtime.run("worker", "go")])[0].result
+
+
+def raise_hostile(task: Any) -> None:
+    """Fail with the text of the task as the reason."""
+    raise ValueError(task.text)
