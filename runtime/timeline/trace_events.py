@@ -103,7 +103,9 @@ def _about(number: int, thread: int, what: str, **args: Any) -> dict[str, Any]:
 
 
 def _slice(number: int, thread: int, name: str, began: float, seconds: float, **args: Any) -> dict[str, Any]:
-    return {**_event(number, thread, name, began), "ph": "X", "dur": round(seconds * 1e6), "args": args}
+    # From the rounded ends, so that what follows does not overlap.
+    duration = round((began + seconds) * 1e6) - round(began * 1e6)
+    return {**_event(number, thread, name, began), "ph": "X", "dur": duration, "args": args}
 
 
 def _event(number: int, thread: int, name: str, at: float) -> dict[str, Any]:
