@@ -18,7 +18,7 @@ import pytest
 from first_forms import first_always
 from pages import ROOT, Block, blocks, guide
 
-GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "events", "functions", "orchestrators")
+GUIDES: Final = ("async-and-web", "embedding", "entrypoints", "events", "functions", "orchestrators", "telemetry")
 """Pages of `docs/` whose programs run as they are."""
 
 CELLS: Final = "notebooks"
