@@ -316,6 +316,7 @@ OTHERS: Final = {
     "runtime/cli/completion.py": "whether a word of a command line is the user's file",
     "runtime/cli/write_team.py": "the user's new files, and whether there are such already",
     "runtime/cli/bench_run.py": "the user's picture, and whether its folder is there",
+    "runtime/cli/timeline.py": "the user's picture",
     "runtime/cli/help.py": "none: `write_text` of click's",
     "runtime/bench/looks.py": "the kernel's files",
     "runtime/bench/report.py": "the user's report of an earlier benchmark",

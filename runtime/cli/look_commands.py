@@ -196,9 +196,9 @@ def runs(state_dir: str | None, at_most: int, **options: bool) -> int:
 
 @command(
     examples=[
-        "subactors timeline -o run.svg              # of the newest run",
-        "subactors timeline 5e6f -o group.html      # of a task, or a group, and all that it has started",
-        "subactors timeline 5e6f -o trace.json      # for ui.perfetto.dev",
+        "subactors timeline -o run.svg            # of the newest run",
+        "subactors timeline 5e6f -o group.html    # of a task and what it started",
+        "subactors timeline 5e6f -o trace.json    # for ui.perfetto.dev",
     ]
 )
 @click.argument("part", metavar="[RUN|ID]", required=False, shell_complete=complete_with("runs"))

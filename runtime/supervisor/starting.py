@@ -25,6 +25,7 @@ from .course import Course
 from .events import EventHub
 from .groups import group_task
 from .limits import LimitKeeper
+from .outcome import Outcome
 from .registry import TaskRegistry
 from .task import Task
 from .waiting import Answers
@@ -143,6 +144,7 @@ class Starter:
             self._accept(task, request, reply_to)
         except BaseException:
             self._registry.remove(task)
+            self._course.ended(task, Outcome("failed", "It could not be accepted.", kind="not started"))
             self._answers.budgets.close(task)
             raise
         self._start(task)

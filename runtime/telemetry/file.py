@@ -7,6 +7,7 @@ a disk. Collectors read such files (`otlpjsonfile`), and so does `jq`.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import queue
 import random
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes, AttributeValue
 
 __all__ = ["telemetry_to_file"]
+
+logger = logging.getLogger("subactors.runtime")
 
 _MOST_WAITING: Final = 100_000
 """Spans that may wait to be written; what comes while a disk does not answer is lost."""
@@ -51,41 +54,42 @@ def telemetry_to_file(path: Path) -> Telemetry:
 
 
 class _Writer:
-    """Writes spans to a file, in its own thread.
-
-    Attributes:
-        lost: how many were not written.
-    """
+    """Writes spans to a file, in its own thread."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
         self._head = _head()
         self._spans: queue.SimpleQueue[_FileSpan | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="subactors-spans", daemon=True)
+        self._lost = 0
+        self._fault = "the disk does not answer"
         self._thread.start()
-        self.lost = 0
 
     def put(self, span: _FileSpan) -> None:
         """Have a span written; returns at once."""
         if self._spans.qsize() < _MOST_WAITING:
             self._spans.put(span)
         else:
-            self.lost += 1
+            self._lost += 1
 
     def close(self) -> None:
-        """Wait until all is written, and close the file."""
+        """Wait until all is written, close the file, and say how much of it is missing."""
         self._spans.put(None)
         self._thread.join(_PATIENCE)
-        if self.lost:
-            raise OSError(f"{self.lost:,} spans could not be written to {self._file.name}")
+        lost = self._lost + self._spans.qsize()
+        if lost:
+            logger.error(
+                "%s is not whole: %d of the spans could not be written: %s.", self._file.name, lost, self._fault
+            )
 
     def _run(self) -> None:
         with self._file:
             while (span := self._spans.get()) is not None:
                 try:
                     self._file.write(msgspec.json.encode(_traces(self._head, span)) + b"\n")
-                except OSError:
-                    self.lost += 1
+                except OSError as error:
+                    self._lost += 1
+                    self._fault = error.strerror or str(error)
 
 
 class _FileTracer:

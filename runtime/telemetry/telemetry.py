@@ -35,6 +35,9 @@ logger = logging.getLogger("subactors.runtime")
 SCOPE: Final = "subactors"
 """The name under which an SDK knows these spans and metrics."""
 
+_MOST_CALLS: Final = 100
+"""Tools of a task whose spans are begun and not ended."""
+
 _REASON: Final = 500
 """Characters of a task's reason in the status of its span."""
 
@@ -43,14 +46,18 @@ Result = TypeVar("Result")
 
 
 def _harmless(method: Callable[Parameters, Result]) -> Callable[Parameters, Result | None]:
-    """Keep what an SDK raises from the supervisor: no task may come to harm by being looked at."""
+    """Keep what an SDK raises from the supervisor: no task may come to harm by being looked at. It is said once."""
+    has_failed = False
 
     @functools.wraps(method)
     def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result | None:
+        nonlocal has_failed
         try:
             return method(*args, **kwargs)
         except Exception:
-            logger.exception("OpenTelemetry could not take something of a task; it is missing from its spans.")
+            level = logging.DEBUG if has_failed else logging.ERROR
+            has_failed = True
+            logger.log(level, "OpenTelemetry could not take something of a task; its spans lack it.", exc_info=True)
             return None
 
     return guarded
@@ -90,6 +97,12 @@ class _TracedTask:
         self.begun = begun
         self.calls: dict[str, Span] = {}
         self.is_queued = begun.is_queued
+
+    def end_calls(self, kind: str) -> None:
+        """End the spans of tools whose end nobody has told: the process is gone."""
+        for span in self.calls.values():
+            _end(span, _error(kind), time.time())
+        self.calls.clear()
 
 
 class Telemetry:
@@ -170,7 +183,7 @@ class Telemetry:
     def tool_called(self, task_id: str, call_id: str, name: str, arguments: str) -> None:
         """Begin the span of a tool."""
         task = self._tasks.get(task_id)
-        if task is None:
+        if task is None or len(task.calls) >= _MOST_CALLS or call_id in task.calls:
             return
         attributes = {
             "gen_ai.operation.name": "execute_tool",
@@ -239,6 +252,7 @@ class Telemetry:
     def restarting(self, task_id: str, kind: str, reason: str) -> None:
         """Note that an attempt of a task has failed, or come to its end, and another will follow."""
         if task := self._tasks.get(task_id):
+            task.end_calls(kind)
             attributes = {"error.type": kind, "exception.message": one_line(reason, _REASON)}
             task.span.add_event("restarting", attributes, time.time_ns())
             self._instruments.restarted(task.begun.agent, kind)
@@ -249,6 +263,7 @@ class Telemetry:
         task = self._tasks.pop(task_id, None)
         if task is None:
             return
+        task.end_calls(end.kind or "ended")
         if task.is_queued:
             self._instruments.queue(-1)
         else:
@@ -273,6 +288,7 @@ class Telemetry:
     def close(self) -> None:
         """End what has not ended: the supervisor is gone. After all other calls."""
         for task in self._tasks.values():
+            task.end_calls("host closed")
             _end(task.span, _error("host closed"), time.time())
         self._tasks.clear()
         self._close()

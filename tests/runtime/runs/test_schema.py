@@ -34,7 +34,9 @@ def test_no_other_module_has_sql() -> None:
         path.relative_to(top.parent).as_posix() for top in tops for path, nodes in parsed(top) if _speaks_sql(nodes)
     }
 
-    assert with_sql - WITH_TABLES_OF_THEIR_OWN == {"runtime/runs/schema.py", "runtime/runs/conversation.py"}
+    assert with_sql - WITH_TABLES_OF_THEIR_OWN == {
+        f"runtime/runs/{name}.py" for name in ("schema", "conversation", "steps")
+    }
 
 
 def test_messages_are_numbered_on_from_where_the_conversation_ends(tmp_path: Path) -> None:

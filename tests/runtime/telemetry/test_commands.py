@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 from commands import COMMAND, PATIENCE
+from first_forms import first_always
 from otlp_collector import Collector
 from traced_team import TEAM, UNTOLD
 
@@ -97,6 +98,16 @@ def test_a_file_that_cannot_be_written_is_an_error_of_usage(team: Path, tmp_path
     assert done.stderr.endswith("out.jsonl cannot be written: No such file or directory.\n")
 
 
+@pytest.mark.slow
+def test_a_full_disk_costs_spans_and_no_task(team: Path) -> None:
+    done = run("run", team, "--otel-file", "/dev/full", "go")
+
+    assert (done.returncode, done.stdout) == (0, "worked\n")
+    assert done.stderr.splitlines()[-1] == (
+        "/dev/full is not whole: 5 of the spans could not be written: No space left on device."
+    )
+
+
 def test_otel_variables_send_spans_and_metrics_to_a_collector(team: Path) -> None:
     traces = pytest.importorskip(
         "opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="The exporter for OTLP is not installed."
@@ -124,7 +135,7 @@ def test_otel_variables_send_spans_and_metrics_to_a_collector(team: Path) -> Non
     assert collector.headers["authorization"] == "of-the-collector"
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("environ", "said"),
     [
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin'; here it may be otlp or none."),

@@ -143,6 +143,7 @@ def test_no_content_is_in_a_span_of_its_own_accord(told: dict[str, Any]) -> None
     assert "Let me think" not in json.dumps(told["spans"])
 
 
+@pytest.mark.slow
 def test_content_is_in_spans_on_request() -> None:
     told = run_host(OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="true")
 

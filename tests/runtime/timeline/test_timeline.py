@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from commands import COMMAND, PATIENCE
+from first_forms import first_always
 from host_programs import START, Host
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime, TaskView
@@ -230,16 +231,18 @@ def test_a_journal_of_an_earlier_version_has_a_timeline_without_turns(state: Pat
     assert {part.kind for row in rows for part in row.parts} <= {"starting", "running", "pause"}
 
 
-def test_the_command_writes_the_form_that_the_name_of_the_file_says(state: Path, tmp_path: Path) -> None:
-    for name, start in (("t.svg", "<svg"), ("t.html", "<!doctype html>"), ("t.json", "{")):
-        done = run(state, "-o", tmp_path / name)
+@first_always(("name", "start"), [("t.svg", "<svg"), ("t.html", "<!doctype html>"), ("t.json", "{")])
+def test_the_command_writes_the_form_that_the_name_of_the_file_says(
+    state: Path, tmp_path: Path, name: str, start: str
+) -> None:
+    done = run(state, "-o", tmp_path / name)
 
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.startswith(f"{tmp_path / name}: 7 tasks in ")
-        assert (tmp_path / name).read_text().startswith(start)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"{tmp_path / name}: 7 tasks in ")
+    assert (tmp_path / name).read_text().startswith(start)
 
 
-@pytest.mark.parametrize(
+@first_always(
     ("arguments", "status", "said"),
     [
         (["-o", "t.png"], 2, "t.png is in no form that is known here: its name must end in .svg or .html or .json."),
