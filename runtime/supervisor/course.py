@@ -6,6 +6,7 @@ The times are those at which the supervisor heard of it. Used in the supervisor'
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -34,7 +35,7 @@ class _Going:
     Attributes:
         steps: how many the journal has.
         turn: the turn whose tools are being called, without what it has used; None: none are.
-        said: what the model has said in it, as JSON text.
+        said: what the model has said in it, as JSON text; empty where nobody wants that.
     """
 
     __slots__ = ("said", "steps", "turn")
@@ -102,7 +103,7 @@ class Course:
             case CallsBegan(messages):
                 going = self._going_of(task)
                 going.turn = _turn(task, report.asked)
-                going.said = messages[-1] if messages else ""
+                going.said = self._wanted(messages)
             case TurnEnded():
                 self._end_turn(task, report)
             case _:
@@ -151,8 +152,14 @@ class Course:
         if report.asked is not None:
             going = self._going_of(task)
             going.turn = _turn(task, report.asked)
-            going.said = next((body for body in reversed(report.messages) if body), "")
+            going.said = self._wanted(report.messages)
         self._note_turn(task, report.usage)
+
+    def _wanted(self, messages: Sequence[str]) -> str:
+        """Return what a model has said last, if that is wanted: it may be large, and is kept while tools are called."""
+        if self._telemetry is None or not self._telemetry.has_content:
+            return ""
+        return next((body for body in reversed(messages) if body), "")
 
     def _note_turn(self, task: Task, usage: Usage) -> None:
         going = self._going.get(task.id)

@@ -17,10 +17,20 @@ __all__ = ["page"]
 _STYLE: Final = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
 body { margin: 2rem auto; max-width: 1240px; padding: 0 1rem }
-h1 { font-size: 1.3rem } figure { margin: 1rem 0; overflow-x: auto } table { border-collapse: collapse; width: 100% }
+h1 { font-size: 1.3rem } .wide { margin: 1rem 0; overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid #8884 }
-td.number { text-align: right } td.number, tbody th { white-space: nowrap } td.text { overflow-wrap: anywhere }
+.number { text-align: right } td.number, tbody th { white-space: nowrap } td.text { overflow-wrap: anywhere }
 """
+
+_HEADS: Final = "".join(
+    f'<th scope="col"{number}>{name}</th>'
+    for name, number in (
+        ("Task", ""),
+        ("Status", ""),
+        *((name, ' class="number"') for name in ("Began after", "Took", "Turns", "Tools", "Tokens")),
+        ("Reason", ""),
+    )
+)
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -43,17 +53,17 @@ def page(timeline: Timeline) -> str:
 <main>
 <h1>{title}</h1>
 <p>{escape(about_timeline(timeline))}. It began at {iso_time(timeline.began)}, in {escape(timeline.run)}.</p>
-{notes}<figure tabindex="0" aria-label="Picture of the timeline">
-{svg(timeline, has_head=False)}</figure>
+{notes}<div class="wide" role="region" tabindex="0" aria-label="Picture of the timeline">
+{svg(timeline, has_head=False)}</div>
+<div class="wide" role="region" tabindex="0" aria-label="Table of the tasks">
 <table>
 <caption>Tasks</caption>
-<thead><tr><th scope="col">Task</th><th scope="col">Status</th><th scope="col">Began after</th>
-<th scope="col">Took</th><th scope="col">Turns</th><th scope="col">Tools</th><th scope="col">Tokens</th>
-<th scope="col">Reason</th></tr></thead>
+<thead><tr>{_HEADS}</tr></thead>
 <tbody>
 {rows}
 </tbody>
 </table>
+</div>
 </main>
 </body>
 </html>
