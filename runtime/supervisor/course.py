@@ -130,7 +130,6 @@ class Course:
             reason=outcome.reason,
             kind="" if outcome.status == "completed" else outcome.kind or outcome.status,
             ended=task.ended_at or time.time(),
-            seconds=task.ran_for or 0.0,
             usage=task.usage,
             attempts=task.attempts,
             result=task.result,

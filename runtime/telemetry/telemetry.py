@@ -268,7 +268,7 @@ class Telemetry:
             self._instruments.queue(-1)
         else:
             self._instruments.alive(-1)
-        self._instruments.ended(end.seconds, task.begun.agent, end.status, end.kind)
+        self._instruments.ended(end.ended - task.begun.began, task.begun.agent, end.status, end.kind)
         span = task.span
         span.set_attributes(
             {

@@ -60,7 +60,6 @@ class EndedTask(msgspec.Struct, frozen=True, kw_only=True):
         reason: why.
         kind: the kind of its end; empty if it has completed.
         ended: when, in seconds since the epoch.
-        seconds: that it ran for.
         usage: its own.
         attempts: how many processes it had.
         result: its answer as JSON text; None if it has none, or it is in a file.
@@ -70,7 +69,6 @@ class EndedTask(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     kind: str
     ended: float
-    seconds: float
     usage: Usage
     attempts: int
     result: str | None

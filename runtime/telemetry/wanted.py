@@ -29,9 +29,10 @@ def set_up_sdk(environ: Mapping[str, str]) -> None:
     Raises:
         SubactorsError: what they ask for is not installed, or not known here.
     """
-    wanted = {signal: _protocol(environ, signal) for signal in ("traces", "metrics") if _is_wanted(environ, signal)}
-    if not wanted or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or find_telemetry() is not None:
+    # The variables may be for somebody else, who knows more of them: `opentelemetry-instrument`.
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or find_telemetry() is not None:
         return
+    wanted = {signal: _protocol(environ, signal) for signal in ("traces", "metrics") if _is_wanted(environ, signal)}
     for package in ["sdk", *(f"exporter.otlp.{_PACKAGES[protocol]}" for protocol in wanted.values())]:
         if not _is_installed(f"opentelemetry.{package}"):
             name = f"opentelemetry-{package.replace('.', '-')}"

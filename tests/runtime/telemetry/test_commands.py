@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,3 +156,31 @@ def test_what_otel_variables_ask_for_in_vain_is_said(team: Path, environ: dict[s
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_sdk_that_somebody_has_set_up_is_used_whatever_the_variables_say(team: Path) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="The SDK of OpenTelemetry is not installed.")
+    program = """
+import os, sys
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=lambda span: span.name + os.linesep)))
+trace.set_tracer_provider(provider)
+sys.argv[0] = "subactors"
+from subactors.runtime.cli.main import run_command_line
+run_command_line()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", team, "go"],
+        env={**os.environ, "PYTHONPATH": str(KIT), "OTEL_TRACES_EXPORTER": "zipkin"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "invoke_agent worker\n" in done.stdout
