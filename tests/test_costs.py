@@ -91,6 +91,9 @@ ATTEMPTS: Final = 3
 UNCOUNTED_THREADS: Final = frozenset({"subactors-vitals", "subactors-house"})
 """What they do depends on how much time passes, or on what earlier runs have left."""
 
+SPLIT: Final = {"_colorize", "_opcode_metadata", "_tokenize", "pathlib._abc", "pathlib._local"}
+"""Modules that were parts of others before Python 3.13."""
+
 
 def counted(kind: str, tasks: int, state: Path, *before: str) -> dict[str, Any]:
     done = subprocess.run(
@@ -178,4 +181,6 @@ print(json.dumps([brought, rooms]))
     modules, rooms = json.loads(done.stdout)
 
     ours = [name for name in modules if name.partition(".")[0] == "subactors" and name not in rooms]
-    assert_within_bounds("import", {"modules": len(modules), "modules of this package": len(ours)})
+    # Python 3.13 splits some of its own modules, which is nobody's doing here.
+    counted = [name for name in modules if name not in SPLIT]
+    assert_within_bounds("import", {"modules": len(counted), "modules of this package": len(ours)})
