@@ -23,6 +23,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     agent/             one agent at work: its loop, its prompt
     telemetry/         spans and metrics for OpenTelemetry, where a program wants them
     control/           other hosts: asks them, and is asked by their users
+    watching/          one model of all runs, live and past, for whoever watches
     verbs/             what a program asks, blocking and awaited: one implementation of each verb
     child/             in a task's process: its actor, its work, its streams
     supervisor/        in the host, one thread: the truth about tasks

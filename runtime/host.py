@@ -30,7 +30,7 @@ from .runs.folder import RunFolder, state_root
 from .runs.forks import fork_lock
 from .runs.journal import Journal
 from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
-from .tasks.messages import Request, TaskRequest, checked
+from .tasks.messages import Request, checked
 from .tasks.questions import AnswerQuestion
 from .tasks.talk import SteerTask
 from .team.config import MAY_BE_ZERO, Limits, Settings, Team
@@ -38,7 +38,8 @@ from .verbs.callbacks import MOST_SETTLING, Callbacks
 
 if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
-    from .control.server import ControlServer
+    from .control.server import ControlRequest, ControlServer
+    from .control.wire import Face
     from .tasks.views import TaskView
     from .telemetry.telemetry import Telemetry
     from .verbs.streams import EventStream
@@ -47,10 +48,18 @@ __all__ = ["Closable", "Host"]
 
 Reply = TypeVar("Reply")
 
-_ELSEWHERE: Final = "`subactors stop`"
-"""Who asks through the control socket, as a reason tells it: nobody else stops tasks there."""
+_STOPS: Final[dict[Face, str]] = {
+    "command line": "`subactors stop`",
+    "dashboard": "a person at `subactors dashboard`",
+    "top": "a person at `subactors top`",
+}
+"""Who asks through the control socket, as a reason tells it."""
 
-_AT_THE_COMMAND_LINE: Final = "a person at the command line"
+_SAYS: Final[dict[Face, str]] = {
+    "command line": "a person at the command line",
+    "dashboard": "a person at the dashboard",
+    "top": "a person at the command line",
+}
 """Who says something to a task through the control socket, as the task is told."""
 
 _CLOSE_MARGIN: Final = 5.0
@@ -326,9 +335,9 @@ class Host:
         with contextlib.suppress(pykka.Timeout):
             self.supervisor.stop(timeout=_CLOSE_MARGIN)
 
-    def _answer_elsewhere(self, request: TaskRequest, reply_to: ReplyTo) -> None:
+    def _answer_elsewhere(self, request: ControlRequest, reply_to: ReplyTo, face: Face) -> None:
         """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
-        title = _AT_THE_COMMAND_LINE if isinstance(request, SteerTask | AnswerQuestion) else _ELSEWHERE
+        title = (_SAYS if isinstance(request, SteerTask | AnswerQuestion) else _STOPS)[face]
         self.supervisor.tell(Call(request, Caller(title=title), reply_to))
 
     def _keep_house(self) -> None:

@@ -5,6 +5,7 @@ It belongs to the one thread that made it, and never waits longer than it is tol
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import socket
@@ -16,7 +17,7 @@ import msgspec
 
 from ..errors import RunError, refusal
 from ..tasks.messages import Request
-from .wire import Answer, Asked, Cutter, FromHost, Refusal, address, frame, peer_of
+from .wire import Answer, Asked, Cutter, Face, FromHost, Refusal, address, frame, peer_of
 
 __all__ = ["ControlClient"]
 
@@ -36,12 +37,14 @@ class ControlClient:
     Args:
         path: the control socket.
         timeout: seconds that connecting, and sending, may take.
+        face: where the person is who asks.
 
     Raises:
         OSError: nobody listens there.
     """
 
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float, face: Face = "command line") -> None:
+        self._face = face
         self._timeout = timeout
         self._ids = itertools.count(1)
         self._cutter = Cutter(None)
@@ -79,6 +82,11 @@ class ControlClient:
         """Hang up."""
         self._socket.close()
 
+    def hang_up(self) -> None:
+        """Have a thread that waits here for an answer wait no more: it gets a ConnectionError. From any thread."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def ask(self, request: Request[Reply], timeout: float | None) -> Reply:
         """Send a request and return its reply; raises as `send` and `receive` do."""
         return self.receive(self.send(request), type(request), timeout)
@@ -87,7 +95,7 @@ class ControlClient:
         """Send a request and return its number; raises OSError if the host does not take it."""
         number = next(self._ids)
         self._socket.settimeout(self._timeout)
-        self._socket.sendall(frame(Asked(number, msgspec.Raw(msgspec.msgpack.encode(request)))))
+        self._socket.sendall(frame(Asked(number, msgspec.Raw(msgspec.msgpack.encode(request)), self._face)))
         return number
 
     def receive(self, number: int, kind: type[Request[Reply]], timeout: float | None) -> Reply:

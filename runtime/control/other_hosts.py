@@ -24,6 +24,7 @@ from ..runs.upkeep import mark_read
 from ..tasks.messages import ListTasks, Request, StopTasks, ViewTask
 from ..tasks.views import TaskView
 from .client import ControlClient
+from .wire import Face
 
 __all__ = ["PATIENCE", "ForeignTask", "ListedTask", "Survey", "client_of", "past_view", "stop_together", "tasks_of"]
 
@@ -122,7 +123,8 @@ class ForeignTask:
         warning: a sentence on why what was last returned is not what the host says; empty if it is, or is final.
     """
 
-    def __init__(self, run: Path, task_id: str) -> None:
+    def __init__(self, run: Path, task_id: str, face: Face = "command line") -> None:
+        self._face = face
         self.run = run
         self.id = task_id
         self.warning = ""
@@ -223,7 +225,7 @@ class ForeignTask:
         if self._client is None:
             if not is_live(self.run):
                 raise ConnectionError(f"The host of {self.run} is gone.")
-            self._client = ControlClient(self._files.control, PATIENCE)
+            self._client = ControlClient(self._files.control, PATIENCE, self._face)
         try:
             return self._client.ask(request, timeout)
         except OSError:

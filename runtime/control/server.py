@@ -16,7 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -26,10 +26,11 @@ from ..runs.forks import close_when_forked
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import ResumeTask, RunTask, TaskRequest, WaitTasks
 from ..tasks.request import in_words
+from ..tasks.watching import WatchTasks
 from ..text import encodable
-from .wire import Answer, Asked, Cutter, Refusal, address, frame, peer_of
+from .wire import Answer, Asked, Cutter, Face, Refusal, address, frame, peer_of
 
-__all__ = ["ControlServer", "Loop"]
+__all__ = ["ControlRequest", "ControlServer", "Loop"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -57,7 +58,8 @@ _PATIENCE: Final = 10.0
 _LOOK_AGAIN: Final = 5.0
 """Seconds between two looks at whether the socket is still where others look for it."""
 
-_request = msgspec.msgpack.Decoder(TaskRequest)
+ControlRequest: TypeAlias = TaskRequest | WatchTasks
+_request = msgspec.msgpack.Decoder(ControlRequest)
 _asked = msgspec.msgpack.Decoder(Asked)
 
 
@@ -95,14 +97,14 @@ class ControlServer:
     Args:
         loop: the host's I/O thread.
         path: the socket, in a folder that is the user's alone.
-        answer: is called in the I/O thread with each request and where its answer goes, and must not wait. The answer
-            may come at any time and from any thread; what `answer` raises is the answer.
+        answer: is called in the I/O thread with each request, where its answer goes and who asks; must not wait. The
+            answer may come at any time and from any thread; what `answer` raises is the answer.
 
     Raises:
         StateError: the socket cannot be made.
     """
 
-    def __init__(self, loop: Loop, path: Path, answer: Callable[[TaskRequest, ReplyTo], None]) -> None:
+    def __init__(self, loop: Loop, path: Path, answer: Callable[[ControlRequest, ReplyTo, Face], None]) -> None:
         self._loop = loop
         self._path = path
         self._answer = answer
@@ -155,7 +157,7 @@ class ControlServer:
             if isinstance(request, WaitTasks):
                 timeout = _LONGEST_WAIT if request.timeout is None else min(_LONGEST_WAIT, request.timeout)
                 request = msgspec.structs.replace(request, timeout=timeout)
-            self._answer(request, reply_to)
+            self._answer(request, reply_to, asked.face)
         except msgspec.MsgspecError as error:
             reply_to.set_exception(RunError(f"The host does not understand the request: {in_words(error)}"))
         except Exception as error:  # noqa: BLE001 - the runtime may be closed: whoever asked hears it

@@ -12,21 +12,31 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["Answer", "Asked", "Cutter", "FromHost", "Refusal", "address", "frame", "peer_of"]
+__all__ = ["Answer", "Asked", "Cutter", "Face", "FromHost", "Refusal", "address", "frame", "peer_of"]
 
 _LENGTH: Final = struct.Struct(">I")
 _CREDENTIALS: Final = struct.Struct("iII")
 
 
+Face: TypeAlias = Literal["command line", "dashboard", "top"]
+
+
 class Asked(msgspec.Struct, frozen=True):
-    """Another process to the host: a request, one of `TaskRequest` but `RunTask`; an answer with this id is owed."""
+    """Another process to the host: a request; an answer with this id is owed.
+
+    Attributes:
+        id: its number.
+        request: one of `TaskRequest` but those that start tasks, or a `WatchTasks`.
+        face: where the person is who asks: reasons of stops, and the tasks that are spoken to, are told.
+    """
 
     id: int
     request: msgspec.Raw
+    face: Face = "command line"
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):

@@ -13,6 +13,7 @@ import msgspec
 
 from ...actors import ActorProcess
 from ..tasks.views import ProcessSeen, TaskView, Vitals
+from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
 
 __all__ = ["Body", "Look", "Place"]
@@ -112,6 +113,10 @@ class Place(Protocol):
 
     def latest(self, task_id: str) -> Vitals | None:
         """Return the last sample of what a task uses; None if there is none yet. In any thread."""
+        ...
+
+    def samples(self, task_id: str) -> list[Sample]:
+        """Return the latest samples of what a task uses, oldest first; none of one that has ended. In any thread."""
         ...
 
     def take_peak(self, task_id: str) -> int:

@@ -14,6 +14,7 @@ from ..runs.output import bound_log
 from ..runs.workdir import worktree_folder
 from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.views import TaskView, Vitals
+from ..tasks.watching import Sample
 from ..tasks.wording import size
 from ..team.config import Limits, Workdir
 from ..vitals.sampler import VitalsSampler, Watch
@@ -148,6 +149,10 @@ class LocalPlace:
     def latest(self, task_id: str) -> Vitals | None:
         """See `Place`."""
         return self._sampler.latest(task_id)
+
+    def samples(self, task_id: str) -> list[Sample]:
+        """See `Place`."""
+        return self._sampler.samples(task_id)
 
     def take_peak(self, task_id: str) -> int:
         """See `Place`."""

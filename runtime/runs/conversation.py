@@ -16,6 +16,7 @@ __all__ = [
     "put_messages",
     "select_continuing",
     "select_conversation",
+    "select_messages",
     "select_past",
     "select_resumable",
     "select_table",
@@ -47,6 +48,12 @@ def delete_conversation(task_id: str) -> list[Statement]:
 def select_conversation(task_id: str) -> Statement:
     """Select the messages of a task, in order: their bodies."""
     return ("SELECT body FROM message WHERE task = ? ORDER BY number", (task_id,))
+
+
+def select_messages(task_id: str, after: int, most: int) -> Statement:
+    """Select the messages of a task behind a number, in order, so many at most: number, attempt and body."""
+    select = "SELECT number, attempt, body FROM message WHERE task = ? AND number > ? ORDER BY number LIMIT ?"
+    return (select, (task_id, after, most))
 
 
 def select_past(

@@ -16,13 +16,15 @@ import msgspec
 from ...actors.regular_files import check_database, is_folder
 from ..models.base import Usage
 from ..tasks.past import Past
+from ..tasks.questions import Question
 from ..tasks.result import check_result
-from ..tasks.views import TERMINAL, TaskView, Vitals, iso_time
+from ..tasks.views import TERMINAL, TaskView, ToolAtWork, Vitals, iso_time
 from ..text import one_line
 from . import schema
 from .conversation import (
     select_continuing,
     select_conversation,
+    select_messages,
     select_past,
     select_resumable,
     select_table,
@@ -30,6 +32,7 @@ from .conversation import (
 from .folder import RunFiles, last_sign_of_life
 from .forks import fork_lock
 from .journal_guard import distrust
+from .open_work import questions_of, select_attempts, select_open_questions, select_open_tools, tools_of
 from .past_rows import HOST_DIED, HOST_DIED_QUEUED, past_of
 from .schema import Statement, TaskRow
 from .statements import execute
@@ -106,6 +109,7 @@ class JournalReader:
         """Return all tasks, oldest first, without output, results and tracebacks."""
         views: list[TaskView] = []
         self.damaged = []
+        tools, questions = self._open_work()
         for row in self._rows(self._table.select_tasks()):
             try:
                 views.append(self._view(row))
@@ -116,7 +120,15 @@ class JournalReader:
             totals[view.id] = total = view.usage + totals.get(view.id, Usage())
             if view.parent is not None:
                 totals[view.parent] = totals.get(view.parent, Usage()) + total
-        return [msgspec.structs.replace(view, total_usage=totals[view.id]) for view in views]
+        return [
+            msgspec.structs.replace(
+                view,
+                total_usage=totals[view.id],
+                tools=tools.get(view.id, []),
+                questions=questions.get(view.id, []),
+            )
+            for view in views
+        ]
 
     def task(self, task_id: str) -> TaskView | None:
         """Return a task with its result, without output; None if there is none of that id."""
@@ -124,7 +136,18 @@ class JournalReader:
         if not rows:
             return None
         ((*figures,),) = self._rows(self._table.select_total_usage(task_id))
-        return msgspec.structs.replace(self._view(rows[0]), total_usage=Usage(*figures))
+        tools, questions = self._open_work()
+        return msgspec.structs.replace(
+            self._view(rows[0]),
+            total_usage=Usage(*figures),
+            tools=tools.get(task_id, []),
+            questions=questions.get(task_id, []),
+        )
+
+    def attempts(self, task_id: str) -> list[tuple[float, str, str, int]]:
+        """Return the changes of a task's status, in order: when, the status, why, and of which attempt."""
+        rows = self._rows(select_attempts(task_id))
+        return [msgspec.convert(row, tuple[float, str, str, int]) for row in rows]
 
     def unread(self) -> int:
         """Return how many tasks' ends nobody has seen."""
@@ -154,6 +177,11 @@ class JournalReader:
         rows = self._rows(select_conversation(task_id))
         return [msgspec.json.decode(body) for (body,) in rows]
 
+    def conversation(self, task_id: str, after: int, most: int) -> list[tuple[int, int, str]]:
+        """Return messages of a task behind a number, so many at most: number, attempt and JSON text of each."""
+        rows = self._rows(select_messages(task_id, after, most))
+        return [(number, attempt, body) for number, attempt, body in rows if isinstance(body, str)]
+
     def past(self, task_id: str) -> Past | None:
         """Return a task as one that continues it needs it; None if there is none of that id."""
         options, owed = self._table.instead_of("options"), self._table.instead_of("owed")
@@ -175,6 +203,15 @@ class JournalReader:
     def died(self) -> float:
         """Return when the host was last heard of, in seconds since the epoch: it died then, or later."""
         return max(self.last_entry(), last_sign_of_life(self._path.parent))
+
+    def _open_work(self) -> tuple[dict[str, list[ToolAtWork]], dict[str, list[Question]]]:
+        """Return by task the tools that it is in, and what it has asked; nothing where the host is gone."""
+        if not self._live or not self._rows(select_table("tool_call")):  # or of an earlier version
+            return {}, {}
+        try:
+            return tools_of(self._rows(select_open_tools())), questions_of(self._rows(select_open_questions()))
+        except (ArithmeticError, OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
+            raise sqlite3.DatabaseError(f"what it holds of tools and questions cannot be read: {error}") from error
 
     def _rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         self._deadline = time.monotonic() + _PATIENCE
@@ -234,6 +271,7 @@ class JournalReader:
             attempts=row.attempts,
             parent=row.parent,
             continues=row.continues,
+            group=row.item_of,
             workdir=row.workdir if row.workdir and is_folder(row.workdir) else "",
         )
 

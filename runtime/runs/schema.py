@@ -75,7 +75,8 @@ CREATE TABLE IF NOT EXISTS task (
     workdir TEXT NOT NULL DEFAULT '',
     continues TEXT NOT NULL DEFAULT '',
     options TEXT,
-    owed INTEGER NOT NULL DEFAULT 0
+    owed INTEGER NOT NULL DEFAULT 0,
+    item_of TEXT
 );
 CREATE TABLE IF NOT EXISTS transition (
     task TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, attempt INTEGER NOT NULL
@@ -90,7 +91,11 @@ CREATE TABLE IF NOT EXISTS letter (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS question (
     id TEXT PRIMARY KEY, task TEXT NOT NULL, at REAL NOT NULL, whom TEXT NOT NULL, body TEXT NOT NULL,
-    settled REAL, how TEXT, answer TEXT, answered_by TEXT
+    settled REAL, how TEXT, answer TEXT, answered_by TEXT, form TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tool_call (
+    task TEXT NOT NULL, attempt INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,
+    began REAL NOT NULL, ended REAL, failed INTEGER, PRIMARY KEY (task, attempt, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS step (
     task TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, began REAL NOT NULL, ended REAL NOT NULL,
@@ -100,7 +105,8 @@ CREATE TABLE IF NOT EXISTS step (
 """A script that makes what is missing. Times are seconds since the epoch; `task.runtime` is in seconds.
 
 A task that is queued has had no attempt, and what stands for its start is when it was queued. `task.options` is JSON;
-NULL: the task has no conversation with which it could be continued.
+NULL: the task has no conversation with which it could be continued. `question.form` is the question as JSON,
+without its text, which is the body.
 """
 
 _LATER: Final = {
@@ -113,6 +119,7 @@ _LATER: Final = {
     "continues": "''",
     "options": "'{}'",
     "owed": "(1 - was_read)",
+    "item_of": "NULL",
 }
 """Columns that a journal of an earlier version does not have, and what stands for them."""
 
@@ -148,6 +155,7 @@ def insert_task(
     continues: str,
     options: str | None,
     owed: bool,
+    item_of: str | None,
 ) -> list[Statement]:
     """Insert a task that was accepted, with its first status; `owed`: whoever started it is to be told of its end."""
     return [
@@ -155,11 +163,11 @@ def insert_task(
             (
                 "INSERT INTO task "
                 "(id, agent, task, expected_output, parent, started, queued, status, attempts, workdir, continues, "
-                "options, owed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "options, owed, item_of) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ),
             (
                 *(task_id, agent, text, expected_output, parent, started, queued, status, attempts, workdir),
-                *(continues, options, owed),
+                *(continues, options, owed, item_of),
             ),
         ),
         _insert_transition(task_id, status, "", attempts),
@@ -275,11 +283,11 @@ def note_letters_taken(task_id: str, numbers: Iterable[int], at: float) -> list[
     return [(update, (at, task_id, number)) for number in numbers]
 
 
-def insert_question(question_id: str, task_id: str, at: float, whom: str, body: str) -> Statement:
-    """Insert what a task has asked, its owner or a person."""
+def insert_question(question_id: str, task_id: str, at: float, *, whom: str, body: str, form: str) -> Statement:
+    """Insert what a task has asked, its owner or a person; `form` is the rest of it, as JSON."""
     return (
-        "INSERT INTO question (id, task, at, whom, body) VALUES (?, ?, ?, ?, ?)",
-        (question_id, task_id, at, whom, body),
+        "INSERT INTO question (id, task, at, whom, body, form) VALUES (?, ?, ?, ?, ?, ?)",
+        (question_id, task_id, at, whom, body, form),
     )
 
 
@@ -354,6 +362,7 @@ class TaskRow(msgspec.Struct, array_like=True, frozen=True):
     workdir: str
     was_read: int
     continues: str
+    item_of: str | None
 
 
 class TaskTable:

@@ -38,7 +38,8 @@ from .registry import TaskRegistry
 
 if TYPE_CHECKING:
     from ..team.config import AgentConfig
-    from .task import Attempt, Task
+    from .attempt import Attempt
+    from .task import Task
 
 __all__ = ["Budgets", "check_prices"]
 

@@ -7,6 +7,7 @@ the others have answered. Used in the supervisor's thread only.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, assert_never
 
@@ -16,9 +17,11 @@ from ...actors import Child
 from ..runs import schema
 from ..runs.conversation import put_messages
 from ..runs.journal import Journal
-from ..tasks.messages import Began, CallAnswered, CallsBegan, TurnEnded
+from ..runs.open_work import insert_tool_call, note_tool_answered
+from ..tasks.messages import Began, CallAnswered, CallsBegan, Progressed, ToolAnswered, ToolCalled, TurnEnded
+from .attempt import Attempt, ToolCall
 from .limits import LimitKeeper
-from .task import Attempt, Task
+from .task import Task
 
 __all__ = ["Conversations", "Grown"]
 
@@ -27,6 +30,10 @@ Grown: TypeAlias = Began | CallsBegan | CallAnswered | TurnEnded
 
 _IN_TIME_CHARACTERS: Final = 32_000
 """How long a message may be to go with the next commit; the task is held up until a longer one is written."""
+
+
+_MOST_CALLS: Final = 10_000
+"""Calls of tools of one attempt that are written down."""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -83,6 +90,16 @@ class Conversations:
                 statements += schema.note_answer(task.id, task.answered)
         # What a process that is gone has left is no more than its channel holds, and its end waits for it.
         self._journal.write_later(statements, None if child.process.is_ending else self._postpone())
+
+    def keep_call(self, task: Task, report: ToolCalled | ToolAnswered | Progressed, call: ToolCall | None) -> None:
+        """Write down that a tool was called, or has answered, with the next commit."""
+        if call is None or call.number > _MOST_CALLS:
+            return
+        if isinstance(report, ToolAnswered):
+            ended = note_tool_answered(task.id, task.attempts, call.number, time.time(), failed=report.is_error)
+            self._journal.write_in_time(ended)
+        else:
+            self._journal.write_in_time(insert_tool_call(task.id, task.attempts, call.number, call.name, call.began))
 
 
 def _placed(task: Task, attempt: Attempt, report: Grown) -> list[tuple[int, str]]:

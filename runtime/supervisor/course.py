@@ -17,8 +17,9 @@ from ..runs.steps import Step, insert_step
 from ..tasks.gateway import Caller
 from ..tasks.messages import CallsBegan, RunTask, TaskReport, ToolAnswered, ToolCalled, TurnEnded
 from ..tasks.turns import Asked
+from .attempt import Attempt
 from .outcome import Outcome
-from .task import Attempt, Task
+from .task import Task
 
 if TYPE_CHECKING:
     from ..telemetry.telemetry import Telemetry
@@ -140,9 +141,7 @@ class Course:
         called = attempt.tools.get(call_id)
         if called is None:
             return
-        name, since = called
-        now = time.time()
-        step = Step("tool", name, now - (time.monotonic() - since), now, task.attempts, error)
+        step = Step("tool", called.name, called.began, time.time(), task.attempts, error)
         self._write(task, step)
         if self._telemetry is not None:
             self._telemetry.tool_ended(task.id, call_id, step, answer)

@@ -9,8 +9,9 @@ import msgspec
 
 from ...actors import Again, ProcessExit, decide
 from ..tasks.views import Vitals
+from .attempt import Attempt
 from .outcome import Outcome, judge, last_words
-from .task import Attempt, Task
+from .task import Task
 
 __all__ = ["conclude", "follow_up", "judge_attempt"]
 

@@ -30,6 +30,7 @@ __all__ = [
     "TalkDue",
     "WaitTimedOut",
     "Waiter",
+    "WatchDue",
 ]
 
 
@@ -115,6 +116,10 @@ class TalkDue(msgspec.Struct, frozen=True):
 
     of: str
     letter: int = 0
+
+
+class WatchDue(msgspec.Struct, frozen=True):
+    """A timer to the supervisor: it is time to look at tasks for those who watch them."""
 
 
 class RestartDue(msgspec.Struct, frozen=True):

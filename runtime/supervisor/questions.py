@@ -198,7 +198,10 @@ class Questions:
         if isinstance(request, AskApproval):
             opened.pattern = request.pattern
         self._asked_by[caller.id] += 1
-        self._journal.write_in_time([insert_question(question.id, caller.id, now, question.to, question.text)])
+        form = msgspec.json.encode(msgspec.structs.replace(question, text="")).decode()
+        self._journal.write_in_time(
+            [insert_question(question.id, caller.id, now, whom=question.to, body=question.text, form=form)]
+        )
         opened.timer = self._mailbox.tell_later(seconds, TalkDue(question.id))
         if task is not None:
             self._let_wait(task, question)

@@ -32,6 +32,7 @@ def accepted(task: Task, request: RunTask) -> list[Statement]:
         continues=task.continues,
         options=encode_options(request.options) if has_conversation else None,
         owed=request.notify,
+        item_of=task.item_of,
     )
     if task.continues:
         statements += append_messages(task.id, 1, task.attempts, task.spec.conversation)

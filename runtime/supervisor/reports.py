@@ -25,11 +25,12 @@ from ..tasks.messages import (
 from ..tasks.questions import QuestionDropped
 from ..tasks.talk import LettersTaken
 from ..tasks.turns import Spent
+from .attempt import Attempt
 from .conversations import Conversations
 from .course import Course
 from .events import EventHub
 from .talk import Talk
-from .task import Attempt, Task
+from .task import Task
 from .waiting import Answers
 
 __all__ = ["Reports"]
@@ -65,7 +66,7 @@ class Reports:
         """Take note of a report; return the tasks to end for a limit, each with the limit as a sentence."""
         task.last_sign = time.monotonic()
         self._course.hear(task, attempt, report)
-        attempt.hear(report, is_late=bool(task.limit_reached or task.limit_exceeded))
+        call = attempt.hear(report, is_late=bool(task.limit_reached or task.limit_exceeded))
         match report:
             case Began():
                 self._conversations.keep(task, attempt, child, report)
@@ -81,6 +82,7 @@ class Reports:
                 return over
             case ToolCalled() | ToolAnswered() | Progressed():
                 self._talk.look(task)
+                self._conversations.keep_call(task, report, call)
                 self._hub.report(task, report)
             case Noted():
                 self._answers.note(report, task)

@@ -104,7 +104,7 @@ class SilenceKeeper:
         look = seen.look
         missing = [seen.stack_missing, look.missing if look is not None else "It did not show itself within a second."]
         return Silence(
-            tools=tuple(ToolInUse(name, now - since) for name, since in sorted(tools, key=lambda tool: tool[1])),
+            tools=tuple(ToolInUse(call.name, now - call.since) for call in sorted(tools, key=lambda call: call.since)),
             stack=seen.stack,
             stack_age=now - seen.stack_at if seen.stack else 0.0,
             processes=look.processes if look is not None else (),

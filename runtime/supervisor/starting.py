@@ -122,6 +122,7 @@ class Starter:
                 return
         admission = admit(request, caller, parent, team=team, registry=registry, working_directory=folder)
         task = self._briefings.task(request, caller, parent, admission.chain, continued)
+        task.item_of = parent.id if parent is not None and parent.group is not None else None
         own = None if request.call else self._team.agents[request.agent].limits
         self._answers.budgets.open(task, parent, asked=request.options.limits, own=own)
         if not admission.has_slot:

@@ -21,14 +21,16 @@ from ..runs import schema
 from ..runs.conversation import delete_conversation
 from ..runs.journal import Journal
 from ..tasks.events import TaskRestarting
-from ..tasks.gateway import Acknowledge, Call, Caller, Close, Forget, ReplyTo
+from ..tasks.gateway import Call, Caller, Close, ReplyTo
 from ..tasks.group_request import MapAgent
 from ..tasks.messages import Failed, Finished, ResumeTask, RunTask, TaskReport, TaskRequest
 from ..tasks.past import ResumePast
 from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion
 from ..tasks.talk import Listen, SteerTask
 from ..tasks.views import Status
+from ..tasks.watching import WatchTasks
 from ..team.config import Team
+from .attempt import Attempt
 from .briefing import Briefings
 from .conversations import Conversations
 from .course import Course
@@ -39,15 +41,11 @@ from .limits import LimitKeeper
 from .messages import (
     Conversation,
     DeadlinePassed,
-    LookedAt,
     MendSampler,
-    NewsDue,
-    RateDue,
     Reached,
     Recorded,
     RestartDue,
     TalkDue,
-    WaitTimedOut,
 )
 from .outcome import Outcome, how_stopped
 from .questions import People
@@ -57,8 +55,8 @@ from .restarting import Restarts
 from .resuming import Resumer
 from .starting import Starter
 from .talk import Talk
-from .task import Attempt, Stop, Task
-from .waiting import Answers, take_calls
+from .task import Stop, Task
+from .waiting import Answers, Heard, take_calls
 
 if TYPE_CHECKING:
     from ...actors.regular_files import Folder
@@ -172,7 +170,7 @@ class TaskSupervisor(Supervisor):
                 self._end_for_limit(task, self._limits.time_reached(task))
             case Reached(task, sentence):
                 self._end_at_once(task, sentence)
-            case Acknowledge() | Forget() | WaitTimedOut() | NewsDue() | RateDue() | LookedAt():
+            case _ if isinstance(message, Heard):
                 self._answers.hear(message)
             case Close(done):
                 self._close(done)
@@ -202,7 +200,7 @@ class TaskSupervisor(Supervisor):
         task = self._by_child[child]
         self._answer(request, Caller(task.id, task.agent), reply_to)
 
-    def _answer(self, request: TaskRequest | ResumePast, caller: Caller, reply_to: ReplyTo) -> None:
+    def _answer(self, request: TaskRequest | ResumePast | WatchTasks, caller: Caller, reply_to: ReplyTo) -> None:
         try:
             match request:
                 case RunTask() | MapAgent() | ResumeTask() | ResumePast() if self._closing is not None:

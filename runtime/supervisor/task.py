@@ -1,4 +1,4 @@
-"""Task: the supervisor's record of one task, and of the attempt that is under way.
+"""Task: the supervisor's record of one task.
 
 Fields change in the supervisor's thread only.
 """
@@ -15,12 +15,12 @@ import msgspec
 from ...actors import Child, RestartHistory, Timer
 from ..models.base import RATE_WAIT, Usage
 from ..runs.output import LAST, OutputFiles
-from ..tasks.messages import Failed, Finished, TaskReport, ToolAnswered, ToolCalled, TurnEnded
 from ..tasks.questions import Question
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..tasks.talk import Letter
-from ..tasks.views import TERMINAL, Progress, Status, TaskView, Vitals, iso_time
+from ..tasks.views import TERMINAL, Progress, Status, TaskView, ToolAtWork, Vitals, iso_time
 from ..text import bounded, encodable
+from .attempt import Attempt
 from .outcome import StopRequest
 from .purse import TurnBook
 
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from ..tasks.group_request import Group
     from .purse import Purse
 
-__all__ = ["Attempt", "Stop", "Task"]
-
-_MOST_TOOLS: Final = 100
-"""Tools that a task is shown to be in at a time."""
+__all__ = ["LetterBook", "Stop", "Task"]
 
 _LIST_TEXT: Final = 10_000
 """Characters of a task's text in a list, head and tail."""
@@ -68,55 +65,6 @@ class LetterBook:
 
 
 @dataclass(eq=False, slots=True)
-class Attempt:
-    """One process of a task, and what it has told.
-
-    Attributes:
-        child: the process.
-        is_over: whether the process has ended.
-        tools: the tools that it is in, by the id of the call: name, and since when (monotonic).
-        open_turn: the turn whose tools are being called: the place, from 1, of its first message, and how many calls.
-        spent: what the turn under way has cost, if that is known before its end.
-        turns: how many it has taken.
-        finished: its loop's last report.
-        is_late: whether that came after a limit had been reached.
-        failure: what it told of the exception that ended it.
-    """
-
-    child: Child
-    is_over: bool = False
-    tools: dict[str, tuple[str, float]] = field(default_factory=dict)
-    open_turn: tuple[int, int] | None = None
-    spent: Usage | None = None
-    turns: int = 0
-    finished: Finished | None = None
-    is_late: bool = False
-    failure: Failed | None = None
-
-    def hear(self, report: TaskReport, *, is_late: bool) -> None:
-        """Take note of a report.
-
-        Args:
-            report: what the process has told.
-            is_late: whether the task has reached a limit. An answer after that is kept, but does not undo it.
-        """
-        match report:
-            case ToolCalled(call_id, name, _) if len(self.tools) < _MOST_TOOLS:
-                self.tools[call_id] = name, time.monotonic()
-            case ToolAnswered(call_id):
-                self.tools.pop(call_id, None)
-            case TurnEnded(usage):
-                self.turns += usage.requests > 0
-            case Finished() if self.finished is None:
-                self.finished = report
-                self.is_late = is_late
-            case Failed():
-                self.failure = self.failure or report
-            case _:
-                pass
-
-
-@dataclass(eq=False, slots=True)
 class Task:
     """One task.
 
@@ -136,6 +84,7 @@ class Task:
         limit_exceeded: its own limit on these, as a sentence, when more is used: it fails, and is not ended for that.
         key: the name that whoever started it has given the piece of work; None if none.
         continues: id of the task whose conversation it goes on with; empty if it begins anew.
+        item_of: id of the group of which it does an item; None if it does none.
         group: what is remembered of it if it is the group of tasks for many items; else None.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
         is_told: whether its start has been told to those who follow events, if anybody did.
@@ -196,6 +145,7 @@ class Task:
     limit_exceeded: str = ""
     key: str | None = None
     continues: str = ""
+    item_of: str | None = None
     group: Group | None = None
     is_root: bool = False
     is_told: bool = False
@@ -357,7 +307,10 @@ class Task:
             attempts=self.attempts,
             pid=None if self.is_over else self.body.pid,
             workdir=self._workdir(),
-            doing=self._doing(),
+            doing=self.doing + (f", {time.monotonic() - self.rate_wait[1]:.0f} s so far" if self.rate_wait else ""),
+            doing_began_at=iso_time(began) if (began := self.doing_began) is not None else None,
+            tools=self.tools,
+            group=self.item_of,
             silent=self.silent_for,
             progress=self.progress,
             continues=self.continues,
@@ -368,20 +321,44 @@ class Task:
         # Fit to be sent: whoever asks may be a task, and the state folder may have any name.
         return encodable(self.body.present_folder())
 
-    def _doing(self) -> str:
+    @property
+    def doing(self) -> str:
+        """What it was last seen to do; see `TaskView`. It stays the same for as long as it does that."""
         if self.status == "waiting":
             return "waiting for an answer"
         if self.status != "running":
             return ""
-        rate_wait = self.rate_wait
-        if rate_wait is not None:
-            model, since = rate_wait
-            return f"{RATE_WAIT}{model}, {time.monotonic() - since:.0f} s so far"
-        attempt = self.attempt
-        tools = sorted({name for name, _ in attempt.tools.values()}) if attempt is not None else ()
-        if tools:
-            return f"in {', '.join(tools)}"
+        if self.rate_wait is not None:
+            return f"{RATE_WAIT}{self.rate_wait[0]}"
+        if self.attempt is not None and self.attempt.tools:
+            return f"in {', '.join(sorted({call.name for call in self.attempt.tools.values()}))}"
         return "waiting for its model" if self.setup.agent.entrypoint is None else ""
+
+    @property
+    def doing_began(self) -> float | None:
+        """Since when it does that, in seconds since the epoch; None where nobody can know."""
+        attempt = self.attempt
+        if self.status not in {"running", "waiting"} or attempt is None:
+            return None
+        since = self.waits_since if self.status == "waiting" else self.rate_wait[1] if self.rate_wait else None
+        if since is not None:
+            return time.time() - time.monotonic() + since
+        if attempt.tools:
+            return min(call.began for call in attempt.tools.values())
+        return attempt.asks_since if self.setup.agent.entrypoint is None else None
+
+    @property
+    def tools(self) -> list[ToolAtWork]:
+        """The tools that it is in, the longest first."""
+        if self.attempt is None or self.is_over:
+            return []
+        calls = sorted(self.attempt.tools.values(), key=lambda call: call.began)
+        return [ToolAtWork(call.name, iso_time(call.began)) for call in calls]
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a final answer, and it is not None."""
+        return bool(self.result_file) or self.result not in {None, "null"}
 
     @property
     def silent_for(self) -> float:

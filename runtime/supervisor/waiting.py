@@ -7,7 +7,7 @@ Used in the supervisor's thread only, but `let_end`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 import msgspec
 
@@ -19,10 +19,11 @@ from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepte
 from ..tasks.news import TakeNews
 from ..tasks.turns import AskTurn, AwaitWritten, Written
 from ..tasks.views import TaskList, TaskView
+from ..tasks.watching import WatchTasks
 from ..team.config import Settings
 from .budget_views import budget_in_use, budget_of
 from .budgets import Budgets
-from .messages import LookedAt, Mailbox, NewsDue, RateDue, Waiter, WaitTimedOut
+from .messages import LookedAt, Mailbox, NewsDue, RateDue, Waiter, WaitTimedOut, WatchDue
 from .notices import Notices
 from .registry import TaskRegistry
 from .silence import SilenceKeeper
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 
     from ..place.base import Place
     from .rate_keeper import RateKeeper
+    from .watchers import Watchers
 
-__all__ = ["Answers", "take_calls"]
+__all__ = ["Answers", "Heard", "take_calls"]
+
+Heard: TypeAlias = Acknowledge | Forget | WaitTimedOut | NewsDue | RateDue | LookedAt | WatchDue
+"""What `Answers` takes note of, beside requests."""
 
 _MOST_WAITS: Final = 1000
 _MOST_WAITED: Final = 20_000
@@ -73,25 +78,34 @@ class Answers:
         self._registry = registry
         self._journal = journal
         self._mailbox = mailbox
-        self._latest, self._look_back = place.latest, place.look_back
+        self._latest, self._look_back, self._samples = place.latest, place.look_back, place.samples
         self.budgets = Budgets(registry)
         self._stop = stop
         self._settings = settings
         self._waiters = Waiters()
         self.notices = Notices(registry, mailbox)
         self._rates: RateKeeper | None = None
+        self._watchers: Watchers | None = None
         self._silences = SilenceKeeper(place, mailbox, self._answer_view)
 
     @property
     def owed(self) -> list[ReplyTo]:
         """Where answers are owed."""
         owed = [waiter.reply_to for waiter in self._waiters.all] + self._silences.waiting + self.budgets.waiting
-        owed += self.notices.owed_answers
+        owed += self.notices.owed_answers + (self._watchers.owed if self._watchers is not None else [])
         return owed if self._rates is None else owed + self._rates.waiting
 
     def answer(
         self,
-        request: ListTasks | ViewTask | WaitTasks | StopTasks | TakeNews | AwaitRate | AskTurn | AwaitWritten,
+        request: ListTasks
+        | ViewTask
+        | WaitTasks
+        | StopTasks
+        | TakeNews
+        | AwaitRate
+        | AskTurn
+        | AwaitWritten
+        | WatchTasks,
         caller: Caller,
         reply_to: ReplyTo,
     ) -> None:
@@ -115,6 +129,8 @@ class Answers:
                 self._await_turn(request, caller, reply_to)
             case AwaitWritten():
                 self._journal.write((), lambda: reply_to.set(Written()))
+            case WatchTasks():
+                self._watch(request, caller, reply_to)
             case _:
                 assert_never(request)
 
@@ -176,16 +192,13 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever waits hears it, the others go on
             waiter.reply_to.set_exception(error)
 
-    def hear(self, message: Acknowledge | Forget | WaitTimedOut | NewsDue | RateDue | LookedAt) -> None:
+    def hear(self, message: Heard) -> None:
         """Take note of what a caller in the host has seen, or waits for no more, of what is due, and of looks."""
         match message:
             case WaitTimedOut():
                 self.end(message.waiter)
-            case NewsDue(caller, has_other):
-                (self.notices.nudge if has_other else self.notices.due)(caller)
-                self.budgets.look_at(caller)
-            case RateDue(server):
-                self._let_go(server)
+            case NewsDue() | RateDue() | WatchDue():
+                self._due(message)
             case Acknowledge(task_ids, caller):
                 for task_id in task_ids:
                     task = self._registry.get(task_id)
@@ -201,9 +214,17 @@ class Answers:
             case _:
                 assert_never(message)
 
-    def _let_go(self, server: str) -> None:
-        if self._rates is not None:
-            self._rates.due(server)
+    def _due(self, message: NewsDue | RateDue | WatchDue) -> None:
+        match message:
+            case NewsDue(caller, has_other):
+                (self.notices.nudge if has_other else self.notices.due)(caller)
+                self.budgets.look_at(caller)
+            case RateDue(server) if self._rates is not None:
+                self._rates.due(server)
+            case WatchDue() if self._watchers is not None:
+                self._watchers.due()
+            case _:
+                pass
 
     def note(self, noted: Noted, task: Task) -> None:
         """Take note of the same of a task."""
@@ -324,6 +345,16 @@ class Answers:
 
             self._rates = RateKeeper(self._mailbox.tell_later)
         self._rates.ask(request, caller.id or "", self._registry.get(caller.id), reply_to)
+
+    def _watch(self, request: WatchTasks, caller: Caller, reply_to: ReplyTo) -> None:
+        if self._watchers is None:
+            from .watchers import Watchers  # noqa: PLC0415 - nobody watches most runs
+
+            samples, most = self._samples, self._settings.max_running
+            self._watchers = Watchers(
+                self._registry, self._mailbox, latest=self._latest, samples=samples, max_running=most
+            )
+        self._watchers.watch(request, caller, reply_to)
 
     def _place(self, task: Task) -> int:
         return self._registry.queue.place(task) if task.status == "queued" else 0

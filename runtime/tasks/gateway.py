@@ -21,6 +21,7 @@ from .origin import calling, current_span
 
 if TYPE_CHECKING:
     from .past import ResumePast
+    from .watching import WatchTasks
 
 __all__ = [
     "Acknowledge",
@@ -77,7 +78,7 @@ class ReplyTo(Protocol):
 class Call(msgspec.Struct, frozen=True):
     """The host, or the tool layer in it, to the supervisor: a request, whose it is, and where the answer goes."""
 
-    request: TaskRequest | ResumePast
+    request: TaskRequest | ResumePast | WatchTasks
     caller: Caller
     reply_to: ReplyTo
 

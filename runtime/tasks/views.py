@@ -25,6 +25,7 @@ __all__ = [
     "TaskBudget",
     "TaskList",
     "TaskView",
+    "ToolAtWork",
     "ToolInUse",
     "Vitals",
     "iso_time",
@@ -139,6 +140,18 @@ class ToolInUse(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class ToolAtWork(msgspec.Struct, frozen=True):
+    """A tool that has been called and has not answered.
+
+    Attributes:
+        name: its name.
+        began_at: when it was called, in the form of `TaskView.started_at`.
+    """
+
+    name: str
+    began_at: str
+
+
 class ProcessSeen(msgspec.Struct, frozen=True):
     """A process of a task, as the kernel shows it.
 
@@ -212,6 +225,9 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
         doing: what it was last seen to do: waiting for its model or for a rate limit, or in which tools; empty where
             nobody can know.
+        doing_began_at: since when it does that, in the form of `started_at`; None where nobody can know.
+        tools: the tools that it is in, the longest first.
+        group: id of the group, a task for many items, of which it does one; None if it does none.
         silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
         progress: how far its latest attempt has come; None if that has told nothing of it.
         silence: of one that is `silent`, what it does, where one task is viewed; else None.
@@ -245,6 +261,9 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     workdir: str = ""
     doing: str = ""
+    doing_began_at: str | None = None
+    tools: list[ToolAtWork] = []
+    group: str | None = None
     silent: float = 0.0
     progress: Progress | None = None
     silence: Silence | None = None

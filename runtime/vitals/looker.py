@@ -21,6 +21,7 @@ from ..tasks.views import Vitals
 from ..tasks.wording import size
 from ..team.config import Limits
 from .proc import ProcReader
+from .ring import Ring
 from .trees import Machine, Tree, TreeUse
 
 __all__ = ["Board", "Looker", "Watch", "Work", "is_limited", "say"]
@@ -91,6 +92,7 @@ class Board:
         reader: reads `/proc`.
         stuck: what looks hang at, and how many do.
         trouble: why no task can be looked at; empty if they can.
+        rings: the latest samples of each task.
         failed: why a task could not be looked at the last time, by its id.
     """
 
@@ -99,6 +101,7 @@ class Board:
         self.reader = ProcReader()
         self.latest: dict[str, Vitals] = {}
         self.peaks: dict[str, int] = {}
+        self.rings: dict[str, Ring] = {}
         self.closed = threading.Event()
         self.started = threading.Event()
         self.wanted = threading.Event()
@@ -162,7 +165,7 @@ class Looker(threading.Thread):
                     if board.running():
                         self._work()
                     else:
-                        board.latest, self._seen = {}, {}
+                        board.latest, board.rings, self._seen = {}, {}, {}
                         if not board.closed.is_set():
                             board.started.wait()
                 except Exception as error:  # noqa: BLE001 - whatever it is, limits are to be held
@@ -205,6 +208,7 @@ class Looker(threading.Thread):
     def _forget_all_but(self, running: Mapping[str, Watch]) -> None:
         board = self._board
         board.latest = {task_id: vitals for task_id, vitals in board.latest.items() if task_id in running}
+        board.rings = {task_id: ring for task_id, ring in board.rings.items() if task_id in running}
         board.failed = {task_id: fault for task_id, fault in board.failed.items() if task_id in running}
         self._seen = {task_id: seen for task_id, seen in self._seen.items() if task_id in running}
 
@@ -306,6 +310,9 @@ class Looker(threading.Thread):
             seen.pause, seen.bound = _pause(limit, seen.bound, now), now
         vitals = self._vitals(task_id, seen, use, shows=shows)
         self._board.latest[task_id] = vitals
+        if shows:
+            ring = self._board.rings.setdefault(task_id, Ring())
+            ring.add(time.time(), vitals.cpu_percent or 0.0, vitals.memory_bytes)
         sentence = _reached(watch.limits, vitals)
         if sentence:
             watch.reached(sentence)

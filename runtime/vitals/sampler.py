@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from ..tasks.views import Vitals
+from ..tasks.watching import Sample
 from ..team.config import Limits
 from .looker import Board, Looker, Watch, Work, is_limited, say
 
@@ -53,6 +54,11 @@ class VitalsSampler:
         vitals = self._board.latest.get(task_id)
         trouble = self._board.trouble or self._board.failed.get(task_id, "")
         return msgspec.structs.replace(vitals or Vitals(), note=_UNHELD + trouble) if trouble else vitals
+
+    def samples(self, task_id: str) -> list[Sample]:
+        """Return the latest samples of a task, oldest first; none of one that has ended."""
+        ring = self._board.rings.get(task_id)
+        return ring.samples() if ring is not None else []
 
     def take_peak(self, task_id: str) -> int:
         """Return the largest memory sampled of a task that has ended, in bytes, and forget it; 0 if it had none."""

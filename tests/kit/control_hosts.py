@@ -11,10 +11,10 @@ import msgspec
 from subactors.actors.host.io import IOThread
 from subactors.runtime import TaskList, TaskView, UnknownTaskError
 from subactors.runtime.control.client import ControlClient
-from subactors.runtime.control.server import ControlServer
-from subactors.runtime.control.wire import address
+from subactors.runtime.control.server import ControlRequest, ControlServer
+from subactors.runtime.control.wire import Face, address
 from subactors.runtime.tasks.gateway import ReplyTo
-from subactors.runtime.tasks.messages import ListTasks, TaskRequest, ViewTask
+from subactors.runtime.tasks.messages import ListTasks, ViewTask
 
 PATIENCE = 10.0
 
@@ -29,8 +29,8 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "control.sock"
         self.io = IOThread("io-under-test")
-        self.asked: queue.Queue[tuple[TaskRequest, ReplyTo]] = queue.Queue()
-        self.answer: Callable[[TaskRequest, ReplyTo], None] = self._answer
+        self.asked: queue.Queue[tuple[ControlRequest, ReplyTo]] = queue.Queue()
+        self.answer: Callable[[ControlRequest, ReplyTo], None] = self._answer
         self.server = ControlServer(self.io, self.path, self._hand_over)
 
     def close(self) -> None:
@@ -57,10 +57,10 @@ class Host:
         with self.connect() as client:
             return bool(client.ask(ListTasks(), PATIENCE) == TASKS)
 
-    def _hand_over(self, request: TaskRequest, reply_to: ReplyTo) -> None:
+    def _hand_over(self, request: ControlRequest, reply_to: ReplyTo, _face: Face) -> None:
         self.answer(request, reply_to)
 
-    def _answer(self, request: TaskRequest, reply_to: ReplyTo) -> None:
+    def _answer(self, request: ControlRequest, reply_to: ReplyTo) -> None:
         self.asked.put((request, reply_to))
         match request:
             case ListTasks():

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from subactors.actors.host.io import IOThread
 from subactors.runtime import TaskEndedError, TaskList, TaskView, UnknownTaskError
-from subactors.runtime.control.server import ControlServer
+from subactors.runtime.control.server import ControlRequest, ControlServer
+from subactors.runtime.control.wire import Face
 from subactors.runtime.runs.folder import RunFolder
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.tasks.gateway import ReplyTo
-from subactors.runtime.tasks.messages import ListTasks, StopTasks, TaskRequest, ViewTask
+from subactors.runtime.tasks.messages import ListTasks, StopTasks, ViewTask
 
 PATIENCE = 30.0
 
@@ -49,7 +50,7 @@ class LiveRun:
             self.outputs[task_id] = OutputFiles(self.folder.output, task_id, 1000)
         self.outputs[task_id].write(data)
 
-    def _answer(self, request: TaskRequest, reply_to: ReplyTo) -> None:
+    def _answer(self, request: ControlRequest, reply_to: ReplyTo, _face: Face) -> None:
         match request:
             case ListTasks():
                 reply_to.set(TaskList(tasks=list(self.views.values()), running=1, max_running=20))

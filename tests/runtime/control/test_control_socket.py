@@ -68,7 +68,7 @@ def test_a_socket_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) 
     before = set(descriptors())
     for path in (tmp_path / "nowhere" / "control.sock", tmp_path):
         with pytest.raises(StateError, match=r"The control socket .* cannot be made: "):
-            ControlServer(io, path, lambda _request, _reply_to: None)
+            ControlServer(io, path, lambda _request, _reply_to, _face: None)
     assert set(descriptors()) == before
     io.close()
 
@@ -115,7 +115,7 @@ def live_on(path):
     open(0).read()
 
 path = Path(sys.argv[1]) / "control.sock"
-server = ControlServer(IOThread("io"), path, lambda request, reply_to: None)
+server = ControlServer(IOThread("io"), path, lambda request, reply_to, face: None)
 process = multiprocessing.get_context("fork").Process(target=live_on, args=(path,))
 process.start()
 process.join()

@@ -1,0 +1,154 @@
+"""Changes: rows of tasks by their ids, and which of their fields have changed since when.
+
+Whoever comes back with a cursor is told what has changed since, and nothing else. It costs as much as has changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
+
+__all__ = ["ChangeLog", "Changed"]
+
+_GONE: Final = 10_000
+"""Ids of rows that are gone which are kept; who comes back from before that begins anew."""
+
+
+class _Row(Protocol):
+    __struct_fields__: ClassVar[tuple[str, ...]]
+
+    @property
+    def id(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=_Row)
+
+
+class Changed(NamedTuple):
+    """What has changed since a cursor.
+
+    Attributes:
+        cursor: the place behind it.
+        reset: whether these are all rows: the cursor was of another log, or too old.
+        changed: of each row its id, and the fields that have changed; new ones in the order in which they came.
+        gone: ids of rows that are not there any more.
+    """
+
+    cursor: str
+    reset: bool
+    changed: list[dict[str, Any]]
+    gone: list[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has."""
+        return not (self.reset or self.changed or self.gone)
+
+
+class _Entry(Generic[Row]):
+    __slots__ = ("latest", "number", "row", "since")
+
+    def __init__(self, row: Row, number: int) -> None:
+        self.row = row
+        self.number = number
+        self.latest = number
+        self.since = [number] * len(row.__struct_fields__)
+
+
+class ChangeLog(Generic[Row]):
+    """See the module. For one thread at a time.
+
+    Attributes:
+        version: grows with each change.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._token = os.urandom(4).hex()
+        self._entries: OrderedDict[str, _Entry[Row]] = OrderedDict()  # the last changed last
+        self._gone: deque[tuple[int, str]] = deque()
+        self._oldest = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, row_id: str) -> bool:
+        return row_id in self._entries
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows in the order in which they came."""
+        return (entry.row for entry in sorted(self._entries.values(), key=lambda entry: entry.number))
+
+    @property
+    def cursor(self) -> str:
+        """The place behind all changes."""
+        return f"{self._token}-{self.version}"
+
+    def get(self, row_id: str) -> Row | None:
+        """Return a row; None if there is none."""
+        entry = self._entries.get(row_id)
+        return entry.row if entry is not None else None
+
+    def put(self, row: Row) -> bool:
+        """Take a row as it is now; return whether anything of it has changed."""
+        entry = self._entries.get(row.id)
+        if entry is None:
+            self.version += 1
+            self._entries[row.id] = _Entry(row, self.version)
+            return True
+        if row is entry.row:
+            return False
+        before, version = entry.row, self.version + 1
+        since = entry.since
+        is_other = False
+        for place, name in enumerate(row.__struct_fields__):
+            was, now = getattr(before, name), getattr(row, name)
+            if was is not now and was != now:
+                since[place] = version
+                is_other = True
+        if is_other:
+            entry.row, entry.latest, self.version = row, version, version
+            self._entries.move_to_end(row.id)
+        return is_other
+
+    def drop(self, row_id: str) -> None:
+        """Note that a row is gone."""
+        if self._entries.pop(row_id, None) is None:
+            return
+        self.version += 1
+        self._gone.append((self.version, row_id))
+        if len(self._gone) > _GONE:
+            self._oldest = self._gone.popleft()[0]
+
+    def since(self, cursor: str) -> Changed:
+        """Return what has changed since a cursor; all rows, if it is not one of this log's, or too old."""
+        token, _, number = cursor.partition("-")
+        version = int(number) if token == self._token and number.isdecimal() and len(number) < 20 else -1  # noqa: PLR2004 - as long as numbers get
+        if not self._oldest <= version <= self.version:
+            return Changed(self.cursor, True, [_whole(row) for row in self], [])
+        entries = []
+        for entry in reversed(self._entries.values()):
+            if entry.latest <= version:
+                break
+            entries.append(entry)
+        entries.sort(key=lambda entry: entry.number)
+        gone = []
+        for dropped, row_id in reversed(self._gone):
+            if dropped <= version:
+                break
+            if row_id not in self._entries:
+                gone.append(row_id)
+        return Changed(self.cursor, False, [_part(entry, version) for entry in entries], gone)
+
+
+def _whole(row: _Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__struct_fields__}
+
+
+def _part(entry: _Entry[Any], version: int) -> dict[str, Any]:
+    row = entry.row
+    names = row.__struct_fields__
+    part = {name: getattr(row, name) for name, changed in zip(names, entry.since, strict=True) if changed > version}
+    return part if "id" in part else {"id": row.id, **part}

@@ -1,0 +1,113 @@
+"""Tasks for those who watch: functions whose every step a test decides, and a host for them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from run_folders import Host, host
+from subactors.runtime import EntrypointTask
+
+AGENTS: Final = ("leads", "speaks", "asks", "crashes", "fails", "hears")
+
+TEAM: Final[dict[str, Any]] = {
+    "agents": {
+        **{name: {"entrypoint": f"watched:{name}"} for name in AGENTS},
+        "leads": {"entrypoint": "watched:leads", "sub_agents": [*AGENTS[1:], "calls"]},
+        # Its text is a list of calls of tools, each a name and arguments.
+        "calls": {
+            "model": "python/asking_entrypoints:does_what_it_is_told",
+            "toolsets": [{"type": "shell"}, {"type": "think"}],
+        },
+    }
+}
+
+_PROGRAM: Final = f"""\
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import watched
+from subactors.runtime import Runtime
+
+settings = {{"stop_grace": 0.5, "standby": 0, "max_running": 1000}}
+with Runtime.from_mapping(watched.TEAM, state_dir=sys.argv[1], **settings) as runtime:
+    print(runtime._host.folder.path, flush=True)
+    for line in sys.stdin:
+        agent, text, data = json.loads(line)
+        print(runtime.run(agent, text, **({{"data": data}} if data is not None else {{}})), flush=True)
+"""
+
+
+def leads(task: EntrypointTask) -> str:
+    """Start what its data names, each with its text, and wait for a stop."""
+    for agent, text in task.data or []:
+        task.runtime.run(agent, text)
+    task.emit("all have been started\n")
+    task.wait_for_stop(600)
+    return "led"
+
+
+def speaks(task: EntrypointTask) -> str:
+    """Say its text; then, each time that a file of its data has grown, what has been added to it; end with a stop."""
+    task.emit(f"{task.text}\n")
+    path, said = (task.data or {}).get("file"), 0
+    while not task.wait_for_stop(0.02):
+        if path and Path(path).exists():
+            text = Path(path).read_text()
+            if len(text) > said:
+                task.emit(text[said:])
+                said = len(text)
+    return "spoken"
+
+
+def asks(task: EntrypointTask) -> str:
+    """Ask its text, and answer with what it was told."""
+    return f"told: {task.ask(task.text, **(task.data or {}))}"
+
+
+def hears(task: EntrypointTask) -> str:
+    """Wait until somebody says something, and answer with that."""
+    return f"heard: {task.receive(timeout=600)}"
+
+
+def crashes(task: EntrypointTask) -> None:
+    """Say its text, and die."""
+    task.emit(f"{task.text}\n")
+    os.abort()
+
+
+def fails(task: EntrypointTask) -> None:
+    """Raise an error with its text."""
+    raise ValueError(task.text)
+
+
+class Watched:
+    """A runtime in a process of its own, whose tasks are those above; see `watched`.
+
+    Attributes:
+        root: the state folder.
+        host: the process, and the folder of its run.
+    """
+
+    def __init__(self, root: Path, process: Host) -> None:
+        self.root = root
+        self.host = process
+
+    def start(self, agent: str, text: str, data: object = None) -> str:
+        """Have a task started; return its id."""
+        pipes = self.host.program
+        assert pipes.stdin is not None
+        assert pipes.stdout is not None
+        pipes.stdin.write(json.dumps([agent, text, data]) + "\n")
+        pipes.stdin.flush()
+        return pipes.stdout.readline().rstrip("\n")
+
+
+@contextlib.contextmanager
+def watched(root: Path) -> Iterator[Watched]:
+    """Have such a runtime, whose tasks are killed at the end of the block."""
+    with host(root, _PROGRAM) as process:
+        yield Watched(root, process)

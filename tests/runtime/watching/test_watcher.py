@@ -1,0 +1,237 @@
+"""All runs and tasks in one model: hosts that live, end, are killed, hang, and runs of before."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from processes_and_waits import wait_until
+from run_folders import past_run, task_row
+from subactors.runtime import RunError, Runtime, TaskView
+from subactors.runtime.runs.folder import RunFiles
+from subactors.runtime.runs.reader import JournalReader
+from subactors.runtime.tasks.watching import RowChange, TaskChanges, TaskRow, WatchTasks
+from subactors.runtime.watching import details, steering
+from subactors.runtime.watching.model import Model, TaskSeen
+from subactors.runtime.watching.watcher import Watcher
+from watched import TEAM, Watched, watched
+
+PATIENCE = 20.0
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def host(root: Path) -> Iterator[Watched]:
+    with watched(root) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def watcher(root: Path, host: Watched) -> Iterator[Watcher]:
+    del host  # it is there first
+    with Watcher(root) as watcher, watcher.looking():
+        yield watcher
+
+
+def seen(model: Model, task_id: str, status: str = "", words: str = "") -> TaskSeen:
+    """Return a task when it has that status, and has said that last."""
+    found: list[TaskSeen] = []
+
+    def is_so() -> bool:
+        task = model.task(task_id)
+        if task is not None and status in {"", task.status} and words in task.words:
+            found.append(task)
+        return bool(found)
+
+    wait_until(is_so, f"{task_id} is {status} and says {words!r}", PATIENCE)
+    return found[0]
+
+
+def unread(run: Path) -> int:
+    with JournalReader(RunFiles(run).journal, live=True) as reader:
+        return reader.unread()
+
+
+def stop(host: Watched, watcher: Watcher, task_id: str) -> None:
+    with details.foreign(host.root, "", task_id) as task:
+        steering.stop(task)
+    seen(watcher.model, task_id, "stopped")
+
+
+def in_journal(host: Watched, task_id: str) -> TaskView:
+    with JournalReader(RunFiles(host.host.run).journal, live=True) as reader:
+        view = reader.task(task_id)
+    assert view is not None
+    return view
+
+
+def test_a_task_is_seen_until_its_end_and_no_look_counts_as_having_read_that(host: Watched, watcher: Watcher) -> None:
+    task_id = host.start("hears", "go")
+    row = seen(watcher.model, task_id, "running")
+    assert (row.run, row.live, row.agent, row.ended_at) == (host.host.run.name, True, "hears", None)
+    cursor = watcher.model.cursor
+
+    with details.foreign(host.root, row.run, task_id) as task:
+        steering.steer(task, "hello")
+        seen(watcher.model, task_id, "completed")
+        assert details.details(task)["result"] == "heard: hello"
+    (change,) = [each for each in watcher.model.since(cursor).tasks if each["id"] == task_id]
+    assert change["status"] == "completed"
+    assert "agent" not in change
+    wait_until(lambda: unread(host.host.run) > 0, "its end is in the journal")
+
+
+def test_a_tree_is_seen_with_owners_first_and_falls_as_a_whole(host: Watched, watcher: Watcher) -> None:
+    owner = host.start("leads", "all", [["hears", "one"], ["speaks", "two"]])
+    seen(watcher.model, owner, words="all have been started")
+    wait_until(lambda: len(watcher.model.falls_with(owner)) == 2, "both are seen", PATIENCE)
+    below = watcher.model.falls_with(owner)
+    assert [task.agent for task in below] == ["hears", "speaks"]
+    order = [task.id for task in watcher.model.tasks()]
+    assert order.index(owner) < order.index(below[0].id)
+
+    stop(host, watcher, owner)
+    reason = seen(watcher.model, owner, "stopped").reason
+    assert "a person at `subactors dashboard`" in reason
+    assert {seen(watcher.model, task.id, "stopped").status for task in below} == {"stopped"}
+
+
+def test_the_tool_at_work_is_seen_with_its_beginning_and_so_does_the_journal(host: Watched, watcher: Watcher) -> None:
+    task_id = host.start("calls", json.dumps([["shell", {"cmd": "sleep 600"}]]))
+    wait_until(lambda: (row := watcher.model.task(task_id)) and row.tools, "the shell is at work", PATIENCE)
+    row = seen(watcher.model, task_id)
+    (tool,) = row.tools
+    assert (tool.name, row.doing, row.doing_began_at) == ("shell", "in shell", tool.began_at)
+
+    wait_until(lambda: in_journal(host, task_id).tools == [tool], "so does the journal")
+    stop(host, watcher, task_id)
+
+
+def test_a_question_is_seen_answered_and_then_gone_here_and_in_the_journal(host: Watched, watcher: Watcher) -> None:
+    task_id = host.start("asks", "left or right?", {"choices": ["left", "right"]})
+    wait_until(lambda: (row := watcher.model.task(task_id)) and row.questions, "it asks", PATIENCE)
+    (question,) = seen(watcher.model, task_id, "waiting").questions
+    wait_until(lambda: in_journal(host, task_id).questions == [question], "so does the journal")
+
+    with details.foreign(host.root, "", task_id) as task:
+        steering.answer(task, question.id, "left")
+        assert seen(watcher.model, task_id, "completed").questions == []
+        assert details.view(task).result == "told: left"
+
+
+def test_what_a_task_says_is_read_on_from_where_a_reader_was(host: Watched, watcher: Watcher, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    task_id = host.start("speaks", "first", {"file": str(more)})
+    seen(watcher.model, task_id, words="first")
+    with details.foreign(host.root, "", task_id) as task:
+        piece = details.output(task, 0)
+        assert piece.data == b"first\n"
+        more.write_text("second\n")
+        seen(watcher.model, task_id, words="second")
+        assert details.output(task, piece.end).data == b"second\n"
+    stop(host, watcher, task_id)
+
+
+def test_a_host_that_is_killed_is_seen_to_be_gone_and_its_tasks_have_failed(tmp_path: Path) -> None:
+    with watched(tmp_path) as host, Watcher(tmp_path) as watcher, watcher.looking() as model:
+        done, runs = host.start("fails", "on purpose"), host.start("speaks", "last words")
+        seen(model, done, "failed")
+        seen(model, runs, words="last words")
+        host.host.kill()
+
+        assert seen(model, runs, "failed").reason == "The host died."
+        assert seen(model, runs).words == "last words"
+        assert seen(model, done).reason == "ValueError: on purpose"
+        (run,) = model.runs()
+        assert (run.live, run.host_pid, run.is_former) == (False, None, False)
+
+
+def test_a_host_that_hangs_is_shown_by_its_journal_with_a_word_and_then_as_before(tmp_path: Path) -> None:
+    with watched(tmp_path) as host:
+        task_id = host.start("speaks", "hello")
+        host.host.program.send_signal(signal.SIGSTOP)
+        try:
+            with Watcher(tmp_path) as watcher, watcher.looking() as model:
+                wait_until(lambda: any(run.warning for run in model.runs()), "it is said", PATIENCE)
+                assert seen(model, task_id).agent == "speaks"
+                host.host.program.send_signal(signal.SIGCONT)
+                seen(model, task_id, words="hello")
+                wait_until(lambda: not any(run.warning for run in model.runs()), "all is well", PATIENCE)
+        finally:
+            host.host.program.send_signal(signal.SIGCONT)
+
+
+def test_runs_of_before_are_read_when_they_are_wanted_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1), task_row(2, status="running", runtime=None, result=None))
+    broken = past_run(tmp_path)
+    (broken / "journal.sqlite").write_text("nothing")
+    with Watcher(tmp_path) as watcher:
+        with watcher.looking() as model:
+            assert model.tasks() == []
+        with watcher.looking(former=True) as model:
+            assert {task.id: task.status for task in model.tasks()} == {
+                "agent_task_00000001": "completed",
+                "agent_task_00000002": "failed",
+            }
+            assert all(run.is_former for run in model.runs())
+            assert [broken.name in warning for warning in watcher.warnings] == [True]
+
+
+def test_a_host_is_asked_nothing_when_nobody_looks(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime, Watcher(tmp_path) as watcher:
+        with watcher.looking() as model:
+            task_id = str(runtime.run("speaks", "hello"))
+            seen(model, task_id, words="hello")
+        control = runtime._host._control
+        assert control is not None
+        wait_until(lambda: not control._connections, "the watcher has hung up")
+        runtime.stop(task_id)
+        with watcher.looking() as model:
+            seen(model, task_id, "stopped")
+
+
+def test_no_task_watches_the_tasks_of_others(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        way = runtime._host.gateway(None)
+        with pytest.raises(RunError, match="Only the host"):
+            way.ask(WatchTasks()).result(PATIENCE)
+
+
+def test_a_row_of_a_host_that_gives_a_way_to_files_elsewhere_as_its_id_is_left_out() -> None:
+    model = Model()
+    model.merge("run_1", TaskChanges(cursor="a-1", reset=True, changed=[_change("../../etc"), _change("agent_task_1")]))
+
+    assert [task.id for task in model.tasks()] == ["agent_task_1"]
+
+
+def test_a_task_stays_that_of_the_run_that_had_it_first() -> None:
+    model = Model()
+    for run in ("run_1", "run_2"):
+        model.merge(run, TaskChanges(cursor="a-1", reset=True, changed=[_change("agent_task_1", agent=run)]))
+
+    assert [(task.run, task.agent) for task in model.tasks()] == [("run_1", "run_1")]
+
+
+def test_of_tasks_that_have_ended_the_oldest_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subactors.runtime.watching.model._ENDED", 3)
+    model = Model()
+    for number in range(10):
+        change = _change(f"agent_task_{number}", status="completed")
+        model.merge("run_1", TaskChanges(cursor=f"a-{number}", reset=False, changed=[change]))
+
+    assert [task.id for task in model.tasks()] == ["agent_task_7", "agent_task_8", "agent_task_9"]
+
+
+def _change(task_id: str, agent: str = "worker", status: str = "running") -> RowChange:
+    return msgspec.convert(
+        msgspec.to_builtins(TaskRow(id=task_id, agent=agent, task="work", status=status)),  # type: ignore[arg-type]
+        RowChange,
+    )
