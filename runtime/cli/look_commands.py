@@ -26,7 +26,7 @@ from .help import command
 from .manner import manner
 from .words import Word
 
-__all__ = ["logs", "ps", "runs", "timeline", "view", "wait"]
+__all__ = ["dashboard", "logs", "ps", "runs", "timeline", "view", "wait"]
 
 
 def _columns() -> Iterable[str]:
@@ -221,3 +221,28 @@ def timeline(part: str | None, output: Path, state_dir: str | None) -> int:
     from .timeline import write_timeline
 
     return write_timeline(state_root(state_dir), part, output)
+
+
+@command(
+    examples=[
+        "subactors dashboard --open",
+        "subactors dashboard --port 8080 --read-only",
+        "ssh -L 8080:127.0.0.1:8080 server subactors dashboard --port 8080   # of another machine",
+    ]
+)
+@click.option(
+    "--port", type=Whole(0, 65535), default=0, metavar="N", help="Listen there; else on a port that is free."
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page in your browser, too.")
+@click.option("--read-only", is_flag=True, help="Show all, and let nothing be stopped, said, answered or resumed.")
+@run_option("Show that run only: the beginning of its folder's name, or another part.")
+@state_option
+def dashboard(state_dir: str | None, **options: Any) -> int:
+    """Show all runs of yours in a browser, live and past, and let you step in.
+
+    It prints the address of a page, for this machine alone, and serves it until Ctrl-C. The address has a secret in
+    it: whoever knows it can stop your tasks and answer for you. Looking leaves no trace: no result counts as read.
+    """
+    from .dashboard import show_dashboard
+
+    return show_dashboard(state_root(state_dir), **options)

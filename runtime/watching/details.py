@@ -16,6 +16,7 @@ from ...actors.regular_files import open_to_read
 from ..control.other_hosts import ForeignTask
 from ..control.wire import Face
 from ..errors import StateError, UnknownTaskError
+from ..runs.facts import Facts
 from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.output import Piece
 from ..runs.reader import JournalReader
@@ -23,7 +24,7 @@ from ..tasks.views import TaskView, iso_time
 from ..tasks.wording import result_text
 from ..text import bounded
 
-__all__ = ["MOST_RESULT", "attempts", "details", "foreign", "log_tail", "messages", "output", "view"]
+__all__ = ["MOST_RESULT", "details", "foreign", "log_tail", "messages", "output", "view"]
 
 MOST_RESULT: Final = 200_000
 """Characters of a result that are shown, head and tail."""
@@ -86,6 +87,7 @@ def details(task: ForeignTask) -> dict[str, Any]:
     for unwanted in ("result_file", "output", "error_args"):
         del data[unwanted]
     text = result_text(seen) if seen.has_result else ""
+    attempts, resumable = _of_journal(task)
     return {
         **data,
         "result": bounded(text, MOST_RESULT) if seen.has_result else None,
@@ -93,25 +95,30 @@ def details(task: ForeignTask) -> dict[str, Any]:
         "run": task.run.name,
         "host_pid": task.host_pid,
         "warning": task.warning,
-        "attempts_made": attempts(task),
+        "attempts_made": attempts,
+        "resumable": resumable and seen.ended,
         "log": str(task.log),
         "log_tail": log_tail(task),
     }
 
 
-def attempts(task: ForeignTask) -> list[dict[str, Any]]:
-    """Return the changes of a task's status, in order; none where its journal cannot be read."""
+def _of_journal(task: ForeignTask) -> tuple[list[dict[str, Any]], bool]:
+    """Return the changes of a task's status, in order, and whether it can be continued; nothing if nobody can tell."""
+    live = task.host_pid is not None
     if task.host_pid == os.getpid():
-        return []
+        return [], False
     try:
-        with JournalReader(RunFiles(task.run).journal, live=task.host_pid is not None) as reader:
+        with JournalReader(RunFiles(task.run).journal, live=live) as reader:
             rows = reader.attempts(task.id)
+            has_team = bool(Facts.of_journal(reader.facts()).team_file)
+            resumable = has_team and task.id in reader.resumable() and reader.continuing(task.id) is None
     except (sqlite3.Error, msgspec.MsgspecError):
-        return []
-    return [
+        return [], False
+    attempts = [
         {"at": iso_time(at), "status": status, "reason": reason, "attempt": attempt}
         for at, status, reason, attempt in rows
     ]
+    return attempts, resumable
 
 
 def output(task: ForeignTask, offset: int, limit: int = 256_000) -> Piece:

@@ -105,7 +105,7 @@ def test_a_host_that_does_not_answer_is_named_and_its_journal_shown(
         written = threading.Event()
         silent.journal.write([task_row(1, **UNFINISHED)], written.set)
         written.wait(PATIENCE)
-        silent._server._answer = lambda _request, _reply_to: None
+        silent._server._answer = lambda _request, _reply_to, _face: None
         with live_run(tmp_path, running(SECOND)):
             survey = elsewhere.tasks_of(tmp_path)
             with finding.find(tmp_path, FIRST) as task:

@@ -1,0 +1,215 @@
+"""Feed: what has changed, told to every page that is open, and encoded once for all of them.
+
+Hosts are watched for as long as a page is open, and a moment longer: one that loads asks for all tasks, and then for
+what changes. For the server's event loop, but for `ring`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from sse_starlette import ServerSentEvent
+
+from ..errors import StateError, UnknownTaskError
+from ..runs.output_text import incomplete
+from ..tasks.views import iso_time
+from ..watching import details
+from ..watching.model import Seen, TaskSeen
+from ..watching.watcher import Watcher
+
+__all__ = ["Feed", "encoded"]
+
+_SHORTEST: Final = 0.05
+"""Seconds between two events to a page, at least."""
+
+_LINGER: Final = 5.0
+"""Seconds that hosts are watched after the last page has gone."""
+
+_SAMPLES: Final = 40
+"""Samples of each task that a list has."""
+
+_PIECE: Final = 64_000
+"""Bytes of output in an event."""
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds between two looks at the output of a task whose host does not tell how much it has said."""
+
+
+def encoded(value: Any) -> str:
+    """Return plain data and frozen values as JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+class Feed:
+    """See the module.
+
+    Args:
+        root: the state folder.
+        only: the name of the only run that is wanted; None: all.
+    """
+
+    def __init__(self, root: Path, only: str | None = None) -> None:
+        self.root = root
+        self.watcher = Watcher(root, self.ring, only=only)
+        self.model = self.watcher.model
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bell = asyncio.Event()
+        self._is_rung = False
+        self._encoded: dict[str, tuple[str, str]] = {}
+
+    def close(self) -> None:
+        """End the threads that watch."""
+        self._loop = None
+        self.watcher.close()
+
+    def ring(self) -> None:
+        """Something has changed; in any thread."""
+        loop = self._loop
+        if loop is None or self._is_rung:
+            return
+        self._is_rung = True
+        with contextlib.suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._is_rung = False
+        self._bell.set()
+        self._bell = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def looking(self, *, former: bool = False) -> AsyncIterator[None]:
+        """Have hosts watched inside of the block, and a moment longer."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(lambda: self.watcher.begin(former=former))
+        try:
+            yield
+        finally:
+            self._loop.call_later(_LINGER, self.watcher.end)
+
+    def everything(self, *, former: bool, read_only: bool) -> dict[str, Any]:
+        """Return all runs and tasks, owners before what they own.
+
+        Args:
+            former: whether runs are wanted, too, whose hosts were gone before anybody looked.
+            read_only: whether nothing can be changed here.
+        """
+        seen = self.model.since("")
+        hidden = set() if former else {run["id"] for run in seen.runs if run["is_former"]}
+        tasks = [task for task in seen.tasks if task["run"] not in hidden]
+        return {
+            "cursor": seen.cursor,
+            "now": iso_time(time.time()),
+            "read_only": read_only,
+            "runs": [run for run in seen.runs if run["id"] not in hidden],
+            "tasks": tasks,
+            "samples": {task["id"]: found for task in tasks if (found := self.model.samples(task["id"], _SAMPLES))},
+            "warnings": self.watcher.warnings,
+        }
+
+    async def events(self, cursor: str, task_id: str, offset: int) -> AsyncIterator[ServerSentEvent]:
+        """Yield what changes, and what one task says.
+
+        Args:
+            cursor: the place from which on.
+            task_id: the task; empty: none.
+            offset: from where on in its output, in bytes; below 0: that many before the end.
+        """
+        warned = 0
+        async with self.looking():
+            yield ServerSentEvent(comment="here", retry=1000)
+            output = _Output(self.root, self.model.task(task_id), offset) if task_id else None
+            while True:
+                bell = self._bell
+                seen = self.model.since(cursor)
+                if seen.reset:
+                    yield ServerSentEvent(event="reset", data="{}")
+                    return
+                if not seen.is_empty:
+                    yield ServerSentEvent(event="tasks", id=seen.cursor, data=self._data(cursor, seen))
+                    cursor = seen.cursor
+                for warning in self.watcher.warnings[warned:]:
+                    yield ServerSentEvent(event="warning", data=encoded({"text": warning}))
+                warned = len(self.watcher.warnings)
+                wait = None
+                if output is not None:
+                    async for event in output.new(self.model.task(task_id)):
+                        yield event
+                    wait = _LOOK_AGAIN
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(bell.wait(), wait)
+                await asyncio.sleep(_SHORTEST)
+
+    async def output(self, task_id: str, offset: int) -> AsyncIterator[ServerSentEvent]:
+        """Yield what one task says from an offset on, until it has ended."""
+        async with self.looking():
+            output = _Output(self.root, self.model.task(task_id), offset, task_id)
+            while not output.is_over:
+                bell = self._bell
+                async for event in output.new(self.model.task(task_id)):
+                    yield event
+                if not output.is_over:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(bell.wait(), _LOOK_AGAIN)
+
+    def _data(self, cursor: str, seen: Seen) -> str:
+        known = self._encoded.get(cursor)
+        if known is None or known[0] != seen.cursor:
+            value = {
+                "now": iso_time(time.time()),
+                "changed": seen.tasks,
+                "gone": seen.gone,
+                "runs": seen.runs,
+                "runs_gone": seen.runs_gone,
+            }
+            known = (seen.cursor, encoded(value))
+            self._encoded = {cursor: known}  # pages that are open are mostly told the same at the same time
+        return known[1]
+
+
+class _Output:
+    """What one task says, from an offset on.
+
+    Attributes:
+        is_over: whether it has ended, and all of it was told.
+    """
+
+    def __init__(self, root: Path, task: TaskSeen | None, offset: int, task_id: str = "") -> None:
+        self.is_over = False
+        self._root = root
+        self._run, self._id = (task.run, task.id) if task is not None else ("", task_id)
+        self._offset = offset
+        self._size = -1
+
+    async def new(self, task: TaskSeen | None) -> AsyncIterator[ServerSentEvent]:
+        """Yield what it has said since."""
+        ended = task is None or task.ended
+        if self.is_over or (task is not None and task.output_size == self._size and not ended):
+            return
+        self._size = task.output_size if task is not None else -1
+        more = True
+        while more:
+            try:
+                with details.foreign(self._root, self._run, self._id) as found:
+                    piece = await asyncio.to_thread(details.output, found, self._offset, _PIECE)
+            except (UnknownTaskError, StateError) as error:
+                yield ServerSentEvent(event="warning", data=encoded({"text": str(error)}))
+                self.is_over = True
+                return
+            more = piece.more
+            data = piece.data
+            cut = incomplete(data)
+            if cut < len(data) and not (ended and not more):  # the rest of that character comes with the next piece
+                data = data[: len(data) - cut]
+            self._offset = piece.end - len(piece.data) + len(data)
+            if data or piece.missed:
+                told = {"id": self._id, "text": data.decode("utf-8", "replace"), "missed": piece.missed}
+                yield ServerSentEvent(event="output", data=encoded({**told, "end": self._offset}))
+        if ended:
+            self.is_over = True
+            yield ServerSentEvent(event="ended", data=encoded({"id": self._id, "end": self._offset}))

@@ -1,0 +1,215 @@
+// Main: keeps the model up to date while the page is seen, and draws it once a frame.
+
+import { Refused, get, stream, takeToken } from "./api.js";
+import { byId, el, oneLine, put, set } from "./dom.js";
+import { List } from "./list.js";
+import { Model } from "./model.js";
+import { Questions } from "./questions.js";
+import { TaskPanel, askToStop } from "./task.js";
+import { MARKS, amount, dollars, plural } from "./words.js";
+
+const RETRY = 1000;
+
+takeToken();
+const model = new Model();
+let cursor = null;
+let reading = null; // what ends the stream
+let due = false;
+let readOnly = false;
+
+const act = {
+  changed: () => draw(),
+  open: (id) => show(id),
+  close: () => show(null),
+  follow: () => reconnect(),
+  isReadOnly: () => readOnly,
+  say: (text) => notice(text),
+};
+const list = new List(model, act);
+const panel = new TaskPanel(model, act);
+const questions = new Questions(model, act);
+
+// --- drawing ---------------------------------------------------------------------------------------------------------
+
+function draw() {
+  if (due) return;
+  due = true;
+  requestAnimationFrame(() => {
+    due = false;
+    if (model.layOut()) {
+      questions.draw();
+      totals();
+    }
+    list.draw();
+    panel.draw();
+  });
+}
+
+function totals() {
+  const sum = model.totals();
+  const parts = Object.keys(MARKS).filter((status) => sum.counts[status])
+    .map((status) => el("span", { class: `s-${status}` }, el("span", { "aria-hidden": "true" }, MARKS[status]), `${sum.counts[status]} `, el("span", { class: "word" }, status)));
+  const usage = sum.tokens ? [el("span", {}, `Σ ${amount(sum.tokens)} tokens ${dollars(sum.cost)}`)] : [];
+  byId("totals").replaceChildren(...parts, ...usage);
+  const asked = sum.counts.waiting ?? 0;
+  document.title = `${asked ? `(${asked}?) ` : ""}subactors`;
+  const empty = byId("empty");
+  empty.hidden = model.rows.length > 0 || cursor === null;
+  put(empty, model.filter ? "Nothing fits the filter." : model.past ? "There are no runs." : "Nothing runs. Tick “past” to see earlier runs.");
+}
+
+function notice(text) {
+  const element = byId("notice");
+  element.hidden = !text;
+  put(element, oneLine(text, 2000));
+}
+
+// --- what the server says --------------------------------------------------------------------------------------------
+
+function state(word) {
+  put(byId("state"), word);
+  set(document.body, "class", word === "live" ? null : "old");
+}
+
+async function load() {
+  const all = await get(`/api/tasks?past=${model.past ? 1 : 0}`);
+  cursor = all.cursor;
+  readOnly = all.read_only;
+  set(document.documentElement, "data-read-only", readOnly);
+  model.reset(all);
+  if (all.warnings.length) notice(all.warnings.join(" "));
+  panel.loaded();
+  draw();
+}
+
+async function follow(signal) {
+  while (!signal.aborted) {
+    try {
+      if (cursor === null) await load();
+      state("live");
+      const open = panel.follows();
+      const more = open ? `&task=${encodeURIComponent(open.id)}&from=${open.from}` : "";
+      await stream(`/api/events?after=${encodeURIComponent(cursor)}${more}`, take, signal);
+      if (cursor === null) continue; // all is to be fetched again
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Refused) {
+        state("refused");
+        notice(error.message);
+        return;
+      }
+    }
+    if (signal.aborted) return;
+    state("reconnecting …");
+    await new Promise((done) => setTimeout(done, RETRY));
+  }
+}
+
+function take(name, data, id) {
+  if (name === "tasks") {
+    model.take(data);
+    cursor = id;
+    announce(data.changed);
+    panel.changed(data.changed);
+    draw();
+  } else if (name === "reset") {
+    cursor = null;
+  } else if (name === "warning") {
+    notice(data.text);
+  } else if (name === "output" || name === "ended") {
+    panel.said(name, data);
+  }
+}
+
+/** Say to who does not see the page what has failed. */
+function announce(changes) {
+  const failed = changes.filter((change) => change.status === "failed");
+  if (failed.length) put(byId("said"), `${plural(failed.length, "task")} failed: ${failed.slice(0, 3).map((change) => model.tasks.get(change.id)?.agent).join(", ")}.`);
+}
+
+function connect() {
+  if (reading || document.hidden) return;
+  reading = new AbortController();
+  const mine = reading;
+  follow(mine.signal).finally(() => { if (reading === mine) reading = null; });
+}
+
+function hangUp() {
+  reading?.abort();
+  reading = null;
+}
+
+function reconnect() {
+  hangUp();
+  connect();
+}
+
+// A browser has six connections to a server: a page that nobody sees gives its one back.
+document.addEventListener("visibilitychange", () => (document.hidden ? hangUp() : connect()));
+addEventListener("pagehide", hangUp);
+addEventListener("pageshow", connect);
+setInterval(() => { if (!document.hidden && model.rows.length) { list.draw(); panel.tick(); } }, 1000);
+
+// --- the address -----------------------------------------------------------------------------------------------------
+
+function show(id) {
+  const query = new URLSearchParams();
+  if (model.filter) query.set("q", model.filter);
+  if (model.past) query.set("past", "1");
+  const asked = query.toString();
+  history.replaceState(null, "", `${location.pathname}${asked ? `?${asked}` : ""}${id ? `#${id}` : ""}`);
+  if (list.open !== id) {
+    list.open = id;
+    panel.show(id);
+    draw();
+    reconnect();
+    if (!id) list.focus(list.focused);
+  }
+}
+
+const asked = new URLSearchParams(location.search);
+model.filter = asked.get("q") ?? "";
+model.past = asked.get("past") === "1";
+byId("filter").value = model.filter;
+byId("past").checked = model.past;
+byId("filter").addEventListener("input", (event) => {
+  model.filter = event.target.value;
+  model.isStale = true;
+  show(list.open);
+  draw();
+});
+byId("past").addEventListener("change", (event) => {
+  model.past = event.target.checked;
+  model.isStale = true;
+  show(list.open);
+  if (model.past) { cursor = null; reconnect(); } else draw();
+});
+addEventListener("hashchange", () => { takeToken(); show(location.hash.slice(1) || null); connect(); });
+
+// --- keys ------------------------------------------------------------------------------------------------------------
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("ask").open) return;
+  const types = event.target.matches("input:not([type=checkbox]), textarea, select");
+  if (event.key === "Escape") {
+    if (event.target === byId("filter") && model.filter) {
+      byId("filter").value = "";
+      byId("filter").dispatchEvent(new Event("input"));
+    } else if (types) list.focus(list.focused);
+    else if (list.open) show(null);
+    return;
+  }
+  if (types) return;
+  const id = list.open ?? (model.tasks.has(list.focused) ? list.focused : null);
+  if (event.key === "/") byId("filter").focus();
+  else if (event.key === "s" && id) askToStop(model, act, id);
+  else if (event.key === "o" && id) { show(id); panel.tab("output"); }
+  else if (event.key === "t" && id) { show(id); panel.writes(); }
+  else if (event.key === "a") questions.focus();
+  else return;
+  event.preventDefault();
+});
+
+if (location.hash) { list.open = location.hash.slice(1); panel.show(list.open); }
+state("connecting …");
+connect();

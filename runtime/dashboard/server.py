@@ -1,0 +1,184 @@
+"""Server: serves the dashboard on 127.0.0.1, until a signal ends it.
+
+Everything it is made of is imported here, so nothing else imports it before it is wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import os
+import secrets
+import signal
+import socket
+import webbrowser
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ...actors.regular_files import make
+from ..errors import StateError
+from .access import HOSTS, Guard, SafeHeaders, new_token
+from .api import Api
+from .feed import Feed
+from .resumed import Resumed
+
+__all__ = ["Dashboard", "application"]
+
+_PAGE: Final = Path(__file__).parent / "page"
+
+_TYPES: Final = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
+
+_SIGNALLED: Final = 128
+"""Added to a signal's number: what shells call a program that it ended."""
+
+_DOOR: Final = """<!doctype html><meta charset="utf-8"><title>subactors</title>
+<meta http-equiv="refresh" content="0;url={address}"><p><a href="{address}">The dashboard</a></p>
+"""
+
+
+def application(feed: Feed, resumed: Resumed, token: str, *, read_only: bool = False) -> Starlette:
+    """Return the dashboard as an ASGI application.
+
+    Args:
+        feed: what is known.
+        resumed: continues tasks.
+        token: what whoever asks has to have.
+        read_only: whether nothing can be changed.
+    """
+    files = {path.name: path for path in _PAGE.iterdir() if path.suffix in _TYPES}
+
+    def file(name: str) -> Response:
+        path = files[name]
+        return Response(path.read_bytes(), media_type=_TYPES[path.suffix])
+
+    async def page(_: Request) -> Response:
+        return file("index.html")
+
+    async def part(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in files:
+            raise HTTPException(404)
+        return file(name)
+
+    async def not_found(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return JSONResponse(
+            {"error": "There is nothing here." if status < 500 else "The dashboard has a fault."}, status
+        )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        resumed.close()
+        feed.close()
+
+    api = Api(feed, resumed, read_only=read_only)
+    return Starlette(
+        routes=[Route("/", page), Route("/page/{name}", part), *api.routes()],
+        middleware=[
+            Middleware(SafeHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+            Middleware(Guard, token=token),
+        ],
+        exception_handlers={HTTPException: not_found, Exception: not_found},
+        lifespan=lifespan,
+    )
+
+
+class Dashboard:
+    """The server, with its socket: it listens from its making on.
+
+    Attributes:
+        address: what a browser opens; the token is in it.
+
+    Args:
+        root: the state folder.
+        port: where it listens; 0: a free one.
+        read_only: whether nothing can be changed.
+        only: the name of the only run that is shown; None: all.
+
+    Raises:
+        StateError: the port cannot be had.
+    """
+
+    def __init__(self, root: Path, *, port: int = 0, read_only: bool = False, only: str | None = None) -> None:
+        self._root, self._read_only, self._only = root, read_only, only
+        self._token = new_token()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind(("127.0.0.1", port))
+        except OSError as error:
+            self._socket.close()
+            raise StateError(
+                f"The port {port} of 127.0.0.1 cannot be had: {error.strerror or error}. Choose another with --port."
+            ) from error
+        self._socket.listen()
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}/#token={self._token}"
+
+    def serve(self) -> None:
+        """Serve until SIGINT, SIGTERM or SIGHUP; in the main thread.
+
+        Raises:
+            KeyboardInterrupt: it was SIGINT.
+            SystemExit: it was another.
+        """
+        feed = Feed(self._root, self._only)
+        resumed = Resumed(self._root, feed.model)
+        app = application(feed, resumed, self._token, read_only=self._read_only)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            lifespan="on",
+            ws="none",
+        )
+        server = uvicorn.Server(config)
+        # When all is closed, the server has the signal come again that has ended it.
+        before = signal.signal(signal.SIGTERM, _exit)
+        before_hangup = signal.signal(signal.SIGHUP, lambda *_: server.handle_exit(signal.SIGTERM, None))
+        try:
+            server.run(sockets=[self._socket])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGHUP, before_hangup)
+            self._socket.close()
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[bool]:
+        """Have the user's browser open the page; inside of the block.
+
+        It is given a file, which only the user can read and which leads there: every user sees what a program is
+        started with. Yields whether a browser was found.
+        """
+        path = self._root / f".dashboard_{os.getpid()}_{secrets.token_hex(4)}.html"
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = make(path)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(_DOOR.format(address=html.escape(self.address)))
+            yield webbrowser.open(path.as_uri())
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _exit(number: int, _: object) -> None:
+    raise SystemExit(_SIGNALLED + number)
