@@ -37,7 +37,7 @@ _HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-"""Of every answer. Scripts and styles come from here; nothing makes text into markup; nothing else may show the page."""
+"""Of every answer. Scripts and styles come from here; nothing makes text into markup; no other page shows this one."""
 
 
 def new_token() -> str:

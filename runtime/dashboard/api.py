@@ -5,7 +5,7 @@ Endpoints that may wait for a host run in threads of the server's.
 
 from __future__ import annotations
 
-import contextlib
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ _MOST_BODY: Final = 1_000_000
 
 _PING: Final = 15
 """Seconds between two signs of life of a stream."""
+
+_NUMBER: Final = re.compile("-?[0-9]{1,15}")
 
 _FROM_THE_END: Final = -200_000
 """Where output begins that is followed, unless somebody says where."""
@@ -104,8 +106,6 @@ class Api:
 
     async def _output(self, request: Request) -> Response:
         offset = _number(request, "from", 0)
-        with contextlib.suppress(ValueError):
-            offset = int(request.headers.get("last-event-id", ""))
         return EventSourceResponse(self._feed.output(request.path_params["id"], offset), ping=_PING)
 
     def _samples(self, task_id: str) -> list[Any]:
@@ -163,11 +163,7 @@ def _steer(task: ForeignTask, said: _Said) -> object:
 
 def _number(request: Request, name: str, otherwise: int) -> int:
     text = request.query_params.get(name, "")
-    return (
-        int(text)
-        if text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal() and len(text) < 16
-        else otherwise
-    )
+    return int(text) if _NUMBER.fullmatch(text) else otherwise
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -34,6 +34,10 @@ _LINGER: Final = 5.0
 _SAMPLES: Final = 40
 """Samples of each task that a list has."""
 
+_STREAMS: Final = 5
+"""Streams of changes at a time. A browser has six connections to a server, and needs one for what else it asks; pages
+beyond that take turns."""
+
 _PIECE: Final = 64_000
 """Bytes of output in an event."""
 
@@ -62,6 +66,7 @@ class Feed:
         self._bell = asyncio.Event()
         self._is_rung = False
         self._encoded: dict[str, tuple[str, str]] = {}
+        self._streams: list[object] = []  # the oldest first
 
     def close(self) -> None:
         """End the threads that watch."""
@@ -121,10 +126,10 @@ class Feed:
             offset: from where on in its output, in bytes; below 0: that many before the end.
         """
         warned = 0
-        async with self.looking():
+        async with self.looking(), self._having_a_turn() as turn:
             yield ServerSentEvent(comment="here", retry=1000)
             output = _Output(self.root, self.model.task(task_id), offset) if task_id else None
-            while True:
+            while turn in self._streams:
                 bell = self._bell
                 seen = self.model.since(cursor)
                 if seen.reset:
@@ -144,6 +149,21 @@ class Feed:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(bell.wait(), wait)
                 await asyncio.sleep(_SHORTEST)
+            yield ServerSentEvent(event="turn", data="{}")
+
+    @contextlib.asynccontextmanager
+    async def _having_a_turn(self) -> AsyncIterator[object]:
+        """Be one of the streams that are open inside of the block, until others want a turn, too."""
+        turn = object()
+        self._streams.append(turn)
+        if len(self._streams) > _STREAMS:
+            self._streams.pop(0)
+            self._wake()
+        try:
+            yield turn
+        finally:
+            if turn in self._streams:
+                self._streams.remove(turn)
 
     async def output(self, task_id: str, offset: int) -> AsyncIterator[ServerSentEvent]:
         """Yield what one task says from an offset on, until it has ended."""

@@ -76,10 +76,9 @@ def application(feed: Feed, resumed: Resumed, token: str, *, read_only: bool = F
         return file(name)
 
     async def not_found(_: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        return JSONResponse(
-            {"error": "There is nothing here." if status < 500 else "The dashboard has a fault."}, status
-        )
+        if isinstance(error, HTTPException):
+            return JSONResponse({"error": "There is nothing here."}, error.status_code)
+        return JSONResponse({"error": "The dashboard has a fault; its log has more."}, 500)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -172,8 +171,8 @@ class Dashboard:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = make(path)
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(_DOOR.format(address=html.escape(self.address)))
+            os.write(descriptor, _DOOR.format(address=html.escape(self.address)).encode())
+            os.close(descriptor)
             yield webbrowser.open(path.as_uri())
         finally:
             with contextlib.suppress(OSError):

@@ -25,6 +25,9 @@ export class List {
     this.scroll.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.scroll);
     this.scroll.addEventListener("keydown", (event) => this.key(event));
+    this.holder.addEventListener("focusin", (event) => {
+      this.focused = this.views.find((view) => view.element.contains(event.target))?.id ?? this.focused;
+    });
   }
 
   /** Show the rows that are in sight, as they are now. */
@@ -160,8 +163,8 @@ class Row {
     const { model } = this.list;
     const sum = model.totals(run.id);
     set(this.element, "class", `row run${run.live ? "" : " over"}`);
-    put(this.agent, oneLine(run.team && run.team !== "<no team>" ? run.team.replace(/^.*\//, "") : run.command || run.id));
-    put(this.short, oneLine([run.command, run.live ? `process ${run.host_pid}` : "has ended", run.id.slice(-8)].filter(Boolean).join(" · ")));
+    put(this.agent, oneLine(run.team && !run.team.startsWith("<") ? run.team.replace(/^.*\//, "") : run.command || run.id));
+    put(this.short, oneLine([run.team.startsWith("<") ? "" : run.command, run.live ? `process ${run.host_pid}` : "has ended", run.id.slice(-8)].filter(Boolean).join(" · ")));
     set(this.cells.task, "title", oneLine(`${run.path} · ${run.team} · ${run.working_dir}`));
     put(this.mark, run.live ? "▶" : "▪");
     put(this.word, run.live ? "live" : "over");

@@ -9,6 +9,7 @@ import { TaskPanel, askToStop } from "./task.js";
 import { MARKS, amount, dollars, plural } from "./words.js";
 
 const RETRY = 1000;
+const TURN = 300;
 
 takeToken();
 const model = new Model();
@@ -16,6 +17,7 @@ let cursor = null;
 let reading = null; // what ends the stream
 let due = false;
 let readOnly = false;
+let gaveWay = false; // to another tab: a browser has no more than six connections to a server
 
 const act = {
   changed: () => draw(),
@@ -91,6 +93,11 @@ async function follow(signal) {
       const more = open ? `&task=${encodeURIComponent(open.id)}&from=${open.from}` : "";
       await stream(`/api/events?after=${encodeURIComponent(cursor)}${more}`, take, signal);
       if (cursor === null) continue; // all is to be fetched again
+      if (gaveWay) {
+        gaveWay = false;
+        await new Promise((done) => setTimeout(done, TURN));
+        continue;
+      }
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refused) {
@@ -114,6 +121,8 @@ function take(name, data, id) {
     draw();
   } else if (name === "reset") {
     cursor = null;
+  } else if (name === "turn") {
+    gaveWay = true;
   } else if (name === "warning") {
     notice(data.text);
   } else if (name === "output" || name === "ended") {

@@ -23,7 +23,7 @@ export class TaskPanel {
   /** Show a task; null: none. */
   show(id) {
     this.id = id;
-    this.details = null;
+    this.about = null;
     this.end = null;
     this.kept = 0;
     this.asked = 0;
@@ -85,7 +85,7 @@ export class TaskPanel {
     try {
       const details = await get(`/api/tasks/${encodeURIComponent(id)}`);
       if (this.id !== id || number !== this.asked) return;
-      this.details = details;
+      this.about = details;
       this.fillTab();
       this.draw();
     } catch (error) {
@@ -131,7 +131,7 @@ export class TaskPanel {
 
   draw() {
     if (!this.id) return;
-    const task = this.model.tasks.get(this.id) ?? this.details;
+    const task = this.model.tasks.get(this.id) ?? this.about;
     if (!task) { put(this.title, shortId(this.id)); return; }
     const ended = ENDED.has(task.status);
     put(this.title, `${oneLine(task.agent, 200)} ${shortId(task.id)}`);
@@ -139,7 +139,7 @@ export class TaskPanel {
     const tries = task.attempts > 1 ? ` · ${plural(task.attempts, "attempt")}` : "";
     put(this.status, `${MARKS[task.status]} ${task.status}${ran === null ? "" : ` ${span(ran)}`}${tries}${this.doing(task)}`);
     set(this.status, "class", `status s-${task.status}`);
-    put(this.why, task.reason || (this.details && this.details.warning) || "");
+    put(this.why, task.reason || (this.about && this.about.warning) || "");
     const own = tokensOf(task.usage);
     const all = tokensOf(task.total_usage);
     const { vitals } = task;
@@ -166,7 +166,7 @@ export class TaskPanel {
     this.resumeButton.hidden = !this.canResume(task);
   }
 
-  canResume(task) { return ENDED.has(task.status) && Boolean(this.details?.resumable); }
+  canResume(task) { return ENDED.has(task.status) && Boolean(this.about?.resumable); }
 
   doing(task) {
     const began = moment(task.doing_began_at);
@@ -176,7 +176,7 @@ export class TaskPanel {
 
   drawCharts(task, ended) {
     const ring = this.model.samples.get(task.id) ?? [];
-    const samples = this.details?.samples?.length > ring.length ? this.details.samples : ring;
+    const samples = this.about?.samples?.length > ring.length ? this.about.samples : ring;
     this.charts.hidden = ended || samples.length < 2;
     if (this.charts.hidden) return;
     const chart = (name, place, least, text) => el("span", {}, `${name} `,
@@ -219,12 +219,12 @@ export class TaskPanel {
         this.pane.replaceChildren(el("ol", { class: "messages", tabindex: "0" }, ...this.messages.map(message)));
         this.askMessages();
       }
-    } else if (!this.details) this.pane.replaceChildren(el("p", {}, "…"));
+    } else if (!this.about) this.pane.replaceChildren(el("p", {}, "…"));
     else this.pane.replaceChildren(...this[this.current]());
   }
 
   result() {
-    const { details } = this;
+    const { about: details } = this;
     if (details.result === null) {
       return [el("p", {}, ENDED.has(details.status) ? "There is no result." : "It has not ended yet."), ...this.traceback()];
     }
@@ -232,7 +232,7 @@ export class TaskPanel {
   }
 
   traceback() {
-    const { traceback } = this.details;
+    const { traceback } = this.about;
     return traceback ? [el("h3", {}, "Traceback"), el("pre", { tabindex: "0" }, traceback)] : [];
   }
 
@@ -246,20 +246,20 @@ export class TaskPanel {
   }
 
   attempts() {
-    const rows = this.details.attempts_made.map((each) => el("tr", {},
+    const rows = this.about.attempts_made.map((each) => el("tr", {},
       el("td", {}, each.attempt || ""), el("td", {}, clock(each.at)),
       el("td", { class: `s-${each.status}` }, `${MARKS[each.status] ?? ""} ${each.status}`), el("td", {}, oneLine(each.reason, 2000))));
     return [el("table", {}, el("thead", {}, el("tr", {}, ...["Attempt", "At", "Status", "Reason"].map((word) => el("th", { scope: "col" }, word)))), el("tbody", {}, ...rows)), ...this.traceback()];
   }
 
   log() {
-    const { details } = this;
+    const { about: details } = this;
     return [el("p", {}, "What its processes wrote past Python: ", el("code", {}, details.log)),
       el("pre", { tabindex: "0" }, details.log_tail || "(nothing)")];
   }
 
-  ["details"]() {
-    const { details, model } = this;
+  details() {
+    const { about: details, model } = this;
     const run = model.runs.get(details.run);
     const link = (id) => (id && model.tasks.has(id) ? el("button", { type: "button", class: "link", onclick: () => this.act.open(id) }, `${model.tasks.get(id).agent} ${shortId(id)}`) : id);
     const budget = details.budget;
@@ -281,7 +281,7 @@ export class TaskPanel {
   writes() { this.field?.focus(); }
 
   async tell() {
-    const task = this.model.tasks.get(this.id) ?? this.details;
+    const task = this.model.tasks.get(this.id) ?? this.about;
     if (task && ENDED.has(task.status)) { await this.resume(); return; }
     const text = this.field.value;
     if (!text.trim()) return;

@@ -1,0 +1,278 @@
+"""The dashboard's page in a real browser, on a real host's tasks, found by role and label as people find things."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsers import Tab, browser, tab, violations
+from dashboards import Served, dashboard
+from watched import Watched, watched
+
+HOSTILE = (
+    '<img src=x onerror="alert(1)"><script>alert(2)</script>{{7*7}}${alert(3)}'
+    "\x1b[31mred\x1b]0;title\x07\u202egnirts\u2066\x00\x08\u200f javascript:alert(4) \ufeff"
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser(tmp_path_factory.mktemp("profile")) as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def host(root: Path, chromium: Any) -> Iterator[Watched]:
+    del chromium  # where there is none, nothing is started
+    with watched(root) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def served(root: Path, host: Watched) -> Iterator[Served]:
+    del host  # it is there first
+    with dashboard(root) as served:
+        yield served
+
+
+@pytest.fixture
+def seen(chromium: Any, served: Served) -> Iterator[Tab]:
+    with tab(chromium) as seen:
+        seen.page.goto(served.address)
+        live(seen)
+        yield seen
+
+
+def live(seen: Tab) -> None:
+    seen.page.get_by_text("live", exact=True).first.wait_for()
+
+
+def short(task_id: str) -> str:
+    return task_id.removeprefix("agent_task_")
+
+
+def row(seen: Tab, task_id: str) -> Any:
+    return seen.page.get_by_role("row").filter(has_text=short(task_id))
+
+
+def has(locator: Any, text: str) -> None:
+    """Wait until it has a text."""
+    locator.filter(has_text=re.compile(text)).first.wait_for()
+
+
+def stop(served: Served, *task_ids: str) -> None:
+    for task_id in task_ids:
+        served.ask(f"/api/tasks/{task_id}/stop", {})
+
+
+def filtered(seen: Tab, words: str) -> None:
+    seen.page.get_by_label("Filter").fill(words)
+
+
+def test_a_tree_is_folded_filtered_and_opened_and_the_address_keeps_all_of_it(
+    seen: Tab, served: Served, host: Watched
+) -> None:
+    owner = host.start("leads", "the survey", [["speaks", "one"], ["fails", "no such file"]])
+    page = seen.page
+    filtered(seen, "run:" + host.host.run.name[-6:] + " no such file")
+    failed = page.get_by_role("row").filter(has_text="no such file")
+    has(failed, "failed")
+    assert row(seen, owner).get_attribute("aria-level") == "2"
+    assert failed.get_attribute("aria-level") == "3"
+    assert page.get_by_role("row").filter(has_text="speaks").count() == 0
+
+    failed.click()
+    page.get_by_role("complementary").get_by_text("ValueError: no such file").first.wait_for()
+    page.get_by_role("tab", name="Attempts").click()
+    has(page.get_by_role("tabpanel"), "Traceback")
+    assert "q=run" in page.url
+    page.reload()
+    live(seen)
+    assert page.get_by_label("Filter").input_value().endswith("no such file")
+    page.get_by_role("complementary").get_by_text("ValueError: no such file").first.wait_for()
+
+    page.keyboard.press("Escape")
+    filtered(seen, "")
+    row(seen, owner).press("ArrowLeft")
+    assert row(seen, owner).get_attribute("aria-expanded") == "false"
+    assert page.get_by_role("row").filter(has_text="no such file").count() == 0
+    row(seen, owner).press("ArrowRight")
+    has(page.get_by_role("row"), "no such file")
+    stop(served, owner)
+
+
+def test_output_is_followed_until_somebody_scrolls_up(seen: Tab, host: Watched, served: Served, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    task_id = host.start("speaks", "the beginning", {"file": str(more)})
+    row(seen, task_id).click()
+    output = seen.page.get_by_role("log", name="Output")
+    has(output, "the beginning")
+    more.write_text("".join(f"line {number}\n" for number in range(300)))
+    has(output, "line 299")
+    assert output.evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight") < 40
+    output.evaluate("e => { e.scrollTop = 0; }")
+    with more.open("a") as file:
+        file.write("the end\n")
+    has(output, "the end")
+    assert output.evaluate("e => e.scrollTop") == 0
+    stop(served, task_id)
+
+
+def test_a_question_comes_first_and_is_answered_with_a_click(seen: Tab, host: Watched) -> None:
+    task_id = host.start("asks", "Deploy now?", {"choices": ["yes", "no"]})
+    asked = seen.page.get_by_role("region", name="Questions").get_by_role("listitem").filter(has_text="Deploy now?")
+    has(asked, short(task_id))
+    has(row(seen, task_id), "waiting")
+    asked.get_by_role("button", name="yes").click()
+    asked.wait_for(state="hidden")
+    row(seen, task_id).click()
+    seen.page.get_by_role("tab", name="Result").click()
+    has(seen.page.get_by_role("tabpanel"), "told: yes")
+
+
+def test_a_task_is_told_something_by_keys_alone(seen: Tab, host: Watched) -> None:
+    task_id = host.start("hears", "go")
+    filtered(seen, short(task_id))
+    row(seen, task_id).focus()
+    seen.page.keyboard.press("Enter")
+    seen.page.keyboard.press("t")
+    seen.page.keyboard.type("left, please")
+    seen.page.keyboard.press("Enter")
+    has(row(seen, task_id), "completed")
+    seen.page.get_by_role("tab", name="Result").click()
+    has(seen.page.get_by_role("tabpanel"), "heard: left, please")
+
+
+def test_a_stop_names_what_falls_with_it_and_asks_once(seen: Tab, host: Watched) -> None:
+    owner = host.start("leads", "all", [["speaks", "one"], ["hears", "two"]])
+    has(row(seen, owner), "all have been started")
+    row(seen, owner).focus()
+    seen.page.keyboard.press("s")
+    asked = seen.page.get_by_role("dialog")
+    has(asked, "fall 2 tasks")
+    asked.get_by_role("button", name="Leave it").click()
+    has(row(seen, owner), "running")
+    row(seen, owner).focus()
+    seen.page.keyboard.press("s")
+    asked.get_by_role("button", name="Stop all 3").click()
+    has(row(seen, owner), "stopped")
+    filtered(seen, "status:stopped two")
+    has(seen.page.get_by_role("row").filter(has_text="hears"), "stopped")
+
+
+def test_hostile_text_is_text_in_every_field(seen: Tab, host: Watched, served: Served) -> None:
+    ids = [
+        host.start("fails", f"{HOSTILE} fails"),
+        host.start("speaks", f"{HOSTILE} speaks"),
+        host.start("asks", f"{HOSTILE} asks", {"choices": [f"{HOSTILE} yes", "no"]}),
+        host.start(
+            "calls", json.dumps([["think", {"thought": HOSTILE}], ["shell", {"cmd": f"echo '{HOSTILE[:60]}'"}]])
+        ),
+        host.start("crashes", f"{HOSTILE} crashes"),
+    ]
+    page = seen.page
+    has(row(seen, ids[3]), "completed")
+    for task_id in ids:
+        row(seen, task_id).click()
+        for name in ("Output", "Conversation", "Result", "Attempts", "Log", "Details"):
+            page.get_by_role("tab", name=name).click()
+            page.get_by_role("tabpanel", name=name).wait_for()
+        has(page.get_by_role("complementary"), "onerror")
+    filtered(seen, HOSTILE)
+    text = page.evaluate("document.body.textContent")
+    assert "<script>alert(2)</script>{{7*7}}" in text
+    assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200f]", text) is None
+    assert page.evaluate("document.querySelectorAll('img, script:not([src]), iframe, a').length") == 0
+    stop(served, *ids)
+
+
+def test_a_host_that_dies_is_seen_to_be_gone(seen: Tab, root: Path) -> None:
+    with watched(root) as other:
+        task_id = other.start("speaks", "the last words")
+        has(row(seen, task_id), "the last words")
+        other.host.kill()
+        has(row(seen, task_id), "failed")
+        has(row(seen, task_id), "The host died.")
+        has(seen.page.get_by_role("row").filter(has_text="has ended"), "over")
+
+
+def test_a_page_whose_server_is_started_anew_says_so_and_goes_on_with_the_new_address(
+    chromium: Any, root: Path, host: Watched
+) -> None:
+    task_id = host.start("speaks", "still here")
+    with tab(chromium) as seen:
+        with dashboard(root) as served:
+            seen.page.goto(served.address)
+            live(seen)
+            port = served.origin.rpartition(":")[2]
+        seen.page.get_by_text("reconnecting").wait_for()
+        with dashboard(root, "--port", port) as served:
+            seen.page.get_by_role("alert").filter(has_text="Open the address").wait_for()
+            seen.page.goto(served.address)
+            live(seen)
+            has(row(seen, task_id), "still here")
+            assert "token" not in seen.page.url
+            stop(served, task_id)
+
+
+def test_a_wrong_token_is_told_what_to_do(chromium: Any, served: Served) -> None:
+    with tab(chromium) as seen:
+        seen.page.goto(f"{served.origin}/#token=wrong")
+        seen.page.get_by_role("alert").filter(has_text="Open the address").wait_for()
+        assert seen.page.get_by_role("row").count() == 1
+
+
+def test_seven_tabs_are_all_live(seen: Tab, host: Watched, served: Served) -> None:
+    pages = [seen.page]
+    for _ in range(6):
+        pages.append(seen.page.context.new_page())
+        pages[-1].goto(served.origin)
+        pages[-1].bring_to_front()
+        pages[-1].get_by_text("live", exact=True).first.wait_for()
+    task_id = host.start("speaks", "seen by all")
+    for page in pages:
+        page.bring_to_front()
+        page.get_by_role("row").filter(has_text=short(task_id)).filter(has_text="seen by all").wait_for()
+    stop(served, task_id)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1000, "dark"), (2000, "dark"), (2000, "light")])
+def test_it_fits_and_is_accessible(chromium: Any, served: Served, host: Watched, width: int, scheme: str) -> None:
+    asks = host.start("asks", "Which colour?")
+    owner = host.start("leads", "x" * 300, [["fails", "y" * 300], ["speaks", "z" * 300]])
+    options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    with tab(chromium, **options) as seen:
+        page = seen.page
+        page.goto(served.address)
+        live(seen)
+        has(row(seen, owner), ".")
+        assert violations(page) == []
+        row(seen, owner).click()
+        page.get_by_role("complementary").get_by_role("tab", name="Details").click()
+        has(page.get_by_role("tabpanel"), "Works in")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        sizes = page.evaluate(
+            "[...document.querySelectorAll('.row > *')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+        )
+        assert min(sizes) >= 11
+        assert page.evaluate(_OVERLAPS) == []
+    stop(served, asks, owner)
+
+
+_OVERLAPS = """
+[...document.querySelectorAll(".row, #head")].flatMap((row) => {
+  const cells = [...row.children].map((cell) => cell.getBoundingClientRect()).filter((box) => box.width > 2);
+  return cells.flatMap((box, place) => cells.slice(place + 1).filter((other) =>
+    box.left < other.right - 1 && other.left < box.right - 1).map(() => row.textContent));
+})
+"""
