@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from ..control.finding import find_run
-from ..dashboard.server import Dashboard
 from ..terminal.streams import err, out
 from .manner import manner
 
-__all__ = ["show_dashboard"]
+__all__ = ["dashboard_beside", "show_dashboard"]
 
-_INTERRUPTED = 130
+_INTERRUPTED: Final = 130
 """What shells call a program that Ctrl-C has ended."""
 
+_PATIENCE: Final = 5.0
+"""Seconds that the dashboard of a run has to end."""
 
-def show_dashboard(root: Path, *, port: int, opens: bool, read_only: bool, run: str | None) -> int:
+
+def show_dashboard(
+    root: Path, *, port: int, opens: bool, read_only: bool, run: str | None, ends_with_input: bool
+) -> int:
     """Print the address of the dashboard, and serve it until a signal comes; return the exit status.
 
     Args:
@@ -25,16 +36,21 @@ def show_dashboard(root: Path, *, port: int, opens: bool, read_only: bool, run: 
         opens: whether the user's browser is to open it.
         read_only: whether nothing can be changed there.
         run: a part of the name of the only run that is shown.
+        ends_with_input: whether the end of standard input ends it, too.
 
     Raises:
         RunError: there is no such run.
         StateError: the port cannot be had, or the state folder not be read.
     """
+    from ..dashboard.server import Dashboard  # noqa: PLC0415 - what a run needs of this module is not that
+
     only = find_run(root, run).name if run is not None else None
     dashboard = Dashboard(root, port=port, read_only=read_only, only=only)
     out.line(dashboard.address)
     if not manner.quiet:
         err.sentence("Open that address in a browser of this machine. Ctrl-C ends it.")
+    if ends_with_input:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     with dashboard.opened() if opens else contextlib.nullcontext(True) as has_browser:
         if not has_browser:
             err.sentence("No browser was found here.")
@@ -43,3 +59,44 @@ def show_dashboard(root: Path, *, port: int, opens: bool, read_only: bool, run: 
         except KeyboardInterrupt:
             return _INTERRUPTED
     return 0
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def dashboard_beside(run: Path) -> Iterator[None]:
+    """Have a dashboard of a run in a process of its own, inside of the block; its address is said when it is there.
+
+    Args:
+        run: the folder of the run.
+    """
+    command = [sys.executable, "-m", "subactors.runtime.cli", "dashboard", "--quiet", "--ends-with-input"]
+    # A session of its own: Ctrl-C is for the run, which ends it then. Should the run be killed, its input ends.
+    with subprocess.Popen(
+        [*command, "--run", run.name, "--state-dir", str(run.parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as program:
+        saying = threading.Thread(target=_say_address, args=(program,), daemon=True)
+        saying.start()
+        try:
+            yield
+        finally:
+            program.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(_PATIENCE)
+            program.kill()
+            saying.join()
+
+
+def _say_address(program: subprocess.Popen[str]) -> None:
+    assert program.stdout is not None  # noqa: S101 - it was asked for
+    address = program.stdout.readline().strip()
+    if address:
+        err.line(f"Dashboard: {address}")

@@ -236,6 +236,7 @@ def timeline(part: str | None, output: Path, state_dir: str | None) -> int:
 @click.option("--open", "opens", is_flag=True, help="Open the page in your browser, too.")
 @click.option("--read-only", is_flag=True, help="Show all, and let nothing be stopped, said, answered or resumed.")
 @run_option("Show that run only: the beginning of its folder's name, or another part.")
+@click.option("--ends-with-input", is_flag=True, hidden=True)
 @state_option
 def dashboard(state_dir: str | None, **options: Any) -> int:
     """Show all runs of yours in a browser, live and past, and let you step in.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -45,9 +46,21 @@ _SHOWN_OUTPUT: Final = 10_000
 """Characters of a failed task's output that `dispatch` prints."""
 
 
-def run_root(team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any]) -> int:
-    """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status."""
-    return _run(team, agent, RunTask(agent, encodable(prompt)), as_json=as_json, settings=settings)
+def run_root(
+    team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any], has_dashboard: bool = False
+) -> int:
+    """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status.
+
+    Args:
+        team: the team.
+        agent: the agent.
+        prompt: what it is asked.
+        as_json: whether events are to be printed.
+        settings: of the host.
+        has_dashboard: whether a dashboard shows the run.
+    """
+    request = RunTask(agent, encodable(prompt))
+    return _run(team, agent, request, as_json=as_json, settings=settings, has_dashboard=has_dashboard)
 
 
 def resume_root(team: Team, former: FormerTask, message: str | None, *, as_json: bool, settings: dict[str, Any]) -> int:
@@ -72,10 +85,15 @@ def _run(
     as_json: bool,
     settings: dict[str, Any],
     accepted: Callable[[], None] = lambda: None,
+    has_dashboard: bool = False,
 ) -> int:
     check_requirements(team, agent, settings.get("working_dir", ""))
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
-        with _display(host, as_json=as_json, has_root=True) as display, prompting(host, display.paused) as ask_no_more:
+        with (
+            _display(host, as_json=as_json, has_root=True) as display,
+            _dashboard(host, is_wanted=has_dashboard),
+            prompting(host, display.paused) as ask_no_more,
+        ):
             # As a person asks, the agent finds the prompt as the user's message, and takes up no room of its tasks.
             root = result_of(host.ask(request, Caller(is_person=True))).task_id
             accepted()
@@ -236,6 +254,14 @@ def _print_result(view: TaskView) -> None:
     else:
         out.prose(f"=== {describe_view(view, _SHOWN_OUTPUT)}")
     out.line()
+
+
+def _dashboard(host: Host, *, is_wanted: bool) -> contextlib.AbstractContextManager[None]:
+    if not is_wanted:
+        return contextlib.nullcontext()
+    from .dashboard import dashboard_beside  # noqa: PLC0415 - for those who ask for it
+
+    return dashboard_beside(host.folder.path)
 
 
 def _display(host: Host, *, as_json: bool, has_root: bool = False) -> Display:

@@ -44,11 +44,12 @@ __all__ = ["demo", "dispatch", "mcp", "resume", "run"]
 @click.argument("prompt", required=False)
 @agent_option
 @json_option
+@click.option("--dashboard", "shows", is_flag=True, help="Show the run in a browser, too: print the address of a page.")
 @max_running_option
 @working_dir_option
 @otel_file_option
 @state_option
-def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) -> int:
+def run(team_file: Path, prompt: str | None, agent: str | None, shows: bool, **options: Any) -> int:
     """Run the root agent of TEAM on PROMPT and print its answer.
 
     PROMPT is read from standard input if it is `-`, or if it is missing and that is not a terminal. One that begins
@@ -60,7 +61,10 @@ def run(team_file: Path, prompt: str | None, agent: str | None, **options: Any) 
     name = agent_of(team, agent or team.root)
     from .run import run_root
 
-    return run_root(team, name, given(prompt, "PROMPT"), as_json=options.pop("as_json"), settings=settings_of(options))
+    as_json = options.pop("as_json")
+    return run_root(
+        team, name, given(prompt, "PROMPT"), as_json=as_json, has_dashboard=shows, settings=settings_of(options)
+    )
 
 
 @command(

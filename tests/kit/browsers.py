@@ -39,7 +39,7 @@ def browser(folder: Path) -> Iterator[Any]:
     quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-gpu"]
     # A shell starts it and ends, so that it is nobody's child here.
     started = subprocess.run(
-        ["sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "sh", program, *options, *quiet, "about:blank"],
+        ["/bin/sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "/bin/sh", program, *options, *quiet, "about:blank"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

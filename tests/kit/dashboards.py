@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,10 +69,11 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, Any, str]]:
 
 
 @contextlib.contextmanager
-def dashboard(root: Path, *arguments: object) -> Iterator[Served]:
+def dashboard(root: Path, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Served]:
     """Have a dashboard of a state folder, until the end of the block."""
     with subprocess.Popen(
         command("dashboard", "--state-dir", root, "--quiet", *arguments),
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

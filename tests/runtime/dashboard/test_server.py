@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import httpx2
 import pytest
 from dashboards import Served, dashboard
 from processes_and_waits import wait_until
-from run_folders import past_run, subactors, task_row
+from run_folders import command, past_run, subactors, task_row
 from watched import Watched, watched
 
 PATIENCE = 30.0
@@ -231,6 +234,79 @@ def test_a_signal_ends_it_with_streams_open_and_as_shells_expect(root: Path, num
         with served.events(f"/api/events?after={cursor}"):
             served.program.send_signal(number)
             assert served.program.wait(PATIENCE) == 128 + (signal.SIGTERM if number == signal.SIGHUP else number)
+
+
+def test_a_browser_is_given_a_file_that_only_the_user_can_read_and_that_leads_to_the_page(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, seen = tmp_path / "browser", tmp_path / "seen"
+    program.write_text(
+        f'#!/bin/sh\nstat -c %a "${{1#file://}}" > {seen}\ncat "${{1#file://}}" >> {seen}\necho $1 >> {seen}\n'
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(program))
+    with dashboard(root, "--open") as served:
+        wait_until(lambda: seen.exists() and "file://" in seen.read_text(), "it is opened", PATIENCE)
+        assert served.ask("/api/tasks").status == 200
+    mode, *lines, address = seen.read_text().splitlines()
+    assert (mode, served.token in address, f"{served.origin}/#token={served.token}" in "".join(lines)) == (
+        "600",
+        False,
+        True,
+    )
+    assert not Path(address.removeprefix("file://")).exists()
+
+
+def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(root: Path, tmp_path: Path) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text("agents: {root: {entrypoint: 'watched:hears'}}")
+    with subprocess.Popen(
+        command("run", team, "go", "--dashboard", "--state-dir", root),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        address = next(line for line in program.stderr if line.startswith("Dashboard: ")).split()[1]
+        served = Served(address, program)
+        wait_until(lambda: len(served.ask("/api/tasks").body["tasks"]) == 1, "its root is seen alone", PATIENCE)
+        (task,) = served.ask("/api/tasks").body["tasks"]
+        becomes(served, task["id"], status="running")
+        assert served.ask(f"/api/tasks/{task['id']}/steer", {"text": "bye"}).status == 202
+        assert program.communicate(timeout=PATIENCE)[0].strip() == "heard: bye"
+        assert program.returncode == 0
+    with pytest.raises(httpx2.ConnectError):
+        served.ask("/")
+
+
+def test_a_task_of_a_host_that_has_died_is_continued_by_a_program_that_ends_with_the_dashboard(
+    root: Path, tmp_path: Path
+) -> None:
+    team = tmp_path / "team.yaml"
+    model = "{model: 'python/asking_entrypoints:does_what_it_is_told', toolsets: [{type: shell}]}"
+    team.write_text(f"agents: {{root: {model}}}")
+    calls = json.dumps([["shell", {"cmd": "sleep 600"}]])
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with (
+        subprocess.Popen(
+            command("run", team, calls, "--quiet", "--state-dir", root / "resumed"),
+            env=environ,
+            stdin=subprocess.DEVNULL,
+        ) as program,
+        dashboard(root / "resumed", env=environ) as served,
+    ):
+        wait_until(lambda: any(task["tools"] for task in served.ask("/api/tasks").body["tasks"]), "it sleeps", PATIENCE)
+        (task,) = served.ask("/api/tasks").body["tasks"]
+        program.kill()
+        program.wait()
+        becomes(served, task["id"], status="failed")
+        assert served.ask(f"/api/tasks/{task['id']}").body["resumable"] is True
+        answer = served.ask(f"/api/tasks/{task['id']}/resume", {"text": calls})
+        assert answer.status == 202
+        becomes(served, answer.body["run"], continues=task["id"])
+        becomes(served, answer.body["run"], status="completed")
 
 
 def test_a_port_that_is_taken_is_said_with_what_to_do(served: Served, root: Path) -> None:
