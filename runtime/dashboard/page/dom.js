@@ -39,19 +39,24 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Set an element's text if it is another; cheap where it is not. */
+/** Set an element's text if it is another. The element has no other content; its one text node stays. */
 export function put(element, text) {
-  if (element.shown !== text) {
-    element.shown = text;
-    element.textContent = clean(text);
+  if (element.shown === text) return;
+  element.shown = text;
+  if (element.text) element.text.data = clean(text);
+  else {
+    element.text = document.createTextNode(clean(text));
+    element.replaceChildren(element.text);
   }
 }
 
 /** Set an attribute if it is another; null: take it away. */
 export function set(element, name, value) {
-  if (value === null || value === undefined || value === false) {
-    if (element.hasAttribute(name)) element.removeAttribute(name);
-  } else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+  const known = (element.known ??= {}); // to ask the element costs more
+  if (known[name] === value) return;
+  known[name] = value;
+  if (value === null || value === undefined || value === false) element.removeAttribute(name);
+  else element.setAttribute(name, value);
 }
 
 export const byId = (id) => document.getElementById(id);

@@ -211,10 +211,10 @@ class Row {
       return oneLine(`${done}${total ? `/${total}` : ""} ${note}`, 200);
     }
     const began = moment(task.doing_began_at);
-    const age = began === null ? "" : ` ${span((this.list.model.now() - began) / 1000)}`;
+    const age = began === null ? "" : ` ${span((this.list.model.second() - began) / 1000)}`;
     if (task.tools.length) return oneLine(`${[...new Set(task.tools.map((tool) => tool.name))].join(", ")}${age}`, 200);
     if (task.doing === "waiting for its model") return `model${age}`;
-    if (task.silent_since && !ENDED.has(task.status)) return `silent ${span((this.list.model.now() - moment(task.silent_since)) / 1000)}`;
+    if (task.silent_since && !ENDED.has(task.status)) return `silent ${span((this.list.model.second() - moment(task.silent_since)) / 1000)}`;
     return task.doing ? oneLine(`${task.doing}${age}`, 200) : "";
   }
 
@@ -223,7 +223,7 @@ class Row {
     const scale = 1000 / Math.max(1, last - first);
     const queued = moment(task.queued_at);
     const began = moment(task.started_at);
-    const until = moment(task.ended_at) ?? this.list.model.now();
+    const until = moment(task.ended_at) ?? this.list.model.second();
     const place = (rect, from, to) => {
       const x = Math.max(0, (from - first) * scale);
       set(rect, "x", x.toFixed(1));

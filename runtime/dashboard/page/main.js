@@ -157,7 +157,7 @@ function reconnect() {
 document.addEventListener("visibilitychange", () => (document.hidden ? hangUp() : connect()));
 addEventListener("pagehide", hangUp);
 addEventListener("pageshow", connect);
-setInterval(() => { if (!document.hidden && model.rows.length) { list.draw(); panel.tick(); } }, 1000);
+setInterval(() => { if (!document.hidden && model.rows.length) { totals(); draw(); } }, 1000);
 
 // --- the address -----------------------------------------------------------------------------------------------------
 

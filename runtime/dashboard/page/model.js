@@ -15,8 +15,12 @@ export class Model {
   rows = []; // {id, run, task, level, setSize, place, children}
   isStale = true;
   spans = new Map();
+  sums = new Map();
 
   now() { return Date.now() - this.late; }
+
+  /** The same, to the second: what only ticks is drawn anew once a second. */
+  second() { return Math.floor(this.now() / 1000) * 1000; }
 
   /** Take everything anew. */
   reset(all) {
@@ -80,7 +84,10 @@ export class Model {
 
   /** What all shown tasks come to, or those of one run. */
   totals(runId = null) {
-    const found = { counts: {}, tokens: 0, cost: 0, tasks: 0 };
+    const known = this.sums.get(runId);
+    const second = this.second();
+    if (known && known.second === second) return known;
+    const found = { second, counts: {}, tokens: 0, cost: 0, tasks: 0 };
     for (const task of this.tasks.values()) {
       if (runId ? task.run !== runId : !this.isShown(this.runs.get(task.run))) continue;
       found.counts[task.status] = (found.counts[task.status] ?? 0) + 1;
@@ -88,6 +95,7 @@ export class Model {
       found.cost += task.usage.cost;
       found.tasks += 1;
     }
+    this.sums.set(runId, found);
     return found;
   }
 
@@ -123,6 +131,7 @@ export class Model {
     });
     this.rows = rows;
     this.spans = new Map();
+    this.sums = new Map();
     return true;
   }
 
@@ -168,7 +177,7 @@ export class Model {
       known = { first, last, runs };
       this.spans.set(runId, known);
     }
-    const now = this.now();
+    const now = Math.max(this.second(), known.first === Infinity ? 0 : known.first);
     return { first: known.first === Infinity ? now : known.first, last: known.runs ? now : Math.max(known.last, known.first) };
   }
 
@@ -176,6 +185,6 @@ export class Model {
   ranFor(task) {
     const began = moment(task.started_at);
     if (began === null) return null;
-    return Math.max(0, ((moment(task.ended_at) ?? this.now()) - began) / 1000);
+    return Math.max(0, ((moment(task.ended_at) ?? this.second()) - began) / 1000);
   }
 }

@@ -70,8 +70,6 @@ export class TaskPanel {
 
   loaded() { if (this.id) { this.ask(); this.draw(); } }
 
-  tick() { if (this.id) this.draw(); }
-
   changed(changes) {
     const mine = changes.find((change) => change.id === this.id);
     if (mine && (mine.status !== undefined || mine.attempts !== undefined)) this.ask();

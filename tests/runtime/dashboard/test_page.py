@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from browsers import Tab, browser, tab, violations
 from dashboards import Served, dashboard
+from first_forms import first_always
 from watched import Watched, watched
 
 HOSTILE = (
@@ -205,6 +207,7 @@ def test_a_host_that_dies_is_seen_to_be_gone(seen: Tab, root: Path) -> None:
         has(seen.page.get_by_role("row").filter(has_text="has ended"), "over")
 
 
+@pytest.mark.slow
 def test_a_page_whose_server_is_started_anew_says_so_and_goes_on_with_the_new_address(
     chromium: Any, root: Path, host: Watched
 ) -> None:
@@ -231,6 +234,7 @@ def test_a_wrong_token_is_told_what_to_do(chromium: Any, served: Served) -> None
         assert seen.page.get_by_role("row").count() == 1
 
 
+@pytest.mark.slow
 def test_seven_tabs_are_all_live(seen: Tab, host: Watched, served: Served) -> None:
     pages = [seen.page]
     for _ in range(6):
@@ -245,7 +249,7 @@ def test_seven_tabs_are_all_live(seen: Tab, host: Watched, served: Served) -> No
     stop(served, task_id)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1000, "dark"), (2000, "dark"), (2000, "light")])
+@first_always(("width", "scheme"), [(400, "light"), (2000, "dark"), (1000, "dark"), (2000, "light")], keep=2)
 def test_it_fits_and_is_accessible(chromium: Any, served: Served, host: Watched, width: int, scheme: str) -> None:
     asks = host.start("asks", "Which colour?")
     owner = host.start("leads", "x" * 300, [["fails", "y" * 300], ["speaks", "z" * 300]])
@@ -267,6 +271,46 @@ def test_it_fits_and_is_accessible(chromium: Any, served: Served, host: Watched,
         assert min(sizes) >= 11
         assert page.evaluate(_OVERLAPS) == []
     stop(served, asks, owner)
+
+
+@first_always("count", [60, 500], keep=0)
+def test_of_very_many_tasks_only_the_rows_in_sight_are_in_the_document(
+    chromium: Any, tmp_path: Path, count: int
+) -> None:
+    with watched(tmp_path) as host, dashboard(tmp_path) as served, tab(chromium) as seen:
+        page = seen.page
+        page.goto(served.address)
+        live(seen)
+        owner = host.start("leads", "many", [["speaks", f"number {number}"] for number in range(count)])
+        page.wait_for_function(
+            f"document.getElementById('tasks').getAttribute('aria-rowcount') == {count + 3}", timeout=120_000
+        )
+        assert page.get_by_role("row").count() < 50
+        row(seen, owner).press("End")
+        has(page.get_by_role("row"), f"number {count - 1}")
+        assert page.get_by_role("row").count() < 50
+        filtered(seen, f"number {count // 2}")
+        has(page.get_by_role("row"), f"number {count // 2}")
+        stop(served, owner)
+        has(row(seen, owner), "stopped")
+
+
+@pytest.mark.slow
+def test_beside_a_flood_of_a_thousand_tasks_the_page_and_the_server_keep_within_bounds(
+    chromium: Any, tmp_path: Path
+) -> None:
+    with watched(tmp_path) as host, dashboard(tmp_path) as served, tab(chromium) as seen:
+        page = seen.page
+        page.goto(served.address)
+        live(seen)
+        before = psutil.Process(served.program.pid).memory_info().rss
+        for number in range(1000):
+            host.start("fails", f"number {number}")
+        filtered(seen, "number 999")
+        has(page.get_by_role("row"), "failed")
+        assert psutil.Process(served.program.pid).memory_info().rss - before < 60_000_000
+        assert page.evaluate("performance.memory.usedJSHeapSize") < 60_000_000
+        assert page.evaluate("document.querySelectorAll('*').length") < 1500
 
 
 _OVERLAPS = """

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from dashboards import Served, dashboard
+from first_forms import first_always
 from processes_and_waits import wait_until
 from run_folders import command, past_run, subactors, task_row
 from watched import Watched, watched
@@ -227,7 +228,7 @@ def test_a_host_that_is_gone_is_said_so(root: Path) -> None:
         assert served.ask(f"/api/tasks/{task_id}/steer", {"text": "hello"}).status == 410
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@first_always("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_streams_open_and_as_shells_expect(root: Path, number: signal.Signals) -> None:
     with dashboard(root) as served:
         cursor = served.ask("/api/tasks").body["cursor"]
@@ -281,6 +282,7 @@ def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(root: Path, tm
         served.ask("/")
 
 
+@pytest.mark.slow
 def test_a_task_of_a_host_that_has_died_is_continued_by_a_program_that_ends_with_the_dashboard(
     root: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from fan_out_team import PATIENCE, ended, fan_out_team, lines_of, map_items, started
 from processes_and_waits import wait_until
 from subactors.runtime import OrchestratorTools, Runtime
+from subactors.runtime.tasks.watching import WatchTasks
 from teams import call, run_and_wait
 
 COUNT: dict[str, Any] = {"type": "object", "properties": {"length": {"maximum": 3}}, "required": ["length"]}
@@ -54,6 +56,21 @@ def test_results_are_in_a_file_in_the_order_of_the_items_and_their_heads_in_the_
     assert view.result["file"] in shown.text
     assert len(shown.text) < 5000
     assert not Path(f"{view.result['file']}.part").exists()
+
+
+def test_an_item_shows_of_which_group_it_is_to_those_who_look_and_in_the_journal(
+    runtime: Runtime, toolset: OrchestratorTools
+) -> None:
+    group = ended(runtime, toolset, agent="shouts", task="say {item}!", items=["one", "two"])
+
+    items = [view for view in runtime.list().tasks if view.parent == group.id]
+    assert [view.group for view in items] == [group.id, group.id]
+    assert group.group is None
+    rows = runtime._host.ask(WatchTasks()).result(PATIENCE).changed
+    assert sorted(row.id for row in rows if row.group == group.id) == sorted(view.id for view in items)
+    noted: Future[list[Any]] = Future()
+    runtime._host.journal.query((f"SELECT id FROM task WHERE item_of = '{group.id}'", ()), noted.set_result)
+    assert sorted(task_id for (task_id,) in noted.result(PATIENCE)) == sorted(view.id for view in items)
 
 
 def test_results_that_are_data_stay_data(runtime: Runtime, toolset: OrchestratorTools) -> None:

@@ -154,6 +154,7 @@ def test_a_host_that_is_killed_is_seen_to_be_gone_and_its_tasks_have_failed(tmp_
         assert (run.live, run.host_pid, run.is_former) == (False, None, False)
 
 
+@pytest.mark.slow
 def test_a_host_that_hangs_is_shown_by_its_journal_with_a_word_and_then_as_before(tmp_path: Path) -> None:
     with watched(tmp_path) as host:
         task_id = host.start("speaks", "hello")
