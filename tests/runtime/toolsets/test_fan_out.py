@@ -63,13 +63,13 @@ def test_an_item_shows_of_which_group_it_is_to_those_who_look_and_in_the_journal
 ) -> None:
     group = ended(runtime, toolset, agent="shouts", task="say {item}!", items=["one", "two"])
 
-    items = [view for view in runtime.list().tasks if view.parent == group.id]
+    items = [view for view in runtime.list() if view.parent == group.id]
     assert [view.group for view in items] == [group.id, group.id]
     assert group.group is None
     rows = runtime._host.ask(WatchTasks()).result(PATIENCE).changed
-    assert sorted(row.id for row in rows if row.group == group.id) == sorted(view.id for view in items)
+    assert sorted(row["id"] for row in rows if row["group"] == group.id) == sorted(view.id for view in items)
     noted: Future[list[Any]] = Future()
-    runtime._host.journal.query((f"SELECT id FROM task WHERE item_of = '{group.id}'", ()), noted.set_result)
+    runtime._host.journal.query(("SELECT id FROM task WHERE item_of = ?", (group.id,)), noted.set_result)
     assert sorted(task_id for (task_id,) in noted.result(PATIENCE)) == sorted(view.id for view in items)
 
 
