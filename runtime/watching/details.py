@@ -86,12 +86,15 @@ def details(task: ForeignTask) -> dict[str, Any]:
     data = seen.as_data()
     for unwanted in ("result_file", "output", "error_args"):
         del data[unwanted]
-    text = result_text(seen) if seen.has_result else ""
+    if seen.result_file:  # it takes seconds to read, and much room
+        text = f"It is large, and in the file {seen.result_file}."
+    else:
+        text = result_text(seen) if seen.has_result else ""
     attempts, resumable = _of_journal(task)
     return {
         **data,
         "result": bounded(text, MOST_RESULT) if seen.has_result else None,
-        "result_is_text": seen.has_result and isinstance(seen.result, str),
+        "result_is_text": bool(seen.result_file) or isinstance(data["result"], str),
         "run": task.run.name,
         "host_pid": task.host_pid,
         "warning": task.warning,

@@ -79,10 +79,11 @@ class Watcher:
         self._due = threading.Event()
         self._closed = False
         self._lookers = 0
-        self._wants_former = False
+        self._wants_former = only is not None
         self._found_once = threading.Event()
         self._hosts: dict[str, _HostThread] = {}
         self._read: set[str] = set()
+        self._former: set[str] = set()  # no host of them comes back
         self._scout = threading.Thread(target=self._look_for_runs, name="subactors-watcher", daemon=True)
         self._scout.start()
 
@@ -174,13 +175,15 @@ class Watcher:
     def _look_at(self, path: Path) -> threading.Event | None:
         """Have a host watched that lives, or read the journal of one that has gone."""
         thread = self._hosts.get(path.name)
-        if thread is not None and thread.is_alive():
+        if path.name in self._former or (thread is not None and thread.is_alive()):
             return None
         if is_live(path):
             return self._begin(path, thread) if len(self._hosts) < _MOST_HOSTS else None
         if thread is not None or self.model.run(path.name) is not None:
             self._hosts.pop(path.name, None)
             self._read_journal(path, live=False)
+        else:
+            self._former.add(path.name)
         return None
 
     def _begin(self, path: Path, before: _HostThread | None) -> threading.Event | None:
@@ -198,11 +201,10 @@ class Watcher:
     def _read_former(self, paths: dict[str, Path]) -> None:
         count = 0
         for name, path in reversed(paths.items()):
-            run = self.model.run(name)
             if count >= _FORMER or self._closed:
                 return
-            if run is None and not is_live(path):
-                self.model.put_run(msgspec.structs.replace(_run(path, live=False), is_former=True))
+            if name in self._former and self.model.run(name) is None:
+                self.model.put_run(msgspec.structs.replace(_run(path, live=False), is_former=self._only is None))
                 count += self._read_journal(path, live=False)
 
     def _read_journal(self, path: Path, *, live: bool) -> int:
