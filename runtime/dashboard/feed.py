@@ -130,7 +130,7 @@ class Feed:
             yield ServerSentEvent(comment="here", retry=1000)
             output = _Output(self.root, self.model.task(task_id), offset) if task_id else None
             while turn in self._streams:
-                bell = self._bell
+                bell, looked = self._bell, time.monotonic()
                 seen = self.model.since(cursor)
                 if seen.reset:
                     yield ServerSentEvent(event="reset", data="{}")
@@ -148,7 +148,7 @@ class Feed:
                     wait = _LOOK_AGAIN
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(bell.wait(), wait)
-                await asyncio.sleep(_SHORTEST)
+                await asyncio.sleep(max(0.0, looked + _SHORTEST - time.monotonic()))
             yield ServerSentEvent(event="turn", data="{}")
 
     @contextlib.asynccontextmanager
