@@ -329,6 +329,7 @@ OTHERS: Final = {
     "runtime/runs/workdir.py": "in a task's process, or without following or waiting",
     "runtime/runs/worktrees.py": "in a folder of the host's own making, or whether something is there",
     "runtime/demo/__init__.py": "a file of the package",
+    "runtime/dashboard/server.py": "the files of the page, which are in the package",
     "runtime/toolsets/shell/command.py": "whether a task's folder is there",
     "runtime/toolsets/filesystem/files.py": "in a task's process, without following or waiting",
     "runtime/toolsets/filesystem/folders.py": "the same",

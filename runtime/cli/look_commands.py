@@ -227,16 +227,13 @@ def timeline(part: str | None, output: Path, state_dir: str | None) -> int:
     examples=[
         "subactors dashboard --open",
         "subactors dashboard --port 8080 --read-only",
-        "ssh -L 8080:127.0.0.1:8080 server subactors dashboard --port 8080   # of another machine",
     ]
 )
-@click.option(
-    "--port", type=Whole(0, 65535), default=0, metavar="N", help="Listen there; else on a port that is free."
-)
+@click.option("--port", type=Whole(0, 65535), default=0, metavar="N", help="Listen there; else on a port that is free.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in your browser, too.")
 @click.option("--read-only", is_flag=True, help="Show all, and let nothing be stopped, said, answered or resumed.")
 @run_option("Show that run only: the beginning of its folder's name, or another part.")
-@click.option("--ends-with-input", is_flag=True, hidden=True)
+@click.option("--ends-with-input", is_flag=True, help="End with standard input, too: for programs that start it.")
 @state_option
 def dashboard(state_dir: str | None, **options: Any) -> int:
     """Show all runs of yours in a browser, live and past, and let you step in.

@@ -1,4 +1,4 @@
-"""Open work: what a journal keeps of calls of tools, and what it shows of a host that lives: who is at what.
+"""Open work: what a journal shows of a host that lives: who is in which tools, and asks what.
 
 As in `schema`, which has the tables, a verb takes values and returns statements; it executes nothing.
 """
@@ -15,35 +15,50 @@ from ..tasks.views import ToolAtWork, iso_time
 from .schema import Statement
 
 __all__ = [
-    "insert_tool_call",
-    "note_tool_answered",
+    "delete_call",
+    "insert_call",
+    "insert_question",
+    "note_question_settled",
     "questions_of",
     "select_attempts",
+    "select_open_calls",
     "select_open_questions",
-    "select_open_tools",
     "tools_of",
 ]
 
 
-def insert_tool_call(task_id: str, attempt: int, number: int, name: str, began: float) -> list[Statement]:
+def insert_call(task_id: str, attempt: int, number: int, name: str, began: float) -> list[Statement]:
     """Insert a call of a tool; `number` is its place among those of the attempt, from 1."""
-    insert = "INSERT OR REPLACE INTO tool_call (task, attempt, number, name, began) VALUES (?, ?, ?, ?, ?)"
+    insert = "INSERT OR REPLACE INTO open_call (task, attempt, number, name, began) VALUES (?, ?, ?, ?, ?)"
     return [(insert, (task_id, attempt, number, name, began))]
 
 
-def note_tool_answered(task_id: str, attempt: int, number: int, ended: float, *, failed: bool) -> list[Statement]:
-    """Note that a call of a tool was answered; `failed`: with an error."""
-    update = "UPDATE tool_call SET ended = ?, failed = ? WHERE task = ? AND attempt = ? AND number = ?"
-    return [(update, (ended, failed, task_id, attempt, number))]
+def delete_call(task_id: str, attempt: int, number: int) -> list[Statement]:
+    """Delete a call that was answered; `steps` keeps when it was."""
+    return [("DELETE FROM open_call WHERE task = ? AND attempt = ? AND number = ?", (task_id, attempt, number))]
 
 
-def select_open_tools() -> Statement:
+def insert_question(question_id: str, task_id: str, at: float, *, whom: str, body: str, form: str) -> Statement:
+    """Insert what a task has asked, its owner or a person; `form` is the rest of it, as JSON."""
+    return (
+        "INSERT INTO question (id, task, at, whom, body, form) VALUES (?, ?, ?, ?, ?, ?)",
+        (question_id, task_id, at, whom, body, form),
+    )
+
+
+def note_question_settled(question_id: str, at: float, how: str, answer: str, by: str) -> list[Statement]:
+    """Note how a question ended, and who has answered what."""
+    update = "UPDATE question SET settled = ?, how = ?, answer = ?, answered_by = ? WHERE id = ?"
+    return [(update, (at, how, answer, by, question_id))]
+
+
+def select_open_calls() -> Statement:
     """Select the calls of tools that have not been answered, of tasks at work: task, name, and when each began."""
     return (
         (
-            "SELECT task.id, tool_call.name, began FROM task JOIN tool_call "
-            "ON tool_call.task = task.id AND tool_call.attempt = task.attempts "
-            "WHERE tool_call.ended IS NULL AND task.status IN ('running', 'waiting') ORDER BY began"
+            "SELECT task.id, open_call.name, began FROM task JOIN open_call "
+            "ON open_call.task = task.id AND open_call.attempt = task.attempts "
+            "WHERE task.status IN ('running', 'waiting') ORDER BY began"
         ),
         (),
     )
@@ -60,7 +75,7 @@ def select_attempts(task_id: str) -> Statement:
 
 
 def tools_of(rows: Iterable[Sequence[Any]]) -> dict[str, list[ToolAtWork]]:
-    """Return by task the tools that `select_open_tools` has found; raises as `iso_time`, and for a damaged row."""
+    """Return by task the tools that `select_open_calls` has found; raises as `iso_time`, and for a damaged row."""
     found: dict[str, list[ToolAtWork]] = {}
     for task_id, name, began in rows:
         found.setdefault(task_id, []).append(ToolAtWork(msgspec.convert(name, str), iso_time(began)))

@@ -32,7 +32,7 @@ from .conversation import (
 from .folder import RunFiles, last_sign_of_life
 from .forks import fork_lock
 from .journal_guard import distrust
-from .open_work import questions_of, select_attempts, select_open_questions, select_open_tools, tools_of
+from .open_work import questions_of, select_attempts, select_open_calls, select_open_questions, tools_of
 from .past_rows import HOST_DIED, HOST_DIED_QUEUED, past_of
 from .schema import Statement, TaskRow
 from .statements import execute
@@ -206,10 +206,10 @@ class JournalReader:
 
     def _open_work(self) -> tuple[dict[str, list[ToolAtWork]], dict[str, list[Question]]]:
         """Return by task the tools that it is in, and what it has asked; nothing where the host is gone."""
-        if not self._live or not self._rows(select_table("tool_call")):  # or of an earlier version
+        if not self._live or not self._rows(select_table("open_call")):  # or of an earlier version
             return {}, {}
         try:
-            return tools_of(self._rows(select_open_tools())), questions_of(self._rows(select_open_questions()))
+            return tools_of(self._rows(select_open_calls())), questions_of(self._rows(select_open_questions()))
         except (ArithmeticError, OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
             raise sqlite3.DatabaseError(f"what it holds of tools and questions cannot be read: {error}") from error
 

@@ -23,7 +23,6 @@ __all__ = [
     "count_unread",
     "insert_fact",
     "insert_letter",
-    "insert_question",
     "insert_task",
     "mark_read",
     "note_answer",
@@ -31,7 +30,6 @@ __all__ = [
     "note_death_of_host",
     "note_end",
     "note_letters_taken",
-    "note_question_settled",
     "note_start",
     "note_status",
     "note_usage",
@@ -93,9 +91,9 @@ CREATE TABLE IF NOT EXISTS question (
     id TEXT PRIMARY KEY, task TEXT NOT NULL, at REAL NOT NULL, whom TEXT NOT NULL, body TEXT NOT NULL,
     settled REAL, how TEXT, answer TEXT, answered_by TEXT, form TEXT
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tool_call (
-    task TEXT NOT NULL, attempt INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,
-    began REAL NOT NULL, ended REAL, failed INTEGER, PRIMARY KEY (task, attempt, number)
+CREATE TABLE IF NOT EXISTS open_call (
+    task TEXT NOT NULL, attempt INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, began REAL NOT NULL,
+    PRIMARY KEY (task, attempt, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS step (
     task TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, began REAL NOT NULL, ended REAL NOT NULL,
@@ -281,20 +279,6 @@ def note_letters_taken(task_id: str, numbers: Iterable[int], at: float) -> list[
     """Note that a task has taken what was said to it."""
     update = "UPDATE letter SET taken = ? WHERE task = ? AND number = ?"
     return [(update, (at, task_id, number)) for number in numbers]
-
-
-def insert_question(question_id: str, task_id: str, at: float, *, whom: str, body: str, form: str) -> Statement:
-    """Insert what a task has asked, its owner or a person; `form` is the rest of it, as JSON."""
-    return (
-        "INSERT INTO question (id, task, at, whom, body, form) VALUES (?, ?, ?, ?, ?, ?)",
-        (question_id, task_id, at, whom, body, form),
-    )
-
-
-def note_question_settled(question_id: str, at: float, how: str, answer: str, by: str) -> list[Statement]:
-    """Note how a question ended, and who has answered what."""
-    update = "UPDATE question SET settled = ?, how = ?, answer = ?, answered_by = ? WHERE id = ?"
-    return [(update, (at, how, answer, by, question_id))]
 
 
 # --- what is read of tasks ------------------------------------------------------------------------------------------

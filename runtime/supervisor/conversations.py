@@ -7,7 +7,6 @@ the others have answered. Used in the supervisor's thread only.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, assert_never
 
@@ -17,7 +16,7 @@ from ...actors import Child
 from ..runs import schema
 from ..runs.conversation import put_messages
 from ..runs.journal import Journal
-from ..runs.open_work import insert_tool_call, note_tool_answered
+from ..runs.open_work import delete_call, insert_call
 from ..tasks.messages import Began, CallAnswered, CallsBegan, Progressed, ToolAnswered, ToolCalled, TurnEnded
 from .attempt import Attempt, ToolCall
 from .limits import LimitKeeper
@@ -30,10 +29,6 @@ Grown: TypeAlias = Began | CallsBegan | CallAnswered | TurnEnded
 
 _IN_TIME_CHARACTERS: Final = 32_000
 """How long a message may be to go with the next commit; the task is held up until a longer one is written."""
-
-
-_MOST_CALLS: Final = 10_000
-"""Calls of tools of one attempt that are written down."""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -92,14 +87,13 @@ class Conversations:
         self._journal.write_later(statements, None if child.process.is_ending else self._postpone())
 
     def keep_call(self, task: Task, report: ToolCalled | ToolAnswered | Progressed, call: ToolCall | None) -> None:
-        """Write down that a tool was called, or has answered, with the next commit."""
-        if call is None or call.number > _MOST_CALLS:
+        """Write down that a tool was called, or that it is not at work any more, with the next commit."""
+        if call is None:
             return
         if isinstance(report, ToolAnswered):
-            ended = note_tool_answered(task.id, task.attempts, call.number, time.time(), failed=report.is_error)
-            self._journal.write_in_time(ended)
+            self._journal.write_in_time(delete_call(task.id, task.attempts, call.number))
         else:
-            self._journal.write_in_time(insert_tool_call(task.id, task.attempts, call.number, call.name, call.began))
+            self._journal.write_in_time(insert_call(task.id, task.attempts, call.number, call.name, call.began))
 
 
 def _placed(task: Task, attempt: Attempt, report: Grown) -> list[tuple[int, str]]:

@@ -17,7 +17,7 @@ import msgspec
 from ...actors import Timer
 from ..errors import CapacityError, NoAnswerError, RunError, UnknownQuestionError
 from ..runs.journal import Journal
-from ..runs.schema import insert_question, note_question_settled
+from ..runs.open_work import insert_question, note_question_settled
 from ..tasks.events import TaskAnswered, TaskAsked
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.questions import (
