@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sse_starlette import ServerSentEvent
@@ -20,7 +20,7 @@ from ..errors import StateError, UnknownTaskError
 from ..runs.output_text import incomplete
 from ..tasks.views import iso_time
 from ..watching import details
-from ..watching.model import Seen, TaskSeen
+from ..watching.model import TaskSeen
 from ..watching.watcher import Watcher
 
 __all__ = ["Feed", "encoded"]
@@ -50,6 +50,13 @@ def encoded(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+class _Told(NamedTuple):
+    """What has changed, as an event; empty: nothing has. The cursor is the place behind it."""
+
+    cursor: str
+    event: bytes
+
+
 class Feed:
     """See the module.
 
@@ -65,7 +72,7 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bell = asyncio.Event()
         self._is_rung = False
-        self._encoded: dict[str, tuple[str, str]] = {}
+        self._told: dict[str, _Told] = {}  # by the cursor from which on
         self._streams: list[object] = []  # the oldest first
 
     def close(self) -> None:
@@ -117,7 +124,7 @@ class Feed:
             "warnings": self.watcher.warnings,
         }
 
-    async def events(self, cursor: str, task_id: str, offset: int) -> AsyncIterator[ServerSentEvent]:
+    async def events(self, cursor: str, task_id: str, offset: int) -> AsyncIterator[ServerSentEvent | bytes]:
         """Yield what changes, and what one task says.
 
         Args:
@@ -131,23 +138,23 @@ class Feed:
             output = _Output(self.root, self.model.task(task_id), offset) if task_id else None
             while turn in self._streams:
                 bell, looked = self._bell, time.monotonic()
-                seen = self.model.since(cursor)
-                if seen.reset:
+                told = self._since(cursor)
+                if told is None:
                     yield ServerSentEvent(event="reset", data="{}")
                     return
-                if not seen.is_empty:
-                    yield ServerSentEvent(event="tasks", id=seen.cursor, data=self._data(cursor, seen))
-                    cursor = seen.cursor
+                if told.event:
+                    yield told.event
+                    cursor = told.cursor
                 for warning in self.watcher.warnings[warned:]:
                     yield ServerSentEvent(event="warning", data=encoded({"text": warning}))
                 warned = len(self.watcher.warnings)
-                wait = None
-                if output is not None:
+                if output is None:
+                    await bell.wait()
+                else:
                     async for event in output.new(self.model.task(task_id)):
                         yield event
-                    wait = _LOOK_AGAIN
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(bell.wait(), wait)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(bell.wait(), _LOOK_AGAIN)
                 await asyncio.sleep(max(0.0, looked + _SHORTEST - time.monotonic()))
             yield ServerSentEvent(event="turn", data="{}")
 
@@ -177,9 +184,16 @@ class Feed:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(bell.wait(), _LOOK_AGAIN)
 
-    def _data(self, cursor: str, seen: Seen) -> str:
-        known = self._encoded.get(cursor)
-        if known is None or known[0] != seen.cursor:
+    def _since(self, cursor: str) -> _Told | None:
+        """Return what has changed since a cursor, made once for all pages that are told the same; None: all anew."""
+        known = self._told.get(cursor)
+        if known is not None and known.cursor == self.model.cursor:
+            return known
+        seen = self.model.since(cursor)
+        if seen.reset:
+            return None
+        event = b""
+        if not seen.is_empty:
             value = {
                 "now": iso_time(time.time()),
                 "changed": seen.tasks,
@@ -187,9 +201,10 @@ class Feed:
                 "runs": seen.runs,
                 "runs_gone": seen.runs_gone,
             }
-            known = (seen.cursor, encoded(value))
-            self._encoded = {cursor: known}  # pages that are open are mostly told the same at the same time
-        return known[1]
+            event = ServerSentEvent(event="tasks", id=seen.cursor, data=encoded(value)).encode()
+        told = _Told(seen.cursor, event)
+        self._told = {cursor: told}
+        return told
 
 
 class _Output:

@@ -10,6 +10,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 
+from msgspec.structs import astuple
+
 __all__ = ["ChangeLog", "Changed"]
 
 _GONE: Final = 10_000
@@ -103,8 +105,7 @@ class ChangeLog(Generic[Row]):
         before, version = entry.row, self.version + 1
         since = entry.since
         is_other = False
-        for place, name in enumerate(row.__struct_fields__):
-            was, now = getattr(before, name), getattr(row, name)
+        for place, (was, now) in enumerate(zip(astuple(before), astuple(row), strict=True)):
             if was is not now and was != now:
                 since[place] = version
                 is_other = True
@@ -144,11 +145,11 @@ class ChangeLog(Generic[Row]):
 
 
 def _whole(row: _Row) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__struct_fields__}
+    return dict(zip(row.__struct_fields__, astuple(row), strict=True))
 
 
 def _part(entry: _Entry[Any], version: int) -> dict[str, Any]:
     row = entry.row
-    names = row.__struct_fields__
-    part = {name: getattr(row, name) for name, changed in zip(names, entry.since, strict=True) if changed > version}
+    fields = zip(row.__struct_fields__, astuple(row), entry.since, strict=True)
+    part = {name: value for name, value, changed in fields if changed > version}
     return part if "id" in part else {"id": row.id, **part}

@@ -10,13 +10,13 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from ..tasks.changes import ChangeLog
-from ..tasks.watching import Sample, TaskChanges, TaskRow
+from ..tasks.watching import RowChange, Sample, TaskChanges, TaskRow
 
 __all__ = ["Model", "RunSeen", "Seen", "TaskSeen"]
 
@@ -28,6 +28,10 @@ _ENDED: Final = 5000
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 """What a task's id looks like. It is part of names of files."""
+
+
+def _fields(change: RowChange) -> Iterator[tuple[str, Any]]:
+    return zip(TaskRow.__struct_fields__, msgspec.structs.astuple(change), strict=True)
 
 
 class TaskSeen(TaskRow, frozen=True, kw_only=True):
@@ -206,11 +210,7 @@ class Model:
         with self._lock:
             told = set()
             for change in changes.changed:
-                values = {
-                    field: value
-                    for field in TaskRow.__struct_fields__
-                    if (value := getattr(change, field)) is not msgspec.UNSET
-                }
+                values = {field: value for field, value in _fields(change) if value is not msgspec.UNSET}
                 told.add(change.id)
                 self._take(name, change.id, values)
             for task_id, samples in changes.samples.items():
