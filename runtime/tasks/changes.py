@@ -8,24 +8,24 @@ from __future__ import annotations
 import os
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+import msgspec
 from msgspec.structs import astuple
 
-__all__ = ["ChangeLog", "Changed"]
+__all__ = ["ChangeLog", "Changed", "Row"]
 
 _GONE: Final = 10_000
 """Ids of rows that are gone which are kept; who comes back from before that begins anew."""
 
 
-class _Row(Protocol):
-    __struct_fields__: ClassVar[tuple[str, ...]]
+class Row(msgspec.Struct, frozen=True):
+    """Base of rows: whatever has an id."""
 
-    @property
-    def id(self) -> str: ...
+    id: str
 
 
-Row = TypeVar("Row", bound=_Row)
+RowType = TypeVar("RowType", bound=Row)
 
 
 class Changed(NamedTuple):
@@ -49,17 +49,17 @@ class Changed(NamedTuple):
         return not (self.reset or self.changed or self.gone)
 
 
-class _Entry(Generic[Row]):
+class _Entry(Generic[RowType]):
     __slots__ = ("latest", "number", "row", "since")
 
-    def __init__(self, row: Row, number: int) -> None:
+    def __init__(self, row: RowType, number: int) -> None:
         self.row = row
         self.number = number
         self.latest = number
         self.since = [number] * len(row.__struct_fields__)
 
 
-class ChangeLog(Generic[Row]):
+class ChangeLog(Generic[RowType]):
     """See the module. For one thread at a time.
 
     Attributes:
@@ -69,7 +69,7 @@ class ChangeLog(Generic[Row]):
     def __init__(self) -> None:
         self.version = 0
         self._token = os.urandom(4).hex()
-        self._entries: OrderedDict[str, _Entry[Row]] = OrderedDict()  # the last changed last
+        self._entries: OrderedDict[str, _Entry[RowType]] = OrderedDict()  # the last changed last
         self._gone: deque[tuple[int, str]] = deque()
         self._oldest = 0
 
@@ -79,7 +79,7 @@ class ChangeLog(Generic[Row]):
     def __contains__(self, row_id: str) -> bool:
         return row_id in self._entries
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[RowType]:
         """Yield the rows in the order in which they came."""
         return (entry.row for entry in sorted(self._entries.values(), key=lambda entry: entry.number))
 
@@ -88,12 +88,12 @@ class ChangeLog(Generic[Row]):
         """The place behind all changes."""
         return f"{self._token}-{self.version}"
 
-    def get(self, row_id: str) -> Row | None:
+    def get(self, row_id: str) -> RowType | None:
         """Return a row; None if there is none."""
         entry = self._entries.get(row_id)
         return entry.row if entry is not None else None
 
-    def put(self, row: Row) -> bool:
+    def put(self, row: RowType) -> bool:
         """Take a row as it is now; return whether anything of it has changed."""
         entry = self._entries.get(row.id)
         if entry is None:
@@ -144,7 +144,7 @@ class ChangeLog(Generic[Row]):
         return Changed(self.cursor, False, [_part(entry, version) for entry in entries], gone)
 
 
-def _whole(row: _Row) -> dict[str, Any]:
+def _whole(row: Row) -> dict[str, Any]:
     return dict(zip(row.__struct_fields__, astuple(row), strict=True))
 
 

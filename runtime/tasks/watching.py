@@ -12,6 +12,7 @@ import msgspec
 
 from ..models.base import Usage
 from ..text import bounded
+from .changes import Row
 from .questions import Question
 from .request import Request
 from .views import TERMINAL, Progress, Status, TaskView, ToolAtWork, Vitals
@@ -53,7 +54,7 @@ class Sample(NamedTuple):
     memory_bytes: float
 
 
-class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+class TaskRow(Row, frozen=True, kw_only=True):
     """A task in a list that is watched. What is not explained here is as in `TaskView`.
 
     Attributes:
@@ -66,7 +67,6 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
         silent_since: when it last said or did anything, if that is longer ago than `stall_after`; else None.
     """
 
-    id: str
     agent: str
     task: str
     status: Status
@@ -89,11 +89,11 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     workdir: str = ""
     doing: str = ""
     doing_began_at: str | None = None
-    tools: list[ToolAtWork] = []
+    tools: list[ToolAtWork] = []  # noqa: RUF012 - of a struct, which copies it
     silent_since: str | None = None
     progress: Progress | None = None
     continues: str = ""
-    questions: list[Question] = []
+    questions: list[Question] = []  # noqa: RUF012 - the same
 
     @property
     def ended(self) -> bool:

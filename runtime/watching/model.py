@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..tasks.changes import ChangeLog
+from ..tasks.changes import ChangeLog, Row
 from ..tasks.watching import RowChange, Sample, TaskChanges, TaskRow
 
 __all__ = ["Model", "RunSeen", "Seen", "TaskSeen"]
@@ -46,7 +46,7 @@ class TaskSeen(TaskRow, frozen=True, kw_only=True):
     live: bool
 
 
-class RunSeen(msgspec.Struct, frozen=True, kw_only=True):
+class RunSeen(Row, frozen=True, kw_only=True):
     """A run.
 
     Attributes:
@@ -65,7 +65,6 @@ class RunSeen(msgspec.Struct, frozen=True, kw_only=True):
         warning: why what is shown of it may not be so; empty if it is.
     """
 
-    id: str
     path: str
     live: bool
     is_former: bool = False
