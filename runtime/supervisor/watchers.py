@@ -184,7 +184,7 @@ def _row(task: Task, vitals: Vitals | None, place: int) -> TaskRow:
         queue_place=place,
         started_at=iso_time(task.started_at) if task.attempts else None,
         ended_at=iso_time(task.ended_at) if task.ended_at is not None and task.is_over else None,
-        words=last_line(task.output.tail_text(_TAIL)),
+        words=last_line(task.output.last_lines(_TAIL)),
         output_size=task.output.size,
         has_result=task.has_result,
         usage=task.usage,
