@@ -52,7 +52,7 @@ BOUNDS: Final[dict[str, dict[str, float]]] = {
         "messages in the mailbox": 13,  # 11
         "journal writes": 2.5,  # 2, without its messages
         "journal commits": 8.5,  # 5
-        "journal statements": 20,  # 16
+        "journal statements": 25,  # 21, two of them for the tool that is at work
         "page faults of the task": 1900,  # 1595
         "page faults of the zygote": 160,  # 135
     },

@@ -46,6 +46,15 @@ EXCEPTIONS: Final = {
     ("benchmarks.phases", "runtime.child.work"): "the same",
     ("benchmarks.costs", "runtime.runs.journal"): "it counts what is written",
     ("benchmarks.costs", "runtime.runs.schema"): "the same",
+    ("benchmarks.watching", "actors.host.io"): "it is a host whose tasks are made up",
+    ("benchmarks.watching", "runtime.control.server"): "the same",
+    ("benchmarks.watching", "runtime.models.base"): "the same",
+    ("benchmarks.watching", "runtime.runs.folder"): "the same",
+    ("benchmarks.watching", "runtime.runs.journal"): "the same",
+    ("benchmarks.watching", "runtime.tasks.changes"): "the same",
+    ("benchmarks.watching", "runtime.tasks.views"): "the same",
+    ("benchmarks.watching", "runtime.tasks.watching"): "the same",
+    ("benchmarks.watching", "runtime.watching.watcher"): "the same",
 }
 """Imports of another package's private parts: importer, imported, and why."""
 
