@@ -33,6 +33,8 @@ def set_up_sdk(environ: Mapping[str, str]) -> None:
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or find_telemetry() is not None:
         return
     wanted = {signal: _protocol(environ, signal) for signal in ("traces", "metrics") if _is_wanted(environ, signal)}
+    if not wanted:
+        return
     for package in ["sdk", *(f"exporter.otlp.{_PACKAGES[protocol]}" for protocol in wanted.values())]:
         if not _is_installed(f"opentelemetry.{package}"):
             name = f"opentelemetry-{package.replace('.', '-')}"
