@@ -42,6 +42,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     timeline/          a picture of a run afterwards
     terminal/          what a program writes to a person, and how a person interrupts it
     dashboard/         a web page that shows all runs, and its server
+    top/               the screen of a terminal that shows all runs
     serve/             the runtime as a server for other programs
     cli/               the program `subactors`
 """

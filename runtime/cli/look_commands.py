@@ -26,7 +26,7 @@ from .help import command
 from .manner import manner
 from .words import Word
 
-__all__ = ["dashboard", "logs", "ps", "runs", "timeline", "view", "wait"]
+__all__ = ["dashboard", "logs", "ps", "runs", "timeline", "top", "view", "wait"]
 
 
 def _columns() -> Iterable[str]:
@@ -244,3 +244,24 @@ def dashboard(state_dir: str | None, **options: Any) -> int:
     from .dashboard import show_dashboard
 
     return show_dashboard(state_root(state_dir), **options)
+
+
+@command(
+    examples=[
+        "subactors top                          # what runs; --past: what ran, too",
+        "subactors top --run 8f1a",
+        "ssh -t server subactors top            # of another machine",
+    ]
+)
+@click.option("--past", "-p", is_flag=True, help="Show runs, too, that are over; the key `p` does so, too.")
+@run_option("Show that run only: the beginning of its folder's name, or another part.")
+@state_option
+def top(state_dir: str | None, **options: Any) -> int:
+    """Show all runs of yours on the terminal, and let you step in.
+
+    The tree of tasks follows what happens; keys stop a task, say something to it and answer what it asks. The last line
+    names them. Looking leaves no trace: no result counts as read. It needs Textual: pip install 'subactors[top]'
+    """
+    from .top import show_top
+
+    return show_top(state_root(state_dir), **options)

@@ -19,7 +19,7 @@ from .bench import bench
 from .completion import COMPLETE_VARIABLE, answer_shell
 from .help import Commands, usage_message
 from .init import init
-from .look_commands import dashboard, logs, ps, runs, timeline, view, wait
+from .look_commands import dashboard, logs, ps, runs, timeline, top, view, wait
 from .set_up_commands import check, completion, doctor, prune, schema
 from .talk_commands import answer, stop, tell
 from .work_commands import demo, dispatch, mcp, resume, run
@@ -33,7 +33,7 @@ _INTERRUPTED = 130
 
 _SECTIONS = {
     "Work": (run, dispatch, resume, demo, bench, mcp),
-    "Look": (ps, view, logs, wait, runs, timeline, dashboard),
+    "Look": (ps, view, logs, wait, runs, timeline, dashboard, top),
     "Talk and stop": (tell, answer, stop),
     "Set up": (init, check, doctor, prune, schema, completion),
 }

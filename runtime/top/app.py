@@ -1,0 +1,371 @@
+"""App: the screen of `subactors top`. It asks hosts in threads, and draws a few times a second what has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.events import Resize
+from textual.theme import BUILTIN_THEMES
+from textual.widgets import Footer, Input, Static
+
+from ..control.other_hosts import ForeignTask
+from ..errors import RuntimeClosedError, SubactorsError
+from ..tasks.questions import Question
+from ..watching import details, steering
+from ..watching.model import TaskSeen
+from ..watching.watcher import Watcher
+from .columns import Drawer, counted
+from .dialogs import Answering, Stopping, Telling
+from .listing import Listing
+from .pane import Pane
+from .table import Head, Table
+from .words import amount, dollars, plural, short_id, words
+
+__all__ = ["WIDE", "Top"]
+
+TICK: Final = 0.2
+"""Seconds between two looks at what has changed."""
+
+_SECOND: Final = 1.0
+"""Seconds after which all that is in sight is drawn anew, as times go on."""
+
+WIDE: Final = 150
+"""Cells of a line from which a task is shown beside the table."""
+
+_ASKED: Final = 3
+"""Questions that are shown above the table."""
+
+_THEME: Final = dataclasses.replace(
+    BUILTIN_THEMES["ansi-dark"],
+    name="subactors",
+    variables={
+        **BUILTIN_THEMES["ansi-dark"].variables,
+        "ansi-background": "ansi_default",
+        "ansi-foreground": "ansi_default",
+        "border-blurred": "ansi_default",
+        "block-cursor-foreground": "ansi_default",
+        "block-cursor-background": "ansi_default",
+        "block-cursor-text-style": "reverse",
+        "input-cursor-background": "ansi_default",
+        "input-cursor-foreground": "ansi_default",
+        "input-cursor-text-style": "reverse",
+    },
+)
+"""The terminal's own colours, so that it is dark where the terminal is, and light where that is."""
+
+
+class Top(App[None]):
+    """See the module.
+
+    Args:
+        root: the state folder.
+        only: the name of the only run that is shown; None: all.
+        past: whether runs are shown, too, that were over before.
+    """
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "subactors top"
+    CSS = f"""
+    #totals, #questions {{ height: auto; max-height: {_ASKED + 1}; }}
+    #questions {{ display: none; }}
+    #filter {{ display: none; height: 1; border: none; padding: 0; }}
+    #filter.shown {{ display: block; }}
+    #work {{ layout: vertical; height: 1fr; }}
+    #work.wide {{ layout: horizontal; }}
+    #tasks {{ width: 1fr; height: 1fr; }}
+    #empty {{ display: none; height: auto; }}
+    Pane {{ height: 60%; width: 1fr; border-left: none; border-top: solid ansi_default; padding: 0; }}
+    .wide Pane {{ height: 1fr; width: 42%; border-left: solid ansi_default; border-top: none; padding: 0 0 0 1; }}
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("o", "output", "output"),
+        Binding("t", "tell", "tell"),
+        Binding("a", "answer", "answer"),
+        Binding("s", "stop", "stop"),
+        Binding("p", "past", "past"),
+        Binding("q", "quit", "quit"),
+        Binding("escape", "close", "close", show=False),
+        Binding("ctrl+c", "interrupt", "quit", show=False, priority=True),
+    ]
+
+    def __init__(self, root: Path, *, only: str | None = None, past: bool = False) -> None:
+        super().__init__()
+        self.register_theme(_THEME)
+        self.theme = _THEME.name
+        self.listing = Listing()
+        self._root = root
+        self._starts_with_past = past
+        self._has_changed = True
+        self._drawn_at = 0.0
+        self._is_looking = False
+        self._wants_pane: bool | None = None
+        self._warned = 0
+        self._watcher = Watcher(root, self._ring, face="top", only=only)
+        drawer = Drawer(self.listing, self._watcher.model.samples)
+        head = Head(drawer)
+        self.table = Table(self.listing, drawer, head)
+        self.pane = Pane(root, self.listing)
+        self._head = head
+
+    # --- what there is ----------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """Make the parts of the screen."""
+        yield Static(id="totals", markup=False)
+        yield Static(id="questions", markup=False)
+        yield Input(
+            id="filter", placeholder="filter: words of agent, id, text or status; also status:failed, agent:reader"
+        )
+        with Container(id="work"):
+            with Vertical(id="tasks"):
+                yield self._head
+                yield Static(id="empty", markup=False)
+                yield self.table
+            yield self.pane
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self.table.focus()
+        self._arrange(self.size.width)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end, signal.SIGTERM)
+        self.run_worker(self._begin(former=self._starts_with_past), group="looking")
+        self.set_interval(TICK, self.tick)
+
+    async def _begin(self, *, former: bool) -> None:
+        await asyncio.to_thread(lambda: self._watcher.begin(former=former))
+        self._is_looking = True
+        if former:
+            self.listing.show_past(True)
+        self._has_changed = True
+        self.tick()
+
+    async def on_unmount(self) -> None:
+        """End the threads that watch."""
+        await asyncio.to_thread(self._watcher.close)
+
+    def _end(self, number: int) -> None:
+        self.exit(return_code=128 + number)
+
+    def on_resize(self, event: Resize) -> None:
+        """Show a task beside the table, or below it."""
+        self._arrange(event.size.width)
+
+    def _arrange(self, width: int) -> None:
+        is_wide = width >= WIDE
+        self.query_one("#work").set_class(is_wide, "wide")
+        self.pane.display = is_wide if self._wants_pane is None else self._wants_pane
+        self.pane.show(self._current())
+
+    # --- what changes -----------------------------------------------------------------------------------------------
+
+    def _ring(self) -> None:
+        """Something has changed; in any thread."""
+        self._has_changed = True
+
+    def tick(self) -> None:
+        """Draw what has changed; once a second all that is in sight, as times go on."""
+        changed: set[str] = set()
+        if self._has_changed:
+            self._has_changed = False
+            changed = self.listing.take(self._watcher.model)
+        is_due = time.monotonic() - self._drawn_at >= _SECOND
+        if self.listing.lay_out():
+            self.table.laid_out()
+        elif is_due:
+            self.table.refresh()
+        else:
+            self.table.changed(changed)
+        if is_due or changed:
+            self._drawn_at = time.monotonic() if is_due else self._drawn_at
+            self._tell_totals()
+            self.pane.tick()
+
+    def _tell_totals(self) -> None:
+        total = self.listing.total
+        parts = ["subactors", counted(total)]
+        parts.append(f"Σ {amount(total.tokens)} tokens {dollars(total.cost)}".rstrip() if total.tokens else "")
+        if self.listing.past:
+            parts.append("past runs, too")
+        self.query_one("#totals", Static).update(
+            Text("   ".join(filter(None, parts)), no_wrap=True, overflow="ellipsis")
+        )
+        questions = self.listing.questions()
+        asked = self.query_one("#questions", Static)
+        asked.display = bool(questions)
+        if questions:
+            asked.update(_asked(questions))
+        empty = self.query_one("#empty", Static)
+        empty.display = not self.listing.rows
+        if not self.listing.rows:
+            empty.update(Text(self._none_word(), "dim"))
+        for warning in self._watcher.warnings[self._warned :]:
+            self.notify(words(warning), severity="warning", markup=False)
+        self._warned = len(self._watcher.warnings)
+
+    def _none_word(self) -> str:
+        if not self._is_looking:
+            return "Looking …"
+        if self.listing.is_filtered:
+            return "Nothing fits the filter."
+        return f"No runs in {self._root}." if self.listing.past else "Nothing runs now. `p` shows past runs."
+
+    # --- the task that is meant -------------------------------------------------------------------------------------
+
+    def _current(self) -> TaskSeen | None:
+        return self.listing.tasks.get(self.table.row_id)
+
+    def on_table_moved(self) -> None:
+        """Show the task beside the table."""
+        if self.pane.display:
+            self.pane.show(self._current())
+
+    def on_table_opened(self) -> None:
+        """Show a task; fold a run."""
+        if self._current() is None:
+            self.table.action_fold()
+        elif not self.pane.display:
+            self._show_pane(True)
+        else:
+            self.pane.tail.focus()
+
+    def _show_pane(self, shown: bool) -> None:
+        self._wants_pane = shown
+        self._arrange(self.size.width)
+        if not shown:
+            self.table.focus()
+
+    # --- keys -------------------------------------------------------------------------------------------------------
+
+    def action_output(self) -> None:
+        """Show what the task says, or do not."""
+        self._show_pane(not self.pane.display)
+
+    def action_filter(self) -> None:
+        """Give the keys to the filter."""
+        field = self.query_one("#filter", Input)
+        field.add_class("shown")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter, as it is typed."""
+        if event.input.id == "filter":
+            self.listing.filter(event.value)
+            self.tick()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Leave the filter as it is."""
+        if event.input.id == "filter":
+            event.input.set_class(bool(event.value.strip()), "shown")
+            self.table.focus()
+
+    def action_close(self) -> None:
+        """Give the keys back to the table; then take the filter away, then the task."""
+        field = self.query_one("#filter", Input)
+        if field.has_class("shown"):
+            field.value = ""
+            field.remove_class("shown")
+            self.table.focus()
+        elif not self.table.has_focus:
+            self.table.focus()
+        elif self.pane.display:
+            self._show_pane(False)
+
+    def action_past(self) -> None:
+        """Show runs, too, that were over before; or do not."""
+        if self.listing.past:
+            self.listing.show_past(False)
+            self.tick()
+        else:
+            self.notify("Reading past runs …", markup=False)
+            self.run_worker(self._begin(former=True), group="looking")
+
+    def action_interrupt(self) -> None:
+        """End, as Ctrl-C ends other commands."""
+        self._end(signal.SIGINT)
+
+    def action_stop(self) -> None:
+        """Ask once, and have the task stopped."""
+        task = self._current()
+        if task is None or task.ended or not task.live:
+            self._say("It has ended." if task is not None else "Choose a task.")
+            return
+        others = self._watcher.model.falls_with(task.id)
+
+        def stop(said: str | None) -> None:
+            if said is not None:
+                self._act(task.run, task.id, steering.stop, f"{words(task.agent, 60)} {short_id(task.id)} is stopped.")
+
+        self.push_screen(Stopping(task, others), stop)
+
+    def action_tell(self) -> None:
+        """Say something to the task."""
+        task = self._current()
+        if task is None or task.ended or not task.live:
+            self._say("It has ended." if task is not None else "Choose a task.")
+            return
+
+        def tell(said: str | None) -> None:
+            if said is not None:
+                self._act(task.run, task.id, lambda found: str(steering.steer(found, said)))
+
+        self.push_screen(Telling(task), tell)
+
+    def action_answer(self) -> None:
+        """Answer what the task asks; if it asks nothing, the oldest question."""
+        questions = self.listing.questions()
+        if not questions:
+            self._say("No question waits.")
+            return
+        question = next((each for each in questions if each.task_id == self.table.row_id), questions[0])
+        asker = self.listing.tasks.get(question.task_id)
+
+        def answer(said: str | None) -> None:
+            if said is not None:
+                run = asker.run if asker is not None else ""
+                self._act(run, question.task_id, lambda found: steering.answer(found, question.id, said))
+
+        self.push_screen(Answering(question), answer)
+
+    def _act(self, run: str, task_id: str, act: Callable[[ForeignTask], object], done: str = "") -> None:
+        """Do something with a task in a thread, and say what came of it."""
+
+        def in_thread() -> str:
+            with details.foreign(self._root, run, task_id, "top") as task:
+                return str(act(task) or done)
+
+        async def work() -> None:
+            try:
+                self._say(await asyncio.to_thread(in_thread))
+            except (RuntimeClosedError, OSError):
+                self._say(f"The host of {short_id(task_id)} is gone, or does not answer.", fault=True)
+            except SubactorsError as error:
+                self._say(str(error), fault=True)
+
+        self.run_worker(work(), group="acts")
+
+    def _say(self, sentence: str, *, fault: bool = False) -> None:
+        if sentence:
+            self.notify(words(sentence), severity="error" if fault else "information", markup=False)
+
+
+def _asked(questions: list[Question]) -> Text:
+    """Return the first questions, a line each, and how many there are."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    waits = "waits" if len(questions) == 1 else "wait"
+    text.append(f"{plural(len(questions), 'question')} {waits} for you: `a` answers", "bold yellow")
+    for question in questions[:_ASKED]:
+        text.append(f"\n  ? {words(question.agent or 'orchestrator', 40)} {short_id(question.task_id)}  ", "yellow")
+        text.append(words(question.text))
+    return text

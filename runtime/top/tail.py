@@ -1,0 +1,124 @@
+"""Tail: text that grows at its end, wrapped, bounded, and followed until somebody scrolls up."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from rich.cells import chop_cells
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Resize
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+__all__ = ["Tail"]
+
+_MOST: Final = 400_000
+"""Characters that are kept."""
+
+_LONGEST: Final = 20_000
+"""Characters of a line; a longer one is broken there, so that no piece costs more the longer its line already is."""
+
+
+class Tail(ScrollView, can_focus=True):
+    """See the module. What it gets has been cleaned."""
+
+    DEFAULT_CSS = "Tail { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque([""])
+        self._length = 0
+        self._rows: deque[str] = deque()
+        self._last_rows = 0
+        self._width = 0
+
+    @property
+    def text(self) -> str:
+        """All that is kept."""
+        return "\n".join(self._lines)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the end is in sight."""
+        return self.scroll_offset.y >= self.max_scroll_y
+
+    def show(self, text: str, *, at_end: bool = True) -> None:
+        """Show another text."""
+        self._lines, self._length = deque([""]), 0
+        self._rows, self._last_rows = deque(), 0
+        self.feed(text)
+        self.scroll_to(y=self.max_scroll_y if at_end else 0, animate=False, immediate=True)
+
+    def feed(self, text: str) -> None:
+        """Append text; the oldest goes where there is too much."""
+        follows = self.follows
+        if len(text) > _MOST:
+            text = text[-_MOST:]
+        self._length += len(text)
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                self._lines.append("")
+                self._last_rows = 0
+            for start in range(0, max(1, len(line)), _LONGEST):
+                piece = line[start : start + _LONGEST]
+                if start or len(self._lines[-1]) + len(piece) > _LONGEST:
+                    self._lines.append("")
+                    self._last_rows = 0
+                self._lines[-1] += piece
+                self._lay_last()
+        self._bound()
+        self._resized(follows)
+
+    def _bound(self) -> None:
+        while self._length > _MOST and len(self._lines) > 1:
+            gone = self._lines.popleft()
+            self._length -= len(gone) + 1
+            for _ in self._wrapped(gone):
+                self._rows.popleft()
+
+    def _lay_last(self) -> None:
+        """Wrap the last line anew."""
+        for _ in range(self._last_rows):
+            self._rows.pop()
+        wrapped = self._wrapped(self._lines[-1])
+        self._rows.extend(wrapped)
+        self._last_rows = len(wrapped)
+
+    def _wrapped(self, line: str) -> list[str]:
+        """Return a line in rows: broken between words, where there are some."""
+        width = max(1, self._width)
+        line = line.expandtabs(8).rstrip()
+        if not line.isascii():
+            return chop_cells(line, width) or [""]
+        rows = []
+        while len(line) > width:
+            at = line.rfind(" ", width // 2, width + 1)
+            rows.append(line[: at if at > 0 else width])
+            line = line[at + 1 if at > 0 else width :]
+        return [*rows, line]
+
+    def _resized(self, follows: bool) -> None:
+        self.virtual_size = Size(max(1, self._width), len(self._rows))
+        if follows:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        self.refresh()
+
+    def on_resize(self, event: Resize) -> None:
+        """Wrap all anew."""
+        width = max(1, event.size.width - 1)
+        if width != self._width:
+            follows = self.follows
+            self._width = width
+            self._rows = deque(row for line in self._lines for row in self._wrapped(line))
+            self._last_rows = len(self._wrapped(self._lines[-1]))
+            self._resized(follows)
+
+    def render_line(self, y: int) -> Strip:
+        """Return a row that is in sight."""
+        place = self.scroll_offset.y + y
+        if place >= len(self._rows):
+            return Strip.blank(self.size.width)
+        return Strip([Segment(self._rows[place], Style())]).adjust_cell_length(self.size.width)
