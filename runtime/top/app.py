@@ -45,6 +45,8 @@ WIDE: Final = 150
 _ASKED: Final = 3
 """Questions that are shown above the table."""
 
+_FILTER: Final = "words of agent, id, text or status; also status:failed, agent:reader, run:8f1a"
+
 _THEME: Final = dataclasses.replace(
     BUILTIN_THEMES["ansi-dark"],
     name="subactors",
@@ -85,11 +87,14 @@ class Top(App[None]):
     #tasks {{ width: 1fr; height: 1fr; }}
     #empty {{ display: none; height: auto; }}
     Pane {{ height: 60%; width: 1fr; border-left: none; border-top: solid ansi_default; padding: 0; }}
+    .wide Pane > Static {{ max-height: 12; }}
     .wide Pane {{ height: 1fr; width: 42%; border-left: solid ansi_default; border-top: none; padding: 0 0 0 1; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("o", "output", "output"),
+        Binding("v", "view(1)", "view"),
+        Binding("V", "view(-1)", "view before", show=False),
         Binding("t", "tell", "tell"),
         Binding("a", "answer", "answer"),
         Binding("s", "stop", "stop"),
@@ -117,20 +122,23 @@ class Top(App[None]):
         self.table = Table(self.listing, drawer, head)
         self.pane = Pane(root, self.listing)
         self._head = head
+        self._totals = Static(id="totals", markup=False)
+        self._questions = Static(id="questions", markup=False)
+        self._empty = Static(id="empty", markup=False)
+        self._filter = Input(id="filter", placeholder=_FILTER)
+        self._work = Container(id="work")
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
         """Make the parts of the screen."""
-        yield Static(id="totals", markup=False)
-        yield Static(id="questions", markup=False)
-        yield Input(
-            id="filter", placeholder="filter: words of agent, id, text or status; also status:failed, agent:reader"
-        )
-        with Container(id="work"):
+        yield self._totals
+        yield self._questions
+        yield self._filter
+        with self._work:
             with Vertical(id="tasks"):
                 yield self._head
-                yield Static(id="empty", markup=False)
+                yield self._empty
                 yield self.table
             yield self.pane
         yield Footer(compact=True, show_command_palette=False)
@@ -164,9 +172,10 @@ class Top(App[None]):
 
     def _arrange(self, width: int) -> None:
         is_wide = width >= WIDE
-        self.query_one("#work").set_class(is_wide, "wide")
+        self._work.set_class(is_wide, "wide")
         self.pane.display = is_wide if self._wants_pane is None else self._wants_pane
         self.pane.show(self._current())
+        self.pane.tick()
 
     # --- what changes -----------------------------------------------------------------------------------------------
 
@@ -176,6 +185,8 @@ class Top(App[None]):
 
     def tick(self) -> None:
         """Draw what has changed; once a second all that is in sight, as times go on."""
+        if not self.table.is_attached:
+            return  # it is ending
         changed: set[str] = set()
         if self._has_changed:
             self._has_changed = False
@@ -198,18 +209,14 @@ class Top(App[None]):
         parts.append(f"Σ {amount(total.tokens)} tokens {dollars(total.cost)}".rstrip() if total.tokens else "")
         if self.listing.past:
             parts.append("past runs, too")
-        self.query_one("#totals", Static).update(
-            Text("   ".join(filter(None, parts)), no_wrap=True, overflow="ellipsis")
-        )
+        self._totals.update(Text("   ".join(filter(None, parts)), no_wrap=True, overflow="ellipsis"))
         questions = self.listing.questions()
-        asked = self.query_one("#questions", Static)
-        asked.display = bool(questions)
+        self._questions.display = bool(questions)
         if questions:
-            asked.update(_asked(questions))
-        empty = self.query_one("#empty", Static)
-        empty.display = not self.listing.rows
+            self._questions.update(_asked(questions))
+        self._empty.display = not self.listing.rows
         if not self.listing.rows:
-            empty.update(Text(self._none_word(), "dim"))
+            self._empty.update(Text(self._none_word(), "dim"))
         for warning in self._watcher.warnings[self._warned :]:
             self.notify(words(warning), severity="warning", markup=False)
         self._warned = len(self._watcher.warnings)
@@ -238,7 +245,7 @@ class Top(App[None]):
         elif not self.pane.display:
             self._show_pane(True)
         else:
-            self.pane.tail.focus()
+            self.pane.body.focus()
 
     def _show_pane(self, shown: bool) -> None:
         self._wants_pane = shown
@@ -252,30 +259,35 @@ class Top(App[None]):
         """Show what the task says, or do not."""
         self._show_pane(not self.pane.display)
 
+    def action_view(self, step: int) -> None:
+        """Show another view of the task: its conversation, its result or its attempts."""
+        if self.pane.display:
+            self.pane.turn(step)
+        else:
+            self._show_pane(True)
+
     def action_filter(self) -> None:
         """Give the keys to the filter."""
-        field = self.query_one("#filter", Input)
-        field.add_class("shown")
-        field.focus()
+        self._filter.add_class("shown")
+        self._filter.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter, as it is typed."""
-        if event.input.id == "filter":
+        if event.input is self._filter:
             self.listing.filter(event.value)
             self.tick()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Leave the filter as it is."""
-        if event.input.id == "filter":
-            event.input.set_class(bool(event.value.strip()), "shown")
+        if event.input is self._filter:
+            self._filter.set_class(bool(event.value.strip()), "shown")
             self.table.focus()
 
     def action_close(self) -> None:
         """Give the keys back to the table; then take the filter away, then the task."""
-        field = self.query_one("#filter", Input)
-        if field.has_class("shown"):
-            field.value = ""
-            field.remove_class("shown")
+        if self._filter.has_class("shown"):
+            self._filter.value = ""
+            self._filter.remove_class("shown")
             self.table.focus()
         elif not self.table.has_focus:
             self.table.focus()

@@ -143,7 +143,7 @@ class Drawer:
         Args:
             row: which.
             columns: those that there are.
-            marked: a style for all of the row; empty: it is one like any other.
+            marked: a style in place of all others; empty: it is a row like any other.
         """
         cells: dict[str, tuple[str, str]] = {}
         widths = dict(zip(columns.names, columns.widths, strict=True))
@@ -209,16 +209,15 @@ class Drawer:
 
 def _line(columns: Columns, cells: Iterable[tuple[str, str]], marked: str) -> list[Segment]:
     segments = []
-    over = style(marked) if marked else None
     for (text, how), width, is_number in zip(cells, columns.widths, columns.numbers, strict=True):
         shown = fitted(text, width, is_number=is_number)
-        segments.append(Segment(f"{shown} ", style(how) + over if over is not None else style(how)))
+        segments.append(Segment(f"{shown} ", style(marked or how)))
     return segments
 
 
 def _title(run: RunSeen) -> str:
     """Return what a run is called: its team file, or the program; with the process that is its host."""
-    team = run.team if run.team and run.team != "<no team>" else ""
+    team = "" if run.team.startswith("<") else run.team
     name = PurePath(team).name if team else run.command or run.id
     return words(f"{name}  {f'process {run.host_pid}' if run.live else 'has ended'}")
 

@@ -31,8 +31,8 @@ _CSS: Final = """
 }}
 {name} VerticalScroll {{ height: auto; max-height: 60vh; margin: 0 0 1 0; }}
 {name} Static {{ width: 100%; height: auto; }}
-{name} OptionList {{ height: auto; max-height: 12; border: none; }}
-{name} Input {{ border: round ansi_default; }}
+{name} OptionList, {name} OptionList:focus {{ height: auto; max-height: 12; border: none; padding: 0; }}
+{name} Input, {name} Input:focus {{ border: round ansi_default; }}
 """
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import functools
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from ..control.other_hosts import ForeignTask
 from ..errors import SubactorsError
 from ..runs.output import Piece
 from ..terminal.control_sequences import Cleaner
@@ -19,19 +23,33 @@ from ..watching import details
 from ..watching.model import TaskSeen
 from .listing import Listing
 from .tail import Tail
+from .views import CONVERSATION, OUTPUT, PAGES, VIEWS, conversation
 from .words import MARKS, STYLES, amount, dollars, memory, plural, short_id, span, tokens_of, words
 
 __all__ = ["Pane"]
+
+Found = TypeVar("Found")
 
 _FROM_THE_END: Final = -100_000
 _PIECE: Final = 64_000
 """Bytes of output: from where it is shown, and how many are read at a time."""
 
 _REASON: Final = 600
+"""Characters of what a task was asked, and of why it ended, above a view."""
+
+_EVERY: Final = 1.0
+"""Seconds between two looks at what else there is of a task that changes."""
+
+_MOST_MESSAGES: Final = 100_000
+"""Messages that are read of a conversation; a view keeps the last of them."""
 
 
 class Pane(Vertical):
     """See the module.
+
+    Attributes:
+        task_id: the id of the task that is shown; empty if none is.
+        view: what of it.
 
     Args:
         root: the state folder.
@@ -39,23 +57,39 @@ class Pane(Vertical):
     """
 
     DEFAULT_CSS = """
-    Pane { border-left: solid ansi_default; padding: 0 0 0 1; }
-    Pane > Static { height: auto; max-height: 12; }
-    Pane > Tail { height: 1fr; border-top: solid ansi_default; }
+    Pane > Static { height: auto; max-height: 5; }
+    Pane > Tail { height: 1fr; }
     """
 
     def __init__(self, root: Path, listing: Listing) -> None:
         super().__init__()
         self.task_id = ""
+        self.view = OUTPUT
         self._root, self._listing = root, listing
         self._follower: _Follower | None = None
+        self._asked: TaskSeen | None = None
+        self._asked_at = 0.0
+        self._last_message = 0
         self._about = Static(markup=False)
+        self._views = Static(markup=False)
         self.tail = Tail()
+        self.page = Tail()
 
     def compose(self) -> ComposeResult:
         """Make its parts."""
         yield self._about
+        yield self._views
         yield self.tail
+        yield self.page
+
+    def on_mount(self) -> None:
+        """Begin with the output."""
+        self.look(OUTPUT)
+
+    @property
+    def body(self) -> Tail:
+        """What is shown of the task."""
+        return self.tail if self.view == OUTPUT else self.page
 
     def show(self, task: TaskSeen | None) -> None:
         """Show another task; None: none."""
@@ -64,22 +98,78 @@ class Pane(Vertical):
         self.task_id = task.id if task is not None else ""
         self._follower = _Follower(self._root, task) if task is not None else None
         self.tail.show("")
+        self.look(self.view)
+
+    def look(self, view: str) -> None:
+        """Show another view of the task."""
+        had_focus = self.body.has_focus
+        self.view = view
+        self.tail.display, self.page.display = view == OUTPUT, view != OUTPUT
+        if had_focus:
+            self.body.focus()
+        self._asked, self._last_message = None, 0
+        self.page.show("")
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for name in VIEWS:
+            text.append(f" {name} ", "reverse" if name == view else "dim")
+        self._views.update(text)
         self.tick()
+
+    def turn(self, step: int) -> None:
+        """Show the next view, or the one before."""
+        self.look(VIEWS[(VIEWS.index(self.view) + step) % len(VIEWS)])
 
     def tick(self) -> None:
         """Show what is new of the task."""
+        if not self.display:
+            return
         task = self._listing.tasks.get(self.task_id)
-        if task is None or not self.display:
+        if task is None:
             self._about.update(Text("Choose a task." if not self.task_id else "It is not known any more.", "dim"))
             return
         self._about.update(_about(task, self._listing.ran_for(task)))
-        if self._follower is not None and self._follower.is_due(task):
+        if self.view != OUTPUT:
+            if task is not self._asked and time.monotonic() - self._asked_at >= (_EVERY if self._asked else 0.0):
+                self._asked, self._asked_at = task, time.monotonic()
+                self.run_worker(self._ask(task, self.view), group="details", exclusive=True)
+        elif self._follower is not None and self._follower.is_due(task):
             self.run_worker(self._read(self._follower, task), group="output")
 
     async def _read(self, follower: _Follower, task: TaskSeen) -> None:
         text = await follower.read(task)
         if follower is self._follower and text:
             self.tail.feed(text)
+
+    async def _ask(self, task: TaskSeen, view: str) -> None:
+        """Fill the page of a view; nothing, if another task or view is wanted by then."""
+        try:
+            if view == CONVERSATION:
+                await self._converse(task)
+                return
+            found = await asyncio.to_thread(self._in_thread, task, details.details)
+            items = [each for each in self._listing.tasks.values() if each.group == task.id]
+            text = PAGES[view](found, items, self._listing.runs.get(task.run))
+        except (SubactorsError, OSError) as error:
+            text = words(str(error))
+        if (task.id, view) == (self.task_id, self.view):
+            self.page.keep(text)
+
+    async def _converse(self, task: TaskSeen) -> None:
+        messages: list[dict[str, Any]] = [{}]
+        while messages and self._last_message < _MOST_MESSAGES:
+            more = functools.partial(details.messages, after=self._last_message)
+            messages = await asyncio.to_thread(self._in_thread, task, more)
+            if (task.id, CONVERSATION) != (self.task_id, self.view):
+                return
+            if messages:
+                self._last_message = messages[-1]["number"]
+                self.page.feed(conversation(messages))
+        if not self._last_message:
+            self.page.keep("It has no conversation.")
+
+    def _in_thread(self, task: TaskSeen, look: Callable[[ForeignTask], Found]) -> Found:
+        with details.foreign(self._root, task.run, task.id, "top") as found:
+            return look(found)
 
 
 def _about(task: TaskSeen, ran: float | None) -> Text:
@@ -99,9 +189,9 @@ def _about(task: TaskSeen, ran: float | None) -> Text:
     text = Text()
     text.append(f"{words(task.agent, 100)} {short_id(task.id)}\n", "bold")
     text.append(f"{' · '.join(filter(None, facts))}\n", STYLES.get(task.status, ""))
-    text.append(words(task.task, _REASON), "dim")
     if task.reason:
-        text.append(f"\n{words(task.reason, _REASON)}", STYLES.get(task.status, ""))
+        text.append(f"{words(task.reason, _REASON)}\n", STYLES.get(task.status, ""))
+    text.append(words(task.task, _REASON), "dim")
     return text
 
 

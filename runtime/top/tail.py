@@ -52,6 +52,15 @@ class Tail(ScrollView, can_focus=True):
         self.feed(text)
         self.scroll_to(y=self.max_scroll_y if at_end else 0, animate=False, immediate=True)
 
+    def keep(self, text: str) -> None:
+        """Show another text from its beginning; if it is nearly the same, from where one was."""
+        if text == self.text:
+            return
+        at, was_empty = self.scroll_offset.y, not self._length
+        self.show(text, at_end=False)
+        if not was_empty:
+            self.scroll_to(y=min(at, self.max_scroll_y), animate=False, immediate=True)
+
     def feed(self, text: str) -> None:
         """Append text; the oldest goes where there is too much."""
         follows = self.follows
@@ -91,13 +100,11 @@ class Tail(ScrollView, can_focus=True):
         """Return a line in rows: broken between words, where there are some."""
         width = max(1, self._width)
         line = line.expandtabs(8).rstrip()
-        if not line.isascii():
-            return chop_cells(line, width) or [""]
         rows = []
-        while len(line) > width:
-            at = line.rfind(" ", width // 2, width + 1)
-            rows.append(line[: at if at > 0 else width])
-            line = line[at + 1 if at > 0 else width :]
+        while (end := _fitting(line, width)) < len(line):
+            at = line.rfind(" ", end // 2, end + 1)
+            rows.append(line[: at if at > 0 else end])
+            line = line[at + 1 if at > 0 else end :]
         return [*rows, line]
 
     def _resized(self, follows: bool) -> None:
@@ -122,3 +129,11 @@ class Tail(ScrollView, can_focus=True):
         if place >= len(self._rows):
             return Strip.blank(self.size.width)
         return Strip([Segment(self._rows[place], Style())]).adjust_cell_length(self.size.width)
+
+
+def _fitting(line: str, width: int) -> int:
+    """Return how many characters of a line fit into so many cells, one at least."""
+    if line.isascii():
+        return min(width, len(line))
+    pieces = chop_cells(line[: 3 * width], width)  # some characters have no cell
+    return max(1, len(pieces[0])) if pieces else len(line)
