@@ -69,6 +69,12 @@ _THEME: Final = dataclasses.replace(
 class Top(App[None]):
     """See the module.
 
+    Attributes:
+        listing: what is shown, as rows.
+        watcher: keeps the model up to date.
+        table: shows the rows.
+        pane: shows one task.
+
     Args:
         root: the state folder.
         only: the name of the only run that is shown; None: all.
@@ -116,8 +122,8 @@ class Top(App[None]):
         self._is_looking = False
         self._wants_pane: bool | None = None
         self._warned = 0
-        self._watcher = Watcher(root, self._ring, face="top", only=only)
-        drawer = Drawer(self.listing, self._watcher.model.samples)
+        self.watcher = Watcher(root, self._ring, face="top", only=only)
+        drawer = Drawer(self.listing, self.watcher.model.samples)
         head = Head(drawer)
         self.table = Table(self.listing, drawer, head)
         self.pane = Pane(root, self.listing)
@@ -152,7 +158,7 @@ class Top(App[None]):
         self.set_interval(TICK, self.tick)
 
     async def _begin(self, *, former: bool) -> None:
-        await asyncio.to_thread(lambda: self._watcher.begin(former=former))
+        await asyncio.to_thread(lambda: self.watcher.begin(former=former))
         self._is_looking = True
         if former:
             self.listing.show_past(True)
@@ -161,7 +167,7 @@ class Top(App[None]):
 
     async def on_unmount(self) -> None:
         """End the threads that watch."""
-        await asyncio.to_thread(self._watcher.close)
+        await asyncio.to_thread(self.watcher.close)
 
     def _end(self, number: int) -> None:
         self.exit(return_code=128 + number)
@@ -190,7 +196,7 @@ class Top(App[None]):
         changed: set[str] = set()
         if self._has_changed:
             self._has_changed = False
-            changed = self.listing.take(self._watcher.model)
+            changed = self.listing.take(self.watcher.model)
         is_due = time.monotonic() - self._drawn_at >= _SECOND
         if self.listing.lay_out():
             self.table.laid_out()
@@ -217,9 +223,9 @@ class Top(App[None]):
         self._empty.display = not self.listing.rows
         if not self.listing.rows:
             self._empty.update(Text(self._none_word(), "dim"))
-        for warning in self._watcher.warnings[self._warned :]:
+        for warning in self.watcher.warnings[self._warned :]:
             self.notify(words(warning), severity="warning", markup=False)
-        self._warned = len(self._watcher.warnings)
+        self._warned = len(self.watcher.warnings)
 
     def _none_word(self) -> str:
         if not self._is_looking:
@@ -313,7 +319,7 @@ class Top(App[None]):
         if task is None or task.ended or not task.live:
             self._say("It has ended." if task is not None else "Choose a task.")
             return
-        others = self._watcher.model.falls_with(task.id)
+        others = self.watcher.model.falls_with(task.id)
 
         def stop(said: str | None) -> None:
             if said is not None:

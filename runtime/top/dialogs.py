@@ -32,6 +32,9 @@ _CSS: Final = """
 {name} VerticalScroll {{ height: auto; max-height: 60vh; margin: 0 0 1 0; }}
 {name} Static {{ width: 100%; height: auto; }}
 {name} OptionList, {name} OptionList:focus {{ height: auto; max-height: 12; border: none; padding: 0; }}
+{name} OptionList:focus > .option-list--option-highlighted {{
+    color: ansi_default; background: ansi_default; text-style: bold reverse;
+}}
 {name} Input, {name} Input:focus {{ border: round ansi_default; }}
 """
 
@@ -144,8 +147,13 @@ class Answering(_Dialog):
             yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Give the keys to where the answer is."""
-        self.query_one(OptionList if self.question.choices else Input).focus()
+        """Give the keys to where the answer is. None is chosen before somebody has chosen it."""
+        if self.question.choices:
+            choices = self.query_one(OptionList)
+            choices.highlighted = None
+            choices.focus()
+        else:
+            self.query_one(Input).focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer with a choice."""

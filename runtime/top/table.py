@@ -89,7 +89,7 @@ class Table(ScrollView, can_focus=True):
         elif place != self._place:
             # Rows above have come or gone: what is in sight stays where it is.
             offset = self.scroll_offset.y + place - self._place
-            self.scroll_to(y=max(0, offset), animate=False, immediate=True)
+            self.scroll_to(y=max(0, offset), animate=False, force=True, immediate=True)
         self._go_to(place)
         self.refresh()
 
@@ -149,9 +149,9 @@ class Table(ScrollView, can_focus=True):
         """Scroll to the row that has the keys, if it is out of sight."""
         top, height = self.scroll_offset.y, max(1, self.size.height)
         if self._place < top:
-            self.scroll_to(y=self._place, animate=False, immediate=True)
+            self.scroll_to(y=self._place, animate=False, force=True, immediate=True)
         elif self._place >= top + height:
-            self.scroll_to(y=self._place - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=self._place - height + 1, animate=False, force=True, immediate=True)
 
     def _fold(self, folds: bool) -> None:
         self._listing.fold(self.row_id, folds)

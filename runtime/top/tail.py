@@ -18,7 +18,7 @@ __all__ = ["Tail"]
 _MOST: Final = 400_000
 """Characters that are kept."""
 
-_LONGEST: Final = 20_000
+_LONGEST: Final = 2000
 """Characters of a line; a longer one is broken there, so that no piece costs more the longer its line already is."""
 
 
@@ -50,7 +50,7 @@ class Tail(ScrollView, can_focus=True):
         self._lines, self._length = deque([""]), 0
         self._rows, self._last_rows = deque(), 0
         self.feed(text)
-        self.scroll_to(y=self.max_scroll_y if at_end else 0, animate=False, immediate=True)
+        self.scroll_to(y=self.max_scroll_y if at_end else 0, animate=False, force=True, immediate=True)
 
     def keep(self, text: str) -> None:
         """Show another text from its beginning; if it is nearly the same, from where one was."""
@@ -59,7 +59,7 @@ class Tail(ScrollView, can_focus=True):
         at, was_empty = self.scroll_offset.y, not self._length
         self.show(text, at_end=False)
         if not was_empty:
-            self.scroll_to(y=min(at, self.max_scroll_y), animate=False, immediate=True)
+            self.scroll_to(y=min(at, self.max_scroll_y), animate=False, force=True, immediate=True)
 
     def feed(self, text: str) -> None:
         """Append text; the oldest goes where there is too much."""
@@ -110,7 +110,7 @@ class Tail(ScrollView, can_focus=True):
     def _resized(self, follows: bool) -> None:
         self.virtual_size = Size(max(1, self._width), len(self._rows))
         if follows:
-            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
         self.refresh()
 
     def on_resize(self, event: Resize) -> None:
