@@ -37,6 +37,8 @@ def show_top(root: Path, *, run: str | None, past: bool) -> int:
             raise
         warn(f"`subactors top` needs Textual ({error}). Install it: pip install 'subactors[top]'")
         return _FAILED
+    if not out.is_colored:
+        os.environ["NO_COLOR"] = "1"  # which is how Textual is told
     app = Top(root, only=only, past=past)
     app.run()
     return app.return_code or 0

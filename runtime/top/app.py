@@ -111,7 +111,7 @@ class Top(App[None]):
     ]
 
     def __init__(self, root: Path, *, only: str | None = None, past: bool = False) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # asked for here, because what NO_COLOR means depends on it
         self.register_theme(_THEME)
         self.theme = _THEME.name
         self.listing = Listing()

@@ -35,7 +35,7 @@ class Head(Widget):
     def render_line(self, y: int) -> Strip:
         """Return the headings."""
         del y
-        return Strip(self._drawer.head(self.columns)).adjust_cell_length(self.size.width)
+        return Strip(self._drawer.head(self.columns)).adjust_cell_length(self.size.width, style(""))
 
 
 class Table(ScrollView, can_focus=True):
@@ -113,12 +113,12 @@ class Table(ScrollView, can_focus=True):
         place = self.scroll_offset.y + y
         width = self.size.width
         if place >= len(self._listing.rows):
-            return Strip.blank(width)
+            return Strip.blank(width, style(""))
         row = self._listing.rows[place]
         is_current = row.id == self.row_id
         marked = (_CURSOR if self.has_focus else _CURSOR_ELSEWHERE) if is_current else ""
         segments = self._drawer.row(row, self._columns, marked)
-        return Strip(segments).adjust_cell_length(width, style(marked) if marked else None)
+        return Strip(segments).adjust_cell_length(width, style(marked))
 
     # --- the row that has the keys ----------------------------------------------------------------------------------
 

@@ -127,8 +127,8 @@ class Tail(ScrollView, can_focus=True):
         """Return a row that is in sight."""
         place = self.scroll_offset.y + y
         if place >= len(self._rows):
-            return Strip.blank(self.size.width)
-        return Strip([Segment(self._rows[place], Style())]).adjust_cell_length(self.size.width)
+            return Strip.blank(self.size.width, Style())
+        return Strip([Segment(self._rows[place], Style())]).adjust_cell_length(self.size.width, Style())
 
 
 def _fitting(line: str, width: int) -> int:
