@@ -44,6 +44,7 @@ EXCEPTIONS: Final = {
     ("benchmarks.phases", "actors.child.life"): "the same",
     ("benchmarks.phases", "runtime.child.actor"): "the same",
     ("benchmarks.phases", "runtime.child.work"): "the same",
+    ("benchmarks.top", "runtime.top.app"): "it measures the screen itself",
     ("benchmarks.costs", "runtime.runs.journal"): "it counts what is written",
     ("benchmarks.costs", "runtime.runs.schema"): "the same",
     ("benchmarks.watching", "actors.host.io"): "it is a host whose tasks are made up",

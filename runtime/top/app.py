@@ -84,7 +84,8 @@ class Top(App[None]):
     ENABLE_COMMAND_PALETTE = False
     TITLE = "subactors top"
     CSS = f"""
-    #totals, #questions {{ height: auto; max-height: {_ASKED + 1}; }}
+    #totals {{ height: 1; }}
+    #questions {{ height: auto; max-height: {_ASKED + 1}; }}
     #questions {{ display: none; }}
     #filter {{ display: none; height: 1; border: none; padding: 0; }}
     #filter.shown {{ display: block; }}
@@ -93,7 +94,7 @@ class Top(App[None]):
     #tasks {{ width: 1fr; height: 1fr; }}
     #empty {{ display: none; height: auto; }}
     Pane {{ height: 60%; width: 1fr; border-left: none; border-top: solid ansi_default; padding: 0; }}
-    .wide Pane > Static {{ max-height: 12; }}
+    .wide #why {{ max-height: 9; }}
     .wide Pane {{ height: 1fr; width: 42%; border-left: solid ansi_default; border-top: none; padding: 0 0 0 1; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -122,6 +123,7 @@ class Top(App[None]):
         self._is_looking = False
         self._wants_pane: bool | None = None
         self._warned = 0
+        self._asked_now = ""
         self.watcher = Watcher(root, self._ring, face="top", only=only)
         drawer = Drawer(self.listing, self.watcher.model.samples)
         head = Head(drawer)
@@ -215,11 +217,14 @@ class Top(App[None]):
         parts.append(f"Σ {amount(total.tokens)} tokens {dollars(total.cost)}".rstrip() if total.tokens else "")
         if self.listing.past:
             parts.append("past runs, too")
-        self._totals.update(Text("   ".join(filter(None, parts)), no_wrap=True, overflow="ellipsis"))
+        text = Text("   ".join(filter(None, parts)), no_wrap=True, overflow="ellipsis")
+        self._totals.update(text, layout=False)
         questions = self.listing.questions()
-        self._questions.display = bool(questions)
-        if questions:
-            self._questions.update(_asked(questions))
+        asked = _asked(questions)
+        if asked.plain != self._asked_now:
+            self._asked_now = asked.plain
+            self._questions.update(asked)
+            self._questions.display = bool(questions)
         self._empty.display = not self.listing.rows
         if not self.listing.rows:
             self._empty.update(Text(self._none_word(), "dim"))
@@ -381,6 +386,8 @@ class Top(App[None]):
 def _asked(questions: list[Question]) -> Text:
     """Return the first questions, a line each, and how many there are."""
     text = Text(no_wrap=True, overflow="ellipsis")
+    if not questions:
+        return text
     waits = "waits" if len(questions) == 1 else "wait"
     text.append(f"{plural(len(questions), 'question')} {waits} for you: `a` answers", "bold yellow")
     for question in questions[:_ASKED]:

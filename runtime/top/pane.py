@@ -57,7 +57,8 @@ class Pane(Vertical):
     """
 
     DEFAULT_CSS = """
-    Pane > Static { height: auto; max-height: 5; }
+    #title { height: 2; }
+    #why { height: auto; max-height: 3; }
     Pane > Tail { height: 1fr; }
     """
 
@@ -70,14 +71,17 @@ class Pane(Vertical):
         self._asked: TaskSeen | None = None
         self._asked_at = 0.0
         self._last_message = 0
-        self._about = Static(markup=False)
+        self._title = Static(id="title", markup=False)
+        self._why = Static(id="why", markup=False)
+        self._why_now = ""
         self._views = Static(markup=False)
         self.tail = Tail()
         self.page = Tail()
 
     def compose(self) -> ComposeResult:
         """Make its parts."""
-        yield self._about
+        yield self._title
+        yield self._why
         yield self._views
         yield self.tail
         yield self.page
@@ -125,15 +129,23 @@ class Pane(Vertical):
             return
         task = self._listing.tasks.get(self.task_id)
         if task is None:
-            self._about.update(Text("Choose a task." if not self.task_id else "It is not known any more.", "dim"))
+            self._title.update(Text("Choose a task." if not self.task_id else "It is not known any more.", "dim"))
+            self._tell_why(Text())
             return
-        self._about.update(_about(task, self._listing.ran_for(task)))
+        # Two lines, whatever is in them, as a new layout of the screen costs much.
+        self._title.update(_title(task, self._listing.ran_for(task)), layout=False)
+        self._tell_why(_why(task))
         if self.view != OUTPUT:
             if task is not self._asked and time.monotonic() - self._asked_at >= (_EVERY if self._asked else 0.0):
                 self._asked, self._asked_at = task, time.monotonic()
                 self.run_worker(self._ask(task, self.view), group="details", exclusive=True)
         elif self._follower is not None and self._follower.is_due(task):
             self.run_worker(self._read(self._follower, task), group="output")
+
+    def _tell_why(self, text: Text) -> None:
+        if text.plain != self._why_now:
+            self._why_now = text.plain
+            self._why.update(text)
 
     async def _read(self, follower: _Follower, task: TaskSeen) -> None:
         text = await follower.read(task)
@@ -172,8 +184,8 @@ class Pane(Vertical):
             return look(found)
 
 
-def _about(task: TaskSeen, ran: float | None) -> Text:
-    """Return what is told of a task above its output."""
+def _title(task: TaskSeen, ran: float | None) -> Text:
+    """Return what a task is called, and what it comes to, in two lines."""
     own, total = tokens_of(task.usage), tokens_of(task.total_usage)
     vitals = task.vitals
     facts = [
@@ -186,13 +198,17 @@ def _about(task: TaskSeen, ran: float | None) -> Text:
         else "",
         plural(task.attempts, "attempt") if task.attempts > 1 else "",
     ]
-    text = Text()
+    text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{words(task.agent, 100)} {short_id(task.id)}\n", "bold")
-    text.append(f"{' · '.join(filter(None, facts))}\n", STYLES.get(task.status, ""))
+    return text.append(" · ".join(filter(None, facts)), STYLES.get(task.status, ""))
+
+
+def _why(task: TaskSeen) -> Text:
+    """Return why a task has ended, and what it was asked."""
+    text = Text()
     if task.reason:
         text.append(f"{words(task.reason, _REASON)}\n", STYLES.get(task.status, ""))
-    text.append(words(task.task, _REASON), "dim")
-    return text
+    return text.append(words(task.task, _REASON), "dim")
 
 
 class _Follower:
