@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import Final
 
@@ -32,7 +33,7 @@ class Tail(ScrollView, can_focus=True):
         self._lines: deque[str] = deque([""])
         self._length = 0
         self._rows: deque[str] = deque()
-        self._last_rows = 0
+        self._counts: deque[int] = deque([0])  # of rows, by line
         self._width = 0
 
     @property
@@ -48,7 +49,7 @@ class Tail(ScrollView, can_focus=True):
     def show(self, text: str, *, at_end: bool = True) -> None:
         """Show another text."""
         self._lines, self._length = deque([""]), 0
-        self._rows, self._last_rows = deque(), 0
+        self._rows, self._counts = deque(), deque([0])
         self.feed(text)
         self.scroll_to(y=self.max_scroll_y if at_end else 0, animate=False, force=True, immediate=True)
 
@@ -69,36 +70,42 @@ class Tail(ScrollView, can_focus=True):
         self._length += len(text)
         for number, line in enumerate(text.split("\n")):
             if number:
-                self._lines.append("")
-                self._last_rows = 0
+                self._begin_line()
             for start in range(0, max(1, len(line)), _LONGEST):
                 piece = line[start : start + _LONGEST]
                 if start or len(self._lines[-1]) + len(piece) > _LONGEST:
-                    self._lines.append("")
-                    self._last_rows = 0
+                    self._begin_line()
                 self._lines[-1] += piece
                 self._lay_last()
-        self._bound()
+        gone = self._bound()
+        if gone and not follows:  # what is in sight stays where it is
+            self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, force=True, immediate=True)
         self._resized(follows)
 
-    def _bound(self) -> None:
+    def _begin_line(self) -> None:
+        self._lines.append("")
+        self._counts.append(0)
+
+    def _bound(self) -> int:
+        """Let the oldest lines go that are too many; return how many rows they had."""
+        before = len(self._rows)
         while self._length > _MOST and len(self._lines) > 1:
-            gone = self._lines.popleft()
-            self._length -= len(gone) + 1
-            for _ in self._wrapped(gone):
+            self._length -= len(self._lines.popleft()) + 1
+            for _ in range(self._counts.popleft()):
                 self._rows.popleft()
+        return before - len(self._rows)
 
     def _lay_last(self) -> None:
         """Wrap the last line anew."""
-        for _ in range(self._last_rows):
+        for _ in range(self._counts[-1]):
             self._rows.pop()
         wrapped = self._wrapped(self._lines[-1])
         self._rows.extend(wrapped)
-        self._last_rows = len(wrapped)
+        self._counts[-1] = len(wrapped)
 
     def _wrapped(self, line: str) -> list[str]:
         """Return a line in rows: broken between words, where there are some."""
-        width = max(1, self._width)
+        width = self._width or _LONGEST  # as long as it has no place on the screen
         line = line.expandtabs(8).rstrip()
         rows = []
         while (end := _fitting(line, width)) < len(line):
@@ -119,8 +126,8 @@ class Tail(ScrollView, can_focus=True):
         if width != self._width:
             follows = self.follows
             self._width = width
-            self._rows = deque(row for line in self._lines for row in self._wrapped(line))
-            self._last_rows = len(self._wrapped(self._lines[-1]))
+            wrapped = [self._wrapped(line) for line in self._lines]
+            self._rows, self._counts = deque(itertools.chain(*wrapped)), deque(map(len, wrapped))
             self._resized(follows)
 
     def render_line(self, y: int) -> Strip:
