@@ -250,7 +250,6 @@ def dashboard(state_dir: str | None, **options: Any) -> int:
     examples=[
         "subactors top                          # what runs; --past: what ran, too",
         "subactors top --run 8f1a",
-        "ssh -t server subactors top            # of another machine",
     ]
 )
 @click.option("--past", "-p", is_flag=True, help="Show runs, too, that are over; the key `p` does so, too.")

@@ -108,6 +108,7 @@ class Top(App[None]):
         Binding("p", "past", "past"),
         Binding("q", "quit", "quit"),
         Binding("escape", "close", "close", show=False),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False),
         Binding("ctrl+c", "interrupt", "quit", show=False, priority=True),
     ]
 
@@ -182,7 +183,7 @@ class Top(App[None]):
         is_wide = width >= WIDE
         self._work.set_class(is_wide, "wide")
         self.pane.display = is_wide if self._wants_pane is None else self._wants_pane
-        self.pane.show(self._current())
+        self.pane.turn_to(self._current())
         self.pane.tick()
 
     # --- what changes -----------------------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ class Top(App[None]):
     def on_table_moved(self) -> None:
         """Show the task beside the table."""
         if self.pane.display:
-            self.pane.show(self._current())
+            self.pane.turn_to(self._current())
 
     def on_table_opened(self) -> None:
         """Show a task; fold a run."""

@@ -95,13 +95,13 @@ class Pane(Vertical):
         """What is shown of the task."""
         return self.tail if self.view == OUTPUT else self.page
 
-    def show(self, task: TaskSeen | None) -> None:
+    def turn_to(self, task: TaskSeen | None) -> None:
         """Show another task; None: none."""
         if (task.id if task is not None else "") == self.task_id:
             return
         self.task_id = task.id if task is not None else ""
         self._follower = _Follower(self._root, task) if task is not None else None
-        self.tail.show("")
+        self.tail.put("")
         self.look(self.view)
 
     def look(self, view: str) -> None:
@@ -112,7 +112,7 @@ class Pane(Vertical):
         if had_focus:
             self.body.focus()
         self._asked, self._last_message = None, 0
-        self.page.show("")
+        self.page.put("")
         text = Text(no_wrap=True, overflow="ellipsis")
         for name in VIEWS:
             text.append(f" {name} ", "reverse" if name == view else "dim")

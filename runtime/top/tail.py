@@ -46,7 +46,7 @@ class Tail(ScrollView, can_focus=True):
         """Whether the end is in sight."""
         return self.scroll_offset.y >= self.max_scroll_y
 
-    def show(self, text: str, *, at_end: bool = True) -> None:
+    def put(self, text: str, *, at_end: bool = True) -> None:
         """Show another text."""
         self._lines, self._length = deque([""]), 0
         self._rows, self._counts = deque(), deque([0])
@@ -58,7 +58,7 @@ class Tail(ScrollView, can_focus=True):
         if text == self.text:
             return
         at, was_empty = self.scroll_offset.y, not self._length
-        self.show(text, at_end=False)
+        self.put(text, at_end=False)
         if not was_empty:
             self.scroll_to(y=min(at, self.max_scroll_y), animate=False, force=True, immediate=True)
 

@@ -309,7 +309,7 @@ def test_a_text_of_any_length_is_kept_to_a_bound_and_wrapped(tmp_path: Path) -> 
         assert 390_000 < len(tail.text) < 410_000
         assert tail.text.replace("\n", "").endswith("long words ")
         await screen.press("o", "o")
-        tail.show("")
+        tail.put("")
         tail.feed("日本語の長い文" * 1000)
         await screen.until("語の長い文日本語の長い文日本語の長い文")
 
