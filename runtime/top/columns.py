@@ -33,34 +33,39 @@ class _Column(NamedTuple):
     Attributes:
         name: its heading.
         least: cells that it needs.
-        most: cells that it takes where there is room.
         is_number: whether its cells are at the right.
     """
 
     name: str
     least: int
-    most: int
     is_number: bool = False
 
 
 _ALL: Final = (
-    _Column("Task", 26, 44),
-    _Column("Status", 12, 14),
-    _Column("Time", 8, 8, is_number=True),
-    _Column("Time line", 14, 28),
-    _Column("Doing", 16, 24),
-    _Column("Last words", 20, 1000),
-    _Column("Tokens", 12, 12, is_number=True),
-    _Column("Cost", 8, 8, is_number=True),
-    _Column("CPU", _SPARKS + 5, _SPARKS + 5, is_number=True),
-    _Column("Memory", 8, 8, is_number=True),
+    _Column("Task", 26),
+    _Column("Status", 12),
+    _Column("Time", 8, is_number=True),
+    _Column("Time line", 14),
+    _Column("Doing", 16),
+    _Column("Last words", 20),
+    _Column("Tokens", 12, is_number=True),
+    _Column("Cost", 8, is_number=True),
+    _Column("CPU", _SPARKS + 5, is_number=True),
+    _Column("Memory", 8, is_number=True),
 )
-_MARK_ONLY: Final = _Column("", 1, 1)
+_MARK_ONLY: Final = _Column("", 1)
 _DROPPED: Final = ("Memory", "Cost", "CPU", "Tokens", "Status", "Doing", "Last words", "Time line")
 """Columns that go where there is no room, in this order; of the status its mark stays."""
 
-_FILLED: Final = ("Task", "Status", "Time line", "Doing", "Last words")
-"""Columns that take the room which is left, in this order."""
+_FILLED: Final = (
+    ("Task", 32),
+    ("Last words", 40),
+    ("Status", 14),
+    ("Time line", 28),
+    ("Task", 44),
+    ("Last words", 1000),
+)
+"""Columns that take the room which is left, in this order, up to so many cells."""
 
 
 class Columns(NamedTuple):
@@ -86,10 +91,10 @@ def chosen(room: int) -> Columns:
         columns = [each for each in columns if each.name != name]
     widths = {each.name: each.least for each in columns}
     left = room - _needed(columns)
-    for each in columns:
-        if each.name in _FILLED and left > 0:
-            more = min(left, each.most - each.least)
-            widths[each.name] += more
+    for name, most in _FILLED:
+        if name in widths and left > 0:
+            more = min(left, max(0, most - widths[name]))
+            widths[name] += more
             left -= more
     if left < 0:
         widths["Task"] = max(1, widths["Task"] + left)

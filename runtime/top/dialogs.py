@@ -32,9 +32,6 @@ _CSS: Final = """
 {name} VerticalScroll {{ height: auto; max-height: 60vh; margin: 0 0 1 0; }}
 {name} Static {{ width: 100%; height: auto; }}
 {name} OptionList, {name} OptionList:focus {{ height: auto; max-height: 12; border: none; padding: 0; }}
-{name} OptionList:focus > .option-list--option-highlighted {{
-    color: ansi_default; background: ansi_default; text-style: bold reverse;
-}}
 {name} Input, {name} Input:focus {{ border: round ansi_default; }}
 """
 

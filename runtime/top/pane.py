@@ -204,8 +204,10 @@ def _title(task: TaskSeen, ran: float | None) -> Text:
 
 
 def _why(task: TaskSeen) -> Text:
-    """Return why a task has ended, and what it was asked."""
+    """Return why a task has ended, or what it asks, and what it was asked to do."""
     text = Text()
+    for question in [] if task.ended else task.questions:
+        text.append(f"? {words(question.text, _REASON)}\n", "yellow")
     if task.reason:
         text.append(f"{words(task.reason, _REASON)}\n", STYLES.get(task.status, ""))
     return text.append(words(task.task, _REASON), "dim")
