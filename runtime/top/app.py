@@ -58,12 +58,18 @@ _THEME: Final = dataclasses.replace(
         "block-cursor-foreground": "ansi_bright_white",
         "block-cursor-background": "ansi_blue",
         "block-cursor-text-style": "bold underline",
-        "input-cursor-background": "ansi_blue",
-        "input-cursor-foreground": "ansi_bright_white",
-        "input-cursor-text-style": "underline",
     },
 )
 """The terminal's own colours, so that it is dark where the terminal is, and light where that is."""
+
+
+class _Filter(Input):
+    """The field of the filter."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "keep"),
+        Binding("escape", "app.close", "clear"),
+    ]
 
 
 class Top(App[None]):
@@ -89,6 +95,7 @@ class Top(App[None]):
     #questions {{ display: none; }}
     #filter {{ display: none; height: 1; border: none; padding: 0; }}
     #filter.shown {{ display: block; }}
+    Input > .input--cursor {{ color: ansi_bright_white; background: ansi_blue; text-style: underline; }}
     #work {{ layout: vertical; height: 1fr; }}
     #work.wide {{ layout: horizontal; }}
     #tasks {{ width: 1fr; height: 1fr; }}
@@ -134,7 +141,7 @@ class Top(App[None]):
         self._totals = Static(id="totals", markup=False)
         self._questions = Static(id="questions", markup=False)
         self._empty = Static(id="empty", markup=False)
-        self._filter = Input(id="filter", placeholder=_FILTER)
+        self._filter = _Filter(id="filter", placeholder=_FILTER)
         self._work = Container(id="work")
 
     # --- what there is ----------------------------------------------------------------------------------------------

@@ -46,6 +46,12 @@ class _Dialog(ModalScreen[str | None]):
         self.dismiss(None)
 
 
+class _Line(Input):
+    """A line that is sent."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "send")]
+
+
 class Stopping(_Dialog):
     """Asks once whether a task is to be stopped, and names what falls with it.
 
@@ -107,7 +113,7 @@ class Telling(_Dialog):
             yield Static(
                 Text(f"Tell {words(self._told.agent, 60)} {short_id(self._told.id)}", style="bold"), markup=False
             )
-            yield Input(placeholder="tell it something …")
+            yield _Line(placeholder="tell it something …")
             yield Footer(show_command_palette=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -140,7 +146,7 @@ class Answering(_Dialog):
             if question.choices:
                 yield OptionList(*(Option(Text(words(choice))) for choice in question.choices))
             else:
-                yield Input(placeholder="answer, as JSON" if question.schema else "answer")
+                yield _Line(placeholder="answer, as JSON" if question.schema else "answer")
             yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
