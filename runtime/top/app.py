@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
 import time
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
-from textual.theme import BUILTIN_THEMES
 from textual.widgets import Footer, Input, Static
 
 from ..control.other_hosts import ForeignTask
@@ -29,6 +27,7 @@ from .dialogs import Answering, Stopping, Telling
 from .listing import Listing
 from .pane import Pane
 from .table import Head, Table
+from .theme import THEME
 from .words import amount, dollars, plural, short_id, words
 
 __all__ = ["WIDE", "Top"]
@@ -46,21 +45,6 @@ _ASKED: Final = 3
 """Questions that are shown above the table."""
 
 _FILTER: Final = "words of agent, id, text or status; also status:failed, agent:reader, run:8f1a"
-
-_THEME: Final = dataclasses.replace(
-    BUILTIN_THEMES["ansi-dark"],
-    name="subactors",
-    variables={
-        **BUILTIN_THEMES["ansi-dark"].variables,
-        "ansi-background": "ansi_default",
-        "ansi-foreground": "ansi_default",
-        "border-blurred": "ansi_default",
-        "block-cursor-foreground": "ansi_bright_white",
-        "block-cursor-background": "ansi_blue",
-        "block-cursor-text-style": "bold underline",
-    },
-)
-"""The terminal's own colours, so that it is dark where the terminal is, and light where that is."""
 
 
 class _Filter(Input):
@@ -121,8 +105,8 @@ class Top(App[None]):
 
     def __init__(self, root: Path, *, only: str | None = None, past: bool = False) -> None:
         super().__init__(ansi_color=True)  # asked for here, because what NO_COLOR means depends on it
-        self.register_theme(_THEME)
-        self.theme = _THEME.name
+        self.register_theme(THEME)
+        self.theme = THEME.name
         self.listing = Listing()
         self._root = root
         self._starts_with_past = past
