@@ -97,9 +97,13 @@ class Table(ScrollView, can_focus=True):
         """Draw those rows anew that are in sight."""
         rows = self._listing.rows
         top = self.scroll_offset.y
-        for place in range(top, min(len(rows), top + self.size.height)):
-            if rows[place].id in ids:
-                self.refresh_line(place)
+        in_sight = range(top, min(len(rows), top + self.size.height))
+        changed = [place for place in in_sight if rows[place].id in ids]
+        if len(changed) > len(in_sight) / 2:
+            self.refresh()  # at once they cost less than one by one
+            return
+        for place in changed:
+            self.refresh_line(place)
 
     def on_resize(self, event: Resize) -> None:
         """Choose the columns anew."""
