@@ -162,7 +162,7 @@ def http_server(folder: Path, *options: str) -> Iterator[Server]:
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait() == 128 + signal.SIGTERM
-            assert said.read_text() == ""
+            assert said.read_text() == "", said.read_text()
 
 
 def asks(question: str) -> str:

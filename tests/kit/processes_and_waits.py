@@ -62,7 +62,9 @@ def look_at(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition("(")[2].rpartition(")")  # the name itself may hold brackets
     fields = rest.split()
-    return Process(pid, int(fields[19]), name, fields[0] in {"Z", "X"})
+    # While another thread of it is about to end, it has not: the kernel tells nobody yet.
+    ended = fields[0] in {"Z", "X"} and int(fields[17]) <= 1
+    return Process(pid, int(fields[19]), name, ended)
 
 
 def is_gone(pid: int) -> bool:

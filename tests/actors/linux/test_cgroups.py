@@ -146,7 +146,7 @@ def test_without_the_variable_there_is_no_tree(monkeypatch: pytest.MonkeyPatch) 
     assert control_groups() == Finding(
         "control groups",
         "--",
-        "not used: SUBACTORS_CGROUP names no delegated group; the limits above hold without",
+        "not used, as SUBACTORS_CGROUP names none that this user may divide; the limits above hold without",
     )
 
 
