@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import tempfile
 import threading
@@ -13,7 +14,6 @@ from typing import IO, Final
 
 from ..errors import RunError
 from ..watching import steering
-from ..watching.model import Model
 
 __all__ = ["Resumed"]
 
@@ -26,6 +26,9 @@ _LOOK: Final = 0.1
 _GRACE: Final = 10.0
 """Seconds that programs have to end their tasks."""
 
+_BEGUN: Final = re.compile(rb'"event":"started","task":\{"id":"(\w+)"')
+"""How a program tells of its task."""
+
 _WHY: Final = 4000
 """Bytes of what a program has printed that are shown."""
 
@@ -35,17 +38,15 @@ class Resumed:
 
     Args:
         root: the state folder.
-        model: shows the tasks that have been continued.
     """
 
-    def __init__(self, root: Path, model: Model) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._model = model
         self._lock = threading.Lock()
         self._programs: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
 
     def start(self, task_id: str, text: str) -> str:
-        """Continue a task; return the id of the one that goes on with it, if that is seen in time.
+        """Continue a task; return the id of the one that goes on with it; empty if it has not begun in time.
 
         Raises:
             RunError: it cannot be continued; the message is the program's.
@@ -58,13 +59,11 @@ class Resumed:
             self._programs.append((program, log))
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            for task in self._model.tasks():
-                if task.continues == task_id and task.live:
-                    return task.id
-            if program.poll() is not None:
-                if program.returncode:
-                    raise RunError(_tail(log) or "It could not be continued.")
-                return ""
+            is_over = program.poll() is not None  # first, so that all that it has told is there
+            if found := _BEGUN.search(os.pread(log.fileno(), _WHY, 0)):
+                return found[1].decode()
+            if is_over:
+                raise RunError(_tail(log) or "It could not be continued.")
             time.sleep(_LOOK)
         return ""
 

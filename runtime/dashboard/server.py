@@ -138,7 +138,7 @@ class Dashboard:
             SystemExit: it was another.
         """
         feed = Feed(self._root, self._only)
-        resumed = Resumed(self._root, feed.model)
+        resumed = Resumed(self._root)
         app = application(feed, resumed, self._token, read_only=self._read_only)
         config = uvicorn.Config(
             app,

@@ -62,9 +62,7 @@ def look_at(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition("(")[2].rpartition(")")  # the name itself may hold brackets
     fields = rest.split()
-    # While another thread of it is about to end, it has not: the kernel tells nobody yet.
-    ended = fields[0] in {"Z", "X"} and int(fields[17]) <= 1
-    return Process(pid, int(fields[19]), name, ended)
+    return Process(pid, int(fields[19]), name, fields[0] in {"Z", "X"})
 
 
 def is_gone(pid: int) -> bool:

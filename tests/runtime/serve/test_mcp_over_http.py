@@ -76,8 +76,8 @@ def test_only_the_user_of_the_client_that_has_started_a_task_is_asked(server: Se
 def test_an_approval_is_denied_at_once_for_a_client_that_cannot_ask_its_user(server: Server) -> None:
     async def main() -> str:
         async with client_of(User(), server), Client(server.url) as client:
-            await run(client, "worker", json.dumps([["think", {"thought": "hm"}]]))
-            return await called(client, "wait_background_agents")
+            task_id = await run(client, "worker", json.dumps([["think", {"thought": "hm"}]]))
+            return await called(client, "wait_background_agents", task_ids=[task_id])
 
     assert "denied" in asyncio.run(main())
 

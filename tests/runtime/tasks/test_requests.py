@@ -22,14 +22,15 @@ from subactors.runtime.tasks.questions import Answered, QuestionSettled
 from subactors.runtime.tasks.talk import Listening, SteerReceipt
 from subactors.runtime.tasks.turns import TurnLeave, Written
 from subactors.runtime.tasks.views import TaskList, TaskView
+from subactors.runtime.tasks.watching import WatchTasks
 
 VIEW = TaskView(id="agent_task_1", agent="worker", task="work", status="running")
 
 
 def test_every_kind_of_request_is_one_that_a_task_may_send() -> None:
-    # `GroupTask` is made in the host alone.
+    # `GroupTask` is made in the host alone, and nobody but the host and its user watches.
     known = {kind for kind in _kinds(Request) if kind.__module__.startswith("subactors.runtime.tasks")}
-    assert known - {CheckData, ResumePast} == set(get_args(TaskRequest))
+    assert known - {CheckData, ResumePast, WatchTasks} == set(get_args(TaskRequest))
 
 
 @pytest.mark.parametrize("kind", get_args(TaskRequest))
