@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 import uvicorn
+from anyio import ClosedResourceError
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -93,6 +94,8 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
     for name in ("mcp", "uvicorn"):
         # A stranger could fill the log with what they warn of: each request that is refused.
         logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("mcp.server.streamable_http", "uvicorn.error"):
+        logging.getLogger(name).addFilter(_is_fault)
     try:
         async with manager.run():
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -108,6 +111,14 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
         elicitation.close()
         await face.close()
         await clients.close()
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Whether a record tells of more than a message that came while its session ended, for which nobody waits."""
+    error = record.exc_info[1] if record.exc_info else None
+    while error is not None and not isinstance(error, ClosedResourceError):
+        error = error.__context__
+    return error is None
 
 
 class _Server(uvicorn.Server):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import threading
 from collections.abc import Iterator
@@ -199,14 +198,10 @@ def test_more_actors_than_stand_by_start_all_the_same(standing_by: ProcessSystem
 
 def test_one_that_dies_while_it_stands_by_is_not_handed_out(standing_by: ProcessSystem) -> None:
     standing_by.prepare()
-    killed = two_stand_by(standing_by)
-    with contextlib.ExitStack() as stack:
-        for pid in killed:
-            pidfd = os.pidfd_open(pid)
-            stack.callback(os.close, pidfd)
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            # With all of its threads: before that the kernel tells nobody.
-            assert select.select([pidfd], [], [], PATIENCE)[0]
+    killed, pool = two_stand_by(standing_by), standing_by._standby._waiting
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(one.has_ended() for one in [*pool.values()] if one.pid in killed), "all threads have ended")
 
     actor = Echo.start()
 

@@ -261,7 +261,7 @@ def test_past_runs_come_with_a_key(tmp_path: Path) -> None:
         await screen.until("`p` shows past runs")
         await screen.press("p")
         await screen.until("no luck")
-        assert "past runs, too" in screen.lines[0]
+        await screen.until(lambda: "past runs, too" in screen.lines[0], "the first line says so")
         await screen.press("p")
         await screen.until(lambda: "no luck" not in screen.text, "they are gone")
 
