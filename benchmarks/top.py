@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+
+from .figures import print_figures
 
 TARGETS: Final = {"tick, ms": 25.0}
 """What each is to be at most, with 500 tasks that change five times a second."""
@@ -86,13 +87,7 @@ def main() -> int:
                 figures = asyncio.run(measure(Path(root), given.seconds))
             finally:
                 host.terminate()
-    if given.json:
-        print(json.dumps(figures))
-        return 0
-    for name, value in figures.items():
-        target = TARGETS.get(name)
-        print(f"{name:42} {value:8.2f}" + (f"   at most {target:g}" if target is not None else ""))
-    return int(any(figures[name] > target for name, target in TARGETS.items()))
+    return print_figures(figures, TARGETS, as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import shutil
 import statistics
 import subprocess
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+
+from .figures import print_figures
 
 TARGETS: Final = {
     "browser, cores": 0.25,
@@ -269,13 +270,7 @@ def main() -> int:
         print("Chromium is not installed here.")
         return 0
     figures = measure(given.tasks, given.seconds, given.tabs) | cost_of_a_look(20, given.seconds)
-    if given.json:
-        print(json.dumps(figures))
-        return 0
-    for name, value in figures.items():
-        target = TARGETS.get(name)
-        print(f"{name:34} {value:8.3f}" + (f"   at most {target:g}" if target is not None else ""))
-    return int(any(figures[name] > target for name, target in TARGETS.items()))
+    return print_figures(figures, TARGETS, as_json=given.json)
 
 
 if __name__ == "__main__":

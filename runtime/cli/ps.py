@@ -17,13 +17,14 @@ from ..control.last_lines import listed_with_last_lines, with_last_lines
 from ..control.other_hosts import ForeignTask, ListedTask, Survey, tasks_of
 from ..errors import StateError, UnknownTaskError
 from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
+from ..terminal.colours import STATUS_STYLES
 from ..terminal.streams import out, own_stream, warn
 from ..text import one_line
 from .columns import COLUMNS, IF_ANY, NUMBERS, USUAL, Template, chosen
 from .json_style import print_json, task_data
 from .words import nearest
 
-__all__ = ["STYLES", "Listing", "list_tasks", "watch_tasks"]
+__all__ = ["Listing", "list_tasks", "watch_tasks"]
 
 _INTERRUPTED: Final = 130
 """What shells call a program that Ctrl-C has ended."""
@@ -46,19 +47,6 @@ _LEAST_ROOM: Final = 10
 
 _TASK_WIDTH: Final = 80
 """Characters of a task's text in a table that no terminal bounds."""
-
-STYLES: Final[dict[str, str]] = {
-    "queued": "dim",
-    "starting": "dim",
-    "running": "cyan",
-    "waiting": "bold yellow",
-    "stopping": "yellow",
-    "restarting": "magenta",
-    "completed": "green",
-    "failed": "red",
-    "stopped": "yellow",
-}
-"""Colors of statuses, where there are any."""
 
 
 class Listing:
@@ -268,7 +256,7 @@ def _line(names: Sequence[str], cells: Sequence[str], widths: Sequence[int], *, 
     """Return a line of a table, in colors where there are any."""
     painted = []
     for name, cell, width in zip(names, cells, widths, strict=True):
-        style = "bold" if is_head else STYLES.get(cell, "") if name == "status" else ""
+        style = "bold" if is_head else STATUS_STYLES.get(cell, "") if name == "status" else ""
         painted.append(out.painted(cell.rjust(width) if name in NUMBERS else cell.ljust(width), style))
     return "  ".join(painted)
 

@@ -5,12 +5,12 @@ It looks at views only, and knows neither the host nor the terminal: who draws s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..tasks.views import ID_PREFIX, Progress, TaskView
 from ..tasks.wording import dollars, progress_text, result_line, size
+from ..terminal.colours import STATUS_STYLES
 from ..terminal.control_sequences import clean
 from ..terminal.signs import with_stand_ins
 from ..text import duration, one_line
@@ -122,20 +122,6 @@ _CPU: Final = _Column("CPU", 6, _cpu)
 _DROPPED: Final = (_CPU, _MEMORY, _TOKENS, _COST)
 """Columns that go where there is no room, in this order; half of each id is next."""
 
-_STYLES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "queued": "dim",
-        "starting": "dim",
-        "running": "cyan",
-        "waiting": "bold yellow",
-        "stopping": "yellow",
-        "restarting": "magenta",
-        "completed": "green",
-        "failed": "red",
-        "stopped": "yellow",
-    }
-)
-
 
 def task_table(views: Sequence[TaskView], screen: Screen) -> Group:
     """Return the table of tasks that fits on the screen, and the line that counts all of them."""
@@ -159,7 +145,7 @@ def task_table(views: Sequence[TaskView], screen: Screen) -> Group:
     for view, row in zip(shown, rows, strict=True):
         said = telling_line(view, screen.signs, _BAR if widths[-1] >= _ENOUGH else _SHORT_BAR)
         cells = [words(cell) for cell in [*row, _cell(said, screen)]]
-        cells[columns.index(_STATUS)].stylize(_STYLES[view.status])
+        cells[columns.index(_STATUS)].stylize(STATUS_STYLES[view.status])
         lines.append(_line(cells, columns, widths, screen, gap))
     return Group(*lines, words(counted(views, len(shown))))
 

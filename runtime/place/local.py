@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...actors import ActorProcess
-from ...actors.regular_files import is_folder, length_of, open_to_read
+from ...actors.regular_files import is_folder, length_of
 from ..runs.folder import RunFolder
-from ..runs.output import bound_log
+from ..runs.output import bound_log, log_tail
 from ..runs.workdir import worktree_folder
 from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.views import TaskView, Vitals
@@ -98,15 +97,7 @@ class _LocalBody:
 
     def log_tail(self) -> str:
         """See `Body`."""
-        try:
-            descriptor = open_to_read(self.capture)
-            try:
-                length = os.fstat(descriptor).st_size
-                return os.pread(descriptor, _LOG_TAIL, max(0, length - _LOG_TAIL)).decode("utf-8", "replace")
-            finally:
-                os.close(descriptor)
-        except OSError:
-            return ""
+        return log_tail(self.capture, _LOG_TAIL)
 
     def release(self) -> None:
         """See `Body`."""

@@ -21,9 +21,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ...actors.regular_files import Folder
+from ...actors.regular_files import Folder, open_to_read
 
-__all__ = ["CUT", "LAST", "OutputFiles", "Piece", "bound_log"]
+__all__ = ["CUT", "LAST", "OutputFiles", "Piece", "bound_log", "log_tail"]
 
 _CONTINUATION: Final = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
@@ -305,6 +305,19 @@ class OutputFiles:
 
 def _piece_name(task_id: str, start: int) -> str:
     return f"{task_id}.{start}.out"
+
+
+def log_tail(path: str | Path, most: int) -> str:
+    """Return the end of a log, `most` bytes of it; empty if it is missing, or no file of its own. In any thread."""
+    try:
+        descriptor = open_to_read(path)
+        try:
+            length = os.fstat(descriptor).st_size
+            return os.pread(descriptor, most, max(0, length - most)).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return ""
 
 
 def bound_log(path: str) -> int:

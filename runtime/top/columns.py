@@ -12,9 +12,10 @@ from rich.segment import Segment
 from rich.style import Style
 
 from ..tasks.watching import Sample
+from ..terminal.colours import STATUS_STYLES
 from ..watching.model import RunSeen, TaskSeen
 from .listing import Listing, Row, Totals
-from .words import MARKS, STYLES, amount, dollars, memory, moment, short_id, span, tokens_of, words
+from .words import MARKS, amount, dollars, memory, moment, short_id, span, tokens_of, words
 
 __all__ = ["Columns", "Drawer", "chosen", "fitted", "style"]
 
@@ -188,7 +189,7 @@ class Drawer:
     # --- a task -----------------------------------------------------------------------------------------------------
 
     def _task(self, task: TaskSeen, before: str, widths: dict[str, int]) -> dict[str, tuple[str, str]]:
-        how = STYLES.get(task.status, "")
+        how = STATUS_STYLES.get(task.status, "")
         mark = MARKS.get(task.status, "·")
         ran = self._listing.ran_for(task)
         own, total = tokens_of(task.usage), tokens_of(task.total_usage)

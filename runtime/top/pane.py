@@ -18,13 +18,14 @@ from textual.widgets import Static
 from ..control.other_hosts import ForeignTask
 from ..errors import SubactorsError
 from ..runs.output import Piece
+from ..terminal.colours import STATUS_STYLES
 from ..terminal.control_sequences import Cleaner
 from ..watching import details
 from ..watching.model import TaskSeen
 from .listing import Listing
 from .tail import Tail
 from .views import CONVERSATION, OUTPUT, PAGES, VIEWS, conversation
-from .words import MARKS, STYLES, amount, dollars, memory, plural, short_id, span, tokens_of, words
+from .words import MARKS, amount, dollars, memory, plural, short_id, span, tokens_of, words
 
 __all__ = ["Pane"]
 
@@ -200,7 +201,7 @@ def _title(task: TaskSeen, ran: float | None) -> Text:
     ]
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{words(task.agent, 100)} {short_id(task.id)}\n", "bold")
-    return text.append(" · ".join(filter(None, facts)), STYLES.get(task.status, ""))
+    return text.append(" · ".join(filter(None, facts)), STATUS_STYLES.get(task.status, ""))
 
 
 def _why(task: TaskSeen) -> Text:
@@ -209,7 +210,7 @@ def _why(task: TaskSeen) -> Text:
     for question in [] if task.ended else task.questions:
         text.append(f"? {words(question.text, _REASON)}\n", "yellow")
     if task.reason:
-        text.append(f"{words(task.reason, _REASON)}\n", STYLES.get(task.status, ""))
+        text.append(f"{words(task.reason, _REASON)}\n", STATUS_STYLES.get(task.status, ""))
     return text.append(words(task.task, _REASON), "dim")
 
 

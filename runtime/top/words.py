@@ -15,7 +15,6 @@ from ..text import one_line
 
 __all__ = [
     "MARKS",
-    "STYLES",
     "amount",
     "clock",
     "dollars",
@@ -42,21 +41,6 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Signs of statuses: colour is never all that tells."""
-
-STYLES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "queued": "dim",
-        "starting": "dim",
-        "running": "cyan",
-        "waiting": "bold yellow",
-        "stopping": "yellow",
-        "restarting": "magenta",
-        "completed": "green",
-        "failed": "red",
-        "stopped": "yellow",
-    }
-)
-"""Colours of statuses, as in `ps`: the terminal's own, so that they fit a dark and a light one."""
 
 _LONGEST: Final = 300
 """Characters of a text in a row; a screen has hardly more cells."""

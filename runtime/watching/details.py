@@ -12,19 +12,18 @@ from typing import Any, Final
 
 import msgspec
 
-from ...actors.regular_files import open_to_read
 from ..control.other_hosts import ForeignTask
 from ..control.wire import Face
 from ..errors import StateError, UnknownTaskError
 from ..runs.facts import Facts
 from ..runs.folder import RunFiles, host_pid, is_live, runs
-from ..runs.output import Piece
+from ..runs.output import Piece, log_tail
 from ..runs.reader import JournalReader
 from ..tasks.views import TaskView, iso_time
 from ..tasks.wording import result_text
 from ..text import bounded
 
-__all__ = ["MOST_RESULT", "details", "foreign", "log_tail", "messages", "output", "view"]
+__all__ = ["MOST_RESULT", "details", "foreign", "messages", "output", "view"]
 
 MOST_RESULT: Final = 200_000
 """Characters of a result that are shown, head and tail."""
@@ -101,7 +100,7 @@ def details(task: ForeignTask) -> dict[str, Any]:
         "attempts_made": attempts,
         "resumable": resumable and seen.ended,
         "log": str(task.log),
-        "log_tail": log_tail(task),
+        "log_tail": log_tail(task.log, _LOG),
     }
 
 
@@ -177,16 +176,3 @@ def _message(body: str) -> dict[str, Any]:
             if isinstance(each, dict)
         ],
     }
-
-
-def log_tail(task: ForeignTask) -> str:
-    """Return the end of what a task's processes wrote to standard output and error; empty if that is not there."""
-    try:
-        descriptor = open_to_read(task.log)
-        try:
-            length = os.fstat(descriptor).st_size
-            return os.pread(descriptor, _LOG, max(0, length - _LOG)).decode("utf-8", "replace")
-        finally:
-            os.close(descriptor)
-    except OSError:
-        return ""
