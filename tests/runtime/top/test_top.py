@@ -172,7 +172,7 @@ def test_a_question_is_answered_in_words(host: Watched) -> None:
     task_id = host.start("asks", "What is your name?")
 
     async def play(screen: Screen) -> None:
-        await screen.until("What is your name?")
+        await screen.until("1 question waits for you")
         await screen.press("a")
         await screen.until("asks whoever started it")
         await screen.write("me and you")
