@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -188,14 +189,17 @@ class _Program:
     def close(self) -> None:
         """End it and all that it has started, and wait until it is gone."""
         self.end()
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        # Processes of a pool are in its group, and have nobody any more to end them.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        if self._process.returncode is None:
+            pidfd = os.pidfd_open(self.pid)
+            with contextlib.closing(select.epoll()) as ended:
+                ended.register(pidfd, select.EPOLLIN)
+                ended.poll(_PATIENCE)
+            os.close(pidfd)
+            # Processes of a pool are in its group, and have nobody any more to end them. It is not reaped yet, so that
+            # the group is still its own.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
         self._told.close()
         self._link.close()
         self._errors.close()

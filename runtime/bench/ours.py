@@ -51,9 +51,10 @@ class Ours:
 
     def __init__(self, work: Work) -> None:
         team = load_team(work.team) if work.team else NO_TEAM
-        settings: dict[str, Any] = {"max_queued": max(team.settings.max_queued, work.most)}
-        if work.concurrency is not None:
-            settings["max_running"] = work.concurrency
+        settings: dict[str, Any] = {
+            "max_queued": max(team.settings.max_queued, work.most),
+            "max_running": work.concurrency,
+        }
         self._start = _starter(work)
         if not work.team:
             settings["preload"] = (work.function.partition(":")[0],)

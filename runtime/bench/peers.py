@@ -27,11 +27,9 @@ from .work import COROUTINES, PROCESSES, THREADS, FanOut, Span, Work
 
 __all__ = ["Peer", "open_peer"]
 
-_USUAL_CONCURRENCY: Final = 20
-"""Tasks at work at a time, as `max_running` has it where nobody has set it."""
 
 _DIE_WITH_PARENT: Final = 1
-"""PR_SET_PDEATHSIG."""
+"""PR_SET_PDEATHSIG, which is private to `actors`."""
 
 
 class NotATaskError(RunError):
@@ -167,7 +165,7 @@ class Peer:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._concurrency = work.concurrency or _USUAL_CONCURRENCY
+        self._concurrency = work.concurrency
         sys.stdout = _Nowhere()
         resolve(work.function, what="The function")
 

@@ -135,7 +135,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     timeline: list[Span]
 
     @classmethod
-    def of(cls, bench: Bench, work: Work, *, concurrency: int, sizes: Sequence[int], repeat: int) -> Self:
+    def of(cls, bench: Bench, work: Work, *, sizes: Sequence[int], repeat: int) -> Self:
         """Return that of a bench that is over, or was cancelled."""
         from importlib.metadata import version  # noqa: PLC0415 - takes a while
 
@@ -150,7 +150,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                 python=platform.python_version(), cores=len(os.sched_getaffinity(0)), kernel=platform.release()
             ),
             work=work,
-            concurrency=concurrency,
+            concurrency=work.concurrency,
             sizes=list(sizes),
             repeat=repeat,
             complete=all(len(groups.get(key, ())) == repeat for key in expected),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..team.config import Settings
 from ..text import one_line
 
 __all__ = ["COROUTINES", "OURS", "PROCESSES", "THREADS", "WAYS", "FanOut", "Opened", "Order", "Span", "Work"]
@@ -31,7 +32,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         task: what it is asked to do.
         function: `package.module:function`, where there is no team; or the entrypoint of the agent.
         args: what the function is called with.
-        concurrency: how many are at work at a time; None: as many as the team lets run.
+        concurrency: how many are at work at a time, in every way.
         most: the largest number of tasks.
         state_dir: see `Runtime`.
         working_dir: where the tasks work; None: in the current folder.
@@ -42,7 +43,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""
     function: str = ""
     args: list[Any] = []
-    concurrency: int | None = None
+    concurrency: int = Settings().max_running
     most: int = 1
     state_dir: str | None = None
     working_dir: str | None = None

@@ -50,5 +50,5 @@ def bench(
 
     sizes, ways = numbers(tasks), ways_of(against)
     places = {name: options.pop(name) for name in ("state_dir", "working_dir")}
-    work, at_a_time, warning = work_of(words, function, concurrency, places)
-    return measure(work, at_a_time, sizes=sizes, against=ways, warning=warning, **options)
+    work, warning = work_of(words, function, concurrency, places)
+    return measure(work, sizes=sizes, against=ways, warning=warning, **options)

@@ -18,7 +18,6 @@ from ..bench.picture import picture
 from ..bench.report import Report, read_report
 from ..bench.table import compared, table
 from ..bench.work import OURS, WAYS, Work
-from ..team.config import Settings
 from ..team.references import TARGET_FORM, is_target
 from ..team.requirements import check_requirements
 from ..terminal.interruptible import Interrupted, Interruptible
@@ -67,21 +66,22 @@ def ways_of(text: str) -> list[str]:
 
 def work_of(
     words: Sequence[str], function: str | None, concurrency: int | None, places: Mapping[str, str | None]
-) -> tuple[Work, int, str]:
-    """Return what is measured, how many are at work at a time, and what is to be known before; raises UsageError.
+) -> tuple[Work, str]:
+    """Return what is measured, and what is to be known before; raises UsageError.
 
     Args:
         words: TEAM, AGENT and TASK; or what the function is called with.
         function: a function in place of an agent.
-        concurrency: how many are at work at a time; None: as many as usual.
+        concurrency: how many are at work at a time; None: as many as the team lets run.
         places: `state_dir` and `working_dir`.
     """
-    work = Work(concurrency=concurrency, state_dir=places["state_dir"], working_dir=places["working_dir"])
+    work = Work(state_dir=places["state_dir"], working_dir=places["working_dir"])
     if function is not None:
         if not is_target(function):
             raise click.BadParameter(f"{function!r} is not of the form {TARGET_FORM}.", param_hint="--function")
-        work = msgspec.structs.replace(work, function=function, args=[_value(word) for word in words])
-        return work, concurrency or Settings().max_running, ""
+        args = [_value(word) for word in words]
+        at_a_time = concurrency or work.concurrency
+        return msgspec.structs.replace(work, function=function, args=args, concurrency=at_a_time), ""
     if len(words) != 3:  # noqa: PLR2004 - TEAM, AGENT and TASK
         raise click.UsageError("Give a TEAM, an AGENT of it and a TASK; or a function: --function package.module:name.")
     team = load(Path(words[0]))
@@ -90,13 +90,13 @@ def work_of(
     config = team.agents[agent]
     entrypoint = config.entrypoint if isinstance(config.entrypoint, str) else ""
     task = given(words[2], "TASK")
-    work = msgspec.structs.replace(work, team=words[0], agent=agent, task=task, function=entrypoint)
-    return work, concurrency or team.settings.max_running, _models(config)
+    at_a_time = concurrency or team.settings.max_running
+    what = {"team": words[0], "agent": agent, "task": task, "function": entrypoint, "concurrency": at_a_time}
+    return msgspec.structs.replace(work, **what), _models(config)
 
 
 def measure(
     work: Work,
-    concurrency: int,
     *,
     sizes: Sequence[int],
     repeat: int,
@@ -136,7 +136,7 @@ def measure(
         return status or _FAILED
     if not work.function:
         bench.missing.update(dict.fromkeys(WAYS[1:], "the agent has a model, and only a task runs it"))
-    report = Report.of(bench, work, concurrency=concurrency, sizes=sizes, repeat=repeat)
+    report = Report.of(bench, work, sizes=sizes, repeat=repeat)
     _tell(report, before, as_json=as_json)
     if plot is not None and not _drawn(report, plot):
         return _FAILED

@@ -14,12 +14,10 @@ from typing import Final
 
 from ..control.finding import find_run
 from ..terminal.streams import err, out
+from .exit_status import INTERRUPTED
 from .manner import manner
 
 __all__ = ["dashboard_beside", "show_dashboard"]
-
-_INTERRUPTED: Final = 130
-"""What shells call a program that Ctrl-C has ended."""
 
 _PATIENCE: Final = 5.0
 """Seconds that the dashboard of a run has to end."""
@@ -57,7 +55,7 @@ def show_dashboard(
         try:
             dashboard.serve()
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
     return 0
 
 

@@ -15,15 +15,15 @@ from .words import nearest
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["Command", "Commands", "command", "usage_message"]
+__all__ = ["OTHER_NAMES", "Command", "Commands", "command", "usage_message"]
 
 _WORDS: Final = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
 """Words of a command line, with their quotation marks."""
 
-_OTHER_NAMES: Final = {
+OTHER_NAMES: Final = {
     **dict.fromkeys(("help", "man", "usage"), "--help"),
     "version": "--version",
-    **dict.fromkeys(("list", "ls", "tasks", "top"), "ps"),
+    **dict.fromkeys(("list", "ls", "tasks"), "ps"),
     **dict.fromkeys(("kill", "cancel", "abort", "interrupt"), "stop"),
     **dict.fromkeys(("show", "inspect", "get", "result"), "view"),
     **dict.fromkeys(("start", "exec", "ask"), "run"),
@@ -145,7 +145,7 @@ class Commands(click.Group):
         name = args[0]
         if name not in self.commands and not ctx.resilient_parsing and not name.startswith("-"):
             raise click.UsageError(
-                f"No such command {name!r}.{nearest(name, self.list_commands(ctx), _OTHER_NAMES)}", ctx
+                f"No such command {name!r}.{nearest(name, self.list_commands(ctx), OTHER_NAMES)}", ctx
             )
         return super().resolve_command(ctx, args)
 

@@ -14,14 +14,12 @@ from ..control.finding import find
 from ..control.other_hosts import ForeignTask
 from ..runs.log_times import start_since
 from ..terminal.streams import out, warn
+from .exit_status import INTERRUPTED
 from .manner import manner
 
 __all__ = ["show_log"]
 
 _FAILED: Final = 1
-_INTERRUPTED: Final = 130
-"""What shells call a program that Ctrl-C has ended."""
-
 _PIECE: Final = 1_000_000
 """Bytes of a log that are read at a time."""
 
@@ -53,7 +51,7 @@ def show_log(root: Path, part: str, *, follow: bool, tail: int | None, since: fl
             warn(f"The log {task.log} cannot be read: {error.strerror or error}.")
             return _FAILED
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
         if not log.has_shown and not manner.quiet:
             warn(_nothing(task, is_part=tail is not None or since is not None))
     return 0

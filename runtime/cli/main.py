@@ -17,6 +17,7 @@ from ..errors import SubactorsError, TeamFileError
 from ..terminal.streams import OutputLostError, err, exit_status, take_over, warn
 from .bench import bench
 from .completion import COMPLETE_VARIABLE, answer_shell
+from .exit_status import INTERRUPTED
 from .help import Commands, usage_message
 from .init import init
 from .look_commands import dashboard, logs, ps, runs, timeline, top, view, wait
@@ -28,9 +29,6 @@ __all__ = ["cli", "run_command_line"]
 
 _USAGE = 2
 _FAILED = 1
-_INTERRUPTED = 130
-"""What shells call a program that Ctrl-C has ended."""
-
 _SECTIONS = {
     "Work": (run, dispatch, resume, demo, bench, mcp),
     "Look": (ps, view, logs, wait, runs, timeline, dashboard, top),
@@ -74,7 +72,7 @@ def _run_command() -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
-        return _INTERRUPTED
+        return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         err.line(error.format_message())
         return error.exit_code

@@ -10,6 +10,7 @@ import http.client
 import json
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -174,7 +175,12 @@ def _asked(base_url: str, method: str, path: str, data: Mapping[str, Any] | None
     parts = urlsplit(base_url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
+    deadline: threading.Timer | None = None
     try:
+        connection.connect()
+        # For all of the answer: one that comes drop by drop would take for ever.
+        deadline = threading.Timer(_PATIENCE, connection.sock.shutdown, [socket.SHUT_RDWR])
+        deadline.start()
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         connection.request(method, path, None if data is None else json.dumps(data), headers)
         response = connection.getresponse()
@@ -185,4 +191,7 @@ def _asked(base_url: str, method: str, path: str, data: Mapping[str, Any] | None
         logger.debug("%s does not answer: %s.", base_url, error)
         return None
     finally:
+        if deadline is not None:
+            deadline.cancel()
+            deadline.join()
         connection.close()

@@ -21,13 +21,11 @@ from ..terminal.colours import STATUS_STYLES
 from ..terminal.streams import out, own_stream, warn
 from ..text import one_line
 from .columns import COLUMNS, IF_ANY, NUMBERS, USUAL, Template, chosen
+from .exit_status import INTERRUPTED
 from .json_style import print_json, task_data
 from .words import nearest
 
 __all__ = ["Listing", "list_tasks", "watch_tasks"]
-
-_INTERRUPTED: Final = 130
-"""What shells call a program that Ctrl-C has ended."""
 
 _ROWS: Final = 200
 """Ended tasks that `ps --all` shows at most, more or less."""
@@ -167,7 +165,7 @@ def watch_tasks(listing: Listing) -> int:
     try:
         _draw(listing) if is_drawn else _print_changes(listing)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0
 
 

@@ -14,6 +14,7 @@ from ..errors import RuntimeClosedError, TaskEndedError
 from ..tasks.views import TaskView
 from ..terminal.streams import out, warn
 from ..text import duration
+from .exit_status import INTERRUPTED
 from .json_style import print_json, task_data
 from .manner import manner
 from .named_tasks import named_tasks
@@ -21,8 +22,6 @@ from .named_tasks import named_tasks
 __all__ = ["stop_all", "stop_tasks"]
 
 _FAILED: Final = 1
-_INTERRUPTED: Final = 130
-"""What shells call a program that Ctrl-C has ended."""
 
 
 def stop_tasks(root: Path, parts: Sequence[str], *, as_json: bool) -> int:
@@ -67,7 +66,7 @@ def _stop(tasks: Sequence[ForeignTask], *, as_json: bool, all_meant: bool) -> in
     try:
         outcomes = stop_together(tasks)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     status = 0
     fell = {view.id for outcome in outcomes.values() if isinstance(outcome, list) for view in outcome[1:]}
     for task in tasks:

@@ -29,6 +29,7 @@ from ..terminal.streams import out, warn
 from ..text import duration
 from .answer import print_answer
 from .columns import cpu_share, cpu_time, memory_of
+from .exit_status import INTERRUPTED
 from .json_style import print_json, task_data, task_event
 from .manner import manner
 from .shown import all_of
@@ -36,8 +37,6 @@ from .shown import all_of
 __all__ = ["view_task"]
 
 _FAILED: Final = 1
-_INTERRUPTED: Final = 130
-"""What shells call a program that Ctrl-C has ended."""
 
 
 def view_task(root: Path, part: str, *, follow: bool, as_json: bool) -> int:
@@ -46,7 +45,7 @@ def view_task(root: Path, part: str, *, follow: bool, as_json: bool) -> int:
         try:
             return _follow(task, as_json=as_json) if follow else _view(task, as_json=as_json)
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
 
 
 def _view(task: ForeignTask, *, as_json: bool) -> int:

@@ -20,6 +20,7 @@ from ..tasks.messages import WaitTasks
 from ..tasks.views import TaskView
 from ..terminal.streams import out, warn
 from ..text import duration
+from .exit_status import INTERRUPTED
 from .json_style import print_json, task_data
 from .manner import manner
 from .named_tasks import named_tasks
@@ -27,9 +28,6 @@ from .named_tasks import named_tasks
 __all__ = ["wait_for"]
 
 _FAILED: Final = 1
-_INTERRUPTED: Final = 130
-"""What shells call a program that Ctrl-C has ended."""
-
 _ASKED_FOR: Final = 30.0
 """Seconds after which a host is asked again."""
 
@@ -61,7 +59,7 @@ def wait_for(root: Path, parts: Sequence[str], *, for_any: bool, timeout: float 
                 if for_any:
                     return status
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
         if tasks:
             shown = ", ".join(f"{task.id} is {task.view_by_journal(peek=True).status}" for task in tasks.values())
             warn(f"Time is over after {duration(timeout or 0)}: {shown}.")

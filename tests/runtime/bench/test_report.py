@@ -28,7 +28,7 @@ def report(*walls: float, sizes: tuple[int, ...] = (1, 100), failure: str = "", 
             for wall in walls:
                 done = fan_out(size, wall, failure=failure)
                 bench.samples.append(Sample(way=way, tasks=size, fan_out=done, cpu=1000.0, peak=10**12))
-    return Report.of(bench, Work(function=work), concurrency=20, sizes=sizes, repeat=len(walls))
+    return Report.of(bench, Work(function=work), sizes=sizes, repeat=len(walls))
 
 
 def line(lines: list[str], label: str) -> str:

@@ -145,6 +145,16 @@ def test_what_is_to_be_measured_is_checked_before_anything_runs(folder: Path) ->
 
 
 def test_an_argument_of_a_function_is_json_or_else_text() -> None:
-    work, _, _ = work_of(["1", "[true]", "a: b"], "work:nap", None, {"state_dir": None, "working_dir": None})
+    work, _ = work_of(["1", "[true]", "a: b"], "work:nap", None, {"state_dir": None, "working_dir": None})
 
     assert work.args == [1, [True], "a: b"]
+
+
+def test_as_many_are_at_work_in_every_way_as_the_team_lets_run(tmp_path: Path) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text("{agents: {root: {entrypoint: 'math:sqrt'}}, runtime: {max_running: 3}}")
+    places = {"state_dir": None, "working_dir": None}
+
+    assert work_of([str(team), "root", "4"], None, None, places)[0].concurrency == 3
+    assert work_of([str(team), "root", "4"], None, 5, places)[0].concurrency == 5
+    assert work_of([], "math:sqrt", None, places)[0].concurrency == 20

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from run_folders import past_run, subactors, task_row
-from subactors.runtime.cli.help import Command, usage_message
+from subactors.runtime.cli.help import OTHER_NAMES, Command, usage_message
 from subactors.runtime.cli.main import cli
 from subactors.runtime.cli.manner import manner
 
@@ -166,3 +166,8 @@ def test_the_page_names_every_command_and_each_of_its_options(name: str) -> None
 
     assert f"`{name}" in PAGE
     assert [option for option in options if option not in PAGE] == []
+
+
+def test_no_command_is_another_name_for_one() -> None:
+    assert OTHER_NAMES.keys() & cli.commands.keys() == set()
+    assert {name for name in OTHER_NAMES.values() if not name.startswith("--")} <= cli.commands.keys()

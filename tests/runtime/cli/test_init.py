@@ -6,8 +6,10 @@ import contextlib
 import os
 import pty
 import re
+import socket
 import subprocess
 import termios
+import threading
 from pathlib import Path
 
 import click
@@ -16,7 +18,7 @@ import pytest
 from command_line import COMMAND, subactors
 from model_server import Calls, ModelServer, Request, Text
 from page_server import Page, Pages
-from subactors.runtime.cli.model_servers import answering, with_keys
+from subactors.runtime.cli.model_servers import answering, models_at, with_keys
 from subactors.runtime.cli.write_team import write_team
 from subactors.runtime.errors import TeamFileError
 from subactors.runtime.team.key_variables import known_keys
@@ -209,3 +211,21 @@ def test_servers_are_found_that_answer_with_models_that_can_talk() -> None:
 
 def test_a_provider_is_proposed_whose_key_is_in_the_environment() -> None:
     assert with_keys({"GEMINI_API_KEY": "x", "OPENAI_API_KEY": " "}) == [("google/gemini-3.5-flash", "GEMINI_API_KEY")]
+
+
+def test_a_server_that_answers_drop_by_drop_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while not done.wait(0.05):
+                    connection.sendall(b" ")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        assert models_at(f"http://127.0.0.1:{listener.getsockname()[1]}/v1") == ()
+        done.set()
+        thread.join()
