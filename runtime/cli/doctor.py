@@ -16,6 +16,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ from ..team.key_variables import known_keys
 from ..teamfile.nodes import MOST_DEEP, MOST_ENTRIES, MOST_VALUES
 from ..terminal.streams import out
 from ..text import one_line
+from .json_style import print_json
 from .manner import manner
 from .means import LEGEND, Finding, State, model_findings, program_findings
 
@@ -44,15 +46,17 @@ _FAILED: Final = 1
 _TREE: Final = "a task with all that it has started, which it looks at every 0.1 s"
 
 
-def report(state_dir: str | None, *, ping: bool) -> int:
+def report(state_dir: str | None, *, ping: bool, as_json: bool = False) -> int:
     """Print what is found as it is found, and what its marks mean; return the exit status."""
     is_good = True
     for finding in examine(state_dir, ping=ping):
         is_good = is_good and finding.state != "!!"
         logger.debug("Looked at %s.", finding.what)
-        if finding.state == "!!" or not manner.quiet:
+        if as_json:
+            print_json(asdict(finding))
+        elif finding.state == "!!" or not manner.quiet:
             out.sentence(f"{finding.state}  {finding.what}: {finding.how}", hang=4)
-    if manner.quiet:
+    if manner.quiet or as_json:
         return 0 if is_good else _FAILED
     out.line()
     for line in LEGEND:

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from ..runs.output import CUT, LAST
-from ..tasks import events, questions, views
+from ..tasks import events, questions, talk, views
 from ..tasks.events import Event
 
 __all__ = ["SCHEMAS", "schema_of"]
@@ -58,6 +58,10 @@ _OF_A_PRUNED_RUN: Final[dict[str, tuple[dict[str, Any], str]]] = {
 }
 
 
+_TEXT: Final = {"type": "string"}
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+
+
 def schema_of(command: str) -> dict[str, Any]:
     """Return the schema of a line that a command prints with `--json`; `command` is one of `SCHEMAS`."""
     title = f"A line of `subactors {command} --json`"
@@ -74,6 +78,18 @@ def schema_of(command: str) -> dict[str, Any]:
             return {**head, **_object(_OF_A_RUN), "$defs": {"OpenEnd": _closed({"properties": end})}}
         case "report":
             return {**head, "$ref": "#/$defs/Report", "$defs": _of_a_report()}
+        case "look":
+            return {**head, "anyOf": _of_a_check()}
+        case "finding":
+            return {**head, **_of_a_finding()}
+        case "receipt" | "answer":
+            kind = talk.SteerReceipt if SCHEMAS[command] == "receipt" else questions.QuestionSettled
+            _, found = msgspec.json.schema_components([kind], ref_template=_DEFS)
+            return {
+                **head,
+                **_described(kind.__name__, found[kind.__name__], (talk, questions)),
+                "title": head["title"],
+            }
         case _:
             return {**head, **_object(_OF_A_PRUNED_RUN)}
 
@@ -84,6 +100,10 @@ SCHEMAS: Final = {
     "runs": "run",
     "prune": "pruned run",
     "bench": "report",
+    "check": "look",
+    "doctor": "finding",
+    "tell": "receipt",
+    "answer": "answer",
 }
 """What a line of each command is about."""
 
@@ -122,6 +142,50 @@ def _of_a_report() -> dict[str, Any]:
 
     _, found = msgspec.json.schema_components([report.Report], ref_template=_DEFS)
     return {name: _described(name, schema, (report, work)) for name, schema in found.items()}
+
+
+def _of_a_check() -> list[dict[str, Any]]:
+    """Return the schemas of the lines of `check`, one for each kind."""
+    from .check import Verdict  # noqa: PLC0415 - it brings what looks at agents
+
+    kinds: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
+        "problem": {
+            "source": (_TEXT, "The file."),
+            "line": ({"type": ["integer", "null"], "minimum": 1}, "The line in it; null for the file as a whole."),
+            "path": (_TEXT, "The path of the key, such as `agents.root.model`; empty for the file as a whole."),
+            "message": (_TEXT, "What is wrong."),
+            "remedy": (_TEXT, "What would be right; empty where the message says it."),
+        },
+        "agent": {
+            "agent": (_TEXT, "Its name."),
+            "what": (_TEXT, "What it is made of."),
+            "verdict": ({"enum": list(get_args(Verdict))}, "Whether it would run on this machine."),
+            "reasons": (_TEXTS, "Why it would not run, or not before there is a key."),
+            "notes": (_TEXTS, "What to know of it."),
+        },
+        "note": {"text": (_TEXT, "What to know of the whole team.")},
+        "model": {
+            "model": (_TEXT, "A model that was asked (`--ping`)."),
+            "answers": ({"type": "boolean"}, "Whether it can be used."),
+            "text": (_TEXT, "What there is to say."),
+        },
+    }
+    about = "What the line is about."
+    return [_object({"kind": ({"const": kind}, about), **keys}) for kind, keys in kinds.items()]
+
+
+def _of_a_finding() -> dict[str, Any]:
+    """Return the schema of a line of `doctor`."""
+    from .means import LEGEND, State  # noqa: PLC0415 - it brings what looks at models
+
+    states = {"enum": list(get_args(State))}
+    return _object(
+        {
+            "what": (_TEXT, "What was looked at."),
+            "state": (states, " ".join(LEGEND)),
+            "how": (_TEXT, "What was found, and what it is used for."),
+        }
+    )
 
 
 def _event(kind: str, properties: Mapping[str, Any], what: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..control.finding import find_run
 from ..control.last_lines import listed_with_last_lines, with_last_lines
 from ..control.other_hosts import ForeignTask, ListedTask, Survey, tasks_of
 from ..errors import StateError, UnknownTaskError
-from ..tasks.views import ID_PREFIX, TERMINAL, TaskView
+from ..tasks.views import ID_PREFIX, TERMINAL, Status, TaskView
 from ..terminal.colours import STATUS_STYLES
 from ..terminal.streams import out, own_stream, warn
 from ..text import one_line
@@ -194,7 +194,8 @@ def _draw(listing: Listing) -> None:
 
 
 def _print_changes(listing: Listing) -> None:
-    seen: dict[str, ListedTask] = {}
+    told: dict[str, Status] = {}
+    living: dict[str, ListedTask] = {}
     warned: set[str] = set()
     has_head = True
     while True:
@@ -205,15 +206,12 @@ def _print_changes(listing: Listing) -> None:
         warned.update(survey.warnings)
         found = {task.view.id: task for task in survey.tasks}
         # What has ended is not listed any more, nor whose host has gone.
-        found |= {task_id: _now(task) for task_id, task in seen.items() if not (task.view.ended or task_id in found)}
-        changed = [
-            task
-            for task_id, task in found.items()
-            if task_id not in seen or seen[task_id].view.status != task.view.status
-        ]
+        found |= {task_id: _now(task) for task_id, task in living.items() if task_id not in found}
+        changed = [task for task_id, task in found.items() if told.get(task_id) != task.view.status]
         _print(listing, changed, has_head=has_head)
         has_head = has_head and not changed
-        seen |= found
+        told |= {task.view.id: task.view.status for task in changed}
+        living = {task_id: task for task_id, task in found.items() if not task.view.ended}
         out.check()
         time.sleep(_EVERY)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...actors.interrupts import result_of
-from ..errors import CapacityError, TeamFileError
+from ..errors import CapacityError
 from ..host import Host
 from ..supervisor.outcome import ended_owner
 from ..tasks.gateway import Caller
@@ -21,7 +19,6 @@ from ..tasks.views import TaskList, TaskView
 from ..tasks.wording import describe_view, result_text
 from ..team.config import Team
 from ..team.requirements import check_requirements
-from ..teamfile.load import check_team
 from ..terminal.interruptible import Interrupted, Interruptible
 from ..terminal.streams import err, out
 from ..text import encodable
@@ -35,7 +32,7 @@ from .prompt import prompting
 if TYPE_CHECKING:
     from ..control.former import FormerTask
 
-__all__ = ["check_file", "dispatch_tasks", "resume_root", "run_root"]
+__all__ = ["dispatch_tasks", "resume_root", "run_root"]
 
 _FAILED: Final = 1
 _USAGE: Final = 2
@@ -157,35 +154,6 @@ def dispatch_tasks(
                 err.sentence(cost_together(views, time.monotonic() - began))
                 say_what_next(_tasks(host), None, host.folder.path, settings.get("state_dir"))
         return 0 if all(view.status == "completed" for view in views) else _FAILED
-
-
-def check_file(path: str, working_dir: str | None = None, *, ping: bool = False) -> int:
-    """Print what is wrong with a team file, or what of it would run here; return the exit status.
-
-    Args:
-        path: the file.
-        working_dir: where its agents would work; None: the current directory.
-        ping: whether to ask its models, too.
-    """
-    team, problems = check_team(path)
-    if team is None or problems:
-        for line in str(TeamFileError(problems)).splitlines():
-            out.sentence(line)
-        count = len(problems)
-        err.sentence(f"{path}: {count} problem{'' if count == 1 else 's'}.")
-        return _USAGE
-    agents = "1 agent" if len(team.agents) == 1 else f"{len(team.agents)} agents"
-    from .check import DryLook, say_which_answer  # noqa: PLC0415 - for this command only
-
-    look = DryLook(team, os.environ, Path(working_dir or Path.cwd()), asks=ping)
-    is_good = look.is_good
-    if not (manner.quiet and is_good):
-        out.sentence(f"{path}: {agents}, root is {team.root!r}. No problems in the file.")
-        for line in look.lines():
-            out.sentence(line)
-    if ping:
-        is_good = say_which_answer(team, os.environ) and is_good
-    return 0 if is_good else _FAILED
 
 
 def _tasks(host: Host) -> list[TaskView]:

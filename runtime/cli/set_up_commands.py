@@ -21,23 +21,25 @@ __all__ = ["check", "completion", "doctor", "prune", "schema"]
 @command(examples=["subactors check team.yaml", "subactors check team.yaml --ping"])
 @team_argument
 @click.option("--ping", is_flag=True, help="Ask each model of the team for one word, too.")
+@click.option("--json", "as_json", is_flag=True, help="One problem, agent, note or model a line, as JSON.")
 @working_dir_option
-def check(team_file: Path, working_dir: str | None, *, ping: bool) -> int:
+def check(team_file: Path, working_dir: str | None, *, ping: bool, as_json: bool) -> int:
     """Check TEAM and print everything that is wrong with it. Runs nothing.
 
     Each problem has its line and key. For a valid file it also reports which agents would run on this machine,
     which would not and why, and which keys have no effect. The exit status is 2 for a wrong file, and 1 if an agent
     would not run here, or if none would before there is a key. With --ping it is 1 also if a model does not answer.
     """
-    from .run import check_file
+    from .check import check_file
 
-    return check_file(str(team_file), working_dir, ping=ping)
+    return check_file(str(team_file), working_dir, ping=ping, as_json=as_json)
 
 
 @command(examples=["subactors doctor", "subactors doctor --ping"])
 @click.option("--ping", is_flag=True, help="Ask servers of models, too: those of this machine, and those with a key.")
+@click.option("--json", "as_json", is_flag=True, help="One thing that was looked at a line, as JSON.")
 @state_option
-def doctor(state_dir: str | None, *, ping: bool) -> int:
+def doctor(state_dir: str | None, *, ping: bool, as_json: bool) -> int:
     """Say what this machine offers, and run a task on it.
 
     It tells which means of isolation and of limits the machine has, and which of them are used; which keys of models
@@ -45,7 +47,7 @@ def doctor(state_dir: str | None, *, ping: bool) -> int:
     """
     from .doctor import report
 
-    return report(state_dir, ping=ping)
+    return report(state_dir, ping=ping, as_json=as_json)
 
 
 @command(examples=["subactors prune", "subactors prune --older-than 0 --unread    # everything that has ended"])

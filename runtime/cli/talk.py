@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import msgspec
+
 from ..control.finding import ambiguous, find, fitting
 from ..control.other_hosts import ForeignTask, ListedTask, tasks_of
 from ..errors import RuntimeClosedError
@@ -13,6 +15,7 @@ from ..tasks.talk import LONGEST_LETTER, SteerTask
 from ..tasks.views import ID_PREFIX
 from ..terminal.streams import out, warn
 from ..text import encodable
+from .json_style import print_json
 from .manner import manner
 
 __all__ = ["answer_question", "tell_task"]
@@ -25,7 +28,7 @@ Waiting: TypeAlias = list[tuple[ListedTask, Question]]
 """Questions that wait for an answer, each with its task."""
 
 
-def tell_task(root: Path, part: str, text: str) -> int:
+def tell_task(root: Path, part: str, text: str, *, as_json: bool = False) -> int:
     """Say something to a task, and print what becomes of it; return the exit status."""
     if _is_too_long("message", text, LONGEST_LETTER):
         return _FAILED
@@ -35,15 +38,16 @@ def tell_task(root: Path, part: str, text: str) -> int:
         except (OSError, RuntimeClosedError):
             warn(_why_not(task))
             return _FAILED
-    if receipt.outcome == "ended":
+    if as_json:
+        print_json(msgspec.structs.asdict(receipt))
+    elif receipt.outcome == "ended":
         warn(str(receipt))
-        return _FAILED
-    if not manner.quiet:
+    elif not manner.quiet:
         out.sentence(str(receipt))
-    return 0
+    return _FAILED if receipt.outcome == "ended" else 0
 
 
-def answer_question(root: Path, part: str, text: str) -> int:
+def answer_question(root: Path, part: str, text: str, *, as_json: bool = False) -> int:
     """Answer a question of a task, and say so; return the exit status."""
     if _is_too_long("answer", text, LONGEST_ANSWER):
         return _FAILED
@@ -70,7 +74,9 @@ def answer_question(root: Path, part: str, text: str) -> int:
         except (OSError, RuntimeClosedError):
             warn(_why_not(task))
             return _FAILED
-    if not manner.quiet:
+    if as_json:
+        print_json(msgspec.structs.asdict(settled))
+    elif not manner.quiet:
         out.sentence(str(settled))
     return 0
 

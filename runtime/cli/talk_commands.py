@@ -14,8 +14,9 @@ __all__ = ["answer", "stop", "tell"]
 @command(examples=['subactors tell 5e6f "Leave out the tests."', "subactors tell 5e6f - < remarks.md"])
 @id_argument("running")
 @click.argument("text", required=False)
+@click.option("--json", "as_json", is_flag=True, help="What becomes of it, as JSON.")
 @state_option
-def tell(part: str, text: str | None, state_dir: str | None) -> int:
+def tell(part: str, text: str | None, state_dir: str | None, *, as_json: bool) -> int:
     """Say TEXT to a task while it runs.
 
     An agent finds it between two turns of its model; a function gets it from `task.receive()`. TEXT is read from
@@ -25,7 +26,7 @@ def tell(part: str, text: str | None, state_dir: str | None) -> int:
     said = given(text, "TEXT")
     from .talk import tell_task
 
-    return tell_task(state_root(state_dir), part, said)
+    return tell_task(state_root(state_dir), part, said, as_json=as_json)
 
 
 @command(
@@ -36,8 +37,9 @@ def tell(part: str, text: str | None, state_dir: str | None) -> int:
 )
 @id_argument("questions")
 @click.argument("text", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Whose question it was, as JSON.")
 @state_option
-def answer(part: str, text: str | None, state_dir: str | None) -> int:
+def answer(part: str, text: str | None, state_dir: str | None, *, as_json: bool) -> int:
     """Answer a question that a task waits for with TEXT.
 
     `subactors ps --status waiting` lists such tasks, with what they ask. ID is that of a question, or of a task
@@ -47,7 +49,7 @@ def answer(part: str, text: str | None, state_dir: str | None) -> int:
     said = given(text, "TEXT")
     from .talk import answer_question
 
-    return answer_question(state_root(state_dir), part, said)
+    return answer_question(state_root(state_dir), part, said, as_json=as_json)
 
 
 @command(

@@ -10,6 +10,7 @@ from typing import Any, Final
 import jsonschema
 import pytest
 from command_line import subactors, write_team
+from processes_and_waits import wait_until
 from run_folders import subactors as on_root
 from subactors.runtime import Runtime
 from subactors.runtime.cli.json_schemas import SCHEMAS, schema_of
@@ -38,10 +39,14 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     team = entrypoint_team(asks={"entrypoint": "asking_entrypoints:asks"})
     with Runtime.from_mapping(team, state_dir=root, standby=0, max_running=2) as runtime:
         ended = run_and_wait(runtime, "report")
-        stopped, _asking, _queued = (
+        stopped, asking, queued = (
             speaking(runtime, "says_its_text", SAID),
             runtime.run("asks", "Really?"),
             runtime.run("echo", "x"),
+        )
+        wait_until(lambda: asking.view().questions, "it asks")
+        said["tell"] = "".join(
+            on_root("tell", task, "Go on.", "--json", root=root).stdout for task in (ended.id, queued.id)
         )
         said["ps"] = on_root("ps", "--all", "--json", root=root).stdout
         said["view"] = on_root("view", stopped, "--json", root=root).stdout
@@ -49,9 +54,18 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
         said["wait"] = on_root("wait", ended.id, "--json", root=root).stdout
         said["stop"] = on_root("stop", stopped, "--json", root=root).stdout
         said["view --follow"] += on_root("view", "-f", stopped, "--json", root=root).stdout
+        said["answer"] = on_root("answer", asking.id, "yes", "--json", root=root).stdout
         said["wait"] += on_root("wait", stopped, "--json", root=root).stdout
     said["ps"] += on_root("ps", "--all", "--json", root=root).stdout
     said["wait"] += on_root("wait", stopped, "--json", root=root).stdout
+    (folder / "wrong.yaml").write_text("agents: {root: 1}\ngroups: {}\n")
+    (folder / "noted.yaml").write_text(
+        f"{(folder / 'team.yaml').read_text()}  far: {{model: ollama/none}}\nruntime: {{preload: [nowhere]}}\n"
+    )
+    said["check"] = "".join(
+        subactors(folder, "check", team, "--ping", "--json").stdout for team in ("wrong.yaml", "noted.yaml")
+    )
+    said["doctor"] = subactors(folder, "doctor", *state).stdout
     bench = ("--function", "math:factorial", "--tasks", "1", "--repeat", "1", "--against", "none", "9")
     said["bench"] = subactors(folder, "bench", *bench, *state).stdout
     said["runs"] = on_root("runs", "--json", root=root).stdout
@@ -67,6 +81,21 @@ def test_what_a_command_prints_fits_its_schema(printed: dict[str, list[Any]], na
     checker.check_schema(schema)
     assert printed[name]
     assert [error.message for line in printed[name] for error in checker.iter_errors(line)] == []
+
+
+def test_check_has_a_line_for_each_agent_and_each_problem_and_what_to_know(printed: dict[str, list[Any]]) -> None:
+    lines = printed["check"]
+
+    assert [line["path"] for line in lines if line["kind"] == "problem"] == ["agents.root", "groups"]
+    verdicts = {line["agent"]: line["verdict"] for line in lines if line["kind"] == "agent"}
+    assert verdicts == dict.fromkeys(["root", "greeter", "failing", "patient", "pair", "far"], "would run")
+    assert [line["model"] for line in lines if line["kind"] == "model"] == ["ollama/none"]
+    assert ["nowhere" in line["text"] for line in lines if line["kind"] == "note"] == [True]
+
+
+def test_tell_and_answer_say_what_became_of_it(printed: dict[str, list[Any]]) -> None:
+    assert [line["outcome"] for line in printed["tell"]] == ["ended", "queued"]
+    assert [line["question_id"][:9] for line in printed["answer"]] == ["question_"]
 
 
 def test_a_key_too_many_or_too_few_does_not_fit(printed: dict[str, list[Any]]) -> None:
