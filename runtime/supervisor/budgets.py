@@ -13,13 +13,15 @@ does not hold where others have gone beyond theirs: nothing may be used that a p
 Where a turn would fit, were it not for what is reserved for tasks of the agent's own, it waits until one of those has
 ended. It does not wait while one of its own asks it something, or it was sent a message: such a turn comes out of what
 is reserved, as far as nobody has used that. For what is reserved for others it waits as long as that may come back:
-while one of them goes on. One that is queued, or has tasks that are, might wait for the slot of the agent itself.
+while one of them goes on. One that is queued, or has tasks that are, might wait for the slot of the agent itself. One
+might wait for what is reserved for the agent itself, if all that is at work below it waits for its own next turn.
 
 In the supervisor's thread only. It ends no task.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -167,6 +169,7 @@ class Budgets:
             if (before := self._waiting.pop(task.id, None)) is not None:
                 before.set(leave)
             self._waiting[task.id] = reply_to
+            task.turns.waits_since = time.monotonic()
             return
         reply_to.set(_timed(leave, task))
 
@@ -176,6 +179,7 @@ class Budgets:
         task = self._registry.get(task_id)
         if task is None or task.attempt is None:
             return
+        task.turns.waits_since = None
         # Its next attempt has no second last turn.
         task.turns.has_gone_beyond |= task.turns.is_at_end
         for purse in task.purses:
@@ -188,6 +192,7 @@ class Budgets:
         """See whether a task that waits for its next turn may take it: it is asked, or told, or something came back."""
         task = self._registry.get(task_id) if task_id in self._waiting else None
         if task is not None and not (leave := self._leave(task)).must_wait:
+            task.turns.waits_since = None
             self._waiting.pop(task.id).set(_timed(leave, task))
 
     def _leave(self, task: Task) -> TurnLeave:
@@ -231,15 +236,23 @@ class Budgets:
         return sum(purse.reserved[each.id].unused for each in holders if each is not None and task.id in each.owners)
 
     def _lent_to_others(self, task: Task, purse: Purse) -> float:
-        """Return how much of a purse is reserved for others and may come back; 0 if none of them goes on.
-
-        Those below such a one wait for nothing that is reserved elsewhere, so it comes to an end.
-        """
+        """Return how much of a purse is reserved for others and may come back; 0 if none of them goes on."""
         holders = [self._registry.get(holder) for holder in purse.reserved]
         others = [each for each in holders if each is not None and not each.is_over and task.id not in each.owners]
-        if not any(each.has_slot and not each.queued_below for each in others):
+        if not any(map(self._goes_on, others)):
             return 0.0
         return sum(purse.reserved[each.id].unused for each in others)
+
+    def _goes_on(self, holder: Task) -> bool:
+        """Whether a task is at work, or one below it, that waits for no other: some day it ends, and all look again.
+
+        So the last one at work never waits for others. Whoever has started tasks may wait for them.
+        """
+        if not holder.has_slot or holder.queued_below:
+            return False
+        tree = [holder, *(self._registry.unended_tasks(holder.id) if holder.running_below else ())]
+        starters = {each.parent for each in tree}
+        return any(each.id not in starters and each.id not in self._waiting for each in tree)
 
 
 def _end(task: Task, purse: Purse, narrow: Purse) -> TurnLeave:

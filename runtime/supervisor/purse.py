@@ -23,12 +23,14 @@ class TurnBook:
         told_of: what its model was told of that is nearly used up.
         has_gone_beyond: whether one has gone beyond a limit on these, so that there is no last one either.
         is_at_end: whether it was told that its next turn is its last.
+        waits_since: monotonic time since which its next turn waits for what is reserved for tasks; None: it does not.
     """
 
     largest: dict[Unit, float] = field(default_factory=dict)
     told_of: set[Unit] = field(default_factory=set)
     has_gone_beyond: bool = False
     is_at_end: bool = False
+    waits_since: float | None = None
 
 
 class Purse:

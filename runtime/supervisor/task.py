@@ -330,6 +330,8 @@ class Task:
             return ""
         if self.rate_wait is not None:
             return f"{RATE_WAIT}{self.rate_wait[0]}"
+        if self.turns.waits_since is not None:
+            return "waiting for its budget"
         if self.attempt is not None and self.attempt.tools:
             return f"in {', '.join(sorted({call.name for call in self.attempt.tools.values()}))}"
         return "waiting for its model" if self.setup.agent.entrypoint is None else ""
@@ -340,7 +342,9 @@ class Task:
         attempt = self.attempt
         if self.status not in {"running", "waiting"} or attempt is None:
             return None
-        since = self.waits_since if self.status == "waiting" else self.rate_wait[1] if self.rate_wait else None
+        since = self.rate_wait[1] if self.rate_wait else self.turns.waits_since
+        if self.status == "waiting":
+            since = self.waits_since
         if since is not None:
             return time.time() - time.monotonic() + since
         if attempt.tools:

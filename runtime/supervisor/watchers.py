@@ -167,7 +167,7 @@ def _state(task: Task, vitals: Vitals | None, place: int) -> tuple[object, ...]:
     return (
         *(task.status, task.last_sign, task.output.size, task.total_usage, vitals, place, task.attempts),
         *(task.reason, task.questions, task.progress, task.rate_wait, task.waits_since, task.ended_at),
-        *(task.body.pid, bool(task.silent_for), task.has_result),
+        *(task.turns.waits_since, task.body.pid, bool(task.silent_for), task.has_result),
     )
 
 

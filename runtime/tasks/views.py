@@ -223,8 +223,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
         workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
-        doing: what it was last seen to do: waiting for its model or for a rate limit, or in which tools; empty where
-            nobody can know.
+        doing: what it was last seen to do: waiting for its model, its budget or a rate limit, or in which tools; empty
+            where nobody can know.
         doing_began_at: since when it does that, in the form of `started_at`; None where nobody can know.
         tools: the tools that it is in, the longest first.
         group: id of the group, a task for many items, of which it does one; None if it does none.

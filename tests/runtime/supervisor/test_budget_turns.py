@@ -13,8 +13,9 @@ from first_forms import first_always
 from model_server import Calls, ModelServer, Reply, Request, Stall, Text
 from priced_models import THINKER, TURN
 from priced_models import priced_team as team
+from processes_and_waits import wait_until
 from subactors.runtime import Limits, Runtime, TaskView
-from teams import run_and_wait
+from teams import PATIENCE, run_and_wait
 
 
 def thinking() -> Callable[[Request], Reply]:
@@ -97,8 +98,11 @@ def test_an_answer_within_the_limit_is_one_and_an_answer_beyond_it_fails_and_is_
 
 
 def test_an_agent_that_has_promised_all_it_has_waits_until_that_comes_back() -> None:
+    is_seen = threading.Event()
+
     def reply(request: Request) -> Reply:
         if request.model == "worker":
+            assert is_seen.wait(PATIENCE)
             return Text("found", usage=TURN)
         if request.turn == 0:
             return Calls(("run_background_agent", {"agent": "worker", "task": "go", "cost": 5}), usage=TURN)
@@ -108,7 +112,11 @@ def test_an_agent_that_has_promised_all_it_has_waits_until_that_comes_back() -> 
     with ModelServer(reply) as server:
         agents = {"lead": {"sub_agents": ["worker"], "toolsets": tools}, "worker": {}}
         with Runtime.from_mapping(team(server, **agents), standby=0) as runtime:
-            view = run_and_wait(runtime, "lead", limits=Limits(cost=0.5))
+            lead = runtime.run("lead", "go", limits=Limits(cost=0.5))
+            wait_until(lambda: lead.view().doing == "waiting for its budget", "it is seen to wait", limit=PATIENCE)
+            assert lead.view().doing_began_at is not None
+            is_seen.set()
+            (view,) = runtime.wait([lead], timeout=PATIENCE)
             worker = next(each for each in runtime.list() if each.agent == "worker")
         second = next(request for request in server.requests if request.model == "lead" and request.turn == 1)
 
@@ -177,6 +185,25 @@ def test_an_agent_waits_for_what_is_promised_to_another_that_does_not_need_its_s
         assert re.search(
             r"they had used \$0\.\d+, \$0\.\d+ were reserved for tasks that had not ended", views["other"].reason
         )
+
+
+def test_two_agents_that_each_need_what_is_promised_to_the_other_do_not_wait_for_each_other() -> None:
+    def reply(request: Request) -> Reply:
+        if request.model == "lead" and request.turn == 0:
+            y = {"agent": "y", "task": "go", "tokens": 850}
+            x = {"agent": "x", "task": "go", "cost": 0.985}
+            return Calls(("run_background_agent", x), ("run_background_agent", y), usage=TURN)
+        return Text("done", usage=TURN)
+
+    tools = [{"type": "background_agents", "limits": True}]
+    with ModelServer(reply) as server:
+        agents = {"lead": {"sub_agents": ["x", "y"], "toolsets": tools}, "x": {}, "y": {}}
+        with Runtime.from_mapping(team(server, **agents), standby=0) as runtime:
+            lead = run_and_wait(runtime, "lead", limits=Limits(tokens=1000, cost=1.0))
+            ends = {each.agent: each for each in runtime.list()}
+
+    assert (lead.status, lead.result) == ("completed", "done")
+    assert sorted([ends["x"].status, ends["y"].status]) == ["completed", "failed"]
 
 
 def test_a_limit_on_time_cuts_tools_short_and_leaves_time_for_a_last_turn() -> None:
