@@ -42,8 +42,7 @@ def resume_task(
     former = former_task(root, task_id)
     if former is None:
         raise RunError(f"Task {task_id} is not in the journal of its run, so there is nothing to continue.")
-    with former:
-        return _resume(former, _facts(run), text, team_file, as_json=as_json, settings=settings)
+    return _resume(former, _facts(run), text, team_file, as_json=as_json, settings=settings)
 
 
 def _resume(

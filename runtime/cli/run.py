@@ -67,7 +67,7 @@ def resume_root(team: Team, former: FormerTask, message: str | None, *, as_json:
     return _run(
         team,
         agent_of(team, past.agent),
-        ResumePast(past, message),
+        ResumePast(past, str(former.run), message),
         as_json=as_json,
         settings=settings,
         accepted=former.note_continued,

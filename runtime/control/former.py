@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import Self
 
 from ..errors import RunError, StateError
-from ..runs.claims import Claim, check_nobody_continues
 from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.reader import JournalReader
 from ..runs.upkeep import note_continued
@@ -20,32 +17,24 @@ __all__ = ["FormerTask", "former_task"]
 
 
 class FormerTask:
-    """A task of another run, which nobody else can continue until this is left, or it is noted that it is continued.
+    """A task of another run.
 
     Attributes:
         past: what is needed to continue it.
+        run: the folder of its run.
 
     Args:
-        past: the same.
-        run: the folder of its run.
-        claim: keeps others from it.
+        past: as above.
+        run: as above.
     """
 
-    def __init__(self, past: Past, run: Path, claim: Claim) -> None:
+    def __init__(self, past: Past, run: Path) -> None:
         self.past = past
-        self._run = run
-        self._claim = claim
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._claim.release()
+        self.run = run
 
     def note_continued(self) -> None:
         """Note in its journal that a task goes on with it; without effect where its host lives."""
-        note_continued(self._run, self.past.id)
-        self._claim.release()
+        note_continued(self.run, self.past.id)
 
 
 def former_task(root: Path, task_id: str) -> FormerTask | None:
@@ -56,30 +45,26 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
         task_id: the task's id.
 
     Raises:
-        RunError: it has not ended, or is being continued already.
+        RunError: it has not ended.
         StateError: the state folder, or the journal of its run, cannot be read; or it is in none of those that can be,
             and one cannot.
     """
     path = _run_of(root, task_id)
     if path is None:
         return None
-    with contextlib.ExitStack() as on_error:
-        claim = on_error.enter_context(Claim.take(path, task_id))
-        check_nobody_continues(root, task_id)
-        try:
-            with JournalReader(RunFiles(path).journal, live=is_live(path)) as reader:
-                past = reader.past(task_id)
-        except sqlite3.Error as error:
-            raise StateError(f"The journal of {path.name} cannot be read: {error}.") from error
-        if past is None:
-            return None
-        if past.status not in TERMINAL:
-            raise RunError(
-                f"Task {task_id} is {past.status}, in a host that lives (process {host_pid(path) or '?'}). "
-                "Only one that has ended can be continued."
-            )
-        on_error.pop_all()
-    return FormerTask(past, path, claim)
+    try:
+        with JournalReader(RunFiles(path).journal, live=is_live(path)) as reader:
+            past = reader.past(task_id)
+    except sqlite3.Error as error:
+        raise StateError(f"The journal of {path.name} cannot be read: {error}.") from error
+    if past is None:
+        return None
+    if past.status not in TERMINAL:
+        raise RunError(
+            f"Task {task_id} is {past.status}, in a host that lives (process {host_pid(path) or '?'}). "
+            "Only one that has ended can be continued."
+        )
+    return FormerTask(past, path)
 
 
 def _run_of(root: Path, task_id: str) -> Path | None:

@@ -1,9 +1,8 @@
-"""Claims: who continues a task, said to all hosts of a state folder, from before they look until it is in a journal.
+"""Claims: who continues a task, said to all hosts of a state folder, until what continues it has ended.
 
-    STATE/run_…/continuing/TASK     locked (flock) by the host that is about to continue that task; its process id
+    STATE/run_…/continuing/TASK     locked (flock) by the host that continues that task; its process id, and which task
 
-Two hosts that look at the same moment would each find that nobody else is at it. The kernel lets go of a claim however
-its holder ends; the file stays.
+The kernel lets go of a claim however its holder ends; the file stays. Two hosts in one process do not share it.
 """
 
 from __future__ import annotations
@@ -11,19 +10,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import sqlite3
 from pathlib import Path
 from typing import Final, Self
 
 from ...actors.regular_files import open_to_log, open_to_read
 from ..errors import RunError, StateError
-from .folder import RunFiles, host_pid, is_live, runs
+from ..text import one_line
+from .folder import RunFiles
 from .forks import close_when_forked
-from .reader import JournalReader
 
-__all__ = ["Claim", "check_nobody_continues"]
+__all__ = ["Claim"]
 
 _MODE: Final = 0o700
+
+_LONGEST: Final = 100
+"""Characters of who has claimed a task."""
 
 
 class Claim:
@@ -36,12 +37,6 @@ class Claim:
     def __init__(self, descriptor: int) -> None:
         self._descriptors = [descriptor]
         close_when_forked(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
     @classmethod
     def take(cls, run: Path, task_id: str) -> Self:
@@ -71,8 +66,14 @@ class Claim:
             os.close(descriptor)
             if not isinstance(error, BlockingIOError):
                 raise StateError(f"{task_id} cannot be continued: {error.strerror or error} ({path}).") from error
-            raise RunError(f"Task {task_id} is being continued already, in {_holder(path)}.") from None
+            raise RunError(f"Task {task_id} is being continued already, {_holder(path)}.") from None
         return cls(descriptor)
+
+    def name(self, task_id: str) -> None:
+        """Say which task continues the one that is claimed."""
+        with contextlib.suppress(OSError):  # a full disk: others are refused all the same
+            for descriptor in self._descriptors:
+                os.write(descriptor, f" {task_id}".encode())
 
     def release(self) -> None:
         """Let others continue the task."""
@@ -93,30 +94,9 @@ def _holder(path: Path) -> str:
     with contextlib.suppress(OSError):
         descriptor = open_to_read(path)
         try:
-            if process := os.pread(descriptor, 20, 0).decode(errors="replace"):
-                return f"process {process}"
+            process, _, task_id = os.pread(descriptor, _LONGEST, 0).decode(errors="replace").partition(" ")
         finally:
             os.close(descriptor)
-    return "another process"
-
-
-def check_nobody_continues(root: Path, task_id: str) -> None:
-    """Refuse to continue a task that another process is at. To be asked with the claim, or the answer may be old.
-
-    A journal that cannot be read says nothing.
-
-    Raises:
-        RunError: one is.
-        StateError: the state folder cannot be read.
-    """
-    for path in runs(root):
-        # Whoever opens and closes a file takes the locks on it from this process.
-        if not is_live(path) or host_pid(path) == os.getpid():
-            continue
-        at_it = None
-        with contextlib.suppress(sqlite3.Error), JournalReader(RunFiles(path).journal, live=True) as reader:
-            at_it = reader.continuing(task_id)
-        if at_it is not None:
-            raise RunError(
-                f"Task {task_id} is being continued already, by {at_it}, in process {host_pid(path) or '?'}."
-            )
+        if process:
+            return f"by {one_line(task_id, _LONGEST)}, in process {process}" if task_id else f"in process {process}"
+    return "in another process"

@@ -8,7 +8,7 @@
     │   ├── output/             what tasks said
     │   ├── results/            results that were too large to be sent, and those of groups, where there are any
     │   ├── work/               folders of agents with `workdir: private`, where there are any
-    │   ├── continuing/         who is about to continue which of its tasks (`claims`), where somebody was
+    │   ├── continuing/         who continues which of its tasks (`claims`), where somebody did
     │   └── log/                what their processes wrote to standard output and error
     └── worktrees/              of agents with `workdir: worktree`, by run and task (`workdir`), while there are any
 
@@ -114,7 +114,7 @@ class RunFiles:
 
     @property
     def continuing(self) -> Path:
-        """The folder of what says which of its tasks somebody is about to continue; made when the first is."""
+        """The folder of what says which of its tasks somebody continues; made when the first is."""
         return self.path / "continuing"
 
     @property

@@ -5,12 +5,13 @@ Nothing here waits: the journal answers in its own thread, and what it says come
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import RunError, StateError, UnknownTaskError
+from ..errors import RunError, UnknownTaskError
 from ..runs.conversation import select_past
 from ..runs.journal import Journal
 from ..runs.past_rows import past_of
@@ -22,7 +23,6 @@ from .registry import TaskRegistry
 
 if TYPE_CHECKING:
     from ...actors.regular_files import Folder
-    from ..runs.claims import Claim
 
 __all__ = ["Resumer"]
 
@@ -52,17 +52,18 @@ class Resumer:
     ) -> None:
         self._registry = registry
         self._journal = journal
-        self._run = Path(outputs.path).parent
+        self._run = str(Path(outputs.path).parent)
         self._mailbox = mailbox
         self._charge = charge
         self._asked: set[ReplyTo] = set()
-        self._claims: dict[ReplyTo, Claim] = {}
 
     def give_up(self) -> list[ReplyTo]:
         """Return where answers are owed: nothing is continued any more."""
-        while self._claims:
-            self._claims.popitem()[1].release()
-        return list(self._asked)
+        asked = []
+        with contextlib.suppress(KeyError):  # one by one: each is answered here, or in the journal's thread
+            while True:
+                asked.append(self._asked.pop())
+        return asked
 
     def find(self, request: ResumeTask, caller: Caller, reply_to: ReplyTo) -> None:
         """Have a task looked up that is to be continued; `ResumePast` comes when it is found.
@@ -88,11 +89,9 @@ class Resumer:
             select_past(request.task_id), lambda rows: self._found(rows, request, caller, reply_to, missing)
         )
 
-    def found(self, reply_to: ReplyTo) -> ReplyTo:
-        """Take note that a call has come back, and return where its answer goes: then others may continue the task."""
+    def found(self, reply_to: ReplyTo) -> None:
+        """Take note that a call has come back."""
         self._asked.discard(reply_to)
-        claim = self._claims.pop(reply_to, None)
-        return reply_to if claim is None else _Claimed(reply_to, claim)
 
     def _found(
         self,
@@ -105,47 +104,11 @@ class Resumer:
         """Hand on what the journal says. In the journal's thread."""
         try:
             past = past_of(request.task_id, rows, live=True)
-            if past is not None:
-                self._claims[reply_to] = self._claimed(past.id)
         except sqlite3.DatabaseError as error:
             past, missing = None, RunError(f"In the journal {error}.")
-        except RunError as error:
-            past, missing = None, error
-        if past is None:
-            self._asked.discard(reply_to)
+        if past is not None:
+            self._mailbox.tell_for(None, Call(ResumePast(past, self._run, request.message), caller, reply_to))
+            return
+        with contextlib.suppress(KeyError):  # it was given up
+            self._asked.remove(reply_to)
             reply_to.set_exception(missing.with_traceback(None))
-        else:
-            self._mailbox.tell_for(None, Call(ResumePast(past, request.message), caller, reply_to))
-
-    def _claimed(self, task_id: str) -> Claim:
-        """Claim a task of this run; raises RunError where another host is at it, or nobody can be told of it."""
-        from ..runs.claims import Claim, check_nobody_continues  # noqa: PLC0415 - few tasks are continued
-
-        try:
-            claim = Claim.take(self._run, task_id)
-            try:
-                check_nobody_continues(self._run.parent, task_id)
-            except BaseException:
-                claim.release()
-                raise
-        except StateError as error:
-            raise RunError(str(error)) from None
-        return claim
-
-
-class _Claimed:
-    """Address of the answer to one who continues a task, which is claimed until it is given; see `ReplyTo`."""
-
-    def __init__(self, reply_to: ReplyTo, claim: Claim) -> None:
-        self._reply_to = reply_to
-        self._claim = claim
-
-    def set(self, value: Any) -> None:
-        """Answer: the journal has it now."""
-        self._claim.release()
-        self._reply_to.set(value)
-
-    def set_exception(self, error: BaseException) -> None:
-        """Answer with an error."""
-        self._claim.release()
-        self._reply_to.set_exception(error)

@@ -6,6 +6,8 @@ Used in the supervisor's thread only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -29,6 +31,9 @@ from .outcome import Outcome
 from .registry import TaskRegistry
 from .task import Task
 from .waiting import Answers
+
+if TYPE_CHECKING:
+    from ..runs.claims import Claim
 
 __all__ = ["Starter"]
 
@@ -81,23 +86,32 @@ class Starter:
         """Start a task that continues another, or queue it; as `run`.
 
         Raises:
-            RunError: it is refused.
+            RunError: it is refused; somebody may be continuing that already.
+            StateError: others cannot be told that it is continued.
         """
+        from ..runs.claims import Claim  # noqa: PLC0415 - few tasks are continued
+
         past, message = request.past, request.message
         check_resumable(past, message)
-        at_it = next((task for task in self._registry.unended_tasks() if task.continues == past.id), None)
-        if at_it is not None:
-            raise RunError(f"Task {past.id} is being continued already, by {at_it.id}, which is {at_it.status}.")
         options = msgspec.structs.replace(past.options or AS_USUAL, key=None)
         run = RunTask(past.agent, text_of(past, message), past.expected_output, options=options)
-        self.run(run, caller, reply_to, request)
+        claim = Claim.take(Path(request.run), past.id)
+        try:
+            self.run(run, caller, reply_to, (request, claim))
+        except BaseException:
+            claim.release()
+            raise
         former = self._registry.get(past.id)
         if former is not None:
             for task in [former, *self._registry.visible(Caller(former.id))]:
                 self._registry.note_read(task)
 
     def run(
-        self, request: RunTask | MapAgent, caller: Caller, reply_to: ReplyTo, continued: ResumePast | None = None
+        self,
+        request: RunTask | MapAgent,
+        caller: Caller,
+        reply_to: ReplyTo,
+        continued: tuple[ResumePast, Claim] | None = None,
     ) -> None:
         """Start a task, or queue it; the answer is given when the journal has it.
 
@@ -105,7 +119,7 @@ class Starter:
             request: what to start.
             caller: who asks.
             reply_to: where the answer goes.
-            continued: the task that it continues; None: it begins anew.
+            continued: the task that it continues, and the claim to it; None: it begins anew.
 
         Raises:
             RunError: it is refused.
@@ -121,7 +135,10 @@ class Starter:
                 reply_to.set(self._answers.accepted(earlier))
                 return
         admission = admit(request, caller, parent, team=team, registry=registry, working_directory=folder)
-        task = self._briefings.task(request, caller, parent, admission.chain, continued)
+        task = self._briefings.task(request, caller, parent, admission.chain, continued and continued[0])
+        if continued is not None:
+            task.claim = continued[1]
+            task.claim.name(task.id)
         task.item_of = parent.id if parent is not None and parent.group is not None else None
         own = None if request.call else self._team.agents[request.agent].limits
         self._answers.budgets.open(task, parent, asked=request.options.limits, own=own)

@@ -183,6 +183,8 @@ class TaskSupervisor(Supervisor):
     def on_stop(self) -> None:
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._place.close()
+        for task in self._registry.unended_tasks():
+            task.let_others_continue()
         error = RuntimeClosedError("The runtime is closed.")
         # Each once: what the journal has just answered is in both of the latter.
         owed = [*self._answers.owed, *self._talk.owed, *self._resumer.give_up(), *take_calls(self.actor_inbox)]
@@ -201,6 +203,8 @@ class TaskSupervisor(Supervisor):
         self._answer(request, Caller(task.id, task.agent), reply_to)
 
     def _answer(self, request: TaskRequest | ResumePast | WatchTasks, caller: Caller, reply_to: ReplyTo) -> None:
+        if isinstance(request, ResumePast):
+            self._resumer.found(reply_to)
         try:
             match request:
                 case RunTask() | MapAgent() | ResumeTask() | ResumePast() if self._closing is not None:
@@ -212,7 +216,6 @@ class TaskSupervisor(Supervisor):
                 case ResumeTask():
                     self._resumer.find(request, caller, reply_to)
                 case ResumePast():
-                    reply_to = self._resumer.found(reply_to)
                     self._starter.resume(request, caller, reply_to)
                 case SteerTask() | Listen() | AskQuestion() | AskApproval() | AnswerQuestion():
                     self._talk.answer(request, caller, reply_to)

@@ -26,6 +26,7 @@ from .purse import TurnBook
 
 if TYPE_CHECKING:
     from ..place.base import Body
+    from ..runs.claims import Claim
     from ..tasks.group_request import Group
     from .purse import Purse
 
@@ -84,6 +85,7 @@ class Task:
         limit_exceeded: its own limit on these, as a sentence, when more is used: it fails, and is not ended for that.
         key: the name that whoever started it has given the piece of work; None if none.
         continues: id of the task whose conversation it goes on with; empty if it begins anew.
+        claim: keeps others from continuing the same; None if it begins anew.
         item_of: id of the group of which it does an item; None if it does none.
         group: what is remembered of it if it is the group of tasks for many items; else None.
         is_root: whether it is the root of a run of the command line, which takes up none of the room for tasks.
@@ -145,6 +147,7 @@ class Task:
     limit_exceeded: str = ""
     key: str | None = None
     continues: str = ""
+    claim: Claim | None = None
     item_of: str | None = None
     group: Group | None = None
     is_root: bool = False
@@ -222,14 +225,21 @@ class Task:
             self.attempts = 1
 
     def release(self) -> None:
-        """Let go of what only a task needs that has not ended: its process and what that was given, which is large."""
+        """Let go of what only a task needs that has not ended: its process, what that was given, and what it claims."""
         self.attempt = self.deadline = None
         self.answered = ""
+        self.let_others_continue()
         spec = self.spec
         if spec.conversation or spec.call or spec.output_schema or (spec.data, spec.expected_output) != (None, None):
             self.spec = msgspec.structs.replace(
                 spec, conversation=(), call=b"", data=None, expected_output=None, output_schema=""
             )
+
+    def let_others_continue(self) -> None:
+        """Let go of its claim to what it continues."""
+        if self.claim is not None:
+            self.claim.release()
+            self.claim = None
 
     def kept_size(self) -> int:
         """Return about how many bytes are kept of what it was given and has answered."""

@@ -67,9 +67,16 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResumePast(Request[TaskAccepted], frozen=True, tag="resume_past"):
-    """To the host only: continue a task that has ended, in this run or another; see `ResumeTask`."""
+    """To the host only: continue a task that has ended, in this run or another; see `ResumeTask`.
+
+    Attributes:
+        past: the task.
+        run: the folder of its run.
+        message: what it is to do now; None: what it was at.
+    """
 
     past: Past
+    run: str
     message: str | None = None
 
 

@@ -103,9 +103,8 @@ def resume(way: Way, task_id: str, message: str | None) -> Steps[TaskAccepted]:
             raise
         from ..tasks.past import ResumePast  # noqa: PLC0415 - for programs that continue earlier runs
 
-        with former:
-            accepted = yield ResumePast(former.past, message)
-            former.note_continued()
+        accepted = yield ResumePast(former.past, str(former.run), message)
+        former.note_continued()
     return accepted
 
 

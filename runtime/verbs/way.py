@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import RuntimeClosedError
 from ..tasks.gateway import Nobody, ReplyTo
@@ -15,6 +15,8 @@ from .arguments import NotPickled
 from .held import Held
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..tasks.events import Event
     from ..tasks.past import Past
 
@@ -50,17 +52,15 @@ class Source(Protocol[T_co]):
 
 
 class Former(Protocol):
-    """A task of another run, that is to be continued. Nobody else can continue it until this is left.
+    """A task of another run, that is to be continued.
 
     Attributes:
         past: what is needed for that.
+        run: the folder of its run.
     """
 
     past: Past
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
+    run: Path
 
     def note_continued(self) -> None:
         """Note with its run that a task goes on with it."""

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import pytest
 from killed_hosts import TEAM, continuing_host, host, killed_host, long_call, resumed
 from processes_and_waits import wait_until
-from subactors.runtime import RunError, Runtime
+from subactors.runtime import RunError, Runtime, RuntimeClosedError
 from subactors.runtime.control.other_hosts import tasks_of
 from teams import PATIENCE, plan, run_and_wait
 
@@ -40,6 +42,52 @@ def test_what_another_process_continues_already_is_not_continued_twice_at_a_time
             runtime.resume(task_id)
 
 
+def test_of_two_hosts_in_one_process_only_one_continues_a_task(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
+        task_id = run_and_wait(runtime, "plans", plan({"answer": "x"})).id
+    wait = plan([["shell", {"cmd": "sleep 600"}]], {"answer": "y"})
+    with (
+        Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as first,
+        Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as second,
+    ):
+        task = first.resume(task_id, wait)
+        for other in (second, first):
+            with pytest.raises(RunError, match=rf"already, by {task.id}, in process {os.getpid()}"):
+                other.resume(task_id, wait)
+        first.stop(task)
+        assert resumed(second, task_id, "More.").ended
+
+
+def test_to_continue_a_task_no_journal_of_another_run_is_opened(tmp_path: Path) -> None:
+    opened: list[str] = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "sqlite3.connect" else None)
+    with (
+        host(tmp_path / "state", "shows", "First."),
+        Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime,
+    ):
+        task_id = run_and_wait(runtime, "shows", "First.").id
+        opened.clear()
+        assert resumed(runtime, task_id, "Second.").status == "completed"
+    assert opened == []
+
+
+def test_a_host_that_is_closed_while_it_looks_a_task_up_keeps_nobody_from_continuing_it(tmp_path: Path) -> None:
+    is_closed = threading.Event()
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as first:
+        task_id = run_and_wait(first, "plans", plan({"answer": "x"})).id
+        host = first._host
+        host.journal.query(("SELECT 1", ()), lambda _: is_closed.wait(PATIENCE))
+        with ThreadPoolExecutor(2) as threads:
+            lookup = threads.submit(first.resume, task_id, "More.")
+            wait_until(lambda: len(host.journal._queue) > 0, "the journal is asked", limit=PATIENCE)
+            threads.submit(first.close)
+            with pytest.raises(RuntimeClosedError):
+                lookup.result(PATIENCE)
+            is_closed.set()
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as second:
+        assert resumed(second, task_id, plan({"answer": "y"})).status == "completed"
+
+
 @pytest.mark.parametrize("runs_here", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_of_two_hosts_that_continue_a_task_in_the_same_moment_one_is_refused(tmp_path: Path, runs_here: bool) -> None:
     with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
@@ -54,6 +102,8 @@ def test_of_two_hosts_that_continue_a_task_in_the_same_moment_one_is_refused(tmp
 
 CLAIMER: Final = """
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subactors.runtime.runs.claims import Claim
 claim = Claim.take(Path(sys.argv[1]), sys.argv[2])
