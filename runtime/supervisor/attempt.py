@@ -73,7 +73,7 @@ class Attempt:
             is_late: whether the task has reached a limit. An answer after that is kept, but does not undo it.
         """
         match report:
-            case ToolCalled(call_id, name, _) if len(self.tools) < _MOST_TOOLS:
+            case ToolCalled(call_id, name, _) if call_id not in self.tools and len(self.tools) < _MOST_TOOLS:
                 self.calls += 1
                 self.tools[call_id] = ToolCall(self.calls, name, time.monotonic(), time.time())
                 return self.tools[call_id]

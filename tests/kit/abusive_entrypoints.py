@@ -38,6 +38,16 @@ def waits_too_often(messages: Any, tools: Any) -> str:
     return f"{len(refused)} {refused[0]}"
 
 
+def calls_one_tool_again_and_again(task: EntrypointTask) -> NoReturn:
+    """Report a hundred times that a tool is called, which is never answered; and say so when all have been taken."""
+    for _ in range(100):
+        send({"type": "tool_called", "call_id": "x", "name": "x", "arguments": "{}"})
+    _channel().request(ListTasks()).result(_LONG)
+    task.emit("so far ")
+    time.sleep(_LONG)
+    raise AssertionError
+
+
 def talks_too_long(task: EntrypointTask) -> NoReturn:
     """Report turns of five million characters each, without end."""
     task.emit("so far ")

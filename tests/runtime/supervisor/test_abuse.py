@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from first_forms import first_always
+from journals import asked_of_journal
 from subactors.runtime import Runtime
 from teams import entrypoint, run_and_wait, speaking
 
@@ -18,6 +19,7 @@ TEAM = {
             "toolsets": [{"type": "background_agents", "on_finish": "stop"}],
         },
         "talkative": {"entrypoint": "abusive_entrypoints:talks_too_long", "restart": "permanent"},
+        "repeats": {"entrypoint": "abusive_entrypoints:calls_one_tool_again_and_again"},
         "waits": entrypoint("waits"),
         "echo": entrypoint("echo"),
     }
@@ -91,6 +93,13 @@ def test_a_task_that_waits_for_too_much_at_a_time_is_refused(runtime: Runtime) -
     count, _, words = view.result.partition(" ")
     assert int(count) == 4000
     assert "1,000 requests of this task wait for an answer already" in words
+
+
+def test_a_tool_that_is_called_again_before_it_has_answered_is_kept_once(runtime: Runtime) -> None:
+    task_id = speaking(runtime, "repeats")
+    runtime.stop(task_id)
+
+    assert asked_of_journal(runtime, "SELECT name FROM open_call WHERE task = ?", task_id) == [["x"]]
 
 
 def test_a_conversation_without_end_is_not_kept_without_end(runtime: Runtime) -> None:
