@@ -24,7 +24,7 @@ from ...actors import READ, WRITE
 from ..errors import RunError, StateError
 from ..runs.forks import close_when_forked
 from ..tasks.gateway import ReplyTo
-from ..tasks.messages import ResumeTask, RunTask, TaskRequest, WaitTasks
+from ..tasks.messages import StartRequest, TaskRequest, WaitTasks
 from ..tasks.request import in_words
 from ..tasks.watching import WatchTasks
 from ..text import encodable
@@ -152,7 +152,7 @@ class ControlServer:
         reply_to = _ReplyToConnection(self._loop, connection, asked.id)
         try:
             request = _request.decode(asked.request)
-            if isinstance(request, RunTask | ResumeTask):
+            if isinstance(request, StartRequest):
                 raise RunError("Tasks cannot be started from another process.")  # noqa: TRY301 - an answer as any other
             if isinstance(request, WaitTasks):
                 timeout = _LONGEST_WAIT if request.timeout is None else min(_LONGEST_WAIT, request.timeout)

@@ -42,6 +42,7 @@ __all__ = [
     "ResumeTask",
     "RunOptions",
     "RunTask",
+    "StartRequest",
     "StopTasks",
     "TaskAccepted",
     "TaskReport",
@@ -241,10 +242,11 @@ class AwaitRate(Request[RateTurn], frozen=True, tag="await_rate"):
     after: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
 
 
+StartRequest: TypeAlias = RunTask | MapAgent | ResumeTask
+"""All that starts a task; whoever may only look, and stop, is refused it."""
+
 TaskRequest: TypeAlias = (
-    RunTask
-    | MapAgent
-    | ResumeTask
+    StartRequest
     | ListTasks
     | ViewTask
     | WaitTasks

@@ -16,7 +16,17 @@ from subactors.runtime import RunError, RuntimeClosedError, TaskEndedError, Task
 from subactors.runtime.control.client import ControlClient
 from subactors.runtime.control.wire import Asked, Cutter, address, frame
 from subactors.runtime.tasks.gateway import ReplyTo
-from subactors.runtime.tasks.messages import ListTasks, RunTask, StopTasks, TaskRequest, ViewTask, WaitTasks
+from subactors.runtime.tasks.group_request import MapAgent
+from subactors.runtime.tasks.messages import (
+    ListTasks,
+    ResumeTask,
+    RunTask,
+    StartRequest,
+    StopTasks,
+    TaskRequest,
+    ViewTask,
+    WaitTasks,
+)
 
 
 @pytest.fixture
@@ -103,9 +113,10 @@ def test_an_answer_that_cannot_be_sent_is_an_error(host: Host) -> None:
         client.ask(ListTasks(), PATIENCE)
 
 
-def test_no_task_can_be_started_from_outside(host: Host) -> None:
+@pytest.mark.parametrize("request_to_start", [RunTask("worker", "work"), MapAgent("worker"), ResumeTask(VIEW.id)])
+def test_no_task_can_be_started_from_outside(host: Host, request_to_start: StartRequest) -> None:
     with host.connect() as client, pytest.raises(RunError, match="cannot be started from another process"):
-        client.ask(RunTask("worker", "work"), PATIENCE)
+        client.ask(request_to_start, PATIENCE)
     assert host.asked.empty()
 
 
