@@ -1,4 +1,4 @@
-"""Former tasks: finds, in the journals of earlier runs, what a task had started that is continued here."""
+"""Former tasks: finds, in the journals of other runs, what a task had started that is continued here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def former_task(root: Path, task_id: str, continued: str, limit: int | None) -> 
         for path in runs(root):
             if is_live(path) and host_pid(path) == os.getpid():
                 continue  # its journal is open in this process, which would lose its locks
-            with contextlib.suppress(sqlite3.Error), JournalReader(RunFiles(path).journal, live=False) as reader:
+            with contextlib.suppress(sqlite3.Error), _journal(path) as reader:
                 where |= dict.fromkeys(reader.ids(), path)
     starters: set[str] = set()
     starter = _read(where, continued)
@@ -52,9 +52,10 @@ def former_task(root: Path, task_id: str, continued: str, limit: int | None) -> 
 def _read(where: Mapping[str, Path], task_id: str) -> TaskView | None:
     """Return a task as its journal has it; None if it is in none, or cannot be read."""
     if task_id in where:
-        with (
-            contextlib.suppress(sqlite3.Error),
-            JournalReader(RunFiles(where[task_id]).journal, live=False) as reader,
-        ):
+        with contextlib.suppress(sqlite3.Error), _journal(where[task_id]) as reader:
             return reader.task(task_id)
     return None
+
+
+def _journal(run: Path) -> JournalReader:
+    return JournalReader(RunFiles(run).journal, live=is_live(run))
