@@ -29,7 +29,7 @@ def note_size(log: str, size: int, last: tuple[float, int]) -> tuple[float, int]
     Args:
         log: its path.
         size: its bytes.
-        last: when it was last noted (monotonic), and with what size.
+        last: when this host last noted it (monotonic), and with what size; zeros: it has not, or has forgotten.
 
     Raises:
         OSError: it cannot be noted.
@@ -39,7 +39,10 @@ def note_size(log: str, size: int, last: tuple[float, int]) -> tuple[float, int]
         return last
     folder, name = os.path.split(log)
     with Folder(folder) as held:
-        descriptor = held.change(f"{name}.times") if last[1] else held.make(f"{name}.times")
+        try:
+            descriptor = held.change(f"{name}.times")  # what earlier attempts have written was noted there, too
+        except FileNotFoundError:
+            descriptor = held.make(f"{name}.times")
         try:
             if os.fstat(descriptor).st_size < _LONGEST:
                 os.write(descriptor, b"%.3f %d\n" % (time.time(), size))

@@ -11,6 +11,7 @@ import pytest
 from processes_and_waits import wait_until
 from run_folders import command, past_run, subactors, task_row
 from subactors.runtime import Runtime
+from subactors.runtime.runs.log_times import note_size
 from teams import run_and_wait, speaking
 
 TEAM = {
@@ -130,6 +131,14 @@ def test_what_was_written_since_a_moment_begins_where_the_log_was_last_seen_befo
     assert shown("1970-01-01T00:16:40Z") == "one\ntwo\nthree\n"
     os.utime(run / "log" / f"{ID}.log", (3000, 3000))
     assert shown("1h") == ""
+
+
+def test_times_of_a_log_are_kept_when_its_task_is_started_again(tmp_path: Path) -> None:
+    log = tmp_path / f"{ID}.log"
+    for size in (4, 8):  # nobody knows what was noted before the task had ended
+        note_size(str(log), size, (0.0, 0))
+
+    assert [line.split()[1] for line in Path(f"{log}.times").read_text().splitlines()] == ["4", "8"]
 
 
 def test_a_log_is_followed_until_its_task_has_ended_and_its_times_are_noted(tmp_path: Path) -> None:
