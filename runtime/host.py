@@ -29,7 +29,7 @@ from .people import OnQuestion, People, asks_program
 from .runs.folder import RunFolder, state_root
 from .runs.forks import fork_lock
 from .runs.journal import Journal
-from .tasks.gateway import Call, Caller, Close, HostGateway, ReplyTo
+from .tasks.gateway import Call, Caller, Close, Forget, HostGateway, ReplyTo
 from .tasks.messages import Request, checked
 from .tasks.questions import AnswerQuestion
 from .tasks.talk import SteerTask
@@ -157,7 +157,7 @@ class Host:
             with fork_lock:  # as below
                 from .control.server import ControlServer  # noqa: PLC0415 - to import this package is cheap
 
-            self._control = ControlServer(self.system.io, self.folder.control, self._answer_elsewhere)
+            self._control = ControlServer(self.system.io, self.folder.control, self._answer_elsewhere, self._forget)
             self.housekeeping.start()
         except BaseException:
             self.close()
@@ -339,6 +339,11 @@ class Host:
         """Hand the supervisor a request of another process of the same user. Runs in the I/O thread."""
         title = (_SAYS if isinstance(request, SteerTask | AnswerQuestion) else _STOPS)[face]
         self.supervisor.tell(Call(request, Caller(title=title), reply_to))
+
+    def _forget(self, reply_to: ReplyTo) -> None:
+        """Tell the supervisor that another process has gone which waited for an answer. Runs in the I/O thread."""
+        with contextlib.suppress(pykka.ActorDeadError):
+            self.supervisor.tell(Forget(reply_to))
 
     def _keep_house(self) -> None:
         """See to runs that ended before: note what their hosts left unfinished, remove what is old and read."""

@@ -16,7 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -28,9 +28,10 @@ from ..tasks.messages import StartRequest, TaskRequest, WaitTasks
 from ..tasks.request import in_words
 from ..tasks.watching import WatchTasks
 from ..text import encodable
+from .loop import Loop
 from .wire import Answer, Asked, Cutter, Face, Refusal, address, frame, peer_of
 
-__all__ = ["ControlRequest", "ControlServer", "Loop"]
+__all__ = ["ControlRequest", "ControlServer"]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -50,7 +51,7 @@ _UNSENT_LIMIT: Final = 64_000_000
 """Bytes of answers that may wait to be taken, of all connections together; one beyond that is refused."""
 
 _LONGEST_WAIT: Final = 60.0
-"""Seconds; a peer that wants to wait longer asks again. It bounds how long the supervisor remembers a lost one."""
+"""Seconds; a peer that wants to wait longer asks again. It bounds how long the supervisor remembers one that hangs."""
 
 _PATIENCE: Final = 10.0
 """Seconds; a connection to which nothing is owed, and on which nothing has moved for that long, is closed."""
@@ -63,34 +64,6 @@ _request = msgspec.msgpack.Decoder(ControlRequest)
 _asked = msgspec.msgpack.Decoder(Asked)
 
 
-class Timer(Protocol):
-    """A call that is due."""
-
-    def cancel(self) -> None:
-        """Let it not happen."""
-        ...
-
-
-class Loop(Protocol):
-    """Loop: what the server needs of the host's I/O thread; see `subactors.actors.host.io.IOThread`."""
-
-    def call(self, callback: Callable[[], None], /) -> None:
-        """Have the I/O thread make a call; from any thread."""
-        ...
-
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> Timer:
-        """Have the I/O thread make a call in `delay` seconds; from any thread."""
-        ...
-
-    def watch(self, descriptor: int, events: int, callback: Callable[[int], None], /) -> None:
-        """Call back when a descriptor is ready; from the I/O thread."""
-        ...
-
-    def unwatch(self, descriptor: int, /) -> None:
-        """Forget a descriptor; from the I/O thread."""
-        ...
-
-
 class ControlServer:
     """Listens from its making until `close`, both in any thread of the host.
 
@@ -99,15 +72,24 @@ class ControlServer:
         path: the socket, in a folder that is the user's alone.
         answer: is called in the I/O thread with each request, where its answer goes and who asks; must not wait. The
             answer may come at any time and from any thread; what `answer` raises is the answer.
+        forget: is called in the I/O thread with each of these places to which nobody listens any more, though an answer
+            is owed there; must not wait.
 
     Raises:
         StateError: the socket cannot be made.
     """
 
-    def __init__(self, loop: Loop, path: Path, answer: Callable[[ControlRequest, ReplyTo, Face], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        path: Path,
+        answer: Callable[[ControlRequest, ReplyTo, Face], None],
+        forget: Callable[[ReplyTo], None] = lambda _reply_to: None,
+    ) -> None:
         self._loop = loop
         self._path = path
         self._answer = answer
+        self.forget_request = forget
         self._connections: dict[_Connection, None] = {}  # in the order of their last use
         self._closed = False
         self.unsent = 0
@@ -149,7 +131,7 @@ class ControlServer:
             asked = _asked.decode(message)
         except msgspec.MsgspecError:
             return False
-        reply_to = _ReplyToConnection(self._loop, connection, asked.id)
+        reply_to = connection.owed(asked.id)
         try:
             request = _request.decode(asked.request)
             if isinstance(request, StartRequest):
@@ -256,16 +238,22 @@ class _Connection:
         self._loop = loop
         self._cutter = Cutter(_REQUEST_LIMIT)
         self._unsent: deque[memoryview] = deque()
-        self._pending = 0
+        self._pending: set[_ReplyToConnection] = set()
         self._moved = True
         self._begun: float | None = None
         self._closed = False
         self._timer = loop.call_later(_PATIENCE, self._check)
         self._watch()
 
-    def send(self, data: bytes) -> None:
+    def owed(self, request_id: int) -> _ReplyToConnection:
+        """Return where the answer to a request goes."""
+        reply_to = _ReplyToConnection(self._loop, self, request_id)
+        self._pending.add(reply_to)
+        return reply_to
+
+    def send(self, data: bytes, reply_to: _ReplyToConnection) -> None:
         """Send an answer, or what there is room to say instead of it."""
-        self._pending -= 1
+        self._pending.discard(reply_to)
         if self._closed:
             return
         self._server.unsent += len(data)
@@ -283,6 +271,8 @@ class _Connection:
         self._loop.unwatch(self.socket.fileno())
         self.socket.close()
         self._server.forget(self)
+        while self._pending:
+            self._server.forget_request(self._pending.pop())
 
     @property
     def is_idle(self) -> bool:
@@ -318,9 +308,8 @@ class _Connection:
         try:
             for message in self._cutter.feed(data):
                 self._begun = None
-                self._pending += 1
                 self._server.used(self)
-                if self._pending > _PENDING or not self._server.request(message, self):
+                if len(self._pending) >= _PENDING or not self._server.request(message, self):
                     self.close()
                     return
         except ValueError:
@@ -378,13 +367,13 @@ class _ReplyToConnection:
     def set_exception(self, error: BaseException) -> None:
         """Answer with an error."""
         data = frame(Refusal(self._id, type(error).__name__, encodable(str(error))))
-        self._loop.call(lambda: self._connection.send(data))
+        self._loop.call(lambda: self._connection.send(data, self))
 
     def _send(self, data: bytes) -> None:
         if not self._connection.has_room(len(data)):
             error = RunError(f"The answer has {len(data):,} bytes, and too much waits to be taken already. Ask again.")
             data = frame(Refusal(self._id, type(error).__name__, str(error)))
-        self._connection.send(data)
+        self._connection.send(data, self)
 
 
 def _listening(path: Path) -> socket.socket:

@@ -206,6 +206,8 @@ class Answers:
                         self._note_read(task, caller)
             case Forget(reply_to):
                 self.notices.forget(reply_to)
+                if self._watchers is not None:
+                    self._watchers.forget(reply_to)
                 waiter = self._waiters.with_address(reply_to)
                 if waiter is not None:
                     self.end(waiter, is_heard=False)

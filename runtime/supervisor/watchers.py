@@ -104,6 +104,10 @@ class Watchers:
         self._pause = _SHORTEST
         self._wake(max(0.0, self._looked + _SHORTEST - now) if self._waiting else _FORGOTTEN)
 
+    def forget(self, reply_to: ReplyTo) -> None:
+        """Nobody waits for that answer any more."""
+        self._waiting = [each for each in self._waiting if each.reply_to is not reply_to]
+
     def due(self) -> None:
         """Look, and answer those who have news or have waited long enough; `WatchDue` came."""
         now = time.monotonic()

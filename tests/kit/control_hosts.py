@@ -30,8 +30,9 @@ class Host:
         self.path = folder / "control.sock"
         self.io = IOThread("io-under-test")
         self.asked: queue.Queue[tuple[ControlRequest, ReplyTo]] = queue.Queue()
+        self.forgotten: queue.Queue[ReplyTo] = queue.Queue()
         self.answer: Callable[[ControlRequest, ReplyTo], None] = self._answer
-        self.server = ControlServer(self.io, self.path, self._hand_over)
+        self.server = ControlServer(self.io, self.path, self._hand_over, self.forgotten.put)
 
     def close(self) -> None:
         self.server.close()

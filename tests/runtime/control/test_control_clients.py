@@ -71,6 +71,17 @@ def test_who_hangs_up_in_the_middle_of_a_request_or_before_the_answer_harms_nobo
     assert host.is_well()
 
 
+def test_of_one_that_hangs_up_only_what_is_not_answered_is_forgotten(host: Host) -> None:
+    with host.connect() as client:
+        client.ask(ListTasks(), PATIENCE)
+        client.send(StopTasks(["agent_task_1"]))
+        host.asked.get(timeout=PATIENCE)
+        _, waiting = host.asked.get(timeout=PATIENCE)
+
+    assert host.forgotten.get(timeout=PATIENCE) is waiting
+    assert host.forgotten.empty()
+
+
 def test_who_never_reads_keeps_nobody_from_being_answered_and_is_dropped(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import msgspec
 import pytest
 from processes_and_waits import wait_until
 from run_folders import past_run, task_row
-from subactors.runtime import RunError, Runtime, TaskView
+from subactors.runtime import CapacityError, RunError, Runtime, TaskView
+from subactors.runtime.control.client import ControlClient
 from subactors.runtime.runs.folder import RunFiles
 from subactors.runtime.runs.reader import JournalReader
-from subactors.runtime.tasks.watching import RowChange, TaskChanges, TaskRow, WatchTasks
+from subactors.runtime.tasks.messages import ListTasks
+from subactors.runtime.tasks.watching import LONGEST_WATCH, RowChange, TaskChanges, TaskRow, WatchTasks
 from subactors.runtime.watching import details, steering
 from subactors.runtime.watching.model import Model, TaskSeen
 from subactors.runtime.watching.watcher import Watcher
@@ -197,6 +200,24 @@ def test_a_host_is_asked_nothing_when_nobody_looks(tmp_path: Path) -> None:
         runtime.stop(task_id)
         with watcher.looking() as model:
             seen(model, task_id, "stopped")
+
+
+def test_those_who_have_hung_up_take_no_room_from_others_who_watch(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        socket = runtime._host.folder.control
+
+        def can_watch() -> bool:
+            with ControlClient(socket, PATIENCE) as client, contextlib.suppress(CapacityError):
+                cursor = client.ask(WatchTasks(), PATIENCE).cursor
+                for _ in range(10):
+                    client.send(WatchTasks(cursor, LONGEST_WATCH))
+                client.ask(ListTasks(), PATIENCE)  # they have been taken
+                return True
+            return False
+
+        assert can_watch()
+        for _ in range(10):
+            wait_until(can_watch, "there is room", PATIENCE)
 
 
 def test_no_task_watches_the_tasks_of_others(tmp_path: Path) -> None:
