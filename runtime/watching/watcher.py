@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -169,8 +170,9 @@ class Watcher:
         begun = [self._look_at(path) for name, path in paths.items() if name not in self._read]
         if self._wants_former:
             self._read_former(paths)
+        deadline = time.monotonic() + PATIENCE / 2
         for first in filter(None, begun):
-            first.wait(PATIENCE / 2)
+            first.wait(max(0.0, deadline - time.monotonic()))
 
     def _look_at(self, path: Path) -> threading.Event | None:
         """Have a host watched that lives, or read the journal of one that has gone."""
@@ -275,6 +277,7 @@ class _HostThread(threading.Thread):
         self._watcher = watcher
         self._path = path
         self._client: ControlClient | None = None
+        self._pauses = iter(_AGAIN)
 
     def hang_up(self) -> None:
         """Wait for nothing any more; from any thread."""
@@ -285,10 +288,9 @@ class _HostThread(threading.Thread):
     def run(self) -> None:
         """See the class."""
         watcher = self._watcher
-        pauses = iter(_AGAIN)
-        hangs = False
         try:
             while watcher.is_wanted() and is_live(self._path):
+                hangs = False
                 try:
                     with watcher.client(self._path) as self._client:
                         self._follow(self._client)
@@ -302,8 +304,9 @@ class _HostThread(threading.Thread):
                     self._client = None
                 if not (watcher.is_wanted() and is_live(self._path)):
                     break
-                pause = next(pauses, None)
+                pause = next(self._pauses, None)
                 if pause is None or hangs:
+                    self.cursor = ""  # what the journal says takes the place of what the host has told
                     watcher.does_not_answer(self._path)
                     self.has_answered.set()
                 watcher.rest(pause or _LATER)
@@ -317,6 +320,7 @@ class _HostThread(threading.Thread):
             changes = client.ask(asked, (_WAIT if self.cursor else 0.0) + PATIENCE)
             self._watcher.model.merge(self._path.name, changes)
             self.cursor = changes.cursor
+            self._pauses = iter(_AGAIN)
             self.has_answered.set()
 
 

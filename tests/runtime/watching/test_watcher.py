@@ -14,7 +14,7 @@ from processes_and_waits import wait_until
 from run_folders import past_run, task_row
 from subactors.runtime import CapacityError, RunError, Runtime, TaskView
 from subactors.runtime.control.client import ControlClient
-from subactors.runtime.runs.folder import RunFiles
+from subactors.runtime.runs.folder import RunFiles, RunFolder
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.tasks.messages import ListTasks
 from subactors.runtime.tasks.watching import LONGEST_WATCH, RowChange, TaskChanges, TaskRow, WatchTasks
@@ -171,6 +171,56 @@ def test_a_host_that_hangs_is_shown_by_its_journal_with_a_word_and_then_as_befor
                 wait_until(lambda: not any(run.warning for run in model.runs()), "all is well", PATIENCE)
         finally:
             host.host.program.send_signal(signal.SIGCONT)
+
+
+def test_a_host_that_has_hung_is_shown_as_it_was_though_nothing_has_changed_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subactors.runtime.watching.watcher._WAIT", 0.2)
+    monkeypatch.setattr("subactors.runtime.watching.watcher.PATIENCE", 0.5)
+    with watched(tmp_path) as host, Watcher(tmp_path) as watcher, watcher.looking() as model:
+        task_id = host.start("speaks", "hello")
+        pid = seen(model, task_id, words="hello").pid
+        host.host.program.send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: any(run.warning for run in model.runs()), "it is said", PATIENCE)
+            assert seen(model, task_id).pid is None  # as the journal has it
+        finally:
+            host.host.program.send_signal(signal.SIGCONT)
+        wait_until(lambda: seen(model, task_id).pid == pid, "its process is shown again", PATIENCE)
+
+
+def test_a_host_that_answers_again_each_time_is_not_said_to_be_silent(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    with (
+        Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime,
+        Watcher(tmp_path, lambda: warnings.extend(run.warning for run in watcher.model.runs())) as watcher,
+        watcher.looking() as model,
+    ):
+        control, more = runtime._host._control, tmp_path / "more"
+        assert control is not None
+        task_id = runtime.run("speaks", "0", data={"file": str(more)}).id
+        seen(model, task_id, words="0")
+        for number in range(1, 7):
+            (connection,) = control._connections
+            runtime._host.system.io.call(connection.close)
+            wait_until(lambda gone=connection: gone not in control._connections, "the connection is closed", PATIENCE)
+            with more.open("a") as file:
+                file.write(f"{number}\n")
+            seen(model, task_id, words=str(number))
+        runtime.stop(task_id)
+
+    assert not any(warnings)
+
+
+def test_many_hosts_that_do_not_answer_are_waited_for_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subactors.runtime.watching.watcher._AGAIN", (600.0,))
+    folders = [RunFolder.create(tmp_path) for _ in range(4)]
+    with Watcher(tmp_path) as watcher, watcher.looking() as model:
+        assert len(model.runs()) == 4
+        assert watcher._found_once.is_set()
+    for folder in folders:
+        folder.release()
 
 
 def test_runs_of_before_are_read_when_they_are_wanted_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
