@@ -58,7 +58,7 @@ _STOPS: Final[dict[Face, str]] = {
 _SAYS: Final[dict[Face, str]] = {
     "command line": "a person at the command line",
     "dashboard": "a person at the dashboard",
-    "top": "a person at the command line",
+    "top": "a person at `subactors top`",
 }
 """Who says something to a task through the control socket, as the task is told."""
 

@@ -312,7 +312,7 @@ class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended", omit_defaults=Tru
     Attributes:
         usage: what the turn cost.
         messages: what the conversation grew by, each as JSON text; an empty text stands for one that was told before,
-            with `CallsBegan` or `CallAnswered`. None where the turn was broken off.
+            with `CallsBegan` or `CallAnswered`. Empty where the turn was broken off.
         letters: numbers of the letters that are in these messages.
         told: tasks of whose ends these messages tell.
         asked: how it came about; None: that was told with `CallsBegan`, or it only stands for what was used.

@@ -13,6 +13,8 @@ import pytest
 from processes_and_waits import wait_until
 from run_folders import subactors
 from subactors.runtime import AsyncRuntime, CapacityError, Runtime, Task, TaskFailed
+from subactors.runtime.control.wire import Face
+from subactors.runtime.watching import details, steering
 from teams import PATIENCE, call
 
 FUNCTIONS = [
@@ -286,6 +288,20 @@ def test_a_person_tells_a_task_something_by_the_command_line(runtime: Runtime, s
     late = subactors("tell", task.id, "too late", root=state)
     assert (late.returncode, late.stdout) == (1, "")
     assert late.stderr == f"subactors: Task {task.id} has ended already, and will not hear it: completed.\n"
+
+
+@pytest.mark.parametrize(
+    ("face", "who"), [("dashboard", "a person at the dashboard"), ("top", "a person at `subactors top`")]
+)
+def test_a_task_is_told_at_which_screen_the_person_is_who_says_something(
+    runtime: Runtime, state: Path, face: Face, who: str
+) -> None:
+    task = speaking(runtime.run("hears", "go"))
+    with details.foreign(state, runtime._host.folder.path.name, task.id, face) as found:
+        steering.steer(found, "end")
+    assert task.result(PATIENCE) == []
+
+    assert letters(runtime, task)[0] == (who, "end", 1)
 
 
 def test_nothing_is_left_waiting_where_a_task_fails_meanwhile(runtime: Runtime) -> None:
