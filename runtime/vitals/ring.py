@@ -7,9 +7,9 @@ from typing import Final
 
 from ..tasks.watching import Sample
 
-__all__ = ["Ring"]
+__all__ = ["MOST_SAMPLES", "Ring"]
 
-_SAMPLES: Final = 120
+MOST_SAMPLES: Final = 120
 """How many are kept: two minutes of them, or more where there is much to look at."""
 
 _FIELDS: Final = 3
@@ -24,7 +24,7 @@ class Ring:
         self._values = array("d")
         self._next = 0
 
-    def add(self, at: float, cpu_percent: float, memory_bytes: int) -> None:
+    def add(self, at: float, cpu_percent: float, memory_bytes: float) -> None:
         """Take a sample, in place of the oldest where there is no room.
 
         Args:
@@ -35,10 +35,19 @@ class Ring:
         sample = array("d", (at, cpu_percent, memory_bytes))
         begin = self._next * _FIELDS
         self._values[begin : begin + _FIELDS] = sample
-        self._next = (self._next + 1) % _SAMPLES
+        self._next = (self._next + 1) % MOST_SAMPLES
 
-    def samples(self) -> list[Sample]:
-        """Return the samples, oldest first."""
+    def samples(self, most: int = MOST_SAMPLES) -> list[Sample]:
+        """Return the latest samples, oldest first.
+
+        Args:
+            most: how many.
+        """
         values = self._values[:]  # in one step, while another thread may add
-        found = [Sample(*values[begin : begin + _FIELDS]) for begin in range(0, len(values), _FIELDS)]
-        return sorted(found, key=lambda sample: sample.at)
+        if len(values) == MOST_SAMPLES * _FIELDS:
+            # Not from `_next`, which the other thread may be about to change.
+            times = values[::_FIELDS]
+            oldest = times.index(min(times)) * _FIELDS
+            values = values[oldest:] + values[:oldest]
+        values = values[max(0, len(values) - most * _FIELDS) :]
+        return [*map(Sample._make, zip(values[::_FIELDS], values[1::_FIELDS], values[2::_FIELDS], strict=True))]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +16,9 @@ import msgspec
 
 from ..tasks.changes import ChangeLog, Row
 from ..tasks.watching import RowChange, Sample, TaskChanges, TaskRow
+from ..vitals.ring import MOST_SAMPLES, Ring
 
 __all__ = ["Model", "RunSeen", "Seen", "TaskSeen"]
-
-_SAMPLES: Final = 120
-"""Samples of each task that are kept."""
 
 _ENDED: Final = 5000
 """Tasks that have ended which are kept; beyond that the oldest are let go."""
@@ -117,7 +114,7 @@ class Model:
         self._runs: ChangeLog[RunSeen] = ChangeLog()
         self._tasks: ChangeLog[TaskSeen] = ChangeLog()
         self._ended: dict[str, None] = {}  # the first to end first
-        self._rings: dict[str, deque[Sample]] = {}
+        self._rings: dict[str, Ring] = {}
 
     # --- what is known ----------------------------------------------------------------------------------------------
 
@@ -174,11 +171,11 @@ class Model:
                     found.append(task)
         return found
 
-    def samples(self, task_id: str, most: int = _SAMPLES) -> list[Sample]:
+    def samples(self, task_id: str, most: int = MOST_SAMPLES) -> list[Sample]:
         """Return the latest samples of a task, oldest first."""
         with self._lock:
-            ring = self._rings.get(task_id, ())
-            return [*ring][-most:]
+            ring = self._rings.get(task_id)
+            return ring.samples(most) if ring is not None else []
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
@@ -214,7 +211,9 @@ class Model:
                 self._take(name, change.id, values)
             for task_id, samples in changes.samples.items():
                 if (task := self._tasks.get(task_id)) is not None and task.run == name:
-                    self._rings[task_id] = deque(samples, _SAMPLES)
+                    self._rings[task_id] = ring = Ring()
+                    for sample in samples[-MOST_SAMPLES:]:
+                        ring.add(*sample)
             gone = changes.gone
             if changes.reset:
                 gone = [task.id for task in self._tasks if task.run == name and task.id not in told]
@@ -269,7 +268,7 @@ class Model:
             self._sample(task, vitals.cpu_percent, vitals.memory_bytes)
 
     def _sample(self, task: TaskSeen, cpu_percent: float, memory_bytes: int) -> None:
-        self._rings.setdefault(task.id, deque(maxlen=_SAMPLES)).append(Sample(time.time(), cpu_percent, memory_bytes))
+        self._rings.setdefault(task.id, Ring()).add(time.time(), cpu_percent, memory_bytes)
 
     def _drop(self, task_id: str) -> None:
         self._tasks.drop(task_id)

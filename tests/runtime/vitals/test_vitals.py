@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime, Vitals
+from subactors.runtime.tasks.watching import Sample
 from subactors.runtime.team.config import Limits
 from subactors.runtime.vitals import looker as looker_module
+from subactors.runtime.vitals.ring import Ring
 from subactors.runtime.vitals.sampler import VitalsSampler, Watch
 from teams import entrypoint_team, run_and_wait, speaking
 
@@ -39,6 +41,17 @@ def busy() -> Iterator[int]:
     yield process.pid
     process.kill()
     process.wait()
+
+
+@pytest.mark.parametrize("count", [0, 3, 120, 121, 300])
+def test_the_latest_samples_come_oldest_first(count: int) -> None:
+    ring = Ring()
+    for at in range(count):
+        ring.add(float(at), at / 7, at * 1000)
+
+    times = [float(at) for at in range(max(0, count - 120), count)]
+    assert [sample.at for sample in ring.samples()] == times
+    assert ring.samples(2) == [Sample(at, at / 7, at * 1000) for at in times[-2:]]
 
 
 def test_a_process_is_sampled_again_and_again(busy: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from subactors.runtime.control.client import ControlClient
 from subactors.runtime.runs.folder import RunFiles, RunFolder
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.tasks.messages import ListTasks
-from subactors.runtime.tasks.watching import LONGEST_WATCH, RowChange, TaskChanges, TaskRow, WatchTasks
+from subactors.runtime.tasks.watching import LONGEST_WATCH, RowChange, Sample, TaskChanges, TaskRow, WatchTasks
+from subactors.runtime.vitals import ring
 from subactors.runtime.watching import details, steering
 from subactors.runtime.watching.model import Model, TaskSeen
 from subactors.runtime.watching.watcher import Watcher
@@ -268,6 +270,28 @@ def test_those_who_have_hung_up_take_no_room_from_others_who_watch(tmp_path: Pat
         assert can_watch()
         for _ in range(10):
             wait_until(can_watch, "there is room", PATIENCE)
+
+
+def test_what_tasks_used_that_have_ended_takes_few_bytes() -> None:
+    model = Model()
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            task_id = f"agent_task_{number:08x}"
+            samples = {task_id: [Sample(float(at), at / 7, at * 1e6) for at in range(120)]}
+            model.merge(
+                "run_1", TaskChanges(cursor="a-1", reset=number == 0, changed=[_change(task_id)], samples=samples)
+            )
+            model.merge("run_1", TaskChanges(cursor="a-2", reset=False, changed=[_change(task_id, status="completed")]))
+        del samples
+        # What other threads allocate meanwhile is not looked at.
+        here = [tracemalloc.Filter(True, file) for file in (__file__, str(ring.__file__))]
+        kept = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces(here).traces) / 50
+    finally:
+        tracemalloc.stop()
+
+    assert model.samples(task_id, 2) == [Sample(118.0, 118 / 7, 118e6), Sample(119.0, 17.0, 119e6)]
+    assert 1000 < kept < 6000
 
 
 def test_no_task_watches_the_tasks_of_others(tmp_path: Path) -> None:
