@@ -78,7 +78,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._due = threading.Event()
-        self._closed = False
+        self._closed = threading.Event()
         self._lookers = 0
         self._wants_former = only is not None
         self._found_once = threading.Event()
@@ -134,7 +134,7 @@ class Watcher:
     def close(self) -> None:
         """End the threads, and wait for them."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             self._wanted.set()
             self._due.set()
             hosts = [*self._hosts.values()]
@@ -150,7 +150,7 @@ class Watcher:
         while True:
             self._wanted.wait()
             self._due.clear()
-            if self._closed:
+            if self._closed.is_set():
                 return
             try:
                 self._find()
@@ -194,7 +194,7 @@ class Watcher:
             self.model.put_run(_run(path, live=True))
         thread = _HostThread(self, path, before.cursor if before is not None else "")
         with self._lock:
-            if self._closed or not self._wanted.is_set():
+            if self._closed.is_set() or not self._wanted.is_set():
                 return None
             self._hosts[path.name] = thread
             thread.start()
@@ -203,7 +203,7 @@ class Watcher:
     def _read_former(self, paths: dict[str, Path]) -> None:
         count = 0
         for name, path in reversed(paths.items()):
-            if count >= _FORMER or self._closed:
+            if count >= _FORMER or self._closed.is_set():
                 return
             if name in self._former and self.model.run(name) is None:
                 self.model.put_run(msgspec.structs.replace(_run(path, live=False), is_former=self._only is None))
@@ -239,15 +239,15 @@ class Watcher:
 
     def is_wanted(self) -> bool:
         """Whether anybody looks."""
-        return self._wanted.is_set() and not self._closed
+        return self._wanted.is_set() and not self._closed.is_set()
 
     def client(self, path: Path) -> ControlClient:
         """Return a connection to the host of a run; raises OSError if it does not answer."""
         return ControlClient(RunFiles(path).control, PATIENCE, self._face)
 
     def rest(self, seconds: float) -> None:
-        """Wait before a host is asked again, unless something else is to be done."""
-        self._due.wait(seconds)
+        """Wait before a host is asked again; not for what else is due, which is no reason to ask that one."""
+        self._closed.wait(seconds)
 
     def is_gone(self) -> None:
         """A host has gone: have its journal read at once."""

@@ -225,6 +225,21 @@ def test_many_hosts_that_do_not_answer_are_waited_for_together(tmp_path: Path, m
         folder.release()
 
 
+def test_a_host_that_has_just_begun_has_its_time_whoever_else_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subactors.runtime.watching.watcher._AGAIN", (600.0,))
+    folder = RunFolder.create(tmp_path)
+    with Watcher(tmp_path) as watcher, watcher.looking() as model:
+        for _ in range(3):
+            with watcher.looking():
+                assert [run.warning for run in model.runs()] == [""]
+        past_run(tmp_path)
+        with watcher.looking(former=True):
+            assert sorted(run.warning for run in model.runs()) == ["", ""]
+    folder.release()
+
+
 def test_runs_of_before_are_read_when_they_are_wanted_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
     past_run(tmp_path, task_row(1), task_row(2, status="running", runtime=None, result=None))
     broken = past_run(tmp_path)
