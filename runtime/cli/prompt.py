@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from ..people import Gone
 from ..tasks.questions import Question
+from ..terminal.control_sequences import visible_line
 from ..terminal.keyboard import drop_line, forget_typed, is_in_front
 from ..terminal.streams import err
 from ..text import one_line
-from .shown import ALL, choice_line, question_shown
+from .shown import ALL, question_shown
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -148,11 +149,11 @@ def _show(question: Question, wrong: str, *, whole: bool = False) -> bool:
         err.sentence(f"{one_line(question.agent, 100)} ({question.task_id}) asks:")
         err.line("\n".join(lines))
     for number, choice in enumerate(question.choices, 1):
-        err.sentence(f"  {number}) {choice_line(choice)}", hang=5)
+        err.sentence(f"  {number}) {visible_line(choice)}", hang=5)
     if not is_whole:
         err.sentence(f"  {len(question.choices) + 1}) {ALL}", hang=5)
     if question.default is not None:
-        err.sentence(f"Without an answer: {choice_line(question.default)}")
+        err.sentence(f"Without an answer: {visible_line(question.default)}")
     return is_whole
 
 

@@ -14,7 +14,7 @@ from ..tasks.wording import form_text, question_text
 from ..terminal.control_sequences import visible
 from ..text import bounded
 
-__all__ = ["ALL", "all_of", "choice_line", "question_shown"]
+__all__ = ["ALL", "all_of", "question_shown"]
 
 ALL: Final = "show all"
 """What a person chooses who wants to see all of a call before the answer to it."""
@@ -57,11 +57,6 @@ def all_of(question: Question, columns: int | None) -> list[str]:
     choices = [f"Choose from: {', '.join(map(repr, question.choices))}."] if question.choices else []
     default = [f"Without an answer: {question.default!r}."] if question.default is not None else []
     return [f"({question.id})", *lines, *choices, *default]
-
-
-def choice_line(choice: str) -> str:
-    """Return an answer to choose as one line."""
-    return visible(choice).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _pieces(line: str, columns: int) -> list[str]:

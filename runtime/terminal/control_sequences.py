@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["Cleaner", "clean", "visible"]
+__all__ = ["Cleaner", "clean", "visible", "visible_line"]
 
 _LONGEST: Final = 65_536
 """Characters of an unfinished sequence that are held back; a longer one is shown as the text that it then is."""
@@ -62,6 +62,11 @@ def visible(text: str) -> str:
     if _is_harmless(text):
         return text
     return re.sub(f"{_STRAY_JOINER}|[\x00-\x08\x0b-\x1f\x7f-\x9f{_UNSEEN}\u2028\u2029\ud800-\udfff]", _named, text)
+
+
+def visible_line(text: str) -> str:
+    """Return the same on one line."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 class Cleaner:

@@ -19,6 +19,7 @@ from textual.widgets import Footer, Input, Static
 from ..control.other_hosts import ForeignTask
 from ..errors import RuntimeClosedError, SubactorsError
 from ..tasks.questions import Question
+from ..terminal.control_sequences import visible
 from ..watching import details, steering
 from ..watching.model import TaskSeen
 from ..watching.watcher import Watcher
@@ -384,5 +385,5 @@ def _asked(questions: list[Question]) -> Text:
     text.append(f"{plural(len(questions), 'question')} {waits} for you: `a` answers", "bold yellow")
     for question in questions[:_ASKED]:
         text.append(f"\n  ? {words(question.agent or 'orchestrator', 40)} {short_id(question.task_id)}  ", "yellow")
-        text.append(words(question.text))
+        text.append(words(visible(question.text)))
     return text

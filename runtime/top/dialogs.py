@@ -14,7 +14,7 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ..tasks.questions import Question
-from ..terminal.control_sequences import clean
+from ..terminal.control_sequences import visible, visible_line
 from ..watching.model import TaskSeen
 from .words import clock, plural, short_id, words
 
@@ -137,14 +137,14 @@ class Answering(_Dialog):
         verb = "wants to call a tool" if question.kind == "approval" else "asks"
         verb = "asks whoever started it" if question.kind == "question" and question.to == "owner" else verb
         until = f" until {clock(question.deadline)}" if question.deadline else ""
-        default = f", then: {words(question.default, 100)}" if question.default is not None else ""
+        default = f", then: {visible_line(question.default)}" if question.default is not None else ""
         who = f"{words(question.agent or 'orchestrator', 60)} {short_id(question.task_id)} {verb}{until}{default}"
         with Vertical():
             yield Static(Text(who, style="bold"), markup=False)
             with VerticalScroll():
-                yield Static(Text(clean(question.text)), markup=False)
+                yield Static(Text(visible(question.text)), markup=False)
             if question.choices:
-                yield OptionList(*(Option(Text(words(choice))) for choice in question.choices))
+                yield OptionList(*(Option(Text(visible_line(choice))) for choice in question.choices))
             else:
                 yield _Line(placeholder="answer, as JSON" if question.schema else "answer")
             yield Footer(show_command_palette=False)

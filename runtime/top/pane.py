@@ -19,7 +19,7 @@ from ..control.other_hosts import ForeignTask
 from ..errors import SubactorsError
 from ..runs.output import Piece
 from ..terminal.colours import STATUS_STYLES
-from ..terminal.control_sequences import Cleaner
+from ..terminal.control_sequences import Cleaner, visible
 from ..watching import details
 from ..watching.model import TaskSeen
 from .listing import Listing
@@ -208,7 +208,7 @@ def _why(task: TaskSeen) -> Text:
     """Return why a task has ended, or what it asks, and what it was asked to do."""
     text = Text()
     for question in [] if task.ended else task.questions:
-        text.append(f"? {words(question.text, _REASON)}\n", "yellow")
+        text.append(f"? {words(visible(question.text), _REASON)}\n", "yellow")
     if task.reason:
         text.append(f"{words(task.reason, _REASON)}\n", STATUS_STYLES.get(task.status, ""))
     return text.append(words(task.task, _REASON), "dim")

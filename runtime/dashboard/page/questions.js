@@ -1,7 +1,7 @@
 // Questions: what tasks ask and wait for, first of all on the page, each with a way to answer.
 
 import { post } from "./api.js";
-import { byId, clean, el } from "./dom.js";
+import { byId, el, whole, wholeLine } from "./dom.js";
 import { clock, plural, shortId } from "./words.js";
 
 export class Questions {
@@ -38,7 +38,7 @@ export class Questions {
   }
 }
 
-/** A question with its choices, or a field for any text. It is shown whole: nobody is to approve what is not seen. */
+/** A question with its choices, or a field for any text. All of it is shown: nobody is to approve what is not seen. */
 export function form(question, act) {
   const send = async (text, button) => {
     button.disabled = true;
@@ -54,12 +54,12 @@ export function form(question, act) {
     el("button", { type: "button", class: "link", onclick: () => act.open(question.task_id) }, `${question.agent || "orchestrator"} ${shortId(question.task_id)}`),
     question.kind === "approval" ? " wants to call a tool" : question.to === "owner" ? " asks whoever started it" : " asks",
     question.deadline ? ` until ${clock(question.deadline)}` : "",
-    question.default === null ? "" : `, then: ${question.default}`);
-  const text = el("pre", { class: "asked", tabindex: "0" }, clean(question.text));
+    ...(question.default === null ? [] : [", then: ", wholeLine(question.default)]));
+  const text = el("pre", { class: "asked", tabindex: "0" }, whole(question.text));
   if (act.isReadOnly()) return el("div", {}, who, text);
   const parts = [];
   for (const choice of question.choices) {
-    parts.push(el("button", { type: "button", onclick: (event) => send(choice, event.currentTarget) }, choice));
+    parts.push(el("button", { type: "button", onclick: (event) => send(choice, event.currentTarget) }, wholeLine(choice)));
   }
   if (!question.choices.length) {
     const field = el("textarea", { rows: 1, "aria-label": `Answer to ${question.agent}`, placeholder: question.schema ? "JSON" : "answer" });

@@ -14,6 +14,7 @@ from browsers import Tab, browser, tab, violations
 from dashboards import Served, dashboard
 from first_forms import first_always
 from processes_and_waits import wait_until
+from subactors.runtime.terminal.control_sequences import clean, visible
 from watched import Watched, watched
 
 HOSTILE = (
@@ -192,10 +193,22 @@ def test_hostile_text_is_text_in_every_field(seen: Tab, host: Watched, served: S
         has(page.get_by_role("complementary"), "onerror")
     filtered(seen, HOSTILE)
     text = page.evaluate("document.body.textContent")
+    assert "\\u202egnirts\\u2066" in text, "a question names what cannot be seen"
     assert "<script>alert(2)</script>{{7*7}}" in text
     assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200f]", text) is None
     assert page.evaluate("document.querySelectorAll('img, script:not([src]), iframe, a').length") == 0
     stop(served, *ids)
+
+
+def test_the_page_takes_out_and_names_the_same_characters_as_a_terminal(seen: Tab) -> None:
+    text = "a".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+    rule = "text => import('/page/dom.js').then(({ whole }) => whole(text).data)"
+    assert seen.page.evaluate(rule, text) == visible(text)
+    for joined in ("\u200dab", "a\u200cb", "क्\u200dष", "👨\u200d👩", "\u0645\u200c", "\U000e0041"):
+        both = seen.page.evaluate(
+            "text => import('/page/dom.js').then(({ clean, whole }) => [clean(text), whole(text).data])", joined
+        )
+        assert both == [clean(joined), visible(joined)]
 
 
 def test_a_host_that_dies_is_seen_to_be_gone(seen: Tab, root: Path) -> None:

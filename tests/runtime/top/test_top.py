@@ -168,6 +168,20 @@ def test_a_question_comes_first_and_is_answered_with_one_of_its_choices(host: Wa
     on_screen(host.root, play)
 
 
+def test_a_question_names_what_cannot_be_seen(host: Watched) -> None:
+    host.start("asks", "rm \u202efdp\u200b\U000e0041", {"choices": ["no\u2066", "yes\n  no"]})
+
+    async def play(screen: Screen) -> None:
+        await screen.until("1 question waits for you")
+        await screen.press("a")
+        await screen.until("asks whoever started it")
+        for shown in ("rm \\u202efdp\\u200b\\U000e0041", "no\\u2066", "yes\\n  no"):
+            assert shown in screen.text
+        await screen.press("escape")
+
+    on_screen(host.root, play)
+
+
 def test_a_question_is_answered_in_words(host: Watched) -> None:
     task_id = host.start("asks", "What is your name?")
 
