@@ -97,12 +97,13 @@ class Feed:
     @contextlib.asynccontextmanager
     async def looking(self, *, former: bool = False) -> AsyncIterator[None]:
         """Have hosts watched inside of the block, and a moment longer."""
-        self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(lambda: self.watcher.begin(former=former))
+        self._loop = loop = asyncio.get_running_loop()
+        self.watcher.begin(former=former)  # before anything is waited for: who is cancelled then comes to the end, too
         try:
+            await asyncio.to_thread(self.watcher.wait_for_first_look)
             yield
         finally:
-            self._loop.call_later(_LINGER, self.watcher.end)
+            loop.call_later(_LINGER, self.watcher.end)
 
     def everything(self, *, former: bool, read_only: bool) -> dict[str, Any]:
         """Return all runs and tasks, owners before what they own.

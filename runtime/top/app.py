@@ -153,7 +153,8 @@ class Top(App[None]):
         self.set_interval(TICK, self.tick)
 
     async def _begin(self, *, former: bool) -> None:
-        await asyncio.to_thread(lambda: self.watcher.begin(former=former))
+        self.watcher.begin(former=former)
+        await asyncio.to_thread(self.watcher.wait_for_first_look)
         self._is_looking = True
         if former:
             self.listing.show_past(True)

@@ -103,12 +103,13 @@ class Watcher:
         """
         self.begin(former=former)
         try:
+            self.wait_for_first_look()
             yield self.model
         finally:
             self.end()
 
     def begin(self, *, former: bool = False) -> None:
-        """Somebody looks, until `end`; see `looking`. The first look at all runs is waited for, 2 seconds at most."""
+        """Somebody looks, until `end`; see `looking`. Waits for nothing."""
         with self._lock:
             self._lookers += 1
             if former and not self._wants_former:
@@ -118,6 +119,9 @@ class Watcher:
                 self._found_once.clear()
                 self._wanted.set()
             self._due.set()
+
+    def wait_for_first_look(self) -> None:
+        """Wait until all runs have been looked at once, 2 seconds at most."""
         self._found_once.wait(PATIENCE)
 
     def end(self) -> None:
