@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +12,7 @@ from typing import Final
 
 from ..control.finding import find_run
 from ..terminal.streams import err, out
+from .endings import end_with_input
 from .exit_status import INTERRUPTED
 from .manner import manner
 
@@ -48,7 +47,7 @@ def show_dashboard(
     if not manner.quiet:
         err.sentence("Open that address in a browser of this machine. Ctrl-C ends it.")
     if ends_with_input:
-        threading.Thread(target=_end_with_input, daemon=True).start()
+        end_with_input()
     with dashboard.opened() if opens else contextlib.nullcontext(True) as has_browser:
         if not has_browser:
             err.sentence("No browser was found here.")
@@ -57,12 +56,6 @@ def show_dashboard(
         except KeyboardInterrupt:
             return INTERRUPTED
     return 0
-
-
-def _end_with_input() -> None:
-    while os.read(0, 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager

@@ -80,8 +80,9 @@ def run(team_file: Path, prompt: str | None, agent: str | None, shows: bool, **o
 @max_running_option
 @working_dir_option
 @otel_file_option
+@click.option("--ends-with-output", is_flag=True, help="End when nobody reads the output: for programs that start it.")
 @state_option
-def resume(part: str, text: str | None, team_file: Path | None, **options: Any) -> int:
+def resume(part: str, text: str | None, team_file: Path | None, *, ends_with_output: bool, **options: Any) -> int:
     """Continue a task that has ended, and print its answer.
 
     The task failed, was stopped, or its program died. It goes on from its last finished turn, as the root of a new
@@ -91,6 +92,10 @@ def resume(part: str, text: str | None, team_file: Path | None, **options: Any) 
     said = None if text is None else given(text, "TEXT")
     from .resume import resume_task
 
+    if ends_with_output:
+        from .endings import end_with_output
+
+        end_with_output()
     root, as_json = state_root(options["state_dir"]), options.pop("as_json")
     return resume_task(root, part, said, team_file, as_json=as_json, settings=settings_of(options))
 

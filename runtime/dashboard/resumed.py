@@ -6,11 +6,10 @@ import contextlib
 import os
 import re
 import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from ..errors import RunError
 from ..watching import steering
@@ -30,7 +29,9 @@ _BEGUN: Final = re.compile(rb'"event":"started","task":\{"id":"(\w+)"')
 """How a program tells of its task."""
 
 _WHY: Final = 4000
-"""Bytes of what a program has printed that are shown."""
+"""Bytes that are kept of what a program has printed: of its beginning, where its task is named, and of its end."""
+
+_PIECE: Final = 65_536
 
 
 class Resumed:
@@ -43,7 +44,8 @@ class Resumed:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
-        self._programs: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+        self._is_closed = False
+        self._programs: list[_Program] = []
 
     def start(self, task_id: str, text: str) -> str:
         """Continue a task; return the id of the one that goes on with it; empty if it has not begun in time.
@@ -52,44 +54,67 @@ class Resumed:
             RunError: it cannot be continued; the message is the program's.
             OSError: no program can be started.
         """
-        log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
-        program = steering.continued_by(self._root, task_id, text, log.fileno())
         with self._lock:
-            self._programs = [(each, file) for each, file in self._programs if not _is_over(each, file)]
-            self._programs.append((program, log))
+            if self._is_closed:
+                raise RunError("The dashboard ends, and nothing is continued any more.")
+            program = _Program(steering.continued_by(self._root, task_id, text))
+            self._programs = [*(each for each in self._programs if not each.is_over), program]
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            is_over = program.poll() is not None  # first, so that all that it has told is there
-            if found := _BEGUN.search(os.pread(log.fileno(), _WHY, 0)):
+            is_over = program.is_over  # first, so that all that it has told is there
+            if found := _BEGUN.search(program.head):
                 return found[1].decode()
             if is_over:
-                raise RunError(_tail(log) or "It could not be continued.")
+                raise RunError(program.why or "It could not be continued.")
             time.sleep(_LOOK)
         return ""
 
     def close(self) -> None:
-        """Have all programs end, with their tasks, and wait for that."""
+        """Have all programs end, with their tasks, and wait for that; none is started any more."""
         with self._lock:
+            self._is_closed = True
             programs, self._programs = self._programs, []
-        for program, _ in programs:
-            program.terminate()
-        for program, log in programs:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                program.wait(_GRACE)
-            if program.poll() is None:
-                program.kill()
-                program.wait()
-            log.close()
+        for program in programs:
+            program.process.terminate()
+        for program in programs:
+            program.end()
 
 
-def _is_over(program: subprocess.Popen[bytes], log: IO[bytes]) -> bool:
-    if program.poll() is None:
-        return False
-    log.close()
-    return True
+class _Program:
+    """A program, and the beginning and the end of what it prints: a thread reads that, so nothing of it piles up.
 
+    Attributes:
+        process: the program.
+        head: the first bytes that it has printed.
+    """
 
-def _tail(log: IO[bytes]) -> str:
-    size = os.fstat(log.fileno()).st_size
-    text = os.pread(log.fileno(), _WHY, max(0, size - _WHY)).decode("utf-8", "replace").strip()
-    return text.removeprefix("subactors: ")
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.head = b""
+        self._tail = b""
+        self._reader = threading.Thread(target=self._read, name="subactors-resumed", daemon=True)
+        self._reader.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and all was read that it has printed."""
+        return self.process.poll() is not None and not self._reader.is_alive()
+
+    @property
+    def why(self) -> str:
+        """The last that it has printed."""
+        return self._tail.decode("utf-8", "replace").strip().removeprefix("subactors: ")
+
+    def end(self) -> None:
+        """Wait until it has ended; kill it if that takes too long."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_GRACE)
+        self.process.kill()
+        self.process.wait()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None  # noqa: S101 - it was asked for
+        with self.process.stdout as pipe:
+            while piece := os.read(pipe.fileno(), _PIECE):
+                self.head += piece[: _WHY - len(self.head)]
+                self._tail = (self._tail + piece)[-_WHY:]

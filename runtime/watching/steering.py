@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -62,33 +63,34 @@ def answer(task: ForeignTask, question: str, text: str) -> None:
     task.ask(AnswerQuestion(question, encodable(text)))
 
 
-def continued_by(root: Path, task_id: str, text: str, log: int) -> subprocess.Popen[bytes]:
+def continued_by(root: Path, task_id: str, text: str) -> subprocess.Popen[bytes]:
     """Continue a task that has ended, as `subactors resume` does, in a program of its own; return that.
+
+    What it prints comes through a pipe. It ends when nobody reads that any more.
 
     Args:
         root: the state folder.
         task_id: the task.
         text: what is said to it now; empty: nothing.
-        log: descriptor for what the program prints.
 
     Raises:
+        RunError: the text is too long.
         OSError: no program can be started.
     """
     _check(text or " ", LONGEST_LETTER)
-    command = [sys.executable, "-m", "subactors.runtime.cli", "resume", "--json", "--state-dir", str(root), task_id]
-    standard_input = subprocess.PIPE if text else subprocess.DEVNULL
-    program = subprocess.Popen(
-        [*command, "-"] if text else command,
-        stdin=standard_input,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    if program.stdin is not None:  # what is said is not among a process's arguments, which every user sees
-        with program.stdin as pipe:
-            pipe.write(encodable(text).encode())
-    return program
+    command = [sys.executable, "-m", "subactors.runtime.cli", "resume", "--json", "--ends-with-output"]
+    # What is said is not among a process's arguments, which every user sees; and a file waits for no reader.
+    with tempfile.TemporaryFile() as said:
+        said.write(encodable(text).encode())
+        said.seek(0)
+        return subprocess.Popen(
+            [*command, "--state-dir", str(root), task_id, *(["-"] if text else [])],
+            stdin=said,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
 
 
 def _check(text: str, most: int) -> None:

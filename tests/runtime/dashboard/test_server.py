@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from dashboards import Served, dashboard
 from first_forms import first_always
-from processes_and_waits import wait_until
+from processes_and_waits import is_gone, wait_until
 from run_folders import command, past_run, subactors, task_row
 from watched import Watched, watched
 
@@ -283,21 +283,20 @@ def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(root: Path, tm
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_killed", [False, True], ids=["ended", "killed"])
 def test_a_task_of_a_host_that_has_died_is_continued_by_a_program_that_ends_with_the_dashboard(
-    root: Path, tmp_path: Path
+    tmp_path: Path, is_killed: bool
 ) -> None:
     team = tmp_path / "team.yaml"
     model = "{model: 'python/asking_entrypoints:does_what_it_is_told', toolsets: [{type: shell}]}"
     team.write_text(f"agents: {{root: {model}}}")
-    calls = json.dumps([["shell", {"cmd": "sleep 600"}]])
+    calls = json.dumps([["shell", {"cmd": "sleep 600"}]] * 2)  # the second is left to who continues it
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with (
         subprocess.Popen(
-            command("run", team, calls, "--quiet", "--state-dir", root / "resumed"),
-            env=environ,
-            stdin=subprocess.DEVNULL,
+            command("run", team, calls, "--quiet", "--state-dir", tmp_path), env=environ, stdin=subprocess.DEVNULL
         ) as program,
-        dashboard(root / "resumed", env=environ) as served,
+        dashboard(tmp_path, env=environ) as served,
     ):
         wait_until(lambda: any(task["tools"] for task in served.ask("/api/tasks").body["tasks"]), "it sleeps", PATIENCE)
         (task,) = served.ask("/api/tasks").body["tasks"]
@@ -307,14 +306,13 @@ def test_a_task_of_a_host_that_has_died_is_continued_by_a_program_that_ends_with
         assert served.ask(f"/api/tasks/{task['id']}").body["resumable"] is True
         answer = served.ask(f"/api/tasks/{task['id']}/resume", {"text": calls})
         assert answer.status == 202
-        # It may have ended before anybody has seen it: then it is of the past.
-        wait_until(lambda: _past(served, answer.body["run"]).get("status") == "completed", "it is through", PATIENCE)
-        assert _past(served, answer.body["run"])["continues"] == task["id"]
-
-
-def _past(served: Served, task_id: str) -> dict[str, object]:
-    tasks = served.ask("/api/tasks?past=1").body["tasks"]
-    return next((task for task in tasks if task["id"] == task_id), {})
+        resumed = answer.body["run"]
+        wait_until(lambda: (listed(served, resumed) or {}).get("tools"), "it sleeps again", PATIENCE)
+        about = served.ask(f"/api/tasks/{resumed}").body
+        assert about["continues"] == task["id"]
+        served.program.send_signal(signal.SIGKILL if is_killed else signal.SIGTERM)
+        served.program.wait(PATIENCE)
+        wait_until(lambda: is_gone(about["host_pid"]), "its program is gone", PATIENCE)
 
 
 def test_a_port_that_is_taken_is_said_with_what_to_do(served: Served, root: Path) -> None:

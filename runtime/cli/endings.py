@@ -1,0 +1,42 @@
+"""Endings: a command that another program has started ends with that, also where it was killed."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+
+__all__ = ["end_with_input", "end_with_output"]
+
+_INPUT, _OUTPUT = 0, 1
+
+
+def end_with_input() -> None:
+    """Have this process get a SIGTERM at the end of standard input."""
+    _end_after(_input_ends)
+
+
+def end_with_output() -> None:
+    """Have this process get a SIGTERM when nobody reads standard output any more."""
+    _end_after(_output_ends)
+
+
+def _end_after(wait: Callable[[], None]) -> None:
+    def waits() -> None:
+        wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=waits, name="subactors-ending", daemon=True).start()
+
+
+def _input_ends() -> None:
+    while os.read(_INPUT, 1024):
+        pass
+
+
+def _output_ends() -> None:
+    poll = select.poll()
+    poll.register(_OUTPUT, 0)  # it tells of faults alone
+    poll.poll()
