@@ -17,6 +17,7 @@ import msgspec
 from sse_starlette import ServerSentEvent
 
 from ..errors import StateError, UnknownTaskError
+from ..runs.output import Piece
 from ..runs.output_text import incomplete
 from ..tasks.views import iso_time
 from ..watching import details
@@ -40,6 +41,9 @@ beyond that take turns."""
 
 _PIECE: Final = 64_000
 """Bytes of output in an event."""
+
+_AT_ONCE: Final = 4
+"""Such pieces that are told one after another: what else has changed is told between them and those that follow."""
 
 _LOOK_AGAIN: Final = 1.0
 """Seconds between two looks at the output of a task whose host does not tell how much it has said."""
@@ -136,7 +140,7 @@ class Feed:
         warned = 0
         async with self.looking(), self._having_a_turn() as turn:
             yield ServerSentEvent(comment="here", retry=1000)
-            output = _Output(self.root, self.model.task(task_id), offset) if task_id else None
+            output = _Output(self.root, task_id, offset) if task_id else None
             while turn in self._streams:
                 bell, looked = self._bell, time.monotonic()
                 told = self._since(cursor)
@@ -154,8 +158,7 @@ class Feed:
                 else:
                     async for event in output.new(self.model.task(task_id)):
                         yield event
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(bell.wait(), _LOOK_AGAIN)
+                    await output.wait(bell)
                 await asyncio.sleep(max(0.0, looked + _SHORTEST - time.monotonic()))
             yield ServerSentEvent(event="turn", data="{}")
 
@@ -176,14 +179,13 @@ class Feed:
     async def output(self, task_id: str, offset: int) -> AsyncIterator[ServerSentEvent]:
         """Yield what one task says from an offset on, until it has ended."""
         async with self.looking():
-            output = _Output(self.root, self.model.task(task_id), offset, task_id)
+            output = _Output(self.root, task_id, offset)
             while not output.is_over:
                 bell = self._bell
                 async for event in output.new(self.model.task(task_id)):
                     yield event
                 if not output.is_over:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(bell.wait(), _LOOK_AGAIN)
+                    await output.wait(bell)
 
     def _since(self, cursor: str) -> _Told | None:
         """Return what has changed since a cursor, made once for all pages that are told the same; None: all anew."""
@@ -215,37 +217,56 @@ class _Output:
         is_over: whether it has ended, and all of it was told.
     """
 
-    def __init__(self, root: Path, task: TaskSeen | None, offset: int, task_id: str = "") -> None:
+    def __init__(self, root: Path, task_id: str, offset: int) -> None:
         self.is_over = False
         self._root = root
-        self._run, self._id = (task.run, task.id) if task is not None else ("", task_id)
+        self._id = task_id
+        self._run = ""
         self._offset = offset
         self._size = -1
+        self._has_more = False
+
+    async def wait(self, bell: asyncio.Event) -> None:
+        """Wait until there may be more: not at all, if more is there already."""
+        if not self._has_more:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(bell.wait(), _LOOK_AGAIN)
 
     async def new(self, task: TaskSeen | None) -> AsyncIterator[ServerSentEvent]:
-        """Yield what it has said since."""
-        ended = task is None or task.ended
-        if self.is_over or (task is not None and task.output_size == self._size and not ended):
+        """Yield what it has said since, or the first of that.
+
+        Args:
+            task: the task; None if it is not among those that are watched: its run is of before, or has just begun.
+        """
+        if self.is_over or not (self._has_more or task is None or task.ended or task.output_size != self._size):
             return
         self._size = task.output_size if task is not None else -1
-        more = True
-        while more:
+        self._has_more = True
+        for _ in range(_AT_ONCE):
             try:
-                with details.foreign(self._root, self._run, self._id) as found:
-                    piece = await asyncio.to_thread(details.output, found, self._offset, _PIECE)
+                piece, ended = await asyncio.to_thread(self._read, task)
             except (UnknownTaskError, StateError) as error:
                 yield ServerSentEvent(event="warning", data=encoded({"text": str(error)}))
                 self.is_over = True
                 return
-            more = piece.more
             data = piece.data
             cut = incomplete(data)
-            if cut < len(data) and not (ended and not more):  # the rest of that character comes with the next piece
+            if cut < len(data) and not (ended and not piece.more):  # the rest of it comes with the next piece
                 data = data[: len(data) - cut]
             self._offset = piece.end - len(piece.data) + len(data)
             if data or piece.missed:
                 told = {"id": self._id, "text": data.decode("utf-8", "replace"), "missed": piece.missed}
                 yield ServerSentEvent(event="output", data=encoded({**told, "end": self._offset}))
-        if ended:
-            self.is_over = True
+            if not piece.more:
+                self._has_more = False
+                self.is_over = ended
+                break
+        if self.is_over:
             yield ServerSentEvent(event="ended", data=encoded({"id": self._id, "end": self._offset}))
+
+    def _read(self, task: TaskSeen | None) -> tuple[Piece, bool]:
+        """Return what comes next, and whether nothing comes after it; in a thread."""
+        with details.foreign(self._root, task.run if task is not None else self._run, self._id) as found:
+            self._run = found.run.name
+            ended = task.ended if task is not None else found.host_pid is None  # first, so that all is there then
+            return details.output(found, self._offset, _PIECE), ended

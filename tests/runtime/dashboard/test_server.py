@@ -164,6 +164,9 @@ def _said(events: Iterator[tuple[str, dict[str, object], str]]) -> dict[str, obj
 def test_runs_of_before_come_when_they_are_asked_for_with_all_that_is_known_of_their_tasks(served: Served) -> None:
     first = "agent_task_00000001"
     assert listed(served, first) is None
+    cursor = served.ask("/api/tasks").body["cursor"]
+    with served.events(f"/api/events?after={cursor}&task={first}&from=0") as events:
+        assert _said(events)["text"] == "what it said"
     tasks = served.ask("/api/tasks?past=1").body["tasks"]
     assert [task["status"] for task in tasks if task["id"] == first] == ["completed"]
     about = served.ask(f"/api/tasks/{first}").body
