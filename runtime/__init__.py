@@ -11,7 +11,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
 `__all__` of this package and of `testing` say.
 
     errors.py text.py  all errors; text with bounds
-    net/               how servers are reached: proxies, certificates
+    net/               how servers are reached, and how ours are set up: proxies, certificates
     team/              what is configured: frozen values, keys, what this machine lacks
     models/            who answers a turn: clients of model servers, and functions in their place
     teamfile/          reads a team file into a team, and tells all of its mistakes at once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
 import sys
 import threading
@@ -48,9 +49,8 @@ def show_dashboard(
         err.sentence("Open that address in a browser of this machine. Ctrl-C ends it.")
     if ends_with_input:
         end_with_input()
-    with dashboard.opened() if opens else contextlib.nullcontext(True) as has_browser:
-        if not has_browser:
-            err.sentence("No browser was found here.")
+    no_browser = functools.partial(err.sentence, "No browser was found here.")
+    with dashboard.opened(no_browser) if opens else contextlib.nullcontext():
         try:
             dashboard.serve()
         except KeyboardInterrupt:

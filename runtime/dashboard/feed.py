@@ -20,6 +20,7 @@ from ..errors import StateError, UnknownTaskError
 from ..runs.output import Piece
 from ..runs.output_text import incomplete
 from ..tasks.views import iso_time
+from ..text import encodable
 from ..watching import details
 from ..watching.model import TaskSeen
 from ..watching.watcher import Watcher
@@ -50,8 +51,19 @@ _LOOK_AGAIN: Final = 1.0
 
 
 def encoded(value: Any) -> str:
-    """Return plain data and frozen values as JSON."""
-    return msgspec.json.encode(value).decode()
+    """Return plain data and frozen values as JSON; what is no text in UTF-8, as a path may be, with marks in it."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_as_text(msgspec.to_builtins(value))).decode()
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(each) for key, each in value.items()}
+    return [_as_text(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class _Told(NamedTuple):

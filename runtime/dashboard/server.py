@@ -11,8 +11,9 @@ import os
 import secrets
 import signal
 import socket
+import threading
 import webbrowser
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +25,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ...actors.regular_files import make
 from ..errors import StateError
+from ..net.web_server import config_of
 from .access import HOSTS, Guard, SafeHeaders, new_token
 from .api import Api
 from .feed import Feed
@@ -51,7 +54,14 @@ _DOOR: Final = """<!doctype html><meta charset="utf-8"><title>subactors</title>
 """
 
 
-def application(feed: Feed, resumed: Resumed, token: str, *, read_only: bool = False) -> Starlette:
+def application(
+    feed: Feed,
+    resumed: Resumed,
+    token: str,
+    *,
+    read_only: bool = False,
+    begins: Callable[[], None] = lambda: None,
+) -> ASGIApp:
     """Return the dashboard as an ASGI application.
 
     Args:
@@ -59,6 +69,7 @@ def application(feed: Feed, resumed: Resumed, token: str, *, read_only: bool = F
         resumed: continues tasks.
         token: what whoever asks has to have.
         read_only: whether nothing can be changed.
+        begins: is called in the server's thread when it begins to serve, and must not wait.
     """
     files = {path.name: path for path in _PAGE.iterdir() if path.suffix in _TYPES}
 
@@ -78,25 +89,26 @@ def application(feed: Feed, resumed: Resumed, token: str, *, read_only: bool = F
     async def not_found(_: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             return JSONResponse({"error": "There is nothing here."}, error.status_code)
-        return JSONResponse({"error": "The dashboard has a fault; its log has more."}, 500)
+        return JSONResponse({"error": "The dashboard has a fault; the terminal that it runs in shows it."}, 500)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        begins()
         yield
         resumed.close()
         feed.close()
 
     api = Api(feed, resumed, read_only=read_only)
-    return Starlette(
+    app = Starlette(
         routes=[Route("/", page), Route("/page/{name}", part), *api.routes()],
         middleware=[
-            Middleware(SafeHeaders),
             Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
             Middleware(Guard, token=token),
         ],
         exception_handlers={HTTPException: not_found, Exception: not_found},
         lifespan=lifespan,
     )
+    return SafeHeaders(app)  # around all of it: what answers after a fault is outside of any middleware
 
 
 class Dashboard:
@@ -118,6 +130,7 @@ class Dashboard:
     def __init__(self, root: Path, *, port: int = 0, read_only: bool = False, only: str | None = None) -> None:
         self._root, self._read_only, self._only = root, read_only, only
         self._token = new_token()
+        self._begins: Callable[[], None] = lambda: None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -139,20 +152,20 @@ class Dashboard:
         """
         feed = Feed(self._root, self._only)
         resumed = Resumed(self._root)
-        app = application(feed, resumed, self._token, read_only=self._read_only)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            lifespan="on",
-            ws="none",
-        )
-        server = uvicorn.Server(config)
+        app = application(feed, resumed, self._token, read_only=self._read_only, begins=self._begins)
+        server = uvicorn.Server(config_of(app, timeout_graceful_shutdown=1, lifespan="on"))
+        hangups: list[int] = []
+
+        def hang_up(number: int, _: object) -> None:
+            hangups.append(number)
+            server.handle_exit(signal.SIGTERM, None)  # it knows no other
+
+        def end(number: int, _: object) -> None:
+            raise SystemExit(_SIGNALLED + (hangups or [number])[0])
+
         # When all is closed, the server has the signal come again that has ended it.
-        before = signal.signal(signal.SIGTERM, _exit)
-        before_hangup = signal.signal(signal.SIGHUP, lambda *_: server.handle_exit(signal.SIGTERM, None))
+        before = signal.signal(signal.SIGTERM, end)
+        before_hangup = signal.signal(signal.SIGHUP, hang_up)
         try:
             server.run(sockets=[self._socket])
         finally:
@@ -161,23 +174,29 @@ class Dashboard:
             self._socket.close()
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[bool]:
-        """Have the user's browser open the page; inside of the block.
+    def opened(self, has_no_browser: Callable[[], None]) -> Iterator[None]:
+        """Have the user's browser open the page, as soon as it is served; inside of the block.
 
         It is given a file, which only the user can read and which leads there: every user sees what a program is
-        started with. Yields whether a browser was found.
+        started with.
+
+        Args:
+            has_no_browser: is called in a thread of its own if none is found.
         """
         path = self._root / f".dashboard_{os.getpid()}_{secrets.token_hex(4)}.html"
+
+        def open_it() -> None:
+            if not webbrowser.open(path.as_uri()):
+                has_no_browser()
+
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = make(path)
         try:
             os.write(descriptor, _DOOR.format(address=html.escape(self.address)).encode())
             os.close(descriptor)
-            yield webbrowser.open(path.as_uri())
+            # Not in the server's thread: some browsers come back when the user has closed them.
+            self._begins = threading.Thread(target=open_it, name="subactors-browser", daemon=True).start
+            yield
         finally:
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def _exit(number: int, _: object) -> None:
-    raise SystemExit(_SIGNALLED + number)

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from ..agent.event_loop import CancellableLoop
 from ..errors import SubactorsError
 from ..host import Host
+from ..net.web_server import config_of
 from ..team.config import Team
 from ..terminal.interruptible import Interruptible
 from ..terminal.streams import out
@@ -87,13 +88,9 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
         allowed_hosts=(shown, *address.allowed_hosts),
         tokens=address.tokens,
     )
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False, server_header=False
-    )
-    server = _Server(config)
-    for name in ("mcp", "uvicorn"):
-        # A stranger could fill the log with what they warn of: each request that is refused.
-        logging.getLogger(name).setLevel(logging.ERROR)
+    server = _Server(config_of(app, lifespan="off"))
+    # A stranger could fill the log with what it warns of: each request that is refused.
+    logging.getLogger("mcp").setLevel(logging.ERROR)
     for name in ("mcp.server.streamable_http", "uvicorn.error"):
         logging.getLogger(name).addFilter(_is_fault)
     try:

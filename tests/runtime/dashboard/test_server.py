@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,6 +18,9 @@ from dashboards import Served, dashboard
 from first_forms import first_always
 from processes_and_waits import is_gone, wait_until
 from run_folders import command, past_run, subactors, task_row
+from subactors.runtime.dashboard.feed import Feed
+from subactors.runtime.dashboard.resumed import Resumed
+from subactors.runtime.dashboard.server import application
 from watched import Watched, watched
 
 PATIENCE = 30.0
@@ -96,6 +100,49 @@ def test_every_answer_has_the_headers_that_keep_a_browser_safe(served: Served, p
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
         assert "set-cookie" not in answer.headers
+
+
+def test_an_answer_after_a_fault_has_these_headers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = Feed(tmp_path)
+    monkeypatch.setattr(feed, "everything", lambda **_: 1 / 0)
+    app = application(feed, Resumed(tmp_path), "token")
+
+    async def asked() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/api/tasks", headers={"authorization": "Bearer token"})
+
+    try:
+        answer = asyncio.run(asked())
+    finally:
+        feed.close()
+    assert (answer.status_code, answer.headers["cache-control"]) == (500, "no-store")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "fault" in answer.json()["error"]
+
+
+def test_folders_whose_names_are_no_text_are_shown_with_marks(tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"\xff")
+    run = past_run(root, task_row(1))
+    with dashboard(root) as served:
+        (seen,) = served.ask("/api/tasks?past=1").body["runs"]
+        assert seen["path"] == f"{tmp_path}/\N{REPLACEMENT CHARACTER}/{run.name}"
+        assert served.ask("/api/tasks/agent_task_00000001").body["log"].startswith(seen["path"])
+        assert served.ask("/api/tasks/agent_task_00000002").status == 404
+
+
+def test_garbage_makes_it_say_nothing(root: Path) -> None:
+    with subprocess.Popen(
+        command("dashboard", "--state-dir", root, "--quiet"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        served = Served(program.stdout.readline().strip(), program)
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", int(served.origin.rpartition(":")[2]))) as connection:
+                connection.sendall(b"\x16\x03 nonsense\r\n\r\n")
+                assert b"400" in connection.recv(1000)
+        program.terminate()
+        assert program.communicate(timeout=PATIENCE) == ("", "")
 
 
 def test_it_listens_on_loopback_alone(served: Served) -> None:
@@ -237,7 +284,7 @@ def test_a_signal_ends_it_with_streams_open_and_as_shells_expect(root: Path, num
         cursor = served.ask("/api/tasks").body["cursor"]
         with served.events(f"/api/events?after={cursor}"):
             served.program.send_signal(number)
-            assert served.program.wait(PATIENCE) == 128 + (signal.SIGTERM if number == signal.SIGHUP else number)
+            assert served.program.wait(PATIENCE) == 128 + number
 
 
 def test_a_browser_is_given_a_file_that_only_the_user_can_read_and_that_leads_to_the_page(
@@ -259,6 +306,32 @@ def test_a_browser_is_given_a_file_that_only_the_user_can_read_and_that_leads_to
         True,
     )
     assert not Path(address.removeprefix("file://")).exists()
+
+
+def test_a_browser_that_comes_back_late_is_answered_and_none_at_all_is_said(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, seen = tmp_path / "browser", tmp_path / "seen"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import pathlib, re, sys, urllib.request\n"
+        "door = pathlib.Path(sys.argv[1].removeprefix('file://')).read_text()\n"
+        "page = urllib.request.urlopen(re.search('url=([^#\"]*)', door)[1]).read()\n"
+        f"pathlib.Path({str(seen)!r}).write_bytes(page)\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(program))
+    with dashboard(root, "--open"):
+        wait_until(lambda: seen.exists() and "<!doctype html>" in seen.read_text(), "it has the page", PATIENCE)
+
+    monkeypatch.setenv("BROWSER", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with subprocess.Popen(
+        command("dashboard", "--state-dir", root, "--quiet", "--open"), stderr=subprocess.PIPE, text=True
+    ) as alone:
+        assert alone.stderr is not None
+        assert alone.stderr.readline().strip() == "No browser was found here."
+        alone.terminate()
 
 
 def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(root: Path, tmp_path: Path) -> None:
