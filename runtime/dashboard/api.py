@@ -95,7 +95,8 @@ class Api:
         cursor = request.headers.get("last-event-id") or request.query_params.get("after", "")
         offset = _number(request, "from", _FROM_THE_END)
         task_id = request.query_params.get("task", "")
-        return EventSourceResponse(self._feed.events(cursor, task_id, offset), ping=_PING)
+        warned = _number(request, "warned", 0)
+        return EventSourceResponse(self._feed.events(cursor, task_id, offset, warned), ping=_PING)
 
     async def _task(self, request: Request) -> Response:
         return await self._of_task(request, lambda task: {**details.details(task), "samples": self._samples(task.id)})

@@ -129,6 +129,7 @@ class Feed:
             read_only: whether nothing can be changed here.
         """
         seen = self.model.since("")
+        warned, warnings = self.watcher.warnings_after(0)
         hidden = set() if former else {run["id"] for run in seen.runs if run["is_former"]}
         tasks = [task for task in seen.tasks if task["run"] not in hidden]
         return {
@@ -138,18 +139,21 @@ class Feed:
             "runs": [run for run in seen.runs if run["id"] not in hidden],
             "tasks": tasks,
             "samples": {task["id"]: found for task in tasks if (found := self.model.samples(task["id"], _SAMPLES))},
-            "warnings": self.watcher.warnings,
+            "warnings": warnings,
+            "warned": warned,
         }
 
-    async def events(self, cursor: str, task_id: str, offset: int) -> AsyncIterator[ServerSentEvent | bytes]:
+    async def events(
+        self, cursor: str, task_id: str = "", offset: int = 0, warned: int = 0
+    ) -> AsyncIterator[ServerSentEvent | bytes]:
         """Yield what changes, and what one task says.
 
         Args:
             cursor: the place from which on.
             task_id: the task; empty: none.
             offset: from where on in its output, in bytes; below 0: that many before the end.
+            warned: how many sentences about what could not be read are known.
         """
-        warned = 0
         async with self.looking(), self._having_a_turn() as turn:
             yield ServerSentEvent(comment="here", retry=1000)
             output = _Output(self.root, task_id, offset) if task_id else None
@@ -162,9 +166,10 @@ class Feed:
                 if told.event:
                     yield told.event
                     cursor = told.cursor
-                for warning in self.watcher.warnings[warned:]:
-                    yield ServerSentEvent(event="warning", data=encoded({"text": warning}))
-                warned = len(self.watcher.warnings)
+                warned, warnings = self.watcher.warnings_after(warned)
+                if warnings:
+                    data = encoded({"text": " ".join(warnings), "warned": warned})
+                    yield ServerSentEvent(event="warning", data=data)
                 if output is None:
                     await bell.wait()
                 else:

@@ -222,9 +222,9 @@ class Top(App[None]):
         self._empty.display = not self.listing.rows
         if not self.listing.rows:
             self._empty.update(Text(self._none_word(), "dim"))
-        for warning in self.watcher.warnings[self._warned :]:
+        self._warned, new = self.watcher.warnings_after(self._warned)
+        for warning in new:
             self.notify(words(warning), severity="warning", markup=False)
-        self._warned = len(self.watcher.warnings)
 
     def _none_word(self) -> str:
         if not self._is_looking:

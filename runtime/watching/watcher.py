@@ -49,13 +49,15 @@ _FORMER: Final = 2000
 _MOST_HOSTS: Final = 200
 """Living hosts that are watched at a time."""
 
+_WARNINGS: Final = 200
+"""Sentences about what could not be read that are kept."""
+
 
 class Watcher:
     """See the module; to be closed. Any thread may call every method.
 
     Attributes:
         model: what is known.
-        warnings: sentences about what could not be read.
 
     Args:
         root: the state folder.
@@ -73,7 +75,8 @@ class Watcher:
         only: str | None = None,
     ) -> None:
         self.model = Model(changed)
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []  # about what could not be read, the latest
+        self._warned = 0  # how many there have been
         self._root, self._face, self._only = root, face, only
         self._lock = threading.Lock()
         self._wanted = threading.Event()
@@ -148,6 +151,12 @@ class Watcher:
         for host in hosts:
             host.join()
 
+    def warnings_after(self, count: int) -> tuple[int, list[str]]:
+        """Return how many sentences there have been, and those after the first so many, as far as they are kept."""
+        with self._lock:
+            new = self._warned - count
+            return self._warned, self._warnings[-new:] if new > 0 else []
+
     # --- in the thread that looks for runs --------------------------------------------------------------------------
 
     def _look_for_runs(self) -> None:
@@ -171,6 +180,7 @@ class Watcher:
             if run.id not in paths:
                 self.model.drop_run(run.id)
                 self._read.discard(run.id)
+                self._hosts.pop(run.id, None)
         begun = [self._look_at(path) for name, path in paths.items() if name not in self._read]
         if self._wants_former:
             self._read_former(paths)
@@ -184,7 +194,10 @@ class Watcher:
         if path.name in self._former or (thread is not None and thread.is_alive()):
             return None
         if is_live(path):
-            return self._begin(path, thread) if len(self._hosts) < _MOST_HOSTS else None
+            if sum(each.is_alive() for each in self._hosts.values()) < _MOST_HOSTS:
+                return self._begin(path, thread)
+            self._warn(f"More than {_MOST_HOSTS} hosts live; the others are shown when one of them has ended.")
+            return None
         if thread is not None or self.model.run(path.name) is not None:
             self._hosts.pop(path.name, None)
             self._read_journal(path, live=False)
@@ -236,8 +249,10 @@ class Watcher:
         return len(rows)
 
     def _warn(self, sentence: str) -> None:
-        if sentence not in self.warnings:
-            self.warnings = [*self.warnings, sentence][-_MOST_HOSTS:]
+        with self._lock:
+            if sentence not in self._warnings:
+                self._warnings = [*self._warnings, sentence][-_WARNINGS:]
+                self._warned += 1
 
     # --- in the thread of a host ------------------------------------------------------------------------------------
 

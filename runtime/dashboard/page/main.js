@@ -14,6 +14,7 @@ const TURN = 300;
 takeToken();
 const model = new Model();
 let cursor = null;
+let warned = 0; // how many warnings are known
 let reading = null; // what ends the stream
 let due = false;
 let readOnly = false;
@@ -76,6 +77,7 @@ function state(word) {
 async function load() {
   const all = await get(`/api/tasks?past=${model.past ? 1 : 0}`);
   cursor = all.cursor;
+  warned = all.warned;
   readOnly = all.read_only;
   set(document.documentElement, "data-read-only", readOnly);
   model.reset(all);
@@ -91,7 +93,7 @@ async function follow(signal) {
       state("live");
       const open = panel.follows();
       const more = open ? `&task=${encodeURIComponent(open.id)}&from=${open.from}` : "";
-      await stream(`/api/events?after=${encodeURIComponent(cursor)}${more}`, take, signal);
+      await stream(`/api/events?after=${encodeURIComponent(cursor)}&warned=${warned}${more}`, take, signal);
       if (cursor === null) continue; // all is to be fetched again
       if (gaveWay) {
         gaveWay = false;
@@ -124,6 +126,7 @@ function take(name, data, id) {
   } else if (name === "turn") {
     gaveWay = true;
   } else if (name === "warning") {
+    warned = data.warned ?? warned;
     notice(data.text);
   } else if (name === "output" || name === "ended") {
     panel.said(name, data);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from pathlib import Path
@@ -82,6 +83,30 @@ def test_a_page_hears_what_has_changed_beside_output_that_never_ends_and_the_loo
         feed.close()
     assert (names[0], names[-1]) == ("output", "tasks")
     assert threading.current_thread() not in threads
+
+
+def test_a_page_that_connects_again_hears_no_warning_that_it_knows(tmp_path: Path) -> None:
+    (past_run(tmp_path) / "journal.sqlite").write_text("nothing")
+
+    async def heard(feed: Feed) -> list[dict[str, Any]]:
+        async with feed.looking(former=True):
+            told = feed.everything(former=True, read_only=True)
+        found = []
+        async for event in feed.events(told["cursor"], warned=told["warned"]):
+            if isinstance(event, bytes) or event.event is not None:
+                found.append(event)
+            if not found:
+                feed.watcher._warn("One more.")
+                feed.ring()
+            else:
+                break
+        return [json.loads(str(event.data)) for event in found if not isinstance(event, bytes)]
+
+    feed = Feed(tmp_path)
+    try:
+        assert asyncio.run(heard(feed)) == [{"text": "One more.", "warned": 2}]
+    finally:
+        feed.close()
 
 
 def test_output_of_a_task_that_is_not_watched_yet_goes_on_for_as_long_as_its_host_lives(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 import tracemalloc
 from collections.abc import Iterator
@@ -253,7 +254,40 @@ def test_runs_of_before_are_read_when_they_are_wanted_and_a_damaged_one_hides_no
                 "agent_task_00000002": "failed",
             }
             assert all(run.is_former for run in model.runs())
-            assert [broken.name in warning for warning in watcher.warnings] == [True]
+            count, (warning,) = watcher.warnings_after(0)
+            assert (count, broken.name in warning, watcher.warnings_after(1)) == (1, True, (1, []))
+
+
+def test_what_could_not_be_read_is_told_once_to_each_however_much_of_it_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subactors.runtime.watching.watcher._WARNINGS", 2)
+    with Watcher(tmp_path) as watcher:
+        for number in range(1, 5):
+            broken = past_run(tmp_path)
+            (broken / "journal.sqlite").write_text("nothing")
+            with watcher.looking(former=True):
+                wait_until(lambda: watcher.warnings_after(0)[0] == number, "it is told", PATIENCE)  # noqa: B023
+            (warning,) = watcher.warnings_after(number - 1)[1]
+            assert broken.name in warning
+        assert len(watcher.warnings_after(0)[1]) == 2
+
+
+def test_as_many_hosts_are_watched_as_may_be_again_and_after_others_have_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subactors.runtime.watching.watcher._MOST_HOSTS", 1)
+    with Watcher(tmp_path) as watcher, watched(tmp_path) as first:
+        task_id = first.start("speaks", "first")
+        with watcher.looking() as model:
+            seen(model, task_id, "running")
+        with watcher.looking() as model, watched(tmp_path) as second:
+            another = second.start("speaks", "second")
+            wait_until(lambda: "More than 1 hosts live" in str(watcher.warnings_after(0)), "it is said", PATIENCE)
+            assert model.task(another) is None
+            first.host.kill()
+            shutil.rmtree(first.host.run)
+            seen(model, another, "running")
 
 
 def test_a_host_is_asked_nothing_when_nobody_looks(tmp_path: Path) -> None:
