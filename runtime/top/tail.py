@@ -67,7 +67,6 @@ class Tail(ScrollView, can_focus=True):
         follows = self.follows
         if len(text) > _MOST:
             text = text[-_MOST:]
-        self._length += len(text)
         for number, line in enumerate(text.split("\n")):
             if number:
                 self._begin_line()
@@ -76,6 +75,7 @@ class Tail(ScrollView, can_focus=True):
                 if start or len(self._lines[-1]) + len(piece) > _LONGEST:
                     self._begin_line()
                 self._lines[-1] += piece
+                self._length += len(piece)
                 self._lay_last()
         gone = self._bound()
         if gone and not follows:  # what is in sight stays where it is
@@ -84,6 +84,7 @@ class Tail(ScrollView, can_focus=True):
 
     def _begin_line(self) -> None:
         self._lines.append("")
+        self._length += 1
         self._counts.append(0)
 
     def _bound(self) -> int:

@@ -11,7 +11,6 @@ import { MARKS, amount, dollars, plural } from "./words.js";
 const RETRY = 1000;
 const TURN = 300;
 
-takeToken();
 const model = new Model();
 let cursor = null;
 let warned = 0; // how many warnings are known
@@ -24,7 +23,6 @@ const act = {
   changed: () => draw(),
   open: (id) => show(id),
   close: () => show(null),
-  follow: () => reconnect(),
   isReadOnly: () => readOnly,
   say: (text) => notice(text),
 };
@@ -164,26 +162,46 @@ setInterval(() => { if (!document.hidden && model.rows.length) { totals(); draw(
 
 // --- the address -----------------------------------------------------------------------------------------------------
 
+/** Show a task, or none, and have the address say so: each that was opened has its place in the browser's history. */
 function show(id) {
   const query = new URLSearchParams();
   if (model.filter) query.set("q", model.filter);
   if (model.past) query.set("past", "1");
   const asked = query.toString();
-  history.replaceState(null, "", `${location.pathname}${asked ? `?${asked}` : ""}${id ? `#${id}` : ""}`);
-  if (list.open !== id) {
-    list.open = id;
-    panel.show(id);
-    draw();
-    reconnect();
-    if (!id) list.focus(list.focused);
+  const address = `${location.pathname}${asked ? `?${asked}` : ""}${id ? `#${id}` : ""}`;
+  if (list.open === id) {
+    history.replaceState(null, "", address);
+    return;
   }
+  history.pushState(null, "", address);
+  turnTo(id);
+  draw();
+  reconnect();
 }
 
-const asked = new URLSearchParams(location.search);
-model.filter = asked.get("q") ?? "";
-model.past = asked.get("past") === "1";
-byId("filter").value = model.filter;
-byId("past").checked = model.past;
+function turnTo(id) {
+  list.open = id;
+  panel.show(id);
+  if (!id) list.focus(list.focused);
+}
+
+/** Show what the address says. */
+function arrive() {
+  takeToken();
+  const asked = new URLSearchParams(location.search);
+  const had = model.past;
+  model.filter = asked.get("q") ?? "";
+  model.past = asked.get("past") === "1";
+  if (model.past && !had) cursor = null;
+  model.isStale = true;
+  byId("filter").value = model.filter;
+  byId("past").checked = model.past;
+  const id = location.hash.slice(1) || null;
+  if (list.open !== id) turnTo(id);
+  draw();
+  reconnect();
+}
+
 byId("filter").addEventListener("input", (event) => {
   model.filter = event.target.value;
   model.isStale = true;
@@ -196,7 +214,7 @@ byId("past").addEventListener("change", (event) => {
   show(list.open);
   if (model.past) { cursor = null; reconnect(); } else draw();
 });
-addEventListener("hashchange", () => { takeToken(); show(location.hash.slice(1) || null); connect(); });
+addEventListener("popstate", arrive);
 
 // --- keys ------------------------------------------------------------------------------------------------------------
 
@@ -222,6 +240,5 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-if (location.hash) { list.open = location.hash.slice(1); panel.show(list.open); }
 state("connecting …");
-connect();
+arrive();

@@ -31,7 +31,7 @@ export class Model {
     this.isStale = true;
   }
 
-  /** Take what has changed; return the ids of tasks that have. */
+  /** Take what has changed. */
   take(changes) {
     this.late = Date.now() - Date.parse(changes.now);
     for (const run of changes.runs) {

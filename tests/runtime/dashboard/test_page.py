@@ -114,6 +114,24 @@ def test_a_tree_is_folded_filtered_and_opened_and_the_address_keeps_all_of_it(
     stop(served, owner)
 
 
+def test_the_browser_goes_back_to_what_was_open_before(seen: Tab, served: Served, host: Watched) -> None:
+    first, second = (host.start("speaks", f"the {name} of two") for name in ("first", "second"))
+    page, beside = seen.page, seen.page.get_by_role("complementary")
+    filtered(seen, "of two")
+    for task_id in (first, second):
+        row(seen, task_id).click()
+        has(beside.get_by_role("heading"), short(task_id))
+    page.go_back()
+    has(beside.get_by_role("heading"), short(first))
+    has(page.get_by_role("log", name="Output"), "the first of two")
+    page.go_back()
+    beside.wait_for(state="hidden")
+    assert page.get_by_label("Filter").input_value() == "of two"
+    page.go_forward()
+    has(beside.get_by_role("heading"), short(first))
+    stop(served, first, second)
+
+
 def test_output_is_followed_until_somebody_scrolls_up(seen: Tab, host: Watched, served: Served, tmp_path: Path) -> None:
     more = tmp_path / "more"
     task_id = host.start("speaks", "the beginning", {"file": str(more)})

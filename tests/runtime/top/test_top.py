@@ -330,6 +330,18 @@ def test_a_text_of_any_length_is_kept_to_a_bound_and_wrapped(tmp_path: Path) -> 
     on_screen(tmp_path, play, WIDE)
 
 
+def test_a_line_that_never_ends_is_kept_to_the_same_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subactors.runtime.top.tail._MOST", 10_000)
+
+    async def play(screen: Screen) -> None:
+        tail = screen.app.pane.tail
+        for _ in range(1000):
+            tail.feed("x" * 10_000)
+        assert 8_000 <= len(tail.text) <= 10_000
+
+    on_screen(tmp_path, play)
+
+
 @pytest.mark.slow
 def test_beside_a_flood_of_a_thousand_tasks_it_keeps_within_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
