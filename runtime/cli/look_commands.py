@@ -253,13 +253,15 @@ def dashboard(state_dir: str | None, **options: Any) -> int:
     ]
 )
 @click.option("--past", "-p", is_flag=True, help="Show runs, too, that are over; the key `p` does so, too.")
+@click.option("--read-only", is_flag=True, help="Show all, and let nothing be stopped, said, answered or resumed.")
 @run_option("Show that run only: the beginning of its folder's name, or another part.")
 @state_option
 def top(state_dir: str | None, **options: Any) -> int:
     """Show all runs of yours on the terminal, and let you step in.
 
-    The tree of tasks follows what happens; keys stop a task, say something to it and answer what it asks. The last line
-    names them. Looking leaves no trace: no result counts as read. It needs Textual: pip install 'subactors[top]'
+    The tree of tasks follows what happens; keys stop a task, say something to it, answer what it asks and resume it.
+    The last line names them. Looking leaves no trace: no result counts as read. It needs Textual: pip install
+    'subactors[top]'
     """
     from .top import show_top
 

@@ -14,13 +14,14 @@ _FAILED = 1
 _USAGE = 2
 
 
-def show_top(root: Path, *, run: str | None, past: bool) -> int:
+def show_top(root: Path, *, run: str | None, past: bool, read_only: bool) -> int:
     """Show all runs on the terminal until somebody leaves; return the exit status.
 
     Args:
         root: the state folder.
         run: a part of the name of the only run that is shown.
         past: whether runs are shown, too, that are over.
+        read_only: whether nothing can be changed there.
 
     Raises:
         RunError: there is no such run.
@@ -39,6 +40,6 @@ def show_top(root: Path, *, run: str | None, past: bool) -> int:
         return _FAILED
     if not out.is_colored:
         os.environ["NO_COLOR"] = "1"  # which is how Textual is told
-    app = Top(root, only=only, past=past)
+    app = Top(root, only=only, past=past, read_only=read_only)
     app.run()
     return app.return_code or 0

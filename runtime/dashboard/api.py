@@ -19,8 +19,8 @@ from starlette.routing import Route
 from ..control.other_hosts import ForeignTask
 from ..errors import RunError, RuntimeClosedError, StateError, TaskEndedError, UnknownQuestionError, UnknownTaskError
 from ..watching import details, steering
+from ..watching.resumed import Resumed
 from .feed import Feed, encoded
-from .resumed import Resumed
 
 __all__ = ["Api"]
 

@@ -30,10 +30,10 @@ from starlette.types import ASGIApp
 from ...actors.regular_files import make
 from ..errors import StateError
 from ..net.web_server import config_of
+from ..watching.resumed import Resumed
 from .access import HOSTS, Guard, SafeHeaders, new_token
 from .api import Api
 from .feed import Feed
-from .resumed import Resumed
 
 __all__ = ["Dashboard", "application"]
 

@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.widgets import Footer, Input, Static
 
-from ..control.other_hosts import ForeignTask
-from ..errors import RuntimeClosedError, SubactorsError
 from ..tasks.questions import Question
 from ..terminal.control_sequences import visible
-from ..watching import details, steering
-from ..watching.model import TaskSeen
 from ..watching.watcher import Watcher
+from .acting import ACTS, Acting
 from .columns import Drawer, counted
-from .dialogs import Answering, Stopping, Telling
 from .listing import Listing
 from .pane import Pane
 from .table import Head, Table
@@ -57,19 +52,19 @@ class _Filter(Input):
     ]
 
 
-class Top(App[None]):
+class Top(Acting):
     """See the module.
 
     Attributes:
         listing: what is shown, as rows.
         watcher: keeps the model up to date.
-        table: shows the rows.
         pane: shows one task.
 
     Args:
         root: the state folder.
         only: the name of the only run that is shown; None: all.
         past: whether runs are shown, too, that were over before.
+        read_only: whether nothing can be changed.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -94,9 +89,7 @@ class Top(App[None]):
         Binding("o", "output", "output"),
         Binding("v", "view(1)", "view"),
         Binding("V", "view(-1)", "view before", show=False),
-        Binding("t", "tell", "tell"),
-        Binding("a", "answer", "answer"),
-        Binding("s", "stop", "stop"),
+        *ACTS,
         Binding("p", "past", "past"),
         Binding("q", "quit", "quit"),
         Binding("escape", "close", "close", show=False),
@@ -104,12 +97,11 @@ class Top(App[None]):
         Binding("ctrl+c", "interrupt", "quit", show=False, priority=True),
     ]
 
-    def __init__(self, root: Path, *, only: str | None = None, past: bool = False) -> None:
-        super().__init__(ansi_color=True)  # asked for here, because what NO_COLOR means depends on it
+    def __init__(self, root: Path, *, only: str | None = None, past: bool = False, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
         self.register_theme(THEME)
         self.theme = THEME.name
         self.listing = Listing()
-        self._root = root
         self._starts_with_past = past
         self._has_changed = True
         self._drawn_at = 0.0
@@ -162,7 +154,8 @@ class Top(App[None]):
         self.tick()
 
     async def on_unmount(self) -> None:
-        """End the threads that watch."""
+        """End what has been continued here, and the threads that watch."""
+        await asyncio.to_thread(self.resumed.close)
         await asyncio.to_thread(self.watcher.close)
 
     def _end(self, number: int) -> None:
@@ -176,7 +169,7 @@ class Top(App[None]):
         is_wide = width >= WIDE
         self._work.set_class(is_wide, "wide")
         self.pane.display = is_wide if self._wants_pane is None else self._wants_pane
-        self.pane.turn_to(self._current())
+        self.pane.turn_to(self.current())
         self.pane.tick()
 
     # --- what changes -----------------------------------------------------------------------------------------------
@@ -200,6 +193,8 @@ class Top(App[None]):
             self.table.refresh()
         else:
             self.table.changed(changed)
+        self.go_on_to()
+        self.fit_keys()
         if is_due or changed:
             self._drawn_at = time.monotonic() if is_due else self._drawn_at
             self._tell_totals()
@@ -214,7 +209,7 @@ class Top(App[None]):
         text = Text("   ".join(filter(None, parts)), no_wrap=True, overflow="ellipsis")
         self._totals.update(text, layout=False)
         questions = self.listing.questions()
-        asked = _asked(questions)
+        asked = _asked(questions, read_only=self.read_only)
         if asked.plain != self._asked_now:
             self._asked_now = asked.plain
             self._questions.update(asked)
@@ -231,21 +226,19 @@ class Top(App[None]):
             return "Looking …"
         if self.listing.is_filtered:
             return "Nothing fits the filter."
-        return f"No runs in {self._root}." if self.listing.past else "Nothing runs now. `p` shows past runs."
+        return f"No runs in {self.root}." if self.listing.past else "Nothing runs now. `p` shows past runs."
 
     # --- the task that is meant -------------------------------------------------------------------------------------
 
-    def _current(self) -> TaskSeen | None:
-        return self.listing.tasks.get(self.table.row_id)
-
     def on_table_moved(self) -> None:
         """Show the task beside the table."""
+        self.fit_keys()
         if self.pane.display:
-            self.pane.turn_to(self._current())
+            self.pane.turn_to(self.current())
 
     def on_table_opened(self) -> None:
         """Show a task; fold a run."""
-        if self._current() is None:
+        if self.current() is None:
             self.table.action_fold()
         elif not self.pane.display:
             self._show_pane(True)
@@ -312,78 +305,15 @@ class Top(App[None]):
         """End, as Ctrl-C ends other commands."""
         self._end(signal.SIGINT)
 
-    def action_stop(self) -> None:
-        """Ask once, and have the task stopped."""
-        task = self._current()
-        if task is None or task.ended or not task.live:
-            self._say("It has ended." if task is not None else "Choose a task.")
-            return
-        others = self.watcher.model.falls_with(task.id)
 
-        def stop(said: str | None) -> None:
-            if said is not None:
-                self._act(task.run, task.id, steering.stop, f"{words(task.agent, 60)} {short_id(task.id)} is stopped.")
-
-        self.push_screen(Stopping(task, others), stop)
-
-    def action_tell(self) -> None:
-        """Say something to the task."""
-        task = self._current()
-        if task is None or task.ended or not task.live:
-            self._say("It has ended." if task is not None else "Choose a task.")
-            return
-
-        def tell(said: str | None) -> None:
-            if said is not None:
-                self._act(task.run, task.id, lambda found: str(steering.steer(found, said)))
-
-        self.push_screen(Telling(task), tell)
-
-    def action_answer(self) -> None:
-        """Answer what the task asks; if it asks nothing, the oldest question."""
-        questions = self.listing.questions()
-        if not questions:
-            self._say("No question waits.")
-            return
-        question = next((each for each in questions if each.task_id == self.table.row_id), questions[0])
-        asker = self.listing.tasks.get(question.task_id)
-
-        def answer(said: str | None) -> None:
-            if said is not None:
-                run = asker.run if asker is not None else ""
-                self._act(run, question.task_id, lambda found: steering.answer(found, question.id, said))
-
-        self.push_screen(Answering(question), answer)
-
-    def _act(self, run: str, task_id: str, act: Callable[[ForeignTask], object], done: str = "") -> None:
-        """Do something with a task in a thread, and say what came of it."""
-
-        def in_thread() -> str:
-            with details.foreign(self._root, run, task_id, "top") as task:
-                return str(act(task) or done)
-
-        async def work() -> None:
-            try:
-                self._say(await asyncio.to_thread(in_thread))
-            except (RuntimeClosedError, OSError):
-                self._say(f"The host of {short_id(task_id)} is gone, or does not answer.", fault=True)
-            except SubactorsError as error:
-                self._say(str(error), fault=True)
-
-        self.run_worker(work(), group="acts")
-
-    def _say(self, sentence: str, *, fault: bool = False) -> None:
-        if sentence:
-            self.notify(words(sentence), severity="error" if fault else "information", markup=False)
-
-
-def _asked(questions: list[Question]) -> Text:
+def _asked(questions: list[Question], *, read_only: bool) -> Text:
     """Return the first questions, a line each, and how many there are."""
     text = Text(no_wrap=True, overflow="ellipsis")
     if not questions:
         return text
     waits = "waits" if len(questions) == 1 else "wait"
-    text.append(f"{plural(len(questions), 'question')} {waits} for you: `a` answers", "bold yellow")
+    key = "`a` shows more" if read_only else "`a` answers"
+    text.append(f"{plural(len(questions), 'question')} {waits} for you: {key}", "bold yellow")
     for question in questions[:_ASKED]:
         text.append(f"\n  ? {words(question.agent or 'orchestrator', 40)} {short_id(question.task_id)}  ", "yellow")
         text.append(words(visible(question.text)))

@@ -18,7 +18,7 @@ from ..terminal.control_sequences import visible, visible_line
 from ..watching.model import TaskSeen
 from .words import clock, plural, short_id, words
 
-__all__ = ["Answering", "Stopping", "Telling"]
+__all__ = ["Answering", "Resuming", "Stopping", "Telling"]
 
 _NAMED: Final = 12
 """Tasks that fall with a stop which are named; of others there is a count."""
@@ -122,14 +122,42 @@ class Telling(_Dialog):
             self.dismiss(event.value)
 
 
+class Resuming(_Dialog):
+    """Takes what is said to a task that goes on, which may be nothing."""
+
+    DEFAULT_CSS = _CSS.format(name="Resuming")
+
+    def __init__(self, task: TaskSeen) -> None:
+        super().__init__()
+        self._resumed = task
+
+    def compose(self) -> ComposeResult:
+        """Make its parts."""
+        who = f"Resume {words(self._resumed.agent, 60)} {short_id(self._resumed.id)}"
+        with Vertical():
+            yield Static(Text(who, style="bold"), markup=False)
+            yield _Line(placeholder="say something to go on with …")
+            yield Footer(show_command_palette=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Send it."""
+        self.dismiss(event.value.strip())
+
+
 class Answering(_Dialog):
-    """Shows a question whole, as nobody is to approve what is not seen, and takes an answer."""
+    """Shows a question whole, as nobody is to approve what is not seen, and takes an answer.
+
+    Args:
+        question: the question.
+        read_only: whether it is only shown.
+    """
 
     DEFAULT_CSS = _CSS.format(name="Answering")
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, *, read_only: bool = False) -> None:
         super().__init__()
         self.question = question
+        self._read_only = read_only
 
     def compose(self) -> ComposeResult:
         """Make its parts."""
@@ -143,7 +171,9 @@ class Answering(_Dialog):
             yield Static(Text(who, style="bold"), markup=False)
             with VerticalScroll():
                 yield Static(Text(visible(question.text)), markup=False)
-            if question.choices:
+            if self._read_only:
+                pass
+            elif question.choices:
                 yield OptionList(*(Option(Text(visible_line(choice))) for choice in question.choices))
             else:
                 yield _Line(placeholder="answer, as JSON" if question.schema else "answer")
@@ -151,7 +181,9 @@ class Answering(_Dialog):
 
     def on_mount(self) -> None:
         """Give the keys to where the answer is. None is chosen before somebody has chosen it."""
-        if self.question.choices:
+        if self._read_only:
+            self.query_one(VerticalScroll).focus()
+        elif self.question.choices:
             choices = self.query_one(OptionList)
             choices.highlighted = None
             choices.focus()

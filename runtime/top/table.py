@@ -61,7 +61,7 @@ class Table(ScrollView, can_focus=True):
         Binding("left", "out", "Fold", show=False),
         Binding("right", "into", "Unfold", show=False),
         Binding("space", "fold", "fold"),
-        Binding("enter", "open", "open"),
+        Binding("enter", "open", "open", show=False),  # as `o` does; not all have room in 80 cells
     ]
 
     class Moved(Message):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from run_folders import Host, host
+from run_folders import Host, command, host
 from subactors.runtime import EntrypointTask
 
 AGENTS: Final = ("leads", "speaks", "asks", "crashes", "fails", "hears")
@@ -82,6 +84,21 @@ def crashes(task: EntrypointTask) -> None:
 def fails(task: EntrypointTask) -> None:
     """Raise an error with its text."""
     raise ValueError(task.text)
+
+
+def ended_run(folder: Path) -> str:
+    """Have a run in a state folder, which ends, and whose task can be continued; return the task's id."""
+    team = folder / "team.yaml"
+    team.write_text("agents: {root: {model: 'python/asking_entrypoints:does_what_it_is_told'}}")
+    done = subprocess.run(
+        command("run", team, "[]", "--json", "--state-dir", folder),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return next(task["id"] for line in done.stdout.splitlines() if (task := json.loads(line).get("task")))
 
 
 class Watched:

@@ -6,7 +6,7 @@ import { List } from "./list.js";
 import { Model } from "./model.js";
 import { Questions } from "./questions.js";
 import { TaskPanel, askToStop } from "./task.js";
-import { MARKS, amount, dollars, plural } from "./words.js";
+import { ENDED, MARKS, amount, dollars, plural } from "./words.js";
 
 const RETRY = 1000;
 const TURN = 300;
@@ -235,6 +235,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "s" && id) askToStop(model, act, id);
   else if (event.key === "o" && id) { show(id); panel.tab("output"); }
   else if (event.key === "t" && id) { show(id); panel.writes(); }
+  else if (event.key === "r" && id && ENDED.has(model.tasks.get(id)?.status)) { show(id); panel.writes(); }
   else if (event.key === "a") questions.focus();
   else return;
   event.preventDefault();

@@ -28,6 +28,7 @@ export class TaskPanel {
     this.kept = 0;
     this.asked = 0;
     this.messages = [];
+    this.isToWrite = false;
     this.current = "output";
     this.place.hidden = !id;
     this.place.replaceChildren();
@@ -162,6 +163,10 @@ export class TaskPanel {
     set(this.field, "placeholder", ended ? "say something to go on with …" : "tell it something …");
     this.stopButton.hidden = ended || !task.live;
     this.resumeButton.hidden = !this.canResume(task);
+    if (this.isToWrite && canAct && !this.field.hidden) {
+      this.isToWrite = false;
+      this.field.focus();
+    }
   }
 
   canResume(task) { return ENDED.has(task.status) && Boolean(this.about?.resumable); }
@@ -276,7 +281,11 @@ export class TaskPanel {
 
   // --- what a person does --------------------------------------------------------------------------------------------
 
-  writes() { this.field?.focus(); }
+  /** Give the keys to the field, now or when it is there: whether a task can be resumed is asked for. */
+  writes() {
+    this.isToWrite = true;
+    this.draw();
+  }
 
   async tell() {
     const task = this.model.tasks.get(this.id) ?? this.about;

@@ -113,6 +113,17 @@ def test_it_ends_with_a_signal_without_colors_where_none_are_wanted(
         assert "\x1b[?1049l" in shown.got
 
 
+@NEEDS_TEXTUAL
+def test_read_only_it_has_no_keys_that_change_anything(root: Path, tmp_path: Path) -> None:
+    with terminal(tmp_path, *COMMAND, "top", "--past", "--read-only", "--state-dir", str(root)) as shown:
+        shown.until("no luck")
+        shown.until("quit")
+        shown.press(b"q")
+        assert shown.end() == 0
+        assert "view" in shown.got
+        assert not re.search("resume|stop|tell|answer", shown.got)
+
+
 def test_without_a_terminal_it_names_what_prints_to_a_pipe(root: Path) -> None:
     done = subactors("top", root=root)
 

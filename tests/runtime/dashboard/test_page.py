@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from dashboards import Served, dashboard
 from first_forms import first_always
 from processes_and_waits import wait_until
 from subactors.runtime.terminal.control_sequences import clean, visible
-from watched import Watched, watched
+from watched import Watched, ended_run, watched
 
 HOSTILE = (
     '<img src=x onerror="alert(1)"><script>alert(2)</script>{{7*7}}${alert(3)}'
@@ -227,6 +229,27 @@ def test_the_page_takes_out_and_names_the_same_characters_as_a_terminal(seen: Ta
             "text => import('/page/dom.js').then(({ clean, whole }) => [clean(text), whole(text).data])", joined
         )
         assert both == [clean(joined), visible(joined)]
+
+
+def test_a_task_that_has_ended_is_resumed_by_keys_alone(
+    chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    former = ended_run(tmp_path)
+    with dashboard(tmp_path) as served, tab(chromium) as seen:
+        seen.page.goto(served.address)
+        live(seen)
+        seen.page.get_by_label("past").check()
+        row(seen, former).press("r")
+        field = seen.page.get_by_placeholder("say something to go on with")
+        field.wait_for()
+        seen.page.wait_for_function("document.activeElement.matches('textarea')")
+        seen.page.keyboard.type("and now")
+        seen.page.keyboard.press("Enter")
+        beside = seen.page.get_by_role("complementary")
+        has(beside.get_by_role("heading"), f"root (?!{short(former)})")
+        has(beside, "completed")
+        has(beside.get_by_role("log", name="Output"), "\\[\\]")
 
 
 def test_a_host_that_dies_is_seen_to_be_gone(seen: Tab, root: Path) -> None:

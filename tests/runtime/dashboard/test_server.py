@@ -19,8 +19,8 @@ from first_forms import first_always
 from processes_and_waits import is_gone, wait_until
 from run_folders import command, past_run, subactors, task_row
 from subactors.runtime.dashboard.feed import Feed
-from subactors.runtime.dashboard.resumed import Resumed
 from subactors.runtime.dashboard.server import application
+from subactors.runtime.watching.resumed import Resumed
 from watched import Watched, watched
 
 PATIENCE = 30.0

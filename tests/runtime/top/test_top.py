@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from subactors.runtime.control.other_hosts import tasks_of
 from subactors.runtime.runs.folder import RunFiles
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.watching import details, steering
-from watched import Watched, watched
+from watched import Watched, ended_run, watched
 
 pytest.importorskip("textual", reason="Textual is not installed: pip install 'subactors[top]'")
 from top_screens import NARROW, WIDE, Screen, on_screen
@@ -211,8 +213,58 @@ def test_a_task_is_told_something(host: Watched) -> None:
         await screen.until(lambda: is_(screen, task_id, "completed"), "it has heard")
         await screen.press("s")
         await screen.until("It has ended.")
+        await screen.until("r resume")
+        assert screen.lines[-1].endswith("q quit"), "all keys have room"
+        await screen.press("r")
+        await screen.until("It cannot be continued")
 
     on_screen(host.root, play)
+
+
+def test_a_task_that_has_ended_is_resumed_with_a_word_to_it_in_a_run_that_ends_with_top(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    former = ended_run(tmp_path)
+
+    async def play(screen: Screen) -> None:
+        await screen.go_to(former)
+        await screen.until("r resume")
+        await screen.press("r")
+        await screen.until(f"Resume root {short(former)}")
+        await screen.write("and now")
+        await screen.press("enter")
+        await screen.until(lambda: screen.app.table.row_id not in {"", former}, "the other is there")
+        row = screen.app.table.row_id
+        assert screen.app.listing.tasks[row].continues == former
+        await screen.until(lambda: is_(screen, row, "completed"), "it is through")
+        await screen.go_to(former)
+        await screen.until("r resume")
+        await screen.press("t")
+        await screen.until("Resume root")
+        await screen.press("escape")
+
+    on_screen(tmp_path, play, WIDE, past=True)
+
+
+def test_read_only_shows_questions_whole_and_changes_nothing(host: Watched) -> None:
+    task_id = host.start("asks", "\n".join(["left or right?", *"abcdef"]), {"choices": ["left", "right"]})
+
+    async def play(screen: Screen) -> None:
+        await screen.until("1 question waits for you")
+        await screen.go_to(task_id)
+        for key in "str":
+            await screen.press(key)
+        await screen.press("a")
+        await screen.until("asks whoever started it")
+        assert "f" in [line.strip("│ ") for line in screen.lines]
+        assert "right" not in screen.lines[-1]
+        await screen.press("down", "down", "enter", "escape")
+        await screen.until("question")
+        assert {"stop", "tell", "answer", "resume"}.isdisjoint(screen.lines[-1].split())
+        assert is_(screen, task_id, "waiting")
+
+    on_screen(host.root, play, WIDE, read_only=True)
 
 
 def test_a_filter_keeps_the_owners_of_what_fits_and_escape_takes_it_away(host: Watched) -> None:
@@ -312,34 +364,6 @@ def test_hostile_text_in_every_field_is_shown_as_text(tmp_path: Path) -> None:
             assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(screen.text)
 
     on_screen(tmp_path, play, past=True)
-
-
-def test_a_text_of_any_length_is_kept_to_a_bound_and_wrapped(tmp_path: Path) -> None:
-    async def play(screen: Screen) -> None:
-        tail = screen.app.pane.tail
-        for number in range(22):
-            tail.feed(f"{number} {'long words ' * 2000}\n")
-        await screen.until(lambda: tail.follows, "it follows")
-        assert 390_000 < len(tail.text) < 410_000
-        assert tail.text.replace("\n", "").endswith("long words ")
-        await screen.press("o", "o")
-        tail.put("")
-        tail.feed("日本語の長い文" * 1000)
-        await screen.until("語の長い文日本語の長い文日本語の長い文")
-
-    on_screen(tmp_path, play, WIDE)
-
-
-def test_a_line_that_never_ends_is_kept_to_the_same_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subactors.runtime.top.tail._MOST", 10_000)
-
-    async def play(screen: Screen) -> None:
-        tail = screen.app.pane.tail
-        for _ in range(1000):
-            tail.feed("x" * 10_000)
-        assert 8_000 <= len(tail.text) <= 10_000
-
-    on_screen(tmp_path, play)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Resumed tasks: programs that continue tasks because a person asked for it at the dashboard. They end with it."""
+"""Resumed tasks: programs that continue tasks because a person who watches asked for it. They end with that program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import RunError
-from ..watching import steering
+from . import steering
 
 __all__ = ["Resumed"]
 
@@ -56,7 +56,7 @@ class Resumed:
         """
         with self._lock:
             if self._is_closed:
-                raise RunError("The dashboard ends, and nothing is continued any more.")
+                raise RunError("This program ends, and nothing is continued any more.")
             program = _Program(steering.continued_by(self._root, task_id, text))
             self._programs = [*(each for each in self._programs if not each.is_over), program]
         deadline = time.monotonic() + _PATIENCE

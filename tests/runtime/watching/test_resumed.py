@@ -1,4 +1,4 @@
-"""Programs that continue tasks for the dashboard: each tells of its own task, or why there is none."""
+"""Programs that continue tasks for whoever watches: each tells of its own task, or why there is none."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from processes_and_waits import wait_until
 from run_folders import past_run, task_row
 from subactors.runtime import RunError
-from subactors.runtime.dashboard.resumed import Resumed
 from subactors.runtime.tasks.talk import LONGEST_LETTER
 from subactors.runtime.watching import steering
+from subactors.runtime.watching.resumed import Resumed
 
 PATIENCE = 30.0
 
@@ -33,7 +33,7 @@ def test_each_of_many_that_cannot_go_on_says_why_whatever_it_was_told(tmp_path: 
             assert f"agent_task_{number:08x} had no team file" in said
 
     resumed.close()
-    with pytest.raises(RunError, match="The dashboard ends"):
+    with pytest.raises(RunError, match="This program ends"):
         resumed.start("agent_task_00000001", "hello")
 
 
