@@ -226,7 +226,7 @@ class Top(Acting):
             return "Looking …"
         if self.listing.is_filtered:
             return "Nothing fits the filter."
-        return f"No runs in {self.root}." if self.listing.past else "Nothing runs now. `p` shows past runs."
+        return f"No runs in {words(str(self.root))}." if self.listing.past else "Nothing runs now. `p` shows past runs."
 
     # --- the task that is meant -------------------------------------------------------------------------------------
 

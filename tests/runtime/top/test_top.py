@@ -366,6 +366,14 @@ def test_hostile_text_in_every_field_is_shown_as_text(tmp_path: Path) -> None:
     on_screen(tmp_path, play, past=True)
 
 
+def test_a_folder_whose_name_is_no_text_is_shown_with_marks(tmp_path: Path) -> None:
+    async def play(screen: Screen) -> None:
+        await screen.until("No runs in")
+        await screen.until("\N{REPLACEMENT CHARACTER}")
+
+    on_screen(tmp_path / os.fsdecode(b"\xff"), play, (300, 24), past=True)
+
+
 @pytest.mark.slow
 def test_beside_a_flood_of_a_thousand_tasks_it_keeps_within_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
