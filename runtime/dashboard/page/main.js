@@ -236,6 +236,10 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "o" && id) { show(id); panel.tab("output"); }
   else if (event.key === "t" && id) { show(id); panel.writes(); }
   else if (event.key === "r" && id && ENDED.has(model.tasks.get(id)?.status)) { show(id); panel.writes(); }
+  else if ((event.key === "v" || event.key === "V") && id) {
+    if (list.open) panel.turn(event.key === "v" ? 1 : -1);
+    else show(id);
+  } else if (event.key === "p") byId("past").click();
   else if (event.key === "a") questions.focus();
   else return;
   event.preventDefault();

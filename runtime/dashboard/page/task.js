@@ -208,10 +208,14 @@ export class TaskPanel {
   moveTab(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
+    this.turn(step);
+    byId(`tab-${this.current}`).focus();
+  }
+
+  /** Show the next view of the task, or the one before. */
+  turn(step) {
     const names = Object.keys(TABS);
-    const next = names[(names.indexOf(this.current) + step + names.length) % names.length];
-    this.tab(next);
-    byId(`tab-${next}`).focus();
+    this.tab(names[(names.indexOf(this.current) + step + names.length) % names.length]);
   }
 
   fillTab(isNew = false) {

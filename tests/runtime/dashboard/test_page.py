@@ -239,7 +239,12 @@ def test_a_task_that_has_ended_is_resumed_by_keys_alone(
     with dashboard(tmp_path) as served, tab(chromium) as seen:
         seen.page.goto(served.address)
         live(seen)
-        seen.page.get_by_label("past").check()
+        seen.page.keyboard.press("p")
+        row(seen, former).press("v")
+        seen.page.get_by_role("complementary").get_by_text("completed").first.wait_for()
+        for key, view in (("v", "Conversation"), ("v", "Result"), ("V", "Conversation")):
+            row(seen, former).press(key)
+            seen.page.get_by_role("tab", name=view, selected=True).wait_for()
         row(seen, former).press("r")
         field = seen.page.get_by_placeholder("say something to go on with")
         field.wait_for()
