@@ -180,7 +180,8 @@ class Watcher:
             if run.id not in paths:
                 self.model.drop_run(run.id)
                 self._read.discard(run.id)
-                self._hosts.pop(run.id, None)
+        with self._lock:
+            self._hosts = {name: host for name, host in self._hosts.items() if name in paths or host.is_alive()}
         begun = [self._look_at(path) for name, path in paths.items() if name not in self._read]
         if self._wants_former:
             self._read_former(paths)
