@@ -12,9 +12,8 @@ import msgspec
 from mcp_types import ClientCapabilities, ElicitationCapability, Tool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from ..errors import SubactorsError
-from ..tasks.gateway import Caller, HostGateway
-from ..tasks.messages import ListTasks, StopTasks
+from ..tasks.gateway import Caller
+from ..tasks.messages import ListTasks
 from ..tasks.questions import AnswerQuestion, Question
 from ..toolsets.asking import ask
 from .inputs import Inputs
@@ -67,6 +66,7 @@ class Client:
         self.session: ServerSession | None = None
         self.can_be_asked = False
         self._takes_input = False
+        self._left = ""
         self.inputs = Inputs(self._answer)
         self.asked = asyncio.Event()
 
@@ -133,6 +133,8 @@ class Client:
         answer = await self.box.call(name, json.dumps(arguments))
         if answer.told:
             self.gateway.acknowledge(answer.told)
+        if self._left:
+            self.gateway.abandon(None, self._left)  # it may have started one after it had gone
         return answer
 
     def named(self, _arguments: Mapping[str, Any]) -> list[str] | None:
@@ -162,19 +164,11 @@ class Client:
         """Keep tasks from being ended for want of a client, in a `with` block."""
         return nullcontext()
 
-    async def end(self, task_ids: Sequence[str] | None, why: str) -> None:
-        """Stop tasks that have not ended, without waiting until they are gone.
+    def end(self, why: str) -> None:
+        """Stop its tasks, without waiting until they are gone, and keep no end for it: it has gone away.
 
         Args:
-            task_ids: the tasks; None: all.
             why: who stops them, for their reasons.
         """
-        try:
-            if task_ids is None:
-                views = (await self.tasks(None)).tasks
-                task_ids = [view.id for view in views if not view.ended and view.parent == self.id]
-            if task_ids:
-                by = HostGateway(self._host.supervisor, Caller(title=why))
-                by.ask(StopTasks([*task_ids], peek=True, known_only=True))
-        except SubactorsError:
-            pass  # the host ends, and with it all tasks
+        self._left = why
+        self.gateway.abandon(None, why)

@@ -6,7 +6,6 @@ or its stream is open. Who comes without a session has the tasks that it can nam
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,8 +30,6 @@ SESSION: Final = "mcp-session-id"
 
 _AWAY: Final = "the MCP server, as its client had gone away"
 """Who stops tasks, as their reasons tell it."""
-
-_UNNAMED: Final = "the MCP server, as no client had asked for it any more"
 
 _REDIRECTED: Final = 300
 """The first status of an answer that is no success."""
@@ -62,7 +59,6 @@ class Clients:
         self._linger = linger
         self._sessions: dict[str, _Session] = {}
         self._sessionless: dict[str, SessionlessClient] = {}
-        self._ending: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Client]:
         return iter([*(session.client for session in self._sessions.values()), *self._sessionless.values()])
@@ -79,7 +75,8 @@ class Clients:
         user = request.scope.get("user")
         credential = "" if user is None else user.display_name
         if (client := self._sessionless.get(credential)) is None:
-            client = self._sessionless[credential] = self._new_sessionless()
+            client = SessionlessClient(self._host, self._offer, self._can_ask, linger=self._linger)
+            self._sessionless[credential] = client
         return client
 
     def opened(self, session: str) -> _Session:
@@ -95,31 +92,16 @@ class Clients:
         known = self._sessions.get(session)
         return None if known is None else known.presence
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Look after nobody any more; the host ends their tasks."""
         for session in self._sessions.values():
             session.presence.close()
         for client in self._sessionless.values():
             client.close()
-        for ending in self._ending:
-            ending.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)
-
-    def _new_sessionless(self) -> SessionlessClient:
-        def left(task_id: str) -> None:
-            self._end(client, [task_id], _UNNAMED)
-
-        client = SessionlessClient(self._host, self._offer, self._can_ask, linger=self._linger, left=left)
-        return client
 
     def _end_session(self, session: str) -> None:
         if (ended := self._sessions.pop(session, None)) is not None:
-            self._end(ended.client, None, _AWAY)
-
-    def _end(self, client: Client, task_ids: list[str] | None, why: str) -> None:
-        ending = asyncio.create_task(client.end(task_ids, why))
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+            ended.client.end(_AWAY)
 
 
 class Visits:

@@ -107,7 +107,7 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
     finally:
         elicitation.close()
         await face.close()
-        await clients.close()
+        clients.close()
 
 
 def _is_fault(record: logging.LogRecord) -> bool:

@@ -44,6 +44,9 @@ _SAY_WHICH: Final = (
 
 _TASK_IDS: Final = {"type": "array", "items": {"type": "string"}, "description": "The ids of the tasks."}
 
+_UNNAMED: Final = "the MCP server, as no client had asked for it any more"
+"""Who stops tasks, as their reasons tell it."""
+
 _REMEMBERED: Final = 10_000
 """Names that are kept, those of forgotten tasks included; the oldest is dropped first."""
 
@@ -56,15 +59,11 @@ class SessionlessClient(Client):
         offer: see `Client`.
         can_ask: see `Client`.
         linger: seconds after which a task is ended that nobody has named.
-        left: is called with the id of a task that nobody has named for that long.
     """
 
-    def __init__(
-        self, host: Host, offer: Offer, can_ask: Callable[[], object], *, linger: float, left: Callable[[str], object]
-    ) -> None:
+    def __init__(self, host: Host, offer: Offer, can_ask: Callable[[], object], *, linger: float) -> None:
         super().__init__(host, offer, can_ask)
         self._linger = linger
-        self._left = left
         self._ids: dict[str, str] = {}
         self._presences: dict[str, Presence] = {}
         self._askable: set[str] = set()
@@ -141,7 +140,7 @@ class SessionlessClient(Client):
         """Give a new task its name."""
         name = f"{task_id}-{secrets.token_hex(16)}"
         self._ids[name] = task_id
-        presence = self._presences[name] = Presence(self._linger, lambda: self._left(task_id))
+        presence = self._presences[name] = Presence(self._linger, lambda: self.gateway.abandon([task_id], _UNNAMED))
         with presence:
             pass  # from now on, somebody has to name it
         while len(self._ids) > _REMEMBERED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..errors import UnknownTaskError
@@ -246,8 +246,19 @@ class TaskRegistry:
         for below in self._owned.get(task.id, {}).values():
             if below.is_over:
                 self._let_forget(below)
-        if any(owner.is_over for owner in self._owners(task)):
+        if task.is_abandoned or any(owner.is_over for owner in self._owners(task)):
             self._let_forget(task)
+
+    def abandon(self, caller: str | None, task_ids: Sequence[str] | None) -> list[Task]:
+        """Note that nobody waits for the ends any more of what a caller has started, or of some; return these tasks."""
+        owned = self._owned.get(caller or "", {})
+        named = owned.values() if task_ids is None else filter(None, map(owned.get, task_ids))
+        left = [task for task in named if task.parent == caller]
+        for task in left:
+            task.is_abandoned = True
+            if task.is_over:
+                self._let_forget(task)
+        return left
 
     def note_read(self, task: Task) -> bool:
         """Note that somebody has seen a task as it is; return whether that was its end, for the first time.

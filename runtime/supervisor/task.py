@@ -122,6 +122,7 @@ class Task:
         read: whether anybody has seen it ended.
         is_owed: whether whoever started it is still to be told of its end; see `notices`.
         is_forgettable: whether it may be forgotten: it was read, or whoever it was for has ended.
+        is_abandoned: whether whoever it was for is gone, so that it may be forgotten as soon as it has ended.
         number: its place among all tasks of the run.
         counted_size: bytes that the registry counts for it.
         progress: how far its latest attempt has come, if it has told.
@@ -186,6 +187,7 @@ class Task:
     read: bool = False
     is_owed: bool = False
     is_forgettable: bool = False
+    is_abandoned: bool = False
     number: int = 0
     last_entry: TaskView | None = None
     progress: Progress | None = None

@@ -14,7 +14,7 @@ import msgspec
 from ..errors import RunError, TaskEndedError, UnknownTaskError
 from ..runs import schema
 from ..runs.journal import Journal
-from ..tasks.gateway import Acknowledge, Call, Caller, Forget, ReplyTo
+from ..tasks.gateway import Abandon, Acknowledge, Call, Caller, Forget, ReplyTo
 from ..tasks.messages import AwaitRate, ListTasks, Noted, StopTasks, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.news import TakeNews
 from ..tasks.turns import AskTurn, AwaitWritten, Written
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answers", "Heard", "take_calls"]
 
-Heard: TypeAlias = Acknowledge | Forget | WaitTimedOut | NewsDue | RateDue | LookedAt | WatchDue
+Heard: TypeAlias = Abandon | Acknowledge | Forget | WaitTimedOut | NewsDue | RateDue | LookedAt | WatchDue
 """What `Answers` takes note of, beside requests."""
 
 _MOST_WAITS: Final = 1000
@@ -200,10 +200,11 @@ class Answers:
             case NewsDue() | RateDue() | WatchDue():
                 self._due(message)
             case Acknowledge(task_ids, caller):
-                for task_id in task_ids:
-                    task = self._registry.get(task_id)
-                    if task is not None:  # else it was read, and forgotten, by another way
-                        self._note_read(task, caller)
+                for task in filter(None, map(self._registry.get, task_ids)):  # others were read in another way
+                    self._note_read(task, caller)
+            case Abandon(caller, task_ids, why):
+                for task in reversed(self._registry.abandon(caller, task_ids)):
+                    self._stop([task, *self._registry.unended_tasks(task.id)], why)
             case Forget(reply_to):
                 self.notices.forget(reply_to)
                 if self._watchers is not None:

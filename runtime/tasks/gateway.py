@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .watching import WatchTasks
 
 __all__ = [
+    "Abandon",
     "Acknowledge",
     "Call",
     "Caller",
@@ -101,6 +102,20 @@ class Acknowledge(msgspec.Struct, frozen=True):
     caller: str | None = None
 
 
+class Abandon(msgspec.Struct, frozen=True):
+    """The host to the supervisor: nobody asks for these tasks any more: stop them, and keep no end for anybody.
+
+    Attributes:
+        caller: id of the orchestrator that has started them.
+        task_ids: the tasks; None: all that it has started.
+        why: who stops them, for their reasons.
+    """
+
+    caller: str | None
+    task_ids: Sequence[str] | None
+    why: str
+
+
 class Forget(msgspec.Struct, frozen=True):
     """The host to the supervisor: nobody waits for the answer any more that was to be given there."""
 
@@ -159,7 +174,11 @@ class HostGateway:
         """Tell which ends have been seen; see `Reading.peek`."""
         self._tell(Acknowledge(task_ids, self.caller.id))
 
-    def _tell(self, message: Acknowledge | Forget) -> None:
+    def abandon(self, task_ids: Sequence[str] | None, why: str) -> None:
+        """Have tasks of this caller stopped, and their ends forgotten as if they had been read; see `Abandon`."""
+        self._tell(Abandon(self.caller.id, task_ids, why))
+
+    def _tell(self, message: Abandon | Acknowledge | Forget) -> None:
         with contextlib.suppress(pykka.ActorDeadError):  # the runtime is closed; it has told whoever waited
             self._supervisor.tell(message)
 

@@ -39,7 +39,7 @@ agents:
   waits: {model: "python/python_models:waits"}
   fails: {entrypoint: "crashing_entrypoints:raises"}
 permissions: {ask: [think]}
-runtime: {standby: 0}
+runtime: {standby: 0, SETTINGS}
 """
 
 
@@ -49,10 +49,10 @@ def environ(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([kit, *filter(None, sys.path)]), **more}
 
 
-def command(folder: Path, *options: str) -> list[str]:
+def command(folder: Path, *options: str, settings: str = "") -> list[str]:
     """Return the command line of a server over the team."""
     team = folder / "team.yaml"
-    team.write_text(TEAM)
+    team.write_text(TEAM.replace("SETTINGS", settings))
     state = ["--state-dir", str(folder / "state")]
     return [sys.executable, "-m", "subactors.runtime.cli", "mcp", str(team), *state, *options]
 
@@ -147,10 +147,10 @@ def _modern(
 
 
 @contextlib.contextmanager
-def http_server(folder: Path, *options: str) -> Iterator[Server]:
+def http_server(folder: Path, *options: str, settings: str = "") -> Iterator[Server]:
     """Run a server over HTTP at a free port; a signal ends it, and it has nothing to say."""
     folder.mkdir(exist_ok=True)
-    line = command(folder, "--http", "--port", "0", *options)
+    line = command(folder, "--http", "--port", "0", *options, settings=settings)
     said = folder / "stderr"
     with (
         said.open("w") as stderr,

@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 from mcp.client.client import Client
 from mcp_face import EXTENSION, MODERN, Server, User, asks, called, command, environ, http_server, run
+from processes_and_waits import wait_until
 
 SHORT = "1s"
 """How long clients of one of the servers may be away."""
+
+LEFT = 2
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose clients may be away for a second."""
-    with http_server(tmp_path_factory.mktemp("hasty"), "--linger", SHORT) as server:
+    """A server whose clients may be away for a second. Few ends may be unread there: one more than `LEFT`."""
+    settings = f"max_tasks: {LEFT}, max_queued: 1"
+    with http_server(tmp_path_factory.mktemp("hasty"), "--linger", SHORT, settings=settings) as server:
         yield server
 
 
@@ -185,6 +189,27 @@ def test_a_client_without_a_session_is_asked_in_the_answer_to_its_call(server: S
 
     assert "Ada" in asyncio.run(main())
     assert len(user.asked) == 1
+
+
+def test_what_clients_have_left_unread_takes_no_room_of_those_who_come_later(hasty: Server) -> None:
+    for _ in range(LEFT + 2):
+        session = hasty.open_session()
+        hasty.await_end(hasty.started(session, "echo"))
+        hasty.post(method="DELETE", mcp_session_id=session)
+
+
+def test_ends_that_no_client_without_a_session_names_any_more_take_no_room(hasty: Server) -> None:
+    call = {"name": "run_background_agent", "arguments": {"agent": "echo", "task": "x"}}
+    started: list[str] = []
+
+    def is_taken() -> bool:
+        result = hasty.modern("tools/call", call)[1]["result"]
+        if not result["isError"]:
+            started.append(result["structuredContent"]["task_id"].partition("-")[0])
+            hasty.await_end(started[-1])
+        return len(started) == LEFT + 2
+
+    wait_until(is_taken, "room for another task", 30.0)
 
 
 @pytest.mark.slow
