@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +29,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 
 from ..toolsets.base import ToolAnswer
 from .client import takes_input
+from .kept_calls import KeptCall, KeptCalls
 from .notices import Notices
 from .offer import MAP, RUN
 from .progress import telling_progress
@@ -43,11 +43,10 @@ __all__ = ["Face"]
 
 Context = ServerRequestContext[Any, Any]
 
-_MOST_WAITING: Final = 100
-"""Calls that wait for what their client's user is asked; beyond, the oldest is given up."""
-
-_LONGEST_WAIT: Final = 600.0
-"""Seconds that a call waits for that."""
+_GIVEN_UP: Final = (
+    "This server keeps no such call by that `requestState`. It may have been made: look at your tasks, and call again "
+    "without `requestState` if it was not."
+)
 
 
 class Face:
@@ -64,7 +63,7 @@ class Face:
         self._client_of = client_of
         self._prefers_sessions = prefers_sessions
         self._notices = Notices()
-        self._waiting: dict[str, asyncio.Task[ToolAnswer]] = {}
+        self._kept = KeptCalls()
         self.server: Server[Any] = Server(
             "subactors",
             version=importlib.metadata.version("subactors"),
@@ -79,10 +78,9 @@ class Face:
 
     async def close(self) -> None:
         """Give up what waits."""
-        left = [*self._waiting.values(), *self._notices.waiting]
-        for task in left:
+        for task in self._notices.waiting:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*self._notices.waiting, self._kept.close(), return_exceptions=True)
 
     async def _discover(self, context: Context, _: RequestParams) -> DiscoverResult:
         capabilities = self.server.get_capabilities(
@@ -110,24 +108,27 @@ class Face:
         client.seen(context.session)
         arguments = call.arguments or {}
         asks = takes_input(context.session)
-        work = self._waiting.pop(call.request_state or "", None)
-        if work is None:
+        about = client.named(arguments)
+        if asks and call.input_responses:
+            await self._take(client, about, call.input_responses)
+        made = self._kept.take(call.request_state, client, call.name, arguments)
+        if made is None:
+            if call.request_state and client.box.may_change(call.name):
+                return CallToolResult(content=[TextContent(type="text", text=_GIVEN_UP)], is_error=True)
+            before = frozenset(question.id for question in client.questions())
             work = asyncio.create_task(client.call(call.name, arguments, asks=asks))
+            made = KeptCall(client, call.name, arguments, work, before)
         try:
-            about = client.named(arguments)
-            if asks and call.input_responses:
-                await self._take(client, about, call.input_responses)
             async with telling_progress(client, context, about):
-                required = await self._done_or_asked(client, work, about) if asks else {}
+                required = await self._done_or_asked(made, about) if asks else {}
                 if not required:
-                    await asyncio.wait([work])
+                    await asyncio.wait([made.work])
         except BaseException:
-            work.cancel()
+            made.work.cancel()
             raise
         if required:
-            return {"resultType": "input_required", "inputRequests": required, "requestState": self._keep(work)}
-        answer = await work
-        return await self._answered(client, context, call.name, answer)
+            return {"resultType": "input_required", "inputRequests": required, "requestState": self._kept.keep(made)}
+        return await self._answered(client, context, call.name, await made.work)
 
     async def _take(self, client: Client, task_ids: list[str] | None, responses: InputResponses) -> None:
         """Hand in what the user has answered: to questions of the tasks that the call is about, and to no others."""
@@ -147,34 +148,29 @@ class Face:
         content = [TextContent(type="text", text=answer.text)]
         return CallToolResult(content=[*content], structured_content=data, is_error=answer.is_error)
 
-    async def _done_or_asked(
-        self, client: Client, work: asyncio.Task[ToolAnswer], task_ids: list[str] | None
-    ) -> dict[str, dict[str, Any]]:
-        """Wait until a call is done, or its client's user is to be asked something; return what, by keys."""
+    async def _done_or_asked(self, call: KeptCall, task_ids: list[str] | None) -> dict[str, dict[str, Any]]:
+        """Wait until a call is done, or its client's user is to be asked something; return what, by keys.
+
+        A call that only looks is held back for whatever is asked. One that may change something is never made twice,
+        so it is held back for what it asks itself: nobody might come back for its answer.
+        """
+        client = call.client
+        may_change = client.box.may_change(call.name)
         while True:
             client.asked.clear()
-            if required := client.inputs.requests(client.questions(task_ids)):
+            if may_change and call.work.done():
+                return {}
+            questions = client.questions(None if may_change else task_ids)
+            if may_change:
+                questions = [each for each in questions if each.task_id == client.id and each.id not in call.before]
+            if required := client.inputs.requests(questions):
                 return required
-            if work.done():
+            if call.work.done():
                 return {}
             asked = asyncio.create_task(client.asked.wait())
             try:
-                await asyncio.wait((work, asked), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((call.work, asked), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 asked.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await asked
-
-    def _keep(self, work: asyncio.Task[ToolAnswer]) -> str:
-        """Keep a call until its client is back with what its user has said; return by what it is known then."""
-        state = secrets.token_urlsafe(16)
-        self._waiting[state] = work
-        asyncio.get_running_loop().call_later(_LONGEST_WAIT, self._give_up, state)
-        for oldest in list(self._waiting)[:-_MOST_WAITING]:
-            self._give_up(oldest)
-        return state
-
-    def _give_up(self, state: str) -> None:
-        """Cancel a call whose client has not come back; if it does, the call is made anew."""
-        if (work := self._waiting.pop(state, None)) is not None:
-            work.cancel()

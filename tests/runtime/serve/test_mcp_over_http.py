@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp.client.client import Client
@@ -189,6 +190,27 @@ def test_a_client_without_a_session_is_asked_in_the_answer_to_its_call(server: S
 
     assert "Ada" in asyncio.run(main())
     assert len(user.asked) == 1
+
+
+def test_what_is_kept_of_a_call_answers_that_call_only(server: Server) -> None:
+    run = {"agent": "worker", "task": asks("Your name?")}
+    started = server.modern("tools/call", {"name": "run_background_agent", "arguments": run})[1]["result"]
+    name = started["structuredContent"]["task_id"]
+
+    def call(tool: str, arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
+        sent = {"name": tool, "arguments": arguments, **more}
+        result: dict[str, Any] = server.modern("tools/call", sent)[1]["result"]
+        return result
+
+    state = call("wait_background_agents", {"task_ids": [name]})["requestState"]
+    other = call("run_background_agent", {"agent": "echo", "task": "x"}, requestState=state)
+    assert other["content"][0]["text"].startswith("This server keeps no such call by that `requestState`.")
+    listed = call("list_background_agents", {"task_ids": []}, requestState=state)
+    assert "Say which tasks" in listed["content"][0]["text"]
+    stopped = call("stop_background_agent", {"task_id": name})
+    assert stopped["resultType"] == "complete"
+    waited = call("wait_background_agents", {"task_ids": [name]}, requestState=state)
+    assert "stopped" in waited["content"][0]["text"]
 
 
 def test_what_clients_have_left_unread_takes_no_room_of_those_who_come_later(hasty: Server) -> None:

@@ -97,6 +97,26 @@ def test_what_a_task_asks_comes_with_the_answer_to_the_next_call(tmp_path: Path)
     assert len(user.questions) == 1
 
 
+def test_a_call_that_starts_a_task_is_answered_while_the_user_is_asked_something_else(tmp_path: Path) -> None:
+    asked, started = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: Any, _params: Any) -> types.ElicitResult:
+        asked.set()
+        await started.wait()
+        return types.ElicitResult(action="accept", content={"answer": "Ada"})
+
+    async def work(client: Client) -> str:
+        await called(client, "list_background_agents")  # by which it says that it can ask
+        await run(client, "worker", asks("Your name?"))
+        waiting = asyncio.create_task(called(client, "wait_background_agents"))
+        await asked.wait()
+        await run(client, "echo")
+        started.set()
+        return await waiting
+
+    assert "Ada" in with_client(tmp_path, work, elicitation_callback=answer)
+
+
 @pytest.mark.slow
 def test_an_approval_of_a_call_of_its_own_does_not_make_the_call_twice(tmp_path: Path) -> None:
     user = Asked("allow once")
