@@ -48,7 +48,12 @@ _UNNAMED: Final = "the MCP server, as no client had asked for it any more"
 """Who stops tasks, as their reasons tell it."""
 
 _REMEMBERED: Final = 10_000
-"""Names that are kept, those of forgotten tasks included; the oldest is dropped first."""
+"""Names that are kept, those of forgotten tasks included. That of an ended task is dropped for a new one."""
+
+_NO_ROOM: Final = (
+    f"{_REMEMBERED:,} tasks of clients without a session have not ended, and no more are kept. Stop one of yours, or "
+    "try again when some have ended."
+)
 
 
 class SessionlessClient(Client):
@@ -93,6 +98,8 @@ class SessionlessClient(Client):
             for each in given:
                 if (presence := self._presences.get(each)) is not None and not presence.is_over:
                     held.enter_context(presence)
+                if each in self._ids:
+                    self._ids[each] = self._ids.pop(each)  # the name that was used last is dropped last
             yield
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, asks: bool = False) -> ToolAnswer:
@@ -103,17 +110,20 @@ class SessionlessClient(Client):
         if unknown := [each for each in given if each not in self._ids]:
             return ToolAnswer(f"There is no task {one_line(unknown[0], 80)!r} here.", is_error=True)
         if name in {RUN, MAP}:
+            if not self._has_room():
+                return ToolAnswer(_NO_ROOM, is_error=True)
             # A client that goes away meanwhile must not leave a task without a name behind: nobody could end it.
             starting = asyncio.create_task(self._start(name, arguments, asks=asks))
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
             return await asyncio.shield(starting)
+        ids = {each: self._ids[each] for each in given}
         with self.holding(given):
             if name == LIST:
-                answer = await self._list([self._ids[each] for each in given])
+                answer = await self._list([*ids.values()])
             else:
                 answer = await super().call(name, self._with_ids(arguments))
-        return self._with_names(answer, given)
+        return _with_names(answer, ids)
 
     def close(self) -> None:
         """Look after no task any more."""
@@ -126,7 +136,8 @@ class SessionlessClient(Client):
             return answer
         if asks:
             self._askable.add(answer.data["task_id"])
-        return self._with_names(answer, [self._name(answer.data["task_id"])])
+        task_id = answer.data["task_id"]
+        return _with_names(answer, {self._name(task_id): task_id})
 
     async def _list(self, task_ids: Sequence[str]) -> ToolAnswer:
         try:
@@ -143,11 +154,21 @@ class SessionlessClient(Client):
         presence = self._presences[name] = Presence(self._linger, lambda: self.gateway.abandon([task_id], _UNNAMED))
         with presence:
             pass  # from now on, somebody has to name it
-        while len(self._ids) > _REMEMBERED:
-            oldest = next(iter(self._ids))
-            self._askable.discard(self._ids.pop(oldest))
-            self._presences.pop(oldest).end()
         return name
+
+    def _has_room(self) -> bool:
+        """Whether there is room for one more name: those of tasks that have ended make it, and no others."""
+        while len(self._ids) + len(self._starting) >= _REMEMBERED:
+            dropped = next((name for name, task_id in self._ids.items() if self._is_over(task_id)), None)
+            if dropped is None:
+                return False
+            self._askable.discard(self._ids.pop(dropped))
+            self._presences.pop(dropped).end()
+        return True
+
+    def _is_over(self, task_id: str) -> bool:
+        task = self._host.registry.get(task_id)
+        return task is None or task.is_over
 
     def _with_ids(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         def ids(value: Any) -> Any:
@@ -157,12 +178,14 @@ class SessionlessClient(Client):
 
         return {key: ids(value) if key in _NAMING else value for key, value in arguments.items()}
 
-    def _with_names(self, answer: ToolAnswer, given: Iterable[str]) -> ToolAnswer:
-        text, data = answer.text, copy.deepcopy(answer.data)
-        for name in given:
-            text = text.replace(self._ids[name], name)
-            data = _replaced(data, self._ids[name], name)
-        return msgspec.structs.replace(answer, text=text, data=data)
+
+def _with_names(answer: ToolAnswer, ids: Mapping[str, str]) -> ToolAnswer:
+    """Return an answer with the names of tasks in place of their ids."""
+    text, data = answer.text, copy.deepcopy(answer.data)
+    for name, task_id in ids.items():
+        text = text.replace(task_id, name)
+        data = _replaced(data, task_id, name)
+    return msgspec.structs.replace(answer, text=text, data=data)
 
 
 def _given(arguments: Mapping[str, Any]) -> list[str]:

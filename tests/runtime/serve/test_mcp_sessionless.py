@@ -1,0 +1,57 @@
+"""Clients of `subactors mcp --http` without a session, in this process: what one of them may do to another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from subactors.runtime.host import Host
+from subactors.runtime.serve import sessionless as sessionless_module
+from subactors.runtime.serve.offer import RUN, VIEW, WAIT, Offer
+from subactors.runtime.serve.sessionless import SessionlessClient
+from subactors.runtime.teamfile.load import team_from_mapping
+from subactors.runtime.toolsets.base import ToolAnswer
+from teams import entrypoint_team, model
+
+
+def with_client(folder: Path, work: Callable[[SessionlessClient], Awaitable[Any]]) -> Any:
+    """Do something as all clients without a session of one host."""
+    team = team_from_mapping(entrypoint_team(waits=model("waits")))
+
+    async def main() -> Any:
+        client = SessionlessClient(host, Offer(host, next(iter(team.agents))), lambda: None, linger=600.0)
+        try:
+            return await work(client)
+        finally:
+            client.close()
+
+    with Host(team, state_dir=folder, standby=0, for_many=False) as host:
+        return asyncio.run(main())
+
+
+def started(answer: ToolAnswer) -> str:
+    """Return the name of a task that was started."""
+    return str(answer.data["task_id"])
+
+
+def test_names_of_ended_tasks_make_room_for_new_ones_and_those_of_others_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessionless_module, "_REMEMBERED", 2)
+
+    async def work(client: SessionlessClient) -> None:
+        first = started(await client.call(RUN, {"agent": "waits", "task": "x"}))
+        for _ in range(3):
+            ended = started(await client.call(RUN, {"agent": "echo", "task": "x"}))
+            await client.call(WAIT, {"task_ids": [ended]})
+        second = started(await client.call(RUN, {"agent": "waits", "task": "x"}))
+        assert "There is no task" in (await client.call(VIEW, {"task_id": ended})).text
+        refused = await client.call(RUN, {"agent": "echo", "task": "x"})
+        assert "tasks of clients without a session have not ended" in refused.text
+        for name in (first, second):
+            assert (await client.call(VIEW, {"task_id": name})).data["status"] in {"starting", "running"}
+
+    with_client(tmp_path, work)
