@@ -101,18 +101,20 @@ class TaskExtension:
         server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
 
     async def created(self, client: Client, given: str) -> dict[str, Any]:
-        """Return the answer to a call that has started a task, which is in the journal by now."""
-        task = await self._detailed(client, given)
-        kept = {key: value for key, value in task.items() if key not in {"result", "inputRequests"}}
-        # A task that has ended at once is asked for, as any other.
-        return {**kept, "status": "working", "resultType": "task"}
+        """Return the answer to a call that has started a task, which is in the journal by now.
+
+        One that has ended at once is `working`, too: it is asked for as any other, and has its result then.
+        """
+        return {**_described(client, await self._view(client, given), given), "resultType": "task"}
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
     async def _get(self, context: Context, params: _TaskParams) -> dict[str, Any]:
         client = self._checked(context, params)
         with client.holding([params.task_id]):
-            return await self._detailed(client, params.task_id, asks=takes_input(context.session))
+            task = await self._detailed(client, params.task_id, asks=takes_input(context.session))
+        _acknowledge(client, task)
+        return task
 
     async def _update(self, context: Context, params: _UpdateParams) -> dict[str, Any]:
         client = self._checked(context, params)
@@ -166,7 +168,7 @@ class TaskExtension:
                 if told.get(given) != state:
                     told[given] = state
                     await self._send(context, {**task, "_meta": meta})
-                if task["status"] in {"completed", "cancelled", "failed"}:
+                if _acknowledge(client, task):
                     known.remove(given)
             await asyncio.sleep(_LOOK if known else 0)
 
@@ -220,25 +222,15 @@ class TaskExtension:
 
     async def _detailed(self, client: Client, given: str, *, asks: bool = False) -> dict[str, Any]:
         view = await self._view(client, given)
-        task: dict[str, Any] = {
-            "taskId": given,
-            "status": "working",
-            "createdAt": view.queued_at or view.started_at,
-            "lastUpdatedAt": view.ended_at or iso_time(time.time()),
-            "ttlMs": None,
-            "pollIntervalMs": _POLL,
-        }
+        task = _described(client, view, given)
         if view.ended:
-            task["statusMessage"] = view.reason or f"{view.agent} has {view.status}."
             return {**task, **await self._ended(client, view, given)}
-        task["statusMessage"] = f"{view.agent}: {last_words(view)}"
         if asks and (required := client.inputs.requests(_questions(client, view))):
             return {**task, "status": "input_required", "inputRequests": required}
         return task
 
     async def _ended(self, client: Client, view: TaskView, given: str) -> dict[str, Any]:
         """Return what the call would have been answered; a failed task is an error of the tool, not of the protocol."""
-        client.gateway.acknowledge([view.id])
         if view.status == "stopped":
             return {"status": "cancelled"}
         limit = client.offer.limit
@@ -253,6 +245,33 @@ class TaskExtension:
             "isError": is_error,
         }
         return {"status": "completed", "result": result}
+
+
+def _described(client: Client, view: TaskView, given: str) -> dict[str, Any]:
+    """Return what any task has, as one that is at work."""
+    return {
+        "taskId": given,
+        "status": "working",
+        "statusMessage": _status_message(view),
+        "createdAt": view.queued_at or view.started_at,
+        "lastUpdatedAt": view.ended_at or iso_time(time.time()),
+        "ttlMs": None,
+        "pollIntervalMs": _POLL,
+    }
+
+
+def _status_message(view: TaskView) -> str:
+    if view.ended:
+        return view.reason or f"{view.agent} has {view.status}."
+    return f"{view.agent}: {last_words(view)}"
+
+
+def _acknowledge(client: Client, task: dict[str, Any]) -> bool:
+    """Return whether a task has ended; if so its end has been seen, now that its answer is there."""
+    has_ended = task["status"] in {"completed", "cancelled"}
+    if has_ended and (task_id := client.own_id(task["taskId"])) is not None:
+        client.gateway.acknowledge([task_id])
+    return has_ended
 
 
 def _questions(client: Client, view: TaskView) -> list[Question]:

@@ -12,7 +12,10 @@ from subactors.runtime.host import Host
 from subactors.runtime.serve import sessionless as sessionless_module
 from subactors.runtime.serve.offer import RUN, VIEW, WAIT, Offer
 from subactors.runtime.serve.sessionless import SessionlessClient
+from subactors.runtime.serve.task_extension import TaskExtension
+from subactors.runtime.tasks.messages import ListTasks, WaitTasks
 from subactors.runtime.teamfile.load import team_from_mapping
+from subactors.runtime.toolsets.asking import ask
 from subactors.runtime.toolsets.base import ToolAnswer
 from teams import entrypoint_team, model
 
@@ -37,6 +40,13 @@ def started(answer: ToolAnswer) -> str:
     return str(answer.data["task_id"])
 
 
+async def unread(client: SessionlessClient) -> list[str]:
+    """Return the ended tasks that nobody has read."""
+    tasks = (await ask(client.gateway, ListTasks())).tasks  # after whatever was said to the supervisor before
+    seen = map(client._host.registry.get, [task.id for task in tasks])
+    return [task.id for task in seen if task is not None and task.is_over and not task.read]
+
+
 def test_names_of_ended_tasks_make_room_for_new_ones_and_those_of_others_never(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,5 +63,18 @@ def test_names_of_ended_tasks_make_room_for_new_ones_and_those_of_others_never(
         assert "tasks of clients without a session have not ended" in refused.text
         for name in (first, second):
             assert (await client.call(VIEW, {"task_id": name})).data["status"] in {"starting", "running"}
+
+    with_client(tmp_path, work)
+
+
+def test_a_task_that_has_ended_before_its_client_is_told_of_it_keeps_its_result(tmp_path: Path) -> None:
+    async def work(client: SessionlessClient) -> None:
+        name = started(await client.call(RUN, {"agent": "echo", "task": "x"}))
+        task_id = client.own_id(name)
+        assert task_id is not None
+        await ask(client.gateway, WaitTasks([task_id], peek=True))
+        created = await TaskExtension(lambda _: client).created(client, name)
+        assert (created["status"], "result" in created) == ("working", False)
+        assert await unread(client) == [task_id]
 
     with_client(tmp_path, work)
