@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..host import Host
     from ..tasks.views import TaskList
-    from ..toolsets.base import ToolAnswer
+    from ..toolsets.base import ToolAnswer, ToolBox
     from .offer import Offer
 
 __all__ = ["PERSON", "Client", "takes_input"]
@@ -130,7 +130,10 @@ class Client:
             arguments: its arguments.
             asks: whether the call comes from somebody who can ask a user; see `SessionlessClient`.
         """
-        answer = await self.box.call(name, json.dumps(arguments))
+        return await self._call(self.box, name, arguments)
+
+    async def _call(self, box: ToolBox, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+        answer = await box.call(name, json.dumps(arguments))
         if answer.told:
             self.gateway.acknowledge(answer.told)
         if self._left:

@@ -17,7 +17,7 @@ from ..toolsets.build import build_toolsets
 
 if TYPE_CHECKING:
     from ..host import Host
-    from ..tasks.gateway import HostGateway
+    from ..tasks.gateway import Gateway, HostGateway
 
 __all__ = ["LIST", "MAP", "RUN", "VIEW", "WAIT", "Offer"]
 
@@ -64,7 +64,7 @@ class Offer:
         """Return the way of a new client to the supervisor."""
         return self._host.gateway(self._caller)
 
-    def tool_box(self, gateway: HostGateway) -> ToolBox:
+    def tool_box(self, gateway: Gateway) -> ToolBox:
         """Return the tools of a client."""
         team = self._host.team
         toolsets = build_toolsets(

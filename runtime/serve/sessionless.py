@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from mcp_types import Tool
 
-from ..errors import SubactorsError
-from ..tasks.wording import describe_list
-from ..text import one_line, without_tags
+from ..text import one_line
 from ..toolsets.base import ToolAnswer
 from .client import Client
+from .named_tasks import NamedTasks
 from .offer import LIST, MAP, RUN, WAIT
 from .presence import Presence
 
 if TYPE_CHECKING:
     from ..host import Host
     from ..tasks.questions import Question
+    from ..toolsets.base import ToolBox
     from .offer import Offer
 
 __all__ = ["SessionlessClient"]
@@ -50,6 +50,9 @@ _UNNAMED: Final = "the MCP server, as no client had asked for it any more"
 _REMEMBERED: Final = 10_000
 """Names that are kept, those of forgotten tasks included. That of an ended task is dropped for a new one."""
 
+_MOST_BOXES: Final = 1000
+"""Different looks that are remembered."""
+
 _NO_ROOM: Final = (
     f"{_REMEMBERED:,} tasks of clients without a session have not ended, and no more are kept. Stop one of yours, or "
     "try again when some have ended."
@@ -72,6 +75,7 @@ class SessionlessClient(Client):
         self._ids: dict[str, str] = {}
         self._presences: dict[str, Presence] = {}
         self._askable: set[str] = set()
+        self._boxes: dict[frozenset[str], ToolBox] = {}
         self._starting: set[asyncio.Task[ToolAnswer]] = set()
 
     @property
@@ -119,10 +123,7 @@ class SessionlessClient(Client):
             return await asyncio.shield(starting)
         ids = {each: self._ids[each] for each in given}
         with self.holding(given):
-            if name == LIST:
-                answer = await self._list([*ids.values()])
-            else:
-                answer = await super().call(name, self._with_ids(arguments))
+            answer = await self._call(self._box_of(frozenset(ids.values())), name, self._with_ids(name, arguments))
         return _with_names(answer, ids)
 
     def close(self) -> None:
@@ -139,13 +140,16 @@ class SessionlessClient(Client):
         task_id = answer.data["task_id"]
         return _with_names(answer, {self._name(task_id): task_id})
 
-    async def _list(self, task_ids: Sequence[str]) -> ToolAnswer:
-        try:
-            tasks = await self.tasks(task_ids)
-        except SubactorsError as error:
-            return ToolAnswer(str(error), is_error=True)
-        text = without_tags(describe_list(tasks, may_answer=self.offer.is_asked))
-        return ToolAnswer(text, tasks.as_data())
+    def _box_of(self, task_ids: frozenset[str]) -> ToolBox:
+        """Return the tools for looks at some tasks; how long looks are held, one with other tasks has no part in."""
+        box = self._boxes.pop(task_ids, None)
+        if box is None:
+            gateway = NamedTasks(self.gateway, lambda view: bool(task_ids & self._of(view.id)))
+            box = self.offer.tool_box(gateway)
+        self._boxes[task_ids] = box  # those used last are dropped last
+        while len(self._boxes) > _MOST_BOXES:
+            del self._boxes[next(iter(self._boxes))]
+        return box
 
     def _name(self, task_id: str) -> str:
         """Give a new task its name."""
@@ -170,7 +174,10 @@ class SessionlessClient(Client):
         task = self._host.registry.get(task_id)
         return task is None or task.is_over
 
-    def _with_ids(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_ids(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if tool == LIST:
+            return {}  # its box has these tasks only
+
         def ids(value: Any) -> Any:
             if isinstance(value, list):
                 return [ids(each) for each in value]

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from subactors.runtime.host import Host
 from subactors.runtime.serve import sessionless as sessionless_module
-from subactors.runtime.serve.offer import RUN, VIEW, WAIT, Offer
+from subactors.runtime.serve.offer import LIST, RUN, VIEW, WAIT, Offer
 from subactors.runtime.serve.sessionless import SessionlessClient
 from subactors.runtime.serve.task_extension import TaskExtension
 from subactors.runtime.tasks.messages import ListTasks, WaitTasks
 from subactors.runtime.teamfile.load import team_from_mapping
+from subactors.runtime.toolsets import looks as looks_module
 from subactors.runtime.toolsets.asking import ask
+from subactors.runtime.toolsets.background import BackgroundAgentsToolset
 from subactors.runtime.toolsets.base import ToolAnswer
 from teams import entrypoint_team, model
 
@@ -38,6 +40,13 @@ def with_client(folder: Path, work: Callable[[SessionlessClient], Awaitable[Any]
 def started(answer: ToolAnswer) -> str:
     """Return the name of a task that was started."""
     return str(answer.data["task_id"])
+
+
+def looks_at(client: SessionlessClient, name: str) -> looks_module.Looks:
+    """Return what holds looks at a task back."""
+    (toolset,) = client._box_of(frozenset([client._ids[name]]))._toolsets
+    assert isinstance(toolset, BackgroundAgentsToolset)
+    return toolset._looks
 
 
 async def unread(client: SessionlessClient) -> list[str]:
@@ -76,5 +85,37 @@ def test_a_task_that_has_ended_before_its_client_is_told_of_it_keeps_its_result(
         created = await TaskExtension(lambda _: client).created(client, name)
         assert (created["status"], "result" in created) == ("working", False)
         assert await unread(client) == [task_id]
+
+    with_client(tmp_path, work)
+
+
+def test_looks_at_a_task_in_vain_hold_up_nobody_who_looks_at_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks_module, "_FIRST", 0.1)
+
+    async def work(client: SessionlessClient) -> None:
+        name, other = [started(await client.call(RUN, {"agent": "waits", "task": "x"})) for _ in range(2)]
+        while looks_at(client, name)._hold == 0.1:
+            await client.call(VIEW, {"task_id": name})
+        await client.call(VIEW, {"task_id": other})
+        assert looks_at(client, other)._hold == 0.1
+
+    with_client(tmp_path, work)
+
+
+def test_the_error_for_a_task_that_is_forgotten_names_no_task_of_others(tmp_path: Path) -> None:
+    async def work(client: SessionlessClient) -> None:
+        name = started(await client.call(RUN, {"agent": "echo", "task": "x"}))
+        await client.call(RUN, {"agent": "waits", "task": "x"})
+        client._ids[name] = "agent_task_00000000"  # as if it were forgotten
+        for tool, arguments in (
+            (VIEW, {"task_id": name}),
+            (WAIT, {"task_ids": [name]}),
+            ("stop_background_agent", {"task_id": name}),
+        ):
+            refused = await client.call(tool, arguments)
+            assert (refused.is_error, refused.text) == (True, "There is no such task here, or it is forgotten by now.")
+        assert (await client.call(LIST, {"task_ids": [name]})).data["tasks"] == []
 
     with_client(tmp_path, work)
