@@ -17,6 +17,7 @@ from ..tasks.messages import ListTasks
 from ..tasks.questions import AnswerQuestion, Question
 from ..toolsets.asking import ask
 from .inputs import Inputs
+from .reach import Reach
 
 if TYPE_CHECKING:
     from mcp.server.session import ServerSession
@@ -49,7 +50,7 @@ class Client:
 
     Attributes:
         id: whose the tasks are, for the supervisor.
-        session: where it can be told of ends; None: nothing can be said to it that it has not asked for.
+        reach: where it can be told and asked something, if it has a session.
         can_be_asked: whether its user can be asked there.
         inputs: what its user is asked in answers.
         asked: is set when there is more of that.
@@ -63,7 +64,7 @@ class Client:
         self.gateway = offer.gateway()
         self.id = self.gateway.caller.id
         self.box = offer.tool_box(self.gateway)
-        self.session: ServerSession | None = None
+        self.reach = Reach()
         self.can_be_asked = False
         self._takes_input = False
         self._left = ""
@@ -79,7 +80,7 @@ class Client:
         """Take note of a request: of what the client can do, and where it can be reached."""
         is_modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
         if not is_modern:
-            self.session = session
+            self.reach.session = session
         if session.check_client_capability(_CAN_ASK):
             self._takes_input |= is_modern
             self.can_be_asked |= not is_modern
@@ -174,4 +175,5 @@ class Client:
             why: who stops them, for their reasons.
         """
         self._left = why
+        self.reach.close()
         self.gateway.abandon(None, why)

@@ -7,6 +7,7 @@ or its stream is open. Who comes without a session has the tasks that it can nam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .client import Client
 from .presence import Presence
+from .reach import VISIT, Visit
 from .sessionless import SessionlessClient
 
 if TYPE_CHECKING:
@@ -87,10 +89,9 @@ class Clients:
             known = self._sessions[session] = _Session(client, presence)
         return known
 
-    def known(self, session: str) -> Presence | None:
-        """Return whether the client of a session is there; None: there is no such session."""
-        known = self._sessions.get(session)
-        return None if known is None else known.presence
+    def known(self, session: str) -> _Session | None:
+        """Return a session, if there is one of that id."""
+        return self._sessions.get(session)
 
     def close(self) -> None:
         """Look after nobody any more; the host ends their tasks."""
@@ -122,21 +123,28 @@ class Visits:
         if session is None:
             await self._app(scope, receive, self._opening(send))
             return
-        presence = self._clients.known(session)
-        if presence is None:  # the server knows it no more than we do
+        known = self._clients.known(session)
+        if known is None:  # the server knows it no more than we do
             await self._app(scope, receive, send)
             return
         status = 0
+        visit = scope[VISIT] = Visit()
+        with known.presence, ExitStack() as stream:
 
-        async def watching(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
+            async def watching(message: Message) -> None:
+                nonlocal status
+                await send(message)
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    if scope["method"] == "GET" and status < _REDIRECTED:
+                        stream.enter_context(known.client.reach.stream())
 
-        with presence:
-            await self._app(scope, receive, watching)
+            try:
+                await self._app(scope, receive, watching)
+            finally:
+                visit.is_over = True
         if scope["method"] == "DELETE" and 0 < status < _REDIRECTED:
-            presence.end()  # it has said good-bye: nobody can come back with that session
+            known.presence.end()  # it has said good-bye: nobody can come back with that session
 
     def _opening(self, send: Send) -> Send:
         """Return what sends an answer, and takes note of the session that it opens."""

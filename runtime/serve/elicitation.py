@@ -69,13 +69,17 @@ class Elicitation:
         client = self._whose(question)
         if client is None:
             return None
-        if client.session is None or not client.can_be_asked:
+        if client.reach.session is None or not client.can_be_asked:
             if not client.takes(question):
                 return not_answered(question, _CANNOT)
             client.ask(question)
             gone.call(lambda: self._loop.call_soon_threadsafe(client.ask_no_more, question.id))
             return None  # the answer comes with a request
-        answered = await client.session.elicit_form(message_of(question, wrong), form_of(question))
+        way = await client.reach.way()
+        if way is None:
+            return None
+        session, call = way
+        answered = await session.elicit_form(message_of(question, wrong), form_of(question), call)
         if answered.action == "accept":
             return answer_of(question, answered.content or {})
         return not_answered(question)

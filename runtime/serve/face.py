@@ -120,9 +120,10 @@ class Face:
             made = KeptCall(client, call.name, arguments, work, before)
         try:
             async with telling_progress(client, context, about):
-                required = await self._done_or_asked(made, about) if asks else {}
-                if not required:
-                    await asyncio.wait([made.work])
+                with client.reach.call(context):
+                    required = await self._done_or_asked(made, about) if asks else {}
+                    if not required:
+                        await asyncio.wait([made.work])
         except BaseException:
             made.work.cancel()
             raise

@@ -69,7 +69,8 @@ async def _serve(host: Host, agent: str) -> None:
     with os.fdopen(os.dup(0), "rb", buffering=0) as stdin, os.fdopen(os.dup(1), "wb", buffering=0) as stdout:
         async with messages(stdin, stdout, heard=_ignore, ended=_ignore) as (incoming, outgoing):
             try:
-                await server.run(incoming, outgoing, server.create_initialization_options())
+                with client.reach.stream():
+                    await server.run(incoming, outgoing, server.create_initialization_options())
             finally:
                 elicitation.close()
                 await face.close()

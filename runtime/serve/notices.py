@@ -49,7 +49,7 @@ class Notices:
 
     def await_end(self, client: Client, task_id: str) -> None:
         """Tell a client of the end of a task, if it has a session."""
-        if client.session is None:
+        if client.reach.session is None:
             return
         waiting = asyncio.create_task(self._tell(client, task_id))
         self.waiting.add(waiting)
@@ -63,11 +63,15 @@ class Notices:
         for view in ended.tasks:
             level: LoggingLevel = "error" if view.status == "failed" else "info"
             least = self._levels.get(client, _LEVELS[0])
-            if client.session is None or _LEVELS.index(level) < _LEVELS.index(least):
+            if _LEVELS.index(level) < _LEVELS.index(least):
                 return
+            way = await client.reach.way()
+            if way is None:
+                return
+            session, call = way
             message = LoggingMessageNotificationParams(level=level, logger="subactors", data=_data(view))
             try:
-                await client.session.send_notification(LoggingMessageNotification(params=message))
+                await session.send_notification(LoggingMessageNotification(params=message), call)
             except Exception as error:  # noqa: BLE001 - whatever the other end does
                 logger.debug("An MCP client could not be told of the end of %s: %s", task_id, error)
 

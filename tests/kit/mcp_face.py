@@ -102,16 +102,23 @@ class Server:
     def stream(self, method: str, params: Mapping[str, Any], *extensions: str) -> Iterator[Iterator[Any]]:
         """Send such a request; yield the messages that it is answered with, as they come."""
         message, more = _modern(method, params, *extensions)
-        sent = {**HEADERS, **{name.replace("_", "-"): value for name, value in more.items()}}
+        with self.streamed(message, **more) as messages:
+            yield messages
+
+    @contextlib.contextmanager
+    def streamed(self, message: Mapping[str, Any], **headers: str) -> Iterator[Iterator[Any]]:
+        """Send a request; yield the messages that it is answered with, as they come."""
+        sent = {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request("POST", "/mcp", json.dumps(message), sent)
             lines = iter(connection.getresponse().readline, b"")
             yield (json.loads(line[5:]) for line in lines if line.startswith(b"data:"))
 
-    def open_session(self, **headers: str) -> str:
-        """Open a session as a client that says nothing of what it can do; return its id."""
-        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    def open_session(self, *, can_ask: bool = False, **headers: str) -> str:
+        """Open a session as a client that has no stream of its own; return its id."""
+        can = {"elicitation": {}} if can_ask else {}
+        hello = {"protocolVersion": "2025-06-18", "capabilities": can, "clientInfo": {"name": "test", "version": "1"}}
         message = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
         status, answered, _ = self.post(message, **headers)
         assert status == 200
@@ -119,16 +126,20 @@ class Server:
         self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, mcp_session_id=session, **headers)
         return session
 
-    def started(self, session: str, agent: str) -> str:
+    def started(self, session: str, agent: str, task: str = "x") -> str:
         """Start a task in a session; return its id."""
-        arguments = {"agent": agent, "task": "x"}
+        arguments = {"agent": agent, "task": task}
         return str(self.call(session, "run_background_agent", arguments)["structuredContent"]["task_id"])
 
     def call(self, session: str, name: str, arguments: Mapping[str, Any], **headers: str) -> dict[str, Any]:
         """Call a tool in a session; return the result."""
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
-        result: dict[str, Any] = self.post(message, mcp_session_id=session, **headers)[2]["result"]
+        result: dict[str, Any] = self.post(tool_call(name, arguments), mcp_session_id=session, **headers)[2]["result"]
         return result
+
+
+def tool_call(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request that calls a tool."""
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
 
 
 def _modern(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from mcp.client.client import Client
-from mcp_face import EXTENSION, MODERN, Server, User, asks, called, command, environ, http_server, run
+from mcp_face import EXTENSION, MODERN, Server, User, asks, called, command, environ, http_server, run, tool_call
 from processes_and_waits import wait_until
 
 SHORT = "1s"
@@ -76,6 +76,34 @@ def test_only_the_user_of_the_client_that_has_started_a_task_is_asked(server: Se
     asyncio.run(main())
     assert len(user.asked) == 1
     assert not other.asked
+
+
+def test_a_client_without_a_stream_of_its_own_is_asked_and_told_along_with_its_calls(server: Server) -> None:
+    session = server.open_session(can_ask=True)
+    asked: list[str] = []
+    told: list[str] = []
+
+    def call(name: str, **arguments: Any) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        with server.streamed(tool_call(name, arguments), mcp_session_id=session) as messages:
+            for message in messages:
+                result = message.get("result", result)
+                if message.get("method") == "notifications/message":
+                    told.append(message["params"]["data"]["task_id"])
+                if message.get("method") == "elicitation/create":
+                    asked.append(message["params"]["message"])
+                    answer = {"action": "accept", "content": {"answer": "Ada"}}
+                    server.post({"jsonrpc": "2.0", "id": message["id"], "result": answer}, mcp_session_id=session)
+        return result
+
+    ended = call("run_background_agent", agent="echo", task="x")["structuredContent"]["task_id"]
+    server.await_end(ended)
+    asking = call("run_background_agent", agent="worker", task=asks("Your name?"))["structuredContent"]["task_id"]
+    waited = call("wait_background_agents", task_ids=[asking])
+    assert told[:1] == [ended]
+    assert asked == [f"worker ({asking}) asks: Your name?"]
+    assert "Ada" in waited["content"][0]["text"]
+    server.post(method="DELETE", mcp_session_id=session)
 
 
 def test_an_approval_is_denied_at_once_for_a_client_that_cannot_ask_its_user(server: Server) -> None:
