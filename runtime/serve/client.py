@@ -52,6 +52,7 @@ class Client:
         id: whose the tasks are, for the supervisor.
         reach: where it can be told and asked something, if it has a session.
         can_be_asked: whether its user can be asked there.
+        linger: seconds for which a task of it is kept when it is not asked for; None: as long as the client is there.
         inputs: what its user is asked in answers.
         asked: is set when there is more of that.
     """
@@ -66,6 +67,7 @@ class Client:
         self.box = offer.tool_box(self.gateway)
         self.reach = Reach()
         self.can_be_asked = False
+        self.linger: float | None = None
         self._takes_input = False
         self._left = ""
         self.inputs = Inputs(self._answer)

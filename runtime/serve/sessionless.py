@@ -71,7 +71,7 @@ class SessionlessClient(Client):
 
     def __init__(self, host: Host, offer: Offer, can_ask: Callable[[], object], *, linger: float) -> None:
         super().__init__(host, offer, can_ask)
-        self._linger = linger
+        self.linger = self._linger = linger
         self._ids: dict[str, str] = {}
         self._presences: dict[str, Presence] = {}
         self._askable: set[str] = set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server import Server, ServerRequestContext
@@ -37,7 +38,7 @@ from pydantic import Field
 from ..errors import RuntimeClosedError, SubactorsError, UnknownTaskError
 from ..tasks.messages import StopTasks, ViewTask
 from ..tasks.questions import Question
-from ..tasks.views import TaskView, iso_time
+from ..tasks.views import TaskView
 from ..tasks.wording import describe_view, result_text
 from ..text import bounded, without_tags
 from ..toolsets.asking import ask
@@ -249,13 +250,18 @@ class TaskExtension:
 
 def _described(client: Client, view: TaskView, given: str) -> dict[str, Any]:
     """Return what any task has, as one that is at work."""
+    created = view.queued_at or view.started_at
+    changed = [created, view.started_at, view.doing_began_at or "", *(each.asked_at for each in view.questions)]
+    lasts = None
+    if client.linger is not None:  # from now on; the protocol counts from when it was created
+        lasts = round((time.time() - datetime.fromisoformat(created).timestamp() + client.linger) * 1000)
     return {
         "taskId": given,
         "status": "working",
         "statusMessage": _status_message(view),
-        "createdAt": view.queued_at or view.started_at,
-        "lastUpdatedAt": view.ended_at or iso_time(time.time()),
-        "ttlMs": None,
+        "createdAt": created,
+        "lastUpdatedAt": view.ended_at or max(changed),
+        "ttlMs": lasts,
         "pollIntervalMs": _POLL,
     }
 

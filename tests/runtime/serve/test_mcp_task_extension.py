@@ -15,10 +15,13 @@ from mcp.client.extension import advertise
 from mcp_face import EXTENSION, MODERN, Server, asks, called, http_server
 from processes_and_waits import wait_until
 
+LINGER = 600
+"""Seconds for which a task is kept that nobody asks for."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with http_server(tmp_path_factory.mktemp("tasks")) as server:
+    with http_server(tmp_path_factory.mktemp("tasks"), "--linger", f"{LINGER}s") as server:
         yield server
 
 
@@ -77,10 +80,21 @@ def test_a_call_that_declares_it_is_answered_with_a_task_that_is_there(server: S
     assert task["status"] == "working"
     assert re.fullmatch(r"agent_task_[0-9a-f]{8}-[0-9a-f]{32}", task["taskId"])  # 128 bits that nobody can guess
     assert all(re.fullmatch(r"[\d-]{10}T[\d:.]+Z", task[name]) for name in ("createdAt", "lastUpdatedAt"))
-    assert task["ttlMs"] is None
+    assert task["ttlMs"] >= LINGER * 1000
     assert task["pollIntervalMs"] == 1000
     assert server.task(task["taskId"].partition("-")[0]).status != "queued"  # another process finds it
     cancelled(server, task["taskId"])
+
+
+def test_a_task_tells_when_it_changed_and_how_long_it_is_kept_from_now_on(server: Server) -> None:
+    task_id = started(server, "waits")["taskId"]
+    wait_until(lambda: got(server, task_id)["statusMessage"] == "waits: so far", "words", 30.0)
+    first = got(server, task_id)
+    wait_until(lambda: got(server, task_id)["ttlMs"] > first["ttlMs"], "a later end", 30.0)
+    again = got(server, task_id)
+    assert again["createdAt"] <= again["lastUpdatedAt"] == first["lastUpdatedAt"]
+    cancelled(server, task_id)
+    assert got(server, task_id)["lastUpdatedAt"] > first["lastUpdatedAt"]
 
 
 def test_a_call_that_does_not_declare_it_never_gets_a_task(server: Server) -> None:
