@@ -22,6 +22,7 @@ __all__ = [
     "is_regular",
     "length_of",
     "make",
+    "open_to_append",
     "open_to_change",
     "open_to_log",
     "open_to_read",
@@ -63,6 +64,15 @@ def open_to_change(path: Name, *, folder: int | None = None) -> int:
         OSError: as `open_to_read`, and for a file that has a second name, which may be anybody's.
     """
     return _checked(path, _open(path, os.O_RDWR | os.O_APPEND | _SAFELY, folder), is_changed=True)
+
+
+def open_to_append(path: Name) -> int:
+    """Open a file for appending, made for its owner alone if it is missing; else as `open_to_change`.
+
+    Raises:
+        OSError: as `open_to_change`.
+    """
+    return _checked(path, _open(path, _TO_LOG, None), is_changed=True)
 
 
 def open_to_log(path: Name) -> int:

@@ -178,7 +178,7 @@ def planted(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize("kind", ["fifo", "link", "folder", "device"])
 def test_what_is_not_a_regular_file_is_an_error_in_words(tmp_path: Path, kind: str) -> None:
     path = planted(tmp_path, kind)
-    for opening in (files.open_to_read, files.open_to_change):
+    for opening in (files.open_to_read, files.open_to_change, files.open_to_append):
         with pytest.raises(OSError, match=r"regular file|folder|symbolic links"):
             opening(path)
     with pytest.raises(OSError, match=r"regular file|symbolic links"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,4 +35,5 @@ def telemetry_of(options: dict[str, Any]) -> Telemetry | None:
     except ImportError as error:
         raise click.UsageError(f"--otel-file needs {error.name}: pip install 'subactors[otel]'.") from None
     except OSError as error:
-        raise click.UsageError(f"--otel-file {path} cannot be written: {error.strerror or error}.") from None
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror or error
+        raise click.UsageError(f"--otel-file {path} cannot be written: {why}.") from None

@@ -23,6 +23,8 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from ...actors.regular_files import open_to_append
+from ..text import encodable
 from .telemetry import SCOPE, Telemetry
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def telemetry_to_file(path: Path) -> Telemetry:
     """Return what appends its spans to a file; closing it waits for them.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or is not a regular one: a link to one is not.
     """
     writer = _Writer(path)
     meter = NoOpMeterProvider().get_meter(SCOPE)
@@ -57,11 +59,13 @@ class _Writer:
     """Writes spans to a file, in its own thread."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+        self._path = path
+        self._file = os.fdopen(open_to_append(path), "ab", buffering=0)
         self._head = _head()
         self._spans: queue.SimpleQueue[_FileSpan | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="subactors-spans", daemon=True)
         self._lost = 0
+        self._is_torn = False
         self._fault = "the disk does not answer"
         self._thread.start()
 
@@ -76,20 +80,28 @@ class _Writer:
         """Wait until all is written, close the file, and say how much of it is missing."""
         self._spans.put(None)
         self._thread.join(_PATIENCE)
+        # Where the disk does not answer, the None is among those that wait, and the span at the disk is not.
         lost = self._lost + self._spans.qsize()
         if lost:
-            logger.error(
-                "%s is not whole: %d of the spans could not be written: %s.", self._file.name, lost, self._fault
-            )
+            logger.error("%s is not whole: %d of the spans could not be written: %s.", self._path, lost, self._fault)
 
     def _run(self) -> None:
         with self._file:
             while (span := self._spans.get()) is not None:
                 try:
-                    self._file.write(msgspec.json.encode(_traces(self._head, span)) + b"\n")
+                    self._write(msgspec.json.encode(_traces(self._head, span)) + b"\n")
                 except OSError as error:
                     self._lost += 1
                     self._fault = error.strerror or str(error)
+                except Exception as error:  # noqa: BLE001 - one span that cannot be written costs no other
+                    self._lost += 1
+                    self._fault = f"{type(error).__name__}: {error}"
+
+    def _write(self, line: bytes) -> None:
+        left = memoryview(b"\n" + line if self._is_torn else line)  # so that no line goes on with the next one
+        while left:
+            left = left[self._file.write(left) :]
+            self._is_torn = bool(left)
 
 
 class _FileTracer:
@@ -223,13 +235,13 @@ def _traces(head: Mapping[str, Any], span: _FileSpan) -> dict[str, Any]:
     data: dict[str, Any] = {
         "traceId": f"{place.trace_id:032x}",
         "spanId": f"{place.span_id:016x}",
-        "name": span.name,
+        "name": encodable(span.name),
         "kind": _KINDS[span.kind],
         "startTimeUnixNano": str(span.began),
         "endTimeUnixNano": str(span.ended),
         "attributes": _attributes(span.attributes),
         "events": [
-            {"timeUnixNano": str(at), "name": name, "attributes": _attributes(attributes)}
+            {"timeUnixNano": str(at), "name": encodable(name), "attributes": _attributes(attributes)}
             for at, name, attributes in span.events
         ],
         "links": [
@@ -245,13 +257,13 @@ def _traces(head: Mapping[str, Any], span: _FileSpan) -> dict[str, Any]:
     if span.parent is not None:
         data["parentSpanId"] = f"{span.parent.span_id:016x}"
     if span.status.description:
-        data["status"]["message"] = span.status.description
+        data["status"]["message"] = encodable(span.status.description)
     scoped = {"scope": head["scope"], "spans": [data]}
     return {"resourceSpans": [{"resource": head["resource"], "scopeSpans": [scoped]}]}
 
 
 def _attributes(attributes: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    return [{"key": key, "value": _value(value)} for key, value in (attributes or {}).items()]
+    return [{"key": encodable(key), "value": _value(value)} for key, value in (attributes or {}).items()]
 
 
 def _value(value: Any) -> dict[str, Any]:
@@ -263,4 +275,4 @@ def _value(value: Any) -> dict[str, Any]:
         case float():
             return {"doubleValue": value}
         case _:
-            return {"stringValue": str(value)}
+            return {"stringValue": encodable(str(value))}

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,9 +28,9 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def run(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, before: Sequence[str] = (), **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [*before, *COMMAND, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(KIT), **environ},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -70,6 +71,7 @@ def test_a_file_has_the_spans_of_all_tasks_without_a_collector(team: Path, tmp_p
     assert attributes(worker)["subactors.task.status"] == "completed"
     resource = json.loads(file.read_text().splitlines()[0])["resourceSpans"][0]["resource"]
     assert attributes(resource)["service.name"] == "mine"
+    assert file.stat().st_mode & 0o777 == 0o600
     assert UNTOLD not in file.read_text()
 
 
@@ -92,20 +94,43 @@ def test_a_file_is_what_otlp_says(team: Path, tmp_path: Path) -> None:
     assert len(spans_of(file)) == 8
 
 
-def test_a_file_that_cannot_be_written_is_an_error_of_usage(team: Path, tmp_path: Path) -> None:
-    done = run("run", team, "--otel-file", tmp_path / "no" / "out.jsonl", "go")
+@first_always(
+    ("kind", "said"),
+    [
+        ("fifo", "it is not a regular file"),
+        ("link", "it is a link"),
+        ("nothing", "No such file or directory"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_an_error_of_usage(team: Path, tmp_path: Path, kind: str, said: str) -> None:
+    path = tmp_path / "out.jsonl"
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(tmp_path / "target")
+        case _:
+            path = tmp_path / "no" / "out.jsonl"
+
+    done = run("run", team, "--otel-file", path, "go")
 
     assert done.returncode == 2
-    assert done.stderr.endswith("out.jsonl cannot be written: No such file or directory.\n")
+    assert done.stderr.endswith(f"out.jsonl cannot be written: {said}.\n")
+    assert not (tmp_path / "target").exists()
 
 
 @pytest.mark.slow
-def test_a_full_disk_costs_spans_and_no_task(team: Path) -> None:
-    done = run("run", team, "--otel-file", "/dev/full", "go")
+def test_a_full_disk_costs_spans_and_no_task(team: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    file.touch()
+    os.truncate(file, 200 << 20)
+    limited = ("/bin/sh", "-c", 'ulimit -f 200000; exec "$@"', "sh")  # half of that, in blocks of 512 bytes
+
+    done = run("run", team, "--otel-file", file, "go", before=limited)
 
     assert (done.returncode, done.stdout) == (0, "worked\n")
     assert done.stderr.splitlines()[-1] == (
-        "/dev/full is not whole: 5 of the spans could not be written: No space left on device."
+        f"{file} is not whole: 5 of the spans could not be written: File too large."
     )
 
 
