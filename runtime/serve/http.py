@@ -35,6 +35,9 @@ PATH: Final = "/mcp"
 
 _BACKLOG: Final = 128
 
+_COMPLETED: Final = "response already completed"
+"""In what uvicorn raises where an answer is sent after the answer."""
+
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """Where the server is reached, and by whom.
@@ -113,9 +116,11 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
 def _is_fault(record: logging.LogRecord) -> bool:
     """Whether a record tells of more than a message that came while its session ended, for which nobody waits."""
     error = record.exc_info[1] if record.exc_info else None
-    while error is not None and not isinstance(error, ClosedResourceError):
-        error = error.__context__
-    return error is None
+    if isinstance(error, RuntimeError) and _COMPLETED in str(error):
+        error = error.__context__  # an answer has told the client of that
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(ClosedResourceError)[1] is not None
+    return not isinstance(error, ClosedResourceError)
 
 
 class _Server(uvicorn.Server):
