@@ -158,20 +158,30 @@ class TaskExtension:
 
     async def _tell(self, context: Context, client: Client, known: list[str], meta: dict[str, Any]) -> None:
         told: dict[str, object] = {}
+        asks = takes_input(context.session)
         while known:
+            try:
+                views = {view.id: view for view in (await client.tasks(filter(None, map(client.own_id, known)))).tasks}
+            except SubactorsError:
+                return  # the host ends
             for given in list(known):
-                try:
-                    task = await self._detailed(client, given, asks=takes_input(context.session))
-                except MCPError:
-                    known.remove(given)
-                    continue
-                state = (task["status"], task.get("inputRequests"))
-                if told.get(given) != state:
-                    told[given] = state
-                    await self._send(context, {**task, "_meta": meta})
-                if _acknowledge(client, task):
+                view = views.get(client.own_id(given) or "")
+                state = view and (view.ended, asks and client.inputs.requests(_questions(client, view)))
+                if view is not None and told.get(given) == state:
+                    continue  # one look at all tasks has shown that
+                told[given] = state
+                if not await self._tell_of(context, client, given, meta):
                     known.remove(given)
             await asyncio.sleep(_LOOK if known else 0)
+
+    async def _tell_of(self, context: Context, client: Client, given: str, meta: dict[str, Any]) -> bool:
+        """Tell of one task; return whether there may be more to tell of it."""
+        try:
+            task = await self._detailed(client, given, asks=takes_input(context.session))
+        except MCPError:
+            return False
+        await self._send(context, {**task, "_meta": meta})
+        return not _acknowledge(client, task)
 
     async def _send(self, context: Context, task: dict[str, Any]) -> None:
         # The package knows the notifications of the protocol itself only, and sends any.

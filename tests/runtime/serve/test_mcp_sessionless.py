@@ -7,13 +7,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import mcp_types as types
 import pytest
+from mcp.client.client import Client
+from mcp.client.extension import advertise
+from mcp_face import EXTENSION, MODERN
 from subactors.runtime.host import Host
 from subactors.runtime.serve import sessionless as sessionless_module
+from subactors.runtime.serve import task_extension as extension_module
+from subactors.runtime.serve.face import Face
 from subactors.runtime.serve.offer import LIST, RUN, VIEW, WAIT, Offer
 from subactors.runtime.serve.sessionless import SessionlessClient
 from subactors.runtime.serve.task_extension import TaskExtension
-from subactors.runtime.tasks.messages import ListTasks, WaitTasks
+from subactors.runtime.tasks.gateway import HostGateway
+from subactors.runtime.tasks.messages import ListTasks, ViewTask, WaitTasks
 from subactors.runtime.teamfile.load import team_from_mapping
 from subactors.runtime.toolsets import looks as looks_module
 from subactors.runtime.toolsets.asking import ask
@@ -117,5 +124,36 @@ def test_the_error_for_a_task_that_is_forgotten_names_no_task_of_others(tmp_path
             refused = await client.call(tool, arguments)
             assert (refused.is_error, refused.text) == (True, "There is no such task here, or it is forgotten by now.")
         assert (await client.call(LIST, {"task_ids": [name]})).data["tasks"] == []
+
+    with_client(tmp_path, work)
+
+
+def test_who_listens_to_tasks_that_do_nothing_has_one_look_at_a_time_taken_at_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extension_module, "_LOOK", 0.01)
+    asked: list[type] = []
+    looked = asyncio.Event()
+    asking = HostGateway.ask
+
+    def noting(gateway: HostGateway, request: Any) -> Any:
+        asked.append(type(request))
+        if asked.count(ListTasks) == 10:
+            looked.set()
+        return asking(gateway, request)
+
+    monkeypatch.setattr(HostGateway, "ask", noting)
+
+    async def work(client: SessionlessClient) -> None:
+        names = [started(await client.call(RUN, {"agent": "waits", "task": "x"})) for _ in range(5)]
+        face = Face(client.offer, lambda _: client, prefers_sessions=False)
+        async with Client(face.server, mode=MODERN, extensions=[advertise(EXTENSION)]) as connected:
+            params = types.SubscriptionsListenRequestParams.model_validate({"notifications": {"taskIds": names}})
+            request = types.SubscriptionsListenRequest(params=params)
+            listening = asyncio.create_task(connected.session.send_request(request, types.SubscriptionsListenResult))
+            await looked.wait()
+            assert asked.count(ViewTask) == 2 * len(names)  # whether it is there, and how it is
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     with_client(tmp_path, work)
