@@ -1,7 +1,8 @@
 """People: the persons whom a host can ask, each through somebody who shows them a question and brings their answer.
 
-That is a function of the program (`on_question`), a prompt on a terminal, or an MCP host. A question is shown by a
-thread of its own, as the answer may take long. Whoever shows it hears when it waits for no answer any more.
+That is a function of the program (`on_question`), a prompt on a terminal, or an MCP host. An answer may take long: a
+question is shown by a thread of its own, or by somebody who has an event loop for that. Whoever shows it hears when it
+waits for no answer any more.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from .errors import RunError, RuntimeClosedError
 from .tasks.gateway import Caller
 from .tasks.questions import APPROVAL, AnswerQuestion, Question, Settled
 
-__all__ = ["AskPerson", "Gone", "OnQuestion", "People", "asks_program"]
+__all__ = ["MOST_TRIES", "AskPerson", "Gone", "OnQuestion", "People", "ShowQuestion", "asks_program"]
 
 logger = logging.getLogger("subactors.runtime")
 
 OnQuestion: TypeAlias = Callable[[Question], "str | Awaitable[str | None] | None"]
 """A function of the program's that answers questions; None leaves one to others."""
 
-_MOST_TRIES: Final = 5
+MOST_TRIES: Final = 5
 """Answers that are none of the choices, after which a person is not asked again."""
 
 _MOST_SHOWN: Final = 200
-"""Questions that are shown at a time, each by a thread; tasks could ask thousands."""
+"""Questions that are shown at a time by a thread each; tasks could ask thousands."""
 
 _PATIENCE: Final = 1.0
 """Seconds that the end of a host waits for those who show questions."""
@@ -79,6 +80,10 @@ class AskPerson(Protocol):
         ...
 
 
+ShowQuestion: TypeAlias = Callable[[Question, Gone], object]
+"""Has somebody shown a question, and hands the answer in itself. Runs in the supervisor's thread; returns at once."""
+
+
 class People:
     """See the module, and `supervisor/questions`. Every method may be called from any thread.
 
@@ -89,6 +94,7 @@ class People:
     def __init__(self, answer: Callable[[AnswerQuestion, Caller], Future[Any]]) -> None:
         self._answer = answer
         self._askers: list[tuple[AskPerson, Caller]] = []
+        self._showing: list[ShowQuestion] = []
         self._lock = threading.Lock()
         self._open: dict[str, Gone] = {}
         self._threads: set[threading.Thread] = set()
@@ -96,7 +102,7 @@ class People:
     @property
     def are_there(self) -> bool:
         """Whether there is anybody."""
-        return bool(self._askers)
+        return bool(self._askers or self._showing)
 
     def attach(self, asker: AskPerson, who: str) -> None:
         """Have questions shown by somebody, from now on.
@@ -111,11 +117,23 @@ class People:
         """Have them shown by that one no longer."""
         self._askers = [each for each in self._askers if each[0] is not asker]
 
+    def attach_showing(self, show: ShowQuestion) -> None:
+        """Have questions shown by somebody who needs no thread of ours, from now on."""
+        self._showing = [*self._showing, show]
+
+    def detach_showing(self, show: ShowQuestion) -> None:
+        """Have them shown by that one no longer."""
+        self._showing = [each for each in self._showing if each != show]
+
     def ask(self, question: Question) -> None:
         """Have a question shown by all who show any. Runs in the supervisor's thread."""
-        if not self._askers or len(self._threads) >= _MOST_SHOWN:
+        if not self.are_there:
             return  # it is still in lists and views, and an event
         gone = self._open[question.id] = Gone()
+        for show in self._showing:
+            show(question, gone)
+        if len(self._threads) >= _MOST_SHOWN:
+            return  # the same
         for asker, caller in self._askers:
             thread = threading.Thread(
                 target=self._show, args=(asker, caller, question, gone), name="subactors-question", daemon=True
@@ -143,7 +161,7 @@ class People:
     def _show(self, asker: AskPerson, caller: Caller, question: Question, gone: Gone) -> None:
         try:
             wrong = ""
-            for _ in range(_MOST_TRIES):
+            for _ in range(MOST_TRIES):
                 said = asker(question, gone, wrong)
                 if said is None or gone.is_set():
                     return

@@ -32,6 +32,9 @@ __all__ = ["PERSON", "Client", "takes_input"]
 PERSON: Final = "a person at the MCP host"
 """Who answers, for the events."""
 
+_MOST_ASKED: Final = 100
+"""Questions that a client is sent at a time; tasks could ask thousands."""
+
 _CAN_ASK: Final = ClientCapabilities(elicitation=ElicitationCapability())
 
 
@@ -55,6 +58,7 @@ class Client:
         linger: seconds for which a task of it is kept when it is not asked for; None: as long as the client is there.
         inputs: what its user is asked in answers.
         asked: is set when there is more of that.
+        asking: has room for as many questions as it may be sent at a time.
     """
 
     def __init__(self, host: Host, offer: Offer, can_ask: Callable[[], object]) -> None:
@@ -72,6 +76,7 @@ class Client:
         self._left = ""
         self.inputs = Inputs(self._answer)
         self.asked = asyncio.Event()
+        self.asking = asyncio.Semaphore(_MOST_ASKED)
 
     @property
     def tools(self) -> Sequence[Tool]:

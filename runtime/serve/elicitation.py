@@ -7,13 +7,15 @@ input is required (`inputs`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
-from ..people import Gone
-from ..tasks.questions import Question
+from ..errors import RunError, RuntimeClosedError
+from ..people import MOST_TRIES, Gone
+from ..tasks.gateway import Caller
+from ..tasks.questions import AnswerQuestion, Question
 from .client import PERSON, Client
 from .elicitation_form import answer_of, form_of, message_of, not_answered
 
@@ -28,7 +30,7 @@ _CANNOT = "the MCP client cannot ask its user"
 
 
 class Elicitation:
-    """See the module, and `AskPerson`. Made in the event loop of the server.
+    """See the module, and `ShowQuestion`. Made in the event loop of the server.
 
     Args:
         host: whose tasks ask.
@@ -45,20 +47,45 @@ class Elicitation:
         """Ask, from now on: there is a client that can ask its user."""
         if not self._is_attached:
             self._is_attached = True
-            self._host.people.attach(self, PERSON)
+            self._host.people.attach_showing(self._show)
 
     def close(self) -> None:
         """Ask nothing any more."""
-        self._host.people.detach(self)
+        self._host.people.detach_showing(self._show)
 
-    def __call__(self, question: Question, gone: Gone, wrong: str) -> str | None:
-        """Ask; what is being answered is cancelled when it is gone. Runs in a thread of its own."""
-        asking = asyncio.run_coroutine_threadsafe(self._ask(question, gone, wrong), self._loop)
-        gone.call(asking.cancel)
+    def _show(self, question: Question, gone: Gone) -> None:
+        """Ask; what is being answered is cancelled when it is gone. Runs in the supervisor's thread."""
+        asking = self._answer(question, gone)
         try:
-            return asking.result()
-        except CancelledError:
-            return None
+            gone.call(asyncio.run_coroutine_threadsafe(asking, self._loop).cancel)
+        except RuntimeError:  # the server has ended
+            asking.close()
+
+    async def _answer(self, question: Question, gone: Gone) -> None:
+        """Ask until an answer counts, and hand it in."""
+        wrong = ""
+        for _ in range(MOST_TRIES):
+            said = await self._said(question, gone, wrong)
+            if said is None:
+                return
+            try:
+                await self._hand_in(question, said)
+            except RuntimeClosedError:
+                return
+            except RunError as error:
+                wrong = str(error)
+            else:
+                return
+        if (denied := not_answered(question, "no answer to it was one of those to choose from")) is not None:
+            with contextlib.suppress(RunError):  # answered meanwhile, or the host ends
+                await self._hand_in(question, denied)
+
+    async def _hand_in(self, question: Question, said: str) -> None:
+        await asyncio.wrap_future(self._host.ask(AnswerQuestion(question.id, said), Caller(title=PERSON)))
+
+    async def _said(self, question: Question, gone: Gone, wrong: str) -> str | None:
+        try:
+            return await self._ask(question, gone, wrong)
         except Exception as error:  # noqa: BLE001 - whatever the other end does
             if gone.is_set():
                 return None
@@ -73,16 +100,21 @@ class Elicitation:
             if not client.takes(question):
                 return not_answered(question, _CANNOT)
             client.ask(question)
-            gone.call(lambda: self._loop.call_soon_threadsafe(client.ask_no_more, question.id))
+            gone.call(lambda: self._ask_no_more(client, question))
             return None  # the answer comes with a request
-        way = await client.reach.way()
-        if way is None:
-            return None
-        session, call = way
-        answered = await session.elicit_form(message_of(question, wrong), form_of(question), call)
+        async with client.asking:
+            way = await client.reach.way()
+            if way is None:
+                return None
+            session, call = way
+            answered = await session.elicit_form(message_of(question, wrong), form_of(question), call)
         if answered.action == "accept":
             return answer_of(question, answered.content or {})
         return not_answered(question)
+
+    def _ask_no_more(self, client: Client, question: Question) -> None:
+        with contextlib.suppress(RuntimeError):  # the server has ended
+            self._loop.call_soon_threadsafe(client.ask_no_more, question.id)
 
     def _whose(self, question: Question) -> Client | None:
         """Return the client that has started the task, or one above it; one may ask about its own calls, too."""
