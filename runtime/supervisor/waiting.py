@@ -206,16 +206,19 @@ class Answers:
                 for task in reversed(self._registry.abandon(caller, task_ids)):
                     self._stop([task, *self._registry.unended_tasks(task.id)], why)
             case Forget(reply_to):
-                self.notices.forget(reply_to)
-                if self._watchers is not None:
-                    self._watchers.forget(reply_to)
-                waiter = self._waiters.with_address(reply_to)
-                if waiter is not None:
-                    self.end(waiter, is_heard=False)
+                self._forget(reply_to)
             case LookedAt():
                 self._silences.looked(message)
             case _:
                 assert_never(message)
+
+    def _forget(self, reply_to: ReplyTo) -> None:
+        self.notices.forget(reply_to)
+        if self._watchers is not None:
+            self._watchers.forget(reply_to)
+        waiter = self._waiters.with_address(reply_to)
+        if waiter is not None:
+            self.end(waiter, is_heard=False)
 
     def _due(self, message: NewsDue | RateDue | WatchDue) -> None:
         match message:
