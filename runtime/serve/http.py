@@ -14,6 +14,7 @@ import uvicorn
 from anyio import ClosedResourceError
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from ..agent.event_loop import CancellableLoop
@@ -34,6 +35,9 @@ __all__ = ["PATH", "Address", "serve_http"]
 PATH: Final = "/mcp"
 
 _BACKLOG: Final = 128
+
+_NO_FAULTS: Final = (ClosedResourceError, ClientDisconnect)
+"""What is raised where a message comes while its session ends, or in part only, as its client has gone away."""
 
 _COMPLETED: Final = "response already completed"
 """In what uvicorn raises where an answer is sent after the answer."""
@@ -114,13 +118,13 @@ async def _serve(host: Host, offer: Offer, address: Address, listener: socket.so
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
-    """Whether a record tells of more than a message that came while its session ended, for which nobody waits."""
+    """Whether a record tells of more than a message that nobody waits for any more."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, RuntimeError) and _COMPLETED in str(error):
         error = error.__context__  # an answer has told the client of that
     if isinstance(error, BaseExceptionGroup):
-        return error.split(ClosedResourceError)[1] is not None
-    return not isinstance(error, ClosedResourceError)
+        return error.split(_NO_FAULTS)[1] is not None
+    return not isinstance(error, _NO_FAULTS)
 
 
 class _Server(uvicorn.Server):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,20 @@ from typing import Any
 
 import pytest
 from mcp.client.client import Client
-from mcp_face import EXTENSION, MODERN, Server, User, asks, called, command, environ, http_server, run, tool_call
+from mcp_face import (
+    EXTENSION,
+    HEADERS,
+    MODERN,
+    Server,
+    User,
+    asks,
+    called,
+    command,
+    environ,
+    http_server,
+    run,
+    tool_call,
+)
 from processes_and_waits import wait_until
 
 SHORT = "1s"
@@ -163,6 +177,16 @@ def test_a_request_without_a_session_is_of_none_whatever_its_header_says(server:
     assert "There is no task" in result["content"][0]["text"]
     server.post(method="DELETE", mcp_session_id=session)
     server.await_end(task_id)
+
+
+def test_a_client_that_goes_away_in_the_middle_of_a_request_is_no_fault_to_be_logged(hasty: Server) -> None:
+    session = hasty.open_session()
+    for known in ({"Mcp-Session-Id": session}, {}):
+        head = {"Host": "127.0.0.1", **HEADERS, "Content-Length": "1000", **known}
+        lines = ["POST /mcp HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", "{"]
+        with socket.create_connection(("127.0.0.1", hasty.port)) as connection:
+            connection.sendall("\r\n".join(lines).encode())
+    hasty.post(method="DELETE", mcp_session_id=session)
 
 
 def test_a_session_that_is_over_is_not_found(hasty: Server) -> None:
