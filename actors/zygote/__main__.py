@@ -20,6 +20,7 @@ can be set up here once, for all children to inherit, is set up in `main`, and t
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import pickle
@@ -179,18 +180,22 @@ class _Zygote:
 
     def _settle_for(self, actor: bytes, at_once: int) -> deque[Callable[[], None]]:
         """Return what makes the way that an actor goes a well-trodden one; see `rehearse`."""
-
-        def rehearse_once() -> None:
-            if not rehearse(actor, threads=False):
-                raise TimeoutError("A rehearsal did not come to its end.")
-            run_what_follows_a_fork()
+        rehearse_once = functools.partial(_rehearse, actor)
 
         def rehearse_some() -> None:
             for _ in range(at_once):
                 rehearse_once()
 
+        def settle() -> None:
+            settle_code(rehearse_once)
+            self._make_steps()
+            if self._short_rehearsal != actor:
+                # New code is not adapted yet: until it was, each process that is forked meanwhile would adapt its own.
+                for _ in range(_REHEARSALS):
+                    _rehearse(self._short_rehearsal)
+
         rehearsals = [rehearse_some] * (_REHEARSALS // at_once)
-        return deque([rehearse_once, lambda: settle_code(rehearse_once), self._make_steps, *rehearsals, settle_memory])
+        return deque([rehearse_once, settle, *rehearsals, settle_memory])
 
     def _take_request(self) -> bool:
         try:
@@ -286,6 +291,12 @@ class _Zygote:
                 ancillary.send(self._control, packet, descriptor)
         except ConnectionError:
             pass  # the host is gone: the next turn of the loop sees it and ends everything
+
+
+def _rehearse(actor: bytes) -> None:
+    if not rehearse(actor, threads=False):
+        raise TimeoutError("A rehearsal did not come to its end.")
+    run_what_follows_a_fork()
 
 
 def _do_first(chores: deque[Callable[[], None]]) -> None:

@@ -78,6 +78,9 @@ _LOG_BYTES: Final = 4_000_000
 _COMMIT_BYTES: Final = 16_384
 """About what a commit adds to that log beyond its own size: a page for each table and index."""
 
+_MEASURED: Final = (str, bytes)
+"""Of these the length counts. A tuple, as `str | bytes` would be made anew for each value."""
+
 
 class _Write(NamedTuple):
     """Statements that belong together, and who is to be told.
@@ -100,7 +103,7 @@ class _Write(NamedTuple):
         size = 100
         for _, parameters in statements:
             for value in parameters:
-                size += len(value) if isinstance(value, str | bytes) else 8
+                size += len(value) if isinstance(value, _MEASURED) else 8
         return cls(statements, committed, size)
 
 

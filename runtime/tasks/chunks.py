@@ -1,4 +1,7 @@
-"""Chunks: the items of a mapping that one process works through, of which each fails by itself."""
+"""Chunks: the items of a mapping that one process works through, of which each fails by itself.
+
+Of this, each process of a function looks for `Outcomes`, so nothing is imported here that the zygote has not.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,10 @@ from typing import Any
 
 import msgspec
 
-from .ends import TaskFailed
 from .messages import Failed
 from .plain_data import encode_result
-from .views import TaskView
 
-__all__ = ["Outcomes", "collect_each", "collect_each_async", "outcomes_in"]
+__all__ = ["Outcomes", "collect_each", "collect_each_async"]
 
 
 class Outcomes:
@@ -81,26 +82,3 @@ async def collect_each_async(function: Callable[[Any], Awaitable[Any]], items: I
         else:
             outcomes.add(result)
     return outcomes
-
-
-def outcomes_in(result: Any, view: TaskView) -> list[Any]:
-    """Return the results and failures that the result of a task that worked through a chunk stands for. In the host.
-
-    Args:
-        result: as `Outcomes.encode` has made it.
-        view: the task; that of a failure is the same, but failed.
-    """
-    return [each["result"] if "result" in each else TaskFailed(_failed(view, each)) for each in result]
-
-
-def _failed(view: TaskView, outcome: dict[str, str]) -> TaskView:
-    return msgspec.structs.replace(
-        view,
-        status="failed",
-        reason=outcome["reason"],
-        error=outcome["error"],
-        traceback=outcome["traceback"],
-        error_args=outcome["arguments"],
-        result_json=None,
-        result_file="",
-    )

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from ..tasks.calls import call_each, call_each_async
-from ..tasks.chunks import collect_each, collect_each_async, outcomes_in
+from ..tasks.chunks import collect_each, collect_each_async
 from ..tasks.ends import TaskFailed, TaskStopped
 from ..tasks.messages import RunTask
 from ..tasks.views import TaskView
@@ -164,4 +164,27 @@ def outcomes_of(view: TaskView, count: int | None, on_error: OnError) -> list[An
         return [error] * (count or 1)
     if count is None:
         return [result]
-    return outcomes_in(result, view) if on_error == "collect" else list(result)
+    return _outcomes_in(result, view) if on_error == "collect" else list(result)
+
+
+def _outcomes_in(result: Any, view: TaskView) -> list[Any]:
+    """Return the results and failures that the result of a task that worked through a chunk stands for.
+
+    Args:
+        result: as `Outcomes.encode` has made it.
+        view: the task; that of a failure is the same, but failed.
+    """
+    return [each["result"] if "result" in each else TaskFailed(_failed(view, each)) for each in result]
+
+
+def _failed(view: TaskView, outcome: dict[str, str]) -> TaskView:
+    return msgspec.structs.replace(
+        view,
+        status="failed",
+        reason=outcome["reason"],
+        error=outcome["error"],
+        traceback=outcome["traceback"],
+        error_args=outcome["arguments"],
+        result_json=None,
+        result_file="",
+    )

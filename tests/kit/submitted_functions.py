@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import enum
 import os
 import sys
@@ -25,6 +26,7 @@ __all__ = [
     "later",
     "named",
     "norm",
+    "notes_what_it_imports",
     "process_id",
     "returns_a_generator",
     "returns_a_lock",
@@ -129,3 +131,9 @@ def counts_itself(file: str) -> int:
     if count < 3:
         raise RuntimeError(f"call {count}")
     return count
+
+
+def notes_what_it_imports(file: str) -> None:
+    """Have the modules that this process imports from now on written to a file when it exits."""
+    had = frozenset(sys.modules)
+    atexit.register(lambda: Path(file).write_text(" ".join(sorted(sys.modules.keys() - had))))

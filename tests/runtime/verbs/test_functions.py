@@ -63,6 +63,12 @@ def test_any_callable_can_be_submitted(
     assert runtime.submit(function, *args).result(PATIENCE) == result
 
 
+def test_what_follows_a_function_in_its_process_is_imported_before(runtime: Runtime, tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    runtime.submit(functions.notes_what_it_imports, str(noted)).result(PATIENCE)
+    assert noted.read_text() == ""
+
+
 def test_keyword_arguments_are_the_functions(runtime: Runtime) -> None:
     assert runtime.submit(functions.add, first=1, second=4).result(PATIENCE) == 5
 
