@@ -13,6 +13,7 @@ import pytest
 from process_listeners import Started
 from processes_and_waits import Holdings, Process
 from subactors.actors import ProcessActor, ProcessSystem
+from warm_commands import started
 
 _PATIENCE = 5.0
 """Seconds for what a test has ended to be gone."""
@@ -72,6 +73,13 @@ def _options_are_for_these_tests_alone() -> Iterator[None]:
     """A program that is tested, and runs pytest itself, does not get the options that were meant for this run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTEST_ADDOPTS", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def warm_commands() -> Iterator[None]:
+    """Commands that `run_command` of `warm_commands` starts are forked, and need not import anything first."""
+    with started():
         yield
 
 

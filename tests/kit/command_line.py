@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from warm_commands import run_command
+
 COMMAND = [sys.executable, "-m", "subactors.runtime.cli"]
 
 TEAM = """\
@@ -81,18 +83,8 @@ def write_team(folder: Path) -> Path:
     return folder
 
 
-def subactors(folder: Path, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        input=text,
-        stdin=subprocess.DEVNULL if text is None else None,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+def subactors(folder: Path, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return run_command(*arguments, cwd=folder, environ={**os.environ, "PYTHONPATH": str(folder)}, text=text)
 
 
 def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:

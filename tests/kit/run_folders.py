@@ -16,6 +16,7 @@ from subactors.runtime.runs.folder import RunFolder
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.runs.schema import Statement
+from warm_commands import run_command
 
 __all__ = ["Host", "command", "host", "make_old", "past_run", "python", "subactors", "task_row"]
 
@@ -40,9 +41,7 @@ def command(*arguments: object) -> list[str]:
 
 def subactors(*arguments: object, root: Path) -> subprocess.CompletedProcess[str]:
     """Run a command on a state folder, to its end."""
-    return subprocess.run(
-        command(*arguments, "--state-dir", root), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    return run_command(*arguments, "--state-dir", root, timeout=PATIENCE)
 
 
 class Host(NamedTuple):

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from first_forms import first_always
 from model_server import ModelServer, Reply, Request, Status, Text
-from run_folders import command
 from subactors.runtime.cli.check import say_which_answer
 from subactors.runtime.teamfile.load import team_from_mapping
 from subactors.runtime.terminal import streams
+from warm_commands import run_command
 
 
 @pytest.fixture
@@ -34,13 +34,12 @@ def folder(tmp_path: Path) -> Path:
 
 def check(folder: Path, text: str, *options: str, **environ: str) -> tuple[int, str]:
     (folder / "team.yaml").write_text(text)
-    done = subprocess.run(
-        command("check", "team.yaml", *options),
+    done = run_command(
+        "check",
+        "team.yaml",
+        *options,
         cwd=folder,
-        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder / "home"), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
+        environ={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder / "home"), **environ},
     )
     assert not done.stderr, done.stderr
     assert not list(folder.rglob("*.ran"))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from screens import drawn
+from warm_commands import run_command
 
 PATIENCE = 30.0
 KIT = str(Path(__file__).parents[2] / "kit")
@@ -95,10 +96,7 @@ def running(tmp_path: Path, *calls: object, timeout: str = "60s", term: str = "d
 
 
 def answer_elsewhere(tmp_path: Path, text: str) -> None:
-    command = [sys.executable, "-m", "subactors.runtime.cli", "answer", "question_", text]
-    subprocess.run(
-        [*command, "--state-dir", str(tmp_path / "state")], check=True, timeout=PATIENCE, capture_output=True
-    )
+    run_command("answer", "question_", text, "--state-dir", tmp_path / "state").check_returncode()
 
 
 def prompt(message: str, **more: object) -> tuple[str, dict[str, object]]:

@@ -19,6 +19,7 @@ from strict_server_rules import check
 from subactors.runtime import Runtime
 from subactors.runtime.agent.continuation import EFFECTS_UNKNOWN
 from teams import PATIENCE
+from warm_commands import run_command
 
 COMMAND: Final = [sys.executable, "-m", "subactors.runtime.cli"]
 
@@ -80,16 +81,7 @@ def environment(folder: Path, server: ModelServer | None) -> dict[str, str]:
 def subactors(
     folder: Path, *arguments: str, server: ModelServer | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd or folder,
-        env=environment(folder, server),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    return run_command(*arguments, cwd=cwd or folder, environ=environment(folder, server))
 
 
 def killed_run(folder: Path, server: ModelServer) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from model_server import Calls, ModelServer, Status, Text
+from warm_commands import run_command
 
 COMMAND = [sys.executable, "-m", "subactors.runtime.cli"]
 
@@ -60,16 +61,7 @@ def subactors(folder: Path, *arguments: str, server: ModelServer | None = None) 
     environ = {**os.environ, "PYTHONPATH": str(folder), "SUBACTORS_STATE_DIR": str(folder / "state")}
     if server is not None:
         environ |= {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "test-key-of-nobody"}
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    return run_command(*arguments, cwd=folder, environ=environ)
 
 
 def tasks(folder: Path) -> dict[str, dict[str, Any]]:

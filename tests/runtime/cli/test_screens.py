@@ -11,6 +11,7 @@ from commands import COMMAND, TEAM, WORK, environ
 from first_forms import first_always
 from screens import is_kept, plain
 from terminals import in_terminal
+from warm_commands import run_command
 
 LAST = re.compile(r".*(?=task +agent +status)", re.DOTALL)
 
@@ -131,9 +132,7 @@ def test_what_a_failed_run_recommends_can_be_done(folder: Path) -> None:
     ]
     assert [name for name, *_ in commands] == ["view", "resume"]
     for name, task in commands:
-        done = subprocess.run(
-            [*COMMAND, name, task], cwd=folder, env=environ(folder), capture_output=True, text=True, check=False
-        )
+        done = run_command(name, task, cwd=folder, environ=environ(folder))
         assert "no luck" in done.stdout + done.stderr
         assert "subactors: " not in done.stderr
 

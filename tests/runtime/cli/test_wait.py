@@ -13,6 +13,7 @@ from run_folders import command, past_run, subactors, task_row
 from subactors.runtime import Runtime
 from subactors.runtime.runs.reader import JournalReader
 from teams import entrypoint_team, run_and_wait, shared_runtime, speaking
+from warm_commands import run_command
 
 ROOT = "state"
 
@@ -50,13 +51,7 @@ def test_it_returns_when_the_last_task_has_ended_and_says_how_each_did(
 
 def test_it_waits_for_any_of_several_and_takes_ids_from_standard_input(runtime: Runtime, root: Path) -> None:
     waiting, ended = speaking(runtime, "waits"), run_and_wait(runtime, "echo")
-    done = subprocess.run(
-        command("wait", "--any", "--json", "-", "--state-dir", root),
-        input=f"{waiting}\n{ended.id}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("wait", "--any", "--json", "-", "--state-dir", root, text=f"{waiting}\n{ended.id}\n")
     runtime.stop([waiting])
 
     (task,) = map(json.loads, done.stdout.splitlines())

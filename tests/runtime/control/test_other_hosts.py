@@ -21,6 +21,8 @@ from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.runs.upkeep import prune, recover
 from teams import entrypoint_team, model, plan, run_and_wait, wait_until_running
 
+pytestmark = pytest.mark.usefixtures("warm_commands")
+
 PATIENCE = 30.0
 
 _HOST = f"""\

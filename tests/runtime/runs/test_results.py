@@ -14,6 +14,8 @@ from subactors.runtime import Runtime, StateError, TeamFileError
 from subactors.runtime.tasks.result import check_result, decode_result_file
 from teams import PATIENCE, call, model, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("warm_commands")
+
 AGENTS = {
     name: {"entrypoint": f"returning_entrypoints:{name}"}
     for name in ("value", "text", "numbers", "rows", "swaps_its_result")

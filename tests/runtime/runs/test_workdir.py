@@ -18,6 +18,8 @@ from subactors.runtime import RequirementError, Runtime, TaskView
 from subactors.runtime.runs.worktrees import sweep
 from teams import entrypoint, model, plan, run_and_wait, wait_until_running
 
+pytestmark = pytest.mark.usefixtures("warm_commands")
+
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

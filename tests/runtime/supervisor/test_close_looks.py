@@ -22,6 +22,8 @@ from subactors.runtime.tasks.views import ProcessSeen, Silence, ToolInUse
 from subactors.runtime.tasks.wording import describe_view
 from teams import call, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("warm_commands")
+
 PATIENCE = 30.0
 
 NAMES = [

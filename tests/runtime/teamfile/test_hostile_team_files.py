@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -17,6 +15,9 @@ from subactors.runtime.cli.check import DryLook
 from subactors.runtime.teamfile import load
 from subactors.runtime.teamfile.load import check_team, load_team, team_from_mapping
 from subactors.runtime.teamfile.nodes import Findings
+from warm_commands import run_command
+
+pytestmark = pytest.mark.usefixtures("warm_commands")
 
 A = "agents:\n  root:\n    model: openai/x\n"
 LINES = 100
@@ -34,15 +35,8 @@ def check(tmp_path: Path, text: str, **environ: str) -> tuple[int, list[str]]:
     """Have `subactors check` look at a file; return its exit status, and all lines that it has printed."""
     file = tmp_path / "team.yaml"
     file.write_text(text)
-    done = subprocess.run(
-        [Path(sys.executable).with_name("subactors"), "check", file],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        cwd=tmp_path,
-        env={**os.environ, "OPENAI_API_KEY": "sk-nobodys", **environ},
-    )
+    environ = {**os.environ, "OPENAI_API_KEY": "sk-nobodys", **environ}
+    done = run_command("check", file, cwd=tmp_path, environ=environ)
     lines = (done.stdout + done.stderr).splitlines()
     assert len(lines) <= LINES
     assert "Traceback" not in done.stdout + done.stderr

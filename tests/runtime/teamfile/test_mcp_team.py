@@ -14,6 +14,9 @@ from model_server import Calls, ModelServer, Text
 from subactors.runtime import RequirementError, Runtime, TeamFileError
 from subactors.runtime.teamfile.load import load_team, team_from_mapping
 from teams import model, plan, run_and_wait
+from warm_commands import run_command
+
+pytestmark = pytest.mark.usefixtures("warm_commands")
 
 EXAMPLE = Path(__file__).parents[2] / "example-team.yaml"
 SCRIPT = str(Path(__file__).parents[2] / "kit" / "mcp_server_stdio.py")
@@ -273,10 +276,7 @@ def test_a_server_of_docker_gets_configuration_and_secrets_in_files_that_nobody_
 
 
 def check(path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    program = str(Path(sys.executable).with_name("subactors"))
-    return subprocess.run(
-        [program, "check", str(path)], env={"HOME": "/", **environ}, capture_output=True, text=True, check=False
-    )
+    return run_command("check", path, environ={"HOME": "/", **environ})
 
 
 def test_check_says_what_would_not_run_here_and_runs_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 import pytest
-from commands import COMMAND, PATIENCE
+from commands import PATIENCE
 from first_forms import first_always
 from host_programs import START, Host
 from processes_and_waits import wait_until
@@ -27,6 +27,9 @@ from subactors.runtime.timeline.reading import Timeline, read_timeline
 from subactors.runtime.timeline.svg import svg
 from subactors.runtime.timeline.trace_events import trace_events
 from traced_team import TEAM
+from warm_commands import run_command
+
+pytestmark = pytest.mark.usefixtures("warm_commands")
 
 SVG: Final = "{http://www.w3.org/2000/svg}"
 HOSTILE: Final = "</title><script>alert(1)</script> \u202e\x1b[2J & ]]>"
@@ -60,14 +63,7 @@ def agents(timeline: Timeline) -> list[tuple[str, int]]:
 
 
 def run(state: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "timeline", "--state-dir", str(state), *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    return run_command("timeline", "--state-dir", state, *arguments)
 
 
 def test_each_task_is_a_row_below_what_has_started_it(timeline: Timeline) -> None:

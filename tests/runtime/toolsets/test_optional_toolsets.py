@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from typing import Any
 import pytest
 from first_forms import first_always
 from model_server import Calls, ModelServer, Reply, Request, Text
-from run_folders import command
 from subactors.runtime import RequirementError, Runtime, TaskView, ToolsetError
 from subactors.runtime.team.config import ToolsetConfig
 from subactors.runtime.teamfile.load import team_from_mapping
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.mcp.toolset import McpToolset
 from subactors.runtime.toolsets.optional import OptionalToolset
+from warm_commands import run_command
 
 SCRIPT = str(Path(__file__).parents[2] / "kit" / "mcp_server_stdio.py")
 SERVER = {"type": "mcp", "command": sys.executable, "args": [SCRIPT]}
@@ -257,7 +256,7 @@ def test_check_says_what_would_be_done_without_and_what_has_no_effect(tmp_path: 
         "      - {type: mcp, command: no-such-command, lifecycle: {profile: best-effort, backoff: {initial: 1s}}}\n"
         "      - {type: shell, env: {A: '${NOT_SET}'}, optional: true}\n"
     )
-    done = subprocess.run(command("check", "team.yaml"), cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_command("check", "team.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "a: would do without the optional toolset mcp: The MCP server no-such-command needs" in done.stdout
     assert "a: would do without the optional toolset shell: The environment variable NOT_SET is not set." in done.stdout

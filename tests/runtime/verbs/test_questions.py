@@ -26,6 +26,8 @@ from subactors.runtime.cli.task_table import telling_line
 from subactors.runtime.tasks.wording import describe_view
 from teams import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("warm_commands")
+
 FUNCTIONS = ["asks", "asks_much", "asks_async", "gives_up", "dies_while_it_asks"]
 
 TEAM: dict[str, Any] = {

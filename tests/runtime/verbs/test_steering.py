@@ -17,6 +17,8 @@ from subactors.runtime.control.wire import Face
 from subactors.runtime.watching import details, steering
 from teams import PATIENCE, call
 
+pytestmark = pytest.mark.usefixtures("warm_commands")
+
 FUNCTIONS = [
     "hears",
     "hears_async",
