@@ -22,6 +22,15 @@ _COLLECT_AFTER = 0.05
 """Seconds after which the garbage collector is asked to close what nobody refers to."""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Leave what is collected out of the garbage collector's lists: it stays, and each look at it takes a while."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind() -> Iterator[None]:
     before = Holdings()
