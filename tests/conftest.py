@@ -7,7 +7,8 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from process_listeners import Started
@@ -29,6 +30,26 @@ def pytest_collection() -> Iterator[None]:
     yield
     gc.freeze()
     gc.enable()
+
+
+class _Turned(pytest.Dir):
+    """A folder whose tests a worker collects from its own place on: what one has compiled the others need not."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        worker = self.config.workerinput  # type: ignore[attr-defined]
+        nodes = list(super().collect())
+        first = len(nodes) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        return nodes[first:] + nodes[:first]
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    return _Turned.from_parent(parent, path=path) if hasattr(parent.config, "workerinput") else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring them into the order that is every worker's, before fixtures that they share bring them closer together."""
+    items.sort(key=lambda item: item.path)
 
 
 @pytest.fixture(autouse=True)
