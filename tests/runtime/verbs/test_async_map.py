@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import submitted
-import trio
 from anyio.lowlevel import checkpoint
+from awaited import InLoop, shared_in_loops
 from first_forms import first_always
 from subactors.runtime import AsyncRuntime, TaskFailed
 from subactors.runtime.verbs.async_many import AsyncResults
-from teams import entrypoint_team
 
 pytestmark = first_always("backend", ["asyncio", "trio"])
 
 
-def in_loop(program: Callable[[AsyncRuntime], Awaitable[Any]], state: Path, backend: str) -> Any:
-    """Run a program with a runtime, in a new event loop."""
-
-    async def main() -> Any:
-        async with AsyncRuntime.from_mapping(entrypoint_team(), state_dir=state, standby=0, stop_grace=0.5) as runtime:
-            return await program(runtime)
-
-    return trio.run(main) if backend == "trio" else asyncio.run(main())
+@pytest.fixture(scope="module")
+def shared() -> Iterator[InLoop]:
+    with shared_in_loops() as shared:
+        yield shared
 
 
 async def nothing_runs(runtime: AsyncRuntime) -> None:
@@ -44,7 +38,7 @@ async def numbers(count: int) -> AsyncIterator[int]:
         yield number
 
 
-def test_a_map_whose_wait_is_cancelled_goes_on_with_the_next(tmp_path: Path, backend: str) -> None:
+def test_a_map_whose_wait_is_cancelled_goes_on_with_the_next(shared: InLoop, tmp_path: Path, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[str]:
         results = runtime.map(submitted.wait_for, [str(tmp_path / "go")] * 3)
         for _ in range(3):
@@ -53,10 +47,12 @@ def test_a_map_whose_wait_is_cancelled_goes_on_with_the_next(tmp_path: Path, bac
         (tmp_path / "go").write_text("gone")
         return [result async for result in results]
 
-    assert in_loop(program, tmp_path / "state", backend) == ["gone"] * 3
+    assert shared(program, backend) == ["gone"] * 3
 
 
-def test_as_completed_whose_wait_is_cancelled_goes_on_with_the_next(tmp_path: Path, backend: str) -> None:
+def test_as_completed_whose_wait_is_cancelled_goes_on_with_the_next(
+    shared: InLoop, tmp_path: Path, backend: str
+) -> None:
     async def program(runtime: AsyncRuntime) -> bool:
         tasks = [await runtime.submit(submitted.wait_for, str(tmp_path / "go")) for _ in range(3)]
         ended = runtime.as_completed(tasks)
@@ -66,10 +62,10 @@ def test_as_completed_whose_wait_is_cancelled_goes_on_with_the_next(tmp_path: Pa
         (tmp_path / "go").write_text("gone")
         return sorted(map(str, tasks)) == sorted([str(task) async for task in ended])
 
-    assert in_loop(program, tmp_path / "state", backend)
+    assert shared(program, backend)
 
 
-def test_a_loop_over_a_map_that_is_cancelled_stops_what_runs(tmp_path: Path, backend: str) -> None:
+def test_a_loop_over_a_map_that_is_cancelled_stops_what_runs(shared: InLoop, tmp_path: Path, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         with anyio.CancelScope() as scope:
             async for _ in runtime.map(submitted.wait_for, itertools.chain([str(tmp_path / "go")], ["/nowhere"] * 3)):
@@ -77,10 +73,10 @@ def test_a_loop_over_a_map_that_is_cancelled_stops_what_runs(tmp_path: Path, bac
         await nothing_runs(runtime)
 
     (tmp_path / "go").write_text("gone")
-    in_loop(program, tmp_path / "state", backend)
+    shared(program, backend)
 
 
-def test_a_failure_ends_a_map_and_all_that_runs_for_it(tmp_path: Path, backend: str) -> None:
+def test_a_failure_ends_a_map_and_all_that_runs_for_it(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[Any]:
         results = runtime.map(submitted.fail_at, itertools.count())
         assert [await anext(results) for _ in range(7)] == [*range(7)]
@@ -89,18 +85,18 @@ def test_a_failure_ends_a_map_and_all_that_runs_for_it(tmp_path: Path, backend: 
         await nothing_runs(runtime)
         return [result async for result in results]
 
-    assert in_loop(program, tmp_path, backend) == []
+    assert shared(program, backend) == []
 
 
 @pytest.mark.parametrize("chunksize", [1, 3])
-def test_a_map_takes_an_async_iterable(tmp_path: Path, backend: str, chunksize: int) -> None:
+def test_a_map_takes_an_async_iterable(shared: InLoop, backend: str, chunksize: int) -> None:
     async def program(runtime: AsyncRuntime) -> list[int]:
         return [square async for square in runtime.map(submitted.square, numbers(10), chunksize=chunksize)]
 
-    assert in_loop(program, tmp_path, backend) == [number**2 for number in range(10)]
+    assert shared(program, backend) == [number**2 for number in range(10)]
 
 
-def test_an_agent_is_run_for_each_item_of_an_async_iterable(tmp_path: Path, backend: str) -> None:
+def test_an_agent_is_run_for_each_item_of_an_async_iterable(shared: InLoop, backend: str) -> None:
     async def topics() -> AsyncIterator[str]:
         yield "ants"
         yield "bees"
@@ -108,10 +104,10 @@ def test_an_agent_is_run_for_each_item_of_an_async_iterable(tmp_path: Path, back
     async def program(runtime: AsyncRuntime) -> list[str]:
         return [answer async for answer in runtime.map("echo", topics())]
 
-    assert in_loop(program, tmp_path, backend) == ["ants", "bees"]
+    assert shared(program, backend) == ["ants", "bees"]
 
 
-def test_results_come_while_an_async_iterable_still_waits_for_its_next_item(tmp_path: Path, backend: str) -> None:
+def test_results_come_while_an_async_iterable_still_waits_for_its_next_item(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[int]:
         read = anyio.Event()
 
@@ -126,10 +122,10 @@ def test_results_come_while_an_async_iterable_still_waits_for_its_next_item(tmp_
             read.set()
         return results
 
-    assert in_loop(program, tmp_path, backend) == [4, 9]
+    assert shared(program, backend) == [4, 9]
 
 
-def test_an_async_iterable_may_hold_scopes_while_it_yields(tmp_path: Path, backend: str) -> None:
+def test_an_async_iterable_may_hold_scopes_while_it_yields(shared: InLoop, backend: str) -> None:
     async def scoped() -> AsyncIterator[int]:
         with anyio.CancelScope():
             async with anyio.create_task_group() as group:
@@ -141,10 +137,10 @@ def test_an_async_iterable_may_hold_scopes_while_it_yields(tmp_path: Path, backe
     async def program(runtime: AsyncRuntime) -> list[int]:
         return [result async for result in runtime.map(submitted.square, scoped())]
 
-    assert in_loop(program, tmp_path, backend) == [0, 1, 4]
+    assert shared(program, backend) == [0, 1, 4]
 
 
-def test_items_of_an_async_iterable_are_taken_only_as_there_is_room(tmp_path: Path, backend: str) -> None:
+def test_items_of_an_async_iterable_are_taken_only_as_there_is_room(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> int:
         taken = []
 
@@ -158,11 +154,11 @@ def test_items_of_an_async_iterable_are_taken_only_as_there_is_room(tmp_path: Pa
         await nothing_runs(runtime)
         return len(taken)
 
-    assert in_loop(program, tmp_path, backend) <= 5 + 2 * 3
+    assert shared(program, backend) <= 5 + 2 * 3
 
 
 def test_what_an_async_iterable_raises_is_raised_after_the_results_of_those_before(
-    tmp_path: Path, backend: str
+    shared: InLoop, backend: str
 ) -> None:
     async def broken() -> AsyncIterator[int]:
         yield 2
@@ -175,10 +171,10 @@ def test_what_an_async_iterable_raises_is_raised_after_the_results_of_those_befo
             await anext(results)
         return first
 
-    assert in_loop(program, tmp_path, backend) == 4
+    assert shared(program, backend) == 4
 
 
-def test_an_async_iterable_that_waits_is_ended_with_its_map(tmp_path: Path, backend: str) -> None:
+def test_an_async_iterable_that_waits_is_ended_with_its_map(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         ended = anyio.Event()
 
@@ -193,10 +189,10 @@ def test_an_async_iterable_that_waits_is_ended_with_its_map(tmp_path: Path, back
             break
         await ended.wait()
 
-    in_loop(program, tmp_path, backend)
+    shared(program, backend)
 
 
-def test_an_async_generator_that_has_more_to_yield_is_closed_with_its_map(tmp_path: Path, backend: str) -> None:
+def test_an_async_generator_that_has_more_to_yield_is_closed_with_its_map(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         ended = anyio.Event()
 
@@ -213,10 +209,10 @@ def test_an_async_generator_that_has_more_to_yield_is_closed_with_its_map(tmp_pa
             break
         await ended.wait()
 
-    in_loop(program, tmp_path, backend)
+    shared(program, backend)
 
 
-def test_an_async_map_is_read_by_one_coroutine_at_a_time(tmp_path: Path, backend: str) -> None:
+def test_an_async_map_is_read_by_one_coroutine_at_a_time(shared: InLoop, tmp_path: Path, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> str:
         results = runtime.map(submitted.wait_for, [str(tmp_path / "go")])
         async with anyio.create_task_group() as group:
@@ -233,11 +229,11 @@ def test_an_async_map_is_read_by_one_coroutine_at_a_time(tmp_path: Path, backend
             (tmp_path / "go").write_text("gone")
         return read[0]
 
-    assert in_loop(program, tmp_path / "state", backend) == "gone"
+    assert shared(program, backend) == "gone"
 
 
 @pytest.mark.parametrize("what", ["map", "as_completed"])
-def test_whoever_waits_for_the_next_learns_that_it_is_closed(tmp_path: Path, backend: str, what: str) -> None:
+def test_whoever_waits_for_the_next_learns_that_it_is_closed(shared: InLoop, backend: str, what: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[object]:
         results: AsyncResults[Any] = runtime.map(submitted.wait_for, ["/nowhere"])
         if what == "as_completed":
@@ -254,4 +250,4 @@ def test_whoever_waits_for_the_next_learns_that_it_is_closed(tmp_path: Path, bac
             results.close()
         return read
 
-    assert in_loop(program, tmp_path, backend) == ["closed"]
+    assert shared(program, backend) == ["closed"]

@@ -5,43 +5,37 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import submitted
-import trio
+from awaited import InLoop, in_loop, shared_in_loops
 from subactors.runtime import AsyncRuntime, AsyncTask, Runtime, TaskFailed, TaskStopped
-from teams import PATIENCE, entrypoint_team
+from teams import PATIENCE
 
 BACKENDS = ["asyncio", "trio"]
 
 
-def in_loop(program: Callable[[AsyncRuntime], Awaitable[Any]], state: Path, backend: str = "asyncio") -> Any:
-    """Run a program with a runtime, in a new event loop."""
-
-    async def main() -> Any:
-        async with AsyncRuntime.from_mapping(entrypoint_team(), state_dir=state, standby=0, stop_grace=0.5) as runtime:
-            return await program(runtime)
-
-    if backend == "trio":
-        return trio.run(main)
-    return asyncio.run(main())
+@pytest.fixture(scope="module")
+def shared() -> Iterator[InLoop]:
+    with shared_in_loops() as shared:
+        yield shared
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_task_is_awaited_for_its_result(tmp_path: Path, backend: str) -> None:
+def test_a_task_is_awaited_for_its_result(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[Any]:
         task = await runtime.run("echo", "x")
         return [await task, await task.result(), await (await runtime.submit(submitted.add_later, 1))]
 
-    assert in_loop(program, tmp_path, backend) == ["x", "x", 2]
+    assert shared(program, backend) == ["x", "x", 2]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_wait_that_is_cancelled_stops_no_task(tmp_path: Path, backend: str) -> None:
+def test_a_wait_that_is_cancelled_stops_no_task(shared: InLoop, tmp_path: Path, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> str:
         task = await runtime.submit(submitted.wait_for, str(tmp_path / "go"))
         with anyio.move_on_after(0.05):
@@ -50,10 +44,10 @@ def test_a_wait_that_is_cancelled_stops_no_task(tmp_path: Path, backend: str) ->
         (tmp_path / "go").write_text("later")
         return str(await task)
 
-    assert in_loop(program, tmp_path / "state", backend) == "later"
+    assert shared(program, backend) == "later"
 
 
-def test_a_thousand_waits_cost_no_thread_and_leave_no_waiter(tmp_path: Path) -> None:
+def test_a_thousand_waits_cost_no_thread_and_leave_no_waiter(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         task = await runtime.submit(submitted.wait_for, "/nowhere")
         threads = threading.active_count()
@@ -66,7 +60,7 @@ def test_a_thousand_waits_cost_no_thread_and_leave_no_waiter(tmp_path: Path) -> 
         await come_to(lambda: not waiters(runtime))
         await task.stop()
 
-    in_loop(program, tmp_path)
+    shared(program)
 
 
 def waiters(runtime: AsyncRuntime) -> list[Any]:
@@ -82,7 +76,7 @@ async def come_to(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-def test_200_tasks_that_end_together_tell_each_waiter_that_stayed_once(tmp_path: Path) -> None:
+def test_200_tasks_that_end_together_tell_each_waiter_that_stayed_once(shared: InLoop, tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)  # noqa: S311 - chance is all that is wanted
     print(f"seed {seed}")  # shown when the test fails
     chance = random.Random(seed)  # noqa: S311 - chance is all that is wanted
@@ -110,10 +104,10 @@ def test_200_tasks_that_end_together_tell_each_waiter_that_stayed_once(tmp_path:
         assert {type(end) for end in ended if end is not None} <= {asyncio.CancelledError}
         assert [await task for task in tasks] == ["now"] * 20
 
-    in_loop(program, tmp_path / "state")
+    shared(program)
 
 
-def test_an_end_whose_waiter_is_cancelled_in_the_same_tick_does_not_count_as_read(tmp_path: Path) -> None:
+def test_an_end_whose_waiter_is_cancelled_in_the_same_tick_does_not_count_as_read(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         task = await runtime.submit(submitted.add, 1)
         wait = asyncio.ensure_future(task.result())
@@ -128,11 +122,11 @@ def test_an_end_whose_waiter_is_cancelled_in_the_same_tick_does_not_count_as_rea
         await runtime.list()
         assert record.read
 
-    in_loop(program, tmp_path)
+    shared(program)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_group_that_is_cancelled_ends_its_tasks_before_the_block_is_left(tmp_path: Path, backend: str) -> None:
+def test_a_group_that_is_cancelled_ends_its_tasks_before_the_block_is_left(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[str]:
         tasks: list[AsyncTask] = []
         with anyio.move_on_after(0.2):
@@ -141,10 +135,10 @@ def test_a_group_that_is_cancelled_ends_its_tasks_before_the_block_is_left(tmp_p
                 await tasks[0]
         return [task.status for task in tasks]
 
-    assert in_loop(program, tmp_path, backend) == ["stopped"] * 3
+    assert shared(program, backend) == ["stopped"] * 3
 
 
-def test_a_group_that_is_cancelled_again_and_again_still_ends_its_tasks(tmp_path: Path) -> None:
+def test_a_group_that_is_cancelled_again_and_again_still_ends_its_tasks(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         tasks: list[AsyncTask] = []
 
@@ -160,10 +154,10 @@ def test_a_group_that_is_cancelled_again_and_again_still_ends_its_tasks(tmp_path
             await asyncio.sleep(0.01)
         assert tasks[0].status == "stopped"
 
-    in_loop(program, tmp_path)
+    shared(program)
 
 
-def test_a_failure_in_a_group_stops_the_others_and_is_raised(tmp_path: Path) -> None:
+def test_a_failure_in_a_group_stops_the_others_and_is_raised(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> str:
         async with runtime.group() as group:
             waiting = await group.submit(submitted.wait_for, "/nowhere")
@@ -173,7 +167,7 @@ def test_a_failure_in_a_group_stops_the_others_and_is_raised(tmp_path: Path) -> 
         return "never"
 
     with pytest.raises(TaskFailed, match="not 7"):
-        in_loop(program, tmp_path)
+        shared(program)
 
 
 def test_a_start_that_is_cancelled_leaves_no_task_that_nobody_knows(tmp_path: Path) -> None:
@@ -189,7 +183,7 @@ def test_a_start_that_is_cancelled_leaves_no_task_that_nobody_knows(tmp_path: Pa
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_map_and_as_completed_are_iterated_asynchronously(tmp_path: Path, backend: str) -> None:
+def test_map_and_as_completed_are_iterated_asynchronously(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         assert [result async for result in runtime.map(submitted.square, range(8), concurrency=3)] == [
             number**2 for number in range(8)
@@ -197,7 +191,7 @@ def test_map_and_as_completed_are_iterated_asynchronously(tmp_path: Path, backen
         tasks = [await runtime.submit(submitted.square, number) for number in range(4)]
         assert sorted([await task async for task in runtime.as_completed(tasks)]) == [0, 1, 4, 9]
 
-    in_loop(program, tmp_path, backend)
+    shared(program, backend)
 
 
 def test_the_verbs_work_in_several_loops_and_beside_a_blocking_runtime(tmp_path: Path) -> None:
@@ -232,14 +226,14 @@ class AsyncRuntimeInThreads:
         asyncio.run(self._runtime.close())
 
 
-def test_a_callback_is_called_in_the_loop(tmp_path: Path) -> None:
+def test_a_callback_is_called_in_the_loop(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         task = await runtime.submit(submitted.add, 1)
         called: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         task.add_done_callback(called.set_result)
         assert await asyncio.wait_for(called, PATIENCE) is task
 
-    in_loop(program, tmp_path)
+    shared(program)
 
 
 def test_an_executor_serves_run_in_executor(tmp_path: Path) -> None:
@@ -261,7 +255,7 @@ def test_tools_of_an_agent_and_tasks_of_earlier_runs_are_awaited(tmp_path: Path)
     assert in_loop(program, tmp_path) == [*first, "echo"]
 
 
-def test_a_start_with_a_key_that_is_cancelled_stops_nobody_elses_task(tmp_path: Path) -> None:
+def test_a_start_with_a_key_that_is_cancelled_stops_nobody_elses_task(shared: InLoop, tmp_path: Path) -> None:
     async def program(runtime: AsyncRuntime) -> str:
         go = tmp_path / "go"
         first = await runtime.submit(submitted.wait_for, str(go), key="a request")
@@ -274,18 +268,18 @@ def test_a_start_with_a_key_that_is_cancelled_stops_nobody_elses_task(tmp_path: 
         go.write_text("goes on")
         return str(await first)
 
-    assert in_loop(program, tmp_path / "state") == "goes on"
+    assert shared(program) == "goes on"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_as_completed_gives_up_after_its_time_in_a_loop_too(tmp_path: Path, backend: str) -> None:
+def test_as_completed_gives_up_after_its_time_in_a_loop_too(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         task = await runtime.submit(submitted.wait_for, "/nowhere")
         with pytest.raises(TimeoutError, match="1 task has not ended"):
             async for _ in runtime.as_completed([task], timeout=0.01):
                 pass
 
-    in_loop(program, tmp_path, backend)
+    shared(program, backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -319,7 +313,7 @@ def test_a_block_that_waits_for_its_executors_is_cancelled_as_any_other(tmp_path
     assert in_loop(program, tmp_path, backend) == ["stopped"]
 
 
-def test_a_timeout_that_is_none_is_refused_though_all_tasks_have_ended(tmp_path: Path) -> None:
+def test_a_timeout_that_is_none_is_refused_though_all_tasks_have_ended(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         task = await runtime.submit(submitted.square, 2)
         await task
@@ -327,10 +321,10 @@ def test_a_timeout_that_is_none_is_refused_though_all_tasks_have_ended(tmp_path:
             with pytest.raises(kind, match="must be a number of seconds, or None"):
                 await anext(runtime.as_completed([task], timeout=wrong))  # type: ignore[arg-type]  # on purpose
 
-    in_loop(program, tmp_path)
+    shared(program)
 
 
-def test_what_of_asyncio_takes_awaitables_takes_a_task(tmp_path: Path) -> None:
+def test_what_of_asyncio_takes_awaitables_takes_a_task(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> list[Any]:
         task, other = await runtime.submit(abs, -1), await runtime.submit(abs, -2)
         completed = [await each for each in asyncio.as_completed([task, other])]
@@ -344,11 +338,11 @@ def test_what_of_asyncio_takes_awaitables_takes_a_task(tmp_path: Path) -> None:
             created.result(),
         ]
 
-    assert in_loop(program, tmp_path) == [[1, 2], [1, 2], 1, 2, 1]
+    assert shared(program) == [[1, 2], [1, 2], 1, 2, 1]
 
 
 @pytest.mark.parametrize("until", [asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION, asyncio.ALL_COMPLETED])
-def test_asyncio_wait_says_what_it_takes_in_place_of_a_task(tmp_path: Path, until: str) -> None:
+def test_asyncio_wait_says_what_it_takes_in_place_of_a_task(shared: InLoop, until: str) -> None:
     async def program(runtime: AsyncRuntime) -> int:
         task = await runtime.submit(submitted.wait_for, "/nowhere")
         waited: Any = task
@@ -360,7 +354,7 @@ def test_asyncio_wait_says_what_it_takes_in_place_of_a_task(tmp_path: Path, unti
             done.pop().result()
         return 1
 
-    assert in_loop(program, tmp_path) == 1
+    assert shared(program) == 1
 
 
 def test_a_callback_whose_loop_is_closed_is_logged_and_not_called(

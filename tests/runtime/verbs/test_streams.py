@@ -8,7 +8,7 @@ import random
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import anyio
 import chattering
 import pytest
 import submitted
-import trio
+from awaited import InLoop, in_loop, shared_in_loops
 from first_forms import first_always
 from subactors.runtime import (
     AsyncRuntime,
@@ -31,7 +31,7 @@ from subactors.runtime import (
     UnknownTaskError,
 )
 from subactors.runtime.runs import output_text
-from teams import PATIENCE, entrypoint_team
+from teams import PATIENCE
 
 BACKENDS = ["asyncio", "trio"]
 
@@ -43,14 +43,10 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
         yield runtime
 
 
-def in_loop(program: Callable[[AsyncRuntime], Awaitable[Any]], state: Path, backend: str) -> Any:
-    """Run a program with a runtime, in a new event loop."""
-
-    async def main() -> Any:
-        async with AsyncRuntime.from_mapping(entrypoint_team(), state_dir=state, standby=0, stop_grace=0.5) as runtime:
-            return await program(runtime)
-
-    return trio.run(main) if backend == "trio" else asyncio.run(main())
+@pytest.fixture(scope="module")
+def shared() -> Iterator[InLoop]:
+    with shared_in_loops() as shared:
+        yield shared
 
 
 def kinds(events: Iterable[Event]) -> list[str]:
@@ -124,12 +120,12 @@ def test_a_task_that_is_not_known_is_not_followed(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_a_task_says_is_awaited(tmp_path: Path, backend: str) -> None:
+def test_what_a_task_says_is_awaited(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[str]:
         task = await runtime.submit(chattering.chatter, 50)
         return ["".join([piece async for piece in task.follow()]) for _ in range(2)]
 
-    assert in_loop(program, tmp_path, backend) == [chattering.LINE * 50] * 2
+    assert shared(program, backend) == [chattering.LINE * 50] * 2
 
 
 # --- what becomes of tasks ------------------------------------------------------------------------------------------
@@ -258,7 +254,7 @@ def test_a_stream_that_is_opened_at_any_moment_tells_each_start_and_end_once(run
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_events_are_awaited_by_fifty_streams_without_a_thread(tmp_path: Path, backend: str) -> None:
+def test_events_are_awaited_by_fifty_streams_without_a_thread(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         found: list[dict[str, str]] = []
         threads: set[str] = set()
@@ -275,11 +271,11 @@ def test_events_are_awaited_by_fifty_streams_without_a_thread(tmp_path: Path, ba
         assert found == [{task.id: chattering.LINE * 30 for task in tasks}] * 50
         assert threads - before <= {"subactors-vitals"}  # which looks at what tasks use
 
-    in_loop(program, tmp_path, backend)
+    shared(program, backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_wait_for_an_event_that_is_cancelled_loses_nothing(tmp_path: Path, backend: str) -> None:
+def test_a_wait_for_an_event_that_is_cancelled_loses_nothing(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> dict[str, str]:
         task = await runtime.submit(chattering.chatter, 200)
         events: list[Event] = []
@@ -292,11 +288,11 @@ def test_a_wait_for_an_event_that_is_cancelled_loses_nothing(tmp_path: Path, bac
         assert cancelled
         return texts(events)
 
-    (said,) = in_loop(program, tmp_path, backend).values()
+    (said,) = shared(program, backend).values()
     assert said == chattering.LINE * 200
 
 
-def test_a_wait_that_is_cancelled_in_the_tick_of_its_event_loses_nothing(tmp_path: Path) -> None:
+def test_a_wait_that_is_cancelled_in_the_tick_of_its_event_loses_nothing(shared: InLoop) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         stream = runtime.events()
         for _ in range(50):
@@ -312,7 +308,7 @@ def test_a_wait_that_is_cancelled_in_the_tick_of_its_event_loses_nothing(tmp_pat
             assert isinstance(ended, TaskEnded)
             assert ended.task.id == first.task.id == task.id
 
-    in_loop(program, tmp_path, "asyncio")
+    shared(program)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -337,7 +333,7 @@ def test_a_stream_that_is_left_or_dropped_leaves_nothing(tmp_path: Path, backend
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_stream_ends_when_it_is_closed_while_somebody_waits(tmp_path: Path, backend: str) -> None:
+def test_a_stream_ends_when_it_is_closed_while_somebody_waits(shared: InLoop, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> None:
         stream = runtime.events()
         async with anyio.create_task_group() as group:
@@ -352,7 +348,7 @@ def test_a_stream_ends_when_it_is_closed_while_somebody_waits(tmp_path: Path, ba
             threading.Thread(target=stream.close).start()
         await stream.aclose()
 
-    in_loop(program, tmp_path, backend)
+    shared(program, backend)
 
 
 def test_a_runtime_that_is_closed_ends_its_streams(tmp_path: Path) -> None:
@@ -391,4 +387,4 @@ def test_a_flood_leaves_the_event_loop_its_turns(tmp_path: Path) -> None:
         counter.cancel()
         assert turns > 100
 
-    in_loop(program, tmp_path, "asyncio")
+    in_loop(program, tmp_path)
