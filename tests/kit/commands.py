@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from warm_commands import run_command
+
 COMMAND = [sys.executable, "-m", "subactors.runtime.cli"]
 
 SHELL_COMMAND = f"{sys.executable} -m subactors.runtime.cli"
@@ -95,5 +97,6 @@ def shell(folder: Path, command: str, **more: str) -> subprocess.CompletedProces
 
 
 def newest_task(folder: Path) -> dict[str, object]:
-    task: dict[str, object] = json.loads(shell(folder, "$S ps --all --json").stdout.splitlines()[-1])
+    listed = run_command("ps", "--all", "--json", cwd=folder, environ=environ(folder))
+    task: dict[str, object] = json.loads(listed.stdout.splitlines()[-1])
     return task

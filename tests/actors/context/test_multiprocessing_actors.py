@@ -217,8 +217,11 @@ if __name__ == "__main__":
 """
 
 
-@first_always("end", ["kill", "stop", "leave", "die"], keep=2)
-@first_always("host", ["used", "unused", "fenced"])
+@first_always(
+    ("host", "end"),
+    [("used", "kill"), ("used", "stop"), ("used", "leave"), ("used", "die"), ("unused", "kill"), ("fenced", "kill")],
+    keep=2,
+)
 def test_a_segment_that_it_makes_is_gone_with_the_host(tmp_path: Path, host: str, end: str) -> None:
     script = tmp_path / "leaving.py"
     script.write_text(LEAVING)

@@ -296,8 +296,9 @@ def _sleeps(pid: int, looks: list[bool]) -> bool:
     return len(looks) > LOOKS and all(looks[-LOOKS:])
 
 
-@first_always("depth", ["1", "0", "2"])
-@first_always("how", ["join", "sleep", "queue", "caught"])
+@first_always(
+    ("how", "depth"), [("join", "1"), ("sleep", "1"), ("queue", "1"), ("caught", "1"), ("join", "0"), ("join", "2")]
+)
 def test_one_interrupt_ends_a_host_and_the_processes_that_its_exit_waits_for(
     tmp_path: Path, how: str, depth: str
 ) -> None:

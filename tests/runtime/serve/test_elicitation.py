@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import mcp_types as types
-from first_forms import first_always
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -103,31 +102,34 @@ def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(tmp_path: Pat
     assert schema["required"] == ["answer"]
 
 
-@first_always(
-    ("given", "outcome"),
-    [
-        (accepted(answer="allow once"), "Thoughts so far:"),
-        (accepted(answer="deny", reason="not today"), "Their word on it: not today."),
-        (types.ElicitResult(action="decline"), "has denied this call of 'think'"),
-        (types.ElicitResult(action="cancel"), "has denied this call of 'think'"),
-        (accepted(answer="perhaps"), "Their word on it: no answer to it was one of those to choose from."),
-        (RuntimeError("the host is broken"), "Their word on it: the MCP host could not ask its user."),
-    ],
-    keep=2,
-)
-def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(
-    tmp_path: Path, given: types.ElicitResult | Exception, outcome: str
-) -> None:
+APPROVALS: list[tuple[types.ElicitResult | Exception, str]] = [
+    (accepted(answer="allow once"), "Thoughts so far:"),
+    (accepted(answer="deny", reason="not today"), "Their word on it: not today."),
+    (types.ElicitResult(action="decline"), "has denied this call of 'think'"),
+    (types.ElicitResult(action="cancel"), "has denied this call of 'think'"),
+    (accepted(answer="perhaps"), "Their word on it: no answer to it was one of those to choose from."),
+    (RuntimeError("the host is broken"), "Their word on it: the MCP host could not ask its user."),
+]
+"""What the user of an MCP host says, or its host, and what comes of it."""
+
+
+def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(tmp_path: Path) -> None:
+    results: list[str] = []
+
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
         assert "wants to call the tool think" in params.message
-        if isinstance(given, Exception):
-            raise given
-        return given
+        said, _ = APPROVALS[len(results)]
+        if isinstance(said, Exception):
+            raise said
+        return said
 
-    async def work(session: ClientSession) -> str:
-        return await result(session, await run(session, "worker", ("think", {"thought": "hm"})))
+    async def work(session: ClientSession) -> None:
+        while len(results) < len(APPROVALS):
+            results.append(await result(session, await run(session, "worker", ("think", {"thought": "hm"}))))
 
-    assert outcome in session_of(tmp_path, work, answer)
+    session_of(tmp_path, work, answer)
+    for came, (said, outcome) in zip(results, APPROVALS, strict=True):
+        assert outcome in came, said
 
 
 PERSON = {

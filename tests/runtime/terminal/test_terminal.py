@@ -13,6 +13,8 @@ from commands import COMMAND, TEAM, WORK, environ, newest_task, shell
 from first_forms import first_always
 from terminals import in_terminal
 
+pytestmark = pytest.mark.usefixtures("warm_commands")
+
 OSC = "\x1b]52;c;aGk=\x07"
 
 EVIL = f"evil {OSC}\x1b[2J\x9b31m\u202e\r text"
@@ -232,8 +234,17 @@ POOR = [
 ]
 
 
-@first_always("locale", POOR, ids=repr)
-@first_always("command", ["run team.yaml", "dispatch team.yaml root", "run team.yaml --json"], keep=2)
+@first_always(
+    ("command", "locale"),
+    [
+        ("run team.yaml", POOR[0]),
+        ("dispatch team.yaml root", POOR[0]),
+        ("run team.yaml --json", POOR[0]),
+        ("run team.yaml", POOR[1]),
+        ("run team.yaml", POOR[2]),
+    ],
+    keep=2,
+)
 def test_a_character_that_the_locale_lacks_is_replaced(folder: Path, command: str, locale: dict[str, str]) -> None:
     done = shell(folder, f"$S {command} 'before 你好 😀 after' 2>&1", **locale)
     assert done.returncode == 0, done.stdout

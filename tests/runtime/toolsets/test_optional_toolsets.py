@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from subactors.runtime.teamfile.load import team_from_mapping
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.mcp.toolset import McpToolset
 from subactors.runtime.toolsets.optional import OptionalToolset
+from teams import entrypoint, run_and_wait
 from warm_commands import run_command
 
 SCRIPT = str(Path(__file__).parents[2] / "kit" / "mcp_server_stdio.py")
@@ -31,8 +33,8 @@ MISSING: dict[str, tuple[dict[str, Any], str]] = {
         "the database is away",
     ),
     "silence": ({**SERVER, "args": [SCRIPT, "--deaf"], "startup_timeout": 0.5}, "was not ready after 0.5 s"),
-    "no tools": ({**SERVER, "args": [SCRIPT, "--no-tools"]}, "has no tools"),
-    "other tools": ({**SERVER, "tools": ["ecco"]}, "has no tool 'ecco'"),
+    "no_tools": ({**SERVER, "args": [SCRIPT, "--no-tools"]}, "has no tools"),
+    "other_tools": ({**SERVER, "tools": ["ecco"]}, "has no tool 'ecco'"),
     "remote": ({"type": "mcp", "remote": {"url": "http://127.0.0.1:9/mcp"}}, "cannot be used"),
     "shell": ({"type": "shell", "env": {"A": "${NOT_SET_ANYWHERE}"}}, "The shell toolset's env needs it for A."),
     "script": ({"type": "script", "shell": {"a": {"cmd": "a", "working_dir": "/nowhere"}}}, "works in /nowhere"),
@@ -51,18 +53,33 @@ def run(server: ModelServer, folder: Path, *toolsets: dict[str, Any]) -> TaskVie
     return ended
 
 
+@pytest.fixture(scope="module")
+def lacking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, ModelServer]]:
+    """A team with an agent for each kind, whose model has the same name, and the models' server."""
+    with ModelServer({kind: [Text("Done.")] for kind in MISSING}) as server:
+        mapping: dict[str, Any] = {"agents": {"echo": entrypoint("echo")}, "models": {}}
+        for kind, (toolset, _) in MISSING.items():
+            toolsets = [{**toolset, "optional": True}, {"type": "think"}]
+            mapping["agents"][kind] = {"model": kind, "instruction": "Be brief.", "toolsets": toolsets}
+            mapping["models"][kind] = {"provider": "vllm", "model": kind, "base_url": server.base_url}
+        folder = tmp_path_factory.mktemp("lacking")
+        with Runtime.from_mapping(mapping, working_dir=folder, standby=0) as runtime:
+            run_and_wait(runtime, "echo", "warm up")
+            yield runtime, server
+
+
 @first_always("kind", MISSING)
-def test_a_task_starts_without_an_optional_toolset_and_says_so(kind: str, tmp_path: Path) -> None:
+def test_a_task_starts_without_an_optional_toolset_and_says_so(kind: str, lacking: tuple[Runtime, ModelServer]) -> None:
+    runtime, server = lacking
     toolset, reason = MISSING[kind]
-    with ModelServer([Text("Done.")]) as server:
-        ended = run(server, tmp_path, {**toolset, "optional": True}, {"type": "think"})
+    (ended,) = runtime.wait([runtime.run(kind, "Go.")], timeout=60)
 
     assert ended.status == "completed", ended.reason
     assert ended.result == "Done."
     assert ended.output.startswith(f"[The optional toolset {toolset['type']} is missing in this task: ")
     assert reason in ended.output
     assert "The task goes on without it.]\n" in ended.output
-    (request,) = server.requests
+    (request,) = [request for request in server.requests if request.model == kind]
     assert "## Missing tools" in request.system
     assert reason in request.system
     assert request.tools == ["think"]
