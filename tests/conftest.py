@@ -58,11 +58,13 @@ def _nothing_is_left_behind() -> Iterator[None]:
     yield
     started = time.monotonic()
     collected = False
+    pause = 0.002
     while (left := _left_since(before)) and (waited := time.monotonic() - started) < _PATIENCE:
         if waited > _COLLECT_AFTER and not collected:
             gc.collect()
             collected = True
-        time.sleep(0.002)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.02)
     if left:
         _kill(before.new_processes())
         pytest.fail("The test left behind: " + "; ".join(left), pytrace=False)

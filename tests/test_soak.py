@@ -1,6 +1,6 @@
 """A soak, bounded in time and count: tasks with random faults, and several threads that start, stop, view and wait.
 
-`SUBACTORS_SOAK` is how many tasks there are; 300, if it is not set. A failure names the seed of the
+`SUBACTORS_SOAK` is how many tasks there are; 200, if it is not set. A failure names the seed of the
 random choices.
 """
 
@@ -25,7 +25,7 @@ from subactors.runtime.team.config import Settings
 from subactors.runtime.testing import fault_team
 from teams import PATIENCE, run_and_wait
 
-TASKS: Final = int(os.environ.get("SUBACTORS_SOAK", "300"))
+TASKS: Final = int(os.environ.get("SUBACTORS_SOAK", "200"))
 THREADS: Final = 4
 GROWTH: Final = 100_000_000
 """Bytes by which the host may be larger in the end: what its allocator keeps, whatever the number of tasks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -81,6 +82,7 @@ def test_more_than_its_socket_takes_is_started_by_the_next(own_system: ProcessSy
     os.kill(zygote, signal.SIGSTOP)
     connection = own_system._zygotes._zygote
     assert connection is not None
+    connection._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that there is
     processes = ask_for(own_system, 1)
     while not connection._unsent:
         processes += ask_for(own_system, 1)

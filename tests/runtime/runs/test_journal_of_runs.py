@@ -1,6 +1,6 @@
 """What is left of a run whose host was killed, and of one that could not write.
 
-`SUBACTORS_KILLS` is how many times a host is killed; six, if it is not set.
+`SUBACTORS_KILLS` is how many times a host is killed; four, if it is not set.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.runs.reader import HOST_DIED, JournalReader
 from teams import PATIENCE, entrypoint, run_and_wait, speaking
 
-KILLS = int(os.environ.get("SUBACTORS_KILLS", "6"))
+KILLS = int(os.environ.get("SUBACTORS_KILLS", "4"))
 MARK = "SUBACTORS_TEST_RUN"
 
 HOST = """

@@ -13,7 +13,7 @@ import pytest
 from subactors.runtime import OrchestratorTools, Runtime
 from teams import entrypoint_team, model
 
-TASKS = int(os.environ.get("SUBACTORS_SOAK_TASKS", "300"))
+TASKS = int(os.environ.get("SUBACTORS_SOAK_TASKS", "150"))
 """More of them make a soak of hours; 2000 take half a minute."""
 
 MOST_AT_ONCE = 60
