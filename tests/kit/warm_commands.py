@@ -38,12 +38,13 @@ _connections: list[socket.socket] = []
 def started() -> Iterator[None]:
     """Have commands forked until the block is left."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with subprocess.Popen([sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()]):
-        theirs.close()
-        with ours:
-            _connections.append(ours)
-            yield
-            _connections.remove(ours)
+    with ours:
+        with theirs:
+            descriptor = theirs.fileno()
+            subprocess.run([sys.executable, __file__, str(descriptor)], pass_fds=[descriptor], check=True)
+        _connections.append(ours)
+        yield
+        _connections.remove(ours)
 
 
 def run_command(
@@ -149,6 +150,8 @@ def _import_commands() -> None:
 
 
 if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)  # nobody's child is no process that a test comes across; it ends with the connection
     number = int(sys.argv[1])
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     # Its own folder, and what it has got from the environment: a command gets its own.
