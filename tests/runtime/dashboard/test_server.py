@@ -23,8 +23,6 @@ from subactors.runtime.dashboard.server import application
 from subactors.runtime.watching.resumed import Resumed
 from watched import Watched, watched
 
-pytestmark = pytest.mark.usefixtures("warm_commands")
-
 PATIENCE = 30.0
 
 
