@@ -188,9 +188,7 @@ def test_who_sends_one_request_byte_by_byte_for_too_long_is_dropped(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_not_heard_even_if_the_folder_lets_him_in(host: Host) -> None:
-    for folder in (host.path.parent, *host.path.parent.parents):
-        if folder.owner() == "root" and folder != Path("/") and str(folder).startswith("/tmp/"):  # noqa: S108
-            folder.chmod(0o755)
+    host.path.parent.chmod(0o755)
     host.path.chmod(0o777)
     asking = """\
 import os, socket, sys
