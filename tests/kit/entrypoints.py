@@ -261,6 +261,11 @@ def waits_for_file(task: EntrypointTask) -> str:
     return "the file is there"
 
 
+def reads_file(task: EntrypointTask) -> str:
+    """Answer with what is in a file; a named pipe makes it wait for whoever writes."""
+    return Path(task.text).read_text()
+
+
 def exits_with_file(task: EntrypointTask) -> None:
     """Wait for a file, then die at once."""
     task.emit("so far ")

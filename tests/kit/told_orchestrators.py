@@ -31,7 +31,7 @@ __all__ = [
 PATIENCE = 60.0
 
 BACKGROUND = {"type": "background_agents"}
-WORKERS = ["echo", "raises", "waits", "waits_for_file"]
+WORKERS = ["echo", "raises", "reads_file", "waits", "waits_for_file"]
 
 
 def agents() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,9 +81,14 @@ def test_an_agent_is_woken_before_all_have_ended_if_others_take_long(runtime: Ru
     assert "not ended yet" not in second
 
 
-def test_an_agent_may_start_the_same_task_whenever_it_is_woken(runtime: Runtime) -> None:
-    again = [step for number in range(6) for step in ([start("echo", "the same")], {"answer": str(number)})]
+def test_an_agent_may_start_the_same_task_whenever_it_is_woken(runtime: Runtime, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    again = [step for number in range(6) for step in ([start("reads_file", str(pipe))], {"answer": str(number)})]
     task = runtime.run("waiting", plan(*again, {"answer": "done"}))
+    for number in range(6):
+        wait_until(lambda many=number + 1: _answers(runtime, task.id) == many, "it has answered", limit=PATIENCE)
+        pipe.write_text("go on")
 
     assert task.result(PATIENCE) == "done"
 
