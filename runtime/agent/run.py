@@ -103,7 +103,7 @@ async def run_agent(
         expected_output: what the answer should look like.
         is_sub_agent: whether another agent gave the task.
         conversation: what an earlier attempt had come to, to be gone on with; empty: begin anew.
-        began: is called with the first messages of a new conversation.
+        began: is called when the loop begins, with the first messages of a new conversation, or with none.
         output_schema: the JSON schema that the answer must fit, as JSON text; empty: it may be anything.
         budget: what it may use; None: as its `max_iterations` has it.
 
@@ -126,6 +126,8 @@ async def run_agent(
                 messages = _first_messages(agent, around, tools, wanted, is_sub_agent=is_sub_agent)
                 if began is not None:
                     began(messages)
+            elif began is not None:
+                began(())
             check = _answer_check(output_schema)
             answer = await AgentLoop(agent, model, tools, listener, check=check, budget=budget).run(messages)
             return answer if check is None else check.value

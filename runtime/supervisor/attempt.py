@@ -44,7 +44,9 @@ class Attempt:
         is_over: whether the process has ended.
         tools: the tools that it is in, by the id of the call.
         calls: how many calls of tools there have been.
-        asks_since: since when it asks its model, in seconds since the epoch, if it is in no tool.
+        has_begun: whether its loop has begun, if it has one: its tools are open.
+        asks_since: since when it asks its model, in seconds since the epoch, if it is in no tool. Before its loop has
+            begun, since when it opens its tools; after that has ended, since when it ends.
         open_turn: the turn whose tools are being called: the place, from 1, of its first message, and how many calls.
         spent: what the turn under way has cost, if that is known before its end.
         turns: how many it has taken.
@@ -57,6 +59,7 @@ class Attempt:
     is_over: bool = False
     tools: dict[str, ToolCall] = field(default_factory=dict)
     calls: int = 0
+    has_begun: bool = False
     asks_since: float = field(default_factory=time.time)
     open_turn: tuple[int, int] | None = None
     spent: Usage | None = None
@@ -81,12 +84,12 @@ class Attempt:
                 self.asks_since = time.time()
                 return self.tools.pop(call_id, None)
             case Began():
-                self.asks_since = time.time()
+                self.has_begun, self.asks_since = True, time.time()
             case TurnEnded(usage):
                 self.turns += usage.requests > 0
                 self.asks_since = time.time()
             case Finished() if self.finished is None:
-                self.finished = report
+                self.finished, self.asks_since = report, time.time()
                 self.is_late = is_late
             case Failed():
                 self.failure = self.failure or report

@@ -20,6 +20,7 @@ from ..tasks.news import News, Notice, TakeNews
 from ..tasks.questions import Question
 from ..tasks.result import decode_result
 from ..text import encodable, one_line
+from .doing import begin_wait, end_wait
 from .messages import Mailbox, NewsDue
 from .registry import TaskRegistry
 from .task import Task
@@ -75,6 +76,7 @@ class Notices:
         self._waiting.setdefault(caller.id, {})[reply_to] = _Waiting(
             caller, reply_to, request.patience, time.monotonic(), frozenset(request.known), request.is_asked
         )
+        begin_wait(self._registry.get(caller.id), reply_to)
         self._look(caller.id)
 
     def ended(self, task: Task) -> None:
@@ -109,13 +111,13 @@ class Notices:
     def caller_gone(self, caller: str) -> None:
         """The process of a task has ended; what it is owed, its next one is told."""
         for waiting in self._waiting.pop(caller, {}).values():
-            _cancel(waiting)
+            self._let_go(waiting)
 
     def forget(self, reply_to: ReplyTo) -> None:
         """Nobody waits for that answer any more."""
         for waiting in self._waiting.values():
             if (left := waiting.pop(reply_to, None)) is not None:
-                _cancel(left)
+                self._let_go(left)
 
     def nudge(self, caller: str | None) -> None:
         """A caller that waits has something else to see to: it is answered as things are."""
@@ -143,7 +145,7 @@ class Notices:
                 if waiting.timer is None:
                     waiting.timer = self._mailbox.tell_later(due_in, NewsDue(caller))
                 continue
-            _cancel(waiting)
+            self._let_go(waiting)
             del self._waiting[caller][waiting.reply_to]
             if not self._waiting[caller]:
                 del self._waiting[caller]
@@ -190,6 +192,11 @@ class Notices:
         for task, _ in self._owed.pop(caller, {}).values():
             task.is_owed = False
 
+    def _let_go(self, waiting: _Waiting) -> None:
+        end_wait(self._registry.get(waiting.caller.id), waiting.reply_to)
+        if waiting.timer is not None:
+            waiting.timer.cancel()
+
 
 def _notice(task: Task, room: int) -> Notice:
     text = _said(task)
@@ -212,8 +219,3 @@ def _said(task: Task) -> str:
         return task.output.last_lines(LAST).strip()
     result = decode_result(task.result or "null")
     return encodable(result if isinstance(result, str) else task.result or "").strip()
-
-
-def _cancel(waiting: _Waiting) -> None:
-    if waiting.timer is not None:
-        waiting.timer.cancel()

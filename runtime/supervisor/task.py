@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from ...actors import Child, RestartHistory, Timer
-from ..models.base import RATE_WAIT, Usage
+from ..models.base import Usage
 from ..runs.output import LAST, OutputFiles
 from ..tasks.questions import Question
 from ..tasks.spec import AgentSetup, TaskSpec
@@ -21,6 +21,7 @@ from ..tasks.talk import Letter
 from ..tasks.views import TERMINAL, Progress, Status, TaskView, ToolAtWork, Vitals, iso_time
 from ..text import bounded, encodable
 from .attempt import Attempt
+from .doing import doing, doing_began, only_waits
 from .outcome import StopRequest
 from .purse import TurnBook
 
@@ -127,6 +128,7 @@ class Task:
         counted_size: bytes that the registry counts for it.
         progress: how far its latest attempt has come, if it has told.
         questions: what it has asked, and waits to be answered, oldest first.
+        waits: since when (monotonic) it waits for tasks, by where the answers go.
         waits_since: monotonic time since which it only waits for answers; None: it does not.
         waited: seconds that it has waited for answers before that, which no limit on its time counts.
         letters: what was said to it while it runs; None: nothing.
@@ -194,6 +196,7 @@ class Task:
     counted_size: int = 0
     letters: LetterBook | None = None
     questions: tuple[Question, ...] = ()
+    waits: dict[object, float] = field(default_factory=dict)
     waits_since: float | None = None
     waited: float = 0.0
 
@@ -319,8 +322,8 @@ class Task:
             attempts=self.attempts,
             pid=None if self.is_over else self.body.pid,
             workdir=self._workdir(),
-            doing=self.doing + (f", {time.monotonic() - self.rate_wait[1]:.0f} s so far" if self.rate_wait else ""),
-            doing_began_at=iso_time(began) if (began := self.doing_began) is not None else None,
+            doing=doing(self) + (f", {time.monotonic() - self.rate_wait[1]:.0f} s so far" if self.rate_wait else ""),
+            doing_began_at=iso_time(began) if (began := doing_began(self)) is not None else None,
             tools=self.tools,
             group=self.item_of,
             silent=self.silent_for,
@@ -332,36 +335,6 @@ class Task:
     def _workdir(self) -> str:
         # Fit to be sent: whoever asks may be a task, and the state folder may have any name.
         return encodable(self.body.present_folder())
-
-    @property
-    def doing(self) -> str:
-        """What it was last seen to do; see `TaskView`. It stays the same for as long as it does that."""
-        if self.status == "waiting":
-            return "waiting for an answer"
-        if self.status != "running":
-            return ""
-        if self.rate_wait is not None:
-            return f"{RATE_WAIT}{self.rate_wait[0]}"
-        if self.turns.waits_since is not None:
-            return "waiting for its budget"
-        if self.attempt is not None and self.attempt.tools:
-            return f"in {', '.join(sorted({call.name for call in self.attempt.tools.values()}))}"
-        return "waiting for its model" if self.setup.agent.entrypoint is None else ""
-
-    @property
-    def doing_began(self) -> float | None:
-        """Since when it does that, in seconds since the epoch; None where nobody can know."""
-        attempt = self.attempt
-        if self.status not in {"running", "waiting"} or attempt is None:
-            return None
-        since = self.rate_wait[1] if self.rate_wait else self.turns.waits_since
-        if self.status == "waiting":
-            since = self.waits_since
-        if since is not None:
-            return time.time() - time.monotonic() + since
-        if attempt.tools:
-            return min(call.began for call in attempt.tools.values())
-        return attempt.asks_since if self.setup.agent.entrypoint is None else None
 
     @property
     def tools(self) -> list[ToolAtWork]:
@@ -378,9 +351,11 @@ class Task:
 
     @property
     def silent_for(self) -> float:
-        """Seconds since its last sign of life; 0 if it is not silent for long."""
+        """Seconds since its last sign of life; 0 if it is not silent for long, or only waits for what is known."""
         silent = time.monotonic() - self.last_sign
-        return silent if self.status == "running" and silent > self.setup.settings.stall_after else 0.0
+        if self.status != "running" or silent <= self.setup.settings.stall_after or only_waits(self):
+            return 0.0
+        return silent
 
 
 def _size(kept: str | bytes | None) -> int:

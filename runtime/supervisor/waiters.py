@@ -5,7 +5,10 @@ Used in the supervisor's thread only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..tasks.gateway import ReplyTo
+from .doing import begin_wait, end_wait
 from .messages import Waiter
 from .task import Task
 
@@ -13,9 +16,14 @@ __all__ = ["Waiters"]
 
 
 class Waiters:
-    """The requests that wait for tasks, by who waits and by what for. Keeps books, and decides nothing."""
+    """The requests that wait for tasks, by who waits and by what for. Keeps books, and decides nothing.
 
-    def __init__(self) -> None:
+    Args:
+        find: returns the task with an id; None if there is none.
+    """
+
+    def __init__(self, find: Callable[[str | None], Task | None]) -> None:
+        self._find = find
         self._all: dict[ReplyTo, Waiter] = {}
         self._for_task: dict[str, dict[Waiter, None]] = {}
         self._of_caller: dict[str | None, dict[Waiter, None]] = {}
@@ -53,11 +61,14 @@ class Waiters:
             if not task.is_over:
                 waiter.open += 1
                 self._for_task.setdefault(task.id, {})[waiter] = None
+        if not waiter.is_due:
+            begin_wait(self._find(waiter.caller), waiter.reply_to)
 
     def remove(self, waiter: Waiter) -> bool:
         """Forget a request that is about to be answered; False if it has been."""
         if self._all.pop(waiter.reply_to, None) is None:
             return False
+        end_wait(self._find(waiter.caller), waiter.reply_to)
         del self._of_caller[waiter.caller][waiter]
         if self._numbered.get((waiter.caller, waiter.number)) is waiter:
             del self._numbered[waiter.caller, waiter.number]

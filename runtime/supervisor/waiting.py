@@ -82,7 +82,7 @@ class Answers:
         self.budgets = Budgets(registry)
         self._stop = stop
         self._settings = settings
-        self._waiters = Waiters()
+        self._waiters = Waiters(registry.get)
         self.notices = Notices(registry, mailbox)
         self._rates: RateKeeper | None = None
         self._watchers: Watchers | None = None

@@ -19,6 +19,7 @@ from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.views import Vitals, iso_time
 from ..tasks.watching import LONGEST_TASK, Sample, TaskChanges, TaskRow, WatchTasks, last_line
 from ..text import bounded, encodable
+from .doing import doing, doing_began
 from .messages import Mailbox, WatchDue
 from .registry import TaskRegistry
 from .task import Task
@@ -171,12 +172,18 @@ def _state(task: Task, vitals: Vitals | None, place: int) -> tuple[object, ...]:
     return (
         *(task.status, task.last_sign, task.output.size, task.total_usage, vitals, place, task.attempts),
         *(task.reason, task.questions, task.progress, task.rate_wait, task.waits_since, task.ended_at),
-        *(task.turns.waits_since, task.body.pid, bool(task.silent_for), task.has_result),
+        *(
+            task.turns.waits_since,
+            next(iter(task.waits.values()), None),
+            task.body.pid,
+            bool(task.silent_for),
+            task.has_result,
+        ),
     )
 
 
 def _row(task: Task, vitals: Vitals | None, place: int) -> TaskRow:
-    began, silent = task.doing_began, task.silent_for
+    began, silent = doing_began(task), task.silent_for
     return TaskRow(
         id=task.id,
         agent=task.agent,
@@ -199,7 +206,7 @@ def _row(task: Task, vitals: Vitals | None, place: int) -> TaskRow:
         group=task.item_of,
         pid=None if task.is_over else task.body.pid,
         workdir=encodable(task.body.present_folder()),
-        doing=task.doing,
+        doing=doing(task),
         doing_began_at=iso_time(began) if began is not None else None,
         tools=task.tools,
         silent_since=iso_time(time.time() - silent) if silent else None,

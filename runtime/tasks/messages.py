@@ -326,7 +326,7 @@ class TurnEnded(msgspec.Struct, frozen=True, tag="turn_ended", omit_defaults=Tru
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
-    """The loop begins; `messages` is what its conversation starts with, each as JSON text."""
+    """The loop begins; `messages` is what its conversation starts with, each as JSON text; none if it goes on."""
 
     messages: Messages
 

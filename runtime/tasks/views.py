@@ -223,12 +223,13 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
         workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
-        doing: what it was last seen to do: waiting for its model, its budget or a rate limit, or in which tools; empty
-            where nobody can know.
+        doing: what it was last seen to do: in which tools; opening its tools; waiting for its model, its tasks, its
+            budget, an answer or a rate limit; ending. Empty where nobody can know.
         doing_began_at: since when it does that, in the form of `started_at`; None where nobody can know.
         tools: the tools that it is in, the longest first.
         group: id of the group, a task for many items, of which it does one; None if it does none.
-        silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0.
+        silent: seconds since it last said or did anything, once that is longer than `stall_after`; else 0. One that
+            only waits, for its tasks, say, is not silent.
         progress: how far its latest attempt has come; None if that has told nothing of it.
         silence: of one that is `silent`, what it does, where one task is viewed; else None.
         questions: what it has asked, and waits to be answered, oldest first.
