@@ -9,13 +9,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..control.finding import find_run
 from ..terminal.streams import err, out
 from .endings import end_with_input
 from .exit_status import INTERRUPTED
 from .manner import manner
+
+if TYPE_CHECKING:
+    from ..host import Host
+    from ..people import Gone, People
+    from ..tasks.questions import Question
 
 __all__ = ["dashboard_beside", "show_dashboard"]
 
@@ -59,12 +64,15 @@ def show_dashboard(
 
 
 @contextlib.contextmanager
-def dashboard_beside(run: Path) -> Iterator[None]:
+def dashboard_beside(host: Host) -> Iterator[None]:
     """Have a dashboard of a run in a process of its own, inside of the block; its address is said when it is there.
 
+    For as long as that process lives, there is a person to be asked: whoever looks there.
+
     Args:
-        run: the folder of the run.
+        host: whose run it is.
     """
+    run = host.folder.path
     command = [sys.executable, "-m", "subactors.runtime.cli", "dashboard", "--quiet", "--ends-with-input"]
     # A session of its own: Ctrl-C is for the run, which ends it then. Should the run be killed, its input ends.
     with subprocess.Popen(
@@ -74,7 +82,8 @@ def dashboard_beside(run: Path) -> Iterator[None]:
         text=True,
         start_new_session=True,
     ) as program:
-        saying = threading.Thread(target=_say_address, args=(program,), daemon=True)
+        host.people.attach_showing(_leave_to_dashboard)
+        saying = threading.Thread(target=_attend, args=(program, host.people), daemon=True)
         saying.start()
         try:
             yield
@@ -86,8 +95,15 @@ def dashboard_beside(run: Path) -> Iterator[None]:
             saying.join()
 
 
-def _say_address(program: subprocess.Popen[str]) -> None:
+def _attend(program: subprocess.Popen[str], people: People) -> None:
+    """Say the address of a dashboard; once that is gone, whoever looked there is asked no longer."""
     assert program.stdout is not None  # noqa: S101 - it was asked for
     address = program.stdout.readline().strip()
     if address:
         err.line(f"Dashboard: {address}")
+    program.stdout.read()
+    people.detach_showing(_leave_to_dashboard)
+
+
+def _leave_to_dashboard(_question: Question, _gone: Gone) -> None:
+    """Ask nobody here: the dashboard shows the questions that it finds."""

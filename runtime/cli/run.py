@@ -229,7 +229,7 @@ def _dashboard(host: Host, *, is_wanted: bool) -> contextlib.AbstractContextMana
         return contextlib.nullcontext()
     from .dashboard import dashboard_beside  # noqa: PLC0415 - for those who ask for it
 
-    return dashboard_beside(host.folder.path)
+    return dashboard_beside(host)
 
 
 def _display(host: Host, *, as_json: bool, has_root: bool = False) -> Display:
