@@ -26,6 +26,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 from ...actors.regular_files import open_to_append
 from ..text import encodable
 from .telemetry import SCOPE, Telemetry
+from .wanted import SERVICE
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes, AttributeValue
@@ -219,7 +220,7 @@ _STATUSES: Final = {StatusCode.UNSET: 0, StatusCode.OK: 1, StatusCode.ERROR: 2}
 
 def _head() -> dict[str, Any]:
     """Return what all spans have in common."""
-    resource = {"service.name": "subactors", "process.pid": os.getpid()}
+    resource = {"service.name": SERVICE, "process.pid": os.getpid()}
     for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
         name, equals, value = pair.partition("=")
         if equals and name.strip():

@@ -9,12 +9,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ..errors import SubactorsError
 from .finding import find_telemetry
 
-__all__ = ["set_up_sdk"]
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+__all__ = ["SERVICE", "set_up_sdk"]
+
+SERVICE: Final = "subactors"
+"""The name of what sends, where the environment has none."""
 
 Signal: TypeAlias = Literal["traces", "metrics"]
 
@@ -76,7 +82,7 @@ def _send_traces(protocol: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    provider = TracerProvider()
+    provider = TracerProvider(resource=_resource())
     provider.add_span_processor(BatchSpanProcessor(_exporter(protocol, "traces")))
     trace.set_tracer_provider(provider)
 
@@ -87,7 +93,14 @@ def _send_metrics(protocol: str) -> None:
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
 
     reader = PeriodicExportingMetricReader(_exporter(protocol, "metrics"))
-    metrics.set_meter_provider(MeterProvider([reader]))
+    metrics.set_meter_provider(MeterProvider([reader], resource=_resource()))
+
+
+def _resource() -> Resource:
+    """Return what sends: the SDK would call it `unknown_service`, unless the environment has a name for it."""
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
+
+    return Resource.create({"service.name": SERVICE}).merge(OTELResourceDetector().detect())
 
 
 def _exporter(protocol: str, signal: Signal) -> Any:

@@ -159,6 +159,27 @@ def test_otel_variables_send_spans_and_metrics_to_a_collector(team: Path) -> Non
     assert names >= {"invoke_agent root", "invoke_agent worker", "chat traced_team:worker", "execute_tool think"}
     assert any(b"subactors.task.ended" in body for body in collector.received["/v1/metrics"])
     assert collector.headers["authorization"] == "of-the-collector"
+    assert {_service(request.resource_spans[0].resource) for request in requests} == {"subactors"}
+    assert not any(b"unknown_service" in body for body in collector.received["/v1/metrics"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["OTEL_SERVICE_NAME=mine", "OTEL_RESOURCE_ATTRIBUTES=service.name=mine,a=b"])
+def test_the_environment_has_its_say_what_sends(team: Path, variable: str) -> None:
+    traces = pytest.importorskip(
+        "opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="The exporter for OTLP is not installed."
+    )
+    name, _, value = variable.partition("=")
+    with Collector() as collector:
+        run("run", team, "go", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **{name: value})
+
+    request = traces.ExportTraceServiceRequest.FromString(collector.received["/v1/traces"][0])
+    assert _service(request.resource_spans[0].resource) == "mine"
+    assert not any(b"unknown_service" in body for body in collector.received["/v1/metrics"])
+
+
+def _service(resource: Any) -> str:
+    return next(each.value.string_value for each in resource.attributes if each.key == "service.name")
 
 
 @first_always(
