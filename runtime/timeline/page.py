@@ -17,7 +17,9 @@ __all__ = ["page"]
 _STYLE: Final = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
 body { margin: 2rem auto; max-width: 1240px; padding: 0 1rem }
-h1 { font-size: 1.3rem } .wide { margin: 1rem 0; overflow-x: auto } table { border-collapse: collapse; width: 100% }
+h1 { font-size: 1.3rem } .wide { margin: 1rem 0; overflow-x: auto }
+.wide svg { display: block; height: auto; max-width: 1200px; min-width: 800px; width: 100% }
+table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid #8884 }
 .number { text-align: right } td.number, tbody th { white-space: nowrap } td.text { overflow-wrap: anywhere }
 """
@@ -38,6 +40,7 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 def page(timeline: Timeline) -> str:
     """Return the text of an HTML file."""
     title = escape(f"Timeline of {harmless(timeline.title)}")
+    place = "" if timeline.title == timeline.run else f", in {escape(timeline.run)}"
     rows = "\n".join(line for row in timeline.rows for line in _row(row))
     notes = "".join(f"<p>{escape(harmless(sentence))}</p>\n" for sentence in timeline.damaged)
     return f"""<!doctype html>
@@ -52,7 +55,7 @@ def page(timeline: Timeline) -> str:
 <body>
 <main>
 <h1>{title}</h1>
-<p>{escape(about_timeline(timeline))}. It began at {iso_time(timeline.began)}, in {escape(timeline.run)}.</p>
+<p>{escape(about_timeline(timeline))}. It began at {iso_time(timeline.began)}{place}.</p>
 {notes}<div class="wide" role="region" tabindex="0" aria-label="Picture of the timeline">
 {svg(timeline, has_head=False)}</div>
 <div class="wide" role="region" tabindex="0" aria-label="Table of the tasks">

@@ -16,6 +16,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from browsers import browser, tab
 from commands import PATIENCE
 from first_forms import first_always
 from host_programs import START, Host
@@ -225,6 +226,24 @@ def test_a_journal_of_an_earlier_version_has_a_timeline_without_turns(state: Pat
     rows = read_timeline(run_folder).rows
 
     assert {part.kind for row in rows for part in row.parts} <= {"starting", "running", "pause"}
+
+
+def test_a_page_names_its_run_once_above_the_picture(timeline: Timeline) -> None:
+    _, _, above = page(timeline).partition("<h1>")
+
+    assert above.partition("<svg")[0].count(timeline.run) == 1
+
+
+@pytest.mark.slow
+def test_the_picture_of_a_page_fits_into_a_window_that_is_narrower(timeline: Timeline, tmp_path: Path) -> None:
+    file = tmp_path / "t.html"
+    file.write_text(page(timeline))
+    with browser(tmp_path / "profile") as chromium, tab(chromium, viewport={"width": 1000, "height": 700}) as opened:
+        opened.page.goto(file.as_uri())
+        picture = opened.page.locator("svg").bounding_box()
+
+    assert picture["x"] + picture["width"] <= 1000
+    assert picture["width"] > 800
 
 
 @first_always(("name", "start"), [("t.svg", "<svg"), ("t.html", "<!doctype html>"), ("t.json", "{")])
