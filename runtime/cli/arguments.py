@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
-from ..terminal.streams import InputError, read_input
+from ..runs.folder import state_root
+from ..terminal.streams import InputError, read_input, warn
 from .completion import complete_with
 from .words import nearest
 
@@ -35,6 +36,7 @@ __all__ = [
     "json_option",
     "lines_of_input",
     "load",
+    "looked_at",
     "max_running_option",
     "one_of",
     "otel_file_option",
@@ -188,6 +190,14 @@ def agent_of(team: Team, name: str) -> str:
         agents = ", ".join(team.agents)
         raise click.UsageError(f"The team has no agent {name!r}.{nearest(name, team.agents)} Agents: {agents}.")
     return name
+
+
+def looked_at(state_dir: str | None) -> Path:
+    """Return the state folder that is shown, which need not be there yet: of one that was named, that is said."""
+    root = state_root(state_dir)
+    if state_dir is not None and not root.exists():
+        warn(f"There is no folder {root}: no run is kept there.")
+    return root
 
 
 def one_of(**given_ones: object) -> None:

@@ -16,6 +16,7 @@ from .arguments import (
     Whole,
     id_argument,
     ids_argument,
+    looked_at,
     one_of,
     run_option,
     state_option,
@@ -92,7 +93,7 @@ def ps(state_dir: str | None, watch: bool, **options: Any) -> int:
     one_of(json=options["as_json"], format=options["form"], quiet=manner.quiet)
     from .ps import Listing, list_tasks, watch_tasks
 
-    listing = Listing(state_root(state_dir), ids_only=manner.quiet, **options)
+    listing = Listing(looked_at(state_dir), ids_only=manner.quiet, **options)
     return watch_tasks(listing) if watch else list_tasks(listing)
 
 
@@ -243,7 +244,7 @@ def dashboard(state_dir: str | None, **options: Any) -> int:
     """
     from .dashboard import show_dashboard
 
-    return show_dashboard(state_root(state_dir), **options)
+    return show_dashboard(looked_at(state_dir), **options)
 
 
 @command(
@@ -265,4 +266,4 @@ def top(state_dir: str | None, **options: Any) -> int:
     """
     from .top import show_top
 
-    return show_top(state_root(state_dir), **options)
+    return show_top(looked_at(state_dir), **options)

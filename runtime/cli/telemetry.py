@@ -28,6 +28,8 @@ def telemetry_of(options: dict[str, Any]) -> Telemetry | None:
     if path is None:
         set_up_sdk(os.environ)
         return None
+    if str(path) == "-":
+        raise click.UsageError("--otel-file wants the name of a file: spans cannot go to standard output.")
     try:
         from ..telemetry.file import telemetry_to_file  # noqa: PLC0415 - few commands are asked for it
 

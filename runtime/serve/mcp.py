@@ -50,7 +50,7 @@ def serve(team: Team, agent: str, *, settings: dict[str, Any]) -> int:
     if not all(map(_can_be_waited_for, (0, 1))):
         raise SubactorsError(_NO_PIPES)
     if os.isatty(0):
-        err.line(_TERMINAL)
+        err.sentence(_TERMINAL)
     loop = CancellableLoop()
     with Interruptible(loop.cancel) as work, Host(team, **settings) as host:
         try:

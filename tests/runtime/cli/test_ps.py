@@ -55,6 +55,15 @@ def test_ps_shows_no_task_of_a_run_that_has_ended(tmp_path: Path) -> None:
     assert done.stderr == f"subactors: No tasks are running in {tmp_path}.\n"
 
 
+def test_ps_says_that_a_state_folder_is_not_there(tmp_path: Path) -> None:
+    missing = tmp_path / "mistyped"
+
+    done = subactors("ps", root=missing)
+
+    assert done.stderr.startswith(f"subactors: There is no folder {missing}: no run is kept there.\n")
+    assert not missing.exists()
+
+
 def test_ps_all_shows_past_tasks_too_the_newest_last(tmp_path: Path) -> None:
     make_old(past_run(tmp_path, task_row(1)), days=2)
     make_old(past_run(tmp_path, task_row(2, **UNFINISHED)), days=1)

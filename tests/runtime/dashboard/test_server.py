@@ -359,6 +359,20 @@ def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(root: Path, tm
         served.ask("/")
 
 
+def test_a_dashboard_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    missing = tmp_path / "mistyped"
+    with subprocess.Popen(
+        command("dashboard", "--ends-with-input", "--state-dir", missing),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        said = program.communicate(timeout=PATIENCE)[1]
+
+    assert f"There is no folder {missing}: no run is kept there." in said
+
+
 def test_a_run_with_a_dashboard_and_no_terminal_has_its_calls_approved_there(root: Path, tmp_path: Path) -> None:
     team = tmp_path / "team.yaml"
     model = "{model: 'python/asking_entrypoints:does_what_it_is_told', toolsets: [{type: think}]}"

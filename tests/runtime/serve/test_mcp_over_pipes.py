@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -174,17 +177,19 @@ def test_a_client_with_the_extension_gets_the_result_of_a_task_as_that_of_the_ca
 
 def test_a_person_at_a_terminal_is_told_what_this_is(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    said = b""
     with subprocess.Popen(
-        command(tmp_path), stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, env=environ()
+        command(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs, env=environ(), start_new_session=True
     ) as program:
         os.close(theirs)
-        assert program.stderr is not None
-        said = program.stderr.readline()
-        os.write(ours, b"hello?\n\x04")
+        while b"people." not in said:
+            said += os.read(ours, 65536)
+        os.write(ours, b"\x04")
         assert program.wait(30) == 0
-        assert program.stderr.read() == ""
     os.close(ours)
-    assert said == (
+    assert all(len(line) <= 80 for line in said.decode().splitlines())
+    assert " ".join(said.decode().split()) == (
         "This is an MCP server: programs start it and speak to it. It awaits messages, not words; Ctrl-D ends it. "
-        "`subactors run` speaks with people.\n"
+        "`subactors run` speaks with people."
     )

@@ -119,6 +119,13 @@ def test_a_file_that_cannot_be_written_is_an_error_of_usage(team: Path, tmp_path
     assert not (tmp_path / "target").exists()
 
 
+def test_standard_output_is_no_file_for_spans(team: Path) -> None:
+    done = run("run", team, "--otel-file", "-", "go")
+
+    assert done.returncode == 2
+    assert "--otel-file wants the name of a file" in done.stderr
+
+
 @pytest.mark.slow
 def test_a_full_disk_costs_spans_and_no_task(team: Path, tmp_path: Path) -> None:
     file = tmp_path / "out.jsonl"
