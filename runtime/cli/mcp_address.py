@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
-if TYPE_CHECKING:
-    from ..serve.http import Address
+from ..serve.address import Address, is_host_name, is_loopback, tokens_of
+from ..terminal.streams import warn
 
 __all__ = ["address_of"]
 
 _PORT: Final = 8765
 _HOST: Final = "127.0.0.1"
+_LEAST_LINGER: Final = 1.0
 _LINGER: Final = 1800.0
 """Seconds: as long as a person may leave an assistant alone that keeps no stream open."""
 
@@ -32,8 +34,6 @@ def address_of(options: dict[str, Any]) -> Address | None:
             option = next(iter(given)).removesuffix("s").replace("_", "-")
             raise click.UsageError(f"--{option} is for --http. Add that, or leave it out.")
         return None
-    from ..serve.access import is_loopback, tokens_of  # noqa: PLC0415 - few serve over HTTP
-    from ..serve.http import Address  # noqa: PLC0415 - the same
 
     host = given.get("host", _HOST)
     missing = [f"--{name}" for name in ("token_file", "allowed_hosts") if name not in given]
@@ -43,11 +43,29 @@ def address_of(options: dict[str, Any]) -> Address | None:
             f"At {host}, other machines reach the server. Give {named}, or leave --host out and let them come "
             "through `ssh -L`."
         )
-    tokens = tokens_of(given["token_file"]) if "token_file" in given else []
+    for name in given.get("allowed_hosts", ()):
+        if not is_host_name(name):
+            raise click.UsageError(
+                f"--allowed-host {name!r} is no name of a machine. Give it as clients send it: agents.example.org, "
+                "agents.example.org:8443 or [::1]."
+            )
+    linger = given.get("linger", _LINGER)
+    if linger < _LEAST_LINGER:
+        raise click.UsageError(
+            f"--linger {linger:g}s is too short: a client is away between two of its requests, too, and its tasks "
+            f"would end then. Give at least {_LEAST_LINGER:g}s."
+        )
     return Address(
         host=host,
         port=given.get("port", _PORT),
         allowed_hosts=given.get("allowed_hosts", ()),
-        tokens=tokens,
-        linger=given.get("linger", _LINGER),
+        tokens=_tokens(given["token_file"]) if "token_file" in given else (),
+        linger=linger,
     )
+
+
+def _tokens(file: Path) -> list[str]:
+    tokens, is_open = tokens_of(file)
+    if is_open:
+        warn(f"Other users of this machine may read the token file {file}. Keep it to yourself: chmod 600 {file}")
+    return tokens

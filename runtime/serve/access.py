@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
@@ -16,52 +13,9 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...actors.regular_files import open_to_read
-from ..errors import SubactorsError
-
-__all__ = ["guarded", "is_loopback", "tokens_of"]
+__all__ = ["guarded"]
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-
-_LARGEST: Final = 1_000_000
-"""Characters of a token file that are read."""
-
-_SHORTEST: Final = 16
-"""Characters of a token: one that is shorter can be guessed."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def tokens_of(file: Path) -> list[str]:
-    """Return the tokens of a file: one a line; empty lines, and those that begin with `#`, are passed over.
-
-    Raises:
-        SubactorsError: it cannot be read, or has no token, or one that is too short.
-    """
-    try:
-        with os.fdopen(open_to_read(file, follow=True), encoding="utf-8") as opened:
-            lines = opened.read(_LARGEST).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text in UTF-8"
-        raise SubactorsError(f"The token file {file} cannot be read: {why}.") from None
-    tokens = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    make = f"Make one, for example: openssl rand -hex 32 > {file}"
-    if not tokens:
-        raise SubactorsError(f"The token file {file} has no token. {make}")
-    if any(len(token) < _SHORTEST or not token.isascii() or len(token.split()) > 1 for token in tokens):
-        raise SubactorsError(
-            f"The token file {file} has a line that is no token: at least {_SHORTEST} characters of ASCII, and no "
-            f"space. {make}"
-        )
-    return tokens
 
 
 def guarded(app: ASGIApp, *, port: int, allowed_hosts: Sequence[str], tokens: Sequence[str]) -> ASGIApp:

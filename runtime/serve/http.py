@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
 import uvicorn
 from anyio import ClosedResourceError
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
@@ -25,12 +24,13 @@ from ..team.config import Team
 from ..terminal.interruptible import Interruptible
 from ..terminal.streams import out
 from .access import guarded
+from .address import Address
 from .clients import Clients, Visits
 from .elicitation import Elicitation
 from .face import Face
 from .offer import Offer
 
-__all__ = ["PATH", "Address", "serve_http"]
+__all__ = ["PATH", "serve_http"]
 
 PATH: Final = "/mcp"
 
@@ -41,24 +41,6 @@ _NO_FAULTS: Final = (ClosedResourceError, ClientDisconnect)
 
 _COMPLETED: Final = "response already completed"
 """In what uvicorn raises where an answer is sent after the answer."""
-
-
-class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the server is reached, and by whom.
-
-    Attributes:
-        host: the address that it listens at.
-        port: the port; 0: a free one.
-        allowed_hosts: see `guarded`.
-        tokens: see `guarded`.
-        linger: seconds after which the tasks of a client that has gone away are ended.
-    """
-
-    host: str
-    port: int
-    allowed_hosts: Sequence[str] = ()
-    tokens: Sequence[str] = ()
-    linger: float
 
 
 def serve_http(team: Team, agent: str, address: Address, *, settings: dict[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with two tokens and a name of its own."""
     folder = tmp_path_factory.mktemp("guarded")
     tokens = folder / "tokens"
+    tokens.touch(mode=0o600)
     tokens.write_text("# of the test\n\n" + "\n".join(TOKENS) + "\n")
     with http_server(folder, "--token-file", str(tokens), "--allowed-host", "agents.example.org") as server:
         yield server
@@ -134,6 +136,62 @@ def test_a_token_file_that_is_of_no_use_is_told_of(tmp_path: Path, content: byte
         file.write_bytes(content)
     with pytest.raises(SubactorsError, match=wrong):
         address_of(given(token_file=file))
+
+
+@pytest.mark.parametrize("name", ["x y", "https://a.example.org", "a.example.org/mcp", "", "::1", "a:99999", "a:b"])
+def test_a_name_by_which_nobody_can_call_the_server_is_refused(name: str) -> None:
+    with pytest.raises(click.UsageError, match="is no name of a machine"):
+        address_of(given(allowed_hosts=(name,)))
+
+
+def test_names_by_which_clients_can_call_the_server_are_taken() -> None:
+    names = ("agents.example.org", "a_b:8443", "[::1]", "[fe80::1]:80", "10.0.0.1")
+
+    address = address_of(given(allowed_hosts=names))
+
+    assert address is not None
+    assert tuple(address.allowed_hosts) == names
+
+
+def test_clients_that_would_be_gone_between_two_requests_are_refused() -> None:
+    with pytest.raises(click.UsageError, match=r"--linger 0s is too short: .* Give at least 1s\."):
+        address_of(given(linger=0.0))
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_token_file_that_others_may_read_is_warned_of(
+    tmp_path: Path, mode: int, *, warned: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKENS[0])
+    file.chmod(mode)
+
+    address = address_of(given(token_file=file))
+
+    assert address is not None
+    assert list(address.tokens) == [TOKENS[0]]
+    assert (f"chmod 600 {file}" in " ".join(capfd.readouterr().err.split())) is warned
+
+
+def test_a_wrong_use_is_told_of_without_loading_what_serves(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom subactors.runtime.cli.main import run_command_line\n"
+        "try:\n    run_command_line()\nfinally:\n    "
+        "print(sorted({'mcp', 'uvicorn', 'starlette', 'yaml'} & {*sys.modules}))"
+    )
+    arguments = ["mcp", "team.yaml", "--http", "--token-file", str(tmp_path / "none")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        env=environ(),
+        cwd=tmp_path,
+        timeout=50,
+        check=False,
+    )
+
+    assert "none cannot be read: No such file or directory." in " ".join(done.stderr.split())
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.slow
