@@ -20,8 +20,8 @@ from typing import Final
 import msgspec
 
 from ...actors import ActorProcess
-from ...actors.regular_files import open_to_read
-from ..tasks.views import TaskView
+from ...actors.regular_files import open_to_change, open_to_read
+from ..tasks.views import TaskView, iso_time
 from ..vitals.proc import ProcReader
 from ..vitals.processes import ProcessTimes, catches, processes_of
 from .base import Look
@@ -152,7 +152,7 @@ class CloseLooks:
     def _ask_for_stack(self, reader: ProcReader, process: ActorProcess, pid: int, log: str) -> Look:
         if not catches(reader, pid, signal.SIGRTMAX):
             return Look(missing="Its process does not write its stacks any more.")
-        dump_at = _read(log, 0)[0]
+        dump_at = _mark(log)
         if not process.dump_stack(quietly=True):
             return Look(missing="Its process is only beginning.", is_put_off=True)
         last, found = "", 0
@@ -183,6 +183,24 @@ def main_stack(dump: str) -> str:
         first = ours.index(False)
         frames = frames[: ours.index(True, first) if True in ours[first:] else None]
     return "\n".join(frame.strip() for frame in frames[:_MOST_FRAMES])
+
+
+def _mark(log: str) -> int:
+    """Say in a log whose words follow, as the process writes its stacks where its own are; return where they begin.
+
+    One that cannot be written to is left as it is.
+    """
+    length, text = _read(log, 0)
+    with contextlib.suppress(OSError):
+        descriptor = open_to_change(log)
+        try:
+            line = (
+                f"[Somebody has looked at this task at {iso_time(time.time())}. It went on; this is what it did then:]"
+            )
+            os.write(descriptor, f"{'' if text.endswith(chr(10)) or not text else chr(10)}{line}\n".encode())
+        finally:
+            os.close(descriptor)
+    return length
 
 
 def _read(log: str, start: int) -> tuple[int, str]:

@@ -191,6 +191,16 @@ def test_a_task_that_is_looked_at_again_and_again_goes_on_and_writes_its_stack_o
     assert log.count("Current thread") == 1
 
 
+def test_the_log_says_that_the_stacks_in_it_come_of_a_look(runtime: Runtime) -> None:
+    with _silent(runtime, "sleeps") as task_id:
+        _stack_seen(runtime, task_id)
+        log = _log(runtime, task_id)
+
+    mark, first, *_ = log.splitlines()
+    assert re.fullmatch(r"\[Somebody has looked at this task at \S+Z\. It went on; this is what it did then:\]", mark)
+    assert first.startswith(("Thread 0x", "Current thread 0x"))
+
+
 def test_a_task_that_speaks_again_is_silent_no_more_and_the_next_silence_has_its_own_stack(
     runtime: Runtime, tmp_path: Path
 ) -> None:
