@@ -24,7 +24,6 @@ export class List {
     set(this.tree, "aria-colcount", COLUMNS.length);
     this.scroll.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.scroll);
-    this.scroll.addEventListener("keydown", (event) => this.key(event));
     this.holder.addEventListener("focusin", (event) => {
       this.focused = this.views.find((view) => view.element.contains(event.target))?.id ?? this.focused;
     });
@@ -80,12 +79,12 @@ export class List {
     this.act.changed();
   }
 
+  /** Take a key that moves, folds or opens; return whether it was one. */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { rows, folded } = this.model;
     const place = rows.findIndex((row) => row.id === this.focused);
     const row = rows[place];
-    if (!row) return;
+    if (!row) return false;
     const page = Math.max(1, Math.floor(this.scroll.clientHeight / HEIGHT) - 1);
     const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length };
     if (event.key in moves) {
@@ -102,8 +101,8 @@ export class List {
       if (row.children) this.fold(row.id, !folded.has(row.id));
     } else if (event.key === "Enter") {
       if (row.task) this.act.open(row.id);
-    } else return;
-    event.preventDefault();
+    } else return false;
+    return true;
   }
 }
 

@@ -208,6 +208,7 @@ export class TaskPanel {
   moveTab(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
+    event.preventDefault();
     this.turn(step);
     byId(`tab-${this.current}`).focus();
   }

@@ -80,6 +80,11 @@ def stop(served: Served, *task_ids: str) -> None:
         served.ask(f"/api/tasks/{task_id}/stop", {})
 
 
+def focused(seen: Tab, selector: str) -> None:
+    """Wait until it has the keys."""
+    seen.page.wait_for_function("selector => document.activeElement.matches(selector)", arg=selector)
+
+
 def filtered(seen: Tab, words: str) -> None:
     seen.page.get_by_label("Filter").fill(words)
 
@@ -163,14 +168,33 @@ def test_a_question_comes_first_and_is_answered_with_a_click(seen: Tab, host: Wa
     has(seen.page.get_by_role("tabpanel"), "told: yes")
 
 
-def test_a_task_is_told_something_by_keys_alone(seen: Tab, host: Watched) -> None:
+def test_a_task_is_told_something_and_a_question_answered_by_keys_alone_from_wherever_they_are(
+    seen: Tab, host: Watched
+) -> None:
     task_id = host.start("hears", "go")
-    filtered(seen, short(task_id))
-    row(seen, task_id).focus()
-    seen.page.keyboard.press("Enter")
-    seen.page.keyboard.press("t")
-    seen.page.keyboard.type("left, please")
-    seen.page.keyboard.press("Enter")
+    host.start("asks", "Which way?")
+    page, beside = seen.page, seen.page.get_by_role("complementary")
+    focused(seen, ".row[aria-rowindex='2']")
+    page.keyboard.press("/")
+    page.keyboard.type(short(task_id))
+    has(row(seen, task_id), "running")
+    page.evaluate("document.activeElement.blur()")
+    for key in ("Home", "ArrowDown", "ArrowLeft", "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    has(beside.get_by_role("heading"), short(task_id))
+
+    page.keyboard.press("a")
+    focused(seen, "[aria-label='Answer to asks']")
+    page.keyboard.press("Escape")
+    focused(seen, f"#row-{task_id}")
+    page.keyboard.press("a")
+    page.keyboard.type("this way")
+    page.keyboard.press("Enter")
+    focused(seen, f"#row-{task_id}")
+
+    page.keyboard.press("t")
+    page.keyboard.type("left, please")
+    page.keyboard.press("Enter")
     has(row(seen, task_id), "completed")
     seen.page.get_by_role("tab", name="Result").click()
     has(seen.page.get_by_role("tabpanel"), "heard: left, please")
