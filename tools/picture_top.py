@@ -22,7 +22,7 @@ from subactors.runtime.top.app import Top
 __all__ = ["draw"]
 
 ROOT: Final = Path(__file__).parents[1]
-SIZE: Final = (150, 20)
+SIZE: Final = (150, 26)
 
 TEAM: Final[dict[str, Any]] = {
     "agents": {
@@ -73,6 +73,7 @@ async def draw(root: Path) -> str:
         while not (listing := app.listing).questions() or "failed" not in listing.total.counts:
             await pilot.pause(0.1)
         app.table.go_to(next(task.id for task in listing.tasks.values() if task.agent == "researcher"))
+        await pilot.press("o")
         await pilot.pause(1.2)
         picture = app.export_screenshot(title="subactors top")
     return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # fonts of a server elsewhere

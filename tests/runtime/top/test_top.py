@@ -24,6 +24,7 @@ from watched import Watched, ended_run, watched
 pytest.importorskip("textual", reason="Textual is not installed: pip install 'subactors[top]'")
 from top_screens import NARROW, WIDE, Screen, on_screen
 
+COLUMNS = ("Doing", "Last words", "Tokens", "Cost", "CPU", "Memory")
 SIZES = pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "170x50"])
 
 
@@ -91,40 +92,55 @@ def test_looking_at_an_ended_task_does_not_count_as_reading_it(host: Watched) ->
         wait_until(lambda: unread() > 0, "its end is in the journal")
         before = unread()
         await screen.go_to(task_id)
-        await screen.press("v", "v")
+        await screen.press("v", "v", "v")
         await screen.until("Traceback")
         assert unread() == before
 
     on_screen(host.root, play, WIDE)
 
 
-def test_output_is_beside_the_table_of_a_large_terminal_and_follows(host: Watched, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "is_beside"), [(WIDE, False), ((220, 50), True)], ids=["170x50", "220x50"])
+def test_a_task_that_is_open_takes_no_column_from_the_table_and_its_output_follows(
+    host: Watched, tmp_path: Path, size: tuple[int, int], is_beside: bool
+) -> None:
     more = tmp_path / "more"
     task_id = host.start("speaks", "first words", {"file": str(more)})
 
     async def play(screen: Screen) -> None:
+        app, columns = screen.app, screen.app.table._columns.names
+        assert columns == ("Task", "Status", "Time", "Time line", *COLUMNS)
+        await screen.press("home", "o")
+        await screen.until("Choose a task.")
+        assert not app.pane.display
         await screen.go_to(task_id)
-        await screen.until(lambda: screen.app.pane.tail.text.startswith("first words\n"), "it is read")
+        assert not app.pane.display
+        await screen.press("enter")
+        await screen.until(lambda: app.pane.tail.text.startswith("first words\n"), "it is read")
         more.write_text("and \x1b[31mmore\x07 of [red]it[/red]\n" * 300)
-        await screen.until(lambda: screen.app.pane.tail.text.count("[red]it[/red]") == 300, "it follows")
-        assert "and more of [red]it[/red]" in screen.lines[-4]
+        await screen.until(lambda: app.pane.tail.text.count("[red]it[/red]") == 300, "it follows")
+        await screen.until("[red]it[/red]")
+        assert app.table._columns.names == columns
+        assert (app.pane.region.x > 0) == is_beside
+        await screen.press("home")
+        await screen.until(lambda: not app.pane.display, "of a run there is nothing to show")
+        await screen.go_to(task_id)
+        await screen.until(lambda: app.pane.display, "it is open again")
+        await screen.press("escape")
+        assert not app.pane.display
 
-    on_screen(host.root, play, WIDE)
+    on_screen(host.root, play, size)
 
 
-def test_output_comes_with_a_key_in_a_small_terminal_and_goes_with_another(host: Watched) -> None:
-    task_id = host.start("speaks", "words of output")
+def test_a_terminal_of_150_cells_has_all_the_columns_of_a_smaller_one(tmp_path: Path) -> None:
+    seen = {}
 
     async def play(screen: Screen) -> None:
-        await screen.go_to(task_id)
-        assert not screen.app.pane.display
-        await screen.press("enter")
-        await screen.until(lambda: "words of output" in screen.app.pane.tail.text, "it is read")
-        await screen.until(lambda: screen.app.pane.display, "it is shown")
-        await screen.press("escape")
-        assert not screen.app.pane.display
+        await screen.until("Nothing runs")
+        seen[screen.app.size.width] = {*screen.app.table._columns.names}
 
-    on_screen(host.root, play)
+    for width in (149, 150):
+        on_screen(tmp_path, play, (width, 20))
+    assert seen[149] <= seen[150]
 
 
 @SIZES
@@ -195,7 +211,7 @@ def test_a_question_is_answered_in_words(host: Watched) -> None:
         await screen.press("enter")
         await screen.until(lambda: is_(screen, task_id, "completed"), "it has its answer")
         await screen.go_to(task_id)
-        await screen.press("v", "v")
+        await screen.press("v", "v", "v")
         await screen.until("told: me and you")
 
     on_screen(host.root, play, WIDE)
@@ -311,7 +327,7 @@ def test_the_tool_at_work_and_everything_about_a_task_are_shown(host: Watched) -
     async def play(screen: Screen) -> None:
         await screen.go_to(task_id)
         await screen.until("shell 1s")
-        await screen.press("v")
+        await screen.press("v", "v")
         await screen.until("→ shell")
         await screen.press("V", "V")
         await screen.until(f"Id          {task_id}")
