@@ -95,9 +95,9 @@ def main() -> int:
     if given.host is not None:
         be_host(given.host)
         return 0
-    with tempfile.TemporaryDirectory() as root:
-        command = [sys.executable, __file__, "--host", root]
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as host:  # a program of its own, as yours would be
+    with tempfile.TemporaryDirectory(prefix="lighthouses_") as root:
+        command = [sys.executable, str(Path(__file__).resolve()), "--host", root]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root) as host:  # a program of its own, as yours would be
             picture = asyncio.run(draw(Path(root)))
             host.communicate()
     given.out.write_text(picture, encoding="utf-8")
