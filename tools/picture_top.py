@@ -97,7 +97,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="lighthouses_") as root:
         command = [sys.executable, str(Path(__file__).resolve()), "--host", root]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root) as host:  # a program of its own, as yours would be
+        # A program of its own, as yours would be.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root) as host:
             picture = asyncio.run(draw(Path(root)))
             host.communicate()
     given.out.write_text(picture, encoding="utf-8")

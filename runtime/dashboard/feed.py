@@ -122,7 +122,7 @@ class Feed:
             loop.call_later(_LINGER, self.watcher.end)
 
     def everything(self, *, former: bool, read_only: bool) -> dict[str, Any]:
-        """Return all runs and tasks, owners before what they own.
+        """Return all runs, the newest last, and their tasks in the same order, owners before what they own.
 
         Args:
             former: whether runs are wanted, too, whose hosts were gone before anybody looked.
@@ -130,13 +130,14 @@ class Feed:
         """
         seen = self.model.since("")
         warned, warnings = self.watcher.warnings_after(0)
-        hidden = set() if former else {run["id"] for run in seen.runs if run["is_former"]}
-        tasks = [task for task in seen.tasks if task["run"] not in hidden]
+        runs = sorted((run for run in seen.runs if former or not run["is_former"]), key=lambda run: str(run["id"]))
+        place = {run["id"]: place for place, run in enumerate(runs)}
+        tasks = sorted((task for task in seen.tasks if task["run"] in place), key=lambda task: place[task["run"]])
         return {
             "cursor": seen.cursor,
             "now": iso_time(time.time()),
             "read_only": read_only,
-            "runs": [run for run in seen.runs if run["id"] not in hidden],
+            "runs": runs,
             "tasks": tasks,
             "samples": {task["id"]: found for task in tasks if (found := self.model.samples(task["id"], _SAMPLES))},
             "warnings": warnings,

@@ -233,7 +233,7 @@ def _title(run: RunSeen) -> str:
 
 
 def _counts(sums: Totals) -> str:
-    return ", ".join(f"{count:,} {status}" for status, count in sums.counts.items() if count)
+    return ", ".join(f"{sums.counts[status]:,} {status}" for status in MARKS if sums.counts[status])
 
 
 def _named(task: TaskSeen, before: str, width: int) -> str:

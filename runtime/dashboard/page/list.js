@@ -171,7 +171,7 @@ class Row {
     put(this.cells.time, sum.tasks ? span((last - first) / 1000) : "");
     if (!this.axis.isConnected) this.cells.bar.replaceChildren(this.axis);
     put(this.axis, sum.tasks ? `0s ┄ ${span((last - first) / 2000)} ┄ ${span((last - first) / 1000)}` : "");
-    const counts = Object.entries(sum.counts).map(([status, count]) => `${count} ${status}`).join(", ");
+    const counts = Object.keys(MARKS).filter((status) => sum.counts[status]).map((status) => `${sum.counts[status]} ${status}`).join(", ");
     put(this.cells.doing, counts);
     set(this.cells.doing, "title", counts);
     put(this.cells.words, oneLine(run.warning || run.working_dir));

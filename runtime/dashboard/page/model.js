@@ -4,6 +4,8 @@ import { ENDED, moment, tokensOf } from "./words.js";
 
 const SAMPLES = 40;
 
+const compared = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
+
 export class Model {
   runs = new Map();
   tasks = new Map();
@@ -77,7 +79,7 @@ export class Model {
       if (!task.live || ENDED.has(task.status)) continue;
       for (const question of task.questions) if (!found.has(question.id)) found.set(question.id, question);
     }
-    return [...found.values()].sort((one, other) => (one.asked_at < other.asked_at ? -1 : 1));
+    return [...found.values()].sort((one, other) => compared(one.asked_at, other.asked_at));
   }
 
   isShown(run) { return run && (this.past || !run.is_former); }
@@ -114,7 +116,7 @@ export class Model {
     }
     const fits = this.fitting(children, tops);
     const runs = [...this.runs.values()].filter((run) => this.isShown(run) && (!fits || fits.has(run.id)))
-      .sort((one, other) => other.live - one.live || (one.started_at < other.started_at ? 1 : -1));
+      .sort((one, other) => other.live - one.live || compared(other.started_at, one.started_at) || compared(other.id, one.id));
     const rows = [];
     const add = (list, level) => {
       const shown = fits ? list.filter((task) => fits.has(task.id)) : list;

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from browsers import Tab, browser, tab, violations
+from dashboard_pages import OVERLAPS, filtered, focused, has, live, row, short, stop
 from dashboards import Served, dashboard
 from first_forms import first_always
 from processes_and_waits import wait_until
@@ -58,45 +59,16 @@ def seen(chromium: Any, served: Served) -> Iterator[Tab]:
         yield seen
 
 
-def live(seen: Tab) -> None:
-    seen.page.get_by_text("live", exact=True).first.wait_for()
-
-
-def short(task_id: str) -> str:
-    return task_id.removeprefix("agent_task_")
-
-
-def row(seen: Tab, task_id: str) -> Any:
-    return seen.page.get_by_role("row").filter(has_text=short(task_id))
-
-
-def has(locator: Any, text: str) -> None:
-    """Wait until it has a text."""
-    locator.filter(has_text=re.compile(text)).first.wait_for()
-
-
-def stop(served: Served, *task_ids: str) -> None:
-    for task_id in task_ids:
-        served.ask(f"/api/tasks/{task_id}/stop", {})
-
-
-def focused(seen: Tab, selector: str) -> None:
-    """Wait until it has the keys."""
-    seen.page.wait_for_function("selector => document.activeElement.matches(selector)", arg=selector)
-
-
-def filtered(seen: Tab, words: str) -> None:
-    seen.page.get_by_label("Filter").fill(words)
-
-
 def test_a_tree_is_folded_filtered_and_opened_and_the_address_keeps_all_of_it(
     seen: Tab, served: Served, host: Watched
 ) -> None:
+    host.start("fails", "first of all")
     owner = host.start("leads", "the survey", [["speaks", "one"], ["fails", "no such file"]])
     page = seen.page
     filtered(seen, "run:" + host.host.run.name[-6:] + " no such file")
     failed = page.get_by_role("row").filter(has_text="no such file")
     has(failed, "failed")
+    has(page.get_by_role("row").filter(has_text="process"), "running, .*failed")
     assert row(seen, owner).get_attribute("aria-level") == "2"
     assert failed.get_attribute("aria-level") == "3"
     assert page.get_by_role("row").filter(has_text="speaks").count() == 0
@@ -353,7 +325,7 @@ def test_it_fits_and_is_accessible(chromium: Any, served: Served, host: Watched,
             "[...document.querySelectorAll('.row > *')].map(e => parseFloat(getComputedStyle(e).fontSize))"
         )
         assert min(sizes) >= 11
-        assert page.evaluate(_OVERLAPS) == []
+        assert page.evaluate(OVERLAPS) == []
     stop(served, asks, owner)
 
 
@@ -396,12 +368,3 @@ def test_beside_a_flood_of_a_thousand_tasks_the_page_and_the_server_keep_within_
         assert psutil.Process(served.program.pid).memory_info().rss - before < 60_000_000
         assert page.evaluate("performance.memory.usedJSHeapSize") < 60_000_000
         assert page.evaluate("document.querySelectorAll('*').length") < 1500
-
-
-_OVERLAPS = """
-[...document.querySelectorAll(".row, #head")].flatMap((row) => {
-  const cells = [...row.children].map((cell) => cell.getBoundingClientRect()).filter((box) => box.width > 2);
-  return cells.flatMap((box, place) => cells.slice(place + 1).filter((other) =>
-    box.left < other.right - 1 && other.left < box.right - 1).map(() => row.textContent));
-})
-"""

@@ -303,6 +303,23 @@ def test_a_host_is_asked_nothing_when_nobody_looks(tmp_path: Path) -> None:
             seen(model, task_id, "stopped")
 
 
+def test_who_comes_back_when_a_host_has_forgotten_what_it_told_is_told_all_in_the_same_order(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first, second = (str(runtime.run("speaks", text)) for text in ("first", "second"))
+        with ControlClient(runtime._host.folder.control, PATIENCE) as client:
+            told = client.ask(WatchTasks("00000000-9", 0.0), PATIENCE)
+        assert (told.reset, [change.id for change in told.changed]) == (True, [first, second])
+
+
+def test_what_a_journal_does_not_have_yet_keeps_its_place_while_its_host_lives() -> None:
+    model, rows = Model(), [TaskRow(id=f"agent_task_{number}", agent="a", task="", status="running") for number in "12"]
+    model.merge("run_1", TaskChanges(cursor="a-1", reset=True, changed=[_change(row.id) for row in rows]))
+    model.take_journal("run_1", rows[1:], live=True)
+    assert [task.id for task in model.tasks()] == ["agent_task_1", "agent_task_2"]
+    model.take_journal("run_1", rows[1:], live=False)
+    assert [task.id for task in model.tasks()] == ["agent_task_2"]
+
+
 def test_those_who_have_hung_up_take_no_room_from_others_who_watch(tmp_path: Path) -> None:
     with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         socket = runtime._host.folder.control
