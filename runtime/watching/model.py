@@ -239,7 +239,7 @@ class Model:
                 found.add(row.id)
                 before = self._tasks.get(row.id)
                 if before is not None and before.run == name:
-                    row = msgspec.structs.replace(row, words=before.words)  # noqa: PLW2901 - the same, and more
+                    row = msgspec.structs.replace(row, words=before.words or row.words)  # noqa: PLW2901 - the same, and more
                 self._take(name, row.id, msgspec.structs.asdict(row), live=live)
             for task in list(self._tasks):
                 if task.run == name and task.id not in found:

@@ -242,17 +242,18 @@ def test_a_host_that_has_just_begun_has_its_time_whoever_else_looks(
 
 
 def test_runs_of_before_are_read_when_they_are_wanted_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
-    past_run(tmp_path, task_row(1), task_row(2, status="running", runtime=None, result=None))
+    said = {3: json.dumps(f"two\nlines {'x' * 270}\U0001f600" * 2), 4: "null", 5: '{"a":1}'}
+    answers = [task_row(number, result=result) for number, result in said.items()]
+    past_run(tmp_path, task_row(1), task_row(2, status="running", runtime=None, result=None), *answers)
     broken = past_run(tmp_path)
     (broken / "journal.sqlite").write_text("nothing")
     with Watcher(tmp_path) as watcher:
         with watcher.looking() as model:
             assert model.tasks() == []
         with watcher.looking(former=True) as model:
-            assert {task.id: task.status for task in model.tasks()} == {
-                "agent_task_00000001": "completed",
-                "agent_task_00000002": "failed",
-            }
+            told = [(task.status, task.words) for task in model.tasks()]
+            assert told[:2] == [("completed", "result 1"), ("failed", "")]
+            assert [words[:13] for _, words in told[2:]] == ["two lines xxx", "", '{"a":1}']
             assert all(run.is_former for run in model.runs())
             count, (warning,) = watcher.warnings_after(0)
             assert (count, broken.name in warning, watcher.warnings_after(1)) == (1, True, (1, []))
