@@ -6,11 +6,11 @@ Endpoints that may wait for a host run in threads of the server's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import msgspec
-from sse_starlette import EventSourceResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +29,9 @@ _MOST_BODY: Final = 1_000_000
 
 _PING: Final = 15
 """Seconds between two signs of life of a stream."""
+
+_GRACE: Final = 0.7
+"""Seconds that a stream has to end by itself when the server ends, which waits for it a second."""
 
 _NUMBER: Final = re.compile("-?[0-9]{1,15}")
 
@@ -96,7 +99,7 @@ class Api:
         offset = _number(request, "from", _FROM_THE_END)
         task_id = request.query_params.get("task", "")
         warned = _number(request, "warned", 0)
-        return EventSourceResponse(self._feed.events(cursor, task_id, offset, warned), ping=_PING)
+        return _stream(self._feed.events(cursor, task_id, offset, warned))
 
     async def _task(self, request: Request) -> Response:
         return await self._of_task(request, lambda task: {**details.details(task), "samples": self._samples(task.id)})
@@ -107,7 +110,7 @@ class Api:
 
     async def _output(self, request: Request) -> Response:
         offset = _number(request, "from", 0)
-        return EventSourceResponse(self._feed.output(request.path_params["id"], offset), ping=_PING)
+        return _stream(self._feed.output(request.path_params["id"], offset))
 
     def _samples(self, task_id: str) -> list[Any]:
         return list(self._feed.model.samples(task_id))
@@ -165,6 +168,10 @@ def _steer(task: ForeignTask, said: _Said) -> object:
 def _number(request: Request, name: str, otherwise: int) -> int:
     text = request.query_params.get(name, "")
     return int(text) if _NUMBER.fullmatch(text) else otherwise
+
+
+def _stream(events: AsyncIterator[ServerSentEvent | bytes]) -> Response:
+    return EventSourceResponse(events, ping=_PING, shutdown_grace_period=_GRACE)
 
 
 def _json(value: Any, status: int = 200) -> Response:

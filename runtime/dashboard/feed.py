@@ -88,6 +88,7 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bell = asyncio.Event()
         self._is_rung = False
+        self._is_over = False
         self._told: dict[str, _Told] = {}  # by the cursor from which on
         self._streams: list[object] = []  # the oldest first
 
@@ -95,6 +96,11 @@ class Feed:
         """End the threads that watch."""
         self._loop = None
         self.watcher.close()
+
+    def hang_up(self) -> None:
+        """Have all streams end, soon; in any thread, or at a signal."""
+        self._is_over = True
+        self.ring()
 
     def ring(self) -> None:
         """Something has changed; in any thread."""
@@ -158,7 +164,7 @@ class Feed:
         async with self.looking(), self._having_a_turn() as turn:
             yield ServerSentEvent(comment="here", retry=1000)
             output = _Output(self.root, task_id, offset) if task_id else None
-            while turn in self._streams:
+            while turn in self._streams and not self._is_over:
                 bell, looked = self._bell, time.monotonic()
                 told = self._since(cursor)
                 if told is None:
@@ -178,7 +184,8 @@ class Feed:
                         yield event
                     await output.wait(bell)
                 await asyncio.sleep(max(0.0, looked + _SHORTEST - time.monotonic()))
-            yield ServerSentEvent(event="turn", data="{}")
+            if not self._is_over:
+                yield ServerSentEvent(event="turn", data="{}")
 
     @contextlib.asynccontextmanager
     async def _having_a_turn(self) -> AsyncIterator[object]:
@@ -198,7 +205,7 @@ class Feed:
         """Yield what one task says from an offset on, until it has ended."""
         async with self.looking():
             output = _Output(self.root, task_id, offset)
-            while not output.is_over:
+            while not (output.is_over or self._is_over):
                 bell = self._bell
                 async for event in output.new(self.model.task(task_id)):
                     yield event

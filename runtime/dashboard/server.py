@@ -15,6 +15,7 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -111,6 +112,24 @@ def application(
     return SafeHeaders(app)  # around all of it: what answers after a fault is outside of any middleware
 
 
+class _Server(uvicorn.Server):
+    """A server that has its streams end when it ends: of those that it would cut off it complains.
+
+    Args:
+        config: how it is set up.
+        ends: is called at a signal, in the main thread, between any two of its steps.
+    """
+
+    def __init__(self, config: uvicorn.Config, ends: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ends = ends
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        self._ends()
+        super().handle_exit(sig, frame)
+
+
 class Dashboard:
     """The server, with its socket: it listens from its making on.
 
@@ -143,8 +162,11 @@ class Dashboard:
         self._socket.listen()
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}/#token={self._token}"
 
-    def serve(self) -> None:
+    def serve(self, heard: Callable[[], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP; in the main thread.
+
+        Args:
+            heard: is called as soon as signals are heard.
 
         Raises:
             KeyboardInterrupt: it was SIGINT.
@@ -153,7 +175,7 @@ class Dashboard:
         feed = Feed(self._root, self._only)
         resumed = Resumed(self._root)
         app = application(feed, resumed, self._token, read_only=self._read_only, begins=self._begins)
-        server = uvicorn.Server(config_of(app, timeout_graceful_shutdown=1, lifespan="on"))
+        server = _Server(config_of(app, timeout_graceful_shutdown=1, lifespan="on"), feed.hang_up)
         hangups: list[int] = []
 
         def hang_up(number: int, _: object) -> None:
@@ -167,6 +189,8 @@ class Dashboard:
         before = signal.signal(signal.SIGTERM, end)
         before_hangup = signal.signal(signal.SIGHUP, hang_up)
         try:
+            if heard is not None:
+                heard()
             server.run(sockets=[self._socket])
         finally:
             signal.signal(signal.SIGTERM, before)

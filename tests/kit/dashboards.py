@@ -86,13 +86,20 @@ def becomes(served: Served, task_id: str, **fields: object) -> None:
 
 
 @contextlib.contextmanager
-def dashboard(root: Path, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Served]:
+def dashboard(
+    root: Path,
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | None = None,
+) -> Iterator[Served]:
     """Have a dashboard of a state folder, until the end of the block."""
     with subprocess.Popen(
         command("dashboard", "--state-dir", root, "--quiet", *arguments),
         env=env,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     ) as program:
         assert program.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,18 +14,32 @@ import pytest
 from dashboards import Served, becomes, dashboard
 from first_forms import first_always
 from processes_and_waits import wait_until
-from run_folders import command
+from run_folders import command, past_run, task_row
 
 PATIENCE = 30.0
 
 
 @first_always("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_with_streams_open_and_as_shells_expect(tmp_path: Path, number: signal.Signals) -> None:
-    with dashboard(tmp_path) as served:
+def test_a_signal_ends_it_with_streams_open_without_a_word_and_as_shells_expect(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    past_run(tmp_path, task_row(1, status="running", runtime=None))
+    with dashboard(tmp_path, stderr=subprocess.PIPE) as served, contextlib.ExitStack() as stack:
         cursor = served.ask("/api/tasks").body["cursor"]
-        with served.events(f"/api/events?after={cursor}"):
-            served.program.send_signal(number)
-            assert served.program.wait(PATIENCE) == 128 + number
+        for path in (f"/api/events?after={cursor}", f"/api/events?after={cursor}&task=agent_task_00000001") * 2:
+            stack.enter_context(served.events(path))
+        served.program.send_signal(number)
+        assert served.program.communicate(timeout=PATIENCE)[1] == ""
+        assert served.program.returncode == 128 + number
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_it_may_end_with_its_input_which_is_no_failure(tmp_path: Path, is_open: bool) -> None:
+    with dashboard(
+        tmp_path, "--ends-with-input", stdin=subprocess.PIPE if is_open else subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as served:
+        assert served.program.communicate(timeout=PATIENCE)[1] == ""
+        assert served.program.returncode == 0
 
 
 def test_a_browser_is_given_a_file_that_only_the_user_can_read_and_that_leads_to_the_page(
