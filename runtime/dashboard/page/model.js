@@ -70,6 +70,7 @@ export class Model {
     return found;
   }
 
+  /** The tasks of a group; of any other task, none. */
   itemsOf(group) { return [...this.tasks.values()].filter((task) => task.group === group); }
 
   /** The questions that wait, the oldest first, each once. */

@@ -18,7 +18,7 @@ from dashboards import Served, dashboard
 from first_forms import first_always
 from processes_and_waits import wait_until
 from subactors.runtime.terminal.control_sequences import clean, visible
-from watched import Watched, ended_run, watched
+from watched import MAPS, Watched, ended_run, watched
 
 HOSTILE = (
     '<img src=x onerror="alert(1)"><script>alert(2)</script>{{7*7}}${alert(3)}'
@@ -170,6 +170,22 @@ def test_a_task_is_told_something_and_a_question_answered_by_keys_alone_from_whe
     has(row(seen, task_id), "completed")
     seen.page.get_by_role("tab", name="Result").click()
     has(seen.page.get_by_role("tabpanel"), "heard: left, please")
+
+
+def test_a_group_shows_its_items_and_offers_no_word_to_it(seen: Tab, host: Watched, served: Served) -> None:
+    owner = host.start("calls", MAPS)
+    filtered(seen, "agent:map_speaks")
+    page, beside = seen.page, seen.page.get_by_role("complementary")
+    page.get_by_role("row").filter(has_text="map_speaks").click()
+    page.get_by_role("tab", name="Details").click()
+    has(page.get_by_role("tabpanel"), "Items12.*item 0.*item 9and 2 more")
+    page.keyboard.press("t")
+    beside.get_by_text("A group hears nothing itself").wait_for()
+    assert beside.get_by_role("button", name="Steer").count() == 0
+    assert beside.get_by_role("textbox").count() == 0
+    beside.get_by_role("button", name=re.compile("^speaks ")).first.click()
+    beside.get_by_role("button", name="Steer").wait_for()
+    stop(served, owner)
 
 
 def test_a_stop_names_what_falls_with_it_and_asks_once(seen: Tab, host: Watched) -> None:

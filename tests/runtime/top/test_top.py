@@ -19,7 +19,7 @@ from subactors.runtime.control.other_hosts import tasks_of
 from subactors.runtime.runs.folder import RunFiles
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.watching import details, steering
-from watched import Watched, ended_run, watched
+from watched import MAPS, Watched, ended_run, watched
 
 pytest.importorskip("textual", reason="Textual is not installed: pip install 'subactors[top]'")
 from top_screens import NARROW, WIDE, Screen, is_, on_screen, reason, short
@@ -192,6 +192,21 @@ def test_a_question_is_answered_in_words(host: Watched) -> None:
     on_screen(host.root, play, WIDE)
 
 
+def test_a_group_shows_its_items_and_takes_no_word(host: Watched) -> None:
+    host.start("calls", MAPS)
+
+    async def play(screen: Screen) -> None:
+        await screen.until(lambda: any(task.group for task in screen.app.listing.tasks.values()), "it has begun")
+        await screen.go_to(next(filter(None, (task.group for task in screen.app.listing.tasks.values()))))
+        await screen.press("t")
+        await screen.until("A group hears nothing itself")
+        await screen.press("v", "V")
+        await screen.until(lambda: "12 items:" in screen.app.pane.page.text, "its details are there")
+        assert "item 9\n  and 2 more" in screen.app.pane.page.text
+
+    on_screen(host.root, play, WIDE)
+
+
 def test_a_task_is_told_something(host: Watched) -> None:
     task_id = host.start("hears", "listen")
 
@@ -311,21 +326,6 @@ def test_the_tool_at_work_and_everything_about_a_task_are_shown(host: Watched) -
     on_screen(host.root, play, WIDE)
 
 
-def test_past_runs_come_with_a_key(tmp_path: Path) -> None:
-    past_run(tmp_path, task_row(1, status="failed", reason="no luck"), task_row(2))
-
-    async def play(screen: Screen) -> None:
-        await screen.until("`p` shows past runs")
-        await screen.press("p")
-        await screen.until("no luck")
-        await screen.until(lambda: "past runs, too" in screen.lines[0], "the first line says so")
-        assert "1 completed, 1" in screen.text, "statuses have one order"
-        await screen.press("p")
-        await screen.until(lambda: "no luck" not in screen.text, "they are gone")
-
-    on_screen(tmp_path, play, (300, 20))
-
-
 def test_a_host_that_is_killed_is_over_and_so_are_its_tasks(tmp_path: Path) -> None:
     with watched(tmp_path) as host:
         task_id = host.start("speaks", "last words")
@@ -356,14 +356,6 @@ def test_hostile_text_in_every_field_is_shown_as_text(tmp_path: Path) -> None:
             assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(screen.text)
 
     on_screen(tmp_path, play, past=True)
-
-
-def test_a_folder_whose_name_is_no_text_is_shown_with_marks(tmp_path: Path) -> None:
-    async def play(screen: Screen) -> None:
-        await screen.until("No runs in")
-        await screen.until("\N{REPLACEMENT CHARACTER}")
-
-    on_screen(tmp_path / os.fsdecode(b"\xff"), play, (300, 24), past=True)
 
 
 @pytest.mark.slow
