@@ -8,7 +8,7 @@ from typing import Any, Final
 from browsers import Tab
 from dashboards import Served
 
-__all__ = ["OVERLAPS", "filtered", "focused", "has", "live", "row", "short", "stop"]
+__all__ = ["OVERLAPS", "WRAPPED", "filtered", "focused", "has", "live", "row", "short", "stop"]
 
 OVERLAPS: Final = """
 [...document.querySelectorAll(".row, #head")].flatMap((row) => {
@@ -18,6 +18,14 @@ OVERLAPS: Final = """
 })
 """
 """Script that returns the texts of rows in which one cell covers another."""
+
+WRAPPED: Final = """
+[...document.querySelectorAll(".charts > span")].filter((chart) => {
+  const box = chart.querySelector("svg").getBoundingClientRect();
+  return chart.getBoundingClientRect().height > box.height + 4;
+}).map((chart) => chart.textContent)
+"""
+"""Script that returns the words of charts that are not beside them."""
 
 
 def live(seen: Tab) -> None:

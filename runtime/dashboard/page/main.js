@@ -39,10 +39,8 @@ function draw() {
   due = true;
   requestAnimationFrame(() => {
     due = false;
-    if (model.layOut()) {
-      questions.draw();
-      totals();
-    }
+    if (model.layOut()) questions.draw();
+    totals();
     list.draw();
     panel.draw();
     if (!hasBegun && model.rows.length) {
@@ -53,17 +51,24 @@ function draw() {
   });
 }
 
+let summed = null; // what is shown
+
 function totals() {
   const sum = model.totals();
+  if (sum !== summed) showSum(sum);
+  summed = sum;
+  const empty = byId("empty");
+  empty.hidden = model.rows.length > 0 || cursor === null;
+  put(empty, model.filter ? "Nothing fits the filter." : model.past ? "There are no runs." : "Nothing runs. Tick “past” to see earlier runs.");
+}
+
+function showSum(sum) {
   const parts = Object.keys(MARKS).filter((status) => sum.counts[status])
     .map((status) => el("span", { class: `s-${status}` }, el("span", { "aria-hidden": "true" }, MARKS[status]), `${sum.counts[status]} `, el("span", { class: "word" }, status)));
   const usage = sum.tokens ? [el("span", {}, `Σ ${amount(sum.tokens)} tokens ${dollars(sum.cost)}`)] : [];
   byId("totals").replaceChildren(...parts, ...usage);
   const asked = sum.counts.waiting ?? 0;
   document.title = `${asked ? `(${asked}?) ` : ""}subactors`;
-  const empty = byId("empty");
-  empty.hidden = model.rows.length > 0 || cursor === null;
-  put(empty, model.filter ? "Nothing fits the filter." : model.past ? "There are no runs." : "Nothing runs. Tick “past” to see earlier runs.");
 }
 
 function notice(text) {
@@ -165,7 +170,7 @@ function reconnect() {
 document.addEventListener("visibilitychange", () => (document.hidden ? hangUp() : connect()));
 addEventListener("pagehide", hangUp);
 addEventListener("pageshow", connect);
-setInterval(() => { if (!document.hidden && model.rows.length) { totals(); draw(); } }, 1000);
+setInterval(() => { if (!document.hidden && model.rows.length) draw(); }, 1000);
 
 // --- the address -----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import { ENDED, moment, tokensOf } from "./words.js";
 
 const SAMPLES = 40;
 
+const noSum = () => ({ counts: {}, tokens: 0, cost: 0, tasks: 0 });
 const compared = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
 
 export class Model {
@@ -45,6 +46,7 @@ export class Model {
     for (const change of changes.changed) {
       const known = this.tasks.get(change.id);
       if (!known || change.status !== undefined || change.questions !== undefined) this.isStale = true;
+      if (change.usage !== undefined) this.sums.clear();
       if (known) Object.assign(known, change);
       else this.tasks.set(change.id, change);
       const task = known ?? change;
@@ -85,21 +87,23 @@ export class Model {
 
   isShown(run) { return run && (this.past || !run.is_former); }
 
-  /** What all shown tasks come to, or those of one run. */
+  /** What all shown tasks come to, or those of one run: all sums are of the same moment. */
   totals(runId = null) {
-    const known = this.sums.get(runId);
-    const second = this.second();
-    if (known && known.second === second) return known;
-    const found = { second, counts: {}, tokens: 0, cost: 0, tasks: 0 };
-    for (const task of this.tasks.values()) {
-      if (runId ? task.run !== runId : !this.isShown(this.runs.get(task.run))) continue;
-      found.counts[task.status] = (found.counts[task.status] ?? 0) + 1;
-      found.tokens += tokensOf(task.usage);
-      found.cost += task.usage.cost;
-      found.tasks += 1;
+    if (!this.sums.size) {
+      const all = noSum();
+      this.sums.set(null, all);
+      for (const task of this.tasks.values()) {
+        const own = this.sums.get(task.run) ?? noSum();
+        this.sums.set(task.run, own);
+        for (const sum of this.isShown(this.runs.get(task.run)) ? [own, all] : [own]) {
+          sum.counts[task.status] = (sum.counts[task.status] ?? 0) + 1;
+          sum.tokens += tokensOf(task.usage);
+          sum.cost += task.usage.cost;
+          sum.tasks += 1;
+        }
+      }
     }
-    this.sums.set(runId, found);
-    return found;
+    return this.sums.get(runId) ?? noSum();
   }
 
   /** Make the rows anew, if something has changed that they depend on. */

@@ -77,6 +77,7 @@ export class TaskPanel {
     const mine = changes.find((change) => change.id === this.id);
     if (mine && (mine.status !== undefined || mine.attempts !== undefined)) this.ask();
     if (mine && this.current === "conversation") this.askMessages();
+    if (this.current === "details" && changes.some((change) => change.group === this.id)) this.fillTab(); // items have come
   }
 
   /** Ask for all that the list does not have. */
