@@ -50,6 +50,9 @@ _TYPES: Final = {
 _SIGNALLED: Final = 128
 """Added to a signal's number: what shells call a program that it ended."""
 
+_WRONG: Final = 400
+"""The status of a request that makes no sense; the API says why."""
+
 _DOOR: Final = """<!doctype html><meta charset="utf-8"><title>subactors</title>
 <meta http-equiv="refresh" content="0;url={address}"><p><a href="{address}">The dashboard</a></p>
 """
@@ -89,7 +92,8 @@ def application(
 
     async def not_found(_: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
-            return JSONResponse({"error": "There is nothing here."}, error.status_code)
+            is_known = error.status_code == _WRONG
+            return JSONResponse({"error": error.detail if is_known else "There is nothing here."}, error.status_code)
         return JSONResponse({"error": "The dashboard has a fault; the terminal that it runs in shows it."}, 500)
 
     @contextlib.asynccontextmanager

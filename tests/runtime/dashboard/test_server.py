@@ -206,8 +206,13 @@ def test_runs_of_before_come_when_they_are_asked_for_with_all_that_is_known_of_t
     assert [task["status"] for task in tasks if task["id"] == first] == ["completed"]
     about = served.ask(f"/api/tasks/{first}").body
     assert (about["result"], about["resumable"], about["host_pid"]) == ("from before", False, None)
-    with served.events(f"/api/tasks/{first}/output") as events:
-        assert next(events)[1]["text"] == "what it said"
+    for part in (first, "00000001"):
+        assert served.ask(f"/api/tasks/{part}").body["id"] == first, "a part of an id will do, as for commands"
+        with served.events(f"/api/tasks/{part}/output") as events:
+            assert next(events)[1]["text"] == "what it said"
+    for path in (f"{first}/output?from=abc", f"{first}/messages?after=zz"):
+        answer = served.ask(f"/api/tasks/{path}")
+        assert (answer.status, answer.body["error"].endswith("is not a whole number.")) == (400, True)
 
 
 def test_a_conversation_is_read_on_behind_what_is_known(served: Served, host: Watched) -> None:
@@ -242,7 +247,7 @@ def test_what_has_ended_is_neither_stopped_nor_told_anything(served: Served, hos
     assert served.ask(f"/api/tasks/{task_id}/steer", {"text": ""}).status == 400
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b'{"text": 1}', b"\xff", b"x" * 1_000_001])
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"text": 1}', b"\xff", rb'{"text": "\ud83d"}', b"x" * 1_000_001])
 def test_what_cannot_be_understood_is_refused_in_words(served: Served, host: Watched, body: bytes) -> None:
     task_id = host.start("fails", "on purpose")
     headers = {"authorization": f"Bearer {served.token}", "origin": served.origin}
@@ -250,6 +255,7 @@ def test_what_cannot_be_understood_is_refused_in_words(served: Served, host: Wat
     answer = httpx2.post(url, content=body, headers=headers, trust_env=False)
     assert answer.status_code in {400, 413}
     assert answer.json()["error"].endswith(".")
+    assert (b"ud83d" in body) == ("half of a character" in answer.text)
 
 
 @pytest.mark.parametrize("task_id", ["x", "agent_task_ffffffff", "..%2F..%2Fetc%2Fpasswd", "%00", "a" * 3000])
