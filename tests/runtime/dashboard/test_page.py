@@ -343,11 +343,11 @@ def test_it_fits_and_is_accessible(chromium: Any, served: Served, host: Watched,
         page.goto(served.address)
         live(seen)
         has(row(seen, owner), ".")
+        page.locator(f"#row-{owner} .c-memory polyline[points*=',']").wait_for(state="attached")
         assert violations(page) == []
         row(seen, owner).click()
         page.get_by_role("complementary").get_by_role("tab", name="Details").click()
         has(page.get_by_role("tabpanel"), "Works in")
-        page.locator(f"#row-{owner} .c-memory polyline[points*=',']").wait_for(state="attached")
         assert page.evaluate(WRAPPED) == []
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
