@@ -22,7 +22,7 @@ from subactors.runtime.top.app import Top
 __all__ = ["draw"]
 
 ROOT: Final = Path(__file__).parents[1]
-SIZE: Final = (150, 20)
+SIZE: Final = (150, 26)
 
 TEAM: Final[dict[str, Any]] = {
     "agents": {
@@ -73,6 +73,7 @@ async def draw(root: Path) -> str:
         while not (listing := app.listing).questions() or "failed" not in listing.total.counts:
             await pilot.pause(0.1)
         app.table.go_to(next(task.id for task in listing.tasks.values() if task.agent == "researcher"))
+        await pilot.press("o")
         await pilot.pause(1.2)
         picture = app.export_screenshot(title="subactors top")
     return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # fonts of a server elsewhere
@@ -94,9 +95,10 @@ def main() -> int:
     if given.host is not None:
         be_host(given.host)
         return 0
-    with tempfile.TemporaryDirectory() as root:
-        command = [sys.executable, __file__, "--host", root]
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as host:  # a program of its own, as yours would be
+    with tempfile.TemporaryDirectory(prefix="lighthouses_") as root:
+        command = [sys.executable, str(Path(__file__).resolve()), "--host", root]
+        # A program of its own, as yours would be.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=root) as host:
             picture = asyncio.run(draw(Path(root)))
             host.communicate()
     given.out.write_text(picture, encoding="utf-8")

@@ -31,7 +31,7 @@ _PATIENCE: Final = 5.0
 def show_dashboard(
     root: Path, *, port: int, opens: bool, read_only: bool, run: str | None, ends_with_input: bool
 ) -> int:
-    """Print the address of the dashboard, and serve it until a signal comes; return the exit status.
+    """Print the address of the dashboard, and serve it until a signal, or the end of its input; return the exit status.
 
     Args:
         root: the state folder.
@@ -52,14 +52,17 @@ def show_dashboard(
     out.line(dashboard.address)
     if not manner.quiet:
         err.sentence("Open that address in a browser of this machine. Ctrl-C ends it.")
-    if ends_with_input:
-        end_with_input()
+    input_ended = threading.Event()
+    heard = functools.partial(end_with_input, input_ended.set) if ends_with_input else None
     no_browser = functools.partial(err.sentence, "No browser was found here.")
     with dashboard.opened(no_browser) if opens else contextlib.nullcontext():
         try:
-            dashboard.serve()
+            dashboard.serve(heard)
         except KeyboardInterrupt:
             return INTERRUPTED
+        except SystemExit:
+            if not input_ended.is_set():
+                raise
     return 0
 
 

@@ -13,9 +13,13 @@ __all__ = ["end_with_input", "end_with_output"]
 _INPUT, _OUTPUT = 0, 1
 
 
-def end_with_input() -> None:
-    """Have this process get a SIGTERM at the end of standard input."""
-    _end_after(_input_ends)
+def end_with_input(ends: Callable[[], None] = lambda: None) -> None:
+    """Have this process get a SIGTERM at the end of standard input.
+
+    Args:
+        ends: is called right before that, in a thread of its own.
+    """
+    _end_after(_input_ends, ends)
 
 
 def end_with_output() -> None:
@@ -23,9 +27,10 @@ def end_with_output() -> None:
     _end_after(_output_ends)
 
 
-def _end_after(wait: Callable[[], None]) -> None:
+def _end_after(wait: Callable[[], None], ends: Callable[[], None] = lambda: None) -> None:
     def waits() -> None:
         wait()
+        ends()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=waits, name="subactors-ending", daemon=True).start()

@@ -5,19 +5,24 @@ Endpoints that may wait for a host run in threads of the server's.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import msgspec
-from sse_starlette import EventSourceResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..control.finding import find
 from ..control.other_hosts import ForeignTask
 from ..errors import RunError, RuntimeClosedError, StateError, TaskEndedError, UnknownQuestionError, UnknownTaskError
+from ..terminal.control_sequences import clean
+from ..text import bounded
 from ..watching import details, steering
 from ..watching.resumed import Resumed
 from .feed import Feed, encoded
@@ -29,6 +34,12 @@ _MOST_BODY: Final = 1_000_000
 
 _PING: Final = 15
 """Seconds between two signs of life of a stream."""
+
+_GRACE: Final = 0.7
+"""Seconds that a stream has to end by itself when the server ends, which waits for it a second."""
+
+_SHOWN: Final = 60
+"""Characters of what is no number that are shown."""
 
 _NUMBER: Final = re.compile("-?[0-9]{1,15}")
 
@@ -96,7 +107,7 @@ class Api:
         offset = _number(request, "from", _FROM_THE_END)
         task_id = request.query_params.get("task", "")
         warned = _number(request, "warned", 0)
-        return EventSourceResponse(self._feed.events(cursor, task_id, offset, warned), ping=_PING)
+        return _stream(self._feed.events(cursor, task_id, offset, warned))
 
     async def _task(self, request: Request) -> Response:
         return await self._of_task(request, lambda task: {**details.details(task), "samples": self._samples(task.id)})
@@ -107,7 +118,13 @@ class Api:
 
     async def _output(self, request: Request) -> Response:
         offset = _number(request, "from", 0)
-        return EventSourceResponse(self._feed.output(request.path_params["id"], offset), ping=_PING)
+        try:
+            _, task_id = await run_in_threadpool(self._meant, request.path_params["id"])
+        except UnknownTaskError as error:
+            return _error(404, str(error))
+        except StateError as error:
+            return _error(500, str(error))
+        return _stream(self._feed.output(task_id, offset))
 
     def _samples(self, task_id: str) -> list[Any]:
         return list(self._feed.model.samples(task_id))
@@ -124,7 +141,7 @@ class Api:
             try:
                 said = msgspec.json.decode(body or b"{}", type=_Said)
             except msgspec.MsgspecError as error:
-                return _error(400, f"What was sent cannot be understood: {error}.")
+                return _error(400, _misunderstood(body, error))
             return await self._of_task(request, lambda task: act(task, said), status=202)
 
         return endpoint
@@ -132,13 +149,26 @@ class Api:
     def _resume(self, task: ForeignTask, said: _Said) -> object:
         return {"run": self._resumed.start(task.id, said.text)}
 
+    def _meant(self, part: str) -> tuple[str, str]:
+        """Return the run and the id of the task that a part of its id stands for, as for every command.
+
+        Raises:
+            UnknownTaskError: there is none, or there are several.
+            StateError: the state folder cannot be read.
+        """
+        known = self._feed.model.task(part)
+        if known is not None:
+            return known.run, part
+        found = find(self._feed.root, part)
+        return found.run.name, found.id
+
     async def _of_task(self, request: Request, act: Callable[[ForeignTask], object], status: int = 200) -> Response:
         """Do something with a task in a thread, and answer with what comes of it."""
         task_id = request.path_params["id"]
-        known = self._feed.model.task(task_id)
 
         def done() -> Response:
-            with details.foreign(self._feed.root, known.run if known is not None else "", task_id) as task:
+            run, whole = self._meant(task_id)
+            with details.foreign(self._feed.root, run, whole) as task:
                 return _json(act(task) or {}, status)
 
         try:
@@ -163,8 +193,30 @@ def _steer(task: ForeignTask, said: _Said) -> object:
 
 
 def _number(request: Request, name: str, otherwise: int) -> int:
+    """Return a number of a request.
+
+    Raises:
+        HTTPException: it is not a number.
+    """
     text = request.query_params.get(name, "")
-    return int(text) if _NUMBER.fullmatch(text) else otherwise
+    if text and not _NUMBER.fullmatch(text):
+        raise HTTPException(400, f"{name}={bounded(clean(text), _SHOWN)}: that is not a whole number.")
+    return int(text) if text else otherwise
+
+
+def _misunderstood(body: bytes, error: Exception) -> str:
+    """Return a sentence on what was posted and is not what it should be."""
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "What was sent has half of a character in it, such as \\ud83d alone. Send whole ones."
+    except (ValueError, RecursionError):
+        """It is not even JSON; the error says where."""
+    return f"What was sent cannot be understood: {error}."
+
+
+def _stream(events: AsyncIterator[ServerSentEvent | bytes]) -> Response:
+    return EventSourceResponse(events, ping=_PING, shutdown_grace_period=_GRACE)
 
 
 def _json(value: Any, status: int = 200) -> Response:

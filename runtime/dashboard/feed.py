@@ -88,6 +88,7 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bell = asyncio.Event()
         self._is_rung = False
+        self._is_over = False
         self._told: dict[str, _Told] = {}  # by the cursor from which on
         self._streams: list[object] = []  # the oldest first
 
@@ -95,6 +96,11 @@ class Feed:
         """End the threads that watch."""
         self._loop = None
         self.watcher.close()
+
+    def hang_up(self) -> None:
+        """Have all streams end, soon; in any thread, or at a signal."""
+        self._is_over = True
+        self.ring()
 
     def ring(self) -> None:
         """Something has changed; in any thread."""
@@ -122,7 +128,7 @@ class Feed:
             loop.call_later(_LINGER, self.watcher.end)
 
     def everything(self, *, former: bool, read_only: bool) -> dict[str, Any]:
-        """Return all runs and tasks, owners before what they own.
+        """Return all runs, the newest last, and their tasks in the same order, owners before what they own.
 
         Args:
             former: whether runs are wanted, too, whose hosts were gone before anybody looked.
@@ -130,13 +136,14 @@ class Feed:
         """
         seen = self.model.since("")
         warned, warnings = self.watcher.warnings_after(0)
-        hidden = set() if former else {run["id"] for run in seen.runs if run["is_former"]}
-        tasks = [task for task in seen.tasks if task["run"] not in hidden]
+        runs = sorted((run for run in seen.runs if former or not run["is_former"]), key=lambda run: str(run["id"]))
+        place = {run["id"]: place for place, run in enumerate(runs)}
+        tasks = sorted((task for task in seen.tasks if task["run"] in place), key=lambda task: place[task["run"]])
         return {
             "cursor": seen.cursor,
             "now": iso_time(time.time()),
             "read_only": read_only,
-            "runs": [run for run in seen.runs if run["id"] not in hidden],
+            "runs": runs,
             "tasks": tasks,
             "samples": {task["id"]: found for task in tasks if (found := self.model.samples(task["id"], _SAMPLES))},
             "warnings": warnings,
@@ -157,7 +164,7 @@ class Feed:
         async with self.looking(), self._having_a_turn() as turn:
             yield ServerSentEvent(comment="here", retry=1000)
             output = _Output(self.root, task_id, offset) if task_id else None
-            while turn in self._streams:
+            while turn in self._streams and not self._is_over:
                 bell, looked = self._bell, time.monotonic()
                 told = self._since(cursor)
                 if told is None:
@@ -177,7 +184,8 @@ class Feed:
                         yield event
                     await output.wait(bell)
                 await asyncio.sleep(max(0.0, looked + _SHORTEST - time.monotonic()))
-            yield ServerSentEvent(event="turn", data="{}")
+            if not self._is_over:
+                yield ServerSentEvent(event="turn", data="{}")
 
     @contextlib.asynccontextmanager
     async def _having_a_turn(self) -> AsyncIterator[object]:
@@ -197,7 +205,7 @@ class Feed:
         """Yield what one task says from an offset on, until it has ended."""
         async with self.looking():
             output = _Output(self.root, task_id, offset)
-            while not output.is_over:
+            while not (output.is_over or self._is_over):
                 bell = self._bell
                 async for event in output.new(self.model.task(task_id)):
                     yield event

@@ -15,6 +15,7 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -48,6 +49,9 @@ _TYPES: Final = {
 
 _SIGNALLED: Final = 128
 """Added to a signal's number: what shells call a program that it ended."""
+
+_WRONG: Final = 400
+"""The status of a request that makes no sense; the API says why."""
 
 _DOOR: Final = """<!doctype html><meta charset="utf-8"><title>subactors</title>
 <meta http-equiv="refresh" content="0;url={address}"><p><a href="{address}">The dashboard</a></p>
@@ -88,7 +92,8 @@ def application(
 
     async def not_found(_: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
-            return JSONResponse({"error": "There is nothing here."}, error.status_code)
+            is_known = error.status_code == _WRONG
+            return JSONResponse({"error": error.detail if is_known else "There is nothing here."}, error.status_code)
         return JSONResponse({"error": "The dashboard has a fault; the terminal that it runs in shows it."}, 500)
 
     @contextlib.asynccontextmanager
@@ -109,6 +114,24 @@ def application(
         lifespan=lifespan,
     )
     return SafeHeaders(app)  # around all of it: what answers after a fault is outside of any middleware
+
+
+class _Server(uvicorn.Server):
+    """A server that has its streams end when it ends: of those that it would cut off it complains.
+
+    Args:
+        config: how it is set up.
+        ends: is called at a signal, in the main thread, between any two of its steps.
+    """
+
+    def __init__(self, config: uvicorn.Config, ends: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ends = ends
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        self._ends()
+        super().handle_exit(sig, frame)
 
 
 class Dashboard:
@@ -143,8 +166,11 @@ class Dashboard:
         self._socket.listen()
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}/#token={self._token}"
 
-    def serve(self) -> None:
+    def serve(self, heard: Callable[[], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP; in the main thread.
+
+        Args:
+            heard: is called as soon as signals are heard.
 
         Raises:
             KeyboardInterrupt: it was SIGINT.
@@ -153,7 +179,7 @@ class Dashboard:
         feed = Feed(self._root, self._only)
         resumed = Resumed(self._root)
         app = application(feed, resumed, self._token, read_only=self._read_only, begins=self._begins)
-        server = uvicorn.Server(config_of(app, timeout_graceful_shutdown=1, lifespan="on"))
+        server = _Server(config_of(app, timeout_graceful_shutdown=1, lifespan="on"), feed.hang_up)
         hangups: list[int] = []
 
         def hang_up(number: int, _: object) -> None:
@@ -167,6 +193,8 @@ class Dashboard:
         before = signal.signal(signal.SIGTERM, end)
         before_hangup = signal.signal(signal.SIGHUP, hang_up)
         try:
+            if heard is not None:
+                heard()
             server.run(sockets=[self._socket])
         finally:
             signal.signal(signal.SIGTERM, before)

@@ -130,6 +130,10 @@ class JournalReader:
             for view in views
         ]
 
+    def answers(self, most: int) -> dict[str, str]:
+        """Return by id the first characters, so many at most, of what completed tasks have answered, as JSON."""
+        return dict(self._rows(schema.select_answers(most)))
+
     def task(self, task_id: str) -> TaskView | None:
         """Return a task with its result, without output; None if there is none of that id."""
         rows = self._rows(self._table.select_task(task_id))

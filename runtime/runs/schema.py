@@ -33,6 +33,7 @@ __all__ = [
     "note_start",
     "note_status",
     "note_usage",
+    "select_answers",
     "select_columns",
     "select_facts",
     "select_ids",
@@ -312,6 +313,14 @@ def select_moments() -> Statement:
             "ON transition.task = id AND transition.status = 'running' GROUP BY id"
         ),
         (),
+    )
+
+
+def select_answers(most: int) -> Statement:
+    """Select of all tasks that are completed their ids, and so many characters of their results."""
+    return (
+        "SELECT id, substr(result, 1, ?) FROM task WHERE status = 'completed' AND typeof(result) = 'text'",
+        (most,),
     )
 
 

@@ -98,7 +98,7 @@ class Watchers:
             raise CapacityError(f"{_MOST} requests wait for changes of tasks already. Ask again later.")
         now = self._asked = time.monotonic()
         waiting = _Waiting(request, reply_to, now + request.timeout)
-        if not request.cursor:
+        if not (request.cursor and self._seen):  # what was seen may be forgotten: to say "nothing" would be wrong
             self._look()
         if not self._answer(waiting, now):
             self._waiting.append(waiting)

@@ -6,12 +6,13 @@ Asking for rows leaves no trace: nothing counts as read.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from ..models.base import Usage
-from ..text import bounded
+from ..text import bounded, one_line
 from .changes import Row
 from .questions import Question
 from .request import Request
@@ -26,6 +27,7 @@ __all__ = [
     "TaskChanges",
     "TaskRow",
     "WatchTasks",
+    "first_words",
     "last_line",
     "row_of",
 ]
@@ -35,6 +37,9 @@ LONGEST_TASK: Final = 1000
 
 LONGEST_WORDS: Final = 300
 """Characters of the last words of a task."""
+
+_LONGEST_ESCAPE: Final = 13
+"""Characters that stand for one in JSON, `\\ud83d\\ude00`, and one more."""
 
 LONGEST_WATCH: Final = 60.0
 """Seconds that a request waits for something to change."""
@@ -61,7 +66,7 @@ class TaskRow(Row, frozen=True, kw_only=True):
         task: what it was asked to do; head and tail, if it is longer than 1000 characters.
         reason: the same of why it ended.
         started_at: when it started; None while it is queued.
-        words: the last line of its output.
+        words: the last line of its output; of a task of an earlier run, the beginning of what it has answered.
         has_result: whether there is a final answer.
         doing: what it is at; never for how long, which `doing_began_at` tells.
         silent_since: when it last said or did anything, if that is longer ago than `stall_after`; else None.
@@ -162,12 +167,24 @@ def last_line(text: str) -> str:
     return text.rstrip().rpartition("\n")[2].strip()[-LONGEST_WORDS:]
 
 
+def first_words(result: str) -> str:
+    """Return the beginning of a result on one line; it is JSON, of which the end may be missing."""
+    if result == "null":
+        return ""
+    for missing in range(_LONGEST_ESCAPE if result.startswith('"') else 0):
+        with contextlib.suppress(msgspec.DecodeError):
+            return one_line(
+                msgspec.json.decode(result if not missing else f'{result[:-missing]}"', type=str), LONGEST_WORDS
+            )
+    return one_line(result, LONGEST_WORDS)
+
+
 def row_of(view: TaskView, words: str = "") -> TaskRow:
     """Return the row of a task that is known by a view: one of an earlier run, or whose host does not answer.
 
     Args:
         view: the task.
-        words: the last line of its output.
+        words: its last words.
     """
     ended = view.status in TERMINAL
     return TaskRow(

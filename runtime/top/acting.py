@@ -91,6 +91,9 @@ class Acting(App[None]):
         if task is None or task.ended or not task.live:
             self._say("It has ended." if task is not None else "Choose a task.")
             return
+        if any(each.group == task.id for each in self.listing.tasks.values()):
+            self._say("A group hears nothing itself. Choose one of its tasks.")
+            return
 
         def tell(said: str | None) -> None:
             if said is not None:

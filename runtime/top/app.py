@@ -22,11 +22,11 @@ from .acting import ACTS, Acting
 from .columns import Drawer, counted
 from .listing import Listing
 from .pane import Pane
-from .table import Head, Table
+from .table import WHOLE, Head, Table
 from .theme import THEME
 from .words import amount, dollars, plural, short_id, words
 
-__all__ = ["WIDE", "Top"]
+__all__ = ["Top"]
 
 TICK: Final = 0.2
 """Seconds between two looks at what has changed."""
@@ -34,8 +34,10 @@ TICK: Final = 0.2
 _SECOND: Final = 1.0
 """Seconds after which all that is in sight is drawn anew, as times go on."""
 
-WIDE: Final = 150
-"""Cells of a line from which a task is shown beside the table."""
+_BESIDE: Final = 60
+_MOST_BESIDE: Final = 0.42
+"""Cells that a task needs beside the table, which keeps all its columns; and the share of a line that it takes at most.
+Where a line has no room for both, the task is below."""
 
 _ASKED: Final = 3
 """Questions that are shown above the table."""
@@ -82,7 +84,7 @@ class Top(Acting):
     #empty {{ display: none; height: auto; }}
     Pane {{ height: 60%; width: 1fr; border-left: none; border-top: solid ansi_default; padding: 0; }}
     .wide #why {{ max-height: 9; }}
-    .wide Pane {{ height: 1fr; width: 42%; border-left: solid ansi_default; border-top: none; padding: 0 0 0 1; }}
+    .wide Pane {{ height: 1fr; border-left: solid ansi_default; border-top: none; padding: 0 0 0 1; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
@@ -106,7 +108,7 @@ class Top(Acting):
         self._has_changed = True
         self._drawn_at = 0.0
         self._is_looking = False
-        self._wants_pane: bool | None = None
+        self._wants_pane = False
         self._warned = 0
         self._asked_now = ""
         self.watcher = Watcher(root, self._ring, face="top", only=only)
@@ -162,13 +164,14 @@ class Top(Acting):
         self.exit(return_code=128 + number)
 
     def on_resize(self, event: Resize) -> None:
-        """Show a task beside the table, or below it."""
+        """Show the task that is open beside the table, or below it."""
         self._arrange(event.size.width)
 
     def _arrange(self, width: int) -> None:
-        is_wide = width >= WIDE
-        self._work.set_class(is_wide, "wide")
-        self.pane.display = is_wide if self._wants_pane is None else self._wants_pane
+        room = width - WHOLE
+        self._work.set_class(room >= _BESIDE, "wide")
+        self.pane.styles.width = min(room, int(width * _MOST_BESIDE)) if room >= _BESIDE else "1fr"
+        self.pane.display = self._wants_pane and self.current() is not None
         self.pane.turn_to(self.current())
         self.pane.tick()
 
@@ -231,10 +234,10 @@ class Top(Acting):
     # --- the task that is meant -------------------------------------------------------------------------------------
 
     def on_table_moved(self) -> None:
-        """Show the task beside the table."""
+        """Show the task, if one is open."""
         self.fit_keys()
-        if self.pane.display:
-            self.pane.turn_to(self.current())
+        if self._wants_pane:
+            self._arrange(self.size.width)
 
     def on_table_opened(self) -> None:
         """Show a task; fold a run."""
@@ -246,6 +249,9 @@ class Top(Acting):
             self.pane.body.focus()
 
     def _show_pane(self, shown: bool) -> None:
+        if shown and self.current() is None:
+            self._say("Choose a task.")
+            return
         self._wants_pane = shown
         self._arrange(self.size.width)
         if not shown:

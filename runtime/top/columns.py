@@ -17,7 +17,7 @@ from ..watching.model import RunSeen, TaskSeen
 from .listing import Listing, Row, Totals
 from .words import MARKS, amount, dollars, memory, moment, short_id, span, tokens_of, words
 
-__all__ = ["Columns", "Drawer", "chosen", "fitted", "style"]
+__all__ = ["ROOM", "Columns", "Drawer", "chosen", "fitted", "style"]
 
 _GAP: Final = 1
 _MOST_INDENT: Final = 12
@@ -104,6 +104,10 @@ def chosen(room: int) -> Columns:
 
 def _needed(columns: Sequence[_Column]) -> int:
     return sum(each.least for each in columns) + _GAP * (len(columns) - 1)
+
+
+ROOM: Final = _needed(_ALL)
+"""Cells in which all columns have room."""
 
 
 def fitted(text: str, width: int, *, is_number: bool = False) -> str:
@@ -229,7 +233,7 @@ def _title(run: RunSeen) -> str:
 
 
 def _counts(sums: Totals) -> str:
-    return ", ".join(f"{count:,} {status}" for status, count in sums.counts.items() if count)
+    return ", ".join(f"{sums.counts[status]:,} {status}" for status in MARKS if sums.counts[status])
 
 
 def _named(task: TaskSeen, before: str, width: int) -> str:

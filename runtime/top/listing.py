@@ -194,7 +194,7 @@ class Listing:
             below[owner.id if owner is not None and owner.run == task.run else task.run].append(task)
         shown = self._shown()
         runs = [run for run in self.runs.values() if self._is_shown(run) and (shown is None or run.id in shown)]
-        runs.sort(key=lambda run: run.started_at or "", reverse=True)
+        runs.sort(key=lambda run: (run.started_at or "", run.id), reverse=True)
         runs.sort(key=lambda run: not run.live)
         self.rows = []
         pending = [(run.id, 0) for run in reversed(runs)]

@@ -130,7 +130,7 @@ class Pane(Vertical):
             return
         task = self._listing.tasks.get(self.task_id)
         if task is None:
-            self._title.update(Text("Choose a task." if not self.task_id else "It is not known any more.", "dim"))
+            self._title.update(Text("It is not known any more.", "dim"))
             self._tell_why(Text())
             return
         # Two lines, whatever is in them, as a new layout of the screen costs much.

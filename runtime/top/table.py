@@ -12,10 +12,16 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from .columns import Columns, Drawer, chosen, style
+from .columns import ROOM, Columns, Drawer, chosen, style
 from .listing import Listing, Row
 
-__all__ = ["Head", "Table"]
+__all__ = ["WHOLE", "Head", "Table"]
+
+_EDGE = 2
+"""Cells of a line that no column has: the scroll bar, and a gap before it."""
+
+WHOLE = ROOM + _EDGE
+"""Cells in which a table has all columns."""
 
 _CURSOR = "reverse"
 _CURSOR_ELSEWHERE = "bold"
@@ -107,7 +113,7 @@ class Table(ScrollView, can_focus=True):
 
     def on_resize(self, event: Resize) -> None:
         """Choose the columns anew."""
-        self._columns = self._head.columns = chosen(max(1, event.size.width - 2))
+        self._columns = self._head.columns = chosen(max(1, event.size.width - _EDGE))
         self._head.refresh()
         self.virtual_size = Size(max(1, event.size.width), len(self._listing.rows))
         self.call_after_refresh(self._show_cursor)

@@ -16,6 +16,7 @@ OUTPUT: Final = "Output"
 CONVERSATION: Final = "Conversation"
 
 _MOST_FAILURES: Final = 500
+_MOST_ITEMS: Final = 10
 _UNITS: Final = ("turns", "tokens", "cost", "seconds")
 
 
@@ -76,7 +77,18 @@ def _details(task: Mapping[str, Any], items: list[TaskSeen], run: RunSeen | None
         "Continue it": f"subactors resume {short_id(task['id'])}" if task.get("resumable") else "",
     }
     lines = [f"{name:12}{words(str(value), 2000)}" for name, value in facts.items() if value not in (None, "")]
-    return _joined("\n".join(lines), f"Asked:\n{clean(task['task'])}", _failures(items), _traceback(task))
+    asked = f"Asked:\n{clean(task['task'])}"
+    return _joined("\n".join(lines), asked, _items(task, items), _failures(items), _traceback(task))
+
+
+def _items(task: Mapping[str, Any], items: list[TaskSeen]) -> str:
+    """Return how many items a group has, and the first of them."""
+    if not items:
+        return ""
+    total = max(len(items), int((task["progress"] or {}).get("total") or 0))
+    lines = [f"  {words(item.agent, 60)} {short_id(item.id)}: {words(item.task, 120)}" for item in items[:_MOST_ITEMS]]
+    more = [f"  and {total - len(lines):,} more"] if total > len(lines) else []
+    return "\n".join([f"{plural(total, 'item')}:", *lines, *more])
 
 
 def _failures(items: list[TaskSeen]) -> str:

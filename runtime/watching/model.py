@@ -239,11 +239,12 @@ class Model:
                 found.add(row.id)
                 before = self._tasks.get(row.id)
                 if before is not None and before.run == name:
-                    row = msgspec.structs.replace(row, words=before.words)  # noqa: PLW2901 - the same, and more
+                    row = msgspec.structs.replace(row, words=before.words or row.words)  # noqa: PLW2901 - the same, and more
                 self._take(name, row.id, msgspec.structs.asdict(row), live=live)
             for task in list(self._tasks):
                 if task.run == name and task.id not in found:
-                    self._drop(task.id) if not task.ended else self._take(name, task.id, {}, live=live)
+                    # A journal lags behind a host that lives, and who goes and comes again would lose its place.
+                    self._take(name, task.id, {}, live=live) if task.ended or live else self._drop(task.id)
             self._bound()
         self._changed()
 

@@ -26,7 +26,7 @@ from ..runs.facts import Facts
 from ..runs.folder import RunFiles, host_pid, is_live, runs, time_of_start
 from ..runs.reader import JournalReader
 from ..tasks.views import iso_time
-from ..tasks.watching import WatchTasks, row_of
+from ..tasks.watching import LONGEST_WORDS, WatchTasks, first_words, row_of
 from .model import Model, RunSeen
 
 __all__ = ["Watcher"]
@@ -234,7 +234,8 @@ class Watcher:
         rows, ended = [], None
         try:
             with JournalReader(RunFiles(path).journal, live=live) as reader:
-                rows = [row_of(view) for view in reader.tasks()]
+                answers = reader.answers(LONGEST_WORDS)
+                rows = [row_of(view, first_words(answers.get(view.id, ""))) for view in reader.tasks()]
                 ended = None if live else iso_time(reader.died())
                 for damage in reader.damaged:
                     self._warn(damage)

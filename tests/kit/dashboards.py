@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
+from processes_and_waits import wait_until
 from run_folders import command
 
 PATIENCE = 30.0
@@ -68,14 +69,37 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, Any, str]]:
             fields = {}
 
 
+def listed(served: Served, task_id: str) -> dict[str, object] | None:
+    """Return a task of the list; None if it is not there."""
+    tasks = served.ask("/api/tasks").body["tasks"]
+    return next((task for task in tasks if task["id"] == task_id), None)
+
+
+def becomes(served: Served, task_id: str, **fields: object) -> None:
+    """Wait until a task has these values."""
+
+    def is_so() -> bool:
+        task = listed(served, task_id)
+        return task is not None and all(task[name] == value for name, value in fields.items())
+
+    wait_until(is_so, f"{task_id} has {fields}", PATIENCE)
+
+
 @contextlib.contextmanager
-def dashboard(root: Path, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Served]:
+def dashboard(
+    root: Path,
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | None = None,
+) -> Iterator[Served]:
     """Have a dashboard of a state folder, until the end of the block."""
     with subprocess.Popen(
         command("dashboard", "--state-dir", root, "--quiet", *arguments),
         env=env,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     ) as program:
         assert program.stdout is not None

@@ -11,7 +11,7 @@ from typing import Any
 from subactors.runtime.top.app import Top
 from textual.pilot import Pilot
 
-__all__ = ["NARROW", "WIDE", "Screen", "on_screen"]
+__all__ = ["NARROW", "WIDE", "Screen", "is_", "on_screen", "reason", "short"]
 
 NARROW = (80, 24)
 WIDE = (170, 50)
@@ -66,6 +66,22 @@ class Screen:
         await self.until(lambda: self.app.listing.place(task_id) is not None, f"{task_id} is in the table")
         self.app.table.go_to(task_id)
         await self._pilot.pause()
+
+
+def short(task_id: str) -> str:
+    """Return what differs in an id."""
+    return task_id.removeprefix("agent_task_")
+
+
+def reason(screen: Screen, task_id: str) -> str:
+    """Return why a task has ended."""
+    return screen.app.listing.tasks[task_id].reason
+
+
+def is_(screen: Screen, task_id: str, status: str) -> bool:
+    """Whether a task is there, and has a status."""
+    task = screen.app.listing.tasks.get(task_id)
+    return task is not None and task.status == status
 
 
 def on_screen(

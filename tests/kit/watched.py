@@ -23,10 +23,20 @@ TEAM: Final[dict[str, Any]] = {
         # Its text is a list of calls of tools, each a name and arguments.
         "calls": {
             "model": "python/asking_entrypoints:does_what_it_is_told",
-            "toolsets": [{"type": "shell"}, {"type": "think"}],
+            "toolsets": [
+                {"type": "shell"},
+                {"type": "think"},
+                {"type": "background_agents", "fan_out": True},
+            ],
+            "sub_agents": ["speaks"],
         },
     }
 }
+
+MAPS: Final = json.dumps(
+    [["map_background_agent", {"agent": "speaks", "task": "{item}", "items": [f"item {n}" for n in range(12)]}]]
+)
+"""The text with which `calls` has a group of twelve tasks."""
 
 _PROGRAM: Final = f"""\
 import json, sys

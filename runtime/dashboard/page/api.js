@@ -2,16 +2,27 @@
 
 const KEY = "subactors-token";
 
-/** Take the token out of the address, if it is there, and keep it. */
+/** Take the token out of the address, if it is there. It is this tab's alone until the server has taken it. */
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
-    localStorage.setItem(KEY, given);
+    sessionStorage.setItem(KEY, given);
     history.replaceState(null, "", location.pathname + location.search);
   }
 }
 
-const headers = () => ({ Authorization: `Bearer ${localStorage.getItem(KEY) ?? ""}` });
+const token = () => sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "";
+
+/** Fetch with the token; one that the server takes is every tab's from then on, one that it refuses is forgotten. */
+async function asked(path, options = {}) {
+  const given = sessionStorage.getItem(KEY);
+  const answer = await fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${token()}` } });
+  if (given !== null && given === sessionStorage.getItem(KEY)) {
+    if (answer.ok) localStorage.setItem(KEY, given);
+    if (answer.ok || answer.status === 401) sessionStorage.removeItem(KEY);
+  }
+  return answer;
+}
 
 /** The server does not want to be asked by this page. */
 export class Refused extends Error {}
@@ -26,13 +37,13 @@ async function checked(answer) {
 }
 
 export async function get(path) {
-  return (await checked(await fetch(path, { headers: headers() }))).json();
+  return (await checked(await asked(path))).json();
 }
 
 export async function post(path, body = {}) {
-  const answer = await fetch(path, {
+  const answer = await asked(path, {
     method: "POST",
-    headers: { ...headers(), "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
   return (await checked(answer)).json();
@@ -40,7 +51,7 @@ export async function post(path, body = {}) {
 
 /** Read a stream of events until it ends: `take(event, data, id)`. `EventSource` could send no header. */
 export async function stream(path, take, signal) {
-  const answer = await checked(await fetch(path, { headers: headers(), signal }));
+  const answer = await checked(await asked(path, { signal }));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let silent;

@@ -24,7 +24,6 @@ export class List {
     set(this.tree, "aria-colcount", COLUMNS.length);
     this.scroll.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.scroll);
-    this.scroll.addEventListener("keydown", (event) => this.key(event));
     this.holder.addEventListener("focusin", (event) => {
       this.focused = this.views.find((view) => view.element.contains(event.target))?.id ?? this.focused;
     });
@@ -80,12 +79,12 @@ export class List {
     this.act.changed();
   }
 
+  /** Take a key that moves, folds or opens; return whether it was one. */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { rows, folded } = this.model;
     const place = rows.findIndex((row) => row.id === this.focused);
     const row = rows[place];
-    if (!row) return;
+    if (!row) return false;
     const page = Math.max(1, Math.floor(this.scroll.clientHeight / HEIGHT) - 1);
     const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length };
     if (event.key in moves) {
@@ -102,8 +101,8 @@ export class List {
       if (row.children) this.fold(row.id, !folded.has(row.id));
     } else if (event.key === "Enter") {
       if (row.task) this.act.open(row.id);
-    } else return;
-    event.preventDefault();
+    } else return false;
+    return true;
   }
 }
 
@@ -121,14 +120,21 @@ class Row {
     this.word = el("span", { class: "word" });
     this.cells.status.append(this.mark, this.word);
     this.queued = draw("rect", { class: "queued", y: 2, height: 6 });
-    this.bar = draw("rect", { y: 0, height: 10 });
-    this.cells.bar.append(draw("svg", { viewBox: "0 0 1000 10", preserveAspectRatio: "none", "aria-hidden": "true", class: "line" }, this.queued, this.bar));
+    this.bar = draw("rect", { class: "ran", y: 0, height: 10 });
+    this.waits = draw("rect", { class: "waits", y: 0, height: 10 });
+    this.cells.bar.append(draw("svg", { viewBox: "0 0 1000 10", preserveAspectRatio: "none", "aria-hidden": "true", class: "line" }, this.queued, this.bar, this.waits));
     this.axis = el("span", { class: "axis", "aria-hidden": "true" });
-    this.line = draw("polyline", { fill: "none" });
-    this.figure = el("span", {});
-    this.cells.cpu.append(draw("svg", { viewBox: "0 0 40 14", preserveAspectRatio: "none", "aria-hidden": "true", class: "spark" }, this.line), this.figure);
+    [this.line, this.figure] = this.spark(this.cells.cpu);
+    [this.memoryLine, this.memory] = this.spark(this.cells.memory);
     this.element = el("div", { role: "row", class: "row", id: `row-${id}`, onclick: (event) => this.click(event) }, ...Object.values(this.cells));
     this.isRun = null;
+  }
+
+  spark(cell) {
+    const line = draw("polyline", { fill: "none" });
+    const figure = el("span", {});
+    cell.append(draw("svg", { viewBox: "0 0 40 14", preserveAspectRatio: "none", "aria-hidden": "true", class: "spark" }, line), figure);
+    return [line, figure];
   }
 
   click(event) {
@@ -172,13 +178,13 @@ class Row {
     put(this.cells.time, sum.tasks ? span((last - first) / 1000) : "");
     if (!this.axis.isConnected) this.cells.bar.replaceChildren(this.axis);
     put(this.axis, sum.tasks ? `0s ┄ ${span((last - first) / 2000)} ┄ ${span((last - first) / 1000)}` : "");
-    const counts = Object.entries(sum.counts).map(([status, count]) => `${count} ${status}`).join(", ");
+    const counts = Object.keys(MARKS).filter((status) => sum.counts[status]).map((status) => `${sum.counts[status]} ${status}`).join(", ");
     put(this.cells.doing, counts);
     set(this.cells.doing, "title", counts);
     put(this.cells.words, oneLine(run.warning || run.working_dir));
     put(this.cells.tokens, sum.tokens ? `Σ${amount(sum.tokens)}` : "");
     put(this.cells.cost, dollars(sum.cost));
-    put(this.cells.memory, "");
+    put(this.memory, "");
     put(this.figure, "");
   }
 
@@ -230,8 +236,11 @@ class Row {
       set(rect, "width", Math.max(2, Math.min(1000 - x, (to - from) * scale)).toFixed(1));
       set(rect, "visibility", null);
     };
+    const waits = task.status === "waiting" ? waitsSince(task) : null;
     if (began === null) set(this.bar, "visibility", "hidden");
-    else place(this.bar, began, until);
+    else place(this.bar, began, waits ?? until);
+    if (waits === null) set(this.waits, "visibility", "hidden");
+    else place(this.waits, waits, until);
     if (queued === null) set(this.queued, "visibility", "hidden");
     else place(this.queued, queued, began ?? until);
   }
@@ -241,12 +250,19 @@ class Row {
     const ring = this.list.model.samples.get(task.id);
     const ended = ENDED.has(task.status);
     put(this.figure, !ended && vitals && vitals.cpu_percent !== null ? `${Math.round(vitals.cpu_percent)}%` : "");
-    put(this.cells.memory, vitals && vitals.memory_bytes ? bytes(vitals.memory_bytes) : "");
+    put(this.memory, vitals && vitals.memory_bytes ? bytes(vitals.memory_bytes) : "");
     const latest = ring ? ring[ring.length - 1][0] : 0;
     if (this.drawn === latest) return;
     this.drawn = latest;
     set(this.line, "points", ring ? points(ring.map((sample) => sample[1]), 40, 14, 100) : "");
+    set(this.memoryLine, "points", ring ? points(ring.map((sample) => sample[2]), 40, 14, 1e6) : "");
   }
+}
+
+/** When a task that waits has begun to: with the first of its questions, or with what it is at. */
+function waitsSince(task) {
+  const asked = task.questions.map((question) => moment(question.asked_at)).filter((at) => at !== null);
+  return asked.length ? Math.min(...asked) : moment(task.doing_began_at);
 }
 
 /** The points of a line through figures, the newest at the right. */

@@ -17,12 +17,14 @@ let warned = 0; // how many warnings are known
 let reading = null; // what ends the stream
 let due = false;
 let readOnly = false;
+let hasBegun = false; // a row has been given the keys
 let gaveWay = false; // to another tab: a browser has no more than six connections to a server
 
 const act = {
   changed: () => draw(),
   open: (id) => show(id),
   close: () => show(null),
+  back: () => list.focus(list.focused),
   isReadOnly: () => readOnly,
   say: (text) => notice(text),
 };
@@ -37,26 +39,36 @@ function draw() {
   due = true;
   requestAnimationFrame(() => {
     due = false;
-    if (model.layOut()) {
-      questions.draw();
-      totals();
-    }
+    if (model.layOut()) questions.draw();
+    totals();
     list.draw();
     panel.draw();
+    if (!hasBegun && model.rows.length) {
+      hasBegun = true;
+      if (list.open && model.rows.some((row) => row.id === list.open)) list.focused = list.open;
+      if (document.activeElement === document.body) list.focus(list.focused);
+    }
   });
 }
 
+let summed = null; // what is shown
+
 function totals() {
   const sum = model.totals();
+  if (sum !== summed) showSum(sum);
+  summed = sum;
+  const empty = byId("empty");
+  empty.hidden = model.rows.length > 0 || cursor === null;
+  put(empty, model.filter ? "Nothing fits the filter." : model.past ? "There are no runs." : "Nothing runs. Tick “past” to see earlier runs.");
+}
+
+function showSum(sum) {
   const parts = Object.keys(MARKS).filter((status) => sum.counts[status])
     .map((status) => el("span", { class: `s-${status}` }, el("span", { "aria-hidden": "true" }, MARKS[status]), `${sum.counts[status]} `, el("span", { class: "word" }, status)));
   const usage = sum.tokens ? [el("span", {}, `Σ ${amount(sum.tokens)} tokens ${dollars(sum.cost)}`)] : [];
   byId("totals").replaceChildren(...parts, ...usage);
   const asked = sum.counts.waiting ?? 0;
   document.title = `${asked ? `(${asked}?) ` : ""}subactors`;
-  const empty = byId("empty");
-  empty.hidden = model.rows.length > 0 || cursor === null;
-  put(empty, model.filter ? "Nothing fits the filter." : model.past ? "There are no runs." : "Nothing runs. Tick “past” to see earlier runs.");
 }
 
 function notice(text) {
@@ -158,7 +170,7 @@ function reconnect() {
 document.addEventListener("visibilitychange", () => (document.hidden ? hangUp() : connect()));
 addEventListener("pagehide", hangUp);
 addEventListener("pageshow", connect);
-setInterval(() => { if (!document.hidden && model.rows.length) { totals(); draw(); } }, 1000);
+setInterval(() => { if (!document.hidden && model.rows.length) draw(); }, 1000);
 
 // --- the address -----------------------------------------------------------------------------------------------------
 
@@ -218,30 +230,37 @@ addEventListener("popstate", arrive);
 
 // --- keys ------------------------------------------------------------------------------------------------------------
 
+/** Whether an element that is no field wants a key of the list's itself: a button is pressed, a long text scrolls. */
+function isOwn(key, element) {
+  const presses = key === "Enter" || key === " ";
+  return Boolean((presses && element.closest("button, input, a")) || (key !== "Enter" && element.closest("pre[tabindex], ol[tabindex]")));
+}
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || byId("ask").open) return;
-  const types = event.target.matches("input:not([type=checkbox]), textarea, select");
-  if (event.key === "Escape") {
-    if (event.target === byId("filter") && model.filter) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || byId("ask").open) return;
+  const { key, target } = event;
+  const types = target.matches("input:not([type=checkbox]), textarea, select");
+  if (key === "Escape") {
+    if (target === byId("filter") && model.filter) {
       byId("filter").value = "";
       byId("filter").dispatchEvent(new Event("input"));
-    } else if (types) list.focus(list.focused);
+    } else if (types || byId("questions").contains(target)) act.back();
     else if (list.open) show(null);
     return;
   }
   if (types) return;
   const id = list.open ?? (model.tasks.has(list.focused) ? list.focused : null);
-  if (event.key === "/") byId("filter").focus();
-  else if (event.key === "s" && id) askToStop(model, act, id);
-  else if (event.key === "o" && id) { show(id); panel.tab("output"); }
-  else if (event.key === "t" && id) { show(id); panel.writes(); }
-  else if (event.key === "r" && id && ENDED.has(model.tasks.get(id)?.status)) { show(id); panel.writes(); }
-  else if ((event.key === "v" || event.key === "V") && id) {
-    if (list.open) panel.turn(event.key === "v" ? 1 : -1);
+  if (key === "/") byId("filter").focus();
+  else if (key === "s" && id) askToStop(model, act, id);
+  else if (key === "o" && id) { show(id); panel.tab("output"); }
+  else if (key === "t" && id) { show(id); panel.writes(); }
+  else if (key === "r" && id && ENDED.has(model.tasks.get(id)?.status)) { show(id); panel.writes(); }
+  else if ((key === "v" || key === "V") && id) {
+    if (list.open) panel.turn(key === "v" ? 1 : -1);
     else show(id);
-  } else if (event.key === "p") byId("past").click();
-  else if (event.key === "a") questions.focus();
-  else return;
+  } else if (key === "p") byId("past").click();
+  else if (key === "a") questions.focus();
+  else if (isOwn(key, target) || !list.key(event)) return;
   event.preventDefault();
 });
 

@@ -4,6 +4,9 @@ import { ENDED, moment, tokensOf } from "./words.js";
 
 const SAMPLES = 40;
 
+const noSum = () => ({ counts: {}, tokens: 0, cost: 0, tasks: 0 });
+const compared = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
+
 export class Model {
   runs = new Map();
   tasks = new Map();
@@ -43,6 +46,7 @@ export class Model {
     for (const change of changes.changed) {
       const known = this.tasks.get(change.id);
       if (!known || change.status !== undefined || change.questions !== undefined) this.isStale = true;
+      if (change.usage !== undefined) this.sums.clear();
       if (known) Object.assign(known, change);
       else this.tasks.set(change.id, change);
       const task = known ?? change;
@@ -68,6 +72,7 @@ export class Model {
     return found;
   }
 
+  /** The tasks of a group; of any other task, none. */
   itemsOf(group) { return [...this.tasks.values()].filter((task) => task.group === group); }
 
   /** The questions that wait, the oldest first, each once. */
@@ -77,26 +82,28 @@ export class Model {
       if (!task.live || ENDED.has(task.status)) continue;
       for (const question of task.questions) if (!found.has(question.id)) found.set(question.id, question);
     }
-    return [...found.values()].sort((one, other) => (one.asked_at < other.asked_at ? -1 : 1));
+    return [...found.values()].sort((one, other) => compared(one.asked_at, other.asked_at));
   }
 
   isShown(run) { return run && (this.past || !run.is_former); }
 
-  /** What all shown tasks come to, or those of one run. */
+  /** What all shown tasks come to, or those of one run: all sums are of the same moment. */
   totals(runId = null) {
-    const known = this.sums.get(runId);
-    const second = this.second();
-    if (known && known.second === second) return known;
-    const found = { second, counts: {}, tokens: 0, cost: 0, tasks: 0 };
-    for (const task of this.tasks.values()) {
-      if (runId ? task.run !== runId : !this.isShown(this.runs.get(task.run))) continue;
-      found.counts[task.status] = (found.counts[task.status] ?? 0) + 1;
-      found.tokens += tokensOf(task.usage);
-      found.cost += task.usage.cost;
-      found.tasks += 1;
+    if (!this.sums.size) {
+      const all = noSum();
+      this.sums.set(null, all);
+      for (const task of this.tasks.values()) {
+        const own = this.sums.get(task.run) ?? noSum();
+        this.sums.set(task.run, own);
+        for (const sum of this.isShown(this.runs.get(task.run)) ? [own, all] : [own]) {
+          sum.counts[task.status] = (sum.counts[task.status] ?? 0) + 1;
+          sum.tokens += tokensOf(task.usage);
+          sum.cost += task.usage.cost;
+          sum.tasks += 1;
+        }
+      }
     }
-    this.sums.set(runId, found);
-    return found;
+    return this.sums.get(runId) ?? noSum();
   }
 
   /** Make the rows anew, if something has changed that they depend on. */
@@ -114,7 +121,7 @@ export class Model {
     }
     const fits = this.fitting(children, tops);
     const runs = [...this.runs.values()].filter((run) => this.isShown(run) && (!fits || fits.has(run.id)))
-      .sort((one, other) => other.live - one.live || (one.started_at < other.started_at ? 1 : -1));
+      .sort((one, other) => other.live - one.live || compared(other.started_at, one.started_at) || compared(other.id, one.id));
     const rows = [];
     const add = (list, level) => {
       const shown = fits ? list.filter((task) => fits.has(task.id)) : list;

@@ -22,7 +22,10 @@ export class Questions {
     this.head.textContent = `${plural(asked.length, "question")} ${asked.length === 1 ? "waits" : "wait"} for you`;
     const wanted = new Set(asked.map((question) => question.id));
     for (const [id, item] of this.shown) {
-      if (!wanted.has(id)) { item.remove(); this.shown.delete(id); }
+      if (wanted.has(id)) continue;
+      if (item.contains(document.activeElement)) this.act.back(); // the keys would be nobody's
+      item.remove();
+      this.shown.delete(id);
     }
     for (const question of asked) {
       if (!this.shown.has(question.id)) {
@@ -33,8 +36,9 @@ export class Questions {
     }
   }
 
+  /** Give the keys to the first question: to its field, or to the first of its choices. */
   focus() {
-    this.list.querySelector("input, textarea, button")?.focus();
+    (this.list.querySelector(".answers > *") ?? this.list.querySelector(".asked"))?.focus();
   }
 }
 

@@ -4,10 +4,11 @@ import { get, post } from "./api.js";
 import { byId, clean, draw, el, oneLine, put, set } from "./dom.js";
 import { points } from "./list.js";
 import { form } from "./questions.js";
-import { ENDED, MARKS, amount, bytes, clock, dollars, moment, plural, shortId, span, tokensOf } from "./words.js";
+import { ENDED, MARKS, amount, bytes, date, dollars, moment, plural, shortId, span, tokensOf } from "./words.js";
 
 const TABS = { output: "Output", conversation: "Conversation", result: "Result", attempts: "Attempts", log: "Log", details: "Details" };
 const MOST = 400_000; // characters of output that are kept in the page
+const ITEMS = 10; // of a group, that are named
 const NEAR = 40; // pixels from the end at which output still follows
 const FROM_THE_END = -100_000;
 
@@ -47,7 +48,8 @@ export class TaskPanel {
       }, word)));
     this.tabs.addEventListener("keydown", (event) => this.moveTab(event));
     this.output = el("pre", { role: "log", "aria-label": "Output", tabindex: "0", class: "output" });
-    this.pane = el("div", { id: "pane", role: "tabpanel", "aria-labelledby": "tab-output" }, this.output);
+    this.silent = el("p", { class: "none", hidden: true });
+    this.pane = el("div", { id: "pane", role: "tabpanel", "aria-labelledby": "tab-output" }, this.silent, this.output);
     this.field = el("textarea", { rows: 2, "aria-label": "Tell the task something", placeholder: "tell it something …" });
     this.field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); this.tell(); }
@@ -75,6 +77,7 @@ export class TaskPanel {
     const mine = changes.find((change) => change.id === this.id);
     if (mine && (mine.status !== undefined || mine.attempts !== undefined)) this.ask();
     if (mine && this.current === "conversation") this.askMessages();
+    if (this.current === "details" && changes.some((change) => change.group === this.id)) this.fillTab(); // items have come
   }
 
   /** Ask for all that the list does not have. */
@@ -101,7 +104,11 @@ export class TaskPanel {
       const { messages } = await get(`/api/tasks/${encodeURIComponent(id)}/messages?after=${last}`);
       if (this.id !== id) return;
       this.messages.push(...messages);
-      if (this.current === "conversation") this.pane.firstChild?.append(...messages.map(message));
+      if (this.current === "conversation") {
+        if (!this.messages.length) this.pane.replaceChildren(el("p", { class: "none" }, "It has no conversation."));
+        else if (this.pane.firstChild?.matches("ol")) this.pane.firstChild.append(...messages.map(message));
+        else this.pane.replaceChildren(this.conversation());
+      }
       if (messages.length >= 200) setTimeout(() => this.askMessages(), 0);
     } catch (error) {
       this.act.say(error.message);
@@ -150,6 +157,8 @@ export class TaskPanel {
       vitals && !ended && vitals.processes > 1 ? plural(vitals.processes, "process").replace("processs", "processes") : "",
     ].filter(Boolean).join(" · "));
     this.drawCharts(task, ended);
+    this.silent.hidden = this.kept > 0 || task.output_size > 0;
+    put(this.silent, ended ? "It has said nothing." : "It has said nothing yet.");
     const asking = ended || !task.live ? [] : task.questions;
     const key = asking.map((question) => question.id).join();
     if (key !== this.asking) {
@@ -158,8 +167,9 @@ export class TaskPanel {
     }
     const canAct = !this.act.isReadOnly();
     this.bar.hidden = !canAct;
-    this.field.hidden = this.sendButton.hidden = ended && !this.canResume(task);
-    this.sendButton.hidden = ended;
+    this.isGroup = !ended && this.model.itemsOf(task.id).length > 0;
+    this.field.hidden = this.isGroup || (ended && !this.canResume(task));
+    this.sendButton.hidden = ended || this.isGroup;
     set(this.field, "placeholder", ended ? "say something to go on with …" : "tell it something …");
     this.stopButton.hidden = ended || !task.live;
     this.resumeButton.hidden = !this.canResume(task);
@@ -208,6 +218,7 @@ export class TaskPanel {
   moveTab(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
+    event.preventDefault();
     this.turn(step);
     byId(`tab-${this.current}`).focus();
   }
@@ -220,15 +231,17 @@ export class TaskPanel {
 
   fillTab(isNew = false) {
     if (this.current === "output") {
-      if (isNew) { this.pane.replaceChildren(this.output); this.output.scrollTop = this.output.scrollHeight; }
+      if (isNew) { this.pane.replaceChildren(this.silent, this.output); this.output.scrollTop = this.output.scrollHeight; }
     } else if (this.current === "conversation") {
       if (isNew) {
-        this.pane.replaceChildren(el("ol", { class: "messages", tabindex: "0" }, ...this.messages.map(message)));
+        this.pane.replaceChildren(...(this.messages.length ? [this.conversation()] : []));
         this.askMessages();
       }
     } else if (!this.about) this.pane.replaceChildren(el("p", {}, "…"));
     else this.pane.replaceChildren(...this[this.current]());
   }
+
+  conversation() { return el("ol", { class: "messages", tabindex: "0" }, ...this.messages.map(message)); }
 
   result() {
     const { about: details } = this;
@@ -247,14 +260,26 @@ export class TaskPanel {
   failures() {
     const failed = this.model.itemsOf(this.id).filter((task) => ENDED.has(task.status) && task.status !== "completed");
     if (!failed.length) return [];
-    return [el("h3", {}, plural(failed.length, "failure")), el("ul", {}, ...failed.slice(0, 500).map((task) => el("li", {},
-      el("button", { type: "button", class: "link", onclick: () => this.act.open(task.id) }, `${task.agent} ${shortId(task.id)}`),
+    return [el("h3", {}, plural(failed.length, "failure")), el("ul", {}, ...failed.slice(0, 500).map((task) => el("li", {}, this.link(task),
       ` ${task.status}: ${oneLine(task.reason)} — ${oneLine(task.task, 120)}`)))];
+  }
+
+  /** Of a group: how many items it has, and the first of them. */
+  items() {
+    const items = this.model.itemsOf(this.id);
+    if (!items.length) return null;
+    const total = Math.max(items.length, (this.model.tasks.get(this.id) ?? this.about).progress?.total ?? 0);
+    const shown = items.slice(0, ITEMS).map((task) => el("li", {}, this.link(task), ` ${oneLine(task.task, 120)}`));
+    return el("div", {}, String(total), el("ul", {}, ...shown, total > shown.length ? el("li", {}, `and ${total - shown.length} more`) : null));
+  }
+
+  link(task) {
+    return el("button", { type: "button", class: "link", onclick: () => this.act.open(task.id) }, `${task.agent} ${shortId(task.id)}`);
   }
 
   attempts() {
     const rows = this.about.attempts_made.map((each) => el("tr", {},
-      el("td", {}, each.attempt || ""), el("td", {}, clock(each.at)),
+      el("td", {}, each.attempt || ""), el("td", {}, date(each.at)),
       el("td", { class: `s-${each.status}` }, `${MARKS[each.status] ?? ""} ${each.status}`), el("td", {}, oneLine(each.reason, 2000))));
     return [el("table", {}, el("thead", {}, el("tr", {}, ...["Attempt", "At", "Status", "Reason"].map((word) => el("th", { scope: "col" }, word)))), el("tbody", {}, ...rows)), ...this.traceback()];
   }
@@ -268,12 +293,12 @@ export class TaskPanel {
   details() {
     const { about: details, model } = this;
     const run = model.runs.get(details.run);
-    const link = (id) => (id && model.tasks.has(id) ? el("button", { type: "button", class: "link", onclick: () => this.act.open(id) }, `${model.tasks.get(id).agent} ${shortId(id)}`) : id);
+    const link = (id) => (id && model.tasks.has(id) ? this.link(model.tasks.get(id)) : id);
     const budget = details.budget;
     const facts = {
-      Asked: el("pre", { class: "prose", tabindex: "0" }, details.task),
+      Asked: el("pre", { class: "prose", tabindex: "0" }, details.task), Items: this.items(),
       Id: details.id, "Started by": link(details.parent), Group: link(details.group), Continues: link(details.continues),
-      Started: clock(details.started_at), Queued: clock(details.queued_at), Ended: clock(details.ended_at),
+      Started: date(details.started_at), Queued: date(details.queued_at), Ended: date(details.ended_at),
       Process: details.pid, "Works in": details.workdir || run?.working_dir, Run: run?.path ?? details.run,
       Host: details.host_pid ? `process ${details.host_pid}` : "gone", Team: run?.team,
       Requests: details.usage.requests || null, Silence: details.silence ? silence(details.silence) : null,
@@ -289,6 +314,7 @@ export class TaskPanel {
   writes() {
     this.isToWrite = true;
     this.draw();
+    if (this.isGroup) put(this.receipt, "A group hears nothing itself. Open one of its tasks.");
   }
 
   async tell() {
@@ -327,17 +353,22 @@ export function askToStop(model, act, id) {
   const dialog = byId("ask");
   const shown = others.slice(0, 20).map((each) => el("li", {}, `${oneLine(each.agent, 100)} ${shortId(each.id)} · ${oneLine(each.task, 100)}`));
   const more = others.length > shown.length ? [el("li", {}, `and ${others.length - shown.length} more`)] : [];
-  const stop = el("button", { type: "button", class: "danger", onclick: async () => {
+  const stop = el("button", { type: "button", class: "danger", "aria-keyshortcuts": "y", onclick: async () => {
     dialog.close();
     try { await post(`/api/tasks/${encodeURIComponent(id)}/stop`); } catch (error) { act.say(`It was not stopped: ${error.message}`); }
-  } }, others.length ? `Stop all ${others.length + 1}` : "Stop it");
+  } }, others.length ? `Stop all ${others.length + 1} ` : "Stop it ", el("kbd", { "aria-hidden": "true" }, "y"));
+  const leave = el("button", { type: "button", "aria-keyshortcuts": "n", onclick: () => dialog.close() }, "Leave it ", el("kbd", { "aria-hidden": "true" }, "n"));
   dialog.replaceChildren(
     el("h2", { id: "ask-title" }, `Stop ${oneLine(task.agent, 100)} ${shortId(id)}?`),
     el("p", {}, others.length ? `With it ${others.length === 1 ? "falls what it has started:" : `fall ${others.length} tasks that it has started:`}` : "Nothing else falls with it."),
     el("ul", {}, ...shown, ...more),
-    el("p", { class: "answers" }, stop, el("button", { type: "button", onclick: () => dialog.close() }, "Leave it")));
+    el("p", { class: "answers" }, stop, leave));
+  dialog.onkeydown = (event) => { // as in `top`
+    const button = { y: stop, n: leave }[event.key];
+    if (button) { event.preventDefault(); button.click(); }
+  };
   dialog.showModal();
-  stop.focus();
+  leave.focus();
 }
 
 function message(said) {

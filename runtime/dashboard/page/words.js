@@ -37,6 +37,13 @@ export const tokensOf = (usage) => usage.input_tokens + usage.output_tokens;
 export const shortId = (id) => id.replace(/^agent_task_/, "");
 export const plural = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
+/** The date and the time here: 2026-01-31 12:00:00. */
+export function date(iso) {
+  if (!iso) return "";
+  const at = new Date(iso);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace("T", " ");
+}
+
 /** A time of the day, with the date if that is not today. */
 export function clock(iso) {
   if (!iso) return "";

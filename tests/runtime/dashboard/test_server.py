@@ -14,8 +14,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from dashboards import Served, dashboard
-from first_forms import first_always
+from dashboards import Served, becomes, dashboard, listed
 from processes_and_waits import is_gone, wait_until
 from run_folders import command, past_run, subactors, task_row
 from subactors.runtime.dashboard.feed import Feed
@@ -43,19 +42,6 @@ def served(root: Path, host: Watched) -> Iterator[Served]:
     del host  # it is there first
     with dashboard(root) as served:
         yield served
-
-
-def listed(served: Served, task_id: str) -> dict[str, object] | None:
-    tasks = served.ask("/api/tasks").body["tasks"]
-    return next((task for task in tasks if task["id"] == task_id), None)
-
-
-def becomes(served: Served, task_id: str, **fields: object) -> None:
-    def is_so() -> bool:
-        task = listed(served, task_id)
-        return task is not None and all(task[name] == value for name, value in fields.items())
-
-    wait_until(is_so, f"{task_id} has {fields}", PATIENCE)
 
 
 # --- who may ask -----------------------------------------------------------------------------------------------------
@@ -214,12 +200,19 @@ def test_runs_of_before_come_when_they_are_asked_for_with_all_that_is_known_of_t
     cursor = served.ask("/api/tasks").body["cursor"]
     with served.events(f"/api/events?after={cursor}&task={first}&from=0") as events:
         assert _said(events)["text"] == "what it said"
-    tasks = served.ask("/api/tasks?past=1").body["tasks"]
+    told = served.ask("/api/tasks?past=1").body
+    runs, tasks = [run["id"] for run in told["runs"]], told["tasks"]
+    assert [runs, tasks] == [sorted(runs), sorted(tasks, key=lambda task: runs.index(task["run"]))], "the newest last"
     assert [task["status"] for task in tasks if task["id"] == first] == ["completed"]
     about = served.ask(f"/api/tasks/{first}").body
     assert (about["result"], about["resumable"], about["host_pid"]) == ("from before", False, None)
-    with served.events(f"/api/tasks/{first}/output") as events:
-        assert next(events)[1]["text"] == "what it said"
+    for part in (first, "00000001"):
+        assert served.ask(f"/api/tasks/{part}").body["id"] == first, "a part of an id will do, as for commands"
+        with served.events(f"/api/tasks/{part}/output") as events:
+            assert next(events)[1]["text"] == "what it said"
+    for path in (f"{first}/output?from=abc", f"{first}/messages?after=zz"):
+        answer = served.ask(f"/api/tasks/{path}")
+        assert (answer.status, answer.body["error"].endswith("is not a whole number.")) == (400, True)
 
 
 def test_a_conversation_is_read_on_behind_what_is_known(served: Served, host: Watched) -> None:
@@ -254,7 +247,7 @@ def test_what_has_ended_is_neither_stopped_nor_told_anything(served: Served, hos
     assert served.ask(f"/api/tasks/{task_id}/steer", {"text": ""}).status == 400
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b'{"text": 1}', b"\xff", b"x" * 1_000_001])
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"text": 1}', b"\xff", rb'{"text": "\ud83d"}', b"x" * 1_000_001])
 def test_what_cannot_be_understood_is_refused_in_words(served: Served, host: Watched, body: bytes) -> None:
     task_id = host.start("fails", "on purpose")
     headers = {"authorization": f"Bearer {served.token}", "origin": served.origin}
@@ -262,6 +255,7 @@ def test_what_cannot_be_understood_is_refused_in_words(served: Served, host: Wat
     answer = httpx2.post(url, content=body, headers=headers, trust_env=False)
     assert answer.status_code in {400, 413}
     assert answer.json()["error"].endswith(".")
+    assert (b"ud83d" in body) == ("half of a character" in answer.text)
 
 
 @pytest.mark.parametrize("task_id", ["x", "agent_task_ffffffff", "..%2F..%2Fetc%2Fpasswd", "%00", "a" * 3000])
@@ -276,86 +270,6 @@ def test_a_host_that_is_gone_is_said_so(root: Path) -> None:
         host.host.kill()
         becomes(served, task_id, status="failed", reason="The host died.")
         assert served.ask(f"/api/tasks/{task_id}/steer", {"text": "hello"}).status == 410
-
-
-@first_always("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_with_streams_open_and_as_shells_expect(root: Path, number: signal.Signals) -> None:
-    with dashboard(root) as served:
-        cursor = served.ask("/api/tasks").body["cursor"]
-        with served.events(f"/api/events?after={cursor}"):
-            served.program.send_signal(number)
-            assert served.program.wait(PATIENCE) == 128 + number
-
-
-def test_a_browser_is_given_a_file_that_only_the_user_can_read_and_that_leads_to_the_page(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program, seen = tmp_path / "browser", tmp_path / "seen"
-    program.write_text(
-        f'#!/bin/sh\nstat -c %a "${{1#file://}}" > {seen}\ncat "${{1#file://}}" >> {seen}\necho $1 >> {seen}\n'
-    )
-    program.chmod(0o700)
-    monkeypatch.setenv("BROWSER", str(program))
-    with dashboard(root, "--open") as served:
-        wait_until(lambda: seen.exists() and "file://" in seen.read_text(), "it is opened", PATIENCE)
-        assert served.ask("/api/tasks").status == 200
-    mode, *lines, address = seen.read_text().splitlines()
-    assert (mode, served.token in address, f"{served.origin}/#token={served.token}" in "".join(lines)) == (
-        "600",
-        False,
-        True,
-    )
-    assert not Path(address.removeprefix("file://")).exists()
-
-
-def test_a_browser_that_comes_back_late_is_answered_and_none_at_all_is_said(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program, seen = tmp_path / "browser", tmp_path / "seen"
-    program.write_text(
-        f"#!{sys.executable}\n"
-        "import pathlib, re, sys, urllib.request\n"
-        "door = pathlib.Path(sys.argv[1].removeprefix('file://')).read_text()\n"
-        "page = urllib.request.urlopen(re.search('url=([^#\"]*)', door)[1]).read()\n"
-        f"pathlib.Path({str(seen)!r}).write_bytes(page)\n"
-    )
-    program.chmod(0o700)
-    monkeypatch.setenv("BROWSER", str(program))
-    with dashboard(root, "--open"):
-        wait_until(lambda: seen.exists() and "<!doctype html>" in seen.read_text(), "it has the page", PATIENCE)
-
-    monkeypatch.setenv("BROWSER", str(tmp_path / "none"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with subprocess.Popen(
-        command("dashboard", "--state-dir", root, "--quiet", "--open"), stderr=subprocess.PIPE, text=True
-    ) as alone:
-        assert alone.stderr is not None
-        assert alone.stderr.readline().strip() == "No browser was found here."
-        alone.terminate()
-
-
-def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(root: Path, tmp_path: Path) -> None:
-    team = tmp_path / "team.yaml"
-    team.write_text("agents: {root: {entrypoint: 'watched:hears'}}")
-    with subprocess.Popen(
-        command("run", team, "go", "--dashboard", "--state-dir", root),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as program:
-        assert program.stderr is not None
-        address = next(line for line in program.stderr if line.startswith("Dashboard: ")).split()[1]
-        served = Served(address, program)
-        wait_until(lambda: len(served.ask("/api/tasks").body["tasks"]) == 1, "its root is seen alone", PATIENCE)
-        (task,) = served.ask("/api/tasks").body["tasks"]
-        becomes(served, task["id"], status="running")
-        assert served.ask(f"/api/tasks/{task['id']}/steer", {"text": "bye"}).status == 202
-        assert program.communicate(timeout=PATIENCE)[0].strip() == "heard: bye"
-        assert program.returncode == 0
-    with pytest.raises(httpx2.ConnectError):
-        served.ask("/")
 
 
 @pytest.mark.slow

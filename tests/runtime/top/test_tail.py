@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from run_folders import past_run, task_row
 
 pytest.importorskip("textual", reason="Textual is not installed: pip install 'subactors[top]'")
 from top_screens import WIDE, Screen, on_screen
 
 
 def test_a_text_of_any_length_is_kept_to_a_bound_and_wrapped(tmp_path: Path) -> None:
+    past_run(tmp_path, task_row(1))
+
     async def play(screen: Screen) -> None:
+        await screen.go_to("agent_task_00000001")
+        await screen.press("o")
         tail = screen.app.pane.tail
         for number in range(22):
             tail.feed(f"{number} {'long words ' * 2000}\n")
@@ -23,7 +28,7 @@ def test_a_text_of_any_length_is_kept_to_a_bound_and_wrapped(tmp_path: Path) -> 
         tail.feed("日本語の長い文" * 1000)
         await screen.until("語の長い文日本語の長い文日本語の長い文")
 
-    on_screen(tmp_path, play, WIDE)
+    on_screen(tmp_path, play, WIDE, past=True)
 
 
 def test_a_line_that_never_ends_is_kept_to_the_same_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

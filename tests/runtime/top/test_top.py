@@ -19,11 +19,12 @@ from subactors.runtime.control.other_hosts import tasks_of
 from subactors.runtime.runs.folder import RunFiles
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.watching import details, steering
-from watched import Watched, ended_run, watched
+from watched import MAPS, Watched, ended_run, watched
 
 pytest.importorskip("textual", reason="Textual is not installed: pip install 'subactors[top]'")
-from top_screens import NARROW, WIDE, Screen, on_screen
+from top_screens import NARROW, WIDE, Screen, is_, on_screen, reason, short
 
+COLUMNS = ("Doing", "Last words", "Tokens", "Cost", "CPU", "Memory")
 SIZES = pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "170x50"])
 
 
@@ -41,19 +42,6 @@ def host(_host: Watched) -> Iterator[Watched]:
         if not task.view.ended:
             with details.foreign(_host.root, task.run.name, task.view.id) as found, contextlib.suppress(TaskEndedError):
                 steering.stop(found)
-
-
-def short(task_id: str) -> str:
-    return task_id.removeprefix("agent_task_")
-
-
-def reason(screen: Screen, task_id: str) -> str:
-    return screen.app.listing.tasks[task_id].reason
-
-
-def is_(screen: Screen, task_id: str, status: str) -> bool:
-    task = screen.app.listing.tasks.get(task_id)
-    return task is not None and task.status == status
 
 
 @SIZES
@@ -91,40 +79,43 @@ def test_looking_at_an_ended_task_does_not_count_as_reading_it(host: Watched) ->
         wait_until(lambda: unread() > 0, "its end is in the journal")
         before = unread()
         await screen.go_to(task_id)
-        await screen.press("v", "v")
+        await screen.press("v", "v", "v")
         await screen.until("Traceback")
         assert unread() == before
 
     on_screen(host.root, play, WIDE)
 
 
-def test_output_is_beside_the_table_of_a_large_terminal_and_follows(host: Watched, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "is_beside"), [((150, 50), False), ((220, 50), True)], ids=["150x50", "220x50"])
+def test_a_task_that_is_open_takes_no_column_from_the_table_and_its_output_follows(
+    host: Watched, tmp_path: Path, size: tuple[int, int], is_beside: bool
+) -> None:
     more = tmp_path / "more"
     task_id = host.start("speaks", "first words", {"file": str(more)})
 
     async def play(screen: Screen) -> None:
+        app, columns = screen.app, screen.app.table._columns.names
+        assert columns == ("Task", "Status", "Time", "Time line", *COLUMNS)
+        await screen.press("home", "o")
+        await screen.until("Choose a task.")
+        assert not app.pane.display
         await screen.go_to(task_id)
-        await screen.until(lambda: screen.app.pane.tail.text.startswith("first words\n"), "it is read")
-        more.write_text("and \x1b[31mmore\x07 of [red]it[/red]\n" * 300)
-        await screen.until(lambda: screen.app.pane.tail.text.count("[red]it[/red]") == 300, "it follows")
-        assert "and more of [red]it[/red]" in screen.lines[-4]
-
-    on_screen(host.root, play, WIDE)
-
-
-def test_output_comes_with_a_key_in_a_small_terminal_and_goes_with_another(host: Watched) -> None:
-    task_id = host.start("speaks", "words of output")
-
-    async def play(screen: Screen) -> None:
-        await screen.go_to(task_id)
-        assert not screen.app.pane.display
+        assert not app.pane.display
         await screen.press("enter")
-        await screen.until(lambda: "words of output" in screen.app.pane.tail.text, "it is read")
-        await screen.until(lambda: screen.app.pane.display, "it is shown")
+        await screen.until(lambda: app.pane.tail.text.startswith("first words\n"), "it is read")
+        more.write_text("and \x1b[31mmore\x07 of [red]it[/red]\n" * 300)
+        await screen.until(lambda: app.pane.tail.text.count("[red]it[/red]") == 300, "it follows")
+        await screen.until("[red]it[/red]")
+        assert app.table._columns.names == columns
+        assert (app.pane.region.x > 0) == is_beside
+        await screen.press("home")
+        await screen.until(lambda: not app.pane.display, "of a run there is nothing to show")
+        await screen.go_to(task_id)
+        await screen.until(lambda: app.pane.display, "it is open again")
         await screen.press("escape")
-        assert not screen.app.pane.display
+        assert not app.pane.display
 
-    on_screen(host.root, play)
+    on_screen(host.root, play, size)
 
 
 @SIZES
@@ -195,8 +186,23 @@ def test_a_question_is_answered_in_words(host: Watched) -> None:
         await screen.press("enter")
         await screen.until(lambda: is_(screen, task_id, "completed"), "it has its answer")
         await screen.go_to(task_id)
-        await screen.press("v", "v")
+        await screen.press("v", "v", "v")
         await screen.until("told: me and you")
+
+    on_screen(host.root, play, WIDE)
+
+
+def test_a_group_shows_its_items_and_takes_no_word(host: Watched) -> None:
+    host.start("calls", MAPS)
+
+    async def play(screen: Screen) -> None:
+        await screen.until(lambda: any(task.group for task in screen.app.listing.tasks.values()), "it has begun")
+        await screen.go_to(next(filter(None, (task.group for task in screen.app.listing.tasks.values()))))
+        await screen.press("t")
+        await screen.until("A group hears nothing itself")
+        await screen.press("v", "V")
+        await screen.until(lambda: "12 items:" in screen.app.pane.page.text, "its details are there")
+        assert "item 9\n  and 2 more" in screen.app.pane.page.text
 
     on_screen(host.root, play, WIDE)
 
@@ -257,7 +263,7 @@ def test_read_only_shows_questions_whole_and_changes_nothing(host: Watched) -> N
             await screen.press(key)
         await screen.press("a")
         await screen.until("asks whoever started it")
-        assert "f" in [line.strip("│ ") for line in screen.lines]
+        assert "f" in [part.strip() for line in screen.lines for part in line.split("│")]
         assert "right" not in screen.lines[-1]
         await screen.press("down", "down", "enter", "escape")
         await screen.until("question")
@@ -311,27 +317,13 @@ def test_the_tool_at_work_and_everything_about_a_task_are_shown(host: Watched) -
     async def play(screen: Screen) -> None:
         await screen.go_to(task_id)
         await screen.until("shell 1s")
-        await screen.press("v")
+        await screen.press("v", "v")
         await screen.until("→ shell")
         await screen.press("V", "V")
         await screen.until(f"Id          {task_id}")
         assert f"process {host.host.program.pid}" in screen.text
 
     on_screen(host.root, play, WIDE)
-
-
-def test_past_runs_come_with_a_key(tmp_path: Path) -> None:
-    past_run(tmp_path, task_row(1), task_row(2, status="failed", reason="no luck"))
-
-    async def play(screen: Screen) -> None:
-        await screen.until("`p` shows past runs")
-        await screen.press("p")
-        await screen.until("no luck")
-        await screen.until(lambda: "past runs, too" in screen.lines[0], "the first line says so")
-        await screen.press("p")
-        await screen.until(lambda: "no luck" not in screen.text, "they are gone")
-
-    on_screen(tmp_path, play)
 
 
 def test_a_host_that_is_killed_is_over_and_so_are_its_tasks(tmp_path: Path) -> None:
@@ -364,14 +356,6 @@ def test_hostile_text_in_every_field_is_shown_as_text(tmp_path: Path) -> None:
             assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(screen.text)
 
     on_screen(tmp_path, play, past=True)
-
-
-def test_a_folder_whose_name_is_no_text_is_shown_with_marks(tmp_path: Path) -> None:
-    async def play(screen: Screen) -> None:
-        await screen.until("No runs in")
-        await screen.until("\N{REPLACEMENT CHARACTER}")
-
-    on_screen(tmp_path / os.fsdecode(b"\xff"), play, (300, 24), past=True)
 
 
 @pytest.mark.slow

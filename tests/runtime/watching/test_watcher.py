@@ -242,17 +242,18 @@ def test_a_host_that_has_just_begun_has_its_time_whoever_else_looks(
 
 
 def test_runs_of_before_are_read_when_they_are_wanted_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
-    past_run(tmp_path, task_row(1), task_row(2, status="running", runtime=None, result=None))
+    said = {3: json.dumps(f"two\nlines {'x' * 270}\U0001f600" * 2), 4: "null", 5: '{"a":1}'}
+    answers = [task_row(number, result=result) for number, result in said.items()]
+    past_run(tmp_path, task_row(1), task_row(2, status="running", runtime=None, result=None), *answers)
     broken = past_run(tmp_path)
     (broken / "journal.sqlite").write_text("nothing")
     with Watcher(tmp_path) as watcher:
         with watcher.looking() as model:
             assert model.tasks() == []
         with watcher.looking(former=True) as model:
-            assert {task.id: task.status for task in model.tasks()} == {
-                "agent_task_00000001": "completed",
-                "agent_task_00000002": "failed",
-            }
+            told = [(task.status, task.words) for task in model.tasks()]
+            assert told[:2] == [("completed", "result 1"), ("failed", "")]
+            assert [words[:13] for _, words in told[2:]] == ["two lines xxx", "", '{"a":1}']
             assert all(run.is_former for run in model.runs())
             count, (warning,) = watcher.warnings_after(0)
             assert (count, broken.name in warning, watcher.warnings_after(1)) == (1, True, (1, []))
@@ -301,6 +302,23 @@ def test_a_host_is_asked_nothing_when_nobody_looks(tmp_path: Path) -> None:
         runtime.stop(task_id)
         with watcher.looking() as model:
             seen(model, task_id, "stopped")
+
+
+def test_who_comes_back_when_a_host_has_forgotten_what_it_told_is_told_all_in_the_same_order(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first, second = (str(runtime.run("speaks", text)) for text in ("first", "second"))
+        with ControlClient(runtime._host.folder.control, PATIENCE) as client:
+            told = client.ask(WatchTasks("00000000-9", 0.0), PATIENCE)
+        assert (told.reset, [change.id for change in told.changed]) == (True, [first, second])
+
+
+def test_what_a_journal_does_not_have_yet_keeps_its_place_while_its_host_lives() -> None:
+    model, rows = Model(), [TaskRow(id=f"agent_task_{number}", agent="a", task="", status="running") for number in "12"]
+    model.merge("run_1", TaskChanges(cursor="a-1", reset=True, changed=[_change(row.id) for row in rows]))
+    model.take_journal("run_1", rows[1:], live=True)
+    assert [task.id for task in model.tasks()] == ["agent_task_1", "agent_task_2"]
+    model.take_journal("run_1", rows[1:], live=False)
+    assert [task.id for task in model.tasks()] == ["agent_task_2"]
 
 
 def test_those_who_have_hung_up_take_no_room_from_others_who_watch(tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""The dashboard as a command: how it ends, whom it opens a browser for, and how it goes beside a run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+from dashboards import Served, becomes, dashboard
+from first_forms import first_always
+from processes_and_waits import wait_until
+from run_folders import command, past_run, task_row
+
+PATIENCE = 30.0
+
+
+@first_always("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_streams_open_without_a_word_and_as_shells_expect(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    past_run(tmp_path, task_row(1, status="running", runtime=None))
+    with dashboard(tmp_path, stderr=subprocess.PIPE) as served, contextlib.ExitStack() as stack:
+        cursor = served.ask("/api/tasks").body["cursor"]
+        for path in (f"/api/events?after={cursor}", f"/api/events?after={cursor}&task=agent_task_00000001") * 2:
+            stack.enter_context(served.events(path))
+        served.program.send_signal(number)
+        assert served.program.communicate(timeout=PATIENCE)[1] == ""
+        assert served.program.returncode == 128 + number
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_it_may_end_with_its_input_which_is_no_failure(tmp_path: Path, is_open: bool) -> None:
+    with dashboard(
+        tmp_path, "--ends-with-input", stdin=subprocess.PIPE if is_open else subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as served:
+        assert served.program.communicate(timeout=PATIENCE)[1] == ""
+        assert served.program.returncode == 0
+
+
+def test_a_browser_is_given_a_file_that_only_the_user_can_read_and_that_leads_to_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, seen = tmp_path / "browser", tmp_path / "seen"
+    program.write_text(
+        f'#!/bin/sh\nstat -c %a "${{1#file://}}" > {seen}\ncat "${{1#file://}}" >> {seen}\necho $1 >> {seen}\n'
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(program))
+    with dashboard(tmp_path, "--open") as served:
+        wait_until(lambda: seen.exists() and "file://" in seen.read_text(), "it is opened", PATIENCE)
+        assert served.ask("/api/tasks").status == 200
+    mode, *lines, address = seen.read_text().splitlines()
+    assert (mode, served.token in address, f"{served.origin}/#token={served.token}" in "".join(lines)) == (
+        "600",
+        False,
+        True,
+    )
+    assert not Path(address.removeprefix("file://")).exists()
+
+
+def test_a_browser_that_comes_back_late_is_answered_and_none_at_all_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, seen = tmp_path / "browser", tmp_path / "seen"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import pathlib, re, sys, urllib.request\n"
+        "door = pathlib.Path(sys.argv[1].removeprefix('file://')).read_text()\n"
+        "page = urllib.request.urlopen(re.search('url=([^#\"]*)', door)[1]).read()\n"
+        f"pathlib.Path({str(seen)!r}).write_bytes(page)\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(program))
+    with dashboard(tmp_path, "--open"):
+        wait_until(lambda: seen.exists() and "<!doctype html>" in seen.read_text(), "it has the page", PATIENCE)
+
+    monkeypatch.setenv("BROWSER", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with subprocess.Popen(
+        command("dashboard", "--state-dir", tmp_path, "--quiet", "--open"), stderr=subprocess.PIPE, text=True
+    ) as alone:
+        assert alone.stderr is not None
+        assert alone.stderr.readline().strip() == "No browser was found here."
+        alone.terminate()
+
+
+def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text("agents: {root: {entrypoint: 'watched:hears'}}")
+    with subprocess.Popen(
+        command("run", team, "go", "--dashboard", "--state-dir", tmp_path),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        address = next(line for line in program.stderr if line.startswith("Dashboard: ")).split()[1]
+        served = Served(address, program)
+        wait_until(lambda: len(served.ask("/api/tasks").body["tasks"]) == 1, "its root is seen alone", PATIENCE)
+        (task,) = served.ask("/api/tasks").body["tasks"]
+        becomes(served, task["id"], status="running")
+        assert served.ask(f"/api/tasks/{task['id']}/steer", {"text": "bye"}).status == 202
+        assert program.communicate(timeout=PATIENCE)[0].strip() == "heard: bye"
+        assert program.returncode == 0
+    with pytest.raises(httpx2.ConnectError):
+        served.ask("/")
