@@ -38,6 +38,7 @@ def outcome(work: str, *target: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("npm")
+    (folder / "token").touch(0o600)
     (folder / "token").write_text(TOKEN)
     with http_server(folder, "--token-file", str(folder / "token")) as server:
         yield server
