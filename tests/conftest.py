@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -47,9 +48,21 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring them into the order that is every worker's, before fixtures that they share bring them closer together."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Bring them into the order that is every worker's, before fixtures that they share bring them closer together.
+
+    Of slow tests only a share is left, if the environment names one: `2/3` is the second third.
+    """
     items.sort(key=lambda item: item.path)
+    number, _, of = os.environ.get("SUBACTORS_SLOW_SHARE", "1/1").partition("/")
+    others = [item for item in items if item.get_closest_marker("slow") and _share(item, int(of)) != int(number) - 1]
+    config.hook.pytest_deselected(items=others)
+    left_out = set(others)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _share(item: pytest.Item, of: int) -> int:
+    return zlib.crc32(item.nodeid.encode()) % of
 
 
 @pytest.fixture(autouse=True)

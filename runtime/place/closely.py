@@ -60,7 +60,8 @@ _THREAD: Final = re.compile(
 )
 
 _HERE: Final = Path(__file__).parents[2]
-_OUTER_FRAMES: Final = (f'  File "{_HERE}/actors/', f'  File "{_HERE}/runtime/child/')
+_CHILD_FRAMES: Final = f'  File "{_HERE}/runtime/child/'
+_OUTER_FRAMES: Final = (f'  File "{_HERE}/actors/', _CHILD_FRAMES)
 """How the lines begin of what called the task's work, whatever that is."""
 
 
@@ -177,11 +178,14 @@ def main_stack(dump: str) -> str:
     # Mostly it is the thread that took the signal. Of a process that was stopped then, or blocks it, another does.
     is_there = any(which.startswith("Current") for which, _ in found)
     frames = found[-1][1].rstrip("\n").split("\n") if is_there else []
-    ours = [frame.startswith(_OUTER_FRAMES) for frame in frames]
-    if False in ours:
-        # What it has called of this package stays: `task.emit`, say.
-        first = ours.index(False)
-        frames = frames[: ours.index(True, first) if True in ours[first:] else None]
+    # From the outermost frame of a task's process inwards: what it has called of this package itself, such as
+    # `task.emit`, is further in, and may have called anything.
+    outermost = max((place for place, frame in enumerate(frames) if frame.startswith(_CHILD_FRAMES)), default=-1)
+    first = outermost
+    while first > 0 and frames[first - 1].startswith(_OUTER_FRAMES):
+        first -= 1
+    if first > 0:
+        frames = frames[:first]
     return "\n".join(frame.strip() for frame in frames[:_MOST_FRAMES])
 
 

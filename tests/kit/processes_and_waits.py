@@ -22,6 +22,7 @@ __all__ = [
     "descriptors",
     "is_gone",
     "look_at",
+    "put",
     "wait_until",
     "wait_until_at_rest",
 ]
@@ -158,3 +159,10 @@ def _descriptors_of_the_kept_event_loop() -> list[int]:
     if loop is None or loop.is_closed():
         return []
     return [loop._selector.fileno(), loop._ssock.fileno(), loop._csock.fileno()]
+
+
+def put(path: Path, text: str) -> None:
+    """Make a file with a text: whoever waits for the file never finds it empty."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.rename(path)

@@ -80,7 +80,7 @@ def exit_silently() -> None:
 
 
 def wait_for(path: str) -> str:
-    """Wait until a file is there; return what it holds."""
+    """Wait until a file is there, which `processes_and_waits.put` has made; return what it holds."""
     print("waiting", flush=True)
     while not Path(path).exists():
         time.sleep(0.005)

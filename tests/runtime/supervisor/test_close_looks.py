@@ -17,7 +17,6 @@ import pytest
 from command_line import subactors
 from processes_and_waits import wait_until
 from subactors.runtime import AsyncRuntime, Runtime, RuntimeClosedError, TaskView
-from subactors.runtime.place.closely import main_stack
 from subactors.runtime.tasks.views import ProcessSeen, Silence, ToolInUse
 from subactors.runtime.tasks.wording import describe_view
 from teams import call, run_and_wait
@@ -82,7 +81,12 @@ def _seen(runtime: Runtime, task_id: str) -> Silence:
 
 def _stack_seen(runtime: Runtime, task_id: str) -> Silence:
     """Return the same once the stack is there: a process gets no core for a while on a busy machine."""
-    wait_until(lambda: bool(_seen(runtime, task_id).stack), "it has written its stack", limit=PATIENCE)
+
+    def is_there() -> bool:
+        silence = runtime.view(task_id).silence  # None where its last word is listed and not yet counted
+        return silence is not None and bool(silence.stack)
+
+    wait_until(is_there, "it has written its stack", limit=PATIENCE)
     return _seen(runtime, task_id)
 
 
@@ -373,16 +377,3 @@ Its processes:
   15 sh: running, CPU 3.20 s
 It is strange.
 """ in describe_view(view, 30_000)
-
-
-def test_the_main_thread_is_found_among_others_and_in_noise() -> None:
-    dump = (
-        'noise\nThread 0x01 (most recent call first):\n  File "b.py", line 1 in other\n\n'
-        'Current thread 0x02 (most recent call first):\n  File "a.py", line 2 in inner\n'
-        '  File "a.py", line 3 in outer\n'
-        "noise\n"
-    )
-
-    assert main_stack(dump) == 'File "a.py", line 2 in inner\nFile "a.py", line 3 in outer'
-    assert main_stack("Thread 0x01 (most recent call first):\n") == ""
-    assert main_stack("") == ""

@@ -13,6 +13,7 @@ import submitted
 from anyio.lowlevel import checkpoint
 from awaited import InLoop, shared_in_loops
 from first_forms import first_always
+from processes_and_waits import put
 from subactors.runtime import AsyncRuntime, TaskFailed
 from subactors.runtime.verbs.async_many import AsyncResults
 
@@ -44,7 +45,7 @@ def test_a_map_whose_wait_is_cancelled_goes_on_with_the_next(shared: InLoop, tmp
         for _ in range(3):
             with anyio.move_on_after(0.01):
                 await anext(results)
-        (tmp_path / "go").write_text("gone")
+        put(tmp_path / "go", "gone")
         return [result async for result in results]
 
     assert shared(program, backend) == ["gone"] * 3
@@ -59,7 +60,7 @@ def test_as_completed_whose_wait_is_cancelled_goes_on_with_the_next(
         for _ in range(3):
             with anyio.move_on_after(0.01):
                 await anext(ended)
-        (tmp_path / "go").write_text("gone")
+        put(tmp_path / "go", "gone")
         return sorted(map(str, tasks)) == sorted([str(task) async for task in ended])
 
     assert shared(program, backend)
@@ -72,7 +73,7 @@ def test_a_loop_over_a_map_that_is_cancelled_stops_what_runs(shared: InLoop, tmp
                 scope.cancel()
         await nothing_runs(runtime)
 
-    (tmp_path / "go").write_text("gone")
+    put(tmp_path / "go", "gone")
     shared(program, backend)
 
 
@@ -226,7 +227,7 @@ def test_an_async_map_is_read_by_one_coroutine_at_a_time(shared: InLoop, tmp_pat
                 await checkpoint()
             with pytest.raises(RuntimeError, match="another coroutine"):
                 await anext(results)
-            (tmp_path / "go").write_text("gone")
+            put(tmp_path / "go", "gone")
         return read[0]
 
     assert shared(program, backend) == "gone"

@@ -13,6 +13,7 @@ import anyio
 import pytest
 import submitted
 from awaited import InLoop, in_loop, shared_in_loops
+from processes_and_waits import put
 from subactors.runtime import AsyncRuntime, AsyncTask, Runtime, TaskFailed, TaskStopped
 from teams import PATIENCE
 
@@ -41,7 +42,7 @@ def test_a_wait_that_is_cancelled_stops_no_task(shared: InLoop, tmp_path: Path, 
         with anyio.move_on_after(0.05):
             await task
         assert not task.done()
-        (tmp_path / "go").write_text("later")
+        put(tmp_path / "go", "later")
         return str(await task)
 
     assert shared(program, backend) == "later"
@@ -93,7 +94,7 @@ def test_200_tasks_that_end_together_tell_each_waiter_that_stayed_once(shared: I
             tasks = [await group.submit(submitted.wait_for, str(go)) for _ in range(20)]
             waits = [(task, asyncio.ensure_future(wait(task))) for task in tasks for _ in range(10)]
             await asyncio.sleep(0)
-            go.write_text("now")
+            put(go, "now")
             cancelled = chance.sample(waits, 60)
             for _, each in cancelled:
                 await asyncio.sleep(chance.random() * 0.002)
@@ -265,7 +266,7 @@ def test_a_start_with_a_key_that_is_cancelled_stops_nobody_elses_task(shared: In
                 await asyncio.sleep(0)
             again.cancel()
             await asyncio.gather(again, return_exceptions=True)
-        go.write_text("goes on")
+        put(go, "goes on")
         return str(await first)
 
     assert shared(program) == "goes on"

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import submitted
+from processes_and_waits import put
 from subactors.runtime import RunError, Runtime, TaskFailed, TaskStopped
 from subactors.runtime.tasks.messages import TaskAccepted
 from subactors.runtime.tasks.views import TaskList
@@ -80,7 +81,7 @@ def test_a_group_that_collects_lets_the_others_go_on_and_raises_nothing(runtime:
         going = group.submit(submitted.wait_for, str(tmp_path / "go"))
         runtime.wait([failing], timeout=PATIENCE)
         assert not going.done()
-        (tmp_path / "go").write_text("went on")
+        put(tmp_path / "go", "went on")
 
     assert going.result(0) == "went on"
     with pytest.raises(TaskFailed):

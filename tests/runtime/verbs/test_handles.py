@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import submitted
-from processes_and_waits import wait_until
+from processes_and_waits import put, wait_until
 from subactors.runtime import (
     NotOfTypeError,
     RunError,
@@ -66,7 +66,7 @@ def test_a_result_that_does_not_come_in_time_is_a_timeout_and_the_task_goes_on(
     with pytest.raises(TimeoutError, match=f"{task.id} has not ended after 0.01 s"):
         task.result(0.01)
     assert not task.done()
-    (tmp_path / "go").write_text("gone")
+    put(tmp_path / "go", "gone")
     assert task.result(PATIENCE) == "gone"
 
 
@@ -203,7 +203,7 @@ def test_as_completed_yields_each_task_once_as_it_ends(runtime: Runtime, tmp_pat
     order = []
     for task in runtime.as_completed([slow, fast, fast.id]):
         order.append(task)
-        (tmp_path / "go").write_text("")
+        put(tmp_path / "go", "")
     assert order == [fast, slow]
 
 

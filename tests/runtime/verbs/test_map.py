@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import submitted
-from processes_and_waits import wait_until
+from processes_and_waits import put, wait_until
 from subactors.runtime import EmptyTaskError, RunError, Runtime, RuntimeClosedError, TaskCrashed, TaskFailed
 from teams import PATIENCE, shared_runtime
 
@@ -239,7 +239,7 @@ def test_a_map_waits_for_room_that_other_tasks_take(tmp_path: Path) -> None:
         results: list[int] = []
         reader = threading.Thread(target=lambda: results.extend(small.map(submitted.square, range(3))))
         reader.start()
-        (tmp_path / "go").write_text("gone")
+        put(tmp_path / "go", "gone")
         assert other.result(PATIENCE) == "gone"
         reader.join()
         assert results == [0, 1, 4]
@@ -276,14 +276,14 @@ def test_map_uses_the_room_that_others_have_left_again(tmp_path: Path) -> None:
     with Runtime(state_dir=tmp_path, standby=0, max_running=4, max_queued=0) as small:
         others = [small.submit(submitted.wait_for, str(tmp_path / "go")) for _ in range(3)]
         results = small.map(submitted.wait_for, itertools.chain([str(tmp_path / "go")] * 2, [str(tmp_path / "on")] * 4))
-        (tmp_path / "go").write_text("gone")
+        put(tmp_path / "go", "gone")
         small.wait(others)
         assert [next(results), next(results)] == ["gone", "gone"]
         rest: list[str] = []
         reader = threading.Thread(target=lambda: rest.extend(results))
         reader.start()
         wait_until(lambda: len(still_running(small)) == 4, "all slots are used again", limit=PATIENCE)
-        (tmp_path / "on").write_text("on")
+        put(tmp_path / "on", "on")
         reader.join()
         assert rest == ["on"] * 4
 
@@ -323,7 +323,7 @@ def test_arguments_out_of_their_range_are_refused_before_anything_runs(
 
 
 def test_a_map_that_is_left_when_the_runtime_has_been_closed_raises_nothing(tmp_path: Path) -> None:
-    (tmp_path / "go").write_text("first")
+    put(tmp_path / "go", "first")
     with Runtime(state_dir=tmp_path / "state", standby=0, max_running=3) as closing:
         results = closing.map(submitted.wait_for, [str(tmp_path / "go"), "/nowhere", "/nowhere"])
         assert next(results) == "first"
