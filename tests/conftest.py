@@ -51,7 +51,7 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Bring them into the order that is every worker's, before fixtures that they share bring them closer together.
 
-    Of slow tests only a share is left, if the environment names one: `2/3` is the second third.
+    Of slow tests only a share is left, if the environment names one: `2/4` is the second quarter.
     """
     items.sort(key=lambda item: item.path)
     number, _, of = os.environ.get("SUBACTORS_SLOW_SHARE", "1/1").partition("/")

@@ -20,7 +20,7 @@ import pytest
 from installed_programs import NotInstalledError, from_npm
 from processes_and_waits import wait_until
 
-PATIENCE = 8_000
+PATIENCE = 30_000
 """Milliseconds in which something has to come to a page."""
 
 _AXE = "4.14.1"

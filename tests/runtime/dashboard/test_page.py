@@ -18,6 +18,9 @@ from first_forms import first_always
 from subactors.runtime.terminal.control_sequences import clean, visible
 from watched import MAPS, Watched, ended_run, watched
 
+pytestmark = pytest.mark.slow  # a browser draws without a graphics card here
+
+
 HOSTILE = (
     '<img src=x onerror="alert(1)"><script>alert(2)</script>{{7*7}}${alert(3)}'
     "\x1b[31mred\x1b]0;title\x07\u202egnirts\u2066\x00\x08\u200f javascript:alert(4) \ufeff"
@@ -272,7 +275,6 @@ def test_a_host_that_dies_is_seen_to_be_gone(seen: Tab, root: Path) -> None:
         has(seen.page.get_by_role("row").filter(has_text="has ended"), "over")
 
 
-@pytest.mark.slow
 def test_a_page_whose_server_is_started_anew_says_so_and_goes_on_with_the_new_address(
     chromium: Any, root: Path, host: Watched
 ) -> None:
@@ -318,7 +320,6 @@ def test_sums_of_a_run_are_those_of_its_tasks_at_each_moment(seen: Tab) -> None:
     assert seen.page.evaluate(sums) == [[1, 1, 0], [2, 2, 0]]
 
 
-@pytest.mark.slow
 def test_seven_tabs_are_all_live(seen: Tab, host: Watched, served: Served) -> None:
     pages = [seen.page]
     for _ in range(6):

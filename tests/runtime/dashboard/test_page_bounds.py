@@ -15,6 +15,8 @@ from first_forms import first_always
 from processes_and_waits import wait_until
 from watched import watched
 
+pytestmark = pytest.mark.slow  # a browser draws without a graphics card here
+
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
@@ -44,7 +46,6 @@ def test_of_very_many_tasks_only_the_rows_in_sight_are_in_the_document(
         has(row(seen, owner), "stopped")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_beside_a_flood_of_a_thousand_tasks_the_page_and_the_server_keep_within_bounds(
     chromium: Any, tmp_path: Path
