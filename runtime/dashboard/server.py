@@ -15,7 +15,6 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -117,21 +116,12 @@ def application(
 
 
 class _Server(uvicorn.Server):
-    """A server that has its streams end when it ends: of those that it would cut off it complains.
+    """A server that leaves signals to whoever runs it."""
 
-    Args:
-        config: how it is set up.
-        ends: is called at a signal, in the main thread, between any two of its steps.
-    """
-
-    def __init__(self, config: uvicorn.Config, ends: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ends = ends
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal."""
-        self._ends()
-        super().handle_exit(sig, frame)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
 
 class Dashboard:
@@ -179,27 +169,28 @@ class Dashboard:
         feed = Feed(self._root, self._only)
         resumed = Resumed(self._root)
         app = application(feed, resumed, self._token, read_only=self._read_only, begins=self._begins)
-        server = _Server(config_of(app, timeout_graceful_shutdown=1, lifespan="on"), feed.hang_up)
-        hangups: list[int] = []
-
-        def hang_up(number: int, _: object) -> None:
-            hangups.append(number)
-            server.handle_exit(signal.SIGTERM, None)  # it knows no other
+        server = _Server(config_of(app, timeout_graceful_shutdown=1, lifespan="on"))
+        ended_by: list[int] = []
 
         def end(number: int, _: object) -> None:
-            raise SystemExit(_SIGNALLED + (hangups or [number])[0])
+            # It may come before the server has begun, too: that ends as soon as it has.
+            ended_by.append(number)
+            feed.hang_up()  # of streams that it would cut off it complains
+            server.handle_exit(number, None)
 
-        # When all is closed, the server has the signal come again that has ended it.
-        before = signal.signal(signal.SIGTERM, end)
-        before_hangup = signal.signal(signal.SIGHUP, hang_up)
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             if heard is not None:
                 heard()
             server.run(sockets=[self._socket])
         finally:
-            signal.signal(signal.SIGTERM, before)
-            signal.signal(signal.SIGHUP, before_hangup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self._socket.close()
+        if signal.SIGINT in ended_by[:1]:
+            raise KeyboardInterrupt
+        if ended_by:
+            raise SystemExit(_SIGNALLED + ended_by[0])
 
     @contextlib.contextmanager
     def opened(self, has_no_browser: Callable[[], None]) -> Iterator[None]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -89,11 +92,13 @@ def test_a_browser_that_comes_back_late_is_answered_and_none_at_all_is_said(
         alone.terminate()
 
 
-def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(tmp_path: Path) -> None:
-    team = tmp_path / "team.yaml"
-    team.write_text("agents: {root: {entrypoint: 'watched:hears'}}")
+@contextlib.contextmanager
+def run_beside(folder: Path, team: str, prompt: str) -> Iterator[Served]:
+    """Run a team without a terminal, and with a dashboard."""
+    file = folder / "team.yaml"
+    file.write_text(team)
     with subprocess.Popen(
-        command("run", team, "go", "--dashboard", "--state-dir", tmp_path),
+        command("run", file, prompt, "--dashboard", "--state-dir", folder),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -102,12 +107,43 @@ def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(tmp_path: Path
     ) as program:
         assert program.stderr is not None
         address = next(line for line in program.stderr if line.startswith("Dashboard: ")).split()[1]
-        served = Served(address, program)
+        yield Served(address, program)
+
+
+def test_a_run_has_a_dashboard_of_its_own_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+    with run_beside(tmp_path, "agents: {root: {entrypoint: 'watched:hears'}}", "go") as served:
         wait_until(lambda: len(served.ask("/api/tasks").body["tasks"]) == 1, "its root is seen alone", PATIENCE)
         (task,) = served.ask("/api/tasks").body["tasks"]
         becomes(served, task["id"], status="running")
         assert served.ask(f"/api/tasks/{task['id']}/steer", {"text": "bye"}).status == 202
-        assert program.communicate(timeout=PATIENCE)[0].strip() == "heard: bye"
-        assert program.returncode == 0
+        assert served.program.communicate(timeout=PATIENCE)[0].strip() == "heard: bye"
+        assert served.program.returncode == 0
     with pytest.raises(httpx2.ConnectError):
         served.ask("/")
+
+
+def test_a_run_with_a_dashboard_and_no_terminal_has_its_calls_approved_there(tmp_path: Path) -> None:
+    model = "{model: 'python/asking_entrypoints:does_what_it_is_told', toolsets: [{type: think}]}"
+    team = f"agents: {{root: {model}}}\npermissions: {{ask: [think]}}"
+    with run_beside(tmp_path, team, json.dumps([["think", {"thought": "well"}]])) as served:
+        asked: list[Any] = []
+
+        def is_asked() -> bool:
+            asked[:] = [each for task in served.ask("/api/tasks").body["tasks"] for each in task["questions"]]
+            return bool(asked)
+
+        wait_until(is_asked, "its call waits for an approval", PATIENCE)
+        said = {"question": asked[0]["id"], "text": "deny: not here"}
+        answer = served.ask(f"/api/tasks/{asked[0]['task_id']}/answer", said)
+        told = served.program.communicate(timeout=PATIENCE)[0]
+
+    assert answer.status == 202
+    assert "not here" in told
+
+
+def test_a_dashboard_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    missing = tmp_path / "mistyped"
+    with dashboard(missing, "--ends-with-input", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as served:
+        said = served.program.communicate(timeout=PATIENCE)[1]
+
+    assert f"There is no folder {missing}: no run is kept there." in said
