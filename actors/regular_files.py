@@ -33,6 +33,7 @@ Name: TypeAlias = str | bytes | os.PathLike[str]
 _SAFELY: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _TO_LOG: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFELY
+_TO_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | _SAFELY
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -67,12 +68,12 @@ def open_to_change(path: Name, *, folder: int | None = None) -> int:
 
 
 def open_to_append(path: Name) -> int:
-    """Open a file for appending, made for its owner alone if it is missing; else as `open_to_change`.
+    """Open a file for reading and appending, made for its owner alone if it is missing; else as `open_to_change`.
 
     Raises:
         OSError: as `open_to_change`.
     """
-    return _checked(path, _open(path, _TO_LOG, None), is_changed=True)
+    return _checked(path, _open(path, _TO_APPEND, None), is_changed=True)
 
 
 def open_to_log(path: Name) -> int:

@@ -84,6 +84,17 @@ ShowQuestion: TypeAlias = Callable[[Question, Gone], object]
 """Has somebody shown a question, and hands the answer in itself. Runs in the supervisor's thread; returns at once."""
 
 
+NONE_FITS: Final = "no answer to it was one of those to choose from"
+"""Why a call is denied whose answers did not count, as often as they may."""
+
+
+def not_answered(question: Question, why: str = "") -> str | None:
+    """Return what counts where nobody answers: that denies a call, and leaves other questions to others."""
+    if question.kind != "approval":
+        return None
+    return f"{APPROVAL[-1]}: {why}" if why else APPROVAL[-1]
+
+
 class People:
     """See the module, and `supervisor/questions`. Every method may be called from any thread.
 
@@ -111,19 +122,23 @@ class People:
             asker: shows them.
             who: who answers then, for the events.
         """
-        self._askers.append((asker, Caller(title=who)))
+        with self._lock:
+            self._askers = [*self._askers, (asker, Caller(title=who))]
 
     def detach(self, asker: AskPerson) -> None:
         """Have them shown by that one no longer."""
-        self._askers = [each for each in self._askers if each[0] is not asker]
+        with self._lock:
+            self._askers = [each for each in self._askers if each[0] is not asker]
 
     def attach_showing(self, show: ShowQuestion) -> None:
         """Have questions shown by somebody who needs no thread of ours, from now on."""
-        self._showing = [*self._showing, show]
+        with self._lock:
+            self._showing = [*self._showing, show]
 
     def detach_showing(self, show: ShowQuestion) -> None:
         """Have them shown by that one no longer."""
-        self._showing = [each for each in self._showing if each != show]
+        with self._lock:
+            self._showing = [each for each in self._showing if each != show]
 
     def ask(self, question: Question) -> None:
         """Have a question shown by all who show any. Runs in the supervisor's thread."""
@@ -173,7 +188,7 @@ class People:
                     wrong = str(error)
                 else:
                     return
-            self._deny(question, caller, "no answer to it was one of those to choose from")
+            self._deny(question, caller, NONE_FITS)
         except BaseException:  # sys.exit, too, in a function of the program's
             logger.exception("Whoever was to answer %s of %s has raised an exception.", question.id, question.task_id)
             self._deny(question, caller, "whoever was to approve it has failed")
@@ -183,10 +198,9 @@ class People:
 
     def _deny(self, question: Question, caller: Caller, why: str) -> None:
         """Deny a call that somebody was to approve who cannot; other questions are left to others."""
-        if question.kind != "approval":
-            return
-        with contextlib.suppress(RunError):  # answered meanwhile, or the host ends
-            self._answer(AnswerQuestion(question.id, f"{APPROVAL[-1]}: {why}"), caller).result()
+        if (denied := not_answered(question, why)) is not None:
+            with contextlib.suppress(RunError, RuntimeClosedError):  # answered meanwhile, or the host ends
+                self._answer(AnswerQuestion(question.id, denied), caller).result()
 
 
 def asks_program(function: OnQuestion) -> AskPerson:
@@ -206,7 +220,7 @@ def asks_program(function: OnQuestion) -> AskPerson:
     def ask(question: Question, gone: Gone, wrong: str) -> str | None:
         if wrong:
             logger.warning("The answer of on_question to %s does not count. %s", question.id, wrong)
-            return f"{APPROVAL[-1]}: the program's answer does not count" if question.kind == "approval" else None
+            return not_answered(question, "the program's answer does not count")
         said = function(question)
         if inspect.isawaitable(said):
             said = _awaited(said, loop, gone)

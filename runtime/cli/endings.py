@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -37,8 +38,14 @@ def _end_after(wait: Callable[[], None], ends: Callable[[], None] = lambda: None
 
 
 def _input_ends() -> None:
-    while os.read(_INPUT, 1024):
-        pass
+    poll = select.poll()
+    poll.register(_INPUT, select.POLLIN)
+    with contextlib.suppress(OSError):  # it is closed, or its terminal is gone: that is its end
+        while True:
+            poll.poll()
+            with contextlib.suppress(BlockingIOError):  # somebody else has read it
+                if not os.read(_INPUT, 1024):
+                    return
 
 
 def _output_ends() -> None:

@@ -170,6 +170,11 @@ def _calls_tools(base_url: str, name: str) -> bool:
     return isinstance(capabilities, list) and "tools" in capabilities
 
 
+def _cut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has been closed meanwhile
+        sock.shutdown(socket.SHUT_RDWR)
+
+
 def _asked(base_url: str, method: str, path: str, data: Mapping[str, Any] | None = None) -> Any:
     """Return what a server answers, as JSON; None if it does not, or with something else."""
     parts = urlsplit(base_url)
@@ -179,7 +184,7 @@ def _asked(base_url: str, method: str, path: str, data: Mapping[str, Any] | None
     try:
         connection.connect()
         # For all of the answer: one that comes drop by drop would take for ever.
-        deadline = threading.Timer(_PATIENCE, connection.sock.shutdown, [socket.SHUT_RDWR])
+        deadline = threading.Timer(_PATIENCE, _cut, [connection.sock])
         deadline.start()
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         connection.request(method, path, None if data is None else json.dumps(data), headers)

@@ -210,7 +210,7 @@ def _print_changes(listing: Listing) -> None:
         changed = [task for task_id, task in found.items() if told.get(task_id) != task.view.status]
         _print(listing, changed, has_head=has_head)
         has_head = has_head and not changed
-        told |= {task.view.id: task.view.status for task in changed}
+        told = {task_id: task.view.status for task_id, task in found.items()}
         living = {task_id: task for task_id, task in found.items() if not task.view.ended}
         out.check()
         time.sleep(_EVERY)

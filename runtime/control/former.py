@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from ..errors import RunError, StateError
+from ..runs.claims import announce
 from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.reader import JournalReader
 from ..runs.upkeep import note_continued
@@ -64,6 +65,7 @@ def former_task(root: Path, task_id: str) -> FormerTask | None:
             f"Task {task_id} is {past.status}, in a host that lives (process {host_pid(path) or '?'}). "
             "Only one that has ended can be continued."
         )
+    announce(path, task_id)
     return FormerTask(past, path)
 
 

@@ -293,5 +293,6 @@ class _Output:
         """Return what comes next, and whether nothing comes after it; in a thread."""
         with details.foreign(self._root, task.run if task is not None else self._run, self._id) as found:
             self._run = found.run.name
-            ended = task.ended if task is not None else found.host_pid is None  # first, so that all is there then
+            # First, so that all is there then.
+            ended = task.ended if task is not None else found.host_pid is None or found.view(peek=True).ended
             return details.output(found, self._offset, _PIECE), ended

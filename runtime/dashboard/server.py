@@ -5,6 +5,7 @@ Everything it is made of is imported here, so nothing else imports it before it 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
 import os
@@ -99,7 +100,7 @@ def application(
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         begins()
         yield
-        resumed.close()
+        await asyncio.to_thread(resumed.close)
         feed.close()
 
     api = Api(feed, resumed, read_only=read_only)

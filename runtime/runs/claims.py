@@ -19,7 +19,7 @@ from ..text import one_line
 from .folder import RunFiles
 from .forks import close_when_forked
 
-__all__ = ["Claim"]
+__all__ = ["Claim", "announce"]
 
 _MODE: Final = 0o700
 
@@ -28,7 +28,7 @@ _LONGEST: Final = 100
 
 
 class Claim:
-    """See the module. It may be released in any thread, and more than once.
+    """See the module. Used in one thread at a time; it may be released more than once.
 
     Args:
         descriptor: of the file, which is locked.
@@ -86,6 +86,23 @@ class Claim:
         """See `Holder`."""
         descriptors, self._descriptors = self._descriptors, []
         for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def announce(run: Path, task_id: str) -> None:
+    """Let a run look as if it were in use, since somebody is about to continue a task of it: so it is not removed.
+
+    Args:
+        run: its folder.
+        task_id: the task.
+    """
+    path = RunFiles(run).continuing / task_id
+    with contextlib.suppress(OSError):  # whoever claims it is told
+        path.parent.mkdir(mode=_MODE, exist_ok=True)
+        descriptor = open_to_log(path)
+        try:
+            os.utime(descriptor)
+        finally:
             os.close(descriptor)
 
 

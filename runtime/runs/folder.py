@@ -292,7 +292,7 @@ def host_pid(path: Path) -> int | None:
 def last_sign_of_life(path: Path) -> float:
     """Return when a run was last heard of, as far as its files tell without the journal, in seconds since the epoch."""
     latest = time_of_start(path)
-    for folder in (path / "output", path / "log"):
+    for folder in (path / "output", path / "log", RunFiles(path).continuing):
         with contextlib.suppress(OSError), Folder(folder) as held, os.scandir(held.descriptor) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):

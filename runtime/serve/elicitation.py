@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import RunError, RuntimeClosedError
-from ..people import MOST_TRIES, Gone
+from ..people import MOST_TRIES, NONE_FITS, Gone, not_answered
 from ..tasks.gateway import Caller
 from ..tasks.questions import AnswerQuestion, Question
 from .client import PERSON, Client
-from .elicitation_form import answer_of, form_of, message_of, not_answered
+from .elicitation_form import answer_of, form_of, message_of
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -76,8 +76,8 @@ class Elicitation:
                 wrong = str(error)
             else:
                 return
-        if (denied := not_answered(question, "no answer to it was one of those to choose from")) is not None:
-            with contextlib.suppress(RunError):  # answered meanwhile, or the host ends
+        if (denied := not_answered(question, NONE_FITS)) is not None:
+            with contextlib.suppress(RunError, RuntimeClosedError):  # answered meanwhile, or the host ends
                 await self._hand_in(question, denied)
 
     async def _hand_in(self, question: Question, said: str) -> None:

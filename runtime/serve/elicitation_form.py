@@ -15,7 +15,7 @@ from ..tasks.questions import APPROVAL, Question
 from ..tasks.wording import form_text
 from ..terminal.control_sequences import visible
 
-__all__ = ["answer_of", "fields_of", "form_of", "message_of", "not_answered"]
+__all__ = ["answer_of", "fields_of", "form_of", "message_of"]
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"title", "description", "minLength", "maxLength", "format", "default", "enum", "enumNames"}),
@@ -92,10 +92,3 @@ def message_of(question: Question, wrong: str) -> str:
     # Each line behind a mark: a question must not look like words of the host, nor like another question.
     asked = f"{visible(question.text)}{hint}".replace("\n", "\n| ")
     return f"{head}{question.agent} ({question.task_id}) asks: {asked}"
-
-
-def not_answered(question: Question, why: str = "") -> str | None:
-    """Return what counts where the user does not answer: that denies a call, and leaves other questions to others."""
-    if question.kind != "approval":
-        return None
-    return f"{APPROVAL[-1]}: {why}" if why else APPROVAL[-1]

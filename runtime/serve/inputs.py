@@ -6,15 +6,17 @@ brings that with its next request (`inputResponses`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 from mcp_types import ElicitResult
 
-from ..errors import RunError
+from ..errors import RunError, RuntimeClosedError
+from ..people import MOST_TRIES, NONE_FITS, not_answered
 from ..tasks.questions import Question
-from .elicitation_form import answer_of, form_of, message_of, not_answered
+from .elicitation_form import answer_of, form_of, message_of
 
 __all__ = ["Inputs"]
 
@@ -72,14 +74,22 @@ class Inputs:
             text: str | None = answer_of(each.question, response.content or {})
         else:
             text = not_answered(each.question)
-        if text is None:
-            each.is_left = True
-            return
-        try:
-            await self._answer(each.question.id, text)
-        except RunError as error:
-            each.tries += 1
-            each.wrong = str(error)
+        if text is not None:
+            try:
+                await self._answer(each.question.id, text)
+            except RuntimeClosedError:
+                return
+            except RunError as error:
+                each.tries += 1
+                each.wrong = str(error)
+                if each.tries < MOST_TRIES:
+                    return
+                if (denied := not_answered(each.question, NONE_FITS)) is not None:
+                    with contextlib.suppress(RunError, RuntimeClosedError):  # answered meanwhile, or the host ends
+                        await self._answer(each.question.id, denied)
+            else:
+                return
+        each.is_left = True
 
 
 def _request(asked: _Asked) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class Attempt:
             case Finished() if self.finished is None:
                 self.finished, self.asks_since = report, time.time()
                 self.is_late = is_late
-            case Failed():
-                self.failure = self.failure or report
+            case Failed() if self.failure is None:
+                self.failure, self.asks_since = report, time.time()
             case _:
                 pass
         return None

@@ -35,6 +35,7 @@ from ..tasks.wording import dollars
 from ..team.config import Limits
 from ..team.prices import price_fault
 from .budget_views import seconds_left
+from .doing import end_pause
 from .purse import NOTHING, Purse, Unit
 from .registry import TaskRegistry
 
@@ -192,7 +193,7 @@ class Budgets:
         """See whether a task that waits for its next turn may take it: it is asked, or told, or something came back."""
         task = self._registry.get(task_id) if task_id in self._waiting else None
         if task is not None and not (leave := self._leave(task)).must_wait:
-            task.turns.waits_since = None
+            end_pause(task)
             self._waiting.pop(task.id).set(_timed(leave, task))
 
     def _leave(self, task: Task) -> TurnLeave:

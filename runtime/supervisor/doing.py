@@ -11,7 +11,7 @@ from ..tasks.views import Status
 from .attempt import Attempt
 from .purse import TurnBook
 
-__all__ = ["AtWork", "begin_wait", "doing", "doing_began", "end_wait", "only_waits"]
+__all__ = ["AtWork", "begin_wait", "doing", "doing_began", "end_pause", "end_wait", "only_waits"]
 
 
 class AtWork(Protocol):
@@ -42,6 +42,12 @@ def end_wait(task: AtWork | None, what: object) -> None:
     """Note that a task does not wait for that any more: its silence begins now, if it says nothing else."""
     if task is not None and task.waits.pop(what, None) is not None:
         task.last_sign = time.monotonic()
+
+
+def end_pause(task: AtWork) -> None:
+    """Note that a task's loop waits for its budget, or a rate limit, no more: its silence begins now."""
+    task.turns.waits_since = task.rate_wait = None
+    task.last_sign = time.monotonic()
 
 
 def only_waits(task: AtWork) -> bool:

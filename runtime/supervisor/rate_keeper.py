@@ -16,6 +16,7 @@ from ...actors import Timer
 from ..models.rate_pace import RatePace
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import AwaitRate, RateTurn
+from .doing import end_pause
 from .messages import RateDue
 from .task import Task
 
@@ -117,7 +118,7 @@ class RateKeeper:
             queue.pace.let_go(now)
             queue.let_go[caller] = now
             if task is not None:
-                task.rate_wait = None
+                end_pause(task)
             reply_to.set(RateTurn())
         if queue.waiting and queue.timer is None:
             queue.timer = self._later(max(0.0, queue.pace.next_time() - now), RateDue(server))
@@ -140,7 +141,7 @@ class RateKeeper:
             dropped.timer.cancel()
         for reply_to, task in dropped.waiting.values():
             if task is not None:
-                task.rate_wait = None
+                end_pause(task)
             reply_to.set(RateTurn())
 
 

@@ -255,7 +255,7 @@ class TaskRegistry:
         named = owned.values() if task_ids is None else filter(None, map(owned.get, task_ids))
         left = [task for task in named if task.parent == caller]
         for task in left:
-            task.is_abandoned = True
+            task.is_abandoned, task.is_owed = True, False
             if task.is_over:
                 self._let_forget(task)
         return left

@@ -148,23 +148,19 @@ class Starter:
         self._registry.add(task)
         if not admission.has_slot and (following := self._take_next()) is not task:
             self._course.accepted(task, request, caller)
-            self._accept(task, request, reply_to)
-            self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
-            self._fill(following)
+            try:
+                self._accept(task, request, reply_to)
+                self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
+            finally:
+                self._fill(following)
             self._answers.budgets.look_again()  # some may wait for whoever waits for this one now
             return
         if task.status == "queued":
             task.leave_queue()
         task.queued_at = None
         self._course.accepted(task, request, caller)
-        try:
-            # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
-            self._accept(task, request, reply_to)
-        except BaseException:
-            self._registry.remove(task)
-            self._course.ended(task, Outcome("failed", "It could not be accepted.", kind="not started"))
-            self._answers.budgets.close(task)
-            raise
+        # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
+        self._accept(task, request, reply_to)
         self._start(task)
 
     def fill_slots(self) -> None:
@@ -185,8 +181,14 @@ class Starter:
         return take_next(settings=self._team.settings, registry=self._registry)
 
     def _accept(self, task: Task, request: RunTask, reply_to: ReplyTo) -> None:
-        accepted = self._answers.accepted(task)
-        self._journal.write(record.accepted(task, request), lambda: reply_to.set(accepted))
+        try:
+            accepted = self._answers.accepted(task)
+            self._journal.write(record.accepted(task, request), lambda: reply_to.set(accepted))
+        except BaseException:
+            self._registry.remove(task)
+            self._course.ended(task, Outcome("failed", "It could not be accepted.", kind="not started"))
+            self._answers.budgets.close(task)
+            raise
 
     def _start_queued(self, task: Task) -> None:
         task.leave_queue()

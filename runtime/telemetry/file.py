@@ -61,12 +61,14 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = os.fdopen(open_to_append(path), "ab", buffering=0)
+        self._file = os.fdopen(open_to_append(path), "r+b", buffering=0)
         self._head = _head()
         self._spans: queue.SimpleQueue[_FileSpan | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="subactors-spans", daemon=True)
         self._lost = 0
-        self._is_torn = False
+        size = os.fstat(self._file.fileno()).st_size
+        # Whoever wrote it before may have been killed amid a line.
+        self._is_torn = size > 0 and os.pread(self._file.fileno(), 1, size - 1) != b"\n"
         self._fault = "the disk does not answer"
         self._thread.start()
 

@@ -29,7 +29,7 @@ _BEGUN: Final = re.compile(rb'"event":"started","task":\{"id":"(\w+)"')
 """How a program tells of its task."""
 
 _WHY: Final = 4000
-"""Bytes that are kept of what a program has printed: of its beginning, where its task is named, and of its end."""
+"""Bytes that are kept of the end of what a program has printed."""
 
 _PIECE: Final = 65_536
 
@@ -62,8 +62,8 @@ class Resumed:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             is_over = program.is_over  # first, so that all that it has told is there
-            if found := _BEGUN.search(program.head):
-                return found[1].decode()
+            if program.begun:
+                return program.begun
             if is_over:
                 raise RunError(program.why or "It could not be continued.")
             time.sleep(_LOOK)
@@ -76,21 +76,22 @@ class Resumed:
             programs, self._programs = self._programs, []
         for program in programs:
             program.process.terminate()
+        deadline = time.monotonic() + _GRACE
         for program in programs:
-            program.end()
+            program.end(deadline)
 
 
 class _Program:
-    """A program, and the beginning and the end of what it prints: a thread reads that, so nothing of it piles up.
+    """A program, and the end of what it prints: a thread reads that, so nothing of it piles up.
 
     Attributes:
         process: the program.
-        head: the first bytes that it has printed.
+        begun: id of its task; empty before it has told of that.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
-        self.head = b""
+        self.begun = ""
         self._tail = b""
         self._reader = threading.Thread(target=self._read, name="subactors-resumed", daemon=True)
         self._reader.start()
@@ -105,10 +106,10 @@ class _Program:
         """The last that it has printed."""
         return self._tail.decode("utf-8", "replace").strip().removeprefix("subactors: ")
 
-    def end(self) -> None:
-        """Wait until it has ended; kill it if that takes too long."""
+    def end(self, deadline: float) -> None:
+        """Wait until it has ended; kill it if it has not by then, in seconds of `time.monotonic`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_GRACE)
+            self.process.wait(max(0.0, deadline - time.monotonic()))
         self.process.kill()
         self.process.wait()
 
@@ -116,5 +117,7 @@ class _Program:
         assert self.process.stdout is not None  # noqa: S101 - it was asked for
         with self.process.stdout as pipe:
             while piece := os.read(pipe.fileno(), _PIECE):
-                self.head += piece[: _WHY - len(self.head)]
-                self._tail = (self._tail + piece)[-_WHY:]
+                said = self._tail + piece
+                if not self.begun and (found := _BEGUN.search(said)):
+                    self.begun = found[1].decode()
+                self._tail = said[-_WHY:]

@@ -84,8 +84,9 @@ function state(word) {
   set(document.body, "class", word === "live" ? null : "old");
 }
 
-async function load() {
+async function load(signal) {
   const all = await get(`/api/tasks?past=${model.past ? 1 : 0}`);
+  if (signal.aborted) return; // somebody else has asked since, perhaps for something else
   cursor = all.cursor;
   warned = all.warned;
   readOnly = all.read_only;
@@ -99,7 +100,8 @@ async function load() {
 async function follow(signal) {
   while (!signal.aborted) {
     try {
-      if (cursor === null) await load();
+      if (cursor === null) await load(signal);
+      if (signal.aborted) return;
       state("live");
       const open = panel.follows();
       const more = open ? `&task=${encodeURIComponent(open.id)}&from=${open.from}` : "";

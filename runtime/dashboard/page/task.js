@@ -97,23 +97,23 @@ export class TaskPanel {
 
   async askMessages() {
     const id = this.id;
-    if (this.isAsking) return;
-    this.isAsking = true;
+    if (this.asking?.id === id) return;
+    const asking = this.asking = { id };
     try {
       const last = this.messages[this.messages.length - 1]?.number ?? 0;
       const { messages } = await get(`/api/tasks/${encodeURIComponent(id)}/messages?after=${last}`);
-      if (this.id !== id) return;
+      if (this.id !== id || this.asking !== asking) return;
       this.messages.push(...messages);
       if (this.current === "conversation") {
         if (!this.messages.length) this.pane.replaceChildren(el("p", { class: "none" }, "It has no conversation."));
         else if (this.pane.firstChild?.matches("ol")) this.pane.firstChild.append(...messages.map(message));
         else this.pane.replaceChildren(this.conversation());
       }
-      if (messages.length >= 200) setTimeout(() => this.askMessages(), 0);
+      if (messages.length >= 200) setTimeout(() => this.id === id && this.askMessages(), 0);
     } catch (error) {
       this.act.say(error.message);
     } finally {
-      this.isAsking = false;
+      if (this.asking === asking) this.asking = null;
     }
   }
 
@@ -338,8 +338,7 @@ export class TaskPanel {
     const id = this.id;
     try {
       const answer = await post(`/api/tasks/${encodeURIComponent(id)}/${verb}`, body);
-      const words = done(answer);
-      if (this.id === id) put(this.receipt, words);
+      if (this.id === id) put(this.receipt, done(answer)); // else another task's words are in the field by now
     } catch (error) {
       if (this.id === id) put(this.receipt, error.message);
     }

@@ -45,6 +45,17 @@ def test_it_may_end_with_its_input_which_is_no_failure(tmp_path: Path, is_open: 
         assert served.program.returncode == 0
 
 
+def test_it_ends_with_an_input_that_does_not_wait(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with dashboard(tmp_path, "--ends-with-input", stdin=reading, stderr=subprocess.PIPE) as served:
+        os.close(reading)
+        assert served.ask("/api/tasks").status == 200
+        os.close(writing)
+        assert served.program.communicate(timeout=PATIENCE)[1] == ""
+        assert served.program.returncode == 0
+
+
 def test_a_browser_is_given_a_file_that_only_the_user_can_read_and_that_leads_to_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from processes_and_waits import wait_until
 from run_folders import Host, host, make_old, past_run, task_row
 from subactors.runtime import TaskView
+from subactors.runtime.control.former import former_task
 from subactors.runtime.runs.folder import RunFolder, runs
 from subactors.runtime.runs.reader import HOST_DIED, JournalReader
 from subactors.runtime.runs.upkeep import mark_read, prune, recover
@@ -215,3 +216,12 @@ def test_a_run_that_has_been_seen_to_is_not_opened_again_by_every_host_that_star
 
     assert (killed.run / "journal.sqlite").read_bytes() == b"not to be looked at"
     assert (killed.run / "lock").stat().st_mtime_ns == taken
+
+
+def test_an_old_run_of_which_a_task_is_about_to_be_continued_is_kept(tmp_path: Path) -> None:
+    old, other = (make_old(past_run(tmp_path, task_row(number)), 30) for number in (1, 2))
+    former = former_task(tmp_path, "agent_task_00000001")
+    prune(tmp_path)
+
+    assert former is not None
+    assert (former.run, old.exists(), other.exists()) == (old, True, False)

@@ -12,11 +12,14 @@ import pytest
 from mcp.client.client import Client
 from mcp_face import asks, called, run
 from subactors.runtime import people as people_module
+from subactors.runtime.errors import RunError
 from subactors.runtime.host import Host
 from subactors.runtime.serve.client import Client as OurClient
 from subactors.runtime.serve.elicitation import Elicitation
 from subactors.runtime.serve.face import Face
+from subactors.runtime.serve.inputs import Inputs
 from subactors.runtime.serve.offer import Offer
+from subactors.runtime.tasks.questions import Question
 from subactors.runtime.teamfile.load import team_from_mapping
 
 TEAM = {
@@ -63,3 +66,23 @@ def test_questions_that_wait_for_users_hold_no_thread_and_keep_no_other_from_bei
         assert asyncio.run(main(host)).count("Ada") >= 3
     assert asked == {"a", "b", "c"}
     assert "subactors-question" not in threads
+
+
+def test_an_approval_is_asked_in_answers_as_often_as_may_be_and_denied_then() -> None:
+    handed_in = []
+
+    async def answer(_: str, text: str) -> None:
+        handed_in.append(text)
+        if not text.startswith("deny"):
+            raise RunError("That is none of them.")
+
+    async def main() -> dict[str, Any]:
+        inputs = Inputs(answer)
+        question = Question(id="question_1", task_id="t", agent="a", text="May it?", kind="approval", choices=["deny"])
+        while requests := inputs.requests([question]):
+            said = types.ElicitResult(action="accept", content={"answer": "perhaps"})
+            await inputs.take(dict.fromkeys(requests, said))
+        return requests
+
+    assert asyncio.run(main()) == {}
+    assert handed_in == [*["perhaps"] * people_module.MOST_TRIES, f"deny: {people_module.NONE_FITS}"]

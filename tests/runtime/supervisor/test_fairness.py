@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from subactors.actors import Timer
 from subactors.runtime import CapacityError, Runtime
 from subactors.runtime.supervisor import waiting
 from subactors.runtime.supervisor.messages import RateDue
+from subactors.runtime.supervisor.purse import TurnBook
 from subactors.runtime.supervisor.rate_keeper import RateKeeper
 from subactors.runtime.tasks.messages import AwaitRate
 from teams import entrypoint, run_and_wait, speaking
@@ -231,3 +233,22 @@ def test_a_time_that_is_none_holds_up_a_model_no_longer_than_any(
 ) -> None:
     ask(keeper, "other", "the server", after)
     assert timers[0].due <= 3600.0 + 60.0
+
+
+def test_a_task_that_has_waited_for_a_rate_limit_is_not_silent_for_as_long(keeper: RateKeeper) -> None:
+    answers = Answers()
+    task: Any = SimpleNamespace(
+        agent="a",
+        setup=SimpleNamespace(agent=SimpleNamespace(models=[])),
+        rate_wait=None,
+        last_sign=0.0,
+        turns=TurnBook(),
+    )
+    keeper.ask(AwaitRate("model", "the server", refused=True, after=0.0), "worker", task, answers)
+    keeper.ask(AwaitRate("model", "the server", refused=True, after=100.0), "worker", task, answers)
+    assert task.rate_wait is not None
+    for number in range(9):  # pushes that server out, so who waits for it may go
+        keeper.ask(AwaitRate("model", f"server {number}", refused=True, after=100.0), "worker", None, Answers())
+
+    assert task.rate_wait is None
+    assert task.last_sign > 0

@@ -73,3 +73,14 @@ def test_a_line_that_was_written_in_part_is_counted_and_spoils_no_other(
     first, torn, last = file.read_text().splitlines()
     assert (name_in(first), len(torn), name_in(last)) == ("first", 100, "last")
     assert f"{file} is not whole: 1 of the spans could not be written: File too large." in caplog.text
+
+
+def test_a_line_that_somebody_else_has_left_torn_spoils_none_of_ours(tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    file.write_text('{"resourceSpans":[{"res')
+    writer = _Writer(file)
+    begun(writer, "next").end()
+    writer.close()
+
+    torn, ours = file.read_text().splitlines()
+    assert (torn, name_in(ours)) == ('{"resourceSpans":[{"res', "next")
