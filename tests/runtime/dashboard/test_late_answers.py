@@ -59,6 +59,7 @@ def _check_late_answers(chromium: Any, host: Watched, served: Served, root: Path
 def _late(page: Any, held: list[Any]) -> None:
     """Let a request go on, and wait until the page has had time for its answer."""
     route = held.pop()
-    with page.expect_response(route.request.url):
+    with page.expect_response(route.request.url) as answer:
         route.continue_()
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    answer.value.finished()
+    page.evaluate("fetch('/').then(answer => answer.text())")  # what is asked later is answered later
