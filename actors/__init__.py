@@ -15,7 +15,8 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     linux/            what is asked of the kernel
     fence.py          keeps processes from each other (public)
     child/            an actor's process: its life from the fork to its exit
-    host/             the host's side of processes: system, process, channel, the I/O thread
+    host/             the host's side of processes: system, process, channel, the I/O thread, links to nodes
+    node/             the agent of a node: has processes forked there for a host on another machine
     context/          a `multiprocessing` context on the zygote
     actor.py          `ProcessActor`: its shell in the host, the actor in the child
     children.py       what a supervisor knows of a child, and hears of it
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .actor import SupervisorRef as SupervisorRef
     from .children import Child as Child
     from .children import ChildSpec as ChildSpec
+    from .children import Placement as Placement
     from .children import ReplyAddress as ReplyAddress
     from .children import StartChild as StartChild
     from .children import StopChild as StopChild
@@ -45,18 +47,28 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import SubactorsError as SubactorsError
     from .errors import UnsupportedPlatformError as UnsupportedPlatformError
     from .host.beginning import environment as environment
+    from .host.control_line import Pipes as Pipes
     from .host.exit import ProcessExit as ProcessExit
     from .host.io import READ as READ
     from .host.io import WRITE as WRITE
+    from .host.io import IOThread as IOThread
     from .host.io import Timer as Timer
+    from .host.node_link import Address as Address
+    from .host.node_link import NodeLink as NodeLink
+    from .host.node_link import NodeListener as NodeListener
     from .host.process import ActorProcess as ActorProcess
     from .host.process import ProcessListener as ProcessListener
+    from .host.remote import RemoteProcess as RemoteProcess
     from .host.system import ProcessSystem as ProcessSystem
     from .linux.cgroup import CgroupTree as CgroupTree
     from .linux.kernel import check_platform as check_platform
     from .linux.kernel import open_standard_descriptors as open_standard_descriptors
     from .linux.kernel import silenced as silenced
     from .linux.mark import MARK as MARK
+    from .node.agent import House as House
+    from .node.agent import NodeAgent as NodeAgent
+    from .node.agent import Terms as Terms
+    from .node.housed import HousedProcess as HousedProcess
     from .restart import NEVER as NEVER
     from .restart import Again as Again
     from .restart import GiveUp as GiveUp
@@ -76,19 +88,24 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
 else:
     _NAMES = {
         "actor": "ProcessActor ProcessRef SupervisorRef",
-        "children": "Child ChildSpec ReplyAddress StartChild StopChild",
+        "children": "Child ChildSpec Placement ReplyAddress StartChild StopChild",
         "context.zygote_context": "ZygoteContext get_context",
         "errors": (
             "ForkedError PlainDataError ProtocolError RemoteError StartError SubactorsError UnsupportedPlatformError"
         ),
         "host.beginning": "environment",
         "host.exit": "ProcessExit",
-        "host.io": "READ WRITE Timer",
+        "host.control_line": "Pipes",
+        "host.io": "READ WRITE IOThread Timer",
+        "host.node_link": "Address NodeLink NodeListener",
         "host.process": "ActorProcess ProcessListener",
+        "host.remote": "RemoteProcess",
         "host.system": "ProcessSystem",
         "linux.cgroup": "CgroupTree",
         "linux.kernel": "check_platform open_standard_descriptors silenced",
         "linux.mark": "MARK",
+        "node.agent": "House NodeAgent Terms",
+        "node.housed": "HousedProcess",
         "restart": "NEVER Again GiveUp Restart RestartHistory RestartPolicy decide",
         "supervisor": "Supervisor",
         "wire.frames": "encode_plain",

@@ -6,14 +6,14 @@ Nothing here decides anything, nor waits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from .actor import ProcessActor
 from .host.backlog import TurnQueue
 from .host.exit import ProcessExit
-from .host.process import ActorProcess
+from .host.process import ActorProcess, ProcessListener
 from .wire.messages import ProcessLimits, error_data
 
 __all__ = [
@@ -25,10 +25,30 @@ __all__ = [
     "ChildSpec",
     "ChildTurn",
     "GraceOver",
+    "Placement",
     "ReplyAddress",
     "StartChild",
     "StopChild",
 ]
+
+
+class Placement(Protocol):
+    """Where processes come from: `ProcessSystem` is one, for this machine."""
+
+    def spawn(
+        self,
+        actor_class: type[ProcessActor],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        listener: ProcessListener,
+        capture: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        limits: ProcessLimits | None = None,
+        fenced: bool | None = None,
+    ) -> ActorProcess:
+        """Have a process started for an actor, and return at once; see `ProcessSystem.spawn`."""
+        ...
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
@@ -43,6 +63,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
         environ: the process's environment; None is the host's at the start, without what the system withholds.
         limits: what the kernel holds its process to; None for nothing.
         fenced: whether its process is put behind a fence; the process system's own answer if None.
+        placement: where its process comes from; None: the supervisor's own process system.
     """
 
     actor_class: type[ProcessActor]
@@ -53,6 +74,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
     environ: Mapping[str, str] | None = None
     limits: ProcessLimits | None = None
     fenced: bool | None = None
+    placement: Placement | None = None
 
 
 class Child:

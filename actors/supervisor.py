@@ -99,7 +99,7 @@ class Supervisor(pykka.ThreadingActor):
     def start_child(self, spec: ChildSpec) -> Child:
         """Have a child started; returns at once. Raises what `ProcessSystem.spawn` does."""
         child = Child(spec)
-        child.process = self._system.spawn(
+        child.process = (spec.placement or self._system).spawn(
             spec.actor_class,
             spec.args,
             spec.kwargs,

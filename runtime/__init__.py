@@ -19,6 +19,7 @@ General layout. A room imports only rooms above it in this list (`tests/test_lay
     runs/              what outlives a host: journal, output, results, worktrees
     vitals/            what tasks use of the machine, looked at by a thread of its own
     place/             where tasks run, and what they use and leave there
+    nodes/             other machines on which tasks run, and how they get there
     toolsets/          what an agent may do
     agent/             one agent at work: its loop, its prompt
     telemetry/         spans and metrics for OpenTelemetry, where a program wants them

@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .agent.surroundings import Surroundings
     from .control.server import ControlRequest, ControlServer
     from .control.wire import Face
+    from .nodes.places import Places
     from .tasks.views import TaskView
     from .telemetry.telemetry import Telemetry
     from .verbs.streams import EventStream
@@ -129,25 +130,14 @@ class Host:
         facts = Facts.of_this_process(team.source, self._working_directory)
         self.journal = Journal(self.folder.journal, facts._asdict())
         self._keys = Keys(self.team)
-        self.system = ProcessSystem(
-            preload=modules_of(self.team),
-            standby=self.team.settings.standby,
-            folders=self.team.folders,
-            late_preload=self.team.settings.preload,
-            preload_failed=tell_of_failure,
-            rehearsal=(TaskActor, (rehearsal(self.team),)) if models_of(self.team) else None,
-            short_rehearsal=(TaskActor, (rehearsal(self.team, short=True),)),
-            # Where nothing is wanted ahead of the tasks, the zygote does nothing ahead of them either.
-            for_many=for_many and self.team.settings.standby > 0,
-            withheld=self._keys.names,
-            fenced=True,
-        )
+        arguments = _arguments_of_system(self.team, self._keys.names, for_many=for_many)
+        self.system = ProcessSystem(**arguments, folders=self.team.folders, preload_failed=tell_of_failure)
         self.callbacks = Callbacks()
         self.settling = Callbacks(max(MOST_SETTLING, self.team.settings.max_running))
         self.people = People(self.ask)
         if asker is not None:
             self.people.attach(asker, "")
-        self._start_supervisor(telemetry)
+        self._start_supervisor(telemetry, arguments)
         self._adopted: list[Closable] = []
         self._control: ControlServer | None = None
         self.housekeeping = threading.Thread(target=self._keep_house, name="subactors-house", daemon=True)
@@ -283,6 +273,8 @@ class Host:
                 steps.callback(self._stop_supervisor)
                 steps.callback(self.people.close)
                 steps.callback(self.system.close, grace=0.0)
+                if self._places is not None:
+                    steps.callback(self._places.leave)
                 if self._control is not None:
                     steps.callback(self._control.close)
                 if self.housekeeping.is_alive():
@@ -293,7 +285,7 @@ class Host:
         finally:
             self._close_lock.release()
 
-    def _start_supervisor(self, telemetry: Telemetry | None) -> None:
+    def _start_supervisor(self, telemetry: Telemetry | None, system: dict[str, Any]) -> None:
         # Imported here, and not when the first task runs: what cannot be imported ends no host with limits to hold.
         with fork_lock:  # a process forked in the middle of an import could never import that module
             from .place.local import LocalPlace  # noqa: PLC0415 - who imports the package may never run a task
@@ -307,12 +299,20 @@ class Host:
             self._telemetry = telemetry or find_telemetry()
 
         self.worktrees = WorktreeKeeper()
+        here = LocalPlace(self.folder, self.worktrees)
+        self._places: Places | None = None
+        if self.team.settings.places:
+            from .nodes.finding import places_of  # noqa: PLC0415 - most teams have one machine
+
+            self._places = places_of(
+                self.team, here, self.system, arguments=system, working_directory=self._working_directory
+            )
         self.hub = EventHub()
         self.registry = TaskRegistry()
         self.supervisor = TaskSupervisor.start(
             self.system,
             self.team,
-            LocalPlace(self.folder, self.worktrees),
+            self._places or here,
             self.journal,
             self.hub,
             registry=self.registry,
@@ -355,6 +355,21 @@ class Host:
             recover(self.state_folder)
             prune(self.state_folder)
             sweep(self.state_folder, self.worktrees.hurry)
+
+
+def _arguments_of_system(team: Team, withheld: Collection[str], *, for_many: bool) -> dict[str, Any]:
+    """Return how processes are made for a team, on the host's own machine and on each node."""
+    return {
+        "preload": modules_of(team),
+        "standby": team.settings.standby,
+        "late_preload": team.settings.preload,
+        "rehearsal": (TaskActor, (rehearsal(team),)) if models_of(team) else None,
+        "short_rehearsal": (TaskActor, (rehearsal(team, short=True),)),
+        # Where nothing is wanted ahead of the tasks, the zygote does nothing ahead of them either.
+        "for_many": for_many and team.settings.standby > 0,
+        "withheld": withheld,
+        "fenced": True,
+    }
 
 
 def _folder(working_dir: str | os.PathLike[str] | None) -> str:

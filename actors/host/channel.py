@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -82,13 +83,13 @@ class HostChannel:
     """See the module. `send`, `waiting` and `handled` are for any thread, all else is for the I/O thread.
 
     Args:
-        end: the host's end, which does not block; closed by `close`.
+        end: the host's end, which does not block; closed by `close`. None: it comes with `connect`.
         io: the I/O thread.
         receiver: takes what comes.
     """
 
-    def __init__(self, end: socket.socket, io: IOThread, receiver: ChannelReceiver) -> None:
-        self._socket = end
+    def __init__(self, end: socket.socket | None, io: IOThread, receiver: ChannelReceiver) -> None:
+        self._end = end
         self._io = io
         self._receiver = receiver
         self._decoder = FrameDecoder()
@@ -105,7 +106,22 @@ class HostChannel:
         self._hurries = False
         self._finishes = False
 
+    @property
+    def _socket(self) -> socket.socket:
+        assert self._end is not None  # noqa: S101 - nothing is read or watched before there is one
+        return self._end
+
     # --- from any thread --------------------------------------------------------------------------------------------
+
+    def connect(self, end: socket.socket, frame: bytes) -> None:
+        """Take the host's end, which may still be connecting, and send a frame before all that has been sent."""
+        with self._lock:
+            if self._closed:
+                end.close()
+                return
+            self._end = end
+            self._outbox.begin(end, memoryview(frame))
+        self._io.call(self.watch)
 
     def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send a frame; without effect when the channel is closed.
@@ -124,6 +140,8 @@ class HostChannel:
                     view = view[ancillary.send_first(self._socket, view, descriptors) :]
             self._outbox.put(view)
             size, stuck = self._outbox.size, self._outbox.is_stuck
+        if self._end is None:
+            return
         if waited and stuck:
             self._io.call(lambda: self._receiver.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
         elif size and not waited:
@@ -166,7 +184,7 @@ class HostChannel:
 
     def watch(self) -> None:
         """Have the I/O thread wait for what there is to wait for now."""
-        if self._closed:
+        if self._closed or self._end is None:
             return
         events = (READ if self._is_read else 0) | (WRITE if self._outbox else 0)
         if events:
@@ -191,14 +209,21 @@ class HostChannel:
     def stop_reading(self) -> None:
         """Read no more."""
         self._unreadable = True
-        self._io.unwatch(self._socket.fileno())
+        if self._end is not None:
+            self._io.unwatch(self._end.fileno())
 
-    def drain(self, drained: Callable[[], None]) -> None:
+    def drain(self, drained: Callable[[], None], *, to_its_end: bool = False) -> None:
         """Hand over what the process said before it ended, and make the call then: mostly before this returns.
 
         What one that has flooded has left is handled in turns as before, and its supervisor has time to come after.
+
+        Args:
+            drained: the call.
+            to_its_end: whether all is read that is there, as over a network more than fits into a buffer may be.
         """
         with self._lock:
+            if to_its_end:
+                self._reads_left = sys.maxsize
             self._drained = drained
             on_room, self._on_room = self._on_room, None
         if on_room is not None:
@@ -233,8 +258,9 @@ class HostChannel:
             self._closed = True
             self._outbox.clear()
             on_room, self._on_room = self._on_room, None
-        self._io.unwatch(self._socket.fileno())
-        self._socket.close()
+        if self._end is not None:
+            self._io.unwatch(self._end.fileno())
+            self._end.close()
         if on_room is not None:
             on_room()
 
@@ -260,6 +286,8 @@ class HostChannel:
     def _read_once(self) -> bool:
         """Read and handle what is there; False when there is no more."""
         data: bytes | memoryview
+        if self._end is None:
+            return False
         try:
             if self._drained is not None:
                 # Not into the buffer: its bytes may be in use, when another's message has led to this end.

@@ -30,6 +30,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
         violation: how it broke the protocol; empty if it did not.
         disconnected: whether it was ended because it had closed its channel and lived on.
         unobserved: why its exit status is unknown; empty if it is known.
+        lost: which machine was lost on which it ran, and why, as a clause; empty if none was.
         user_seconds: CPU time in user mode, of the process and the children that it reaped.
         system_seconds: CPU time in the kernel, likewise.
         peak_bytes: its largest resident set.
@@ -49,6 +50,7 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
     violation: str = ""
     disconnected: bool = False
     unobserved: str = ""
+    lost: str = ""
     user_seconds: float = 0.0
     system_seconds: float = 0.0
     peak_bytes: int = 0
@@ -80,6 +82,8 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Say what happened, in a clause that can follow `the process` or `because it`."""
+        if self.lost:
+            return f"is gone, as {self.lost}"
         if self.violation:
             return f"broke the protocol: {self.violation}"
         if self.disconnected:

@@ -100,7 +100,7 @@ class ActorProcess(AsProcess):
         self,
         key: int,
         actor: Shell,
-        channel: socket.socket,
+        channel: socket.socket | None,
         *,
         link: str,
         theirs: socket.socket | None,
@@ -240,7 +240,10 @@ class ActorProcess(AsProcess):
         if self._violation:
             self._publish_end(seen)
         else:
-            self._channel.drain(lambda: self._publish_end(seen))
+            self._drain(lambda: self._publish_end(seen))
+
+    def _drain(self, drained: Callable[[], None]) -> None:
+        self._channel.drain(drained)
 
     def on_closed(self, seen: ProcessExit) -> None:
         """The I/O thread has ended; called by the thread that ended it. Publish the end if that is still to be done."""

@@ -32,7 +32,10 @@ from .standby import Coming, Standby, StandbyPool
 from .zygote_keeper import ForkStart, ZygoteKeeper
 
 if TYPE_CHECKING:
+    import socket
+
     from .popen import Popen
+    from .remote import RemoteProcess
 
 __all__ = ["ProcessSystem", "Startable", "default_system"]
 
@@ -75,6 +78,7 @@ class ProcessSystem:
         fenced: whether processes are put behind a fence, as far as this kernel has one (see `fence`). They cannot
             signal, trace or read host, zygote or each other then, and gain no privileges, as by `sudo`. Off, because an
             actor may do what its class could do in a thread.
+        io: the I/O thread, which is closed with it; None: one of its own.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class ProcessSystem:
         for_many: bool = True,
         withheld: Iterable[str] = (),
         fenced: bool = False,
+        io: IOThread | None = None,
     ) -> None:
         open_standard_descriptors()
         self._preload = list(preload)
@@ -101,7 +106,7 @@ class ProcessSystem:
         self._for_many = for_many
         self._withheld = frozenset(map(os.fsencode, withheld))
         self._fenced = fenced
-        self._io = IOThread("subactors-io")
+        self._io = io or IOThread("subactors-io")
         self._owner = os.getpid()
         self._keys = itertools.count(1)
         self._zygotes = ZygoteKeeper(
@@ -215,6 +220,50 @@ class ProcessSystem:
         starter, popen = self._zygotes.take(next(self._keys), "Process", appoint)
         starter.begin(popen)
         return popen
+
+    def spawn_elsewhere(
+        self, actor_class: type[Startable], *, listener: ProcessListener, fenced: bool | None = None
+    ) -> RemoteProcess:
+        """Return the process of an actor that is to run on a node, which is still to be chosen (`NodeLink.start`).
+
+        Args:
+            actor_class: what is to run.
+            listener: is told what becomes of it.
+            fenced: as of `spawn`.
+
+        Raises what `spawn` raises.
+        """
+        from .remote import RemoteProcess  # noqa: PLC0415 - most hosts have one machine
+
+        self._make_ready()
+        shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
+        process = RemoteProcess(
+            next(self._keys),
+            shell,
+            fenced=self._fenced if fenced is None else fenced,
+            io=self._io,
+            listener=listener,
+            forget=self._processes.forget,
+        )
+        shell._subactors_attach(process)  # noqa: SLF001 - the class is made for this module
+        self._processes.add(process)
+        return process
+
+    def take_in(
+        self, channel: socket.socket, make: Callable[[int, IOThread, Callable[[int], None]], ForkedProcess]
+    ) -> None:
+        """Have a process started for another host, which goes on with its channel; see `node`.
+
+        Args:
+            channel: the process's end.
+            make: makes what stands for it here, of a key, the I/O thread, and what is to be called with the key, last.
+
+        Raises what `spawn` raises.
+        """
+        self._make_ready()
+        process = make(next(self._keys), self._io, self._processes.forget)
+        self._processes.add(process)
+        self._zygotes.request(process, channel)
 
     def _first_message(
         self,

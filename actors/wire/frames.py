@@ -29,6 +29,7 @@ from .messages import (
 )
 
 __all__ = [
+    "HEADER_SIZE",
     "MAXIMUM_FRAME",
     "OUTPUT",
     "FrameDecoder",
@@ -39,10 +40,15 @@ __all__ = [
     "encode_packet",
     "encode_plain",
     "fault_text",
+    "message_frame",
     "output_header",
+    "size_of_message",
 ]
 
 _HEADER: Final = struct.Struct(">IB")
+
+HEADER_SIZE: Final = _HEADER.size
+"""Bytes of a frame before its payload."""
 
 MAXIMUM_FRAME: Final = 8 * 1024 * 1024
 """Longest payload, in bytes. It bounds what the host buffers for a child that announces a frame and never ends it."""
@@ -96,7 +102,24 @@ def encode_frame(message: FromChild | ToChild) -> bytes:
     payload = _encode(message)
     if len(payload) > MAXIMUM_FRAME and isinstance(message, FromChild):
         raise PlainDataError(f"a message of {len(payload):,} bytes is longer than the {MAXIMUM_FRAME:,} that may cross")
+    return message_frame(payload)
+
+
+def message_frame(payload: bytes) -> bytes:
+    """Return a message that is encoded as one frame."""
     return _HEADER.pack(len(payload), _MESSAGE) + payload
+
+
+def size_of_message(data: bytes, most: int) -> int:
+    """Return the bytes of the frame that begins with these, its header with it.
+
+    Raises:
+        ProtocolError: it is no message, or longer than `most`.
+    """
+    size, kind = _HEADER.unpack_from(data)
+    if kind != _MESSAGE or size > most:
+        raise ProtocolError(f"a frame of kind {kind} that announces {size:,} bytes, where {most:,} are allowed")
+    return _HEADER.size + int(size)
 
 
 def _encode(value: Any) -> bytes:

@@ -1,7 +1,7 @@
 """Place and Body: what the supervisor knows of where tasks run.
 
 The supervisor knows no process id, no control group and no path that a task's process writes. It asks the place, which
-answers in values. The host's own machine is the only place now, see `local`.
+answers in values. `local` is the host's own machine; `nodes` has others.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from ...actors import ActorProcess
+from ...actors import ActorProcess, Placement
 from ..tasks.views import ProcessSeen, TaskView, Vitals
 from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
@@ -36,6 +36,16 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 class Body(Protocol):
     """Body: what one task has at its place, over all attempts. For the supervisor's thread."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where its processes come from; None: from the supervisor's own process system."""
+        ...
+
+    @property
+    def node(self) -> str:
+        """The machine on which its latest process runs, or ran; empty if that is the host's, or not decided yet."""
+        ...
 
     @property
     def capture(self) -> str:
@@ -91,8 +101,14 @@ class Body(Protocol):
 class Place(Protocol):
     """Place: where tasks run. For the supervisor's thread, unless a method says otherwise."""
 
-    def body(self, task_id: str, workdir: Workdir) -> Body:
-        """Return what a new task is to have here."""
+    def body(self, task_id: str, workdir: Workdir, place: str = "") -> Body:
+        """Return what a new task is to have.
+
+        Args:
+            task_id: the task's id.
+            workdir: its agent's.
+            place: name of the place where it is to run; empty: the host's own machine.
+        """
         ...
 
     def watch(

@@ -37,6 +37,9 @@ class _LocalBody:
 
     __slots__ = ("_place", "_task_id", "_workdir", "process")
 
+    placement = None
+    node = ""
+
     def __init__(self, place: LocalPlace, task_id: str, workdir: Workdir) -> None:
         self._place = place
         self._task_id = task_id
@@ -122,8 +125,9 @@ class LocalPlace:
         self._looks: CloseLooks | None = None
         self._sampler = VitalsSampler(lambda: dict(self._watched))
 
-    def body(self, task_id: str, workdir: Workdir) -> Body:
+    def body(self, task_id: str, workdir: Workdir, place: str = "") -> Body:
         """See `Place`."""
+        del place
         return _LocalBody(self, task_id, workdir)
 
     def watch(

@@ -71,7 +71,7 @@ class Briefings:
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, pickled_setup = self._setup_of(request, parent)
-        body = self._place.body(task_id, setup.agent.workdir)
+        body = self._place.body(task_id, setup.agent.workdir, setup.agent.place)
         conversation = conversation_of(continued.past, continued.message, body.own_folder) if continued else ()
         group = request if isinstance(request, GroupTask) else None
         spec = TaskSpec(
@@ -130,6 +130,7 @@ class Briefings:
             capture=task.body.capture,
             limits=_process_limits(task.setup.limits),
             fenced=agent.privileges == "drop",
+            placement=task.body.placement,
         )
 
     def _setup_of(self, request: RunTask, parent: Task | None) -> tuple[AgentSetup, bytes]:

@@ -122,6 +122,8 @@ def _judge(
         return (
             Outcome("failed", finished.limit, final=True, kind="limit") if finished.limit else Outcome("completed", "")
         )
+    if end.lost:
+        return Outcome("failed", f"{end.lost[:1].upper()}{end.lost[1:]}.", kind="lost")
     if end.violation:
         broke = f"The task's process broke the protocol: {end.violation}.{_quote(log)}"
         return Outcome("failed", broke, kind="protocol")

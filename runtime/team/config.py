@@ -14,6 +14,7 @@ import msgspec
 from ...actors import NEVER, RestartPolicy
 from .function_by_value import Function
 from .permissions import Permissions
+from .places import PlaceConfig
 
 __all__ = [
     "LARGEST_LIMIT",
@@ -231,6 +232,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         restart: when a task of it whose process has ended is started again.
         keys: whether code of its own (`entrypoint`, `python/` models, `python` toolsets) finds the key variables in
             `os.environ`.
+        place: name of the place where its tasks run; empty: on the host's own machine.
     """
 
     name: str
@@ -252,6 +254,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     restart: RestartPolicy = NEVER
     keys: bool = True
+    place: str = ""
 
     def __post_init__(self) -> None:
         """Take a function itself for an entrypoint, too."""
@@ -296,6 +299,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             zygote does nothing ahead of the second task either.
         preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
         limits: of every task whose agent has none of its own.
+        places: other machines on which tasks can run.
     """
 
     max_running: int = 20
@@ -315,6 +319,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     standby: int = 2
     preload: tuple[str, ...] = ()
     limits: Limits = Limits()
+    places: tuple[PlaceConfig, ...] = ()
 
 
 MAY_BE_ZERO = frozenset({"max_queued", "max_wakes", "poll_wait", "rate_patience", "standby", "stop_grace"})

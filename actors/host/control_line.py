@@ -1,0 +1,202 @@
+"""Control line: the messages of a connection between a host and the agent of a node, at either end.
+
+It knows frames, and when the other end was last heard of; not what is said. It never waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from ..errors import ProtocolError
+from ..wire.frames import FrameDecoder
+from ..wire.node import Beat, FromNode, ToNode, encode_node
+from .io import READ, WRITE, IOThread, Timer
+from .outbox import Outbox
+
+__all__ = ["ControlLine", "Pipes"]
+
+_Received = TypeVar("_Received")
+
+_LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at whether the other end has been heard of."""
+
+
+class Pipes:
+    """Two pipes, one to read from and one to write to, as one end of a connection.
+
+    Args:
+        reading: descriptor to read from.
+        writing: descriptor to write to.
+    """
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self._reading, self.writing = reading, writing
+
+    def fileno(self) -> int:
+        """Return the descriptor to read from; -1 once all is closed."""
+        return self._reading
+
+    def setblocking(self, flag: bool) -> None:
+        """Have both wait, or not."""
+        os.set_blocking(self._reading, flag)
+        os.set_blocking(self.writing, flag)
+
+    def recv(self, size: int) -> bytes:
+        """Read; raises OSError."""
+        return os.read(self._reading, size)
+
+    def send(self, data: memoryview, /) -> int:
+        """Write what is taken; raises OSError."""
+        return os.write(self.writing, data)
+
+    def close(self) -> None:
+        """Close both."""
+        for descriptor in {self._reading, self.writing} - {-1}:
+            os.close(descriptor)
+        self._reading = self.writing = -1
+
+
+class ControlLine(Generic[_Received]):
+    """See the module. `send` is for any thread, all else is for the I/O thread.
+
+    Args:
+        end: this end of the connection, which does not block; closed with the line.
+        io: the I/O thread.
+        decode: makes a message of a payload; raises ProtocolError.
+        receive: takes each message.
+        lost: is called once, with a clause that can follow "because": the other end is gone, or silent.
+        patience: seconds for which nothing may come.
+        begun: what has come already, behind what the connection began with.
+    """
+
+    def __init__(
+        self,
+        end: socket.socket | Pipes,
+        io: IOThread,
+        *,
+        decode: Callable[[memoryview], _Received],
+        receive: Callable[[_Received], None],
+        lost: Callable[[str], None],
+        patience: float,
+        beat_every: float,
+    ) -> None:
+        self._end = end
+        self._io = io
+        self._decode = decode
+        self._receive = receive
+        self._lost = lost
+        self._patience = patience
+        self._beat_every = beat_every
+        self._decoder = FrameDecoder()
+        self._outbox = Outbox(end)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._heard = time.monotonic()
+        self._beaten = 0.0
+        self._timer: Timer | None = None
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the other end was last heard of."""
+        return time.monotonic() - self._heard
+
+    def send(self, message: ToNode | FromNode) -> None:
+        """Send a message; without effect once the line is closed."""
+        with self._lock:
+            if self._closed:
+                return
+            waited = bool(self._outbox)
+            self._outbox.put(memoryview(encode_node(message)))
+            waits = bool(self._outbox)
+        if waits and not waited:
+            self._io.call(self._watch)
+
+    def begin(self) -> None:
+        """Begin to listen, and to give signs of life."""
+        self._watch()
+        self._look()
+
+    def close(self) -> None:
+        """Close this end; `lost` is not called."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._outbox.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._unwatch()
+        if isinstance(self._end, socket.socket):
+            with contextlib.suppress(OSError):
+                self._end.shutdown(socket.SHUT_RDWR)
+        self._end.close()
+
+    def _watch(self) -> None:
+        if self._closed:
+            return
+        waits = WRITE if self._outbox else 0
+        if isinstance(self._end, Pipes) and self._end.writing != self._end.fileno():
+            self._io.watch(self._end.fileno(), READ, self._on_events)
+            if waits:
+                self._io.watch(self._end.writing, WRITE, self._on_events)
+            else:
+                self._io.unwatch(self._end.writing)
+        else:
+            self._io.watch(self._end.fileno(), READ | waits, self._on_events)
+
+    def _unwatch(self) -> None:
+        self._io.unwatch(self._end.fileno())
+        if isinstance(self._end, Pipes):
+            self._io.unwatch(self._end.writing)
+
+    def _on_events(self, events: int) -> None:
+        if events & WRITE:
+            with self._lock:
+                self._outbox.flush()
+            self._watch()
+        if events & READ:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            data = self._end.recv(65536)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._give_up(f"the connection to it broke: {error.strerror or error}")
+            return
+        if not data:
+            self._give_up("it closed its connection")
+            return
+        self._heard = time.monotonic()
+        try:
+            for _, payload in self._decoder.feed(data):
+                message = self._decode(payload)
+                if not isinstance(message, Beat) and not self._closed:
+                    self._receive(message)
+        except ProtocolError as error:
+            self._give_up(f"it sent {error}")
+
+    def _look(self) -> None:
+        """See whether the other end is still there, and say that this one is."""
+        if self._closed:
+            return
+        if self.silent > self._patience:
+            self._give_up(f"no sign of life for {self._patience:g} s")
+            return
+        now = time.monotonic()
+        if now - self._beaten >= self._beat_every:
+            self._beaten = now
+            self.send(Beat())
+        self._timer = self._io.call_later(min(_LOOK_EVERY, self._beat_every), self._look)
+
+    def _give_up(self, why: str) -> None:
+        if not self._closed:
+            self.close()
+            self._lost(why)

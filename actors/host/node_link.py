@@ -1,0 +1,391 @@
+"""Node link: the host's connection to the agent of one node, and all processes that it has there.
+
+The agent (`node/agent`) is a program of ours on another machine. Who starts it, and how, is not known here. Both ends
+prove that they know a token. When the connection is gone, or nothing has come of it for some time, the node is lost,
+and with it all that runs there; nobody connects again.
+
+All happens in the I/O thread, but where a method says otherwise. It never waits.
+"""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import itertools
+import os
+import platform
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from ..errors import ProtocolError
+from ..wire.frames import encode_plain
+from ..wire.messages import Forked, ForkFailed, PreloadFailed, ProcessLimits, Start, TrackerWanted
+from ..wire.node import (
+    BEAT_EVERY,
+    PATIENCE,
+    Challenge,
+    Control,
+    Ended,
+    Fetch,
+    FromNode,
+    Leave,
+    Notice,
+    Opening,
+    Order,
+    Proof,
+    Serving,
+    Setup,
+    Signal,
+    ToNode,
+    TrackerFor,
+    Versions,
+    decode_from_node,
+    encode_node,
+    prove,
+)
+from ..wire.objects import encode_object
+from .control_line import ControlLine
+from .exit import ProcessExit
+from .io import IOThread
+
+if TYPE_CHECKING:
+    from .remote import RemoteProcess
+
+__all__ = ["Address", "NodeLink", "NodeListener", "own_versions"]
+
+Address = str | tuple[str, int]
+"""Where a node takes connections: the path of a Unix socket, or an internet address and a port."""
+
+_AGAIN: Final = 0.01
+"""Seconds until a connection that found no room is tried again."""
+
+_NONCE: Final = 32
+"""Bytes of the numbers that proofs are about."""
+
+
+class NodeListener(Protocol):
+    """Who is told of a node. Every method is called in the I/O thread and must return at once."""
+
+    def node_serving(self, node: NodeLink) -> None:
+        """It takes processes from now on."""
+
+    def node_said(self, node: NodeLink, body: bytes) -> None:
+        """A message of the layer above, encoded. Raises ProtocolError for one of an unknown type."""
+
+    def process_left(self, node: NodeLink, process: RemoteProcess, left: bytes, done: Callable[[], None]) -> None:
+        """A process has ended there, and left something, encoded; `done` is to be called when that is seen to."""
+
+    def node_lost(self, node: NodeLink, why: str) -> None:
+        """It is no more: a clause that says why. Called once, last."""
+
+
+class NodeLink:
+    """See the module.
+
+    Args:
+        name: of the node, for people.
+        address: where it takes connections.
+        token: what both ends know.
+        control: a connection that leads to it already; None: it is made.
+        setup: what it is told first, encoded by the layer above.
+        io: the I/O thread.
+        listener: is told what becomes of it.
+
+    Attributes:
+        name: see above.
+        address: see above.
+        folder: where it keeps files; empty before it serves.
+        is_serving: whether it takes processes.
+        is_lost: whether it is no more.
+        versions: its own; None before it has said so.
+        processes: those that run there, by their keys.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        token: bytes,
+        control: socket.socket | None,
+        *,
+        setup: bytes,
+        io: IOThread,
+        listener: NodeListener,
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.folder = ""
+        self.is_serving = self.is_lost = False
+        self.versions: Versions | None = None
+        self.processes: dict[int, RemoteProcess] = {}
+        self._groups = ""
+        self._token = token
+        self._setup = setup
+        self._io = io
+        self._listener = listener
+        self._nonce = os.urandom(_NONCE)
+        self._their_nonce = b""
+        self._fetched = itertools.count(1)
+        self._control = control
+        self._line: ControlLine[FromNode] | None = None
+
+    def begin(self) -> None:
+        """Connect, if that is to be done, and begin to talk."""
+        if self._control is None:
+            self._open(self._begin_line)
+        else:
+            self._begin_line(self._control)
+
+    def _begin_line(self, control: socket.socket) -> None:
+        control.setblocking(False)
+        self._line = ControlLine(
+            control,
+            self._io,
+            decode=decode_from_node,
+            receive=self._on_message,
+            lost=self._lose,
+            patience=PATIENCE,
+            beat_every=BEAT_EVERY,
+        )
+        self._line.send(Control(self._nonce, own_versions()))
+        self._line.begin()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since it was last heard of. In any thread."""
+        return self._line.silent if self._line is not None else 0.0
+
+    # --- from any thread --------------------------------------------------------------------------------------------
+
+    def order(self, message: msgspec.Struct) -> None:
+        """Send it a message of the layer above. In any thread."""
+        self._send(Order(encode_plain(message)))
+
+    def signal(self, key: int, number: signal.Signals) -> None:
+        """Have it send a process a signal. In any thread."""
+        self._send(Signal(key, number))
+
+    def give_tracker(self, key: int, wanted: TrackerWanted) -> None:
+        """Have it give a process a resource tracker of `multiprocessing`. In any thread."""
+        self._send(TrackerFor(key, wanted))
+
+    def _new_group(self) -> str | None:
+        """Return a name for a control group there; None if there can be none."""
+        return f"{self._groups}/subactors-{os.getpid()}-{os.urandom(4).hex()}" if self._groups else None
+
+    def fetch(self, name: str, start: int = 0) -> socket.socket:
+        """Return a connection, which waits, by which a file comes, from a place on. Not for the I/O thread.
+
+        Raises:
+            OSError: the node cannot be connected to.
+        """
+        key = next(self._fetched)
+        proof = prove(self._token, b"file", self._their_nonce, key, name, start)
+        channel = socket.socket(_family(self.address))
+        try:
+            channel.settimeout(PATIENCE)
+            channel.connect(self.address)
+            channel.sendall(encode_node(Fetch(key, proof, name, start)))
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        process: RemoteProcess,
+        actor: tuple[type, tuple[Any, ...], dict[str, Any]],
+        *,
+        label: str,
+        directory: str,
+        capture: str,
+        limits: ProcessLimits | None,
+    ) -> None:
+        """Have a process started there; its channel is connected meanwhile.
+
+        Args:
+            process: made by `ProcessSystem.spawn_elsewhere`.
+            actor: class, arguments and keywords.
+            label: what the layer above calls the process.
+            directory: its current directory, there.
+            capture: file there that takes what it writes to standard output and error.
+            limits: what the kernel there holds it to.
+
+        Raises what pickling the actor raises.
+        """
+        has_tree = limits is not None and (limits.tree_bytes is not None or limits.tree_processes is not None)
+        start = Start(
+            urn=process.actor.actor_urn,
+            actor=encode_object(actor),
+            directory=os.fsencode(directory),
+            environ=None,
+            sys_path=None,
+            capture=os.fsencode(capture),
+            limits=limits,
+            group=self._new_group() if has_tree else None,
+        )
+        process.label = label
+        self.processes[process.key] = process
+        proof = prove(self._token, b"process", self._their_nonce, process.key, label)
+        opening = encode_node(
+            Opening(process.key, proof, label=label, directory=directory, group=start.group, fenced=process.fenced)
+        )
+
+        def connected(channel: socket.socket) -> None:
+            if not process.settle(self, channel, opening, start):
+                self.processes.pop(process.key, None)
+
+        self._open(connected, process.on_start_failed)
+
+    def leave(self) -> None:
+        """Have it end everything, and then itself; it is lost to this host."""
+        self._send(Leave())
+        self._lose("the host needs it no more")
+
+    def give_up(self, why: str) -> None:
+        """Take it for lost: somebody else knows that it is."""
+        self._lose(why)
+
+    def _send(self, message: ToNode) -> None:
+        line = self._line
+        if line is not None:
+            line.send(message)
+
+    def _open(self, connected: Callable[[socket.socket], None], failed: Callable[[str], None] | None = None) -> None:
+        """Begin to connect to the node, and hand over the connection, by which may be sent at once."""
+        family = _family(self.address)
+        try:
+            channel = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            self._fail(f"no connection to node {self.name} can be made: {error.strerror}", failed)
+            return
+        channel.setblocking(False)
+        if family != socket.AF_UNIX:
+            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PATIENCE * 1000))
+        problem = channel.connect_ex(self.address)
+        if problem == errno.EAGAIN:
+            channel.close()
+            self._io.call_later(_AGAIN, lambda: self._open(connected, failed))
+        elif problem in {0, errno.EINPROGRESS}:
+            connected(channel)
+        else:
+            channel.close()
+            self._fail(f"node {self.name} cannot be connected to: {os.strerror(problem)}", failed)
+
+    def _fail(self, what: str, failed: Callable[[str], None] | None) -> None:
+        if failed is not None:
+            failed(what)
+        else:
+            self._lose(what)
+
+    def _on_message(self, message: FromNode) -> None:
+        match message:
+            case Challenge():
+                self._on_challenge(message)
+            case _ if not self._their_nonce:
+                raise ProtocolError("something before its proof")
+            case Serving():
+                self._on_serving(message)
+            case Forked(key, pid):
+                if (process := self.processes.get(key)) is not None:
+                    process.on_forked_there(pid)
+                else:
+                    self.signal(key, signal.SIGKILL)
+            case ForkFailed(key, what):
+                if (process := self.processes.pop(key, None)) is not None:
+                    process.on_start_failed(what)
+            case Ended():
+                self._on_ended(message)
+            case Notice(body):
+                self._listener.node_said(self, bytes(body))
+            case PreloadFailed():
+                pass
+
+    def _on_challenge(self, message: Challenge) -> None:
+        expected = prove(self._token, b"node", self._nonce, message.nonce)
+        if self._their_nonce or not hmac.compare_digest(expected, message.proof):
+            raise ProtocolError("no proof that it is the agent that was started")
+        self.versions = message.versions
+        if problem := _difference(message.versions):
+            self._lose(problem)
+            return
+        self._their_nonce = message.nonce
+        self._send(Proof(prove(self._token, b"host", self._nonce, message.nonce)))
+        self._send(Setup(self._setup))
+
+    def _on_serving(self, message: Serving) -> None:
+        if message.problem:
+            self._lose(message.problem)
+            return
+        self.folder, self._groups, self.is_serving = message.folder, message.groups, True
+        self._listener.node_serving(self)
+
+    def _on_ended(self, message: Ended) -> None:
+        process = self.processes.get(message.key)
+        if process is None:
+            return
+        seen = ProcessExit(
+            code=message.code,
+            signal=message.signal,
+            unobserved=message.unobserved,
+            user_seconds=message.user_seconds,
+            system_seconds=message.system_seconds,
+            peak_bytes=message.peak_bytes,
+            survivors=message.survivors,
+            survivor_ids=message.survivor_ids,
+            group=message.group,
+        )
+
+        def home() -> None:
+            if self.processes.pop(message.key, None) is not None:
+                process.on_ended_there(seen)
+
+        self._listener.process_left(self, process, bytes(message.left), home)
+
+    def _lose(self, why: str) -> None:
+        if self.is_lost:
+            return
+        self.is_lost, self.is_serving = True, False
+        if self._line is not None:
+            self._line.close()
+        processes, self.processes = list(self.processes.values()), {}
+        for process in processes:
+            process.on_node_lost(f"node {self.name} was lost ({why})")
+        self._listener.node_lost(self, why)
+
+
+def own_versions() -> Versions:
+    """Return what a node's agent must have the same of."""
+    return Versions(version("subactors"), platform.python_version(), sys.implementation.name)
+
+
+def _difference(theirs: Versions) -> str:
+    """Return what a node has another version of, and what to do; empty if nothing."""
+    ours = own_versions()
+    if theirs.package != ours.package:
+        return f"it has subactors {theirs.package}, and this host {ours.package}: install the same there"
+    if theirs.implementation != ours.implementation or _minor(theirs.python) != _minor(ours.python):
+        return (
+            f"it has {theirs.implementation} {theirs.python}, and this host {ours.implementation} {ours.python}: "
+            f"choose a Python {_minor(ours.python)} there"
+        )
+    return ""
+
+
+def _minor(python: str) -> str:
+    return ".".join(python.split(".")[:2])
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    if isinstance(address, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET

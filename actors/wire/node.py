@@ -1,0 +1,273 @@
+"""Node messages: between the host and the agent of a node, another machine on which the host has processes.
+
+One connection a node carries these, as frames of msgpack. Each process has a connection of its own besides, which
+begins with an `Opening`. Both ends prove that they know the node's token, which is never sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final, TypeAlias, TypeVar
+
+import msgspec
+
+from ..errors import ProtocolError
+from .frames import HEADER_SIZE, message_frame, size_of_message
+from .messages import Forked, ForkFailed, GroupUse, PreloadFailed, TrackerWanted
+
+_T = TypeVar("_T")
+
+__all__ = [
+    "BEAT_EVERY",
+    "LEASE",
+    "MOST_OPENING",
+    "PATIENCE",
+    "Beat",
+    "Challenge",
+    "Control",
+    "Ended",
+    "Fetch",
+    "FromNode",
+    "Leave",
+    "Notice",
+    "Opening",
+    "Order",
+    "Proof",
+    "Serving",
+    "Setup",
+    "Signal",
+    "ToNode",
+    "TrackerFor",
+    "Versions",
+    "decode_first",
+    "decode_from_node",
+    "decode_to_node",
+    "encode_node",
+    "prove",
+]
+
+BEAT_EVERY: Final = 1.0
+"""Seconds between two signs of life, which both ends send."""
+
+LEASE: Final = 10.0
+"""Seconds without a word of the host after which a node ends all that it runs for it."""
+
+PATIENCE: Final = 15.0
+"""Seconds without a word of a node after which the host takes it for lost: longer than the lease, so that nothing runs
+there any more when the host says so."""
+
+MOST_OPENING: Final = 4096
+"""Bytes of the first message of a connection that nobody has proven anything on yet."""
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """What both ends must have the same of, as what the host sends is pickled.
+
+    Attributes:
+        package: version of this package.
+        python: of the interpreter, such as `3.11.7`; the last part may differ.
+        implementation: of the interpreter, such as `cpython`.
+    """
+
+    package: str
+    python: str
+    implementation: str
+
+
+# --- what a connection begins with: read before anything is proven ---------------------------------------------------
+
+
+class Control(msgspec.Struct, frozen=True, tag="control"):
+    """Host to node, first on the node's own connection: a number that the node's proof is to be about."""
+
+    nonce: bytes
+    versions: Versions
+
+
+class Opening(msgspec.Struct, frozen=True, tag="opening", omit_defaults=True):
+    """Host to node, first on a process's connection: fork a process that goes on with it. `Start` is right behind.
+
+    Attributes:
+        key: number by which host and node name the process; used once.
+        proof: that the host sends this (`prove`).
+        label: what the layer above calls the process.
+        directory: where it is to work; the node says in words if that is missing. Empty: the node's own choice.
+        group: the control group that it will be in.
+        fenced: whether it is to be behind a fence.
+    """
+
+    key: int
+    proof: bytes
+    label: str = ""
+    directory: str = ""
+    group: str | None = None
+    fenced: bool = True
+
+
+class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
+    """Host to node, first and only on a connection of its own: send a file, from a place on, and close.
+
+    Attributes:
+        key: as of an opening, a number that is used once.
+        proof: that the host sends this.
+        name: of the file, as the layer above knows it.
+        start: bytes to leave out.
+    """
+
+    key: int
+    proof: bytes
+    name: str
+    start: int = 0
+
+
+First: TypeAlias = Control | Opening | Fetch
+
+
+# --- the node's own connection ---------------------------------------------------------------------------------------
+
+
+class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
+    """Node to host, first: its proof, and a number for the host's."""
+
+    nonce: bytes
+    proof: bytes
+    versions: Versions
+
+
+class Proof(msgspec.Struct, frozen=True, tag="proof"):
+    """Host to node: its proof."""
+
+    proof: bytes
+
+
+class Setup(msgspec.Struct, frozen=True, tag="setup"):
+    """Host to node, once, after both proofs: how to set up, encoded by the layer above."""
+
+    body: bytes
+
+
+class Serving(msgspec.Struct, frozen=True, tag="serving"):
+    """Node to host, once: it takes processes from now on.
+
+    Attributes:
+        folder: where it keeps files, as the layer above tells it.
+        groups: the control group in which groups can be made; empty if there is none.
+        problem: why it cannot serve; empty if it can.
+    """
+
+    folder: str
+    groups: str = ""
+    problem: str = ""
+
+
+class Signal(msgspec.Struct, frozen=True, tag="signal"):
+    """Host to node: send a process a signal, at once or as soon as it exists."""
+
+    key: int
+    number: int
+
+
+class TrackerFor(msgspec.Struct, frozen=True, tag="tracker_for"):
+    """Host to node: a process wants a resource tracker of `multiprocessing`; see `TrackerWanted`."""
+
+    key: int
+    wanted: TrackerWanted
+
+
+class Order(msgspec.Struct, frozen=True, tag="order"):
+    """Host to node: a message of the layer above."""
+
+    body: msgspec.Raw
+
+
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """Both ways, each second: a sign of life."""
+
+
+class Leave(msgspec.Struct, frozen=True, tag="leave"):
+    """Host to node, last: end everything, and then yourself."""
+
+
+class Notice(msgspec.Struct, frozen=True, tag="notice"):
+    """Node to host: a message of the layer above."""
+
+    body: msgspec.Raw
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """Node to host, once: a process and what it had started is gone. As `Exited`, or nobody saw how.
+
+    Attributes:
+        unobserved: why nobody knows how it ended; empty if that is known.
+        left: what it has left in files, encoded by the layer above.
+    """
+
+    key: int
+    code: int | None = None
+    signal: int | None = None
+    unobserved: str = ""
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    peak_bytes: int = 0
+    survivors: int = 0
+    survivor_ids: tuple[int, ...] = ()
+    group: GroupUse | None = None
+    left: msgspec.Raw = msgspec.Raw()
+
+
+ToNode: TypeAlias = Control | Proof | Setup | Signal | TrackerFor | Order | Beat | Leave
+FromNode: TypeAlias = Challenge | Serving | Forked | ForkFailed | Ended | PreloadFailed | Beat | Notice
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_first: Final[msgspec.msgpack.Decoder[First]] = msgspec.msgpack.Decoder(First)
+_to_node: Final[msgspec.msgpack.Decoder[ToNode]] = msgspec.msgpack.Decoder(ToNode)
+_from_node: Final[msgspec.msgpack.Decoder[FromNode]] = msgspec.msgpack.Decoder(FromNode)
+
+
+def encode_node(message: First | ToNode | FromNode) -> bytes:
+    """Return a message as one frame."""
+    return message_frame(_encoder.encode(message))
+
+
+def decode_first(data: bytes) -> tuple[First | None, int]:
+    """Return what a connection begins with, and how many bytes that is; None while some of it is missing.
+
+    Raises:
+        ProtocolError: it is no such message.
+    """
+    if len(data) < HEADER_SIZE:
+        return None, HEADER_SIZE
+    size = size_of_message(data, MOST_OPENING)
+    if len(data) < size:
+        return None, size
+    try:
+        return _first.decode(data[HEADER_SIZE:size]), size
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"a connection that begins with something else: {error}") from error
+
+
+def decode_to_node(payload: bytes | memoryview) -> ToNode:
+    """Return the host's message; raises ProtocolError for anything else."""
+    return _decoded(_to_node, payload)
+
+
+def decode_from_node(payload: bytes | memoryview) -> FromNode:
+    """Return the node's message; raises ProtocolError for anything else."""
+    return _decoded(_from_node, payload)
+
+
+def prove(token: bytes, *about: bytes | int | str) -> bytes:
+    """Return what only who knows the token can make of these: an HMAC with SHA-256."""
+    proof = hmac.new(token, digestmod=hashlib.sha256)
+    for what in about:
+        data = what if isinstance(what, bytes) else str(what).encode("utf-8", "surrogateescape")
+        proof.update(len(data).to_bytes(8, "big") + data)
+    return proof.digest()
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_T], payload: bytes | memoryview) -> _T:
+    try:
+        return decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError) as error:
+        raise ProtocolError(f"a message that fits none of the declared types: {error}") from error

@@ -1,0 +1,71 @@
+"""Finding: makes the places of a team, each with what looks for its nodes."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..team.places import PlaceConfig, SshPlace
+from .code import pack
+from .messages import NodeSetup
+from .place import NodePlace
+from .places import Places
+
+if TYPE_CHECKING:
+    from ...actors import ProcessSystem
+    from ..place.local import LocalPlace
+    from ..team.config import Team
+    from .launcher import Launcher
+
+__all__ = ["places_of"]
+
+
+def places_of(
+    team: Team, here: LocalPlace, system: ProcessSystem, *, arguments: dict[str, Any], working_directory: str
+) -> Places:
+    """Return the places of a team, which look for their nodes from now on.
+
+    Args:
+        team: the team.
+        here: the host's own machine.
+        system: of the host.
+        arguments: how processes are made for the team.
+        working_directory: the runtime's; empty: the host's current one.
+
+    Raises:
+        RequirementError: what a place needs is missing here.
+        RunError: the team's modules cannot be sent.
+    """
+    code = tuple(pack(Path(folder)) for folder in team.folders)
+    places: dict[str, NodePlace] = {}
+    for config in team.settings.places:
+        setup = NodeSetup(
+            run=here.folder.path.name,
+            folder=config.folder,
+            system=pickle.dumps(arguments),
+            code=code,
+        )
+        places[config.name] = NodePlace(
+            config,
+            _launcher(config),
+            system=system,
+            home=here,
+            setup=msgspec.msgpack.encode(setup),
+            working_directory=working_directory,
+        )
+    for place in places.values():
+        place.begin()
+    return Places(here, places)
+
+
+def _launcher(config: PlaceConfig) -> Launcher:
+    if isinstance(config, SshPlace):
+        from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
+
+        return SshLauncher(config)
+    from .ray import RayLauncher  # noqa: PLC0415 - the same
+
+    return RayLauncher(config)

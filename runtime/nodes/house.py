@@ -1,0 +1,193 @@
+"""House: what a node has of a run: its folder there, the looks at what tasks use, what they leave in files.
+
+It runs in the node's agent. The folder is like that of the run at home, so that a task finds there what it would find
+at home (`runs/folder`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ...actors import HousedProcess, IOThread, ProcessExit, ProcessSystem
+from ...actors.regular_files import is_folder, length_of, open_to_read
+from ..errors import StateError
+from ..runs.folder import RunFiles, state_root
+from ..runs.output import bound_log
+from ..team.config import Limits
+from ..vitals.sampler import VitalsSampler, Watch
+from .code import unpack
+from .messages import HoldLimits, Left, LimitReached, NodeSetup, Seen, ToHouse
+
+__all__ = ["NodeHouse"]
+
+_TELL_EVERY: Final = 1.0
+"""Seconds between two tales of what tasks use."""
+
+_LOG_SENT: Final = 16_384
+"""Bytes of a log that are sent with an exit; longer ones are fetched."""
+
+_orders: Final = msgspec.msgpack.Decoder(ToHouse)
+
+
+class NodeHouse:
+    """See the module, and `House` of `actors`."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, Watch] = {}
+        self._processes: dict[str, HousedProcess] = {}
+        self._sampler = VitalsSampler(lambda: dict(self._watched))
+        self._files: RunFiles | None = None
+        self._io: IOThread | None = None
+        self._tell: Callable[[msgspec.Struct], None] = lambda _: None
+        self._tells = False
+
+    @property
+    def folder(self) -> str:
+        """See `House`."""
+        return str(self._run.path)
+
+    def set_up(self, body: bytes, io: IOThread, tell: Callable[[msgspec.Struct], None]) -> ProcessSystem:
+        """See `House`."""
+        setup = msgspec.msgpack.decode(body, type=NodeSetup)
+        self._io, self._tell = io, tell
+        root = state_root(os.path.expanduser(setup.folder) if setup.folder else None)  # noqa: PTH111 - text
+        path = root / f"node_{setup.run.removeprefix('run_')}_{os.urandom(4).hex()}"
+        self._files = RunFiles(path)
+        try:
+            for folder in (path, self._files.log, self._files.results, self._files.work):
+                folder.mkdir(mode=0o700, parents=True)
+            folders = [path / "code" / str(number) for number in range(len(setup.code))]
+            for packed, folder in zip(setup.code, folders, strict=True):
+                unpack(packed, folder)
+        except OSError as error:
+            raise StateError(f"its folder {path} cannot be made: {error.strerror or error}") from error
+        sys.path[:0] = map(str, folders)
+        arguments: dict[str, Any] = pickle.loads(setup.system)  # noqa: S301 - the host has proven that it is the host
+        return ProcessSystem(**arguments, folders=[str(folder) for folder in folders], io=io)
+
+    def missing(self, directory: str) -> str:
+        """See `House`."""
+        if not directory or is_folder(directory):
+            return ""
+        return (
+            f"there is no folder {directory} on this node, where a task with `workdir: shared` works: "
+            "make it, name another with `workdir` of the place, or give the agent `workdir: private`"
+        )
+
+    def begun(self, process: HousedProcess) -> None:
+        """See `House`."""
+        self._processes[process.label] = process
+        self._hold(process.label, Limits())
+
+    def left(self, process: HousedProcess, seen: ProcessExit) -> Left:
+        """See `House`."""
+        del seen
+        task_id = process.label
+        self._watched.pop(task_id, None)
+        self._processes.pop(task_id, None)
+        log, result = self._log(task_id), self._run.result(task_id)
+        bound_log(log)
+        log_size = _length(log)
+        return Left(
+            log=_tail(log, _LOG_SENT) if log_size <= _LOG_SENT else b"",
+            log_size=log_size,
+            result_size=_length(result, -1),
+            peak=self._sampler.take_peak(task_id),
+        )
+
+    def ordered(self, body: bytes) -> None:
+        """See `House`."""
+        order = _orders.decode(body)
+        if isinstance(order, HoldLimits) and order.task_id in self._processes:
+            self._hold(order.task_id, order.limits)
+
+    def file(self, name: str) -> int | None:
+        """See `House`: `log/ID` or `results/ID`."""
+        kind, _, task_id = name.partition("/")
+        if "/" in task_id or task_id.startswith("."):
+            return None
+        with contextlib.suppress(OSError):
+            match kind:
+                case "log":
+                    return open_to_read(self._log(task_id))
+                case "results":
+                    return open_to_read(self._run.result(task_id))
+        return None
+
+    def close(self) -> None:
+        """See `House`. The folder stays where a task has left something in a folder of its own."""
+        self._sampler.close()
+        if self._files is None:
+            return
+        path = self._files.path
+        for folder in (self._files.log, self._files.results, path / "code"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in (*self._files.work.glob("*"), self._files.work, path):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # what has something in it stays
+
+    @property
+    def _run(self) -> RunFiles:
+        assert self._files is not None  # noqa: S101 - it is set up before anything else is asked
+        return self._files
+
+    def _log(self, task_id: str) -> str:
+        return f"{self._run.log}/{task_id}.log"
+
+    def _hold(self, task_id: str, limits: Limits) -> None:
+        process = self._processes[task_id]
+        self._watched[task_id] = Watch(
+            lambda: process.pid,
+            self._log(task_id),
+            limits,
+            lambda sentence: self._tell(LimitReached(task_id, sentence)),
+        )
+        self._sampler.task_started(limits)
+        if not self._tells and self._io is not None:
+            self._tells = True
+            self._io.call_later(_TELL_EVERY, self._tell_vitals)
+
+    def _tell_vitals(self) -> None:
+        """Say what tasks use, for as long as there are any. Runs in the I/O thread."""
+        if not self._sampler.gets_on():
+            self._sampler.mend()
+        seen = {task_id: vitals for task_id in self._watched if (vitals := self._sampler.latest(task_id)) is not None}
+        self._tell(Seen(seen, _available()))
+        self._tells = bool(self._watched)
+        if self._tells and self._io is not None:
+            self._io.call_later(_TELL_EVERY, self._tell_vitals)
+
+
+def _length(path: str, missing: int = 0) -> int:
+    try:
+        return length_of(path)
+    except OSError:
+        return missing
+
+
+def _tail(path: str, most: int) -> bytes:
+    with contextlib.suppress(OSError):
+        descriptor = open_to_read(path)
+        try:
+            return os.pread(descriptor, most, 0)
+        finally:
+            os.close(descriptor)
+    return b""
+
+
+def _available() -> int:
+    """Return the memory of this machine that can be had, in bytes; 0 where nobody says."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(line.split()[1]) * 1024
+    return 0

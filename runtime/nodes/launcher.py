@@ -1,0 +1,52 @@
+"""Launcher: finds the machines of a place, and starts an agent on each. `ssh` and `ray` have one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from ...actors import Address
+
+__all__ = ["Launcher", "NodeFound"]
+
+
+class NodeFound(NamedTuple):
+    """A node whose agent takes connections.
+
+    Attributes:
+        name: as people know the machine.
+        address: where tasks' connections go.
+        token: what the agent was told.
+        control: a connection to it; None: there is none yet.
+    """
+
+    name: str
+    address: Address
+    token: bytes
+    control: socket.socket | None = None
+
+
+class Launcher(Protocol):
+    """See the module. It works in threads of its own; its methods are for any thread, and return at once."""
+
+    def begin(
+        self,
+        found: Callable[[NodeFound], None],
+        lost: Callable[[str, str], None],
+        trouble: Callable[[str, bool], None],
+    ) -> None:
+        """Look for nodes from now on; what is called may be called in any thread.
+
+        Args:
+            found: is called with each node.
+            lost: is called with the name of a node that is known to be gone, and why.
+            trouble: is called with a sentence that says why a node cannot be had, and whether that was the last that
+                there could be for now.
+        """
+
+    def release(self, name: str) -> None:
+        """The host has given a node up, or needs it no more."""
+
+    def close(self) -> None:
+        """End all that was started here. Bounded; may wait."""

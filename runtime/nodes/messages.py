@@ -1,0 +1,77 @@
+"""What a host and the agents of its nodes say to each other of tasks; beneath it, `actors` speaks of processes."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from ..tasks.views import Vitals
+from ..team.config import Limits
+
+__all__ = ["FromHouse", "HoldLimits", "Left", "LimitReached", "NodeSetup", "Seen", "ToHouse"]
+
+
+class NodeSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """Host to node, first: how it is to work for this run.
+
+    Attributes:
+        run: name of the run.
+        folder: where it is to keep files; empty: in the state folder of its user.
+        system: pickled arguments of its process system.
+        code: an archive of each of the team's folders with modules, in their order; see `code`.
+    """
+
+    run: str
+    folder: str
+    system: bytes
+    code: tuple[bytes, ...] = ()
+
+
+# --- host to node ----------------------------------------------------------------------------------------------------
+
+
+class HoldLimits(msgspec.Struct, frozen=True, tag="hold_limits"):
+    """Look at what the tree of a task uses, until its process has ended, and say when it reaches a limit."""
+
+    task_id: str
+    limits: Limits
+
+
+ToHouse: TypeAlias = HoldLimits
+
+
+# --- node to host: decoded against exactly these ---------------------------------------------------------------------
+
+
+class Seen(msgspec.Struct, frozen=True, tag="seen"):
+    """What tasks use, by their ids; and how much memory the machine has left, in bytes."""
+
+    vitals: dict[str, Vitals]
+    available: int
+
+
+class LimitReached(msgspec.Struct, frozen=True, tag="limit_reached"):
+    """A task has reached a limit, as a sentence."""
+
+    task_id: str
+    sentence: str
+
+
+FromHouse: TypeAlias = Seen | LimitReached
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What a process has left in files, with its exit.
+
+    Attributes:
+        log: the end of what it wrote to standard output and error.
+        log_size: how long that is there.
+        result_size: bytes of its result, where that was too large to be sent; -1: there is none.
+        peak: the largest memory sampled of it, in bytes.
+    """
+
+    log: bytes = b""
+    log_size: int = 0
+    result_size: int = -1
+    peak: int = 0

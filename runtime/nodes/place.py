@@ -1,0 +1,280 @@
+"""Node place: the nodes of one place, and which of them takes a task.
+
+`spawn` is for the supervisor's thread, as all that `Place` asks; nodes are dealt with in the I/O thread. A task that
+no node can take yet waits, and its process is `starting` meanwhile; one that no node will ever take has failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ...actors import ActorProcess, NodeLink, ProcessLimits, ProcessListener, ProcessSystem, RemoteProcess
+from ...actors.regular_files import make
+from ..place.base import Body, Look
+from ..tasks.spec import TaskSpec
+from ..tasks.views import Vitals
+from ..tasks.watching import Sample
+from ..team.config import Limits, Workdir
+from ..vitals.ring import Ring
+from .files import bring_home
+from .messages import FromHouse, HoldLimits, Left, LimitReached, Seen
+from .remote_body import RemoteBody
+
+if TYPE_CHECKING:
+    from ...actors import ProcessActor
+    from ..place.local import LocalPlace
+    from ..team.places import PlaceConfig
+    from .launcher import Launcher, NodeFound
+
+__all__ = ["NodePlace"]
+
+_notices: Final = msgspec.msgpack.Decoder(FromHouse)
+_left: Final = msgspec.msgpack.Decoder(Left)
+
+
+class _Start(msgspec.Struct, frozen=True):
+    """A process that is to be started on some node."""
+
+    process: RemoteProcess
+    actor_class: type[ProcessActor]
+    spec: TaskSpec
+    limits: ProcessLimits | None
+
+
+class NodePlace:
+    """See the module, and `Place` and `Placement`.
+
+    Args:
+        config: of the place.
+        launcher: finds its nodes.
+        system: of the host.
+        home: the host's own machine, where what a task leaves is kept.
+        setup: what each node is told first, encoded.
+        working_directory: of the runtime; empty: the host's current one.
+    """
+
+    def __init__(
+        self,
+        config: PlaceConfig,
+        launcher: Launcher,
+        *,
+        system: ProcessSystem,
+        home: LocalPlace,
+        setup: bytes,
+        working_directory: str,
+    ) -> None:
+        self.name = config.name
+        self._config = config
+        self._launcher = launcher
+        self._system = system
+        self._home = home
+        self._setup = setup
+        self._working_directory = working_directory
+        self._links: dict[str, NodeLink] = {}
+        self._waiting: list[_Start] = []
+        self._trouble = ""
+        self._is_hopeless = False
+        self._has_left = False
+        self._rings: dict[str, Ring] = {}
+        self._latest: dict[str, Vitals] = {}
+        self._peaks: dict[str, int] = {}
+        self._reached: dict[str, Callable[[str], None]] = {}
+
+    def begin(self) -> None:
+        """Look for nodes from now on; returns at once."""
+        self._launcher.begin(
+            lambda found: self._system.call(lambda: self._on_found(found)),
+            lambda name, why: self._system.call(lambda: self._on_lost(name, why)),
+            lambda sentence, is_last: self._system.call(lambda: self._on_trouble(sentence, is_last=is_last)),
+        )
+
+    # --- Placement --------------------------------------------------------------------------------------------------
+
+    def spawn(
+        self,
+        actor_class: type[ProcessActor],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        listener: ProcessListener,
+        capture: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        limits: ProcessLimits | None = None,
+        fenced: bool | None = None,
+    ) -> ActorProcess:
+        """See `Placement`; the environment and the log are the node's own."""
+        del kwargs, environ, capture
+        process = self._system.spawn_elsewhere(actor_class, listener=listener, fenced=fenced)
+        start = _Start(process, actor_class, args[0], limits)
+        self._system.call(lambda: self._take(start))
+        return process
+
+    # --- Place ------------------------------------------------------------------------------------------------------
+
+    def body(self, task_id: str, workdir: Workdir) -> Body:
+        """See `Place`."""
+        return RemoteBody(self, self._home.body(task_id, "shared"), task_id, workdir)
+
+    def watch(
+        self, task_id: str, body: Body, process: ActorProcess, limits: Limits, reached: Callable[[str], None]
+    ) -> None:
+        """See `Place`. The node looks; it is told what to hold the task to."""
+        del body
+        self._reached[task_id] = reached
+        self._rings.setdefault(task_id, Ring())
+        if isinstance(process, RemoteProcess) and process.node is not None:
+            process.node.order(HoldLimits(task_id, limits))
+
+    def forget(self, task_id: str) -> None:
+        """See `Place`."""
+        self._reached.pop(task_id, None)
+        self._latest.pop(task_id, None)
+
+    def latest(self, task_id: str) -> Vitals | None:
+        """See `Place`."""
+        return self._latest.get(task_id)
+
+    def samples(self, task_id: str) -> list[Sample]:
+        """See `Place`."""
+        ring = self._rings.get(task_id)
+        return ring.samples() if ring is not None else []
+
+    def take_peak(self, task_id: str) -> int:
+        """See `Place`."""
+        self._rings.pop(task_id, None)
+        return self._peaks.pop(task_id, 0)
+
+    def look_closely(self, body: Body, done: Callable[[Look], None]) -> None:
+        """See `Place`; nodes are not looked at so closely."""
+        done(Look(missing=f"It runs on {body.node or 'a node'}, which cannot be looked at from here."))
+
+    def leave(self) -> None:
+        """Have all nodes end what they have, and their agents. Bounded; not for the I/O thread."""
+        self._system.call(self._leave)
+        self._launcher.close()
+
+    # --- in the I/O thread ------------------------------------------------------------------------------------------
+
+    def _take(self, start: _Start) -> None:
+        if start.process.end is not None:
+            return
+        link = self._choose()
+        if link is not None:
+            self._start(start, link)
+        elif self._is_hopeless or self._has_left:
+            start.process.on_start_failed(self._no_node())
+        else:
+            self._waiting.append(start)
+
+    def _choose(self) -> NodeLink | None:
+        """Return the node that has the fewest processes; None if there is none now."""
+        serving = [link for link in self._links.values() if link.is_serving]
+        return min(serving, key=lambda link: len(link.processes), default=None)
+
+    def _start(self, start: _Start, link: NodeLink) -> None:
+        spec = start.spec
+        shared = self._config.workdir or spec.working_directory or self._working_directory or str(Path.cwd())
+        own = f"{link.folder}/{'work' if spec.workdir == 'private' else 'worktrees'}/{spec.id}"
+        spec = msgspec.structs.replace(
+            spec, working_directory="", own_folder="" if spec.workdir == "shared" else own, former_folder=""
+        )
+        try:
+            link.start(
+                start.process,
+                (start.actor_class, (spec,), {}),
+                label=spec.id,
+                directory=link.folder if spec.workdir == "private" else shared,
+                capture=f"{link.folder}/log/{spec.id}.log",
+                limits=start.limits,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever an object raises that is pickled; it is this task's fault
+            start.process.on_start_failed(f"what it starts with could not be sent: {error}")
+
+    def _no_node(self) -> str:
+        return f"place {self.name} has no node. {self._trouble}".strip()
+
+    def _on_found(self, found: NodeFound) -> None:
+        if self._has_left:
+            self._launcher.release(found.name)
+            return
+        link = NodeLink(
+            found.name,
+            found.address,
+            found.token,
+            found.control,
+            setup=self._setup,
+            io=self._system.io,
+            listener=self,
+        )
+        self._links[found.name] = link
+        link.begin()
+
+    def _on_lost(self, name: str, why: str) -> None:
+        if (link := self._links.get(name)) is not None:
+            link.give_up(why)
+
+    def _on_trouble(self, sentence: str, *, is_last: bool) -> None:
+        self._trouble = sentence
+        if is_last and not any(link.is_serving for link in self._links.values()):
+            self._is_hopeless = True
+            waiting, self._waiting = self._waiting, []
+            for start in waiting:
+                start.process.on_start_failed(self._no_node())
+
+    def _leave(self) -> None:
+        self._has_left = True
+        for link in [*self._links.values()]:
+            link.leave()
+
+    def node_serving(self, node: NodeLink) -> None:
+        """See `NodeListener`."""
+        del node
+        self._is_hopeless = False
+        waiting, self._waiting = self._waiting, []
+        for start in waiting:
+            self._take(start)
+
+    def node_said(self, node: NodeLink, body: bytes) -> None:
+        """See `NodeListener`."""
+        match _notices.decode(body):
+            case Seen(vitals):
+                here = {process.label for process in node.processes.values()}
+                now = time.time()
+                for task_id, seen in vitals.items():
+                    if task_id in here and (ring := self._rings.get(task_id)) is not None:
+                        self._latest[task_id] = seen
+                        self._peaks[task_id] = max(self._peaks.get(task_id, 0), seen.memory_bytes)
+                        ring.add(now, seen.cpu_percent or 0.0, seen.memory_bytes)
+            case LimitReached(task_id, sentence):
+                if (reached := self._reached.get(task_id)) is not None:
+                    reached(sentence)
+
+    def process_left(self, node: NodeLink, process: RemoteProcess, left: bytes, done: Callable[[], None]) -> None:
+        """See `NodeListener`."""
+        what = _left.decode(left)
+        task_id = process.label
+        self._peaks[task_id] = max(self._peaks.get(task_id, 0), what.peak)
+        body = self._home.body(task_id, "shared")
+        if what.log:
+            with contextlib.suppress(OSError):
+                descriptor = make(body.capture)
+                os.write(descriptor, what.log)
+                os.close(descriptor)
+        if what.result_size < 0 and what.log_size <= len(what.log):
+            done()
+            return
+        bring_home(node, task_id, what, body, lambda: self._system.call(done))
+
+    def node_lost(self, node: NodeLink, why: str) -> None:
+        """See `NodeListener`."""
+        if self._links.get(node.name) is node:
+            del self._links[node.name]
+        self._trouble = self._trouble or f"Node {node.name}: {why}."
+        self._launcher.release(node.name)

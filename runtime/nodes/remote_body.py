@@ -1,0 +1,90 @@
+"""Remote body: what a task of a node place has. Its files come home when it has ended; see `Body`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...actors import ActorProcess, RemoteProcess
+from ..team.config import Workdir
+
+if TYPE_CHECKING:
+    from ..place.base import Body
+    from .place import NodePlace
+
+__all__ = ["RemoteBody"]
+
+
+class RemoteBody:
+    """See the module.
+
+    Args:
+        placement: where its processes come from.
+        home: what it has on the host's own machine.
+        task_id: the task's id.
+        workdir: its agent's.
+    """
+
+    __slots__ = ("_home", "_process", "_task_id", "_workdir", "placement")
+
+    def __init__(self, placement: NodePlace, home: Body, task_id: str, workdir: Workdir) -> None:
+        self.placement = placement
+        self._home = home
+        self._task_id = task_id
+        self._workdir = workdir
+        self._process: RemoteProcess | None = None
+
+    @property
+    def node(self) -> str:
+        """See `Body`."""
+        return self._process.place if self._process is not None else ""
+
+    @property
+    def capture(self) -> str:
+        """See `Body`; where the log is once it is home."""
+        return self._home.capture
+
+    @property
+    def own_folder(self) -> str:
+        """See `Body`; it is known once there is a node."""
+        return ""
+
+    @property
+    def result_file(self) -> str:
+        """See `Body`."""
+        return self._home.result_file
+
+    @property
+    def items_file(self) -> str:
+        """See `Body`."""
+        return self._home.items_file
+
+    @property
+    def pid(self) -> int | None:
+        """See `Body`; an id of that machine."""
+        return self._process.pid if self._process is not None else None
+
+    def begin(self, process: ActorProcess) -> None:
+        """See `Body`."""
+        if isinstance(process, RemoteProcess):
+            self._process = process
+
+    def present_folder(self) -> str:
+        """See `Body`: the node's name is before it."""
+        if self._workdir == "shared" or self._process is None or self._process.node is None:
+            return ""
+        kind = "work" if self._workdir == "private" else "worktrees"
+        return f"{self.node}:{self._process.node.folder}/{kind}/{self._task_id}"
+
+    def result_fault(self, most: int) -> str:
+        """See `Body`."""
+        return self._home.result_fault(most)
+
+    def bound_log(self) -> None:
+        """See `Body`; the node has done it."""
+
+    def log_tail(self) -> str:
+        """See `Body`."""
+        return self._home.log_tail()
+
+    def release(self) -> None:
+        """See `Body`. The node's name stays, for those who look back."""

@@ -1,0 +1,48 @@
+"""Places: machines other than the host's own, on which tasks can run; frozen data, as a team file has it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+__all__ = ["PlaceConfig", "RayPlace", "SshPlace"]
+
+
+class SshPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ssh"):
+    """Machines that are reached by ssh, each a node.
+
+    Attributes:
+        name: its key under `places`.
+        hosts: the machines, as ssh takes them: `box1`, `alice@box2`, a name from its configuration.
+        python: the interpreter there that has this package, of this version.
+        options: further arguments of ssh, such as `-i`, `key`.
+        workdir: folder there in which tasks with `workdir: shared` work; empty: the one that has the host's path.
+        folder: where the node keeps its files; empty: the state folder of its user.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+    python: str = "python3"
+    options: tuple[str, ...] = ()
+    workdir: str = ""
+    folder: str = ""
+
+
+class RayPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ray"):
+    """The nodes of a Ray cluster.
+
+    Attributes:
+        name: its key under `places`.
+        address: of the cluster, as `ray.init` takes it; `auto`: that of this machine.
+        workdir: as of `SshPlace`.
+        folder: as of `SshPlace`.
+    """
+
+    name: str
+    address: str = "auto"
+    workdir: str = ""
+    folder: str = ""
+
+
+PlaceConfig: TypeAlias = SshPlace | RayPlace
