@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .host.process import ActorProcess as ActorProcess
     from .host.process import ProcessListener as ProcessListener
     from .host.remote import RemoteProcess as RemoteProcess
+    from .host.remote import spawn_elsewhere as spawn_elsewhere
     from .host.system import ProcessSystem as ProcessSystem
     from .linux.cgroup import CgroupTree as CgroupTree
     from .linux.kernel import check_platform as check_platform
@@ -99,7 +100,7 @@ else:
         "host.io": "READ WRITE IOThread Timer",
         "host.node_link": "Address NodeLink NodeListener",
         "host.process": "ActorProcess ProcessListener",
-        "host.remote": "RemoteProcess",
+        "host.remote": "RemoteProcess spawn_elsewhere",
         "host.system": "ProcessSystem",
         "linux.cgroup": "CgroupTree",
         "linux.kernel": "check_platform open_standard_descriptors silenced",

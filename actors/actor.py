@@ -74,7 +74,7 @@ class ProcessActor(pykka.Actor):
             StartError: the process ended before the constructor returned.
             UnsupportedPlatformError: not on this operating system.
         """
-        from .host.system import default_system  # noqa: PLC0415 - an actor's process, which starts none, has no use for it
+        from .host.default import default_system  # noqa: PLC0415 - an actor's process, which starts none, has no use for it
 
         system = cls.system or default_system()
         process = system.spawn(cls, args, kwargs, listener=_Unsupervised())

@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
@@ -21,9 +21,8 @@ import pykka
 
 from ..actors import ProcessSystem, check_platform, open_standard_descriptors
 from ..actors.interrupts import result_of
-from .child.actor import TaskActor
-from .child.preload import models_of, modules_of, tell_of_failure
-from .child.rehearsal import rehearsal
+from .child.preload import tell_of_failure
+from .child.system_arguments import arguments_of_system
 from .errors import RuntimeClosedError, StateError
 from .people import OnQuestion, People, asks_program
 from .runs.folder import RunFolder, state_root
@@ -130,7 +129,7 @@ class Host:
         facts = Facts.of_this_process(team.source, self._working_directory)
         self.journal = Journal(self.folder.journal, facts._asdict())
         self._keys = Keys(self.team)
-        arguments = _arguments_of_system(self.team, self._keys.names, for_many=for_many)
+        arguments = arguments_of_system(self.team, self._keys.names, for_many=for_many)
         self.system = ProcessSystem(**arguments, folders=self.team.folders, preload_failed=tell_of_failure)
         self.callbacks = Callbacks()
         self.settling = Callbacks(max(MOST_SETTLING, self.team.settings.max_running))
@@ -357,21 +356,6 @@ class Host:
             sweep(self.state_folder, self.worktrees.hurry)
 
 
-def _arguments_of_system(team: Team, withheld: Collection[str], *, for_many: bool) -> dict[str, Any]:
-    """Return how processes are made for a team, on the host's own machine and on each node."""
-    return {
-        "preload": modules_of(team),
-        "standby": team.settings.standby,
-        "late_preload": team.settings.preload,
-        "rehearsal": (TaskActor, (rehearsal(team),)) if models_of(team) else None,
-        "short_rehearsal": (TaskActor, (rehearsal(team, short=True),)),
-        # Where nothing is wanted ahead of the tasks, the zygote does nothing ahead of them either.
-        "for_many": for_many and team.settings.standby > 0,
-        "withheld": withheld,
-        "fenced": True,
-    }
-
-
 def _folder(working_dir: str | os.PathLike[str] | None) -> str:
     if working_dir is None:
         return ""
@@ -388,13 +372,14 @@ def _in_force(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         if name not in known:
             raise TypeError(f"Runtime has no setting {name!r}; settings are {', '.join(known)}.")
     values = {**msgspec.structs.asdict(settings), **changes}
-    values["limits"] = msgspec.to_builtins(values["limits"])
+    for name in ("limits", "places"):
+        values[name] = msgspec.to_builtins(values[name])
     try:
         changed = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise TypeError(f"A setting of the runtime has the wrong type: {error}.") from None
     for name, value in msgspec.structs.asdict(changed).items():
-        if isinstance(value, Limits | tuple):
+        if isinstance(value, Limits | tuple | str):
             continue
         if not math.isfinite(value) or value < 0 or (value == 0 and name not in MAY_BE_ZERO):
             least = "of at least 0" if name in MAY_BE_ZERO else "above 0"

@@ -10,10 +10,12 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from process_listeners import Started
 from processes_and_waits import Holdings, Process
+from ssh_server import needs_sshd, ssh_place
 from subactors.actors import ProcessActor, ProcessSystem
 from warm_commands import started
 
@@ -126,6 +128,16 @@ def warm_commands() -> Iterator[None]:
     """Commands that `run_command` of `warm_commands` starts are forked, and need not import anything first."""
     with started():
         yield
+
+
+@pytest.fixture(scope="module", params=["host", pytest.param("ssh", marks=[needs_sshd, pytest.mark.slow])])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Where the tasks of a module run: settings of a runtime. A test that holds at one place holds at each."""
+    if request.param == "host":
+        yield {}
+        return
+    with ssh_place(tmp_path_factory.mktemp("ssh")) as lab:
+        yield {"places": (lab,), "place": lab.name}
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from multiprocessing.context import BaseContext
 from typing import Any, ClassVar, Final
 
 from ..host.beginning import current_directory
+from ..host.default import default_system
 from ..host.popen import Popen
-from ..host.system import ProcessSystem, default_system
+from ..host.system import ProcessSystem
 from ..wire.inheritance import Spawning, check_number, pickled
 
 __all__ = ["Process", "ZygoteContext", "get_context"]

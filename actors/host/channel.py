@@ -86,7 +86,13 @@ class HostChannel:
         end: the host's end, which does not block; closed by `close`. None: it comes with `connect`.
         io: the I/O thread.
         receiver: takes what comes.
+
+    Attributes:
+        ends_itself: whether nobody can go on writing once the process has ended; then all that is left is read. That
+            may be more than fits into a buffer, where a network is between.
     """
+
+    ends_itself = False
 
     def __init__(self, end: socket.socket | None, io: IOThread, receiver: ChannelReceiver) -> None:
         self._end = end
@@ -212,17 +218,13 @@ class HostChannel:
         if self._end is not None:
             self._io.unwatch(self._end.fileno())
 
-    def drain(self, drained: Callable[[], None], *, to_its_end: bool = False) -> None:
+    def drain(self, drained: Callable[[], None]) -> None:
         """Hand over what the process said before it ended, and make the call then: mostly before this returns.
 
         What one that has flooded has left is handled in turns as before, and its supervisor has time to come after.
-
-        Args:
-            drained: the call.
-            to_its_end: whether all is read that is there, as over a network more than fits into a buffer may be.
         """
         with self._lock:
-            if to_its_end:
+            if self.ends_itself:
                 self._reads_left = sys.maxsize
             self._drained = drained
             on_room, self._on_room = self._on_room, None

@@ -82,10 +82,8 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Say what happened, in a clause that can follow `the process` or `because it`."""
-        if self.lost:
-            return f"is gone, as {self.lost}"
-        if self.violation:
-            return f"broke the protocol: {self.violation}"
+        if self.violation or self.lost:
+            return f"broke the protocol: {self.violation}" if self.violation else f"is gone, as {self.lost}"
         if self.disconnected:
             return "closed its connection to the host"
         if self.error is not None:

@@ -25,7 +25,7 @@ import msgspec
 
 from ..errors import ProtocolError
 from ..wire.frames import encode_plain
-from ..wire.messages import Forked, ForkFailed, PreloadFailed, ProcessLimits, Start, TrackerWanted
+from ..wire.messages import Forked, ForkFailed, ProcessLimits, Start, TrackerWanted
 from ..wire.node import (
     BEAT_EVERY,
     PATIENCE,
@@ -288,18 +288,16 @@ class NodeLink:
             self._lose(what)
 
     def _on_message(self, message: FromNode) -> None:
+        if isinstance(message, Challenge):
+            self._on_challenge(message)
+            return
+        if not self._their_nonce:
+            raise ProtocolError("something before its proof")
         match message:
-            case Challenge():
-                self._on_challenge(message)
-            case _ if not self._their_nonce:
-                raise ProtocolError("something before its proof")
             case Serving():
                 self._on_serving(message)
             case Forked(key, pid):
-                if (process := self.processes.get(key)) is not None:
-                    process.on_forked_there(pid)
-                else:
-                    self.signal(key, signal.SIGKILL)
+                self._on_forked(key, pid)
             case ForkFailed(key, what):
                 if (process := self.processes.pop(key, None)) is not None:
                     process.on_start_failed(what)
@@ -307,8 +305,12 @@ class NodeLink:
                 self._on_ended(message)
             case Notice(body):
                 self._listener.node_said(self, bytes(body))
-            case PreloadFailed():
-                pass
+
+    def _on_forked(self, key: int, pid: int) -> None:
+        if (process := self.processes.get(key)) is not None:
+            process.on_forked_there(pid)
+        else:  # nobody wants it any more
+            self.signal(key, signal.SIGKILL)
 
     def _on_challenge(self, message: Challenge) -> None:
         expected = prove(self._token, b"node", self._nonce, message.nonce)

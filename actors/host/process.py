@@ -240,10 +240,7 @@ class ActorProcess(AsProcess):
         if self._violation:
             self._publish_end(seen)
         else:
-            self._drain(lambda: self._publish_end(seen))
-
-    def _drain(self, drained: Callable[[], None]) -> None:
-        self._channel.drain(drained)
+            self._channel.drain(lambda: self._publish_end(seen))
 
     def on_closed(self, seen: ProcessExit) -> None:
         """The I/O thread has ended; called by the thread that ended it. Publish the end if that is still to be done."""

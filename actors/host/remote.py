@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ..wire.frames import encode_frame
-from ..wire.messages import Start, TrackerWanted
+from ..wire.messages import FromChild, Start, TrackerWanted
 from .exit import ProcessExit
 from .process import ActorProcess, ProcessListener
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from .io import IOThread
     from .node_link import NodeLink
     from .shell import Shell
+    from .system import ProcessSystem, Startable
 
-__all__ = ["RemoteProcess"]
+__all__ = ["RemoteProcess", "spawn_elsewhere"]
 
 _FOLLOWS: Final = 5.0
 """Seconds between the two tales of an end: what one connection carries may be behind a flood, or a slow line."""
@@ -58,10 +59,12 @@ class RemoteProcess(ActorProcess):
             finished=_do_nothing,
             forget=forget,
         )
+        self._channel.ends_itself = True
         self.node: NodeLink | None = None
         self.label = ""
         self._is_closed_there = False
         self._seen: ProcessExit | None = None
+        self._heard = 0
 
     @property
     def place(self) -> str:
@@ -70,11 +73,18 @@ class RemoteProcess(ActorProcess):
 
     def kill(self) -> None:
         """Send SIGKILL, as any process; one that no node has been asked for has ended at once."""
+        self._kill_wanted = True
+        self.send_signal(signal.SIGKILL)
         if self.node is None:
-            self._kill_wanted = True
             self._io.call(self._end_homeless)
-        else:
-            super().kill()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal; the node keeps it for a process that does not exist yet, or this does, without a node."""
+        with self._lock:
+            if self.node is not None:
+                self._signal(number)
+            elif self._wanted_signal != signal.SIGKILL:
+                self._wanted_signal = number
 
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
@@ -85,6 +95,8 @@ class RemoteProcess(ActorProcess):
             return False
         with self._lock:
             self.node = node
+            if self._wanted_signal is not None:
+                self._signal(self._wanted_signal)
         self._channel.connect(channel, opening + encode_frame(start))
         return True
 
@@ -94,8 +106,6 @@ class RemoteProcess(ActorProcess):
             if self.end is not None:
                 return
             self._pid = pid
-            if self._wanted_signal is not None:
-                self._signal(self._wanted_signal)
 
     def on_ended_there(self, seen: ProcessExit) -> None:
         """The node has reaped the process and its tree. What it has said before may still be on its way."""
@@ -107,7 +117,24 @@ class RemoteProcess(ActorProcess):
         if self._is_closed_there or self._violation:
             self.on_end(seen)
         else:
-            self._set_timer(_FOLLOWS, lambda: self.on_end(seen))
+            self._set_timer(_FOLLOWS, lambda: self._end_if_silent(self._heard))
+
+    def _end_if_silent(self, heard: int) -> None:
+        """Publish the end if nothing more has come for a while; its last words may still be on a slow line."""
+        if self._heard != heard:
+            self._set_timer(_FOLLOWS, lambda: self._end_if_silent(self._heard))
+        elif self._seen is not None:
+            self.on_end(self._seen)
+
+    def on_output(self, data: bytes) -> None:
+        """See `ActorProcess`."""
+        self._heard += 1
+        super().on_output(data)
+
+    def on_message(self, message: FromChild) -> None:
+        """See `ActorProcess`."""
+        self._heard += 1
+        super().on_message(message)
 
     def on_node_lost(self, how: str) -> None:
         """The node is lost: whatever ran there has ended, or does so with the node's lease."""
@@ -143,12 +170,30 @@ class RemoteProcess(ActorProcess):
         if self.node is not None:
             self.node.give_tracker(self.key, message)
 
-    def _drain(self, drained: Callable[[], None]) -> None:
-        self._channel.drain(drained, to_its_end=True)
-
     def fail_to_start(self, message: str) -> None:
         """It cannot be started, as no node can have it. In any thread."""
         self._io.call(lambda: self.on_start_failed(message))
+
+
+def spawn_elsewhere(
+    system: ProcessSystem, actor_class: type[Startable], *, listener: ProcessListener, fenced: bool
+) -> RemoteProcess:
+    """Return the process of an actor that is to run on a node, which is still to be chosen (`NodeLink.start`).
+
+    Args:
+        system: of the host.
+        actor_class: what is to run.
+        listener: is told what becomes of it.
+        fenced: whether it is put behind a fence there.
+
+    Raises what `ProcessSystem.spawn` raises.
+    """
+    shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this package
+    process = system.know(
+        lambda key, io, forget: RemoteProcess(key, shell, fenced=fenced, io=io, listener=listener, forget=forget)
+    )
+    shell._subactors_attach(process)  # noqa: SLF001 - the class is made for this package
+    return process
 
 
 def _do_nothing() -> None:

@@ -5,14 +5,12 @@ It ends everything when it is closed. It must never wait for a child or the zygo
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 from ..cpython import exit_function_of_multiprocessing
 from ..errors import SubactorsError
@@ -20,11 +18,12 @@ from ..linux.cgroup import Groups
 from ..linux.kernel import check_platform, open_standard_descriptors
 from ..wire.frames import decode_from_zygote
 from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
-from ..wire.objects import NEEDED_FOR_CODE, Packed, encode_object
+from ..wire.objects import NEEDED_FOR_CODE, Packed
 from .beginning import environment, module_path
 from .exit import ProcessExit
 from .forked_process import ForkedProcess
 from .io import IOThread, Timer
+from .packing import encoded_actor, pack
 from .process import ActorProcess, ProcessListener
 from .processes import Processes
 from .shell import Shell
@@ -35,12 +34,13 @@ if TYPE_CHECKING:
     import socket
 
     from .popen import Popen
-    from .remote import RemoteProcess
 
-__all__ = ["ProcessSystem", "Startable", "default_system"]
+__all__ = ["ProcessSystem", "Startable"]
 
 _KILL_LIMIT: Final = 2.0
 """Seconds that processes which were killed may take to be gone."""
+
+Known = TypeVar("Known", bound=ForkedProcess)
 
 Starter: TypeAlias = Standby | Coming | ForkStart
 """How an actor comes to its process. Both have the key, the channel, what to do when it is known here, and the rest."""
@@ -174,7 +174,7 @@ class ProcessSystem:
         self._make_ready()
         shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         behind_fence = self._fenced if fenced is None else fenced
-        packed = _pack((actor_class, args, dict(kwargs or {})))
+        packed = pack((actor_class, args, dict(kwargs or {})))
         start = self._first_message(shell.actor_urn, packed, capture, environ, limits, fenced=behind_fence)
 
         def appoint(starter: Starter) -> tuple[Starter, ActorProcess]:
@@ -221,48 +221,21 @@ class ProcessSystem:
         starter.begin(popen)
         return popen
 
-    def spawn_elsewhere(
-        self, actor_class: type[Startable], *, listener: ProcessListener, fenced: bool | None = None
-    ) -> RemoteProcess:
-        """Return the process of an actor that is to run on a node, which is still to be chosen (`NodeLink.start`).
+    def know(self, make: Callable[[int, IOThread, Callable[[int], None]], Known]) -> Known:
+        """Return a process that is made now, and is known from now on as those that `spawn` returns.
 
         Args:
-            actor_class: what is to run.
-            listener: is told what becomes of it.
-            fenced: as of `spawn`.
-
-        Raises what `spawn` raises.
-        """
-        from .remote import RemoteProcess  # noqa: PLC0415 - most hosts have one machine
-
-        self._make_ready()
-        shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
-        process = RemoteProcess(
-            next(self._keys),
-            shell,
-            fenced=self._fenced if fenced is None else fenced,
-            io=self._io,
-            listener=listener,
-            forget=self._processes.forget,
-        )
-        shell._subactors_attach(process)  # noqa: SLF001 - the class is made for this module
-        self._processes.add(process)
-        return process
-
-    def take_in(
-        self, channel: socket.socket, make: Callable[[int, IOThread, Callable[[int], None]], ForkedProcess]
-    ) -> None:
-        """Have a process started for another host, which goes on with its channel; see `node`.
-
-        Args:
-            channel: the process's end.
-            make: makes what stands for it here, of a key, the I/O thread, and what is to be called with the key, last.
+            make: makes it of its key, the I/O thread, and what it is to call with the key, last.
 
         Raises what `spawn` raises.
         """
         self._make_ready()
         process = make(next(self._keys), self._io, self._processes.forget)
         self._processes.add(process)
+        return process
+
+    def request(self, process: ForkedProcess, channel: socket.socket) -> None:
+        """Have a process that is known forked; it goes on with a channel of its own."""
         self._zygotes.request(process, channel)
 
     def _first_message(
@@ -375,8 +348,8 @@ class ProcessSystem:
             self._folders,
             list(self._preload),
             list(self._late_preload),
-            _encoded(self._rehearsal),
-            _encoded(self._short_rehearsal),
+            encoded_actor(self._rehearsal),
+            encoded_actor(self._short_rehearsal),
             self._for_many,
             host_name(),
         )
@@ -416,34 +389,3 @@ class ProcessSystem:
         """Drop what stands by, as there is no zygote any more; return the processes that it had been asked for."""
         self._standby.clear()
         return [process for process in self._processes.all() if process.is_with_zygote]
-
-
-def _encoded(actor: tuple[type[Startable], tuple[Any, ...]] | None) -> bytes:
-    return encode_object((*actor, {})) if actor is not None else b""
-
-
-def _pack(value: object) -> Packed:
-    """Pickle what an actor starts with, and what goes with that where the host uses `multiprocessing`."""
-    if "multiprocessing.context" not in sys.modules:
-        return Packed(encode_object(value))
-    return _packing_with_multiprocessing()(value)
-
-
-@cache
-def _packing_with_multiprocessing() -> Callable[[object], Packed]:
-    from ..wire.inheritance import pack  # noqa: PLC0415 - most hosts do without
-
-    return pack
-
-
-_default_lock = threading.Lock()
-_default: list[ProcessSystem] = []
-
-
-def default_system() -> ProcessSystem:
-    """Return the system that `ProcessActor.start` uses when its class names none; made once, closed at exit."""
-    with _default_lock:
-        if not _default or _default[0]._owner != os.getpid():  # noqa: SLF001 - a forked child makes its own
-            _default[:] = [ProcessSystem()]
-            atexit.register(_default[0].close_at_exit)
-        return _default[0]

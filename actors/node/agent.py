@@ -24,17 +24,17 @@ from ..host.io import READ, IOThread
 from ..host.node_link import own_versions
 from ..host.system import ProcessSystem
 from ..host.tracker import give_tracker
-from ..linux import cgroup
+from ..linux import cgroup, kernel
 from ..wire.frames import encode_plain
 from ..wire.messages import Forked, ForkFailed
 from ..wire.node import (
     BEAT_EVERY,
     LEASE,
-    MOST_OPENING,
     Challenge,
     Control,
     Ended,
     Fetch,
+    First,
     FromNode,
     Leave,
     Notice,
@@ -46,27 +46,15 @@ from ..wire.node import (
     Signal,
     ToNode,
     TrackerFor,
-    decode_first,
     decode_to_node,
     prove,
 )
+from .door import Door
 from .housed import HousedProcess
 
 __all__ = ["House", "NodeAgent", "Terms"]
 
 _NONCE: Final = 32
-
-_PATIENCE: Final = 5.0
-"""Seconds in which a connection must have said what it is."""
-
-_MOST_UNPROVEN: Final = 64
-"""Connections that may not have said so at a time; a host with many starts has a few."""
-
-_AGAIN: Final = 0.01
-"""Seconds until a beginning that came in part is looked at again."""
-
-_RELEASE: Final = 5.0
-"""Seconds that all may take to end, once the host is gone."""
 
 
 class Terms(NamedTuple):
@@ -143,9 +131,8 @@ class NodeAgent:
         self._line: ControlLine[ToNode] | None = None
         self._is_proven = False
         self._host_nonce = b""
-        self._used: set[int] = set()
-        self._fetched: set[int] = set()
-        self._unproven: set[socket.socket] = set()
+        self._door = Door(terms.listener, self._io, self._enter)
+        self._used: dict[type, set[int]] = {Opening: set(), Fetch: set()}
         self._housed: dict[int, HousedProcess] = {}
         self._signals: dict[int, int] = {}
         self._over = threading.Event()
@@ -153,6 +140,7 @@ class NodeAgent:
 
     def serve(self) -> str:
         """Serve until the host is gone, then end everything; return why it has ended."""
+        kernel.set_process_name("subactors-node")
         starter = os.pidfd_open(self._terms.starter) if self._terms.starter is not None else None
         try:
             self._io.call(lambda: self._begin(starter))
@@ -168,8 +156,7 @@ class NodeAgent:
         return self._why
 
     def _begin(self, starter: int | None) -> None:
-        self._terms.listener.setblocking(False)
-        self._io.watch(self._terms.listener.fileno(), READ, lambda _: self._accept())
+        self._door.open()
         if starter is not None:
             self._io.watch(starter, READ, lambda _: self._end("the process that started it has ended"))
         if self._terms.control is not None:
@@ -182,11 +169,7 @@ class NodeAgent:
             self._end(f"no host came within {LEASE:g} s")
 
     def _stop_listening(self) -> None:
-        self._io.unwatch(self._terms.listener.fileno())
-        self._terms.listener.close()
-        for channel in self._unproven:
-            self._io.unwatch(channel.fileno())
-            channel.close()
+        self._door.close()
         if self._line is not None:
             self._line.close()
 
@@ -194,77 +177,28 @@ class NodeAgent:
         self._why = self._why or why
         self._over.set()
 
-    # --- connections ------------------------------------------------------------------------------------------------
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                channel, _ = self._terms.listener.accept()
-            except OSError:  # none is there, or this process has no descriptor left: then the host tries again
-                return
-            if len(self._unproven) >= _MOST_UNPROVEN:
-                channel.close()
-                continue
-            channel.setblocking(False)
-            if channel.family != socket.AF_UNIX:
-                channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._unproven.add(channel)
-            self._io.watch(channel.fileno(), READ, lambda _, one=channel: self._read_first(one))  # type: ignore[misc]
-            self._io.call_later(_PATIENCE, lambda one=channel: self._refuse(one))  # type: ignore[misc]
-
-    def _refuse(self, channel: socket.socket) -> None:
-        """Close a connection that has not said what it is, or nothing that is known here."""
-        if channel in self._unproven:
-            self._let_go(channel)
-            channel.close()
-
-    def _let_go(self, channel: socket.socket) -> None:
-        self._unproven.discard(channel)
-        self._io.unwatch(channel.fileno())
-
-    def _read_first(self, channel: socket.socket) -> None:
-        """See what a connection is, and take no byte that belongs to whoever goes on with it."""
-        try:
-            first, size = decode_first(channel.recv(MOST_OPENING, socket.MSG_PEEK))
-            if first is None:
-                if not channel.recv(size, socket.MSG_PEEK):
-                    self._refuse(channel)
-                    return
-                self._io.unwatch(channel.fileno())
-                self._io.call_later(_AGAIN, lambda: self._read_again(channel))
-                return
-            channel.recv(size)
-        except BlockingIOError:
-            return
-        except (OSError, ProtocolError):
-            self._refuse(channel)
-            return
+    def _enter(self, first: First, channel: socket.socket) -> bool:
+        """Take a connection that has said what it is; False if it is none of the host's."""
         match first:
             case Control() if self._line is None:
-                self._let_go(channel)
                 self._listen_to_host(channel)
                 self._on_control(first)
-            case Opening() if self._proves(first.proof, b"process", first.key, first.label):
-                self._let_go(channel)
+            case Opening() if self._proves(first, b"process", first.label):
                 self._fork(first, channel)
-            case Fetch() if self._proves(first.proof, b"file", first.key, first.name, first.start):
-                self._let_go(channel)
+            case Fetch() if self._proves(first, b"file", first.name, first.start):
                 self._send_file(first, channel)
             case _:
-                self._refuse(channel)
+                return False
+        return True
 
-    def _read_again(self, channel: socket.socket) -> None:
-        if channel in self._unproven:
-            self._io.watch(channel.fileno(), READ, lambda _: self._read_first(channel))
-
-    def _proves(self, proof: bytes, kind: bytes, key: int, *about: bytes | int | str) -> bool:
+    def _proves(self, first: Opening | Fetch, kind: bytes, *about: int | str) -> bool:
         """Whether a connection is the host's, and this is the first time that it comes with this key."""
-        used = self._used if kind == b"process" else self._fetched
-        if not self._is_proven or self._system is None or key in used:
+        used = self._used[type(first)]
+        if not self._is_proven or self._system is None or first.key in used:
             return False
-        if not hmac.compare_digest(prove(self._token, kind, self._nonce, key, *about), proof):
+        if not hmac.compare_digest(prove(self._token, kind, self._nonce, first.key, *about), first.proof):
             return False
-        used.add(key)
+        used.add(first.key)
         return True
 
     # --- what the host says -----------------------------------------------------------------------------------------
@@ -292,17 +226,19 @@ class NodeAgent:
             self._line.send(message)
 
     def _on_message(self, message: ToNode) -> None:
+        if self._is_proven:
+            self._obey(message)
+        elif isinstance(message, Control) and not self._host_nonce:  # by pipes it comes like anything else
+            self._on_control(message)
+        elif isinstance(message, Proof) and hmac.compare_digest(
+            prove(self._token, b"host", self._host_nonce, self._nonce), message.proof
+        ):
+            self._is_proven = True
+        else:
+            self._end("what connected to it did not prove that it is its host")
+
+    def _obey(self, message: ToNode) -> None:
         match message:
-            case Control() if not self._host_nonce:  # by pipes it comes like anything else
-                self._on_control(message)
-            case Proof(proof) if not self._is_proven:
-                expected = prove(self._token, b"host", self._host_nonce, self._nonce)
-                if not hmac.compare_digest(expected, proof):
-                    self._end("what connected to it is not its host")
-                    return
-                self._is_proven = True
-            case _ if not self._is_proven:
-                self._end("what connected to it did not prove that it is its host")
             case Setup(body) if self._system is None:
                 self._set_up(body)
             case Signal(key, number):
@@ -358,7 +294,7 @@ class NodeAgent:
             return process
 
         try:
-            system.take_in(channel, make)
+            system.request(system.know(make), channel)
         except (SubactorsError, OSError) as error:
             channel.close()
             self._housed.pop(opening.key, None)
@@ -368,7 +304,7 @@ class NodeAgent:
         process = self._housed.get(key)
         if process is not None:
             self._send_signal(process, number)
-        elif key not in self._used:
+        elif key not in self._used[Opening]:
             self._signals[key] = number  # its connection is still on the way
 
     def _send_signal(self, process: HousedProcess, number: int) -> None:

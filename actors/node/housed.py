@@ -1,23 +1,43 @@
 """Housed process: what a node's agent knows of a process that its zygote has forked for a host elsewhere.
 
 The host talks to the process itself. Here is only what needs this machine: signals, the exit, the end of its tree.
+
+Its end of the channel is open here, too, until all that it said is sent. Where a process ends that has not read all,
+TCP would throw away what is still to be sent.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import socket
+import sys
+import termios
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..host.exit import ProcessExit
 from ..host.forked_process import ForkedProcess
-from ..wire.messages import Forked, ForkFailed
+from ..linux import kernel
+from ..wire.messages import CHANNEL, Forked, ForkFailed
 
 if TYPE_CHECKING:
     from ..host.io import IOThread
 
 __all__ = ["HousedProcess"]
+
+_LINGER: Final = 30.0
+"""Seconds that the last words of a process may take to be sent."""
+
+_LOOK_EVERY: Final = 0.01
+"""Seconds between looks at whether they are."""
+
+_READ: Final = 65536
+
+_INT: Final = 4
+"""Bytes of the number that the kernel answers with."""
 
 
 class HousedProcess(ForkedProcess):
@@ -50,9 +70,12 @@ class HousedProcess(ForkedProcess):
         tell: Callable[[Forked | ForkFailed], None],
         ended: Callable[[HousedProcess, ProcessExit], None],
     ) -> None:
-        super().__init__(key, theirs=channel, fenced=fenced, io=io, forget=forget, group=group)
+        super().__init__(key, theirs=channel.dup(), fenced=fenced, io=io, forget=forget, group=group)
+        self._channel = channel
+        self._link = f"socket:[{os.fstat(channel.fileno()).st_ino}]"
         self.host_key = host_key
         self.label = label
+        self._looked_at = False
         self._tell = tell
         self._tell_ended = ended
 
@@ -68,16 +91,48 @@ class HousedProcess(ForkedProcess):
     def on_start_failed(self, message: str) -> None:
         """See `ForkedProcess`."""
         if self._conclude():
+            self._channel.close()
             self._tell(ForkFailed(self.host_key, message))
 
     def on_end(self, seen: ProcessExit) -> None:
         """See `ForkedProcess`."""
         if self._conclude(seen):
             self._tell_ended(self, seen)
+            self._say_that_it_is_over()
+            self._let_go(time.monotonic() + _LINGER)
 
     def on_closed(self, seen: ProcessExit) -> None:
         """See `ForkedProcess`."""
-        self._conclude(seen)
+        if self._conclude(seen):
+            self._channel.close()
+
+    def look_at_channel(self) -> None:
+        """See `ForkedProcess`: its host does not notice by itself, as this process has the channel, too."""
+        if self._pid is None or self.end is not None:
+            return
+        if self._looked_at and kernel.has_lost(self._pid, CHANNEL, self._link):
+            self._say_that_it_is_over()
+        self._looked_at = True
+
+    def _say_that_it_is_over(self) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_WR)
+
+    def _let_go(self, until: float) -> None:
+        """Close the channel once all is sent, or when that takes too long. Nobody reads any more what comes by it."""
+        with contextlib.suppress(OSError):
+            while self._channel.recv(_READ, socket.MSG_DONTWAIT):
+                pass
+        if self._unsent() and time.monotonic() < until:
+            self._io.call_later(_LOOK_EVERY, lambda: self._let_go(until))
+        else:
+            self._channel.close()
+
+    def _unsent(self) -> int:
+        with contextlib.suppress(OSError):
+            waiting = fcntl.ioctl(self._channel.fileno(), termios.TIOCOUTQ, bytes(_INT))
+            return int.from_bytes(waiting, sys.byteorder)
+        return 0
 
     def _conclude(self, seen: ProcessExit | None = None) -> bool:
         """Note that it has ended; False if that is noted already."""

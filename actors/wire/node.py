@@ -14,7 +14,7 @@ import msgspec
 
 from ..errors import ProtocolError
 from .frames import HEADER_SIZE, message_frame, size_of_message
-from .messages import Forked, ForkFailed, GroupUse, PreloadFailed, TrackerWanted
+from .messages import Forked, ForkFailed, GroupUse, TrackerWanted
 
 _T = TypeVar("_T")
 
@@ -28,6 +28,7 @@ __all__ = [
     "Control",
     "Ended",
     "Fetch",
+    "First",
     "FromNode",
     "Leave",
     "Notice",
@@ -217,7 +218,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 
 
 ToNode: TypeAlias = Control | Proof | Setup | Signal | TrackerFor | Order | Beat | Leave
-FromNode: TypeAlias = Challenge | Serving | Forked | ForkFailed | Ended | PreloadFailed | Beat | Notice
+FromNode: TypeAlias = Challenge | Serving | Forked | ForkFailed | Ended | Beat | Notice
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _first: Final[msgspec.msgpack.Decoder[First]] = msgspec.msgpack.Decoder(First)

@@ -25,7 +25,7 @@ from ..runs.output import bound_log
 from ..team.config import Limits
 from ..vitals.sampler import VitalsSampler, Watch
 from .code import unpack
-from .messages import HoldLimits, Left, LimitReached, NodeSetup, Seen, ToHouse
+from .messages import Left, LimitReached, NodeSetup, Seen, ToHouse
 
 __all__ = ["NodeHouse"]
 
@@ -44,6 +44,7 @@ class NodeHouse:
     def __init__(self) -> None:
         self._watched: dict[str, Watch] = {}
         self._processes: dict[str, HousedProcess] = {}
+        self._limits: dict[str, Limits] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
         self._files: RunFiles | None = None
         self._io: IOThread | None = None
@@ -86,7 +87,7 @@ class NodeHouse:
     def begun(self, process: HousedProcess) -> None:
         """See `House`."""
         self._processes[process.label] = process
-        self._hold(process.label, Limits())
+        self._hold(process.label, self._limits.get(process.label, Limits()))
 
     def left(self, process: HousedProcess, seen: ProcessExit) -> Left:
         """See `House`."""
@@ -94,6 +95,7 @@ class NodeHouse:
         task_id = process.label
         self._watched.pop(task_id, None)
         self._processes.pop(task_id, None)
+        self._limits.pop(task_id, None)
         log, result = self._log(task_id), self._run.result(task_id)
         bound_log(log)
         log_size = _length(log)
@@ -107,7 +109,8 @@ class NodeHouse:
     def ordered(self, body: bytes) -> None:
         """See `House`."""
         order = _orders.decode(body)
-        if isinstance(order, HoldLimits) and order.task_id in self._processes:
+        self._limits[order.task_id] = order.limits
+        if order.task_id in self._processes:  # else it is about to be told that the process exists
             self._hold(order.task_id, order.limits)
 
     def file(self, name: str) -> int | None:

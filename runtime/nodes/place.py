@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...actors import ActorProcess, NodeLink, ProcessLimits, ProcessListener, ProcessSystem, RemoteProcess
+from ...actors import (
+    ActorProcess,
+    NodeLink,
+    ProcessLimits,
+    ProcessListener,
+    ProcessSystem,
+    RemoteProcess,
+    spawn_elsewhere,
+)
 from ...actors.regular_files import make
 from ..place.base import Body, Look
 from ..tasks.spec import TaskSpec
@@ -111,7 +119,7 @@ class NodePlace:
     ) -> ActorProcess:
         """See `Placement`; the environment and the log are the node's own."""
         del kwargs, environ, capture
-        process = self._system.spawn_elsewhere(actor_class, listener=listener, fenced=fenced)
+        process = spawn_elsewhere(self._system, actor_class, listener=listener, fenced=fenced is not False)
         start = _Start(process, actor_class, args[0], limits)
         self._system.call(lambda: self._take(start))
         return process

@@ -79,8 +79,8 @@ class Places:
         return self._here.is_watching
 
     def gets_on(self) -> bool:
-        """See `Place`."""
-        return self._here.gets_on()
+        """See `Place`; each node sees to its own."""
+        return not self._here.is_watching or self._here.gets_on()
 
     def mend(self) -> None:
         """See `Place`."""

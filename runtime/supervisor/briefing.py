@@ -71,7 +71,7 @@ class Briefings:
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, pickled_setup = self._setup_of(request, parent)
-        body = self._place.body(task_id, setup.agent.workdir, setup.agent.place)
+        body = self._place.body(task_id, setup.agent.workdir, self._place_of(request, setup.agent))
         conversation = conversation_of(continued.past, continued.message, body.own_folder) if continued else ()
         group = request if isinstance(request, GroupTask) else None
         spec = TaskSpec(
@@ -112,6 +112,10 @@ class Briefings:
             group=group.remembered(body.items_file) if group is not None else None,
             is_owed=request.notify,
         )
+
+    def _place_of(self, request: RunTask, agent: AgentConfig) -> str:
+        """Return the name of the place where a task runs. A group itself stays where its files are."""
+        return "" if isinstance(request, GroupTask) else agent.place or self._settings.place
 
     def _group_call(self, request: GroupTask, file: str) -> bytes:
         return encode_group(request, file, max_running=self._settings.max_running)

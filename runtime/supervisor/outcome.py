@@ -64,7 +64,8 @@ class Outcome(msgspec.Struct, frozen=True):
         reason: why; empty for a completed task that has left nothing.
         final: whether another attempt would end the same way: a limit was reached, or the configuration is wrong.
         kind: what kind of end it was, for programs: the type of an exception, the name of a signal, `exit 3`, `limit`,
-            `protocol`, `disconnected`, `no answer`, `unknown`, `not started` or `stopped`; empty if it has completed.
+            `protocol`, `disconnected`, `lost` (its machine was), `no answer`, `unknown`, `not started` or `stopped`;
+            empty if it has completed.
     """
 
     status: Status
@@ -122,8 +123,6 @@ def _judge(
         return (
             Outcome("failed", finished.limit, final=True, kind="limit") if finished.limit else Outcome("completed", "")
         )
-    if end.lost:
-        return Outcome("failed", f"{end.lost[:1].upper()}{end.lost[1:]}.", kind="lost")
     if end.violation:
         broke = f"The task's process broke the protocol: {end.violation}.{_quote(log)}"
         return Outcome("failed", broke, kind="protocol")
@@ -132,13 +131,8 @@ def _judge(
         return Outcome("failed", reached, final=True, kind="limit")
     if stop is not None:
         return Outcome("stopped", _stop_reason(end, finished, stop, failure), kind="stopped")
-    if end.disconnected:
-        return Outcome(
-            "failed",
-            "Nothing that it says arrives any more: its process closed its connection to the host, "
-            f"lived on and was killed.{_quote(log)}",
-            kind="disconnected",
-        )
+    if end.lost or end.disconnected:
+        return _cut_off(end, log)
     if end.error is not None:
         kind = end.error.type_name.rpartition(".")[2]
         return Outcome("failed", _error_text(end.error, failure), final=kind in _FINAL, kind=kind)
@@ -147,6 +141,18 @@ def _judge(
         return Outcome("failed", nothing, kind="no answer")
     kind = end.signal_name or ("unknown" if end.code is None else f"exit {end.code}")
     return Outcome("failed", f"The task's process {end}.{_quote(log)}", kind=kind)
+
+
+def _cut_off(end: ProcessExit, log: str) -> Outcome:
+    """Return how an attempt ended of which nothing could be heard any more."""
+    if end.lost:
+        return Outcome("failed", f"{end.lost[:1].upper()}{end.lost[1:]}.", kind="lost")
+    return Outcome(
+        "failed",
+        "Nothing that it says arrives any more: its process closed its connection to the host, "
+        f"lived on and was killed.{_quote(log)}",
+        kind="disconnected",
+    )
 
 
 def _remains(end: ProcessExit) -> str:
@@ -198,6 +204,8 @@ def _kernel_limit(end: ProcessExit, limits: Limits) -> str:
 def _stop_reason(end: ProcessExit, finished: Finished | None, stop: StopRequest, failure: Failed | None) -> str:
     asked = how_stopped(stop.by, stop.ended_owner)
     later = f"{stop.took:.1f} s later" if stop.took >= _AT_ONCE else "at once"
+    if end.lost:
+        return f"{asked}; {end.lost} before it had ended."
     if end.unobserved and not end.ready:
         return f"{asked}; it had not begun, as its process did not come to exist."
     if end.killed and end.signal == signal.SIGKILL:

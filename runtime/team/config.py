@@ -232,7 +232,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         restart: when a task of it whose process has ended is started again.
         keys: whether code of its own (`entrypoint`, `python/` models, `python` toolsets) finds the key variables in
             `os.environ`.
-        place: name of the place where its tasks run; empty: on the host's own machine.
+        place: name of the place where its tasks run; empty: where the settings say.
     """
 
     name: str
@@ -300,6 +300,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
         limits: of every task whose agent has none of its own.
         places: other machines on which tasks can run.
+        place: name of the place where tasks run whose agents name none; empty: on the host's own machine.
     """
 
     max_running: int = 20
@@ -320,6 +321,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     preload: tuple[str, ...] = ()
     limits: Limits = Limits()
     places: tuple[PlaceConfig, ...] = ()
+    place: str = ""
 
 
 MAY_BE_ZERO = frozenset({"max_queued", "max_wakes", "poll_wait", "rate_patience", "standby", "stop_grace"})

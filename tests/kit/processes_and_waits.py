@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 __all__ = [
     "GONE_WITHIN",
+    "OF_NO_TASK",
     "Holdings",
     "Process",
     "children_of",
@@ -27,6 +28,9 @@ __all__ = [
     "wait_until_at_rest",
 ]
 
+
+OF_NO_TASK: Final = frozenset({"subactors-zyg", "subactors-node", "ssh", "sshd", "cat"})
+"""Names of the processes that are there for the tasks of a host, on this machine and on nodes that are reached by ssh."""
 
 GONE_WITHIN: Final = 2.0
 """Seconds after the death of a host in which everything of it has ended: what is promised."""

@@ -204,7 +204,7 @@ def test_a_host_that_ends_while_an_actor_starts_takes_everything_with_it(run: Ca
     host = run(
         "import threading\n"
         "from actor_classes import Echo\n"
-        "from subactors.actors.host.system import default_system\n"
+        "from subactors.actors.host.default import default_system\n"
         "default_system().prepare()\n"
         "threading.Thread(target=Echo.start, daemon=True).start()\n"
     )
@@ -312,7 +312,7 @@ from actor_classes import Worker
 def work(queue):
     worker = Worker.start()
     queue.put([worker.proxy().pid().get(), worker.stop()])
-    from subactors.actors.host.system import default_system
+    from subactors.actors.host.default import default_system
     default_system().close()
 
 if __name__ == "__main__":

@@ -252,7 +252,7 @@ def test_the_default_system_is_one_and_is_made_at_first_use() -> None:
     program = (
         "import threading\n"
         "from actor_classes import Echo\n"
-        "from subactors.actors.host.system import default_system\n"
+        "from subactors.actors.host.default import default_system\n"
         "assert threading.active_count() == 1\n"
         "actor = Echo.start()\n"
         "assert default_system() is default_system()\n"

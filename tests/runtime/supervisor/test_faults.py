@@ -13,7 +13,7 @@ from typing import Any, Final
 import psutil
 import pytest
 from first_forms import first_always
-from processes_and_waits import Process, descendants_of, is_gone, wait_until
+from processes_and_waits import OF_NO_TASK, Process, descendants_of, is_gone, wait_until
 from subactors.actors import Child, ProcessExit
 from subactors.actors.host import outbox as outbox_module
 from subactors.actors.host import process as process_module
@@ -38,8 +38,8 @@ def team() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(team(), standby=0) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(team(), standby=0, **place) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 
@@ -136,11 +136,11 @@ def test_a_fault_hurts_its_own_task_only_and_the_host_tells_how_it_ended(
 
 
 def actors_of_this_process() -> list[Process]:
-    """What runs below this process and is no zygote, nor the tracker of `multiprocessing`, if other tests use that."""
+    """What runs below this process and is of some task; not zygotes, agents of nodes and their connections, nor the tracker of `multiprocessing`, if other tests use that."""
     module = sys.modules.get("multiprocessing.resource_tracker")
     tracker = module._resource_tracker._pid if module is not None else None
     below = descendants_of(os.getpid())
-    return [process for process in below if process.name != "subactors-zyg" and process.pid != tracker]
+    return [process for process in below if process.name not in OF_NO_TASK and process.pid != tracker]
 
 
 def test_a_task_that_has_too_many_answers_waiting_is_ended_though_it_has_read_lately(
