@@ -57,10 +57,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     items.sort(key=lambda item: item.path)
     number, _, of = os.environ.get("SUBACTORS_SLOW_SHARE", "1/1").partition("/")
+    for item in items:
+        if (here := item.get_closest_marker("host_only")) and _place_of(item) not in {None, "host"}:
+            item.add_marker(pytest.mark.skip(reason=f"On a node it cannot hold: {here.args[0]}."))
     others = [item for item in items if item.get_closest_marker("slow") and _share(item, int(of)) != int(number) - 1]
     config.hook.pytest_deselected(items=others)
     left_out = set(others)
     items[:] = [item for item in items if item not in left_out]
+
+
+def _place_of(item: pytest.Item) -> str | None:
+    call = getattr(item, "callspec", None)
+    return call.params.get("place") if call is not None else None
 
 
 def _share(item: pytest.Item, of: int) -> int:

@@ -30,7 +30,7 @@ __all__ = [
 
 
 OF_NO_TASK: Final = frozenset({"subactors-zyg", "subactors-node", "ssh", "sshd", "cat"})
-"""Names of the processes that are there for the tasks of a host, on this machine and on nodes that are reached by ssh."""
+"""Names of processes that are there for the tasks of a host, here and on nodes that are reached by ssh."""
 
 GONE_WITHIN: Final = 2.0
 """Seconds after the death of a host in which everything of it has ended: what is promised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from first_forms import first_always
@@ -27,8 +28,8 @@ TEAM = {
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, max_tasks=1000, stop_grace=0.5, standby=0) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(TEAM, max_tasks=1000, stop_grace=0.5, standby=0, **place) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 

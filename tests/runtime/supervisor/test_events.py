@@ -35,10 +35,11 @@ TIME = "2026-01-31T12:00:00.000Z"
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
     planner = model("follows_a_plan", toolsets=[{"type": "think"}, {"type": "background_agents"}], sub_agents=["echo"])
     team = entrypoint_team(planner=planner, streamer=model("streams"))
-    with Runtime.from_mapping(team, stop_grace=0.5, max_tasks=10_000, max_output=200_000, standby=0) as runtime:
+    settings = {"stop_grace": 0.5, "max_tasks": 10_000, "max_output": 200_000, "standby": 0, **place}
+    with Runtime.from_mapping(team, **settings) as runtime:
         run_and_wait(runtime, "echo")
         yield runtime
 

@@ -136,7 +136,7 @@ def test_a_fault_hurts_its_own_task_only_and_the_host_tells_how_it_ended(
 
 
 def actors_of_this_process() -> list[Process]:
-    """What runs below this process and is of some task; not zygotes, agents of nodes and their connections, nor the tracker of `multiprocessing`, if other tests use that."""
+    """What runs below this process and is of some task; not the tracker of `multiprocessing`, if others use that."""
     module = sys.modules.get("multiprocessing.resource_tracker")
     tracker = module._resource_tracker._pid if module is not None else None
     below = descendants_of(os.getpid())

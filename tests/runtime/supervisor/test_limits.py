@@ -44,8 +44,8 @@ TEAM: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, stop_grace=0.3, max_tasks=1000, standby=0) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(TEAM, stop_grace=0.3, max_tasks=1000, standby=0, **place) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from processes_and_waits import wait_until
@@ -12,7 +13,7 @@ from teams import model, plan, run_and_wait, speaking
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
     agents = {
         "shower": model("shows_its_conversation", instruction="Be brief.", toolsets=[{"type": "think"}]),
         "streamer": model("streams"),
@@ -23,7 +24,7 @@ def runtime() -> Iterator[Runtime]:
         "missing": model("no_such_function"),
         "planner": model("follows_a_plan", toolsets=[{"type": "think"}]),
     }
-    with Runtime.from_mapping({"agents": agents}, stop_grace=0.5, standby=0) as runtime:
+    with Runtime.from_mapping({"agents": agents}, stop_grace=0.5, standby=0, **place) as runtime:
         run_and_wait(runtime, "streamer")
         yield runtime
 

@@ -66,9 +66,9 @@ TEAM: Final[dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+def runtime(tmp_path_factory: pytest.TempPathFactory, place: dict[str, Any]) -> Iterator[Runtime]:
     with Runtime.from_mapping(
-        TEAM, state_dir=tmp_path_factory.mktemp("restarts"), stop_grace=1.0, max_tasks=1000, standby=0
+        TEAM, state_dir=tmp_path_factory.mktemp("restarts"), stop_grace=1.0, max_tasks=1000, standby=0, **place
     ) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,8 +25,8 @@ from teams import (
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with shared_runtime() as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with shared_runtime(**place) as runtime:
         yield runtime
 
 
@@ -40,6 +41,7 @@ def test_a_task_that_returns_is_completed_without_a_reason(runtime: Runtime, age
     assert view.pid is None
 
 
+@pytest.mark.host_only("its environment and module path are the node's own")
 def test_a_task_works_on_the_main_thread_of_a_process_of_its_own_with_the_hosts_view_of_the_moment(
     runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from teams import (
 
 
 @pytest.fixture(scope="module")
-def family() -> Iterator[Runtime]:
+def family(place: dict[str, Any]) -> Iterator[Runtime]:
     """Agents that lead others: boss, lead and deputy, who may start one another, and those who work."""
     background = {"toolsets": [{"type": "background_agents", "on_finish": "stop"}]}
     agents = {
@@ -34,7 +34,9 @@ def family() -> Iterator[Runtime]:
         "lead": model("follows_a_plan", sub_agents=["deputy", "boss", "waits", "echo"], **background),
         "deputy": model("follows_a_plan", sub_agents=["boss", "lead", "echo"], **background),
     }
-    with Runtime.from_mapping(entrypoint_team(**agents), stop_grace=2.0, max_tasks=10_000, standby=0) as runtime:
+    with Runtime.from_mapping(
+        entrypoint_team(**agents), stop_grace=2.0, max_tasks=10_000, standby=0, **place
+    ) as runtime:
         run_and_wait(runtime, "boss", plan({"answer": "warm up"}))
         yield runtime
 

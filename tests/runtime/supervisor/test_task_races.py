@@ -21,8 +21,8 @@ from teams import (
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with shared_runtime() as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with shared_runtime(**place) as runtime:
         yield runtime
 
 

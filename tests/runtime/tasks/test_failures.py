@@ -35,12 +35,12 @@ def team(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
     again = {"restart": {"policy": "transient", "max_restarts": 1, "backoff": 0.01}}
     agents = {
         name: {"entrypoint": f"failing_entrypoints:{name}", **again} for name in ("succeeds_at_last", "fails_each_time")
     }
-    with Runtime.from_mapping(team(**agents), standby=0, max_tasks=1000) as runtime:
+    with Runtime.from_mapping(team(**agents), standby=0, max_tasks=1000, **place) as runtime:
         run_and_wait(runtime, "key", "warm up")
         yield runtime
 

@@ -34,8 +34,8 @@ THINK = ("think", {"thought": "hm"})
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, stop_grace=1.0, standby=0, max_tasks=10_000) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(TEAM, stop_grace=1.0, standby=0, max_tasks=10_000, **place) as runtime:
         runtime.run("worker", "[]").result(PATIENCE)  # with all threads there before a test counts them
         yield runtime
 

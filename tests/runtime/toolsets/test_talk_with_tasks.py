@@ -53,8 +53,8 @@ ASKS = json.dumps([("ask_parent", {"question": "Which?"})])
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, stop_grace=1.0, standby=0, max_tasks=10_000) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(TEAM, stop_grace=1.0, standby=0, max_tasks=10_000, **place) as runtime:
         runtime.run("asker", "[]").result(PATIENCE)  # with all threads there before a test counts them
         yield runtime
 

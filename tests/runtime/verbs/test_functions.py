@@ -25,8 +25,8 @@ PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime(stop_grace=0.5, max_tasks=10_000, standby=0) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime(stop_grace=0.5, max_tasks=10_000, standby=0, **place) as runtime:
         runtime.submit(functions.add, 1).result(PATIENCE)
         yield runtime
 

@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import submitted
@@ -25,8 +26,8 @@ from waiting_threads import in_threads
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with shared_runtime() as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with shared_runtime(**place) as runtime:
         yield runtime
 
 

@@ -67,8 +67,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runtime(state: Path) -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, stop_grace=1.0, standby=0, max_tasks=10_000, state_dir=state) as runtime:
+def runtime(state: Path, place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(TEAM, stop_grace=1.0, standby=0, max_tasks=10_000, state_dir=state, **place) as runtime:
         runtime.run("looks_and_ends", "/").result(PATIENCE)  # with all threads there before a test counts them
         yield runtime
 
