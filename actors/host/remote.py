@@ -60,6 +60,7 @@ class RemoteProcess(ActorProcess):
             forget=forget,
         )
         self._channel.ends_itself = True
+        self._expelled = ""
         self.node: NodeLink | None = None
         self.label = ""
         self._is_closed_there = False
@@ -111,6 +112,8 @@ class RemoteProcess(ActorProcess):
         """The node has reaped the process and its tree. What it has said before may still be on its way."""
         if self._seen is not None or self.is_ending:
             return
+        if self._expelled and not self._finished:
+            seen = ProcessExit(lost=self._expelled)
         self._seen = seen
         if self._timer is not None:
             self._timer.cancel()
@@ -135,6 +138,11 @@ class RemoteProcess(ActorProcess):
         """See `ActorProcess`."""
         self._heard += 1
         super().on_message(message)
+
+    def expel(self, why: str) -> None:
+        """Kill it, as its node is needed for something else; its end is that of one whose node was lost."""
+        self._expelled = why
+        self.send_signal(signal.SIGKILL)
 
     def on_node_lost(self, how: str) -> None:
         """The node is lost: whatever ran there has ended, or does so with the node's lease."""

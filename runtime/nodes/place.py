@@ -26,10 +26,12 @@ from ...actors import (
 )
 from ...actors.regular_files import make
 from ..place.base import Body, Look
+from ..tasks.nodes import NodeState, NodeView
 from ..tasks.spec import TaskSpec
 from ..tasks.views import Vitals
 from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
+from ..team.places import PlaceConfig, SshPlace
 from ..vitals.ring import Ring
 from .files import bring_home
 from .messages import FromHouse, HoldLimits, Left, LimitReached, Seen
@@ -38,7 +40,6 @@ from .remote_body import RemoteBody
 if TYPE_CHECKING:
     from ...actors import ProcessActor
     from ..place.local import LocalPlace
-    from ..team.places import PlaceConfig
     from .launcher import Launcher, NodeFound
 
 __all__ = ["NodePlace"]
@@ -90,6 +91,9 @@ class NodePlace:
         self._trouble = ""
         self._is_hopeless = False
         self._has_left = False
+        self._draining: set[str] = set()
+        self._lost: dict[str, str] = {}
+        self._available: dict[str, int] = {}
         self._rings: dict[str, Ring] = {}
         self._latest: dict[str, Vitals] = {}
         self._peaks: dict[str, int] = {}
@@ -163,6 +167,14 @@ class NodePlace:
         """See `Place`; nodes are not looked at so closely."""
         done(Look(missing=f"It runs on {body.node or 'a node'}, which cannot be looked at from here."))
 
+    def nodes(self, done: Callable[[list[NodeView]], None]) -> None:
+        """See `Place`."""
+        self._system.call(lambda: done(self._views()))
+
+    def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
+        """See `Place`; says that there is no such node here by a text that is the place's name alone."""
+        self._system.call(lambda: done(self._drain(name, stop=stop)))
+
     def leave(self) -> None:
         """Have all nodes end what they have, and their agents. Bounded; not for the I/O thread."""
         self._system.call(self._leave)
@@ -183,7 +195,7 @@ class NodePlace:
 
     def _choose(self) -> NodeLink | None:
         """Return the node that has the fewest processes; None if there is none now."""
-        serving = [link for link in self._links.values() if link.is_serving]
+        serving = [link for name, link in self._links.items() if link.is_serving and name not in self._draining]
         return min(serving, key=lambda link: len(link.processes), default=None)
 
     def _start(self, start: _Start, link: NodeLink) -> None:
@@ -208,6 +220,40 @@ class NodePlace:
     def _no_node(self) -> str:
         return f"place {self.name} has no node. {self._trouble}".strip()
 
+    def _drain(self, name: str, *, stop: bool) -> str:
+        link = self._links.get(name)
+        if link is None:
+            return self.name
+        self._draining.add(name)
+        if stop:
+            for process in [*link.processes.values()]:
+                process.expel(f"node {name} was drained")
+        return ""
+
+    def _views(self) -> list[NodeView]:
+        """Return all nodes that there are, are to be, or were."""
+        expected = self._config.hosts if isinstance(self._config, SshPlace) else ()
+        return [self._view(name) for name in dict.fromkeys([*expected, *self._links, *self._lost])]
+
+    def _view(self, name: str) -> NodeView:
+        link = self._links.get(name)
+        if link is None:
+            why = self._lost.get(name, "")
+            return NodeView(place=self.name, name=name, state="lost" if why else "connecting", why=why)
+        serving: NodeState = "draining" if name in self._draining else "serving"
+        versions = link.versions
+        return NodeView(
+            place=self.name,
+            name=name,
+            state=serving if link.is_serving else "connecting",
+            address=link.address if isinstance(link.address, str) else f"{link.address[0]}:{link.address[1]}",
+            tasks=len(link.processes),
+            memory_available=self._available.get(name),
+            silent=round(link.silent, 3),
+            version=versions.package if versions is not None else "",
+            python=versions.python if versions is not None else "",
+        )
+
     def _on_found(self, found: NodeFound) -> None:
         if self._has_left:
             self._launcher.release(found.name)
@@ -222,9 +268,12 @@ class NodePlace:
             listener=self,
         )
         self._links[found.name] = link
+        self._draining.discard(found.name)  # what was drained is gone; this is another
+        self._lost.pop(found.name, None)
         link.begin()
 
     def _on_lost(self, name: str, why: str) -> None:
+        self._lost[name] = why
         if (link := self._links.get(name)) is not None:
             link.give_up(why)
 
@@ -252,7 +301,8 @@ class NodePlace:
     def node_said(self, node: NodeLink, body: bytes) -> None:
         """See `NodeListener`."""
         match _notices.decode(body):
-            case Seen(vitals):
+            case Seen(vitals, available):
+                self._available[node.name] = available
                 here = {process.label for process in node.processes.values()}
                 now = time.time()
                 for task_id, seen in vitals.items():
@@ -284,5 +334,6 @@ class NodePlace:
         """See `NodeListener`."""
         if self._links.get(node.name) is node:
             del self._links[node.name]
+            self._lost.setdefault(node.name, why)
         self._trouble = self._trouble or f"Node {node.name}: {why}."
         self._launcher.release(node.name)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from ...actors import ActorProcess
 from ..place.base import Body, Look
 from ..place.local import LocalPlace
+from ..tasks.nodes import NodeView
 from ..tasks.views import TaskView, Vitals
 from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
+from ..text import one_line
 from .place import NodePlace
 
 __all__ = ["Places"]
@@ -72,6 +74,34 @@ class Places:
     ) -> None:
         """See `Place`."""
         self._here.look_back(task_id, continued, limit, done)
+
+    def nodes(self, done: Callable[[list[NodeView]], None]) -> None:
+        """See `Place`."""
+        others, found = list(self._others.values()), list[NodeView]()
+
+        def take(views: list[NodeView]) -> None:
+            found.extend(views)
+            if others:
+                others.pop(0).nodes(take)
+            else:
+                done(found)
+
+        take([])
+
+    def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
+        """See `Place`."""
+        others = list(self._others.values())
+        where = f"place {others[0].name}" if len(others) == 1 else f"the places {', '.join(self._others)}"
+
+        def take(refused: str) -> None:
+            if not refused:
+                done("")
+            elif others:
+                others.pop(0).drain(name, stop=stop, done=take)
+            else:
+                done(f"There is no node {one_line(name, 100)!r} of {where} now.")
+
+        take("no place has been asked")
 
     @property
     def is_watching(self) -> bool:

@@ -63,6 +63,12 @@ class RemoteBody:
         """See `Body`; an id of that machine."""
         return self._process.pid if self._process is not None else None
 
+    @property
+    def waits_for(self) -> str:
+        """See `Body`."""
+        is_waiting = self._process is not None and self._process.node is None and self._process.end is None
+        return f"a node of place {self.placement.name}" if is_waiting else ""
+
     def begin(self, process: ActorProcess) -> None:
         """See `Body`."""
         if isinstance(process, RemoteProcess):
