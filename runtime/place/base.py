@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from ...actors import ActorProcess, Placement
+from ..tasks.nodes import NodeView
 from ..tasks.views import ProcessSeen, TaskView, Vitals
 from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
@@ -70,6 +71,11 @@ class Body(Protocol):
     @property
     def pid(self) -> int | None:
         """Id of its latest process, for people who look at that machine; None while that does not exist yet."""
+        ...
+
+    @property
+    def waits_for(self) -> str:
+        """What its latest process waits for before it can be made, such as `a node of place cluster`; else empty."""
         ...
 
     def begin(self, process: ActorProcess) -> None:
@@ -161,6 +167,23 @@ class Place(Protocol):
             continued: the task that is continued.
             limit: bytes of output; None: all.
             done: is called with the task, or with None if there is none, once, in any thread.
+        """
+
+    def nodes(self, done: Callable[[list[NodeView]], None]) -> None:
+        """Tell of the machines beside the host's own. Returns at once.
+
+        Args:
+            done: is called with them, in the order of the places, once, in any thread.
+        """
+
+    def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
+        """Have a node take no new task. Returns at once; to be repeated harms nothing.
+
+        Args:
+            name: of the node.
+            stop: whether its tasks are ended, and restarted elsewhere; else they run until they end by themselves.
+            done: is called once that is so, in any thread, with an empty text, or with a sentence that says why it
+                cannot be.
         """
 
     @property

@@ -12,10 +12,12 @@ from ..runs.folder import RunFolder
 from ..runs.output import bound_log, log_tail
 from ..runs.workdir import worktree_folder
 from ..runs.worktree_keeper import WorktreeKeeper
+from ..tasks.nodes import NodeView
 from ..tasks.views import TaskView, Vitals
 from ..tasks.watching import Sample
 from ..tasks.wording import size
 from ..team.config import Limits, Workdir
+from ..text import one_line
 from ..vitals.sampler import VitalsSampler, Watch
 from .base import Body, Look
 
@@ -39,6 +41,7 @@ class _LocalBody:
 
     placement = None
     node = ""
+    waits_for = ""
 
     def __init__(self, place: LocalPlace, task_id: str, workdir: Workdir) -> None:
         self._place = place
@@ -168,6 +171,15 @@ class LocalPlace:
 
         root = self.folder.path.parent
         self._close_looks().look_back(lambda: former_task(root, task_id, continued, limit), done)
+
+    def nodes(self, done: Callable[[list[NodeView]], None]) -> None:
+        """See `Place`; there is no machine beside the host's own."""
+        done([])
+
+    def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
+        """See `Place`."""
+        del stop
+        done(f"There is no node {one_line(name, 100)!r}: all tasks of this runtime run on the host's own machine.")
 
     def _close_looks(self) -> CloseLooks:
         if self._looks is None:
