@@ -101,6 +101,10 @@ class ControlLine(Generic[_Received]):
         self._beaten = 0.0
         self._timer: Timer | None = None
 
+    def wait_no_longer_than(self, seconds: float) -> None:
+        """Have another patience from now on."""
+        self._patience = seconds
+
     @property
     def silent(self) -> float:
         """Seconds since the other end was last heard of."""
@@ -168,6 +172,8 @@ class ControlLine(Generic[_Received]):
             data = self._end.recv(65536)
         except (BlockingIOError, InterruptedError):
             return
+        except ConnectionResetError:  # there was something that it had not read
+            data = b""
         except OSError as error:
             self._give_up(f"the connection to it broke: {error.strerror or error}")
             return

@@ -28,6 +28,7 @@ from ..wire.frames import encode_plain
 from ..wire.messages import Forked, ForkFailed, ProcessLimits, Start, TrackerWanted
 from ..wire.node import (
     BEAT_EVERY,
+    LEASE,
     PATIENCE,
     Challenge,
     Control,
@@ -153,7 +154,7 @@ class NodeLink:
             patience=PATIENCE,
             beat_every=BEAT_EVERY,
         )
-        self._line.send(Control(self._nonce, own_versions()))
+        self._line.send(Control(self._nonce, own_versions(), LEASE))
         self._line.begin()
 
     @property

@@ -218,6 +218,8 @@ class NodeAgent:
 
     def _on_control(self, control: Control) -> None:
         self._host_nonce = control.nonce
+        if self._line is not None:
+            self._line.wait_no_longer_than(control.lease)
         proof = prove(self._token, b"node", control.nonce, self._nonce)
         self._say(Challenge(self._nonce, proof, own_versions()))
 

@@ -80,10 +80,17 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True, tag="control"):
-    """Host to node, first on the node's own connection: a number that the node's proof is to be about."""
+    """Host to node, first on the node's own connection.
+
+    Attributes:
+        nonce: a number that the node's proof is to be about.
+        versions: the host's.
+        lease: seconds without a word of the host after which the node is to end all.
+    """
 
     nonce: bytes
     versions: Versions
+    lease: float = LEASE
 
 
 class Opening(msgspec.Struct, frozen=True, tag="opening", omit_defaults=True):

@@ -40,9 +40,10 @@ class Launcher(Protocol):
 
         Args:
             found: is called with each node.
-            lost: is called with the name of a node that is known to be gone, and why.
-            trouble: is called with a sentence that says why a node cannot be had, and whether that was the last that
-                there could be for now.
+            lost: is called with the name of a node that is known to be gone, or could not be had, and why; with no
+                reason where whoever talks to it may know a better one.
+            trouble: is called with a sentence that says why the place as a whole has no nodes, or with none where that
+                is known of each; and whether there can be no more for now.
         """
 
     def release(self, name: str) -> None:

@@ -218,7 +218,8 @@ class NodePlace:
             start.process.on_start_failed(f"what it starts with could not be sent: {error}")
 
     def _no_node(self) -> str:
-        return f"place {self.name} has no node. {self._trouble}".strip()
+        why = [f"{name}: {why}." for name, why in self._lost.items()]
+        return " ".join([f"place {self.name} has no node.", *filter(None, [self._trouble]), *why])
 
     def _drain(self, name: str, *, stop: bool) -> str:
         link = self._links.get(name)
@@ -273,9 +274,10 @@ class NodePlace:
         link.begin()
 
     def _on_lost(self, name: str, why: str) -> None:
-        self._lost[name] = why
+        if why or name not in self._lost:
+            self._lost[name] = why or "its agent has ended"
         if (link := self._links.get(name)) is not None:
-            link.give_up(why)
+            link.give_up(self._lost[name])
 
     def _on_trouble(self, sentence: str, *, is_last: bool) -> None:
         self._trouble = sentence
@@ -334,6 +336,5 @@ class NodePlace:
         """See `NodeListener`."""
         if self._links.get(node.name) is node:
             del self._links[node.name]
-            self._lost.setdefault(node.name, why)
-        self._trouble = self._trouble or f"Node {node.name}: {why}."
+            self._lost[node.name] = why
         self._launcher.release(node.name)

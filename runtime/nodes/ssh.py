@@ -145,12 +145,12 @@ class SshLauncher:
             with self._lock:
                 self._failed.add(host)
                 is_last = len(self._failed) == len(self._place.hosts)
-            trouble(f"{host}: {why}.", is_last)
+            trouble("", is_last)
             pause = _AGAIN if time.monotonic() - began > _AGAIN_AT_MOST else min(2 * pause, _AGAIN_AT_MOST)
             self._closing.wait(pause)
 
     def _serve(self, number: int, host: str, found: Callable[[NodeFound], None]) -> str:
-        """Have one agent, from its start to its end; return why that came."""
+        """Have one agent, from its start to its end; return why that came, as far as ssh or the agent has said so."""
         here = self._folder / f"{number}"
         here.unlink(missing_ok=True)
         there = f"/tmp/subactors-{os.urandom(8).hex()}/agent"  # noqa: S108 - the agent makes the folder, or refuses
@@ -187,7 +187,7 @@ class SshLauncher:
                 process.wait()
             with self._lock:
                 del self._running[host]
-        return _last_words(errors) or f"ssh ended with status {agent.returncode}"
+        return _last_words(errors)
 
     def _command(self) -> str:
         python = self._place.python

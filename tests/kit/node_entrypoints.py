@@ -1,0 +1,52 @@
+"""Entrypoints for tasks on nodes. Imported in their processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+__all__ = ["leaves_a_daemon", "once_then_waits", "says_much", "tells_where", "writes_a_large_result"]
+
+
+def leaves_a_daemon(task: Any) -> None:
+    """Start a process that would outlive it, in a session of its own; say its id and this one's; wait."""
+    program = "import time; time.sleep(600)"
+    daemon = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    task.emit(f"{os.getpid()} {daemon.pid}\n")
+    time.sleep(600)
+
+
+def tells_where(_: Any) -> dict[str, Any]:
+    """Return what a task sees of the machine that it runs on."""
+    return {"pid": os.getpid(), "folder": str(Path.cwd()), "modules": [entry for entry in sys.path if "code" in entry]}
+
+
+def once_then_waits(task: Any) -> str:
+    """Wait the first time; return at once after a restart."""
+    mark = Path(task.text)
+    if mark.exists():
+        return "again"
+    mark.touch()
+    task.emit("first\n")
+    time.sleep(600)
+    return "never"
+
+
+def writes_a_large_result(task: Any) -> str:
+    """Return a text of so many characters, and write as many to standard error."""
+    size = int(task.text)
+    sys.stderr.write("e" * size)
+    os.write(2, b"e" * size)
+    return "r" * size
+
+
+def says_much(task: Any) -> int:
+    """Say so many megabytes, and return how many bytes that were."""
+    piece = "x" * 3999 + "\n"
+    for _ in range(int(task.text) * 250):
+        task.emit(piece)
+    return int(task.text) * 1_000_000

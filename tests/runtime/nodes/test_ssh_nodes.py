@@ -1,0 +1,301 @@
+"""Tasks on nodes that are reached by ssh: this machine, as if it were others, by a server for ssh on loopback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from first_forms import first_always
+from processes_and_waits import descendants_of, is_gone, wait_until
+from ssh_server import needs_sshd, ssh_place
+from subactors.actors.host import node_link
+from subactors.runtime import Runtime, TaskView
+from subactors.runtime.team.places import SshPlace
+from teams import PATIENCE
+
+pytestmark = needs_sshd
+
+AGENTS = ("leaves_a_daemon", "once_then_waits", "says_much", "tells_where", "writes_a_large_result")
+
+TEAM: dict[str, Any] = {
+    "agents": {
+        **{name: {"entrypoint": f"node_entrypoints:{name}"} for name in AGENTS},
+        "again": {
+            "entrypoint": "node_entrypoints:once_then_waits",
+            "restart": {"policy": "transient", "max_restarts": 1, "backoff": 0.01},
+        },
+        "private": {"entrypoint": "node_entrypoints:tells_where", "workdir": "private"},
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshPlace]:
+    """Two nodes."""
+    with ssh_place(tmp_path_factory.mktemp("lab"), nodes=2) as lab:
+        yield lab
+
+
+@pytest.fixture
+def runtime(lab: SshPlace) -> Iterator[Runtime]:
+    with opened(lab) as runtime:
+        yield runtime
+
+
+def opened(place: SshPlace, **settings: Any) -> Runtime:
+    return Runtime.from_mapping(TEAM, stop_grace=0.5, standby=0, places=(place,), place=place.name, **settings)
+
+
+def only(lab: SshPlace, number: int = 0) -> SshPlace:
+    """The place with one of its nodes."""
+    return msgspec.structs.replace(lab, hosts=(lab.hosts[number],))
+
+
+def ended(runtime: Runtime, task_id: str) -> TaskView:
+    return runtime.wait([task_id], timeout=PATIENCE)[0]
+
+
+def agents_of_nodes() -> list[psutil.Process]:
+    found = [process.pid for process in descendants_of(os.getpid()) if process.name == "subactors-node"]
+    return [psutil.Process(pid) for pid in found]
+
+
+def said(runtime: Runtime, task_id: str, words: str = "\n") -> str:
+    wait_until(lambda: words in runtime.view(task_id).output, "it says so", limit=PATIENCE)
+    return runtime.view(task_id).output
+
+
+# --- what a task has there ------------------------------------------------------------------------------------------
+
+
+def test_a_large_result_and_the_log_come_home_with_the_end(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        view = ended(runtime, runtime.run("writes_a_large_result", "9000000"))
+
+        assert (view.status, view.reason) == ("completed", "")
+        assert view.result == "r" * 9_000_000
+        log = runtime._host.folder.log / f"{view.id}.log"
+        assert log.read_bytes() == b"e" * 9_000_000
+
+
+def test_all_that_a_task_says_arrives_in_order_and_before_its_end(lab: SshPlace) -> None:
+    with opened(only(lab), max_output=30_000_000) as runtime:
+        view = ended(runtime, runtime.run("says_much", "20"))
+
+        assert (view.status, view.result, view.output_size) == ("completed", 20_000_000, 20_000_000)
+
+
+@pytest.mark.slow
+def test_a_private_folder_is_on_the_node_and_its_view_names_that(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        view = ended(runtime, runtime.run("private", "go"))
+
+        folder = view.result["folder"]
+        assert folder.startswith(lab.folder)
+        assert view.workdir == f"{lab.hosts[0]}:{folder}"
+
+
+def test_the_modules_of_a_team_file_are_sent_to_the_node(lab: SshPlace, tmp_path: Path) -> None:
+    (tmp_path / "only_here.py").write_text("from pathlib import Path\n\ndef work(task):\n    return __file__\n")
+    (tmp_path / "team.yaml").write_text("agents:\n  worker: {entrypoint: only_here:work}\n")
+    place = only(lab)
+    with Runtime.from_file(tmp_path / "team.yaml", standby=0, places=(place,), place=place.name) as runtime:
+        view = ended(runtime, runtime.run("worker", "go"))
+
+        assert view.status == "completed", view.reason
+        assert view.result.startswith(lab.folder)
+
+
+def test_tasks_go_to_the_node_that_has_the_fewest(runtime: Runtime) -> None:
+    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+    tasks = [runtime.run("leaves_a_daemon", "go") for _ in range(4)]
+    for task in tasks:
+        said(runtime, task)
+
+    assert [node.tasks for node in nodes_of(runtime)] == [2, 2]
+
+
+def nodes_of(runtime: Runtime) -> Any:
+    places = runtime._host._places
+    assert places is not None
+    nodes: Future[Any] = Future()
+    places.nodes(nodes.set_result)
+    return nodes.result(PATIENCE)
+
+
+# --- what cannot be had ---------------------------------------------------------------------------------------------
+
+
+@first_always(
+    ("change", "words"),
+    [
+        ({"python": "/nowhere/python"}, "No such file or directory"),
+        ({"options": ("-F", "none", "-p", "1")}, "Connection refused"),
+        ({"folder": "/proc/nothing"}, "its folder /proc/nothing"),
+        ({"workdir": "/nowhere"}, "there is no folder /nowhere on this node"),
+    ],
+)
+def test_a_task_that_no_node_can_take_has_failed_and_says_why(
+    lab: SshPlace, change: dict[str, Any], words: str
+) -> None:
+    with opened(msgspec.structs.replace(only(lab), **change)) as runtime:
+        view = ended(runtime, runtime.run("tells_where", "go"))
+
+    assert view.status == "failed"
+    assert words in view.reason
+
+
+@pytest.mark.slow
+def test_a_node_with_another_version_is_refused_in_words(lab: SshPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = node_link.own_versions()
+    other = msgspec.structs.replace(ours, package="99.0")
+    monkeypatch.setattr(node_link, "own_versions", lambda: other)
+    with opened(only(lab)) as runtime:
+        view = ended(runtime, runtime.run("tells_where", "go"))
+
+    assert f"it has subactors {ours.package}, and this host 99.0: install the same there" in view.reason
+
+
+# --- what becomes of nodes ------------------------------------------------------------------------------------------
+
+
+def test_a_node_whose_agent_is_killed_is_lost_once_and_nothing_of_its_tasks_is_left(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        tasks = [runtime.run("leaves_a_daemon", "go") for _ in range(3)]
+        pids = [int(pid) for task in tasks for pid in said(runtime, task).split()]
+        (agent,) = agents_of_nodes()
+        agent.kill()
+
+        views = [ended(runtime, task) for task in tasks]
+
+        assert {(view.status, view.reason) for view in views} == {
+            ("failed", f"Node {lab.hosts[0]} was lost (it closed its connection).")
+        }
+        wait_until(lambda: all(map(is_gone, pids)), "nothing of them is left", limit=PATIENCE)
+
+
+def test_a_task_of_a_lost_node_begins_anew_on_another(runtime: Runtime, tmp_path: Path) -> None:
+    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+    task = runtime.run("again", str(tmp_path / "mark"))
+    said(runtime, task)
+    (where,) = [node.name for node in nodes_of(runtime) if node.tasks]
+    for agent in agents_of_nodes():
+        if agent.children():
+            environ = {process.pid for process in agent.children(recursive=True)}
+            if runtime.view(task).pid in environ:
+                agent.kill()
+
+    view = ended(runtime, task)
+
+    assert (view.status, view.result, view.attempts) == ("completed", "again", 2)
+    assert where in {node.name for node in nodes_of(runtime) if node.state == "lost"}
+
+
+@pytest.mark.slow
+def test_a_drained_node_takes_no_new_task_and_its_tasks_go_on(runtime: Runtime) -> None:
+    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+    first = runtime.run("leaves_a_daemon", "go")
+    said(runtime, first)
+    (where,) = [node.name for node in nodes_of(runtime) if node.tasks]
+    drain(runtime, where)
+    others = [runtime.run("leaves_a_daemon", "go") for _ in range(3)]
+    for task in others:
+        said(runtime, task)
+
+    assert {node.name: (node.state, node.tasks) for node in nodes_of(runtime)}[where] == ("draining", 1)
+    assert runtime.view(first).status == "running"
+
+
+def drain(runtime: Runtime, name: str, *, stop: bool = False) -> None:
+    places = runtime._host._places
+    assert places is not None
+    drained: Future[str] = Future()
+    places.drain(name, stop=stop, done=drained.set_result)
+    assert drained.result(PATIENCE) == ""
+
+
+def test_a_task_that_a_drained_node_is_rid_of_begins_anew_elsewhere(runtime: Runtime, tmp_path: Path) -> None:
+    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+    task = runtime.run("again", str(tmp_path / "mark"))
+    said(runtime, task)
+    (where,) = [node.name for node in nodes_of(runtime) if node.tasks]
+    drain(runtime, where, stop=True)
+
+    view = ended(runtime, task)
+
+    assert (view.status, view.result, view.attempts) == ("completed", "again", 2)
+
+
+@pytest.fixture
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_link, "PATIENCE", 2.5)
+    monkeypatch.setattr(node_link, "LEASE", 1.5)
+    monkeypatch.setattr(node_link, "BEAT_EVERY", 0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_little_patience")
+def test_a_node_that_is_silent_is_lost_and_what_runs_there_ends_though_its_agent_is_stopped(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        task = runtime.run("leaves_a_daemon", "go")
+        pid, daemon = map(int, said(runtime, task).split())
+        (agent,) = agents_of_nodes()
+        agent.send_signal(signal.SIGSTOP)
+
+        view = ended(runtime, task)
+
+        assert view.reason == f"Node {lab.hosts[0]} was lost (no sign of life for 2.5 s)."
+        agent.send_signal(signal.SIGCONT)
+        wait_until(lambda: is_gone(pid) and is_gone(daemon), "nothing of it is left", limit=PATIENCE)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_little_patience")
+def test_a_node_that_hears_nothing_of_its_host_ends_all_with_its_lease(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        task = runtime.run("leaves_a_daemon", "go")
+        pids = list(map(int, said(runtime, task).split()))
+        lines = [process for process in psutil.Process().children() if process.name() == "ssh"]
+        for line in lines:
+            line.send_signal(signal.SIGSTOP)  # as a line that is cut: nothing comes, and no end of it either
+
+        wait_until(lambda: all(map(is_gone, pids)), "the lease has ended", limit=PATIENCE)
+
+        for line in lines:
+            line.send_signal(signal.SIGCONT)
+        assert ended(runtime, task).status == "failed"
+
+
+@pytest.mark.slow
+def test_a_host_that_is_killed_leaves_nothing_on_its_nodes(lab: SshPlace) -> None:
+    program = (
+        "import msgspec, time\n"
+        "from subactors.runtime import Runtime\n"
+        "from subactors.runtime.team.places import SshPlace\n"
+        f"place = msgspec.json.decode({msgspec.json.encode(only(lab))!r}, type=SshPlace)\n"
+        f"team = msgspec.json.decode({msgspec.json.encode(TEAM)!r})\n"
+        "with Runtime.from_mapping(team, standby=0, places=(place,), place=place.name) as runtime:\n"
+        "    task = runtime.run('leaves_a_daemon', 'go')\n"
+        "    while '\\n' not in runtime.view(task).output: time.sleep(0.01)\n"
+        "    print(runtime.view(task).output, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    host = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environ, text=True)
+    assert host.stdout is not None
+    with host.stdout:
+        pids = list(map(int, host.stdout.readline().split()))
+        host.kill()
+        host.wait()
+
+    assert len(pids) == 2
+    wait_until(lambda: all(map(is_gone, pids)), "nothing is left", limit=PATIENCE)
