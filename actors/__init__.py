@@ -95,8 +95,8 @@ else:
             "ForkedError PlainDataError ProtocolError RemoteError StartError SubactorsError UnsupportedPlatformError"
         ),
         "host.beginning": "environment",
-        "host.exit": "ProcessExit",
         "host.control_line": "Pipes",
+        "host.exit": "ProcessExit",
         "host.io": "READ WRITE IOThread Timer",
         "host.node_link": "Address NodeLink NodeListener",
         "host.process": "ActorProcess ProcessListener",

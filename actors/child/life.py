@@ -19,10 +19,9 @@ from ..errors import StartError
 from ..linux import cgroup, kernel
 from ..linux.mark import keep_mark
 from ..regular_files import make, open_to_log
+from ..wire import ancillary
 from ..wire.frames import encode_frame
 from ..wire.messages import (
-    REHEARSE,
-    STANDS_BY,
     Answer,
     Ask,
     ProcessLimits,
@@ -34,6 +33,7 @@ from ..wire.messages import (
     ToChild,
     error_data,
 )
+from ..wire.standby import REHEARSE, STANDS_BY, TAKE
 from .actor_life import Life
 from .breaking_off import comes_to_its_end
 from .channel import ChildChannel, serving, wait_for_the_end
@@ -103,6 +103,11 @@ def _stand_by(channel_socket: socket.socket, rehearsal: bytes) -> bool:
             channel_socket.recv(1)
             rehearse(rehearsal)  # what fails here fails again, with somebody to tell, in the actor
             channel_socket.sendall(STANDS_BY)
+        if first == TAKE:
+            _, channel = ancillary.receive_one(channel_socket)
+            if channel is not None:
+                os.dup2(channel, channel_socket.fileno(), False)
+                os.close(channel)
     except ConnectionError:
         return False
     return bool(first)

@@ -106,6 +106,9 @@ class ForkedProcess(ABC):
     def on_closed(self, seen: ProcessExit) -> None:
         """The I/O thread has ended; called by whoever has ended it. Publish the end if that is still to be done."""
 
+    def on_first_events(self, events: int) -> None:  # noqa: B027 - only an actor's process says a word here
+        """The process stood by, and now says its first word as this one."""
+
     def look_at_channel(self) -> None:  # noqa: B027 - only an actor's process has one for long
         """See whether the process still has its channel; called now and then."""
 

@@ -30,6 +30,7 @@ from ..wire.node import (
     BEAT_EVERY,
     LEASE,
     PATIENCE,
+    Beat,
     Challenge,
     Control,
     Ended,
@@ -306,6 +307,8 @@ class NodeLink:
                 self._on_ended(message)
             case Notice(body):
                 self._listener.node_said(self, bytes(body))
+            case Beat():
+                pass  # which the line has noted
 
     def _on_forked(self, key: int, pid: int) -> None:
         if (process := self.processes.get(key)) is not None:

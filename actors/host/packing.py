@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..wire.messages import ProcessLimits, Start
 from ..wire.objects import Packed, encode_object
 
-__all__ = ["encoded_actor", "pack"]
+if TYPE_CHECKING:
+    from .zygote_keeper import Surroundings
+
+__all__ = ["encoded_actor", "first_message", "pack"]
 
 
 def encoded_actor(actor: tuple[type, tuple[Any, ...]] | None) -> bytes:
@@ -22,6 +27,32 @@ def pack(value: object) -> Packed:
     if "multiprocessing.context" not in sys.modules:
         return Packed(encode_object(value))
     return _packing_with_multiprocessing()(value)
+
+
+def first_message(
+    urn: str,
+    packed: Packed,
+    here: Surroundings,
+    capture: str | None,
+    limits: ProcessLimits | None,
+    *,
+    group: str | None,
+    fenced: bool,
+) -> Start:
+    """Return what makes a process of this machine an actor; for the arguments see `Start` and `ProcessSystem.spawn`."""
+    return Start(
+        urn=urn,
+        actor=packed.data,
+        directory=here.directory,
+        environ=here.environ,
+        sys_path=here.sys_path,
+        capture=os.path.join(here.directory, os.fsencode(capture)) if capture is not None else None,  # noqa: PTH118 - bytes
+        limits=limits,
+        group=group,
+        # Who is behind a fence must not have what it could make other processes of the host do something with.
+        authkey=packed.authkey if not fenced else None,
+        tracker=packed.tracker,
+    )
 
 
 @cache

@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import msgspec
 
-from ..wire.messages import REHEARSE, STANDS_BY
+from ..wire import ancillary
+from ..wire.standby import REHEARSE, STANDS_BY, TAKE
 from .beginning import open_channel
 from .io import READ, IOThread, Timer
 
 if TYPE_CHECKING:
+    from .forked_process import ForkedProcess
     from .process import ActorProcess
 
 __all__ = ["Coming", "Standby", "StandbyPool"]
@@ -58,11 +60,11 @@ class Standby(msgspec.Struct):
     pidfd: int
     io: IOThread
     is_watched: bool = True
-    process: ActorProcess | None = None
+    process: ForkedProcess | None = None
 
     theirs: ClassVar[None] = None  # the process has it
 
-    def appoint(self, process: ActorProcess) -> None:
+    def appoint(self, process: ForkedProcess) -> None:
         """Be the process of an actor. Called with the pool's lock, in `StandbyPool.take`."""
         self.process = process
         process.on_asked_for()
@@ -72,6 +74,11 @@ class Standby(msgspec.Struct):
         """See to it that the process is heard, which has its first message."""
         if not self.is_watched:  # it has ended just now: its pidfd says so
             self.io.call(lambda: process.on_first_events(0))
+
+    def hand_over(self, channel: socket.socket) -> None:
+        """Have the process go on with another channel than the one by which it was forked. For the I/O thread."""
+        self.io.unwatch(self.channel.fileno())
+        _hand_over(self.channel, channel)
 
     def has_ended(self) -> bool:
         """Whether the process is no more."""
@@ -105,12 +112,21 @@ class Coming(msgspec.Struct):
     theirs: socket.socket
     link: str
 
-    def appoint(self, process: ActorProcess) -> None:
+    def appoint(self, process: ForkedProcess) -> None:
         """Be the process of an actor. Called with the pool's lock, in `StandbyPool.take`."""
         process.on_asked_for()
 
     def begin(self, process: ActorProcess) -> None:
         """Nothing is left to be done: it is asked for, and will find its first message."""
+
+    def hand_over(self, channel: socket.socket) -> None:
+        """Have the process go on with another channel than the one by which it is being forked."""
+        _hand_over(self.channel, channel)
+
+
+def _hand_over(own: socket.socket, channel: socket.socket) -> None:
+    with own, contextlib.suppress(OSError):  # it has ended: its pidfd says so
+        ancillary.send(own, TAKE, channel.fileno())
 
 
 class StandbyPool:

@@ -17,13 +17,13 @@ from ..errors import SubactorsError
 from ..linux.cgroup import Groups
 from ..linux.kernel import check_platform, open_standard_descriptors
 from ..wire.frames import decode_from_zygote
-from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits, Start
-from ..wire.objects import NEEDED_FOR_CODE, Packed
+from ..wire.messages import Configuration, ErrorData, Exited, Forked, ForkFailed, PreloadFailed, ProcessLimits
+from ..wire.objects import NEEDED_FOR_CODE
 from .beginning import environment, module_path
 from .exit import ProcessExit
 from .forked_process import ForkedProcess
 from .io import IOThread, Timer
-from .packing import encoded_actor, pack
+from .packing import encoded_actor, first_message, pack
 from .process import ActorProcess, ProcessListener
 from .processes import Processes
 from .shell import Shell
@@ -175,7 +175,8 @@ class ProcessSystem:
         shell = actor_class._subactors_shell()  # noqa: SLF001 - the class is made for this module
         behind_fence = self._fenced if fenced is None else fenced
         packed = pack((actor_class, args, dict(kwargs or {})))
-        start = self._first_message(shell.actor_urn, packed, capture, environ, limits, fenced=behind_fence)
+        here, group = self._zygotes.surroundings(environ), self._groups.name_for(limits)
+        start = first_message(shell.actor_urn, packed, here, capture, limits, group=group, fenced=behind_fence)
 
         def appoint(starter: Starter) -> tuple[Starter, ActorProcess]:
             return starter, self._appoint(starter, shell, listener, start.group, fenced=behind_fence)
@@ -222,46 +223,55 @@ class ProcessSystem:
         return popen
 
     def know(self, make: Callable[[int, IOThread, Callable[[int], None]], Known]) -> Known:
-        """Return a process that is made now, and is known from now on as those that `spawn` returns.
+        """Return a process that is known from now on as those of `spawn`; raises what that raises.
 
         Args:
             make: makes it of its key, the I/O thread, and what it is to call with the key, last.
-
-        Raises what `spawn` raises.
         """
         self._make_ready()
         process = make(next(self._keys), self._io, self._processes.forget)
         self._processes.add(process)
         return process
 
-    def request(self, process: ForkedProcess, channel: socket.socket) -> None:
-        """Have a process that is known forked; it goes on with a channel of its own."""
-        self._zygotes.request(process, channel)
-
-    def _first_message(
+    def house(
         self,
-        urn: str,
-        packed: Packed,
-        capture: str | None,
-        environ: Mapping[str, str] | None,
-        limits: ProcessLimits | None,
+        channel: socket.socket,
+        make: Callable[[int, socket.socket | None, Callable[[int], None]], ForkedProcess],
         *,
         fenced: bool,
-    ) -> Start:
-        here = self._zygotes.surroundings(environ)
-        return Start(
-            urn=urn,
-            actor=packed.data,
-            directory=here.directory,
-            environ=here.environ,
-            sys_path=here.sys_path,
-            capture=os.path.join(here.directory, os.fsencode(capture)) if capture is not None else None,  # noqa: PTH118 - bytes
-            limits=limits,
-            group=self._groups.name_for(limits),
-            # Who is behind a fence must not have what it could make other processes of the host do something with.
-            authkey=packed.authkey if not fenced else None,
-            tracker=packed.tracker,
-        )
+        group: str | None,
+    ) -> None:
+        """Have a process started for a host on another machine; see `node`. For the I/O thread. Raises as `spawn`.
+
+        Args:
+            channel: the process's end of its channel to that host; it stays open here.
+            make: makes what stands for it here, of its key, what it is to close once there is a process, and what it is
+                to call with the key, last.
+            fenced: as of `spawn`.
+            group: its control group, if it will be in one.
+        """
+        self._make_ready()
+
+        def finished(key: int) -> None:
+            self._processes.forget(key)
+            self._standby.actor_finished()
+
+        def appoint(starter: Standby | Coming) -> Standby | Coming:
+            process = make(starter.key, starter.theirs, finished)
+            self._processes.add(process)
+            starter.appoint(process)
+            return starter
+
+        taken = self._standby.take(appoint) if group is None and fenced == self._fenced else None
+        if taken is None:
+            theirs = channel.dup()
+            process = make(next(self._keys), theirs, finished)
+            self._processes.add(process)
+            self._zygotes.request(process, theirs)
+            self._standby.start_begun()
+        else:
+            taken.hand_over(channel)
+        self._standby.start_over()
 
     def _appoint(
         self, starter: Starter, shell: Shell, listener: ProcessListener, group: str | None, *, fenced: bool

@@ -278,25 +278,28 @@ class NodeAgent:
             return
         channel.setblocking(True)
 
-        def make(key: int, io: IOThread, forget: Callable[[int], None]) -> HousedProcess:
+        def make(key: int, theirs: socket.socket | None, forget: Callable[[int], None]) -> HousedProcess:
             process = self._housed[opening.key] = HousedProcess(
                 key,
                 host_key=opening.key,
                 label=opening.label,
                 channel=channel,
+                theirs=theirs,
                 fenced=opening.fenced,
                 group=opening.group,
-                io=io,
+                io=self._io,
                 forget=forget,
                 tell=self._on_told,
                 ended=self._on_ended,
             )
-            if (number := self._signals.pop(opening.key, None)) is not None:
-                self._send_signal(process, number)
             return process
 
         try:
-            system.request(system.know(make), channel)
+            system.house(channel, make, fenced=opening.fenced, group=opening.group)
+            process = self._housed[opening.key]
+            process.begin()
+            if (number := self._signals.pop(opening.key, None)) is not None:
+                self._send_signal(process, number)
         except (SubactorsError, OSError) as error:
             channel.close()
             self._housed.pop(opening.key, None)

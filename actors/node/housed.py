@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import sys
 import termios
@@ -48,6 +49,7 @@ class HousedProcess(ForkedProcess):
         host_key: number by which the host names it.
         label: what the layer above calls it.
         channel: its end of the channel to the host.
+        theirs: what is to be closed once there is a process.
         fenced: whether it is behind a fence.
         group: its control group; None if it has none.
         io: the I/O thread.
@@ -63,6 +65,7 @@ class HousedProcess(ForkedProcess):
         host_key: int,
         label: str,
         channel: socket.socket,
+        theirs: socket.socket | None,
         fenced: bool,
         group: str | None,
         io: IOThread,
@@ -70,7 +73,7 @@ class HousedProcess(ForkedProcess):
         tell: Callable[[Forked | ForkFailed], None],
         ended: Callable[[HousedProcess, ProcessExit], None],
     ) -> None:
-        super().__init__(key, theirs=channel.dup(), fenced=fenced, io=io, forget=forget, group=group)
+        super().__init__(key, theirs=theirs, fenced=fenced, io=io, forget=forget, group=group)
         self._channel = channel
         self._link = f"socket:[{os.fstat(channel.fileno()).st_ino}]"
         self.host_key = host_key
@@ -78,6 +81,13 @@ class HousedProcess(ForkedProcess):
         self._looked_at = False
         self._tell = tell
         self._tell_ended = ended
+
+    def dump_stack(self, *, quietly: bool = False) -> bool:
+        """Have the process write its stacks; whether it catches the signal is to be asked before."""
+        with self._lock:
+            if self._pid is not None:
+                self._signal(signal.SIGRTMAX if quietly else signal.SIGUSR1)
+            return self._pid is not None
 
     def stop(self) -> None:
         """Kill it: only its host can ask it to stop, and that is gone, or has asked."""
@@ -87,6 +97,12 @@ class HousedProcess(ForkedProcess):
         """See `ForkedProcess`."""
         super().on_forked(pid, pidfd)
         self._tell(Forked(self.host_key, pid))
+
+    def begin(self) -> None:
+        """Tell of a process that stood by, which exists."""
+        if self._pid is not None and self.end is None:
+            self._watch()
+            self._tell(Forked(self.host_key, self._pid))
 
     def on_start_failed(self, message: str) -> None:
         """See `ForkedProcess`."""

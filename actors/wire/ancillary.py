@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["MOST", "ROOM", "descriptors_in", "receive", "send", "send_first"]
+__all__ = ["MOST", "ROOM", "descriptors_in", "receive", "receive_one", "send", "send_first"]
 
 MOST: Final = 253
 """Descriptors that the kernel takes with one message."""
@@ -44,6 +44,12 @@ def receive(control: socket.socket) -> tuple[bytes, int | None]:
     """
     packet, ancillary, _, _ = control.recvmsg(_LIMIT, _ROOM, _FLAGS)
     return packet, int.from_bytes(ancillary[0][2][:_SIZE], _ORDER) if ancillary else None
+
+
+def receive_one(channel: socket.socket) -> tuple[bytes, int | None]:
+    """Receive one byte of a stream, and the descriptor that came with it; see `receive`."""
+    data, ancillary, _, _ = channel.recvmsg(1, _ROOM, _FLAGS)
+    return data, int.from_bytes(ancillary[0][2][:_SIZE], _ORDER) if ancillary else None
 
 
 def send_first(channel: socket.socket, data: memoryview, descriptors: Sequence[int]) -> int:

@@ -17,8 +17,6 @@ __all__ = [
     "HERE",
     "MOST_NAMED",
     "OWN_ATTRIBUTES",
-    "REHEARSE",
-    "STANDS_BY",
     "STARTED",
     "Answer",
     "Ask",
@@ -61,12 +59,6 @@ HERE: Final = b"here"
 
 MOST_NAMED: Final = 20
 """Process ids of survivors that are told: a packet has a size, and a reason is read by people."""
-
-REHEARSE: Final = b"\xff"
-"""The host to a process that was forked ahead, before any frame, whose first byte this never is: rehearse now."""
-
-STANDS_BY: Final = b"\x01"
-"""The answer to that, before any frame: it has rehearsed, and waits for its actor again."""
 
 
 class ErrorData(msgspec.Struct, frozen=True):

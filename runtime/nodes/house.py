@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -25,7 +25,10 @@ from ..runs.output import bound_log
 from ..team.config import Limits
 from ..vitals.sampler import VitalsSampler, Watch
 from .code import unpack
-from .messages import Left, LimitReached, NodeSetup, Seen, ToHouse
+from .messages import HoldLimits, Left, LimitReached, LogGrown, LookAt, Looked, NodeSetup, Seen, ToHouse
+
+if TYPE_CHECKING:
+    from ..place.closely import CloseLooks
 
 __all__ = ["NodeHouse"]
 
@@ -34,6 +37,9 @@ _TELL_EVERY: Final = 1.0
 
 _LOG_SENT: Final = 16_384
 """Bytes of a log that are sent with an exit; longer ones are fetched."""
+
+_LOG_PIECE: Final = 65_536
+"""Bytes of a log that are sent each time, while its task runs; what comes faster is sent at the end."""
 
 _orders: Final = msgspec.msgpack.Decoder(ToHouse)
 
@@ -50,6 +56,8 @@ class NodeHouse:
         self._io: IOThread | None = None
         self._tell: Callable[[msgspec.Struct], None] = lambda _: None
         self._tells = False
+        self._told_of_logs: dict[str, int] = {}
+        self._looks: CloseLooks | None = None
 
     @property
     def folder(self) -> str:
@@ -96,11 +104,12 @@ class NodeHouse:
         self._watched.pop(task_id, None)
         self._processes.pop(task_id, None)
         self._limits.pop(task_id, None)
+        self._told_of_logs.pop(task_id, None)
         log, result = self._log(task_id), self._run.result(task_id)
         bound_log(log)
         log_size = _length(log)
         return Left(
-            log=_tail(log, _LOG_SENT) if log_size <= _LOG_SENT else b"",
+            log=_read(log, 0, _LOG_SENT) if log_size <= _LOG_SENT else b"",
             log_size=log_size,
             result_size=_length(result, -1),
             peak=self._sampler.take_peak(task_id),
@@ -108,10 +117,28 @@ class NodeHouse:
 
     def ordered(self, body: bytes) -> None:
         """See `House`."""
-        order = _orders.decode(body)
-        self._limits[order.task_id] = order.limits
-        if order.task_id in self._processes:  # else it is about to be told that the process exists
-            self._hold(order.task_id, order.limits)
+        order: ToHouse = _orders.decode(body)
+        match order:
+            case HoldLimits(task_id, limits):
+                self._limits[task_id] = limits
+                if task_id in self._processes:  # else it is about to be told that the process exists
+                    self._hold(task_id, limits)
+            case LookAt():
+                self._look(order)
+
+    def _look(self, order: LookAt) -> None:
+        """Look closely at a task, in a thread of its own."""
+        if self._looks is None:
+            from ..place.closely import CloseLooks  # noqa: PLC0415 - few tasks are silent
+
+            self._looks = CloseLooks()
+        self._looks.look(
+            self._processes.get(order.task_id),
+            self._log(order.task_id),
+            lambda look: self._tell(Looked(order.number, look)),
+            with_stack=order.with_stack,
+            dump_at=order.dump_at,
+        )
 
     def file(self, name: str) -> int | None:
         """See `House`: `log/ID` or `results/ID`."""
@@ -119,16 +146,17 @@ class NodeHouse:
         if "/" in task_id or task_id.startswith("."):
             return None
         with contextlib.suppress(OSError):
-            match kind:
-                case "log":
-                    return open_to_read(self._log(task_id))
-                case "results":
-                    return open_to_read(self._run.result(task_id))
+            if kind == "log":
+                return open_to_read(self._log(task_id))
+            if kind == "results":
+                return open_to_read(self._run.result(task_id))
         return None
 
     def close(self) -> None:
         """See `House`. The folder stays where a task has left something in a folder of its own."""
         self._sampler.close()
+        if self._looks is not None:
+            self._looks.close()
         if self._files is None:
             return
         path = self._files.path
@@ -165,9 +193,20 @@ class NodeHouse:
             self._sampler.mend()
         seen = {task_id: vitals for task_id in self._watched if (vitals := self._sampler.latest(task_id)) is not None}
         self._tell(Seen(seen, _available()))
+        for task_id in self._watched:
+            self._tell_log(task_id)
         self._tells = bool(self._watched)
         if self._tells and self._io is not None:
             self._io.call_later(_TELL_EVERY, self._tell_vitals)
+
+    def _tell_log(self, task_id: str) -> None:
+        """Send what a log has grown by, a piece at a time. One that was cut is sent anew."""
+        log = self._log(task_id)
+        size, told = _length(log), self._told_of_logs.get(task_id, 0)
+        told = told if told <= size else 0
+        if size > told and (data := _read(log, told, _LOG_PIECE)):
+            self._tell(LogGrown(task_id, told, data))
+            self._told_of_logs[task_id] = told + len(data)
 
 
 def _length(path: str, missing: int = 0) -> int:
@@ -177,11 +216,11 @@ def _length(path: str, missing: int = 0) -> int:
         return missing
 
 
-def _tail(path: str, most: int) -> bytes:
+def _read(path: str, start: int, most: int) -> bytes:
     with contextlib.suppress(OSError):
         descriptor = open_to_read(path)
         try:
-            return os.pread(descriptor, most, 0)
+            return os.pread(descriptor, most, start)
         finally:
             os.close(descriptor)
     return b""

@@ -6,10 +6,22 @@ from typing import TypeAlias
 
 import msgspec
 
+from ..place.base import Look
 from ..tasks.views import Vitals
 from ..team.config import Limits
 
-__all__ = ["FromHouse", "HoldLimits", "Left", "LimitReached", "NodeSetup", "Seen", "ToHouse"]
+__all__ = [
+    "FromHouse",
+    "HoldLimits",
+    "Left",
+    "LimitReached",
+    "LogGrown",
+    "LookAt",
+    "Looked",
+    "NodeSetup",
+    "Seen",
+    "ToHouse",
+]
 
 
 class NodeSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +50,16 @@ class HoldLimits(msgspec.Struct, frozen=True, tag="hold_limits"):
     limits: Limits
 
 
-ToHouse: TypeAlias = HoldLimits
+class LookAt(msgspec.Struct, frozen=True, tag="look_at"):
+    """Look closely at a task, and answer with the same number; for the others see `Place.look_closely`."""
+
+    number: int
+    task_id: str
+    with_stack: bool
+    dump_at: int | None
+
+
+ToHouse: TypeAlias = HoldLimits | LookAt
 
 
 # --- node to host: decoded against exactly these ---------------------------------------------------------------------
@@ -58,7 +79,22 @@ class LimitReached(msgspec.Struct, frozen=True, tag="limit_reached"):
     sentence: str
 
 
-FromHouse: TypeAlias = Seen | LimitReached
+class LogGrown(msgspec.Struct, frozen=True, tag="log_grown"):
+    """A piece of what a task's processes have written to standard output and error; with it the log ends for now."""
+
+    task_id: str
+    start: int
+    data: bytes
+
+
+class Looked(msgspec.Struct, frozen=True, tag="looked"):
+    """What was seen at a close look."""
+
+    number: int
+    look: Look
+
+
+FromHouse: TypeAlias = Seen | LimitReached | LogGrown | Looked
 
 
 class Left(msgspec.Struct, frozen=True):

@@ -6,9 +6,6 @@ no node can take yet waits, and its process is `starting` meanwhile; one that no
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +21,6 @@ from ...actors import (
     RemoteProcess,
     spawn_elsewhere,
 )
-from ...actors.regular_files import make
 from ..place.base import Body, Look
 from ..tasks.nodes import NodeState, NodeView
 from ..tasks.spec import TaskSpec
@@ -32,9 +28,9 @@ from ..tasks.views import Vitals
 from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
 from ..team.places import PlaceConfig, SshPlace
-from ..vitals.ring import Ring
 from .files import bring_home
-from .messages import FromHouse, HoldLimits, Left, LimitReached, Seen
+from .messages import HoldLimits, Left
+from .news import News, keep_log
 from .remote_body import RemoteBody
 
 if TYPE_CHECKING:
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NodePlace"]
 
-_notices: Final = msgspec.msgpack.Decoder(FromHouse)
 _left: Final = msgspec.msgpack.Decoder(Left)
 
 
@@ -93,11 +88,7 @@ class NodePlace:
         self._has_left = False
         self._draining: set[str] = set()
         self._lost: dict[str, str] = {}
-        self._available: dict[str, int] = {}
-        self._rings: dict[str, Ring] = {}
-        self._latest: dict[str, Vitals] = {}
-        self._peaks: dict[str, int] = {}
-        self._reached: dict[str, Callable[[str], None]] = {}
+        self._news = News(lambda task_id: home.body(task_id, "shared").capture)
 
     def begin(self) -> None:
         """Look for nodes from now on; returns at once."""
@@ -139,33 +130,35 @@ class NodePlace:
     ) -> None:
         """See `Place`. The node looks; it is told what to hold the task to."""
         del body
-        self._reached[task_id] = reached
-        self._rings.setdefault(task_id, Ring())
+        self._news.expect(task_id, reached)
         if isinstance(process, RemoteProcess) and process.node is not None:
             process.node.order(HoldLimits(task_id, limits))
 
     def forget(self, task_id: str) -> None:
         """See `Place`."""
-        self._reached.pop(task_id, None)
-        self._latest.pop(task_id, None)
+        self._news.forget(task_id)
 
     def latest(self, task_id: str) -> Vitals | None:
         """See `Place`."""
-        return self._latest.get(task_id)
+        return self._news.latest(task_id)
 
     def samples(self, task_id: str) -> list[Sample]:
         """See `Place`."""
-        ring = self._rings.get(task_id)
-        return ring.samples() if ring is not None else []
+        return self._news.samples(task_id)
 
     def take_peak(self, task_id: str) -> int:
         """See `Place`."""
-        self._rings.pop(task_id, None)
-        return self._peaks.pop(task_id, 0)
+        return self._news.take_peak(task_id)
 
-    def look_closely(self, body: Body, done: Callable[[Look], None]) -> None:
-        """See `Place`; nodes are not looked at so closely."""
-        done(Look(missing=f"It runs on {body.node or 'a node'}, which cannot be looked at from here."))
+    def look_closely(
+        self, body: RemoteBody, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None
+    ) -> None:
+        """See `Place`. One of a node that is lost meanwhile is not answered: its task ends."""
+        node = body.link
+        if node is None:
+            done(Look(missing="It has no process yet.", is_put_off=True))
+        else:
+            self._news.ask_to_look(node, body.task_id, done, with_stack=with_stack, dump_at=dump_at)
 
     def nodes(self, done: Callable[[list[NodeView]], None]) -> None:
         """See `Place`."""
@@ -249,7 +242,7 @@ class NodePlace:
             state=serving if link.is_serving else "connecting",
             address=link.address if isinstance(link.address, str) else f"{link.address[0]}:{link.address[1]}",
             tasks=len(link.processes),
-            memory_available=self._available.get(name),
+            memory_available=self._news.available.get(name),
             silent=round(link.silent, 3),
             version=versions.package if versions is not None else "",
             python=versions.python if versions is not None else "",
@@ -302,31 +295,16 @@ class NodePlace:
 
     def node_said(self, node: NodeLink, body: bytes) -> None:
         """See `NodeListener`."""
-        match _notices.decode(body):
-            case Seen(vitals, available):
-                self._available[node.name] = available
-                here = {process.label for process in node.processes.values()}
-                now = time.time()
-                for task_id, seen in vitals.items():
-                    if task_id in here and (ring := self._rings.get(task_id)) is not None:
-                        self._latest[task_id] = seen
-                        self._peaks[task_id] = max(self._peaks.get(task_id, 0), seen.memory_bytes)
-                        ring.add(now, seen.cpu_percent or 0.0, seen.memory_bytes)
-            case LimitReached(task_id, sentence):
-                if (reached := self._reached.get(task_id)) is not None:
-                    reached(sentence)
+        self._news.hear(node, body)
 
     def process_left(self, node: NodeLink, process: RemoteProcess, left: bytes, done: Callable[[], None]) -> None:
         """See `NodeListener`."""
         what = _left.decode(left)
         task_id = process.label
-        self._peaks[task_id] = max(self._peaks.get(task_id, 0), what.peak)
+        self._news.note_peak(task_id, what.peak)
         body = self._home.body(task_id, "shared")
         if what.log:
-            with contextlib.suppress(OSError):
-                descriptor = make(body.capture)
-                os.write(descriptor, what.log)
-                os.close(descriptor)
+            keep_log(body.capture, 0, what.log)
         if what.result_size < 0 and what.log_size <= len(what.log):
             done()
             return

@@ -13,6 +13,7 @@ from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
 from ..text import one_line
 from .place import NodePlace
+from .remote_body import RemoteBody
 
 __all__ = ["Places"]
 
@@ -64,8 +65,8 @@ class Places:
         self, body: Body, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None = None
     ) -> None:
         """See `Place`."""
-        if isinstance(body.placement, NodePlace):
-            body.placement.look_closely(body, done)
+        if isinstance(body, RemoteBody):
+            body.placement.look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
         else:
             self._here.look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
 

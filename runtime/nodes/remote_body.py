@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...actors import ActorProcess, RemoteProcess
+from ...actors import ActorProcess, NodeLink, RemoteProcess
 from ..team.config import Workdir
 
 if TYPE_CHECKING:
@@ -22,16 +22,25 @@ class RemoteBody:
         home: what it has on the host's own machine.
         task_id: the task's id.
         workdir: its agent's.
+
+    Attributes:
+        placement: see above.
+        task_id: see above.
     """
 
-    __slots__ = ("_home", "_process", "_task_id", "_workdir", "placement")
+    __slots__ = ("_home", "_process", "_workdir", "placement", "task_id")
 
     def __init__(self, placement: NodePlace, home: Body, task_id: str, workdir: Workdir) -> None:
         self.placement = placement
         self._home = home
-        self._task_id = task_id
+        self.task_id = task_id
         self._workdir = workdir
         self._process: RemoteProcess | None = None
+
+    @property
+    def link(self) -> NodeLink | None:
+        """Its node, while that is there."""
+        return self._process.node if self._process is not None else None
 
     @property
     def node(self) -> str:
@@ -79,7 +88,7 @@ class RemoteBody:
         if self._workdir == "shared" or self._process is None or self._process.node is None:
             return ""
         kind = "work" if self._workdir == "private" else "worktrees"
-        return f"{self.node}:{self._process.node.folder}/{kind}/{self._task_id}"
+        return f"{self.node}:{self._process.node.folder}/{kind}/{self.task_id}"
 
     def result_fault(self, most: int) -> str:
         """See `Body`."""

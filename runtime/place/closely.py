@@ -15,11 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from ...actors import ActorProcess
 from ...actors.regular_files import open_to_change, open_to_read
 from ..tasks.views import TaskView, iso_time
 from ..vitals.proc import ProcReader
@@ -65,6 +64,19 @@ _OUTER_FRAMES: Final = (f'  File "{_HERE}/actors/', _CHILD_FRAMES)
 """How the lines begin of what called the task's work, whatever that is."""
 
 
+class Lookable(Protocol):
+    """What is looked at: an actor's process, of this host or housed for another."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its id, while it is there."""
+        ...
+
+    def dump_stack(self, *, quietly: bool = False) -> bool:
+        """Have it write its stacks; see `ActorProcess`."""
+        ...
+
+
 class CloseLooks:
     """See the module. For the supervisor's thread."""
 
@@ -74,7 +86,7 @@ class CloseLooks:
 
     def look(
         self,
-        process: ActorProcess | None,
+        process: Lookable | None,
         log: str,
         done: Callable[[Look], None],
         *,
@@ -131,7 +143,7 @@ class CloseLooks:
         for thread in self._threads:
             thread.join(_CLOSE_PATIENCE)
 
-    def _seen(self, process: ActorProcess, pid: int, log: str, *, with_stack: bool, dump_at: int | None) -> Look:
+    def _seen(self, process: Lookable, pid: int, log: str, *, with_stack: bool, dump_at: int | None) -> Look:
         reader = ProcReader()
         try:
             began = time.monotonic()
@@ -150,7 +162,7 @@ class CloseLooks:
         finally:
             reader.close()
 
-    def _ask_for_stack(self, reader: ProcReader, process: ActorProcess, pid: int, log: str) -> Look:
+    def _ask_for_stack(self, reader: ProcReader, process: Lookable, pid: int, log: str) -> Look:
         if not catches(reader, pid, signal.SIGRTMAX):
             return Look(missing="Its process does not write its stacks any more.")
         dump_at = _mark(log)

@@ -51,8 +51,8 @@ TEAM: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, standby=0) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(TEAM, standby=0, **place) as runtime:
         run_and_wait(runtime, "has_handlers", "/")  # with all threads there before a test counts them
         yield runtime
 
@@ -91,7 +91,10 @@ def _stack_seen(runtime: Runtime, task_id: str) -> Silence:
 
 
 def _log(runtime: Runtime, task_id: str) -> str:
-    return (runtime._host.folder.log / f"{task_id}.log").read_text()
+    """What is in the log that a look has written to; from a node it comes a moment later."""
+    log = runtime._host.folder.log / f"{task_id}.log"
+    wait_until(lambda: log.exists() and "most recent call first" in log.read_text(), "it has come home")
+    return log.read_text()
 
 
 # --- what is seen ---------------------------------------------------------------------------------------------------
@@ -124,7 +127,11 @@ def test_of_code_that_waits_for_a_program_the_program_is_seen(runtime: Runtime) 
 
 def test_of_an_agent_the_tool_is_seen_that_it_is_in_and_for_how_long(runtime: Runtime) -> None:
     with _silent(runtime, "sheller") as task_id:
-        wait_until(lambda: len(_seen(runtime, task_id).processes) > 2, "its programs run")
+        wait_until(
+            lambda: {"sleep", "cat"} <= {process.name for process in _seen(runtime, task_id).processes},
+            "its programs run",
+            limit=PATIENCE,
+        )
         silence = _stack_seen(runtime, task_id)
 
         (tool,) = silence.tools
@@ -305,6 +312,7 @@ def test_many_who_look_at_once_share_a_look_and_hold_up_nobody(runtime: Runtime)
     assert all(silence is not None for silence in found)
 
 
+@pytest.mark.host_only("a node looks itself, and has room of its own")
 def test_a_look_that_is_put_off_is_taken_when_there_is_room_again(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

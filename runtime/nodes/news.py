@@ -1,0 +1,126 @@
+"""News: what the nodes of a place tell of tasks: what they use, which limits they reach, what they write, what they do.
+
+`hear` is for the I/O thread, all else is for the supervisor's thread, or for any where it says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ...actors import ProtocolError
+from ...actors.regular_files import make, open_to_change
+from ..place.base import Look
+from ..tasks.views import Vitals
+from ..tasks.watching import Sample
+from ..vitals.ring import Ring
+from .messages import FromHouse, LimitReached, LogGrown, LookAt, Looked, Seen
+
+if TYPE_CHECKING:
+    from ...actors import NodeLink
+
+__all__ = ["News"]
+
+_decoder: Final = msgspec.msgpack.Decoder(FromHouse)
+
+
+class News:
+    """See the module.
+
+    Args:
+        log_of: returns the file at home for what a task's processes write.
+
+    Attributes:
+        available: bytes of memory that nodes have left, by their names.
+    """
+
+    def __init__(self, log_of: Callable[[str], str]) -> None:
+        self.available: dict[str, int] = {}
+        self._log_of = log_of
+        self._rings: dict[str, Ring] = {}
+        self._latest: dict[str, Vitals] = {}
+        self._peaks: dict[str, int] = {}
+        self._reached: dict[str, Callable[[str], None]] = {}
+        self._numbers = itertools.count(1)
+        self._looks: dict[int, Callable[[Look], None]] = {}
+
+    def expect(self, task_id: str, reached: Callable[[str], None]) -> None:
+        """Take news of a task from now on; `reached` is called with each limit that it reaches, as a sentence."""
+        self._reached[task_id] = reached
+        self._rings.setdefault(task_id, Ring())
+
+    def forget(self, task_id: str) -> None:
+        """Take no news of a task whose process has ended."""
+        self._reached.pop(task_id, None)
+        self._latest.pop(task_id, None)
+
+    def latest(self, task_id: str) -> Vitals | None:
+        """See `Place`. In any thread."""
+        return self._latest.get(task_id)
+
+    def samples(self, task_id: str) -> list[Sample]:
+        """See `Place`. In any thread."""
+        ring = self._rings.get(task_id)
+        return ring.samples() if ring is not None else []
+
+    def take_peak(self, task_id: str) -> int:
+        """See `Place`."""
+        self._rings.pop(task_id, None)
+        return self._peaks.pop(task_id, 0)
+
+    def note_peak(self, task_id: str, peak: int) -> None:
+        """Note the largest memory that was seen of a task. In the I/O thread."""
+        self._peaks[task_id] = max(self._peaks.get(task_id, 0), peak)
+
+    def ask_to_look(
+        self, node: NodeLink, task_id: str, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None
+    ) -> None:
+        """Have a node look at a task; see `Place.look_closely`."""
+        number = next(self._numbers)
+        self._looks[number] = done
+        node.order(LookAt(number, task_id, with_stack, dump_at))
+
+    def hear(self, node: NodeLink, body: bytes) -> None:
+        """Take what a node tells; raises ProtocolError for what it cannot."""
+        try:
+            message: FromHouse = _decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise ProtocolError(f"something of tasks that fits no declared type: {error}") from error
+        here = {process.label for process in node.processes.values()}
+        match message:
+            case Seen(vitals, available):
+                self.available[node.name] = available
+                for task_id in vitals.keys() & here:
+                    self._note(task_id, vitals[task_id])
+            case LimitReached(task_id, sentence):
+                if task_id in here and (reached := self._reached.get(task_id)) is not None:
+                    reached(sentence)
+            case LogGrown(task_id, start, data):
+                if task_id in here:
+                    keep_log(self._log_of(task_id), start, data)
+            case Looked(number, look):
+                if (done := self._looks.pop(number, None)) is not None:
+                    done(look)
+
+    def _note(self, task_id: str, vitals: Vitals) -> None:
+        if (ring := self._rings.get(task_id)) is not None:
+            self._latest[task_id] = vitals
+            self.note_peak(task_id, vitals.memory_bytes)
+            ring.add(time.time(), vitals.cpu_percent or 0.0, vitals.memory_bytes)
+
+
+def keep_log(path: str, start: int, data: bytes) -> None:
+    """Put a piece of a log that a node has into the file at home, and nothing behind it. It may have been cut there."""
+    with contextlib.suppress(OSError):
+        descriptor = open_to_change(path) if start else make(path)
+        try:
+            os.ftruncate(descriptor, start)
+            os.write(descriptor, data)  # at its end, as the file is open for that alone
+        finally:
+            os.close(descriptor)
