@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ..team.places import PlaceConfig, SshPlace
+from ..team.places import PlaceConfig, RayPlace, SshPlace
 from .code import pack
 from .messages import NodeSetup
 from .place import NodePlace
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .launcher import Launcher
 
 __all__ = ["places_of"]
+
+_KEPT_FREE: Final = 0.08
+"""Of a Ray node's memory. Where 5 % are left, Ray ends the agent, and all tasks with it, whoever has used the rest."""
 
 
 def places_of(
@@ -47,6 +50,7 @@ def places_of(
             folder=config.folder,
             system=pickle.dumps(arguments),
             code=code,
+            keeps_free=_KEPT_FREE if isinstance(config, RayPlace) else 0.0,
         )
         places[config.name] = NodePlace(
             config,

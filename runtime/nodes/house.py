@@ -9,23 +9,23 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import shutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ...actors import HousedProcess, IOThread, ProcessExit, ProcessSystem
 from ...actors.regular_files import is_folder, length_of, open_to_read
-from ..errors import StateError
-from ..runs.folder import RunFiles, state_root
 from ..runs.output import bound_log
+from ..runs.workdir import worktree_folder
+from ..runs.worktree_keeper import WorktreeKeeper
+from ..tasks.wording import size
 from ..team.config import Limits
 from ..vitals.sampler import VitalsSampler, Watch
-from .code import unpack
-from .messages import HoldLimits, Left, LimitReached, LogGrown, LookAt, Looked, NodeSetup, Seen, ToHouse
+from .folder import NodeFolder
+from .memory import memory_of_this_machine
+from .messages import Evicted, HoldLimits, Left, LimitReached, LogGrown, LookAt, Looked, NodeSetup, Seen, ToHouse
 
 if TYPE_CHECKING:
     from ..place.closely import CloseLooks
@@ -34,6 +34,12 @@ __all__ = ["NodeHouse"]
 
 _TELL_EVERY: Final = 1.0
 """Seconds between two tales of what tasks use."""
+
+_GUARD_EVERY: Final = 0.1
+"""Seconds between looks at the memory of the machine, where it is kept free."""
+
+_AFTER_EVICTION: Final = 1.0
+"""Seconds that a task which is ended for it has to be gone, before another is."""
 
 _LOG_SENT: Final = 16_384
 """Bytes of a log that are sent with an exit; longer ones are fetched."""
@@ -52,7 +58,9 @@ class NodeHouse:
         self._processes: dict[str, HousedProcess] = {}
         self._limits: dict[str, Limits] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
-        self._files: RunFiles | None = None
+        self._files: NodeFolder | None = None
+        self._keeps_free = 0.0
+        self._worktrees = WorktreeKeeper()
         self._io: IOThread | None = None
         self._tell: Callable[[msgspec.Struct], None] = lambda _: None
         self._tells = False
@@ -68,20 +76,12 @@ class NodeHouse:
         """See `House`."""
         setup = msgspec.msgpack.decode(body, type=NodeSetup)
         self._io, self._tell = io, tell
-        root = state_root(os.path.expanduser(setup.folder) if setup.folder else None)  # noqa: PTH111 - text
-        path = root / f"node_{setup.run.removeprefix('run_')}_{os.urandom(4).hex()}"
-        self._files = RunFiles(path)
-        try:
-            for folder in (path, self._files.log, self._files.results, self._files.work):
-                folder.mkdir(mode=0o700, parents=True)
-            folders = [path / "code" / str(number) for number in range(len(setup.code))]
-            for packed, folder in zip(setup.code, folders, strict=True):
-                unpack(packed, folder)
-        except OSError as error:
-            raise StateError(f"its folder {path} cannot be made: {error.strerror or error}") from error
-        sys.path[:0] = map(str, folders)
+        self._files = NodeFolder.create(setup.folder, setup.run, setup.code)
+        self._keeps_free = setup.keeps_free
+        folders = [str(folder) for folder in self._files.code]
+        sys.path[:0] = folders
         arguments: dict[str, Any] = pickle.loads(setup.system)  # noqa: S301 - the host has proven that it is the host
-        return ProcessSystem(**arguments, folders=[str(folder) for folder in folders], io=io)
+        return ProcessSystem(**arguments, folders=folders, io=io)
 
     def missing(self, directory: str) -> str:
         """See `House`."""
@@ -107,6 +107,8 @@ class NodeHouse:
         self._told_of_logs.pop(task_id, None)
         log, result = self._log(task_id), self._run.result(task_id)
         bound_log(log)
+        if is_folder(worktree := worktree_folder(self._run.path, task_id)):
+            self._worktrees.ended(worktree)
         log_size = _length(log)
         return Left(
             log=_read(log, 0, _LOG_SENT) if log_size <= _LOG_SENT else b"",
@@ -157,17 +159,13 @@ class NodeHouse:
         self._sampler.close()
         if self._looks is not None:
             self._looks.close()
-        if self._files is None:
-            return
-        path = self._files.path
-        for folder in (self._files.log, self._files.results, path / "code"):
-            shutil.rmtree(folder, ignore_errors=True)
-        for folder in (*self._files.work.glob("*"), self._files.work, path):
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # what has something in it stays
+        self._worktrees.hurry_up()
+        self._worktrees.close()
+        if self._files is not None:
+            self._files.close()
 
     @property
-    def _run(self) -> RunFiles:
+    def _run(self) -> NodeFolder:
         assert self._files is not None  # noqa: S101 - it is set up before anything else is asked
         return self._files
 
@@ -180,32 +178,57 @@ class NodeHouse:
             lambda: process.pid,
             self._log(task_id),
             limits,
-            lambda sentence: self._tell(LimitReached(task_id, sentence)),
+            lambda sentence: self._tell(LimitReached(process.host_key, sentence)),
         )
         self._sampler.task_started(limits)
         if not self._tells and self._io is not None:
             self._tells = True
             self._io.call_later(_TELL_EVERY, self._tell_vitals)
+            if self._keeps_free:
+                self._io.call_later(_GUARD_EVERY, self._guard_memory)
 
     def _tell_vitals(self) -> None:
         """Say what tasks use, for as long as there are any. Runs in the I/O thread."""
         if not self._sampler.gets_on():
             self._sampler.mend()
-        seen = {task_id: vitals for task_id in self._watched if (vitals := self._sampler.latest(task_id)) is not None}
-        self._tell(Seen(seen, _available()))
-        for task_id in self._watched:
+        keys = {task_id: process.host_key for task_id, process in self._processes.items()}
+        seen = {key: vitals for task_id, key in keys.items() if (vitals := self._sampler.latest(task_id)) is not None}
+        self._tell(Seen(seen, memory_of_this_machine().available))
+        for task_id in self._processes:
             self._tell_log(task_id)
         self._tells = bool(self._watched)
         if self._tells and self._io is not None:
             self._io.call_later(_TELL_EVERY, self._tell_vitals)
 
+    def _guard_memory(self) -> None:
+        """End the largest task where the memory is nearly used up: else somebody else ends something, or all of it."""
+        if not self._tells or self._io is None:
+            return
+        pause = _GUARD_EVERY
+        memory = memory_of_this_machine()
+        if 0 < memory.available < memory.total * self._keeps_free:
+            sizes = {
+                task_id: seen.memory_bytes for task_id in self._processes if (seen := self._sampler.latest(task_id))
+            }
+            if sizes:
+                largest = max(sizes, key=lambda task_id: sizes[task_id])
+                why = f"its memory was nearly used up ({size(memory.available)} of {size(memory.total)} were left)"
+                self._tell(
+                    Evicted(
+                        self._processes[largest].host_key,
+                        f"{why}, and this was the largest task there, of {size(sizes[largest])}",
+                    )
+                )
+                pause = _AFTER_EVICTION
+        self._io.call_later(pause, self._guard_memory)
+
     def _tell_log(self, task_id: str) -> None:
         """Send what a log has grown by, a piece at a time. One that was cut is sent anew."""
         log = self._log(task_id)
-        size, told = _length(log), self._told_of_logs.get(task_id, 0)
-        told = told if told <= size else 0
-        if size > told and (data := _read(log, told, _LOG_PIECE)):
-            self._tell(LogGrown(task_id, told, data))
+        length, told = _length(log), self._told_of_logs.get(task_id, 0)
+        told = told if told <= length else 0
+        if length > told and (data := _read(log, told, _LOG_PIECE)):
+            self._tell(LogGrown(self._processes[task_id].host_key, told, data))
             self._told_of_logs[task_id] = told + len(data)
 
 
@@ -224,12 +247,3 @@ def _read(path: str, start: int, most: int) -> bytes:
         finally:
             os.close(descriptor)
     return b""
-
-
-def _available() -> int:
-    """Return the memory of this machine that can be had, in bytes; 0 where nobody says."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable:"))
-        return int(line.split()[1]) * 1024
-    return 0

@@ -11,6 +11,7 @@ from ..tasks.views import Vitals
 from ..team.config import Limits
 
 __all__ = [
+    "Evicted",
     "FromHouse",
     "HoldLimits",
     "Left",
@@ -31,12 +32,14 @@ class NodeSetup(msgspec.Struct, frozen=True, kw_only=True):
         run: name of the run.
         folder: where it is to keep files; empty: in the state folder of its user.
         system: pickled arguments of its process system.
+        keeps_free: which part of the machine's memory is kept free by ending the largest task; 0: none is.
         code: an archive of each of the team's folders with modules, in their order; see `code`.
     """
 
     run: str
     folder: str
     system: bytes
+    keeps_free: float = 0.0
     code: tuple[bytes, ...] = ()
 
 
@@ -66,23 +69,30 @@ ToHouse: TypeAlias = HoldLimits | LookAt
 
 
 class Seen(msgspec.Struct, frozen=True, tag="seen"):
-    """What tasks use, by their ids; and how much memory the machine has left, in bytes."""
+    """What tasks use, by the keys of their processes; and how much memory the machine has left, in bytes."""
 
-    vitals: dict[str, Vitals]
+    vitals: dict[int, Vitals]
     available: int
 
 
 class LimitReached(msgspec.Struct, frozen=True, tag="limit_reached"):
-    """A task has reached a limit, as a sentence."""
+    """The task of a process has reached a limit, as a sentence."""
 
-    task_id: str
+    key: int
     sentence: str
+
+
+class Evicted(msgspec.Struct, frozen=True, tag="evicted"):
+    """A task is to be ended, as the node has no room for it any more: a clause that says why."""
+
+    key: int
+    why: str
 
 
 class LogGrown(msgspec.Struct, frozen=True, tag="log_grown"):
     """A piece of what a task's processes have written to standard output and error; with it the log ends for now."""
 
-    task_id: str
+    key: int
     start: int
     data: bytes
 
@@ -94,7 +104,7 @@ class Looked(msgspec.Struct, frozen=True, tag="looked"):
     look: Look
 
 
-FromHouse: TypeAlias = Seen | LimitReached | LogGrown | Looked
+FromHouse: TypeAlias = Seen | LimitReached | Evicted | LogGrown | Looked
 
 
 class Left(msgspec.Struct, frozen=True):

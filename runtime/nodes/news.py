@@ -20,10 +20,10 @@ from ..place.base import Look
 from ..tasks.views import Vitals
 from ..tasks.watching import Sample
 from ..vitals.ring import Ring
-from .messages import FromHouse, LimitReached, LogGrown, LookAt, Looked, Seen
+from .messages import Evicted, FromHouse, LimitReached, LogGrown, LookAt, Looked, Seen
 
 if TYPE_CHECKING:
-    from ...actors import NodeLink
+    from ...actors import NodeLink, RemoteProcess
 
 __all__ = ["News"]
 
@@ -92,21 +92,28 @@ class News:
             message: FromHouse = _decoder.decode(body)
         except msgspec.MsgspecError as error:
             raise ProtocolError(f"something of tasks that fits no declared type: {error}") from error
-        here = {process.label for process in node.processes.values()}
         match message:
             case Seen(vitals, available):
                 self.available[node.name] = available
-                for task_id in vitals.keys() & here:
-                    self._note(task_id, vitals[task_id])
-            case LimitReached(task_id, sentence):
-                if task_id in here and (reached := self._reached.get(task_id)) is not None:
-                    reached(sentence)
-            case LogGrown(task_id, start, data):
-                if task_id in here:
-                    keep_log(self._log_of(task_id), start, data)
+                for key, seen in vitals.items():
+                    if (process := node.processes.get(key)) is not None:
+                        self._note(process.label, seen)
             case Looked(number, look):
                 if (done := self._looks.pop(number, None)) is not None:
                     done(look)
+            case LimitReached() | Evicted() | LogGrown():
+                if (process := node.processes.get(message.key)) is not None:
+                    self._hear_of(process, message)
+
+    def _hear_of(self, process: RemoteProcess, message: LimitReached | Evicted | LogGrown) -> None:
+        match message:
+            case LimitReached(_, sentence):
+                if (reached := self._reached.get(process.label)) is not None:
+                    reached(sentence)
+            case Evicted(_, why):
+                process.expel(f"node {process.place} ended it: {why}")
+            case LogGrown(_, start, data):
+                keep_log(self._log_of(process.label), start, data)
 
     def _note(self, task_id: str, vitals: Vitals) -> None:
         if (ring := self._rings.get(task_id)) is not None:

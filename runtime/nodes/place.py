@@ -31,7 +31,7 @@ from ..team.places import PlaceConfig, SshPlace
 from .files import bring_home
 from .messages import HoldLimits, Left
 from .news import News, keep_log
-from .remote_body import RemoteBody
+from .remote_body import RemoteBody, own_folder
 
 if TYPE_CHECKING:
     from ...actors import ProcessActor
@@ -194,10 +194,8 @@ class NodePlace:
     def _start(self, start: _Start, link: NodeLink) -> None:
         spec = start.spec
         shared = self._config.workdir or spec.working_directory or self._working_directory or str(Path.cwd())
-        own = f"{link.folder}/{'work' if spec.workdir == 'private' else 'worktrees'}/{spec.id}"
-        spec = msgspec.structs.replace(
-            spec, working_directory="", own_folder="" if spec.workdir == "shared" else own, former_folder=""
-        )
+        own = own_folder(link, spec.workdir, spec.id)
+        spec = msgspec.structs.replace(spec, working_directory="", own_folder=own, former_folder="")
         try:
             link.start(
                 start.process,

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...actors import ActorProcess, NodeLink, RemoteProcess
+from ..runs.workdir import worktree_folder
 from ..team.config import Workdir
 
 if TYPE_CHECKING:
     from ..place.base import Body
     from .place import NodePlace
 
-__all__ = ["RemoteBody"]
+__all__ = ["RemoteBody", "own_folder"]
+
+
+def own_folder(node: NodeLink, workdir: Workdir, task_id: str) -> str:
+    """Return the folder on a node that a task is to have to itself; empty if it has none."""
+    match workdir:
+        case "shared":
+            return ""
+        case "private":
+            return f"{node.folder}/work/{task_id}"
+        case "worktree":
+            return str(worktree_folder(Path(node.folder), task_id))
 
 
 class RemoteBody:
@@ -85,10 +98,8 @@ class RemoteBody:
 
     def present_folder(self) -> str:
         """See `Body`: the node's name is before it."""
-        if self._workdir == "shared" or self._process is None or self._process.node is None:
-            return ""
-        kind = "work" if self._workdir == "private" else "worktrees"
-        return f"{self.node}:{self._process.node.folder}/{kind}/{self.task_id}"
+        folder = own_folder(self.link, self._workdir, self.task_id) if self.link is not None else ""
+        return f"{self.node}:{folder}" if folder else ""
 
     def result_fault(self, most: int) -> str:
         """See `Body`."""
