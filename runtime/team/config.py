@@ -301,7 +301,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             zygote does nothing ahead of the second task either.
         preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
         limits: of every task whose agent has none of its own.
-        places: other machines on which tasks can run.
+        places: other machines on which tasks can run; a program may give them as the team file has them.
         place: name of the place where tasks run whose agents name none; empty: on the host's own machine.
     """
 
