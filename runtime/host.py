@@ -30,7 +30,6 @@ from .tasks.messages import Request, checked
 from .tasks.questions import AnswerQuestion
 from .tasks.talk import SteerTask
 from .team.config import Team
-from .teamfile.in_force import with_settings
 from .verbs.callbacks import MOST_SETTLING, Callbacks
 
 if TYPE_CHECKING:
@@ -111,6 +110,8 @@ class Host:
         telemetry: Telemetry | None = None,
         **settings: Any,
     ) -> None:
+        from .teamfile.in_force import with_settings  # noqa: PLC0415 - to import this package is cheap
+
         self.team = with_settings(team, settings)
         self._working_directory = _folder(working_dir)
         asker = None if on_question is None else asks_program(on_question)

@@ -113,14 +113,13 @@ class TaskSupervisor(Supervisor):
         super().__init__(system)
         self._settings = team.settings
         self._place, self._journal, self._hub = place, journal, hub
-        self._registry, self._course = registry, course
+        self._registry, self._course, self._nodes = registry, course, NodeAnswers(place)
         self._briefings = Briefings(team, place, outputs, keys=keys, working_directory=working_directory)
         self._by_child: dict[Child, Task] = {}
         self._limits = LimitKeeper(self, place)
         conversations = Conversations(
             journal, self._limits, charge=self.charge, postpone=self.postpone_handled, end_for_limit=self._end_at_once
         )
-        self._nodes = NodeAnswers(place)
         self._resumer = Resumer(registry, journal, outputs, self, charge=self.charge)
         self._answers = Answers(registry, journal, self, place=place, stop=self._stop_tree, settings=self._settings)
         self._talk = Talk(

@@ -27,7 +27,6 @@ from ..tasks.messages import (
     ViewTask,
     WaitTasks,
 )
-from ..tasks.nodes import DrainNode, ListNodes, NodeList
 from ..tasks.questions import LONGEST_ANSWER, AnswerQuestion, QuestionSettled
 from ..tasks.talk import LONGEST_LETTER, SteerReceipt, SteerTask
 from ..tasks.views import TaskList, TaskView
@@ -35,7 +34,7 @@ from ..text import encodable
 from .arguments import check_choice, check_seconds, type_name
 
 if TYPE_CHECKING:
-    from ..tasks.nodes import NodeView
+    from ..tasks.nodes import NodeList, NodeView
     from .way import Way
 
 __all__ = [
@@ -162,6 +161,8 @@ def stop(task_ids: Sequence[str]) -> Steps[list[TaskView]]:
 
 def nodes() -> Steps[list[NodeView]]:
     """Return the machines of all places."""
+    from ..tasks.nodes import ListNodes  # noqa: PLC0415 - for programs that have places
+
     listed: NodeList = yield ListNodes()
     return listed.nodes
 
@@ -170,6 +171,8 @@ def drain(name: str, *, stop: bool) -> Steps[NodeView | None]:
     """Have a node take no new task; returns it as it is then, or None if it is gone."""
     if not isinstance(name, str):
         raise TypeError(f"name is {type_name(name)}; it must be the name of a node.")
+    from ..tasks.nodes import DrainNode  # noqa: PLC0415 - as above
+
     listed: NodeList = yield DrainNode(name, stop)
     return listed.nodes[0] if listed.nodes else None
 
