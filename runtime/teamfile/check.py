@@ -23,6 +23,7 @@ from .values import Section, Value, listed, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ..team.places import PlaceConfig
     from .nodes import Findings, Node
     from .places import KnownPlaces
 
@@ -42,8 +43,14 @@ MODEL_KEYS = ("fallback", "structured_output")
 """What says how an agent's model answers."""
 
 
-def check(node: Node, findings: Findings) -> Team | None:
-    """Return the team, or None if anything is wrong, here or in what `findings` already holds."""
+def check(node: Node, findings: Findings, given: Iterable[PlaceConfig] | None = None) -> Team | None:
+    """Return the team, or None if anything is wrong, here or in what `findings` already holds.
+
+    Args:
+        node: the file.
+        findings: takes what is wrong.
+        given: places that a program gives in place of the file's; None: it gives none.
+    """
     top = Value(node, "", findings).section(TOP)
     if top is None:
         return None
@@ -51,19 +58,19 @@ def check(node: Node, findings: Findings) -> Team | None:
     _check_metadata(top)
     models = read_models(top)
     mcps = read_definitions(top)
-    given = top.get("runtime")
-    runtime = given.section(RUNTIME) if given is not None else None
-    places = read_places(top, runtime)
+    settings = top.get("runtime")
+    runtime = settings.section(RUNTIME) if settings is not None else None
+    places = read_places(top, runtime, given)
     agents = _agents(Value(node, "", findings), top, _Defined(models, mcps, places))
     permissions = read_permissions(top, agents)
-    settings = read_settings(runtime, places)
+    in_force = read_settings(runtime, places)
     if findings.problems or not agents:
         return None
     return Team(
         source=findings.source,
         agents=agents,
         root="root" if "root" in agents else next(iter(agents)),
-        settings=settings,
+        settings=in_force,
         permissions=permissions,
         ignored=findings.ignored,
         key_variables=_key_variables(models, mcps, agents),

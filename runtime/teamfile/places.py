@@ -101,21 +101,23 @@ def places_from(given: object) -> tuple[PlaceConfig, ...]:
     return KnownPlaces(places).configs
 
 
-def read_places(top: Section, runtime: Section | None) -> KnownPlaces:
-    """Read `runtime.places`.
+def read_places(top: Section, runtime: Section | None, given: Iterable[PlaceConfig] | None = None) -> KnownPlaces:
+    """Read `runtime.places`, and `runtime.place`.
 
     Args:
         top: the top of the file.
         runtime: its `runtime`; None: there is none, or it is wrong.
+        given: places that a program gives in place of the file's; None: it gives none.
     """
-    if runtime is None:
-        return KnownPlaces({}, is_open=top.means("runtime"))
-    given = runtime.get("places")
-    if given is None:
-        known = KnownPlaces({}, is_open=runtime.means("places"))
+    value = runtime.get("places") if runtime is not None else None
+    if value is not None:
+        known = KnownPlaces(_read(value), is_open=not isinstance(value.node.value, dict))
     else:
-        known = KnownPlaces(_read(given), is_open=not isinstance(given.node.value, dict))
-    return msgspec.structs.replace(known, default=read_place(runtime.get("place"), known))
+        known = KnownPlaces({}, is_open=top.means("runtime") if runtime is None else runtime.means("places"))
+    if given is not None:
+        known = KnownPlaces({place.name: place for place in given})
+    default = read_place(runtime.get("place"), known) if runtime is not None else ""
+    return msgspec.structs.replace(known, default=default)
 
 
 def read_place(given: Value | None, known: KnownPlaces) -> str:
