@@ -191,9 +191,8 @@ def _check_right(request: RunTask, parent: Task) -> None:
 
 def _check_place(name: str, settings: Settings) -> None:
     if name not in (known := [place.name for place in settings.places]):
-        there = f"Places: {', '.join(known)}" if known else "This runtime has none: give it some as `places`"
-        without = "leave it out: then the task runs on the host's own machine"
-        raise RunError(f"There is no place {one_line(name, 100)!r}. {there}, or {without}.")
+        there = f"Places: {', '.join(known)}." if known else "This runtime has none: give it some as `places`."
+        raise RunError(f"There is no place {one_line(name, 100)!r}. {there}")
 
 
 def _check_agent(request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...], *, team: Team) -> None:
