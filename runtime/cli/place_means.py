@@ -23,7 +23,7 @@ from ..team.places import PlaceConfig, RayPlace, SshPlace
 from ..text import duration, one_line
 from .means import Finding
 
-__all__ = ["place_findings"]
+__all__ = ["lack_of", "place_findings"]
 
 _PATIENCE: Final = 20.0
 """Seconds that one host has to answer."""
@@ -33,6 +33,9 @@ _AT_ONCE: Final = 16
 
 _OPTIONS: Final = (*("-o", "BatchMode=yes"), *("-o", "ConnectTimeout=10"), *("-o", "ForwardAgent=no"))
 """That nobody is asked for a password, as when tasks are to run there."""
+
+_OF_SSH: Final = 255
+"""Exit status of ssh where it could not have the command run."""
 
 _PROGRAM: Final = """\
 import json, platform, sys
@@ -45,6 +48,15 @@ print(json.dumps([platform.python_version(), sys.implementation.name, ours]))
 """
 
 
+def lack_of(place: PlaceConfig) -> str:
+    """Return what this machine lacks to reach a place, as the end of a sentence; empty if nothing."""
+    if isinstance(place, SshPlace):
+        lacks = shutil.which("ssh") is None
+        return "is reached by ssh, and there is no program ssh here: install OpenSSH's client" if lacks else ""
+    lacks = importlib.util.find_spec("ray") is None
+    return "is a Ray cluster, and Ray is not installed here: pip install 'subactors[ray]'" if lacks else ""
+
+
 def place_findings(places: tuple[PlaceConfig, ...], *, ping: bool) -> Iterator[Finding]:
     """Yield what each place needs, and whether it is there.
 
@@ -53,7 +65,9 @@ def place_findings(places: tuple[PlaceConfig, ...], *, ping: bool) -> Iterator[F
         ping: whether to ask the hosts of places that are reached by ssh.
     """
     for place in places:
-        if isinstance(place, SshPlace):
+        if lack := lack_of(place):
+            yield Finding(f"place {place.name}", "!!", lack)
+        elif isinstance(place, SshPlace):
             yield from _of_ssh(place, ping=ping)
         else:
             yield from _of_ray(place, os.environ)
@@ -61,10 +75,7 @@ def place_findings(places: tuple[PlaceConfig, ...], *, ping: bool) -> Iterator[F
 
 def _of_ssh(place: SshPlace, *, ping: bool) -> Iterator[Finding]:
     what = f"place {place.name}"
-    ssh = shutil.which("ssh")
-    if ssh is None:
-        yield Finding(what, "!!", "is reached by ssh, and there is no program ssh here: install OpenSSH's client")
-        return
+    ssh = shutil.which("ssh") or "ssh"
     yield Finding(what, "ok", f"is reached by {ssh}, which encrypts all that host and nodes say to each other")
     if not ping:
         asks = "`subactors doctor TEAM --ping` does so, and compares versions"
@@ -97,7 +108,8 @@ def _of_host(ssh: str, place: SshPlace, host: str) -> Finding:
         python, implementation, ours = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:
         said = done.stderr.strip().rpartition("\n")[2] or f"it ended with status {done.returncode}"
-        return Finding(what, "!!", f"{place.python} cannot be run there: {one_line(said, 300)}")
+        fault = "cannot be reached" if done.returncode == _OF_SSH else f"{place.python} cannot be run there"
+        return Finding(what, "!!", f"{fault}: {one_line(said, 300)}")
     fault = _fault(str(python), str(implementation), str(ours))
     if fault:
         return Finding(what, "!!", f"{fault}; `python` of the place may name another interpreter")
@@ -125,13 +137,10 @@ def _own_version() -> str:
 
 def _of_ray(place: RayPlace, environ: Mapping[str, str]) -> Iterator[Finding]:
     what = f"place {place.name}"
-    if importlib.util.find_spec("ray") is None:
-        yield Finding(what, "!!", "is a Ray cluster, and Ray is not installed here: pip install 'subactors[ray]'")
-    else:
-        address = environ.get("RAY_ADDRESS", "") if place.address == "auto" else place.address
-        where = f"the cluster at {one_line(address, 100)}" if address else "the cluster that this machine is part of"
-        python = platform.python_version()
-        yield Finding(what, "ok", f"is {where}, by Ray {version('ray')}; its nodes need that, and Python {python}, too")
+    address = environ.get("RAY_ADDRESS", "") if place.address == "auto" else place.address
+    where = f"the cluster at {one_line(address, 100)}" if address else "the cluster that this machine is part of"
+    python = platform.python_version()
+    yield Finding(what, "ok", f"is {where}, by Ray {version('ray')}; its nodes need that, and Python {python}, too")
     if environ.get("RAY_USE_TLS", "0") == "1":
         yield Finding(f"{what}, line", "ok", "encrypted: RAY_USE_TLS is 1")
         return

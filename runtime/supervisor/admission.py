@@ -122,7 +122,7 @@ def check(
     if request.options.place:
         _check_place(request.options.place, settings)
     if not request.call:
-        check_requirements(team, request.agent, working_directory)
+        check_requirements(team, request.agent, working_directory, request.options.place)
     if parent is not None and parent.status not in {"running", "waiting"}:
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
     return chain
