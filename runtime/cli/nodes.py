@@ -93,12 +93,11 @@ def drain_node(root: Path, name: str, run: str | None, *, stop: bool, as_json: b
 
 def _what_becomes(left: int, before: int, *, stop: bool) -> str:
     if stop and before:
-        return f"{_tasks(before)} ended there, to start again elsewhere, as far as the restart policy allows."
-    return f"{_tasks(left)} there until they end." if left else "None runs there."
-
-
-def _tasks(count: int) -> str:
-    return f"{count:,} task{'' if count == 1 else 's'}"
+        which = "1 task was" if before == 1 else f"{before:,} tasks were"
+        return f"{which} ended there, to start again on another node."
+    if not left:
+        return "None runs there."
+    return "1 task runs there until it ends." if left == 1 else f"{left:,} tasks run there until they end."
 
 
 def _plain(node: ListedNode) -> dict[str, Any]:

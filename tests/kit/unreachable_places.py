@@ -15,7 +15,7 @@ needs_ssh: Final = pytest.mark.skipif(shutil.which("ssh") is None, reason="There
 
 def silent_place(name: str = "far") -> SshPlace:
     """A place of one host whose line is open, and says nothing."""
-    return SshPlace(name=name, hosts=("box1",), options=("-F", "none", "-o", "ProxyCommand=cat >/dev/null"))
+    return SshPlace(name=name, hosts=("box1",), options=("-F", "none", "-o", "ProxyCommand=cat 3>&1 >/dev/null"))
 
 
 def unknown_place(name: str = "gone") -> SshPlace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_what_a_program_gives_is_checked_in_the_same_way(given: Any, part: str) 
 
 @pytest.mark.parametrize("given", [3, "pair", [Limits()], (PAIR, PAIR)])
 def test_what_is_no_places_is_refused(given: Any) -> None:
-    with pytest.raises(TypeError, match="places is|same name"):
+    with pytest.raises(TypeError, match=r"places is|same name"):
         places_from(given)
 
 
@@ -146,14 +147,14 @@ def test_a_team_may_name_a_place_that_the_program_gives() -> None:
 
     team = team_from_mapping(mapping, places=[PAIR])
     assert with_settings(team, {"places": [PAIR]}).settings.places == (PAIR,)
-    with pytest.raises(TeamFileError, match="Did you mean `pairs`?"):
+    with pytest.raises(TeamFileError, match="Did you mean `pairs`"):
         team_from_mapping(mapping, places=[SshPlace(name="pairs", hosts=("box1",))])
 
 
 @pytest.mark.parametrize(
     ("agent", "settings", "part"),
     [
-        ({"place": "pair"}, {}, "Agent 'root' runs at place 'pair', and this runtime has no such. It has none"),
+        ({"place": "pair"}, {}, "Agent 'root' runs at place 'pair', and this runtime has no such"),
         ({"place": "pair"}, {"places": [RayPlace(name="cluster")]}, "Places: cluster."),
         ({"resources": Resources(cpu=1)}, {"places": [PAIR]}, "has `resources`, and runs at no place of `type: ray`"),
         ({}, {"place": "pair"}, "The setting place is 'pair'"),
@@ -164,7 +165,7 @@ def test_an_agent_of_a_program_without_its_place_is_refused(
 ) -> None:
     team = Team(source="", agents={"root": AgentConfig(name="root", entrypoint="a:b", **agent)}, root="root")
 
-    with pytest.raises(ValueError, match=part):
+    with pytest.raises(ValueError, match=re.escape(part)):
         with_settings(team, settings)
 
 
