@@ -106,6 +106,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .tasks.events import TaskQueued as TaskQueued
     from .tasks.events import TaskRestarting as TaskRestarting
     from .tasks.events import TaskStarted as TaskStarted
+    from .tasks.nodes import NodeView as NodeView
     from .tasks.questions import Question as Question
     from .tasks.talk import SteerReceipt as SteerReceipt
     from .tasks.views import Budget as Budget
@@ -121,11 +122,14 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .team.config import Settings as Settings
     from .team.config import Team as Team
     from .team.config import ToolsetConfig as ToolsetConfig
+    from .team.places import RayPlace as RayPlace
+    from .team.places import Resources as Resources
+    from .team.places import SshPlace as SshPlace
     from .toolsets.base import ToolAnswer as ToolAnswer
     from .verbs.async_streams import AsyncEventStream as AsyncEventStream
     from .verbs.awaited import AsyncGroup as AsyncGroup
     from .verbs.awaited import AsyncTask as AsyncTask
-    from .verbs.blocking import Group as Group
+    from .verbs.blocking_group import Group as Group
     from .verbs.executor import TaskCrashed as TaskCrashed
     from .verbs.executor import TaskExecutor as TaskExecutor
     from .verbs.streams import EventStream as EventStream
@@ -154,14 +158,16 @@ else:
             "Event Lagged TaskAnswered TaskAsked TaskCalledTool TaskEnded TaskGotToolAnswer TaskOutput TaskProgress "
             "TaskQueued TaskRestarting TaskStarted"
         ),
+        "tasks.nodes": "NodeView",
         "tasks.questions": "Question",
         "tasks.talk": "SteerReceipt",
         "tasks.views": "Budget Progress Status TaskBudget TaskList TaskView Vitals",
         "team.config": "AgentConfig Limits ModelConfig Settings Team ToolsetConfig",
+        "team.places": "RayPlace Resources SshPlace",
         "toolsets.base": "ToolAnswer",
         "verbs.async_streams": "AsyncEventStream",
         "verbs.awaited": "AsyncGroup AsyncTask",
-        "verbs.blocking": "Group",
+        "verbs.blocking_group": "Group",
         "verbs.executor": "TaskCrashed TaskExecutor",
         "verbs.streams": "EventStream",
         "verbs.task": "Task",

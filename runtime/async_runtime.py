@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from .runtime_base import RuntimeBase
+from .verbs import steps
 from .verbs.awaited import AsyncVerbs
-from .verbs.awaiting import in_thread
+from .verbs.awaiting import driven, in_thread
 
 if TYPE_CHECKING:
     from .orchestrator import OrchestratorTools
+    from .tasks.nodes import NodeView
     from .tasks.views import TaskView
 
 __all__ = ["AsyncRuntime"]
+
+NodeViews: TypeAlias = "list[NodeView]"
+"""Has a name, as `list` is a method of what follows."""
 
 
 class AsyncRuntime(RuntimeBase, AsyncVerbs):
@@ -32,6 +37,14 @@ class AsyncRuntime(RuntimeBase, AsyncVerbs):
     async def history(self) -> list[TaskView]:
         """Return the tasks of earlier runs in the same state folder; see `Runtime.history`."""
         return await in_thread(self._host.history)
+
+    async def nodes(self) -> NodeViews:
+        """Return the machines of all places; see `Runtime.nodes`."""
+        return await driven(self._way, steps.nodes())
+
+    async def drain(self, name: str, *, stop: bool = False) -> NodeView | None:
+        """Have a node take no new task; see `Runtime.drain`."""
+        return await driven(self._way, steps.drain(name, stop=stop))
 
     async def toolset(self, agent: str) -> OrchestratorTools:
         """Return the tools of an agent, for a loop of the host's own; see `Runtime.toolset`."""

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import math
 import os
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
-import msgspec
 import pykka
 
 from ..actors import ProcessSystem, check_platform, open_standard_descriptors
@@ -32,7 +29,7 @@ from .tasks.gateway import Call, Caller, Close, Forget, HostGateway, ReplyTo
 from .tasks.messages import Request, checked
 from .tasks.questions import AnswerQuestion
 from .tasks.talk import SteerTask
-from .team.config import MAY_BE_ZERO, Limits, Settings, Team
+from .team.config import Team
 from .verbs.callbacks import MOST_SETTLING, Callbacks
 
 if TYPE_CHECKING:
@@ -113,7 +110,9 @@ class Host:
         telemetry: Telemetry | None = None,
         **settings: Any,
     ) -> None:
-        self.team = msgspec.structs.replace(team, settings=_in_force(team.settings, settings))
+        from .teamfile.in_force import with_settings  # noqa: PLC0415 - to import this package is cheap
+
+        self.team = with_settings(team, settings)
         self._working_directory = _folder(working_dir)
         asker = None if on_question is None else asks_program(on_question)
         self._owner, self._closed = os.getpid(), False
@@ -363,25 +362,3 @@ def _folder(working_dir: str | os.PathLike[str] | None) -> str:
     if not folder.is_dir():
         raise ValueError(f"working_dir is {folder}, which is not a folder.")
     return str(folder)
-
-
-def _in_force(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return a team's settings after the host program's."""
-    known = [field.name for field in msgspec.structs.fields(Settings)]
-    for name in changes:
-        if name not in known:
-            raise TypeError(f"Runtime has no setting {name!r}; settings are {', '.join(known)}.")
-    values = {**msgspec.structs.asdict(settings), **changes}
-    for name in ("limits", "places"):
-        values[name] = msgspec.to_builtins(values[name])
-    try:
-        changed = msgspec.convert(values, Settings)
-    except msgspec.ValidationError as error:
-        raise TypeError(f"A setting of the runtime has the wrong type: {error}.") from None
-    for name, value in msgspec.structs.asdict(changed).items():
-        if isinstance(value, Limits | tuple | str):
-            continue
-        if not math.isfinite(value) or value < 0 or (value == 0 and name not in MAY_BE_ZERO):
-            least = "of at least 0" if name in MAY_BE_ZERO else "above 0"
-            raise ValueError(f"The setting {name} is {value}; it must be a finite number {least}.")
-    return changed

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from .runtime_base import RuntimeBase
 from .tasks.views import TaskView
+from .verbs import steps
 from .verbs.blocking import BlockingVerbs
+from .verbs.driving import drive
 
 if TYPE_CHECKING:
     from .orchestrator import OrchestratorTools
+    from .tasks.nodes import NodeView
 
 __all__ = ["Runtime"]
 
 TaskViews: TypeAlias = list[TaskView]
-"""Has a name, as `list` is a method in what follows."""
+NodeViews: TypeAlias = "list[NodeView]"
+"""These have names, as `list` is a method in what follows."""
 
 
 class Runtime(RuntimeBase, BlockingVerbs):
@@ -41,7 +45,8 @@ class Runtime(RuntimeBase, BlockingVerbs):
     Raises:
         StateError: the state folder cannot be used.
         TypeError: a setting that does not exist, or has the wrong type.
-        ValueError: a setting is out of its range, or `working_dir` is not a folder.
+        ValueError: a setting is out of its range, `working_dir` is not a folder, or an agent's place is unknown.
+        TeamFileError: something in the setting `places` is wrong; it has every problem of it.
         UnsupportedPlatformError: not on this operating system.
     """
 
@@ -61,6 +66,23 @@ class Runtime(RuntimeBase, BlockingVerbs):
             StateError: the state folder cannot be read.
         """
         return self._host.history()
+
+    def nodes(self) -> NodeViews:
+        """Return the machines of all places, in the order of these; none where all tasks run on this one."""
+        return drive(self._way, steps.nodes())
+
+    def drain(self, name: str, *, stop: bool = False) -> NodeView | None:
+        """Have a node take no new task, and return it as it is then; None if nothing is left of it.
+
+        Args:
+            name: of the node, as `nodes` has it.
+            stop: whether its tasks are ended at once, and start again on another node; else they run until they end by
+                themselves, and the node is let go of with the last.
+
+        Raises:
+            RunError: there is no such node.
+        """
+        return drive(self._way, steps.drain(name, stop=stop))
 
     def toolset(self, agent: str) -> OrchestratorTools:
         """Return the tools of an agent, as its model would see them, for a loop of the host's own.

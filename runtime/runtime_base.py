@@ -15,6 +15,7 @@ from .verbs.way import Verbs
 if TYPE_CHECKING:
     from ..actors.fence import FenceOffer
     from .people import OnQuestion
+    from .team.places import PlaceConfig
 
 __all__ = ["RuntimeBase"]
 
@@ -63,7 +64,8 @@ class RuntimeBase(Verbs):
         """
         from .teamfile.load import load_team  # noqa: PLC0415 - YAML is needed for files only
 
-        return cls(load_team(path), state_dir=state_dir, working_dir=working_dir, on_question=on_question, **settings)
+        team = load_team(path, _places_in(settings))
+        return cls(team, state_dir=state_dir, working_dir=working_dir, on_question=on_question, **settings)
 
     @classmethod
     def from_mapping(
@@ -78,13 +80,8 @@ class RuntimeBase(Verbs):
         """Make a runtime for a team that is given as what a team file holds; raises as `from_file` does."""
         from .teamfile.load import team_from_mapping  # noqa: PLC0415 - a team that is a `Team` already needs no checks
 
-        return cls(
-            team_from_mapping(mapping),
-            state_dir=state_dir,
-            working_dir=working_dir,
-            on_question=on_question,
-            **settings,
-        )
+        team = team_from_mapping(mapping, places=_places_in(settings))
+        return cls(team, state_dir=state_dir, working_dir=working_dir, on_question=on_question, **settings)
 
     @property
     def team(self) -> Team:
@@ -97,3 +94,12 @@ class RuntimeBase(Verbs):
         from ..actors.fence import offer  # noqa: PLC0415 - for hosts that ask
 
         return offer()
+
+
+def _places_in(settings: Mapping[str, Any]) -> tuple[PlaceConfig, ...] | None:
+    """Return the places that a program gives, which its team may name; None if it gives none."""
+    if "places" not in settings:
+        return None
+    from .teamfile.places import places_from  # noqa: PLC0415 - for programs that give some
+
+    return places_from(settings["places"])

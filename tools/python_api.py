@@ -19,12 +19,16 @@ GROUPS: Final = {
     "The runtime": "Runtime AsyncRuntime OrchestratorTools",
     "Tasks": "Task AsyncTask Group AsyncGroup TaskExecutor EventStream AsyncEventStream",
     "Inside a task": "EntrypointTask current_task TaskTools TaskModel ModelAnswer ToolAnswer ToolSchema",
-    "What is told of tasks": "TaskView TaskList Status Usage Vitals Budget TaskBudget Progress Question SteerReceipt",
+    "What is told of tasks": (
+        "TaskView TaskList Status Usage Vitals Budget TaskBudget Progress Question SteerReceipt NodeView"
+    ),
     "Events": (
         "Event TaskQueued TaskStarted TaskOutput TaskProgress TaskCalledTool TaskGotToolAnswer TaskAsked TaskAnswered "
         "TaskRestarting TaskEnded Lagged"
     ),
-    "Teams in Python": "Team AgentConfig ModelConfig ToolsetConfig Settings Limits RestartPolicy",
+    "Teams in Python": (
+        "Team AgentConfig ModelConfig ToolsetConfig Settings Limits RestartPolicy SshPlace RayPlace Resources"
+    ),
     "Ends of tasks that did not complete": "TaskFailed TaskCrashed TaskStopped",
     "Errors": (
         "SubactorsError TeamFileError Problem ImportTargetError RunError UnknownAgentError EmptyTaskError "

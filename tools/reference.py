@@ -20,7 +20,7 @@ from subactors.actors import RestartPolicy
 from subactors.runtime.team.config import Limits, Settings
 from subactors.runtime.team.providers import PROVIDERS
 from subactors.runtime.team.toolset_kinds import TOOLSETS
-from subactors.runtime.teamfile import keys
+from subactors.runtime.teamfile import keys, places
 from subactors.runtime.teamfile.values import Keys
 
 __all__ = ["pages"]
@@ -37,6 +37,9 @@ LEVELS: Final[Mapping[str, tuple[str, Keys]]] = {
     "runtime": ("`runtime`", keys.RUNTIME),
     "limits": ("`limits`, of an agent or under `runtime`", keys.LIMITS),
     "restart": ("`restart`, of an agent", keys.RESTART),
+    "place-ssh": ("A place that is reached by ssh: `runtime.places.NAME`", places.SSH),
+    "place-ray": ("A place that is a Ray cluster: `runtime.places.NAME`", places.RAY),
+    "resources": ("`resources`, of an agent", places.RESOURCES),
     "fallback": ("`fallback`, of an agent", keys.FALLBACK),
     "structured_output": ("`structured_output`, of an agent", keys.STRUCTURED_OUTPUT),
     "cost": ("`cost`, of a model", keys.COST),
@@ -199,6 +202,8 @@ OURS: Final = {
     "restart": "an agent: [restarts](limits.md#restarts)",
     "workdir": "an agent: [a folder or worktree of its own](working-directories.md)",
     "privileges": "an agent: [whether its tasks may gain privileges](working-directories.md#privileges)",
+    "place": "an agent: [other machines](cluster.md) on which its tasks run",
+    "resources": "an agent: [what its tasks book](cluster.md#resources) of a Ray cluster",
     "keys": "an agent: [whether its own code sees keys](models.md#keys)",
     "runtime": "the file: [settings](team-file.md#runtime), beside what docker-agent has there",
     "optional": "a toolset: the task starts without it",

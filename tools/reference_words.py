@@ -37,6 +37,8 @@ _AGENT: Final = {
     "workdir": "`shared`, `private` or `worktree`: [where its tasks work](working-directories.md)",
     "privileges": "`drop` or `keep`: [whether its tasks may gain privileges](working-directories.md#privileges)",
     "keys": "`false`: its own code finds no [key variables](models.md#keys)",
+    "place": "the name of [a place](cluster.md), one of `runtime.places`, where its tasks run; without it where `runtime.place` says",
+    "resources": "[what each of its tasks books](cluster.md#resources) of a Ray cluster",
 }
 
 _MODEL: Final = {
@@ -73,6 +75,25 @@ _RUNTIME: Final = {
     "standby": "processes that wait, forked ahead, for the next tasks",
     "preload": "modules imported once, for all tasks",
     "limits": "of every task whose agent has none of its own",
+    "place": "the place where tasks run whose agents name none; without it this machine",
+    "places": "[other machines](cluster.md) on which tasks can run, by name",
+}
+
+_PLACES: Final = {
+    "place-ssh.type": "`ssh`",
+    "place-ssh.hosts": "its machines, as ssh takes them: `box1`, `alice@box2`, `ssh://box3:2222`",
+    "place-ssh.python": "the interpreter there that has this package, of the same version (`python3`)",
+    "place-ssh.options": "more arguments of ssh, such as `[-i, key]`",
+    "place-ssh.workdir": "the folder there for tasks with `workdir: shared`; without it the one that has the host's path",
+    "place-ssh.folder": "where a node keeps its files; without it the state folder of its user",
+    "place-ray.type": "`ray`",
+    "place-ray.address": "of the cluster, `HOST:6379`; `auto`, the default, is that of this machine; `ray://` is refused",
+    "place-ray.workdir": "as with ssh",
+    "place-ray.folder": "as with ssh",
+    "resources.cpu": "processors",
+    "resources.gpu": "graphics processors",
+    "resources.memory": "bytes, or a size such as `2GB`",
+    "resources.custom": "resources of the cluster's own, by name",
 }
 
 _LIMITS: Final = {
@@ -181,6 +202,7 @@ WORDS: Final = {
     **_at("runtime", _RUNTIME),
     **_at("limits", _LIMITS),
     **_at("restart", _RESTART),
+    **_PLACES,
     **_SMALL,
     **_TOOLSETS,
 }

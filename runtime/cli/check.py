@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from ..errors import TeamFileError
+from ..team.requirements import place_of
 from ..teamfile.load import check_team
 from ..terminal.streams import err, out
 from ..text import one_line
 from .json_style import print_json
 from .manner import manner
+from .place_means import lack_of
 from .readiness import budget_faults, missing_keys, notes_on, preload_faults, would_fail
 
 if TYPE_CHECKING:
@@ -160,12 +162,20 @@ class DryLook:
             return AgentLook(name, self._title(agent), "not looked at")
         environ, folder, folders = self._environ, self._folder, self._team.folders
         unpriced, below = budget_faults(self._team, name)
-        faults = [*would_fail(agent, environ, folder, folders), *filter(None, [unpriced])]
+        place = place_of(self._team, name)
+        faults = [*(self._lacks(place) if place else would_fail(agent, environ, folder, folders))]
+        faults += filter(None, [unpriced])
         keys = [] if faults else missing_keys(agent, environ, folders)
-        notes = [*notes_on(agent, environ, folder, folders)]
+        notes = [] if place else [*notes_on(agent, environ, folder, folders)]
+        notes += [f"runs at place {place}: what its nodes lack is not known here"] if place else []
         notes += [f"has a limit on cost, so what it may start would be refused: {sentence}" for sentence in below]
         verdict: Verdict = "would not run" if faults else "needs a key" if keys else "would run"
         return AgentLook(name, self._title(agent), verdict, [*faults, *keys], notes)
+
+    def _lacks(self, place: str) -> list[str]:
+        """Return what this machine lacks to reach a place."""
+        lacks = {config.name: lack_of(config) for config in self._team.settings.places}
+        return [f"Place {place} {lacks[place]}."] if lacks.get(place) else []
 
     def _title(self, agent: AgentConfig) -> str:
         what = [f"entrypoint {agent.entrypoint}"] if agent.entrypoint is not None else []

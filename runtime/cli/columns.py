@@ -32,12 +32,13 @@ USUAL: Final = (
     "memory",
     "tokens",
     "cost",
+    "node",
     "host",
     "task",
 )
 """Columns where none are chosen."""
 
-IF_ANY: Final = frozenset({"ended", "cpu%", "cost"})
+IF_ANY: Final = frozenset({"ended", "cpu%", "cost", "node"})
 """Those of them that are there only if a task has something to show."""
 
 NUMBERS: Final = frozenset({"runtime", "cpu", "cpu%", "memory", "tokens", "cost", "host", "attempts"})
@@ -77,7 +78,8 @@ def _asks(view: TaskView) -> str:
 
 
 def _work(view: TaskView) -> str:
-    state = view.rate_wait or (f"place {view.queue_place} in the queue" if view.queue_place else "")
+    waits = view.rate_wait or (view.doing if view.status == "starting" else "")
+    state = waits or (f"place {view.queue_place} in the queue" if view.queue_place else "")
     if view.questions:
         state = f"asks: {one_line(view.questions[0].text, _ASKED)}"
     return f"({state}) {view.task}" if state else view.task
@@ -97,6 +99,7 @@ COLUMNS: Final[dict[str, Callable[[ListedTask], str]]] = {
     "tokens": lambda task: _tokens(task.view),
     "cost": lambda task: dollars(task.view.usage.cost) if task.view.usage.cost else "",
     "attempts": lambda task: str(task.view.attempts),
+    "node": lambda task: task.view.node,
     "host": lambda task: str(task.host_pid) if task.host_pid is not None else "",
     "run": lambda task: task.run.name,
     "parent": lambda task: task.view.parent or "",

@@ -48,7 +48,7 @@ def complete_with(which: str) -> Callable[..., list[CompletionItem[str]]]:
 
     Args:
         which: `agents` of the team file that stands before; `tasks`, `running` ones, or those that can be `continued`;
-            `task agents`, which tasks have; `questions` that wait; `runs`, or `live runs`; `models`.
+            `task agents`, which tasks have; `questions` that wait; `runs`, or `live runs`; `nodes`; `models`.
     """
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -110,6 +110,11 @@ def _words(which: str, params: dict[str, Any], incomplete: str) -> Iterator[tupl
     from ..runs.folder import state_root  # noqa: PLC0415 - for shells that ask
 
     root = state_root(params.get("state_dir"))
+    if which == "nodes":
+        from ..control.nodes import nodes_of  # noqa: PLC0415 - for shells that ask
+
+        yield from ((node.view.name, f"{node.view.place}: {node.view.state}") for node in nodes_of(root)[0])
+        return
     if which in {"runs", "live runs", "continued"}:
         yield from _of_runs(which, root, incomplete)
         return

@@ -30,12 +30,15 @@ from ..runs.workdir import Hurry
 from ..runtime import Runtime
 from ..tasks.wording import size
 from ..team.key_variables import known_keys
+from ..team.places import PlaceConfig
+from ..teamfile.load import load_team
 from ..teamfile.nodes import MOST_DEEP, MOST_ENTRIES, MOST_VALUES
 from ..terminal.streams import out
 from ..text import one_line
 from .json_style import print_json
 from .manner import manner
 from .means import LEGEND, Finding, State, model_findings, program_findings
+from .place_means import place_findings
 
 __all__ = ["examine", "report"]
 
@@ -46,10 +49,15 @@ _FAILED: Final = 1
 _TREE: Final = "a task with all that it has started, which it looks at every 0.1 s"
 
 
-def report(state_dir: str | None, *, ping: bool, as_json: bool = False) -> int:
-    """Print what is found as it is found, and what its marks mean; return the exit status."""
+def report(state_dir: str | None, team: Path | None = None, *, ping: bool, as_json: bool = False) -> int:
+    """Print what is found as it is found, and what its marks mean; return the exit status.
+
+    Raises:
+        TeamFileError: the team file cannot be used.
+    """
+    places = load_team(team).settings.places if team is not None else ()
     is_good = True
-    for finding in examine(state_dir, ping=ping):
+    for finding in examine(state_dir, places, ping=ping):
         is_good = is_good and finding.state != "!!"
         logger.debug("Looked at %s.", finding.what)
         if as_json:
@@ -64,12 +72,15 @@ def report(state_dir: str | None, *, ping: bool, as_json: bool = False) -> int:
     return 0 if is_good else _FAILED
 
 
-def examine(state_dir: str | None = None, *, ping: bool = False) -> Iterator[Finding]:
+def examine(
+    state_dir: str | None = None, places: tuple[PlaceConfig, ...] = (), *, ping: bool = False
+) -> Iterator[Finding]:
     """Look at this machine, and run a task on it; yields what is found as it is found.
 
     Args:
         state_dir: the state folder; None: the user's own.
-        ping: whether to ask the servers of models.
+        places: of a team.
+        ping: whether to ask the servers of models, and the hosts of places.
     """
     release = platform.release()
     python = f"Python {platform.python_version()}"
@@ -98,6 +109,7 @@ def examine(state_dir: str | None = None, *, ping: bool = False) -> Iterator[Fin
     yield from model_findings(ping=ping)
     yield _git()
     yield from program_findings()
+    yield from place_findings(places, ping=ping)
     yield Finding(
         "fetch",
         "ok",

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from ..runs.output import CUT, LAST
-from ..tasks import events, questions, talk, views
+from ..tasks import events, nodes, questions, talk, views
 from ..tasks.events import Event
 
 __all__ = ["SCHEMAS", "schema_of"]
@@ -76,12 +76,14 @@ def schema_of(command: str) -> dict[str, Any]:
             task = _definitions()["Task"]["properties"]
             end = {key: task[key] for key in ("id", "agent", "status", "reason", "task")}
             return {**head, **_object(_OF_A_RUN), "$defs": {"OpenEnd": _closed({"properties": end})}}
+        case "node":
+            _, found = msgspec.json.schema_components([nodes.NodeView], ref_template=_DEFS)
+            node = _described("NodeView", found["NodeView"], (nodes,))
+            return {**head, **_closed({**node, "properties": {**node["properties"], **_object(_RUN)["properties"]}})}
         case "report":
             return {**head, "$ref": "#/$defs/Report", "$defs": _of_a_report()}
-        case "look":
-            return {**head, "anyOf": _of_a_check()}
-        case "finding":
-            return {**head, **_of_a_finding()}
+        case "look" | "finding" as what:
+            return {**head, **({"anyOf": _of_a_check()} if what == "look" else _of_a_finding())}
         case "receipt" | "answer":
             kind = talk.SteerReceipt if SCHEMAS[command] == "receipt" else questions.QuestionSettled
             _, found = msgspec.json.schema_components([kind], ref_template=_DEFS)
@@ -98,6 +100,8 @@ SCHEMAS: Final = {
     **dict.fromkeys(("ps", "view", "wait", "stop"), "task"),
     **dict.fromkeys(("run", "dispatch", "resume", "demo", "view --follow"), "event"),
     "runs": "run",
+    "nodes": "node",
+    "drain": "node",
     "prune": "pruned run",
     "bench": "report",
     "check": "look",

@@ -21,6 +21,7 @@ from .exit_status import INTERRUPTED
 from .help import Commands, usage_message
 from .init import init
 from .look_commands import dashboard, logs, ps, runs, timeline, top, view, wait
+from .place_commands import drain, nodes
 from .set_up_commands import check, completion, doctor, prune, schema
 from .talk_commands import answer, stop, tell
 from .work_commands import demo, dispatch, mcp, resume, run
@@ -31,8 +32,8 @@ _USAGE = 2
 _FAILED = 1
 _SECTIONS = {
     "Work": (run, dispatch, resume, demo, bench, mcp),
-    "Look": (ps, view, logs, wait, runs, timeline, dashboard, top),
-    "Talk and stop": (tell, answer, stop),
+    "Look": (ps, view, logs, wait, runs, nodes, timeline, dashboard, top),
+    "Talk and stop": (tell, answer, stop, drain),
     "Set up": (init, check, doctor, prune, schema, completion),
 }
 

@@ -36,7 +36,7 @@ _EVERY: Final = 1.0
 _TASK_ROOM: Final = 20
 """Characters of a task's text for which `ps` shortens other columns, on a narrow screen."""
 
-_LEFT_OUT: Final = ("host", "memory", "cpu%", "cpu", "tokens", "cost")
+_LEFT_OUT: Final = ("host", "memory", "cpu%", "cpu", "tokens", "cost", "node")
 """Columns that `ps` leaves out where the shortened ones still have no room, in this order; `view` has them all."""
 
 _TIMES_LEFT_OUT: Final = ("ended", "started")

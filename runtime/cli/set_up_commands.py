@@ -35,19 +35,25 @@ def check(team_file: Path, working_dir: str | None, *, ping: bool, as_json: bool
     return check_file(str(team_file), working_dir, ping=ping, as_json=as_json)
 
 
-@command(examples=["subactors doctor", "subactors doctor --ping"])
-@click.option("--ping", is_flag=True, help="Ask servers of models, too: those of this machine, and those with a key.")
+@command(examples=["subactors doctor", "subactors doctor --ping", "subactors doctor team.yaml --ping"])
+@click.argument("team_file", metavar="[TEAM]", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--ping",
+    is_flag=True,
+    help="Ask servers of models, too: those of this machine, and those with a key; and the hosts of TEAM's places.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One thing that was looked at a line, as JSON.")
 @state_option
-def doctor(state_dir: str | None, *, ping: bool, as_json: bool) -> int:
+def doctor(team_file: Path | None, state_dir: str | None, *, ping: bool, as_json: bool) -> int:
     """Say what this machine offers, and run a task on it.
 
     It tells which means of isolation and of limits the machine has, and which of them are used; which keys of models
-    are there, and which programs that tools need. The exit status is 1 if something does not work.
+    are there, and which programs that tools need. With TEAM it looks at the team's places, too: the other machines on
+    which its tasks run. The exit status is 1 if something does not work.
     """
     from .doctor import report
 
-    return report(state_dir, ping=ping, as_json=as_json)
+    return report(state_dir, team_file, ping=ping, as_json=as_json)
 
 
 @command(examples=["subactors prune", "subactors prune --older-than 0 --unread    # everything that has ended"])

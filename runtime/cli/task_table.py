@@ -176,6 +176,8 @@ def telling_line(view: TaskView, signs: _Signs = _SIGNS, bar: int = _BAR) -> str
         return _first_line(view.reason)
     if view.questions:
         return f"asks: {_first_line(view.questions[0].text)}"
+    if view.status == "starting" and view.doing:
+        return view.doing
     if view.queue_place:
         return f"place {view.queue_place} in the queue"
     if view.status == "completed":

@@ -132,6 +132,7 @@ def _print_facts(view: TaskView, task: ForeignTask) -> None:
         "Attempts": str(view.attempts) if view.attempts > 1 else "",
         "Started by": view.parent or "",
         "Continues": view.continues,
+        "Node": view.node,
         "Process": str(view.pid or ""),
         "Host": f"process {host_pid}" if host_pid is not None else "gone",
         "CPU": cpu_time(view) + (f" ({cpu_share(view)})" if cpu_share(view) else ""),

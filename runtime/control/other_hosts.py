@@ -26,7 +26,17 @@ from ..tasks.views import TaskView
 from .client import ControlClient
 from .wire import Face
 
-__all__ = ["PATIENCE", "ForeignTask", "ListedTask", "Survey", "client_of", "past_view", "stop_together", "tasks_of"]
+__all__ = [
+    "PATIENCE",
+    "ForeignTask",
+    "ListedTask",
+    "Survey",
+    "ask_all",
+    "client_of",
+    "past_view",
+    "stop_together",
+    "tasks_of",
+]
 
 logger = logging.getLogger("subactors.runtime")
 
@@ -93,7 +103,10 @@ def tasks_of(
     found: dict[Path, list[ListedTask]] = {}
     warnings: list[str] = []
     paths = [path for path in runs(root) if run in (None, path)]
-    answers = _ask_all([path for path in paths if is_live(path)])
+    replies = ask_all([path for path in paths if is_live(path)], ListTasks())
+    answers = {
+        path: [ListedTask(view, path, host_pid) for view in reply.tasks] for path, (host_pid, reply) in replies.items()
+    }
     count = 0
     for path in reversed(paths):
         if path in answers:
@@ -304,9 +317,9 @@ def client_of(run: Path) -> ControlClient:
     return client
 
 
-def _ask_all(paths: list[Path]) -> dict[Path, list[ListedTask]]:
-    """Return the tasks of those hosts that answer in time."""
-    answers: dict[Path, list[ListedTask]] = {}
+def ask_all(paths: Sequence[Path], request: Request[Reply]) -> dict[Path, tuple[int, Reply]]:
+    """Ask the hosts of runs at the same time; return process id and reply of each that answers in time."""
+    answers: dict[Path, tuple[int, Reply]] = {}
     began = time.monotonic()
     deadline = began + PATIENCE
     with contextlib.ExitStack() as clients:
@@ -314,15 +327,15 @@ def _ask_all(paths: list[Path]) -> dict[Path, list[ListedTask]]:
         for path in paths:
             with contextlib.suppress(OSError):
                 client = clients.enter_context(ControlClient(RunFiles(path).control, PATIENCE))
-                asked.append((path, client, client.send(ListTasks())))
+                asked.append((path, client, client.send(request)))
         for path, client, number in asked:
             with contextlib.suppress(OSError, SubactorsError):
                 # One that has answered long ago is heard, however slow those before it were.
-                reply = client.receive(number, ListTasks, max(0.01, deadline - time.monotonic()))
-                answers[path] = [ListedTask(view, path, client.host_pid) for view in reply.tasks]
+                reply = client.receive(number, type(request), max(0.01, deadline - time.monotonic()))
+                answers[path] = (client.host_pid, reply)
                 taken = (time.monotonic() - began) * 1000
                 name = f"{path.name}{_process(path)}"
-                logger.debug("The host of %s answered after %.0f ms. Tasks: %d.", name, taken, len(reply.tasks))
+                logger.debug("The host of %s answered after %.0f ms.", name, taken)
     return answers
 
 

@@ -25,6 +25,7 @@ from ..errors import RunError, StateError
 from ..runs.forks import close_when_forked
 from ..tasks.gateway import ReplyTo
 from ..tasks.messages import StartRequest, TaskRequest, WaitTasks
+from ..tasks.nodes import NodeRequest
 from ..tasks.request import in_words
 from ..tasks.watching import WatchTasks
 from ..text import encodable
@@ -59,7 +60,7 @@ _PATIENCE: Final = 10.0
 _LOOK_AGAIN: Final = 5.0
 """Seconds between two looks at whether the socket is still where others look for it."""
 
-ControlRequest: TypeAlias = TaskRequest | WatchTasks
+ControlRequest: TypeAlias = TaskRequest | WatchTasks | NodeRequest
 _request = msgspec.msgpack.Decoder(ControlRequest)
 _asked = msgspec.msgpack.Decoder(Asked)
 

@@ -30,7 +30,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     Attributes:
         id: its number.
-        request: one of `TaskRequest` but those of `StartRequest`, or a `WatchTasks`.
+        request: one of `TaskRequest` but those of `StartRequest`, a `WatchTasks`, or a `NodeRequest`.
         face: where the person is who asks: reasons of stops, and the tasks that are spoken to, are told.
     """
 

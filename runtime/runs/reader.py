@@ -276,6 +276,7 @@ class JournalReader:
             parent=row.parent,
             continues=row.continues,
             group=row.item_of,
+            node=row.node,
             workdir=row.workdir if row.workdir and is_folder(row.workdir) else "",
         )
 

@@ -7,7 +7,7 @@ executed, or none.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -22,14 +22,13 @@ __all__ = [
     "TaskTable",
     "count_unread",
     "insert_fact",
-    "insert_letter",
     "insert_task",
     "mark_read",
     "note_answer",
     "note_continued",
     "note_death_of_host",
     "note_end",
-    "note_letters_taken",
+    "note_node",
     "note_start",
     "note_status",
     "note_usage",
@@ -75,7 +74,8 @@ CREATE TABLE IF NOT EXISTS task (
     continues TEXT NOT NULL DEFAULT '',
     options TEXT,
     owed INTEGER NOT NULL DEFAULT 0,
-    item_of TEXT
+    item_of TEXT,
+    node TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS transition (
     task TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, attempt INTEGER NOT NULL
@@ -119,6 +119,7 @@ _LATER: Final = {
     "options": "'{}'",
     "owed": "(1 - was_read)",
     "item_of": "NULL",
+    "node": "''",
 }
 """Columns that a journal of an earlier version does not have, and what stands for them."""
 
@@ -192,6 +193,11 @@ def note_status(task_id: str, status: Status, reason: str, attempt: int) -> list
     ]
 
 
+def note_node(task_id: str, node: str) -> list[Statement]:
+    """Note on which machine of its place a task runs."""
+    return [("UPDATE task SET node = ? WHERE id = ?", (node, task_id))]
+
+
 def note_usage(task_id: str, usage: Usage) -> list[Statement]:
     """Note what a task has used so far, over all attempts."""
     return [
@@ -220,15 +226,16 @@ def note_end(
     vitals: str | None,
     output_size: int,
     attempt: int,
+    node: str,
 ) -> list[Statement]:
     """Note how a task ended; `result` and `vitals` are JSON text."""
     return [
         (
             (
                 "UPDATE task SET status = ?, reason = ?, traceback = ?, runtime = ?, ended = ?, result = ?, "
-                "result_in_file = ?, vitals = ?, output_size = ? WHERE id = ?"
+                "result_in_file = ?, vitals = ?, output_size = ?, node = ? WHERE id = ?"
             ),
-            (status, reason, traceback, runtime, ended, result, result_in_file, vitals, output_size, task_id),
+            (status, reason, traceback, runtime, ended, result, result_in_file, vitals, output_size, node, task_id),
         ),
         _insert_transition(task_id, status, reason, attempt),
     ]
@@ -265,21 +272,6 @@ def _insert_transition(task_id: str, status: Status, reason: str, attempt: int) 
         "INSERT INTO transition (task, at, status, reason, attempt) VALUES (?, ?, ?, ?, ?)",
         (task_id, time.time(), status, reason, attempt),
     )
-
-
-# --- what is said to a task while it runs -----------------------------------------------------------------------------
-
-
-def insert_letter(task_id: str, number: int, at: float, sender: str, body: str) -> Statement:
-    """Insert what somebody has said to a task."""
-    insert = "INSERT INTO letter (task, number, at, sender, body) VALUES (?, ?, ?, ?, ?)"
-    return (insert, (task_id, number, at, sender, body))
-
-
-def note_letters_taken(task_id: str, numbers: Iterable[int], at: float) -> list[Statement]:
-    """Note that a task has taken what was said to it."""
-    update = "UPDATE letter SET taken = ? WHERE task = ? AND number = ?"
-    return [(update, (at, task_id, number)) for number in numbers]
 
 
 # --- what is read of tasks ------------------------------------------------------------------------------------------
@@ -356,6 +348,7 @@ class TaskRow(msgspec.Struct, array_like=True, frozen=True):
     was_read: int
     continues: str
     item_of: str | None
+    node: str
 
 
 class TaskTable:

@@ -119,8 +119,10 @@ def check(
             f"The chain of agents would be {len(chain)} deep, and {settings.max_depth} is the limit: "
             f"{' → '.join(chain)}. Do the work yourself."
         )
+    if request.options.place:
+        _check_place(request.options.place, settings)
     if not request.call:
-        check_requirements(team, request.agent, working_directory)
+        check_requirements(team, request.agent, working_directory, request.options.place)
     if parent is not None and parent.status not in {"running", "waiting"}:
         raise RunError(f"Task {parent.id} is {parent.status} and cannot start others.")
     return chain
@@ -175,15 +177,22 @@ def _check_right(request: RunTask, parent: Task) -> None:
     """Refuse what no code of a task has asked for: a model starts agents, and nothing else."""
     options = request.options
     has_call = request.call and not request.is_ours
-    if (has_call or options.restart or options.workdir) and not parent.setup.agent.has_own_code:
+    is_changed = options.restart or options.workdir or options.place is not None
+    if (has_call or is_changed) and not parent.setup.agent.has_own_code:
         raise RunError(
             f"Agent {parent.agent!r} runs no code of its own, so it can start agents only, and as the team file has "
-            "them: without a function, a restart policy or a working directory of the caller's."
+            "them: without a function, and without a restart policy, a working directory or a place of the caller's."
         )
     if request.call and not 0 < len(request.agent) <= LONGEST_NAME:
         raise RunError(
             f"The name of a function's task has {len(request.agent):,} characters; 1 to {LONGEST_NAME} may be."
         )
+
+
+def _check_place(name: str, settings: Settings) -> None:
+    if name not in (known := [place.name for place in settings.places]):
+        there = f"Places: {', '.join(known)}." if known else "This runtime has none: give it some as `places`."
+        raise RunError(f"There is no place {one_line(name, 100)!r}. {there}")
 
 
 def _check_agent(request: RunTask, caller: Caller, parent: Task | None, chain: tuple[str, ...], *, team: Team) -> None:

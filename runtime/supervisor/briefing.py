@@ -46,6 +46,7 @@ class Briefings:
     def __init__(self, team: Team, place: Place, outputs: Folder, *, keys: Keys, working_directory: str) -> None:
         self._team = team
         self._settings = team.settings
+        self._told_settings = msgspec.structs.replace(team.settings, places=())  # no task has a use for those
         self._place = place
         self._outputs = outputs
         self._keys = keys
@@ -115,7 +116,10 @@ class Briefings:
 
     def _place_of(self, request: RunTask, agent: AgentConfig) -> str:
         """Return the name of the place where a task runs. A group itself stays where its files are."""
-        return "" if isinstance(request, GroupTask) else agent.place or self._settings.place
+        if isinstance(request, GroupTask):
+            return ""
+        wanted = request.options.place
+        return (agent.place or self._settings.place) if wanted is None else wanted
 
     def _group_call(self, request: GroupTask, file: str) -> bytes:
         return encode_group(request, file, max_running=self._settings.max_running)
@@ -174,7 +178,7 @@ class Briefings:
             agent=agent,
             sub_agents=tuple((other, self._team.agents[other].description) for other in agent.sub_agents),
             permissions=self._team.permissions,
-            settings=self._settings,
+            settings=self._told_settings,
             limits=limits,
             is_asked=agent.name in self._team.agents and self._team.is_asked(agent.name),
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..models.base import RATE_WAIT
 from ..tasks.spec import AgentSetup
 from ..tasks.views import Status
 from .attempt import Attempt
 from .purse import TurnBook
+
+if TYPE_CHECKING:
+    from ..place.base import Body
 
 __all__ = ["AtWork", "begin_wait", "doing", "doing_began", "end_pause", "end_wait", "only_waits"]
 
@@ -18,6 +21,7 @@ class AtWork(Protocol):
     """What these functions know of a task; see `Task`."""
 
     status: Status
+    body: Body
     setup: AgentSetup
     attempt: Attempt | None
     last_sign: float
@@ -65,6 +69,8 @@ def doing(task: AtWork) -> str:
     attempt = task.attempt
     if task.status == "waiting":
         return "waiting for an answer"
+    if task.status == "starting" and task.body.waits_for:
+        return f"waiting for {task.body.waits_for}"
     if task.status != "running" or attempt is None:
         return ""
     if task.rate_wait is not None:
@@ -81,6 +87,8 @@ def doing(task: AtWork) -> str:
 def doing_began(task: AtWork) -> float | None:
     """Return since when it does that, in seconds since the epoch; None where nobody can know."""
     attempt = task.attempt
+    if task.status == "starting" and attempt is not None and task.body.waits_for:
+        return attempt.asks_since
     if task.status not in {"running", "waiting"} or attempt is None:
         return None
     since = task.rate_wait[1] if task.rate_wait else task.turns.waits_since

@@ -13,7 +13,8 @@ from typing import Final, Literal, NamedTuple
 from ...actors import Child, Timer
 from ..errors import CapacityError
 from ..runs.journal import Journal
-from ..runs.schema import Statement, insert_letter, note_letters_taken
+from ..runs.letters import insert_letter, note_letters_taken
+from ..runs.schema import Statement
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.talk import MOST_LETTERS, Letter, LettersTaken, Listen, SteerReceipt, SteerTask
 from ..tasks.wording import size

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from ..runs.conversation import append_messages
-from ..runs.schema import Statement, insert_letter, insert_task, note_continued, note_end, note_start
+from ..runs.letters import insert_letter
+from ..runs.schema import Statement, insert_task, note_continued, note_end, note_start
 from ..tasks.messages import RunTask
 from ..tasks.past import encode_options
 from ..tasks.views import Status
@@ -63,4 +64,5 @@ def ended(task: Task, status: Status, reason: str) -> list[Statement]:
         vitals=msgspec.json.encode(task.vitals).decode() if task.vitals is not None else None,
         output_size=task.output.size,
         attempt=task.attempts,
+        node=task.body.node,
     )

@@ -23,7 +23,8 @@ from ..runs.journal import Journal
 from ..tasks.events import TaskRestarting
 from ..tasks.gateway import Call, Caller, Close, ReplyTo
 from ..tasks.group_request import MapAgent
-from ..tasks.messages import Failed, Finished, ResumeTask, RunTask, TaskReport, TaskRequest
+from ..tasks.messages import Failed, Finished, ResumeTask, RunTask, StartRequest, TaskReport, TaskRequest
+from ..tasks.nodes import DrainNode, ListNodes, NodeRequest
 from ..tasks.past import ResumePast
 from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion
 from ..tasks.talk import Listen, SteerTask
@@ -47,6 +48,7 @@ from .messages import (
     RestartDue,
     TalkDue,
 )
+from .nodes import NodeAnswers
 from .outcome import Outcome, how_stopped
 from .questions import People
 from .registry import TaskRegistry
@@ -111,7 +113,7 @@ class TaskSupervisor(Supervisor):
         super().__init__(system)
         self._settings = team.settings
         self._place, self._journal, self._hub = place, journal, hub
-        self._registry, self._course = registry, course
+        self._registry, self._course, self._nodes = registry, course, NodeAnswers(place)
         self._briefings = Briefings(team, place, outputs, keys=keys, working_directory=working_directory)
         self._by_child: dict[Child, Task] = {}
         self._limits = LimitKeeper(self, place)
@@ -183,6 +185,7 @@ class TaskSupervisor(Supervisor):
     def on_stop(self) -> None:
         """End what the supervisor has running in the host, and let nobody wait for an answer that cannot come."""
         self._place.close()
+        self._nodes.give_up()
         for task in self._registry.unended_tasks():
             task.let_others_continue()
         error = RuntimeClosedError("The runtime is closed.")
@@ -202,21 +205,17 @@ class TaskSupervisor(Supervisor):
         task = self._by_child[child]
         self._answer(request, Caller(task.id, task.agent), reply_to)
 
-    def _answer(self, request: TaskRequest | ResumePast | WatchTasks, caller: Caller, reply_to: ReplyTo) -> None:
+    def _answer(
+        self, request: TaskRequest | ResumePast | WatchTasks | NodeRequest, caller: Caller, reply_to: ReplyTo
+    ) -> None:
         if isinstance(request, ResumePast):
             self._resumer.found(reply_to)
         try:
             match request:
-                case RunTask() | MapAgent() | ResumeTask() | ResumePast() if self._closing is not None:
-                    raise RuntimeClosedError("The runtime is closing and takes no more tasks.")  # noqa: TRY301 - told below
-                case RunTask() | MapAgent():
-                    if isinstance(request, RunTask) and request.has_code and caller.id is None:  # a task sends none
-                        self._system.expect_code()
-                    self._starter.run(request, caller, reply_to)
-                case ResumeTask():
-                    self._resumer.find(request, caller, reply_to)
-                case ResumePast():
-                    self._starter.resume(request, caller, reply_to)
+                case RunTask() | MapAgent() | ResumeTask() | ResumePast():
+                    self._begin(request, caller, reply_to)
+                case ListNodes() | DrainNode():
+                    self._nodes.answer(request, reply_to)
                 case SteerTask() | Listen() | AskQuestion() | AskApproval() | AnswerQuestion():
                     self._talk.answer(request, caller, reply_to)
                 case _:
@@ -226,6 +225,19 @@ class TaskSupervisor(Supervisor):
             reply_to.set_exception(error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
             reply_to.set_exception(error)
+
+    def _begin(self, request: StartRequest | ResumePast, caller: Caller, reply_to: ReplyTo) -> None:
+        if self._closing is not None:
+            raise RuntimeClosedError("The runtime is closing and takes no more tasks.")
+        match request:
+            case RunTask() | MapAgent():
+                if isinstance(request, RunTask) and request.has_code and caller.id is None:  # a task sends none
+                    self._system.expect_code()
+                self._starter.run(request, caller, reply_to)
+            case ResumeTask():
+                self._resumer.find(request, caller, reply_to)
+            case ResumePast():
+                self._starter.resume(request, caller, reply_to)
 
     def _start_attempt(self, task: Task) -> None:
         task.attempt = task.progress = None
@@ -287,6 +299,8 @@ class TaskSupervisor(Supervisor):
         task = self._by_child[child]
         if task.status == "starting":
             self.change_status(task, "running")
+        if task.body.node:
+            self._journal.write_in_time(schema.note_node(task.id, task.body.node))
         self._course.ready(task)
         self._limits.watch(task, child)
         self._talk.ready(task)

@@ -321,6 +321,7 @@ class Task:
             parent=self.parent,
             attempts=self.attempts,
             pid=None if self.is_over else self.body.pid,
+            node=self.body.node,
             workdir=self._workdir(),
             doing=doing(self) + (f", {time.monotonic() - self.rate_wait[1]:.0f} s so far" if self.rate_wait else ""),
             doing_began_at=iso_time(began) if (began := doing_began(self)) is not None else None,

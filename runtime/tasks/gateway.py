@@ -20,6 +20,7 @@ from .messages import Noted, Request, RunTask, TaskRequest
 from .origin import calling, current_span
 
 if TYPE_CHECKING:
+    from .nodes import NodeRequest
     from .past import ResumePast
     from .watching import WatchTasks
 
@@ -79,7 +80,7 @@ class ReplyTo(Protocol):
 class Call(msgspec.Struct, frozen=True):
     """The host, or the tool layer in it, to the supervisor: a request, whose it is, and where the answer goes."""
 
-    request: TaskRequest | ResumePast | WatchTasks
+    request: TaskRequest | ResumePast | WatchTasks | NodeRequest
     caller: Caller
     reply_to: ReplyTo
 

@@ -81,6 +81,7 @@ class RunOptions(msgspec.Struct, frozen=True):
             key is not started: the first is answered, or refused if that is of another agent or function. None: it has
             no such name.
         output_schema: the JSON schema that its answer must fit, as JSON text; None: it may be anything.
+        place: name of the place where it runs; empty: the host's own machine; None: as its agent has it.
     """
 
     limits: Limits | None = None
@@ -88,6 +89,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     workdir: Workdir | None = None
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)] | None = None
     output_schema: Annotated[str, msgspec.Meta(max_length=LONGEST_SCHEMA)] | None = None
+    place: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
 AS_USUAL: Final = RunOptions()

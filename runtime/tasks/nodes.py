@@ -11,7 +11,7 @@ import msgspec
 
 from .request import Request
 
-__all__ = ["DrainNode", "ListNodes", "NodeList", "NodeState", "NodeView"]
+__all__ = ["DrainNode", "ListNodes", "NodeList", "NodeRequest", "NodeState", "NodeView"]
 
 NodeState: TypeAlias = Literal["connecting", "serving", "draining", "lost"]
 """`connecting → serving → draining → lost`; each step but the last may be left out. One that comes back is new."""
@@ -71,3 +71,6 @@ class DrainNode(Request[NodeList], frozen=True, tag="drain_node"):
 
     name: str
     stop: bool = False
+
+
+NodeRequest: TypeAlias = ListNodes | DrainNode

@@ -222,9 +222,10 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         continues: id of the task whose conversation it goes on with; empty if it began anew.
         parent: id of the task or orchestrator that started it; None for one that the host started.
         pid: id of its process; None before it exists and after its end.
+        node: the machine of its place on which it runs, or ran last; empty: the host's own, or none yet.
         workdir: the folder that it has to itself, while that exists; empty if it works in the runtime's.
-        doing: what it was last seen to do: in which tools; opening its tools; waiting for its model, its tasks, its
-            budget, an answer or a rate limit; ending. Empty where nobody can know.
+        doing: what it was last seen to do: in which tools; opening its tools; waiting for a node, its model, its tasks,
+            its budget, an answer or a rate limit; ending. Empty where nobody can know.
         doing_began_at: since when it does that, in the form of `started_at`; None where nobody can know.
         tools: the tools that it is in, the longest first.
         group: id of the group, a task for many items, of which it does one; None if it does none.
@@ -260,6 +261,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 1
     parent: str | None = None
     pid: int | None = None
+    node: str = ""
     workdir: str = ""
     doing: str = ""
     doing_began_at: str | None = None

@@ -91,6 +91,7 @@ class TaskRow(Row, frozen=True, kw_only=True):
     parent: str | None = None
     group: str | None = None
     pid: int | None = None
+    node: str = ""
     workdir: str = ""
     doing: str = ""
     doing_began_at: str | None = None
@@ -206,6 +207,7 @@ def row_of(view: TaskView, words: str = "") -> TaskRow:
         attempts=view.attempts,
         parent=view.parent,
         group=view.group,
+        node=view.node,
         workdir=view.workdir,
         tools=view.tools,
         continues=view.continues,

@@ -273,10 +273,12 @@ def _head(view: TaskView) -> str:
     facts = [f"{view.id}  {view.agent}  {view.status}  {duration(view.runtime)}"]
     if view.queue_place:
         facts.append(f"place {view.queue_place} in the queue")
+    if view.node:
+        facts.append(f"on {one_line(view.node, 60)}")
     if view.attempts > 1:
         facts.append(f"attempt {view.attempts}")
-    if view.rate_wait:
-        facts.append(view.rate_wait)
+    if view.rate_wait or (view.status == "starting" and view.doing):
+        facts.append(view.doing)
     elif view.silent:
         cpu = view.vitals.cpu_percent if view.vitals is not None else None
         busy = "" if cpu is None else ", its CPU busy" if cpu > _BUSY else ", its CPU idle"

@@ -14,7 +14,7 @@ import msgspec
 from ...actors import NEVER, RestartPolicy
 from .function_by_value import Function
 from .permissions import Permissions
-from .places import PlaceConfig
+from .places import PlaceConfig, Resources
 
 __all__ = [
     "LARGEST_LIMIT",
@@ -233,6 +233,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         keys: whether code of its own (`entrypoint`, `python/` models, `python` toolsets) finds the key variables in
             `os.environ`.
         place: name of the place where its tasks run; empty: where the settings say.
+        resources: what each of its tasks books, where the place is a Ray cluster; None: nothing.
     """
 
     name: str
@@ -255,6 +256,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     restart: RestartPolicy = NEVER
     keys: bool = True
     place: str = ""
+    resources: Resources | None = None
 
     def __post_init__(self) -> None:
         """Take a function itself for an entrypoint, too."""
@@ -299,7 +301,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             zygote does nothing ahead of the second task either.
         preload: modules that are imported once, for all tasks to share; they must not start threads or open anything.
         limits: of every task whose agent has none of its own.
-        places: other machines on which tasks can run.
+        places: other machines on which tasks can run; a program may give them as the team file has them.
         place: name of the place where tasks run whose agents name none; empty: on the host's own machine.
     """
 

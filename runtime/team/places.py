@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-__all__ = ["PlaceConfig", "RayPlace", "SshPlace"]
+__all__ = ["PlaceConfig", "RayPlace", "Resources", "SshPlace"]
 
 
 class SshPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ssh"):
@@ -43,6 +43,22 @@ class RayPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ray"):
     address: str = "auto"
     workdir: str = ""
     folder: str = ""
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What each task of an agent books of a Ray cluster; None: nothing. Ray counts it, and holds nobody to it.
+
+    Attributes:
+        cpu: processors.
+        gpu: graphics processors.
+        memory: bytes.
+        custom: resources by names that the cluster's nodes have given them.
+    """
+
+    cpu: float | None = None
+    gpu: float | None = None
+    memory: int | None = None
+    custom: dict[str, float] = {}
 
 
 PlaceConfig: TypeAlias = SshPlace | RayPlace

@@ -18,16 +18,19 @@ from .lacks import lacks_of
 if TYPE_CHECKING:
     from .config import AgentConfig, Team
 
-__all__ = ["check_requirements", "missing_for", "reachable"]
+__all__ = ["check_requirements", "missing_for", "place_of", "reachable"]
 
 
-def check_requirements(team: Team, agent: str, working_directory: str = "") -> None:
+def check_requirements(team: Team, agent: str, working_directory: str = "", place: str | None = None) -> None:
     """Refuse to start an agent if it, or an agent that it may come to start, lacks something here.
+
+    Of those that run at a place nothing is known: their tasks say what its nodes lack.
 
     Args:
         team: a checked team.
         agent: the agent.
         working_directory: where it would work; empty: the current directory.
+        place: where the agent itself is to run; empty: here; None: as the team has it.
 
     Raises:
         RequirementError: says which agent lacks what, and what to install.
@@ -35,10 +38,16 @@ def check_requirements(team: Team, agent: str, working_directory: str = "") -> N
     lacks = [
         f"Agent {name!r} cannot run here. {sentence}"
         for name in reachable(team, agent)
+        if not (place if name == agent and place is not None else place_of(team, name))
         for sentence in missing_for(team.agents[name], os.environ, working_directory)
     ]
     if lacks:
         raise RequirementError("\n".join(dict.fromkeys(lacks)))
+
+
+def place_of(team: Team, agent: str) -> str:
+    """Return the name of the place where an agent's tasks run; empty: here."""
+    return team.agents[agent].place or team.settings.place
 
 
 def missing_for(

@@ -6,15 +6,16 @@ reads files, imports the author's code or looks at the environment.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..team.config import AgentConfig, Privileges, Team, Workdir
 from ..team.key_variables import keys_of_agents, keys_of_models, keys_of_server
-from .keys import AGENT, TOP, VERSIONS
+from .keys import AGENT, RUNTIME, TOP, VERSIONS
 from .limits import read_limits, read_restart, read_settings
 from .mcp import McpDefinitions, read_definitions, server_of
 from .models import Models, read_entrypoint, read_models
 from .permissions import read_permissions
+from .places import read_place, read_places, read_resources
 from .requests import read_fallback, read_old_tool_tokens, with_structured_output
 from .toolsets import read_toolset, toolset_type
 from .values import Section, Value, listed, quoted
@@ -22,7 +23,9 @@ from .values import Section, Value, listed, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ..team.places import PlaceConfig
     from .nodes import Findings, Node
+    from .places import KnownPlaces
 
 __all__ = ["LOOP_KEYS", "MODEL_KEYS", "check"]
 
@@ -40,8 +43,14 @@ MODEL_KEYS = ("fallback", "structured_output")
 """What says how an agent's model answers."""
 
 
-def check(node: Node, findings: Findings) -> Team | None:
-    """Return the team, or None if anything is wrong, here or in what `findings` already holds."""
+def check(node: Node, findings: Findings, given: Iterable[PlaceConfig] | None = None) -> Team | None:
+    """Return the team, or None if anything is wrong, here or in what `findings` already holds.
+
+    Args:
+        node: the file.
+        findings: takes what is wrong.
+        given: places that a program gives in place of the file's; None: it gives none.
+    """
     top = Value(node, "", findings).section(TOP)
     if top is None:
         return None
@@ -49,16 +58,19 @@ def check(node: Node, findings: Findings) -> Team | None:
     _check_metadata(top)
     models = read_models(top)
     mcps = read_definitions(top)
-    agents = _agents(Value(node, "", findings), top, models, mcps)
+    settings = top.get("runtime")
+    runtime = settings.section(RUNTIME) if settings is not None else None
+    places = read_places(top, runtime, given)
+    agents = _agents(Value(node, "", findings), top, _Defined(models, mcps, places))
     permissions = read_permissions(top, agents)
-    settings = read_settings(top.get("runtime"))
+    in_force = read_settings(runtime, places)
     if findings.problems or not agents:
         return None
     return Team(
         source=findings.source,
         agents=agents,
         root="root" if "root" in agents else next(iter(agents)),
-        settings=settings,
+        settings=in_force,
         permissions=permissions,
         ignored=findings.ignored,
         key_variables=_key_variables(models, mcps, agents),
@@ -94,7 +106,15 @@ def _check_metadata(top: Section) -> None:
         metadata.entries()
 
 
-def _agents(file: Value, top: Section, models: Models, mcps: McpDefinitions) -> dict[str, AgentConfig]:
+class _Defined(NamedTuple):
+    """What agents refer to by names."""
+
+    models: Models
+    mcps: McpDefinitions
+    places: KnownPlaces
+
+
+def _agents(file: Value, top: Section, defined: _Defined) -> dict[str, AgentConfig]:
     given = top.get("agents")
     if given is None:
         if not top.means("agents"):
@@ -103,16 +123,15 @@ def _agents(file: Value, top: Section, models: Models, mcps: McpDefinitions) -> 
     entries = given.entries()
     if entries is not None and not given.node.value:
         given.report("There are no agents here.", "Give at least one.")
-    checked = {name: _agent(name, value, entries or {}, models, mcps) for name, value in (entries or {}).items()}
+    checked = {name: _agent(name, value, entries or {}, defined) for name, value in (entries or {}).items()}
     return {name: agent for name, agent in checked.items() if agent is not None}
 
 
-def _agent(
-    name: str, value: Value, names: Mapping[str, Value], models: Models, mcps: McpDefinitions
-) -> AgentConfig | None:
+def _agent(name: str, value: Value, names: Mapping[str, Value], defined: _Defined) -> AgentConfig | None:
     section = value.section(AGENT)
     if section is None:
         return None
+    models, mcps, places = defined
     model, entrypoint = section.get("model"), section.get("entrypoint")
     if entrypoint is not None:
         _report_without_effect(entrypoint, section)
@@ -122,6 +141,7 @@ def _agent(
         )  # fmt: skip
     workdir, keys, privileges = section.get("workdir"), section.get("keys"), section.get("privileges")
     files = section.get("add_prompt_files")
+    place = read_place(section.get("place"), places)
     agent = AgentConfig(
         name=name,
         fallback=read_fallback(section.get("fallback"), models.find),
@@ -142,6 +162,8 @@ def _agent(
         limits=read_limits(section.get("limits")),
         restart=read_restart(section.get("restart")),
         keys=keys is None or keys.boolean() is not False,
+        place=place,
+        resources=read_resources(section.get("resources"), place, places),
     )
     return with_structured_output(agent, section.get("structured_output"))
 

@@ -6,10 +6,9 @@ What a schema cannot say is in `docs/team-file.md`: it knows no names of the fil
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import msgspec
-from docstring_parser import parse
 
 from ...actors import Restart, RestartPolicy
 from ..models.thinking import LEVELS
@@ -31,6 +30,7 @@ from .check import LOOP_KEYS, MODEL_KEYS
 from .lifecycle import BACKOFF, LIFECYCLE, PROFILES, RESTARTS
 from .limits import LEAST_MEMORY, SIZES
 from .mcp import TRANSPORTS
+from .place_schema import PLACE, resources, team_places
 from .requests import API_TYPE, OURS, PARAMETERS
 from .schema_values import (
     BLANK,
@@ -54,6 +54,7 @@ from .schema_values import (
     seconds,
     section,
     size,
+    told,
     when,
     whole,
 )
@@ -117,18 +118,6 @@ def _names(entry: Schema, description: str, *, least: int = 0) -> Schema:
     return {"type": "object", "description": description, **names, "additionalProperties": entry, **bound}
 
 
-def _told(values: dict[str, Schema], config: type[Any]) -> dict[str, Schema]:
-    """Return the schemas with what the docstring of a class says of its attributes of the same name."""
-    told = {item.arg_name: " ".join((item.description or "").split()) for item in parse(config.__doc__ or "").params}
-    return {
-        key: {**value, "description": _sentence(told[key])} if told.get(key) else value for key, value in values.items()
-    }
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].rstrip('.')}."
-
-
 def _agent() -> Schema:
     values: dict[str, Schema] = {
         "model": TEXT,
@@ -149,10 +138,12 @@ def _agent() -> Schema:
         "privileges": one_of(get_args(Privileges)),
         "fallback": section(
             keys.FALLBACK,
-            _told({"models": TEXTS, "retries": whole(-1), "cooldown": seconds()}, Fallback),
+            told({"models": TEXTS, "retries": whole(-1), "cooldown": seconds()}, Fallback),
         ),
         "structured_output": _structured_output(),
         "keys": BOOLEAN,
+        "place": PLACE,
+        "resources": resources(),
     }
     starts = {
         "contains": {"type": "object", "required": ["type"], "properties": {"type": {"const": "background_agents"}}}
@@ -166,7 +157,7 @@ def _agent() -> Schema:
             {**given("sub_agents"), "properties": {"sub_agents": {"minItems": 1, "not": {"type": "null"}}}},
         ),
     ]
-    return section(keys.AGENT, _told(values, AgentConfig), allOf=rules)
+    return section(keys.AGENT, told(values, AgentConfig), allOf=rules)
 
 
 def _structured_output() -> Schema:
@@ -184,7 +175,7 @@ def _restart() -> Schema:
         "backoff": seconds(),
         "max_backoff": seconds(),
     }
-    return {"anyOf": [policies, section(keys.RESTART, _told(values, RestartPolicy), required=["policy"])]}
+    return {"anyOf": [policies, section(keys.RESTART, told(values, RestartPolicy), required=["policy"])]}
 
 
 def _limits() -> Schema:
@@ -192,7 +183,7 @@ def _limits() -> Schema:
     values |= {"wall_clock": seconds(above=True), "cpu": seconds(above=True), "cost": number(above=True)}
     values |= {"memory": size(LEAST_MEMORY), "output": size(1)}
     values = {name: {**value, "maximum": LARGEST_LIMIT} for name, value in values.items()}
-    return section(keys.LIMITS, _told(values, Limits))
+    return section(keys.LIMITS, told(values, Limits))
 
 
 def _settings() -> Schema:
@@ -206,8 +197,10 @@ def _settings() -> Schema:
         else:
             values[setting.name] = seconds(above=not may_be_zero)
     values["limits"] = _ref("limits")
+    values["places"] = team_places()
+    values["place"] = PLACE
     values["preload"] = listing({"type": "string", "pattern": r"^[^\s.:]+(\.[^\s.:]+)*$"})
-    return section(keys.RUNTIME, _told(values, Settings))
+    return section(keys.RUNTIME, told(values, Settings))
 
 
 def _model() -> Schema:
@@ -225,7 +218,7 @@ def _model() -> Schema:
         "parallel_tool_calls": BOOLEAN,
         "provider_opts": {"type": "object", "properties": {**refused, **moved, "api_type": {"const": API_TYPE}}},
         "thinking_budget": {**budget, "type": ["integer", "boolean", "string"], "minimum": -1},
-        "cost": section(keys.COST, _told(dict.fromkeys(keys.COST.supported, number(0, 1e6)), Cost)),
+        "cost": section(keys.COST, told(dict.fromkeys(keys.COST.supported, number(0, 1e6)), Cost)),
     }
     is_function = {"required": ["provider"], "properties": {"provider": {"pattern": f"^{in_any_case(PYTHON)}$"}}}
     rules = [when(is_function, neither(*sorted(keys.MODEL.supported - {"provider", "model"})))]

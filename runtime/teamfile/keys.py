@@ -87,6 +87,8 @@ _AGENT = Keys(
             "num_history_items",
             "add_prompt_files",
             "keys",
+            "place",
+            "resources",
         }
     ),
     ignored=frozenset({"welcome_message", "commands", "use_commands", "title_model", "add_description_parameter"}),

@@ -9,13 +9,14 @@ import msgspec
 
 from ...actors import NEVER, Restart, RestartPolicy
 from ..team.config import LARGEST_LIMIT, MAY_BE_ZERO, Limits, Settings
-from .keys import LIMITS, RESTART, RUNTIME
+from .keys import LIMITS, RESTART
 from .values import quoted
 
 if TYPE_CHECKING:
-    from .values import Value
+    from .places import KnownPlaces
+    from .values import Section, Value
 
-__all__ = ["LEAST_MEMORY", "SIZES", "UNITS", "read_limits", "read_restart", "read_settings"]
+__all__ = ["LEAST_MEMORY", "SIZES", "UNITS", "read_limits", "read_restart", "read_settings", "read_size"]
 
 UNITS: Final = {
     "": 1,
@@ -43,9 +44,8 @@ LEAST_MEMORY: Final = 10_000_000
 """Bytes; a task's process needs about half of it before it has done anything."""
 
 
-def read_settings(given: Value | None) -> Settings:
-    """Read `runtime`."""
-    section = given.section(RUNTIME) if given is not None else None
+def read_settings(section: Section | None, places: KnownPlaces) -> Settings:
+    """Read the settings in `runtime`, beside its places, which have been read."""
     if section is None:
         return Settings()
     chosen: dict[str, Any] = {}
@@ -55,10 +55,14 @@ def read_settings(given: Value | None) -> Settings:
             continue
         if setting.name == "limits":
             chosen["limits"] = read_limits(value)
+        elif setting.name == "places":
+            chosen["places"] = places.configs
+        elif setting.name == "place":
+            chosen["place"] = places.default
         elif setting.name == "preload":
             chosen["preload"] = _modules(value)
         elif setting.name in SIZES:
-            chosen[setting.name] = _size(value, least=1)
+            chosen[setting.name] = read_size(value, least=1)
         elif setting.type is int:
             chosen[setting.name] = value.whole(least=0 if setting.name in MAY_BE_ZERO else 1)
         else:
@@ -87,9 +91,9 @@ def read_limits(given: Value | None) -> Limits:
             case "cost":
                 chosen[name] = value.number(above=True)
             case "memory":
-                chosen[name] = _size(value, least=LEAST_MEMORY)
+                chosen[name] = read_size(value, least=LEAST_MEMORY)
             case "output":
-                chosen[name] = _size(value, least=1)
+                chosen[name] = read_size(value, least=1)
             case _:
                 chosen[name] = value.whole(least=1)
         if (chosen[name] or 0) > LARGEST_LIMIT:
@@ -132,7 +136,7 @@ def _policy(value: Value) -> Restart:
     return "temporary"
 
 
-def _size(value: Value, *, least: int) -> int | None:
+def read_size(value: Value, *, least: int) -> int | None:
     """Read a number of bytes: a whole number, or text with a unit such as `512MB`."""
     if not isinstance(value.node.value, str):
         return value.whole(least=least)

@@ -26,10 +26,11 @@ from .nodes import Findings, Node, nodes_of_mapping
 from .values import Value, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..errors import Problem
     from ..team.config import Team
+    from ..team.places import PlaceConfig
 
 __all__ = ["check_team", "load_team", "override_model", "team_from_mapping"]
 
@@ -51,37 +52,46 @@ _TOP = Node(None, 1, 0)
 _NO_PLACE = Node(None, 0, 0)
 
 
-def load_team(path: str | os.PathLike[str]) -> Team:
+def load_team(path: str | os.PathLike[str], places: Iterable[PlaceConfig] | None = None) -> Team:
     """Read and check a team file.
+
+    Args:
+        path: the file.
+        places: those that a program gives in place of the file's; None: it gives none.
 
     Raises:
         TeamFileError: the file cannot be read, or something in it is wrong; holds all problems, in the file's order.
     """
-    team, problems = check_team(path)
+    team, problems = check_team(path, places)
     if team is None:
         raise TeamFileError(problems)
     return team
 
 
-def check_team(path: str | os.PathLike[str]) -> tuple[Team | None, tuple[Problem, ...]]:
-    """Read and check a team file; returns the team, or None and what is wrong, in the file's order."""
+def check_team(
+    path: str | os.PathLike[str], places: Iterable[PlaceConfig] | None = None
+) -> tuple[Team | None, tuple[Problem, ...]]:
+    """As `load_team`; returns the team, or None and what is wrong, in the file's order."""
     # A file's name may be any bytes; what is printed and stored must be text.
     findings = Findings(os.fsencode(path).decode(errors="replace"))
     text = _read(path, findings)
     node = _parse(text, findings) if text is not None else None
-    team = check(node, findings) if node is not None else None
+    team = check(node, findings, places) if node is not None else None
     if team is not None:
         team = msgspec.structs.replace(team, folders=_folders(os.fsdecode(path)))
     logger.debug("The team file %s is read. Problems: %d.", findings.source, len(findings.problems))
     return team, findings.problems
 
 
-def team_from_mapping(mapping: Mapping[str, Any], source: str = "<mapping>") -> Team:
+def team_from_mapping(
+    mapping: Mapping[str, Any], source: str = "<mapping>", places: Iterable[PlaceConfig] | None = None
+) -> Team:
     """Check a team given as Python data, with the keys of a team file.
 
     Args:
         mapping: of text, numbers, truths, None, lists and mappings; it is copied.
         source: what messages call it; their line is 0.
+        places: see `load_team`.
 
     Raises:
         TeamFileError: something in it is wrong; holds all problems, in the mapping's order.
@@ -92,7 +102,7 @@ def team_from_mapping(mapping: Mapping[str, Any], source: str = "<mapping>") -> 
     except RecursionError:
         _report_depth(findings)
         raise TeamFileError(findings.problems) from None
-    team = check(node, findings)
+    team = check(node, findings, places)
     if team is None:
         raise TeamFileError(findings.problems)
     return team

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from docstring_parser import parse
+
 from .limits import UNITS
 from .values import Keys
 
@@ -36,6 +38,7 @@ __all__ = [
     "seconds",
     "section",
     "size",
+    "told",
     "when",
     "whole",
 ]
@@ -126,6 +129,18 @@ def section(keys: Keys, values: Mapping[str, Schema], *, required: Iterable[str]
     properties = {**refused, **ignored, **properties}
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
     return {**schema, "required": needed} if needed else schema
+
+
+def told(values: dict[str, Schema], config: type[Any]) -> dict[str, Schema]:
+    """Return the schemas with what the docstring of a class says of its attributes of the same name."""
+    told = {item.arg_name: " ".join((item.description or "").split()) for item in parse(config.__doc__ or "").params}
+    return {
+        key: {**value, "description": _sentence(told[key])} if told.get(key) else value for key, value in values.items()
+    }
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def off(description: str) -> Schema:

@@ -192,6 +192,7 @@ def _title(task: TaskSeen, ran: float | None) -> Text:
     facts = [
         f"{MARKS.get(task.status, '')} {task.status}",
         span(ran) if ran is not None else "",
+        f"on {words(task.node, 60)}" if task.node else "",
         f"{amount(own)} tokens {dollars(task.usage.cost)}".rstrip() if own else "",
         f"Σ {amount(total)} tokens {dollars(task.total_usage.cost)} with what it started" if total > own else "",
         f"{memory(vitals.memory_bytes)}{' at its peak' if task.ended else ''}"

@@ -64,6 +64,7 @@ def _details(task: Mapping[str, Any], items: list[TaskSeen], run: RunSeen | None
         "Queued": clock(task["queued_at"]),
         "Started": clock(task["started_at"]),
         "Ended": clock(task["ended_at"]),
+        "Node": task["node"],
         "Process": task["pid"],
         "Works in": task["workdir"] or (run.working_dir if run is not None else ""),
         "Run": run.path if run is not None else task["run"],

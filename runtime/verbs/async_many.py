@@ -16,7 +16,7 @@ from .awaiting import AsyncInbox, begin
 from .completion import Completions, Ended
 from .handle import TaskHandle, TaskRef
 from .mapping import Arrived, Mapping
-from .pieces import LATER, OnError, pieces_of
+from .pieces import LATER, Pieces, pieces_of
 from .way import Way
 
 __all__ = ["AsyncResults", "completed", "results"]
@@ -87,22 +87,20 @@ class AsyncResults(NotPickled, AsyncIterator[T], Generic[T]):
 
 def results(
     way: Way,
-    work: Callable[[Any], Any] | str,
+    wanted: Pieces,
     items: Iterable[Any] | AsyncIterable[Any],
     *,
     concurrency: int | None,
-    chunksize: int,
-    on_error: OnError,
     ordered: bool,
 ) -> AsyncResults[Any]:
     """Return the results of a mapping; see `BlockingVerbs.map`."""
     feed: _Feed | None = None
     if isinstance(items, AsyncIterable) and not isinstance(items, Iterable):
         items = feed = _Feed(items)
-    pieces = pieces_of(way, work, items, chunksize, on_error)
+    pieces = pieces_of(way, wanted, items)
 
     def mapping(inbox: AsyncInbox[Arrived]) -> Mapping:
-        return Mapping(way, pieces, inbox, on_error=on_error, concurrency=concurrency, ordered=ordered)
+        return Mapping(way, pieces, inbox, on_error=wanted.on_error, concurrency=concurrency, ordered=ordered)
 
     return AsyncResults(_Mapped(mapping, feed))
 

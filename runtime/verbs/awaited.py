@@ -21,7 +21,7 @@ from .awaiting import AsyncInbox, doorbell, driven, uncancelled
 from .callbacks import check_callback
 from .groups import GroupBook, GroupWay, OnGroupError
 from .handle import QuestionRef, TaskHandle, TaskRef, TaskRefs, check_kind, id_of, ids_given, question_id
-from .pieces import OnError
+from .pieces import OnError, Pieces
 from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, events_of
@@ -129,11 +129,12 @@ class AsyncVerbs(Verbs):
         limits: Limits | None = None,
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
+        place: str | None = None,
         key: str | None = None,
         output_schema: Any = None,
     ) -> AsyncTask:
         """Start a task of an agent and return at once; see `BlockingVerbs.run`."""
-        options = options_of(limits, restart, workdir, key, output_schema)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
         return await self._start(run_request(agent, task, expected_output, data, options))
 
     async def submit(
@@ -145,12 +146,13 @@ class AsyncVerbs(Verbs):
         limits: Limits | None = None,
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
+        place: str | None = None,
         key: str | None = None,
         output_schema: Any = None,
         **kwargs: Any,
     ) -> AsyncTask:
         """Run a function in a process of its own, and return at once; see `BlockingVerbs.submit`."""
-        options = options_of(limits, restart, workdir, key, output_schema)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
         return await self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     async def resume(self, task: TaskRef, message: str | None = None) -> AsyncTask:
@@ -203,6 +205,7 @@ class AsyncVerbs(Verbs):
         items: Iterable[Any] | AsyncIterable[Any],
         *,
         concurrency: int | None = None,
+        place: str | None = None,
         chunksize: int = 1,
         on_error: OnError = "raise",
         ordered: bool = True,
@@ -213,9 +216,8 @@ class AsyncVerbs(Verbs):
         closes it, if it is a generator. The items of a plain iterable are taken in the event loop: one that waits for
         something stops all else there. A wait that is cancelled loses nothing.
         """
-        return results(
-            self._way, work, items, concurrency=concurrency, chunksize=chunksize, on_error=on_error, ordered=ordered
-        )
+        pieces = Pieces(work, place=place, chunksize=chunksize, on_error=on_error)
+        return results(self._way, pieces, items, concurrency=concurrency, ordered=ordered)
 
     def as_completed(
         self,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...actors import RestartPolicy
-from ..errors import RunError
-from ..tasks.ends import TaskStopped
 from ..tasks.messages import RunTask
 from ..tasks.talk import SteerReceipt
 from ..tasks.views import TaskView
@@ -19,14 +17,15 @@ from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, EventStream, events_of
 from .task import Task
-from .way import Verbs, Way
+from .way import Verbs
 
 if TYPE_CHECKING:
+    from .blocking_group import Group
     from .executor import TaskExecutor
     from .groups import OnGroupError
     from .pieces import OnError
 
-__all__ = ["BlockingVerbs", "Group"]
+__all__ = ["BlockingVerbs", "TaskViews", "Tasks"]
 
 TaskViews: TypeAlias = list[TaskView]
 Tasks: TypeAlias = "list[Task]"
@@ -46,6 +45,7 @@ class BlockingVerbs(Verbs):
         limits: Limits | None = None,
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
+        place: str | None = None,
         key: str | None = None,
         output_schema: Any = None,
     ) -> Task:
@@ -59,6 +59,7 @@ class BlockingVerbs(Verbs):
             limits: narrow those of the agent, for this task.
             restart: replaces the agent's policy, for this task.
             workdir: replaces the agent's, for this task: `shared`, `private` or `worktree`.
+            place: replaces the agent's, for this task: the name of a place, or empty for the host's own machine.
             key: names this piece of work, in up to 500 characters. A second call with the same key starts nothing and
                 returns the same task, whatever it is given; for another agent or function it is an error.
             output_schema: what the answer must be, as a JSON schema, or as a type: a dataclass, msgspec struct,
@@ -70,13 +71,13 @@ class BlockingVerbs(Verbs):
             UnknownAgentError: the team has no such agent.
             EmptyTaskError: there is nothing to do.
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
-            RunError: the key is that of another agent's task, or of a function's.
+            RunError: the key is that of another agent's task, or of a function's; or there is no such place.
             RequirementError: the agent, or one it may start, needs something this machine lacks.
             RuntimeClosedError: the runtime is closed.
             OutputSchemaError: the output schema cannot be used.
             TypeError, ValueError: an argument has the wrong type, or cannot be.
         """
-        options = options_of(limits, restart, workdir, key, output_schema)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
         return self._start(run_request(agent, task, expected_output, data, options))
 
     def submit(
@@ -88,6 +89,7 @@ class BlockingVerbs(Verbs):
         limits: Limits | None = None,
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
+        place: str | None = None,
         key: str | None = None,
         output_schema: Any = None,
         **kwargs: Any,
@@ -102,6 +104,7 @@ class BlockingVerbs(Verbs):
             limits: what the task may use.
             restart: when it is started again; None: never.
             workdir: where it works: `shared`, `private` or `worktree`; None: in the runtime's working directory.
+            place: name of the place where it runs; empty: the host's own machine; None: where the settings say.
             key: see `run`.
             output_schema: see `run`; what the function returns is checked.
             kwargs: its keyword arguments.
@@ -109,10 +112,10 @@ class BlockingVerbs(Verbs):
         Raises:
             TypeError, ValueError: it, or an argument, cannot be sent to another process, or an option cannot be.
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
-            RunError: the key is that of an agent's task, or of a function of another name.
+            RunError: the key is that of an agent's task, or of a function of another name; or there is no such place.
             RuntimeClosedError: the runtime is closed.
         """
-        options = options_of(limits, restart, workdir, key, output_schema)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
         return self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     def resume(self, task: TaskRef, message: str | None = None) -> Task:
@@ -234,6 +237,7 @@ class BlockingVerbs(Verbs):
         items: Iterable[Any],
         *,
         concurrency: int | None = None,
+        place: str | None = None,
         chunksize: int = 1,
         on_error: OnError = "raise",
         ordered: bool = True,
@@ -249,6 +253,7 @@ class BlockingVerbs(Verbs):
                 task, all else its data.
             items: may be endless.
             concurrency: tasks at work at a time; None: as many as the runtime lets run.
+            place: see `run` and `submit`.
             chunksize: items that one process works through, for functions.
             on_error: raise what a task has failed with, or yield it in place of its result: each item of a chunk then
                 fails by itself, unless its process ends. An item that cannot be sent is yielded as its error.
@@ -260,10 +265,10 @@ class BlockingVerbs(Verbs):
             ValueError: an argument is out of its range.
         """
         from .many import results  # noqa: PLC0415 - for programs that have many
+        from .pieces import Pieces  # noqa: PLC0415 - as above
 
-        return results(
-            self._way, work, items, concurrency=concurrency, chunksize=chunksize, on_error=on_error, ordered=ordered
-        )
+        pieces = Pieces(work, place=place, chunksize=chunksize, on_error=on_error)
+        return results(self._way, pieces, items, concurrency=concurrency, ordered=ordered)
 
     def as_completed(self, tasks: Iterable[TaskRef], *, timeout: float | None = None) -> Iterator[Task]:
         """Yield tasks as they end, each once; their results are still to be read.
@@ -297,6 +302,8 @@ class BlockingVerbs(Verbs):
             on_error: when one of its tasks fails: stop the others, and raise its `TaskFailed` at the end of the block;
                 or let them go on, and raise nothing.
         """
+        from .blocking_group import Group  # noqa: PLC0415 - it is made of these verbs
+
         return Group(self._way, on_error)
 
     def _start(self, request: RunTask) -> Task:
@@ -313,88 +320,3 @@ class BlockingVerbs(Verbs):
         """Return the handle of a task: the one that there is, if it is alive."""
         known = self._way.held.handle(task_id)
         return known if isinstance(known, Task) else Task(task_id, agent, self._way)
-
-
-class Group(BlockingVerbs):
-    """Tasks that end with a block; see `BlockingVerbs.group`.
-
-    Its verbs start tasks of it, and `list` and `wait` know no others. A block that ends as it should waits for them.
-    One that an exception or an interrupt leaves stops them, and waits until they are gone.
-    """
-
-    def __init__(self, way: Way, on_error: OnGroupError) -> None:
-        super().__init__(way)
-        from .groups import GroupBook, GroupWay  # noqa: PLC0415 - for programs that want one
-
-        self._book = GroupBook(way, on_error)
-        self._way = GroupWay(way, self._book)
-
-    def __enter__(self) -> Self:
-        self._book.check_open()
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if error is not None:
-            self._book.stop()
-        try:
-            if error is None:
-                for executor in self._book.executors:
-                    executor.shutdown()
-            drive(self._way, self._book.ended())
-        except BaseException:
-            self._book.stop()
-            drive(self._way, self._book.ended())
-            raise
-        finally:
-            self._book.close()
-        # What a block meets of a failure elsewhere in the group is not the news: the failure is.
-        if error is None or isinstance(error, TaskStopped | RunError):
-            failure = drive(self._way, self._book.failure())
-            if failure is not None:
-                raise failure from error
-
-    @property
-    def tasks(self) -> Tasks:
-        """Its tasks, oldest first."""
-        return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
-
-    def executor(self, max_workers: int | None = None) -> TaskExecutor:
-        """As `BlockingVerbs.executor`. A block that ends as it should waits until all of its futures are settled."""
-        executor = super().executor(max_workers)
-        self._book.executors.append(executor)
-        return executor
-
-    def list(self) -> TaskViews:
-        """Return its tasks as they are now, oldest first; of their output only the end."""
-        return [view for view in super().list() if view.id in self._book.agents]
-
-    def wait(
-        self, tasks: TaskRefs | None = None, *more: TaskRef, mode: Mode = "all", timeout: float | None = None
-    ) -> TaskViews:
-        """As `BlockingVerbs.wait`; without tasks it waits for those of the group."""
-        return super().wait(self.tasks if tasks is None else tasks, *more, mode=mode, timeout=timeout)
-
-    def events(
-        self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT
-    ) -> EventStream:
-        """As `BlockingVerbs.events`; without tasks those of the tasks that the group has started until now."""
-        return super().events(self.tasks if tasks is None else tasks, since=since, limit=limit)
-
-    def stop(self, *tasks: TaskRefs) -> TaskViews:
-        """Stop tasks of the group, without arguments all of them, and return when they are gone.
-
-        A group of which all are stopped starts no more.
-        """
-        if tasks:
-            return super().stop(*tasks)
-        self._book.stop()
-        return drive(self._way, self._book.ended())
-
-    def _start(self, request: RunTask) -> Task:
-        accepted = drive(self._way, steps.run(request, self._way.data_check(request)))
-        return self._begun(accepted.task_id, request.agent)
-
-    def _begun(self, task_id: str, agent: str) -> Task:
-        task = self._handle(task_id, agent)
-        self._book.watch(task.id)
-        return task

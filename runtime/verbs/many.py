@@ -9,7 +9,7 @@ from .completion import Completions, Ended
 from .handle import TaskHandle, TaskRef
 from .inbox import Inbox
 from .mapping import Arrived, Mapping
-from .pieces import OnError, pieces_of
+from .pieces import Pieces, pieces_of
 from .way import Way
 
 __all__ = ["completed", "results"]
@@ -19,18 +19,18 @@ Handle = TypeVar("Handle", bound=TaskHandle)
 
 def results(
     way: Way,
-    work: Callable[[Any], Any] | str,
+    wanted: Pieces,
     items: Iterable[Any],
     *,
     concurrency: int | None,
-    chunksize: int,
-    on_error: OnError,
     ordered: bool,
 ) -> Iterator[Any]:
     """Yield the results of a mapping; see `BlockingVerbs.map`."""
     inbox: Inbox[Arrived] = Inbox()
-    pieces = pieces_of(way, work, items, chunksize, on_error)
-    return _results(Mapping(way, pieces, inbox, on_error=on_error, concurrency=concurrency, ordered=ordered), inbox)
+    pieces = pieces_of(way, wanted, items)
+    return _results(
+        Mapping(way, pieces, inbox, on_error=wanted.on_error, concurrency=concurrency, ordered=ordered), inbox
+    )
 
 
 def completed(

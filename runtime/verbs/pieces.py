@@ -5,22 +5,22 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
 from ..tasks.calls import call_each, call_each_async
 from ..tasks.chunks import collect_each, collect_each_async
 from ..tasks.ends import TaskFailed, TaskStopped
-from ..tasks.messages import RunTask
+from ..tasks.messages import RunOptions, RunTask
 from ..tasks.views import TaskView
 from ..team.callables import check_callable
 from .arguments import check_choice, check_whole, several
-from .request import CallRequests, run_request
+from .request import CallRequests, options_of, run_request
 from .steps import result_of_view
 from .way import Way
 
-__all__ = ["LATER", "OnError", "Piece", "outcomes_of", "pieces_of"]
+__all__ = ["LATER", "OnError", "Piece", "Pieces", "outcomes_of", "pieces_of"]
 
 OnError: TypeAlias = Literal["raise", "collect"]
 
@@ -33,53 +33,68 @@ LATER: Final = object()
 _NOT_YET: Final[Piece] = (None, None)
 
 
-def pieces_of(
-    way: Way, work: Callable[..., Any] | str, items: Iterable[Any], chunksize: int, on_error: OnError
-) -> Iterator[Piece]:
+class Pieces(NamedTuple):
+    """What is wanted for each item.
+
+    Attributes:
+        work: a function, or the name of an agent; an item that is no text is an agent's data, and its text as JSON.
+        place: see `BlockingVerbs.run`.
+        chunksize: items of one task.
+        on_error: whether the items of a chunk fail each by itself.
+    """
+
+    work: Callable[..., Any] | str
+    place: str | None
+    chunksize: int
+    on_error: OnError
+
+
+def pieces_of(way: Way, wanted: Pieces, items: Iterable[Any]) -> Iterator[Piece]:
     """Return what to start for items: an agent's task, or a call of a function, for each, or for some together.
 
     Args:
         way: to the supervisor.
-        work: a function, or the name of an agent; an item that is no text is an agent's data, and its text as JSON.
+        wanted: what for each.
         items: may be endless; `LATER` among them is none.
-        chunksize: items of one task.
-        on_error: whether the items of a chunk fail each by itself.
 
     Raises:
         TypeError: an argument has the wrong type, there is nothing to call, or that cannot be sent to a process.
         ValueError: an argument is out of its range.
     """
+    work, place, chunksize, on_error = wanted
+    options = options_of(place=place)
     check_choice("on_error", on_error, get_args(OnError))
     check_whole("chunksize", chunksize)
     several(items, "items")
     if isinstance(work, str):
         if chunksize > 1:
             raise ValueError(f"chunksize is {chunksize}; it is 1 for an agent.")
-        return _tasks(work, items)
+        return _tasks(work, items, options)
     check_callable(work, "map")
     if chunksize == 1:
-        return _calls(CallRequests(work, work, by_value=way.sends_code), items)
+        return _calls(CallRequests(work, work, options, by_value=way.sends_code), items)
     each: Callable[..., Any] = collect_each if on_error == "collect" else call_each
     if inspect.iscoroutinefunction(work) or inspect.iscoroutinefunction(type(work).__call__):
         each = collect_each_async if on_error == "collect" else call_each_async
-    return _chunks(CallRequests(functools.partial(each, work), work, by_value=way.sends_code), items, chunksize)
+    requests = CallRequests(functools.partial(each, work), work, options, by_value=way.sends_code)
+    return _chunks(requests, items, chunksize)
 
 
-def _tasks(agent: str, items: Iterable[Any]) -> Iterator[Piece]:
+def _tasks(agent: str, items: Iterable[Any], options: RunOptions) -> Iterator[Piece]:
     number = 0
     for item in items:
         if item is LATER:
             yield _NOT_YET
             continue
-        yield _task(agent, item, f"items[{number}]"), None
+        yield _task(agent, item, options, f"items[{number}]"), None
         number += 1
 
 
-def _task(agent: str, item: Any, place: str) -> RunTask | TypeError:
+def _task(agent: str, item: Any, options: RunOptions, place: str) -> RunTask | TypeError:
     if isinstance(item, str):
-        return run_request(agent, item, None, None)
+        return run_request(agent, item, None, None, options)
     try:
-        task = run_request(agent, "", None, item, what=place)
+        task = run_request(agent, "", None, item, options, what=place)
     except TypeError as error:
         return error
     return msgspec.structs.replace(task, task=task.data or "null")

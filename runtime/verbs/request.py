@@ -17,11 +17,13 @@ __all__ = ["CallRequests", "call_request", "options_of", "run_request"]
 
 
 def options_of(
-    limits: Limits | None,
-    restart: RestartPolicy | None,
-    workdir: Workdir | None,
-    key: str | None,
+    limits: Limits | None = None,
+    restart: RestartPolicy | None = None,
+    workdir: Workdir | None = None,
+    *,
+    key: str | None = None,
     output_schema: Any = None,
+    place: str | None = None,
 ) -> RunOptions:
     """Return how a task differs from others.
 
@@ -30,7 +32,7 @@ def options_of(
         ValueError: there is no such working directory, or the key is empty, or longer than 500 characters.
         OutputSchemaError: the output schema cannot be used.
     """
-    if limits is None and restart is None and workdir is None and key is None and output_schema is None:
+    if (limits, restart, workdir, key, output_schema, place) == (None,) * 6:
         return AS_USUAL
     if limits is not None and not isinstance(limits, Limits):
         raise TypeError(f"limits is {type_name(limits)}; give it as Limits(wall_clock=…), with a value for each.")
@@ -40,7 +42,10 @@ def options_of(
         check_choice("workdir", workdir, get_args(Workdir))
     if key is not None:
         _check_key(key)
-    return RunOptions(limits, restart, workdir, key, None if output_schema is None else _schema(output_schema))
+    if place is not None:
+        _check_place(place)
+    schema = None if output_schema is None else _schema(output_schema)
+    return RunOptions(limits, restart, workdir, key, schema, place)
 
 
 def _schema(given: Any) -> str:
@@ -58,6 +63,11 @@ def _check_key(key: object) -> None:
         raise ValueError(f"key is {len(key):,} characters long; it may have {LONGEST_KEY}.")
     if encodable(key) != key:
         raise ValueError("key has half of a surrogate pair in it, which no other process could read.")
+
+
+def _check_place(place: object) -> None:
+    if not isinstance(place, str):
+        raise TypeError(f"place is {type_name(place)}; it must be the name of a place.")
 
 
 def run_request(
@@ -144,17 +154,21 @@ class CallRequests:
     Args:
         function: what to call, with one argument.
         work: the program's own function, which it calls; may be the same.
+        options: how each task differs from others.
         by_value: see `call_request`.
 
     Raises:
         TypeError: it cannot be sent to another process.
     """
 
-    def __init__(self, function: Callable[..., Any], work: Callable[..., Any], *, by_value: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], work: Callable[..., Any], options: RunOptions = AS_USUAL, *, by_value: bool
+    ) -> None:
         from ..tasks.calls import Calls  # noqa: PLC0415 - for programs that map functions
         from ..team.callables import label_of, module_of  # noqa: PLC0415 - as above
 
         self._work = work
+        self._options = options
         self._label = label_of(work)
         self._calls = Calls(function, module_of(work), by_value=by_value)
         try:
@@ -178,7 +192,7 @@ class CallRequests:
             call = self._calls.encode((argument,))
         except Exception as error:
             raise self._refusal(parts, error) from error
-        return _call_request(self._label, call, AS_USUAL)
+        return _call_request(self._label, call, self._options)
 
     def _refusal(self, parts: Sequence[tuple[str, Any]], error: Exception) -> TypeError:
         from ..team.unsendable import describe_unsendable  # noqa: PLC0415 - as above

@@ -34,6 +34,7 @@ from ..text import encodable
 from .arguments import check_choice, check_seconds, type_name
 
 if TYPE_CHECKING:
+    from ..tasks.nodes import NodeList, NodeView
     from .way import Way
 
 __all__ = [
@@ -41,9 +42,11 @@ __all__ = [
     "Mode",
     "Steps",
     "answer",
+    "drain",
     "ended",
     "forgotten",
     "list_tasks",
+    "nodes",
     "result_of_view",
     "resume",
     "run",
@@ -154,6 +157,24 @@ def stop(task_ids: Sequence[str]) -> Steps[list[TaskView]]:
     stopped: TaskList = yield StopTasks(list(task_ids))
     views = {view.id: view for view in stopped.tasks}
     return [views[task_id] for task_id in task_ids]
+
+
+def nodes() -> Steps[list[NodeView]]:
+    """Return the machines of all places."""
+    from ..tasks.nodes import ListNodes  # noqa: PLC0415 - for programs that have places
+
+    listed: NodeList = yield ListNodes()
+    return listed.nodes
+
+
+def drain(name: str, *, stop: bool) -> Steps[NodeView | None]:
+    """Have a node take no new task; returns it as it is then, or None if it is gone."""
+    if not isinstance(name, str):
+        raise TypeError(f"name is {type_name(name)}; it must be the name of a node.")
+    from ..tasks.nodes import DrainNode  # noqa: PLC0415 - as above
+
+    listed: NodeList = yield DrainNode(name, stop)
+    return listed.nodes[0] if listed.nodes else None
 
 
 def steer(task_id: str, message: str) -> Steps[SteerReceipt]:

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from subactors.actors.host.io import IOThread
-from subactors.runtime import TaskEndedError, TaskList, TaskView, UnknownTaskError
+from subactors.runtime import NodeView, RunError, TaskEndedError, TaskList, TaskView, UnknownTaskError
 from subactors.runtime.control.server import ControlRequest, ControlServer
 from subactors.runtime.control.wire import Face
 from subactors.runtime.runs.folder import RunFolder
@@ -15,6 +16,7 @@ from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.output import OutputFiles
 from subactors.runtime.tasks.gateway import ReplyTo
 from subactors.runtime.tasks.messages import ListTasks, StopTasks, ViewTask
+from subactors.runtime.tasks.nodes import DrainNode, ListNodes, NodeList
 
 PATIENCE = 30.0
 
@@ -31,6 +33,8 @@ class LiveRun:
     def __init__(self, root: Path, *views: TaskView) -> None:
         self.views = {view.id: view for view in views}
         self.stopped: list[str] = []
+        self.nodes: dict[str, NodeView] = {}
+        self.drained: list[tuple[str, bool]] = []
         self.folder = RunFolder.create(root)
         self.journal = Journal(self.folder.journal, {})
         self.outputs: dict[str, OutputFiles] = {}
@@ -63,6 +67,14 @@ class LiveRun:
                 ended = TaskView(id=task_id, agent="worker", task="", status="stopped", reason="Stopped at once.")
                 owned = TaskView(id=SECOND, agent="helper", task="", status="stopped", reason="With it.")
                 reply_to.set(TaskList(tasks=[ended, owned], running=0, max_running=20))
+            case ListNodes():
+                reply_to.set(NodeList([*self.nodes.values()]))
+            case DrainNode(name, stop):
+                self.drained.append((name, stop))
+                if name not in self.nodes:
+                    raise RunError(f"There is no node {name!r} of place lab now.")
+                self.nodes[name] = msgspec.structs.replace(self.nodes[name], state="draining")
+                reply_to.set(NodeList([self.nodes[name]]))
             case _:
                 raise AssertionError(request)
 

@@ -142,8 +142,9 @@ export class TaskPanel {
     const ended = ENDED.has(task.status);
     put(this.title, `${oneLine(task.agent, 200)} ${shortId(task.id)}`);
     const ran = this.model.ranFor(task);
+    const where = task.node ? ` · on ${oneLine(task.node, 60)}` : "";
     const tries = task.attempts > 1 ? ` · ${plural(task.attempts, "attempt")}` : "";
-    put(this.status, `${MARKS[task.status]} ${task.status}${ran === null ? "" : ` ${span(ran)}`}${tries}${this.doing(task)}`);
+    put(this.status, `${MARKS[task.status]} ${task.status}${ran === null ? "" : ` ${span(ran)}`}${where}${tries}${this.doing(task)}`);
     set(this.status, "class", `status s-${task.status}`);
     put(this.why, task.reason || (this.about && this.about.warning) || "");
     const own = tokensOf(task.usage);
@@ -299,7 +300,7 @@ export class TaskPanel {
       Asked: el("pre", { class: "prose", tabindex: "0" }, details.task), Items: this.items(),
       Id: details.id, "Started by": link(details.parent), Group: link(details.group), Continues: link(details.continues),
       Started: date(details.started_at), Queued: date(details.queued_at), Ended: date(details.ended_at),
-      Process: details.pid, "Works in": details.workdir || run?.working_dir, Run: run?.path ?? details.run,
+      Node: details.node, Process: details.pid, "Works in": details.workdir || run?.working_dir, Run: run?.path ?? details.run,
       Host: details.host_pid ? `process ${details.host_pid}` : "gone", Team: run?.team,
       Requests: details.usage.requests || null, Silence: details.silence ? silence(details.silence) : null,
       Budget: budget ? ["turns", "tokens", "cost", "seconds"].filter((unit) => budget[unit] !== null).map((unit) => `${unit}: ${budget.left[unit]} of ${budget[unit]} left`).join(", ") : null,

@@ -10,9 +10,10 @@ from typing import Any, Final
 import jsonschema
 import pytest
 from command_line import subactors, write_team
+from live_runs import live_run
 from processes_and_waits import wait_until
 from run_folders import subactors as on_root
-from subactors.runtime import Runtime
+from subactors.runtime import NodeView, Runtime
 from subactors.runtime.cli.json_schemas import SCHEMAS, schema_of
 from teams import entrypoint_team, run_and_wait, speaking
 
@@ -69,6 +70,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     bench = ("--function", "math:factorial", "--tasks", "1", "--repeat", "1", "--against", "none", "9")
     said["bench"] = subactors(folder, "bench", *bench, *state).stdout
     said["runs"] = on_root("runs", "--json", root=root).stdout
+    with live_run(tmp_path_factory.mktemp("nodes")) as run:
+        run.nodes = {"box1": NodeView(place="lab", name="box1", state="serving", silent=0.1, memory_available=10**9)}
+        said["nodes"] = on_root("nodes", "--json", root=run.folder.path.parent).stdout
+        said["drain"] = on_root("drain", "box1", "--json", root=run.folder.path.parent).stdout
     said["prune"] = on_root("prune", "--older-than", 0, "--json", root=root).stdout
     return {name: [json.loads(line) for line in text.splitlines()] for name, text in said.items()}
 

@@ -29,8 +29,10 @@ WITHOUT = {
     "agent_of_another_file": "a name that the file has not defined",
     "its_own_sub_agent": "the name of an entry inside of it",
     "mcp_definition_missing": "a name that the file has not defined",
+    "resources_of_no_cluster": "a place of another type, which it has not looked up",
     "same_key_twice": "YAML itself has only one of the two",
     "unknown_provider": "a name that may be one of `providers`",
+    "unknown_place": "a name that the file has not defined",
     "unknown_sub_agent": "a name that the file has not defined",
 }
 """The wrong files that a schema cannot refuse, and what it would have to know."""
@@ -117,6 +119,12 @@ def test_both_accept(text: str, tmp_path: Path, validator: Draft7Validator) -> N
         PLAIN + "providers: {x: {base_url: 'https://me:pw@host/v1'}}",
         PLAIN + "mcps: {x: {ref: other}}",
         PLAIN + "runtime: {max_depth: 0}",
+        PLAIN + "runtime: {places: {pair: {type: ssh}}}",
+        PLAIN + "runtime: {places: {pair: {type: ssh, hosts: ['box1:22']}}}",
+        PLAIN + "runtime: {places: {pair: {type: ssh, hosts: [box1], workdir: here}}}",
+        PLAIN + "runtime: {places: {'my place': {type: ray}}}",
+        PLAIN + "runtime: {places: {cluster: {type: ray, hosts: [box1]}}}",
+        PLAIN + "runtime: {places: {cluster: {type: slurm}}}",
         PLAIN + "model: openai/gpt-4o",
     ],
 )

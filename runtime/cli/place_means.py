@@ -1,0 +1,148 @@
+"""Place means: what the places of a team need, as `doctor` finds it: programs and packages here, hosts that answer.
+
+It asks hosts only where the user says so, and runs nothing there but the interpreter, for its version.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from ..team.places import PlaceConfig, RayPlace, SshPlace
+from ..text import duration, one_line
+from .means import Finding
+
+__all__ = ["lack_of", "place_findings"]
+
+_PATIENCE: Final = 20.0
+"""Seconds that one host has to answer."""
+
+_AT_ONCE: Final = 16
+"""Hosts that are asked at the same time."""
+
+_OPTIONS: Final = (*("-o", "BatchMode=yes"), *("-o", "ConnectTimeout=10"), *("-o", "ForwardAgent=no"))
+"""That nobody is asked for a password, as when tasks are to run there."""
+
+_OF_SSH: Final = 255
+"""Exit status of ssh where it could not have the command run."""
+
+_PROGRAM: Final = """\
+import json, platform, sys
+from importlib.metadata import PackageNotFoundError, version
+try:
+    ours = version("subactors")
+except PackageNotFoundError:
+    ours = ""
+print(json.dumps([platform.python_version(), sys.implementation.name, ours]))
+"""
+
+
+def lack_of(place: PlaceConfig) -> str:
+    """Return what this machine lacks to reach a place, as the end of a sentence; empty if nothing."""
+    if isinstance(place, SshPlace):
+        lacks = shutil.which("ssh") is None
+        return "is reached by ssh, and there is no program ssh here: install OpenSSH's client" if lacks else ""
+    lacks = importlib.util.find_spec("ray") is None
+    return "is a Ray cluster, and Ray is not installed here: pip install 'subactors[ray]'" if lacks else ""
+
+
+def place_findings(places: tuple[PlaceConfig, ...], *, ping: bool) -> Iterator[Finding]:
+    """Yield what each place needs, and whether it is there.
+
+    Args:
+        places: of a team.
+        ping: whether to ask the hosts of places that are reached by ssh.
+    """
+    for place in places:
+        if lack := lack_of(place):
+            yield Finding(f"place {place.name}", "!!", lack)
+        elif isinstance(place, SshPlace):
+            yield from _of_ssh(place, ping=ping)
+        else:
+            yield from _of_ray(place, os.environ)
+
+
+def _of_ssh(place: SshPlace, *, ping: bool) -> Iterator[Finding]:
+    what = f"place {place.name}"
+    ssh = shutil.which("ssh") or "ssh"
+    yield Finding(what, "ok", f"is reached by {ssh}, which encrypts all that host and nodes say to each other")
+    if not ping:
+        asks = "`subactors doctor TEAM --ping` does so, and compares versions"
+        yield Finding(f"{what}, hosts", "--", f"{one_line(', '.join(place.hosts), 200)}: not asked; {asks}")
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(lambda host: _of_host(ssh, place, host), place.hosts)
+
+
+def _of_host(ssh: str, place: SshPlace, host: str) -> Finding:
+    what = f"place {place.name}, {one_line(host, 100)}"
+    command = f"{shlex.quote(place.python)} -c {shlex.quote(_PROGRAM)}"
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            [ssh, *_OPTIONS, *place.options, "--", host, command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+            text=True,
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(what, "!!", f"has not answered within {_PATIENCE:g} s")
+    except OSError as error:
+        return Finding(what, "!!", f"{ssh} cannot be run: {error.strerror or error}")
+    try:
+        # What a shell's start-up files print comes first.
+        python, implementation, ours = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError:
+        said = done.stderr.strip().rpartition("\n")[2] or f"it ended with status {done.returncode}"
+        fault = "cannot be reached" if done.returncode == _OF_SSH else f"{place.python} cannot be run there"
+        return Finding(what, "!!", f"{fault}: {one_line(said, 300)}")
+    fault = _fault(str(python), str(implementation), str(ours))
+    if fault:
+        return Finding(what, "!!", f"{fault}; `python` of the place may name another interpreter")
+    took = duration(time.monotonic() - began)
+    return Finding(what, "ok", f"answers after {took}, with Python {python} and subactors {ours}")
+
+
+def _fault(python: str, implementation: str, ours: str) -> str:
+    """Return what is wrong with an interpreter of another machine; empty if nothing is."""
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if implementation != sys.implementation.name or python.rpartition(".")[0] != minor:
+        return f"has {implementation} {python}, and needs {sys.implementation.name} {minor}, as here"
+    here = _own_version()
+    if not ours:
+        return f"has Python {python} without subactors, and needs version {here}, as here"
+    return f"has subactors {ours}, and needs {here}, as here" if ours != here else ""
+
+
+def _own_version() -> str:
+    try:
+        return version("subactors")
+    except PackageNotFoundError:  # it was never installed, only put on the path
+        return ""
+
+
+def _of_ray(place: RayPlace, environ: Mapping[str, str]) -> Iterator[Finding]:
+    what = f"place {place.name}"
+    address = environ.get("RAY_ADDRESS", "") if place.address == "auto" else place.address
+    where = f"the cluster at {one_line(address, 100)}" if address else "the cluster that this machine is part of"
+    python = platform.python_version()
+    yield Finding(what, "ok", f"is {where}, by Ray {version('ray')}; its nodes need that, and Python {python}, too")
+    if environ.get("RAY_USE_TLS", "0") == "1":
+        yield Finding(f"{what}, line", "ok", "encrypted: RAY_USE_TLS is 1")
+        return
+    read = "whoever can read the network between its machines can read what tasks are told and say, keys included"
+    yield Finding(f"{what}, line", "--", f"plain, as RAY_USE_TLS is not 1: {read}. Keep it to a network of your own")
