@@ -50,7 +50,7 @@ def places_of(
             folder=config.folder,
             system=pickle.dumps(arguments),
             code=code,
-            keeps_free=_KEPT_FREE if isinstance(config, RayPlace) else 0.0,
+            keeps_free=kept_free(config),
         )
         places[config.name] = NodePlace(
             config,
@@ -63,6 +63,11 @@ def places_of(
     for place in places.values():
         place.begin()
     return Places(here, places)
+
+
+def kept_free(config: PlaceConfig) -> float:
+    """Return which part of the memory of a place's nodes is kept free."""
+    return _KEPT_FREE if isinstance(config, RayPlace) else 0.0
 
 
 def _launcher(config: PlaceConfig) -> Launcher:

@@ -207,20 +207,22 @@ class NodeHouse:
         pause = _GUARD_EVERY
         memory = memory_of_this_machine()
         if 0 < memory.available < memory.total * self._keeps_free:
-            sizes = {
-                task_id: seen.memory_bytes for task_id in self._processes if (seen := self._sampler.latest(task_id))
-            }
-            if sizes:
-                largest = max(sizes, key=lambda task_id: sizes[task_id])
-                why = f"its memory was nearly used up ({size(memory.available)} of {size(memory.total)} were left)"
-                self._tell(
-                    Evicted(
-                        self._processes[largest].host_key,
-                        f"{why}, and this was the largest task there, of {size(sizes[largest])}",
-                    )
-                )
+            if largest := self._largest():
+                process, used = largest
+                left = f"{size(memory.available)} of {size(memory.total)} were left"
+                why = f"its memory was nearly used up ({left}), and this was the largest task there, of {size(used)}"
+                self._tell(Evicted(process.host_key, why))
                 pause = _AFTER_EVICTION
         self._io.call_later(pause, self._guard_memory)
+
+    def _largest(self) -> tuple[HousedProcess, int] | None:
+        """Return the process of the task that uses most memory, and how much; None if none was looked at yet."""
+        seen = {task_id: self._sampler.latest(task_id) for task_id in self._processes}
+        sizes = {task_id: vitals.memory_bytes for task_id, vitals in seen.items() if vitals is not None}
+        if not sizes:
+            return None
+        largest = max(sizes, key=lambda task_id: sizes[task_id])
+        return self._processes[largest], sizes[largest]
 
     def _tell_log(self, task_id: str) -> None:
         """Send what a log has grown by, a piece at a time. One that was cut is sent anew."""

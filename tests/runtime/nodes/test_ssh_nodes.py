@@ -19,6 +19,7 @@ from processes_and_waits import descendants_of, is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors.host import node_link
 from subactors.runtime import Runtime, TaskView
+from subactors.runtime.nodes import finding
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
 
@@ -233,6 +234,18 @@ def test_a_task_that_a_drained_node_is_rid_of_begins_anew_elsewhere(runtime: Run
     view = ended(runtime, task)
 
     assert (view.status, view.result, view.attempts) == ("completed", "again", 2)
+
+
+@pytest.mark.slow
+def test_a_node_whose_memory_is_nearly_used_up_ends_its_largest_task(
+    lab: SshPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "kept_free", lambda _: 1.0)  # so that it always is
+    with opened(only(lab)) as runtime:
+        view = ended(runtime, runtime.run("leaves_a_daemon", "go"))
+
+    assert view.status == "failed"
+    assert view.reason.startswith(f"Node {lab.hosts[0]} ended it: its memory was nearly used up (")
 
 
 @pytest.fixture
